@@ -1,0 +1,1 @@
+"""What the engines share: data sets, losses, the training loop, metrics."""

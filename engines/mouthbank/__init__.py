@@ -1,0 +1,1 @@
+"""mouthbank: the motion net that drives the person's own mouth."""

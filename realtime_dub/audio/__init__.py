@@ -1,0 +1,1 @@
+"""Sound: resampling, drift correction, feature front ends (streaming equals offline)."""

@@ -1,0 +1,1 @@
+"""Blending: masks, colour match, warps and the pyramid composite."""

@@ -1,0 +1,1 @@
+"""Faces: landmark tracking, canonical alignment, pose, smoothing."""

@@ -1,0 +1,55 @@
+"""What the tracker knows of a face. Units: pixels of the frame; z in the same unit, towards the camera negative."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from realtime_dub.media import Frame
+
+Points: TypeAlias = npt.NDArray[np.float32]  # (n, 3)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pose:
+    """The similarity that takes canonical points to the frame: ``scale * points @ rotation.T + shift``."""
+
+    rotation: npt.NDArray[np.float32]  # (3, 3)
+    scale: float  # pixels per mouth width
+    shift: npt.NDArray[np.float32]  # (3,)
+
+    @property
+    def yaw_deg(self) -> float:
+        """Turn of the head to the side, degrees, 0 = towards the camera."""
+        return float(np.degrees(np.arctan2(-self.rotation[2, 0], np.hypot(self.rotation[0, 0], self.rotation[1, 0]))))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """One face in one frame."""
+
+    points: Points  # (478, 3) MediaPipe face mesh with irises
+    canonical: Points  # (478, 3) the same with the head pose taken out, in mouth widths
+    pose: Pose
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackedFrame:
+    """A frame and the chosen face in it. ``face`` is None where there is none that can be dubbed; ``why`` says so."""
+
+    frame: Frame
+    face: Face | None
+    why: str = ""  # "", "no face", "profile", "outside"
+
+
+class FaceTracker(Protocol):
+    """Finds and follows the face to dub. Runs on a thread of its own; never raises for what is in the picture."""
+
+    def track(self, frame: Frame) -> TrackedFrame:
+        """Frames in order of time, one stream per tracker."""
+
+    def close(self) -> None:
+        """Release the model. Idempotent."""

@@ -1,0 +1,141 @@
+"""Frames and blocks of sound as they travel through the pipeline, and the one place where time is converted.
+
+Time is integer nanoseconds throughout. Live, it is the pipeline's clock at the moment of capture; in a file it is media
+time from the file's start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+NS = 1_000_000_000
+MS = 1_000_000
+
+Image: TypeAlias = npt.NDArray[np.uint8]  # (height, width, 3) BGR, full range
+Samples: TypeAlias = npt.NDArray[np.float32]  # (n, channels), -1..1
+Floats: TypeAlias = npt.NDArray[np.float32]
+
+
+def rescale(value: int, numerator: int, denominator: int) -> int:
+    """``value * numerator / denominator`` rounded half up, exact for integers of any size and sign."""
+    return (2 * value * numerator + denominator) // (2 * denominator)
+
+
+def ticks_to_ns(ticks: int, time_base: Fraction) -> int:
+    """A count in ``time_base`` seconds (a pts, a sample number) as nanoseconds."""
+    return rescale(ticks, NS * time_base.numerator, time_base.denominator)
+
+
+def ns_to_ticks(ns: int, time_base: Fraction) -> int:
+    """Nanoseconds as the nearest count of ``time_base`` seconds."""
+    return rescale(ns, time_base.denominator, NS * time_base.numerator)
+
+
+def samples_to_ns(samples: int, rate: int) -> int:
+    """How long ``samples`` samples last at ``rate`` per second."""
+    return rescale(samples, NS, rate)
+
+
+def ns_to_samples(ns: int, rate: int) -> int:
+    """The number of samples nearest to ``ns``."""
+    return rescale(ns, rate, NS)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture. ``image`` belongs to the frame: whoever receives it never writes into it."""
+
+    image: Image
+    pts_ns: int  # moment of capture
+    seq: int  # counts up by one per frame of its source
+    duration_ns: int = 0  # how long it is shown, 0 where unknown
+    stale: bool = False  # the source lost its device and repeats its last picture
+
+    @property
+    def width(self) -> int:
+        return int(self.image.shape[1])
+
+    @property
+    def height(self) -> int:
+        return int(self.image.shape[0])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AudioBlock:
+    """Consecutive samples. ``pts_ns`` is the moment of capture of the first."""
+
+    samples: Samples
+    rate: int
+    pts_ns: int
+    gap: bool = False  # silence put in for sound that was lost
+
+    @property
+    def channels(self) -> int:
+        return int(self.samples.shape[1])
+
+    @property
+    def duration_ns(self) -> int:
+        return samples_to_ns(len(self.samples), self.rate)
+
+    @property
+    def end_ns(self) -> int:
+        return self.pts_ns + self.duration_ns
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """What a video source gives once it is open."""
+
+    width: int
+    height: int
+    fps: Fraction  # nominal; a file's frames carry their own pts
+    live: bool  # stamped by the clock as it comes, against pulled as fast as wanted
+    name: str
+    frames: int | None = None  # where known, for a progress bar
+    duration_ns: int | None = None
+    full_range: bool = False  # the coded picture uses 0..255, kept when a file is written
+    rotation: int = 0  # degrees that the source turned its pictures by, already applied
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceInfo:
+    """What a voice source gives once it is open."""
+
+    rate: int
+    channels: int
+    live: bool
+    name: str
+    block_ns: int  # longest time between a sample's capture and its arrival, part of the latency budget
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFormat:
+    """What every publisher is told before the first tick."""
+
+    width: int
+    height: int
+    fps: Fraction
+    rate: int  # of the sound; 0 = there is none
+    channels: int
+    live: bool
+    full_range: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tick:
+    """One instant of the output: a picture and the sound that belongs to it, published together.
+
+    ``pts_ns`` counts from the first tick's 0. ``audio`` covers [pts_ns, pts_ns + duration_ns) and is None when the
+    voice has no sound. ``audio.pts_ns`` is on the same time line as ``pts_ns``.
+    """
+
+    image: Image
+    pts_ns: int
+    duration_ns: int
+    seq: int
+    audio: AudioBlock | None

@@ -1,0 +1,33 @@
+"""The publisher contract. The pipeline runs each publisher on a named thread of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+from realtime_dub.media import OutputFormat, Samples, Tick
+
+# (first sample's output pts_ns, count) -> samples of the delayed voice, silence where there is none
+ReadVoice = Callable[[int, int], Samples]
+
+
+class Publisher(Protocol):
+    """Takes ticks in order.
+
+    ``policy`` says what the pipeline does when a publisher is slower than the grid: ``latest`` drops all but the
+    newest tick (virtual camera, window), ``every`` queues a bounded number, then drops pictures, never sound (file,
+    stream).
+    """
+
+    name: str
+    policy: Literal["latest", "every"]
+    latency_ns: int  # declared: from hand-over to the moment it is out
+
+    def open(self, fmt: OutputFormat) -> None:
+        """Get ready. Raises UserError where it cannot; nothing half-written stays behind."""
+
+    def publish(self, tick: Tick) -> None:
+        """Take one tick; may block for as long as the work takes. Must not keep ``tick.image`` past its return."""
+
+    def close(self) -> None:
+        """Flush and release. Idempotent."""

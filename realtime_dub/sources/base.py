@@ -1,0 +1,37 @@
+"""The two source contracts. A source is opened, read from one thread until it raises EndOfStream, and closed.
+
+``read`` blocks for as long as the device takes. ``close`` may be called from another thread while ``read`` blocks: it
+releases the device, and the blocked ``read`` then raises EndOfStream.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from realtime_dub.media import AudioBlock, Frame, VideoInfo, VoiceInfo
+
+
+class VideoSource(Protocol):
+    """Gives frames with rising ``pts_ns``."""
+
+    def open(self) -> VideoInfo:
+        """Open the device or file. Raises UserError where it cannot."""
+
+    def read(self) -> Frame:
+        """The next frame (live sources: the newest). Raises EndOfStream."""
+
+    def close(self) -> None:
+        """Release everything. Idempotent."""
+
+
+class VoiceSource(Protocol):
+    """Gives blocks of sound without holes: lost sound comes as silence marked ``gap``."""
+
+    def open(self) -> VoiceInfo:
+        """Open the device or file. Raises UserError where it cannot."""
+
+    def read(self) -> AudioBlock:
+        """The next block, directly after the one before. Raises EndOfStream."""
+
+    def close(self) -> None:
+        """Release everything. Idempotent."""
