@@ -7,7 +7,8 @@ from typing import Literal, Protocol
 
 from realtime_dub.media import OutputFormat, Samples, Tick
 
-# (first sample's output pts_ns, count) -> samples of the delayed voice, silence where there is none
+# (clock instant at which the first sample shall sound, count) -> the delayed voice (count, channels), silence where
+# there is none. Allocation and work are small enough for a sound card's callback.
 ReadVoice = Callable[[int, int], Samples]
 
 
