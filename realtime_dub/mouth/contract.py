@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
+from realtime_dub.blend.patch import MouthPatch
+from realtime_dub.face.types import TrackedFrame
+from realtime_dub.media import Samples
 
-from realtime_dub.face.types import Pose, TrackedFrame
-from realtime_dub.media import Image, Samples
+__all__ = ["VOICE_RATE", "Latency", "MouthGenerator", "MouthPatch"]
 
 VOICE_RATE = 16_000  # Hz, mono: what every generator hears
 
@@ -26,21 +26,6 @@ class Latency:
     look_ahead_ns: int  # sound needed from after the instant of the picture
     front_end_ns: int  # half an analysis window, and whatever the front end delays
     compute_ns: int  # expected p95 of one ``generate``, until measured
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class MouthPatch:
-    """A mouth ready to be put into a frame.
-
-    ``image`` is pixel-aligned with the frame it was made for: its top left corner lies at ``box[:2]`` there.
-    To show it on a later frame it is carried over by the change of ``pose``.
-    """
-
-    image: Image  # (h, w, 3) BGR
-    alpha: npt.NDArray[np.uint8]  # (h, w) 0 = frame, 255 = patch; zero on the border
-    box: tuple[int, int, int, int]  # x, y, width, height in the frame
-    pose: Pose  # of the face it was made for
-    at_ns: int  # the instant of the voice that this mouth speaks
 
 
 class MouthGenerator(Protocol):

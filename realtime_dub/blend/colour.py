@@ -1,0 +1,23 @@
+"""Colour match: make one picture's skin look lit like another's."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from realtime_dub.media import Image
+
+MAX_SHIFT = 40.0  # levels; a larger difference is another light or another thing, not worth chasing
+
+
+def rim_shift(reference: Image, image: Image, rim: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    """What to add to ``image`` so that its median colour on ``rim`` is that of ``reference``; (3,), bounded."""
+    if not rim.any():
+        return np.zeros(3, np.float32)
+    difference = reference[rim].astype(np.int16) - image[rim]
+    return np.asarray(np.clip(np.median(difference, axis=0), -MAX_SHIFT, MAX_SHIFT), np.float32)
+
+
+def add(image: Image, shift: npt.NDArray[np.float32]) -> Image:
+    """``image`` plus a colour, clipped."""
+    return np.clip(image.astype(np.int16) + np.rint(shift).astype(np.int16), 0, 255).astype(np.uint8)

@@ -1,0 +1,73 @@
+"""Puts a mouth patch into a frame: re-posed where the head has moved on, feathered in and out."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from realtime_dub.blend.masks import bounding_box
+from realtime_dub.blend.patch import MouthPatch
+from realtime_dub.face.alignment import TEMPLATE, project
+from realtime_dub.face.landmarks import CHIN, CORNERS, NOSE_BASE
+from realtime_dub.face.types import Pose, TrackedFrame
+from realtime_dub.media import Image
+
+# The plane of the mouth: these points fix how a patch moves with the head.
+_PLANE = TEMPLATE[[*CORNERS, CHIN, NOSE_BASE]]
+
+
+class Compositor:
+    """Composes pictures of one stream."""
+
+    def compose(self, tracked: TrackedFrame, patch: MouthPatch, weight: float) -> Image:
+        """A new picture: the frame's own with ``patch`` over it, ``weight`` 0..1 of its opacity.
+
+        Where the patch's alpha is zero, pixels are the frame's, to the bit. Without a face the frame's own picture
+        comes back.
+        """
+        if tracked.face is None or weight <= 0:
+            return tracked.frame.image
+        if tracked.face.pose is not patch.pose:
+            moved = repose(patch, tracked.face.pose, tracked.frame.width, tracked.frame.height)
+            if moved is None:
+                return tracked.frame.image
+            patch = moved
+        out = tracked.frame.image.copy()
+        paste(out, patch, weight)
+        return out
+
+
+def paste(out: Image, patch: MouthPatch, weight: float) -> None:
+    """Blend ``patch`` into ``out`` in place, exact where alpha is 0 or (at full weight) 255."""
+    x, y, width, height = patch.box
+    region = out[y : y + height, x : x + width]
+    alpha = patch.alpha.astype(np.int32)[..., None]
+    if weight < 1:
+        alpha = (alpha * round(256 * weight)) >> 8
+    below = region.astype(np.int32)
+    # (a * difference + 127) // 255 rounds to nearest and is the identity for alpha 0 and 255.
+    region[:] = below + (alpha * (patch.image - below) + 127) // 255
+
+
+def repose(patch: MouthPatch, pose: Pose, width: int, height: int) -> MouthPatch | None:
+    """The patch carried over to another pose of the head; None where nothing of it is left inside the frame."""
+    matrix = pose_change(patch.pose, pose)
+    x, y, w, h = patch.box
+    corners = np.array([[x, y], [x + w, y], [x, y + h], [x + w, y + h]], np.float64)
+    box = bounding_box(corners @ matrix[:, :2].T + matrix[:, 2], 0, width, height)
+    if not box[2] or not box[3]:
+        return None
+    local = matrix.copy()
+    local[:, 2] += matrix[:, :2] @ (x, y) - np.array(box[:2])
+    size = (box[2], box[3])
+    image = cv2.warpAffine(patch.image, local, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    alpha = cv2.warpAffine(patch.alpha, local, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    return MouthPatch(np.asarray(image, np.uint8), np.asarray(alpha, np.uint8), box, pose, patch.at_ns)
+
+
+def pose_change(before: Pose, after: Pose) -> npt.NDArray[np.float64]:
+    """The affine map (2, 3) of the picture plane that carries the mouth from one pose to another."""
+    old, new = (project(_PLANE, pose)[:, :2].astype(np.float64) for pose in (before, after))
+    system = np.concatenate([old, np.ones((len(old), 1))], 1)
+    return np.asarray(np.linalg.lstsq(system, new, rcond=None)[0].T, np.float64)

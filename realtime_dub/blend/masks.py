@@ -1,0 +1,65 @@
+"""Soft masks from landmarks."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from realtime_dub.blend.warp import Box
+from realtime_dub.face.landmarks import JAW, LIPS
+from realtime_dub.face.types import Points
+
+Mask = npt.NDArray[np.uint8]
+CHIN_ROOM = 0.22  # mouth widths under the chin, where a dropping jaw goes
+# Full room at the chin, none at the ears.
+_CHIN_SHARE = np.sin(np.linspace(0, np.pi, len(JAW)))[:, None] ** 2
+# From the right end of the jaw back to the left: cheek, wing of the nose, base of the nose, and mirrored.
+_UPPER_EDGE = np.array([425, 327, 2, 98, 205])
+SUBPIXEL = 3  # bits, for polygons that move by fractions of a pixel without shimmering
+
+
+def polygon(points: npt.NDArray[np.float64], box: Box) -> Mask:
+    """A filled polygon (n, 2) in frame pixels, as a mask of ``box``."""
+    mask = np.zeros((box[3], box[2]), np.uint8)
+    corners = np.rint((points[:, :2] - box[:2]) * (1 << SUBPIXEL)).astype(np.int32)
+    cv2.fillPoly(mask, [corners], (255,), lineType=cv2.LINE_AA, shift=SUBPIXEL)
+    return mask
+
+
+def feather(mask: Mask, sigma: float) -> Mask:
+    """The mask with soft edges, ``sigma`` pixels."""
+    return np.asarray(cv2.GaussianBlur(mask, (0, 0), max(0.3, sigma), borderType=cv2.BORDER_CONSTANT), np.uint8)
+
+
+def dilated(points: npt.NDArray[np.float64], by: float) -> npt.NDArray[np.float64]:
+    """A closed outline (n, 2) moved outwards by ``by`` pixels along its normals; negative moves inwards."""
+    points = np.asarray(points[:, :2], np.float64)
+    tangent = np.roll(points, -1, 0) - np.roll(points, 1, 0)
+    normal = np.stack([tangent[:, 1], -tangent[:, 0]], 1)
+    normal /= np.linalg.norm(normal, axis=1, keepdims=True) + 1e-9
+    centre = points.mean(0)
+    if ((points - centre) * normal).sum() < 0:
+        normal = -normal
+    return np.asarray(points + by * normal, np.float64)
+
+
+def bounding_box(points: npt.NDArray[np.float64], margin: float, width: int, height: int) -> Box:
+    """The box around points (n, 2), inside a frame of ``width`` x ``height``; may be empty (zero width or height)."""
+    low = np.floor(points[:, :2].min(0) - margin).astype(int)
+    high = np.ceil(points[:, :2].max(0) + margin).astype(int) + 1
+    x, y = int(np.clip(low[0], 0, width)), int(np.clip(low[1], 0, height))
+    return x, y, int(np.clip(high[0], x, width)) - x, int(np.clip(high[1], y, height)) - y
+
+
+def lower_face(points: Points, unit: float) -> npt.NDArray[np.float64]:
+    """The outline (n, 2) of the one region that dubbing may touch: from the nose's base to a little under the chin.
+
+    ``points`` (478, 3) in frame pixels, ``unit`` a mouth width in pixels. The room under the chin is for the jaw.
+    """
+    jaw = points[JAW, :2].astype(np.float64)
+    centre = points[LIPS, :2].mean(0)
+    outward = jaw - centre
+    outward /= np.linalg.norm(outward, axis=1, keepdims=True)
+    jaw += outward * (CHIN_ROOM * unit * _CHIN_SHARE)
+    return np.concatenate([jaw, points[_UPPER_EDGE, :2]])

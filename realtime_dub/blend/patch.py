@@ -1,0 +1,26 @@
+"""What a mouth generator hands to the composite."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from realtime_dub.face.types import Pose
+from realtime_dub.media import Image
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MouthPatch:
+    """A mouth ready to be put into a frame.
+
+    ``image`` is pixel-aligned with the frame it was made for: its top left corner lies at ``box[:2]`` there.
+    To show it on a later frame it is carried over by the change of ``pose``.
+    """
+
+    image: Image  # (h, w, 3) BGR
+    alpha: npt.NDArray[np.uint8]  # (h, w) 0 = frame, 255 = patch; zero on the border
+    box: tuple[int, int, int, int]  # x, y, width, height in the frame
+    pose: Pose  # of the face it was made for
+    at_ns: int  # the instant of the voice that this mouth speaks

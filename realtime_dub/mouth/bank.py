@@ -1,0 +1,180 @@
+"""The bank of a person's own mouths: seen live or enrolled, chosen for variety, bounded, saved without pickles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from realtime_dub.blend.masks import bounding_box
+from realtime_dub.errors import BundleError
+from realtime_dub.face.alignment import mouth_width, neutral_shape
+from realtime_dub.face.landmarks import LIPS, opening
+from realtime_dub.face.types import Face, Points, TrackedFrame
+from realtime_dub.media import Image
+
+FORMAT = 1
+CAPACITY = 48
+MARGIN = 0.35  # mouth widths of skin kept around the lips
+MAX_WIDTH_PX = 400  # larger crops are scaled down; beyond it the lips show no more detail
+NOVELTY = 0.012  # mean distance of lip points, mouth widths, from which a shape counts as another one
+SHAPES = 256  # recent shapes that the resting face is taken from
+RELEARN_EVERY = 12  # observations between two estimates of the resting face
+YAW_LIMIT_DEG = 28.0
+
+
+@dataclass(slots=True, eq=False)
+class Mouth:
+    """One picture of the mouth."""
+
+    image: Image  # (h, w, 3) BGR crop
+    lips: npt.NDArray[np.float32]  # (40, 2) where the LIPS points are in the crop, pixels
+    shape: npt.NDArray[np.float32]  # (40, 3) canonical lips less the person's lip centre at rest, mouth widths
+    angles: npt.NDArray[np.float32]  # (2,) yaw, pitch as direction cosines
+    sharpness: float
+    gap: float  # lip opening, mouth widths
+
+
+@dataclass(slots=True, eq=False)
+class Bank:
+    """What is known of one person: the resting face and pictures of the mouth."""
+
+    mouths: list[Mouth] = field(default_factory=list)
+    neutral: Points | None = None  # (478, 3) canonical
+    frozen: bool = False  # an identity that was loaded is not relearnt
+    _shapes: list[Points] = field(default_factory=list)
+    _seen: int = 0
+
+    def observe(self, tracked: TrackedFrame) -> None:
+        """Learn from a tracked frame: the resting face, and the mouth where it is new or sharper."""
+        face = tracked.face
+        if face is None or abs(face.pose.yaw_deg) > YAW_LIMIT_DEG:
+            return
+        if not self.frozen:
+            self._learn_neutral(face.canonical)
+        self._consider(tracked, face)
+
+    def save(self, path: Path) -> None:
+        """Write the bank to ``path``: arrays and PNG pictures in a zip, no pickles."""
+        if self.neutral is None:
+            raise BundleError("cannot save bank", f"{path}: no face was seen")
+        arrays: dict[str, npt.NDArray[np.generic]] = {"format": np.array(FORMAT), "neutral": self.neutral}
+        for i, mouth in enumerate(self.mouths):
+            arrays[f"image{i}"] = np.asarray(cv2.imencode(".png", mouth.image)[1])
+            arrays[f"lips{i}"] = mouth.lips
+            arrays[f"shape{i}"] = mouth.shape
+            arrays[f"angles{i}"] = mouth.angles
+            arrays[f"scalars{i}"] = np.array([mouth.sharpness, mouth.gap])
+        with path.open("wb") as stream:
+            np.savez(stream, **arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> Bank:
+        """Read a bank that :meth:`save` wrote. Raises BundleError for anything else."""
+        try:
+            with np.load(path, allow_pickle=False) as data:
+                if int(data["format"]) != FORMAT:
+                    raise BundleError("cannot read bank", f"{path}: format {data['format']}", "enrol the person again")
+                count = sum(name.startswith("image") for name in data.files)
+                mouths = [_read_mouth(data, i) for i in range(count)]
+                neutral = _checked(data["neutral"], (478, 3))
+        except FileNotFoundError:
+            raise BundleError(
+                "no such bank", str(path), "make one with: realtime-dub enroll VIDEO -o ME.bank"
+            ) from None
+        except BundleError:
+            raise
+        except Exception as error:
+            raise BundleError(
+                "cannot read bank", f"{path}: {type(error).__name__}", "make it again with realtime-dub enroll"
+            ) from None
+        return cls(mouths=mouths, neutral=neutral, frozen=True)
+
+    def _learn_neutral(self, canonical: Points) -> None:
+        if len(self._shapes) < SHAPES:
+            self._shapes.append(canonical)
+        else:
+            self._shapes[self._seen % SHAPES] = canonical
+        self._seen += 1
+        if self.neutral is None or self._seen <= RELEARN_EVERY or self._seen % RELEARN_EVERY == 0:
+            self.neutral = neutral_shape(np.asarray(self._shapes))
+
+    def _consider(self, tracked: TrackedFrame, face: Face) -> None:
+        assert self.neutral is not None
+        shape = lip_shape(face.canonical, self.neutral)
+        if not self.mouths:
+            self._add(tracked, face, shape)
+            return
+        distance = np.linalg.norm(np.stack([m.shape for m in self.mouths]) - shape, axis=-1).mean(-1)
+        nearest = int(distance.argmin())
+        if distance[nearest] > NOVELTY:
+            self._add(tracked, face, shape)
+        elif (sharpness := crop_sharpness(tracked, face)) > 1.15 * self.mouths[nearest].sharpness:
+            self.mouths[nearest] = cut_mouth(tracked, face, shape, sharpness)
+
+    def _add(self, tracked: TrackedFrame, face: Face, shape: npt.NDArray[np.float32]) -> None:
+        self.mouths.append(cut_mouth(tracked, face, shape, crop_sharpness(tracked, face)))
+        if len(self.mouths) > CAPACITY:
+            self.mouths.pop(self._most_redundant())
+
+    def _most_redundant(self) -> int:
+        shapes = np.stack([m.shape for m in self.mouths]).reshape(len(self.mouths), -1)
+        distance = ((shapes[:, None] - shapes[None]) ** 2).sum(-1)
+        np.fill_diagonal(distance, np.inf)
+        first, second = np.unravel_index(int(distance.argmin()), distance.shape)
+        return int(first if self.mouths[int(first)].sharpness < self.mouths[int(second)].sharpness else second)
+
+
+def lip_shape(canonical: Points, neutral: Points) -> npt.NDArray[np.float32]:
+    """Lips (40, 3) relative to where this person's mouth rests, in this person's mouth widths."""
+    return np.asarray((canonical[LIPS] - neutral[LIPS].mean(0)) / mouth_width(neutral), np.float32)
+
+
+def view_angles(face: Face) -> npt.NDArray[np.float32]:
+    """Yaw and pitch as direction cosines (2,)."""
+    return face.pose.rotation[2, :2].copy()
+
+
+def mouth_box(face: Face, width: int, height: int) -> tuple[int, int, int, int]:
+    """The box of the lips and the skin around them, frame pixels."""
+    return bounding_box(face.points[LIPS].astype(np.float64), MARGIN * face.pose.scale, width, height)
+
+
+def crop_sharpness(tracked: TrackedFrame, face: Face) -> float:
+    """Energy of the second derivative in the mouth's box, independent of the picture's size."""
+    x, y, w, h = mouth_box(face, tracked.frame.width, tracked.frame.height)
+    if w < 4 or h < 4:
+        return 0.0
+    grey = cv2.cvtColor(np.ascontiguousarray(tracked.frame.image[y : y + h, x : x + w]), cv2.COLOR_BGR2GRAY)
+    return float(cv2.Laplacian(cv2.resize(grey, (64, 48), interpolation=cv2.INTER_AREA), cv2.CV_32F).var())
+
+
+def cut_mouth(tracked: TrackedFrame, face: Face, shape: npt.NDArray[np.float32], sharpness: float) -> Mouth:
+    """The mouth of a frame, copied out."""
+    x, y, w, h = mouth_box(face, tracked.frame.width, tracked.frame.height)
+    image = tracked.frame.image[y : y + h, x : x + w].copy()
+    lips = face.points[LIPS, :2] - np.array([x, y], np.float32)
+    if w > MAX_WIDTH_PX:
+        factor = MAX_WIDTH_PX / w
+        image = np.asarray(cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
+        lips = (lips + 0.5) * np.float32(factor) - 0.5
+    gap = float(opening(face.canonical))
+    return Mouth(image, lips.astype(np.float32), shape, view_angles(face), sharpness, gap)
+
+
+def _read_mouth(data: np.lib.npyio.NpzFile, i: int) -> Mouth:
+    image = cv2.imdecode(data[f"image{i}"], cv2.IMREAD_COLOR)
+    if image is None:
+        raise ValueError("a picture does not decode")
+    sharpness, gap = (float(value) for value in _checked(data[f"scalars{i}"], (2,)))
+    lips, shape = _checked(data[f"lips{i}"], (40, 2)), _checked(data[f"shape{i}"], (40, 3))
+    return Mouth(np.asarray(image, np.uint8), lips, shape, _checked(data[f"angles{i}"], (2,)), sharpness, gap)
+
+
+def _checked(array: npt.NDArray[np.generic], shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    if array.shape != shape or not np.isfinite(values := array.astype(np.float32)).all():
+        raise ValueError("an array has the wrong shape or values")
+    return values

@@ -1,0 +1,46 @@
+"""Enrolment: a person's bank from a video or a picture, in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from realtime_dub.clock import VirtualClock
+from realtime_dub.errors import EndOfStream, MediaError
+from realtime_dub.face.tracker import MediaPipeTracker
+from realtime_dub.mouth.bank import Bank
+
+MAX_FRAMES = 3000  # two minutes: what a bank can hold is found long before
+
+
+def enroll(
+    input: str, output: Path, *, face: str = "largest", progress: Callable[[int, int | None], None] | None = None
+) -> str:
+    """Fill a bank from ``input`` and save it to ``output``; a line that says what was learnt.
+
+    Raises MediaError where the input cannot be read or shows no face; then nothing is written.
+    """
+    from realtime_dub.sources.registry import open_video
+
+    source = open_video(input, clock=VirtualClock(), live=False)
+    info = source.open()
+    bank, tracker, seen = Bank(), MediaPipeTracker(face), 0
+    try:
+        limit = 1 if info.live is False and info.frames == 1 else MAX_FRAMES
+        for count in range(1, limit + 1):
+            tracked = tracker.track(source.read())
+            bank.observe(tracked)
+            seen += tracked.face is not None
+            if progress is not None:
+                progress(count, info.frames)
+    except EndOfStream:
+        pass
+    finally:
+        tracker.close()
+        source.close()
+    if not seen:
+        raise MediaError("cannot enrol", f"{input}: no face was found", "film the face from the front, in good light")
+    bank.save(output)
+    widest = max(mouth.gap for mouth in bank.mouths)
+    hint = "" if widest > 0.08 else "; the mouth was hardly open: let the person speak for better teeth"
+    return f"{output}: {len(bank.mouths)} mouths from {seen} frames{hint}"

@@ -1,0 +1,38 @@
+"""Whose mouth is it: the dubbed one while there is a voice, the person's own in silence, and a smooth way between."""
+
+from __future__ import annotations
+
+from realtime_dub.media import MS
+
+OPEN_AT = 0.5  # probability of speech that opens the gate
+SHUT_AT = 0.3  # and below which it begins to shut
+MIN_STEP = 0.05  # so that the gate leaves zero even where instants do not rise
+HOLD_NS = 240 * MS  # pauses inside a sentence stay dubbed
+FADE_IN_NS = 80 * MS  # two frames at 25 per second: the first sound must not be missed
+FADE_OUT_NS = 200 * MS
+
+
+class SpeechGate:
+    """Share of the dubbed mouth, 0..1, from the probability of speech at rising instants.
+
+    It fades the *shape* over from live to dubbed, so that never two mouths are seen through each other.
+    """
+
+    def __init__(self) -> None:
+        self._share = 0.0
+        self._spoke_ns: int | None = None
+        self._at_ns: int | None = None
+
+    def __call__(self, speech: float, at_ns: int) -> float:
+        """The share at ``at_ns``."""
+        step_ns = 0 if self._at_ns is None else max(0, at_ns - self._at_ns)
+        self._at_ns = at_ns
+        threshold = OPEN_AT if self._share == 0 else SHUT_AT
+        if speech >= threshold:
+            self._spoke_ns = at_ns
+        speaking = self._spoke_ns is not None and at_ns - self._spoke_ns <= HOLD_NS
+        if speaking:
+            self._share = min(1.0, self._share + max(step_ns / FADE_IN_NS, MIN_STEP))
+        else:
+            self._share = max(0.0, self._share - step_ns / FADE_OUT_NS)
+        return self._share

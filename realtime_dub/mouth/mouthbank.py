@@ -1,0 +1,60 @@
+"""mouthbank: the mouth's motion from sound, drawn with the person's own mouth (see engines/mouthbank/README.md)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from realtime_dub.errors import ConfigError
+from realtime_dub.face.types import TrackedFrame
+from realtime_dub.media import MS, Samples
+from realtime_dub.mouth import bundle as bundles
+from realtime_dub.mouth.bank import Bank
+from realtime_dub.mouth.contract import Latency, MouthPatch
+from realtime_dub.mouth.gate import SpeechGate
+from realtime_dub.mouth.motion import MotionStream
+from realtime_dub.mouth.render import Renderer
+
+COMPUTE_NS = 12 * MS  # p95 of sound, nets and drawing on one core of a laptop, until measured
+
+
+class MouthbankGenerator:
+    """Drives the live face's own mouth by any voice.
+
+    ``bundle``: a folder, else the one that comes with the program; ``identity``: a bank made by ``enroll``;
+    ``strength``: 0..2, how far the mouth moves (1 = as learnt).
+    """
+
+    name = "mouthbank"
+
+    def __init__(self, bundle: Path | None = None, identity: Path | None = None, strength: float = 1.0) -> None:
+        if not 0 <= strength <= 2:
+            raise ConfigError("cannot use strength", str(strength), "give a number from 0 to 2")
+        loaded = bundles.load(bundle) if bundle is not None else bundles.load_default(self.name)
+        self.bundle = f"{loaded.spec.name} {loaded.spec.version}"
+        self._motion = MotionStream(loaded)
+        self._strength = strength
+        self.bank = Bank.load(identity) if identity is not None else Bank()
+        self._renderer = Renderer(self.bank)
+        self._gate = SpeechGate()
+
+    def latency(self) -> Latency:
+        return Latency(self._motion.look_ahead_ns, self._motion.front_end_ns, COMPUTE_NS)
+
+    def hear(self, samples: Samples, pts_ns: int) -> None:
+        self._motion.hear(samples, pts_ns)
+
+    def heard_until_ns(self) -> int:
+        return self._motion.heard_until_ns()
+
+    def observe(self, tracked: TrackedFrame) -> None:
+        self.bank.observe(tracked)
+
+    def generate(self, tracked: TrackedFrame, at_ns: int) -> MouthPatch | None:
+        motion = self._motion.at(at_ns)
+        share = self._gate(motion.speech, at_ns)
+        if share <= 0 or tracked.face is None:
+            return None
+        return self._renderer.render(tracked, motion.displacement * self._strength, share, at_ns)
+
+    def close(self) -> None:
+        """Nothing is held beyond memory."""

@@ -1,0 +1,169 @@
+"""Draws a target mouth on a live frame: warp the lower face, put in a mouth from the bank, match its colour, blend.
+
+All geometry is made in the canonical face and projected with the live pose, so that nothing tears when the head turns
+(see ARCHITECTURE.md). Lengths are in mouth widths.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from realtime_dub.blend import colour, pyramid
+from realtime_dub.blend.masks import Mask, bounding_box, dilated, feather, lower_face, polygon
+from realtime_dub.blend.patch import MouthPatch
+from realtime_dub.blend.warp import Box, ThinPlate, identity_map, sample
+from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width, project
+from realtime_dub.face.landmarks import LIPS, LIPS_OUTER
+from realtime_dub.face.types import Face, Points, TrackedFrame
+from realtime_dub.media import Image
+from realtime_dub.mouth.bank import Bank, Mouth, lip_shape, view_angles
+from realtime_dub.mouth.cavity import paint_cavity
+
+GRID = 1 / 14  # step of the coarse warp grid
+LIP_RIM = 0.10  # skin around the lips that comes with a bank mouth
+LIP_FEATHER = 0.05
+EDGE_FEATHER = 0.07
+REACH_SIDE, REACH_DOWN = 0.5, 1.0  # how far the lips' movement carries the skin along (sigma of a Gaussian)
+SWITCH_COST = 0.006  # a mouth in use is kept unless another is nearer by this much: no flicker
+LIVE_BONUS = 0.006  # the live mouth needs no colour match
+ANGLE_COST = 0.08  # per unit of direction cosine between the bank mouth's head and the live one
+BLUR_COST = 0.01
+_NOSE_ANCHORS = np.array([2, 98, 327, 64, 294, 129, 358])
+
+
+def _reach() -> npt.NDArray[np.float32]:
+    offset = TEMPLATE[LOWER, None, :2] - TEMPLATE[LIPS_OUTER, :2]
+    distance = np.linalg.norm(offset, axis=-1)
+    nearest = distance.argmin(1)
+    distance = distance.min(1)
+    down = offset[np.arange(len(LOWER)), nearest, 1] / np.maximum(distance, 1e-6)
+    sigma = REACH_SIDE + (REACH_DOWN - REACH_SIDE) * np.clip(down, 0, 1)
+    weight = np.exp(-0.5 * (distance / sigma) ** 2)
+    weight[np.isin(LOWER, LIPS)] = 1.0
+    return np.asarray(weight[:, None], np.float32)
+
+
+def _spread(indices: npt.NDArray[np.intp], count: int) -> npt.NDArray[np.intp]:
+    """``count`` of the template's points, each as far as can be from those before."""
+    points = TEMPLATE[indices, :2]
+    chosen = [0]
+    distance = np.linalg.norm(points - points[0], axis=1)
+    while len(chosen) < count:
+        chosen.append(int(distance.argmax()))
+        distance = np.minimum(distance, np.linalg.norm(points - points[chosen[-1]], axis=1))
+    return indices[chosen]
+
+
+REACH = _reach()
+_SKIN = _spread(LOWER[~np.isin(LOWER, LIPS)], 36)
+_WITH_LIPS = np.concatenate([LIPS, _SKIN])
+_AROUND_LIPS = np.concatenate([LIPS_OUTER, _SKIN])
+
+
+class Renderer:
+    """Draws mouths for one person; remembers which bank mouth is in use."""
+
+    def __init__(self, bank: Bank) -> None:
+        self._bank = bank
+        self._current: Mouth | None = None
+
+    def render(self, tracked: TrackedFrame, displacement: Points, share: float, at_ns: int) -> MouthPatch | None:
+        """The patch for a mouth moved by ``displacement`` (len(LOWER), 3) from rest, in this person's mouth widths.
+
+        ``share`` 0..1 goes from the live mouth to the dubbed one. None where nothing of the lower face is in the frame.
+        """
+        face, neutral = tracked.face, self._bank.neutral
+        if face is None or neutral is None:
+            return None
+        frame = tracked.frame
+        unit = face.pose.scale * mouth_width(neutral)
+        target = self._target(face, neutral, displacement, share)
+        goal = project(target, face.pose)
+        outline = lower_face(face.points, unit)
+        box = bounding_box(outline, 2, frame.width, frame.height)
+        if box[2] < 8 or box[3] < 8:
+            return None
+        mouth = self._choose(face, lip_shape(target, neutral))
+        region = self._warp_live(frame.image, face, goal, outline, box, unit, with_lips=mouth is None)
+        if mouth is not None:
+            region = self._put_mouth(region, mouth, goal, box, unit)
+        region = paint_cavity(region, goal, box, unit, seen_gap=self._seen_gap(mouth, face))
+        return MouthPatch(region, _edge(outline, box, unit), box, face.pose, at_ns)
+
+    def _target(self, face: Face, neutral: Points, displacement: Points, share: float) -> Points:
+        wanted = neutral[LOWER] + displacement * np.float32(mouth_width(neutral))
+        target = face.canonical.copy()
+        target[LOWER] += REACH * np.float32(share) * (wanted - target[LOWER])
+        return target
+
+    def _choose(self, face: Face, wanted: npt.NDArray[np.float32]) -> Mouth | None:
+        """The bank mouth to use; None = the live one is as good."""
+        assert self._bank.neutral is not None
+        live = lip_shape(face.canonical, self._bank.neutral)
+        best, best_cost = None, _distance(live, wanted) - LIVE_BONUS - (SWITCH_COST if self._current is None else 0)
+        angles = view_angles(face)
+        for mouth in self._bank.mouths:
+            cost = _distance(mouth.shape, wanted) + ANGLE_COST * float(np.abs(mouth.angles - angles).sum())
+            cost -= SWITCH_COST if mouth is self._current else 0
+            if cost < best_cost:
+                best, best_cost = mouth, cost
+        self._current = best
+        return best
+
+    def _seen_gap(self, mouth: Mouth | None, face: Face) -> npt.NDArray[np.float32]:
+        """How far apart the inner lips are in the picture that is used, mouth widths, (9,) along the mouth."""
+        assert self._bank.neutral is not None
+        shape = lip_shape(face.canonical, self._bank.neutral) if mouth is None else mouth.shape
+        return np.asarray(np.linalg.norm(shape[21:30] - shape[39:30:-1], axis=1), np.float32)
+
+    def _warp_live(
+        self,
+        image: Image,
+        face: Face,
+        goal: Points,
+        outline: npt.NDArray[np.float64],
+        box: Box,
+        unit: float,
+        with_lips: bool,
+    ) -> Image:
+        moved = _WITH_LIPS if with_lips else _AROUND_LIPS
+        anchors = np.concatenate([outline, face.points[_NOSE_ANCHORS, :2]])
+        plate = ThinPlate(
+            np.concatenate([goal[moved, :2], anchors]),
+            np.concatenate([face.points[moved, :2], anchors]),
+            unit,
+        )
+        return sample(image, identity_map(box) + plate.field(box, unit * GRID))
+
+    def _put_mouth(self, region: Image, mouth: Mouth, goal: Points, box: Box, unit: float) -> Image:
+        lips = goal[LIPS_OUTER].astype(np.float64)
+        inner = bounding_box(lips, unit * (LIP_RIM + 3 * LIP_FEATHER), box[0] + box[2], box[1] + box[3])
+        x, y = max(inner[0], box[0]), max(inner[1], box[1])
+        inner = (x, y, inner[0] + inner[2] - x, inner[1] + inner[3] - y)
+        if inner[2] < 8 or inner[3] < 8:
+            return region
+        below = region[y - box[1] : y - box[1] + inner[3], x - box[0] : x - box[0] + inner[2]]
+        plate = ThinPlate(goal[LIPS, :2].astype(np.float64), mouth.lips.astype(np.float64), unit)
+        picture = sample(mouth.image, identity_map(inner) + plate.field(inner, unit * GRID))
+        wide = polygon(dilated(lips, LIP_RIM * unit), inner)
+        rim = (wide > 127) & (polygon(dilated(lips, 0.03 * unit), inner) == 0)
+        picture = colour.add(picture, colour.rim_shift(below, picture, rim))
+        below[:] = pyramid.blend(below, picture, feather(wide, LIP_FEATHER * unit))
+        return region
+
+
+def _distance(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> float:
+    """Between two lip shapes; the inner lips, which decide what is seen inside, count double."""
+    distance = np.linalg.norm(a - b, axis=-1)
+    return float(distance[:20].mean() + 2 * distance[20:].mean()) / 3
+
+
+def _edge(outline: npt.NDArray[np.float64], box: Box, unit: float) -> Mask:
+    """Opacity of the patch: soft inside the outline, zero outside and on the box's border."""
+    sigma = EDGE_FEATHER * unit
+    inside = polygon(outline, box)
+    alpha = feather(polygon(dilated(outline, -2 * sigma), box), sigma)
+    alpha[inside < 255] = 0
+    alpha[0], alpha[-1], alpha[:, 0], alpha[:, -1] = 0, 0, 0, 0
+    return alpha
