@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from realtime_dub.blend.masks import bounding_box, feather, polygon
+from realtime_dub.blend.masks import feather, polygon
 from realtime_dub.blend.warp import Box
 from realtime_dub.face.landmarks import LIPS_INNER, LIPS_OUTER
 from realtime_dub.face.types import Points
 from realtime_dub.media import Image
 
 SEEN_ENOUGH = 0.55  # share of the wanted opening that a real picture must show to be stretched instead of painted
-DARKNESS = 0.22  # of the lips' own colour
+DARKEST, TONGUE = 0.15, 0.62  # of the lips' own brightness
+FLESH = np.array([0.78, 0.74, 1.08])  # the inside is redder than the lips, whatever the skin; BGR
+FALLBACK_LIPS = np.array([70.0, 70.0, 130.0])  # where no pixel of the lips is left to look at
 
 
 def paint_cavity(region: Image, goal: Points, box: Box, unit: float, seen_gap: npt.NDArray[np.float32]) -> Image:
@@ -24,7 +26,7 @@ def paint_cavity(region: Image, goal: Points, box: Box, unit: float, seen_gap: n
     missing = float(np.clip((wanted.max() * SEEN_ENOUGH - seen_gap.max()) / 0.04, 0, 1))
     if missing <= 0:
         return region
-    hole = feather(polygon(goal[LIPS_INNER].astype(np.float64), box), 0.018 * unit)
+    hole = feather(polygon(goal[LIPS_INNER].astype(np.float64), box), 0.025 * unit)
     alpha = hole.astype(np.float32)[..., None] * np.float32(missing / 255)
     shade = _shade(region, goal, box)
     region[:] = (region + alpha * (shade - region) + 0.5).astype(np.uint8)
@@ -32,11 +34,15 @@ def paint_cavity(region: Image, goal: Points, box: Box, unit: float, seen_gap: n
 
 
 def _shade(region: Image, goal: Points, box: Box) -> npt.NDArray[np.float32]:
-    """A dark red-brown taken from the lips, darkest under the upper lip, where the mouth is deepest in shadow."""
+    """A dark red taken from the lips: nearly black under the upper lip, a dim tongue on the floor of the mouth."""
     lips = polygon(goal[LIPS_OUTER].astype(np.float64), box) > 127
     lips &= polygon(goal[LIPS_INNER].astype(np.float64), box) == 0
-    colour = np.median(region[lips], axis=0) if lips.any() else np.array([40.0, 40.0, 60.0])
-    _, y, _, h = bounding_box(goal[LIPS_INNER].astype(np.float64), 0, box[0] + box[2], box[1] + box[3])
-    depth = np.clip((np.arange(box[1], box[1] + box[3]) - y) / max(1, h), 0, 1).astype(np.float32)
-    light = DARKNESS * (0.7 + 0.6 * depth)
-    return np.asarray(light[:, None, None] * colour.astype(np.float32) * np.ones((1, box[2], 1), np.float32))
+    colour = np.median(region[lips], axis=0) if lips.any() else FALLBACK_LIPS
+    corners = goal[LIPS_INNER, :2]
+    x, y = corners.mean(0)
+    half_width, half_height = np.maximum(np.ptp(corners, axis=0) / 2, 1)
+    across = (np.arange(box[0], box[0] + box[2], dtype=np.float32) - x) / half_width
+    down = (np.arange(box[1], box[1] + box[3], dtype=np.float32) - y) / half_height
+    tongue = np.clip(1 - across[None, :] ** 2, 0, 1) * np.clip((down[:, None] + 0.5) / 1.5, 0, 1) ** 2
+    light = DARKEST + (TONGUE - DARKEST) * tongue
+    return np.asarray(light[..., None] * (colour * FLESH), np.float32)
