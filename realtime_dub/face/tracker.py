@@ -5,8 +5,10 @@ The one module that knows MediaPipe, so that it can be exchanged.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -18,7 +20,7 @@ from realtime_dub.face.smoothing import OneEuro
 from realtime_dub.face.types import Points, TrackedFrame
 from realtime_dub.media import Frame, Image
 
-os.environ.setdefault("GLOG_minloglevel", "3")  # MediaPipe's C++ log is about itself, not about the user's face
+os.environ.setdefault("GLOG_minloglevel", "3")  # must be set before MediaPipe is imported
 
 from mediapipe.python.solutions.face_mesh import FaceMesh
 
@@ -26,6 +28,7 @@ MAX_FACES = 4
 MAX_YAW_DEG = 40.0  # beyond, half of the mouth is hidden and the mesh guesses
 RETURN_YAW_DEG = 36.0  # hysteresis: back in once it is clearly inside
 MIN_MOUTH_PX = 8.0  # smaller mouths have no shape to speak of
+NOISY_FRAMES = 2  # MediaPipe logs while it starts its detector, then its landmark model
 STICKY_SHARE = 0.6  # a face is the same one if it moved by less than this share of its width
 CHOICES = ("largest", "left", "right")
 
@@ -41,8 +44,13 @@ class MediaPipeTracker:
         if choice not in CHOICES and not (choice.isdigit() and 1 <= int(choice) <= MAX_FACES):
             raise ConfigError("cannot choose face", repr(choice), f"use {', '.join(CHOICES)} or 1 to {MAX_FACES}")
         self._choice = choice
-        self._mesh = FaceMesh(static_image_mode=False, max_num_faces=MAX_FACES, refine_landmarks=True)
+        with _quiet():
+            self._mesh: FaceMesh | None = FaceMesh(
+                static_image_mode=False, max_num_faces=MAX_FACES, refine_landmarks=True
+            )
+            self._mesh.process(np.zeros((64, 64, 3), np.uint8))  # loads the models now, not in the first frame
         self._filter = OneEuro(min_cutoff_hz=8.0, beta=12.0) if smooth else None
+        self._found_before = 0
         self._last: Points | None = None
         self._profile = False
         self._rgb: Image | None = None
@@ -73,10 +81,14 @@ class MediaPipeTracker:
             self._filter.reset()
 
     def _find(self, image: Image) -> list[Points]:
+        if self._mesh is None:
+            return []
         if self._rgb is None or self._rgb.shape != image.shape:
             self._rgb = np.empty_like(image)
         cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=self._rgb)
-        found = self._mesh.process(self._rgb).multi_face_landmarks or ()
+        with _quiet() if self._found_before < NOISY_FRAMES else contextlib.nullcontext():
+            found = self._mesh.process(self._rgb).multi_face_landmarks or ()
+        self._found_before += bool(found)
         height, width = image.shape[:2]
         # MediaPipe gives z in units of the picture's width.
         scale = np.array([width, height, width], np.float32)
@@ -109,3 +121,17 @@ class MediaPipeTracker:
         outside = lips.min(0)[:2].min() < 1 or (lips.max(0)[:2] > (frame.width - 2, frame.height - 2)).any()
         jaw_outside = float(((jaw[:, 1] > frame.height + scale / 4) | (jaw[:, 0] < -scale / 4)).mean()) > 0.5
         return "outside" if outside or jaw_outside or scale < MIN_MOUTH_PX else ""
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back what MediaPipe's C++ parts print on standard error when they start: nothing there is for the user."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)

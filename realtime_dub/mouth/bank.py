@@ -12,9 +12,10 @@ import numpy.typing as npt
 from realtime_dub.blend.masks import bounding_box
 from realtime_dub.errors import BundleError
 from realtime_dub.face.alignment import mouth_width, neutral_shape
-from realtime_dub.face.landmarks import LIPS, opening
+from realtime_dub.face.landmarks import LIPS
 from realtime_dub.face.types import Face, Points, TrackedFrame
 from realtime_dub.media import Image
+from realtime_dub.mouth.cavity import gap
 
 FORMAT = 1
 CAPACITY = 48
@@ -35,7 +36,7 @@ class Mouth:
     shape: npt.NDArray[np.float32]  # (40, 3) canonical lips less the person's lip centre at rest, mouth widths
     angles: npt.NDArray[np.float32]  # (2,) yaw, pitch as direction cosines
     sharpness: float
-    gap: float  # lip opening, mouth widths
+    gap: float  # widest opening of the inner lips, mouth widths
 
 
 @dataclass(slots=True, eq=False)
@@ -161,8 +162,7 @@ def cut_mouth(tracked: TrackedFrame, face: Face, shape: npt.NDArray[np.float32],
         factor = MAX_WIDTH_PX / w
         image = np.asarray(cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
         lips = (lips + 0.5) * np.float32(factor) - 0.5
-    gap = float(opening(face.canonical))
-    return Mouth(image, lips.astype(np.float32), shape, view_angles(face), sharpness, gap)
+    return Mouth(image, lips.astype(np.float32), shape, view_angles(face), sharpness, gap(shape))
 
 
 def _read_mouth(data: np.lib.npyio.NpzFile, i: int) -> Mouth:

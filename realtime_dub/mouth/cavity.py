@@ -11,26 +11,37 @@ from realtime_dub.face.landmarks import LIPS_INNER, LIPS_OUTER
 from realtime_dub.face.types import Points
 from realtime_dub.media import Image
 
-SEEN_ENOUGH = 0.55  # share of the wanted opening that a real picture must show to be stretched instead of painted
+SHUT, PARTED = 0.02, 0.04  # mouth widths between the inner lips: below, nothing of the inside is seen; above, enough
+STRETCH = 2.2  # how much wider a real inside may be pulled before it is painted instead
+TOLERANCE, RAMP = 0.012, 0.025  # the paint fades in with what is missing
 DARKEST, TONGUE = 0.15, 0.62  # of the lips' own brightness
 FLESH = np.array([0.78, 0.74, 1.08])  # the inside is redder than the lips, whatever the skin; BGR
 FALLBACK_LIPS = np.array([70.0, 70.0, 130.0])  # where no pixel of the lips is left to look at
 
 
-def paint_cavity(region: Image, goal: Points, box: Box, unit: float, seen_gap: npt.NDArray[np.float32]) -> Image:
-    """Darken the target's inner mouth where it is open much wider than in the picture that was warped there.
+def gap(shape: npt.NDArray[np.float32]) -> float:
+    """The widest opening of the inner lips of a lip shape (40, 2 or 3), outer lips first, in the unit of the shape."""
+    return float(np.linalg.norm(shape[21:30] - shape[39:30:-1], axis=1).max())
 
-    ``goal`` (478, 3) target points in frame pixels, ``region`` the picture of ``box``, changed in place and returned.
+
+def missing(wanted: float, seen: float) -> float:
+    """What share of an opening ``wanted`` must be painted when the picture shows one of ``seen`` (mouth widths)."""
+    inside = float(np.clip((seen - SHUT) / (PARTED - SHUT), 0, 1))
+    reach = seen * (1 + (STRETCH - 1) * inside)
+    return float(np.clip((wanted - reach - TOLERANCE) / RAMP, 0, 1))
+
+
+def paint_cavity(region: Image, goal: Points, box: Box, unit: float, share: float) -> None:
+    """Darken the inner mouth of the target by ``share`` 0..1, in place.
+
+    ``goal`` (478, 3) target points in frame pixels, ``region`` the picture of ``box``, ``unit`` a mouth width.
     """
-    wanted = np.linalg.norm(goal[LIPS_INNER[1:10], :2] - goal[LIPS_INNER[:10:-1], :2], axis=1) / unit
-    missing = float(np.clip((wanted.max() * SEEN_ENOUGH - seen_gap.max()) / 0.04, 0, 1))
-    if missing <= 0:
-        return region
+    if share <= 0:
+        return
     hole = feather(polygon(goal[LIPS_INNER].astype(np.float64), box), 0.025 * unit)
-    alpha = hole.astype(np.float32)[..., None] * np.float32(missing / 255)
+    alpha = hole.astype(np.float32)[..., None] * np.float32(share / 255)
     shade = _shade(region, goal, box)
     region[:] = (region + alpha * (shade - region) + 0.5).astype(np.uint8)
-    return region
 
 
 def _shade(region: Image, goal: Points, box: Box) -> npt.NDArray[np.float32]:

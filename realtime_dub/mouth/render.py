@@ -18,7 +18,7 @@ from realtime_dub.face.landmarks import LIPS, LIPS_OUTER
 from realtime_dub.face.types import Face, Points, TrackedFrame
 from realtime_dub.media import Image
 from realtime_dub.mouth.bank import Bank, Mouth, lip_shape, view_angles
-from realtime_dub.mouth.cavity import paint_cavity
+from realtime_dub.mouth.cavity import gap, missing, paint_cavity
 
 GRID = 1 / 14  # step of the coarse warp grid
 LIP_RIM = 0.10  # skin around the lips that comes with a bank mouth
@@ -28,7 +28,7 @@ REACH_SIDE, REACH_DOWN = 0.5, 1.0  # how far the lips' movement carries the skin
 SWITCH_COST = 0.006  # a mouth in use is kept unless another is nearer by this much: no flicker
 LIVE_BONUS = 0.006  # the live mouth needs no colour match
 ANGLE_COST = 0.08  # per unit of direction cosine between the bank mouth's head and the live one
-BLUR_COST = 0.01
+UNSEEN_COST = 0.03  # a painted inside instead of a real one
 _NOSE_ANCHORS = np.array([2, 98, 327, 64, 294, 129, 358])
 
 
@@ -84,11 +84,12 @@ class Renderer:
         box = bounding_box(outline, 2, frame.width, frame.height)
         if box[2] < 8 or box[3] < 8:
             return None
-        mouth = self._choose(face, lip_shape(target, neutral))
+        wanted = lip_shape(target, neutral)
+        mouth, unseen = self._choose(face, wanted)
         region = self._warp_live(frame.image, face, goal, outline, box, unit, with_lips=mouth is None)
         if mouth is not None:
             region = self._put_mouth(region, mouth, goal, box, unit)
-        region = paint_cavity(region, goal, box, unit, seen_gap=self._seen_gap(mouth, face))
+        paint_cavity(region, goal, box, unit, unseen)
         return MouthPatch(region, _edge(outline, box, unit), box, face.pose, at_ns)
 
     def _target(self, face: Face, neutral: Points, displacement: Points, share: float) -> Points:
@@ -97,25 +98,25 @@ class Renderer:
         target[LOWER] += REACH * np.float32(share) * (wanted - target[LOWER])
         return target
 
-    def _choose(self, face: Face, wanted: npt.NDArray[np.float32]) -> Mouth | None:
-        """The bank mouth to use; None = the live one is as good."""
+    def _choose(self, face: Face, wanted: npt.NDArray[np.float32]) -> tuple[Mouth | None, float]:
+        """The bank mouth to use, None = the live one is as good; and the share of its inside that nobody has seen."""
         assert self._bank.neutral is not None
+        wanted_gap, angles = gap(wanted), view_angles(face)
         live = lip_shape(face.canonical, self._bank.neutral)
-        best, best_cost = None, _distance(live, wanted) - LIVE_BONUS - (SWITCH_COST if self._current is None else 0)
-        angles = view_angles(face)
-        for mouth in self._bank.mouths:
-            cost = _distance(mouth.shape, wanted) + ANGLE_COST * float(np.abs(mouth.angles - angles).sum())
-            cost -= SWITCH_COST if mouth is self._current else 0
-            if cost < best_cost:
-                best, best_cost = mouth, cost
+        unseen = missing(wanted_gap, gap(live))
+        cost = float(_distance(live, wanted)) - LIVE_BONUS + UNSEEN_COST * unseen
+        cost -= SWITCH_COST if self._current is None else 0
+        best = None
+        if mouths := self._bank.mouths:
+            shares = np.array([missing(wanted_gap, mouth.gap) for mouth in mouths])
+            costs = _distance(np.stack([mouth.shape for mouth in mouths]), wanted) + UNSEEN_COST * shares
+            costs += ANGLE_COST * np.abs(np.stack([mouth.angles for mouth in mouths]) - angles).sum(-1)
+            costs -= [SWITCH_COST if mouth is self._current else 0 for mouth in mouths]
+            nearest = int(costs.argmin())
+            if costs[nearest] < cost:
+                best, unseen = mouths[nearest], float(shares[nearest])
         self._current = best
-        return best
-
-    def _seen_gap(self, mouth: Mouth | None, face: Face) -> npt.NDArray[np.float32]:
-        """How far apart the inner lips are in the picture that is used, mouth widths, (9,) along the mouth."""
-        assert self._bank.neutral is not None
-        shape = lip_shape(face.canonical, self._bank.neutral) if mouth is None else mouth.shape
-        return np.asarray(np.linalg.norm(shape[21:30] - shape[39:30:-1], axis=1), np.float32)
+        return best, unseen
 
     def _warp_live(
         self,
@@ -153,10 +154,10 @@ class Renderer:
         return region
 
 
-def _distance(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> float:
-    """Between two lip shapes; the inner lips, which decide what is seen inside, count double."""
-    distance = np.linalg.norm(a - b, axis=-1)
-    return float(distance[:20].mean() + 2 * distance[20:].mean()) / 3
+def _distance(shapes: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """From lip shapes (..., 40, 3) to one; inner lips, which decide what is seen, count double; depth is too noisy."""
+    distance = np.linalg.norm(shapes[..., :2] - wanted[:, :2], axis=-1)
+    return np.asarray((distance[..., :20].mean(-1) + 2 * distance[..., 20:].mean(-1)) / 3)
 
 
 def _edge(outline: npt.NDArray[np.float64], box: Box, unit: float) -> Mask:

@@ -1,0 +1,114 @@
+"""Tracking, choice, pose and smoothing, on a real face."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from realtime_dub.errors import ConfigError
+from realtime_dub.face.alignment import LOWER, TEMPLATE, canonicalise, fit_pose, mouth_width, neutral_shape, project
+from realtime_dub.face.landmarks import LIPS, STABLE, opening
+from realtime_dub.face.smoothing import OneEuro
+from realtime_dub.face.tracker import MediaPipeTracker
+from realtime_dub.face.types import Pose
+from tests.faces import frame_of, portrait, tracked_portrait
+
+
+def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
+    return cv2.Rodrigues(np.array([pitch, yaw, roll]))[0].astype(np.float32)
+
+
+@given(st.floats(-0.6, 0.6), st.floats(-0.4, 0.4), st.floats(-0.5, 0.5), st.floats(5, 400), st.floats(-500, 2000))
+def test_pose_of_a_posed_template_is_that_pose(yaw: float, pitch: float, roll: float, scale: float, x: float) -> None:
+    pose = Pose(rotation(yaw, pitch, roll), scale, np.array([x, 240, 0], np.float32))
+    face = canonicalise(project(TEMPLATE, pose))
+    assert np.allclose(face.pose.rotation, pose.rotation, atol=2e-3)
+    assert face.pose.scale == pytest.approx(scale, rel=1e-3)
+    assert np.abs(face.canonical - TEMPLATE).max() < 5e-3
+
+
+def test_mouth_movement_does_not_move_the_pose() -> None:
+    pose = Pose(rotation(0.2, 0.1, 0), 60.0, np.array([320, 200, 0], np.float32))
+    points = project(TEMPLATE, pose)
+    points[LOWER] += np.array([0, 20, 5], np.float32)
+    assert fit_pose(points).scale == pytest.approx(60.0, rel=1e-4)
+
+
+def test_yaw_is_signed_and_in_degrees() -> None:
+    left, right = (Pose(rotation(a, 0, 0), 1, np.zeros(3, np.float32)).yaw_deg for a in (-0.5, 0.5))
+    assert abs(left) == pytest.approx(np.degrees(0.5), abs=0.1)
+    assert left == pytest.approx(-right)
+
+
+def test_neutral_ignores_the_open_frames() -> None:
+    shut, wide = TEMPLATE.copy(), TEMPLATE.copy()
+    wide[LIPS[30:]] += np.array([0, 0.3, 0], np.float32)
+    assert np.allclose(neutral_shape(np.stack([shut] * 5 + [wide] * 5)), shut)
+    assert opening(wide) > opening(shut) + 0.1
+    assert mouth_width(TEMPLATE) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_finds_the_portrait_and_reprojects_it() -> None:
+    tracked = tracked_portrait()
+    assert tracked.face is not None
+    assert abs(tracked.face.pose.yaw_deg) < 10
+    back = project(tracked.face.canonical, tracked.face.pose)
+    assert np.abs(back - tracked.face.points).max() < 0.01
+    assert np.linalg.norm(tracked.face.canonical[STABLE] - TEMPLATE[STABLE], axis=1).mean() < 0.12
+
+
+def test_no_face_is_said_and_found_again() -> None:
+    tracker = MediaPipeTracker()
+    try:
+        blank = np.full_like(portrait(), 90)
+        assert [tracker.track(frame_of(i, n)).why for n, i in enumerate((blank, portrait(), blank))] == [
+            "no face",
+            "",
+            "no face",
+        ]
+    finally:
+        tracker.close()
+
+
+def test_mouth_outside_the_picture_is_left_alone() -> None:
+    cut = portrait()[:255]  # the picture ends at the lips
+    tracker = MediaPipeTracker()
+    try:
+        assert tracker.track(frame_of(np.ascontiguousarray(cut))).face is None
+    finally:
+        tracker.close()
+
+
+@pytest.mark.parametrize(("choice", "side"), [("left", 0), ("right", 1), ("1", 0), ("2", 1), ("largest", 1)])
+def test_choice_among_two_faces_is_sticky(choice: str, side: int) -> None:
+    big = portrait()
+    small = cv2.copyMakeBorder(cv2.resize(big, None, fx=0.7, fy=0.7), 0, 480 - 336, 0, 0, cv2.BORDER_REPLICATE)
+    both = np.hstack([small, big])
+    tracker = MediaPipeTracker(choice)
+    try:
+        # MediaPipe may need a frame or two until it has found both.
+        seen = [tracker.track(frame_of(both, n)).face for n in range(3)]
+        swapped = tracker.track(frame_of(both, 3)).face
+    finally:
+        tracker.close()
+    assert seen[-1] is not None
+    assert swapped is not None
+    assert (seen[-1].points[:, 0].mean() > small.shape[1]) == bool(side)
+    assert abs(swapped.points[:, 0].mean() - seen[-1].points[:, 0].mean()) < 3
+
+
+def test_unknown_choice_is_one_line() -> None:
+    with pytest.raises(ConfigError, match="cannot choose face 'middle'; use largest"):
+        MediaPipeTracker("middle")
+
+
+def test_one_euro_is_steady_at_rest_and_quick_in_motion() -> None:
+    smooth, noise = OneEuro(8.0, 12.0), np.random.default_rng(0)
+    still = [smooth(noise.normal(0, 0.001, (10, 3)).astype(np.float32), n * 40_000_000) for n in range(100)]
+    assert np.std(still[20:]) < 0.75 * 0.001
+    ramp = [smooth(np.full((10, 3), 1.0 * n / 25, np.float32), (100 + n) * 40_000_000) for n in range(50)]
+    lag_s = (49 / 25 - ramp[-1].mean()) / 1.0
+    assert lag_s < 0.015
