@@ -1,7 +1,7 @@
 """GRID-style clips as sound, mouth motion and speech: what a motion net is trained and measured on.
 
-A folder holds the clips; ``<folder>.words.tsv`` beside it (clip, start_ms, end_ms, word; ``sil`` = silence) has the word
-times. Held-out split by the sorted names: index % 20 == 0 is the test set, 10 validation, the rest training.
+A folder holds the clips; ``<folder>.words.tsv`` beside it (clip, start_ms, end_ms, word; ``sil`` = silence) has the
+word times. Held-out split by the sorted names: index % 20 == 0 is the test set, 10 validation, the rest training.
 """
 
 from __future__ import annotations

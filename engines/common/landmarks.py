@@ -1,8 +1,8 @@
 """Landmarks and sound of a folder of talking clips, kept as one ``.npz`` per clip.
 
-``python -m engines.common.landmarks --data FOLDER --cache DIR [--workers N]``; what is in DIR already is not made again.
-A file holds ``lm`` (T, 478, 3) float32 pixels, NaN where no face was found, ``pts`` (T,) float64 seconds, ``audio`` (n,)
-float32 mono and ``rate``.
+``python -m engines.common.landmarks --data FOLDER --cache DIR [--workers N]``; what DIR has already is not made again.
+A file holds ``lm`` (T, 478, 3) float32 pixels, NaN where no face was found, ``pts`` (T,) float64 seconds, ``audio``
+(n,) float32 mono and ``rate``.
 """
 
 from __future__ import annotations

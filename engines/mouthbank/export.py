@@ -50,7 +50,8 @@ def export_bundle(net: MotionNet, spec: LogMelSpec, out: Path, version: str = "1
 def _states(net: MotionNet) -> tuple[StateSpec, ...]:
     tensors = net.initial_state()
     return tuple(
-        StateSpec(before=f"past_{i}", after=f"next_past_{i}", shape=tuple(tensor.shape)) for i, tensor in enumerate(tensors)
+        StateSpec(before=f"past_{i}", after=f"next_past_{i}", shape=tuple(tensor.shape))
+        for i, tensor in enumerate(tensors)
     )
 
 

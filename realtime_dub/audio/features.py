@@ -20,17 +20,17 @@ class LogMelSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: str = Field("logmel", pattern="^logmel$")
-    rate: int = Field(16_000, gt=0)  # Hz
-    bands: int = Field(80, gt=0)
-    window: int = Field(400, gt=1)  # samples, periodic Hann
-    hop: int = Field(160, gt=0)  # samples
-    fft: int = Field(512, gt=1)
-    low_hz: float = Field(40.0, ge=0)
-    high_hz: float = Field(7600.0, gt=0)
-    floor: float = Field(1e-8, gt=0)  # of the band power, before the logarithm
+    kind: str = Field(default="logmel", pattern="^logmel$")
+    rate: int = Field(default=16_000, gt=0)  # Hz
+    bands: int = Field(default=80, gt=0)
+    window: int = Field(default=400, gt=1)  # samples, periodic Hann
+    hop: int = Field(default=160, gt=0)  # samples
+    fft: int = Field(default=512, gt=1)
+    low_hz: float = Field(default=40.0, ge=0)
+    high_hz: float = Field(default=7600.0, gt=0)
+    floor: float = Field(default=1e-8, gt=0)  # of the band power, before the logarithm
     mean: float = -11.0  # taken off the natural logarithm
-    scale: float = Field(4.0, gt=0)  # divides it after that
+    scale: float = Field(default=4.0, gt=0)  # divides it after that
 
     @property
     def hop_ns(self) -> int:
