@@ -2,8 +2,8 @@
 
 ``python -m engines.mouthbank.train --data CLIPS --cache LANDMARKS --out runs/mouthbank``
 
-CLIPS holds talking clips and, beside it, ``CLIPS.words.tsv``; landmarks are extracted into LANDMARKS first where they are
-missing. A run that was broken off goes on from its last checkpoint. The bundle is in ``OUT/bundle``.
+CLIPS holds talking clips and, beside it, ``CLIPS.words.tsv``; landmarks are extracted into LANDMARKS first where they
+are missing. A run that was broken off goes on from its last checkpoint. The bundle is in ``OUT/bundle``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reads a bundle: a folder with ``spec.json`` and the network it describes. Nothing in it is ever executed or unpickled.
+"""Reads a bundle: a folder with ``spec.json`` and the network it describes. Nothing in it is ever unpickled.
 
 The spec says what sound the network hears, what state it carries from call to call and what it gives; colour order,
 layout and normalisation of the rest live inside the network.
@@ -131,9 +131,7 @@ def load_default(name: str = "mouthbank") -> Bundle:
     """The bundle that comes with engine ``name``."""
     folder = Path(realtime_dub.__file__).parents[1] / "engines" / name / "bundle"
     if not folder.is_dir():
-        raise BundleError(
-            "no bundle for engine", f"{name!r}: {folder} is not there", "reinstall, or name a bundle folder"
-        )
+        raise BundleError("no bundle for engine", f"{name!r}: {folder} is not there", "reinstall the package")
     return load(folder)
 
 
@@ -141,9 +139,7 @@ def _read_spec(path: Path) -> BundleSpec:
     try:
         raw = json.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise BundleError(
-            "cannot read bundle", f"{path}: {error.strerror}", "name a folder with a spec.json"
-        ) from error
+        raise BundleError("cannot read bundle", f"{path}: {error.strerror}", f"choose a folder with {SPEC}") from error
     except ValueError as error:
         raise BundleError("damaged bundle", f"{path}: not JSON", "fetch it again") from error
     found = raw.get("format") if isinstance(raw, dict) else None
