@@ -72,7 +72,8 @@ def babble(powers: list[np.ndarray], rng: np.random.Generator, voices: int = 5, 
     for _ in range(voices):
         parts = [powers[rng.integers(len(powers))] for _ in range(frames // 250 + 2)]
         row = np.concatenate([part / part.mean() for part in parts])
-        total = total + warp(row[rng.integers(200) :][:frames], rng.uniform(0.8, 1.3))
+        row = np.resize(row[rng.integers(len(row) // 4) :], (frames, row.shape[1]))
+        total = total + warp(row, rng.uniform(0.8, 1.3))
     return _unit(smear(np.asarray(total), 1.5))
 
 

@@ -70,8 +70,17 @@ def validate(net: MotionNet, clips: list[Clip], spec: LogMelSpec) -> dict[str, f
     }
 
 
-def train(data: Path, cache: Path, out: Path, plan: Plan, shape: Shape, batch: int = 16, frames: int = 260) -> Trainer:
-    """A whole run from clips to bundle."""
+def train(
+    data: Path,
+    cache: Path,
+    out: Path,
+    plan: Plan,
+    shape: Shape,
+    batch: int = 16,
+    frames: int = 260,
+    until: int | None = None,
+) -> Trainer:
+    """A whole run from clips to bundle, or as far as step ``until``."""
     torch.set_num_threads(1)
     torch.manual_seed(plan.seed)
     spec = LogMelSpec(bands=shape.bands)
@@ -92,7 +101,7 @@ def train(data: Path, cache: Path, out: Path, plan: Plan, shape: Shape, batch: i
         assert isinstance(net, MotionNet)
         return validate(net, clips["validation"], spec)
 
-    trainer.run(losses, check)
+    trainer.run(losses, check, until)
     assert isinstance(trainer.average, MotionNet)
     export_bundle(trainer.average, spec, out / "bundle")
     return trainer
