@@ -84,6 +84,15 @@ def noise_like(noises: list[np.ndarray], rng: np.random.Generator, frames: int) 
     return noise[rows] * random_curve(rng, noise.shape[1], 3.0)
 
 
+def vary(power: np.ndarray, noises: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """The same voice (n, bands) on another day: a little level, colour and background."""
+    out = power * random_curve(rng, power.shape[1], 1.0) * np.float32(10 ** (rng.normal(0, 2) / 10))
+    if rng.random() < 0.5:
+        ratio = 10 ** (rng.uniform(25, 50) / 10)
+        out = out + noise_like(noises, rng, len(out)) * (out.mean() / ratio)
+    return out
+
+
 def disturb(power: np.ndarray, noises: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
     """One random voice, line, level and background for the sound of a clip (n, bands)."""
     out = power

@@ -18,7 +18,7 @@ from realtime_dub.face.alignment import LOWER, canonicalise, mouth_width, neutra
 
 Words = list[tuple[int, int, str]]  # start ms, end ms, word
 SILENCE = "sil"
-FADE_MS = (160, 320)  # motion this far from speech goes over into rest: nothing in the sound foretells it
+FADE_MS = (400, 900)  # motion this far from speech goes over into rest; nearer there are breaths, which can be heard
 
 
 @dataclass(frozen=True, eq=False)

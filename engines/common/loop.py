@@ -49,7 +49,7 @@ class Trainer:
 
     def __init__(self, net: nn.Module, plan: Plan, out: Path) -> None:
         self.net, self.plan, self.out = net, plan, out
-        self.average = copy.deepcopy(net).requires_grad_(False)
+        self.average = copy.deepcopy(net).eval().requires_grad_(False)
         self.optimizer = torch.optim.AdamW(net.parameters(), lr=plan.rate, weight_decay=plan.weight_decay)
         self.step = 0
         out.mkdir(parents=True, exist_ok=True)

@@ -8,14 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engines.common.augment import babble, disturb, make_noises, noise_like
+from engines.common.augment import babble, disturb, make_noises, noise_like, vary
 from engines.common.grid import Clip, Example, make_example
 from engines.common.loop import Losses
 from engines.common.metrics import LIPS_AT, OPENING_AT
 from engines.mouthbank.network import LOOK_AHEAD, MotionNet
 from realtime_dub.audio.features import LogMel, LogMelSpec
 
-SPEEDS = (1.0, 0.85, 1.15, 1.3)
+OWN_SPEEDS = (1.0, 1.0, 0.93, 1.07)
+SPEEDS = (1.0, 0.85, 0.93, 1.07, 1.15, 1.3)
 LIPS_WEIGHT, DEPTH_WEIGHT = 3.0, 0.5
 
 
@@ -60,7 +61,7 @@ class Item:
 
 
 class Batches:
-    """Training batches: half of each clean, half disturbed, and one item without a voice."""
+    """Training batches: half of each in the talker's own voice, half disturbed, and one item without a voice."""
 
     def __init__(self, clips: list[Clip], basis: Basis, spec: LogMelSpec, size: int, frames: int, seed: int) -> None:
         self._front_end = LogMel(spec)
@@ -79,17 +80,17 @@ class Batches:
 
     def draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Features (b, n, bands), coefficients (b, n, k) and speech (b, n)."""
-        rows = [self._voiced(rng, clean=index % 2 == 0) for index in range(self._size - 1)]
+        rows = [self._voiced(rng, own=index % 2 == 0) for index in range(self._size - 1)]
         rows.append(self._voiceless(rng))
         power, coefficients, speech = (np.stack(column) for column in zip(*rows, strict=True))
         mel = self._front_end.compress(power)
         return torch.from_numpy(mel), torch.from_numpy(coefficients), torch.from_numpy(speech)
 
-    def _voiced(self, rng: np.random.Generator, clean: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        speed = 1.0 if clean else SPEEDS[rng.integers(len(SPEEDS))]
-        items = self._items[speed]
+    def _voiced(self, rng: np.random.Generator, own: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        speeds = OWN_SPEEDS if own else SPEEDS
+        items = self._items[speeds[rng.integers(len(speeds))]]
         item = items[rng.integers(len(items))]
-        power = item.power if clean else disturb(item.power, self._noises, rng)
+        power = (vary if own else disturb)(item.power, self._noises, rng)
         start = int(rng.integers(0, max(1, len(power) - self._frames + 1)))
         cut = slice(start, start + self._frames)
         return tuple(_pad(a[cut], self._frames) for a in (power, item.coefficients, item.speech))  # type: ignore[return-value]

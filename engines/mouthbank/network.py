@@ -24,6 +24,7 @@ class Shape:
     dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 1, 2, 4, 8, 16)
     components: int = 20
     points: int = 168
+    dropout: float = 0.1
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)
@@ -46,16 +47,17 @@ class CausalConv(nn.Module):
 class Block(nn.Module):
     """A residual step: dilated convolution, then a pointwise one."""
 
-    def __init__(self, width: int, kernel: int, dilation: int) -> None:
+    def __init__(self, width: int, kernel: int, dilation: int, dropout: float) -> None:
         super().__init__()
         self.dilated = CausalConv(width, width, kernel, dilation)
+        self.drop = nn.Dropout(dropout)
         self.pointwise = nn.Conv1d(width, width, 1)
         nn.init.normal_(self.pointwise.weight, std=0.02)
         nn.init.zeros_(self.pointwise.bias)
 
     def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         y, past = self.dilated(x, past)
-        return x + self.pointwise(nn.functional.gelu(y, approximate="tanh")), past
+        return x + self.pointwise(self.drop(nn.functional.gelu(y, approximate="tanh"))), past
 
 
 class MotionNet(nn.Module):
@@ -72,7 +74,7 @@ class MotionNet(nn.Module):
         super().__init__()
         self.shape = shape
         self.enter = CausalConv(shape.bands, shape.width, shape.kernel, 1)
-        self.blocks = nn.ModuleList(Block(shape.width, shape.kernel, d) for d in shape.dilations)
+        self.blocks = nn.ModuleList(Block(shape.width, shape.kernel, d, shape.dropout) for d in shape.dilations)
         self.leave = nn.Conv1d(shape.width, shape.width, 1)
         self.motion = nn.Conv1d(shape.width, shape.components, 1)
         self.speech = nn.Conv1d(shape.width, 1, 1)

@@ -139,8 +139,8 @@ def test_speed_moves_sound_and_mouth_together() -> None:
 
 
 def test_words_give_speech_and_rest() -> None:
-    words = [(0, 500, "sil"), (500, 900, "bin"), (900, 2000, "sil")]
-    times = np.array([0.1, 0.499, 0.5, 0.899, 0.9, 1.3])
+    words = [(0, 1000, "sil"), (1000, 1400, "bin"), (1400, 3000, "sil")]
+    times = np.array([0.05, 0.999, 1.0, 1.399, 1.4, 2.4])
     assert grid.speech_at(words, times).tolist() == [0, 0, 1, 1, 0, 0]
     weight = grid.rest_weight(words, times)
     assert weight[0] == 0
