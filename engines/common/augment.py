@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from engines.common import Array
 from realtime_dub.audio.features import LogMel, LogMelSpec
 
 
-def warp(power: np.ndarray, factor: float) -> np.ndarray:
+def warp(power: Array, factor: float) -> Array:
     """Move the spectrum (n, bands) along the mel axis by ``factor`` of frequency: a longer or shorter vocal tract."""
     bands = power.shape[1]
     source = np.clip(np.arange(bands) / factor, 0, bands - 1)
@@ -19,7 +20,7 @@ def warp(power: np.ndarray, factor: float) -> np.ndarray:
     return power[:, low] * (1 - part) + power[:, low + 1] * part
 
 
-def smear(power: np.ndarray, width: float) -> np.ndarray:
+def smear(power: Array, width: float) -> Array:
     """Blur over the bands: the harmonics of the voice's pitch go, the formants stay."""
     reach = int(np.ceil(2 * width))
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2)
@@ -29,14 +30,14 @@ def smear(power: np.ndarray, width: float) -> np.ndarray:
     return power @ (matrix / kernel.sum()).astype(np.float32)
 
 
-def random_curve(rng: np.random.Generator, bands: int, decibel: float, knots: int = 6) -> np.ndarray:
+def random_curve(rng: np.random.Generator, bands: int, decibel: float, knots: int = 6) -> Array:
     """A smooth gain over the bands (bands,), as a factor of power: rooms and microphones."""
     levels = rng.normal(0, decibel, knots)
     curve = np.interp(np.linspace(0, knots - 1, bands), np.arange(knots), levels)
     return (10 ** (curve / 10)).astype(np.float32)
 
 
-def band_limit(rng: np.random.Generator, bands: int) -> np.ndarray:
+def band_limit(rng: np.random.Generator, bands: int) -> Array:
     """What is left of the bands on a telephone or headset line (bands,)."""
     limit = np.ones(bands, np.float32)
     limit[rng.integers(50, bands) :] = 1e-4
@@ -44,7 +45,7 @@ def band_limit(rng: np.random.Generator, bands: int) -> np.ndarray:
     return limit
 
 
-def make_noises(spec: LogMelSpec, rng: np.random.Generator, seconds: float = 20.0) -> list[np.ndarray]:
+def make_noises(spec: LogMelSpec, rng: np.random.Generator, seconds: float = 20.0) -> list[Array]:
     """Band powers (n, bands) of synthesised noises of mean power 1: white, pink, brown, hum, fan, keys."""
     count = int(seconds * spec.rate)
     slopes = [_coloured(rng, count, slope) for slope in (0.0, 0.5, 1.0, 1.5)]
@@ -55,36 +56,36 @@ def make_noises(spec: LogMelSpec, rng: np.random.Generator, seconds: float = 20.
     return [_unit(LogMel(spec).power(noise.astype(np.float32))) for noise in (*slopes, hum, fan, keys)]
 
 
-def _coloured(rng: np.random.Generator, count: int, slope: float) -> np.ndarray:
+def _coloured(rng: np.random.Generator, count: int, slope: float) -> Array:
     spectrum = np.fft.rfft(rng.standard_normal(count))
     frequency = np.maximum(np.arange(len(spectrum)), count * 20 / 16_000)
     noise = np.fft.irfft(spectrum / frequency**slope, count)
     return np.asarray(noise / noise.std())
 
 
-def _unit(power: np.ndarray) -> np.ndarray:
+def _unit(power: Array) -> Array:
     return power / power.mean()
 
 
-def babble(powers: list[np.ndarray], rng: np.random.Generator, voices: int = 5, frames: int = 2000) -> np.ndarray:
+def babble(powers: list[Array], rng: np.random.Generator, voices: int = 5, frames: int = 2000) -> Array:
     """Several voices at once (frames, bands), mean power 1, far enough off to be no speech of the person's own."""
-    total = 0.0
+    total = np.zeros((frames, powers[0].shape[1]), np.float32)
     for _ in range(voices):
         parts = [powers[rng.integers(len(powers))] for _ in range(frames // 250 + 2)]
         row = np.concatenate([part / part.mean() for part in parts])
         row = np.resize(row[rng.integers(len(row) // 4) :], (frames, row.shape[1]))
         total = total + warp(row, rng.uniform(0.8, 1.3))
-    return _unit(smear(np.asarray(total), 1.5))
+    return _unit(smear(total, 1.5))
 
 
-def noise_like(noises: list[np.ndarray], rng: np.random.Generator, frames: int) -> np.ndarray:
+def noise_like(noises: list[Array], rng: np.random.Generator, frames: int) -> Array:
     """A stretch (frames, bands) of one of ``noises`` under a random curve."""
     noise = noises[rng.integers(len(noises))]
     rows = (rng.integers(len(noise)) + np.arange(frames)) % len(noise)
     return noise[rows] * random_curve(rng, noise.shape[1], 3.0)
 
 
-def vary(power: np.ndarray, noises: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+def vary(power: Array, noises: list[Array], rng: np.random.Generator) -> Array:
     """The same voice (n, bands) on another day: a little level, colour and background."""
     out = power * random_curve(rng, power.shape[1], 1.0) * np.float32(10 ** (rng.normal(0, 2) / 10))
     if rng.random() < 0.5:
@@ -93,7 +94,7 @@ def vary(power: np.ndarray, noises: list[np.ndarray], rng: np.random.Generator) 
     return out
 
 
-def disturb(power: np.ndarray, noises: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+def disturb(power: Array, noises: list[Array], rng: np.random.Generator) -> Array:
     """One random voice, line, level and background for the sound of a clip (n, bands)."""
     out = power
     if rng.random() < 0.8:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engines.common import Array
 from realtime_dub.audio.features import LogMel, LogMelSpec
 from realtime_dub.face.alignment import LOWER, canonicalise, mouth_width, neutral_shape
 
@@ -26,10 +27,10 @@ class Clip:
     """One clip. Motion is in the person's mouth widths, relative to the neutral shape of the clip."""
 
     name: str
-    audio: np.ndarray  # (n,) 16 kHz
-    motion: np.ndarray  # (T, 168, 3) at the video's frames
+    audio: Array  # (n,) 16 kHz
+    motion: Array  # (T, 168, 3) at the video's frames
     fps: float
-    neutral: np.ndarray  # (478, 3) in mouth widths
+    neutral: Array  # (478, 3) in mouth widths
     words: Words | None
 
 
@@ -67,7 +68,7 @@ def load_clip(path: Path, words: Words | None = None) -> Clip | None:
     return Clip(path.stem, audio, _fill(motion, seen), fps, neutral / width, words)
 
 
-def to_16k(audio: np.ndarray, rate: int) -> np.ndarray:
+def to_16k(audio: Array, rate: int) -> Array:
     """Mono sound at 16 kHz, float32."""
     if rate == 16_000:
         return np.asarray(audio, np.float32)
@@ -76,7 +77,7 @@ def to_16k(audio: np.ndarray, rate: int) -> np.ndarray:
     return np.asarray(soxr.resample(audio, rate, 16_000), np.float32)
 
 
-def _fill(motion: np.ndarray, seen: np.ndarray) -> np.ndarray:
+def _fill(motion: Array, seen: Array) -> Array:
     """Frames without a face take the straight line between their neighbours."""
     if seen.all():
         return motion.astype(np.float32)
@@ -86,7 +87,7 @@ def _fill(motion: np.ndarray, seen: np.ndarray) -> np.ndarray:
     return filled.reshape(len(seen), *motion.shape[1:]).astype(np.float32)
 
 
-def sample_motion(motion: np.ndarray, fps: float, times_s: np.ndarray) -> np.ndarray:
+def sample_motion(motion: Array, fps: float, times_s: Array) -> Array:
     """Motion (T, ...) of frames at k / fps as it is at ``times_s``: Catmull-Rom, held at both ends."""
     position = np.clip(times_s * fps, 0, len(motion) - 1)
     index = np.minimum(position.astype(int), max(len(motion) - 2, 0))
@@ -96,7 +97,7 @@ def sample_motion(motion: np.ndarray, fps: float, times_s: np.ndarray) -> np.nda
     return np.asarray(cubic, np.float32)
 
 
-def speech_at(words: Words, times_s: np.ndarray) -> np.ndarray:
+def speech_at(words: Words, times_s: Array) -> Array:
     """1 where a word is spoken, 0 in silence."""
     times_ms = times_s * 1000
     speech = np.zeros(len(times_s), np.float32)
@@ -106,7 +107,7 @@ def speech_at(words: Words, times_s: np.ndarray) -> np.ndarray:
     return speech
 
 
-def rest_weight(words: Words, times_s: np.ndarray) -> np.ndarray:
+def rest_weight(words: Words, times_s: Array) -> Array:
     """How much of the motion at ``times_s`` belongs to speech: 1 near words, 0 far away, a line between."""
     times_ms = times_s * 1000
     spoken = [(start, end) for start, end, word in words if word != SILENCE]
@@ -120,9 +121,9 @@ def rest_weight(words: Words, times_s: np.ndarray) -> np.ndarray:
 class Example:
     """A clip at 100 Hz, at one speed. Frame i of each array is the instant ``i * hop``."""
 
-    power: np.ndarray  # (n, bands) before floor and logarithm
-    motion: np.ndarray  # (n, 168, 3)
-    speech: np.ndarray  # (n,)
+    power: Array  # (n, bands) before floor and logarithm
+    motion: Array  # (n, 168, 3)
+    speech: Array  # (n,)
 
 
 def make_example(clip: Clip, spec: LogMelSpec, speed: float = 1.0) -> Example:

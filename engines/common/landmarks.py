@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from engines.common import Array
+
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".mpg")
 
 
@@ -31,7 +33,7 @@ def extract(clip: Path, out: Path) -> None:
     os.replace(partial, out)
 
 
-def _read_landmarks(clip: Path) -> tuple[np.ndarray, np.ndarray]:
+def _read_landmarks(clip: Path) -> tuple[Array, Array]:
     import av
     import mediapipe
 
@@ -40,11 +42,11 @@ def _read_landmarks(clip: Path) -> tuple[np.ndarray, np.ndarray]:
     with av.open(str(clip)) as container, mesh:
         for frame in container.decode(video=0):
             rows.append(_face(mesh.process(frame.to_ndarray(format="rgb24")), frame.width, frame.height))
-            pts.append(float(frame.pts * frame.time_base))
+            pts.append(frame.time)
     return np.array(rows, np.float32).reshape(-1, 478, 3), np.array(pts)
 
 
-def _face(result: object, width: int, height: int) -> np.ndarray:
+def _face(result: object, width: int, height: int) -> Array:
     faces = result.multi_face_landmarks  # type: ignore[attr-defined]
     if not faces:
         return np.full((478, 3), np.nan, np.float32)
@@ -52,7 +54,7 @@ def _face(result: object, width: int, height: int) -> np.ndarray:
     return np.array([(p.x * width, p.y * height, p.z * width) for p in faces[0].landmark], np.float32)
 
 
-def _read_sound(clip: Path) -> tuple[np.ndarray, int]:
+def _read_sound(clip: Path) -> tuple[Array, int]:
     import av
 
     with av.open(str(clip)) as container:

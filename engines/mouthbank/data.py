@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engines.common import Array
 from engines.common.augment import babble, disturb, make_noises, noise_like, vary
 from engines.common.grid import Clip, Example, make_example
 from engines.common.loop import Losses
@@ -24,17 +25,17 @@ LIPS_WEIGHT, DEPTH_WEIGHT = 3.0, 0.5
 class Basis:
     """Principal components of motion about rest, with lips weighted up. A coefficient has mean square 1."""
 
-    components: np.ndarray  # (k, points * 3): motion = coefficients @ components
-    analysis: np.ndarray  # (points * 3, k): coefficients = motion @ analysis
-    spread: np.ndarray  # (k,) root mean square of each component in weighted space
+    components: Array  # (k, points * 3): motion = coefficients @ components
+    analysis: Array  # (points * 3, k): coefficients = motion @ analysis
+    spread: Array  # (k,) root mean square of each component in weighted space
     explained: dict[str, float]  # share of the motion's energy
 
-    def coefficients(self, motion: np.ndarray) -> np.ndarray:
+    def coefficients(self, motion: Array) -> Array:
         """Motion (n, points, 3) in the basis (n, k)."""
         return np.asarray(motion.reshape(len(motion), -1) @ self.analysis, np.float32)
 
 
-def make_basis(motion: np.ndarray, count: int) -> Basis:
+def make_basis(motion: Array, count: int) -> Basis:
     """The basis of motions (n, points, 3). Not centred: coefficients of zero are rest."""
     flat = motion.reshape(len(motion), -1).astype(np.float64)
     weights = np.ones(motion.shape[1:])
@@ -55,9 +56,9 @@ def make_basis(motion: np.ndarray, count: int) -> Basis:
 class Item:
     """An example in the basis."""
 
-    power: np.ndarray
-    coefficients: np.ndarray
-    speech: np.ndarray
+    power: Array
+    coefficients: Array
+    speech: Array
 
 
 class Batches:
@@ -74,7 +75,7 @@ class Batches:
     def _item(self, example: Example) -> Item:
         return Item(example.power, self._basis.coefficients(example.motion), example.speech)
 
-    def all_mel(self) -> np.ndarray:
+    def all_mel(self) -> Array:
         """The clean features of every training clip (n, bands)."""
         return np.concatenate([self._front_end.compress(item.power) for item in self._items[1.0]])
 
@@ -86,7 +87,7 @@ class Batches:
         mel = self._front_end.compress(power)
         return torch.from_numpy(mel), torch.from_numpy(coefficients), torch.from_numpy(speech)
 
-    def _voiced(self, rng: np.random.Generator, own: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _voiced(self, rng: np.random.Generator, own: bool) -> tuple[Array, Array, Array]:
         speeds = OWN_SPEEDS if own else SPEEDS
         items = self._items[speeds[rng.integers(len(speeds))]]
         item = items[rng.integers(len(items))]
@@ -95,14 +96,14 @@ class Batches:
         cut = slice(start, start + self._frames)
         return tuple(_pad(a[cut], self._frames) for a in (power, item.coefficients, item.speech))  # type: ignore[return-value]
 
-    def _voiceless(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _voiceless(self, rng: np.random.Generator) -> tuple[Array, Array, Array]:
         level = 10 ** (rng.uniform(-90, -25) / 10) if rng.random() < 0.8 else 0.0
         power = noise_like(self._noises, rng, self._frames) * level
         nothing = np.zeros((self._frames, len(self._basis.components)), np.float32)
         return power.astype(np.float32), nothing, np.zeros(self._frames, np.float32)
 
 
-def _pad(array: np.ndarray, count: int) -> np.ndarray:
+def _pad(array: Array, count: int) -> Array:
     """A fast clip is shorter than a batch's rows: silence and rest follow."""
     missing = count - len(array)
     return array if missing <= 0 else np.concatenate([array, np.zeros((missing, *array.shape[1:]), np.float32)])

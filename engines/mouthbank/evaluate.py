@@ -14,12 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
+from engines.common import Array
 from engines.common.grid import SILENCE, Clip, load_clip, read_words, speech_at, split
 from engines.common.landmarks import clips_in
 from engines.common.metrics import correlation, lagged_correlation, lip_distance, openings
 from realtime_dub.media import NS
 from realtime_dub.mouth.bundle import Bundle, load, load_default
-from realtime_dub.mouth.motion import MotionStream
+from realtime_dub.mouth.motion import Motion, MotionStream
 
 BLOCK = 640  # samples heard at a time, 40 ms
 BILABIALS = {"bin", "blue", "place", "please", "by", "b", "p"}  # words that begin with closed lips
@@ -30,20 +31,21 @@ class Result:
     """What the net made of one clip, at the video's frames."""
 
     clip: Clip
-    motion: np.ndarray  # (T, 168, 3)
-    speech: np.ndarray  # (T,)
+    motion: Array  # (T, 168, 3)
+    speech: Array  # (T,)
 
     @property
-    def openings(self) -> tuple[np.ndarray, np.ndarray]:
+    def openings(self) -> tuple[Array, Array]:
         """Lip opening, predicted and real (T,)."""
         real = self.clip.motion[: len(self.motion)]
         return openings(self.motion, self.clip.neutral), openings(real, self.clip.neutral)
 
 
-def run_clip(bundle: Bundle, clip: Clip, audio: np.ndarray | None = None) -> Result:
+def run_clip(bundle: Bundle, clip: Clip, audio: Array | None = None) -> Result:
     """Hear a clip block by block and ask for the motion at its frames as soon as it is known."""
     sound = clip.audio if audio is None else audio
-    stream, motions = MotionStream(bundle), []
+    stream = MotionStream(bundle)
+    motions: list[Motion] = []
     # The clip's end is silence: the last frames wait for their look-ahead.
     sound = np.concatenate([sound, np.zeros(3200, np.float32)])
     for at in range(0, len(sound), BLOCK):
@@ -111,7 +113,7 @@ def _contact_figures(results: list[Result]) -> dict[str, object]:
     }
 
 
-def with_noise(clip: Clip, decibel: float, rng: np.random.Generator) -> np.ndarray:
+def with_noise(clip: Clip, decibel: float, rng: np.random.Generator) -> Array:
     """The clip's sound with pink noise at ``decibel`` signal to noise."""
     spectrum = np.fft.rfft(rng.standard_normal(len(clip.audio)))
     noise = np.fft.irfft(spectrum / np.sqrt(np.maximum(np.arange(len(spectrum)), 60)), len(clip.audio))

@@ -53,6 +53,7 @@ class Block(nn.Module):
         self.drop = nn.Dropout(dropout)
         self.pointwise = nn.Conv1d(width, width, 1)
         nn.init.normal_(self.pointwise.weight, std=0.02)
+        assert self.pointwise.bias is not None
         nn.init.zeros_(self.pointwise.bias)
 
     def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
@@ -84,8 +85,9 @@ class MotionNet(nn.Module):
 
     def initial_state(self, batch: int = 1) -> list[Tensor]:
         """Silence before the first frame: one tensor (batch, channels, past) per dilated convolution."""
-        convolutions = [self.enter, *(block.dilated for block in self.blocks)]
-        return [torch.zeros(batch, conv.conv.in_channels, conv.past) for conv in convolutions]
+        shape, steps = self.shape, (1, *self.shape.dilations)
+        channels = [shape.bands] + [shape.width] * len(shape.dilations)
+        return [torch.zeros(batch, c, (shape.kernel - 1) * step) for c, step in zip(channels, steps, strict=True)]
 
     def coefficients(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Motion in the basis (b, n, components), speech as a logit (b, n), and the state after the last frame."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ torch = pytest.importorskip("torch")
 
 from engines.common import augment, grid  # noqa: E402  (they need torch's extra)
 from engines.common.loop import Plan, Trainer  # noqa: E402
+from engines.common.metrics import lagged_correlation  # noqa: E402
 from engines.mouthbank.data import make_basis  # noqa: E402
 from engines.mouthbank.evaluate import evaluate  # noqa: E402
 from engines.mouthbank.export import export_bundle  # noqa: E402
@@ -100,9 +102,14 @@ def test_learns_in_a_few_steps(corpus: tuple[Path, Path], tmp_path: Path) -> Non
     trainer = train(*corpus, tmp_path / "a", plan, SHAPE, batch=4, frames=150)
     assert trainer.step == 60
     log = (tmp_path / "a" / "log.jsonl").read_text().splitlines()
-    import json
-
     assert json.loads(log[-1])["r"] > 0.5
+
+
+def test_lag_is_found_with_its_sign() -> None:
+    real = np.random.default_rng(0).standard_normal(100)
+    early = [(np.roll(real, -2), real)]  # a prediction that comes two frames before the truth
+    assert lagged_correlation(early, 2) > 0.99
+    assert lagged_correlation(early, -2) < 0.5
 
 
 def test_held_out_clips_are_apart_and_regular() -> None:
