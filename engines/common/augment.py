@@ -1,0 +1,111 @@
+"""Other voices, rooms and microphones, made in the mel domain where they cost little.
+
+Everything works on band powers before the logarithm, where independent sounds add.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engines.common import Array
+from realtime_dub.audio.features import LogMel, LogMelSpec
+
+
+def warp(power: Array, factor: float) -> Array:
+    """Move the spectrum (n, bands) along the mel axis by ``factor`` of frequency: a longer or shorter vocal tract."""
+    bands = power.shape[1]
+    source = np.clip(np.arange(bands) / factor, 0, bands - 1)
+    low = np.minimum(source.astype(int), bands - 2)
+    part = (source - low).astype(np.float32)
+    return power[:, low] * (1 - part) + power[:, low + 1] * part
+
+
+def smear(power: Array, width: float) -> Array:
+    """Blur over the bands: the harmonics of the voice's pitch go, the formants stay."""
+    reach = int(np.ceil(2 * width))
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2)
+    bands = np.arange(power.shape[1])
+    matrix = np.exp(-0.5 * ((bands[:, None] - bands[None]) / width) ** 2)
+    matrix[np.abs(bands[:, None] - bands[None]) > reach] = 0
+    return power @ (matrix / kernel.sum()).astype(np.float32)
+
+
+def random_curve(rng: np.random.Generator, bands: int, decibel: float, knots: int = 6) -> Array:
+    """A smooth gain over the bands (bands,), as a factor of power: rooms and microphones."""
+    levels = rng.normal(0, decibel, knots)
+    curve = np.interp(np.linspace(0, knots - 1, bands), np.arange(knots), levels)
+    return (10 ** (curve / 10)).astype(np.float32)
+
+
+def band_limit(rng: np.random.Generator, bands: int) -> Array:
+    """What is left of the bands on a telephone or headset line (bands,)."""
+    limit = np.ones(bands, np.float32)
+    limit[rng.integers(50, bands) :] = 1e-4
+    limit[: rng.integers(1, 12)] = 1e-3
+    return limit
+
+
+def make_noises(spec: LogMelSpec, rng: np.random.Generator, seconds: float = 20.0) -> list[Array]:
+    """Band powers (n, bands) of synthesised noises of mean power 1: white, pink, brown, hum, fan, keys."""
+    count = int(seconds * spec.rate)
+    slopes = [_coloured(rng, count, slope) for slope in (0.0, 0.5, 1.0, 1.5)]
+    seconds_axis = np.arange(count) / spec.rate
+    hum = sum(np.sin(2 * np.pi * 50 * k * seconds_axis + k) / k for k in range(1, 12)) + 0.1 * slopes[0]
+    fan = slopes[1] * (1.2 + np.sin(2 * np.pi * 7 * seconds_axis)) + 0.3 * np.sin(2 * np.pi * 240 * seconds_axis)
+    keys = slopes[0] * np.repeat(rng.random(count // 400 + 1) ** 12, 400)[:count]
+    return [_unit(LogMel(spec).power(noise.astype(np.float32))) for noise in (*slopes, hum, fan, keys)]
+
+
+def _coloured(rng: np.random.Generator, count: int, slope: float) -> Array:
+    spectrum = np.fft.rfft(rng.standard_normal(count))
+    frequency = np.maximum(np.arange(len(spectrum)), count * 20 / 16_000)
+    noise = np.fft.irfft(spectrum / frequency**slope, count)
+    return np.asarray(noise / noise.std())
+
+
+def _unit(power: Array) -> Array:
+    return power / power.mean()
+
+
+def babble(powers: list[Array], rng: np.random.Generator, voices: int = 5, frames: int = 2000) -> Array:
+    """Several voices at once (frames, bands), mean power 1, far enough off to be no speech of the person's own."""
+    total = np.zeros((frames, powers[0].shape[1]), np.float32)
+    for _ in range(voices):
+        parts = [powers[rng.integers(len(powers))] for _ in range(frames // 250 + 2)]
+        row = np.concatenate([part / part.mean() for part in parts])
+        row = np.resize(row[rng.integers(len(row) // 4) :], (frames, row.shape[1]))
+        total = total + warp(row, rng.uniform(0.8, 1.3))
+    return _unit(smear(total, 1.5))
+
+
+def noise_like(noises: list[Array], rng: np.random.Generator, frames: int) -> Array:
+    """A stretch (frames, bands) of one of ``noises`` under a random curve."""
+    noise = noises[rng.integers(len(noises))]
+    rows = (rng.integers(len(noise)) + np.arange(frames)) % len(noise)
+    return noise[rows] * random_curve(rng, noise.shape[1], 3.0)
+
+
+def vary(power: Array, noises: list[Array], rng: np.random.Generator) -> Array:
+    """The same voice (n, bands) on another day: a little level, colour and background."""
+    out = power * random_curve(rng, power.shape[1], 1.0) * np.float32(10 ** (rng.normal(0, 2) / 10))
+    if rng.random() < 0.5:
+        ratio = 10 ** (rng.uniform(25, 50) / 10)
+        out = out + noise_like(noises, rng, len(out)) * (out.mean() / ratio)
+    return out
+
+
+def disturb(power: Array, noises: list[Array], rng: np.random.Generator) -> Array:
+    """One random voice, line, level and background for the sound of a clip (n, bands)."""
+    out = power
+    if rng.random() < 0.8:
+        out = warp(out, float(np.exp(rng.uniform(-0.12, 0.26))))
+    if rng.random() < 0.3:
+        out = smear(out, rng.uniform(0.7, 2.0))
+    if rng.random() < 0.8:
+        out = out * random_curve(rng, out.shape[1], 5.0)
+    if rng.random() < 0.15:
+        out = out * band_limit(rng, out.shape[1])
+    if rng.random() < 0.7:
+        ratio = 10 ** (rng.uniform(0, 35) / 10)
+        out = out + noise_like(noises, rng, len(out)) * (out.mean() / ratio)
+    return out * np.float32(10 ** (rng.uniform(-20, 8) / 10))

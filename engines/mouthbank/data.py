@@ -1,0 +1,140 @@
+"""Batches for the motion net, its basis of mouth motion, and its losses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engines.common import Array
+from engines.common.augment import babble, disturb, make_noises, noise_like, vary
+from engines.common.grid import Clip, Example, make_example
+from engines.common.loop import Losses
+from engines.common.metrics import LIPS_AT, OPENING_AT
+from engines.mouthbank.network import LOOK_AHEAD, MotionNet
+from realtime_dub.audio.features import LogMel, LogMelSpec
+
+OWN_SPEEDS = (1.0, 1.0, 0.93, 1.07)
+SPEEDS = (1.0, 0.85, 0.93, 1.07, 1.15, 1.3)
+LIPS_WEIGHT, DEPTH_WEIGHT = 3.0, 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """Principal components of motion about rest, with lips weighted up. A coefficient has mean square 1."""
+
+    components: Array  # (k, points * 3): motion = coefficients @ components
+    analysis: Array  # (points * 3, k): coefficients = motion @ analysis
+    spread: Array  # (k,) root mean square of each component in weighted space
+    explained: dict[str, float]  # share of the motion's energy
+
+    def coefficients(self, motion: Array) -> Array:
+        """Motion (n, points, 3) in the basis (n, k)."""
+        return np.asarray(motion.reshape(len(motion), -1) @ self.analysis, np.float32)
+
+
+def make_basis(motion: Array, count: int) -> Basis:
+    """The basis of motions (n, points, 3). Not centred: coefficients of zero are rest."""
+    flat = motion.reshape(len(motion), -1).astype(np.float64)
+    weights = np.ones(motion.shape[1:])
+    weights[LIPS_AT] = LIPS_WEIGHT
+    weights[:, 2] *= DEPTH_WEIGHT
+    w = weights.reshape(-1)
+    values, vectors = np.linalg.eigh((flat * w).T @ (flat * w) / len(flat))
+    vectors, spread = vectors[:, ::-1][:, :count], np.sqrt(np.maximum(values[::-1][:count], 1e-12))
+    components = (spread * vectors / w[:, None]).T
+    analysis = w[:, None] * vectors / spread
+    rest = ((flat - flat @ analysis @ components) ** 2).reshape(motion.shape)
+    lips = [rest[:, LIPS_AT, :2].sum() / (motion[:, LIPS_AT, :2].astype(np.float64) ** 2).sum()]
+    explained = {"lips": 1 - float(lips[0]), "lower_face": 1 - float(rest.sum() / (flat**2).sum())}
+    return Basis(components.astype(np.float32), analysis.astype(np.float32), spread.astype(np.float32), explained)
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """An example in the basis."""
+
+    power: Array
+    coefficients: Array
+    speech: Array
+
+
+class Batches:
+    """Training batches: half of each in the talker's own voice, half disturbed, and one item without a voice."""
+
+    def __init__(self, clips: list[Clip], basis: Basis, spec: LogMelSpec, size: int, frames: int, seed: int) -> None:
+        self._front_end = LogMel(spec)
+        self._basis, self._size, self._frames = basis, size, frames
+        self._items = {s: [self._item(make_example(clip, spec, s)) for clip in clips] for s in SPEEDS}
+        rng = np.random.default_rng([seed, 7])
+        powers = [item.power for item in self._items[1.0][:200]]
+        self._noises = [*make_noises(spec, rng), *(babble(powers, rng) for _ in range(4))]
+
+    def _item(self, example: Example) -> Item:
+        return Item(example.power, self._basis.coefficients(example.motion), example.speech)
+
+    def all_mel(self) -> Array:
+        """The clean features of every training clip (n, bands)."""
+        return np.concatenate([self._front_end.compress(item.power) for item in self._items[1.0]])
+
+    def draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Features (b, n, bands), coefficients (b, n, k) and speech (b, n)."""
+        rows = [self._voiced(rng, own=index % 2 == 0) for index in range(self._size - 1)]
+        rows.append(self._voiceless(rng))
+        power, coefficients, speech = (np.stack(column) for column in zip(*rows, strict=True))
+        mel = self._front_end.compress(power)
+        return torch.from_numpy(mel), torch.from_numpy(coefficients), torch.from_numpy(speech)
+
+    def _voiced(self, rng: np.random.Generator, own: bool) -> tuple[Array, Array, Array]:
+        speeds = OWN_SPEEDS if own else SPEEDS
+        items = self._items[speeds[rng.integers(len(speeds))]]
+        item = items[rng.integers(len(items))]
+        power = (vary if own else disturb)(item.power, self._noises, rng)
+        start = int(rng.integers(0, max(1, len(power) - self._frames + 1)))
+        cut = slice(start, start + self._frames)
+        return tuple(_pad(a[cut], self._frames) for a in (power, item.coefficients, item.speech))  # type: ignore[return-value]
+
+    def _voiceless(self, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+        level = 10 ** (rng.uniform(-90, -25) / 10) if rng.random() < 0.8 else 0.0
+        power = noise_like(self._noises, rng, self._frames) * level
+        nothing = np.zeros((self._frames, len(self._basis.components)), np.float32)
+        return power.astype(np.float32), nothing, np.zeros(self._frames, np.float32)
+
+
+def _pad(array: Array, count: int) -> Array:
+    """A fast clip is shorter than a batch's rows: silence and rest follow."""
+    missing = count - len(array)
+    return array if missing <= 0 else np.concatenate([array, np.zeros((missing, *array.shape[1:]), np.float32)])
+
+
+class MotionLoss:
+    """The parts of the loss, each in units of the quantity's own spread."""
+
+    def __init__(self, basis: Basis) -> None:
+        points = basis.components.reshape(len(basis.components), -1, 3)
+        lips = points[:, LIPS_AT, :2].reshape(len(points), -1)
+        gaps = (points[:, OPENING_AT[:, 1], 1] - points[:, OPENING_AT[:, 0], 1]).mean(1)
+        self._weights = torch.from_numpy(basis.spread / basis.spread[0])
+        self._lips = torch.from_numpy(lips / np.sqrt((lips**2).sum(0).mean()))
+        self._gaps = torch.from_numpy(gaps / np.sqrt((gaps**2).sum()))
+
+    def __call__(self, net: MotionNet, mel: Tensor, target: Tensor, speech: Tensor) -> Losses:
+        found, logit, _ = net.coefficients(mel, net.initial_state(len(mel)))
+        error = found[:, LOOK_AHEAD:] - target[:, :-LOOK_AHEAD]
+        spoken = speech[:, :-LOOK_AHEAD]
+        lips = error @ self._lips
+        # A lip contact missed is seen at once: openings near zero inside words weigh more.
+        contact = torch.sigmoid(-4 * (target[:, :-LOOK_AHEAD] @ self._gaps) - 0.5) * spoken
+        return {
+            "basis": 0.5 * _huber(error * self._weights).sum(-1).mean(),
+            "lips": _huber(lips).mean(),
+            "opening": (_huber(error @ self._gaps) * (0.5 + 2 * contact)).mean(),
+            "velocity": 0.5 * _huber(lips[:, 4:] - lips[:, :-4]).mean(),
+            "speech": 0.1 * nn.functional.binary_cross_entropy_with_logits(logit[:, LOOK_AHEAD:], spoken),
+        }
+
+
+def _huber(error: Tensor) -> Tensor:
+    return nn.functional.smooth_l1_loss(error, torch.zeros_like(error), beta=0.5, reduction="none")

@@ -1,0 +1,94 @@
+"""Write a trained motion net as a bundle: ONNX with its state as tensors, and ``spec.json``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+
+from engines.mouthbank.network import LOOK_AHEAD, MotionNet
+from realtime_dub.audio.features import LogMelSpec
+from realtime_dub.face.alignment import LOWER
+from realtime_dub.media import NS, samples_to_ns
+from realtime_dub.mouth.bundle import FORMAT, SPEC, BundleSpec, DataSpec, StateSpec, TensorSpec
+
+MODEL = "motion.onnx"
+OPSET = 17
+GRID = DataSpec(
+    name="GRID audiovisual sentence corpus, speaker s1",
+    licence="CC BY 4.0",
+    citation="Cooke, Barker, Cunningham, Shao: An audio-visual corpus for speech perception and automatic speech "
+    "recognition. JASA 120(5), 2006",
+    hours=0.75,
+)
+
+
+class _Flat(torch.nn.Module):
+    """The net with its state as separate arguments and results, as ONNX wants them."""
+
+    def __init__(self, net: MotionNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, mel: torch.Tensor, *state: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        displacement, speech, after = self.net(mel, list(state))
+        return displacement, speech, *after
+
+
+def export_bundle(net: MotionNet, spec: LogMelSpec, out: Path, version: str = "1.0.0") -> Path:
+    """Write the bundle folder ``out`` for ``net``; returns it."""
+    out.mkdir(parents=True, exist_ok=True)
+    states = _states(net)
+    _write_onnx(net, states, out / MODEL)
+    described = _describe(net, spec, states, version, hashlib.sha256((out / MODEL).read_bytes()).hexdigest())
+    (out / SPEC).write_text(json.dumps(described.model_dump(mode="json"), indent=1) + "\n", "utf-8")
+    return out
+
+
+def _states(net: MotionNet) -> tuple[StateSpec, ...]:
+    tensors = net.initial_state()
+    return tuple(
+        StateSpec(before=f"past_{i}", after=f"next_past_{i}", shape=tuple(tensor.shape))
+        for i, tensor in enumerate(tensors)
+    )
+
+
+def _write_onnx(net: MotionNet, states: tuple[StateSpec, ...], path: Path) -> None:
+    names = ["mel", *(state.before for state in states)]
+    results = ["displacement", "speech", *(state.after for state in states)]
+    example = (torch.zeros(1, 4, net.shape.bands), *net.initial_state())
+    torch.onnx.export(
+        _Flat(net).eval(),
+        example,
+        str(path),
+        input_names=names,
+        output_names=results,
+        dynamic_axes={name: {1: "frames"} for name in ("mel", "displacement", "speech")},
+        opset_version=OPSET,
+        dynamo=False,
+    )
+
+
+def _describe(net: MotionNet, spec: LogMelSpec, states: tuple[StateSpec, ...], version: str, digest: str) -> BundleSpec:
+    return BundleSpec(
+        format=FORMAT,
+        name="mouthbank-motion",
+        version=version,
+        engine="mouthbank",
+        model=MODEL,
+        audio=spec,
+        look_ahead_ms=LOOK_AHEAD * samples_to_ns(spec.hop, spec.rate) // 1_000_000,
+        frame_rate=NS / spec.hop_ns,
+        inputs=(TensorSpec(name="mel", shape=(1, None, net.shape.bands)),),
+        states=states,
+        outputs=(
+            TensorSpec(name="displacement", shape=(1, None, net.shape.points, 3)),
+            TensorSpec(name="speech", shape=(1, None)),
+        ),
+        points=tuple(int(index) for index in LOWER),
+        licence="Apache-2.0",
+        training_data=(GRID,),
+        sha256={MODEL: digest},
+    )

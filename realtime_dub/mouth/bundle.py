@@ -1,0 +1,163 @@
+"""Reads a bundle: a folder with ``spec.json`` and the network it describes. Nothing in it is ever unpickled.
+
+The spec says what sound the network hears, what state it carries from call to call and what it gives; colour order,
+layout and normalisation of the rest live inside the network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+import realtime_dub
+from realtime_dub.audio.features import LogMelSpec
+from realtime_dub.errors import BundleError
+from realtime_dub.media import MS, NS
+from realtime_dub.mouth.backend import Session, open_session
+
+FORMAT = 1
+SPEC = "spec.json"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TensorSpec(_Strict):
+    """A tensor of the network. A dimension of None is as long as the call is."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: Literal["float32"] = "float32"
+
+
+class StateSpec(_Strict):
+    """A tensor carried from call to call: zeros at first, then what the last call gave as ``after``."""
+
+    before: str  # the network's input
+    after: str  # the output that becomes it
+    shape: tuple[int, ...]
+    dtype: Literal["float32"] = "float32"
+
+
+class DataSpec(_Strict):
+    """A data set the network was trained on."""
+
+    name: str
+    licence: str
+    citation: str
+    hours: float = Field(ge=0)
+
+
+class BundleSpec(_Strict):
+    """What ``spec.json`` holds."""
+
+    format: int
+    name: str
+    version: str
+    engine: str  # the generator that runs it
+    model: str  # file of the network
+    audio: LogMelSpec
+    look_ahead_ms: int = Field(ge=0)  # output n belongs to the frame this much earlier
+    frame_rate: float = Field(gt=0)  # outputs per second
+    inputs: tuple[TensorSpec, ...]
+    states: tuple[StateSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    points: tuple[int, ...]  # indices in the face mesh of the points that move
+    licence: str
+    training_data: tuple[DataSpec, ...]
+    sha256: dict[str, str]  # of every file beside the spec
+
+    @field_validator("sha256")
+    @classmethod
+    def _plain_names(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            if Path(name).name != name:
+                raise ValueError(f"{name!r} is not a plain file name")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> BundleSpec:
+        if self.model not in self.sha256:
+            raise ValueError(f"no hash for {self.model}")
+        if abs(self.frame_rate * self.audio.hop_ns - NS) > 1:
+            raise ValueError("frame_rate is not one output per hop")
+        if self.look_ahead_ns % self.audio.hop_ns:
+            raise ValueError("look_ahead_ms is not a whole number of hops")
+        return self
+
+    @property
+    def look_ahead_ns(self) -> int:
+        return self.look_ahead_ms * MS
+
+
+class Bundle:
+    """A verified bundle. Its session is opened once and shared by every stream; state belongs to the streams."""
+
+    def __init__(self, folder: Path, spec: BundleSpec) -> None:
+        self.folder = folder
+        self.spec = spec
+        self._lock = threading.Lock()
+        self._session: Session | None = None
+
+    @property
+    def label(self) -> str:
+        """Name and version, for the statistics."""
+        return f"{self.spec.name} {self.spec.version}"
+
+    def session(self, backend: str = "auto") -> Session:
+        """The network, opened at the first call with ``backend``. Raises BundleError where none can run it."""
+        with self._lock:
+            if self._session is None:
+                self._session = open_session(self.folder / self.spec.model, backend)
+            return self._session
+
+
+def load(folder: str | Path) -> Bundle:
+    """The bundle in ``folder``, every file checked against its hash. Raises BundleError."""
+    folder = Path(folder)
+    spec = _read_spec(folder / SPEC)
+    for name, expected in spec.sha256.items():
+        _check_file(folder / name, expected)
+    return Bundle(folder, spec)
+
+
+def load_default(name: str = "mouthbank") -> Bundle:
+    """The bundle that comes with engine ``name``."""
+    folder = Path(realtime_dub.__file__).parents[1] / "engines" / name / "bundle"
+    if not folder.is_dir():
+        raise BundleError("no bundle for engine", f"{name!r}: {folder} is not there", "reinstall the package")
+    return load(folder)
+
+
+def _read_spec(path: Path) -> BundleSpec:
+    try:
+        raw = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise BundleError("cannot read bundle", f"{path}: {error.strerror}", f"choose a folder with {SPEC}") from error
+    except ValueError as error:
+        raise BundleError("damaged bundle", f"{path}: not JSON", "fetch it again") from error
+    found = raw.get("format") if isinstance(raw, dict) else None
+    if found != FORMAT:
+        do = f"this version reads format {FORMAT}"
+        raise BundleError("unknown bundle format", f"{found!r} in {path}", do)
+    try:
+        return BundleSpec.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "spec"
+        raise BundleError("damaged bundle", f"{path}: {where}: {first['msg']}", "fetch it again") from error
+
+
+def _check_file(path: Path, expected: str) -> None:
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise BundleError("incomplete bundle", f"{path}: {error.strerror}", "fetch it again") from error
+    if found != expected:
+        raise BundleError("damaged bundle", f"{path}: its hash is not the one in {SPEC}", "fetch it again")

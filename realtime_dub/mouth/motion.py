@@ -1,0 +1,106 @@
+"""From a stream of sound to the motion of the mouth at any instant.
+
+Feature frame i is the sound around ``origin + i * hop``; the network gives that instant's motion after it has seen the
+look-ahead's frames too. Instants between two outputs are interpolated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from realtime_dub.audio.features import LogMel
+from realtime_dub.errors import BundleError
+from realtime_dub.media import MS, NS, Floats, samples_to_ns
+from realtime_dub.mouth.bundle import Bundle
+
+HISTORY_NS = 3 * NS
+MAX_FRAMES = 16  # per call of the network; longer sound goes in several
+JUMP_NS = 10 * MS  # sound that starts further than this from where the last ended starts a new stream
+NEVER_NS = -(1 << 62)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Motion:
+    """The mouth at one instant."""
+
+    displacement: Floats  # (points, 3) in the person's mouth widths, from the neutral shape
+    speech: float  # 0..1, how sure it is that somebody speaks
+
+
+class MotionStream:
+    """One voice. ``points`` are the face mesh indices that ``Motion.displacement`` moves. Not thread-safe."""
+
+    def __init__(self, bundle: Bundle, backend: str = "auto") -> None:
+        spec = bundle.spec
+        self.points = np.array(spec.points)
+        self.look_ahead_ns = spec.look_ahead_ns
+        self.front_end_ns = spec.audio.half_window_ns
+        self._spec = spec
+        self._session = bundle.session(backend)
+        self._check_names()
+        self._front_end = LogMel(spec.audio)
+        self._delay = spec.look_ahead_ns // spec.audio.hop_ns  # frames
+        length = HISTORY_NS // spec.audio.hop_ns
+        self._displacements = np.zeros((length, len(spec.points), 3), np.float32)
+        self._speech = np.zeros(length, np.float32)
+        self._feeds: dict[str, Floats] = {}
+        self._restart(None)
+
+    def _check_names(self) -> None:
+        given = {tensor.name for tensor in self._spec.outputs}
+        if not {"displacement", "speech"} <= given or [tensor.name for tensor in self._spec.inputs] != ["mel"]:
+            raise BundleError("not a motion bundle", self._spec.name, "choose one that turns mel into displacement")
+
+    def _restart(self, origin_ns: int | None) -> None:
+        """A new stream whose first sample is at ``origin_ns``: rest before it."""
+        self._origin_ns = origin_ns
+        self._samples = 0
+        self._outputs = 0  # of the network, the first ``_delay`` of which belong to no instant
+        self._front_end.reset()
+        for state in self._spec.states:
+            self._feeds[state.before] = np.zeros(state.shape, np.float32)
+
+    def hear(self, samples: Floats, pts_ns: int) -> None:
+        """Sound (n,) at the bundle's rate, its first sample at ``pts_ns``; consecutive calls without holes."""
+        if self._origin_ns is None or abs(pts_ns - self._end_ns()) > JUMP_NS:
+            self._restart(pts_ns)
+        self._samples += len(samples)
+        mel = self._front_end.process(samples)
+        for start in range(0, len(mel), MAX_FRAMES):
+            self._step(mel[start : start + MAX_FRAMES])
+
+    def _end_ns(self) -> int:
+        assert self._origin_ns is not None
+        return self._origin_ns + samples_to_ns(self._samples, self._spec.audio.rate)
+
+    def _step(self, mel: Floats) -> None:
+        self._feeds["mel"] = mel[None]
+        results = self._session.run(self._feeds)
+        for state in self._spec.states:
+            self._feeds[state.before] = results[state.after]
+        places = (self._outputs + np.arange(len(mel))) % len(self._speech)
+        self._displacements[places] = results["displacement"][0]
+        self._speech[places] = results["speech"][0]
+        self._outputs += len(mel)
+
+    def heard_until_ns(self) -> int:
+        """The newest instant whose motion is known; far in the past before the first sound."""
+        if self._origin_ns is None:
+            return NEVER_NS
+        return self._origin_ns + (self._outputs - 1 - self._delay) * self._spec.audio.hop_ns
+
+    def at(self, ns: int) -> Motion:
+        """The motion at ``ns``. Rest before the first sound; the nearest that is known outside the history."""
+        if self._origin_ns is None or ns < self._origin_ns or self._outputs <= self._delay:
+            return Motion(np.zeros(self._displacements.shape[1:], np.float32), 0.0)
+        newest = self._outputs - 1
+        oldest = max(self._delay, self._outputs - len(self._speech))
+        place = (ns - self._origin_ns) / self._spec.audio.hop_ns + self._delay
+        place = min(max(place, oldest), newest)
+        low = min(int(place), newest)
+        part = np.float32(place - low)
+        a, b = low % len(self._speech), min(low + 1, newest) % len(self._speech)
+        displacement = self._displacements[a] * (1 - part) + self._displacements[b] * part
+        return Motion(displacement, float(self._speech[a] * (1 - part) + self._speech[b] * part))

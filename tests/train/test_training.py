@@ -1,0 +1,179 @@
+"""The training command on a tiny synthetic talker: steps, resumes exactly, exports what it computes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from engines.common import augment, grid  # noqa: E402  (they need torch's extra)
+from engines.common.loop import Plan, Trainer  # noqa: E402
+from engines.common.metrics import lagged_correlation  # noqa: E402
+from engines.mouthbank.data import make_basis  # noqa: E402
+from engines.mouthbank.evaluate import evaluate  # noqa: E402
+from engines.mouthbank.export import export_bundle  # noqa: E402
+from engines.mouthbank.network import LOOK_AHEAD, MotionNet, Shape  # noqa: E402
+from engines.mouthbank.train import train  # noqa: E402
+from realtime_dub.audio.features import LogMel, LogMelSpec  # noqa: E402
+from realtime_dub.face.alignment import LOWER, TEMPLATE  # noqa: E402
+from realtime_dub.face.landmarks import LIPS  # noqa: E402
+from realtime_dub.mouth.bundle import load  # noqa: E402
+from realtime_dub.mouth.motion import MotionStream  # noqa: E402
+
+SHAPE = Shape(width=8, dilations=(1, 4), components=3)
+FRAMES = 50
+LOWER_LIP = [14, 87, 317, 178, 402, 17]
+
+
+def write_clip(path: Path, seed: int) -> None:
+    """Two seconds of a face whose lower lip follows the loudness of a tone."""
+    rng = np.random.default_rng(seed)
+    loud = np.clip(np.sin(np.arange(FRAMES) / rng.uniform(1.5, 3)), 0, 1)
+    loud[:12] = 0
+    points = np.repeat(TEMPLATE[None], FRAMES, 0).copy()
+    points[:, LOWER_LIP, 1] += 0.2 * loud[:, None]
+    points += rng.normal(0, 0.002, points.shape)
+    envelope = np.interp(np.arange(FRAMES * 640) / 640, np.arange(FRAMES), loud)
+    audio = (0.1 * envelope * rng.standard_normal(FRAMES * 640)).astype(np.float32)
+    lm = (points * 60 + 150).astype(np.float32)
+    np.savez(path, lm=lm, pts=np.arange(FRAMES) * 0.04, audio=audio, rate=16_000)
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> tuple[Path, Path]:
+    """Folders of 12 clips (the names alone count here: their landmarks are there already) and of their landmarks."""
+    data, cache = tmp_path / "talker", tmp_path / "cache"
+    data.mkdir()
+    cache.mkdir()
+    rows = ["clip\tstart_ms\tend_ms\tword"]
+    for index in range(12):
+        (data / f"c{index:02}.mp4").touch()
+        write_clip(cache / f"c{index:02}.npz", index)
+        rows += [f"c{index:02}\t0\t480\tsil", f"c{index:02}\t480\t2000\tbin"]
+    data.with_name("talker.words.tsv").write_text("\n".join(rows) + "\n")
+    return data, cache
+
+
+def weights(trainer: Trainer) -> np.ndarray:
+    return np.concatenate([p.detach().numpy().ravel() for p in trainer.average.parameters()])
+
+
+def test_trains_resumes_and_exports(corpus: tuple[Path, Path], tmp_path: Path) -> None:
+    plan = Plan(steps=4, warm_up=1, check_every=2)
+    unbroken = train(*corpus, tmp_path / "a", plan, SHAPE, batch=3, frames=120)
+    assert len((tmp_path / "a" / "log.jsonl").read_text().splitlines()) == 3
+    (tmp_path / "b").mkdir()
+    train(*corpus, tmp_path / "b", plan, SHAPE, batch=3, frames=120, until=2)
+    resumed = train(*corpus, tmp_path / "b", plan, SHAPE, batch=3, frames=120)
+    assert '"resumed": true' in (tmp_path / "b" / "log.jsonl").read_text()
+    assert np.allclose(weights(resumed), weights(unbroken), atol=1e-6)
+    bundle = load(tmp_path / "a" / "bundle")
+    clip = grid.load_clip(corpus[1] / "c00.npz", [(480, 2000, "bin")])
+    assert clip is not None
+    figures = evaluate(bundle, [clip])
+    assert figures["clips"] == 1
+    assert -1 <= float(str(figures["r"])) <= 1
+
+
+def test_the_exported_net_streams_what_torch_computes(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = MotionNet(SHAPE).eval()
+    net.basis.copy_(torch.randn_like(net.basis) * 0.1)
+    net.band_mean.copy_(torch.randn_like(net.band_mean))
+    sound = (0.1 * np.random.default_rng(1).standard_normal(16_001)).astype(np.float32)
+    mel = LogMel().process(sound)
+    with torch.no_grad():
+        displacement, speech, _ = net(torch.from_numpy(mel)[None], net.initial_state())
+    stream = MotionStream(load(export_bundle(net, LogMelSpec(), tmp_path / "bundle")))
+    for at in range(0, len(sound), 777):
+        stream.hear(sound[at : at + 777], at * 62_500)
+    for frame in range(0, len(mel) - LOOK_AHEAD, 7):
+        motion = stream.at(frame * 10_000_000)
+        assert np.abs(motion.displacement - displacement[0, frame + LOOK_AHEAD].numpy()).max() < 1e-5
+        assert abs(motion.speech - float(speech[0, frame + LOOK_AHEAD])) < 1e-5
+
+
+def test_learns_in_a_few_steps(corpus: tuple[Path, Path], tmp_path: Path) -> None:
+    plan = Plan(steps=60, warm_up=5, check_every=60, rate=1e-2)
+    trainer = train(*corpus, tmp_path / "a", plan, SHAPE, batch=4, frames=150)
+    assert trainer.step == 60
+    log = (tmp_path / "a" / "log.jsonl").read_text().splitlines()
+    assert json.loads(log[-1])["r"] > 0.5
+
+
+def test_lag_is_found_with_its_sign() -> None:
+    real = np.random.default_rng(0).standard_normal(100)
+    early = [(np.roll(real, -2), real)]  # a prediction that comes two frames before the truth
+    assert lagged_correlation(early, 2) > 0.99
+    assert lagged_correlation(early, -2) < 0.5
+
+
+def test_held_out_clips_are_apart_and_regular() -> None:
+    names = [f"n{index:04}" for index in range(1000)]
+    parts = grid.split(names[::-1])
+    assert parts["test"] == names[::20]
+    assert parts["validation"] == names[10::20]
+    assert len(parts["train"]) == 900
+    assert not set(parts["train"]) & (set(parts["test"]) | set(parts["validation"]))
+
+
+def test_motion_is_sampled_at_its_frames_exactly() -> None:
+    motion = np.random.default_rng(0).standard_normal((20, 4, 3)).astype(np.float32)
+    hundred = grid.sample_motion(motion, 25.0, np.arange(80) / 100)
+    assert np.allclose(hundred[::4], motion, atol=1e-5)
+    line = np.linspace(0, 1, 20, dtype=np.float32)[:, None]
+    between = grid.sample_motion(line, 25.0, np.array([0.06, 0.1]))
+    assert np.allclose(between[:, 0], [1.5 / 19, 2.5 / 19], atol=1e-6)
+
+
+def test_speed_moves_sound_and_mouth_together() -> None:
+    loud = np.zeros(FRAMES, np.float32)
+    loud[30:] = 1
+    sound = np.repeat(loud, 640) * np.random.default_rng(0).standard_normal(FRAMES * 640)
+    motion = np.zeros((FRAMES, len(LOWER), 3), np.float32)
+    motion[30:] = 0.1
+    clip = grid.Clip("x", (0.1 * sound).astype(np.float32), motion, 25.0, TEMPLATE, [(0, 2000, "bin")])
+    for speed in (0.8, 1.0, 1.25):
+        example = grid.make_example(clip, LogMelSpec(), speed)
+        heard = np.flatnonzero(example.power.mean(1) > 1e-3)[0]
+        moved = np.flatnonzero(example.motion[:, 0, 0] > 0.05)[0]
+        assert abs(heard - 120 / speed) <= 2
+        assert abs(moved - 118 / speed) <= 2
+
+
+def test_words_give_speech_and_rest() -> None:
+    words = [(0, 1000, "sil"), (1000, 1400, "bin"), (1400, 3000, "sil")]
+    times = np.array([0.05, 0.999, 1.0, 1.399, 1.4, 2.4])
+    assert grid.speech_at(words, times).tolist() == [0, 0, 1, 1, 0, 0]
+    weight = grid.rest_weight(words, times)
+    assert weight[0] == 0
+    assert weight[-1] == 0
+    assert weight[1:5].tolist() == [1, 1, 1, 1]
+
+
+def test_the_basis_gives_back_what_it_was_made_of() -> None:
+    rng = np.random.default_rng(0)
+    directions = rng.standard_normal((3, len(LOWER), 3))
+    motion = np.einsum("nk,kpd->npd", rng.standard_normal((200, 3)), directions).astype(np.float32)
+    basis = make_basis(motion, 3)
+    coefficients = basis.coefficients(motion)
+    back = (coefficients @ basis.components).reshape(motion.shape)
+    assert np.abs(back - motion).max() < 1e-3
+    assert np.allclose((coefficients**2).mean(0), 1, atol=1e-3)
+    assert basis.explained["lips"] > 0.999
+
+
+def test_warp_moves_a_peak_and_keeps_shape() -> None:
+    power = np.full((5, 80), 1e-6, np.float32)
+    power[:, 40] = 1
+    assert augment.warp(power, 1.2).mean(0).argmax() == 48
+    noises = augment.make_noises(LogMelSpec(), np.random.default_rng(0), seconds=1.0)
+    out = augment.disturb(power, noises, np.random.default_rng(1))
+    assert out.shape == power.shape
+    assert np.isfinite(out).all()
+    assert (out >= 0).all()
+    assert set(LIPS) <= set(LOWER)
