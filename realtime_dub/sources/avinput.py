@@ -110,7 +110,8 @@ class ToBgr:
         bgr = self._reformatter.reformat(
             frame, *self._coded, format="bgr24", src_colorspace=matrix, interpolation=INTERPOLATION
         ).to_ndarray()
-        return np.asarray(cv2.rotate(bgr, TURNS[self.rotation]) if self.rotation else bgr, np.uint8)
+        turned = cv2.rotate(bgr, TURNS[self.rotation]) if self.rotation else bgr
+        return np.ascontiguousarray(turned, np.uint8)  # FFmpeg pads the rows of odd widths
 
 
 class RisingTimes:

@@ -30,7 +30,7 @@ class ImageSource:
     def open(self) -> VideoInfo:
         """Read the picture. Raises MediaError."""
         data = self._bytes()
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        image = cv2.imread(str(self.path), cv2.IMREAD_COLOR)  # imdecode refuses a JPEG that is cut short
         if image is None:
             raise MediaError("cannot read", f"{self.path}: it is no picture", "choose a JPEG, PNG, WebP, BMP or TIFF")
         # Bytes that look like markers do not occur inside a scan, so the last scan of a whole file has an end after it.
