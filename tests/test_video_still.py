@@ -6,6 +6,7 @@ import struct
 import subprocess
 import sys
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -41,7 +42,7 @@ def test_the_same_array_at_a_constant_rate(tmp_path: Path) -> None:
     assert all(f.image is frames[0].image for f in frames)
     np.testing.assert_array_equal(frames[0].image, corner(33, 21))
     assert [f.pts_ns for f in frames] == [0, 33_366_667, 66_733_333, 100_100_000]
-    assert all(a.pts_ns + a.duration_ns == b.pts_ns for a, b in zip(frames, frames[1:], strict=False))
+    assert all(a.pts_ns + a.duration_ns == b.pts_ns for a, b in pairwise(frames))
     assert [f.seq for f in frames] == [0, 1, 2, 3]
     source.close()
     with pytest.raises(EndOfStream):
@@ -129,7 +130,10 @@ def test_demo_moves_a_little_and_smoothly() -> None:
 
 
 def test_demo_needs_no_plotting() -> None:
-    code = "import sys; from realtime_dub.sources.demo import read_portrait as r; r(); sys.exit('matplotlib.pyplot' in sys.modules)"
+    code = (
+        "import sys; from realtime_dub.sources.demo import read_portrait; read_portrait();"
+        "sys.exit('matplotlib.pyplot' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
 
 

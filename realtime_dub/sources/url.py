@@ -70,10 +70,8 @@ class StreamLink:
     def grab(self) -> tuple[Image, int]:
         try:
             picture = next(self._frames)
-        except StopIteration:
-            raise (EndOfStream if self._at_the_end() else LinkLost) from None
-        except (av.FFmpegError, OSError) as error:
-            raise LinkLost from error
+        except (StopIteration, av.FFmpegError) as error:  # a server that gives no length ends with an error
+            raise (EndOfStream if self._at_the_end() else LinkLost) from error
         self._to_bgr = self._to_bgr or ToBgr(picture)
         image = self._fit(self._to_bgr(picture))
         if self._bursts and picture.pts is not None:
