@@ -1,0 +1,93 @@
+"""The built-in face: the public-domain portrait of Grace Hopper that matplotlib carries as sample data."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from importlib import resources
+
+import cv2
+import numpy as np
+
+from realtime_dub.errors import DependencyError, EndOfStream
+from realtime_dub.media import Floats, Frame, Image, VideoInfo, ticks_to_ns
+
+PORTRAIT = "mpl-data/sample_data/grace_hopper.jpg"  # 512x600, face 201 high (hairline to chin), seen by MediaPipe
+CENTRE = (261.0, 216.0)  # what lies in the middle of the picture: the face, chin at three quarters of the height
+VIEW_HEIGHT = 412.0  # rows of the portrait that fill the picture: the face takes 49 % of it
+
+
+class DemoSource:
+    """The portrait as a webcam would see it, with the slight motion of a hand-held camera, without end.
+
+    The picture depends on the frame's number and the rate alone. Where the view is wider than the portrait its
+    background is mirrored at the edge.
+    """
+
+    def __init__(self, width: int = 640, height: int = 480, fps: float | Fraction = 25) -> None:
+        self.width, self.height = width, height
+        self.fps = Fraction(fps).limit_denominator(1001)
+        self._seq = 0
+        self._base: Image | None = None
+
+    def open(self) -> VideoInfo:
+        """Read the portrait. Raises DependencyError where matplotlib came without its sample data."""
+        portrait = read_portrait()
+        self._scale = self.height / VIEW_HEIGHT
+        # Brought to size once, with the right filter; the motion of each frame is then nearly a plain shift.
+        size = (round(portrait.shape[1] * self._scale), round(portrait.shape[0] * self._scale))
+        filter_ = cv2.INTER_AREA if self._scale < 1 else cv2.INTER_CUBIC
+        self._base = np.asarray(cv2.resize(portrait, size, interpolation=filter_), np.uint8)
+        return VideoInfo(self.width, self.height, self.fps, live=False, name="demo")
+
+    def read(self) -> Frame:
+        base = self._base
+        if base is None:
+            raise EndOfStream
+        period = 1 / self.fps
+        pts_ns = ticks_to_ns(self._seq, period)
+        matrix = self._camera(float(self._seq * period))
+        image = cv2.warpAffine(
+            base, matrix, (self.width, self.height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+        )
+        frame = Frame(np.asarray(image, np.uint8), pts_ns, self._seq, ticks_to_ns(self._seq + 1, period) - pts_ns)
+        self._seq += 1
+        return frame
+
+    def close(self) -> None:
+        self._base = None
+
+    def _camera(self, t: float) -> Floats:
+        """The 2x3 matrix from the scaled portrait to the picture at ``t`` seconds."""
+        x, y, degrees, zoom = motion(t)
+        centre = (CENTRE[0] * self._scale, CENTRE[1] * self._scale)
+        matrix = cv2.getRotationMatrix2D(centre, degrees, zoom)
+        matrix[0, 2] += self.width / 2 - centre[0] + x * self.height
+        matrix[1, 2] += self.height / 2 - centre[1] + y * self.height
+        return np.asarray(matrix, np.float32)
+
+
+def motion(t: float) -> tuple[float, float, float, float]:
+    """Shift right and down (in picture heights), turn (degrees) and zoom of the camera at ``t`` seconds.
+
+    Sums of sines whose periods share no multiple: smooth, never the same twice, at most 12 pixels a second at 480 rows.
+    """
+
+    def wave(period_s: float, phase: float) -> float:
+        return math.sin(2 * math.pi * (t / period_s + phase))
+
+    return (
+        0.008 * wave(5.3, 0.0) + 0.002 * wave(1.7, 0.3),
+        0.006 * wave(4.1, 0.2) + 0.002 * wave(1.3, 0.7),
+        0.5 * wave(7.9, 0.1) + 0.1 * wave(2.3, 0.5),
+        1 + 0.008 * wave(9.7, 0.4),
+    )
+
+
+def read_portrait() -> Image:
+    """The portrait, (600, 512, 3). Found without importing matplotlib's plotting."""
+    try:
+        data = resources.files("matplotlib").joinpath(PORTRAIT).read_bytes()
+    except (ModuleNotFoundError, OSError) as error:
+        raise DependencyError("the built-in face is missing", PORTRAIT, "pip install matplotlib") from error
+    return np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), np.uint8)

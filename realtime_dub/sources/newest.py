@@ -1,0 +1,118 @@
+"""Devices that come and go: the newest picture while they are there, the last one again while they are not."""
+
+from __future__ import annotations
+
+import threading
+from fractions import Fraction
+from typing import Protocol
+
+from realtime_dub.clock import Clock
+from realtime_dub.errors import EndOfStream, UserError
+from realtime_dub.flow import LatestSlot
+from realtime_dub.media import Frame, Image
+
+SILENCE_S = 0.5  # a device that says nothing for this long is taken as lost, though its read has not failed
+FIRST_RETRY_S, LAST_RETRY_S = 0.25, 4.0
+JOIN_S = 2.0
+
+
+class LinkLost(Exception):
+    """The device or the connection has gone; it may come back."""
+
+
+class Link(Protocol):
+    """A connection that can be made again. All calls come from one thread at a time."""
+
+    def connect(self) -> None:
+        """Raises UserError where that fails."""
+
+    def grab(self) -> tuple[Image, int]:
+        """Wait for the next picture; with the clock's time of its capture. Raises LinkLost, or EndOfStream."""
+
+    def release(self) -> None:
+        """Let go. Idempotent."""
+
+
+class NewestFrame:
+    """Reads a connected ``link`` on a thread, without pause, so that no driver or network buffer holds old pictures.
+
+    While the link is lost, ``read`` gives the last picture, ``stale``, stamped with the present, once per period of
+    ``fps``; the thread tries to connect again after 0.25 s, then 0.5, 1, 2 and 4 s. A thread that hangs in the device
+    is left behind by ``close`` after two seconds; it ends, and releases the device, when its read returns.
+    """
+
+    def __init__(self, link: Link, clock: Clock, name: str, fps: Fraction, closing: threading.Event) -> None:
+        self._link = link
+        self._clock = clock
+        self._closing = closing
+        self._period_s = float(1 / fps)
+        self._slot: LatestSlot[tuple[Image, int]] = LatestSlot()
+        self._lost = threading.Event()
+        self._error: Exception | None = None
+        self._silent_s = 0.0
+        self._seq = 0
+        self._last_ns = -1
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self, first: tuple[Image, int]) -> None:
+        """Begin with the picture that was grabbed to see whether the device works."""
+        self._image = first[0]
+        self._slot.put(first)
+        self._thread.start()
+
+    def read(self) -> Frame:
+        """The newest picture not yet given. Raises EndOfStream, or what went wrong in the thread."""
+        while not self._closing.is_set():
+            grabbed = self._slot.take(self._period_s)
+            if grabbed is not None:
+                self._silent_s = 0.0
+                self._image, stamp_ns = grabbed
+                return self._frame(stamp_ns, stale=False)
+            if self._slot.closed:
+                break
+            self._silent_s += self._period_s
+            if self._lost.is_set() or self._silent_s >= SILENCE_S:
+                return self._frame(self._clock.now_ns(), stale=True)
+        if self._error is not None and not self._closing.is_set():
+            raise self._error
+        raise EndOfStream
+
+    def close(self) -> None:
+        self._closing.set()
+        self._slot.close()
+        if self._thread.ident is not None:
+            self._thread.join(JOIN_S)
+
+    def _frame(self, stamp_ns: int, stale: bool) -> Frame:
+        self._last_ns = max(stamp_ns, self._last_ns + 1)
+        frame = Frame(self._image, self._last_ns, self._seq, stale=stale)
+        self._seq += 1
+        return frame
+
+    def _run(self) -> None:
+        try:
+            self._pump()
+        except EndOfStream:
+            pass
+        except Exception as error:  # the reader's
+            self._error = error
+        finally:
+            self._link.release()
+            self._slot.close()
+
+    def _pump(self) -> None:
+        connected, retry_s = True, FIRST_RETRY_S
+        while not self._closing.is_set():
+            try:
+                if not connected:
+                    self._link.connect()
+                    connected = True
+                self._slot.put(self._link.grab())
+                self._lost.clear()
+                retry_s = FIRST_RETRY_S
+            except (LinkLost, UserError):
+                self._lost.set()
+                self._link.release()
+                connected = False
+                self._closing.wait(retry_s)
+                retry_s = min(2 * retry_s, LAST_RETRY_S)

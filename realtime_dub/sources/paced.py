@@ -1,0 +1,97 @@
+"""A source that is pulled (a file, a still, the built-in face) made to run at its own speed, like a camera."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+from realtime_dub.clock import Clock
+from realtime_dub.errors import EndOfStream
+from realtime_dub.media import MS, NS, Frame, VideoInfo
+from realtime_dub.sources.base import VideoSource
+
+SLICE_NS = 20 * MS  # longest sleep that a close has to wait for
+GIVE_UP_NS = 500 * MS  # a source that cannot catch up in this time plays slow
+
+
+def wait_until(clock: Clock, when_ns: int, closing: threading.Event) -> bool:
+    """Block until ``when_ns``, in slices. False, within a slice, where ``closing`` is set."""
+    while not closing.is_set():
+        now_ns = clock.now_ns()
+        if now_ns >= when_ns:
+            return True
+        clock.sleep_until_blocking(min(when_ns, now_ns + SLICE_NS))
+    return False
+
+
+class PacedVideo:
+    """Releases each frame of ``source`` when the clock reaches start + (its pts - the first pts), stamped then.
+
+    The start is the first ``read``. A reader that comes late by more than a frame gets the newest frame that is due;
+    those before it are skipped (``skipped``), so that the picture never lags behind. A source that decodes slower than
+    it plays cannot catch up by skipping: after half a second of trying, its frame is shown and time goes on from there.
+    """
+
+    def __init__(self, source: VideoSource, clock: Clock) -> None:
+        self._source = source
+        self._clock = clock
+        self._closing = threading.Event()
+        self._origin_ns: int | None = None  # the clock at media time 0
+        self._seq = 0
+        self._last_ns = -1
+        self.skipped = 0
+
+    @property
+    def notes(self) -> list[str]:
+        """The notes of the source."""
+        notes: list[str] = getattr(self._source, "notes", [])
+        return notes
+
+    def open(self) -> VideoInfo:
+        info = self._source.open()
+        self._period_ns = round(NS / info.fps)
+        return replace(info, live=True)
+
+    def read(self) -> Frame:
+        frame, due_ns = self._newest_due()
+        if not wait_until(self._clock, due_ns, self._closing):
+            raise EndOfStream
+        self._last_ns = max(self._clock.now_ns(), self._last_ns + 1)
+        frame = replace(frame, pts_ns=self._last_ns, seq=self._seq)
+        self._seq += 1
+        return frame
+
+    def close(self) -> None:
+        self._closing.set()
+        self._source.close()
+
+    def _newest_due(self) -> tuple[Frame, int]:
+        """The frame to show next and when; past frames whose time is over already."""
+        frame = self._pull()
+        asked_ns = self._clock.now_ns()
+        if self._origin_ns is None:
+            self._origin_ns = asked_ns - frame.pts_ns
+        while (late_ns := self._clock.now_ns() - self._origin_ns - frame.pts_ns) >= self._shown_ns(frame):
+            if self._clock.now_ns() - asked_ns > GIVE_UP_NS:
+                self._origin_ns += late_ns
+                break
+            following = self._pull_or_none()
+            if following is None:
+                break
+            self.skipped += 1
+            frame = following
+        return frame, self._origin_ns + frame.pts_ns
+
+    def _shown_ns(self, frame: Frame) -> int:
+        return frame.duration_ns or self._period_ns
+
+    def _pull(self) -> Frame:
+        if self._closing.is_set():
+            raise EndOfStream
+        return self._source.read()
+
+    def _pull_or_none(self) -> Frame | None:
+        try:
+            return self._pull()
+        except EndOfStream:
+            return None

@@ -1,0 +1,181 @@
+"""A video file, pulled as fast as it is wanted, with the times that its frames have in the file."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from realtime_dub.errors import EndOfStream, MediaError
+from realtime_dub.media import NS, Frame, VideoInfo, ticks_to_ns
+from realtime_dub.sources.avinput import (
+    RisingTimes,
+    ToBgr,
+    decode,
+    nominal_rate,
+    open_container,
+    picture_stream,
+    reason,
+    start_ns,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    picture: Any  # av.VideoFrame
+    pts_ns: int
+    duration_ns: int  # as the file says; what is shown lasts until the next pts
+
+
+class VideoFileSource:
+    """Reads ``path`` through PyAV. ``info.rotation`` is in degrees counter-clockwise, already applied.
+
+    Times: ``pts_ns`` is the frame's own pts less the earliest start of the file's picture and sound streams
+    (``avinput.start_ns``), so that a picture that starts 80 ms after the sound starts at 80 ms. Frames are not put on
+    a grid; ``duration_ns`` reaches to the next frame. A pts that is missing or does not rise is placed by
+    ``avinput.RisingTimes``.
+
+    With ``loop`` the file starts anew directly after the end of its last frame; pts keep rising. What the reader
+    should tell the user once the stream has ended (a file cut short) is in ``notes``.
+    """
+
+    def __init__(self, path: str | Path, loop: bool = False) -> None:
+        self.path = Path(path)
+        self.loop = loop
+        self.notes: list[str] = []
+        self._lock = threading.Lock()  # a container that is closed while it decodes takes the process with it
+        self._container: Any = None
+        self._damage: str | None = None
+        self._frames: Iterator[Decoded] = iter(())
+        self._ahead: Decoded | None = None
+        self._seq = 0
+
+    def open(self) -> VideoInfo:
+        """Find the picture and decode its first frame. Raises MediaError."""
+        self._check()
+        with self._lock:
+            self._start()
+            self._times = RisingTimes(self._period_ns)
+            self._ahead = next(self._frames, None)
+            if self._ahead is None:
+                self._release()
+                raise MediaError("no picture could be decoded from", str(self.path), "choose a video that plays")
+            self._to_bgr = ToBgr(self._ahead.picture)
+            self._info = self._describe()
+        return self._info
+
+    def read(self) -> Frame:
+        with self._lock:
+            now = self._ahead
+            if now is None:
+                raise EndOfStream
+            self._ahead = self._following(now)
+            until_ns = self._ahead.pts_ns if self._ahead else now.pts_ns + now.duration_ns
+            frame = Frame(self._to_bgr(now.picture), now.pts_ns, self._seq, until_ns - now.pts_ns)
+            self._seq += 1
+            return frame
+
+    def close(self) -> None:
+        with self._lock:
+            self._ahead = None
+            self._release()
+
+    def _check(self) -> None:
+        if not self.path.exists():
+            raise MediaError("no such file:", str(self.path))
+        if self.path.is_dir():
+            raise MediaError("cannot read", f"{self.path}: it is a folder", "choose a video file")
+        if self.path.is_file() and self.path.stat().st_size == 0:
+            raise MediaError("cannot read", f"{self.path}: it is empty", "choose a video that plays")
+
+    def _start(self) -> None:
+        self._container = open_container(str(self.path), str(self.path))
+        try:
+            self._stream = picture_stream(self._container, str(self.path))
+        except MediaError:
+            self._release()
+            raise
+        self._stream.thread_type = "AUTO"
+        self._start_ns = start_ns(self._container)
+        self._period_ns = round(NS / nominal_rate(self._stream))
+        self._frames = self._decode()
+
+    def _release(self) -> None:
+        self._frames = iter(())
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+    def _describe(self) -> VideoInfo:
+        return VideoInfo(
+            width=self._to_bgr.width,
+            height=self._to_bgr.height,
+            fps=nominal_rate(self._stream),
+            live=False,
+            name=self.path.name,
+            frames=(self._stream.frames or None) if not self.loop else None,
+            duration_ns=self._picture_end_ns() if not self.loop else None,
+            full_range=self._to_bgr.full_range,
+            rotation=self._to_bgr.rotation,
+        )
+
+    def _picture_end_ns(self) -> int | None:
+        """When the last picture ends according to the container; None where it speaks only of the whole."""
+        stream = self._stream
+        if stream.duration is not None:
+            return ticks_to_ns((stream.start_time or 0) + stream.duration, stream.time_base) - self._start_ns
+        if self._container.duration is not None and not self._container.streams.audio:
+            return ticks_to_ns(self._container.duration, Fraction(1, av.time_base))
+        return None
+
+    def _following(self, now: Decoded) -> Decoded | None:
+        following = next(self._frames, None)
+        if following is None:
+            self._note_damage(now)
+            if self.loop:
+                following = self._again(now)
+        return following
+
+    def _again(self, last: Decoded) -> Decoded | None:
+        self._release()
+        try:
+            self._start()
+        except MediaError as error:  # the file has gone since
+            self.notes.append(str(error))
+            return None
+        self._times.resume_at(last.pts_ns + last.duration_ns)
+        return next(self._frames, None)
+
+    def _decode(self) -> Iterator[Decoded]:
+        for picture in self._pictures():
+            own_ns = None
+            if picture.pts is not None:
+                own_ns = ticks_to_ns(picture.pts, picture.time_base) - self._start_ns
+            ticks = picture.duration
+            duration_ns = ticks_to_ns(ticks, picture.time_base) if ticks else self._period_ns
+            yield Decoded(picture, self._times.place(own_ns), duration_ns)
+
+    def _pictures(self) -> Iterator[Any]:
+        try:
+            yield from decode(self._container, self._stream, self._damaged)
+        except av.FFmpegError as error:
+            self._damaged(error)
+
+    def _damaged(self, error: Exception) -> None:
+        self._damage = reason(error)
+
+    def _note_damage(self, last: Decoded) -> None:
+        expected_ns = self._info.duration_ns
+        end_ns = last.pts_ns + last.duration_ns
+        short = expected_ns is not None and end_ns < expected_ns - 2 * self._period_ns
+        if not (short or self._damage) or self.notes:
+            return
+        of = f" of {expected_ns / NS:.2f}" if short and expected_ns else ""
+        why = f" ({self._damage})" if self._damage else ""
+        decoded = f"{self._seq + 1} frames, {end_ns / NS:.2f}{of} s, were decoded"
+        self.notes.append(f"{self.path.name} is damaged or cut short{why}: {decoded}")

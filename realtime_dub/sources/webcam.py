@@ -1,0 +1,166 @@
+"""A webcam through OpenCV.
+
+Not run on a camera so far: the request for MJPG, size and rate, the errno of a busy device, and a real unplugging were
+written from OpenCV's and V4L2's documentation. The reading, stamping, loss and return are tested with OpenCV's own
+capture of a video file in the camera's place.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import threading
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+
+from realtime_dub.clock import Clock
+from realtime_dub.errors import DeviceError
+from realtime_dub.media import Frame, Image, VideoInfo
+from realtime_dub.sources.cameras import camera_paths
+from realtime_dub.sources.newest import LinkLost, NewestFrame
+
+LINUX = sys.platform.startswith("linux")
+
+
+class Capture(Protocol):
+    """The part of cv2.VideoCapture that is used."""
+
+    def isOpened(self) -> bool: ...
+    def set(self, propId: int, value: float) -> bool: ...
+    def get(self, propId: int) -> float: ...
+    def grab(self) -> bool: ...
+    def retrieve(self) -> tuple[bool, Any]: ...
+    def release(self) -> None: ...
+
+
+def node(device: str) -> str:
+    """The name of a camera's node: "0" is /dev/video0 on Linux."""
+    return f"/dev/video{device}" if LINUX and device.isdigit() else device
+
+
+def open_camera(device: str) -> Capture:
+    """The camera by index or path. Raises DeviceError where there is no such node."""
+    if not LINUX:
+        return cv2.VideoCapture(int(device) if device.isdigit() else device)
+    if not Path(node(device)).exists():
+        there = camera_paths()
+        advice = f"choose one of {', '.join(there)}" if there else "there is none at all: connect one, or use demo"
+        raise DeviceError("no such camera:", node(device), advice)
+    return cv2.VideoCapture(node(device), cv2.CAP_V4L2)
+
+
+class CameraLink:
+    """One camera, connected as often as needed. Pictures are all of the size of the first."""
+
+    def __init__(
+        self, device: str, size: tuple[int, int], fps: float, clock: Clock, opener: Callable[[str], Capture]
+    ) -> None:
+        self._device, self._size, self._fps = device, size, fps
+        self._clock = clock
+        self._opener = opener
+        self._capture: Capture | None = None
+        self._given: tuple[int, int] | None = None
+
+    def connect(self) -> None:
+        capture = self._opener(self._device)
+        if not capture.isOpened():
+            capture.release()
+            raise no_picture(self._device)
+        # The pixel format comes first: a driver offers sizes and rates by format, and raw video is slow over USB.
+        capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+        capture.set(cv2.CAP_PROP_FRAME_WIDTH, self._size[0])
+        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, self._size[1])
+        capture.set(cv2.CAP_PROP_FPS, self._fps)
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        self._capture = capture
+
+    def grab(self) -> tuple[Image, int]:
+        if self._capture is None or not self._capture.grab():
+            raise LinkLost
+        stamp_ns = self._clock.now_ns()  # before the picture is decoded
+        found, image = self._capture.retrieve()
+        if not found or image is None:
+            raise LinkLost
+        return self._fit(image), stamp_ns
+
+    def release(self) -> None:
+        if self._capture is not None:
+            self._capture.release()
+            self._capture = None
+
+    def rate(self) -> Fraction:
+        """What the driver says, or what was asked for where it says nothing that can be."""
+        told = self._capture.get(cv2.CAP_PROP_FPS) if self._capture else 0.0
+        return Fraction(told if 1 <= told <= 240 else self._fps).limit_denominator(1001)
+
+    def _fit(self, image: Any) -> Image:
+        if image.ndim == 2:  # infrared cameras
+            image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+        size = (image.shape[1], image.shape[0])
+        self._given = self._given or size
+        return np.asarray(image if size == self._given else cv2.resize(image, self._given), np.uint8)
+
+
+def no_picture(device: str) -> DeviceError:
+    """Why a camera that is there gives nothing, as far as the system tells."""
+    try:
+        os.close(os.open(node(device), os.O_RDWR | os.O_NONBLOCK))
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM):
+            return DeviceError("no right to use camera", node(device), "add yourself to the group video, log in again")
+        if error.errno == errno.EBUSY:
+            return DeviceError("camera is busy:", node(device), "close the program that uses it")
+    return DeviceError("no picture from camera", node(device), "close other programs that use it, or choose another")
+
+
+class WebcamSource:
+    """The newest picture of a camera, stamped when the driver hands it over: exposure and transfer lie before that.
+
+    The camera is asked for ``width`` x ``height`` at ``fps`` in MJPG; ``info`` says what it gives. Unplugged, the last
+    picture goes on, ``stale``, until the camera is back under the same name (see ``newest.NewestFrame``).
+    """
+
+    def __init__(
+        self,
+        device: str,
+        width: int,
+        height: int,
+        fps: float,
+        clock: Clock,
+        opener: Callable[[str], Capture] = open_camera,
+    ) -> None:
+        self.device = device
+        self._clock = clock
+        self._link = CameraLink(device, (width, height), fps, clock, opener)
+        self._closing = threading.Event()
+        self._newest: NewestFrame | None = None
+
+    def open(self) -> VideoInfo:
+        """Connect and wait for the first picture. Raises DeviceError."""
+        self._link.connect()
+        try:
+            first = self._link.grab()
+        except LinkLost:
+            self._link.release()
+            raise no_picture(self.device) from None
+        fps = self._link.rate()
+        self._newest = NewestFrame(self._link, self._clock, "webcam", fps, self._closing)
+        self._newest.start(first)
+        height, width = first[0].shape[:2]
+        return VideoInfo(width, height, fps, live=True, name=f"camera {node(self.device)}")
+
+    def read(self) -> Frame:
+        if self._newest is None:
+            raise RuntimeError("read before open")
+        return self._newest.read()
+
+    def close(self) -> None:
+        self._closing.set()
+        if self._newest is not None:
+            self._newest.close()

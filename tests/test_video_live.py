@@ -1,0 +1,337 @@
+"""Sources that run at their own speed: pulled ones paced by the clock, and cameras that come and go."""
+
+from __future__ import annotations
+
+import threading
+import time
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from films import number, numbered, steady, write_film
+from hypothesis import given
+from hypothesis import strategies as st
+
+from realtime_dub.clock import MonotonicClock, VirtualClock
+from realtime_dub.errors import DeviceError, EndOfStream, MediaError
+from realtime_dub.media import MS, NS, Frame, VideoInfo
+from realtime_dub.sources.cameras import camera_paths, list_cameras
+from realtime_dub.sources.demo import DemoSource
+from realtime_dub.sources.image import ImageSource
+from realtime_dub.sources.paced import PacedVideo
+from realtime_dub.sources.registry import VIDEO_SOURCES, kind_of, open_video
+from realtime_dub.sources.video_file import VideoFileSource
+from realtime_dub.sources.webcam import WebcamSource, open_camera
+
+START_NS = 7 * NS
+
+
+def small_demo() -> DemoSource:
+    return DemoSource(64, 64, 25)
+
+
+class SlowDecoder:
+    """The demo on a machine that takes ``work_ns`` for each of its frames."""
+
+    def __init__(self, clock: VirtualClock, work_ns: int) -> None:
+        self._source, self._clock, self._work_ns = small_demo(), clock, work_ns
+        self.open, self.close = self._source.open, self._source.close
+
+    def read(self) -> Frame:
+        self._clock.advance_to(self._clock.now_ns() + self._work_ns)
+        return self._source.read()
+
+
+def test_paced_film_keeps_its_own_times(tmp_path: Path) -> None:
+    times = [80, 120, 150, 290, 300]
+    clock = VirtualClock(START_NS)
+    paced = PacedVideo(VideoFileSource(write_film(tmp_path / "a.mkv", times, numbered(64, 64), sound_ms=400)), clock)
+    assert paced.open().live
+    frames = [paced.read() for _ in times]
+    assert [(f.pts_ns - START_NS) // MS for f in frames] == [0, 40, 70, 210, 220]
+    assert [number(f.image) for f in frames] == [0, 1, 2, 3, 4]
+    with pytest.raises(EndOfStream):
+        paced.read()
+    assert (paced.skipped, paced.notes) == (0, [])
+    paced.close()
+
+
+def test_late_reader_gets_the_newest_frame_and_stays_with_it() -> None:
+    clock = VirtualClock(START_NS)
+    paced = PacedVideo(small_demo(), clock)
+    paced.open()
+    paced.read()
+    clock.advance_to(START_NS + 210 * MS)
+    assert paced.read().pts_ns == START_NS + 210 * MS  # the frame of 200 ms, at once
+    assert paced.skipped == 4
+    assert paced.read().pts_ns == START_NS + 240 * MS
+    paced.close()
+
+
+def test_end_of_a_film_is_shown_however_late(tmp_path: Path) -> None:
+    clock = VirtualClock(START_NS)
+    paced = PacedVideo(VideoFileSource(write_film(tmp_path / "a.mp4", steady(5), numbered(64, 64))), clock)
+    paced.open()
+    paced.read()
+    clock.advance_to(START_NS + 10 * NS)
+    assert number(paced.read().image) == 4
+    paced.close()
+
+
+def test_decoder_slower_than_life_plays_slow_but_does_not_freeze() -> None:
+    clock = VirtualClock(START_NS)
+    paced = PacedVideo(SlowDecoder(clock, 60 * MS), clock)
+    paced.open()
+    frames = [paced.read() for _ in range(20)]
+    assert max(b.pts_ns - a.pts_ns for a, b in pairwise(frames)) <= 700 * MS
+    paced.close()
+
+
+@given(st.lists(st.integers(0, 300), min_size=1, max_size=40))
+def test_delay_never_grows(work_ms: list[int]) -> None:
+    clock = VirtualClock(START_NS)
+    paced = PacedVideo(small_demo(), clock)
+    paced.open()
+    times, shown = [], -1
+    for work in work_ms:
+        frame = paced.read()
+        times.append(frame.pts_ns)
+        shown = frame.seq + paced.skipped
+        assert 0 <= clock.now_ns() - START_NS - shown * 40 * MS < 40 * MS
+        clock.advance_to(clock.now_ns() + work * MS)
+    assert times == sorted(set(times))
+    paced.close()
+
+
+def test_close_ends_a_wait(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 8, 3), np.uint8))
+    paced = PacedVideo(ImageSource(tmp_path / "a.png", Fraction(1, 60)), MonotonicClock())
+    paced.open()
+    paced.read()
+    ended = threading.Event()
+
+    def reader() -> None:
+        with pytest.raises(EndOfStream):
+            paced.read()
+        ended.set()
+
+    thread = threading.Thread(target=reader)
+    thread.start()
+    time.sleep(0.05)
+    paced.close()
+    assert ended.wait(2)
+    thread.join()
+
+
+class Usb:
+    """A film in a camera's place, read by OpenCV at 100 frames a second, that can be pulled out and put back."""
+
+    def __init__(self, film: Path) -> None:
+        self.film = film
+        self.plugged = True
+        self.opened = 0
+        self.asked: list[int] = []
+
+    def opener(self, device: str) -> UsbCapture:
+        self.opened += 1
+        return UsbCapture(self)
+
+
+class UsbCapture:
+    def __init__(self, usb: Usb) -> None:
+        self._usb = usb
+        self._capture = cv2.VideoCapture(str(usb.film) if usb.plugged else "")
+        self.isOpened, self.get, self.retrieve = self._capture.isOpened, self._capture.get, self._capture.retrieve
+        self.release = self._capture.release
+
+    def set(self, property_: int, value: float) -> bool:
+        self._usb.asked.append(property_)
+        return self._capture.set(property_, value)
+
+    def grab(self) -> bool:
+        time.sleep(0.01)
+        return self._usb.plugged and self._capture.grab()
+
+
+@pytest.fixture(scope="module")
+def camera_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Longer than any test: a film that ends is an unplugging of its own."""
+    return write_film(tmp_path_factory.mktemp("camera") / "a.mp4", steady(750), numbered(64, 48), codec="mpeg4")
+
+
+@pytest.fixture
+def usb(camera_film: Path) -> Usb:
+    return Usb(camera_film)
+
+
+def camera(usb: Usb, clock: MonotonicClock | VirtualClock) -> WebcamSource:
+    return WebcamSource("0", 640, 480, 25, clock, opener=usb.opener)
+
+
+def read_until(source: WebcamSource, stale: bool, limit: int = 300) -> Frame:
+    for _ in range(limit):
+        frame = source.read()
+        if frame.stale == stale:
+            return frame
+    raise AssertionError(f"no frame with stale={stale} in {limit}")
+
+
+def read_all(source: WebcamSource) -> None:
+    try:
+        while True:
+            source.read()
+    except EndOfStream:
+        pass
+
+
+def test_camera_gives_the_newest_picture_stamped(usb: Usb) -> None:
+    clock = MonotonicClock()
+    source = camera(usb, clock)
+    before_ns = clock.now_ns()
+    info = source.open()
+    assert (info.width, info.height, info.fps, info.live) == (64, 48, 25, True)
+    source.read()
+    time.sleep(0.2)  # the reader is away while the camera goes on
+    asked_ns = clock.now_ns()
+    frames = [source.read() for _ in range(5)]
+    source.close()
+    assert before_ns < frames[0].pts_ns
+    assert frames[0].pts_ns > asked_ns - 150 * MS  # of all that came meanwhile, not the oldest
+    assert number(frames[0].image) >= 5
+    assert all(a.pts_ns < b.pts_ns and a.seq + 1 == b.seq for a, b in pairwise(frames))
+    assert not any(f.stale for f in frames)
+    assert usb.asked[0] == cv2.CAP_PROP_FOURCC
+    assert cv2.CAP_PROP_BUFFERSIZE in usb.asked
+
+
+def test_unplugged_camera_goes_on_with_its_last_picture_and_comes_back(usb: Usb) -> None:
+    clock = MonotonicClock()
+    source = camera(usb, clock)
+    source.open()
+    source.read()
+    usb.plugged = False
+    first = read_until(source, stale=True)
+    gone = [source.read() for _ in range(8)]
+    assert all(f.stale and np.array_equal(f.image, first.image) for f in gone)
+    # At the nominal rate: a stale picture never comes before its period is over.
+    assert all(b.pts_ns - a.pts_ns > 30 * MS and b.seq == a.seq + 1 for a, b in pairwise([first, *gone]))
+    usb.plugged = True
+    back = read_until(source, stale=False)
+    assert back.pts_ns > gone[-1].pts_ns
+    assert not source.read().stale
+    assert usb.opened >= 2
+    source.close()
+    with pytest.raises(EndOfStream):
+        source.read()
+
+
+def test_close_of_an_unplugged_camera_unblocks_its_reader(usb: Usb) -> None:
+    source = camera(usb, MonotonicClock())
+    source.open()
+    usb.plugged = False
+    ended = threading.Event()
+
+    def reader() -> None:
+        read_all(source)
+        ended.set()
+
+    thread = threading.Thread(target=reader)
+    thread.start()
+    time.sleep(0.1)
+    source.close()
+    source.close()
+    assert ended.wait(2)
+    thread.join()
+
+
+def test_times_rise_though_the_clock_stands_still(usb: Usb) -> None:
+    source = camera(usb, VirtualClock())
+    source.open()
+    times = [source.read().pts_ns for _ in range(5)]
+    source.close()
+    assert times == sorted(set(times))
+
+
+def test_camera_that_is_not_there_names_those_that_are() -> None:
+    with pytest.raises(DeviceError, match=r"no such camera: /dev/video97; (choose one of /dev/video|there is none)"):
+        open_camera("97")
+    with pytest.raises(DeviceError, match="no such camera: /dev/nothing"):
+        WebcamSource("/dev/nothing", 640, 480, 25, MonotonicClock()).open()
+
+
+def test_camera_without_picture_is_refused(usb: Usb) -> None:
+    usb.plugged = False
+    with pytest.raises(DeviceError, match="no picture from camera") as caught:
+        camera(usb, MonotonicClock()).open()
+    assert "\n" not in str(caught.value)
+
+
+def test_list_of_cameras(tmp_path: Path) -> None:
+    devices, system = tmp_path / "dev", tmp_path / "sys"
+    devices.mkdir()
+    for node, index, name in (
+        ("video10", "0", "Rear"),
+        ("video2", "0", "Front"),
+        ("video3", "1", "Front"),
+        ("video4", "", ""),
+    ):
+        (devices / node).touch()
+        if name:
+            (system / node).mkdir(parents=True)
+            (system / node / "index").write_text(index + "\n")
+            (system / node / "name").write_text(name + "\n")
+    (devices / "video-other").touch()
+    assert camera_paths(devices) == [str(devices / f"video{n}") for n in (2, 3, 4, 10)]
+    assert list_cameras(devices, system) == [
+        f"{devices}/video2 (Front)",
+        f"{devices}/video4",
+        f"{devices}/video10 (Rear)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spec", "kind"),
+    [
+        ("demo", "demo"),
+        ("0", "webcam"),
+        ("12", "webcam"),
+        ("/dev/video2", "webcam"),
+        ("rtsp://me:secret@host/1", "url"),
+        ("https://host/a.m3u8", "url"),
+        ("me.JPG", "image"),
+        ("photos/me.png", "image"),
+        ("talk.mp4", "file"),
+        ("demo.mp4", "file"),
+        ("moving.gif", "file"),
+    ],
+)
+def test_what_an_argument_means(spec: str, kind: str) -> None:
+    assert kind_of(spec) == kind
+    assert kind in VIDEO_SOURCES
+
+
+def test_every_source_of_the_table_can_be_made(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 10, 3), np.uint8))
+    write_film(tmp_path / "a.mp4", steady(3), numbered(64, 64))
+    clock = VirtualClock()
+
+    def opened(spec: str, live: bool) -> VideoInfo:
+        source = open_video(spec, clock=clock, width=64, height=48, fps=30, live=live)
+        info = source.open()
+        assert source.read().image.shape == (info.height, info.width, 3)
+        source.close()
+        return info
+
+    for live in (True, False):
+        assert opened("demo", live) == VideoInfo(64, 48, Fraction(30), live, "demo")
+        assert opened(str(tmp_path / "a.png"), live) == VideoInfo(10, 8, Fraction(30), live, "a.png")
+        assert opened(str(tmp_path / "a.mp4"), live).live == live
+    with pytest.raises(DeviceError):
+        open_video("97", clock=clock, live=True).open()
+    with pytest.raises(MediaError, match="no such file: gone"):
+        open_video("gone.mp4", clock=clock, live=True)
+    with pytest.raises(MediaError, match="no such file: gone"):
+        open_video("gone.png", clock=clock, live=False)
