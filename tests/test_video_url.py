@@ -82,13 +82,20 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_film(tmp_path_factory.mktemp("station") / "a.ts", steady(1500), numbered(64, 64), codec="mpeg4")
 
 
+@contextlib.contextmanager
+def on_air(station: Station) -> Iterator[Station]:
+    station.start()
+    try:
+        yield station
+    finally:
+        station.die()
+
+
 @pytest.fixture
 def station(film: Path) -> Iterator[Station]:
     """A minute of transport stream at twice the speed of life, so that the source must hold it back."""
-    station = Station(film, rate=2 * film.stat().st_size // 60)
-    station.start()
-    yield station
-    station.die()
+    with on_air(Station(film, rate=2 * film.stat().st_size // 60)) as station:
+        yield station
 
 
 def read_until(source: UrlSource, stale: bool, limit: int = 300) -> Frame:
@@ -131,17 +138,15 @@ def test_stream_comes_at_its_own_speed_though_it_is_sent_faster(station: Station
 def test_film_over_http_keeps_its_times_and_ends(tmp_path: Path) -> None:
     times = [0, 40, 90, 200, 230, 400, 440, 500]
     film = write_film(tmp_path / "a.mp4", times, numbered(64, 64), container={"movflags": "faststart"})
-    station = Station(film)
-    station.start()
-    source = UrlSource(station.url, VirtualClock(), timeout_s=5)
-    source.open()
     seen = {}
-    with contextlib.suppress(EndOfStream):
-        while True:
-            frame = source.read()
-            seen[number(frame.image)] = frame.pts_ns // MS
-    source.close()
-    station.die()
+    with on_air(Station(film)) as station:
+        source = UrlSource(station.url, VirtualClock(), timeout_s=5)
+        source.open()
+        with contextlib.suppress(EndOfStream):
+            while True:
+                frame = source.read()
+                seen[number(frame.image)] = frame.pts_ns // MS
+        source.close()
     assert max(seen) == len(times) - 1
     assert {k: times[k] for k in seen} == seen
 

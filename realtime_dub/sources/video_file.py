@@ -152,12 +152,13 @@ class VideoFileSource:
         return next(self._frames, None)
 
     def _decode(self) -> Iterator[Decoded]:
+        time_base = self._stream.time_base  # frames flushed out of the decoder carry none
         for picture in self._pictures():
             own_ns = None
             if picture.pts is not None:
-                own_ns = ticks_to_ns(picture.pts, picture.time_base) - self._start_ns
+                own_ns = ticks_to_ns(picture.pts, time_base) - self._start_ns
             ticks = picture.duration
-            duration_ns = ticks_to_ns(ticks, picture.time_base) if ticks else self._period_ns
+            duration_ns = ticks_to_ns(ticks, time_base) if ticks else self._period_ns
             yield Decoded(picture, self._times.place(own_ns), duration_ns)
 
     def _pictures(self) -> Iterator[Any]:
