@@ -151,6 +151,30 @@ def test_film_over_http_keeps_its_times_and_ends(tmp_path: Path) -> None:
     assert {k: times[k] for k in seen} == seen
 
 
+def test_stream_over_a_plain_socket_is_not_held_back(tmp_path: Path) -> None:
+    data = write_film(tmp_path / "a.ts", steady(45), numbered(64, 64)).read_bytes()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        sender = threading.Thread(target=send_once, args=(server, data, done := threading.Event()))
+        sender.start()
+        source = UrlSource(f"tcp://127.0.0.1:{server.getsockname()[1]}", MonotonicClock(), timeout_s=5)
+        source.open()
+        first = source.read()
+        frame = first
+        while number(frame.image) < 40:
+            frame = source.read()
+        done.set()
+        source.close()
+        sender.join()
+    assert frame.pts_ns - first.pts_ns < 1000 * MS  # of 1600
+
+
+def send_once(server: socket.socket, data: bytes, done: threading.Event) -> None:
+    connection, _ = server.accept()
+    with connection, contextlib.suppress(OSError):
+        connection.sendall(data)
+        done.wait(10)
+
+
 def test_silent_server_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/live"

@@ -118,11 +118,19 @@ class VideoFileSource:
             fps=nominal_rate(self._stream),
             live=False,
             name=self.path.name,
-            frames=(self._stream.frames or None) if not self.loop else None,
+            frames=self._frame_count() if not self.loop else None,
             duration_ns=self._picture_end_ns() if not self.loop else None,
             full_range=self._to_bgr.full_range,
             rotation=self._to_bgr.rotation,
         )
+
+    def _frame_count(self) -> int | None:
+        """As the container says, unless it counts what cannot be (AVI counts the gaps of a variable rate)."""
+        count, stream = self._stream.frames, self._stream
+        if not count or stream.duration is None:
+            return count or None
+        seconds = stream.duration * stream.time_base
+        return count if abs(count - seconds * nominal_rate(stream)) <= 1 + count / 10 else None
 
     def _picture_end_ns(self) -> int | None:
         """When the last picture ends according to the container; None where it speaks only of the whole."""
