@@ -82,13 +82,20 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_film(tmp_path_factory.mktemp("station") / "a.ts", steady(1500), numbered(64, 64), codec="mpeg4")
 
 
+@contextlib.contextmanager
+def on_air(station: Station) -> Iterator[Station]:
+    station.start()
+    try:
+        yield station
+    finally:
+        station.die()
+
+
 @pytest.fixture
 def station(film: Path) -> Iterator[Station]:
     """A minute of transport stream at twice the speed of life, so that the source must hold it back."""
-    station = Station(film, rate=2 * film.stat().st_size // 60)
-    station.start()
-    yield station
-    station.die()
+    with on_air(Station(film, rate=2 * film.stat().st_size // 60)) as station:
+        yield station
 
 
 def read_until(source: UrlSource, stale: bool, limit: int = 300) -> Frame:
@@ -131,19 +138,41 @@ def test_stream_comes_at_its_own_speed_though_it_is_sent_faster(station: Station
 def test_film_over_http_keeps_its_times_and_ends(tmp_path: Path) -> None:
     times = [0, 40, 90, 200, 230, 400, 440, 500]
     film = write_film(tmp_path / "a.mp4", times, numbered(64, 64), container={"movflags": "faststart"})
-    station = Station(film)
-    station.start()
-    source = UrlSource(station.url, VirtualClock(), timeout_s=5)
-    source.open()
     seen = {}
-    with contextlib.suppress(EndOfStream):
-        while True:
-            frame = source.read()
-            seen[number(frame.image)] = frame.pts_ns // MS
-    source.close()
-    station.die()
+    with on_air(Station(film)) as station:
+        source = UrlSource(station.url, VirtualClock(), timeout_s=5)
+        source.open()
+        with contextlib.suppress(EndOfStream):
+            while True:
+                frame = source.read()
+                seen[number(frame.image)] = frame.pts_ns // MS
+        source.close()
     assert max(seen) == len(times) - 1
     assert {k: times[k] for k in seen} == seen
+
+
+def test_stream_over_a_plain_socket_is_not_held_back(tmp_path: Path) -> None:
+    data = write_film(tmp_path / "a.ts", steady(45), numbered(64, 64)).read_bytes()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        sender = threading.Thread(target=send_once, args=(server, data, done := threading.Event()))
+        sender.start()
+        source = UrlSource(f"tcp://127.0.0.1:{server.getsockname()[1]}", MonotonicClock(), timeout_s=5)
+        source.open()
+        first = source.read()
+        frame = first
+        while number(frame.image) < 40:
+            frame = source.read()
+        done.set()
+        source.close()
+        sender.join()
+    assert frame.pts_ns - first.pts_ns < 1000 * MS  # of 1600
+
+
+def send_once(server: socket.socket, data: bytes, done: threading.Event) -> None:
+    connection, _ = server.accept()
+    with connection, contextlib.suppress(OSError):
+        connection.sendall(data)
+        done.wait(10)
 
 
 def test_silent_server_is_given_up() -> None:

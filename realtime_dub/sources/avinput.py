@@ -102,7 +102,8 @@ class ToBgr:
         self._reformatter = VideoReformatter()
         self._coded = (first.width, first.height)
         self.rotation = round(first.rotation / 90) * 90 % 360  # degrees counter-clockwise
-        self.full_range = first.color_range == ColorRange.JPEG or first.format.name.startswith("yuvj")
+        full_range = first.color_range == ColorRange.JPEG or first.format.name.startswith("yuvj")
+        self.full_range = full_range and not first.format.is_rgb  # of RGB it says nothing
         self.width, self.height = self._coded[:: -1 if self.rotation % 180 else 1]
 
     def __call__(self, frame: Any) -> Image:

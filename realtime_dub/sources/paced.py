@@ -11,7 +11,6 @@ from realtime_dub.media import MS, NS, Frame, VideoInfo
 from realtime_dub.sources.base import VideoSource
 
 SLICE_NS = 20 * MS  # longest sleep that a close has to wait for
-GIVE_UP_NS = 500 * MS  # a source that cannot catch up in this time plays slow
 
 
 def wait_until(clock: Clock, when_ns: int, closing: threading.Event) -> bool:
@@ -28,8 +27,8 @@ class PacedVideo:
     """Releases each frame of ``source`` when the clock reaches start + (its pts - the first pts), stamped then.
 
     The start is the first ``read``. A reader that comes late by more than a frame gets the newest frame that is due;
-    those before it are skipped (``skipped``), so that the picture never lags behind. A source that decodes slower than
-    it plays cannot catch up by skipping: after half a second of trying, its frame is shown and time goes on from there.
+    those before it are skipped (``skipped``), so that the picture never lags behind. Skipping needs decoding, too:
+    where that takes more than half of a frame's time it gains too little, and time goes on from the frame at hand.
     """
 
     def __init__(self, source: VideoSource, clock: Clock) -> None:
@@ -68,19 +67,21 @@ class PacedVideo:
     def _newest_due(self) -> tuple[Frame, int]:
         """The frame to show next and when; past frames whose time is over already."""
         frame = self._pull()
-        asked_ns = self._clock.now_ns()
         if self._origin_ns is None:
-            self._origin_ns = asked_ns - frame.pts_ns
-        while (late_ns := self._clock.now_ns() - self._origin_ns - frame.pts_ns) >= self._shown_ns(frame):
-            if self._clock.now_ns() - asked_ns > GIVE_UP_NS:
-                self._origin_ns += late_ns
-                break
+            self._origin_ns = self._clock.now_ns() - frame.pts_ns
+        while self._late_ns(frame) >= self._shown_ns(frame):
+            asked_ns = self._clock.now_ns()
             following = self._pull_or_none()
             if following is None:
                 break
             self.skipped += 1
             frame = following
+            if 2 * (self._clock.now_ns() - asked_ns) > self._shown_ns(frame):
+                self._origin_ns += max(0, self._late_ns(frame))
         return frame, self._origin_ns + frame.pts_ns
+
+    def _late_ns(self, frame: Frame) -> int:
+        return self._clock.now_ns() - (self._origin_ns or 0) - frame.pts_ns
 
     def _shown_ns(self, frame: Frame) -> int:
         return frame.duration_ns or self._period_ns

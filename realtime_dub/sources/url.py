@@ -61,6 +61,7 @@ class StreamLink:
             self.release()
             raise
         self.fps = nominal_rate(stream)
+        self._time_base = stream.time_base  # frames flushed out of the decoder carry none
         self._to_bgr: ToBgr | None = None
         self._origin_ns: int | None = None  # the clock at the stream's time 0
         self._reached_ns = 0
@@ -75,7 +76,7 @@ class StreamLink:
         self._to_bgr = self._to_bgr or ToBgr(picture)
         image = self._fit(self._to_bgr(picture))
         if self._bursts and picture.pts is not None:
-            self._wait_for(ticks_to_ns(picture.pts, picture.time_base))
+            self._wait_for(ticks_to_ns(picture.pts, self._time_base))
         return image, self._clock.now_ns()
 
     def release(self) -> None:

@@ -118,11 +118,19 @@ class VideoFileSource:
             fps=nominal_rate(self._stream),
             live=False,
             name=self.path.name,
-            frames=(self._stream.frames or None) if not self.loop else None,
+            frames=self._frame_count() if not self.loop else None,
             duration_ns=self._picture_end_ns() if not self.loop else None,
             full_range=self._to_bgr.full_range,
             rotation=self._to_bgr.rotation,
         )
+
+    def _frame_count(self) -> int | None:
+        """As the container says, unless it counts what cannot be (AVI counts the gaps of a variable rate)."""
+        count, stream = self._stream.frames, self._stream
+        if not count or stream.duration is None:
+            return count or None
+        seconds = stream.duration * stream.time_base
+        return count if abs(count - seconds * nominal_rate(stream)) <= 1 + count / 10 else None
 
     def _picture_end_ns(self) -> int | None:
         """When the last picture ends according to the container; None where it speaks only of the whole."""
@@ -152,12 +160,13 @@ class VideoFileSource:
         return next(self._frames, None)
 
     def _decode(self) -> Iterator[Decoded]:
+        time_base = self._stream.time_base  # frames flushed out of the decoder carry none
         for picture in self._pictures():
             own_ns = None
             if picture.pts is not None:
-                own_ns = ticks_to_ns(picture.pts, picture.time_base) - self._start_ns
+                own_ns = ticks_to_ns(picture.pts, time_base) - self._start_ns
             ticks = picture.duration
-            duration_ns = ticks_to_ns(ticks, picture.time_base) if ticks else self._period_ns
+            duration_ns = ticks_to_ns(ticks, time_base) if ticks else self._period_ns
             yield Decoded(picture, self._times.place(own_ns), duration_ns)
 
     def _pictures(self) -> Iterator[Any]:

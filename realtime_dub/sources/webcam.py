@@ -25,6 +25,7 @@ from realtime_dub.media import Frame, Image, VideoInfo
 from realtime_dub.sources.cameras import camera_paths
 from realtime_dub.sources.newest import LinkLost, NewestFrame
 
+TORN = 5  # pictures in a row that may be undecodable, as MJPG over a bad cable is, before the camera counts as lost
 LINUX = sys.platform.startswith("linux")
 
 
@@ -81,13 +82,14 @@ class CameraLink:
         self._capture = capture
 
     def grab(self) -> tuple[Image, int]:
-        if self._capture is None or not self._capture.grab():
-            raise LinkLost
-        stamp_ns = self._clock.now_ns()  # before the picture is decoded
-        found, image = self._capture.retrieve()
-        if not found or image is None:
-            raise LinkLost
-        return self._fit(image), stamp_ns
+        for _ in range(TORN):
+            if self._capture is None or not self._capture.grab():
+                break
+            stamp_ns = self._clock.now_ns()  # before the picture is decoded
+            found, image = self._capture.retrieve()
+            if found and image is not None:
+                return self._fit(image), stamp_ns
+        raise LinkLost
 
     def release(self) -> None:
         if self._capture is not None:
