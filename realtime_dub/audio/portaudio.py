@@ -73,9 +73,8 @@ class PortAudioHost:
     def open_input(self, device: Device, rate: int, block_ns: int, on_input: OnInput) -> SoundStream:
         def callback(samples: Any, frames: int, times: Any, status: Any) -> None:
             age_ns = round((times.currentTime - times.inputBufferAdcTime) * NS)
-            if not 0 < age_ns < LONGEST_AGE_NS:
-                age_ns = frames * NS // rate
-            on_input(samples, age_ns, status.input_overflow)
+            block_ns = frames * NS // rate  # no block is complete before its last sample was captured
+            on_input(samples, age_ns if block_ns < age_ns < LONGEST_AGE_NS else block_ns, status.input_overflow)
 
         return _start(sounddevice.InputStream, device, rate, ns_to_samples(block_ns, rate), callback)
 

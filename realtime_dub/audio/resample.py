@@ -45,7 +45,7 @@ class SincInterpolator:
         phase = part * PHASES
         row = phase.astype(np.intp)
         weights = self._table[row] + self._slope[row] * (phase - row)[:, None].astype(np.float32)
-        values: Samples = np.einsum("mct,mt->mc", windows[whole - self.half + 1], weights)
+        values: Samples = np.matmul(windows[whole - self.half + 1], weights[:, :, None])[:, :, 0]
         return values
 
 
