@@ -2,8 +2,8 @@
 
 A card counts its samples by its own crystal, some hundred ppm off, and says when with jitter of milliseconds.
 :class:`DriftEstimator` draws the line through those times; :class:`DriftCorrector` resamples along the line, so that
-what leaves it has exactly the nominal rate on the pipeline's clock. Positions are explicit numbers here, which is why the
-sinc interpolator does it and not soxr's variable rate: there the position is hidden behind 5 ms of filter.
+what leaves it has exactly the nominal rate on the pipeline's clock. Positions are explicit numbers here, which is why
+the sinc interpolator does it and not soxr's variable rate: there the position is hidden behind 5 ms of filter.
 """
 
 from __future__ import annotations

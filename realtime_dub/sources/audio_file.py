@@ -39,6 +39,7 @@ class AudioFileSource:
         self._given = 0  # samples
         self._base = 0  # sample at which the file's time 0 lies, moved on by each round
         self._damage = ""
+        self._shape: tuple[str, str, int] | None = None  # what the resampler was made for
         self.notes: list[str] = []
 
     def open(self) -> VoiceInfo:
@@ -110,7 +111,6 @@ class AudioFileSource:
             yield samples, at_ns
 
     def _decode(self, stream: Any) -> Iterator[Any]:
-        self._resampler = None
         try:
             for packet in self._container.demux(stream):
                 try:
@@ -124,7 +124,7 @@ class AudioFileSource:
 
     def _samples(self, frame: Any) -> Samples:
         shape = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if self._resampler is None or shape != self._shape:  # anew where the file changes its format midway
+        if shape != self._shape:  # the first, or the file changes its format midway
             layout = "mono" if self._channels == 1 else "stereo"
             self._resampler = av.AudioResampler(format="flt", layout=layout, rate=self._rate)
             self._shape = shape

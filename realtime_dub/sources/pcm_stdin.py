@@ -51,8 +51,10 @@ class PcmFormat:
 
 
 class PcmSource:
-    """Live (with a clock), blocks are stamped as they come and drift-corrected: a producer that is up to 500 ppm fast is
-    followed, a faster one (a file) is slowed down to real time by its pipe. Without a clock it is pulled from 0 on.
+    """Samples from a pipe. Without a clock they are pulled, from 0 on.
+
+    Live (with a clock) they are stamped as they come and drift-corrected: a producer that is up to 500 ppm fast is
+    followed, a faster one (a file) waits in its pipe.
     """
 
     def __init__(self, stream: BinaryIO, fmt: PcmFormat, clock: Clock | None = None) -> None:
