@@ -49,8 +49,7 @@ def compose() -> tuple[npt.NDArray[np.float32], int]:
     """The whole speech."""
     spoken = [speak(text) for text in SENTENCES]
     rate = spoken[0][1]
-    edge, pause = (np.zeros(round(seconds * rate), np.float32) for seconds in (STRETCH = 0.87  # the voice speaks slowly by nature
-EDGE_S, PAUSE_S))
+    edge, pause = (np.zeros(round(seconds * rate), np.float32) for seconds in (EDGE_S, PAUSE_S))
     parts = [edge]
     for samples, _ in spoken:
         parts += [samples, pause]
