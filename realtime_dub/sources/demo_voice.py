@@ -11,7 +11,7 @@ ASSET = "demo_voice.opus"
 
 
 class DemoVoiceSource(AudioFileSource):
-    """Ten seconds of a synthetic voice, 48 kHz mono. See ``assets/README.md``."""
+    """Thirteen seconds of a synthetic voice, 48 kHz mono. See ``assets/README.md``."""
 
     def __init__(self, loop: bool = False) -> None:
         with as_file(files("realtime_dub") / "assets" / ASSET) as path:
