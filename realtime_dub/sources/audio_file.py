@@ -12,7 +12,17 @@ import numpy as np
 from av.stream import Disposition
 
 from realtime_dub.errors import EndOfStream, MediaError
-from realtime_dub.media import MS, NS, AudioBlock, Samples, VoiceInfo, ns_to_samples, samples_to_ns, ticks_to_ns
+from realtime_dub.media import (
+    MS,
+    NS,
+    AudioBlock,
+    Samples,
+    VoiceInfo,
+    ns_to_samples,
+    rescale,
+    samples_to_ns,
+    ticks_to_ns,
+)
 
 MOST_CHANNELS = 2
 HOLE_NS = 5 * MS  # containers round times to 1 ms; only more than this is a hole or an overlap
@@ -107,7 +117,9 @@ class AudioFileSource:
             at_ns = None if frame.pts is None else ticks_to_ns(frame.pts, frame.time_base) - start_ns
             samples = self._samples(frame)
             if until_ns is not None and at_ns is not None:
-                samples = samples[: max(0, ns_to_samples(until_ns - at_ns, self._rate))]
+                if at_ns >= until_ns:
+                    return
+                samples = samples[: ns_to_samples(until_ns - at_ns, self._rate)]
             yield samples, at_ns
 
     def _decode(self, stream: Any) -> Iterator[Any]:
@@ -155,8 +167,21 @@ class AudioFileSource:
         self._given += len(samples)
         return block
 
+    def _announced_ns(self, stream: Any) -> int | None:
+        """How long the file says its sound is. Of a RIFF file FFmpeg tells what is there, not what should be."""
+        if stream.duration is None:
+            return None
+        duration_ns = ticks_to_ns(stream.duration, stream.time_base)
+        with self._path.open("rb") as file:
+            head = file.read(8)
+        if head[:4] != b"RIFF":
+            return duration_ns
+        announced, there = int.from_bytes(head[4:], "little") + 8, self._path.stat().st_size
+        written_live = announced >= 0xFFFF_FFFF  # by a program that could not go back to its start
+        return duration_ns if written_live else rescale(duration_ns, max(announced, there), there)
+
     def _note_damage(self, stream: Any) -> None:
-        expected_ns = None if stream.duration is None else ticks_to_ns(stream.duration, stream.time_base)
+        expected_ns = self._announced_ns(stream)
         heard_ns = samples_to_ns(self._given, self._rate)
         short = expected_ns is not None and heard_ns < expected_ns - SHORT_NS
         if not (short or self._damage):
