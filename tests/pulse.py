@@ -21,8 +21,8 @@ SINKS = ("stage", "hall")
 # `device` of a pulse pcm serves both directions: one pcm for each way
 ASOUND = """
 </usr/share/alsa/alsa.conf>
-pcm.stage_microphone {{ type pulse server "{server}" device "stage.monitor" hint.description "stage microphone" }}
-pcm.hall_speaker {{ type pulse server "{server}" device "hall" hint.description "hall speaker" }}
+pcm.stage_microphone {{ type pulse server "{server}" device "stage.monitor" }}
+pcm.hall_speaker {{ type pulse server "{server}" device "hall" }}
 """
 
 

@@ -1,5 +1,6 @@
 """Sound cards whose crystals are off, in virtual time."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,7 +72,7 @@ def test_start_up_is_bounded(ppm: float) -> None:
 
 def test_blocks_follow_one_another_exactly_at_the_nominal_rate() -> None:
     card, corrector = Card(250.0, jitter_ns=1.0 * MS), DriftCorrector(RATE, 2)
-    count, next_ns = 0, None
+    count, first_ns, next_ns = 0, 0, None
     for _ in range(500):
         for block in corrector.process(*card.block()):
             assert next_ns is None or block.pts_ns == next_ns
@@ -98,7 +99,7 @@ def test_lost_samples_become_a_marked_gap_of_their_length() -> None:
     gaps = [block for block in blocks if block.gap]
     assert abs(sum(block.duration_ns for block in gaps) - 250 * MS) < 1 * MS
     assert not any(block.samples.any() for block in gaps)
-    assert all(b.pts_ns == a.end_ns or abs(b.pts_ns - a.end_ns) <= 1 for a, b in zip(blocks, blocks[1:], strict=False))
+    assert all(b.pts_ns == a.end_ns or abs(b.pts_ns - a.end_ns) <= 1 for a, b in itertools.pairwise(blocks))
     assert np.abs(errors_ms(blocks[-1])).max() < 0.5
 
 

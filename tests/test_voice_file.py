@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import wave
 from fractions import Fraction
 from pathlib import Path
@@ -73,7 +74,7 @@ def read_all(source: AudioFileSource) -> list[AudioBlock]:
 
 def whole(blocks: list[AudioBlock]) -> np.ndarray:
     assert blocks[0].pts_ns == 0
-    assert all(abs(a.end_ns - b.pts_ns) <= 1 for a, b in zip(blocks, blocks[1:], strict=False))
+    assert all(abs(a.end_ns - b.pts_ns) <= 1 for a, b in itertools.pairwise(blocks))
     return np.concatenate([block.samples for block in blocks])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import threading
 import wave
@@ -56,7 +57,7 @@ def test_pulled_pcm_is_exact(sample_format: str) -> None:
     blocks = read_all(source)
     np.testing.assert_array_equal(np.concatenate([block.samples for block in blocks]), values)
     assert blocks[0].pts_ns == 0
-    assert all(abs(a.end_ns - b.pts_ns) <= 1 for a, b in zip(blocks, blocks[1:], strict=False))
+    assert all(abs(a.end_ns - b.pts_ns) <= 1 for a, b in itertools.pairwise(blocks))
 
 
 def test_a_file_through_the_pipe_is_held_to_real_time() -> None:
@@ -67,7 +68,7 @@ def test_a_file_through_the_pipe_is_held_to_real_time() -> None:
     assert abs(clock.now_ns() - 14 * NS) < 15 * MS
     assert abs(blocks[-1].end_ns - 14 * NS) < 20 * MS
     assert not any(block.gap for block in blocks)
-    assert all(abs(a.end_ns - b.pts_ns) <= 1 for a, b in zip(blocks, blocks[1:], strict=False))
+    assert all(abs(a.end_ns - b.pts_ns) <= 1 for a, b in itertools.pairwise(blocks))
 
 
 @pytest.mark.parametrize("ppm", [-300, 300])

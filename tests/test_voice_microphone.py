@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -54,7 +55,7 @@ def test_sound_is_stamped_with_its_capture(host: FakeHost) -> None:
     feed(host, clock, 20)
     blocks = read_all(source, 5 * NS + 190 * MS)
     assert blocks[0].pts_ns == 5 * NS + 10 * MS - 12 * MS
-    assert all(abs(a.end_ns - b.pts_ns) <= 1 for a, b in zip(blocks, blocks[1:], strict=False))
+    assert all(abs(a.end_ns - b.pts_ns) <= 1 for a, b in itertools.pairwise(blocks))
     assert not any(block.gap for block in blocks)
     assert np.abs(blocks[-1].samples - 0.5).max() < 1e-3
     source.close()
@@ -117,7 +118,7 @@ def test_unplugged_and_back(host: FakeHost, how: str) -> None:
     feed(host, clock, 30)
     back = read_all(source, clock.now_ns() - 20 * MS)
     line = before + gone + back
-    assert all(abs(a.end_ns - b.pts_ns) <= 1 for a, b in zip(line, line[1:], strict=False))
+    assert all(abs(a.end_ns - b.pts_ns) <= 1 for a, b in itertools.pairwise(line))
     assert not back[-1].gap
     assert np.abs(back[-1].samples - 0.5).max() < 1e-3
     source.close()

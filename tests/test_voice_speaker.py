@@ -114,6 +114,9 @@ def test_unplugged_and_back() -> None:
     host.plugged["output"].clear()
     clock.advance_to(2 * NS)
     speaker.publish(TICK)
+    assert speaker.losses == 0  # it has only just begun
+    clock.advance_to(5 * NS)
+    speaker.publish(TICK)
     assert speaker.losses == 1
     for _ in range(20):
         clock.advance_to(clock.now_ns() + 40 * MS)

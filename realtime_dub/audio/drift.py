@@ -21,11 +21,10 @@ FIRST_JITTER_NS = 2.0 * MS
 LEAST_JITTER_NS = 0.2 * MS
 JITTER_MEMORY = 0.01  # share of the newest in the running jitter
 CLIP = 3.0  # jitters; an outlier pulls no harder than this
-JUMP_NS = 40 * MS  # off the line by this and by JUMP_CLIP jitters, JUMP_TIMES in a row: samples were lost unsaid
-JUMP_CLIP = 6.0
-JUMP_TIMES = 10
-CATCH_UP_S = 1.0  # an error of position is worked off over this time,
-MOST_CATCH_UP = 0.005  # bending the pitch by at most this much (a twelfth of a semitone)
+MOVED_TIMES = 10  # outliers in a row on one side are none: the line has moved,
+JUMP_NS = 40 * MS  # and by this much only when samples were lost unsaid
+CATCH_UP_S = 1.0  # an error of position is worked off over this time, an error of 1 ms by bending the pitch by 0.1 %,
+MOST_CATCH_UP = 0.02  # and at most by this
 SILENCE_NS = 100 * MS  # longest block of filled-in silence
 
 
@@ -44,7 +43,7 @@ class DriftEstimator:
         self._skew = 0.0
         self._p_offset, self._p_cross, self._p_skew = 0.0, 0.0, FIRST_SKEW**2
         self._jitter = FIRST_JITTER_NS
-        self._far = 0
+        self._outliers = 0  # in a row, negative where they are early
 
     @property
     def skew_ppm(self) -> float:
@@ -59,8 +58,8 @@ class DriftEstimator:
     def restart(self, count: int, time_ns: int) -> None:
         """Lay the line through this point; the skew that was learnt stays."""
         self._count, self._time_ns, self._offset = count, time_ns, 0.0
-        self._p_offset, self._p_cross = self._jitter**2, 0.0
-        self._far, self.jumped = 0, False
+        self._p_offset, self._p_cross = max(self._jitter, FIRST_JITTER_NS) ** 2, 0.0
+        self._outliers, self.jumped = 0, False
 
     def update(self, count: int, time_ns: int) -> None:
         """Sample ``count`` was at ``time_ns``, says the device. Counts rise."""
@@ -69,9 +68,13 @@ class DriftEstimator:
             return
         self._advance(count)
         error = time_ns - (self._time_ns + self._offset)
-        self._far = self._far + 1 if abs(error) > max(JUMP_NS, JUMP_CLIP * self._jitter) else 0
-        self.jumped = self._far >= JUMP_TIMES
-        self._correct(max(-CLIP * self._jitter, min(CLIP * self._jitter, error)))
+        if self._has_moved(error):
+            self.jumped = abs(error) > JUMP_NS
+            self._p_offset += error**2
+            self._p_cross = 0.0
+        else:
+            error = max(-CLIP * self._jitter, min(CLIP * self._jitter, error))
+        self._correct(error)
 
     def time_ns(self, count: float) -> int:
         """The clock at a sample."""
@@ -84,6 +87,18 @@ class DriftEstimator:
         assert self._time_ns is not None, "no time has been told yet"
         ahead_ns = (time_ns - self._time_ns - self._offset) / (1.0 + self._skew)
         return self._count + ahead_ns * self.rate / NS
+
+    def _has_moved(self, error: float) -> bool:
+        if abs(error) <= CLIP * self._jitter:
+            self._outliers = 0
+        elif error > 0:
+            self._outliers = max(self._outliers, 0) + 1
+        else:
+            self._outliers = min(self._outliers, 0) - 1
+        if abs(self._outliers) < MOVED_TIMES:
+            return False
+        self._outliers = 0
+        return True
 
     def _advance(self, count: int) -> None:
         assert self._time_ns is not None
@@ -102,7 +117,8 @@ class DriftEstimator:
         self._p_skew -= gain_skew * self._p_cross
         self._p_cross -= gain_skew * self._p_offset
         self._p_offset -= gain_offset * self._p_offset
-        self._jitter = max(LEAST_JITTER_NS, self._jitter + JITTER_MEMORY * (abs(error) - self._jitter))
+        self._jitter += JITTER_MEMORY * (min(abs(error), CLIP * self._jitter) - self._jitter)
+        self._jitter = max(LEAST_JITTER_NS, self._jitter)
 
 
 def catch_up(behind: float, rate: int) -> float:

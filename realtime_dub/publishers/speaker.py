@@ -17,6 +17,7 @@ from realtime_dub.media import MS, NS, OutputFormat, Samples, Tick, samples_to_n
 from realtime_dub.publishers.base import ReadVoice
 
 BLOCK_NS = 10 * MS
+STEADY_BLOCKS = 100  # a device may take its first buffers at once and then pause
 SLIP_NS = 30 * MS  # further off than this the place in the voice is changed at once, faded, instead of caught up with
 USUAL_LATENCY_NS = 30 * MS  # until the device has said its own
 
@@ -39,6 +40,8 @@ class SpeakerPublisher:
         self._stream: SoundStream | None = None  # None while the device is lost
         self._dead: SoundStream | None = None  # closed on the reopener's thread: that can hang for a while
         self._closed = False
+        self._played = 0  # blocks on this stream
+        self._due_ns = 0  # no block by then: the device is lost
         self.underflows = 0
         self.slips = 0  # times that the place in the voice was changed at once
         self.losses = 0
@@ -81,12 +84,14 @@ class SpeakerPublisher:
     def _on_output(self, out: Samples, ahead_ns: int, underflow: bool) -> None:
         """On PortAudio's thread."""
         now_ns = self._clock.now_ns()
-        self._due_ns = now_ns + STALL_NS
+        self._played += 1
+        self._due_ns = now_ns + (STALL_NS if self._played > STEADY_BLOCKS else START_NS)
         self.underflows += underflow
         self.slips += self._player.play(out, now_ns + ahead_ns, underflow)
 
     def _take_over(self, stream: SoundStream) -> None:
         self._stream = stream
+        self._played = 0
         self._due_ns = self._clock.now_ns() + START_NS
         self.latency_ns = stream.latency_ns
 
