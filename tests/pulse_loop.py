@@ -46,7 +46,8 @@ def main(seconds: float, delay_ns: int) -> None:
     speaker.close()
     ended = pump.close()
     counts = {
-        "ended": ended and pump.error is None,
+        "ended": ended,
+        "error": repr(pump.error) if pump.error else "",
         "microphone": {"losses": source.losses, "overflows": source.overflows, "block_ms": info.block_ns / MS},
         "speaker": {
             "losses": speaker.losses,

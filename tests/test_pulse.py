@@ -141,7 +141,7 @@ def test_the_hall_hears_the_stage_later_by_exactly_the_delay(pulse: PrivatePulse
     assert len(delays) >= 2 * LISTEN_S - 3
     assert np.abs(delays - DELAY_MS).max() < 15.0
     assert np.ptp(delays) < 5.0
-    assert counts["ended"]
+    assert (counts["ended"], counts["error"]) == (True, "")
     assert counts["microphone"]["losses"] == counts["speaker"]["losses"] == 0
 
 
@@ -157,7 +157,7 @@ def test_a_sound_server_that_dies_and_comes_back(pulse: PrivatePulse) -> None:
     delays = delays_ms(stage, hall, 0.0)
     clicks.finish()
     print(delays, counts)
-    assert counts["ended"]
+    assert (counts["ended"], counts["error"]) == (True, "")
     assert counts["microphone"]["losses"] >= 1
     assert counts["speaker"]["losses"] >= 1
-    assert np.abs(delays[-3:] - DELAY_MS).max() < 25.0
+    assert abs(delays[-1] - DELAY_MS) < 20.0  # the rest of the error is being worked off

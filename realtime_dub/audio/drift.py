@@ -197,6 +197,8 @@ class DriftCorrector:
 
     def _drain(self) -> list[AudioBlock]:
         """What is still held, before a gap."""
+        if len(self._held) == 0:  # no device has spoken yet
+            return []
         self._held = np.concatenate([self._held, np.zeros((self._sinc.half, self.channels), np.float32)])
         return self._give(self._count - 1)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from realtime_dub.audio.sound_host import Device, Kind, OnInput, OnOutput, SoundStream
@@ -50,15 +52,18 @@ class PortAudioHost:
     """All devices of PortAudio's host APIs."""
 
     def devices(self, kind: Kind) -> list[Device]:
-        with _lock:
+        with _lock, _device_errors("cannot list sound devices:"):
             found = [_device(info, kind) for info in sounddevice.query_devices() if info[f"max_{kind}_channels"] > 0]
             first = sounddevice.default.device[kind]
             return sorted(found, key=lambda device: device.index != first)
 
     def refresh(self) -> None:
         with _lock:
-            if not _open_streams:
-                sounddevice._terminate()  # the only way to make PortAudio look again
+            if _open_streams:
+                return
+            with _device_errors("cannot look for sound devices:"):
+                if sounddevice._initialized:
+                    sounddevice._terminate()  # the only way to make PortAudio look again
                 sounddevice._initialize()
 
     def usable_rate(self, device: Device, kind: Kind, wanted: int) -> int:
@@ -95,18 +100,18 @@ def _device(info: Any, kind: Kind) -> Device:
 
 
 def _start(kind: Any, device: Device, rate: int, block: int, callback: Any) -> PortAudioStream:
-    with _lock:
-        try:
-            stream = kind(rate, block, device.index, device.channels, "float32", "low", callback=callback)
-            stream.start()
-        except (sounddevice.PortAudioError, ValueError) as error:
-            raise DeviceError(
-                f"cannot open sound device {device.name!r}:", _reason(error), "is another program using it?"
-            ) from error
+    with _lock, _device_errors(f"cannot open sound device {device.name!r}:"):
+        stream = kind(rate, block, device.index, device.channels, "float32", "low", callback=callback)
+        stream.start()
         opened = PortAudioStream(stream)
         _open_streams.add(id(opened))
         return opened
 
 
-def _reason(error: Exception) -> str:
-    return str(error.args[0]) if error.args else type(error).__name__
+@contextmanager
+def _device_errors(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (sounddevice.PortAudioError, ValueError) as error:
+        reason = str(error.args[0]) if error.args else type(error).__name__
+        raise DeviceError(what, reason, "is it plugged in, and used by no other program?") from error
