@@ -1,0 +1,138 @@
+"""What microphone and speaker need of a sound system, and how a lost device is brought back."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Literal, Protocol, TypeAlias
+
+from realtime_dub.clock import Clock
+from realtime_dub.errors import DeviceError
+from realtime_dub.flow import Worker
+from realtime_dub.media import MS, NS, Samples
+
+Kind: TypeAlias = Literal["input", "output"]
+# (samples (n, channels), valid only during the call; age of the first in ns; samples were lost before these)
+OnInput: TypeAlias = Callable[[Samples, int, bool], None]
+# (array (n, channels) to fill; ns until its first sample sounds; the device ran dry before)
+OnOutput: TypeAlias = Callable[[Samples, int, bool], None]
+
+STALL_NS = 500 * MS  # a device that has run and is silent for this long is lost
+START_NS = 3 * NS  # what it may take to give the first block (Bluetooth)
+FIRST_BACK_OFF_NS = 250 * MS
+LONGEST_BACK_OFF_NS = 4 * NS
+WORDS = {"input": "microphone", "output": "speaker"}
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A sound device in one direction."""
+
+    index: int
+    name: str
+    channels: int  # 1 or 2
+    rate: int  # its own
+
+
+class SoundStream(Protocol):
+    """A running stream."""
+
+    latency_ns: int  # the device's and the system's part
+
+    @property
+    def alive(self) -> bool:
+        """False once the device has gone."""
+
+    def close(self) -> None:
+        """Stop and release. Idempotent; no callback runs after it."""
+
+
+class SoundHost(Protocol):
+    """A sound system. The callbacks run on its own real-time thread."""
+
+    def devices(self, kind: Kind) -> list[Device]:
+        """All there are, the default one first."""
+
+    def refresh(self) -> None:
+        """Look again which devices there are, if that disturbs no open stream."""
+
+    def usable_rate(self, device: Device, kind: Kind, wanted: int) -> int:
+        """``wanted`` where the device takes it, else the device's own."""
+
+    def open_input(self, device: Device, rate: int, block_ns: int, on_input: OnInput) -> SoundStream:
+        """Start recording in blocks of ``block_ns``, the device's channels. Raises DeviceError."""
+
+    def open_output(self, device: Device, rate: int, block_ns: int, on_output: OnOutput) -> SoundStream:
+        """Start playing in blocks of ``block_ns``, the device's channels. Raises DeviceError."""
+
+
+def system_host() -> SoundHost:
+    """The machine's own. Raises DependencyError where its library is missing."""
+    host: SoundHost = import_module("realtime_dub.audio.portaudio").HOST
+    return host
+
+
+def find_device(host: SoundHost, spec: str, kind: Kind) -> Device:
+    """By ``default``, index, name or part of a name. Raises DeviceError that lists what there is."""
+    devices = host.devices(kind)
+    name = spec.strip().lower()
+    if name == "default" and devices:
+        return devices[0]
+    for wanted in (
+        lambda device: name.isdigit() and device.index == int(name),
+        lambda device: device.name.lower() == name,
+        lambda device: bool(name) and name in device.name.lower(),
+    ):
+        if found := [device for device in devices if wanted(device)]:
+            return found[0]
+    raise DeviceError(f"no {WORDS[kind]}", repr(spec), describe(devices, kind))
+
+
+def describe(devices: list[Device], kind: Kind) -> str:
+    """What there is, for an error's last part."""
+    if not devices:
+        return f"connect a {WORDS[kind]}: this machine shows none"
+    listed = ", ".join(f"{device.index} {device.name!r}" for device in sorted(devices, key=lambda one: one.index))
+    return f"choose one of {listed}"
+
+
+class Reopener:
+    """Tries to open a lost device again, on a thread of its own, with growing pauses."""
+
+    def __init__(self, name: str, attempt: Callable[[], SoundStream], clock: Clock) -> None:
+        self._name, self._attempt, self._clock = name, attempt, clock
+        self._worker: Worker | None = None
+        self._future: Future[SoundStream] | None = None
+        self._back_off_ns = FIRST_BACK_OFF_NS
+        self._due_ns: int | None = None
+
+    def poll(self) -> SoundStream | None:
+        """The stream once it is open. To be called again and again while the device is lost."""
+        now_ns = self._clock.now_ns()
+        if self._future is None:
+            self._due_ns = now_ns if self._due_ns is None else self._due_ns
+            if now_ns >= self._due_ns:
+                self._worker = self._worker or Worker(self._name)
+                self._future = self._worker.submit(self._attempt)
+            return None
+        if not self._future.done():
+            return None
+        future, self._future = self._future, None
+        with contextlib.suppress(DeviceError):
+            stream = future.result()
+            self._back_off_ns, self._due_ns = FIRST_BACK_OFF_NS, None
+            return stream
+        self._due_ns = now_ns + self._back_off_ns
+        self._back_off_ns = min(2 * self._back_off_ns, LONGEST_BACK_OFF_NS)
+        return None
+
+    def close(self) -> None:
+        """End the thread; a device that was opened too late is closed."""
+        if self._worker is not None:
+            self._worker.close()
+        if self._future is not None and self._future.done() and self._future.exception() is None:
+            self._future.result().close()
+        self._worker = self._future = None

@@ -1,0 +1,100 @@
+"""Which voice a ``--mic`` means."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from realtime_dub.audio.sound_host import SoundHost, describe, find_device, system_host
+from realtime_dub.clock import Clock
+from realtime_dub.errors import ConfigError, DeviceError
+from realtime_dub.sources.base import VoiceSource
+
+if TYPE_CHECKING:
+    from realtime_dub.sources.pcm_stdin import PcmFormat
+
+# A new kind of voice is one file and one line here; modules are imported when used.
+VOICES = {
+    "microphone": "realtime_dub.sources.microphone:MicrophoneSource",
+    "file": "realtime_dub.sources.audio_file:AudioFileSource",
+    "pcm": "realtime_dub.sources.pcm_stdin:PcmSource",
+    "demo": "realtime_dub.sources.demo_voice:DemoVoiceSource",
+    "paced": "realtime_dub.sources.paced_voice:PacedVoice",
+}
+
+
+def open_voice(
+    spec: str,
+    *,
+    clock: Clock,
+    video_path: str | None,
+    live: bool,
+    loop: bool = False,
+    pcm: PcmFormat | None = None,
+    start_ns: int | None = None,
+    host: SoundHost | None = None,
+) -> VoiceSource:
+    """The voice ``spec`` means, still to be opened: ``demo``, ``video``, ``-``, a file, or a microphone by ``default``,
+    index, name or part of a name.
+
+    ``live``: on the pipeline's clock, files paced from ``start_ns`` on; else pulled, from 0. Raises DeviceError for
+    what is neither file nor microphone, ConfigError for a voice that cannot be had that way.
+    """
+    source: VoiceSource
+    if spec == "-":
+        if pcm is None:
+            raise ConfigError("raw sound on standard input", "without its shape", "give its rate, channels and format")
+        source = _make("pcm", sys.stdin.buffer, pcm, clock if live else None)
+        return source
+    if spec == "demo":
+        source = _make("demo", loop)
+    elif spec == "video":
+        if video_path is None:
+            raise ConfigError("--mic video:", "the picture comes from no file", "name a file or a microphone")
+        source = _make("file", video_path, loop)
+    elif _is_file(spec):
+        source = _make("file", spec, loop)
+    else:
+        return _microphone(spec, clock, live, host)
+    return _paced(source, clock, start_ns) if live else source
+
+
+def list_microphones(host: SoundHost | None = None) -> list[str]:
+    """Their names, the default one first. Raises DependencyError."""
+    return [device.name for device in (host or system_host()).devices("input")]
+
+
+def list_speakers(host: SoundHost | None = None) -> list[str]:
+    """Their names, the default one first. Raises DependencyError."""
+    return [device.name for device in (host or system_host()).devices("output")]
+
+
+def _make(kind: str, *arguments: object) -> Any:
+    module, attribute = VOICES[kind].split(":")
+    return getattr(import_module(module), attribute)(*arguments)
+
+
+def _paced(source: VoiceSource, clock: Clock, start_ns: int | None) -> VoiceSource:
+    paced: VoiceSource = _make("paced", source, clock, start_ns)
+    return paced
+
+
+def _is_file(spec: str) -> bool:
+    return not spec.isdigit() and Path(spec).exists()
+
+
+def _microphone(spec: str, clock: Clock, live: bool, host: SoundHost | None) -> VoiceSource:
+    host = host or system_host()
+    try:
+        find_device(host, spec, "input")
+    except DeviceError as error:
+        if spec == "default" or spec.isdigit():
+            raise
+        hint = describe(host.devices("input"), "input")
+        raise DeviceError("no file and no microphone", repr(spec), hint) from error
+    if not live:
+        raise ConfigError("a microphone", repr(spec), "is live: it cannot dub a file; name a file with the voice")
+    source: VoiceSource = _make("microphone", spec, clock, host)
+    return source

@@ -1,0 +1,163 @@
+"""A real microphone and a real speaker: PortAudio on a private PulseAudio.
+
+A train of clicks plays on the sink `stage`; the microphone hears its monitor; the voice, later by L, plays on the sink
+`hall`. What both sinks play is recorded, and the delay between the two measured click by click: what somebody in the
+hall hears after the stage. Microphone and speaker each map their times to one clock, so it should be L itself, whatever
+PulseAudio's buffers hold; it is off by how well PulseAudio knows its own latency.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pulse import PrivatePulse, missing
+
+RATE = 48_000
+DELAY_MS = 160.0
+PERIOD = RATE // 2  # of the clicks: longer than the delay, so that each has one answer
+SETTLE_S = 3.0  # until PulseAudio has agreed with itself on the latencies of its null sinks
+LISTEN_S = 11.0
+LOOP = Path(__file__).with_name("pulse_loop.py")
+
+
+@pytest.fixture
+def pulse(tmp_path: Path) -> Iterator[PrivatePulse]:
+    if why := missing():
+        pytest.skip(why)
+    private = PrivatePulse(tmp_path)
+    private.start()
+    yield private
+    private.stop()
+
+
+class Recording(threading.Thread):
+    """What a sink plays, with the machine's time: chunks come late by a changing amount, the median tells the line."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        super().__init__(name="recording")
+        self._process, self._chunks, self._origins = process, [], []
+        self.start()
+
+    def run(self) -> None:
+        count = 0
+        assert self._process.stdout is not None
+        while chunk := self._process.stdout.read1(65_536):
+            count += len(chunk)
+            self._chunks.append(chunk)
+            self._origins.append(time.monotonic() - count / 8 / RATE)
+
+    def finish(self) -> tuple[np.ndarray, float]:
+        """(samples of the left channel, the time of the first)."""
+        end(self._process)
+        self.join()
+        data = b"".join(self._chunks)
+        return np.frombuffer(data[: len(data) // 8 * 8], np.float32)[::2], float(np.median(self._origins))
+
+
+class ClickTrain(threading.Thread):
+    """Feeds a player until it is ended."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        super().__init__(name="clicks")
+        self._process = process
+        self.start()
+
+    def run(self) -> None:
+        period = np.zeros((PERIOD, 2), np.float32)
+        period[:240] = np.random.default_rng(8).uniform(-0.5, 0.5, (240, 1))
+        assert self._process.stdin is not None
+        try:
+            while True:
+                self._process.stdin.write(period.tobytes())
+        except (BrokenPipeError, ValueError):
+            return
+
+    def finish(self) -> None:
+        end(self._process)
+        self.join()
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    process.wait(5.0)
+
+
+def click_times(sound: np.ndarray, start_s: float) -> np.ndarray:
+    loud = np.flatnonzero(np.abs(sound) > 0.15)
+    first = loud[np.diff(loud, prepend=-RATE) > PERIOD // 2]
+    return first / RATE + start_s
+
+
+def start_loop(pulse: PrivatePulse, seconds: float) -> subprocess.Popen[str]:
+    environment = {**pulse.environment, "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen(
+        [sys.executable, str(LOOP), str(seconds), str(DELAY_MS)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline().strip() == "running", process.communicate()[1]
+    return process
+
+
+def result(process: subprocess.Popen[str]) -> dict[str, Any]:
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    counts: dict[str, Any] = json.loads(out.splitlines()[-1])
+    return counts
+
+
+def delays_ms(stage: Recording, hall: Recording, after_s: float) -> np.ndarray:
+    heard = click_times(*hall.finish())
+    played = click_times(*stage.finish())
+    heard = heard[heard > after_s]
+    before = np.searchsorted(played, heard) - 1
+    return (heard[before >= 0] - played[before[before >= 0]]) * 1e3
+
+
+def test_the_hall_hears_the_stage_later_by_exactly_the_delay(pulse: PrivatePulse) -> None:
+    clicks = ClickTrain(pulse.play("stage"))
+    stage, hall = Recording(pulse.record("stage")), Recording(pulse.record("hall"))
+    loop = start_loop(pulse, SETTLE_S + LISTEN_S)
+    began_s = time.monotonic()
+    counts = result(loop)
+    delays = delays_ms(stage, hall, began_s + SETTLE_S)
+    clicks.finish()
+    print(
+        f"delay: mean {delays.mean():.2f} ms, sd {delays.std():.2f}, {delays.min():.2f} to {delays.max():.2f}", counts
+    )
+    assert len(delays) >= 2 * LISTEN_S - 3
+    assert np.abs(delays - DELAY_MS).max() < 15.0
+    assert np.ptp(delays) < 5.0
+    assert (counts["ended"], counts["error"]) == (True, "")
+    assert counts["microphone"]["losses"] == counts["speaker"]["losses"] == 0
+
+
+def test_a_sound_server_that_dies_and_comes_back(pulse: PrivatePulse) -> None:
+    loop = start_loop(pulse, 9.0)
+    time.sleep(1.0)
+    pulse.stop()
+    time.sleep(1.5)
+    pulse.start()
+    clicks = ClickTrain(pulse.play("stage"))
+    stage, hall = Recording(pulse.record("stage")), Recording(pulse.record("hall"))
+    counts = result(loop)
+    delays = delays_ms(stage, hall, 0.0)
+    clicks.finish()
+    print(delays, counts)
+    assert (counts["ended"], counts["error"]) == (True, "")
+    assert counts["microphone"]["losses"] >= 1
+    assert counts["speaker"]["losses"] >= 1
+    assert abs(delays[-1] - DELAY_MS) < 20.0  # the rest of the error is being worked off

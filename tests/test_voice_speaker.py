@@ -1,0 +1,150 @@
+"""The speaker: virtual sound cards whose crystals are off, times that jitter, buffers that run dry."""
+
+from __future__ import annotations
+
+import time
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from fake_sound import FakeHost
+
+from realtime_dub.audio.sound_host import Device
+from realtime_dub.clock import VirtualClock
+from realtime_dub.errors import DeviceError
+from realtime_dub.media import MS, NS, OutputFormat, Samples, Tick
+from realtime_dub.publishers.speaker import SpeakerPublisher, VoicePlayer
+
+RATE = 8_000
+BLOCK = 80
+PHASE_HZ = 0.5
+FORMAT = OutputFormat(64, 64, Fraction(25), RATE, 2, live=True)
+TICK = Tick(np.zeros((64, 64, 3), np.uint8), 0, 40 * MS, 0, None)
+CABLE = Device(1, "Virtual Cable", 2, RATE)
+
+
+def phase_voice(start_ns: int, count: int) -> Samples:
+    """A voice whose every sample says the instant that it is of."""
+    phase = 2 * np.pi * PHASE_HZ * (start_ns / NS + np.arange(count) / RATE)
+    return np.stack([np.sin(phase), np.cos(phase)], axis=1).astype(np.float32)
+
+
+def instants_s(sound: Samples) -> np.ndarray:
+    return np.arctan2(sound[:, 0], sound[:, 1]) / (2 * np.pi * PHASE_HZ)
+
+
+def play(player: VoicePlayer, ppm: float, jitter_ns: float, seconds: int, device_rate: int = RATE) -> np.ndarray:
+    """Errors in ms: what instant each block's ends are of, less when they sound."""
+    random = np.random.default_rng(4)
+    size = device_rate // 100
+    errors = []
+    for block in range(seconds * 100):
+        true_s = 3.0 + block * size / device_rate * (1 + ppm * 1e-6)
+        out = np.zeros((size, 2), np.float32)
+        player.play(out, round(true_s * NS + random.normal() * jitter_ns), broken=False)
+        times = true_s + np.arange(size) / device_rate * (1 + ppm * 1e-6)
+        errors.append(((instants_s(out) - times + 1) % 2 - 1) * 1e3)
+    return np.array(errors)
+
+
+@pytest.mark.parametrize(("ppm", "device_rate"), [(300.0, RATE), (-300.0, RATE), (120.0, 11_025)])
+def test_each_instant_sounds_when_it_should(ppm: float, device_rate: int) -> None:
+    errors = play(VoicePlayer(phase_voice, RATE, device_rate), ppm, 1.5 * MS, 120, device_rate)
+    assert np.abs(errors[:500]).max() < 5.0
+    assert np.abs(errors[1000:]).max() < 1.0
+
+
+def test_no_clicks_between_blocks() -> None:
+    player = VoicePlayer(phase_voice, RATE, RATE)
+    errors = play(player, -250.0, 2.0 * MS, 30).ravel()
+    assert np.abs(np.diff(errors)).max() < 1e3 / RATE * 0.006  # never more than the slow bend of the pitch
+
+
+def test_a_jump_of_the_device_is_faded_into() -> None:
+    tone = lambda start_ns, count: (  # noqa: E731
+        np.sin(2 * np.pi * 440 * (start_ns / NS + np.arange(count) / RATE))[:, None].astype(np.float32).repeat(2, 1)
+    )
+    player = VoicePlayer(tone, RATE, RATE)
+    sound, slips = [], 0
+    for block in range(200):
+        out = np.zeros((BLOCK, 2), np.float32)
+        at_ns = NS + block * 10 * MS + (83 * MS if block >= 100 else 0)
+        slips += player.play(out, at_ns, broken=block == 100)
+        sound.append(out)
+    steps = np.abs(np.diff(np.concatenate(sound)[:, 0]))
+    assert slips == 1
+    assert steps.max() < 1.1 * 2 * np.pi * 440 / RATE
+    assert abs(player._wanted(NS + 200 * 10 * MS + 83 * MS, False) - player._place) < 2
+
+
+def test_opens_attaches_and_ignores_pictures() -> None:
+    host, clock = FakeHost({"input": [], "output": [CABLE]}), VirtualClock(NS)
+    speaker = SpeakerPublisher("cable", clock, host)
+    speaker.attach(phase_voice)
+    speaker.open(FORMAT)
+    speaker.publish(TICK)
+    sound = host.streams[0].drain(BLOCK, 25 * MS)
+    assert np.abs((instants_s(sound) - (1.025 + np.arange(BLOCK) / RATE) + 1) % 2 - 1).max() < 1e-3
+    host.streams[0].drain(BLOCK, 25 * MS, dry=True)
+    assert speaker.underflows == 1
+    assert speaker.latency_ns == 20 * MS
+    assert (speaker.name, speaker.policy) == ("speaker Virtual Cable", "latest")
+    speaker.close()
+    speaker.close()
+    assert host.streams[0].closed
+
+
+def test_mono_voice_on_two_channels_and_two_on_one() -> None:
+    mono = lambda start_ns, count: np.full((count, 1), 0.25, np.float32)  # noqa: E731
+    out = np.zeros((BLOCK, 2), np.float32)
+    VoicePlayer(mono, RATE, RATE).play(out, NS, False)
+    np.testing.assert_allclose(out, 0.25, atol=1e-4)
+    both = lambda start_ns, count: np.tile(np.array([[1.0, 0.0]], np.float32), (count, 1))  # noqa: E731
+    out = np.zeros((BLOCK, 1), np.float32)
+    VoicePlayer(both, RATE, RATE).play(out, NS, False)
+    np.testing.assert_allclose(out, 0.5, atol=1e-4)
+
+
+def test_unplugged_and_back() -> None:
+    host, clock = FakeHost({"input": [], "output": [CABLE]}), VirtualClock(NS)
+    speaker = SpeakerPublisher("1", clock, host)
+    speaker.attach(phase_voice)
+    speaker.open(FORMAT)
+    host.streams[0].drain(BLOCK, 25 * MS)
+    host.plugged["output"].clear()
+    clock.advance_to(2 * NS)
+    speaker.publish(TICK)
+    assert speaker.losses == 0  # it has only just begun
+    clock.advance_to(5 * NS)
+    speaker.publish(TICK)
+    assert speaker.losses == 1
+    for _ in range(20):
+        clock.advance_to(clock.now_ns() + 40 * MS)
+        speaker.publish(TICK)
+        time.sleep(0.001)
+    host.plugged["output"].append(Device(5, CABLE.name, 2, RATE))
+    while len(host.streams) == 1:
+        clock.advance_to(clock.now_ns() + 40 * MS)
+        speaker.publish(TICK)
+        time.sleep(0.001)
+    now_s = clock.now_ns() / NS
+    for _ in range(3):
+        sound = host.streams[1].drain(BLOCK, 25 * MS)
+    assert np.abs((instants_s(sound) - (now_s + 0.025 + np.arange(BLOCK) / RATE) + 1) % 2 - 1).max() < 0.03
+    speaker.close()
+    assert not any(stream.alive for stream in host.streams)
+
+
+def test_no_sound_and_no_device() -> None:
+    host = FakeHost({"input": [], "output": [CABLE]})
+    silent = SpeakerPublisher("cable", VirtualClock(), host)
+    silent.attach(phase_voice)
+    silent.open(OutputFormat(64, 64, Fraction(25), 0, 0, live=True))
+    silent.publish(TICK)
+    silent.close()
+    assert not host.streams
+    speaker = SpeakerPublisher("kitchen", VirtualClock(), host)
+    speaker.attach(phase_voice)
+    with pytest.raises(DeviceError, match="no speaker 'kitchen'; choose one of 1 'Virtual Cable'"):
+        speaker.open(FORMAT)
+    speaker.close()
