@@ -7,8 +7,8 @@ crash everything but the last moment plays. Nothing is created before the first 
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Literal
@@ -54,6 +54,7 @@ class MuxPublisher:
         self._fmt: OutputFormat | None = None
         self._container: av.container.OutputContainer | None = None
         self._sink: _Sink | None = None
+        self._failure: MediaError | None = None
         self._audio: AudioEncoder | None = None
         if self._format is None:
             choices = ", ".join([*FILES, *(f"{name}://" for name in STREAMS)])
@@ -73,6 +74,8 @@ class MuxPublisher:
 
     def publish(self, tick: Tick) -> None:
         """Encode and write. Raises MediaError where it cannot; what was written before still plays."""
+        if self._failure is not None:  # starting again would wipe out what was written
+            raise self._failure
         assert self._fmt is not None, "publish comes after open"
         with self._explained():
             if self._container is None:
@@ -146,7 +149,8 @@ class MuxPublisher:
             self._abandon()
             reason = getattr(error, "strerror", None) or str(error)
             advice = "what was written so far plays" if self._path is not None else "check the address and the server"
-            raise MediaError("cannot write", f"{self.name}: {reason}", advice) from error
+            self._failure = MediaError("cannot write", f"{self.name}: {reason}", advice)
+            raise self._failure from error
 
     def _abandon(self) -> None:
         """Leave the file as it is: a trailer would turn the fragments into a file whose end is missing."""
@@ -212,8 +216,13 @@ def _check_writable(path: Path) -> None:
         raise MediaError("cannot write", f"{path}: it is a folder", "add a file name, such as out.mp4")
     if not folder.is_dir():
         raise MediaError("cannot write", f"{path}: there is no folder {folder}", "create it or choose another")
-    if not os.access(path if path.exists() else folder, os.W_OK):
-        raise MediaError("cannot write", f"{path}: no permission", "choose a folder of your own")
+    try:
+        if path.exists():
+            path.open("r+b").close()
+        else:
+            tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise MediaError("cannot write", f"{path}: {error.strerror}", "choose another folder") from error
 
 
 def _without_secrets(url: str) -> str:
