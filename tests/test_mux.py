@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from media_files import clicks, grid, output_format, picture, publish, sound_of, ticks, video_images, video_times
 
@@ -100,6 +100,7 @@ def test_sound_keeps_its_length_place_and_channels(tmp_path: Path, rate: int, ch
         assert float(stream.duration * stream.time_base) == pytest.approx(len(sound) / rate, abs=0.005)
 
 
+@settings(max_examples=30, deadline=None)
 @given(rest=st.integers(0, 1023))
 def test_the_end_of_the_sound_is_near_whatever_its_length(rest: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     fmt, target = output_format(width=16, height=16), tmp_path_factory.mktemp("mux") / "a.mp4"

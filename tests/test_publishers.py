@@ -40,6 +40,13 @@ def test_unknown_specs_list_the_choices(spec: str) -> None:
         open_publisher(spec)
 
 
+@pytest.mark.parametrize("spec", ["vcam", "null", "rtmp://host/app", "out"])
+def test_a_file_run_writes_files_only(spec: str) -> None:
+    with pytest.raises(ConfigError, match=r"choose a file name that ends in \.mp4"):
+        open_publisher(spec, live=False)
+    assert open_publisher("out.mp4", live=False).name == "out.mp4"
+
+
 def test_only_a_virtual_camera_takes_a_device() -> None:
     with pytest.raises(ConfigError, match="window"):
         open_publisher("window:2")

@@ -13,7 +13,7 @@ from pyvirtualcam.camera import BACKENDS
 from pyvirtualcam.util import encode_fourcc
 
 from realtime_dub.errors import ConfigError, DeviceError
-from realtime_dub.publishers.vcam import HELP, VirtualCameraPublisher, list_virtual_cameras
+from realtime_dub.publishers.vcam import HELP, VirtualCameraPublisher, is_available, list_virtual_cameras
 
 
 class Recorder:
@@ -22,8 +22,8 @@ class Recorder:
     opened: ClassVar[list[Recorder]] = []
 
     def __init__(self, *, width: int, height: int, fps: float, fourcc: int, device: str | None, **_: Any) -> None:
-        if device == "taken":
-            raise RuntimeError("device is in use")
+        if device == "unknown":
+            raise RuntimeError("no such device")
         self.shape, self.fps, self.fourcc = (height, width, 3), fps, fourcc
         self.name = device or "recorder 0"
         self.sent: list[np.ndarray] = []
@@ -45,12 +45,20 @@ class Recorder:
         return None
 
 
+class Taken(Recorder):
+    """A camera that another program uses."""
+
+    def __init__(self, **_: Any) -> None:
+        raise RuntimeError("device is in use")
+
+
 @pytest.fixture
 def backend() -> Iterator[str]:
     Recorder.opened.clear()
     register_backend("recorder", Recorder)
+    register_backend("taken", Taken)
     yield "recorder"
-    del BACKENDS["recorder"]
+    del BACKENDS["recorder"], BACKENDS["taken"]
 
 
 def test_pictures_arrive_as_they_are(backend: str) -> None:
@@ -78,10 +86,16 @@ def test_a_camera_that_cannot_be_had_says_what_to_do(
 ) -> None:
     monkeypatch.setattr("platform.system", lambda: system)
     with pytest.raises(DeviceError) as caught:
-        VirtualCameraPublisher("taken", backend).open(output_format())
+        VirtualCameraPublisher(backend="taken").open(output_format())
     assert "device is in use" in str(caught.value)
     assert str(caught.value).endswith(HELP[system])
     assert "\n" not in str(caught.value)
+
+
+def test_a_device_that_is_not_there_lists_what_is(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.system", lambda: "Windows")
+    with pytest.raises(DeviceError, match="no such device.*; there is recorder 0"):
+        VirtualCameraPublisher("unknown", backend).open(output_format())
 
 
 def test_a_camera_that_goes_away_is_one_line(backend: str) -> None:
@@ -93,6 +107,18 @@ def test_a_camera_that_goes_away_is_one_line(backend: str) -> None:
 def test_an_unknown_backend_lists_the_known() -> None:
     with pytest.raises(ConfigError, match="unknown virtual camera backend 'none'; use "):
         VirtualCameraPublisher(backend="none").open(output_format())
+
+
+def test_a_camera_that_is_there_is_found(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in BACKENDS if name != backend]:
+        monkeypatch.delitem(BACKENDS, name)
+    assert is_available()
+    assert [camera.closed for camera in Recorder.opened] == [1]
+    monkeypatch.setattr("platform.system", lambda: "Windows")
+    assert list_virtual_cameras() == ["recorder 0"]
+    monkeypatch.delitem(BACKENDS, backend)
+    assert not is_available()
+    monkeypatch.setitem(BACKENDS, backend, Recorder)
 
 
 def test_devices_are_listed_by_name() -> None:

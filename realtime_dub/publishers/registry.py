@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import PurePath
+from typing import Any
 
+from realtime_dub.clock import Clock
 from realtime_dub.errors import ConfigError
 from realtime_dub.publishers.base import Publisher
 
@@ -19,25 +22,29 @@ MUXER = "realtime_dub.publishers.muxer:MuxPublisher"
 SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".ts", ".flv")
 SCHEMES = ("rtmp", "rtmps", "srt", "udp")
 CHOICES = "vcam, vcam:DEVICE, window, null, a file such as out.mp4 or out.mkv, rtmp://..., srt://... or udp://..."
+FILE_CHOICES = f"a file name that ends in {', '.join(SUFFIXES)}"
 AVAILABLE = {
     "vcam": "realtime_dub.publishers.vcam:is_available",
     "window": "realtime_dub.publishers.window:is_available",
 }
 
 
-def open_publisher(spec: str, *, crf: int | None = None, preset: str | None = None) -> Publisher:
+def open_publisher(
+    spec: str, *, clock: Clock | None = None, live: bool = True, crf: int | None = None, preset: str | None = None
+) -> Publisher:
     """The publisher that ``spec`` names, not opened yet. Raises ConfigError that lists the choices.
 
-    ``crf`` and ``preset`` are libx264's, for a file or a network stream.
+    Where not ``live``, only files are to be had. ``clock`` is for publishers that keep time themselves, of which this
+    table has none. ``crf`` and ``preset`` are libx264's, for a file or a network stream.
     """
     name, _, device = spec.partition(":")
-    if name in DEVICES:
+    if live and name in DEVICES:
         return _device(name, device)
     scheme = spec.partition("://")[0].lower() if "://" in spec else ""
-    if scheme in SCHEMES or (not scheme and PurePath(spec).suffix.lower() in SUFFIXES):
+    if (live and scheme in SCHEMES) or (not scheme and PurePath(spec).suffix.lower() in SUFFIXES):
         muxer: Publisher = _load(MUXER)(spec, crf=crf, preset=preset)
         return muxer
-    raise ConfigError("unknown output", repr(spec), f"choose {CHOICES}")
+    raise ConfigError("unknown output", repr(spec), f"choose {CHOICES if live else FILE_CHOICES}")
 
 
 def default_publisher() -> Publisher:
@@ -61,6 +68,7 @@ def _device(name: str, device: str) -> Publisher:
     return publisher
 
 
-def _load(target: str):  # type: ignore[no-untyped-def]  # each is called in its own way
+def _load(target: str) -> Callable[..., Any]:
     module, attribute = target.split(":")
-    return getattr(import_module(module), attribute)
+    found: Callable[..., Any] = getattr(import_module(module), attribute)
+    return found

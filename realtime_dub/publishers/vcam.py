@@ -50,8 +50,12 @@ class VirtualCameraPublisher:
                 backend=self._backend,
             )
         except (RuntimeError, ValueError) as error:
-            raise DeviceError("no virtual camera", f"({error})", advice()) from error
+            raise DeviceError("no virtual camera", f"({error})", self._advice()) from error
         self.name = f"vcam {self._camera.device}"
+
+    def _advice(self) -> str:
+        others = list_virtual_cameras()
+        return f"there is {', '.join(others)}" if self._device and others else advice()
 
     def publish(self, tick: Tick) -> None:
         """Send the picture. Raises DeviceError where the device is gone."""
@@ -73,18 +77,24 @@ def advice() -> str:
 
 
 def list_virtual_cameras() -> list[str]:
-    """Names of the devices pictures can be sent to. Empty on systems that do not tell before one is opened."""
+    """Names of the devices that pictures can be sent to; outside Linux the one that is free, if there is one."""
+    if platform.system() != "Linux":
+        return [name for name in (_first_free(),) if name]
     drivers = sorted(Path("/sys/devices/virtual/video4linux").glob("video*"))
     return [f"/dev/{path.name} ({_label(path)})" for path in drivers]
 
 
 def is_available() -> bool:
-    """Whether a small picture could be sent right now; opens the device for a moment."""
+    """Whether a picture could be sent right now; opens the device for a moment."""
+    return _first_free() is not None
+
+
+def _first_free() -> str | None:
     try:
-        pyvirtualcam.Camera(640, 480, 25, fmt=pyvirtualcam.PixelFormat.BGR).close()
+        with pyvirtualcam.Camera(640, 480, 25, fmt=pyvirtualcam.PixelFormat.BGR) as camera:
+            return str(camera.device)
     except (RuntimeError, ValueError):
-        return False
-    return True
+        return None
 
 
 def _label(path: Path) -> str:
