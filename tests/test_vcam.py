@@ -94,7 +94,7 @@ def test_a_camera_that_cannot_be_had_says_what_to_do(
 
 def test_a_device_that_is_not_there_lists_what_is(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.system", lambda: "Windows")
-    with pytest.raises(DeviceError, match="no such device.*; there is recorder 0"):
+    with pytest.raises(DeviceError, match=r"no such device.*; there is recorder 0"):
         VirtualCameraPublisher("unknown", backend).open(output_format())
 
 
