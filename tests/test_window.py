@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from ctypes.util import find_library
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,38 @@ def test_pictures_are_shown_until_the_window_is_closed(display: str) -> None:
     assert done.stdout == "end 1.0\n", done.stderr
 
 
+@pytest.mark.skipif(find_library("Xtst") is None, reason="needs libXtst to press keys")
+@pytest.mark.parametrize("key", ["q", "Escape"])
+def test_a_key_ends_the_run(display: str, key: str) -> None:
+    body = f"""
+    import ctypes, time
+    x11, xtst = ctypes.CDLL("libX11.so.6"), ctypes.CDLL("libXtst.so.6")
+    x11.XOpenDisplay.restype = ctypes.c_void_p
+    server = ctypes.c_void_p(x11.XOpenDisplay(None))
+    def press(keysym):
+        held = x11.XKeysymToKeycode(server, ctypes.c_ulong(x11.XStringToKeysym(keysym)))
+        for down in (1, 0):
+            xtst.XTestFakeKeyEvent(server, held, down, 0)
+    left, top, width, height = cv2.getWindowImageRect(TITLE)
+    xtst.XTestFakeMotionEvent(server, -1, left + width // 2, top + height // 2, 0)
+    press(b"a")
+    x11.XSync(server, 0)
+    for _ in range(5):
+        publisher.publish(next(stream))
+        time.sleep(0.02)
+    press(b"{key}")
+    x11.XSync(server, 0)
+    try:
+        for tick in stream:
+            publisher.publish(tick)
+            time.sleep(0.02)
+    except EndOfStream:
+        print("end")
+    """
+    done = run(display, body)
+    assert done.stdout == "end\n", done.stderr
+
+
 def test_closing_the_publisher_closes_the_window(display: str) -> None:
     body = """
     publisher.close()
@@ -81,6 +114,21 @@ def test_closing_the_publisher_closes_the_window(display: str) -> None:
     """
     done = run(display, body)
     assert done.stdout in ("gone\n", "-1.0\n", "0.0\n"), done.stderr
+
+
+def test_a_second_window_on_another_thread_is_refused_instead_of_hanging(display: str) -> None:
+    body = """
+    from realtime_dub.errors import ConfigError
+    from realtime_dub.flow import Worker
+    worker = Worker("publisher window")
+    try:
+        worker.submit(lambda: WindowPublisher("second").open(fmt)).result()
+    except ConfigError as error:
+        print(error)
+    worker.close()
+    publisher.close()
+    """
+    assert "give --to window once" in run(display, body).stdout
 
 
 @pytest.mark.parametrize("display_name", ["", ":54321"])

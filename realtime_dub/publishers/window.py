@@ -7,11 +7,11 @@ import platform
 import subprocess
 import sys
 import threading
-from typing import Literal
+from typing import ClassVar, Literal
 
 import cv2
 
-from realtime_dub.errors import DependencyError, EndOfStream
+from realtime_dub.errors import ConfigError, DependencyError, EndOfStream
 from realtime_dub.media import MS, OutputFormat, Tick
 
 TITLE = "realtime-dub (q closes)"
@@ -24,8 +24,11 @@ SHOW_NS = 5 * MS  # drawing, and on average half of a 60 Hz screen's period less
 class WindowPublisher:
     """Shows each picture. ``q``, Esc or the window's own close button end the run: ``publish`` raises EndOfStream.
 
-    ``open``, ``publish`` and ``close`` are called from one thread.
+    ``open``, ``publish`` and ``close`` are called from one thread, and from the same for as long as the process lives:
+    Qt hangs when its windows change threads.
     """
+
+    _drawing: ClassVar[threading.Thread | None] = None
 
     name = "window"
     policy: Literal["latest", "every"] = "latest"
@@ -36,13 +39,16 @@ class WindowPublisher:
         self._shown = False
 
     def open(self, fmt: OutputFormat) -> None:
-        """Raises DependencyError where no window can be shown."""
+        """Raises DependencyError where no window can be shown, ConfigError for a second one beside the first."""
         if platform.system() == "Darwin" and threading.current_thread() is not threading.main_thread():
             raise DependencyError(
                 "no preview window", "on macOS, which draws on a program's first thread only", "use vcam"
             )
         if not is_available():
             raise DependencyError("no display", "for the preview window", "use --to vcam or --to out.mp4 instead")
+        if WindowPublisher._drawing not in (None, threading.current_thread()):
+            raise ConfigError("there is a preview window already,", "and it is the only one", "give --to window once")
+        WindowPublisher._drawing = threading.current_thread()
         cv2.namedWindow(self._title, cv2.WINDOW_AUTOSIZE)
 
     def publish(self, tick: Tick) -> None:
