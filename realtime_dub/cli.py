@@ -1,0 +1,333 @@
+"""The command line. What a command needs is imported when it runs, so that help and errors come at once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from realtime_dub import __version__
+from realtime_dub.errors import ConfigError, DependencyError, RealtimeDubError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from realtime_dub.stats import Report
+
+app = typer.Typer(
+    name="realtime-dub",
+    help="Dub yourself live: your camera and a voice go in, your own mouth speaking that voice comes out, in step.\n\n"
+    "Without a command it runs live until Ctrl-C.",
+    invoke_without_command=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+USAGE_ERROR: Any = typer.BadParameter.__base__  # all that can be wrong with options and arguments
+INTERRUPTED = 130  # what a shell reports for Ctrl-C
+
+Input, Picture, Mouth, Output = "What goes in", "The picture", "The mouth", "What comes out"
+Face = Annotated[
+    str,
+    typer.Option(
+        help="Whose mouth to dub when there are several people: largest, left, right, or a number from the left.",
+        rich_help_panel=Mouth,
+    ),
+]
+Engine = Annotated[
+    str,
+    typer.Option(help="How the mouth is made: mouthbank, or passthrough to leave it as it is.", rich_help_panel=Mouth),
+]
+Bundle = Annotated[
+    Path | None,
+    typer.Option(help="A trained mouth to use instead of the built-in one: its folder.", rich_help_panel=Mouth),
+]
+Identity = Annotated[
+    Path | None,
+    typer.Option(
+        help="A mouth bank made with `realtime-dub enroll`: how your mouth looks when it is open.",
+        rich_help_panel=Mouth,
+    ),
+]
+Strength = Annotated[
+    float, typer.Option(help="How far the mouth moves: 1 = as spoken, 0.5 = half as far.", rich_help_panel=Mouth)
+]
+Seconds = Annotated[
+    float | None, typer.Option(help="Stop after this many seconds.", show_default=False, rich_help_panel=Output)
+]
+StatsJson = Annotated[
+    Path | None, typer.Option(help="Write the statistics of the run to this file.", rich_help_panel=Output)
+]
+Sheet = Annotated[
+    Path | None,
+    typer.Option(
+        "--contact-sheet",
+        help="Write a picture (.png) with moments of the run, before and after.",
+        rich_help_panel=Output,
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.", rich_help_panel=Output)]
+PcmRate = Annotated[
+    int,
+    typer.Option(help="With --mic -: samples per second of the raw sound on standard input.", rich_help_panel=Input),
+]
+PcmChannels = Annotated[int, typer.Option(help="With --mic -: its number of channels.", rich_help_panel=Input)]
+PcmFormat = Annotated[str, typer.Option(help="With --mic -: its sample format, s16le or f32le.", rich_help_panel=Input)]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"realtime-dub {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def live(
+    context: typer.Context,
+    webcam: Annotated[
+        str,
+        typer.Option(
+            help="The camera: its number or path. Also a video file, a photo, an rtsp:// or http:// address, or demo.",
+            rich_help_panel=Input,
+        ),
+    ] = "0",
+    mic: Annotated[
+        str,
+        typer.Option(
+            help="The voice to speak: default, a sound device's name or number, a sound file, video (the sound of the "
+            "video file), - (raw sound on standard input), or demo.",
+            rich_help_panel=Input,
+        ),
+    ] = "default",
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Where the picture goes; give it several times for several places: vcam (a camera that meeting "
+            "programs see), vcam:DEVICE, window, a file such as out.mp4, rtmp://..., srt://..., null. "
+            "Without it: the virtual camera if there is one, else a window.",
+            rich_help_panel=Output,
+        ),
+    ] = None,
+    speaker: Annotated[
+        str | None,
+        typer.Option(
+            help="Play the voice, delayed to match the picture, to this sound device: its name, number or default.",
+            rich_help_panel=Output,
+        ),
+    ] = None,
+    budget_ms: Annotated[
+        float | None,
+        typer.Option(
+            help="The delay between you and the picture, in milliseconds. Without it: the shortest that this machine "
+            "can keep. Too short is refused with a table that says why.",
+            show_default=False,
+            rich_help_panel=Output,
+        ),
+    ] = None,
+    width: Annotated[int, typer.Option(help="Width asked of the camera, in pixels.", rich_help_panel=Picture)] = 640,
+    height: Annotated[int, typer.Option(help="Height asked of the camera, in pixels.", rich_help_panel=Picture)] = 480,
+    fps: Annotated[float, typer.Option(help="Pictures per second asked of the camera.", rich_help_panel=Picture)] = 25,
+    face: Face = "largest",
+    engine: Engine = "mouthbank",
+    bundle: Bundle = None,
+    identity: Identity = None,
+    strength: Strength = 1.0,
+    loop: Annotated[
+        bool, typer.Option("--loop", help="Start a video or sound file again when it ends.", rich_help_panel=Input)
+    ] = False,
+    seconds: Seconds = None,
+    stats_json: StatsJson = None,
+    contact_sheet: Sheet = None,
+    pcm_rate: PcmRate = 16_000,
+    pcm_channels: PcmChannels = 1,
+    pcm_format: PcmFormat = "s16le",
+    quiet: Quiet = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    given = {name: value for name, value in locals().items() if name not in ("context", "version")}
+    if context.invoked_subcommand is not None:
+        _refuse_live_options(context)
+        return
+    from realtime_dub.config import LiveConfig, build
+
+    config = build(LiveConfig, **{**given, "to": tuple(to or ())})
+    from realtime_dub.pipeline.live import run_live
+
+    _show(run_live(config), quiet)
+
+
+@app.command("file")
+def dub_file(
+    input: Annotated[str, typer.Argument(metavar="INPUT", help="A video file, a photo, or demo.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The file to write: .mp4 or .mkv.", rich_help_panel=Output)
+    ],
+    mic: Annotated[
+        str,
+        typer.Option(
+            help="The voice to speak: a sound file, video (the video's own sound), - (raw sound on standard input), "
+            "or demo.",
+            rich_help_panel=Input,
+        ),
+    ] = "video",
+    extend: Annotated[
+        bool,
+        typer.Option(
+            "--extend",
+            help="Where the voice is longer than the video, hold the last picture until it ends. Without it the "
+            "picture decides how long the result is.",
+            rich_help_panel=Output,
+        ),
+    ] = False,
+    crf: Annotated[
+        int | None,
+        typer.Option(help="Picture quality: 0 = lossless, 18 = very good, 28 = small file.", rich_help_panel=Output),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="Time spent on making the file small: ultrafast, veryfast, medium, slow.", rich_help_panel=Output
+        ),
+    ] = None,
+    face: Face = "largest",
+    engine: Engine = "mouthbank",
+    bundle: Bundle = None,
+    identity: Identity = None,
+    strength: Strength = 1.0,
+    seconds: Seconds = None,
+    stats_json: StatsJson = None,
+    contact_sheet: Sheet = None,
+    pcm_rate: PcmRate = 16_000,
+    pcm_channels: PcmChannels = 1,
+    pcm_format: PcmFormat = "s16le",
+    quiet: Quiet = False,
+) -> None:
+    """Dub a video file or a photo, as fast as the machine goes."""
+    given = locals()
+    from realtime_dub.config import FileConfig, build
+
+    config = build(FileConfig, **given)
+    _refuse_own_input(input, output)
+    from realtime_dub.pipeline.offline import run_file
+
+    with _Progress("dubbing", quiet) as progress:
+        report = run_file(config, progress)
+    _show(report, quiet)
+
+
+@app.command("enroll")
+def make_bank(
+    input: Annotated[str, typer.Argument(metavar="INPUT", help="A video in which you speak, about a minute.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The mouth bank to write, such as me.bank.")],
+    face: Face = "largest",
+    quiet: Quiet = False,
+) -> None:
+    """Learn from a video how your mouth looks; use it with --identity."""
+    from realtime_dub.mouth.enrollment import enroll
+
+    _refuse_own_input(input, output)
+    with _Progress("looking", quiet) as progress:
+        summary = enroll(input, output, face=face, progress=progress)
+    if not quiet:
+        typer.echo(summary)
+
+
+@app.command()
+def devices() -> None:
+    """List cameras, microphones, speakers and virtual cameras."""
+    from realtime_dub.doctor import list_devices
+
+    console = _console()
+    for title, found in list_devices().items():
+        console.print(f"[bold]{title}[/bold]")
+        for line in found:
+            console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def doctor() -> None:
+    """Check that this machine has all that is needed, and say what to do where it has not."""
+    from realtime_dub.doctor import can_run, examine, table
+
+    checks = examine()
+    _console().print(table(checks))
+    raise typer.Exit(0 if can_run(checks) else ConfigError.exit_code)
+
+
+class _Progress:
+    """A progress bar on standard error, called with (done, total); total is None where it is unknown."""
+
+    def __init__(self, what: str, quiet: bool) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=_console(stderr=True), disable=quiet, transient=True)
+        self._task = self._bar.add_task(what, total=None)
+
+    def __enter__(self) -> _Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, done: int, total: int | None) -> None:
+        self._bar.update(self._task, completed=done, total=total)
+
+
+def _refuse_live_options(context: typer.Context) -> None:
+    """``realtime-dub --mic x file ...`` would silently do without the microphone."""
+    given = [name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
+    if given:
+        option = "--" + given[0].replace("_", "-")
+        raise ConfigError(f"{option} before", f"{context.invoked_subcommand!r}", "write options after the command")
+
+
+def _refuse_own_input(source: str, output: Path) -> None:
+    path = Path(source)
+    if path.exists() and output.exists() and path.samefile(output):
+        raise ConfigError("cannot write over the file that is read:", source, "choose another name for the output")
+
+
+def _show(report: Report, quiet: bool) -> None:
+    if not quiet:
+        _console().print(report.table())
+
+
+def _console(stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr)
+
+
+def _fail(message: str, code: int) -> int:
+    from rich.text import Text
+
+    _console(stderr=True).print(Text(f"error: {' '.join(message.split())}", style="red"), soft_wrap=True)
+    return code
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code. Errors are one red line on standard error."""
+    try:
+        code = app(args=arguments, prog_name="realtime-dub", standalone_mode=False)
+    except RealtimeDubError as error:
+        return _fail(str(error), error.exit_code)
+    except USAGE_ERROR as error:
+        return _fail(f"{error.format_message()} See realtime-dub --help.", ConfigError.exit_code)
+    except ImportError as error:
+        missing = DependencyError("cannot load", f"{error.name or 'a library'}: {error}", "run realtime-dub doctor")
+        return _fail(str(missing), missing.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("stopped", INTERRUPTED)
+    return code if isinstance(code, int) else 0
+
+
+def main() -> None:
+    """The ``realtime-dub`` command."""
+    sys.exit(run())

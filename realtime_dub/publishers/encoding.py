@@ -1,0 +1,198 @@
+"""Pictures to H.264 and sound to AAC, with the times of the ticks kept.
+
+Time bases: a picture's pts is its tick's ``pts_ns`` as the nearest multiple of :func:`video_time_base`, which is exact
+for frames on the nominal rate's own grid and within 6 microseconds for any other; sound counts its own samples.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+import av
+import numpy as np
+import soxr
+from av.packet import Packet
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
+
+from realtime_dub.errors import DependencyError
+from realtime_dub.media import AudioBlock, Image, OutputFormat, Samples, Tick, ns_to_samples, ns_to_ticks
+
+Packets: TypeAlias = "list[Packet[Any]]"
+
+AAC_FRAME = 1024  # samples in one AAC packet
+AAC_RATES = (44_100, 48_000, 64_000, 88_200, 96_000)
+AAC_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1"}
+TAIL_MS = 4  # a last packet that would hold less sound than this is left out: it lasts 23 ms whatever it holds
+BT709, SMPTE170M = 1, 6  # ITU-T H.273 matrix coefficients
+
+
+def video_time_base(fps: Fraction) -> Fraction:
+    """The coarsest time base of at least 90 kHz on which every frame of a constant ``fps`` falls exactly."""
+    return Fraction(1, fps.numerator * max(1, math.ceil(90_000 / fps.numerator)))
+
+
+def aac_rate(rate: int) -> int:
+    """The rate that sound of ``rate`` is coded at: its own from 44.1 to 96 kHz where AAC has it, else 44.1 kHz for
+    its family and 48 kHz for all others, 96 kHz above that.
+
+    Lower rates are raised because an AAC packet of 1024 samples is then too long for the sound's end to be exact.
+    """
+    if rate in AAC_RATES:
+        return rate
+    if rate > AAC_RATES[-1]:
+        return AAC_RATES[-1]
+    return 44_100 if 44_100 % rate == 0 else 48_000
+
+
+def even(size: int) -> int:
+    """The next even number: 4:2:0 colour has half the picture's width and height."""
+    return size + size % 2
+
+
+def is_hd(width: int, height: int) -> bool:
+    """Above standard definition, where players expect BT.709 instead of BT.601."""
+    return width >= 1280 or height > 576
+
+
+def require_encoder(name: str) -> None:
+    """Raises DependencyError where this build of FFmpeg cannot encode ``name``."""
+    try:
+        av.Codec(name, "w")
+    except (av.error.FFmpegError, ValueError) as error:
+        raise DependencyError("no encoder", f"{name!r} in this PyAV", "run pip install av") from error
+
+
+class VideoEncoder:
+    """One H.264 stream of ``container``.
+
+    A picture of odd width or height is made even by repeating its last column or row. The matrix is BT.709 above
+    standard definition, else BT.601, and is written into the stream together with the range of ``fmt``.
+    """
+
+    def __init__(self, container: av.container.OutputContainer, fmt: OutputFormat, options: dict[str, str]) -> None:
+        self._width, self._height = even(fmt.width), even(fmt.height)
+        self._time_base = video_time_base(fmt.fps)
+        self._hd = is_hd(fmt.width, fmt.height)
+        self._range = ColorRange.JPEG if fmt.full_range else ColorRange.MPEG
+        self._reformatter = VideoReformatter()
+        self._last_pts = -1
+        self._durations: dict[int, int] = {}
+        self._stream = container.add_stream(
+            "libx264", fmt.fps, options, width=self._width, height=self._height, time_base=self._time_base
+        )
+        self._tag(self._stream.codec_context)
+
+    def encode(self, tick: Tick) -> Packets:
+        """Packets that are ready once ``tick`` is in."""
+        frame = self._convert(tick.image)
+        frame.time_base = self._time_base
+        # Two ticks nearer than one unit still need times of their own.
+        frame.pts = max(ns_to_ticks(tick.pts_ns, self._time_base), self._last_pts + 1)
+        self._last_pts = frame.pts
+        self._durations[frame.pts] = ns_to_ticks(tick.duration_ns, self._time_base)
+        return self._timed(self._stream.encode(frame))
+
+    def flush(self) -> Packets:
+        """The packets still held back."""
+        return self._timed(self._stream.encode(None))
+
+    def _timed(self, packets: Packets) -> Packets:
+        # The encoder forgets durations, and the last one decides how long the file lasts.
+        for packet in packets:
+            packet.duration = self._durations.pop(packet.pts or 0, 0)
+        return packets
+
+    def _convert(self, image: Image) -> av.VideoFrame:
+        height, width = image.shape[:2]
+        if height % 2 or width % 2:
+            image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        # The numpy buffer is only read during this call.
+        frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), "bgr24")
+        converted = self._reformatter.reformat(
+            frame,
+            width=self._width,
+            height=self._height,
+            format="yuv420p",
+            dst_colorspace=Colorspace.ITU709 if self._hd else Colorspace.SMPTE170M,
+            src_color_range=ColorRange.JPEG,
+            dst_color_range=self._range,
+            interpolation=Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP,
+            threads=1,
+        )
+        return converted
+
+    def _tag(self, context: av.VideoCodecContext) -> None:
+        context.pix_fmt = "yuv420p"
+        context.color_range = self._range
+        context.colorspace = BT709 if self._hd else SMPTE170M
+        context.color_primaries = ColorPrimaries.BT709 if self._hd else ColorPrimaries.SMPTE170M
+        context.color_trc = ColorTrc.BT709 if self._hd else ColorTrc.SMPTE170M
+
+
+class AudioEncoder:
+    """One AAC stream of ``container``, without holes: where a tick brings no sound, there is silence.
+
+    One to six channels stay as they are; more are mixed down to one.
+    """
+
+    def __init__(self, container: av.container.OutputContainer, fmt: OutputFormat) -> None:
+        self._rate_in, self._rate = fmt.rate, aac_rate(fmt.rate)
+        self._channels = fmt.channels if fmt.channels in AAC_LAYOUTS else 1
+        self._resampler = None
+        if self._rate != fmt.rate:
+            self._resampler = soxr.ResampleStream(fmt.rate, self._rate, self._channels, dtype="float32", quality="VHQ")
+        self._heard = 0  # samples taken in, at the rate they come in
+        self._held = np.zeros((0, self._channels), np.float32)  # resampled, less than a packet
+        self._pts = 0
+        self._stream = container.add_stream("aac", self._rate, time_base=Fraction(1, self._rate))
+        self._stream.codec_context.layout = AAC_LAYOUTS[self._channels]
+        # 96 kbit/s a channel; AAC has no use for more than 6 bits a sample.
+        self._stream.codec_context.bit_rate = min(96_000, 4 * self._rate) * self._channels
+
+    def encode(self, block: AudioBlock) -> Packets:
+        """Packets that are ready once ``block`` is in. A hole before it is filled, what overlaps is dropped."""
+        start = ns_to_samples(block.pts_ns, self._rate_in)
+        packets: Packets = []
+        samples = block.samples
+        # Blocks may meet half a sample early or late: their times are rounded, their samples are not.
+        if start > self._heard + 1:
+            packets += self._silence(start - self._heard)
+        elif start < self._heard - 1:
+            samples = samples[self._heard - start :]
+        return packets + self._take(samples, last=False)
+
+    def flush(self) -> Packets:
+        """The packets still held back, the last one filled up with silence."""
+        packets = self._take(np.zeros((0, self._channels), np.float32), last=True)
+        if len(self._held) * 1000 >= TAIL_MS * self._rate:
+            packets += self._send(self._held)
+        return packets + self._stream.encode(None)
+
+    def _silence(self, count: int) -> Packets:
+        packets: Packets = []
+        while count > 0:  # a second at a time: the hole may be long
+            size = min(count, self._rate_in)
+            packets += self._take(np.zeros((size, self._channels), np.float32), last=False)
+            count -= size
+        return packets
+
+    def _take(self, samples: Samples, *, last: bool) -> Packets:
+        self._heard += len(samples)
+        if samples.shape[1] != self._channels:
+            samples = samples.mean(axis=1, keepdims=True)
+        if self._resampler is not None:
+            samples = self._resampler.resample_chunk(np.ascontiguousarray(samples), last=last)
+        self._held = np.concatenate([self._held, samples.reshape(-1, self._channels)])
+        whole = len(self._held) - len(self._held) % AAC_FRAME
+        ready, self._held = self._held[:whole], self._held[whole:]
+        return self._send(ready) if whole else []
+
+    def _send(self, samples: Samples) -> Packets:
+        planes = np.ascontiguousarray(samples.T, np.float32)
+        frame = av.AudioFrame.from_ndarray(planes, "fltp", AAC_LAYOUTS[self._channels])
+        frame.sample_rate, frame.time_base, frame.pts = self._rate, Fraction(1, self._rate), self._pts
+        self._pts += len(samples)
+        packets: Packets = self._stream.encode(frame)
+        return packets

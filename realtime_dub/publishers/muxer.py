@@ -1,0 +1,246 @@
+"""A file or a network stream (RTMP, SRT, MPEG-TS over UDP): H.264 and AAC through PyAV.
+
+An mp4 is written in fragments of half a second and turned into an ordinary file when it is closed, so that after a
+crash everything but the last moment plays. Nothing is created before the first tick is published.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Literal
+from urllib.parse import urlsplit
+
+import av
+
+from realtime_dub.errors import ConfigError, DependencyError, MediaError
+from realtime_dub.media import MS, OutputFormat, Tick
+from realtime_dub.publishers.encoding import AudioEncoder, Packets, VideoEncoder, require_encoder
+
+FILES = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".ts": "mpegts", ".flv": "flv"}
+STREAMS = {"rtmp": "flv", "rtmps": "flv", "srt": "mpegts", "udp": "mpegts"}
+PORTS = {"rtmp": 1935, "rtmps": 443}
+# delay_moov lets the edit list that skips the AAC encoder's first, empty packet into the header.
+FRAGMENTED = {
+    "movflags": "hybrid_fragmented+delay_moov+frag_keyframe+default_base_moof",
+    "frag_duration": "500000",  # microseconds
+}
+CONTAINER_OPTIONS = {"mp4": FRAGMENTED, "mov": FRAGMENTED, "matroska": {"cluster_time_limit": "500"}}
+CONNECT_TIMEOUT_S = 5.0
+STREAM_LATENCY_NS = 10 * MS  # encoding one 640x480 picture and handing it to the network
+
+
+class MuxPublisher:
+    """Writes ticks to ``target``: a path with a suffix of FILES, or a URL with a scheme of STREAMS.
+
+    ``crf`` (0 best .. 51) and ``preset`` are libx264's. Without them a file made offline gets crf 18 and veryfast
+    and is the same each time; live gets crf 23 and superfast without delay inside the encoder, and a
+    network stream a bit rate cap of 0.1 bit per pixel besides. Times in mkv and flv are whole milliseconds.
+    """
+
+    policy: Literal["latest", "every"] = "every"
+
+    def __init__(self, target: str | Path, *, crf: int | None = None, preset: str | None = None) -> None:
+        self._target = str(target)
+        scheme = self._target.partition("://")[0].lower() if "://" in self._target else ""
+        self.name = _without_secrets(self._target) if scheme in STREAMS else self._target
+        self._path = None if scheme in STREAMS else Path(target)
+        self._format = STREAMS.get(scheme) or FILES.get(Path(target).suffix.lower())
+        self.latency_ns = STREAM_LATENCY_NS if self._path is None else 0
+        self._crf, self._preset = crf, preset
+        self._fmt: OutputFormat | None = None
+        self._container: av.container.OutputContainer | None = None
+        self._sink: _Sink | None = None
+        self._failure: MediaError | None = None
+        self._audio: AudioEncoder | None = None
+        if self._format is None:
+            choices = ", ".join([*FILES, *(f"{name}://" for name in STREAMS)])
+            raise ConfigError("unknown kind of output", repr(self.name), f"use one of {choices}")
+
+    def open(self, fmt: OutputFormat) -> None:
+        """Check a file's folder, or connect a stream. Raises MediaError or DependencyError."""
+        require_encoder("libx264")
+        require_encoder("aac")
+        self._fmt = fmt
+        if self._path is not None:
+            _check_writable(self._path)
+            return
+        _check_reachable(self._target, self.name)
+        with self._explained():
+            self._start(fmt)
+
+    def publish(self, tick: Tick) -> None:
+        """Encode and write. Raises MediaError where it cannot; what was written before still plays."""
+        if self._failure is not None:  # starting again would wipe out what was written
+            raise self._failure
+        assert self._fmt is not None, "publish comes after open"
+        with self._explained():
+            if self._container is None:
+                self._start(self._fmt)
+            self._mux(self._video.encode(tick))
+            if self._audio is not None and tick.audio is not None:
+                self._mux(self._audio.encode(tick.audio))
+
+    def close(self) -> None:
+        """Write what the encoders hold back and the end of the file. Raises MediaError where it cannot."""
+        self._fmt = None
+        if self._container is None:
+            return
+        with self._explained():
+            self._mux(self._video.flush())
+            if self._audio is not None:
+                self._mux(self._audio.flush())
+            self._container.close()
+            self._check_sink()
+        self._container = None
+        if self._sink is not None:
+            self._sink.close()
+
+    def _start(self, fmt: OutputFormat) -> None:
+        options = {"flush_packets": "1", **CONTAINER_OPTIONS.get(self._format or "", {})}
+        if self._path is not None:
+            self._sink = _Sink(self._path)
+        target = self._sink or self._target
+        self._container = av.open(target, "w", format=self._format, container_options=options)
+        self._video = VideoEncoder(self._container, fmt, self._x264(fmt))
+        self._audio = AudioEncoder(self._container, fmt) if fmt.rate else None
+        self._container.start_encoding()
+        if self._sink is not None:
+            self._sink.header_size = self._sink.size
+
+    def _x264(self, fmt: OutputFormat) -> dict[str, str]:
+        # A fixed number of threads: the encoder's decisions depend on it. No B-frames: where one is the last of an
+        # mp4 that was fragmented, the muxer counts the file one frame too short and players leave that frame out.
+        options = {"preset": "veryfast", "crf": "18", "threads": "4", "bf": "0"}
+        if fmt.live:
+            options |= {"preset": "superfast", "crf": "23", "threads": "2", "tune": "zerolatency"}
+            options["g"] = str(max(1, round(2 * fmt.fps)))
+        if self._preset is not None:
+            options["preset"] = self._preset
+        if self._crf is not None:
+            options["crf"] = str(self._crf)
+        if self._path is None:
+            most = max(500_000, int(fmt.width * fmt.height * fmt.fps * 0.1))
+            options |= {"maxrate": str(most), "bufsize": str(most)}
+        return options
+
+    def _mux(self, packets: Packets) -> None:
+        assert self._container is not None
+        self._container.mux(packets)
+        self._check_sink()
+
+    def _check_sink(self) -> None:
+        # FFmpeg may keep a failed write to itself until the next one.
+        if self._sink is not None and self._sink.error is not None:
+            raise self._sink.error
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except av.error.ProtocolNotFoundError as error:
+            scheme = self._target.partition("://")[0]
+            advice = "build PyAV against an FFmpeg that has it, or send udp:// to a relay or rtmp:// instead"
+            raise DependencyError("this PyAV cannot send", f"{scheme}://", advice) from error
+        except (OSError, ValueError, av.error.FFmpegError) as error:
+            self._abandon()
+            reason = getattr(error, "strerror", None) or str(error)
+            advice = "what was written so far plays" if self._path is not None else "check the address and the server"
+            self._failure = MediaError("cannot write", f"{self.name}: {reason}", advice)
+            raise self._failure from error
+
+    def _abandon(self) -> None:
+        """Leave the file as it is: a trailer would turn the fragments into a file whose end is missing."""
+        container, self._container = self._container, None
+        if self._sink is not None:
+            self._sink.close()
+            self._sink.remove_if_empty()
+        if container is not None:
+            with contextlib.suppress(OSError, ValueError, av.error.FFmpegError):
+                container.close()
+
+
+class _Sink:
+    """The file under the muxer: writes all or fails, and remembers that it failed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[bytes] = open(path, "wb", buffering=0)  # noqa: SIM115 - closed by close()
+        self.error: OSError | None = None
+        self.header_size = 0
+        self.size = 0
+
+    @property
+    def closed(self) -> bool:
+        return self._file.closed
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:
+        if self.error is not None:
+            raise self.error
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[self._file.write(view) :]
+        except OSError as error:
+            self.error = error
+            raise
+        self.size = max(self.size, self._file.tell())
+        return len(data)
+
+    def seekable(self) -> bool:
+        return self._file.seekable()
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def remove_if_empty(self) -> None:
+        if self.size <= self.header_size and self._path.is_file():
+            self._path.unlink()
+
+
+def _check_writable(path: Path) -> None:
+    folder = path.parent
+    if path.is_dir():
+        raise MediaError("cannot write", f"{path}: it is a folder", "add a file name, such as out.mp4")
+    if not folder.is_dir():
+        raise MediaError("cannot write", f"{path}: there is no folder {folder}", "create it or choose another")
+    try:
+        if path.exists():
+            path.open("r+b").close()
+        else:
+            tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise MediaError("cannot write", f"{path}: {error.strerror}", "choose another folder") from error
+
+
+def _without_secrets(url: str) -> str:
+    """A stream's address as it may be shown: the end of its path is the key to publish with, its query a passphrase."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _check_reachable(url: str, name: str) -> None:
+    """FFmpeg waits for minutes for a server that does not answer; RTMP is TCP, so ask first."""
+    parts = urlsplit(url)
+    if not parts.hostname:
+        raise ConfigError("no host in", name, "write it as rtmp://host/app/key or srt://host:port")
+    if parts.scheme.lower() not in PORTS:
+        return
+    try:
+        address = (parts.hostname, parts.port or PORTS[parts.scheme.lower()])
+        socket.create_connection(address, CONNECT_TIMEOUT_S).close()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise MediaError("cannot reach", f"{name}: {reason}", "check the address and the server") from error

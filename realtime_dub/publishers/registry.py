@@ -1,0 +1,74 @@
+"""The table of publishers: what ``--to`` takes. A new one is one file and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import PurePath
+from typing import Any
+
+from realtime_dub.clock import Clock
+from realtime_dub.errors import ConfigError
+from realtime_dub.publishers.base import Publisher
+
+# Modules are imported when used. A device may follow the name: vcam:/dev/video2.
+DEVICES = {
+    "vcam": "realtime_dub.publishers.vcam:VirtualCameraPublisher",
+    "window": "realtime_dub.publishers.window:WindowPublisher",
+    "null": "realtime_dub.publishers.null:NullPublisher",
+}
+TAKES_A_DEVICE = ("vcam",)
+MUXER = "realtime_dub.publishers.muxer:MuxPublisher"
+SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".ts", ".flv")
+SCHEMES = ("rtmp", "rtmps", "srt", "udp")
+CHOICES = "vcam, vcam:DEVICE, window, null, a file such as out.mp4 or out.mkv, rtmp://..., srt://... or udp://..."
+FILE_CHOICES = f"a file name that ends in {', '.join(SUFFIXES)}"
+AVAILABLE = {
+    "vcam": "realtime_dub.publishers.vcam:is_available",
+    "window": "realtime_dub.publishers.window:is_available",
+}
+
+
+def open_publisher(
+    spec: str, *, clock: Clock | None = None, live: bool = True, crf: int | None = None, preset: str | None = None
+) -> Publisher:
+    """The publisher that ``spec`` names, not opened yet. Raises ConfigError that lists the choices.
+
+    Where not ``live``, only files are to be had. ``clock`` is for publishers that keep time themselves, of which this
+    table has none. ``crf`` and ``preset`` are libx264's, for a file or a network stream.
+    """
+    name, _, device = spec.partition(":")
+    if live and name in DEVICES:
+        return _device(name, device)
+    scheme = spec.partition("://")[0].lower() if "://" in spec else ""
+    if (live and scheme in SCHEMES) or (not scheme and PurePath(spec).suffix.lower() in SUFFIXES):
+        muxer: Publisher = _load(MUXER)(spec, crf=crf, preset=preset)
+        return muxer
+    raise ConfigError("unknown output", repr(spec), f"choose {CHOICES if live else FILE_CHOICES}")
+
+
+def default_publisher() -> Publisher:
+    """A virtual camera if there is one, else a preview window. Raises ConfigError that says what to do."""
+    for name, probe in AVAILABLE.items():
+        if _load(probe)():
+            return open_publisher(name)
+    advice = _load("realtime_dub.publishers.vcam:advice")()
+    raise ConfigError(
+        "nowhere to show the picture:",
+        "no virtual camera and no display",
+        f"give --to out.mp4, or for a camera {advice}",
+    )
+
+
+def _device(name: str, device: str) -> Publisher:
+    if device and name not in TAKES_A_DEVICE:
+        raise ConfigError("no device is chosen for", repr(name), f"leave out {':' + device!r}")
+    make = _load(DEVICES[name])
+    publisher: Publisher = make(device) if device else make()
+    return publisher
+
+
+def _load(target: str) -> Callable[..., Any]:
+    module, attribute = target.split(":")
+    found: Callable[..., Any] = getattr(import_module(module), attribute)
+    return found

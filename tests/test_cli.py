@@ -1,0 +1,141 @@
+"""The command line as a user meets it: help, version, one-line errors, exit codes."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import realtime_dub
+from realtime_dub import cli
+from realtime_dub.errors import BudgetError, RealtimeDubError
+
+HEAVY = ("cv2", "mediapipe", "torch", "av", "onnxruntime", "sounddevice", "pyvirtualcam", "numpy", "pydantic")
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = cli.run(list(arguments))
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "--version") == (0, f"realtime-dub {realtime_dub.__version__}\n", "")
+
+
+@pytest.mark.parametrize("command", [(), ("file",), ("enroll",), ("devices",), ("doctor",)])
+def test_every_option_has_help(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, *command, "--help")
+    assert (code, err) == (0, "")
+    lines = [re.sub(r"[^\x20-\x7e]", " ", line) for line in out.splitlines()]
+    options = [line for line in lines if re.match(r"\s*\*?\s*--[a-z]", line)]
+    assert options
+    for line in options:
+        assert re.search(r"<[a-z\[\]]+>\s+[A-Z]", line), line
+
+
+def test_help_names_all_that_a_user_can_do(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "--help")
+    live = "webcam mic to speaker budget-ms face engine bundle identity strength loop seconds stats-json contact-sheet"
+    assert all(f"--{name} " in out for name in live.split())
+    assert all(f" {command} " in out for command in ("file", "enroll", "devices", "doctor"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nothing"], "No such command 'nothing'"),
+        (["--nothing"], "No such option: --nothing"),
+        (["--fps", "x"], "Invalid value for '--fps'"),
+        (["file"], "Missing argument"),
+        (["file", "a.mp4"], "Missing option '--output'"),
+        (["--mic", "a.wav", "file", "a.mp4", "-o", "b.mp4"], "--mic before 'file'; write options after the command"),
+        (["--budget-ms", "100", "doctor"], "--budget-ms before 'doctor'"),
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_code_2(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["file", "enroll"])
+def test_the_file_that_is_read_is_not_written_over(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("realtime_dub.config")
+    pytest.importorskip("realtime_dub.mouth.enrollment")
+    media = tmp_path / "talk.mp4"
+    media.write_bytes(b"precious")
+    code, _, err = run(capsys, command, str(media), "-o", str(tmp_path / "." / "talk.mp4"))
+    assert code == 2
+    assert "cannot write over the file that is read" in err
+    assert media.read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--fps", "0"], ["--face", "biggest"], ["--strength", "-1"], ["--seconds", "0"], ["--pcm-format", "mp3"]],
+)
+def test_values_out_of_range_name_the_option(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("realtime_dub.config")
+    code, out, err = run(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: cannot use")
+    assert arguments[0].strip("-").replace("-", "_") in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "line"),
+    [
+        (BudgetError("cannot keep", "40 ms", "allow 160 ms"), 2, "error: cannot keep 40 ms; allow 160 ms\n"),
+        (RealtimeDubError("broken " + "x" * 300), 1, f"error: broken {'x' * 300}\n"),
+        (ImportError("libGL.so.1: cannot open\nshared object", name="cv2"), 2, "error: cannot load cv2: libGL.so.1"),
+        (KeyboardInterrupt(), 130, "error: stopped\n"),
+    ],
+)
+def test_errors_are_one_red_line_with_their_exit_code(
+    raised: BaseException,
+    code: int,
+    line: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(**_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(cli, "app", fail)
+    got = cli.run([])
+    _, err = capsys.readouterr()
+    assert got == code
+    assert err.startswith(line)
+    assert err.count("\n") == 1
+
+
+def test_devices_are_listed_by_kind(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "devices")
+    assert (code, err) == (0, "")
+    titles = [line for line in out.splitlines() if not line.startswith("  ")]
+    assert titles == ["Cameras", "Microphones", "Speakers", "Virtual cameras"]
+    assert len(out.splitlines()) >= 8
+
+
+def test_the_command_line_loads_nothing_heavy() -> None:
+    code = f"import sys, realtime_dub.cli; print(sorted(set({HEAVY!r}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_the_program_ends_with_the_exit_code() -> None:
+    code = "from realtime_dub.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code, "nothing"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
