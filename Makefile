@@ -7,7 +7,7 @@ ARGS ?=
 
 BIN := $(VENV)/bin
 PYTHON := $(BIN)/python
-PIP := $(PYTHON) -m pip --quiet --disable-pip-version-check --no-input
+PIP := $(PYTHON) -m pip --quiet --quiet --disable-pip-version-check --no-input
 # hatchling is in the lock, so the package itself is built with that one and nothing unpinned is downloaded.
 INSTALL_SELF := $(PIP) install --no-deps --no-build-isolation --editable .
 
@@ -63,8 +63,7 @@ system-test: $(VENV)/.system-test
 gpu: $(VENV)/.base
 	@version=$$($(PYTHON) -c 'from importlib.metadata import version; print(version("onnxruntime"))') && \
 	$(PIP) uninstall --yes onnxruntime onnxruntime-gpu && \
-	$(PIP) install "onnxruntime-gpu[cuda,cudnn]==$$version" && rm -f $(VENV)/.base $(VENV)/.dev $(VENV)/.train && \
-	touch $(VENV)/.base && \
+	$(PIP) install "onnxruntime-gpu[cuda,cudnn]==$$version" && \
 	$(PYTHON) -c 'import onnxruntime; print("onnxruntime providers:", *onnxruntime.get_available_providers())'
 
 $(PYTHON):
