@@ -13,12 +13,19 @@ from realtime_dub.clock import MonotonicClock
 
 pytest_plugins = ["pytester"]
 
-CONFTEST = (Path(__file__).parent / "conftest.py").read_text()
+HERE = Path(__file__).parent
 
 
-def test_a_leaked_thread_fails_its_test(pytester: pytest.Pytester) -> None:
-    pytester.makeconftest(CONFTEST.replace("GRACE_S = 2.0", "GRACE_S = 0.1"))
-    pytester.makepyfile(
+@pytest.fixture
+def inner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """A folder with our conftest.py and little patience, run in a process of its own."""
+    monkeypatch.setenv("PYTHONPATH", str(HERE.parent))
+    pytester.makeconftest((HERE / "conftest.py").read_text().replace("GRACE_S = 2.0", "GRACE_S = 0.1"))
+    return pytester
+
+
+def test_a_leaked_thread_fails_its_test(inner: pytest.Pytester) -> None:
+    inner.makepyfile(
         """
         import threading
 
@@ -31,14 +38,13 @@ def test_a_leaked_thread_fails_its_test(pytester: pytest.Pytester) -> None:
             stop.set()
         """
     )
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result = inner.runpytest_subprocess("-p", "no:cacheprovider")
     result.assert_outcomes(passed=2, errors=1)
     result.stdout.fnmatch_lines(["*threads outlived the test: forgotten*"])
 
 
-def test_a_leaked_task_fails_its_test(pytester: pytest.Pytester) -> None:
-    pytester.makeconftest(CONFTEST)
-    pytester.makepyfile(
+def test_a_leaked_task_fails_its_test(inner: pytest.Pytester) -> None:
+    inner.makepyfile(
         """
         import asyncio
 
@@ -50,7 +56,7 @@ def test_a_leaked_task_fails_its_test(pytester: pytest.Pytester) -> None:
             asyncio.run(leaves_one_behind())
         """
     )
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result = inner.runpytest_subprocess("-p", "no:cacheprovider")
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*tasks outlived their loop: forgotten*"])
 
