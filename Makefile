@@ -96,6 +96,6 @@ $(VENV)/.system-test: tools/system-packages.sh | $(PYTHON)
 	@touch $@ $(VENV)/.system
 
 clean:
-	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist demo.mp4 demo.png demo.json
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .python build dist demo.mp4 demo.png demo.json
 	find realtime_dub engines export benchmarks tests -name __pycache__ -prune -exec rm -rf {} +
 	if [ -e "$(VENV)/.base" ]; then rm -rf "$(VENV)"; fi
