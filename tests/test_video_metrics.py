@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.common.metrics import (
+from engines.common.video_metrics import (
     correlation,
     correlation_and_lag,
     jitter,
@@ -91,8 +91,8 @@ def test_no_face_at_all_is_not_a_good_score() -> None:
 def test_distance_is_the_shift_of_the_lips_alone() -> None:
     truth = speaking(curve())
     moved = truth + np.array([0.03, 0.04, 0.12], np.float32)
-    assert landmark_distance(truth, moved) == pytest.approx(0.13, abs=1e-5)
-    assert landmark_distance(truth, moved, axes=2) == pytest.approx(0.05, abs=1e-5)
+    assert landmark_distance(truth, moved) == pytest.approx(0.05, abs=1e-5)
+    assert landmark_distance(truth, moved, axes=3) == pytest.approx(0.13, abs=1e-5)
     moved = truth.copy()
     moved[:, np.setdiff1d(np.arange(478), LIPS)] += 1
     assert landmark_distance(truth, moved) == 0

@@ -1,4 +1,4 @@
-"""How well a mouth follows the truth: landmarks against landmarks, pixels against pixels. NumPy only.
+"""How well a rendered mouth follows the true one: landmarks against landmarks, pixels against pixels. NumPy only.
 
 Landmarks are canonical shapes ``(T, 478, 3)`` in mouth widths, one per frame, tracked afresh in the true and in the
 rendered video (see ``realtime_dub.face.alignment``). A frame without a face is a row of NaN and counts nowhere.
@@ -57,14 +57,15 @@ def _shifted(truth: Array, test: Array, lag: int) -> tuple[Array, Array]:
     return (truth[: len(truth) - lag], test[lag:]) if lag >= 0 else (truth[-lag:], test[:lag])
 
 
-def landmark_distance(truth: Array, test: Array, axes: int = 3) -> float:
-    """Mean distance of the lip points over frames and points, mouth widths; ``axes=2`` leaves the depth out, which the
-    tracker guesses from one picture. NaN where no frame has a face in both.
+def landmark_distance(truth: Array, test: Array, axes: int = 2) -> float:
+    """Mean distance of the lip points over frames and points, mouth widths; NaN where no frame has a face in both.
+
+    In the plane of the face: the depth (``axes=3``) is the tracker's guess from one picture.
     """
     return _mean(np.linalg.norm((truth - test)[:, LIPS, :axes], axis=-1))
 
 
-def mean_shape_distance(truth: Array, axes: int = 3) -> float:
+def mean_shape_distance(truth: Array, axes: int = 2) -> float:
     """What a mouth frozen in the clip's mean shape would score: the bar that :func:`landmark_distance` must pass."""
     known = truth[np.isfinite(truth).all((1, 2))]
     return landmark_distance(known, known.mean(0, keepdims=True), axes) if len(known) else float("nan")
