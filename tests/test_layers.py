@@ -19,20 +19,21 @@ LAYERS = (
     ("errors",),
     ("media",),
     ("clock", "flow"),
-    ("audio", "blend", "face", "mouth", "publishers", "sources"),
+    ("audio", "blend", "contact_sheet", "face", "mouth", "publishers", "sources"),
     ("budget", "config", "pipeline", "stats", "sync"),
-    ("cli", "web"),
+    ("cli", "doctor", "web"),
 )
 BESIDE = {
     "mouth": {"audio", "blend", "face"},
     "blend": {"face"},
+    "contact_sheet": {"blend", "face"},
     "sources": {"audio"},
     "publishers": {"audio"},
     "pipeline": {"budget", "config", "stats", "sync"},
     "budget": {"config"},
     "stats": {"budget", "config"},
     "sync": {"budget", "config", "stats"},
-    "cli": {"web"},
+    "cli": {"doctor", "web"},
 }
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 NEVER = {"engines", "export", "benchmarks", "tests", "torch"}
