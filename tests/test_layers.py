@@ -43,8 +43,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
 def imported(path: Path) -> Iterator[str]:
-    """Every module that a file imports, anywhere in it: of ``from a import b`` both ``a`` and ``a.b``, and what its tables
-    name as ``"module:attribute"``.
+    """Every module that a file imports, anywhere in it: of ``from a import b`` both ``a`` and ``a.b``, and what its
+    tables name as ``"module:attribute"``.
     """
     here = path.relative_to(ROOT).with_suffix("").parts[:-1]
     for node in ast.walk(ast.parse(path.read_text())):
