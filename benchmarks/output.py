@@ -40,17 +40,29 @@ def percentiles(values: Iterable[float]) -> dict[str, float]:
     return {"p50": float(p50), "p95": float(p95), "p99": float(p99), "max": float(largest)}
 
 
-def show(title: str, columns: tuple[str, ...], rows: Iterable[Row], result: dict[str, object]) -> None:
-    """Print the table, then ``result`` as the last line."""
+def show(title: str, columns: tuple[str, ...], rows: Iterable[Row]) -> None:
+    """Print a table."""
     table = Table(*columns, title=title, title_justify="left")
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
-    Console().print(table)
+    console().print(table)
+
+
+def console() -> Console:
+    """A pipe has no width: give it room for every column."""
+    plain = Console()
+    return plain if plain.is_terminal else Console(width=160)
+
+
+def last_line(result: dict[str, object]) -> None:
+    """Print the JSON: nothing comes after it."""
     print(json.dumps(_plain(result)), flush=True)
 
 
 def _cell(value: object) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.0f}" if value.is_integer() else f"{value:.3f}"
 
 
 def _plain(value: object) -> object:

@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks import capture
 from benchmarks.media import frames, voice
-from benchmarks.output import show
+from benchmarks.output import last_line, show
 from engines.common import video_metrics as metrics
 from realtime_dub.blend.masks import dilated, lower_face, polygon
 from realtime_dub.config import FileConfig, build
@@ -174,8 +174,8 @@ def main() -> None:
     rows = [(each.name, *(each.figures[key] for key in columns)) for each in scores]
     rows.append(("all", *(means[key] for key in columns)))
     title = f"{args.engine}, {len(clips)} held-out clips, {'the next one' if args.cross else 'their own'} voice"
-    result: dict[str, object] = {"benchmark": "quality", "engine": args.engine, "clips": len(clips)}
-    show(title, ("clip", *columns), rows, {**result, "cross": args.cross, **means})
+    show(title, ("clip", *columns), rows)
+    last_line({"benchmark": "quality", "engine": args.engine, "clips": len(clips), "cross": args.cross, **means})
 
 
 if __name__ == "__main__":

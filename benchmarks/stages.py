@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.media import frames, voice
-from benchmarks.output import Stopwatch, show
+from benchmarks.output import Stopwatch, last_line, show
 from realtime_dub import mouth
 from realtime_dub.blend.composite import Compositor
 from realtime_dub.face.tracker import MediaPipeTracker
@@ -102,8 +102,8 @@ def main() -> None:
     stages = measure(args.engine, args.frames, args.width, args.height, args.fps)
     rows = [(name, row["n"], *(row[key] for key in ("p50", "p95", "p99", "max"))) for name, row in stages.items()]
     title = f"{args.engine}, {args.width}x{args.height}, one frame every {NS // args.fps // 1_000_000} ms"
-    result: dict[str, object] = {"benchmark": "stages", **vars(args), "stages_ms": stages}
-    show(title, ("stage, ms", "n", "p50", "p95", "p99", "max"), rows, result)
+    show(title, ("stage, ms", "n", "p50", "p95", "p99", "max"), rows)
+    last_line({"benchmark": "stages", **vars(args), "stages_ms": stages})
 
 
 if __name__ == "__main__":
