@@ -1,8 +1,8 @@
 """The live loop at real time on the built-in sources: `python -m benchmarks.latency --seconds 60`.
 
 Nothing is published but everything is paced: the figures are those of a run with a virtual camera, less the camera.
-With `--overload` the engine takes 60 ms a mouth for 5 s in the middle: the age of what is published must stay within the budget,
-the picture must go on, and full quality must be back soon after.
+With `--overload` the engine takes 60 ms a mouth for 5 s in the middle: the age of what is published must stay within
+the budget, the picture must go on, and full quality must be back soon after.
 """
 
 from __future__ import annotations
