@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar, Literal
 
 from realtime_dub.media import Image, OutputFormat, Tick
-from realtime_dub.publishers import registry
-
-NAME = "capture"
+from realtime_dub.pipeline import parts
 
 
 class CapturePublisher:
@@ -28,6 +28,17 @@ class CapturePublisher:
         pass
 
 
-def enter() -> None:
-    """Make the publisher known to the program under its name."""
-    registry.DEVICES[NAME] = "benchmarks.capture:CapturePublisher"
+def open_capture(spec: str, **options: object) -> CapturePublisher:
+    """In the place of ``publishers.registry.open_publisher``."""
+    return CapturePublisher()
+
+
+@contextmanager
+def captured() -> Iterator[list[Image]]:
+    """Whatever a run in this block publishes ends up in the list."""
+    usual = parts.PARTS["publisher"]
+    parts.PARTS["publisher"] = "benchmarks.capture:open_capture"
+    try:
+        yield CapturePublisher.images
+    finally:
+        parts.PARTS["publisher"] = usual

@@ -80,9 +80,9 @@ def ticks_watched() -> Iterator[list[Left]]:
     seen: list[Left] = []
     original = Recorder.handed_over
 
-    def watched(recorder: Recorder, kind: Kind, age_ns: int | None, lagged: bool = False) -> None:
+    def watched(self: Recorder, kind: Kind, age_ns: int | None, lagged: bool = False) -> None:
         seen.append(Left(time.monotonic_ns(), kind, age_ns or 0, lagged))
-        original(recorder, kind, age_ns, lagged)
+        original(self, kind, age_ns, lagged)
 
     Recorder.handed_over = watched  # type: ignore[method-assign]
     try:
@@ -108,7 +108,7 @@ def summary(ticks: Sequence[Left]) -> dict[str, float]:
 
 
 def longest_freeze_ns(ticks: Sequence[Left]) -> int:
-    """The longest time from one new picture to the next."""
+    """The longest time for which a frame was shown again and again, from its first tick to its last."""
     longest, since_ns, shown_ns = 0, None, None
     for tick in ticks:
         capture_ns = tick.at_ns - tick.age_ns
