@@ -1,0 +1,79 @@
+"""The live loop at real time on the built-in sources: `python -m benchmarks.latency --seconds 60`.
+
+Nothing is published but everything is paced: the figures are those of a run with a virtual camera, less the camera.
+With `--overload` the engine takes 60 ms a mouth for 5 s in the middle: the age of what is published must stay within
+the budget, the picture must go on, and full quality must be back soon after.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from benchmarks import overload
+from benchmarks.output import console, last_line, show
+from realtime_dub.config import LiveConfig, build
+from realtime_dub.pipeline.live import run_live
+from realtime_dub.stats import Report
+
+OVERLOAD_S = 5.0
+
+
+def run(args: argparse.Namespace) -> tuple[Report, list[overload.Left]]:
+    if args.overload:
+        overload.enter((args.seconds - OVERLOAD_S) / 2, OVERLOAD_S)
+    config = build(
+        LiveConfig,
+        webcam="demo",
+        mic="demo",
+        to=("null",),
+        loop=True,
+        engine=overload.NAME if args.overload else args.engine,
+        budget_ms=args.budget_ms,
+        width=args.width,
+        height=args.height,
+        fps=args.fps,
+        seconds=args.seconds,
+        quiet=True,
+    )
+    with overload.ticks_watched() as ticks:
+        return run_live(config), ticks
+
+
+def figures(report: Report) -> dict[str, float]:
+    """What the acceptance of a live run looks at."""
+    frames, total = report.frames, max(1, report.frames["total"])
+    return {
+        "fresh_share": frames["fresh"] / total,
+        "missed": float(total - frames["fresh"]),
+        "age_max_ms": report.latency_ms["max"],
+        "compute_p95_ms": report.compute_ms["p95"],
+        "av_offset_max_ms": report.av_offset_ms["max"],
+        "rss_growth_mb": report.rss_mb["end"] - report.rss_mb["start"],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--budget-ms", type=float, default=160)
+    parser.add_argument("--engine", default="mouthbank")
+    parser.add_argument("--width", type=int, default=640)
+    parser.add_argument("--height", type=int, default=480)
+    parser.add_argument("--fps", type=float, default=25)
+    parser.add_argument("--overload", action="store_true")
+    args = parser.parse_args()
+    if args.overload and args.seconds < 3 * OVERLOAD_S:
+        parser.error(f"--overload needs --seconds {3 * OVERLOAD_S:g} or more: as long again before and after it")
+    report, ticks = run(args)
+    console().print(report.table())
+    result = figures(report)
+    show("live", ("figure", ""), result.items())
+    answer: dict[str, object] = {"benchmark": "latency", "seconds": args.seconds, **result, "report": report.as_dict()}
+    if args.overload:
+        answer["overload"] = hurt = overload.summary(ticks)
+        show("overload", ("figure", ""), hurt.items())
+    last_line(answer)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""What every test is held to: it ends the threads and tasks that it started, and never blocks the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import asyncio.runners
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from blockbuster import BlockBuster, blockbuster_ctx
+from hypothesis import settings
+
+# No deadline: the machine may be busy with something else, and a slow example is no wrong one. Derandomised, so that
+# two runs of one commit agree.
+settings.register_profile("project", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("project")
+
+GRACE_S = 2.0
+
+# Threads that live as long as the process, by the beginning of their names, each with its reason.
+PROCESS_THREADS = (
+    "asyncio_",  # the pool behind asyncio.to_thread, shared by whatever uses the loop; joined when the loop closes
+    "pytest_timeout",  # the watchdog that ends a test which hangs
+    "ThreadPoolExecutor-",  # pools of libraries, which give their threads no name; ours all have one
+)
+
+
+def _threads() -> set[threading.Thread]:
+    return {
+        thread
+        for thread in threading.enumerate()
+        if not thread.name.startswith(PROCESS_THREADS) and not isinstance(thread, threading._DummyThread)
+    }
+
+
+def _wait_for_end(threads: set[threading.Thread]) -> list[str]:
+    """Names of those that are still alive after the grace."""
+    until = time.monotonic() + GRACE_S
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
+    return sorted(thread.name for thread in threads if thread.is_alive())
+
+
+@pytest.fixture(autouse=True)
+def no_leaked_threads() -> Iterator[None]:
+    """A thread that outlives its test fails it, after a grace for those that are just ending."""
+    before = _threads()
+    yield
+    leaked = _wait_for_end(_threads() - before)
+    if leaked:
+        pytest.fail(f"threads outlived the test: {', '.join(leaked)}")
+
+
+@pytest.fixture(autouse=True)
+def no_leaked_tasks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """``asyncio.run`` cancels in silence what is still running when its coroutine returns; here that is a failure."""
+    leaked: list[str] = []
+    cancel_all = asyncio.runners._cancel_all_tasks  # type: ignore[attr-defined]
+
+    def record_and_cancel(loop: asyncio.AbstractEventLoop) -> None:
+        leaked.extend(task.get_name() for task in asyncio.all_tasks(loop))
+        cancel_all(loop)
+
+    monkeypatch.setattr(asyncio.runners, "_cancel_all_tasks", record_and_cancel)
+    yield
+    if leaked:
+        pytest.fail(f"tasks outlived their loop: {', '.join(leaked)}")
+
+
+@pytest.fixture(autouse=True)
+def no_blocked_loop() -> Iterator[BlockBuster]:
+    """Code of ours that sleeps, or waits for a file or a socket, on the event loop raises ``BlockingError``.
+
+    After anyio's ``tests/conftest.py``.
+    """
+    with blockbuster_ctx("realtime_dub") as blockbuster:
+        # The slot and the ring are handed over under a lock that nobody holds for more than a copy; that is the design.
+        blockbuster.functions["threading.Lock.acquire"].deactivate()
+        # /proc is memory, no disk: the size of the process, once at the start of a run and once at its end.
+        for function in ("io.TextIOWrapper.read", "os.stat"):
+            blockbuster.functions[function].can_block_in("realtime_dub/stats.py", "rss_mb")
+        yield blockbuster
