@@ -181,6 +181,10 @@ class Recorder:
         self._notes: dict[str, None] = {}
         self._window = _Window()
 
+    def begin(self) -> None:
+        """Everything is loaded and warm: memory growth counts from here."""
+        self.start_mb = rss_mb()
+
     def stage(self, name: str, took_ns: int) -> None:
         """One job of the stage ``name`` took so long."""
         with self._lock:
