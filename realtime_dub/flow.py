@@ -155,6 +155,11 @@ class Worker:
         """Something is running or waiting."""
         return self._busy.is_set() or not self._jobs.empty()
 
+    @property
+    def closed(self) -> bool:
+        """It takes no more jobs."""
+        return self._closed
+
     def submit(self, job: Callable[[], R]) -> Future[R]:
         """Run ``job`` on the thread; the future carries its result or exception. RuntimeError once closed."""
         if self._closed:

@@ -16,7 +16,7 @@ from realtime_dub.media import MS, NS, rescale
 from realtime_dub.mouth.contract import MouthPatch
 from realtime_dub.stats import Kind
 
-# A tick may leave so much after its time before its picture is older than the budget: frames are chosen with this in hand.
+# A tick may leave so much after its time before its picture is older than the budget: frames are chosen accordingly.
 TOLERANCE_NS = 5 * MS
 # The first frame is published this long before it reaches the budget: half for a camera's jitter, half TOLERANCE_NS.
 GUARD_NS = 10 * MS
@@ -94,6 +94,10 @@ class FrameStore:
     def has(self, since_ns: int) -> bool:
         """A frame of ``since_ns`` or later waits."""
         return bool(self._waiting) and self._waiting[-1].capture_ns >= since_ns
+
+    def ready(self, since_ns: int) -> bool:
+        """``pick`` would give a frame of ``since_ns`` or later, be it the last one again."""
+        return self.has(since_ns) or (self._last is not None and self._last.capture_ns >= since_ns)
 
     def pick(self, since_ns: int) -> Pick | None:
         """The oldest unpublished frame captured at ``since_ns`` or later; else the last again. None before the first.
