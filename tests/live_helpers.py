@@ -121,6 +121,9 @@ class ScriptedInputs:
     def start(self, sink) -> None:
         self.tasks = [asyncio.create_task(self._camera(sink)), asyncio.create_task(self._voice(sink))]
 
+    def ticking(self) -> None:
+        pass
+
     def close(self) -> None:
         for task in self.tasks:
             task.cancel()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import threading
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from realtime_dub.clock import Clock
 from realtime_dub.errors import EndOfStream
 from realtime_dub.face.types import FaceTracker
 from realtime_dub.flow import LatestSlot, Pump
-from realtime_dub.media import AudioBlock, Frame
+from realtime_dub.media import AudioBlock, Frame, VoiceInfo
+from realtime_dub.pipeline.parts import part
 from realtime_dub.sources.base import VideoSource, VoiceSource
 from realtime_dub.sync import Seen
 
 Which = Literal["video", "voice"]
+StartsWith = Literal["itself", "picture", "ticks"]
 
 
 class Sink(Protocol):
@@ -29,17 +31,64 @@ class Sink(Protocol):
 class Inputs(Protocol):
     """What feeds a live pipeline."""
 
-    def start(self, sink: Sink) -> None: ...
+    def start(self, sink: Sink) -> None:
+        """Pictures may come from now on."""
+
+    def ticking(self) -> None:
+        """Everything is warm, the first tick is near: a voice that can wait begins now."""
 
     def close(self) -> None: ...
 
 
-class ThreadedInputs:
-    """Open sources and a tracker, pumped. The tracker takes the newest frame; one that it was too slow for is gone."""
+class VoiceInStep:
+    """The sound of a file whose picture is paced: both run from the same instant, the file's time 0."""
 
-    def __init__(self, video: VideoSource, voice: VoiceSource, tracker: FaceTracker, clock: Clock) -> None:
+    def __init__(self, source: VoiceSource, video: VideoSource, clock: Clock) -> None:
+        self._source, self._video, self._clock = source, video, clock
+        self._paced: VoiceSource = part("paced voice")(source, clock)
+
+    @property
+    def notes(self) -> list[str]:
+        notes: list[str] = getattr(self._source, "notes", [])
+        return notes
+
+    def open(self) -> VoiceInfo:
+        return self._paced.open()
+
+    def start(self, first: Frame) -> None:
+        """The picture is on its way: ``first`` is its first frame as paced."""
+        origin_ns: Any = getattr(self._video, "origin_ns", None)
+        start_ns = first.pts_ns if origin_ns is None else origin_ns
+        self._paced = part("paced voice")(self._source, self._clock, start_ns)
+
+    def read(self) -> AudioBlock:
+        return self._paced.read()
+
+    def close(self) -> None:
+        self._paced.close()
+
+
+class ThreadedInputs:
+    """Open sources and a tracker, pumped. The tracker takes the newest frame; one that it was too slow for is gone.
+
+    The voice is read from the start, or from the first picture on, or, where it would lose its beginning to the
+    warming up, from just before the first tick.
+    """
+
+    def __init__(
+        self,
+        video: VideoSource,
+        voice: VoiceSource,
+        tracker: FaceTracker,
+        clock: Clock,
+        voice_starts_with: StartsWith = "itself",
+    ) -> None:
         self._video, self._voice, self._tracker, self._clock = video, voice, tracker, clock
+        self._starts_with = voice_starts_with
+        self._voice_may = threading.Event()
+        self._closing = False
         self._slot: LatestSlot[Frame] = LatestSlot()
+        self._video_error: BaseException | None = None
         self._pumps = (
             Pump("camera", self._read_video, EndOfStream, video.close),
             Pump("voice", self._read_voice, EndOfStream, voice.close),
@@ -48,12 +97,19 @@ class ThreadedInputs:
 
     def start(self, sink: Sink) -> None:
         self._sink = sink
+        if self._starts_with == "itself":
+            self._voice_may.set()
         self._thread.start()
         for pump in self._pumps:
             pump.start()
 
+    def ticking(self) -> None:
+        self._voice_may.set()
+
     def close(self) -> None:
         """Stop the threads, close the sources and the tracker. Idempotent."""
+        self._closing = True
+        self._voice_may.set()
         self._slot.close()
         for pump in self._pumps:
             pump.close()
@@ -63,14 +119,22 @@ class ThreadedInputs:
 
     def _read_video(self) -> None:
         try:
-            self._slot.put(self._video.read())
+            frame = self._video.read()
         except BaseException as error:
             self._video_error = None if isinstance(error, EndOfStream) else error
             self._slot.close()
             raise
+        if self._starts_with == "picture" and not self._voice_may.is_set():
+            if isinstance(self._voice, VoiceInStep):
+                self._voice.start(frame)
+            self._voice_may.set()
+        self._slot.put(frame)
 
     def _read_voice(self) -> None:
+        self._voice_may.wait()
         try:
+            if self._closing:
+                raise EndOfStream
             self._sink.on_voice(self._voice.read())
         except BaseException as error:
             self._sink.on_end("voice", None if isinstance(error, EndOfStream) else error)
@@ -86,5 +150,3 @@ class ThreadedInputs:
         except BaseException as caught:
             error = caught
         self._sink.on_end("video", error or self._video_error)
-
-    _video_error: BaseException | None = None

@@ -115,6 +115,7 @@ class LivePipeline:
         await self._warm_up(first)
         self._grid = Grid(self._first_tick_ns(), self._timing.fps, self._plan.budget_ns)
         self._recorder.begin()
+        self._inputs.ticking()
         try:
             async with asyncio.TaskGroup() as self._group:
                 self._spawn(self._start_ticks(), "starter")

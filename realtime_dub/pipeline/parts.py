@@ -14,6 +14,7 @@ from realtime_dub.mouth.contract import MouthGenerator, MouthPatch
 
 PARTS = {
     "video": "realtime_dub.sources.registry:open_video",
+    "pcm": "realtime_dub.sources.pcm_stdin:PcmFormat",
     "voice": "realtime_dub.sources.voices:open_voice",
     "paced video": "realtime_dub.sources.paced:PacedVideo",
     "paced voice": "realtime_dub.sources.paced_voice:PacedVoice",
@@ -46,7 +47,7 @@ class ContactSheet(Protocol):
 
     def add(self, source: Image, face: Any, result: Image, seq: int) -> None: ...
 
-    def write(self) -> None: ...
+    def write(self) -> bool: ...
 
 
 def part(name: str) -> Callable[..., Any]:
@@ -74,6 +75,8 @@ def make_sheet(config: LiveConfig | FileConfig) -> ContactSheet | None:
     return part("contact sheet")(config.contact_sheet) if config.contact_sheet else None
 
 
-def pcm_of(config: LiveConfig | FileConfig) -> tuple[int, int, str]:
-    """Rate, channels and format of raw sound on standard input."""
-    return config.pcm_rate, config.pcm_channels, config.pcm_format
+def pcm_of(config: LiveConfig | FileConfig) -> Any:
+    """The shape of raw sound on standard input, or None where the voice is another."""
+    if config.mic != "-":
+        return None
+    return part("pcm")(config.pcm_rate, config.pcm_channels, config.pcm_format)
