@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
-from realtime_dub.flow import AudioRing
 from realtime_dub.media import MS, NS, Floats, Samples, ns_to_samples, samples_to_ns
 from realtime_dub.mouth.contract import VOICE_RATE, MouthGenerator
 from realtime_dub.pipeline.parts import Resampler, part
@@ -33,11 +33,20 @@ def resampler_delay_ns(rate: int, make: MakeResampler = mono_resampler) -> int:
     return worst
 
 
+class Sound(Protocol):
+    """Where the sound is read from: the live ring, or a file's."""
+
+    rate: int
+
+    def read(self, start_ns: int, count: int) -> Samples:
+        """``count`` samples from ``start_ns`` on, silence where there are none."""
+
+
 class Ear:
     """Reads ``ring`` on from ``start_ns`` and lets the generator hear it. Used by the engine thread alone."""
 
     def __init__(
-        self, ring: AudioRing, generator: MouthGenerator, start_ns: int, make: MakeResampler = mono_resampler
+        self, ring: Sound, generator: MouthGenerator, start_ns: int, make: MakeResampler = mono_resampler
     ) -> None:
         self._ring, self._generator, self._start_ns = ring, generator, start_ns
         self._resampler = None if ring.rate == VOICE_RATE else make(ring.rate)

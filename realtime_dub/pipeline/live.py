@@ -47,9 +47,10 @@ def run_live(config: LiveConfig) -> Report:
         run = _Assembly(config, clock, stack)
         try:
             with _live_line(run.recorder, clock, config.quiet):
-                return asyncio.run(run.pipeline.run())
+                asyncio.run(run.pipeline.run())
         finally:
-            run.finish()
+            report = run.finish()
+    return report
 
 
 def plan_budget(
@@ -100,8 +101,8 @@ class _Assembly:
             self._sheet,
         )
 
-    def finish(self) -> None:
-        """Write what is asked for about a run that has begun."""
+    def finish(self) -> Report:
+        """The report; with what is to be written about a run that has begun."""
         for source in (self._video, self._voice):
             for note in getattr(source, "notes", ()):
                 self.recorder.note(note)
@@ -111,6 +112,7 @@ class _Assembly:
                 self._sheet.write()
             if self._config.stats_json is not None:
                 report.write(self._config.stats_json)
+        return report
 
     def _publishers(self) -> list[Publisher]:
         """Made, not opened: names that are wrong are found before anything else is."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -14,6 +13,7 @@ from realtime_dub.mouth.contract import MouthGenerator, MouthPatch
 
 PARTS = {
     "video": "realtime_dub.sources.registry:open_video",
+    "kind of video": "realtime_dub.sources.registry:kind_of",
     "pcm": "realtime_dub.sources.pcm_stdin:PcmFormat",
     "voice": "realtime_dub.sources.voices:open_voice",
     "paced video": "realtime_dub.sources.paced:PacedVideo",
@@ -50,11 +50,10 @@ class ContactSheet(Protocol):
     def write(self) -> bool: ...
 
 
-def part(name: str) -> Callable[..., Any]:
+def part(name: str) -> Any:
     """The class or function ``name`` of PARTS."""
     module, attribute = PARTS[name].split(":")
-    made: Callable[..., Any] = getattr(import_module(module), attribute)
-    return made
+    return getattr(import_module(module), attribute)
 
 
 def make_generator(config: LiveConfig | FileConfig) -> MouthGenerator:
