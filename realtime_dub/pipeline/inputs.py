@@ -120,15 +120,14 @@ class ThreadedInputs:
     def _read_video(self) -> None:
         try:
             frame = self._video.read()
+            if not self._voice_may.is_set() and isinstance(self._voice, VoiceInStep):
+                self._voice.start(frame)
+                self._voice_may.set()
+            self._slot.put(frame)
         except BaseException as error:
             self._video_error = None if isinstance(error, EndOfStream) else error
             self._slot.close()
             raise
-        if self._starts_with == "picture" and not self._voice_may.is_set():
-            if isinstance(self._voice, VoiceInStep):
-                self._voice.start(frame)
-            self._voice_may.set()
-        self._slot.put(frame)
 
     def _read_voice(self) -> None:
         self._voice_may.wait()
