@@ -98,6 +98,14 @@ class AudioRing:
                 self.gap_samples += len(samples)
             self._append(samples)
 
+    def snap(self, instant_ns: int) -> int:
+        """The instant of the sample nearest to ``instant_ns``, so that reads counted from there never round apart."""
+        with self._lock:
+            if self._origin_ns is None:
+                return instant_ns
+            index = ns_to_samples(instant_ns - self._origin_ns, self.rate)
+            return self._origin_ns + samples_to_ns(index, self.rate)
+
     def read(self, start_ns: int, count: int) -> Samples:
         """``count`` samples from ``start_ns`` on, a new array (count, channels); silence where the ring has none."""
         out = np.zeros((count, self.channels), np.float32)
@@ -138,6 +146,7 @@ class Worker:
         self.name = name
         self._jobs: queue.SimpleQueue[tuple[Future[object], Callable[[], object]] | None] = queue.SimpleQueue()
         self._busy = threading.Event()
+        self._closed = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -146,14 +155,22 @@ class Worker:
         """Something is running or waiting."""
         return self._busy.is_set() or not self._jobs.empty()
 
+    @property
+    def closed(self) -> bool:
+        """It takes no more jobs."""
+        return self._closed
+
     def submit(self, job: Callable[[], R]) -> Future[R]:
-        """Run ``job`` on the thread; the future carries its result or exception."""
+        """Run ``job`` on the thread; the future carries its result or exception. RuntimeError once closed."""
+        if self._closed:
+            raise RuntimeError(f"{self.name} is closed")
         future: Future[R] = Future()
         self._jobs.put((future, job))  # type: ignore[arg-type]
         return future
 
     def close(self, timeout_s: float = 5.0) -> bool:
         """Finish what was submitted and end the thread. False where it did not end in time."""
+        self._closed = True
         self._jobs.put(None)
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
@@ -170,6 +187,7 @@ class Worker:
                 future.set_exception(error)
             finally:
                 self._busy.clear()
+            del item, job, future  # a waiting thread keeps no picture alive
 
 
 class Pump:
@@ -209,6 +227,7 @@ class Pump:
         except self._until:
             pass
         except BaseException as error:
-            self.error = error
+            if not self._stopping.is_set():  # a device that is taken away under the read may say anything
+                self.error = error
         finally:
             self.ended.set()

@@ -1,0 +1,74 @@
+"""What a run is asked to do: small frozen models, checked once, before anything is opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from realtime_dub.errors import ConfigError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class _Shared(BaseModel):
+    """What the live loop and the file loop have in common."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    width: int = Field(640, ge=16, le=8192)  # asked of a camera, and of pictures made here
+    height: int = Field(480, ge=16, le=8192)
+    fps: float = Field(25, ge=1, le=240)
+    face: str = "largest"  # or left, right, or a number counted from the left
+    engine: str = "mouthbank"
+    bundle: Path | None = None
+    identity: Path | None = None
+    strength: float = Field(1.0, ge=0, le=2)
+    stats_json: Path | None = None
+    contact_sheet: Path | None = None
+    pcm_rate: int = Field(16_000, ge=1_000, le=384_000)  # of raw sound on standard input
+    pcm_channels: int = Field(1, ge=1, le=32)
+    pcm_format: Literal["s16le", "f32le"] = "s16le"
+    seconds: float | None = Field(None, gt=0)
+    quiet: bool = False
+
+    @field_validator("face")
+    @classmethod
+    def _known_face(cls, value: str) -> str:
+        if value not in ("largest", "left", "right") and not value.isdecimal():
+            raise ValueError("choose largest, left, right or a number")
+        return value
+
+
+class LiveConfig(_Shared):
+    """A live run: a camera and a voice in, publishers out."""
+
+    webcam: str = "0"
+    mic: str = "default"
+    to: tuple[str, ...] = ()  # empty = the virtual camera, or else a window
+    speaker: str | None = None
+    budget_ms: float | None = Field(None, gt=0, le=60_000)  # None = what the stages declare and a margin
+    loop: bool = False
+
+
+class FileConfig(_Shared):
+    """A file dubbed as fast as it goes."""
+
+    input: str
+    mic: str = "video"
+    output: Path
+    extend: bool = False  # hold the last picture until the voice ends
+    crf: int | None = Field(None, ge=0, le=51)
+    preset: str | None = None
+
+
+def build(model: type[Model], **values: object) -> Model:
+    """``model`` made of ``values``. Raises ConfigError, one line, naming the first value that cannot be used."""
+    try:
+        return model(**values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        name = ".".join(str(part) for part in first["loc"]) or model.__name__
+        to = name if first["type"] in ("missing", "extra_forbidden") else f"{name} = {first['input']!r}"
+        raise ConfigError("cannot use", to, first["msg"].removeprefix("Value error, ")) from None

@@ -1,0 +1,98 @@
+"""Stages of the file loop on threads of their own: in order, a few items ahead of whoever takes them."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from typing import Generic, TypeVar
+
+from realtime_dub.flow import Worker
+
+T = TypeVar("T")
+_DEPTH = 6  # items between two stages
+
+
+class Ahead(Generic[T]):
+    """Iterates over ``items`` on a thread. What that raises is raised here, in its place in the order.
+
+    Stages chain: the iterator of one may be the :class:`Ahead` of another. Closed from the last to the first.
+    """
+
+    def __init__(self, name: str, items: Iterator[T], depth: int = _DEPTH) -> None:
+        self._items = items
+        self._depth = depth
+        self._ready: deque[T] = deque()
+        self._changed = threading.Condition()
+        self._ended = self._closed = False
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def __iter__(self) -> Iterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        with self._changed:
+            self._changed.wait_for(lambda: self._ready or self._ended or self._closed)
+            if self._ready and not self._closed:
+                item = self._ready.popleft()
+                self._changed.notify_all()
+                return item
+            if self._error is not None and not self._closed:
+                raise self._error
+            raise StopIteration
+
+    def stop(self) -> None:
+        """Let go of whoever waits on either side. The thread ends with the item in hand."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def join(self) -> None:
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        try:
+            for item in self._items:
+                if not self._put(item):
+                    return
+        except BaseException as error:
+            self._error = error
+        finally:
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()
+
+    def _put(self, item: T) -> bool:
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._ready) < self._depth or self._closed)
+            self._ready.append(item)
+            self._changed.notify_all()
+            return not self._closed
+
+
+class Behind(Generic[T]):
+    """Calls ``take`` for each item on a thread, at most ``depth`` behind. What it raises, a later call here raises."""
+
+    def __init__(self, name: str, take: Callable[[T], None], depth: int = _DEPTH) -> None:
+        self._worker = Worker(name)
+        self._take, self._depth = take, depth
+        self._pending: deque[Future[None]] = deque()
+
+    def put(self, item: T) -> None:
+        if len(self._pending) >= self._depth:
+            self._pending.popleft().result()
+        self._pending.append(self._worker.submit(lambda: self._take(item)))
+
+    def finish(self, last: Callable[[], None]) -> None:
+        """Wait for everything, then run ``last`` on the same thread."""
+        while self._pending:
+            self._pending.popleft().result()
+        self._worker.submit(last).result()
+
+    def close(self) -> None:
+        """End the thread. Idempotent."""
+        if not self._worker.closed:
+            self._worker.close(10)

@@ -1,0 +1,91 @@
+"""What the generator hears: the ring's sound as 16 kHz mono, every sample once, counted from one instant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from realtime_dub.media import MS, NS, Floats, Samples, ns_to_samples, samples_to_ns
+from realtime_dub.mouth.contract import VOICE_RATE, MouthGenerator
+from realtime_dub.pipeline.parts import Resampler, part
+
+MakeResampler = Callable[[int], Resampler]
+
+
+def mono_resampler(rate: int) -> Resampler:
+    """``rate`` -> 16 kHz, one channel."""
+    resampler: Resampler = part("resampler")(rate, VOICE_RATE, 1)
+    return resampler
+
+
+def resampler_delay_ns(rate: int, make: MakeResampler = mono_resampler) -> int:
+    """How far a streaming resampler's output stays behind its input at most, measured on a second of silence."""
+    if rate == VOICE_RATE:
+        return 0
+    resampler, given, got, worst = make(rate), 0, 0, 0
+    for _ in range(50):
+        piece = np.zeros((rate // 50, 1), np.float32)
+        given += len(piece)
+        got += len(resampler.process(piece))
+        worst = max(worst, samples_to_ns(given, rate) - samples_to_ns(got, VOICE_RATE))
+    return worst
+
+
+class Sound(Protocol):
+    """Where the sound is read from: the live ring, or a file's."""
+
+    rate: int
+
+    def read(self, start_ns: int, count: int) -> Samples:
+        """``count`` samples from ``start_ns`` on, silence where there are none."""
+
+
+class Ear:
+    """Reads ``ring`` on from ``start_ns`` and lets the generator hear it. Used by the engine thread alone."""
+
+    def __init__(
+        self, ring: Sound, generator: MouthGenerator, start_ns: int, make: MakeResampler = mono_resampler
+    ) -> None:
+        self._ring, self._generator, self._start_ns = ring, generator, start_ns
+        self._resampler = None if ring.rate == VOICE_RATE else make(ring.rate)
+        self._read = 0  # samples since start_ns at the ring's rate
+        self._given = 0  # and at 16 kHz
+
+    def hear_until(self, until_ns: int) -> None:
+        """Up to ``until_ns``, in pieces of at most a second; silence where the ring has no sound."""
+        end = ns_to_samples(until_ns - self._start_ns, self._ring.rate)
+        while (count := min(end - self._read, self._ring.rate)) > 0:
+            at_ns = self._start_ns + samples_to_ns(self._read, self._ring.rate)
+            self._give(self._mono(self._ring.read(at_ns, count)))
+            self._read += count
+
+    def _mono(self, samples: Samples) -> Floats:
+        mixed: Floats = samples.mean(axis=1, dtype=np.float32)
+        if self._resampler is None:
+            return mixed
+        return self._resampler.process(mixed[:, None])[:, 0]
+
+    def _give(self, heard: Floats) -> None:
+        if len(heard):
+            self._generator.hear(heard, self._start_ns + samples_to_ns(self._given, VOICE_RATE))
+            self._given += len(heard)
+
+
+def needs_ns(generator: MouthGenerator, resample_ns: int) -> int:
+    """How much sound after an instant has to be read before the generator can be asked for that instant."""
+    latency = generator.latency()
+    rounding_ns = 0 if not latency.look_ahead_ns + latency.front_end_ns else NS // VOICE_RATE
+    return latency.look_ahead_ns + latency.front_end_ns + resample_ns + rounding_ns
+
+
+def askable_ns(generator: MouthGenerator, at_ns: int) -> int | None:
+    """The instant to ask the generator for: ``at_ns``, or a little before it if that is as far as it has heard.
+
+    None where it has heard much less: then there is no mouth for ``at_ns``.
+    """
+    heard_ns = generator.heard_until_ns()
+    if heard_ns >= at_ns:
+        return at_ns
+    return heard_ns if at_ns - heard_ns <= 20 * MS else None

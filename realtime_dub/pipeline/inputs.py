@@ -1,0 +1,151 @@
+"""The live inputs: a thread for the camera, one for the voice, one for the tracker."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Literal, Protocol
+
+from realtime_dub.clock import Clock
+from realtime_dub.errors import EndOfStream
+from realtime_dub.face.types import FaceTracker
+from realtime_dub.flow import LatestSlot, Pump
+from realtime_dub.media import AudioBlock, Frame, VoiceInfo
+from realtime_dub.pipeline.parts import part
+from realtime_dub.sources.base import VideoSource, VoiceSource
+from realtime_dub.sync import Seen
+
+Which = Literal["video", "voice"]
+StartsWith = Literal["itself", "picture", "ticks"]
+
+
+class Sink(Protocol):
+    """Where the inputs put what they get. Called from their threads."""
+
+    def on_seen(self, seen: Seen) -> None: ...
+
+    def on_voice(self, block: AudioBlock) -> None: ...
+
+    def on_end(self, which: Which, error: BaseException | None) -> None: ...
+
+
+class Inputs(Protocol):
+    """What feeds a live pipeline."""
+
+    def start(self, sink: Sink) -> None:
+        """Pictures may come from now on."""
+
+    def ticking(self) -> None:
+        """Everything is warm, the first tick is near: a voice that can wait begins now."""
+
+    def close(self) -> None: ...
+
+
+class VoiceInStep:
+    """The sound of a file whose picture is paced: both run from the same instant, the file's time 0."""
+
+    def __init__(self, source: VoiceSource, video: VideoSource, clock: Clock) -> None:
+        self._source, self._video, self._clock = source, video, clock
+        self._paced: VoiceSource = part("paced voice")(source, clock)
+
+    @property
+    def notes(self) -> list[str]:
+        notes: list[str] = getattr(self._source, "notes", [])
+        return notes
+
+    def open(self) -> VoiceInfo:
+        return self._paced.open()
+
+    def start(self, first: Frame) -> None:
+        """The picture is on its way: ``first`` is its first frame as paced."""
+        origin_ns: Any = getattr(self._video, "origin_ns", None)
+        start_ns = first.pts_ns if origin_ns is None else origin_ns
+        self._paced = part("paced voice")(self._source, self._clock, start_ns)
+
+    def read(self) -> AudioBlock:
+        return self._paced.read()
+
+    def close(self) -> None:
+        self._paced.close()
+
+
+class ThreadedInputs:
+    """Open sources and a tracker, pumped. The tracker takes the newest frame; one that it was too slow for is gone.
+
+    The voice is read from the start, or from the first picture on, or, where it would lose its beginning to the
+    warming up, from just before the first tick.
+    """
+
+    def __init__(
+        self,
+        video: VideoSource,
+        voice: VoiceSource,
+        tracker: FaceTracker,
+        clock: Clock,
+        voice_starts_with: StartsWith = "itself",
+    ) -> None:
+        self._video, self._voice, self._tracker, self._clock = video, voice, tracker, clock
+        self._starts_with = voice_starts_with
+        self._voice_may = threading.Event()
+        self._closing = False
+        self._slot: LatestSlot[Frame] = LatestSlot()
+        self._video_error: BaseException | None = None
+        self._pumps = (
+            Pump("camera", self._read_video, EndOfStream, video.close),
+            Pump("voice", self._read_voice, EndOfStream, voice.close),
+        )
+        self._thread = threading.Thread(target=self._track, name="tracker", daemon=True)
+
+    def start(self, sink: Sink) -> None:
+        self._sink = sink
+        if self._starts_with == "itself":
+            self._voice_may.set()
+        self._thread.start()
+        for pump in self._pumps:
+            pump.start()
+
+    def ticking(self) -> None:
+        self._voice_may.set()
+
+    def close(self) -> None:
+        """Stop the threads, close the sources and the tracker. Idempotent."""
+        self._closing = True
+        self._voice_may.set()
+        self._slot.close()
+        for pump in self._pumps:
+            pump.close()
+        if self._thread.ident is not None:
+            self._thread.join(5)
+        self._tracker.close()
+
+    def _read_video(self) -> None:
+        try:
+            frame = self._video.read()
+            if not self._voice_may.is_set() and isinstance(self._voice, VoiceInStep):
+                self._voice.start(frame)
+                self._voice_may.set()
+            self._slot.put(frame)
+        except BaseException as error:
+            self._video_error = None if isinstance(error, EndOfStream) else error
+            self._slot.close()
+            raise
+
+    def _read_voice(self) -> None:
+        self._voice_may.wait()
+        try:
+            if self._closing:
+                raise EndOfStream
+            self._sink.on_voice(self._voice.read())
+        except BaseException as error:
+            self._sink.on_end("voice", None if isinstance(error, EndOfStream) else error)
+            raise
+
+    def _track(self) -> None:
+        error: BaseException | None = None
+        try:
+            while (frame := self._slot.take()) is not None:
+                began_ns = self._clock.now_ns()
+                tracked = self._tracker.track(frame)
+                self._sink.on_seen(Seen(tracked, self._clock.now_ns() - began_ns))
+        except BaseException as caught:
+            error = caught
+        self._sink.on_end("video", error or self._video_error)

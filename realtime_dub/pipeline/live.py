@@ -1,0 +1,210 @@
+"""``realtime-dub --webcam ... --mic ...``: opens what was asked for, checks the budget, runs the loop, reports."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from fractions import Fraction
+from typing import Any
+
+from realtime_dub.budget import BudgetPlan, BudgetTooSmall, Stage
+from realtime_dub.clock import Clock, MonotonicClock
+from realtime_dub.config import LiveConfig
+from realtime_dub.media import MS, NS, OutputFormat, Samples, VideoInfo, VoiceInfo
+from realtime_dub.mouth.contract import MouthGenerator
+from realtime_dub.pipeline.ear import resampler_delay_ns
+from realtime_dub.pipeline.executor import ThreadExecutor
+from realtime_dub.pipeline.inputs import StartsWith, ThreadedInputs, VoiceInStep
+from realtime_dub.pipeline.loop import LivePipeline
+from realtime_dub.pipeline.mouths import LEAD_NS, Timing
+from realtime_dub.pipeline.outputs import PublisherThread
+from realtime_dub.pipeline.parts import (
+    make_compositor,
+    make_generator,
+    make_sheet,
+    make_tracker,
+    part,
+    pcm_of,
+)
+from realtime_dub.publishers.base import Publisher
+from realtime_dub.sources.base import VideoSource, VoiceSource
+from realtime_dub.stats import Recorder, Report
+from realtime_dub.sync import TOLERANCE_NS
+
+TRACK = Stage("tracker", 2 * MS, 12 * MS)
+COMPOSE = Stage("compose", 2 * MS, 8 * MS)
+HAND_OVER = Stage("hand-over", 0, LEAD_NS)
+
+
+def run_live(config: LiveConfig) -> Report:
+    """Run until the picture ends, ``seconds`` pass or Ctrl-C. Raises UserError before anything is written, or later
+    what ended the run; the statistics file and the contact sheet are written in either case.
+    """
+    clock = MonotonicClock()
+    with ExitStack() as stack:
+        run = _Assembly(config, clock, stack)
+        try:
+            with _live_line(run.recorder, clock, config.quiet):
+                asyncio.run(run.pipeline.run())
+        finally:
+            report = run.finish()
+    return report
+
+
+def plan_budget(
+    voice: VoiceInfo, generator: MouthGenerator, fps: Fraction, publish_ns: int, budget_ms: float | None
+) -> tuple[BudgetPlan, int]:
+    """The plan of a live run, and the resampler's share in it. Raises BudgetTooSmall."""
+    latency = generator.latency()
+    resample_ns = resampler_delay_ns(voice.rate)
+    heard = [
+        Stage("voice block", 0, voice.block_ns),
+        Stage("resampling", resample_ns, resample_ns),
+        Stage("front end", latency.front_end_ns, latency.front_end_ns),
+        Stage("look-ahead", latency.look_ahead_ns, latency.look_ahead_ns),
+    ]
+    seen = [Stage("frame interval", 0, int(NS / fps) + TOLERANCE_NS), TRACK]
+    engine = Stage(f"engine {generator.name}", 0, latency.compute_ns)
+    after = [engine, COMPOSE, HAND_OVER, Stage("publish", 0, publish_ns)]
+    return BudgetPlan.of(heard, seen, after, budget_ms), resample_ns
+
+
+class _Assembly:
+    """Everything a live run is made of, opened in the order in which it costs least to find out that it cannot be."""
+
+    def __init__(self, config: LiveConfig, clock: Clock, stack: ExitStack) -> None:
+        self._config, self._clock, self._stack = config, clock, stack
+        self._sheet = make_sheet(config)
+        publishers = self._publishers()
+        generator = make_generator(config)
+        stack.callback(generator.close)
+        tracker = make_tracker(config)
+        stack.callback(tracker.close)
+        compositor = make_compositor()
+        picture, voice = self._sources()
+        timing = self._timing(voice, generator, publishers)
+        self.recorder = Recorder(timing.plan.budget_ns, generator.name, generator.bundle)
+        outputs = self._outputs(publishers, self._format(picture, voice, timing))
+        self.pipeline = LivePipeline(
+            clock,
+            ThreadedInputs(self._video, self._voice, tracker, clock, self._starts_with),
+            outputs,
+            generator,
+            compositor,
+            self._executor("engine"),
+            self._executor("composer"),
+            voice,
+            timing,
+            self.recorder,
+            self._sheet,
+        )
+
+    def finish(self) -> Report:
+        """The report; with what is to be written about a run that has begun."""
+        for source in (self._video, self._voice):
+            for note in getattr(source, "notes", ()):
+                self.recorder.note(note)
+        report = self.recorder.report()
+        if report.frames["total"]:
+            if self._sheet is not None:
+                self._sheet.write()
+            if self._config.stats_json is not None:
+                report.write(self._config.stats_json)
+        return report
+
+    def _publishers(self) -> list[Publisher]:
+        """Made, not opened: names that are wrong are found before anything else is."""
+        config = self._config
+        made = [part("publisher")(spec, clock=self._clock, live=True) for spec in config.to]
+        if not made:
+            made = [part("default publisher")()]
+        if config.speaker is not None:
+            speaker = part("speaker")(config.speaker, self._clock)
+            speaker.attach(self._read_voice)
+            made.append(speaker)
+        return made
+
+    def _read_voice(self, instant_ns: int, count: int) -> Samples:
+        return self.pipeline.read_voice(instant_ns, count)
+
+    def _sources(self) -> tuple[VideoInfo, VoiceInfo]:
+        config, clock = self._config, self._clock
+        size = {"width": config.width, "height": config.height, "fps": config.fps}
+        self._video: VideoSource = part("video")(config.webcam, clock=clock, loop=config.loop, live=True, **size)
+        self._voice, self._starts_with = self._open_voice()
+        self._stack.callback(self._video.close)
+        picture = self._video.open()
+        self._stack.callback(self._voice.close)
+        return picture, self._voice.open()
+
+    def _open_voice(self) -> tuple[VoiceSource, StartsWith]:
+        """The voice, and what it starts with: a file's own sound with its picture, another file with the ticks."""
+        config, clock = self._config, self._clock
+        in_step = config.mic == "video" and isinstance(self._video, part("paced video"))
+        voice: VoiceSource = part("voice")(
+            config.mic,
+            clock=clock,
+            video_path=config.webcam if in_step else None,
+            loop=config.loop,
+            live=not in_step,
+            pcm=pcm_of(config),
+        )
+        if in_step:
+            return VoiceInStep(voice, self._video, clock), "picture"
+        return voice, "ticks" if isinstance(voice, part("paced voice")) else "itself"
+
+    def _timing(self, voice: VoiceInfo, generator: MouthGenerator, publishers: Sequence[Publisher]) -> Timing:
+        config = self._config
+        fps = Fraction(config.fps).limit_denominator(1001)
+        # A speaker plays by the clock, ahead of its own latency: it delays nothing else.
+        publish_ns = max((each.latency_ns for each in publishers if not hasattr(each, "attach")), default=0)
+        try:
+            plan, resample_ns = plan_budget(voice, generator, fps, publish_ns, config.budget_ms)
+        except BudgetTooSmall as error:
+            _stderr().print(error.table)
+            raise
+        return Timing(fps, plan, resample_ns, publish_ns, COMPOSE.max_ns, config.seconds)
+
+    def _format(self, picture: VideoInfo, voice: VoiceInfo, timing: Timing) -> OutputFormat:
+        size = picture.width, picture.height
+        return OutputFormat(*size, timing.fps, voice.rate, voice.channels, True, picture.full_range)
+
+    def _outputs(self, publishers: Sequence[Publisher], fmt: OutputFormat) -> list[PublisherThread]:
+        outputs = []
+        for publisher in publishers:
+            output = PublisherThread(publisher, self._clock, self.recorder, self._failed)
+            self._stack.callback(output.close)
+            output.open(fmt)
+            outputs.append(output)
+        return outputs
+
+    def _failed(self, name: str, error: Exception) -> None:
+        self.pipeline.on_failed(name, error)
+
+    def _executor(self, name: str) -> ThreadExecutor:
+        executor = ThreadExecutor(name, self._clock)
+        self._stack.callback(executor.close)
+        return executor
+
+
+def _stderr() -> Any:
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+@contextlib.contextmanager
+def _live_line(recorder: Recorder, clock: Clock, quiet: bool) -> Iterator[None]:
+    """The statistics of the moment on a terminal, drawn by a thread of rich's."""
+    console = _stderr()
+    if quiet or not console.is_terminal:
+        yield
+        return
+    from rich.live import Live
+
+    with Live(
+        get_renderable=lambda: recorder.line(clock.now_ns()), console=console, refresh_per_second=4, transient=True
+    ):
+        yield

@@ -1,0 +1,145 @@
+"""The engine in the live loop: one mouth per tick where it is expected in time, fewer where it is not."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from realtime_dub.budget import BudgetPlan
+from realtime_dub.clock import Clock
+from realtime_dub.flow import AudioRing
+from realtime_dub.media import MS, NS, Image
+from realtime_dub.mouth.contract import MouthGenerator, MouthPatch
+from realtime_dub.pipeline.ear import Ear, MakeResampler, askable_ns, needs_ns
+from realtime_dub.pipeline.executor import Executor
+from realtime_dub.stats import Recorder
+from realtime_dub.sync import Admission, Fallback, Grid, Ladder, Level, Outcome, Pick, Seen, Show
+
+LEAD_NS = 2 * MS  # the loop wakes this long before a tick: its timers are late by a millisecond and a bit
+_OBSERVE_EVERY = 3  # ticks
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The fixed times of a run."""
+
+    fps: Fraction
+    plan: BudgetPlan
+    resample_ns: int = 0
+    publish_ns: int = 0  # of the slowest publisher
+    compose_ns: int = 8 * MS  # expected
+    seconds: float | None = None
+
+    @property
+    def period_ns(self) -> int:
+        return int(NS / self.fps)
+
+    @property
+    def window_ns(self) -> int:
+        """From the moment a mouth can be started to the moment it has to be done."""
+        plan = self.plan
+        return plan.budget_ns - plan.ready_ns - self.compose_ns - LEAD_NS - self.publish_ns
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """What becomes of one tick."""
+
+    k: int
+    pick: Pick | None = None
+    outcome: Outcome = "missed"
+    result: MouthPatch | None = None
+    show: Show = field(default_factory=lambda: Show(None, 0.0, "passthrough"))
+    image: Image | None = None
+    engine_ns: int = 0
+    compose_ns: int = 0
+    picked: asyncio.Event = field(default_factory=asyncio.Event)
+    shown: asyncio.Event = field(default_factory=asyncio.Event)  # what to show is settled: the next tick's turn
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Mouths:
+    """Admission, ladder and fallback around a generator on its thread. Called from the loop."""
+
+    def __init__(
+        self, clock: Clock, generator: MouthGenerator, engine: Executor, timing: Timing, recorder: Recorder
+    ) -> None:
+        self._clock, self._generator, self._engine, self._recorder = clock, generator, engine, recorder
+        self.needs_ns = needs_ns(generator, timing.resample_ns)  # sound after the instant of a mouth
+        self.ladder = Ladder(timing.period_ns, timing.window_ns)
+        self.fallback = Fallback()
+        self._cost = Admission(generator.latency().compute_ns)
+        self._observing = Admission(5 * MS)
+        self._free = asyncio.Lock()
+
+    def latest_ns(self, deadline_ns: int) -> int:
+        """The last moment at which a mouth for ``deadline_ns`` may be started."""
+        return self._cost.latest_ns(deadline_ns)
+
+    async def warm_up(self, first: Seen, ring: AudioRing, resampler: MakeResampler) -> MouthPatch | None:
+        """One mouth from half a second before the first picture: first runs load libraries and fill caches."""
+        self._ear = Ear(ring, self._generator, first.capture_ns - NS, resampler)
+        at_ns = first.capture_ns - NS // 2
+        (_, patch), _ = await self._engine.run(lambda: self._listen(at_ns, first))
+        return patch
+
+    async def make(self, job: Job, seen: Seen, grid: Grid, deadline_ns: int) -> None:
+        """Fill in ``job.outcome`` and ``job.result``, if the mouth is wanted and admitted."""
+        async with self._free:
+            now_ns = self._clock.now_ns()
+            wants = self.ladder.wants(job.k, now_ns)
+            if wants == "skip":
+                return
+            if wants == "run" and not self._cost.fits(now_ns, deadline_ns):
+                self._missed()
+                return
+            self.ladder.started(now_ns)
+            await self._run(job, seen, grid.media(job.k), deadline_ns)
+
+    async def observe(self, k: int, seen: Seen, latest_ns: int) -> None:
+        """Let the generator look at the person now and then, if that is over by ``latest_ns`` and nobody waits."""
+        if (
+            k % _OBSERVE_EVERY
+            or seen.tracked.face is None
+            or self._free.locked()
+            or self.ladder.level is not Level.FULL
+        ):
+            return
+        async with self._free:
+            if self._observing.fits(self._clock.now_ns(), latest_ns):
+                _, took_ns = await self._engine.run(lambda: self._generator.observe(seen.tracked))
+                self._observing.cost.add(took_ns)
+                self._recorder.stage("observe", took_ns)
+
+    async def _run(self, job: Job, seen: Seen, media_ns: int, deadline_ns: int) -> None:
+        probe = self.ladder.level is Level.PASS
+        (asked, patch), took_ns = await self._engine.run(lambda: self._listen(media_ns, seen))
+        self._cost.cost.add(took_ns)
+        self._recorder.stage("engine", took_ns)
+        job.engine_ns = took_ns
+        in_time = asked and self._clock.now_ns() <= deadline_ns
+        if in_time:
+            self.ladder.in_time(took_ns)
+        else:
+            self._missed()
+        if not probe:
+            self._keep(job, patch, in_time)
+
+    def _keep(self, job: Job, patch: MouthPatch | None, in_time: bool) -> None:
+        if in_time and not job.shown.is_set():
+            job.outcome, job.result = "result", patch
+        elif patch is not None:
+            self.fallback.offer(patch)
+
+    def _listen(self, media_ns: int, seen: Seen) -> tuple[bool, MouthPatch | None]:
+        """On the engine's thread. False where the generator has not heard enough."""
+        self._ear.hear_until(media_ns + self.needs_ns)
+        at_ns = askable_ns(self._generator, media_ns)
+        return at_ns is not None, None if at_ns is None else self._generator.generate(seen.tracked, at_ns)
+
+    def _missed(self) -> None:
+        level = self.ladder.level
+        self.ladder.missed()
+        if self.ladder.level is not level:
+            self._recorder.note("the engine was too slow for a while: fewer mouths were made, none was published late")

@@ -1,0 +1,340 @@
+"""``realtime-dub file``: the same stages on a virtual clock, as fast as they go, with the same result every time.
+
+One tick per source frame, at the frame's own time. The picture decides how long the result is: a longer voice is cut, a
+shorter one is followed by silence; ``extend`` holds the last frame until the voice ends. A still and the built-in face
+have no end of their own: there the voice decides. Time 0 of the voice is time 0 of the picture's file; the result
+begins with the first frame.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from realtime_dub.clock import VirtualClock
+from realtime_dub.config import FileConfig
+from realtime_dub.errors import ConfigError, EndOfStream, MediaError, UserError
+from realtime_dub.face.types import FaceTracker
+from realtime_dub.media import (
+    NS,
+    AudioBlock,
+    Frame,
+    OutputFormat,
+    Tick,
+    VideoInfo,
+    VoiceInfo,
+    ns_to_samples,
+    samples_to_ns,
+)
+from realtime_dub.mouth.contract import MouthPatch
+from realtime_dub.pipeline.ahead import Ahead, Behind
+from realtime_dub.pipeline.ear import Ear, askable_ns, needs_ns, resampler_delay_ns
+from realtime_dub.pipeline.parts import make_compositor, make_generator, make_sheet, make_tracker, part, pcm_of
+from realtime_dub.pipeline.pulled import PulledVoice
+from realtime_dub.sources.base import VideoSource, VoiceSource
+from realtime_dub.stats import Kind, Recorder, Report
+from realtime_dub.sync import Fallback, Seen
+
+Progress = Callable[[int, int | None], None]
+
+_ENROL_NS = 20 * NS
+_ENROL_PICTURES = 150
+_SHEET_EVERY = 25  # ticks
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Mouthed:
+    """A tracked frame with everything that its tick needs but the picture."""
+
+    seen: Seen
+    patch: MouthPatch | None
+    pts_ns: int  # from the first frame
+    duration_ns: int
+    audio: AudioBlock
+    engine_ns: int
+
+
+def run_file(config: FileConfig, progress: Progress | None = None) -> Report:
+    """Dub ``config.input`` into ``config.output``; ``progress(done, total)`` is called per tick, total None if unknown.
+
+    Raises UserError; no output is left behind then.
+    """
+    with ExitStack() as stack:
+        run = _FileRun(config, stack)
+        run.dub(progress or (lambda done, total: None))
+        return run.report()
+
+
+class _FileRun:
+    def __init__(self, config: FileConfig, stack: ExitStack) -> None:
+        self._config, self._stack = config, stack
+        self._clock = VirtualClock()
+        self._kind = _kind(config)
+        self._sheet = make_sheet(config)
+        self._publisher = part("publisher")(
+            str(config.output), clock=self._clock, live=False, crf=config.crf, preset=config.preset
+        )
+        self._generator = make_generator(config)
+        stack.callback(self._generator.close)
+        self._compositor = make_compositor()
+        self._video, self._info = self._open_video()
+        self._voice, voice = self._open_voice()
+        self._sound = PulledVoice(self._voice, voice.rate, voice.channels)
+        self._resample_ns = resampler_delay_ns(voice.rate)
+        self._fallback = Fallback()
+        self.recorder = Recorder(0, self._generator.name, self._generator.bundle)
+        info = self._info
+        self._format = OutputFormat(
+            info.width, info.height, info.fps, voice.rate, voice.channels, False, info.full_range
+        )
+        self._faces = 0
+        self._stages: list[Ahead[Any]] = []
+
+    def dub(self, progress: Progress) -> None:
+        """Enrol, then run the stages to the end. Closes the output, or removes it."""
+        self._publisher.open(self._format)
+        self._enrol()
+        tracker = self._tracker()
+        self._stack.callback(self._end_stages)
+        frames = self._ahead("decode", self._frames())
+        tracked = self._ahead("track", self._tracked(frames, tracker))
+        mouthed = self._ahead("engine", self._mouthed(tracked))
+        encoder: Behind[Tick] = Behind("encode", self._encode)
+        self._stack.callback(encoder.close)
+        self.recorder.begin()
+        try:
+            for seq, item in enumerate(mouthed):
+                encoder.put(self._tick(seq, item))
+                progress(seq + 1, self._total())
+            encoder.finish(self._publisher.close)
+        except KeyboardInterrupt:
+            encoder.finish(self._publisher.close)
+            raise
+        except BaseException as error:
+            encoder.close()
+            raise self._undone(error) from error
+
+    def report(self) -> Report:
+        """The report, with everything that there is to say; written where that was asked for."""
+        for source in (self._video, self._voice):
+            for note in getattr(source, "notes", ()):
+                self.recorder.note(note)
+        if not self._faces:
+            self.recorder.note(f"no face in {self._config.input}: the picture passes through unchanged")
+        report = self.recorder.report()
+        if self._sheet is not None:
+            self._sheet.write()
+        if self._config.stats_json is not None:
+            report.write(self._config.stats_json)
+        return report
+
+    # What there is to begin with.
+
+    def _open_video(self) -> tuple[VideoSource, VideoInfo]:
+        config = self._config
+        size = {"width": config.width, "height": config.height, "fps": config.fps}
+        video: VideoSource = part("video")(config.input, clock=self._clock, loop=False, live=False, **size)
+        self._stack.callback(video.close)
+        return video, video.open()
+
+    def _open_voice(self) -> tuple[VoiceSource, VoiceInfo]:
+        config = self._config
+        own = config.input if self._kind == "file" else None
+        voice: VoiceSource = part("voice")(
+            config.mic, clock=self._clock, video_path=own, loop=False, live=False, pcm=pcm_of(config)
+        )
+        self._stack.callback(voice.close)
+        return voice, voice.open()
+
+    def _tracker(self) -> FaceTracker:
+        tracker = make_tracker(self._config)
+        self._stack.callback(tracker.close)
+        return tracker
+
+    def _ahead(self, name: str, items: Iterator[Any]) -> Ahead[Any]:
+        stage: Ahead[Any] = Ahead(name, items)
+        self._stages.append(stage)
+        return stage
+
+    def _end_stages(self) -> None:
+        """All are told to stop before the first is waited for: each may be waiting for the one before it."""
+        for stage in self._stages:
+            stage.stop()
+        for stage in self._stages:
+            stage.join()
+
+    def _enrol(self) -> None:
+        """Show the generator the person before the first mouth is made: up to 150 pictures of the first 20 s."""
+        if self._kind != "file" or self._config.identity is not None or self._config.engine == "passthrough":
+            return
+        every = max(1, math.ceil(self._info.fps * _ENROL_NS / NS / _ENROL_PICTURES))
+        tracker = self._tracker()
+        with ExitStack() as stack:
+            video: VideoSource = part("video")(self._config.input, clock=self._clock, loop=False, live=False)
+            stack.callback(video.close)
+            video.open()
+            for frame in itertools.takewhile(lambda frame: frame.pts_ns < _ENROL_NS, _pull(video)):
+                if frame.seq % every == 0:
+                    self._generator.observe(tracker.track(frame))
+
+    # The stages, each on its thread.
+
+    def _frames(self) -> Iterator[Frame]:
+        frames = self._timed("decode", _pull(self._video))
+        if self._config.seconds is None:
+            return frames
+        end_ns = round(self._config.seconds * NS)
+        return itertools.takewhile(lambda frame: frame.pts_ns < end_ns, frames)
+
+    def _tracked(self, frames: Iterator[Frame], tracker: FaceTracker) -> Iterator[Seen]:
+        for frame in frames:
+            began_ns = time.perf_counter_ns()
+            tracked = tracker.track(frame)
+            took_ns = time.perf_counter_ns() - began_ns
+            self.recorder.stage("track", took_ns)
+            yield Seen(tracked, took_ns)
+
+    def _mouthed(self, tracked: Iterator[Seen]) -> Iterator[_Mouthed]:
+        spans = self._spans(tracked)
+        first = next(spans, None)
+        if first is None:
+            raise MediaError("there is no picture in", self._config.input, "choose a video that plays")
+        zero_ns = first[0].capture_ns
+        ear = Ear(self._sound, self._generator, zero_ns - NS)
+        for seen, duration_ns in itertools.chain([first], spans):
+            patch, took_ns = self._mouth(ear, seen)
+            at_ns = seen.capture_ns - zero_ns
+            yield _Mouthed(seen, patch, at_ns, duration_ns, self._audio(zero_ns, at_ns, duration_ns), took_ns)
+            self._sound.forget(seen.capture_ns - NS)
+
+    def _encode(self, tick: Tick) -> None:
+        began_ns = time.perf_counter_ns()
+        self._publisher.publish(tick)
+        self.recorder.stage("encode", time.perf_counter_ns() - began_ns)
+
+    # One tick.
+
+    def _spans(self, tracked: Iterator[Seen]) -> Iterator[tuple[Seen, int]]:
+        """Each frame and how long it is shown: to the next one's time; under ``_ends``, what comes after the last."""
+        period_ns = round(NS / self._info.fps)
+        last: Seen | None = None
+        for seen in tracked:
+            if self._kind != "file" and not self._sound.goes_on(seen.capture_ns):
+                break
+            if last is not None:
+                yield last, seen.capture_ns - last.capture_ns
+            last = seen
+        if last is not None:
+            duration_ns = last.tracked.frame.duration_ns or period_ns
+            yield last, duration_ns
+            yield from self._after(last, last.capture_ns + duration_ns)
+
+    def _after(self, last: Seen, end_ns: int) -> Iterator[tuple[Seen, int]]:
+        """The last frame held, at the nominal rate, until the voice ends."""
+        if self._kind != "file" or self._config.seconds is not None:
+            return
+        if not self._sound.goes_on(end_ns):
+            self._note_shorter(end_ns)
+            return
+        if not self._config.extend:
+            self.recorder.note("the voice is longer than the picture and is cut; --extend holds the last picture")
+            return
+        for count in itertools.count():
+            at_ns, next_ns = (end_ns + int(k * NS / self._info.fps) for k in (count, count + 1))
+            if not self._sound.goes_on(at_ns):
+                return
+            frame = replace(last.tracked.frame, pts_ns=at_ns, seq=last.tracked.frame.seq + 1 + count)
+            yield Seen(replace(last.tracked, frame=frame)), next_ns - at_ns
+
+    def _note_shorter(self, end_ns: int) -> None:
+        missing_ns = end_ns - self._sound.end_ns
+        if missing_ns > NS // 10:
+            self.recorder.note(f"the voice ends {missing_ns / NS:.1f} s before the picture: silence from there on")
+
+    def _mouth(self, ear: Ear, seen: Seen) -> tuple[MouthPatch | None, int]:
+        began_ns = time.perf_counter_ns()
+        ear.hear_until(seen.capture_ns + needs_ns(self._generator, self._resample_ns))
+        at_ns = askable_ns(self._generator, seen.capture_ns)
+        patch = None if at_ns is None else self._generator.generate(seen.tracked, at_ns)
+        took_ns = time.perf_counter_ns() - began_ns
+        self.recorder.stage("engine", took_ns)
+        return patch, took_ns
+
+    def _audio(self, zero_ns: int, at_ns: int, duration_ns: int) -> AudioBlock:
+        """The sound under a frame. Borders are rounded from the start: no overlap, no gap, no drift."""
+        rate = self._sound.rate
+        first, end = ns_to_samples(at_ns, rate), ns_to_samples(at_ns + duration_ns, rate)
+        start_ns = samples_to_ns(first, rate)
+        return AudioBlock(self._sound.read(zero_ns + start_ns, end - first), rate, start_ns)
+
+    def _tick(self, seq: int, item: _Mouthed) -> Tick:
+        frame, face = item.seen.tracked.frame, item.seen.tracked.face
+        self._clock.advance_to(item.pts_ns)
+        self._faces += face is not None
+        show = self._fallback.step("lost" if face is None else "result", item.patch)
+        image, took_ns = frame.image, 0
+        if show.patch is not None and face is not None:
+            began_ns = time.perf_counter_ns()
+            image = self._compositor.compose(item.seen.tracked, show.patch, show.weight)
+            took_ns = time.perf_counter_ns() - began_ns
+            self.recorder.stage("compose", took_ns)
+        kind: Kind = "passthrough" if face is None else show.kind
+        self.recorder.handed_over(kind, None)
+        self.recorder.compute(item.seen.track_ns + item.engine_ns + took_ns)
+        self.recorder.offset(frame.pts_ns - (item.patch.at_ns if item.patch is not None else frame.pts_ns))
+        if self._sheet is not None and seq % _SHEET_EVERY == 0:
+            self._sheet.add(frame.image, face, image, seq)
+        return Tick(image, item.pts_ns, item.duration_ns, seq, item.audio)
+
+    def _total(self) -> int | None:
+        if self._config.seconds is not None:
+            return None
+        if self._info.frames is not None or self._info.duration_ns is None:
+            return self._info.frames
+        return round(self._info.duration_ns * self._info.fps / NS)
+
+    def _timed(self, name: str, items: Iterator[Frame]) -> Iterator[Frame]:
+        while True:
+            began_ns = time.perf_counter_ns()
+            item = next(items, None)
+            if item is None:
+                return
+            self.recorder.stage(name, time.perf_counter_ns() - began_ns)
+            yield item
+
+    def _undone(self, error: BaseException) -> BaseException:
+        """Close what was begun and remove it: half a result is none."""
+        begun = self.recorder.frames["total"] > 0
+        with suppress(UserError):
+            self._publisher.close()
+        if not begun:
+            return error
+        self._config.output.unlink(missing_ok=True)
+        if isinstance(error, MediaError):
+            return MediaError(str(error).partition(";")[0], do="nothing is left of it")
+        return error
+
+
+def _pull(video: VideoSource) -> Iterator[Frame]:
+    while True:
+        try:
+            yield video.read()
+        except EndOfStream:
+            return
+
+
+def _kind(config: FileConfig) -> str:
+    """file, image or demo. Raises ConfigError for what is live, and for an output that is its own input."""
+    kind: str = part("kind of video")(config.input)
+    if kind not in ("file", "image", "demo"):
+        raise ConfigError("no file:", config.input, "name a video or a picture, or use --webcam for a live run")
+    for name in (config.input, config.mic):
+        if Path(name).exists() and config.output.exists() and Path(name).samefile(config.output):
+            raise ConfigError("the output would overwrite", name, "choose another name for -o")
+    return kind

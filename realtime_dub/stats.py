@@ -1,0 +1,265 @@
+"""What a run measured, in memory that does not grow: counts, histograms of fixed size, a live line and a report.
+
+How a tick is counted (each exactly once in the first three):
+
+``fresh``
+    The generator's result for this very tick was in time, "None: the live mouth stays" included.
+``reused``
+    It was not, and the last patch was carried over to the current frame by the change of pose.
+``passthrough``
+    The unchanged frame: the result missed and the last patch is too old, or the frame has no face to dub
+    (lost, in profile, partly outside).
+
+Beside that, counted apart: ``lagged`` ticks repeated a picture older than the budget because the source stalled or was
+lost, or because this program was; ``skipped`` pictures were ready and a publisher was too slow to take them.
+``latency_ms`` is the age of the picture at hand-over and leaves lagged ticks out: they have no new picture to be late.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from realtime_dub.errors import MediaError
+from realtime_dub.media import MS, NS
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
+Kind = Literal["fresh", "reused", "passthrough"]
+Percentiles = dict[str, float]
+
+_GROWTH = 1.005  # each bin is half a percent wider than the last
+_FLOOR_NS = 1_000
+_BINS = math.ceil(math.log(1e9) / math.log(_GROWTH)) + 2  # 1 µs .. 1000 s
+
+
+class Histogram:
+    """Durations in bins that grow by half a percent: any number of values in 33 kB. The maximum is exact."""
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(_BINS, np.int64)
+        self.count = 0
+        self.sum_ns = 0
+        self.max_ns = 0
+
+    def add(self, value_ns: int) -> None:
+        at = 0 if value_ns <= _FLOOR_NS else 1 + int(math.log(value_ns / _FLOOR_NS) / math.log(_GROWTH))
+        self._counts[min(at, _BINS - 1)] += 1
+        self.count += 1
+        self.sum_ns += value_ns
+        self.max_ns = max(self.max_ns, value_ns)
+
+    def percentile_ms(self, percent: float) -> float:
+        """The nearest-rank percentile in ms, at most half a percent too large; 0 where nothing was added."""
+        if not self.count:
+            return 0.0
+        rank = max(1, math.ceil(self.count * percent / 100))
+        at = int(np.searchsorted(np.cumsum(self._counts), rank))
+        return round(min(_FLOOR_NS * _GROWTH**at, self.max_ns) / MS, 3)
+
+    def summary(self, with_max: bool = False) -> Percentiles:
+        out = {f"p{percent}": self.percentile_ms(percent) for percent in (50, 95, 99)}
+        return {**out, "max": round(self.max_ns / MS, 3)} if with_max else out
+
+
+def rss_mb() -> float:
+    """Resident memory of this process in MB (10^6 bytes); 0 where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return _peak_rss_mb()
+    import resource
+
+    return round(pages * resource.getpagesize() / 1e6, 1)
+
+
+def _peak_rss_mb() -> float:
+    try:
+        import resource
+    except ImportError:
+        return 0.0
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 1)  # bytes on macOS
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run measured. Times in ms."""
+
+    budget_ms: float
+    frames: dict[str, int]
+    latency_ms: Percentiles
+    stages_ms: dict[str, Percentiles]
+    compute_ms: Percentiles
+    av_offset_ms: Percentiles
+    rss_mb: Percentiles
+    engine: str
+    bundle: str
+    notes: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, object]:
+        names = ("budget_ms", "frames", "latency_ms", "stages_ms", "compute_ms", "av_offset_ms", "rss_mb")
+        return {name: getattr(self, name) for name in (*names, "engine", "bundle")}
+
+    def to_json(self) -> str:
+        """One line of JSON with the names above; ``notes`` are for people and stay out of it."""
+        return json.dumps(self.as_dict(), ensure_ascii=False)
+
+    def write(self, path: Path) -> None:
+        """Write the JSON. Raises MediaError."""
+        try:
+            path.write_text(self.to_json() + "\n", encoding="utf-8")
+        except OSError as error:
+            raise MediaError(
+                "cannot write", f"{path}: {error.strerror}", "choose a place that can be written"
+            ) from None
+
+    def table(self) -> Table:
+        """The report for a terminal."""
+        from rich.table import Table
+
+        table = Table("", "p50", "p95", "p99", "max", title=f"{self.engine} ({self.bundle})", title_justify="left")
+        rows = {"latency, capture to hand-over": self.latency_ms, "compute per frame": self.compute_ms}
+        for name, row in {**rows, **self.stages_ms}.items():
+            table.add_row(
+                f"{name}, ms", *(f"{row[key]:.1f}" if key in row else "" for key in ("p50", "p95", "p99", "max"))
+            )
+        table.caption = self._caption()
+        table.caption_justify = "left"
+        return table
+
+    def _caption(self) -> str:
+        frames = ", ".join(f"{count} {name}" for name, count in self.frames.items())
+        offset, rss = self.av_offset_ms, self.rss_mb
+        lines = [
+            f"frames: {frames}",
+            f"budget {self.budget_ms:g} ms; A/V offset {offset['mean']:+.1f} ms mean, {offset['max']:.1f} ms max; "
+            f"memory {rss['start']:.0f} -> {rss['end']:.0f} MB",
+        ]
+        return "\n".join([*lines, *self.notes])
+
+
+@dataclass
+class _Window:
+    """What the live line shows: since it was last drawn."""
+
+    since_ns: int = 0
+    ticks: int = 0
+    oldest_ns: int = 0
+    offset_ns: int = 0
+    fps: float = 0.0
+    use: float = 0.0
+
+
+@dataclass
+class Recorder:
+    """Collects from any thread. ``budget_ns`` = 0 where there is none (files).
+
+    ``handed_over`` is called once per tick, ``offset`` once per tick and publisher, ``stage`` once per job.
+    """
+
+    budget_ns: int = 0
+    engine: str = ""
+    bundle: str = ""
+    frames: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys(("total", "fresh", "reused", "passthrough", "lagged", "skipped"), 0)
+    )
+    start_mb: float = field(default_factory=rss_mb)
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self._latency, self._compute = Histogram(), Histogram()
+        self._stages: dict[str, Histogram] = {}
+        self._offsets = [0, 0, 0]  # count, sum, largest magnitude
+        self._notes: dict[str, None] = {}
+        self._window = _Window()
+
+    def begin(self) -> None:
+        """Everything is loaded and warm: memory growth counts from here."""
+        self.start_mb = rss_mb()
+
+    def stage(self, name: str, took_ns: int) -> None:
+        """One job of the stage ``name`` took so long."""
+        with self._lock:
+            self._stages.setdefault(name, Histogram()).add(took_ns)
+
+    def compute(self, took_ns: int) -> None:
+        """Tracking, engine and compositing of one tick together."""
+        with self._lock:
+            self._compute.add(took_ns)
+
+    def handed_over(self, kind: Kind, age_ns: int | None, lagged: bool = False) -> None:
+        """A tick left; ``age_ns`` = hand-over minus capture, None in a file, where there is no such thing."""
+        with self._lock:
+            self.frames["total"] += 1
+            self.frames[kind] += 1
+            self.frames["lagged"] += lagged
+            self._window.ticks += 1
+            if age_ns is not None and not lagged:
+                self._latency.add(age_ns)
+                self._window.oldest_ns = max(self._window.oldest_ns, age_ns)
+
+    def skipped(self, pictures: int = 1) -> None:
+        """A publisher was too slow for so many pictures."""
+        with self._lock:
+            self.frames["skipped"] += pictures
+
+    def offset(self, offset_ns: int) -> None:
+        """A/V offset of one tick at one publisher; positive = the mouth comes later than its sound."""
+        with self._lock:
+            count, total, largest = self._offsets
+            self._offsets = [count + 1, total + offset_ns, max(largest, abs(offset_ns))]
+            self._window.offset_ns = offset_ns
+
+    def note(self, text: str) -> bool:
+        """Keep a line for the report, once. True where it is new. At most 50 are kept."""
+        with self._lock:
+            if text in self._notes or len(self._notes) >= 50:
+                return False
+            self._notes[text] = None
+            return True
+
+    def line(self, now_ns: int) -> Text:
+        """One line for a terminal about the time since the last one."""
+        from rich.text import Text
+
+        with self._lock:
+            self._roll(now_ns)
+            shown, frames = self._window, self.frames
+            parts = [f"{shown.fps:4.1f} fps", f"budget {shown.use:4.0%}"]
+            parts += [f"{name} {frames[name]}" for name in ("fresh", "reused", "passthrough")]
+            return Text("  ".join([*parts, f"A/V {shown.offset_ns / MS:+.1f} ms"]))
+
+    def _roll(self, now_ns: int) -> None:
+        old = self._window
+        span_ns = now_ns - old.since_ns
+        if span_ns < NS // 4 and old.since_ns:
+            return
+        use = old.oldest_ns / self.budget_ns if self.budget_ns else 0.0
+        fps = old.ticks * NS / span_ns if old.since_ns else 0.0
+        self._window = _Window(since_ns=now_ns, offset_ns=old.offset_ns, fps=fps, use=use)
+
+    def report(self) -> Report:
+        """Everything so far."""
+        with self._lock:
+            count, total, largest = self._offsets
+            mean = total / count if count else 0.0
+            return Report(
+                budget_ms=round(self.budget_ns / MS, 3),
+                frames=dict(self.frames),
+                latency_ms=self._latency.summary(with_max=True),
+                stages_ms={name: each.summary() for name, each in self._stages.items()},
+                compute_ms=self._compute.summary(),
+                av_offset_ms={"mean": round(mean / MS, 3), "max": round(largest / MS, 3)},
+                rss_mb={"start": self.start_mb, "end": rss_mb()},
+                engine=self.engine,
+                bundle=self.bundle,
+                notes=tuple(self._notes),
+            )

@@ -1,0 +1,273 @@
+"""When what is published: the output grid, the frames that wait for it, admission, degradation and fallback.
+
+Pure classes: they are told the time, hold no thread and no clock, and are tested in virtual time.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from enum import IntEnum
+from fractions import Fraction
+from typing import Literal
+
+from realtime_dub.face.types import TrackedFrame
+from realtime_dub.media import MS, NS, rescale
+from realtime_dub.mouth.contract import MouthPatch
+from realtime_dub.stats import Kind
+
+# A tick may leave so much after its time before its picture is older than the budget: frames are chosen accordingly.
+TOLERANCE_NS = 5 * MS
+# The first frame is published this long before it reaches the budget: half for a camera's jitter, half TOLERANCE_NS.
+GUARD_NS = 10 * MS
+PROBE_NS = 200 * MS  # in passthrough, how often the engine is tried
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Ticks ``T_k = first + k / fps`` and the instants ``m_k = T_k - budget`` that they publish.
+
+    Each is computed from k: nothing accumulates.
+    """
+
+    first_ns: int
+    fps: Fraction
+    budget_ns: int
+
+    def offset(self, k: int) -> int:
+        """The pts of tick k: ns since the first."""
+        return rescale(k * NS, self.fps.denominator, self.fps.numerator)
+
+    def at(self, k: int) -> int:
+        """T_k on the pipeline's clock."""
+        return self.first_ns + self.offset(k)
+
+    def media(self, k: int) -> int:
+        """m_k: the instant of the voice in tick k."""
+        return self.at(k) - self.budget_ns
+
+    def samples(self, k: int, rate: int) -> tuple[int, int]:
+        """First sample and number of samples of tick k, counted from m_0: no overlap, no gap, no drift."""
+        first, end = (rescale(each * rate, self.fps.denominator, self.fps.numerator) for each in (k, k + 1))
+        return first, end - first
+
+
+def phase_lock(capture_ns: int, fps: Fraction, budget_ns: int, not_before_ns: int) -> int:
+    """T_0: the first tick not before ``not_before_ns`` at which a frame in step with ``capture_ns`` is almost due."""
+    first_ns = capture_ns + budget_ns - GUARD_NS
+    behind_ns = max(0, not_before_ns - first_ns)
+    ticks = -(-behind_ns * fps.numerator // (NS * fps.denominator))
+    return first_ns + rescale(ticks * NS, fps.denominator, fps.numerator)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """A tracked frame and what tracking it took."""
+
+    tracked: TrackedFrame
+    track_ns: int = 0
+
+    @property
+    def capture_ns(self) -> int:
+        return self.tracked.frame.pts_ns
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pick:
+    """The frame of a tick. ``lagged``: it is the last there was, too old, because the source stalled or was lost."""
+
+    seen: Seen
+    new: bool
+    lagged: bool = False
+
+
+class FrameStore:
+    """Tracked frames that wait to be published. At most ``length``; the oldest gives way."""
+
+    def __init__(self, length: int) -> None:
+        self._waiting: deque[Seen] = deque(maxlen=length)
+        self._last: Seen | None = None
+
+    def put(self, seen: Seen) -> None:
+        self._waiting.append(seen)
+
+    def has(self, since_ns: int) -> bool:
+        """A frame of ``since_ns`` or later waits."""
+        return bool(self._waiting) and self._waiting[-1].capture_ns >= since_ns
+
+    def ready(self, since_ns: int) -> bool:
+        """``pick`` would give a frame of ``since_ns`` or later, be it the last one again."""
+        return self.has(since_ns) or (self._last is not None and self._last.capture_ns >= since_ns)
+
+    def pick(self, since_ns: int) -> Pick | None:
+        """The oldest unpublished frame captured at ``since_ns`` or later; else the last again. None before the first.
+
+        Older frames are dropped: too late to be published.
+        """
+        while self._waiting:
+            seen = self._waiting.popleft()
+            self._last = seen
+            if seen.capture_ns >= since_ns:
+                return Pick(seen, new=True, lagged=seen.tracked.frame.stale)
+        if self._last is None:
+            return None
+        stale = self._last.tracked.frame.stale
+        return Pick(self._last, new=False, lagged=stale or self._last.capture_ns < since_ns)
+
+    def young(self, since_ns: int) -> Seen | None:
+        """The oldest waiting frame of ``since_ns`` or later, left in place."""
+        return next((seen for seen in self._waiting if seen.capture_ns >= since_ns), None)
+
+    @property
+    def last(self) -> Seen | None:
+        """The newest frame there is."""
+        return self._waiting[-1] if self._waiting else self._last
+
+
+class P95:
+    """What a job takes: the 95th percentile of the last ``window``, but not more than the worst of the last three.
+
+    One outlier does not move it; a second one does at once, and three quick jobs in a row bring it down again (the
+    slow way up is the ladder's). Starts from what was declared.
+    """
+
+    def __init__(self, expected_ns: int, window: int = 50) -> None:
+        self._values: deque[int] = deque([expected_ns] * 3, maxlen=window)
+
+    def add(self, took_ns: int) -> None:
+        self._values.append(took_ns)
+
+    @property
+    def value_ns(self) -> int:
+        ordered = sorted(self._values)
+        rank = min(-(-len(ordered) * 95 // 100), len(ordered) - 1)
+        return min(ordered[rank - 1], max(list(self._values)[-3:]))
+
+
+class Admission:
+    """Start a job only where it is expected to be in time. Nothing is cancelled half way."""
+
+    def __init__(self, expected_ns: int) -> None:
+        self.cost = P95(expected_ns)
+
+    def fits(self, now_ns: int, deadline_ns: int) -> bool:
+        return now_ns + self.cost.value_ns <= deadline_ns
+
+    def latest_ns(self, deadline_ns: int) -> int:
+        """The last moment at which a job may start."""
+        return deadline_ns - self.cost.value_ns
+
+
+class Level(IntEnum):
+    """How much the engine is asked to do."""
+
+    FULL = 0
+    HALF = 1  # a mouth for every second tick, carried over to the one between
+    PASS = 2  # the unchanged picture; a probe now and then finds out whether it is over
+
+
+class Ladder:
+    """Degradation with hysteresis: three misses among six go down, a longer run of quick jobs goes up.
+
+    From the end of an overload to ``FULL``: three probes and six jobs at half rate, 1.1 to 1.3 s at 25 fps.
+    """
+
+    def __init__(self, period_ns: int, window_ns: int) -> None:
+        self.level = Level.FULL
+        self._period_ns = period_ns
+        self._window_ns = window_ns  # from the earliest start of a job to its deadline
+        self._recent: deque[bool] = deque(maxlen=6)
+        self._good = 0
+        self._last_run_ns: int | None = None
+
+    def wants(self, k: int, now_ns: int) -> Literal["run", "probe", "skip"]:
+        """What to do for tick k. A probe runs whether it is expected in time or not."""
+        if self._last_run_ns is not None and now_ns - self._last_run_ns >= PROBE_NS:
+            return "probe"
+        if self.level is Level.PASS or (self.level is Level.HALF and k % 2):
+            return "skip"
+        return "run"
+
+    def started(self, now_ns: int) -> None:
+        """The engine starts a job."""
+        self._last_run_ns = now_ns
+
+    def missed(self) -> None:
+        """A mouth that was wanted was not begun, or came late."""
+        self._good = 0
+        self._recent.append(False)
+        if self._recent.count(False) >= 3 and self.level is not Level.PASS:
+            self._go(Level(self.level + 1))
+
+    def in_time(self, took_ns: int) -> None:
+        """A job was in time."""
+        self._recent.append(True)
+        self._good = self._good + 1 if took_ns <= self._limit_ns() else 0
+        if self.level is not Level.FULL and self._good >= (6 if self.level is Level.HALF else 3):
+            self._go(Level(self.level - 1))
+
+    def _limit_ns(self) -> int:
+        """A job that takes no more than this can be kept up one level higher."""
+        share = 16 if self.level is Level.PASS else 8
+        return min(self._window_ns, self._period_ns * share // 10)
+
+    def _go(self, level: Level) -> None:
+        self.level = level
+        self._recent.clear()
+        self._good = 0
+
+
+Outcome = Literal["result", "missed", "lost"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Show:
+    """What to compose for a tick: ``patch`` at ``weight`` (0..1), or the unchanged frame where there is none."""
+
+    patch: MouthPatch | None
+    weight: float
+    kind: Kind
+
+
+class Fallback:
+    """What a tick shows when its mouth is there, when it is late, when there is nothing to dub.
+
+    The first tick without its result carries the last patch over unweakened; from the second on it is feathered out,
+    so that no patch is shown for more than three ticks beyond its own. A new mouth is feathered in over as many.
+    """
+
+    STEP = 1 / 3
+
+    def __init__(self) -> None:
+        self._patch: MouthPatch | None = None
+        self._weight = 0.0
+        self._age = 0
+        self._speaks = False  # the last result was a mouth, not None
+
+    def offer(self, patch: MouthPatch) -> None:
+        """A result that came after its tick: not fresh, but the newest to carry over."""
+        if self._patch is None or patch.at_ns > self._patch.at_ns:
+            self._patch, self._speaks = patch, True
+
+    def step(self, outcome: Outcome, patch: MouthPatch | None = None) -> Show:
+        """Once per tick, in order. ``patch`` is the result where ``outcome`` is ``result``."""
+        if outcome == "result":
+            return self._result(patch)
+        self._age += 1
+        if outcome == "lost":
+            self._weight = 0.0
+        elif not self._speaks or self._age > 1:
+            self._weight = max(0.0, self._weight - self.STEP)
+        return self._show("reused")
+
+    def _result(self, patch: MouthPatch | None) -> Show:
+        self._age, self._speaks = 0, patch is not None
+        self._patch = patch or self._patch
+        step = self.STEP if self._speaks else -self.STEP
+        self._weight = min(1.0, max(0.0, self._weight + step))
+        return self._show("fresh")
+
+    def _show(self, kind: Kind) -> Show:
+        if self._patch is None or self._weight < 1e-6:
+            return Show(None, 0.0, "fresh" if kind == "fresh" else "passthrough")
+        return Show(self._patch, self._weight, kind)

@@ -1,0 +1,253 @@
+"""A live pipeline in virtual time: real classes, whose costs and devices follow a script."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+
+from realtime_dub.budget import BudgetPlan, Stage
+from realtime_dub.clock import VirtualClock
+from realtime_dub.face.types import Face, Pose, TrackedFrame
+from realtime_dub.media import MS, NS, AudioBlock, Frame, VoiceInfo, samples_to_ns
+from realtime_dub.mouth.contract import VOICE_RATE, Latency, MouthPatch
+from realtime_dub.pipeline.loop import LivePipeline
+from realtime_dub.pipeline.mouths import Timing
+from realtime_dub.pipeline.outputs import Stamped
+from realtime_dub.stats import Recorder, Report
+from realtime_dub.sync import Seen
+
+START_NS = 7 * NS  # the clock does not start at 0
+RATE = 48_000
+POSE = Pose(np.eye(3, dtype=np.float32), 50.0, np.zeros(3, np.float32))
+FACE = Face(np.zeros((478, 3), np.float32), np.zeros((478, 3), np.float32), POSE)
+
+
+def frame_at(pts_ns: int, seq: int, stale: bool = False) -> Frame:
+    """A small picture whose top left pixel counts the frames."""
+    image = np.zeros((8, 8, 3), np.uint8)
+    image[0, 0] = seq % 251, seq // 251, 0
+    return Frame(image, pts_ns, seq, stale=stale)
+
+
+class PuppetGenerator:
+    """A mouth whose red is 255 for every instant, as long as it has heard that far."""
+
+    name, bundle = "puppet", "puppet 1"
+
+    def __init__(self, look_ahead_ms: int = 40, speaks: Callable[[int], bool] = lambda at_ns: True) -> None:
+        self._latency = Latency(look_ahead_ms * MS, 0, 15 * MS)
+        self._speaks = speaks
+        self._heard_ns = -(1 << 62)
+        self.heard: list[np.ndarray] = []
+        self.pts: list[int] = []
+        self.observed = 0
+
+    def latency(self) -> Latency:
+        return self._latency
+
+    def hear(self, samples: np.ndarray, pts_ns: int) -> None:
+        self.heard.append(samples)
+        self.pts.append(pts_ns)
+        self._heard_ns = pts_ns + samples_to_ns(len(samples), VOICE_RATE) - self._latency.look_ahead_ns
+
+    def heard_until_ns(self) -> int:
+        return self._heard_ns
+
+    def observe(self, tracked: TrackedFrame) -> None:
+        self.observed += 1
+
+    def generate(self, tracked: TrackedFrame, at_ns: int) -> MouthPatch | None:
+        assert at_ns <= self._heard_ns
+        if tracked.face is None or not self._speaks(at_ns):
+            return None
+        return MouthPatch(np.zeros((2, 2, 3), np.uint8), np.zeros((2, 2), np.uint8), (2, 2, 2, 2), POSE, at_ns)
+
+    def close(self) -> None:
+        pass
+
+
+class PaintCompositor:
+    """Writes the weight into one pixel of a copy."""
+
+    def compose(self, tracked: TrackedFrame, patch: MouthPatch, weight: float) -> np.ndarray:
+        image = tracked.frame.image.copy()
+        image[4, 4, 2] = round(255 * weight)
+        return image
+
+
+class EveryThird:
+    """48 kHz -> 16 kHz without delay: what these tests need of a resampler."""
+
+    def process(self, samples: np.ndarray) -> np.ndarray:
+        return samples[::3]
+
+
+@dataclass
+class VirtualExecutor:
+    """Runs the job at once and is done after ``cost_ns(now)`` of virtual time."""
+
+    clock: VirtualClock
+    cost_ns: Callable[[int], int]
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def run(self, job):
+        async with self.lock:
+            took_ns = self.cost_ns(self.clock.now_ns())
+            result = job()
+            await self.clock.sleep_until(self.clock.now_ns() + took_ns)
+            return result, took_ns
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass
+class ScriptedInputs:
+    """A camera and a microphone. ``camera``: capture times; ``stalls``, ``gaps``: spans (from, to) without any."""
+
+    clock: VirtualClock
+    camera_fps: Fraction = Fraction(25)
+    track_ns: int = 4 * MS
+    stalls: tuple[tuple[int, int], ...] = ()
+    gaps: tuple[tuple[int, int], ...] = ()
+    faceless: tuple[tuple[int, int], ...] = ()
+    frames: int = 1 << 30
+    tasks: list[asyncio.Task] = field(default_factory=list)
+
+    def start(self, sink) -> None:
+        self.tasks = [asyncio.create_task(self._camera(sink)), asyncio.create_task(self._voice(sink))]
+
+    def ticking(self) -> None:
+        pass
+
+    def close(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+
+    async def _camera(self, sink) -> None:
+        for seq in range(self.frames):
+            capture_ns = START_NS + 3 * MS + int(seq * NS / self.camera_fps)
+            await self.clock.sleep_until(capture_ns + self.track_ns)
+            if not within(self.stalls, capture_ns):
+                face = None if within(self.faceless, capture_ns) else FACE
+                sink.on_seen(Seen(TrackedFrame(frame_at(capture_ns, seq), face), self.track_ns))
+        sink.on_end("video", None)
+
+    async def _voice(self, sink) -> None:
+        count = RATE // 100
+        for seq in range(1 << 30):
+            start_ns = START_NS + samples_to_ns(seq * count, RATE)
+            await self.clock.sleep_until(start_ns + 10 * MS)
+            if not within(self.gaps, start_ns):
+                sink.on_voice(AudioBlock(sound(seq * count, count), RATE, start_ns))
+
+
+def sound(first: int, count: int) -> np.ndarray:
+    """Samples that say which they are."""
+    return (((np.arange(first, first + count) + 1) % 8_000) / 8_000).astype(np.float32)[:, None]
+
+
+def within(spans: tuple[tuple[int, int], ...], at_ns: int) -> bool:
+    """Spans are in ns since the start."""
+    return any(low <= at_ns - START_NS < high for low, high in spans)
+
+
+@dataclass
+class Taken:
+    at_ns: int
+    stamped: Stamped
+
+
+@dataclass
+class RecordingOutput:
+    clock: VirtualClock
+    taken: list[Taken] = field(default_factory=list)
+    closed: bool = False
+
+    def offer(self, stamped: Stamped) -> None:
+        self.taken.append(Taken(self.clock.now_ns(), stamped))
+
+    def close(self) -> None:
+        self.closed = True
+
+    @property
+    def sound(self) -> np.ndarray:
+        return np.concatenate([each.stamped.tick.audio.samples for each in self.taken])
+
+
+@dataclass
+class Run:
+    """What a virtual run left behind."""
+
+    report: Report
+    output: RecordingOutput
+    kinds: list[tuple[int, str, int, bool]]  # when, kind, age, lagged
+    generator: PuppetGenerator
+    pipeline: LivePipeline
+
+
+class ListRecorder(Recorder):
+    """Keeps every tick's count beside the histograms."""
+
+    def watch(self, clock: VirtualClock) -> list[tuple[int, str, int, bool]]:
+        self.clock, self.kinds = clock, []
+        return self.kinds
+
+    def handed_over(self, kind, age_ns, lagged=False) -> None:
+        self.kinds.append((self.clock.now_ns() - START_NS, kind, age_ns, lagged))
+        super().handed_over(kind, age_ns, lagged)
+
+
+def plan(budget_ms: float = 160, look_ahead_ms: int = 40) -> BudgetPlan:
+    voice = [Stage("voice block", 0, 10 * MS), Stage("look-ahead", look_ahead_ms * MS, look_ahead_ms * MS)]
+    picture = [Stage("frame interval", 0, 40 * MS), Stage("track", 0, 10 * MS)]
+    after = [Stage("engine", 0, 15 * MS), Stage("compose", 0, 8 * MS), Stage("hand-over", 0, 2 * MS)]
+    return BudgetPlan.of(voice, picture, after, budget_ms)
+
+
+def live(
+    seconds: float,
+    engine_ns: Callable[[int], int] = lambda since_ns: 8 * MS,
+    compose_ns: Callable[[int], int] = lambda since_ns: 4 * MS,
+    fps: Fraction = Fraction(25),
+    budget_ms: float = 160,
+    generator: PuppetGenerator | None = None,
+    limit: float | None = None,
+    **inputs: object,
+) -> Run:
+    """A run of ``seconds`` of virtual time. Costs are functions of the time since the start."""
+    return asyncio.run(_live(seconds, engine_ns, compose_ns, fps, budget_ms, generator, limit, inputs))
+
+
+async def _live(seconds, engine_ns, compose_ns, fps, budget_ms, generator, limit, inputs) -> Run:
+    clock = VirtualClock(START_NS)
+    generator = generator or PuppetGenerator()
+    recorder = ListRecorder(budget_ns=round(budget_ms * MS), engine=generator.name, bundle=generator.bundle)
+    kinds, output = recorder.watch(clock), RecordingOutput(clock)
+    pipeline = LivePipeline(
+        clock,
+        ScriptedInputs(clock, **inputs),
+        [output],
+        generator,
+        PaintCompositor(),
+        VirtualExecutor(clock, lambda now_ns: engine_ns(now_ns - START_NS)),
+        VirtualExecutor(clock, lambda now_ns: compose_ns(now_ns - START_NS)),
+        VoiceInfo(RATE, 1, True, "script", 10 * MS),
+        Timing(fps, plan(budget_ms), seconds=limit),
+        recorder,
+        resampler=lambda rate: EveryThird(),
+    )
+    task = asyncio.create_task(pipeline.run())
+    await clock.run_until(START_NS + int(seconds * NS))
+    if not task.done():
+        pipeline.stop()
+        await clock.run_until(clock.now_ns() + NS)
+    report = await task
+    await asyncio.sleep(0)
+    left = [each for each in asyncio.all_tasks() if each is not asyncio.current_task() and not each.cancelling()]
+    assert not left, left
+    return Run(report, output, kinds, generator, pipeline)

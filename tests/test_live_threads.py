@@ -1,0 +1,118 @@
+"""The live loop as it is put together, on the machine's clock with real threads."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import live_parts
+import numpy as np
+import pytest
+from live_helpers import RATE, PuppetGenerator
+from live_parts import Keeper
+
+from realtime_dub import mouth
+from realtime_dub.budget import BudgetTooSmall
+from realtime_dub.config import LiveConfig, build
+from realtime_dub.errors import DeviceError, MediaError
+from realtime_dub.pipeline import parts
+from realtime_dub.pipeline.live import run_live
+from realtime_dub.stats import Report
+
+
+def make_puppet(**_: object) -> PuppetGenerator:
+    return PuppetGenerator()
+
+
+@pytest.fixture
+def go(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Report]]:
+    """``go(**config)`` runs; no thread may be left."""
+    for name, where in live_parts.PARTS.items():
+        monkeypatch.setitem(parts.PARTS, name, where)
+    monkeypatch.setitem(mouth.ENGINES, "puppet", f"{__name__}:make_puppet")
+    Keeper.made.clear()
+    before = set(threading.enumerate())
+
+    def run(**config: object) -> Report:
+        defaults = {"engine": "puppet", "to": ("keeper",), "quiet": True, "budget_ms": 200}
+        return run_live(build(LiveConfig, **defaults | config))
+
+    yield run
+    assert [thread.name for thread in threading.enumerate() if thread not in before] == []
+
+
+def test_five_seconds_add_up(go: Callable[..., Report], tmp_path: Path) -> None:
+    report = go(seconds=5, to=("keeper", "slow"), stats_json=tmp_path / "s.json")
+    frames, keeper = report.frames, Keeper.made[0]
+    assert frames["total"] == 125
+    assert frames["fresh"] + frames["reused"] + frames["passthrough"] == frames["total"]
+    # A machine that is busy with other things may merge ticks; sound and time are complete all the same.
+    assert sum(tick.duration_ns for tick in keeper.ticks) == 5_000_000_000
+    samples = np.concatenate([tick.audio.samples for tick in keeper.ticks])[:, 0]
+    assert len(samples) == 5 * RATE
+    heard = samples[np.flatnonzero(samples)[0] :]
+    steps = np.diff(heard)
+    assert np.all((np.abs(steps - 1 / 8000) < 1e-4) | (steps < -0.9))
+    assert frames["skipped"] >= 50  # the slow one takes ten pictures a second
+    assert len(Keeper.made[1].ticks) <= 60
+    assert keeper.opened_on == keeper.closed_on == "publisher keeper"
+    assert {"track", "engine", "compose", "publish keeper"} <= set(report.stages_ms)
+    assert json.loads((tmp_path / "s.json").read_text())["frames"] == frames
+
+
+def test_the_picture_ends_the_run(go: Callable[..., Report]) -> None:
+    assert 10 <= go(webcam="short").frames["total"] <= 26
+
+
+def test_a_file_and_its_own_sound_run_in_step(go: Callable[..., Report]) -> None:
+    assert go(webcam="file", mic="video", seconds=0.5).frames["total"] == 12 + 1
+    assert go(webcam="0", mic="file", seconds=0.5).frames["total"] == 12 + 1
+
+
+@pytest.mark.parametrize("config", [{"webcam": "missing"}, {"mic": "missing"}])
+def test_missing_devices_are_found_before_anything_is_opened(go: Callable[..., Report], config: dict) -> None:
+    with pytest.raises(DeviceError):
+        go(**config)
+    assert not Keeper.made[0].opened_on
+
+
+def test_a_budget_that_cannot_hold_is_refused_with_a_table(go: Callable[..., Report], capsys) -> None:
+    with pytest.raises(BudgetTooSmall):
+        go(budget_ms=60)
+    assert "look-ahead" in capsys.readouterr().err
+    assert not Keeper.made[0].opened_on
+
+
+def test_an_output_that_refuses_closes_the_others(go: Callable[..., Report]) -> None:
+    with pytest.raises(MediaError):
+        go(to=("keeper", "refuses"))
+    assert Keeper.made[0].closed.is_set()
+
+
+def test_one_output_may_fail_but_not_the_last(go: Callable[..., Report], tmp_path: Path) -> None:
+    report = go(to=("keeper", "fails"), seconds=1)
+    assert len(Keeper.made[0].ticks) >= 20
+    assert any("no space" in note for note in report.notes)
+    with pytest.raises(MediaError, match="no space"):
+        go(to=("fails",), stats_json=tmp_path / "s.json")
+    assert (tmp_path / "s.json").exists()
+
+
+def test_a_camera_that_breaks_ends_the_run_with_its_error(go: Callable[..., Report]) -> None:
+    with pytest.raises(DeviceError, match="broke"):
+        go(webcam="breaks")
+    assert Keeper.made[0].closed.is_set()
+
+
+def test_ctrl_c_ends_cleanly_and_reports(go: Callable[..., Report], tmp_path: Path) -> None:
+    timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    report = go(stats_json=tmp_path / "s.json")
+    timer.join()
+    assert 5 <= report.frames["total"] <= 30
+    assert (tmp_path / "s.json").exists()
+    assert Keeper.made[0].closed.is_set()

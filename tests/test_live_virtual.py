@@ -1,0 +1,154 @@
+"""The live loop under a script: overload, stalls, gaps, odd rates. All in virtual time."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from live_helpers import RATE, START_NS, PuppetGenerator, Run, live, sound
+
+from realtime_dub.media import MS, NS
+
+PERIOD = 40 * MS
+
+
+def pictures(run: Run) -> list[int]:
+    """The number of the source frame in each tick."""
+    corners = [each.stamped.tick.image[0, 0].astype(int) for each in run.output.taken]
+    return [int(low + 251 * high) for low, high, _ in corners]
+
+
+def test_quiet_run_is_all_fresh_and_inside_the_budget() -> None:
+    run = live(10)
+    frames = run.report.frames
+    assert frames["total"] > 230
+    assert frames["fresh"] == frames["total"]
+    assert frames["lagged"] == frames["skipped"] == 0
+    assert max(age for _, _, age, _ in run.kinds) <= 160 * MS
+    assert run.report.latency_ms["max"] <= 160
+    assert run.report.av_offset_ms["max"] <= 20
+    assert np.all(np.diff(pictures(run)) == 1)
+    assert run.generator.observed > 50
+    assert run.output.closed
+
+
+def test_ticks_keep_the_grid_and_the_sound_has_no_seam() -> None:
+    run = live(6, fps=Fraction(30_000, 1001))
+    taken = run.output.taken
+    at = np.array([each.at_ns for each in taken])
+    assert np.all(np.abs(np.diff(at) - 33_366_667) <= 1)
+    assert [each.stamped.tick.seq for each in taken] == list(range(len(taken)))
+    samples = run.output.sound[:, 0]
+    first = round((taken[0].stamped.sound_ns - START_NS) * RATE / NS)
+    lead = max(0, -first)
+    assert np.array_equal(samples[lead:], sound(max(first, 0), len(samples) - lead)[:, 0])
+    ends = [each.stamped.tick.pts_ns + each.stamped.tick.duration_ns for each in taken]
+    assert ends[:-1] == [each.stamped.tick.pts_ns for each in taken[1:]]
+
+
+def test_engine_hears_every_sample_once() -> None:
+    run = live(3)
+    sizes = [len(each) for each in run.generator.heard]
+    starts = [round((pts - run.generator.pts[0]) * 16_000 / NS) for pts in run.generator.pts]
+    assert starts == [0, *np.cumsum(sizes)[:-1]]
+
+
+def test_overload_keeps_the_age_and_the_picture_and_comes_back() -> None:
+    run = live(12, engine_ns=lambda since: 60 * MS if 3 * NS <= since < 8 * NS else 8 * MS)
+    assert max(age for _, _, age, lagged in run.kinds if not lagged) <= 160 * MS
+    assert run.report.frames["lagged"] == 0
+    assert np.all(np.diff(pictures(run)) == 1)
+    during = [kind for at, kind, _, _ in run.kinds if 4 * NS <= at < 8 * NS]
+    assert 0 < during.count("fresh") < len(during)
+    after = [kind for at, kind, _, _ in run.kinds if at >= 10 * NS]
+    assert after
+    assert set(after) == {"fresh"}
+
+
+def test_hopeless_overload_passes_through_and_comes_back_within_two_seconds() -> None:
+    run = live(12, engine_ns=lambda since: 300 * MS if 3 * NS <= since < 8 * NS else 8 * MS)
+    during = [kind for at, kind, _, _ in run.kinds if 4.5 * NS <= at < 8 * NS]
+    assert set(during) == {"passthrough"}
+    assert "too slow" in run.report.notes[0]
+    after = [each for each in run.kinds if each[0] >= 10 * NS]
+    assert {kind for _, kind, _, _ in after} == {"fresh"}
+    full = [each for each in run.output.taken if each.at_ns - START_NS >= 10 * NS]
+    assert all(each.stamped.tick.image[4, 4, 2] == 255 for each in full)
+    assert max(age for _, _, age, _ in run.kinds) <= 160 * MS
+    assert np.all(np.diff(pictures(run)) == 1)
+
+
+def test_one_slow_job_costs_one_mouth_and_no_flicker() -> None:
+    run = live(6, engine_ns=lambda since: 120 * MS if 3 * NS <= since < 3.04 * NS else 8 * MS)
+    frames = run.report.frames
+    assert 1 <= frames["reused"] <= 3
+    assert frames["passthrough"] == 0
+    settled = [each for each in run.output.taken if each.at_ns - START_NS >= 1 * NS]
+    assert min(int(each.stamped.tick.image[4, 4, 2]) for each in settled) > 80
+
+
+def test_slow_composer_never_publishes_late() -> None:
+    run = live(6, compose_ns=lambda since: 90 * MS if 2 * NS <= since < 4 * NS else 4 * MS)
+    assert max(age for _, _, age, lagged in run.kinds if not lagged) <= 160 * MS
+    assert run.report.frames["lagged"] == 0
+    assert {kind for at, kind, _, _ in run.kinds if at >= 5 * NS} == {"fresh"}
+
+
+def test_camera_stall_is_lagged_and_then_over() -> None:
+    run = live(8, stalls=((2 * NS, 4 * NS),))
+    lagged = [at for at, _, _, is_lagged in run.kinds if is_lagged]
+    assert 40 <= len(lagged) <= 52
+    assert max(age for _, _, age, is_lagged in run.kinds if not is_lagged) <= 160 * MS
+    assert max(lagged) < 4.3 * NS
+    at = np.array([each.at_ns for each in run.output.taken])
+    assert np.all(np.diff(at) == PERIOD)
+
+
+def test_voice_gap_is_silence_and_the_loop_goes_on() -> None:
+    run = live(8, gaps=((2 * NS, 4 * NS),))
+    at = np.array([each.at_ns for each in run.output.taken])
+    assert np.all(np.diff(at) == PERIOD)
+    silent = [each for each in run.output.taken if not each.stamped.tick.audio.samples.any()]
+    assert 48 <= len(silent) <= 52
+    assert run.report.frames["fresh"] >= 0.99 * run.report.frames["total"]
+    samples = run.output.sound[:, 0]
+    first = round((run.output.taken[0].stamped.sound_ns - START_NS) * RATE / NS)
+    late = samples[5 * RATE :]
+    assert np.array_equal(late, sound(first + 5 * RATE, len(late))[:, 0])
+
+
+@pytest.mark.parametrize("fps", [Fraction(15), Fraction(24), Fraction(2499, 100), Fraction(2501, 100), Fraction(60)])
+def test_any_camera_rate_on_the_grid(fps: Fraction) -> None:
+    run = live(10, camera_fps=fps)
+    assert max(age for _, _, age, lagged in run.kinds if not lagged) <= 160 * MS
+    assert run.report.frames["lagged"] == 0
+    assert run.report.frames["fresh"] >= 0.99 * run.report.frames["total"]
+    assert np.all(np.diff(pictures(run)) >= 0)
+
+
+def test_lost_face_passes_through_and_comes_back_feathered() -> None:
+    run = live(6, faceless=((2 * NS, 3 * NS),))
+    lost = [kind for at, kind, _, _ in run.kinds if kind == "passthrough"]
+    assert len(lost) == 25
+    weights = [int(each.stamped.tick.image[4, 4, 2]) for each in run.output.taken]
+    back = len(weights) - 1 - weights[::-1].index(0)
+    assert weights[back + 1 : back + 5] == [85, 170, 255, 255]
+
+
+def test_silence_hands_the_live_mouth_back_and_counts_as_fresh() -> None:
+    quiet = PuppetGenerator(speaks=lambda at_ns: not 2 * NS <= at_ns - START_NS < 3 * NS)
+    run = live(5, generator=quiet)
+    assert run.report.frames["fresh"] == run.report.frames["total"]
+    weights = [int(each.stamped.tick.image[4, 4, 2]) for each in run.output.taken]
+    assert 20 <= weights.count(0) <= 24
+
+
+def test_no_face_at_the_start_is_said_once() -> None:
+    run = live(2, faceless=((0, NS),))
+    assert [note for note in run.report.notes if "first picture" in note] == [run.report.notes[0]]
+
+
+def test_end_of_the_picture_and_seconds_end_the_run() -> None:
+    assert live(10, frames=50).report.frames["total"] <= 51
+    assert live(10, limit=2.0).report.frames["total"] == 50

@@ -1,0 +1,184 @@
+"""The file loop: times, durations, padding, errors. Picture and sound are scripted; the stages and threads are real."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import offline_helpers
+import pytest
+from live_helpers import PuppetGenerator, sound
+from offline_helpers import RATE, Script, samples
+
+from realtime_dub import mouth
+from realtime_dub.config import FileConfig, build
+from realtime_dub.errors import ConfigError, MediaError
+from realtime_dub.media import MS, NS
+from realtime_dub.pipeline import parts
+from realtime_dub.pipeline.ahead import Ahead
+from realtime_dub.pipeline.offline import run_file
+from realtime_dub.stats import Report
+
+GENERATORS: list[PuppetGenerator] = []
+
+
+def make_puppet(**_: object) -> PuppetGenerator:
+    GENERATORS.append(PuppetGenerator())
+    return GENERATORS[-1]
+
+
+@pytest.fixture
+def dub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., Report]]:
+    """``dub(script, **config)`` runs a file; no thread may be left."""
+    for name, where in offline_helpers.PARTS.items():
+        monkeypatch.setitem(parts.PARTS, name, where)
+    monkeypatch.setitem(mouth.ENGINES, "puppet", f"{__name__}:make_puppet")
+    before = threading.active_count()
+
+    def run(script: Script, **config: object) -> Report:
+        monkeypatch.setattr(offline_helpers, "SCRIPT", script)
+        return run_file(build(FileConfig, **{"input": "a", "output": tmp_path / "o.mp4", "engine": "puppet"} | config))
+
+    yield run
+    GENERATORS.clear()
+    assert threading.active_count() == before
+
+
+def test_one_tick_per_frame_at_its_own_time(dub: Callable[..., Report]) -> None:
+    script = Script(pts=[0, 33, 70, 71, 150, 900, 1000], last_ms=50)
+    report = dub(script)
+    assert [tick.pts_ns // MS for tick in script.published] == script.pts
+    assert [tick.duration_ns // MS for tick in script.published] == [33, 37, 1, 79, 750, 100, 50]
+    assert [tick.seq for tick in script.published] == list(range(7))
+    assert report.frames["fresh"] == report.frames["total"] == 7
+    assert np.array_equal(samples(), sound(0, round(1.05 * RATE))[:, 0])
+    for tick in script.published:
+        assert abs(tick.audio.pts_ns - tick.pts_ns) <= NS / RATE
+
+
+def test_a_later_first_frame_begins_the_result(dub: Callable[..., Report]) -> None:
+    script = Script(pts=[80 + 40 * k for k in range(25)])
+    dub(script)
+    assert script.published[0].pts_ns == 0
+    assert np.array_equal(samples(), sound(round(0.08 * RATE), RATE)[:, 0])
+
+
+def test_later_sound_keeps_its_offset(dub: Callable[..., Report]) -> None:
+    script = Script(voice_start_ns=500 * MS)
+    dub(script)
+    got = samples()
+    assert not got[: RATE // 2].any()
+    assert np.array_equal(got[RATE // 2 :], sound(0, len(got) - RATE // 2)[:, 0])
+
+
+def test_shorter_voice_is_padded_and_said(dub: Callable[..., Report]) -> None:
+    script = Script(voice_samples=RATE)
+    report = dub(script)
+    assert len(samples()) == 2 * RATE
+    assert not samples()[RATE:].any()
+    assert any("1.0 s before the picture" in note for note in report.notes)
+
+
+def test_longer_voice_is_cut_and_said(dub: Callable[..., Report]) -> None:
+    script = Script(voice_samples=3 * RATE)
+    report = dub(script)
+    assert len(script.published) == 50
+    assert len(samples()) == 2 * RATE
+    assert any("--extend" in note for note in report.notes)
+
+
+def test_extend_holds_the_last_frame_until_the_voice_ends(dub: Callable[..., Report]) -> None:
+    script = Script(voice_samples=round(2.5 * RATE) + 100)
+    dub(script, extend=True)
+    assert len(script.published) == 50 + 13
+    assert {int(tick.image[0, 0, 0]) for tick in script.published[49:]} == {49}
+    assert np.array_equal(samples()[: script.voice_samples], sound(0, script.voice_samples)[:, 0])
+    assert not samples()[script.voice_samples :].any()
+    last = script.published[-1]
+    assert last.pts_ns + last.duration_ns == 2520 * MS
+
+
+@pytest.mark.parametrize("kind", ["image", "demo"])
+def test_a_still_lasts_as_long_as_the_voice(dub: Callable[..., Report], kind: str) -> None:
+    script = Script(kind=kind, voice_samples=RATE)
+    dub(script)
+    assert len(script.published) == 25
+    assert len(samples()) == RATE
+    assert GENERATORS[0].observed == 0
+
+
+def test_enrolment_shows_at_most_150_pictures_of_20_seconds(dub: Callable[..., Report]) -> None:
+    dub(Script(pts=[40 * k for k in range(600)]))
+    assert 100 <= GENERATORS[0].observed <= 150
+    dub(Script(), identity=Path("me.bank"))
+    assert GENERATORS[1].observed == 0
+
+
+def test_seconds_ends_it(dub: Callable[..., Report]) -> None:
+    script = Script()
+    dub(script, seconds=1)
+    assert len(script.published) == 25
+
+
+def test_two_runs_are_the_same(dub: Callable[..., Report]) -> None:
+    runs = [Script(voice_samples=round(1.7 * RATE)) for _ in range(2)]
+    for script in runs:
+        dub(script)
+    one, two = ([(t.pts_ns, t.image.tobytes(), t.audio.samples.tobytes()) for t in s.published] for s in runs)
+    assert one == two
+
+
+def test_no_face_anywhere_passes_through_and_is_said(dub: Callable[..., Report]) -> None:
+    report = dub(Script(faces=False))
+    assert report.frames["passthrough"] == 50
+    assert any("no face" in note for note in report.notes)
+    assert "a note of the source" in report.notes
+
+
+def test_nothing_is_left_of_a_run_that_failed(dub: Callable[..., Report], tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match="nothing is left"):
+        dub(Script(break_at=20))
+    assert not (tmp_path / "o.mp4").exists()
+    with pytest.raises(MediaError, match="cannot decode"):
+        dub(Script(damage_at=30), engine="passthrough")
+    assert not (tmp_path / "o.mp4").exists()
+
+
+def test_an_older_output_survives_a_run_that_never_began(dub: Callable[..., Report], tmp_path: Path) -> None:
+    (tmp_path / "o.mp4").write_bytes(b"mine")
+    with pytest.raises(MediaError):
+        dub(Script(pts=[]))
+    assert (tmp_path / "o.mp4").read_bytes() == b"mine"
+
+
+def test_live_inputs_and_the_input_itself_are_refused(dub: Callable[..., Report], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--webcam"):
+        dub(Script(kind="webcam"))
+    (tmp_path / "a.mp4").write_bytes(b"mine")
+    with pytest.raises(ConfigError, match="overwrite"):
+        dub(Script(), input=str(tmp_path / "a.mp4"), output=tmp_path / "a.mp4")
+
+
+def test_progress_counts_to_the_total(dub: Callable[..., Report], tmp_path: Path) -> None:
+    script, seen = Script(), []
+    dub(script)  # sets the script
+    config = build(FileConfig, input="a", output=tmp_path / "o.mp4", engine="puppet")
+    offline_helpers.SCRIPT = replace(script, published=[])
+    run_file(config, lambda done, total: seen.append((done, total)))
+    assert seen == [(k + 1, 50) for k in range(50)]
+
+
+def test_a_stage_ahead_keeps_order_and_raises_in_its_place() -> None:
+    def items() -> Iterator[int]:
+        yield from range(20)
+        raise MediaError("broken")
+
+    stage, got = Ahead("numbers", items(), depth=3), []
+    with pytest.raises(MediaError):
+        got.extend(iter(stage))
+    stage.stop()
+    stage.join()
+    assert got == list(range(20))

@@ -1,0 +1,240 @@
+"""The grid's arithmetic, the choice of frames, admission, the ladder, the fallback."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from live_helpers import FACE, POSE, frame_at
+
+from realtime_dub.face.types import TrackedFrame
+from realtime_dub.media import MS, NS, ns_to_samples, rescale, samples_to_ns
+from realtime_dub.mouth.contract import MouthPatch
+from realtime_dub.sync import (
+    GUARD_NS,
+    P95,
+    PROBE_NS,
+    TOLERANCE_NS,
+    Admission,
+    Fallback,
+    FrameStore,
+    Grid,
+    Ladder,
+    Level,
+    Seen,
+    phase_lock,
+)
+
+RATES = st.builds(Fraction, st.integers(1, 240_000), st.integers(1, 1001)).filter(lambda fps: 1 <= fps <= 240)
+FIRST = st.integers(0, 10**18)
+
+
+@given(RATES, FIRST, st.integers(0, 10**7), st.integers(0, 10**9))
+def test_ticks_are_never_off_by_more_than_rounding(fps: Fraction, first: int, k: int, budget: int) -> None:
+    grid = Grid(first, fps, budget)
+    assert abs(grid.at(k) - first - Fraction(k * NS) / fps) <= Fraction(1, 2)
+    assert grid.at(k) - grid.media(k) == budget
+    assert abs(grid.at(k + 1) - grid.at(k) - NS / fps) <= 1
+
+
+@given(RATES, st.sampled_from([8_000, 44_100, 48_000, 96_000]), st.integers(0, 10**6))
+def test_samples_of_ticks_join_without_drift(fps: Fraction, rate: int, k: int) -> None:
+    grid = Grid(0, fps, 0)
+    first, count = grid.samples(k, rate)
+    assert first + count == grid.samples(k + 1, rate)[0]
+    assert abs(samples_to_ns(first, rate) - grid.offset(k)) <= NS // rate + 1
+
+
+@given(st.integers(-(10**15), 10**15), st.integers(1, 192_000))
+def test_samples_and_time_round_trip(samples: int, rate: int) -> None:
+    assert ns_to_samples(samples_to_ns(samples, rate), rate) == samples
+
+
+@given(st.integers(-(10**30), 10**30), st.integers(-(10**12), 10**12), st.integers(1, 10**12))
+def test_rescale_is_the_nearest_integer(value: int, numerator: int, denominator: int) -> None:
+    exact = Fraction(value * numerator, denominator)
+    assert -Fraction(1, 2) < rescale(value, numerator, denominator) - exact <= Fraction(1, 2)
+
+
+@given(RATES, FIRST, st.integers(20 * MS, NS), st.integers(-NS, 10 * NS))
+def test_phase_lock_is_in_step_and_not_early(fps: Fraction, capture: int, budget: int, after: int) -> None:
+    not_before = capture + after
+    first = phase_lock(capture, fps, budget, not_before)
+    assert first >= not_before - 1
+    steps = Fraction(first - (capture + budget - GUARD_NS)) * fps / NS
+    assert steps >= 0
+    assert abs(steps - round(steps)) <= fps / NS
+    assert first - max(not_before, capture + budget - GUARD_NS) <= NS / fps + 1
+
+
+def seen(capture_ns: int, stale: bool = False) -> Seen:
+    return Seen(TrackedFrame(frame_at(capture_ns, 0, stale), FACE))
+
+
+def test_store_gives_the_oldest_that_is_young_enough_then_repeats_it_then_is_lagged() -> None:
+    store = FrameStore(8)
+    assert store.pick(0) is None
+    frames = [seen(at) for at in (10, 20, 30)]
+    for each in frames:
+        store.put(each)
+    first = store.pick(15)
+    assert (first.seen, first.new, first.lagged) == (frames[1], True, False)
+    again = store.pick(28)
+    assert again.seen is frames[2]
+    repeated = store.pick(29)
+    assert (repeated.seen, repeated.new, repeated.lagged) == (frames[2], False, False)
+    assert store.ready(30)
+    assert not store.ready(31)
+    assert store.pick(31).lagged
+
+
+def test_store_is_bounded_and_knows_a_frozen_source() -> None:
+    store = FrameStore(3)
+    for at in range(10):
+        store.put(seen(at, stale=at == 9))
+    assert store.pick(0).seen.capture_ns == 7
+    assert store.pick(9).lagged
+    assert store.last.capture_ns == 9
+
+
+@given(st.lists(st.integers(0, 200), min_size=1, max_size=60), st.integers(0, 50))
+def test_store_never_goes_back_and_never_gives_an_old_frame_as_young(steps: list[int], extra: int) -> None:
+    store, captures, since, last = FrameStore(100), np.cumsum(steps).tolist(), 0, -1
+    for capture in captures:
+        store.put(seen(capture))
+        since += extra
+        pick = store.pick(since)
+        assert pick.seen.capture_ns >= last
+        assert pick.lagged == (pick.seen.capture_ns < since)
+        last = pick.seen.capture_ns
+
+
+def test_p95_ignores_one_outlier_notices_two_and_forgets_after_three() -> None:
+    cost = P95(10 * MS)
+    assert cost.value_ns == 10 * MS
+    for _ in range(30):
+        cost.add(8 * MS)
+    cost.add(90 * MS)
+    assert cost.value_ns <= 10 * MS
+    for _ in range(3):
+        cost.add(60 * MS)
+    assert cost.value_ns >= 60 * MS
+    for _ in range(3):
+        cost.add(8 * MS)
+    assert cost.value_ns == 8 * MS
+
+
+def test_admission() -> None:
+    admission = Admission(10)
+    assert admission.fits(90, 100)
+    assert not admission.fits(91, 100)
+    assert admission.latest_ns(100) == 90
+
+
+def ladder_with(level: Level) -> Ladder:
+    ladder = Ladder(40 * MS, 60 * MS)
+    for _ in range(3 * level):
+        ladder.missed()
+    assert ladder.level is level
+    return ladder
+
+
+def test_ladder_goes_down_after_three_misses_among_six() -> None:
+    ladder = Ladder(40 * MS, 60 * MS)
+    for _ in range(20):  # one in three is lived with
+        ladder.missed()
+        ladder.in_time(8 * MS)
+        ladder.in_time(8 * MS)
+        ladder.in_time(8 * MS)
+    assert ladder.level is Level.FULL
+    assert ladder_with(Level.PASS).level is Level.PASS
+
+
+def test_ladder_at_half_asks_every_second_tick_and_at_pass_only_probes() -> None:
+    half, low = ladder_with(Level.HALF), ladder_with(Level.PASS)
+    assert [half.wants(k, 0) for k in range(4)] == ["run", "skip", "run", "skip"]
+    low.started(0)
+    assert [low.wants(3, at) for at in (PROBE_NS - 1, PROBE_NS)] == ["skip", "probe"]
+
+
+def test_ladder_climbs_on_a_run_of_quick_jobs_only() -> None:
+    ladder = ladder_with(Level.PASS)
+    for _ in range(20):
+        ladder.in_time(65 * MS)  # quick enough for nothing
+    assert ladder.level is Level.PASS
+    for _ in range(3):
+        ladder.in_time(20 * MS)
+    assert ladder.level is Level.HALF
+    for _ in range(20):
+        ladder.in_time(38 * MS)  # could not be kept up every tick
+    assert ladder.level is Level.HALF
+    for _ in range(6):
+        ladder.in_time(20 * MS)
+    assert ladder.level is Level.FULL
+
+
+def test_a_starved_engine_is_probed_at_every_level() -> None:
+    ladder = Ladder(40 * MS, 60 * MS)
+    ladder.started(0)
+    assert ladder.wants(1, PROBE_NS) == "probe"
+
+
+def patch(at_ns: int = 0) -> MouthPatch:
+    return MouthPatch(np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1), np.uint8), (0, 0, 1, 1), POSE, at_ns)
+
+
+def speaking() -> Fallback:
+    fallback = Fallback()
+    for k in range(4):
+        fallback.step("result", patch(k))
+    return fallback
+
+
+def test_fallback_feathers_in_over_three_ticks() -> None:
+    fallback = Fallback()
+    weights = [fallback.step("result", patch()).weight for _ in range(4)]
+    assert weights == pytest.approx([1 / 3, 2 / 3, 1, 1])
+
+
+def test_fallback_carries_the_last_patch_over_and_feathers_it_out() -> None:
+    fallback = speaking()
+    shown = [fallback.step("missed") for _ in range(5)]
+    assert [each.weight for each in shown] == pytest.approx([1, 2 / 3, 1 / 3, 0, 0])
+    assert [each.kind for each in shown] == ["reused"] * 3 + ["passthrough"] * 2
+    assert shown[3].patch is None
+
+
+def test_fallback_every_second_tick_keeps_full_weight() -> None:
+    fallback = speaking()
+    for k in range(10):
+        assert fallback.step("result", patch(k)).weight == pytest.approx(1)
+        assert fallback.step("missed").weight == pytest.approx(1)
+
+
+def test_fallback_hands_back_in_silence_as_fresh() -> None:
+    fallback = speaking()
+    shown = [fallback.step("result", None) for _ in range(4)]
+    assert [each.weight for each in shown] == pytest.approx([2 / 3, 1 / 3, 0, 0])
+    assert {each.kind for each in shown} == {"fresh"}
+
+
+def test_fallback_after_a_lost_face_begins_from_nothing() -> None:
+    fallback = speaking()
+    assert fallback.step("lost").patch is None
+    assert fallback.step("missed").kind == "passthrough"
+    assert fallback.step("result", patch()).weight == pytest.approx(1 / 3)
+
+
+def test_fallback_prefers_a_late_newer_patch() -> None:
+    fallback = speaking()
+    late, older = patch(9), patch(1)
+    fallback.offer(late)
+    fallback.offer(older)
+    assert fallback.step("missed").patch is late
+
+
+def test_the_tolerance_is_inside_the_guard() -> None:
+    assert TOLERANCE_NS < GUARD_NS
