@@ -317,8 +317,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         code = app(args=arguments, prog_name="realtime-dub", standalone_mode=False)
     except RealtimeDubError as error:
-        if (table := getattr(error, "table", None)) is not None:  # a budget that is too small: which stage needs what
-            _console(stderr=True).print(table)
         return _fail(str(error), error.exit_code)
     except USAGE_ERROR as error:
         return _fail(f"{error.format_message()} See realtime-dub --help.", ConfigError.exit_code)

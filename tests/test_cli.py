@@ -122,19 +122,6 @@ def test_errors_are_one_red_line_with_their_exit_code(
     assert err.count("\n") == 1
 
 
-def test_a_budget_that_is_too_small_comes_with_its_table(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class TooSmall(BudgetError):
-        table = "engine needs 90 ms"
-
-    def refuse(**_: object) -> None:
-        raise TooSmall("cannot keep", "40 ms", "allow 160 ms")
-
-    monkeypatch.setattr(cli, "app", refuse)
-    assert run(capsys) == (2, "", "engine needs 90 ms\nerror: cannot keep 40 ms; allow 160 ms\n")
-
-
 def test_devices_are_listed_by_kind(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "devices")
     assert (code, err) == (0, "")
