@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -139,3 +141,61 @@ def test_the_program_ends_with_the_exit_code() -> None:
     done = subprocess.run([sys.executable, "-c", code, "nothing"], capture_output=True, text=True)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+def test_live_options_reach_the_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    live = pytest.importorskip("realtime_dub.pipeline.live")
+    stats = pytest.importorskip("realtime_dub.stats")
+    seen: list[Any] = []
+
+    def run_live(config: object) -> object:
+        seen.append(config)
+        return stats.Recorder(engine="passthrough").report()
+
+    monkeypatch.setattr(live, "run_live", run_live)
+    arguments = "--webcam 1 --mic voice.wav --to vcam --to out.mp4 --speaker Sink --budget-ms 160 --face left --loop"
+    code, out, err = run(
+        capsys, *arguments.split(), "--seconds", "3", "--stats-json", "s.json", "--identity", "me.bank"
+    )
+    assert (code, err) == (0, "")
+    assert "passthrough" in out
+    (config,) = seen
+    assert (config.webcam, config.mic, config.to, config.speaker) == ("1", "voice.wav", ("vcam", "out.mp4"), "Sink")
+    assert (config.budget_ms, config.face, config.loop, config.seconds) == (160, "left", True, 3)
+    assert (config.stats_json, config.identity, config.contact_sheet) == (Path("s.json"), Path("me.bank"), None)
+    code, out, err = run(capsys, "-q")
+    assert (code, out, err) == (0, "", "")
+    assert (seen[1].to, seen[1].webcam, seen[1].mic, seen[1].quiet) == ((), "0", "default", True)
+
+
+def test_file_options_reach_the_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    offline = pytest.importorskip("realtime_dub.pipeline.offline")
+    stats = pytest.importorskip("realtime_dub.stats")
+    seen: list[Any] = []
+
+    def run_file(config: object, progress: Callable[[int, int | None], None]) -> object:
+        seen.append(config)
+        progress(1, None)
+        progress(5, 10)
+        return stats.Recorder(engine="passthrough").report()
+
+    monkeypatch.setattr(offline, "run_file", run_file)
+    arguments = "file talk.mp4 --mic voice.wav -o dubbed.mp4 --extend --crf 20 --preset slow --contact-sheet s.png"
+    code, out, _ = run(capsys, *arguments.split())
+    assert code == 0
+    assert "passthrough" in out
+    (config,) = seen
+    assert (config.input, config.mic, config.output) == ("talk.mp4", "voice.wav", Path("dubbed.mp4"))
+    assert (config.extend, config.crf, config.preset, config.contact_sheet) == (True, 20, "slow", Path("s.png"))
+
+
+def test_enroll_tells_what_it_learnt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    enrollment = pytest.importorskip("realtime_dub.mouth.enrollment")
+
+    def enroll(source: str, output: Path, *, face: str, progress: Callable[[int, int | None], None]) -> str:
+        progress(3, 4)
+        return f"{source} -> {output}, {face}"
+
+    monkeypatch.setattr(enrollment, "enroll", enroll)
+    code, out, _ = run(capsys, "enroll", "me.mp4", "-o", "me.bank", "--face", "right")
+    assert (code, out) == (0, "me.mp4 -> me.bank, right\n")
