@@ -61,7 +61,7 @@ system-test: $(VENV)/.system-test
 
 # Both packages own the folder onnxruntime/, so the CPU one goes and the other is laid down whole, at the same version.
 gpu: $(VENV)/.base
-	@version=$$($(PYTHON) -c 'from importlib.metadata import version; print(version("onnxruntime"))') && \
+	@version=$$(sed -nE 's/^onnxruntime==([^ ]+).*/\1/p' requirements/base.lock) && \
 	$(PIP) uninstall --yes onnxruntime onnxruntime-gpu && \
 	$(PIP) install "onnxruntime-gpu[cuda,cudnn]==$$version" && \
 	$(PYTHON) -c 'import onnxruntime; print("onnxruntime providers:", *onnxruntime.get_available_providers())'
