@@ -1,8 +1,8 @@
 """Finds by how much the picture of a clip is off its sound, with a net that has already learnt from many clips.
 
-A recording's first frame lies anywhere within a frame of its first sample, so clips are off by up to 20 ms either way and
-some by more. Trained on them as they are, a net blurs its motion over that spread. Their mean is no error of the clips
-but of the net, and is taken out: the lag over all clips stays what it was.
+A recording's first frame lies anywhere within a frame of its first sample, so clips are off by up to 20 ms either way,
+some by more. Trained on them as they are, a net blurs its motion over that spread. The mean over all clips is the net's
+own error, not theirs, and is taken out: the lag of the whole stays what it was.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LEAST_R = 0.6  # a clip that fits nowhere has another sentence's sound, or none
 
 
 def best_offset(found: Array, real: Array, step: int) -> tuple[int, float]:
-    """Offset in net frames and r there. ``found`` (n,) at the net's rate, ``real`` (T,) every ``step`` of its frames."""
+    """Offset in net frames and r there. ``found`` (n,) is at the net's rate, ``real`` (T,) at every ``step`` of it."""
     at = np.arange(len(real)) * step
     at = at[(at >= REACH) & (at < len(found) - REACH)]
     scores = [correlation(found[at + shift], real[at // step]) for shift in range(-REACH, REACH + 1)]

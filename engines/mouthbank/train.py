@@ -5,8 +5,8 @@
 CLIPS holds talking clips and, beside it, ``CLIPS.words.tsv``; landmarks are extracted into LANDMARKS first where they
 are missing. A run that was broken off goes on from its last checkpoint. The bundle is in ``OUT/bundle``.
 
-After ``--align-at`` steps the net itself measures by how much each training clip's picture is off its sound, and the rest
-of the run uses clips put right (see ``align.py``). Validation and test stay as they are.
+After ``--align-at`` steps the net itself measures by how much each training clip's picture is off its sound, and the
+rest of the run uses clips put right (see ``align.py``). Validation and test stay as they are.
 """
 
 from __future__ import annotations
@@ -140,9 +140,8 @@ def main() -> None:
     plan = Plan(steps=arguments.steps, seed=arguments.seed)
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "command.json").write_text(json.dumps(sys.argv[1:]) + "\n")
-    train(
-        arguments.data, arguments.cache, arguments.out, plan, Shape(width=arguments.width), align_at=arguments.align_at
-    )
+    shape = Shape(width=arguments.width)
+    train(arguments.data, arguments.cache, arguments.out, plan, shape, align_at=arguments.align_at)
 
 
 if __name__ == "__main__":
