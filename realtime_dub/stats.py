@@ -125,8 +125,10 @@ class Report:
         """The report for a terminal."""
         from rich.table import Table
 
-        table = Table("", "p50", "p95", "p99", "max", title=f"{self.engine} ({self.bundle})", title_justify="left")
-        rows = {"latency, capture to hand-over": self.latency_ms, "compute per frame": self.compute_ms}
+        columns = ("", "p50", "p95", "p99", "max")
+        table = Table(*columns, title=f"{self.engine} ({self.bundle})", title_justify="left", min_width=78)
+        rows = {"latency, capture to hand-over": self.latency_ms} if self.budget_ms else {}
+        rows["compute per frame"] = self.compute_ms
         for name, row in {**rows, **self.stages_ms}.items():
             table.add_row(
                 f"{name}, ms", *(f"{row[key]:.1f}" if key in row else "" for key in ("p50", "p95", "p99", "max"))
@@ -138,9 +140,10 @@ class Report:
     def _caption(self) -> str:
         frames = ", ".join(f"{count} {name}" for name, count in self.frames.items())
         offset, rss = self.av_offset_ms, self.rss_mb
+        budget = f"budget {self.budget_ms:g} ms; " if self.budget_ms else ""
         lines = [
             f"frames: {frames}",
-            f"budget {self.budget_ms:g} ms; A/V offset {offset['mean']:+.1f} ms mean, {offset['max']:.1f} ms max; "
+            f"{budget}A/V offset {offset['mean']:+.1f} ms mean, {offset['max']:.1f} ms max; "
             f"memory {rss['start']:.0f} -> {rss['end']:.0f} MB",
         ]
         return "\n".join([*lines, *self.notes])

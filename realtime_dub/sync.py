@@ -167,7 +167,10 @@ class Level(IntEnum):
 
 
 class Ladder:
-    """Degradation with hysteresis: three misses among six go down, a longer run of quick jobs goes up.
+    """Degradation with hysteresis: misses go down fast, a longer run of quick jobs goes up.
+
+    Three misses among the last six end ``FULL``. ``HALF`` ends after six in a row only: even a late mouth is worth
+    something there, it is carried over, while the way back from ``PASS`` is long.
 
     From the end of an overload to ``FULL``: three probes and six jobs at half rate, 1.1 to 1.3 s at 25 fps.
     """
@@ -196,7 +199,8 @@ class Ladder:
         """A mouth that was wanted was not begun, or came late."""
         self._good = 0
         self._recent.append(False)
-        if self._recent.count(False) >= 3 and self.level is not Level.PASS:
+        enough = 3 if self.level is Level.FULL else 6
+        if self._recent.count(False) >= enough and self.level is not Level.PASS:
             self._go(Level(self.level + 1))
 
     def in_time(self, took_ns: int) -> None:

@@ -217,13 +217,17 @@ def live(
     budget_ms: float = 160,
     generator: PuppetGenerator | None = None,
     limit: float | None = None,
+    asleep: tuple[int, int] | None = None,
     **inputs: object,
 ) -> Run:
-    """A run of ``seconds`` of virtual time. Costs are functions of the time since the start."""
-    return asyncio.run(_live(seconds, engine_ns, compose_ns, fps, budget_ms, generator, limit, inputs))
+    """A run of ``seconds`` of virtual time. Costs are functions of the time since the start.
+
+    ``asleep``: from when to when nothing is woken, in ns since the start.
+    """
+    return asyncio.run(_live(seconds, engine_ns, compose_ns, fps, budget_ms, generator, limit, asleep, inputs))
 
 
-async def _live(seconds, engine_ns, compose_ns, fps, budget_ms, generator, limit, inputs) -> Run:
+async def _live(seconds, engine_ns, compose_ns, fps, budget_ms, generator, limit, asleep, inputs) -> Run:
     clock = VirtualClock(START_NS)
     generator = generator or PuppetGenerator()
     recorder = ListRecorder(budget_ns=round(budget_ms * MS), engine=generator.name, bundle=generator.bundle)
@@ -242,6 +246,9 @@ async def _live(seconds, engine_ns, compose_ns, fps, budget_ms, generator, limit
         resampler=lambda rate: EveryThird(),
     )
     task = asyncio.create_task(pipeline.run())
+    if asleep is not None:
+        await clock.run_until(START_NS + asleep[0])
+        clock.advance_to(START_NS + asleep[1])
     await clock.run_until(START_NS + int(seconds * NS))
     if not task.done():
         pipeline.stop()

@@ -152,3 +152,17 @@ def test_no_face_at_the_start_is_said_once() -> None:
 def test_end_of_the_picture_and_seconds_end_the_run() -> None:
     assert live(10, frames=50).report.frames["total"] <= 51
     assert live(10, limit=2.0).report.frames["total"] == 50
+
+
+def test_a_suspended_machine_catches_up_and_goes_on() -> None:
+    asleep = ((3 * NS, 8 * NS),)
+    run = live(14, stalls=asleep, gaps=asleep, asleep=asleep[0])
+    taken = run.output.taken
+    assert [each.stamped.tick.seq for each in taken] == list(range(len(taken)))
+    assert max(age for _, _, age, lagged in run.kinds if not lagged) <= 160 * MS
+    late = [each for each in taken if each.at_ns - START_NS >= 9 * NS]
+    assert np.all(np.diff([each.at_ns for each in late]) == PERIOD)
+    assert {kind for at, kind, _, _ in run.kinds if at >= 10 * NS} == {"fresh"}
+    samples = run.output.sound[:, 0]
+    first = round((taken[0].stamped.sound_ns - START_NS) * RATE / NS)
+    assert np.array_equal(samples[-RATE:], sound(first + len(samples) - RATE, RATE)[:, 0])

@@ -84,6 +84,16 @@ def test_a_publisher_that_never_comes_back_is_given_up() -> None:
     assert len(publisher.ticks) == 1
 
 
+def test_what_closing_raises_is_not_lost() -> None:
+    class FullDisk(Gated):
+        def close(self) -> None:
+            raise MediaError("cannot write", "the last fragment")
+
+    output = PublisherThread(FullDisk("every"), MonotonicClock(), Recorder(), lambda name, error: None)
+    with pytest.raises(MediaError, match="last fragment"):
+        output.close()
+
+
 def test_offset_is_counted_per_published_tick_and_not_for_repeats() -> None:
     recorder, publisher = Recorder(), Gated("every")
     publisher.gate.set()

@@ -136,13 +136,13 @@ def test_admission() -> None:
 
 def ladder_with(level: Level) -> Ladder:
     ladder = Ladder(40 * MS, 60 * MS)
-    for _ in range(3 * level):
+    for _ in range((0, 3, 9)[level]):
         ladder.missed()
     assert ladder.level is level
     return ladder
 
 
-def test_ladder_goes_down_after_three_misses_among_six() -> None:
+def test_ladder_goes_down_after_three_misses_among_six_and_then_six_in_a_row() -> None:
     ladder = Ladder(40 * MS, 60 * MS)
     for _ in range(20):  # one in three is lived with
         ladder.missed()
@@ -150,6 +150,12 @@ def test_ladder_goes_down_after_three_misses_among_six() -> None:
         ladder.in_time(8 * MS)
         ladder.in_time(8 * MS)
     assert ladder.level is Level.FULL
+    half = ladder_with(Level.HALF)
+    for _ in range(20):  # as long as some are in time, half the mouths are better than none
+        for _ in range(5):
+            half.missed()
+        half.in_time(30 * MS)
+    assert half.level is Level.HALF
     assert ladder_with(Level.PASS).level is Level.PASS
 
 

@@ -32,6 +32,7 @@ class Clip:
     fps: float
     neutral: Array  # (478, 3) in mouth widths
     words: Words | None
+    offset_s: float = 0.0  # what is heard at t is seen at t - offset_s
 
 
 def split(names: list[str]) -> dict[str, list[str]]:
@@ -135,7 +136,7 @@ def make_example(clip: Clip, spec: LogMelSpec, speed: float = 1.0) -> Example:
         audio = np.asarray(soxr.resample(audio, spec.rate * speed, spec.rate), np.float32)
     power = LogMel(spec).power(audio)
     times_s = np.arange(len(power)) * spec.hop / spec.rate * speed
-    motion = sample_motion(clip.motion, clip.fps, times_s)
+    motion = sample_motion(clip.motion, clip.fps, times_s - clip.offset_s)
     words: Words = clip.words or [(0, 1 << 30, "unknown")]
     weight = rest_weight(words, times_s)
     return Example(power, motion * weight[:, None, None], speech_at(words, times_s))

@@ -64,16 +64,16 @@ class Trainer:
         last = self.plan.steps if until is None else until
         started = time.monotonic()
         sums: dict[str, float] = {}
+        first = self.step
         while self.step < last:
             values = self._advance(losses)
             for name, value in values.items():
                 sums[name] = sums.get(name, 0.0) + value
             if self.step % self.plan.check_every == 0 or self.step == last:
-                count = (self.step - 1) % self.plan.check_every + 1
-                means = {name: round(total / count, 5) for name, total in sums.items()}
+                means = {name: round(total / (self.step - first), 5) for name, total in sums.items()}
                 self.log({**means, **check(self.average), "seconds": round(time.monotonic() - started)})
                 self.save()
-                sums = {}
+                sums, first = {}, self.step
 
     def _advance(self, losses: Callable[[nn.Module, np.random.Generator], Losses]) -> dict[str, float]:
         torch.manual_seed(self.plan.seed * 1_000_003 + self.step)

@@ -18,11 +18,13 @@ from engines.common import Array
 from engines.common.grid import SILENCE, Clip, load_clip, read_words, speech_at, split
 from engines.common.landmarks import clips_in
 from engines.common.metrics import correlation, lagged_correlation, lip_distance, openings
-from realtime_dub.media import NS
+from engines.mouthbank.align import best_offset
+from realtime_dub.media import MS, NS, Floats
 from realtime_dub.mouth.bundle import Bundle, load, load_default
 from realtime_dub.mouth.motion import Motion, MotionStream
 
 BLOCK = 640  # samples heard at a time, 40 ms
+FINE_NS = 10 * MS
 BILABIALS = {"bin", "blue", "place", "please", "by", "b", "p"}  # words that begin with closed lips
 
 
@@ -33,6 +35,7 @@ class Result:
     clip: Clip
     motion: Array  # (T, 168, 3)
     speech: Array  # (T,)
+    fine: Array  # (n, 168, 3) every 10 ms
 
     @property
     def openings(self) -> tuple[Array, Array]:
@@ -46,13 +49,17 @@ def run_clip(bundle: Bundle, clip: Clip, audio: Array | None = None) -> Result:
     sound = clip.audio if audio is None else audio
     stream = MotionStream(bundle)
     motions: list[Motion] = []
+    fine: list[Floats] = []
     # The clip's end is silence: the last frames wait for their look-ahead.
     sound = np.concatenate([sound, np.zeros(3200, np.float32)])
     for at in range(0, len(sound), BLOCK):
         stream.hear(sound[at : at + BLOCK], at * NS // bundle.spec.audio.rate)
         while len(motions) < len(clip.motion) and _instant(len(motions), clip) <= stream.heard_until_ns():
             motions.append(stream.at(_instant(len(motions), clip)))
-    return Result(clip, np.stack([m.displacement for m in motions]), np.array([m.speech for m in motions]))
+        while len(fine) * FINE_NS <= stream.heard_until_ns():
+            fine.append(stream.at(len(fine) * FINE_NS).displacement)
+    displacement, speech = np.stack([m.displacement for m in motions]), np.array([m.speech for m in motions])
+    return Result(clip, displacement, speech, np.stack(fine))
 
 
 def _instant(frame: int, clip: Clip) -> int:
@@ -76,7 +83,22 @@ def measure(results: list[Result]) -> dict[str, object]:
         "lip_distance_at_rest": round(float(rest.mean()), 5),
         "opening_amplitude": round(float(found.std() / real.std()), 3),
     }
-    return figures | _speech_figures(results) | _contact_figures(results)
+    return figures | _offset_figures(results) | _speech_figures(results) | _contact_figures(results)
+
+
+def _offset_figures(results: list[Result]) -> dict[str, object]:
+    """How far the clips' own pictures are off their sound, and r per clip with that taken out."""
+    best = []
+    for result in results:
+        step = round(NS / FINE_NS / result.clip.fps)
+        found, (_, real) = openings(result.fine, result.clip.neutral), result.openings
+        best.append(best_offset(found, real, step))
+    shifts, scores = np.array(best).T
+    return {
+        "offset_ms_mean": round(float(shifts.mean() * FINE_NS / MS), 1),
+        "offset_ms_spread": round(float(shifts.std() * FINE_NS / MS), 1),
+        "r_per_clip_mean_at_own_offset": round(float(scores.mean()), 4),
+    }
 
 
 def _speech_figures(results: list[Result]) -> dict[str, object]:

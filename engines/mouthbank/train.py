@@ -4,6 +4,9 @@
 
 CLIPS holds talking clips and, beside it, ``CLIPS.words.tsv``; landmarks are extracted into LANDMARKS first where they
 are missing. A run that was broken off goes on from its last checkpoint. The bundle is in ``OUT/bundle``.
+
+After ``--align-at`` steps the net itself measures by how much each training clip's picture is off its sound, and the
+rest of the run uses clips put right (see ``align.py``). Validation and test stay as they are.
 """
 
 from __future__ import annotations
@@ -21,10 +24,13 @@ from engines.common.grid import Clip, load_clip, make_example, read_words, split
 from engines.common.landmarks import clips_in, extract_all
 from engines.common.loop import Losses, Plan, Trainer
 from engines.common.metrics import lagged_correlation, lip_distance, openings
+from engines.mouthbank.align import aligned, find_offsets
 from engines.mouthbank.data import Basis, Batches, MotionLoss, make_basis
 from engines.mouthbank.export import export_bundle
 from engines.mouthbank.network import LOOK_AHEAD, MotionNet, Shape
 from realtime_dub.audio.features import LogMel, LogMelSpec
+
+ALIGN_AT = 1200  # steps
 
 
 def load_split(data: Path, cache: Path) -> dict[str, list[Clip]]:
@@ -78,6 +84,7 @@ def train(
     shape: Shape,
     batch: int = 16,
     frames: int = 260,
+    align_at: int = ALIGN_AT,
     until: int | None = None,
 ) -> Trainer:
     """A whole run from clips to bundle, or as far as step ``until``."""
@@ -86,12 +93,12 @@ def train(
     spec = LogMelSpec(bands=shape.bands)
     clips = load_split(data, cache)
     basis = make_basis(np.concatenate([clip.motion for clip in clips["train"]]), shape.components)
-    batches = Batches(clips["train"], basis, spec, batch, frames, plan.seed)
-    trainer = Trainer(build_net(basis, batches, shape), plan, out)
-    resumed = trainer.resume()
-    amount = {part: len(found) for part, found in clips.items()}
-    trainer.log({"resumed": resumed, "clips": amount, "explained": basis.explained})
     loss = MotionLoss(basis)
+    offsets = out / "offsets.json"
+
+    def make_batches() -> Batches:
+        found = json.loads(offsets.read_text()) if offsets.exists() else {}
+        return Batches(aligned(clips["train"], found), basis, spec, batch, frames, plan.seed)
 
     def losses(net: nn.Module, rng: np.random.Generator) -> Losses:
         assert isinstance(net, MotionNet)
@@ -101,8 +108,19 @@ def train(
         assert isinstance(net, MotionNet)
         return validate(net, clips["validation"], spec)
 
-    trainer.run(losses, check, until)
+    batches = make_batches()
+    trainer = Trainer(build_net(basis, batches, shape), plan, out)
+    last = plan.steps if until is None else until
+    resumed = trainer.resume()
+    amount = {part: len(found) for part, found in clips.items()}
+    trainer.log({"resumed": resumed, "clips": amount, "explained": basis.explained})
     assert isinstance(trainer.average, MotionNet)
+    if not offsets.exists():
+        trainer.run(losses, check, min(align_at, last))
+    if not offsets.exists() and trainer.step >= align_at:
+        offsets.write_text(json.dumps(find_offsets(trainer.average, clips["train"], spec), indent=0))
+        batches = make_batches()
+    trainer.run(losses, check, last)
     export_bundle(trainer.average, spec, out / "bundle")
     return trainer
 
@@ -115,13 +133,15 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes that extract landmarks")
     parser.add_argument("--steps", type=int, default=Plan.steps)
     parser.add_argument("--seed", type=int, default=Plan.seed)
+    parser.add_argument("--align-at", type=int, default=ALIGN_AT, help="step after which clips are put right")
     parser.add_argument("--width", type=int, default=Shape.width)
     arguments = parser.parse_args()
     extract_all(arguments.data, arguments.cache, arguments.workers)
     plan = Plan(steps=arguments.steps, seed=arguments.seed)
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "command.json").write_text(json.dumps(sys.argv[1:]) + "\n")
-    train(arguments.data, arguments.cache, arguments.out, plan, Shape(width=arguments.width))
+    shape = Shape(width=arguments.width)
+    train(arguments.data, arguments.cache, arguments.out, plan, shape, align_at=arguments.align_at)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
@@ -12,6 +14,7 @@ from typing import Any
 from realtime_dub.budget import BudgetPlan, BudgetTooSmall, Stage
 from realtime_dub.clock import Clock, MonotonicClock
 from realtime_dub.config import LiveConfig
+from realtime_dub.errors import BudgetError
 from realtime_dub.media import MS, NS, OutputFormat, Samples, VideoInfo, VoiceInfo
 from realtime_dub.mouth.contract import MouthGenerator
 from realtime_dub.pipeline.ear import resampler_delay_ns
@@ -46,7 +49,7 @@ def run_live(config: LiveConfig) -> Report:
     with ExitStack() as stack:
         run = _Assembly(config, clock, stack)
         try:
-            with _live_line(run.recorder, clock, config.quiet):
+            with _live_line(run.recorder, clock, config.quiet), _steady():
                 asyncio.run(run.pipeline.run())
         finally:
             report = run.finish()
@@ -86,7 +89,9 @@ class _Assembly:
         picture, voice = self._sources()
         timing = self._timing(voice, generator, publishers)
         self.recorder = Recorder(timing.plan.budget_ns, generator.name, generator.bundle)
-        outputs = self._outputs(publishers, self._format(picture, voice, timing))
+        outputs = [PublisherThread(each, clock, self.recorder, self._failed) for each in publishers]
+        for output in outputs:
+            stack.callback(output.close)
         self.pipeline = LivePipeline(
             clock,
             ThreadedInputs(self._video, self._voice, tracker, clock, self._starts_with),
@@ -100,6 +105,10 @@ class _Assembly:
             self.recorder,
             self._sheet,
         )
+        # Last, and after the pipeline is there: a speaker asks for the voice from the moment it is open.
+        for output in outputs:
+            output.open(self._format(picture, voice, timing))
+            self._check_speaker(output.publisher, voice, timing)
 
     def finish(self) -> Report:
         """The report; with what is to be written about a run that has begun."""
@@ -171,14 +180,13 @@ class _Assembly:
         size = picture.width, picture.height
         return OutputFormat(*size, timing.fps, voice.rate, voice.channels, True, picture.full_range)
 
-    def _outputs(self, publishers: Sequence[Publisher], fmt: OutputFormat) -> list[PublisherThread]:
-        outputs = []
-        for publisher in publishers:
-            output = PublisherThread(publisher, self._clock, self.recorder, self._failed)
-            self._stack.callback(output.close)
-            output.open(fmt)
-            outputs.append(output)
-        return outputs
+    def _check_speaker(self, publisher: Publisher, voice: VoiceInfo, timing: Timing) -> None:
+        """What a sound card plays has to have been captured before it is asked for."""
+        need_ns, budget_ns = voice.block_ns + publisher.latency_ns, timing.plan.budget_ns
+        if hasattr(publisher, "attach") and need_ns > budget_ns:
+            what = f"{publisher.name} asks for sound {publisher.latency_ns / MS:.0f} ms ahead"
+            budget = f"a budget of {budget_ns / MS:g} ms cannot hold:"
+            raise BudgetError(budget, what, f"use --budget-ms {-(-need_ns // MS)} or more")
 
     def _failed(self, name: str, error: Exception) -> None:
         self.pipeline.on_failed(name, error)
@@ -187,6 +195,20 @@ class _Assembly:
         executor = ThreadExecutor(name, self._clock)
         self._stack.callback(executor.close)
         return executor
+
+
+@contextlib.contextmanager
+def _steady() -> Iterator[None]:
+    """Shorter waits for the loop: threads give way after 1 ms instead of 5, and what is loaded is never collected."""
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(0.001)
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        sys.setswitchinterval(interval_s)
 
 
 def _stderr() -> Any:

@@ -18,6 +18,7 @@ from realtime_dub.publishers.base import Publisher
 from realtime_dub.stats import Recorder
 
 _QUEUE = 8  # ticks that wait for a publisher that takes every one
+_PATIENCE_S = 10  # for what waits and the closing
 _STUCK_NS = 10 * NS  # of sound behind: the publisher will not come back
 
 
@@ -58,6 +59,7 @@ class PublisherThread:
         try:
             self._worker.submit(lambda: self.publisher.open(fmt)).result()
         except BaseException:
+            self._dead = True
             self.close()
             raise
 
@@ -82,10 +84,14 @@ class PublisherThread:
             self._fail(MediaError("cannot keep up:", self.publisher.name, "publish to something faster"))
 
     def close(self) -> None:
-        """Publish what waits, close the publisher, end the thread. Idempotent."""
-        if not self._worker.closed:
-            self._worker.submit(self.publisher.close)
-            self._worker.close(timeout_s=10)
+        """Publish what waits, close the publisher, end the thread. Raises what closing raises. Idempotent."""
+        if self._worker.closed:
+            return
+        closing = self._worker.submit(self.publisher.close)
+        if not self._worker.close(timeout_s=_PATIENCE_S):
+            self._recorder.note(f"{self.publisher.name} did not end in {_PATIENCE_S} s and was left behind")
+        elif not self._dead:
+            closing.result(0)
 
     def _next(self) -> None:
         with self._lock:

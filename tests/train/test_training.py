@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 from engines.common import augment, grid  # noqa: E402  (they need torch's extra)
 from engines.common.loop import Plan, Trainer  # noqa: E402
 from engines.common.metrics import lagged_correlation  # noqa: E402
+from engines.mouthbank.align import aligned, best_offset  # noqa: E402
 from engines.mouthbank.data import make_basis  # noqa: E402
 from engines.mouthbank.evaluate import evaluate  # noqa: E402
 from engines.mouthbank.export import export_bundle  # noqa: E402
@@ -64,11 +65,11 @@ def weights(trainer: Trainer) -> np.ndarray:
 
 def test_trains_resumes_and_exports(corpus: tuple[Path, Path], tmp_path: Path) -> None:
     plan = Plan(steps=4, warm_up=1, check_every=2)
-    unbroken = train(*corpus, tmp_path / "a", plan, SHAPE, batch=3, frames=120)
-    assert len((tmp_path / "a" / "log.jsonl").read_text().splitlines()) == 3
+    unbroken = train(*corpus, tmp_path / "a", plan, SHAPE, batch=3, frames=120, align_at=3)
+    assert len((tmp_path / "a" / "log.jsonl").read_text().splitlines()) == 4
     (tmp_path / "b").mkdir()
-    train(*corpus, tmp_path / "b", plan, SHAPE, batch=3, frames=120, until=2)
-    resumed = train(*corpus, tmp_path / "b", plan, SHAPE, batch=3, frames=120)
+    train(*corpus, tmp_path / "b", plan, SHAPE, batch=3, frames=120, align_at=3, until=2)
+    resumed = train(*corpus, tmp_path / "b", plan, SHAPE, batch=3, frames=120, align_at=3)
     assert '"resumed": true' in (tmp_path / "b" / "log.jsonl").read_text()
     assert np.allclose(weights(resumed), weights(unbroken), atol=1e-6)
     bundle = load(tmp_path / "a" / "bundle")
@@ -110,6 +111,24 @@ def test_lag_is_found_with_its_sign() -> None:
     early = [(np.roll(real, -2), real)]  # a prediction that comes two frames before the truth
     assert lagged_correlation(early, 2) > 0.99
     assert lagged_correlation(early, -2) < 0.5
+
+
+def test_a_clip_off_its_sound_is_found_and_put_right() -> None:
+    curve = np.sin(np.arange(300) / 9) + np.sin(np.arange(300) / 23)
+    for late in (-5, 0, 3):  # what is heard at t is seen at t - late: the picture k shows k * 4 + late
+        real = np.interp(np.arange(75) * 4 + late, np.arange(300), curve)
+        offset, r = best_offset(curve, real, 4)
+        assert offset == late
+        assert r > 0.999
+    motion = np.zeros((FRAMES, len(LOWER), 3), np.float32)
+    motion[20:] = 1
+    clip = grid.Clip("x", np.zeros(FRAMES * 640, np.float32), motion, 25.0, TEMPLATE, None)
+    late_clip = aligned([clip], {"x": 0.05})[0]
+    for given, instant in ((clip, 0.78), (late_clip, 0.83)):
+        example = grid.make_example(given, LogMelSpec())
+        assert np.flatnonzero(example.motion[:, 0, 0] > 0.49)[0] == round(instant * 100)
+    assert aligned([clip, clip, clip], {"x": 0.05})[0].offset_s == 0
+    assert aligned([clip], {}) == [clip]
 
 
 def test_held_out_clips_are_apart_and_regular() -> None:
