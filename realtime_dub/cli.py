@@ -228,7 +228,7 @@ def make_bank(
     quiet: Quiet = False,
 ) -> None:
     """Learn from a video how your mouth looks; use it with --identity."""
-    from realtime_dub.mouth.enrollment import enroll
+    from realtime_dub.pipeline.enrollment import enroll
 
     _refuse_own_input(input, output)
     with _Progress("looking", quiet) as progress:

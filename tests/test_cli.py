@@ -73,7 +73,7 @@ def test_the_file_that_is_read_is_not_written_over(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("realtime_dub.config")
-    pytest.importorskip("realtime_dub.mouth.enrollment")
+    pytest.importorskip("realtime_dub.pipeline.enrollment")
     media = tmp_path / "talk.mp4"
     media.write_bytes(b"precious")
     code, _, err = run(capsys, command, str(media), "-o", str(tmp_path / "." / "talk.mp4"))
@@ -190,7 +190,7 @@ def test_file_options_reach_the_run(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
 
 def test_enroll_tells_what_it_learnt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    enrollment = pytest.importorskip("realtime_dub.mouth.enrollment")
+    enrollment = pytest.importorskip("realtime_dub.pipeline.enrollment")
 
     def enroll(source: str, output: Path, *, face: str, progress: Callable[[int, int | None], None]) -> str:
         progress(3, 4)
