@@ -129,6 +129,20 @@ def test_demo_moves_a_little_and_smoothly() -> None:
     assert 0 < np.abs(first.astype(int) - second).mean() < 4
 
 
+def test_demo_never_shows_its_edge() -> None:
+    """Every corner of the picture lies within the canvas, for ten minutes of motion."""
+    for width, height in ((640, 480), (1280, 720), (64, 64), (360, 640)):
+        source = DemoSource(width, height)
+        source.open()
+        corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]], float).T
+        for t in np.arange(0, 600, 0.2):
+            inverse = cv2.invertAffineTransform(source._camera(float(t)))
+            at = inverse @ corners
+            assert at.min() >= 0
+            assert at[0].max() <= width + 2 * source._margin - 1
+            assert at[1].max() <= height + 2 * source._margin - 1
+
+
 def test_demo_needs_no_plotting() -> None:
     code = (
         "import sys; from realtime_dub.sources.demo import read_portrait; read_portrait();"

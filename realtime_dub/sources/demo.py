@@ -14,6 +14,7 @@ from realtime_dub.media import Floats, Frame, Image, VideoInfo, ticks_to_ns
 
 PORTRAIT = "mpl-data/sample_data/grace_hopper.jpg"  # 512x600, face 201 high (hairline to chin), seen by MediaPipe
 CENTRE = (261.0, 216.0)  # what lies in the middle of the picture: the face, chin at three quarters of the height
+MARGIN = 0.03  # of the longer side: more than the motion takes
 VIEW_HEIGHT = 412.0  # rows of the portrait that fill the picture: the face takes 49 % of it
 
 
@@ -28,42 +29,51 @@ class DemoSource:
         self.width, self.height = width, height
         self.fps = Fraction(fps).limit_denominator(1001)
         self._seq = 0
-        self._base: Image | None = None
+        self._canvas: Image | None = None
 
     def open(self) -> VideoInfo:
         """Read the portrait. Raises DependencyError where matplotlib came without its sample data."""
-        portrait = read_portrait()
-        self._scale = self.height / VIEW_HEIGHT
-        # Brought to size once, with the right filter; the motion of each frame is then nearly a plain shift.
-        size = (round(portrait.shape[1] * self._scale), round(portrait.shape[0] * self._scale))
-        filter_ = cv2.INTER_AREA if self._scale < 1 else cv2.INTER_CUBIC
-        self._base = np.asarray(cv2.resize(portrait, size, interpolation=filter_), np.uint8)
+        self._canvas = self._view(read_portrait())
         return VideoInfo(self.width, self.height, self.fps, live=False, name="demo")
 
     def read(self) -> Frame:
-        base = self._base
-        if base is None:
+        canvas = self._canvas
+        if canvas is None:
             raise EndOfStream
         period = 1 / self.fps
         pts_ns = ticks_to_ns(self._seq, period)
         matrix = self._camera(float(self._seq * period))
-        image = cv2.warpAffine(
-            base, matrix, (self.width, self.height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
-        )
+        image = cv2.warpAffine(canvas, matrix, (self.width, self.height))
         frame = Frame(np.asarray(image, np.uint8), pts_ns, self._seq, ticks_to_ns(self._seq + 1, period) - pts_ns)
         self._seq += 1
         return frame
 
     def close(self) -> None:
-        self._base = None
+        self._canvas = None
+
+    def _view(self, portrait: Image) -> Image:
+        """The portrait brought to size, with a margin around the picture for the motion.
+
+        Done once and with the right filter: the motion of a frame is then nearly a plain shift, and never looks beyond
+        the edge, which takes OpenCV twice the time.
+        """
+        scale = self.height / VIEW_HEIGHT
+        size = (round(portrait.shape[1] * scale), round(portrait.shape[0] * scale))
+        scaled = cv2.resize(portrait, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+        self._margin = 2 + round(MARGIN * max(self.width, self.height))
+        left = self._margin + round(self.width / 2 - CENTRE[0] * scale)
+        top = self._margin + round(self.height / 2 - CENTRE[1] * scale)
+        place = np.array([[1, 0, left], [0, 1, top]], np.float32)
+        size = (self.width + 2 * self._margin, self.height + 2 * self._margin)
+        return np.asarray(cv2.warpAffine(scaled, place, size, borderMode=cv2.BORDER_REFLECT_101), np.uint8)
 
     def _camera(self, t: float) -> Floats:
-        """The 2x3 matrix from the scaled portrait to the picture at ``t`` seconds."""
+        """The 2x3 matrix from the canvas to the picture at ``t`` seconds."""
         x, y, degrees, zoom = motion(t)
-        centre = (CENTRE[0] * self._scale, CENTRE[1] * self._scale)
-        matrix = cv2.getRotationMatrix2D(centre, degrees, zoom)
-        matrix[0, 2] += self.width / 2 - centre[0] + x * self.height
-        matrix[1, 2] += self.height / 2 - centre[1] + y * self.height
+        middle = (self.width / 2 + self._margin, self.height / 2 + self._margin)
+        matrix = cv2.getRotationMatrix2D(middle, degrees, zoom)
+        matrix[0, 2] += x * self.height - self._margin
+        matrix[1, 2] += y * self.height - self._margin
         return np.asarray(matrix, np.float32)
 
 
