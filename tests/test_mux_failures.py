@@ -22,6 +22,7 @@ from media_files import clicks, grid, output_format, publish, sound_of, ticks, v
 
 from realtime_dub.errors import ConfigError, DependencyError, MediaError
 from realtime_dub.media import Tick
+from realtime_dub.publishers import muxer
 from realtime_dub.publishers.encoding import require_encoder
 from realtime_dub.publishers.muxer import MuxPublisher
 
@@ -162,11 +163,18 @@ def test_a_server_that_refuses_is_one_line_without_the_stream_key() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-        with pytest.raises(MediaError, match=f"cannot reach rtmp://127.0.0.1:{port}: Connection refused") as caught:
+        with pytest.raises(MediaError, match=f"rtmp://127.0.0.1:{port}: Connection refused") as caught:
             MuxPublisher(f"rtmp://127.0.0.1:{port}/live/secret").open(output_format())
     assert "secret" not in str(caught.value)
     with pytest.raises(ConfigError, match="no host"):
         MuxPublisher("rtmp:///live").open(output_format())
+
+
+def test_a_server_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(muxer, "CONNECT_TIMEOUT_S", 0.3)
+    for host in ("192.0.2.1", "no-such-host.invalid"):  # reserved for examples: nobody is there
+        with pytest.raises(MediaError, match=f"cannot reach rtmp://{host}: .*; check the address"):
+            MuxPublisher(f"rtmp://{host}/live/secret").open(output_format())
 
 
 def test_srt_without_a_listener_or_without_the_library_is_one_line() -> None:
@@ -183,7 +191,7 @@ def receive(url: str, options: dict[str, str], out: dict[str, int]) -> None:
                     kind = packet.stream.type
                     out[kind] = out.get(kind, 0) + len(packet.decode())
         except av.error.FFmpegError:
-            continue  # the first connection to a one-shot listener only asks whether it is there
+            continue
 
 
 def free_port(kind: int) -> int:
@@ -211,7 +219,6 @@ def test_a_stream_arrives(scheme: str) -> None:
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        time.sleep(0.3)
         publisher = MuxPublisher(url)
         for _ in range(20):
             try:

@@ -171,6 +171,22 @@ def test_progress_counts_to_the_total(dub: Callable[..., Report], tmp_path: Path
     assert seen == [(k + 1, 50) for k in range(50)]
 
 
+def test_ctrl_c_keeps_what_was_made(dub: Callable[..., Report], tmp_path: Path) -> None:
+    dub(Script())
+    config = build(FileConfig, input="a", output=tmp_path / "c.mp4", engine="puppet")
+    offline_helpers.SCRIPT = script = Script()
+
+    def interrupt(done: int, total: int | None) -> None:
+        if done == 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_file(config, interrupt)
+    assert len(script.published) == 20
+    assert script.closed == 1
+    assert (tmp_path / "c.mp4").exists()
+
+
 def test_a_stage_ahead_keeps_order_and_raises_in_its_place() -> None:
     def items() -> Iterator[int]:
         yield from range(20)

@@ -7,6 +7,7 @@ crash everything but the last moment plays. Nothing is created before the first 
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -64,7 +65,7 @@ class MuxPublisher:
         """Check a file's folder, or connect a stream. Raises MediaError or DependencyError."""
         require_encoder("libx264")
         require_encoder("aac")
-        self._fmt = fmt
+        self._fmt, self._failure = fmt, None
         if self._path is not None:
             _check_writable(self._path)
             return
@@ -232,15 +233,19 @@ def _without_secrets(url: str) -> str:
 
 
 def _check_reachable(url: str, name: str) -> None:
-    """FFmpeg waits for minutes for a server that does not answer; RTMP is TCP, so ask first."""
+    """FFmpeg waits for minutes for a server that does not answer, with all of Python waiting too: RTMP is TCP, so ask
+    first. Not on this machine, where a refusal comes at once and a player that listens may take one connection only.
+    """
     parts = urlsplit(url)
     if not parts.hostname:
         raise ConfigError("no host in", name, "write it as rtmp://host/app/key or srt://host:port")
     if parts.scheme.lower() not in PORTS:
         return
     try:
-        address = (parts.hostname, parts.port or PORTS[parts.scheme.lower()])
-        socket.create_connection(address, CONNECT_TIMEOUT_S).close()
+        port = parts.port or PORTS[parts.scheme.lower()]
+        found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+        if not all(ipaddress.ip_address(address[0]).is_loopback for *_, address in found):
+            socket.create_connection((parts.hostname, port), CONNECT_TIMEOUT_S).close()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise MediaError("cannot reach", f"{name}: {reason}", "check the address and the server") from error
