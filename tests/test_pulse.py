@@ -148,10 +148,10 @@ def test_the_hall_hears_the_stage_later_by_exactly_the_delay(pulse: PrivatePulse
 
 
 def test_a_sound_server_that_dies_and_comes_back(pulse: PrivatePulse) -> None:
-    loop = start_loop(pulse, 9.0)
+    loop = start_loop(pulse, 8.0)
     time.sleep(1.0)
     pulse.stop()
-    time.sleep(1.5)
+    time.sleep(1.0)
     pulse.start()
     clicks = ClickTrain(pulse.play("stage"))
     stage, hall = Recording(pulse.record("stage")), Recording(pulse.record("hall"))
