@@ -85,7 +85,7 @@ class PrivatePulse:
         return self._tool("parec", "--record", f"{sink}.monitor", stdout=subprocess.PIPE)
 
     def _tool(self, name: str, way: str, device: str, **pipes: int) -> subprocess.Popen[bytes]:
-        shape = ["--format=float32le", "--rate=48000", "--channels=2", "--latency-msec=20", "--raw"]
+        shape = ["--format=float32le", "--rate=48000", "--channels=2", "--latency-msec=5", "--raw"]
         return subprocess.Popen([name, way, f"--device={device}", *shape], env=self.environment, **pipes)
 
     def _wait(self) -> None:

@@ -3,7 +3,8 @@
 A train of clicks plays on the sink `stage`; the microphone hears its monitor; the voice, later by L, plays on the sink
 `hall`. What both sinks play is recorded, and the delay between the two measured click by click: what somebody in the
 hall hears after the stage. Microphone and speaker each map their times to one clock, so it should be L itself, whatever
-PulseAudio's buffers hold; it is off by how well PulseAudio knows its own latency.
+PulseAudio's buffers hold. It is off by how far each null sink renders ahead of what it calls now, which the recorders'
+own short latency (5 ms) bounds: about -4 ms here, the same whatever the speaker's buffer.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from pulse import PrivatePulse, missing
 RATE = 48_000
 DELAY_MS = 160.0
 PERIOD = RATE // 2  # of the clicks: longer than the delay, so that each has one answer
-SETTLE_S = 3.0  # until PulseAudio has agreed with itself on the latencies of its null sinks
-LISTEN_S = 11.0
+SETTLE_S = 4.0  # until PulseAudio has agreed with itself on the latencies of its null sinks
+LISTEN_S = 10.5
 LOOP = Path(__file__).with_name("pulse_loop.py")
 
 
@@ -140,16 +141,17 @@ def test_the_hall_hears_the_stage_later_by_exactly_the_delay(pulse: PrivatePulse
     )
     assert len(delays) >= 2 * LISTEN_S - 3
     assert np.abs(delays - DELAY_MS).max() < 15.0
-    assert np.ptp(delays) < 5.0
+    assert delays.std() < 2.5
+    assert abs(delays[:5].mean() - delays[-5:].mean()) < 5.0  # it does not slide
     assert (counts["ended"], counts["error"]) == (True, "")
     assert counts["microphone"]["losses"] == counts["speaker"]["losses"] == 0
 
 
 def test_a_sound_server_that_dies_and_comes_back(pulse: PrivatePulse) -> None:
-    loop = start_loop(pulse, 9.0)
+    loop = start_loop(pulse, 8.0)
     time.sleep(1.0)
     pulse.stop()
-    time.sleep(1.5)
+    time.sleep(1.0)
     pulse.start()
     clicks = ClickTrain(pulse.play("stage"))
     stage, hall = Recording(pulse.record("stage")), Recording(pulse.record("hall"))

@@ -51,7 +51,7 @@ def test_sound_is_stamped_with_its_capture(host: FakeHost) -> None:
     source = MicrophoneSource("default", clock, host)
     info = source.open()
     assert (info.rate, info.channels, info.live, info.name) == (48_000, 2, True, "Built-in Analog")
-    assert 30 * MS <= info.block_ns <= 31 * MS
+    assert 20 * MS <= info.block_ns <= 21 * MS
     feed(host, clock, 20)
     blocks = read_all(source, 5 * NS + 190 * MS)
     assert blocks[0].pts_ns == 5 * NS + 10 * MS - 12 * MS

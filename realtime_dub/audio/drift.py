@@ -16,13 +16,14 @@ from realtime_dub.audio.resample import SincInterpolator
 from realtime_dub.media import MS, NS, AudioBlock, Samples, ns_to_samples, samples_to_ns
 
 FIRST_SKEW = 300e-6  # what a crystal is expected to be off, one sigma
+MOST_SKEW = 1000e-6  # no crystal is worse; more is the jitter of a beginning
 SKEW_WALK = 0.5e-6  # per square root of a second; sets how long the line remembers: some 20 s at 2 ms of jitter
 FIRST_JITTER_NS = 2.0 * MS
 LEAST_JITTER_NS = 0.2 * MS
 JITTER_MEMORY = 0.01  # share of the newest in the running jitter
 CLIP = 3.0  # jitters; an outlier pulls no harder than this
 MOVED_TIMES = 10  # outliers in a row on one side are none: the line has moved,
-JUMP_NS = 40 * MS  # and by this much only when samples were lost unsaid
+JUMP_NS = 20 * MS  # and by this much only when samples were lost unsaid
 CATCH_UP_S = 1.0  # an error of position is worked off over this time, an error of 1 ms by bending the pitch by 0.1 %,
 MOST_CATCH_UP = 0.02  # and at most by this
 SILENCE_NS = 100 * MS  # longest block of filled-in silence
@@ -89,6 +90,7 @@ class DriftEstimator:
         return self._count + ahead_ns * self.rate / NS
 
     def _has_moved(self, error: float) -> bool:
+        """One outlier is clipped; a row of them on one side means that the line is elsewhere now."""
         if abs(error) <= CLIP * self._jitter:
             self._outliers = 0
         elif error > 0:
@@ -113,7 +115,7 @@ class DriftEstimator:
         spread = self._p_offset + (1.25 * self._jitter) ** 2  # 1.25: from mean distance to sigma
         gain_offset, gain_skew = self._p_offset / spread, self._p_cross / spread
         self._offset += gain_offset * error
-        self._skew += gain_skew * error
+        self._skew = max(-MOST_SKEW, min(MOST_SKEW, self._skew + gain_skew * error))
         self._p_skew -= gain_skew * self._p_cross
         self._p_cross -= gain_skew * self._p_offset
         self._p_offset -= gain_offset * self._p_offset
@@ -122,7 +124,7 @@ class DriftEstimator:
 
 
 def catch_up(behind: float, rate: int) -> float:
-    """The change of speed that works off ``behind`` samples, bounded so that nobody hears it."""
+    """The change of speed that works off ``behind`` samples, bounded: a bend of the pitch, never a click."""
     return max(-MOST_CATCH_UP, min(MOST_CATCH_UP, behind / (rate * CATCH_UP_S)))
 
 

@@ -19,6 +19,9 @@ except OSError as error:  # the Python package is there, the C library is not
     ) from error
 
 MOST_CHANNELS = 2  # a voice; sound servers offer 32
+# A callback in Python waits for the interpreter's lock, 5 ms for each thread that is busy; what waits in the buffer
+# does not delay the voice, because each buffer is asked for by the instant at which it will sound.
+OUTPUT_LATENCY_S = 0.04
 LONGEST_AGE_NS = NS  # a device time further off than this is nonsense: some drivers leave it at 0
 
 _lock = threading.RLock()  # PortAudio is not thread-safe in opening, closing and initialising
@@ -81,14 +84,14 @@ class PortAudioHost:
             block_ns = frames * NS // rate  # no block is complete before its last sample was captured
             on_input(samples, age_ns if block_ns < age_ns < LONGEST_AGE_NS else block_ns, status.input_overflow)
 
-        return _start(sounddevice.InputStream, device, rate, ns_to_samples(block_ns, rate), callback)
+        return _start(sounddevice.InputStream, device, rate, ns_to_samples(block_ns, rate), "low", callback)
 
     def open_output(self, device: Device, rate: int, block_ns: int, on_output: OnOutput) -> SoundStream:
         def callback(samples: Any, frames: int, times: Any, status: Any) -> None:
             ahead_ns = round((times.outputBufferDacTime - times.currentTime) * NS)
             on_output(samples, ahead_ns if 0 <= ahead_ns < LONGEST_AGE_NS else 0, status.output_underflow)
 
-        return _start(sounddevice.OutputStream, device, rate, ns_to_samples(block_ns, rate), callback)
+        return _start(sounddevice.OutputStream, device, rate, ns_to_samples(block_ns, rate), OUTPUT_LATENCY_S, callback)
 
 
 HOST = PortAudioHost()
@@ -99,9 +102,9 @@ def _device(info: Any, kind: Kind) -> Device:
     return Device(info["index"], info["name"], channels, round(info["default_samplerate"]))
 
 
-def _start(kind: Any, device: Device, rate: int, block: int, callback: Any) -> PortAudioStream:
+def _start(kind: Any, device: Device, rate: int, block: int, latency: Any, callback: Any) -> PortAudioStream:
     with _lock, _device_errors(f"cannot open sound device {device.name!r}:"):
-        stream = kind(rate, block, device.index, device.channels, "float32", "low", callback=callback)
+        stream = kind(rate, block, device.index, device.channels, "float32", latency, callback=callback)
         stream.start()
         opened = PortAudioStream(stream)
         _open_streams.add(id(opened))

@@ -18,7 +18,7 @@ from realtime_dub.publishers.base import ReadVoice
 
 BLOCK_NS = 10 * MS
 STEADY_BLOCKS = 100  # a device may take its first buffers at once and then pause
-SLIP_NS = 30 * MS  # further off than this the place in the voice is changed at once, faded, instead of caught up with
+SLIP_NS = 20 * MS  # further off than this the place in the voice is changed at once, faded, instead of caught up with
 USUAL_LATENCY_NS = 30 * MS  # until the device has said its own
 
 

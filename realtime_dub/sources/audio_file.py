@@ -100,7 +100,9 @@ class AudioFileSource:
     def _rounds(self, stream: Any) -> Iterator[AudioBlock]:
         yield from self._fill(self._whole(stream))
         self._note_damage(stream)
-        while self._loop and self._given:
+        round_from = 0
+        while self._loop and self._given > round_from:
+            round_from = self._given
             begin_ns, end_ns = _pictures(self._container)
             if end_ns is not None:
                 yield from self._silence_until(self._base + ns_to_samples(end_ns, self._rate), gap=False)
@@ -199,16 +201,21 @@ def _reason(error: Exception) -> str:
     return str(text[:1].lower() + text[1:])
 
 
+def _films(container: Any) -> list[Any]:
+    """The video streams that are no cover pictures."""
+    return [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+
+
 def _start_ns(container: Any) -> int:
     """The file's time 0, the same for its pictures and its sound: the earliest start of any of their streams."""
-    streams = [s for s in (*container.streams.video, *container.streams.audio) if s.start_time is not None]
+    streams = [s for s in (*_films(container), *container.streams.audio) if s.start_time is not None]
     return min((ticks_to_ns(s.start_time, s.time_base) for s in streams), default=0)
 
 
 def _pictures(container: Any) -> tuple[int, int | None]:
     """Where the file's pictures begin and end, for the loop to keep step with them; (0, None) where there are none."""
-    for stream in container.streams.video:
-        if stream.duration is not None and not stream.disposition & Disposition.attached_pic:
+    for stream in _films(container):
+        if stream.duration is not None:
             begin_ns = ticks_to_ns(stream.start_time or 0, stream.time_base) - _start_ns(container)
             return begin_ns, begin_ns + ticks_to_ns(stream.duration, stream.time_base)
     return 0, None

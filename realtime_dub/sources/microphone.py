@@ -46,7 +46,8 @@ class MicrophoneSource:
         self._corrector = DriftCorrector(self._rate, device.channels)
         self._take_over(self._host.open_input(device, self._rate, BLOCK_NS, self._on_input))
         assert self._stream is not None
-        block_ns = BLOCK_NS + self._stream.latency_ns + self._corrector.delay_ns
+        # PortAudio's latency is the room in the buffer; it is called for each block, at most that much later
+        block_ns = BLOCK_NS + min(self._stream.latency_ns, BLOCK_NS) + self._corrector.delay_ns
         return VoiceInfo(self._rate, device.channels, live=True, name=device.name, block_ns=block_ns)
 
     def read(self) -> AudioBlock:

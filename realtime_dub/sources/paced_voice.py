@@ -10,6 +10,7 @@ from realtime_dub.media import MS, AudioBlock, VoiceInfo, ns_to_samples, samples
 from realtime_dub.sources.base import VoiceSource
 
 BLOCK_NS = 10 * MS
+SLICE_NS = 20 * MS  # longest sleep that a close has to wait for
 
 
 class PacedVoice:
@@ -35,14 +36,21 @@ class PacedVoice:
         while not self._pending:
             self._cut(self.source.read())
         block = self._pending.popleft()
-        self._clock.sleep_until_blocking(block.end_ns)
-        if self._closed:
-            raise EndOfStream
+        self._wait_until(block.end_ns)
         return block
 
     def close(self) -> None:
         self._closed = True
         self.source.close()
+
+    def _wait_until(self, when_ns: int) -> None:
+        """In slices, for a start that lies far ahead not to keep a close waiting."""
+        while not self._closed:
+            now_ns = self._clock.now_ns()
+            if now_ns >= when_ns:
+                return
+            self._clock.sleep_until_blocking(min(when_ns, now_ns + SLICE_NS))
+        raise EndOfStream
 
     def _cut(self, block: AudioBlock) -> None:
         if self._anchor_ns is None:
