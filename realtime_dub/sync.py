@@ -237,41 +237,33 @@ class Fallback:
     """What a tick shows when its mouth is there, when it is late, when there is nothing to dub.
 
     The first tick without its result carries the last patch over unweakened; from the second on it is feathered out,
-    so that no patch is shown for more than three ticks beyond its own. A new mouth is feathered in over as many.
+    so that no patch is shown for more than three ticks beyond its own. After such a hole mouths are feathered in over
+    as many. Silence is no hole: a generator goes over to the live mouth, and comes back from it, by itself.
     """
 
     STEP = 1 / 3
 
     def __init__(self) -> None:
-        self._patch: MouthPatch | None = None
-        self._weight = 0.0
+        self._patch: MouthPatch | None = None  # the newest, None where the last result was the live mouth
+        self._weight = 1.0
         self._age = 0
-        self._speaks = False  # the last result was a mouth, not None
 
     def offer(self, patch: MouthPatch) -> None:
         """A result that came after its tick: not fresh, but the newest to carry over."""
         if self._patch is None or patch.at_ns > self._patch.at_ns:
-            self._patch, self._speaks = patch, True
+            self._patch = patch
 
     def step(self, outcome: Outcome, patch: MouthPatch | None = None) -> Show:
         """Once per tick, in order. ``patch`` is the result where ``outcome`` is ``result``."""
         if outcome == "result":
-            return self._result(patch)
+            self._age, self._patch = 0, patch
+            self._weight = min(1.0, self._weight + self.STEP)
+            return Show(patch, self._weight if patch is not None else 0.0, "fresh")
         self._age += 1
         if outcome == "lost":
             self._weight = 0.0
-        elif not self._speaks or self._age > 1:
+        elif self._age > 1:
             self._weight = max(0.0, self._weight - self.STEP)
-        return self._show("reused")
-
-    def _result(self, patch: MouthPatch | None) -> Show:
-        self._age, self._speaks = 0, patch is not None
-        self._patch = patch or self._patch
-        step = self.STEP if self._speaks else -self.STEP
-        self._weight = min(1.0, max(0.0, self._weight + step))
-        return self._show("fresh")
-
-    def _show(self, kind: Kind) -> Show:
         if self._patch is None or self._weight < 1e-6:
-            return Show(None, 0.0, "fresh" if kind == "fresh" else "passthrough")
-        return Show(self._patch, self._weight, kind)
+            return Show(None, 0.0, "passthrough")
+        return Show(self._patch, self._weight, "reused")

@@ -199,10 +199,20 @@ def speaking() -> Fallback:
     return fallback
 
 
-def test_fallback_feathers_in_over_three_ticks() -> None:
+def test_fallback_feathers_in_over_three_ticks_after_a_hole() -> None:
     fallback = Fallback()
+    fallback.step("lost")
     weights = [fallback.step("result", patch()).weight for _ in range(4)]
     assert weights == pytest.approx([1 / 3, 2 / 3, 1, 1])
+
+
+def test_fallback_leaves_fading_at_silence_to_the_generator() -> None:
+    fallback = Fallback()
+    results = [None, patch(1), patch(2), None, patch(4)]
+    shown = [fallback.step("result", each) for each in results]
+    assert [each.weight for each in shown] == pytest.approx([0, 1, 1, 0, 1])
+    assert [each.patch for each in shown] == results
+    assert {each.kind for each in shown} == {"fresh"}
 
 
 def test_fallback_carries_the_last_patch_over_and_feathers_it_out() -> None:
@@ -218,13 +228,6 @@ def test_fallback_every_second_tick_keeps_full_weight() -> None:
     for k in range(10):
         assert fallback.step("result", patch(k)).weight == pytest.approx(1)
         assert fallback.step("missed").weight == pytest.approx(1)
-
-
-def test_fallback_hands_back_in_silence_as_fresh() -> None:
-    fallback = speaking()
-    shown = [fallback.step("result", None) for _ in range(4)]
-    assert [each.weight for each in shown] == pytest.approx([2 / 3, 1 / 3, 0, 0])
-    assert {each.kind for each in shown} == {"fresh"}
 
 
 def test_fallback_after_a_lost_face_begins_from_nothing() -> None:

@@ -47,7 +47,10 @@ class MouthGenerator(Protocol):
         """A look at the person, to learn from. Cheap; not every frame need be shown."""
 
     def generate(self, tracked: TrackedFrame, at_ns: int) -> MouthPatch | None:
-        """The mouth for the voice at ``at_ns`` on this frame. None = the live mouth stays (silence, no face)."""
+        """The mouth for the voice at ``at_ns`` on this frame. None = the live mouth stays (silence, no face).
+
+        The way from the live mouth to the dubbed one and back is the generator's: it begins and ends near None.
+        """
 
     def close(self) -> None:
         """Release what is held. Idempotent."""

@@ -252,7 +252,9 @@ class LivePipeline:
         kind: Kind = "passthrough" if seen.tracked.face is None else show.kind
         self._recorder.handed_over(kind, now_ns - frame.pts_ns, lagged)
         self._recorder.compute(seen.track_ns + job.engine_ns + job.compose_ns)
-        speaks_ns = frame.pts_ns if show.patch is None or image is frame.image else show.patch.at_ns
+        speaks_ns = (
+            show.patch.at_ns if show.kind == "fresh" and show.patch and image is not frame.image else frame.pts_ns
+        )
         sound_ns, audio = self._sound(job.k)
         start_ns, end_ns = self._grid.offset(job.k), self._grid.offset(job.k + 1)
         tick = Tick(image, start_ns, end_ns - start_ns, job.k, audio)

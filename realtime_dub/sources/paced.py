@@ -41,6 +41,11 @@ class PacedVideo:
         self.skipped = 0
 
     @property
+    def origin_ns(self) -> int | None:
+        """The clock at media time 0, for a voice that is to be in step; None before the first ``read``."""
+        return self._origin_ns
+
+    @property
     def notes(self) -> list[str]:
         """The notes of the source."""
         notes: list[str] = getattr(self._source, "notes", [])
