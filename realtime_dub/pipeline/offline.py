@@ -97,7 +97,7 @@ class _FileRun:
         self._stages: list[Ahead[Any]] = []
 
     def dub(self, progress: Progress) -> None:
-        """Enrol, then run the stages to the end. Closes the output, or removes it."""
+        """Enrol, then run the stages to the end. However it ends, what was written plays."""
         self._publisher.open(self._format)
         self._enrol()
         tracker = self._tracker()
@@ -116,9 +116,11 @@ class _FileRun:
         except KeyboardInterrupt:
             encoder.finish(self._publisher.close)
             raise
-        except BaseException as error:
+        except BaseException:
             encoder.close()
-            raise self._undone(error) from error
+            with suppress(UserError):  # the first error is the one to tell
+                self._publisher.close()
+            raise
 
     def report(self) -> Report:
         """The report, with everything that there is to say; written where that was asked for."""
@@ -307,18 +309,6 @@ class _FileRun:
                 return
             self.recorder.stage(name, time.perf_counter_ns() - began_ns)
             yield item
-
-    def _undone(self, error: BaseException) -> BaseException:
-        """Close what was begun and remove it: half a result is none."""
-        begun = self.recorder.frames["total"] > 0
-        with suppress(UserError):
-            self._publisher.close()
-        if not begun:
-            return error
-        self._config.output.unlink(missing_ok=True)
-        if isinstance(error, MediaError):
-            return MediaError(str(error).partition(";")[0], do="nothing is left of it")
-        return error
 
 
 def _pull(video: VideoSource) -> Iterator[Frame]:
