@@ -38,7 +38,8 @@ class MouthbankGenerator:
         self._gate = SpeechGate()
 
     def latency(self) -> Latency:
-        return Latency(self._motion.look_ahead_ns, self._motion.front_end_ns, COMPUTE_NS)
+        # The front end steps in hops that need not fall on the instants asked for: up to one hop more.
+        return Latency(self._motion.look_ahead_ns, self._motion.front_end_ns + self._motion.hop_ns, COMPUTE_NS)
 
     def hear(self, samples: Samples, pts_ns: int) -> None:
         self._motion.hear(samples, pts_ns)
