@@ -31,6 +31,7 @@ from realtime_dub.pipeline.parts import (
     part,
     pcm_of,
 )
+from realtime_dub.pipeline.threads import one_blas_thread
 from realtime_dub.publishers.base import Publisher
 from realtime_dub.sources.base import VideoSource, VoiceSource
 from realtime_dub.stats import Recorder, Report
@@ -46,7 +47,7 @@ def run_live(config: LiveConfig) -> Report:
     what ended the run; the statistics file and the contact sheet are written in either case.
     """
     clock = MonotonicClock()
-    with ExitStack() as stack:
+    with one_blas_thread(), ExitStack() as stack:
         run = _Assembly(config, clock, stack)
         try:
             with _live_line(run.recorder, clock, config.quiet), _steady():

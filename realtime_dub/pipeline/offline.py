@@ -37,6 +37,7 @@ from realtime_dub.pipeline.ahead import Ahead, Behind
 from realtime_dub.pipeline.ear import Ear, askable_ns, needs_ns, resampler_delay_ns
 from realtime_dub.pipeline.parts import make_compositor, make_generator, make_sheet, make_tracker, part, pcm_of
 from realtime_dub.pipeline.pulled import PulledVoice
+from realtime_dub.pipeline.threads import one_blas_thread
 from realtime_dub.sources.base import VideoSource, VoiceSource
 from realtime_dub.stats import Kind, Recorder, Report
 from realtime_dub.sync import Fallback, Seen
@@ -63,9 +64,9 @@ class _Mouthed:
 def run_file(config: FileConfig, progress: Progress | None = None) -> Report:
     """Dub ``config.input`` into ``config.output``; ``progress(done, total)`` is called per tick, total None if unknown.
 
-    Raises UserError; no output is left behind then.
+    Raises UserError; what was written by then is kept and plays.
     """
-    with ExitStack() as stack:
+    with one_blas_thread(), ExitStack() as stack:
         run = _FileRun(config, stack)
         run.dub(progress or (lambda done, total: None))
         return run.report()
