@@ -17,9 +17,9 @@ from realtime_dub.mouth.contract import MouthPatch
 from realtime_dub.stats import Kind
 
 # A tick may leave so much after its time before its picture is older than the budget: frames are chosen accordingly.
-TOLERANCE_NS = 5 * MS
-# The first frame is published this long before it reaches the budget: half for a camera's jitter, half TOLERANCE_NS.
-GUARD_NS = 10 * MS
+TOLERANCE_NS = 10 * MS
+# The first frame is published this long before it reaches the budget: TOLERANCE_NS, and a camera's jitter.
+GUARD_NS = 15 * MS
 PROBE_NS = 200 * MS  # in passthrough, how often the engine is tried
 
 

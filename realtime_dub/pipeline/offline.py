@@ -36,8 +36,8 @@ from realtime_dub.mouth.contract import MouthPatch
 from realtime_dub.pipeline.ahead import Ahead, Behind
 from realtime_dub.pipeline.ear import Ear, askable_ns, needs_ns, resampler_delay_ns
 from realtime_dub.pipeline.parts import make_compositor, make_generator, make_sheet, make_tracker, part, pcm_of
+from realtime_dub.pipeline.process import one_blas_thread
 from realtime_dub.pipeline.pulled import PulledVoice
-from realtime_dub.pipeline.threads import one_blas_thread
 from realtime_dub.sources.base import VideoSource, VoiceSource
 from realtime_dub.stats import Kind, Recorder, Report
 from realtime_dub.sync import Fallback, Seen
