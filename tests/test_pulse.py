@@ -139,7 +139,7 @@ def test_the_hall_hears_the_stage_later_by_exactly_the_delay(pulse: PrivatePulse
     print(
         f"delay: mean {delays.mean():.2f} ms, sd {delays.std():.2f}, {delays.min():.2f} to {delays.max():.2f}", counts
     )
-    assert len(delays) >= 2 * LISTEN_S - 3
+    assert len(delays) >= LISTEN_S  # of two a second
     # Medians and shares, because a busy machine may delay the odd buffer of the sound server itself.
     middle = np.median(delays)
     assert abs(middle - DELAY_MS) < 15.0
