@@ -57,7 +57,7 @@ class LivePipeline:
         self._timing, self._plan, self._recorder = timing, timing.plan, recorder
         self._sheet, self._resampler = sheet, resampler
         self.ring = AudioRing(voice.rate, voice.channels, timing.plan.budget_ns + 2 * NS)
-        self._store = FrameStore(length=8 + int(timing.plan.budget_ns * timing.fps * 2 / NS))
+        self._store = FrameStore(8 + int(timing.plan.budget_ns * timing.fps * 2 / NS), timing.ahead_ns)
         self._composing = Admission(timing.compose_ns)
         self._jobs: dict[int, Job] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
