@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -58,6 +58,10 @@ class Bank:
         if not self.frozen:
             self._learn_neutral(face.canonical)
         self._consider(tracked, face)
+
+    def copy(self) -> Bank:
+        """Another bank that knows the same; the pictures, which nobody changes, are shared."""
+        return replace(self, mouths=list(self.mouths), _shapes=list(self._shapes))
 
     def save(self, path: Path) -> None:
         """Write the bank to ``path``: arrays and PNG pictures in a zip, no pickles."""

@@ -6,6 +6,7 @@ layout and normalisation of the rest live inside the network.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import threading
@@ -127,8 +128,9 @@ def load(folder: str | Path) -> Bundle:
     return Bundle(folder, spec)
 
 
+@functools.cache
 def load_default(name: str = "mouthbank") -> Bundle:
-    """The bundle that comes with engine ``name``."""
+    """The bundle that comes with engine ``name``, one for the whole process, so that its streams share a session."""
     folder = Path(realtime_dub.__file__).parents[1] / "engines" / name / "bundle"
     if not folder.is_dir():
         raise BundleError("no bundle for engine", f"{name!r}: {folder} is not there", "reinstall the package")

@@ -20,20 +20,20 @@ COMPUTE_NS = 12 * MS  # p95 of sound, nets and drawing on one core of a laptop, 
 class MouthbankGenerator:
     """Drives the live face's own mouth by any voice.
 
-    ``bundle``: a folder, else the one that comes with the program; ``identity``: a bank made by ``enroll``;
-    ``strength``: 0..2, how far the mouth moves (1 = as learnt).
+    ``bundle``: a folder, else the one that comes with the program; ``identity``: a bank made by ``enroll``,
+    or its file; ``strength``: 0..2, how far the mouth moves (1 = as learnt), may be changed at any time.
     """
 
     name = "mouthbank"
 
-    def __init__(self, bundle: Path | None = None, identity: Path | None = None, strength: float = 1.0) -> None:
+    def __init__(self, bundle: Path | None = None, identity: Path | Bank | None = None, strength: float = 1.0) -> None:
         if not 0 <= strength <= 2:
             raise ConfigError("cannot use strength", str(strength), "give a number from 0 to 2")
         loaded = bundles.load(bundle) if bundle is not None else bundles.load_default(self.name)
         self.bundle = f"{loaded.spec.name} {loaded.spec.version}"
         self._motion = MotionStream(loaded)
-        self._strength = strength
-        self.bank = Bank.load(identity) if identity is not None else Bank()
+        self.strength = strength
+        self.bank = Bank.load(identity) if isinstance(identity, Path) else identity or Bank()
         self._renderer = Renderer(self.bank)
         self._gate = SpeechGate()
 
@@ -55,7 +55,7 @@ class MouthbankGenerator:
         share = self._gate(motion.speech, at_ns)
         if share <= 0 or tracked.face is None:
             return None
-        return self._renderer.render(tracked, motion.displacement * self._strength, share, at_ns)
+        return self._renderer.render(tracked, motion.displacement * self.strength, share, at_ns)
 
     def close(self) -> None:
         """Nothing is held beyond memory."""

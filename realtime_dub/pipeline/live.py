@@ -56,9 +56,17 @@ def run_live(config: LiveConfig) -> Report:
 
 
 def plan_budget(
-    voice: VoiceInfo, generator: MouthGenerator, fps: Fraction, publish_ns: int, budget_ms: float | None
+    voice: VoiceInfo,
+    generator: MouthGenerator,
+    fps: Fraction,
+    publish_ns: int,
+    budget_ms: float | None,
+    arrival_ns: int = 0,
 ) -> tuple[BudgetPlan, int]:
-    """The plan of a live run, and the resampler's share in it. Raises BudgetTooSmall."""
+    """The plan of a live run, and the resampler's share in it. Raises BudgetTooSmall.
+
+    ``arrival_ns``: how long a picture is on its way here after its capture, from a camera that is far away.
+    """
     latency = generator.latency()
     resample_ns = resampler_delay_ns(voice.rate)
     heard = [
@@ -68,6 +76,8 @@ def plan_budget(
         Stage("look-ahead", latency.look_ahead_ns, latency.look_ahead_ns),
     ]
     seen = [Stage("frame interval", 0, int(NS / fps) + TOLERANCE_NS), TRACK]
+    if arrival_ns:
+        seen.insert(0, Stage("arrival", 0, arrival_ns))
     engine = Stage(f"engine {generator.name}", 0, latency.compute_ns)
     after = [engine, COMPOSE, HAND_OVER, Stage("publish", 0, publish_ns)]
     return BudgetPlan.of(heard, seen, after, budget_ms), resample_ns

@@ -1,0 +1,1 @@
+"""The browser studio: a server that dubs whoever opens its page, over WebRTC."""

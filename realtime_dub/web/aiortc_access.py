@@ -1,0 +1,128 @@
+"""Where the server reaches past aiortc's interface: the one module that knows names inside aiortc.
+
+aiortc has no setting for its bitrates, none for its sound buffer, and does not tell of sender reports. The objects it
+keeps for them are exchanged or listened to per connection; nothing in its modules is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from aiortc import RTCRtpReceiver, RTCRtpTransceiver
+from aiortc.codecs import h264, vpx
+from aiortc.jitterbuffer import MAX_MISORDER, JitterBuffer, JitterFrame
+from aiortc.rtp import RtcpSrPacket, RtpPacket
+
+from realtime_dub.media import MS, NS, rescale
+from realtime_dub.web.config import FRAME_MS
+
+SOUND_DEPTH = 3  # packets that have to be there after the one that is given out
+SOUND_DELAY_NS = (SOUND_DEPTH + 1) * FRAME_MS * MS  # from the capture of a packet's first sample, without the network
+LOWEST_BITRATE = 150_000
+
+OnReport = Callable[[int, int], None]  # the sender's clock in ns, pts in ns on the track's own time line
+
+
+class SteadyBuffer(JitterBuffer):
+    """Sound packets in order, after a constant number of packets.
+
+    aiortc's own waits for a lost packet until its buffer overflows, and from then on keeps 300 ms instead of 80.
+    """
+
+    def __init__(self, depth: int = SOUND_DEPTH) -> None:
+        super().__init__(capacity=16)
+        self._depth = depth
+        self._held: dict[int, RtpPacket] = {}
+        self._next: int | None = None
+
+    def add(self, packet: RtpPacket) -> tuple[bool, JitterFrame | None]:
+        number = packet.sequence_number
+        if self._next is None:
+            self._next = number
+        late = (self._next - number) & 0xFFFF
+        if 0 < late < MAX_MISORDER:
+            return False, None
+        if self._distance(number) > MAX_MISORDER:  # another stream, or one that went on without us
+            self._held.clear()
+            self._next = number
+        self._held[number] = packet
+        if len(self._held) <= self._depth:
+            return False, None
+        oldest = min(self._held, key=self._distance)
+        self._next = (oldest + 1) & 0xFFFF
+        first = self._held.pop(oldest)
+        return False, JitterFrame(first._data, first.timestamp)  # type: ignore[attr-defined]
+
+    def _distance(self, number: int) -> int:
+        assert self._next is not None
+        return (number - self._next) & 0xFFFF
+
+
+class _Ranged:
+    """An encoder's ``target_bitrate`` within bounds of ours."""
+
+    def __init__(self, start: int, most: int) -> None:
+        super().__init__()
+        self._most = most
+        self._rate = min(start, most)
+
+    @property
+    def target_bitrate(self) -> int:
+        return self._rate
+
+    @target_bitrate.setter
+    def target_bitrate(self, bitrate: int) -> None:
+        self._rate = max(LOWEST_BITRATE, min(bitrate, self._most))
+
+
+class RangedVp8(_Ranged, vpx.Vp8Encoder):
+    """VP8 with our bitrates."""
+
+
+class RangedH264(_Ranged, h264.H264Encoder):
+    """H.264 with our bitrates."""
+
+
+ENCODERS = {"video/vp8": RangedVp8, "video/h264": RangedH264}
+
+
+def use_bitrates(transceiver: RTCRtpTransceiver, start: int, most: int) -> None:
+    """Before the first picture, once the codec is negotiated; bits per second."""
+    codec = transceiver._codecs[0].mimeType.lower()
+    if codec in ENCODERS:
+        _set(transceiver.sender, "RTCRtpSender", "encoder", ENCODERS[codec](start, most))
+
+
+def use_steady_buffer(receiver: RTCRtpReceiver) -> None:
+    """Before the first packet."""
+    _set(receiver, "RTCRtpReceiver", "jitter_buffer", SteadyBuffer())
+
+
+def on_sender_report(receiver: RTCRtpReceiver, rate: int, told: OnReport) -> None:
+    """Call ``told`` for every sender report that comes once the track's first frame is known."""
+    mapper = _get(receiver, "RTCRtpReceiver", "timestamp_mapper")
+    handle = receiver._handle_rtcp_packet
+
+    async def listen(packet: Any) -> None:
+        if isinstance(packet, RtcpSrPacket) and mapper._origin is not None:
+            info = packet.sender_info
+            ticks = (info.rtp_timestamp - mapper._origin + (1 << 31)) % (1 << 32) - (1 << 31)
+            told(ntp_ns(info.ntp_timestamp), rescale(ticks, NS, rate))
+        await handle(packet)
+
+    setattr(receiver, "_handle_rtcp_packet", listen)  # noqa: B010  (mypy: a method)
+
+
+def ntp_ns(timestamp: int) -> int:
+    """An NTP time (32.32 bits) in ns."""
+    return rescale(timestamp, NS, 1 << 32)
+
+
+def _set(thing: object, owner: str, name: str, value: object) -> None:
+    _get(thing, owner, name)
+    setattr(thing, f"_{owner}__{name}", value)
+
+
+def _get(thing: object, owner: str, name: str) -> Any:
+    return getattr(thing, f"_{owner}__{name}")

@@ -1,0 +1,75 @@
+"""What the server and a session are asked to do: small frozen models, checked once."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+FRAME_MS = 20  # sound goes over the wire in frames of this length
+
+
+class ServeConfig(BaseModel):
+    """``realtime-dub serve``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65_535)
+    token: str | None = Field(None, min_length=8, max_length=200)
+    max_sessions: int = Field(2, ge=1, le=100)
+    fps: float = Field(25, ge=5, le=60)
+    codec: Literal["vp8", "h264"] = "vp8"
+    bitrate_kbps: int = Field(1_500, ge=100, le=20_000)
+    max_bitrate_kbps: int = Field(4_000, ge=100, le=50_000)
+    upload_mb: int = Field(50, ge=1, le=2_000)
+    idle_s: float = Field(30, ge=1, le=3_600)  # without a packet from the browser
+    server_mic: str | None = None  # a sound device that sessions may use as their voice
+    bundle: Path | None = None
+    quiet: bool = False
+
+    @property
+    def local(self) -> bool:
+        """Only this machine can reach the server."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+class SessionOptions(BaseModel):
+    """What a page may choose; everything but ``picture``, ``room`` and ``role`` can be changed while it runs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    engine: Literal["mouthbank", "passthrough"] = "mouthbank"
+    budget_ms: float | None = Field(None, gt=0, le=5_000)
+    strength: float = Field(1.0, ge=0, le=2)
+    voice: str = Field("mic", max_length=100)
+    face: str = Field("largest", max_length=10)
+    picture: str = Field("camera", pattern=r"^(camera|upload:[\w-]{1,64})$")
+    room: str | None = Field(None, pattern=r"^[\w-]{1,64}$")
+    role: Literal["studio", "interpreter", "viewer"] = "studio"
+
+    @field_validator("voice")
+    @classmethod
+    def _known_voice(cls, value: str) -> str:
+        kind, _, name = value.partition(":")
+        named = kind in ("upload", "room") and 1 <= len(name) <= 64 and name.replace("-", "").replace("_", "").isalnum()
+        if value not in ("mic", "none", "server") and not named:
+            raise ValueError("choose mic, none, server, upload:ID or room:NAME")
+        return value
+
+    @field_validator("face")
+    @classmethod
+    def _known_face(cls, value: str) -> str:
+        if value not in ("largest", "left", "right", "1", "2", "3", "4"):
+            raise ValueError("choose largest, left, right or a number from 1 to 4")
+        return value
+
+
+LIVE_OPTIONS = frozenset({"engine", "budget_ms", "strength", "voice", "face"})

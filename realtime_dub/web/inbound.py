@@ -1,0 +1,199 @@
+"""What a browser sends, as sources of a pipeline.
+
+:class:`Inbound` takes decoded frames on the server's loop, stamps them and hands them to whoever reads: the newest
+picture, and the sound without holes. Several runs may read at once, as one takes over from another.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+
+from realtime_dub.audio.drift import DriftCorrector
+from realtime_dub.clock import Clock
+from realtime_dub.errors import EndOfStream
+from realtime_dub.flow import LatestSlot
+from realtime_dub.media import MS, AudioBlock, Frame, Image, Samples, VideoInfo, VoiceInfo, ticks_to_ns
+from realtime_dub.web.aiortc_access import SOUND_DELAY_NS
+from realtime_dub.web.timeline import MediaClock
+
+RATE, CHANNELS = 48_000, 1
+NETWORK_NS = 20 * MS  # later than the quickest packet, still within the budget that is planned without being asked
+PICTURE_DELAY_NS = 40 * MS + NETWORK_NS  # a frame is known to be complete when the next one begins
+STALL_NS = 200 * MS  # without sound for this long, silence is put in
+WAIT_S = 0.05
+QUEUE = 100  # frames of sound, two seconds
+
+Size = tuple[int, int]
+_Heard = tuple[Samples, int, bool]
+
+
+class Inbound:
+    """One browser's picture and sound. Everything but ``add_*`` and ``remove`` is called on the loop."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.size: Size | None = None  # of the first picture, made even: what the output keeps
+        self.last_ns = clock.now_ns()  # when anything came
+        self.on_size: Callable[[], None] = lambda: None
+        self.times = MediaClock(SOUND_DELAY_NS)
+        self._pictures: tuple[LatestSlot[tuple[Any, int]], ...] = ()
+        self._sounds: tuple[queue.Queue[_Heard], ...] = ()
+        self._next_pts: int | None = None
+        self._lock = threading.Lock()
+
+    def restart(self, kind: str) -> None:
+        """A new track of that kind begins."""
+        self.times.restart(kind)
+        if kind == "audio":
+            self._next_pts = None
+
+    def picture(self, frame: Any) -> None:
+        """A decoded ``av.VideoFrame``."""
+        self.last_ns = now_ns = self.clock.now_ns()
+        captured_ns = self.times.picture_ns(ticks_to_ns(frame.pts, Fraction(frame.time_base)), now_ns)
+        for slot in self._pictures:
+            slot.put((frame, captured_ns))
+        if self.size is None:
+            self.size = max(2, frame.width & ~1), max(2, frame.height & ~1)
+            self.on_size()
+
+    def sound(self, frame: Any) -> None:
+        """A decoded ``av.AudioFrame``, s16, at 48 kHz."""
+        self.last_ns = now_ns = self.clock.now_ns()
+        lost = self._next_pts is not None and frame.pts != self._next_pts
+        self._next_pts = frame.pts + frame.samples
+        captured_ns = self.times.sound_ns(ticks_to_ns(frame.pts, Fraction(frame.time_base)), now_ns)
+        heard = mono(frame)
+        for each in self._sounds:
+            if not each.full():
+                each.put_nowait((heard, captured_ns, lost))
+
+    def add_pictures(self) -> LatestSlot[tuple[Any, int]]:
+        slot: LatestSlot[tuple[Any, int]] = LatestSlot()
+        with self._lock:
+            self._pictures += (slot,)
+        return slot
+
+    def add_sounds(self) -> queue.Queue[_Heard]:
+        sounds: queue.Queue[_Heard] = queue.Queue(QUEUE)
+        with self._lock:
+            self._sounds += (sounds,)
+        return sounds
+
+    def remove(self, reader: object) -> None:
+        with self._lock:
+            self._pictures = tuple(each for each in self._pictures if each is not reader)
+            self._sounds = tuple(each for each in self._sounds if each is not reader)
+
+
+def mono(frame: Any) -> Samples:
+    """(n, 1) of an interleaved or planar frame of 16-bit sound."""
+    values = frame.to_ndarray()
+    if not frame.format.is_planar:
+        values = values.reshape(-1, frame.layout.nb_channels).T
+    mixed: Samples = values.mean(axis=0, dtype=np.float32)[:, None] / np.float32(32_768)
+    return mixed
+
+
+class InboundVideo:
+    """A browser's camera. Pictures of another size than the first are fitted into that one, black around them."""
+
+    def __init__(self, inbound: Inbound, fps: Fraction) -> None:
+        self._inbound, self._fps = inbound, fps
+        self._slot: LatestSlot[tuple[Any, int]] | None = None
+        self._seq, self._last_ns = 0, -1
+
+    def open(self) -> VideoInfo:
+        assert self._inbound.size is not None, "opened after the first picture"
+        self._size = self._inbound.size
+        self._slot = self._inbound.add_pictures()
+        return VideoInfo(*self._size, self._fps, live=True, name="browser camera")
+
+    def read(self) -> Frame:
+        assert self._slot is not None
+        taken = self._slot.take()
+        if taken is None:
+            raise EndOfStream
+        frame, captured_ns = taken
+        self._last_ns = max(captured_ns, self._last_ns + 1)
+        self._seq += 1
+        return Frame(fitted(frame, self._size), self._last_ns, self._seq - 1)
+
+    def close(self) -> None:
+        if self._slot is not None:
+            self._inbound.remove(self._slot)
+            self._slot.close()
+
+
+def fitted(frame: av.VideoFrame, size: Size) -> Image:
+    """BGR of exactly ``size``: scaled without distortion, black bars where the shape differs."""
+    width, height = size
+    scale = min(width / frame.width, height / frame.height)
+    inner = min(width, round(frame.width * scale)), min(height, round(frame.height * scale))
+    image = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+    if (frame.width, frame.height) != inner:
+        image = np.asarray(cv2.resize(image, inner, interpolation=cv2.INTER_LINEAR), np.uint8)
+    if inner == size:
+        return np.ascontiguousarray(image)
+    canvas = np.zeros((height, width, 3), np.uint8)
+    x, y = (width - inner[0]) // 2, (height - inner[1]) // 2
+    canvas[y : y + inner[1], x : x + inner[0]] = image
+    return canvas
+
+
+class InboundVoice:
+    """A browser's microphone at exactly our rate; silence, marked, for what was lost or is not sent."""
+
+    def __init__(self, inbound: Inbound) -> None:
+        self._inbound, self._clock = inbound, inbound.clock
+        self._sounds: queue.Queue[_Heard] | None = None
+        self._pending: deque[AudioBlock] = deque()
+        self._closed = threading.Event()
+        self._resumed = False
+
+    def open(self) -> VoiceInfo:
+        self._corrector = DriftCorrector(RATE, CHANNELS)
+        self._sounds = self._inbound.add_sounds()
+        self._opened_ns = self._clock.now_ns()
+        late_ns = SOUND_DELAY_NS + NETWORK_NS + self._corrector.delay_ns
+        return VoiceInfo(RATE, CHANNELS, live=True, name="browser microphone", block_ns=late_ns)
+
+    def read(self) -> AudioBlock:
+        assert self._sounds is not None
+        while not self._pending:
+            if self._closed.is_set():
+                raise EndOfStream
+            try:
+                heard, captured_ns, lost = self._sounds.get(timeout=WAIT_S)
+            except queue.Empty:
+                self._bridge()
+                continue
+            self._pending += self._corrector.process(heard, captured_ns, lost or self._resumed)
+            self._resumed = False
+        return self._pending.popleft()
+
+    def close(self) -> None:
+        self._closed.set()
+        if self._sounds is not None:
+            self._inbound.remove(self._sounds)
+
+    def _bridge(self) -> None:
+        """Silence up to a while ago, where nothing comes."""
+        until_ns = self._clock.now_ns() - STALL_NS
+        if until_ns < self._opened_ns:
+            return
+        if self._corrector.next_ns is None:
+            self._resumed = True
+        self._corrector.anchor(until_ns)
+        silence = self._corrector.fill(until_ns)
+        self._pending += silence
+        self._resumed = self._resumed or bool(silence)

@@ -1,0 +1,50 @@
+"""What ``/metrics`` tells Prometheus. A registry per server: two in one process do not meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+
+from realtime_dub.stats import rss_mb
+
+if TYPE_CHECKING:
+    from realtime_dub.web.session import Session
+
+KINDS = ("total", "fresh", "reused", "passthrough", "lagged", "skipped")
+
+
+class Metrics:
+    """Counts of the server, and of its present sessions taken together: no label names a person."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.opened = self._counter("sessions_opened", "Sessions opened", "role")
+        self.refused = self._counter("refused", "Requests refused", "why")
+        self.sessions = self._gauge("sessions", "Sessions open")
+        self.frames = Gauge("realtime_dub_frames", "Ticks of the open sessions", ["kind"], registry=self.registry)
+        self.latency = Gauge("realtime_dub_latency_ms", "Worst capture to hand-over of the open sessions",
+                             ["quantile"], registry=self.registry)  # fmt: skip
+        self.rss = self._gauge("resident_megabytes", "Memory of the process")
+
+    def look(self, sessions: Iterable[Session]) -> None:
+        """Take the present values."""
+        runs = [session.recorder_run for session in sessions]
+        reports = [run.recorder.report() for run in runs if run is not None]
+        self.sessions.set(len(runs))
+        for kind in KINDS:
+            self.frames.labels(kind).set(sum(report.frames[kind] for report in reports))
+        for quantile in ("p50", "p95"):
+            self.latency.labels(quantile).set(max((report.latency_ms[quantile] for report in reports), default=0))
+        self.rss.set(rss_mb())
+
+    def text(self) -> bytes:
+        """In Prometheus' format."""
+        return generate_latest(self.registry)
+
+    def _counter(self, name: str, what: str, label: str) -> Counter:
+        return Counter(f"realtime_dub_{name}", what, [label], registry=self.registry)
+
+    def _gauge(self, name: str, what: str) -> Gauge:
+        return Gauge(f"realtime_dub_{name}", what, registry=self.registry)

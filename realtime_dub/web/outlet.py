@@ -1,0 +1,215 @@
+"""What a session gives: dubbed pictures and the delayed voice as tracks, released together on one time line.
+
+A sender report pairs a frame's time with the moment at which it is sent; a browser brings picture and sound together by
+these. So both leave by the clock: a frame of presentation time p at ``origin + p + lag``, sound in frames of 20 ms,
+silence where there is none. Runs of the pipeline come and go; the time line goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from aiortc.mediastreams import VIDEO_TIME_BASE, MediaStreamError, MediaStreamTrack
+from av import AudioFrame, VideoFrame
+
+from realtime_dub.audio.resample import StreamResampler
+from realtime_dub.clock import Clock
+from realtime_dub.flow import AudioRing
+from realtime_dub.media import MS, NS, AudioBlock, OutputFormat, Samples, Tick, ns_to_ticks, samples_to_ns
+from realtime_dub.web.config import FRAME_MS
+
+RATE = 48_000
+FRAME_NS = FRAME_MS * MS
+FRAME_SAMPLES = RATE * FRAME_MS // 1000
+LAG_NS = 5 * MS  # for the way from the tick through the publisher's thread to the loop
+KEPT_NS = 2 * NS
+PENDING = 4  # pictures; the newest that is due leaves
+
+Planes = npt.NDArray[np.uint8]
+
+
+class Outlet:
+    """The output of one session. Runs publish from their threads; tracks read on the loop."""
+
+    def __init__(self, clock: Clock, loop: asyncio.AbstractEventLoop) -> None:
+        self.clock, self.loop = clock, loop
+        self.ring = AudioRing(RATE, 1, KEPT_NS)
+        self.origin_ns: int | None = None  # the clock at presentation time 0
+        self.lag_ns = LAG_NS
+        self.started = asyncio.Event()
+        self._run = 0
+        self._lock = threading.Lock()
+        self._readers: tuple[VideoOut, ...] = ()
+        self.sent = 0  # pictures handed to the loop
+        self.taken_over: Callable[[int], None] = lambda run: None  # on the loop: this run gives the output now
+
+    def begin(self, run: int, period_ns: int) -> int | None:
+        """Run ``run`` has its first tick: from now on the earlier ones are not heard. Where its time 0 lies in ours."""
+        with self._lock:
+            if run < self._run:
+                return None
+            self._run = run
+            if period_ns % FRAME_NS:
+                self.lag_ns = LAG_NS + FRAME_NS  # a frame of sound may need the next tick
+            self.loop.call_soon_threadsafe(self.taken_over, run)
+            now_ns = self.clock.now_ns()
+            if self.origin_ns is None:
+                self.origin_ns = now_ns
+                self.loop.call_soon_threadsafe(self.started.set)
+            return -(-(now_ns - self.origin_ns) // FRAME_NS) * FRAME_NS
+
+    def current(self, run: int) -> bool:
+        return run == self._run
+
+    def picture(self, planes: Planes, pts_ns: int) -> None:
+        self.loop.call_soon_threadsafe(self._picture, planes, pts_ns)
+
+    def subscribe(self) -> VideoOut:
+        """A video track of its own. On the loop."""
+        reader = VideoOut(self)
+        self._readers += (reader,)
+        return reader
+
+    def remove(self, reader: VideoOut) -> None:
+        self._readers = tuple(each for each in self._readers if each is not reader)
+
+    @property
+    def watched(self) -> int:
+        return len(self._readers)
+
+    async def until(self, pts_ns: int) -> None:
+        """Until a frame of ``pts_ns`` is to leave."""
+        assert self.origin_ns is not None
+        await self.clock.sleep_until(self.origin_ns + pts_ns + self.lag_ns)
+
+    def _picture(self, planes: Planes, pts_ns: int) -> None:
+        self.sent += 1
+        for reader in self._readers:
+            reader.put(planes, pts_ns)
+
+
+class OutletPublisher:
+    """A publisher of one run of the pipeline into an outlet."""
+
+    name = "webrtc"
+    policy: Literal["latest", "every"] = "every"
+    latency_ns = 0
+
+    def __init__(self, outlet: Outlet, run: int) -> None:
+        self._outlet, self._run = outlet, run
+        self._base_ns: int | None = None
+        self._resampler: StreamResampler | None = None
+        self._given = 0  # samples at 48 kHz
+
+    def open(self, fmt: OutputFormat) -> None:
+        self._period_ns = round(NS / fmt.fps)
+        if fmt.rate != RATE:
+            self._resampler = StreamResampler(fmt.rate, RATE, 1)
+
+    def publish(self, tick: Tick) -> None:
+        if self._base_ns is None:
+            self._base_ns = self._outlet.begin(self._run, self._period_ns)
+        if self._base_ns is None or not self._outlet.current(self._run):
+            return
+        if tick.audio is not None:
+            self._sound(tick.audio.samples)
+        planes = np.asarray(cv2.cvtColor(tick.image, cv2.COLOR_BGR2YUV_I420), np.uint8)
+        self._outlet.picture(planes, self._base_ns + tick.pts_ns)
+
+    def close(self) -> None:
+        """The outlet is the session's."""
+
+    def _sound(self, samples: Samples) -> None:
+        assert self._base_ns is not None
+        mixed = samples.mean(axis=1, dtype=np.float32)[:, None]
+        if self._resampler is not None:
+            mixed = self._resampler.process(mixed)
+        start_ns = self._base_ns + samples_to_ns(self._given, RATE)
+        self._given += len(mixed)
+        self._outlet.ring.write(AudioBlock(mixed, RATE, start_ns))
+
+
+class VideoOut(MediaStreamTrack):
+    """The newest picture that is due. A slow encoder skips; nothing waits in line."""
+
+    kind = "video"
+
+    def __init__(self, outlet: Outlet) -> None:
+        super().__init__()
+        self._outlet = outlet
+        self._pending: deque[tuple[Planes, int]] = deque(maxlen=PENDING)
+        self._came = asyncio.Event()
+
+    def put(self, planes: Planes, pts_ns: int) -> None:
+        self._pending.append((planes, pts_ns))
+        self._came.set()
+
+    async def recv(self) -> VideoFrame:
+        while True:
+            if self.readyState != "live":
+                raise MediaStreamError
+            if not self._pending:
+                self._came.clear()
+                await self._came.wait()
+                continue
+            await self._outlet.until(self._pending[0][1])
+            planes, pts_ns = self._due()
+            frame = VideoFrame.from_ndarray(planes, format="yuv420p")
+            frame.pts, frame.time_base = ns_to_ticks(pts_ns, VIDEO_TIME_BASE), VIDEO_TIME_BASE
+            return frame
+
+    def stop(self) -> None:
+        super().stop()
+        self._outlet.remove(self)
+        self._came.set()
+
+    def _due(self) -> tuple[Planes, int]:
+        assert self._outlet.origin_ns is not None
+        now_ns = self._outlet.clock.now_ns() - self._outlet.origin_ns - self._outlet.lag_ns
+        taken = self._pending.popleft()
+        while self._pending and self._pending[0][1] <= now_ns:
+            taken = self._pending.popleft()
+        return taken
+
+
+class AudioOut(MediaStreamTrack):
+    """The voice in frames of exactly 20 ms, from the first tick on, without a hole."""
+
+    kind = "audio"
+
+    def __init__(self, outlet: Outlet) -> None:
+        super().__init__()
+        self._outlet = outlet
+        self._next: int | None = None  # number of the frame
+
+    async def recv(self) -> AudioFrame:
+        outlet = self._outlet
+        await outlet.started.wait()
+        assert outlet.origin_ns is not None
+        now = (outlet.clock.now_ns() - outlet.origin_ns) // FRAME_NS
+        if self._next is None or now - self._next > RATE // FRAME_SAMPLES:  # joined, or slept for a second
+            self._next = max(0, now)
+        pts_ns = self._next * FRAME_NS
+        await outlet.until(pts_ns)
+        if self.readyState != "live":
+            raise MediaStreamError
+        samples = outlet.ring.read(pts_ns, FRAME_SAMPLES)
+        self._next += 1
+        frame: AudioFrame = sound_frame(samples, pts_ns // FRAME_NS * FRAME_SAMPLES)
+        return frame
+
+
+def sound_frame(samples: Samples, pts: int) -> Any:
+    """(n, 1) as 16-bit mono at 48 kHz."""
+    values = np.clip(np.round(samples.T * 32_767), -32_768, 32_767).astype(np.int16)
+    frame: Any = AudioFrame.from_ndarray(np.ascontiguousarray(values), format="s16", layout="mono")
+    frame.sample_rate, frame.pts, frame.time_base = RATE, pts, Fraction(1, RATE)
+    return frame

@@ -1,0 +1,181 @@
+"""One WebRTC connection: what comes goes into an inbound, what leaves comes from an outlet."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from aiortc import (
+    MediaStreamTrack,
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCIceCandidate,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCSessionDescription,
+)
+from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
+from aiortc.mediastreams import MediaStreamError
+from aiortc.sdp import SessionDescription, candidate_from_sdp
+
+from realtime_dub.web import aiortc_access
+from realtime_dub.web.config import ServeConfig
+from realtime_dub.web.inbound import Inbound
+from realtime_dub.web.outlet import AudioOut, Outlet
+from realtime_dub.web.refusals import Refusal
+
+MOST_SDP = 64 * 1024
+MOST_CANDIDATES = 100
+CLOCK_RATES = {"audio": 48_000, "video": 90_000}
+_UNUSABLE = (ValueError, KeyError, IndexError, TypeError, AttributeError, AssertionError,
+             InternalError, InvalidAccessError, InvalidStateError, OperationError)  # fmt: skip
+BAD_SDP = Refusal(400, "The session description cannot be used.", "Send the offer that the browser made, unchanged.")
+
+
+class Peer:
+    """``inbound`` None = nothing is taken from the other side; ``outlet`` None = nothing is sent."""
+
+    def __init__(
+        self,
+        config: ServeConfig,
+        inbound: Inbound | None,
+        outlet: Outlet | None,
+        changed: Callable[[], None],
+        message: Callable[[str], str | None] = lambda text: None,
+    ) -> None:
+        self._config, self._inbound, self._outlet = config, inbound, outlet
+        self._changed, self._message = changed, message
+        servers: list[RTCIceServer] = []
+        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        self._readers: set[asyncio.Task[None]] = set()
+        self._channel: Any = None
+        self._candidates = 0
+        self._pc.on("track", self._on_track)
+        self._pc.on("connectionstatechange", changed)
+        self._pc.on("datachannel", self._on_channel)
+
+    @property
+    def state(self) -> str:
+        """new, connecting, connected, failed or closed."""
+        state: str = self._pc.connectionState
+        return state
+
+    async def answer(self, sdp: str) -> str:
+        """The answer to an offer. Raises Refusal."""
+        kinds = _kinds_of(sdp)
+        try:
+            for kind in kinds:
+                self._add_transceiver(kind)
+            await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+            self._reach_in()
+            await self._pc.setLocalDescription(await self._pc.createAnswer())
+        except _UNUSABLE as error:
+            raise BAD_SDP from error
+        answer: str = self._pc.localDescription.sdp
+        return answer
+
+    async def add_candidate(self, line: str | None, mid: str | None, index: int | None) -> None:
+        """A trickled candidate, None = there are no more. Raises Refusal."""
+        self._candidates += 1
+        if self._candidates > MOST_CANDIDATES:
+            raise Refusal(429, "There are too many candidates.", "Connect again.")
+        try:
+            await self._pc.addIceCandidate(_candidate(line, mid, index))
+        except _UNUSABLE as error:
+            raise Refusal(400, "The candidate cannot be used.", "Send it as the browser gave it.") from error
+
+    def tell(self, text: str) -> None:
+        """Over the data channel, where there is one and it is not choked."""
+        if self._channel is not None and self._channel.readyState == "open" and self._channel.bufferedAmount < 65_536:
+            self._channel.send(text)
+
+    async def statistics(self) -> list[Any]:
+        """aiortc's, of all tracks."""
+        found: list[Any] = []
+        for transceiver in self._pc.getTransceivers():
+            for side in (transceiver.sender, transceiver.receiver):
+                found += [(transceiver.kind, each) for each in (await side.getStats()).values()]
+        return found
+
+    async def close(self) -> None:
+        """Idempotent."""
+        for reader in self._readers:
+            reader.cancel()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._pc.close(), 5)
+        await asyncio.gather(*self._readers, return_exceptions=True)
+
+    def _add_transceiver(self, kind: str) -> None:
+        track = None
+        if self._outlet is not None:
+            track = self._outlet.subscribe() if kind == "video" else AudioOut(self._outlet)
+        direction = "sendrecv" if track and self._inbound else "sendonly" if track else "recvonly"
+        transceiver = self._pc.addTransceiver(track or kind, direction)
+        codecs = RTCRtpSender.getCapabilities(kind).codecs
+        first = "audio/opus" if kind == "audio" else f"video/{self._config.codec}"
+        if kind == "audio":
+            codecs = [codec for codec in codecs if codec.mimeType.lower() == first]
+        transceiver.setCodecPreferences(sorted(codecs, key=lambda codec: codec.mimeType.lower() != first))
+
+    def _reach_in(self) -> None:
+        config = self._config
+        for transceiver in self._pc.getTransceivers():
+            if transceiver.kind == "audio":
+                aiortc_access.use_steady_buffer(transceiver.receiver)
+            elif self._outlet is not None:
+                most = max(config.bitrate_kbps, config.max_bitrate_kbps)
+                aiortc_access.use_bitrates(transceiver, config.bitrate_kbps * 1000, most * 1000)
+            if self._inbound is not None:
+                told = functools.partial(self._inbound.times.report, transceiver.kind)
+                aiortc_access.on_sender_report(transceiver.receiver, CLOCK_RATES[transceiver.kind], told)
+
+    def _on_track(self, track: MediaStreamTrack) -> None:
+        if self._inbound is None:
+            return
+        reader = asyncio.create_task(self._read(track, self._inbound), name=f"read {track.kind}")
+        self._readers.add(reader)
+        reader.add_done_callback(self._readers.discard)
+
+    async def _read(self, track: MediaStreamTrack, inbound: Inbound) -> None:
+        inbound.restart(track.kind)
+        take = inbound.picture if track.kind == "video" else inbound.sound
+        with contextlib.suppress(MediaStreamError):
+            while True:
+                take(await track.recv())
+
+    def _on_channel(self, channel: Any) -> None:
+        if channel.label != "control":
+            return
+        self._channel = channel
+
+        def answer(text: object) -> None:
+            if isinstance(text, str) and len(text) <= 4096 and (reply := self._message(text)) is not None:
+                self.tell(reply)
+
+        channel.on("message", answer)
+
+
+def _kinds_of(sdp: str) -> list[str]:
+    """The kinds of media offered. Raises Refusal for what is not one browser's offer of picture and sound."""
+    if len(sdp) > MOST_SDP:
+        raise Refusal(413, "The session description is too long.", f"Keep it below {MOST_SDP // 1024} kB.")
+    try:
+        media = SessionDescription.parse(sdp).media
+    except _UNUSABLE as error:
+        raise BAD_SDP from error
+    kinds = [each.kind for each in media]
+    if not kinds or any(kinds.count(kind) > 1 for kind in kinds) or set(kinds) - {"audio", "video", "application"}:
+        raise Refusal(400, "The offer has other media than one picture, one sound and data.", "Offer one of each.")
+    return [kind for kind in kinds if kind != "application"]
+
+
+def _candidate(line: str | None, mid: str | None, index: int | None) -> RTCIceCandidate | None:
+    if not line:
+        return None
+    candidate = candidate_from_sdp(line.removeprefix("a=").removeprefix("candidate:"))
+    candidate.sdpMid, candidate.sdpMLineIndex = mid, index
+    return candidate

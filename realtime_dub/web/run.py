@@ -1,0 +1,180 @@
+"""One run of the live pipeline inside a session, on a thread and an event loop of its own.
+
+The server's loop sends packets and must never wait for a tracker to load; the pipeline's loop paces and must never wait
+for a handshake. Where a chooser asks for something that a pipeline is built with, a second run takes over from the
+first when its first tick is ready: nothing is reconnected and nothing stands still.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from realtime_dub import mouth
+from realtime_dub.budget import BudgetPlan
+from realtime_dub.clock import Clock
+from realtime_dub.media import MS, OutputFormat, VoiceInfo
+from realtime_dub.mouth.contract import MouthGenerator
+from realtime_dub.pipeline.executor import ThreadExecutor
+from realtime_dub.pipeline.inputs import ThreadedInputs
+from realtime_dub.pipeline.live import COMPOSE, plan_budget
+from realtime_dub.pipeline.loop import LivePipeline
+from realtime_dub.pipeline.mouths import Timing
+from realtime_dub.pipeline.outputs import PublisherThread
+from realtime_dub.pipeline.parts import make_compositor, part
+from realtime_dub.publishers.base import Publisher
+from realtime_dub.sources.base import VideoSource, VoiceSource
+from realtime_dub.stats import Recorder
+from realtime_dub.web.aiortc_access import SOUND_DELAY_NS
+from realtime_dub.web.inbound import NETWORK_NS, PICTURE_DELAY_NS, RATE
+
+
+@dataclass(frozen=True)
+class RunSetup:
+    """What a run is built with."""
+
+    engine: str
+    bundle: Path | None
+    budget_ms: float | None
+    strength: float
+    face: str
+    fps: Fraction
+    bank: object | None  # what was learnt of the person by the run before
+
+
+def make_generator(setup: RunSetup) -> MouthGenerator:
+    return mouth.create(setup.engine, bundle=setup.bundle, identity=setup.bank, strength=setup.strength)
+
+
+def plan_run(voice: VoiceInfo, generator: MouthGenerator, setup: RunSetup) -> tuple[BudgetPlan, int]:
+    """Raises BudgetTooSmall."""
+    return plan_budget(voice, generator, setup.fps, 0, setup.budget_ms, PICTURE_DELAY_NS)
+
+
+def least_budget_ms(setup: RunSetup) -> tuple[int, int]:
+    """The least budget with a browser's microphone, and the one that is used where none is asked for."""
+    generator = make_generator(setup)
+    voice = VoiceInfo(RATE, 1, True, "browser microphone", SOUND_DELAY_NS + NETWORK_NS + MS)
+    plan, _ = plan_run(voice, generator, setup)
+    generator.close()
+    return -(-plan.required_ns // MS), plan.budget_ns // MS
+
+
+class Run:
+    """Sources, tracker, engine and publishers, from :meth:`start` to :meth:`stop`. Called from the server's loop.
+
+    ``ended`` is called on the server's loop when the thread is over, by itself or by ``stop``.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        setup: RunSetup,
+        video: VideoSource,
+        voice: VoiceSource,
+        publishers: tuple[Publisher, ...],
+        clock: Clock,
+        ended: Callable[[Run], None],
+    ) -> None:
+        self.setup = setup
+        self.recorder = Recorder(0, setup.engine, "")
+        self.error: BaseException | None = None
+        self.generator: MouthGenerator | None = None
+        self.picture_size = (0, 0)
+        self._video, self._voice, self._publishers, self._clock = video, voice, publishers, clock
+        self._server, self._ended = asyncio.get_running_loop(), ended
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pipeline: LivePipeline | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._main, name=name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def ask_to_stop(self) -> None:
+        """Come to an end, without waiting for it."""
+        self._stopping.set()
+        with contextlib.suppress(RuntimeError):  # its loop is closed: it has ended
+            if self._loop is not None and self._pipeline is not None:
+                self._loop.call_soon_threadsafe(self._pipeline.stop)
+
+    async def stop(self, timeout_s: float = 10.0) -> bool:
+        """False where the thread did not end in time."""
+        self.ask_to_stop()
+        if self._thread.ident is not None:
+            await asyncio.to_thread(self._thread.join, timeout_s)
+        return not self._thread.is_alive()
+
+    def set_strength(self, strength: float) -> None:
+        """At once."""
+        if self.generator is not None and hasattr(self.generator, "strength"):
+            self.generator.strength = strength
+
+    @property
+    def bank(self) -> object | None:
+        """What the engine has learnt of the person."""
+        return getattr(self.generator, "bank", None)
+
+    def _main(self) -> None:
+        try:
+            with ExitStack() as stack:
+                pipeline = self._assemble(stack)
+                if not self._stopping.is_set():
+                    asyncio.run(self._go(pipeline))
+        except Exception as error:  # told by the session
+            self.error = error
+        with contextlib.suppress(RuntimeError):  # the server is gone
+            self._server.call_soon_threadsafe(self._ended, self)
+
+    async def _go(self, pipeline: LivePipeline) -> None:
+        self._loop = asyncio.get_running_loop()
+        running = asyncio.ensure_future(pipeline.run())
+        await asyncio.sleep(0)  # it has begun: now it can be stopped
+        self._pipeline = pipeline
+        if self._stopping.is_set():
+            pipeline.stop()
+        await running
+
+    def _assemble(self, stack: ExitStack) -> LivePipeline:
+        setup, clock = self.setup, self._clock
+        for source in (self._video, self._voice):
+            stack.callback(source.close)
+        self.generator = make_generator(setup)
+        stack.callback(self.generator.close)
+        tracker = part("tracker")(setup.face)
+        stack.callback(tracker.close)
+        picture, voice = self._video.open(), self._voice.open()
+        plan, resample_ns = plan_run(voice, self.generator, setup)
+        self.recorder.budget_ns, self.recorder.bundle = plan.budget_ns, self.generator.bundle
+        outputs = [PublisherThread(each, clock, self.recorder, self._failed) for each in self._publishers]
+        for output in outputs:
+            stack.callback(output.close)
+        engine, composer = (ThreadExecutor(name, clock) for name in ("engine", "composer"))
+        stack.callback(engine.close)
+        stack.callback(composer.close)
+        fmt = OutputFormat(picture.width, picture.height, setup.fps, voice.rate, voice.channels, True)
+        for output in outputs:
+            output.open(fmt)
+        pipeline = LivePipeline(
+            clock,
+            ThreadedInputs(self._video, self._voice, tracker, clock),
+            outputs,
+            self.generator,
+            make_compositor(),
+            engine,
+            composer,
+            voice,
+            Timing(setup.fps, plan, resample_ns, 0, COMPOSE.max_ns, None),
+            self.recorder,
+        )
+        return pipeline
+
+    def _failed(self, name: str, error: Exception) -> None:
+        if self._pipeline is not None:
+            self._pipeline.on_failed(name, error)

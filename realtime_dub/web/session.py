@@ -1,0 +1,282 @@
+"""One visitor: a connection, and where the role asks for it a pipeline with its own clock, budget and statistics."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, cast
+
+from realtime_dub.clock import Clock
+from realtime_dub.errors import RealtimeDubError
+from realtime_dub.media import NS
+from realtime_dub.mouth.bank import Bank
+from realtime_dub.pipeline.parts import part
+from realtime_dub.sources.base import VideoSource, VoiceSource
+from realtime_dub.web.config import ServeConfig, SessionOptions
+from realtime_dub.web.inbound import Inbound, InboundVideo, InboundVoice
+from realtime_dub.web.outlet import Outlet, OutletPublisher
+from realtime_dub.web.peer import Peer
+from realtime_dub.web.refusals import Refusal, refused
+from realtime_dub.web.run import Run, RunSetup, least_budget_ms
+from realtime_dub.web.traffic import Traffic
+
+if TYPE_CHECKING:
+    from realtime_dub.web.studio import Studio
+
+STATS_S = 0.5
+CONNECT_S = 20.0  # for a connection to come about, or to come back
+PICTURE_FPS = Fraction(25)
+log = logging.getLogger("realtime_dub.web")
+
+
+class Session:
+    """Made, used and closed on the server's loop."""
+
+    def __init__(self, id: str, studio: Studio, options: SessionOptions, clock: Clock) -> None:
+        self.id, self.options = id, options
+        self.config: ServeConfig = studio.config
+        self._studio, self._clock = studio, clock
+        self._log = logging.LoggerAdapter(log, {"session": id})
+        self.inbound = Inbound(clock)
+        self.outlet: Outlet | None = None
+        self.peer: Peer | None = None
+        self.note: str | None = None
+        self.closed = False
+        self._runs: dict[int, Run] = {}
+        self._count = 0  # of runs begun
+        self._on_air: int | None = None
+        self._disconnected_s = time.monotonic()  # since when, while it is
+        self._traffic = Traffic()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        if options.role == "studio":
+            self.outlet = Outlet(clock, asyncio.get_running_loop())
+            self.outlet.taken_over = self._taken_over
+            self.inbound.on_size = self._picture_came
+
+    # The connection.
+
+    async def answer(self, sdp: str) -> str:
+        """Connect; also again, from a new connection of the same page, while everything else goes on."""
+        before, self.peer = self.peer, self._make_peer()
+        self._disconnected_s = time.monotonic()
+        if before is not None:
+            await before.close()
+        try:
+            answer = await self.peer.answer(sdp)
+        except Refusal:
+            await self.peer.close()
+            raise
+        if before is None:
+            self._spawn(self._tell_statistics(), "statistics")
+            if self.options.role == "studio" and self.options.picture != "camera":
+                self._begin_run()
+        return answer
+
+    def _make_peer(self) -> Peer:
+        role, studio = self.options.role, self._studio
+        if role == "viewer":
+            return Peer(self.config, None, studio.outlet_of(self.options.room), self._changed, self._message)
+        if role == "interpreter":
+            self.inbound = studio.room_voice(self.options.room)
+            return Peer(self.config, self.inbound, None, self._changed, self._message)
+        return Peer(self.config, self.inbound, self.outlet, self._changed, self._message)
+
+    def _changed(self) -> None:
+        state = self.peer.state if self.peer is not None else "closed"
+        self._log.info("connection %s", state)
+        if state != "connected":
+            self._disconnected_s = time.monotonic()
+
+    @property
+    def overdue(self) -> str | None:
+        """Why the session is to be closed, if it is."""
+        now_s = time.monotonic()
+        state = self.peer.state if self.peer is not None else "closed"
+        if state != "connected" and now_s - self._disconnected_s > CONNECT_S:
+            return "not connected"
+        sends = self.options.role != "viewer" and self.options.picture == "camera"
+        idle_s = (self._clock.now_ns() - self.inbound.last_ns) / NS
+        if sends and state == "connected" and idle_s > max(self.config.idle_s, CONNECT_S):
+            return "idle"
+        return None
+
+    # What can be chosen while it runs.
+
+    async def change(self, changes: dict[str, Any]) -> None:
+        """Checked options that differ from the present ones. Raises Refusal, and then nothing has changed."""
+        new = self.options.model_copy(update=changes)
+        if new == self.options:
+            return
+        await self._check(new)
+        strength_only = new.model_copy(update={"strength": self.options.strength}) == self.options
+        self.options, self.note = new, None
+        for run in self._runs.values():
+            run.set_strength(new.strength)
+        if not strength_only and self._runs:
+            self._begin_run()
+
+    async def check(self) -> None:
+        """Raises Refusal where the options cannot be met."""
+        await self._check(self.options)
+
+    async def _check(self, options: SessionOptions) -> None:
+        if options.role != "studio":
+            return
+        kind, _, name = options.voice.partition(":")
+        if kind == "upload":
+            self._studio.uploads.find(name, "sound")
+        if kind == "server" and self.config.server_mic is None:
+            raise Refusal(409, "This server offers no microphone.", "Start it with --server-mic.")
+        if options.picture != "camera":
+            self._studio.uploads.find(options.picture.partition(":")[2], "picture")
+        if options.budget_ms is not None:
+            try:
+                await asyncio.to_thread(least_budget_ms, self._setup(options))
+            except RealtimeDubError as error:
+                raise refused(error) from error
+
+    # The pipeline.
+
+    def _picture_came(self) -> None:
+        if self.options.picture == "camera":
+            self._begin_run()
+
+    def _setup(self, options: SessionOptions) -> RunSetup:
+        return RunSetup(
+            options.engine,
+            self.config.bundle if options.engine == "mouthbank" else None,
+            options.budget_ms,
+            options.strength,
+            options.face,
+            Fraction(self.config.fps).limit_denominator(1001),
+            self._bank(),
+        )
+
+    def _bank(self) -> Bank | None:
+        """A copy of what is known of the person: two runs may be at work for a moment."""
+        for number in sorted(self._runs, reverse=True):
+            if (bank := self._runs[number].bank) is not None:
+                return cast(Bank, bank).copy()
+        return None
+
+    def _begin_run(self) -> None:
+        """With the present options; it takes over from the one on air when it is ready."""
+        if self.closed or self.outlet is None:
+            return
+        for number, run in self._runs.items():
+            if number != self._on_air:
+                run.ask_to_stop()
+        self._count += 1
+        name = f"session {self.id[:6]}"
+        publishers = (OutletPublisher(self.outlet, self._count),)
+        try:
+            video, voice = self._video(), self._voice()
+        except (Refusal, RealtimeDubError) as error:
+            self._tell_note(str(error))
+            return
+        run = Run(name, self._setup(self.options), video, voice, publishers, self._clock, self._run_ended)
+        self._runs[self._count] = run
+        run.start()
+
+    def _video(self) -> VideoSource:
+        kind, _, name = self.options.picture.partition(":")
+        if kind == "camera":
+            return InboundVideo(self.inbound, PICTURE_FPS)
+        path = self._studio.uploads.find(name, "picture")
+        video: VideoSource = part("video")(str(path), clock=self._clock, live=True, fps=self.config.fps)
+        return video
+
+    def _voice(self) -> VoiceSource:
+        kind, _, name = self.options.voice.partition(":")
+        if kind == "mic":
+            return InboundVoice(self.inbound)
+        if kind == "room":
+            return InboundVoice(self._studio.room_voice(name))
+        if kind == "none":
+            return InboundVoice(Inbound(self._clock))  # nothing ever comes: silence
+        spec = self.config.server_mic if kind == "server" else str(self._studio.uploads.find(name, "sound"))
+        voice: VoiceSource = part("voice")(spec, clock=self._clock, video_path=None, live=True, loop=True)
+        return voice
+
+    def _taken_over(self, number: int) -> None:
+        self._on_air = number
+        for earlier, run in self._runs.items():
+            if earlier < number:
+                run.ask_to_stop()
+
+    def _run_ended(self, run: Run) -> None:
+        self._runs = {number: each for number, each in self._runs.items() if each is not run}
+        if run.error is not None and not self.closed:
+            self._tell_note(str(run.error) or type(run.error).__name__)
+
+    def _tell_note(self, text: str) -> None:
+        self.note = text
+        self._log.warning("note", extra={"note": text})
+
+    # What it says.
+
+    @property
+    def recorder_run(self) -> Run | None:
+        """The run on air, else the newest."""
+        if self._on_air in self._runs:
+            return self._runs[self._on_air]
+        return self._runs[max(self._runs)] if self._runs else None
+
+    async def statistics(self) -> dict[str, Any]:
+        """What the page shows."""
+        run = self.recorder_run
+        told: dict[str, Any] = {"t": "stats", "fps": 0.0, "latency_ms": {"p50": 0, "p95": 0}, "frames": {},
+                                "av_offset_ms": 0.0, "budget_ms": 0, "enroll": None, "recording": False}  # fmt: skip
+        if run is not None:
+            report = run.recorder.report()
+            told |= {"frames": report.frames, "budget_ms": report.budget_ms}
+            told["latency_ms"] = {name: report.latency_ms[name] for name in ("p50", "p95")}
+            told["av_offset_ms"] = report.av_offset_ms["mean"]
+        if self.outlet is not None:
+            told["fps"] = self._traffic.per_second("pictures", self.outlet.sent, time.monotonic())
+        if self.peer is not None:
+            told |= self._traffic.seen(await self.peer.statistics(), time.monotonic())
+        told["options"] = self.options.model_dump()
+        return told | ({"note": self.note} if self.note else {})
+
+    async def _tell_statistics(self) -> None:
+        while True:
+            await asyncio.sleep(STATS_S)
+            if self.peer is not None:
+                self.peer.tell(json.dumps(await self.statistics()))
+
+    def _message(self, text: str) -> str | None:
+        try:
+            asked = json.loads(text)
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(asked, dict) or asked.get("t") != "ping" or not isinstance(asked.get("at"), int | float):
+            return None
+        return json.dumps({"t": "pong", "at": asked["at"], "server_ms": time.time() * 1000})
+
+    # The end.
+
+    async def close(self, why: str) -> None:
+        """End threads, connection and what was uploaded for it. Idempotent."""
+        if self.closed:
+            return
+        self.closed = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        stopped = await asyncio.gather(*(run.stop() for run in self._runs.values()))
+        if self.peer is not None:
+            await self.peer.close()
+        for choice in (self.options.voice, self.options.picture):
+            kind, _, name = choice.partition(":")
+            if kind == "upload":
+                await asyncio.to_thread(self._studio.uploads.remove, name)
+        self._log.info("session closed", extra={"why": why, "stuck_threads": stopped.count(False)})
+
+    def _spawn(self, work: Any, name: str) -> None:
+        task = asyncio.create_task(work, name=f"{name} {self.id[:6]}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

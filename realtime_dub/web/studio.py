@@ -1,0 +1,130 @@
+"""All sessions of a server, the rooms they meet in, and what was uploaded."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from fractions import Fraction
+from typing import Any
+
+from realtime_dub.clock import Clock, MonotonicClock
+from realtime_dub.web.config import ServeConfig, SessionOptions
+from realtime_dub.web.inbound import Inbound
+from realtime_dub.web.metrics import Metrics
+from realtime_dub.web.outlet import Outlet
+from realtime_dub.web.refusals import Refusal
+from realtime_dub.web.run import RunSetup, least_budget_ms, make_generator
+from realtime_dub.web.session import Session
+from realtime_dub.web.uploads import Uploads
+
+SWEEP_S = 1.0
+MOST_ROOMS = 50
+ENGINES = ("mouthbank", "passthrough")
+log = logging.getLogger("realtime_dub.web")
+
+
+class Studio:
+    """Made and closed on the server's loop."""
+
+    def __init__(self, config: ServeConfig, clock: Clock | None = None) -> None:
+        self.config = config
+        self.sessions: dict[str, Session] = {}
+        self.uploads = Uploads(config.upload_mb * 1_000_000)
+        self.metrics = Metrics()
+        self._clock = clock or MonotonicClock()
+        self._voices: dict[str, Inbound] = {}  # of rooms
+        self._sweeper: asyncio.Task[None] | None = None
+        self._engines: list[dict[str, Any]] = []
+        self._budgets: dict[str, int] = {}
+
+    async def start(self) -> None:
+        """Load what all sessions share. Raises UserError."""
+        await asyncio.to_thread(self._load)
+        self._sweeper = asyncio.create_task(self._sweep(), name="sweeper")
+
+    async def close(self) -> None:
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
+        await asyncio.gather(*(self.end(id, "server stops") for id in tuple(self.sessions)))
+        await asyncio.to_thread(self.uploads.close)
+
+    async def open(self, options: SessionOptions, sdp: str) -> tuple[Session, str]:
+        """A new session and the answer to its offer. Raises Refusal."""
+        if len(self.sessions) >= self.config.max_sessions:
+            self.metrics.refused.labels("full").inc()
+            raise Refusal(503, f"The studio is full: {self.config.max_sessions} are at work.", "Try again in a minute.",
+                          {"Retry-After": "60"})  # fmt: skip
+        session = Session(secrets.token_urlsafe(16), self, options, self._clock)
+        self.sessions[session.id] = session
+        try:
+            await session.check()
+            answer = await session.answer(sdp)
+        except BaseException:
+            await self.end(session.id, "refused")
+            raise
+        self.metrics.opened.labels(options.role).inc()
+        log.info("session opened", extra={"session": session.id, "role": options.role})
+        return session, answer
+
+    def find(self, id: str) -> Session:
+        """Raises Refusal."""
+        session = self.sessions.get(id)
+        if session is None or session.closed:
+            raise Refusal(404, "There is no such session.", "Start a new one.")
+        return session
+
+    async def end(self, id: str, why: str) -> None:
+        session = self.sessions.get(id)
+        if session is not None:
+            await session.close(why)
+            self.sessions.pop(id, None)
+
+    def room_voice(self, name: str | None) -> Inbound:
+        """What the interpreter of a room says; silence before anyone comes. Raises Refusal."""
+        if not name:
+            raise Refusal(422, "An interpreter needs a room.", "Name one.")
+        if name not in self._voices:
+            if len(self._voices) >= MOST_ROOMS:
+                raise Refusal(503, "There are too many rooms.", "Try again later.")
+            self._voices[name] = Inbound(self._clock)
+        return self._voices[name]
+
+    def outlet_of(self, room: str | None) -> Outlet:
+        """What the studio session of a room gives. Raises Refusal."""
+        for session in self.sessions.values():
+            if room and session.options.room == room and session.outlet is not None and not session.closed:
+                return session.outlet
+        raise Refusal(404, "Nobody is on in that room.", "Start a session there first.")
+
+    def told(self) -> dict[str, Any]:
+        """For ``/api/config``."""
+        return {"engines": self._engines, "budgets": self._budgets, "sessions": len(self.sessions),
+                "max_sessions": self.config.max_sessions}  # fmt: skip
+
+    def _load(self) -> None:
+        for engine in ENGINES:
+            generator = make_generator(self._setup(engine))
+            look_ahead_ms = generator.latency().look_ahead_ns / 1e6
+            self._engines.append({"name": engine, "bundle": generator.bundle, "look_ahead_ms": look_ahead_ms})
+            generator.close()
+        least_ms, default_ms = least_budget_ms(self._setup(ENGINES[0]))
+        self._budgets = {"min_ms": least_ms, "default_ms": default_ms}
+
+    def _setup(self, engine: str) -> RunSetup:
+        bundle = self.config.bundle if engine == "mouthbank" else None
+        return RunSetup(engine, bundle, None, 1.0, "largest", Fraction(self.config.fps).limit_denominator(1001), None)
+
+    async def _sweep(self) -> None:
+        """Close what is over, forget rooms without anyone and uploads that are too old."""
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            for id, session in tuple(self.sessions.items()):
+                if (why := session.overdue) is not None:
+                    await self.end(id, why)
+            used = {session.options.room for session in self.sessions.values()}
+            used |= {session.options.voice.partition(":")[2] for session in self.sessions.values()}
+            self._voices = {name: voice for name, voice in self._voices.items() if name in used}
+            await asyncio.to_thread(self.uploads.sweep)
+            self.metrics.look(self.sessions.values())

@@ -1,0 +1,104 @@
+"""When what a browser sends was captured, on the pipeline's clock.
+
+Each inbound track counts from zero on its own. The offset to our clock is taken from the arrivals: the quickest packets
+of the last seconds waited for nothing, so the lower envelope of arrival less count is the line, and it is followed
+slowly, as clocks drift. Where the browser's sender reports tell the offset between its two tracks, that is used.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from realtime_dub.media import MS, NS
+
+WINDOW_NS = NS  # the envelope is the least of the present window and of WINDOWS before it
+WINDOWS = 4
+SLEW = 0.002  # of time: how fast the line rises after a slower network or a drifting clock
+JUMP_NS = NS  # further off, it is another stream
+TRUST_NS = 500 * MS  # reports that say more than this against the arrivals are wrong
+STEP_NS = MS  # per frame, towards what the reports say
+
+
+class TrackClock:
+    """The line from one track's pts to our clock."""
+
+    def __init__(self) -> None:
+        self._offset: float | None = None
+        self._floors: deque[int] = deque(maxlen=WINDOWS)
+        self._floor = 0
+        self._window_ns = 0
+        self._last_ns = 0
+
+    @property
+    def offset_ns(self) -> int | None:
+        """Clock less pts of the quickest arrivals; None before the first."""
+        return None if self._offset is None else round(self._offset)
+
+    def update(self, pts_ns: int, arrival_ns: int) -> int:
+        """Something of ``pts_ns`` came at ``arrival_ns``; the offset."""
+        delay = arrival_ns - pts_ns
+        if self._offset is None or abs(delay - self._offset) > JUMP_NS:
+            self._begin(delay, arrival_ns)
+        elapsed_ns = arrival_ns - self._last_ns
+        self._last_ns = arrival_ns
+        self._floor = min(self._floor, delay)
+        if arrival_ns - self._window_ns > WINDOW_NS:
+            self._floors.append(self._floor)
+            self._floor, self._window_ns = delay, arrival_ns
+        self._follow(min(self._floor, *self._floors) if self._floors else self._floor, elapsed_ns)
+        assert self._offset is not None
+        return round(self._offset)
+
+    def _begin(self, delay: int, arrival_ns: int) -> None:
+        self._offset = float(delay)
+        self._floors.clear()
+        self._floor, self._window_ns, self._last_ns = delay, arrival_ns, arrival_ns
+
+    def _follow(self, floor: int, elapsed_ns: int) -> None:
+        assert self._offset is not None
+        self._offset += min(floor - self._offset, SLEW * elapsed_ns)
+
+
+class MediaClock:
+    """Both tracks of one browser. ``sound_delay_ns``: what the way of the sound holds back at least, by its making."""
+
+    def __init__(self, sound_delay_ns: int) -> None:
+        self._sound_delay_ns = sound_delay_ns
+        self._sound, self._picture = TrackClock(), TrackClock()
+        self._reports: dict[str, int] = {}  # the sender's clock at pts 0 of each track
+        self._last_pts_ns: int | None = None
+        self._interval_ns = 33.0 * MS
+        self._shift_ns = 0.0  # of the picture, by the reports
+
+    def restart(self, kind: str) -> None:
+        """Another track of that kind begins."""
+        self._reports.pop(kind, None)
+        if kind == "audio":
+            self._sound = TrackClock()
+        else:
+            self._picture, self._last_pts_ns, self._shift_ns = TrackClock(), None, 0.0
+
+    def report(self, kind: str, sender_ns: int, pts_ns: int) -> None:
+        """The sender says that its clock was ``sender_ns`` at ``pts_ns`` of a track."""
+        self._reports[kind] = sender_ns - pts_ns
+
+    def sound_ns(self, pts_ns: int, arrival_ns: int) -> int:
+        """The capture of the first sample of a frame of sound."""
+        return pts_ns + self._sound.update(pts_ns, arrival_ns) - self._sound_delay_ns
+
+    def picture_ns(self, pts_ns: int, arrival_ns: int) -> int:
+        """The capture of a picture. A frame is known to be complete when the next one begins: a period later."""
+        if self._last_pts_ns is not None and 0 < (step_ns := pts_ns - self._last_pts_ns) < 80 * MS:
+            self._interval_ns += 0.05 * (step_ns - self._interval_ns)
+        self._last_pts_ns = pts_ns
+        own_ns = self._picture.update(pts_ns, arrival_ns) - round(self._interval_ns)
+        self._follow_reports(own_ns)
+        return pts_ns + own_ns + round(self._shift_ns)
+
+    def _follow_reports(self, own_ns: int) -> None:
+        target = 0.0
+        sound_ns = self._sound.offset_ns
+        if sound_ns is not None and {"audio", "video"} <= self._reports.keys():
+            told_ns = sound_ns - self._sound_delay_ns + self._reports["video"] - self._reports["audio"]
+            target = told_ns - own_ns if abs(told_ns - own_ns) < TRUST_NS else 0.0
+        self._shift_ns += max(-STEP_NS, min(STEP_NS, target - self._shift_ns))

@@ -1,0 +1,40 @@
+"""Bitrate, loss and round trip of a connection, from the counts that aiortc keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+class Traffic:
+    """Turns counts into what happened since the last look."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[float, float]] = {}
+
+    def per_second(self, name: str, count: float, now_s: float) -> float:
+        """How fast ``count`` grew since the last call with that name."""
+        before, since_s = self._last.get(name, (count, now_s))
+        self._last[name] = count, now_s
+        return round(max(0.0, count - before) / (now_s - since_s), 2) if now_s > since_s else 0.0
+
+    def seen(self, found: Sequence[tuple[str, Any]], now_s: float) -> dict[str, float | None]:
+        """``found``: (kind of media, one of aiortc's statistics)."""
+        sent = sum(each.bytesSent for _, each in found if each.type == "outbound-rtp")
+        trips = [each.roundTripTime for _, each in found if each.type == "remote-inbound-rtp"]
+        known = [trip for trip in trips if trip is not None]
+        return {
+            "bitrate_kbps": round(self.per_second("bytes", sent, now_s) * 8 / 1000, 1),
+            "loss_percent": round(self._loss(found, now_s), 2),
+            "rtt_ms": round(1000 * max(known), 1) if known else None,
+        }
+
+    def _loss(self, found: Sequence[tuple[str, Any]], now_s: float) -> float:
+        """The worse direction, in percent."""
+        there = [100 * each.fractionLost / 256 for _, each in found if each.type == "remote-inbound-rtp"]
+        inbound = [each for _, each in found if each.type == "inbound-rtp"]
+        lost = self.per_second("lost", sum(each.packetsLost for each in inbound), now_s)
+        came = self.per_second("came", sum(each.packetsReceived for each in inbound), now_s)
+        here = 100 * lost / (lost + came) if lost + came else 0.0
+        worst: float = max([here, *there])
+        return worst

@@ -1,0 +1,167 @@
+"""A browser's part, played by aiortc: a face that speaks is sent, what comes back is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestServer
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from av import AudioFrame, VideoFrame
+from faces import portrait
+
+from realtime_dub.web.api import STUDIO
+from realtime_dub.web.config import ServeConfig
+from realtime_dub.web.server import make_app
+from realtime_dub.web.studio import Studio
+
+HEADERS = {"X-Requested-With": "realtime-dub"}
+FPS = 25
+
+
+class FaceTrack(MediaStreamTrack):
+    """The portrait; every second the first 200 ms are bright at the edge (a flash)."""
+
+    kind = "video"
+
+    def __init__(self, height: int = 240) -> None:
+        super().__init__()
+        image = portrait(height)
+        self._dark = np.ascontiguousarray(image[: height & ~1, : image.shape[1] & ~1])
+        self._bright = self._dark.copy()
+        self._bright[:24, :24] = 255
+        self._dark = self._dark.copy()
+        self._dark[:24, :24] = 0
+        self._start = time.monotonic()
+        self._count = 0
+
+    async def recv(self) -> VideoFrame:
+        await asyncio.sleep(max(0.0, self._start + self._count / FPS - time.monotonic()))
+        if self.readyState != "live":
+            raise MediaStreamError
+        image = self._bright if self._count % FPS < 5 else self._dark
+        frame = VideoFrame.from_ndarray(image, format="bgr24")
+        frame.pts, frame.time_base = self._count * 90_000 // FPS, Fraction(1, 90_000)
+        self._count += 1
+        return frame
+
+
+class VoiceTrack(MediaStreamTrack):
+    """Vowel-like sound; loud in the first 200 ms of every second, silent in the rest."""
+
+    kind = "audio"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._start = time.monotonic()
+        self._count = 0
+
+    async def recv(self) -> AudioFrame:
+        await asyncio.sleep(max(0.0, self._start + (self._count + 1) * 0.02 - time.monotonic()))
+        if self.readyState != "live":
+            raise MediaStreamError
+        at = np.arange(self._count * 960, (self._count + 1) * 960) / 48_000
+        wave = np.sign(np.sin(2 * np.pi * 130 * at)) * np.sin(2 * np.pi * 700 * at) * 0.5 * (at % 1 < 0.2)
+        frame = AudioFrame.from_ndarray((wave * 32_767).astype(np.int16)[None], format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 48_000, self._count * 960, Fraction(1, 48_000)
+        self._count += 1
+        return frame
+
+
+@dataclass
+class Got:
+    """What came back: arrival on the monotonic clock, pts in seconds, and the frame's picture or samples."""
+
+    pictures: list[tuple[float, float, np.ndarray]] = field(default_factory=list)
+    sounds: list[tuple[float, float, np.ndarray]] = field(default_factory=list)
+    stats: list[dict[str, Any]] = field(default_factory=list)
+    pongs: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Visitor:
+    """One page."""
+
+    def __init__(self, http: ClientSession, url: str, sends: bool = True, height: int = 240) -> None:
+        self.http, self.url, self.got = http, url, Got()
+        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.channel = self.pc.createDataChannel("control")
+        self.channel.on("message", self._message)
+        self.pc.on("track", lambda track: self._tasks.append(asyncio.create_task(self._keep(track))))
+        self._tasks: list[asyncio.Task] = []
+        for track in (FaceTrack(height), VoiceTrack()):
+            self.pc.addTrack(track) if sends else self.pc.addTransceiver(track.kind, "recvonly")
+        self.id = ""
+
+    async def connect(self, **options: object) -> dict[str, Any]:
+        status, told = await self.offer("/api/sessions", {"options": options})
+        assert status == 201, told
+        self.id = told["id"]
+        await self.pc.setRemoteDescription(RTCSessionDescription(told["sdp"], "answer"))
+        return told
+
+    async def offer(self, path: str, more: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        await self.pc.setLocalDescription(await self.pc.createOffer())
+        body = {"sdp": self.pc.localDescription.sdp, "type": "offer", **more}
+        async with self.http.post(self.url + path, json=body, headers=HEADERS) as response:
+            return response.status, await response.json()
+
+    async def patch(self, **changes: object) -> tuple[int, dict[str, Any]]:
+        url = f"{self.url}/api/sessions/{self.id}"
+        async with self.http.patch(url, json=changes, headers=HEADERS) as response:
+            return response.status, await response.json()
+
+    async def delete(self) -> int:
+        async with self.http.delete(f"{self.url}/api/sessions/{self.id}", headers=HEADERS) as response:
+            return response.status
+
+    async def until(self, ready, seconds: float = 20.0) -> None:
+        end = time.monotonic() + seconds
+        while not ready():
+            assert time.monotonic() < end, self.summary()
+            await asyncio.sleep(0.05)
+
+    def summary(self) -> str:
+        last = self.got.stats[-1] if self.got.stats else None
+        return f"{self.pc.connectionState}, {len(self.got.pictures)} pictures, {len(self.got.sounds)} sounds, {last}"
+
+    async def close(self) -> None:
+        await self.pc.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _message(self, text: str) -> None:
+        told = json.loads(text)
+        (self.got.stats if told["t"] == "stats" else self.got.pongs).append(told)
+
+    async def _keep(self, track: MediaStreamTrack) -> None:
+        with contextlib.suppress(MediaStreamError):
+            while True:
+                frame = await track.recv()
+                now, pts = time.monotonic(), float(frame.pts * frame.time_base)
+                if track.kind == "video":
+                    self.got.pictures.append((now, pts, frame.to_ndarray(format="bgr24")))
+                else:
+                    self.got.sounds.append((now, pts, frame.to_ndarray().reshape(-1, 2)[:, 0].copy()))
+
+
+@contextlib.asynccontextmanager
+async def serving(**config: object) -> AsyncIterator[tuple[Studio, ClientSession, str]]:
+    """A server on loopback, a client, and the server's address."""
+    app: web.Application = make_app(ServeConfig(**config))
+    server = TestServer(app, host="127.0.0.1")
+    await server.start_server()
+    try:
+        async with ClientSession() as http:
+            yield app[STUDIO], http, str(server.make_url("")).rstrip("/")
+    finally:
+        await server.close()
