@@ -66,7 +66,7 @@ class VoiceTrack(MediaStreamTrack):
         self._count = 0
 
     async def recv(self) -> AudioFrame:
-        await asyncio.sleep(max(0.0, self._start + (self._count + 1) * 0.02 - time.monotonic()))
+        await asyncio.sleep(max(0.0, self._start + self._count * 0.02 - time.monotonic()))
         if self.readyState != "live":
             raise MediaStreamError
         at = np.arange(self._count * 960, (self._count + 1) * 960) / 48_000

@@ -23,11 +23,11 @@ from realtime_dub.errors import EndOfStream
 from realtime_dub.flow import LatestSlot
 from realtime_dub.media import MS, AudioBlock, Frame, Image, Samples, VideoInfo, VoiceInfo, ticks_to_ns
 from realtime_dub.web.aiortc_access import SOUND_DELAY_NS
-from realtime_dub.web.timeline import MediaClock
+from realtime_dub.web.timeline import CENTRE_NS, MediaClock
 
 RATE, CHANNELS = 48_000, 1
 NETWORK_NS = 20 * MS  # later than the quickest packet, still within the budget that is planned without being asked
-PICTURE_DELAY_NS = 40 * MS + NETWORK_NS  # a frame is known to be complete when the next one begins
+PICTURE_DELAY_NS = 40 * MS - CENTRE_NS + NETWORK_NS  # a frame is known to be complete when the next one begins
 STALL_NS = 200 * MS  # without sound for this long, silence is put in
 WAIT_S = 0.05
 QUEUE = 100  # frames of sound, two seconds

@@ -16,13 +16,21 @@ WINDOWS = 4
 SLEW = 0.002  # of time: how fast the line rises after a slower network or a drifting clock
 JUMP_NS = NS  # further off, it is another stream
 TRUST_NS = 500 * MS  # reports that say more than this against the arrivals are wrong
-STEP_NS = MS  # per frame, towards what the reports say
+SETTLING_NS = 700 * MS  # of a held line, from the first arrival on
+HELD_NS = 15 * MS  # a held line that is further off moves
+CENTRE_NS = 20 * MS  # the grid takes pictures from 10 to 50 ms after its instant: meant are -10 to 30
+STEP_NS = MS // 5  # per frame of sound, towards what the reports say: a hundredth of its length
 
 
 class TrackClock:
-    """The line from one track's pts to our clock."""
+    """The line from one track's pts to our clock.
 
-    def __init__(self) -> None:
+    ``held``: once found it stays where it is while it is nearly right, for a grid that is locked to it.
+    """
+
+    def __init__(self, held: bool = False) -> None:
+        self._held, self._moving = held, True
+        self._began_ns = 0
         self._offset: float | None = None
         self._floors: deque[int] = deque(maxlen=WINDOWS)
         self._floor = 0
@@ -45,7 +53,9 @@ class TrackClock:
         if arrival_ns - self._window_ns > WINDOW_NS:
             self._floors.append(self._floor)
             self._floor, self._window_ns = delay, arrival_ns
-        self._follow(min(self._floor, *self._floors) if self._floors else self._floor, elapsed_ns)
+        floor = min(self._floor, *self._floors) if self._floors else self._floor
+        if not self._held or self._moves(floor, arrival_ns):
+            self._follow(floor, elapsed_ns)
         assert self._offset is not None
         return round(self._offset)
 
@@ -53,6 +63,14 @@ class TrackClock:
         self._offset = float(delay)
         self._floors.clear()
         self._floor, self._window_ns, self._last_ns = delay, arrival_ns, arrival_ns
+        self._began_ns, self._moving = arrival_ns, True
+
+    def _moves(self, floor: int, arrival_ns: int) -> bool:
+        assert self._offset is not None
+        off = abs(floor - self._offset)
+        if arrival_ns - self._began_ns > SETTLING_NS:
+            self._moving = off > HELD_NS or (self._moving and off > MS)
+        return self._moving
 
     def _follow(self, floor: int, elapsed_ns: int) -> None:
         assert self._offset is not None
@@ -60,15 +78,19 @@ class TrackClock:
 
 
 class MediaClock:
-    """Both tracks of one browser. ``sound_delay_ns``: what the way of the sound holds back at least, by its making."""
+    """Both tracks of one browser. ``sound_delay_ns``: what the way of the sound holds back at least, by its making.
+
+    The picture's line is the reference: the output's grid is locked to it. The sound is moved to what the reports say,
+    so slowly that the correction of drift can bend it there.
+    """
 
     def __init__(self, sound_delay_ns: int) -> None:
         self._sound_delay_ns = sound_delay_ns
-        self._sound, self._picture = TrackClock(), TrackClock()
+        self._sound, self._picture = TrackClock(), TrackClock(held=True)
         self._reports: dict[str, int] = {}  # the sender's clock at pts 0 of each track
         self._last_pts_ns: int | None = None
         self._interval_ns = 33.0 * MS
-        self._shift_ns = 0.0  # of the picture, by the reports
+        self._shift_ns = 0.0  # of the sound, by the reports
 
     def restart(self, kind: str) -> None:
         """Another track of that kind begins."""
@@ -76,7 +98,7 @@ class MediaClock:
         if kind == "audio":
             self._sound = TrackClock()
         else:
-            self._picture, self._last_pts_ns, self._shift_ns = TrackClock(), None, 0.0
+            self._picture, self._last_pts_ns = TrackClock(held=True), None
 
     def report(self, kind: str, sender_ns: int, pts_ns: int) -> None:
         """The sender says that its clock was ``sender_ns`` at ``pts_ns`` of a track."""
@@ -84,21 +106,21 @@ class MediaClock:
 
     def sound_ns(self, pts_ns: int, arrival_ns: int) -> int:
         """The capture of the first sample of a frame of sound."""
-        return pts_ns + self._sound.update(pts_ns, arrival_ns) - self._sound_delay_ns
+        own_ns = self._sound.update(pts_ns, arrival_ns) - self._sound_delay_ns
+        self._follow_reports(own_ns)
+        return pts_ns + own_ns + round(self._shift_ns)
 
     def picture_ns(self, pts_ns: int, arrival_ns: int) -> int:
         """The capture of a picture. A frame is known to be complete when the next one begins: a period later."""
         if self._last_pts_ns is not None and 0 < (step_ns := pts_ns - self._last_pts_ns) < 80 * MS:
             self._interval_ns += 0.05 * (step_ns - self._interval_ns)
         self._last_pts_ns = pts_ns
-        own_ns = self._picture.update(pts_ns, arrival_ns) - round(self._interval_ns)
-        self._follow_reports(own_ns)
-        return pts_ns + own_ns + round(self._shift_ns)
+        return pts_ns + self._picture.update(pts_ns, arrival_ns) - round(self._interval_ns) + CENTRE_NS
 
     def _follow_reports(self, own_ns: int) -> None:
         target = 0.0
-        sound_ns = self._sound.offset_ns
-        if sound_ns is not None and {"audio", "video"} <= self._reports.keys():
-            told_ns = sound_ns - self._sound_delay_ns + self._reports["video"] - self._reports["audio"]
+        picture_ns = self._picture.offset_ns
+        if picture_ns is not None and {"audio", "video"} <= self._reports.keys():
+            told_ns = picture_ns - round(self._interval_ns) - self._reports["video"] + self._reports["audio"]
             target = told_ns - own_ns if abs(told_ns - own_ns) < TRUST_NS else 0.0
         self._shift_ns += max(-STEP_NS, min(STEP_NS, target - self._shift_ns))
