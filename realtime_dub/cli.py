@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -235,6 +236,54 @@ def make_bank(
         summary = enroll(input, output, face=face, progress=progress)
     if not quiet:
         typer.echo(summary)
+
+
+@app.command()
+def serve(
+    host: Annotated[
+        str, typer.Option(help="Where to listen. Anything but this machine needs a token; without one, one is made.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The TCP port; 0 = any that is free.")] = 8080,
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="REALTIME_DUB_TOKEN", help="Whoever opens the page has to know it.", show_default=False),
+    ] = None,
+    max_sessions: Annotated[int, typer.Option(help="Visitors at a time; the next one is told to wait.")] = 2,
+    fps: Annotated[float, typer.Option(help="Pictures per second given back.", rich_help_panel=Output)] = 25,
+    codec: Annotated[str, typer.Option(help="Preferred picture codec: vp8 or h264.", rich_help_panel=Output)] = "vp8",
+    bitrate_kbps: Annotated[
+        int, typer.Option(help="Bitrate of the picture to begin with.", rich_help_panel=Output)
+    ] = 1_500,
+    max_bitrate_kbps: Annotated[
+        int, typer.Option(help="Bitrate of the picture where the network gives it.", rich_help_panel=Output)
+    ] = 4_000,
+    upload_mb: Annotated[int, typer.Option(help="Largest file that a page may send.", rich_help_panel=Input)] = 50,
+    server_mic: Annotated[
+        str | None,
+        typer.Option(
+            help="A sound device of this machine that visitors may choose as their voice: they hear it.",
+            show_default=False,
+            rich_help_panel=Input,
+        ),
+    ] = None,
+    idle_s: Annotated[float, typer.Option(help="Seconds without picture or sound after which a visitor leaves.")] = 30,
+    bundle: Bundle = None,
+    quiet: Quiet = False,
+) -> None:
+    """Let a browser use this machine: open the printed address, see your own face speak."""
+    given = locals()
+    _need_web()
+    from realtime_dub.config import build
+    from realtime_dub.web.config import ServeConfig
+    from realtime_dub.web.server import serve as run_server
+
+    run_server(build(ServeConfig, **given), typer.echo)
+
+
+def _need_web() -> None:
+    for name in ("aiohttp", "aiortc", "prometheus_client"):
+        if find_spec(name) is None:
+            raise DependencyError("the server needs", name, "pip install 'realtime-dub[web]'")
 
 
 @app.command()

@@ -3,22 +3,196 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
+import os
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import numpy as np
-from web_peers import Visitor, serving
+import pytest
+from web_peers import FPS, Visitor, serving
+
+from realtime_dub.web.studio import Studio
+
+
+@contextlib.asynccontextmanager
+async def visiting(visitor: Visitor) -> AsyncIterator[Visitor]:
+    try:
+        yield visitor
+    finally:
+        await visitor.close()
+
+
+def run(test: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(test())
+
+
+def onsets(visitor: Visitor) -> tuple[list[float], list[float]]:
+    """Presentation times of the flashes and of the clicks that came back."""
+    bright = [(pts, image[4:12, 4:12].mean() > 100) for _, pts, image in visitor.got.pictures]
+    flashes = [pts for (_, before), (pts, now) in zip(bright, bright[1:], strict=False) if now and not before]
+    samples = np.concatenate([each for _, _, each in visitor.got.sounds])
+    loud = np.flatnonzero(np.abs(samples.astype(int)) > 1500)
+    first = loud[np.flatnonzero(np.diff(loud, prepend=-48_000) > 12_000)]
+    return flashes, list(visitor.got.sounds[0][1] + first / 48_000)
 
 
 def test_frames_come_back_dubbed_and_in_step() -> None:
-    async def go() -> None:
-        async with serving() as (studio, http, url):
-            visitor = Visitor(http, url)
-            try:
-                await visitor.connect()
-                await visitor.until(lambda: len(visitor.got.pictures) > 100)
-                print(visitor.summary())
-            finally:
-                await visitor.close()
-                assert await visitor.delete() == 204
+    async def test() -> None:
+        async with serving() as (studio, http, url), visiting(Visitor(http, url)) as visitor:
+            told = await visitor.connect()
+            assert told["type"] == "answer"
+            assert told["options"]["voice"] == "mic"
+            await visitor.until(lambda: len(visitor.got.pictures) > 5 * FPS, 40)
+            await visitor.until(lambda: visitor.got.stats[-1]["frames"].get("fresh", 0) > 50, 40)
+            flashes, clicks = onsets(visitor)
+            # The sound may lag by a frame: the newest picture not older than its instant is shown.
+            nearest = [min((click - flash for click in clicks), key=abs) for flash in flashes[1:-1]]
+            assert abs(float(np.median(nearest))) < 0.06, (flashes, clicks)
+            stamps = np.array([pts for _, pts, _ in visitor.got.sounds])
+            np.testing.assert_allclose(np.diff(stamps), 0.02, atol=1e-6)
+            assert {len(samples) for _, _, samples in visitor.got.sounds} == {960}
+            stats = visitor.got.stats[-1]
+            assert stats["budget_ms"] > 150
+            assert stats["bitrate_kbps"] > 20
+            assert stats["frames"]["total"] == sum(
+                stats["frames"][kind] for kind in ("fresh", "reused", "passthrough")
+            )
+            visitor.channel.send('{"t": "ping", "at": 7}')
+            await visitor.until(lambda: bool(visitor.got.pongs))
+            assert visitor.got.pongs[0]["at"] == 7
+            assert await visitor.delete() == 204
             assert studio.sessions == {}
 
-    asyncio.run(go())
+    run(test)
+
+
+def test_the_mouth_moves_and_the_rest_stays() -> None:
+    """Twice the strength against none, with the same loud voice: the pictures differ around the mouth."""
+
+    async def test() -> None:
+        async with serving() as (_, http, url), visiting(Visitor(http, url, height=480)) as visitor:
+            await visitor.connect(strength=2.0)
+            await visitor.until(lambda: visitor.got.stats and visitor.got.stats[-1]["frames"].get("fresh", 0) > 60, 40)
+            pictures = np.stack([image for _, _, image in visitor.got.pictures[-50:]]).astype(np.float32)
+            moved = np.abs(pictures - np.median(pictures, axis=0)).mean(axis=-1).max(axis=0)
+            height = moved.shape[0]
+            still = moved[40 : height // 4, 60:]
+            assert moved[height // 2 :].max() > 4 * max(4.0, float(np.median(still)))
+            assert await visitor.delete() == 204
+
+    run(test)
+
+
+def test_choosers_act_live() -> None:
+    async def test() -> None:
+        async with serving() as (studio, http, url), visiting(Visitor(http, url)) as visitor:
+            await visitor.connect(engine="passthrough")
+            await visitor.until(lambda: len(visitor.got.pictures) > 20, 40)
+            session = studio.find(visitor.id)
+            before = len(visitor.got.pictures)
+            assert (await visitor.patch(strength=0.5))[1]["options"]["strength"] == 0.5
+            assert len(session._runs) == 1  # strength needs no other pipeline
+            status, told = await visitor.patch(budget_ms=500)
+            assert (status, told["options"]["budget_ms"]) == (200, 500)
+            await visitor.until(lambda: visitor.got.stats[-1]["budget_ms"] == 500, 40)
+            await visitor.until(lambda: len(session._runs) == 1, 20)
+            await visitor.until(lambda: len(visitor.got.pictures) > before + 20, 20)
+            stamps = [pts for _, pts, _ in visitor.got.pictures]
+            assert (np.diff(stamps) > 0).all()  # one time line through both
+            for wrong in ({"budget_ms": 20}, {"strength": 9}, {"role": "viewer"}, {"voice": "upload:none"}):
+                status, told = await visitor.patch(**wrong)
+                assert status in (404, 422), (wrong, told)
+                assert set(told["error"]) == {"what", "do"}
+            assert session.options.budget_ms == 500
+            assert await visitor.delete() == 204
+
+    run(test)
+
+
+def test_the_next_one_is_told_to_wait() -> None:
+    async def test() -> None:
+        async with serving(max_sessions=1) as (studio, http, url), visiting(Visitor(http, url)) as visitor:
+            await visitor.connect(engine="passthrough")
+            async with visiting(Visitor(http, url)) as other:
+                status, told = await other.offer("/api/sessions", {})
+            assert status == 503
+            assert "full" in told["error"]["what"]
+            assert await visitor.delete() == 204
+            async with visiting(Visitor(http, url)) as third:
+                await third.connect(engine="passthrough")
+                assert len(studio.sessions) == 1
+
+    run(test)
+
+
+def test_h264_is_spoken_where_it_is_preferred() -> None:
+    async def test() -> None:
+        async with serving(codec="h264", bitrate_kbps=3_500) as (_, http, url), visiting(Visitor(http, url)) as visitor:
+            told = await visitor.connect(engine="passthrough")
+            video = told["sdp"].split("m=video")[1].split("m=")[0]
+            first = video.split("a=rtpmap:")[1].split()[1]
+            assert first.startswith("H264")
+            await visitor.until(lambda: len(visitor.got.pictures) > 10, 40)
+            assert await visitor.delete() == 204
+
+    run(test)
+
+
+def test_a_page_that_only_watches_is_found_in_its_room() -> None:
+    async def test() -> None:
+        async with serving() as (_, http, url), visiting(Visitor(http, url)) as visitor:
+            await visitor.connect(engine="passthrough", room="stage")
+            await visitor.until(lambda: len(visitor.got.pictures) > 5, 40)
+            async with visiting(Visitor(http, url, sends=False)) as viewer:
+                await viewer.connect(role="viewer", room="stage")
+                await viewer.until(lambda: len(viewer.got.pictures) > 5 and len(viewer.got.sounds) > 5, 40)
+            async with visiting(Visitor(http, url, sends=False)) as lost:
+                assert (await lost.offer("/api/sessions", {"options": {"role": "viewer", "room": "none"}}))[0] == 404
+
+    run(test)
+
+
+def test_a_visitor_who_goes_without_a_word_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test() -> None:
+        monkeypatch.setattr("realtime_dub.web.session.CONNECT_S", 2.0)
+        async with serving(idle_s=1) as (studio, http, url):
+            async with visiting(Visitor(http, url)) as visitor:
+                await visitor.connect(engine="passthrough")
+                await visitor.until(lambda: len(visitor.got.pictures) > 5, 40)
+            await visitor.until(lambda: not studio.sessions, 20)
+
+    run(test)
+
+
+def test_cycles_leave_nothing_behind() -> None:
+    async def cycle(studio: Studio, http, url: str) -> None:
+        async with visiting(Visitor(http, url)) as visitor:
+            await visitor.connect(engine="passthrough")
+            await visitor.until(lambda: len(visitor.got.pictures) > 2, 40)
+            assert await visitor.delete() == 204
+        assert studio.sessions == {}
+
+    def held() -> tuple[int, int, int]:
+        gc.collect()
+        ours = [thread for thread in threading.enumerate() if not thread.name.startswith("asyncio_")]
+        return len(ours), len(asyncio.all_tasks()), len(list(Path("/proc/self/fd").iterdir()))
+
+    async def test() -> None:
+        async with serving() as (studio, http, url):
+            await cycle(studio, http, url)
+            await asyncio.sleep(0.2)
+            before = held()
+            for _ in range(10):
+                await cycle(studio, http, url)
+            await asyncio.sleep(0.5)
+            after = held()
+            assert after[0] <= before[0]
+            assert after[1] <= before[1] + 1
+            assert after[2] <= before[2] + 2
+
+    if not os.path.isdir("/proc/self/fd"):
+        pytest.skip("no /proc here")
+    run(test)
