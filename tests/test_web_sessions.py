@@ -143,7 +143,7 @@ def test_h264_is_spoken_where_it_is_preferred() -> None:
 
 def test_a_page_that_only_watches_is_found_in_its_room() -> None:
     async def test() -> None:
-        async with serving() as (_, http, url), visiting(Visitor(http, url)) as visitor:
+        async with serving(max_sessions=3) as (_, http, url), visiting(Visitor(http, url)) as visitor:
             await visitor.connect(engine="passthrough", room="stage")
             await visitor.until(lambda: len(visitor.got.pictures) > 5, 40)
             async with visiting(Visitor(http, url, sends=False)) as viewer:
@@ -157,8 +157,8 @@ def test_a_page_that_only_watches_is_found_in_its_room() -> None:
 
 def test_a_visitor_who_goes_without_a_word_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test() -> None:
-        monkeypatch.setattr("realtime_dub.web.session.CONNECT_S", 2.0)
-        async with serving(idle_s=1) as (studio, http, url):
+        monkeypatch.setattr("realtime_dub.web.session.GONE_S", 0.5)
+        async with serving() as (studio, http, url):
             async with visiting(Visitor(http, url)) as visitor:
                 await visitor.connect(engine="passthrough")
                 await visitor.until(lambda: len(visitor.got.pictures) > 5, 40)

@@ -19,6 +19,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import AudioFrame, VideoFrame
 from faces import portrait
 
+from realtime_dub.web.aiortc_access import end_connecting
 from realtime_dub.web.api import STUDIO
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.server import make_app
@@ -135,6 +136,7 @@ class Visitor:
 
     async def close(self) -> None:
         await self.pc.close()
+        await end_connecting(self.pc)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

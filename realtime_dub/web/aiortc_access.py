@@ -6,10 +6,11 @@ keeps for them are exchanged or listened to per connection; nothing in its modul
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from aiortc import RTCRtpReceiver, RTCRtpTransceiver
+from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpTransceiver
 from aiortc.codecs import h264, vpx
 from aiortc.jitterbuffer import MAX_MISORDER, JitterBuffer, JitterFrame
 from aiortc.rtp import RtcpSrPacket, RtpPacket
@@ -112,6 +113,19 @@ def on_sender_report(receiver: RTCRtpReceiver, rate: int, told: OnReport) -> Non
         await handle(packet)
 
     setattr(receiver, "_handle_rtcp_packet", listen)  # noqa: B010  (mypy: a method)
+
+
+async def end_connecting(pc: RTCPeerConnection) -> None:
+    """After ``close``: what still waits for a handshake. aiortc leaves that behind where it is closed on the way."""
+    waiting = [task for task in asyncio.all_tasks() if _owner(task) is pc and task is not asyncio.current_task()]
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+def _owner(task: asyncio.Task[Any]) -> object:
+    frame = getattr(task.get_coro(), "cr_frame", None)
+    return frame.f_locals.get("self") if frame is not None else None
 
 
 def ntp_ns(timestamp: int) -> int:

@@ -62,7 +62,7 @@ async def page(request: web.Request) -> web.StreamResponse:
     if studio.config.token is not None and "token" in request.query:
         response = web.HTTPFound("/")
         response.set_cookie(COOKIE, studio.config.token, httponly=True, samesite="Strict", secure=request.secure)
-        return response
+        raise response
     return _file(STATIC / "index.html")
 
 

@@ -76,7 +76,10 @@ class Guard:
         except RealtimeDubError as error:
             response = answered(refused(error))
         except web.HTTPException as error:
-            response = error if error.status < 400 else answered(_plain(error))
+            if error.status < 400:
+                error.headers.update(HEADERS)
+                raise
+            response = answered(_plain(error))
         except Exception:
             log.exception("a request failed", extra={"path": request.path})
             response = answered(Refusal(500, "The server failed.", "Try again; its log says more."))

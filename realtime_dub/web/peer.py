@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -30,7 +31,9 @@ from realtime_dub.web.refusals import Refusal
 
 MOST_SDP = 64 * 1024
 MOST_CANDIDATES = 100
+ANSWER_S, CLOSE_S = 10.0, 5.0
 CLOCK_RATES = {"audio": 48_000, "video": 90_000}
+log = logging.getLogger("realtime_dub.web")
 _UNUSABLE = (ValueError, KeyError, IndexError, TypeError, AttributeError, AssertionError,
              InternalError, InvalidAccessError, InvalidStateError, OperationError)  # fmt: skip
 BAD_SDP = Refusal(400, "The session description cannot be used.", "Send the offer that the browser made, unchanged.")
@@ -70,10 +73,11 @@ class Peer:
         try:
             for kind in kinds:
                 self._add_transceiver(kind)
-            await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
-            self._reach_in()
-            await self._pc.setLocalDescription(await self._pc.createAnswer())
-        except _UNUSABLE as error:
+            async with asyncio.timeout(ANSWER_S):
+                await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+                self._reach_in()
+                await self._pc.setLocalDescription(await self._pc.createAnswer())
+        except (*_UNUSABLE, TimeoutError) as error:
             raise BAD_SDP from error
         answer: str = self._pc.localDescription.sdp
         return answer
@@ -105,8 +109,11 @@ class Peer:
         """Idempotent."""
         for reader in self._readers:
             reader.cancel()
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._pc.close(), 5)
+        try:
+            await asyncio.wait_for(self._pc.close(), CLOSE_S)
+        except Exception:  # half made, it may fail in any way; what it started is ended below
+            log.warning("a connection did not close cleanly", exc_info=True)
+        await aiortc_access.end_connecting(self._pc)
         await asyncio.gather(*self._readers, return_exceptions=True)
 
     def _add_transceiver(self, kind: str) -> None:
@@ -164,9 +171,14 @@ def _kinds_of(sdp: str) -> list[str]:
     if len(sdp) > MOST_SDP:
         raise Refusal(413, "The session description is too long.", f"Keep it below {MOST_SDP // 1024} kB.")
     try:
-        media = SessionDescription.parse(sdp).media
+        described = SessionDescription.parse(sdp)
+        media = described.media
+        bundled = [mid for group in described.group if group.semantic == "BUNDLE" for mid in group.items]
+        mids = [each.rtp.muxId for each in media]
     except _UNUSABLE as error:
         raise BAD_SDP from error
+    if len(mids) > 1 and (sorted(bundled) != sorted(mids) or len(set(mids)) < len(mids) or not all(mids)):
+        raise Refusal(400, "The offer does not bundle its media.", "Offer them in one BUNDLE group.")
     kinds = [each.kind for each in media]
     if not kinds or any(kinds.count(kind) > 1 for kind in kinds) or set(kinds) - {"audio", "video", "application"}:
         raise Refusal(400, "The offer has other media than one picture, one sound and data.", "Offer one of each.")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 STATS_S = 0.5
 CONNECT_S = 20.0  # for a connection to come about, or to come back
+GONE_S = 3.0  # after the other side has said that it closes
 PICTURE_FPS = Fraction(25)
 log = logging.getLogger("realtime_dub.web")
 
@@ -95,7 +96,8 @@ class Session:
         """Why the session is to be closed, if it is."""
         now_s = time.monotonic()
         state = self.peer.state if self.peer is not None else "closed"
-        if state != "connected" and now_s - self._disconnected_s > CONNECT_S:
+        away_s = now_s - self._disconnected_s
+        if (state != "connected" and away_s > CONNECT_S) or (state == "closed" and away_s > GONE_S):
             return "not connected"
         sends = self.options.role != "viewer" and self.options.picture == "camera"
         idle_s = (self._clock.now_ns() - self.inbound.last_ns) / NS
