@@ -9,8 +9,10 @@ import logging
 import wave
 from typing import Any
 
+import cv2
 import pytest
 from aiohttp import ClientSession, FormData
+from faces import portrait
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -211,9 +213,6 @@ def test_uploads_are_looked_at_and_bounded() -> None:
 
 
 def test_a_picture_speaks_an_uploaded_voice() -> None:
-    from faces import portrait
-    import cv2
-
     async def test() -> None:
         async with serving() as (studio, http, url):
             ids = []

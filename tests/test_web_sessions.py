@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import itertools
 import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -32,7 +33,7 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
 def onsets(visitor: Visitor) -> tuple[list[float], list[float]]:
     """Presentation times of the flashes and of the clicks that came back."""
     bright = [(pts, image[4:12, 4:12].mean() > 100) for _, pts, image in visitor.got.pictures]
-    flashes = [pts for (_, before), (pts, now) in zip(bright, bright[1:], strict=False) if now and not before]
+    flashes = [pts for (_, before), (pts, now) in itertools.pairwise(bright) if now and not before]
     samples = np.concatenate([each for _, _, each in visitor.got.sounds])
     loud = np.flatnonzero(np.abs(samples.astype(int)) > 1500)
     first = loud[np.flatnonzero(np.diff(loud, prepend=-48_000) > 12_000)]
@@ -57,9 +58,7 @@ def test_frames_come_back_dubbed_and_in_step() -> None:
             stats = visitor.got.stats[-1]
             assert stats["budget_ms"] > 150
             assert stats["bitrate_kbps"] > 20
-            assert stats["frames"]["total"] == sum(
-                stats["frames"][kind] for kind in ("fresh", "reused", "passthrough")
-            )
+            assert stats["frames"]["total"] == sum(stats["frames"][kind] for kind in ("fresh", "reused", "passthrough"))
             visitor.channel.send('{"t": "ping", "at": 7}')
             await visitor.until(lambda: bool(visitor.got.pongs))
             assert visitor.got.pongs[0]["at"] == 7

@@ -69,15 +69,15 @@ def least_budget_ms(setup: RunSetup) -> tuple[int, int]:
 class Run:
     """Sources, tracker, engine and publishers, from :meth:`start` to :meth:`stop`. Called from the server's loop.
 
-    ``ended`` is called on the server's loop when the thread is over, by itself or by ``stop``.
+    ``video`` and ``voice`` make the sources, on the run's thread. ``ended`` is called on the server's loop when the thread is over, by itself or by ``stop``.
     """
 
     def __init__(
         self,
         name: str,
         setup: RunSetup,
-        video: VideoSource,
-        voice: VoiceSource,
+        video: Callable[[], VideoSource],
+        voice: Callable[[], VoiceSource],
         publishers: tuple[Publisher, ...],
         clock: Clock,
         ended: Callable[[Run], None],
@@ -143,13 +143,14 @@ class Run:
 
     def _assemble(self, stack: ExitStack) -> LivePipeline:
         setup, clock = self.setup, self._clock
-        for source in (self._video, self._voice):
+        video, voice_source = self._video(), self._voice()
+        for source in (video, voice_source):
             stack.callback(source.close)
         self.generator = make_generator(setup)
         stack.callback(self.generator.close)
         tracker = part("tracker")(setup.face)
         stack.callback(tracker.close)
-        picture, voice = self._video.open(), self._voice.open()
+        picture, voice = video.open(), voice_source.open()
         plan, resample_ns = plan_run(voice, self.generator, setup)
         self.recorder.budget_ns, self.recorder.bundle = plan.budget_ns, self.generator.bundle
         outputs = [PublisherThread(each, clock, self.recorder, self._failed) for each in self._publishers]
@@ -163,7 +164,7 @@ class Run:
             output.open(fmt)
         pipeline = LivePipeline(
             clock,
-            ThreadedInputs(self._video, self._voice, tracker, clock),
+            ThreadedInputs(video, voice_source, tracker, clock),
             outputs,
             self.generator,
             make_compositor(),

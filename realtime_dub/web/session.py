@@ -6,7 +6,9 @@ import asyncio
 import json
 import logging
 import time
+from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from realtime_dub.clock import Clock
@@ -176,32 +178,30 @@ class Session:
         publishers = (OutletPublisher(self.outlet, self._count),)
         try:
             video, voice = self._video(), self._voice()
-        except (Refusal, RealtimeDubError) as error:
+        except Refusal as error:
             self._tell_note(str(error))
             return
         run = Run(name, self._setup(self.options), video, voice, publishers, self._clock, self._run_ended)
         self._runs[self._count] = run
         run.start()
 
-    def _video(self) -> VideoSource:
+    def _video(self) -> Callable[[], VideoSource]:
         kind, _, name = self.options.picture.partition(":")
         if kind == "camera":
-            return InboundVideo(self.inbound, PICTURE_FPS)
-        path = self._studio.uploads.find(name, "picture")
-        video: VideoSource = part("video")(str(path), clock=self._clock, live=True, fps=self.config.fps)
-        return video
+            return partial(InboundVideo, self.inbound, PICTURE_FPS)
+        path = str(self._studio.uploads.find(name, "picture"))
+        return partial(part("video"), path, clock=self._clock, live=True, fps=self.config.fps)
 
-    def _voice(self) -> VoiceSource:
+    def _voice(self) -> Callable[[], VoiceSource]:
         kind, _, name = self.options.voice.partition(":")
         if kind == "mic":
-            return InboundVoice(self.inbound)
+            return partial(InboundVoice, self.inbound)
         if kind == "room":
-            return InboundVoice(self._studio.room_voice(name))
+            return partial(InboundVoice, self._studio.room_voice(name))
         if kind == "none":
-            return InboundVoice(Inbound(self._clock))  # nothing ever comes: silence
+            return partial(InboundVoice, Inbound(self._clock))  # nothing ever comes: silence
         spec = self.config.server_mic if kind == "server" else str(self._studio.uploads.find(name, "sound"))
-        voice: VoiceSource = part("voice")(spec, clock=self._clock, video_path=None, live=True, loop=True)
-        return voice
+        return partial(part("voice"), spec, clock=self._clock, video_path=None, live=True, loop=True)
 
     def _taken_over(self, number: int) -> None:
         self._on_air = number

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import cv2
+
 from realtime_dub.clock import VirtualClock
 from realtime_dub.errors import EndOfStream, RealtimeDubError
 from realtime_dub.media import NS, samples_to_ns
@@ -19,6 +21,7 @@ from realtime_dub.web.refusals import Refusal
 KEPT_S = 3_600
 MOST = 20  # files at a time
 SECONDS = 600  # of sound
+MOST_PIXELS = 1_280  # of a picture's longer side
 SUFFIXES: dict[str, Literal["sound", "picture"]] = {
     **dict.fromkeys((".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".webm"), "sound"),
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".webp", ".bmp"), "picture"),
@@ -112,12 +115,17 @@ def _seconds_of(path: Path) -> float:
 
 
 def _look_at(path: Path) -> float | None:
+    """Brings the picture to a size that can be sent: even, and no larger than a camera's."""
     source = part("video")(str(path), clock=VirtualClock(), live=False)
     try:
         source.open()
-        source.read()
+        image = source.read().image
     finally:
         source.close()
+    scale = min(1.0, MOST_PIXELS / max(image.shape[:2]))
+    size = [max(2, int(side * scale) & ~1) for side in (image.shape[1], image.shape[0])]
+    if not cv2.imwrite(str(path), cv2.resize(image, size, interpolation=cv2.INTER_AREA)):
+        raise EndOfStream
     return None
 
 
