@@ -36,6 +36,7 @@ class SteadyBuffer(JitterBuffer):
         self._depth = depth
         self._held: dict[int, RtpPacket] = {}
         self._next: int | None = None
+        self._given = False
 
     def add(self, packet: RtpPacket) -> tuple[bool, JitterFrame | None]:
         number = packet.sequence_number
@@ -43,7 +44,9 @@ class SteadyBuffer(JitterBuffer):
             self._next = number
         late = (self._next - number) & 0xFFFF
         if 0 < late < MAX_MISORDER:
-            return False, None
+            if self._given:
+                return False, None
+            self._next = number  # the very first ones came in another order
         if self._distance(number) > MAX_MISORDER:  # another stream, or one that went on without us
             self._held.clear()
             self._next = number
@@ -51,7 +54,7 @@ class SteadyBuffer(JitterBuffer):
         if len(self._held) <= self._depth:
             return False, None
         oldest = min(self._held, key=self._distance)
-        self._next = (oldest + 1) & 0xFFFF
+        self._next, self._given = (oldest + 1) & 0xFFFF, True
         first = self._held.pop(oldest)
         return False, JitterFrame(first._data, first.timestamp)  # type: ignore[attr-defined]
 

@@ -1,0 +1,119 @@
+"""The studio over a bad network: packets that are lost and come late; and the time lines that bear it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import numpy as np
+from aiortc import RTCPeerConnection
+from aiortc.rtp import RtpPacket
+from hypothesis import given
+from hypothesis import strategies as st
+from test_web_sessions import onsets, visiting
+from web_peers import FPS, Visitor, serving
+
+from realtime_dub.media import MS, NS
+from realtime_dub.web.aiortc_access import SOUND_DELAY_NS, SteadyBuffer
+from realtime_dub.web.timeline import MediaClock, TrackClock
+
+
+def spoil(pc: RTCPeerConnection, loss: float, jitter_s: float, dice: random.Random) -> None:
+    """From now on what ``pc`` sends is lost now and then, and delayed by up to ``jitter_s``, out of order too."""
+    ice = pc.getTransceivers()[0].receiver.transport.transport
+    send, loop = ice._send, asyncio.get_running_loop()
+    pending: set[asyncio.Task] = set()
+
+    async def deliver(data: bytes) -> None:
+        try:
+            await send(data)
+        except ConnectionError:
+            pass  # closed meanwhile
+
+    def later(data: bytes) -> None:
+        task = loop.create_task(deliver(data))
+        pending.add(task)
+        task.add_done_callback(pending.discard)
+
+    async def lossy(data: bytes) -> None:
+        if dice.random() >= loss:
+            loop.call_later(dice.uniform(0, jitter_s), later, data)
+
+    ice._send = lossy
+
+
+def test_loss_and_jitter_are_survived() -> None:
+    async def test() -> None:
+        dice = random.Random(7)
+        async with serving() as (studio, http, url), visiting(Visitor(http, url)) as visitor:
+            await visitor.connect(budget_ms=350)
+            await visitor.until(lambda: len(visitor.got.pictures) > 5, 40)
+            for pc in (visitor.pc, studio.find(visitor.id).peer._pc):
+                spoil(pc, 0.02, 0.05, dice)
+            await visitor.until(lambda: len(visitor.got.pictures) > 12 * FPS, 60)
+            arrivals = np.array([at for at, _, _ in visitor.got.pictures])
+            assert np.diff(arrivals).max() < 0.5
+            flashes, clicks = onsets(visitor)
+            offsets = [min((click - flash for click in clicks), key=abs) for flash in flashes[2:-1]]
+            assert abs(float(np.median(offsets))) <= 0.06, offsets
+            stats = visitor.got.stats[-1]
+            assert stats["loss_percent"] < 15
+            assert stats["frames"]["fresh"] + stats["frames"]["reused"] > stats["frames"]["total"] / 3
+            assert await visitor.delete() == 204
+
+    asyncio.run(test())
+
+
+def packet(number: int) -> RtpPacket:
+    made = RtpPacket(sequence_number=number & 0xFFFF, timestamp=number * 960)
+    made._data = str(number).encode()
+    return made
+
+
+@given(st.lists(st.booleans(), min_size=10, max_size=60), st.integers(0, 65_535), st.randoms(use_true_random=False))
+def test_sound_packets_leave_in_order_and_the_delay_stays(lost: list[bool], start: int, dice: random.Random) -> None:
+    buffer, out, held = SteadyBuffer(3), [], 0
+    order = [number for number, gone in enumerate(lost) if not gone]
+    order.sort(key=lambda number: number + dice.uniform(0, 1.9))
+    for number in order:
+        frame = buffer.add(packet(start + number))[1]
+        held += 1
+        if frame is not None:
+            out.append(int(frame.data) - start)
+            held -= 1
+        assert held <= 3
+    assert out == sorted(order)[: max(0, len(order) - 3)]
+
+
+@given(st.integers(-200, 200), st.lists(st.integers(0, 50), min_size=400, max_size=400))
+def test_the_line_is_that_of_the_quickest(ppm: int, jitter: list[int]) -> None:
+    """With up to 50 ms of jitter and a drifting clock, the line stays near the arrival of what waited for nothing."""
+    clock, true_ns = TrackClock(), 5 * NS
+    jitter = [0, *jitter[1:]]
+    for number, late in enumerate(jitter * 2):
+        pts = number * 20 * MS
+        arrival = true_ns + pts + pts * ppm // 1_000_000 + (late if number % 25 else 0) * MS
+        offset = clock.update(pts, arrival)
+        expected = true_ns + pts * ppm // 1_000_000
+        assert -3 * MS <= offset - expected <= 6 * MS
+
+
+def test_reports_bring_sound_and_picture_together() -> None:
+    """The picture is 60 ms longer on its way than the sound; reports say what was captured when."""
+    media = MediaClock(SOUND_DELAY_NS)
+    media.report("audio", 100 * NS, 0)
+    media.report("video", 100 * NS + 250 * MS, 0)  # the camera was started a quarter of a second later
+    for number in range(1500):
+        now = NS + number * 20 * MS
+        sound = media.sound_ns(number * 20 * MS, now + SOUND_DELAY_NS)
+        if number % 2 == 0 and number >= 14:
+            picture = media.picture_ns(number * 20 * MS - 250 * MS, now + 100 * MS)
+    captured_apart = sound - number * 20 * MS - (picture - (number - 1) * 20 * MS)
+    assert abs(captured_apart) <= 25 * MS  # less than a picture; half of one is meant
+
+
+def test_another_stream_starts_another_line() -> None:
+    clock = TrackClock(held=True)
+    for number in range(100):
+        clock.update(number * 40 * MS, 9 * NS + number * 40 * MS)
+    assert clock.update(0, 60 * NS) == 60 * NS
