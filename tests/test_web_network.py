@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 
 import numpy as np
@@ -25,10 +26,8 @@ def spoil(pc: RTCPeerConnection, loss: float, jitter_s: float, dice: random.Rand
     pending: set[asyncio.Task] = set()
 
     async def deliver(data: bytes) -> None:
-        try:
+        with contextlib.suppress(ConnectionError):  # closed meanwhile
             await send(data)
-        except ConnectionError:
-            pass  # closed meanwhile
 
     def later(data: bytes) -> None:
         task = loop.create_task(deliver(data))

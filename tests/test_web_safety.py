@@ -249,7 +249,11 @@ def test_options_are_checked(wrong: dict[str, Any]) -> None:
         SessionOptions(**wrong)
 
 
-@pytest.mark.parametrize(("host", "local"), [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("::", False), ("192.168.1.2", False), ("studio.example", False)])  # fmt: skip
+LOCAL = ["127.0.0.1", "::1", "localhost"]
+FOREIGN = ["0.0.0.0", "::", "192.168.1.2", "studio.example"]
+
+
+@pytest.mark.parametrize(("host", "local"), [(host, host in LOCAL) for host in LOCAL + FOREIGN])
 def test_what_is_local(host: str, local: bool) -> None:
     assert ServeConfig(host=host).local is local
 

@@ -178,14 +178,19 @@ async def _read(request: web.Request, model: type[Any]) -> Any:
         raise Refusal(400, f"The request cannot be used: {name}: {first['msg']}.", "Send it as described.") from error
 
 
-async def _read_json(request: web.Request) -> Any:
+async def read_body(request: web.Request) -> bytes:
+    """What a request carries. Raises Refusal where it is too long."""
     body = await request.content.read(MOST_JSON + 1)
     while len(body) <= MOST_JSON and (more := await request.content.read(MOST_JSON)):
         body += more
     if len(body) > MOST_JSON:
         raise Refusal(413, "The request is too long.", f"Keep it below {MOST_JSON // 1024} kB.")
+    return body
+
+
+async def _read_json(request: web.Request) -> Any:
     try:
-        return json.loads(body)
+        return json.loads(await read_body(request))
     except (ValueError, RecursionError) as error:
         raise Refusal(400, "The request is no JSON.", "Send JSON.") from error
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -54,6 +55,7 @@ class Peer:
         self._readers: set[asyncio.Task[None]] = set()
         self._channel: Any = None
         self._candidates = 0
+        self.ufrag: str | None = None  # of the other side's ICE, as in its offer
         self._pc.on("track", self._on_track)
         self._pc.on("connectionstatechange", changed)
         self._pc.on("datachannel", self._on_channel)
@@ -67,6 +69,7 @@ class Peer:
     async def answer(self, sdp: str) -> str:
         """The answer to an offer. Raises Refusal."""
         kinds = _kinds_of(sdp)
+        self.ufrag = found[1] if (found := re.search(r"^a=ice-ufrag:(\S+)", sdp, re.MULTILINE)) else None
         try:
             for kind in kinds:
                 self._add_transceiver(kind)

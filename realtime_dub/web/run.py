@@ -69,7 +69,8 @@ def least_budget_ms(setup: RunSetup) -> tuple[int, int]:
 class Run:
     """Sources, tracker, engine and publishers, from :meth:`start` to :meth:`stop`. Called from the server's loop.
 
-    ``video`` and ``voice`` make the sources, on the run's thread. ``ended`` is called on the server's loop when the thread is over, by itself or by ``stop``.
+    ``video`` and ``voice`` make the sources, on the run's thread. ``ended`` is called on the server's loop when the
+    thread is over, by itself or by ``stop``.
     """
 
     def __init__(

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from realtime_dub.errors import ConfigError
 from realtime_dub.pipeline.process import one_blas_thread, short_waits
-from realtime_dub.web import api
+from realtime_dub.web import api, whip
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.guard import Guard
 from realtime_dub.web.logs import structured
@@ -25,7 +25,7 @@ def make_app(config: ServeConfig) -> web.Application:
     """The application; its studio starts and ends with it."""
     app = web.Application(middlewares=[Guard(config).middleware], client_max_size=api.MOST_JSON)
     app.cleanup_ctx.append(_studio(config))
-    app.add_routes(api.routes())
+    app.add_routes(whip.routes() + api.routes())
     return app
 
 
