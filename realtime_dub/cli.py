@@ -31,6 +31,7 @@ USAGE_ERROR: Any = typer.BadParameter.__base__  # all that can be wrong with opt
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
 Input, Picture, Mouth, Output = "What goes in", "The picture", "The mouth", "What comes out"
+Net = "The network"
 Face = Annotated[
     str,
     typer.Option(
@@ -267,6 +268,40 @@ def serve(
         ),
     ] = None,
     idle_s: Annotated[float, typer.Option(help="Seconds without picture or sound after which a visitor leaves.")] = 30,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(help="A certificate (PEM): away from localhost browsers need https.", rich_help_panel=Net),
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).", rich_help_panel=Net)] = None,
+    self_signed: Annotated[
+        bool,
+        typer.Option(
+            "--self-signed", help="Make a certificate for this run; the browser asks once.", rich_help_panel=Net
+        ),
+    ] = False,
+    stun: Annotated[
+        str | None, typer.Option(help="stun:HOST:PORT, for visitors behind routers.", rich_help_panel=Net)
+    ] = None,
+    turn: Annotated[
+        str | None, typer.Option(help="turn:HOST:PORT, a relay where nothing else connects.", rich_help_panel=Net)
+    ] = None,
+    turn_user: Annotated[str | None, typer.Option(help="Its user name.", rich_help_panel=Net)] = None,
+    turn_password: Annotated[
+        str | None,
+        typer.Option(
+            envvar="REALTIME_DUB_TURN_PASSWORD",
+            help="Its password; visitors who know the token are given it.",
+            rich_help_panel=Net,
+        ),
+    ] = None,
+    public_ip: Annotated[
+        str | None,
+        typer.Option(help="The IPv4 address under which the world sees this machine.", rich_help_panel=Net),
+    ] = None,
+    udp_ports: Annotated[
+        str | None,
+        typer.Option(help="UDP ports for pictures and sound, such as 50000-50100.", rich_help_panel=Net),
+    ] = None,
     bundle: Bundle = None,
     quiet: Quiet = False,
 ) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from aiohttp import BodyPartReader, web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from realtime_dub import __version__
+from realtime_dub.web import banks
 from realtime_dub.web.config import LIVE_OPTIONS, SessionOptions
 from realtime_dub.web.guard import COOKIE
 from realtime_dub.web.refusals import Refusal
@@ -35,6 +36,14 @@ class _Candidate(BaseModel):
     sdpMLineIndex: int | None = Field(None, ge=0, le=16)
 
 
+class _Record(BaseModel):
+    action: Literal["start", "stop"]
+
+
+class _Enroll(BaseModel):
+    seconds: float = Field(5, ge=1, le=60)
+
+
 class _Candidates(BaseModel):
     candidate: _Candidate | None
 
@@ -50,6 +59,11 @@ def routes() -> list[web.RouteDef]:
         web.delete("/api/sessions/{id}", end_session),
         web.post("/api/sessions/{id}/candidates", add_candidate),
         web.post("/api/sessions/{id}/ice", connect_again),
+        web.post("/api/sessions/{id}/recording", record),
+        web.get("/api/recordings/{id}", recording),
+        web.post("/api/sessions/{id}/enroll", enroll),
+        web.get("/api/sessions/{id}/bank", give_bank),
+        web.put("/api/sessions/{id}/bank", take_bank),
         web.post("/api/uploads", upload),
         web.get("/{name:[\\w.-]+}", static),
         web.get("/static/{name:.+}", static),
@@ -82,7 +96,11 @@ async def metrics(request: web.Request) -> web.Response:
 
 async def config(request: web.Request) -> web.Response:
     studio = request.app[STUDIO]
-    known = {"ice_servers": [], "limits": {"upload_mb": studio.config.upload_mb}, "version": __version__}
+    known = {
+        "ice_servers": studio.config.ice_servers,
+        "limits": {"upload_mb": studio.config.upload_mb},
+        "version": __version__,
+    }
     return web.json_response(studio.told() | known)
 
 
@@ -122,6 +140,44 @@ async def connect_again(request: web.Request) -> web.Response:
     session = request.app[STUDIO].find(request.match_info["id"])
     offer = await _read(request, _Offer)
     return web.json_response({"sdp": await session.answer(offer.sdp), "type": "answer"})
+
+
+async def record(request: web.Request) -> web.Response:
+    session = request.app[STUDIO].find(request.match_info["id"])
+    if (await _read(request, _Record)).action == "start":
+        session.start_recording()
+        return web.json_response({"state": "recording"})
+    id = await session.stop_recording()
+    if id is None:
+        raise Refusal(409, "Nothing was recorded.", "Start a recording while a picture is shown.")
+    return web.json_response({"state": "stopped", "url": f"/api/recordings/{id}"})
+
+
+async def recording(request: web.Request) -> web.StreamResponse:
+    path = request.app[STUDIO].uploads.find(request.match_info["id"], "recording")
+    headers = {"Content-Type": "video/mp4", "Content-Disposition": 'attachment; filename="ai-dubbed.mp4"'}
+    return web.FileResponse(path, headers=headers)
+
+
+async def enroll(request: web.Request) -> web.Response:
+    session = request.app[STUDIO].find(request.match_info["id"])
+    session.enroll((await _read(request, _Enroll)).seconds)
+    return web.json_response({"state": "learning"})
+
+
+async def give_bank(request: web.Request) -> web.Response:
+    bank = request.app[STUDIO].find(request.match_info["id"]).bank
+    if bank is None:
+        raise Refusal(404, "Nothing is known of the person yet.", "Let the camera see the face first.")
+    body = await asyncio.to_thread(banks.to_bytes, bank)
+    headers = {"Content-Type": "application/octet-stream", "Content-Disposition": 'attachment; filename="me.bank"'}
+    return web.Response(body=body, headers=headers)
+
+
+async def take_bank(request: web.Request) -> web.Response:
+    session = request.app[STUDIO].find(request.match_info["id"])
+    session.use_bank(await asyncio.to_thread(banks.from_bytes, await read_body(request, banks.MOST_BYTES)))
+    return web.json_response({"state": "loaded"})
 
 
 async def upload(request: web.Request) -> web.Response:
@@ -178,14 +234,14 @@ async def _read(request: web.Request, model: type[Any]) -> Any:
         raise Refusal(400, f"The request cannot be used: {name}: {first['msg']}.", "Send it as described.") from error
 
 
-async def read_body(request: web.Request) -> bytes:
+async def read_body(request: web.Request, most: int = MOST_JSON) -> bytes:
     """What a request carries. Raises Refusal where it is too long."""
-    body = await request.content.read(MOST_JSON + 1)
-    while len(body) <= MOST_JSON and (more := await request.content.read(MOST_JSON)):
+    body = bytearray()
+    while len(body) <= most and (more := await request.content.read(CHUNK)):
         body += more
-    if len(body) > MOST_JSON:
-        raise Refusal(413, "The request is too long.", f"Keep it below {MOST_JSON // 1024} kB.")
-    return body
+    if len(body) > most:
+        raise Refusal(413, "The request is too long.", f"Keep it below {most // 1024} kB.")
+    return bytes(body)
 
 
 async def _read_json(request: web.Request) -> Any:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 FRAME_MS = 20  # sound goes over the wire in frames of this length
 
@@ -27,8 +28,54 @@ class ServeConfig(BaseModel):
     upload_mb: int = Field(50, ge=1, le=2_000)
     idle_s: float = Field(30, ge=1, le=3_600)  # without a packet from the browser
     server_mic: str | None = None  # a sound device that sessions may use as their voice
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    self_signed: bool = False
+    stun: str | None = Field(None, pattern=r"^stuns?:[\w.-]+(:\d+)?$")
+    turn: str | None = Field(None, pattern=r"^turns?:[\w.-]+(:\d+)?(\?transport=(udp|tcp))?$")
+    turn_user: str | None = None
+    turn_password: str | None = None
+    public_ip: IPv4Address | None = None
+    udp_ports: str | None = None
     bundle: Path | None = None
     quiet: bool = False
+
+    @field_validator("udp_ports")
+    @classmethod
+    def _a_range(cls, value: str | None) -> str | None:
+        if value is not None:
+            low, _, high = value.partition("-")
+            if not (low.isdecimal() and high.isdecimal() and 1024 <= int(low) <= int(high) <= 65_535):
+                raise ValueError("write it as LOW-HIGH, both from 1024 to 65535")
+        return value
+
+    @model_validator(mode="after")
+    def _whole(self) -> ServeConfig:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("a certificate and its key go together: give tls_cert and tls_key")
+        if self.turn is not None and not (self.turn_user and self.turn_password):
+            raise ValueError("a TURN server needs turn_user and turn_password")
+        return self
+
+    @property
+    def port_range(self) -> range | None:
+        """Of UDP ports for pictures and sound."""
+        if self.udp_ports is None:
+            return None
+        low, _, high = self.udp_ports.partition("-")
+        return range(int(low), int(high) + 1)
+
+    @property
+    def secure(self) -> bool:
+        return self.self_signed or self.tls_cert is not None
+
+    @property
+    def ice_servers(self) -> list[dict[str, str]]:
+        """As browsers want them."""
+        servers = [{"urls": self.stun}] if self.stun else []
+        if self.turn and self.turn_user and self.turn_password:
+            servers.append({"urls": self.turn, "username": self.turn_user, "credential": self.turn_password})
+        return servers
 
     @property
     def local(self) -> bool:

@@ -23,7 +23,7 @@ from av import AudioFrame, VideoFrame
 from realtime_dub.audio.resample import StreamResampler
 from realtime_dub.clock import Clock
 from realtime_dub.flow import AudioRing
-from realtime_dub.media import MS, NS, AudioBlock, OutputFormat, Samples, Tick, ns_to_ticks, samples_to_ns
+from realtime_dub.media import MS, NS, AudioBlock, Image, OutputFormat, Samples, Tick, ns_to_ticks, samples_to_ns
 from realtime_dub.web.config import FRAME_MS
 
 RATE = 48_000
@@ -49,6 +49,7 @@ class Outlet:
         self._lock = threading.Lock()
         self._readers: tuple[VideoOut, ...] = ()
         self.sent = 0  # pictures handed to the loop
+        self.recorder: Callable[[Image, int, int], None] | None = None  # takes picture, pts and period
         self.taken_over: Callable[[int], None] = lambda run: None  # on the loop: this run gives the output now
 
     def begin(self, run: int, period_ns: int) -> int | None:
@@ -121,6 +122,8 @@ class OutletPublisher:
             return
         if tick.audio is not None:
             self._sound(tick.audio.samples)
+        if (record := self._outlet.recorder) is not None:
+            record(tick.image, self._base_ns + tick.pts_ns, tick.duration_ns)
         planes = np.asarray(cv2.cvtColor(tick.image, cv2.COLOR_BGR2YUV_I420), np.uint8)
         self._outlet.picture(planes, self._base_ns + tick.pts_ns)
 

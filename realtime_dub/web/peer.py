@@ -23,7 +23,7 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError
 from aiortc.sdp import SessionDescription, candidate_from_sdp
 
-from realtime_dub.web import aiortc_access
+from realtime_dub.web import aiortc_access, connectivity
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.inbound import Inbound
 from realtime_dub.web.outlet import AudioOut, Outlet
@@ -50,7 +50,7 @@ class Peer:
     ) -> None:
         self._config, self._inbound, self._outlet = config, inbound, outlet
         self._changed, self._message = changed, message
-        servers: list[RTCIceServer] = []
+        servers = [RTCIceServer(**server) for server in config.ice_servers]
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._readers: set[asyncio.Task[None]] = set()
         self._channel: Any = None
@@ -79,8 +79,7 @@ class Peer:
                 await self._pc.setLocalDescription(await self._pc.createAnswer())
         except Exception as error:  # text from outside leads aiortc to any kind of error
             raise BAD_SDP from error
-        answer: str = self._pc.localDescription.sdp
-        return answer
+        return connectivity.with_public_ip(self._pc.localDescription.sdp, self._config.public_ip)
 
     async def add_candidate(self, line: str | None, mid: str | None, index: int | None) -> None:
         """A trickled candidate, None = there are no more. Raises Refusal."""

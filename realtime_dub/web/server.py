@@ -7,6 +7,7 @@ import logging
 import secrets
 import signal
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 from aiohttp import web
 
@@ -14,6 +15,7 @@ from realtime_dub.errors import ConfigError
 from realtime_dub.pipeline.process import one_blas_thread, short_waits
 from realtime_dub.web import api, whip
 from realtime_dub.web.config import ServeConfig
+from realtime_dub.web.connectivity import PortRangeLoop, tls_context
 from realtime_dub.web.guard import Guard
 from realtime_dub.web.logs import structured
 from realtime_dub.web.studio import Studio
@@ -34,7 +36,9 @@ def serve(config: ServeConfig, say: Callable[[str], None] = print) -> None:
     if not config.local and config.token is None:
         config = config.model_copy(update={"token": secrets.token_urlsafe(18)})
     with one_blas_thread(), short_waits(), structured(config.quiet):
-        asyncio.run(_serve(config, say))
+        factory = partial(PortRangeLoop, config.port_range) if config.port_range is not None else None
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(_serve(config, say))
 
 
 async def _serve(config: ServeConfig, say: Callable[[str], None]) -> None:
@@ -49,7 +53,8 @@ async def _serve(config: ServeConfig, say: Callable[[str], None]) -> None:
 
 
 async def _listen(runner: web.AppRunner, config: ServeConfig) -> int:
-    site = web.TCPSite(runner, config.host, config.port)
+    context = await asyncio.to_thread(tls_context, config)
+    site = web.TCPSite(runner, config.host, config.port, ssl_context=context)
     try:
         await site.start()
     except OSError as error:
@@ -62,7 +67,7 @@ async def _listen(runner: web.AppRunner, config: ServeConfig) -> int:
 def address(config: ServeConfig, port: int) -> str:
     """Where to open the page, with the token if there is one."""
     host = f"[{config.host}]" if ":" in config.host else config.host
-    return f"http://{host}:{port}/" + (f"?token={config.token}" if config.token else "")
+    return f"http{'s' if config.secure else ''}://{host}:{port}/" + (f"?token={config.token}" if config.token else "")
 
 
 async def _interrupted() -> None:

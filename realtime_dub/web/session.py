@@ -21,6 +21,7 @@ from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.inbound import Inbound, InboundVideo, InboundVoice
 from realtime_dub.web.outlet import Outlet, OutletPublisher
 from realtime_dub.web.peer import Peer
+from realtime_dub.web.recording import Recording
 from realtime_dub.web.refusals import Refusal, refused
 from realtime_dub.web.run import Run, RunSetup, least_budget_ms
 from realtime_dub.web.traffic import Traffic
@@ -54,6 +55,9 @@ class Session:
         self._disconnected_s = time.monotonic()  # since when, while it is
         self._traffic = Traffic()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._loaded: Bank | None = None  # for the next run
+        self._learning: tuple[float, float] | None = None  # since when, for how many seconds
+        self._recording: Recording | None = None
         if options.role == "studio":
             self.outlet = Outlet(clock, asyncio.get_running_loop())
             self.outlet.taken_over = self._taken_over
@@ -159,8 +163,57 @@ class Session:
             self._bank(),
         )
 
+    @property
+    def bank(self) -> Bank | None:
+        """What is known of the person: a copy, as two runs may be at work for a moment."""
+        return self._bank()
+
+    def use_bank(self, bank: Bank) -> None:
+        """From now on, a moment later."""
+        self._loaded = bank
+        if self._runs:
+            self._begin_run()
+
+    def enroll(self, seconds: float) -> None:
+        """Forget the person and look for so long; then the resting face is held. Raises Refusal."""
+        run = self.recorder_run
+        if run is None or self.options.engine != "mouthbank":
+            raise Refusal(409, "There is nobody to learn from.", "Turn the camera and the mouthbank engine on first.")
+        self._learning = time.monotonic(), seconds
+        self.use_bank(Bank())
+        self._spawn(self._finish_enrolling(seconds), "enrolment")
+
+    async def _finish_enrolling(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        self._learning = None
+        bank = self.recorder_run.bank if self.recorder_run is not None else None
+        if isinstance(bank, Bank) and bank.neutral is not None:
+            bank.frozen = True
+        else:
+            self._tell_note("No face was seen: film it from the front, in good light.")
+
+    def start_recording(self) -> None:
+        """Raises Refusal."""
+        if self.outlet is None:
+            raise Refusal(409, "This session gives no picture.", "Record the session that is watched.")
+        if self._recording is None:
+            self._recording = Recording(self._studio.uploads.new_recording(), self.outlet, self._clock)
+            self.outlet.recorder = self._recording.take
+
+    async def stop_recording(self) -> str | None:
+        """The recording's id, where there is one."""
+        recording, self._recording = self._recording, None
+        if recording is None or self.outlet is None:
+            return None
+        self.outlet.recorder = None
+        if not await asyncio.to_thread(recording.close):
+            return None
+        kept = await asyncio.to_thread(self._studio.uploads.keep_recording, recording.path)
+        return kept.id
+
     def _bank(self) -> Bank | None:
-        """A copy of what is known of the person: two runs may be at work for a moment."""
+        if self._loaded is not None:
+            return self._loaded.copy()
         for number in sorted(self._runs, reverse=True):
             if (bank := self._runs[number].bank) is not None:
                 return cast(Bank, bank).copy()
@@ -182,6 +235,7 @@ class Session:
             self._tell_note(str(error))
             return
         run = Run(name, self._setup(self.options), video, voice, publishers, self._clock, self._run_ended)
+        self._loaded = None
         self._runs[self._count] = run
         run.start()
 
@@ -237,6 +291,10 @@ class Session:
             told |= {"frames": report.frames, "budget_ms": report.budget_ms}
             told["latency_ms"] = {name: report.latency_ms[name] for name in ("p50", "p95")}
             told["av_offset_ms"] = report.av_offset_ms["mean"]
+        told["recording"] = self._recording is not None and not self._recording.over
+        if self._learning is not None:
+            since_s, seconds = self._learning
+            told["enroll"] = {"progress": round(min(1.0, (time.monotonic() - since_s) / seconds), 2)}
         if self.outlet is not None:
             told["fps"] = self._traffic.per_second("pictures", self.outlet.sent, time.monotonic())
         if self.peer is not None:
@@ -270,6 +328,7 @@ class Session:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         stopped = await asyncio.gather(*(run.stop() for run in self._runs.values()))
+        await self.stop_recording()
         if self.peer is not None:
             await self.peer.close()
         for choice in (self.options.voice, self.options.picture):

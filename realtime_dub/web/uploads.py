@@ -32,7 +32,7 @@ SUFFIXES: dict[str, Literal["sound", "picture"]] = {
 class Upload:
     id: str
     path: Path
-    kind: Literal["sound", "picture"]
+    kind: Literal["sound", "picture", "recording"]
     size: int
     seconds: float | None
     until_s: float  # on the monotonic clock
@@ -75,11 +75,21 @@ class Uploads:
         self._kept[upload.id] = upload
         return upload
 
+    def new_recording(self) -> Path:
+        """Where to write one."""
+        return self._folder / f"{secrets.token_urlsafe(12)}.mp4"
+
+    def keep_recording(self, path: Path) -> Upload:
+        """It stays for an hour, also when the page has gone."""
+        upload = Upload(path.stem, path, "recording", path.stat().st_size, None, time.monotonic() + KEPT_S)
+        self._kept[upload.id] = upload
+        return upload
+
     def find(self, id: str, kind: str) -> Path:
         """Raises Refusal."""
         upload = self._kept.get(id)
         if upload is None or upload.kind != kind:
-            raise Refusal(404, f"There is no uploaded {kind} of that name.", "Upload it again.")
+            raise Refusal(404, f"There is no {kind} of that name.", "Send or make it again.")
         return upload.path
 
     def remove(self, id: str) -> None:

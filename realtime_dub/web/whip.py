@@ -69,7 +69,10 @@ async def open_session(request: web.Request, kind: str) -> web.Response:
         raise Refusal(404, "Nobody is sending under that name.", "Try again later.", {"Retry-After": RETRY_S})
     session, answer = await studio.open(options, sdp)
     headers = {"Location": f"/{kind}/{name}/{session.id}", "ETag": _etag(session), "Accept-Patch": FRAGMENT}
-    return web.Response(status=201, text=answer, content_type=SDP, headers=headers)
+    response = web.Response(status=201, text=answer, content_type=SDP, headers=headers)
+    for server in studio.config.ice_servers:
+        response.headers.add("Link", _link(server))
+    return response
 
 
 async def trickle(request: web.Request) -> web.Response:
@@ -114,6 +117,15 @@ def parse_fragment(text: str) -> Fragment:
         elif not re.fullmatch(r"[a-z]=.*", line.strip()) and line.strip():
             raise Refusal(400, "The ICE fragment cannot be read.", "Send it as RFC 8840 describes.")
     return Fragment(ufrag, tuple(candidates))
+
+
+def _link(server: dict[str, str]) -> str:
+    """An ICE server as RFC 9725, section 4.6, writes it."""
+    link = f'<{server["urls"]}>; rel="ice-server"'
+    if "username" in server:
+        username, credential = (server[name].replace('"', "") for name in ("username", "credential"))
+        link += f'; username="{username}"; credential="{credential}"; credential-type="password"'
+    return link
 
 
 def _etag(session: Session) -> str:

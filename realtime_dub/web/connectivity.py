@@ -1,0 +1,98 @@
+"""How visitors reach the server from elsewhere: https, a range of UDP ports, an address behind a router."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import errno
+import random
+import re
+import ssl
+import tempfile
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from realtime_dub.errors import ConfigError
+from realtime_dub.web.config import ServeConfig
+
+_HOST = re.compile(r"^a=candidate:(\S+) (\d+) udp (\d+) (\d+\.\d+\.\d+\.\d+) (\d+) typ host", re.MULTILINE)
+
+
+class PortRangeLoop(asyncio.SelectorEventLoop):
+    """An event loop whose UDP sockets, where any port would do, take one of ``ports``: aioice knows no range."""
+
+    def __init__(self, ports: range) -> None:
+        super().__init__()
+        self._range = ports
+
+    async def create_datagram_endpoint(  # type: ignore[override]
+        self, protocol_factory: Any, local_addr: tuple[str, int] | None = None, **options: Any
+    ) -> Any:
+        if local_addr is None or local_addr[1] != 0:
+            return await super().create_datagram_endpoint(protocol_factory, local_addr, **options)
+        for port in random.sample(self._range, len(self._range)):
+            try:
+                return await super().create_datagram_endpoint(protocol_factory, (local_addr[0], port), **options)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+        raise OSError(errno.EADDRINUSE, "no UDP port of the range is free")
+
+
+def with_public_ip(sdp: str, address: IPv4Address | None) -> str:
+    """Beside every IPv4 address of this machine the one under which the world sees it: same port, a little lower."""
+    if address is None:
+        return sdp
+
+    def both(found: re.Match[str]) -> str:
+        line, (foundation, component, priority, _, port) = found[0], found.groups()
+        return f"{line}\r\na=candidate:{foundation}p {component} udp {int(priority) - 1} {address} {port} typ host"
+
+    return _HOST.sub(both, sdp)
+
+
+def tls_context(config: ServeConfig) -> ssl.SSLContext | None:
+    """Blocking. None without TLS. Raises ConfigError for a certificate that cannot be used."""
+    if not config.secure:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        if config.tls_cert is not None:
+            context.load_cert_chain(config.tls_cert, config.tls_key)
+        else:
+            _load_self_signed(context, config.host)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or "it does not fit its key"
+        advice = "give a PEM certificate and its key"
+        raise ConfigError("cannot use the certificate", f"{config.tls_cert}: {reason}", advice) from None
+    return context
+
+
+def _load_self_signed(context: ssl.SSLContext, host: str) -> None:
+    """A key of this run that is on disk only while it is loaded."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "realtime-dub")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=30))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.DNSName(host)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    plain = serialization.NoEncryption()
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    with tempfile.TemporaryDirectory(prefix="realtime-dub-") as folder:
+        path = Path(folder) / "both.pem"
+        path.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
+        context.load_cert_chain(path)

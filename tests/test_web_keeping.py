@@ -1,0 +1,86 @@
+"""What a visitor takes along: a recording with both tracks, and the bank of the own mouth."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import zipfile
+from pathlib import Path
+
+import av
+import pytest
+from test_web_safety import ask
+from test_web_sessions import visiting
+from web_peers import HEADERS, Visitor, serving
+
+from realtime_dub.errors import BundleError
+from realtime_dub.web import banks
+
+
+def test_a_recording_plays_with_both_tracks(tmp_path: Path) -> None:
+    async def test() -> bytes:
+        async with serving() as (_, http, url), visiting(Visitor(http, url)) as visitor:
+            await visitor.connect(engine="passthrough")
+            await visitor.until(lambda: len(visitor.got.pictures) > 5, 40)
+            at = f"{url}/api/sessions/{visitor.id}/recording"
+            assert (await ask(http, "POST", at, json={"action": "stop"}, headers=HEADERS))[0] == 409
+            assert (await ask(http, "POST", at, json={"action": "sing"}, headers=HEADERS))[0] == 400
+            assert (await ask(http, "POST", at, json={"action": "start"}, headers=HEADERS))[1] == {"state": "recording"}
+            count = len(visitor.got.pictures)
+            await visitor.until(lambda: len(visitor.got.pictures) > count + 30, 40)
+            assert visitor.got.stats[-1]["recording"] is True
+            await visitor.patch(budget_ms=450)  # another pipeline takes over; the recording goes on
+            await visitor.until(lambda: visitor.got.stats[-1]["budget_ms"] == 450, 40)
+            count = len(visitor.got.pictures)
+            await visitor.until(lambda: len(visitor.got.pictures) > count + 30, 40)
+            status, told, _ = await ask(http, "POST", at, json={"action": "stop"}, headers=HEADERS)
+            assert (status, told["state"]) == (200, "stopped")
+            assert await visitor.delete() == 204
+            status, film, headers = await ask(http, "GET", url + told["url"])  # the session is over, the film is there
+            assert status == 200
+            assert "attachment" in headers["Content-Disposition"]
+            assert (await ask(http, "GET", f"{url}/api/recordings/other"))[0] == 404
+            return film
+
+    film = tmp_path / "film.mp4"
+    film.write_bytes(asyncio.run(test()))
+    with av.open(str(film)) as container:
+        seconds = {stream.type: float(stream.duration * stream.time_base) for stream in container.streams}
+        stamps = [float(frame.pts * frame.time_base) for frame in container.decode(video=0)]
+    assert len(stamps) > 50
+    assert stamps == sorted(set(stamps))
+    assert abs(seconds["video"] - seconds["audio"]) < 0.15
+    assert seconds["video"] > 2
+
+
+def test_a_person_is_learnt_and_taken_along() -> None:
+    async def test() -> None:
+        async with serving() as (studio, http, url), visiting(Visitor(http, url, height=480)) as visitor:
+            await visitor.connect()
+            await visitor.until(lambda: len(visitor.got.pictures) > 5, 40)
+            at = f"{url}/api/sessions/{visitor.id}"
+            status, told, _ = await ask(http, "POST", f"{at}/enroll", json={"seconds": 2}, headers=HEADERS)
+            assert (status, told) == (200, {"state": "learning"})
+            await visitor.until(lambda: any(stats["enroll"] for stats in visitor.got.stats), 10)
+            await visitor.until(lambda: visitor.got.stats[-1]["enroll"] is None, 20)
+            assert studio.find(visitor.id).bank.frozen
+            status, bank, headers = await ask(http, "GET", f"{at}/bank")
+            assert (status, headers["Content-Type"]) == (200, "application/octet-stream")
+            loaded = await asyncio.to_thread(banks.from_bytes, bank)
+            assert loaded.neutral.shape == (478, 3)
+            assert (await ask(http, "PUT", f"{at}/bank", data=bank, headers=HEADERS))[1] == {"state": "loaded"}
+            assert (await ask(http, "PUT", f"{at}/bank", data=b"no bank", headers=HEADERS))[0] == 422
+            assert (await ask(http, "POST", f"{at}/enroll", json={"seconds": 900}, headers=HEADERS))[0] == 400
+            assert await visitor.delete() == 204
+
+    asyncio.run(test())
+
+
+def test_what_unpacks_to_too_much_is_no_bank() -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as out, out.open("neutral.npy", "w") as entry:
+        for _ in range(101):
+            entry.write(bytes(1_000_000))
+    assert len(packed.getvalue()) < 1_000_000
+    with pytest.raises(BundleError, match="too large"):
+        banks.from_bytes(packed.getvalue())
