@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from aiortc import RTCSessionDescription
 from web_peers import FPS, Visitor, serving
 
 from realtime_dub.web.studio import Studio
@@ -150,6 +151,42 @@ def test_a_page_that_only_watches_is_found_in_its_room() -> None:
                 await viewer.until(lambda: len(viewer.got.pictures) > 5 and len(viewer.got.sounds) > 5, 40)
             async with visiting(Visitor(http, url, sends=False)) as lost:
                 assert (await lost.offer("/api/sessions", {"options": {"role": "viewer", "room": "none"}}))[0] == 404
+
+    run(test)
+
+
+def test_an_interpreter_speaks_for_another() -> None:
+    """The studio page sends sound, too, but its mouth and its voice are those of the room."""
+
+    async def test() -> None:
+        async with serving() as (_, http, url), visiting(Visitor(http, url)) as visitor:
+            await visitor.connect(voice="room:booth", engine="passthrough")
+            await visitor.until(lambda: len(visitor.got.sounds) > 50, 40)
+            assert not onsets(visitor)[1]  # nobody has come yet
+            async with visiting(Visitor(http, url)) as interpreter:
+                await interpreter.connect(role="interpreter", room="booth")
+                await visitor.until(lambda: len(onsets(visitor)[1]) >= 3, 40)
+                assert not interpreter.got.pictures
+                assert await interpreter.delete() == 204
+            count = len(visitor.got.pictures)
+            await visitor.until(lambda: len(visitor.got.pictures) > count + 10, 20)
+            assert await visitor.delete() == 204
+
+    run(test)
+
+
+def test_a_lost_connection_is_made_anew_in_the_same_session() -> None:
+    async def test() -> None:
+        async with serving() as (studio, http, url), visiting(Visitor(http, url)) as visitor:
+            await visitor.connect(engine="passthrough")
+            await visitor.until(lambda: len(visitor.got.pictures) > 10, 40)
+            async with visiting(Visitor(http, url)) as again:
+                status, told = await again.offer(f"/api/sessions/{visitor.id}/ice", {})
+                assert status == 200
+                await again.pc.setRemoteDescription(RTCSessionDescription(told["sdp"], "answer"))
+                await again.until(lambda: len(again.got.pictures) > 10, 40)
+                assert len(studio.sessions) == 1
+                assert await visitor.delete() == 204
 
     run(test)
 

@@ -12,7 +12,7 @@ from test_web_sessions import visiting
 from web_peers import Visitor, serving
 
 from realtime_dub.web.refusals import Refusal
-from realtime_dub.web.whip import FRAGMENT, SDP, parse_fragment
+from realtime_dub.web.whip import FRAGMENT, SDP, _link, parse_fragment
 
 
 async def post(http: ClientSession, url: str, visitor: Visitor, **more: str) -> tuple[int, str, CIMultiDictProxy[str]]:
@@ -89,6 +89,12 @@ def test_every_other_step_has_its_status() -> None:
             assert await status_of(http, "DELETE", resource, headers=bearer) == 200
 
     asyncio.run(test())
+
+
+def test_ice_servers_are_linked() -> None:
+    server = {"urls": "turn:relay.example:3478", "username": "me", "credential": "secret"}
+    assert _link({"urls": "stun:s.example"}) == '<stun:s.example>; rel="ice-server"'
+    assert _link(server).endswith('username="me"; credential="secret"; credential-type="password"')
 
 
 def test_fragments_are_read() -> None:
