@@ -55,6 +55,8 @@ class MouthbankGenerator:
         share = self._gate(motion.speech, at_ns)
         if share <= 0 or tracked.face is None:
             return None
+        if self.bank.neutral is None:
+            self.bank.observe(tracked)  # nobody has shown this person yet: begin with the face at hand
         return self._renderer.render(tracked, motion.displacement * self._strength, share, at_ns)
 
     def close(self) -> None:
