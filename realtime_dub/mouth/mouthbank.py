@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from realtime_dub.errors import ConfigError
 from realtime_dub.face.types import TrackedFrame
-from realtime_dub.media import MS, Samples
+from realtime_dub.media import MS, Blendshapes, Samples
 from realtime_dub.mouth import bundle as bundles
 from realtime_dub.mouth.bank import Bank
+from realtime_dub.mouth.blendshapes import BlendshapeSolver
 from realtime_dub.mouth.contract import Latency, MouthPatch
 from realtime_dub.mouth.gate import SpeechGate
 from realtime_dub.mouth.motion import MotionStream
@@ -36,6 +39,8 @@ class MouthbankGenerator:
         self.bank = Bank.load(identity) if identity is not None else Bank()
         self._renderer = Renderer(self.bank)
         self._gate = SpeechGate()
+        self._solver = BlendshapeSolver()
+        self._shown = np.zeros((len(self._motion.points), 3), np.float32)
 
     def latency(self) -> Latency:
         return Latency(self._motion.look_ahead_ns, self._motion.front_end_ns, COMPUTE_NS)
@@ -52,9 +57,14 @@ class MouthbankGenerator:
     def generate(self, tracked: TrackedFrame, at_ns: int) -> MouthPatch | None:
         motion = self._motion.at(at_ns)
         share = self._gate(motion.speech, at_ns)
+        displacement = motion.displacement * self._strength
+        self._shown = displacement * np.float32(share)
         if share <= 0 or tracked.face is None:
             return None
-        return self._renderer.render(tracked, motion.displacement * self._strength, share, at_ns)
+        return self._renderer.render(tracked, displacement, share, at_ns)
+
+    def blendshapes(self) -> Blendshapes:
+        return self._solver.named(self._shown)
 
     def close(self) -> None:
         """Nothing is held beyond memory."""

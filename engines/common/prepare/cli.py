@@ -95,7 +95,7 @@ def _sizes(text: str) -> tuple[int, ...]:
         sizes = tuple(sorted({int(part) for part in text.split(",")}))
     except ValueError:
         sizes = (0,)
-    if not 16 <= sizes[0] or not sizes[-1] <= 1024:
+    if sizes[0] < 16 or sizes[-1] > 1024:
         raise ConfigError("cannot use --crops", repr(text), "give sides from 16 to 1024, such as 96,128,256, or none")
     return sizes
 

@@ -5,8 +5,8 @@ fitted in folds, so that no track is judged by itself. The regressed curve is th
 seen; where the two correlate best is the track's offset.
 
 What is common to all tracks is found first, by fitting at several offsets and keeping the one at which held-out tracks
-are regressed best. Confidence is the share of wrong pairings (this sound, another track's picture) that do not reach the
-track's own best correlation at any offset.
+are regressed best. Confidence is the share of wrong pairings (this sound, another track's picture) that do not reach
+the track's own best correlation at any offset.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From frames with landmarks to tracks: stretches at 25 pictures per second in which one face is seen without a break."""
+"""From frames with landmarks to tracks: one face without a break, at 25 pictures per second."""
 
 from __future__ import annotations
 
