@@ -41,7 +41,10 @@ class Engine(Protocol):
         """A fresh net, the same for the same seed."""
 
     def losses(self, net: nn.Module, rng: np.random.Generator) -> Losses:
-        """The parts of the loss for one batch drawn with ``rng``; their sum is minimised."""
+        """The parts of the loss for one batch drawn with ``rng``; their sum is minimised.
+
+        Every parameter has a share in it, or several processes would wait for each other's gradients for ever.
+        """
 
     def check(self, net: nn.Module) -> dict[str, float]:
         """Figures on the validation tracks, whose speakers the training does not know."""

@@ -43,8 +43,7 @@ class Place:
         if self.world == 1:
             return module
         devices = [self.device] if self.device.type == "cuda" else None
-        # A net need not use all of itself in every step: heads that a batch has no target for.
-        return nn.parallel.DistributedDataParallel(module, device_ids=devices, find_unused_parameters=True)
+        return nn.parallel.DistributedDataParallel(module, device_ids=devices)
 
     def told(self, value: int) -> int:
         """The first process's ``value``, on every process."""
