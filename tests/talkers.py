@@ -8,8 +8,8 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-
 from faces import portrait, tracked_portrait
+
 from realtime_dub.face.landmarks import LIPS_INNER
 
 RATE = 16_000
@@ -38,37 +38,31 @@ def loudness(frames: int, seed: int, fps: int = 25) -> np.ndarray:
 
 
 def write_talker(
-    path: Path, seconds: float = 1.6, fps: int = 25, seed: int = 0, late_ms: int = 0, face: bool = True, sound: bool = True
-) -> np.ndarray:
-    """A video whose mouth follows its sound, which is ``late_ms`` late. Returns the loudness per frame."""
-    frames = round(seconds * fps)
-    loud = loudness(frames, seed, fps)
+    path: Path, seconds: float = 1.6, fps: int = 25, seed: int = 0, face: bool = True, sound: bool = True
+) -> None:
+    """A video (.mp4 with AAC, .mkv with PCM) whose mouth follows its sound."""
+    loud = loudness(round(seconds * fps), seed, fps)
+    blank = mouth_frame(0)
     with av.open(str(path), "w") as container:
-        blank = mouth_frame(0)
         video = container.add_stream("libx264", rate=fps, options={"preset": "ultrafast", "qp": "18"})
         video.height, video.width = (side // 2 * 2 for side in blank.shape[:2])
         video.pix_fmt = "yuv420p"
-        stream = container.add_stream("pcm_s16le" if path.suffix == ".mkv" else "aac", rate=RATE, layout="mono") if sound else None
+        codec, kind = ("pcm_s16le", "s16") if path.suffix == ".mkv" else ("aac", "fltp")
+        stream = container.add_stream(codec, rate=RATE, layout="mono") if sound else None
         for value in loud:
             picture = mouth_frame(float(value)) if face else np.full_like(blank, 90)
             cut = np.ascontiguousarray(picture[: video.height, : video.width])
             container.mux(video.encode(av.VideoFrame.from_ndarray(cut, format="bgr24")))
-        if stream is not None:
-            block = av.AudioFrame.from_ndarray(_noise(loud, fps, seed, late_ms)[None], format="fltp", layout="mono")
-            block.rate, block.time_base, block.pts = RATE, Fraction(1, RATE), 0
-            if path.suffix == ".mkv":
-                block = av.AudioFrame.from_ndarray(
-                    (_noise(loud, fps, seed, late_ms)[None] * 32767).astype(np.int16), format="s16", layout="mono"
-                )
-                block.rate, block.time_base, block.pts = RATE, Fraction(1, RATE), 0
-            container.mux(stream.encode(block))
-            container.mux(stream.encode(None))
         container.mux(video.encode(None))
-    return loud
+        if stream is not None:
+            noise = _noise(loud, fps, seed)[None]
+            samples = noise if kind == "fltp" else np.round(noise * 32767).astype(np.int16)
+            block = av.AudioFrame.from_ndarray(samples, format=kind, layout="mono")
+            block.rate, block.time_base, block.pts = RATE, Fraction(1, RATE), 0
+            container.mux([*stream.encode(block), *stream.encode(None)])
 
 
-def _noise(loud: np.ndarray, fps: int, seed: int, late_ms: int) -> np.ndarray:
+def _noise(loud: np.ndarray, fps: int, seed: int) -> np.ndarray:
     count = len(loud) * RATE // fps
-    at = (np.arange(count) / RATE - late_ms / 1000) * fps
-    envelope = np.interp(at, np.arange(len(loud)), loud, left=0)
+    envelope = np.interp(np.arange(count) / RATE * fps, np.arange(len(loud)), loud)
     return (0.2 * envelope * np.random.default_rng(seed).standard_normal(count)).astype(np.float32)

@@ -148,7 +148,7 @@ def test_the_usual_port_need_not_be_given() -> None:
 
 
 def test_an_unknown_host_is_said() -> None:
-    with pytest.raises(DeviceError, match="cannot send to osc://no-such-host.invalid"):
+    with pytest.raises(DeviceError, match=r"cannot send to osc://no-such-host\.invalid"):
         open_publisher("osc://no-such-host.invalid").open(output_format())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,13 +15,13 @@ from rich.console import Console
 
 pytest.importorskip("pocketsphinx")
 
-from talkers import write_talker  # noqa: E402  (they need the training extra)
+from talkers import write_talker
 
-from engines.common.dataset import Dataset  # noqa: E402
-from engines.common.prepare import cli, finish, layouts, offset, segments, speakers, speech, workers  # noqa: E402
-from realtime_dub.errors import ConfigError, MediaError  # noqa: E402
-from realtime_dub.face.alignment import TEMPLATE  # noqa: E402
-from realtime_dub.media import MS, Frame  # noqa: E402
+from engines.common.dataset import Dataset
+from engines.common.prepare import cli, finish, layouts, offset, segments, speakers, speech, workers
+from realtime_dub.errors import ConfigError, MediaError
+from realtime_dub.face.alignment import TEMPLATE
+from realtime_dub.media import MS, Frame
 
 
 def run(folder: Path, out: Path, layout: str = "generic", sizes: tuple[int, ...] = (32,)) -> finish.Summary:
@@ -66,7 +67,7 @@ def test_tracks_have_pictures_face_and_sound(prepared: tuple[Path, finish.Summar
         assert dataset.mouths(entry, 32).shape == (40, 32, 32, 3)
         assert dataset.mouths(entry, 32, np.array([3])).shape == (1, 32, 32, 3)
         landmarks = track.landmarks()
-        assert 0 < landmarks[..., :2].min()
+        assert landmarks[..., :2].min() > 0
         assert landmarks[..., 1].max() < 240
     assert not summary.labelled or {row.speaker for row in summary.rows} == {"ann", "bob", "cid"}
     with pytest.raises(ConfigError, match="no mouth pictures of 96"):
@@ -116,11 +117,8 @@ def test_it_goes_on_where_it_was(videos: Path, prepared: tuple[Path, finish.Summ
     (out / "clips" / "bob" / "one.json").unlink()  # as if it had been stopped before the record was written
     (out / "tracks" / "ann" / "one.npz").unlink()
     second = run(videos, out)
-    again = {path.stem for path, at in made.items() if path.stat().st_mtime_ns != at}
-    assert {path.relative_to(out / "tracks").as_posix() for path in made if path.stat().st_mtime_ns != made[path]} == {
-        "ann/one.npz",
-        "bob/one.npz",
-    }, again
+    again = {path.relative_to(out / "tracks").as_posix() for path, at in made.items() if path.stat().st_mtime_ns != at}
+    assert again == {"ann/one.npz", "bob/one.npz"}
     assert [vars(row) for row in second.rows] == [vars(row) for row in first.rows]
     assert not list(out.rglob("*.part*"))
 
@@ -151,12 +149,16 @@ def looks(script: Iterator[tuple[int, np.ndarray | None]]) -> Iterator[segments.
         yield before
 
 
-FACE = (TEMPLATE * 20 + [80, 60, 0]).astype(np.float32)
+FACE = (TEMPLATE * 20 + np.array([80, 60, 0])).astype(np.float32)
+
+
+def shifted(pixels: float) -> np.ndarray:
+    return (FACE + np.array([pixels, 0, 0])).astype(np.float32)
 
 
 def test_a_track_is_on_the_grid_whatever_the_frame_rate() -> None:
-    moving = [(round(k * 1000 / 60), FACE + [k / 60 * 10, 0, 0]) for k in range(120)]
-    (track,) = segments.cut_tracks(looks(iter([(at, p.astype(np.float32)) for at, p in moving])))
+    moving = ((round(k * 1000 / 60), shifted(k / 6)) for k in range(120))
+    (track,) = segments.cut_tracks(looks(moving))
     assert len(track) == 51  # 0 to 1.983 s
     assert np.diff(track.shift[:49, 0]) == pytest.approx(np.full(48, 0.4), abs=0.02)  # 10 pixels per second
     assert len(track.crops[16]) == 51
@@ -175,7 +177,7 @@ def test_a_short_loss_is_bridged_and_a_long_one_ends_the_track() -> None:
 
 
 def test_another_face_begins_another_track_and_long_ones_are_cut() -> None:
-    other = (FACE + [45, 0, 0]).astype(np.float32)
+    other = shifted(45)
     script = [(k * 40, FACE if k < 30 else other) for k in range(60)]
     assert [len(track) for track in segments.cut_tracks(looks(iter(script)))] == [30, 30]
     assert [len(t) for t in segments.cut_tracks(looks((k * 40, FACE) for k in range(540)))] == [500, 40]
@@ -317,13 +319,12 @@ def test_many_speakers_are_held_out_whole() -> None:
     assert not by_part["train"] & (by_part["validation"] | by_part["test"])
 
 
-def test_the_command_says_what_is_wrong_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import sys
-    from unittest.mock import patch
-
-    with patch.object(sys, "argv", ["prepare-dataset", str(tmp_path / "none"), "-o", str(tmp_path / "out")]):
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
+def test_the_command_says_what_is_wrong_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["prepare-dataset", str(tmp_path / "none"), "-o", str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
     assert ended.value.code == 2
     assert capsys.readouterr().err.startswith("error: no such folder:")
 

@@ -30,7 +30,10 @@ class FaceReader:
     def __init__(self) -> None:
         import cv2
 
-        from realtime_dub.face.tracker import FaceMesh, quiet
+        from realtime_dub.face.tracker import quiet  # before mediapipe: it tells it to log less
+
+        with quiet():
+            from mediapipe.python.solutions.face_mesh import FaceMesh
 
         cv2.setNumThreads(1)  # the workers share the cores
         self._cv2, self._quiet = cv2, quiet
