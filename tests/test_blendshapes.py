@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from live_helpers import PuppetGenerator, live
 from media_files import grid, output_format, publish, ticks
 from pythonosc.osc_bundle import OscBundle
 from pythonosc.osc_message import OscMessage
@@ -15,9 +16,10 @@ from pythonosc.osc_message import OscMessage
 from realtime_dub.config import FileConfig
 from realtime_dub.errors import ConfigError, DeviceError, MediaError
 from realtime_dub.face.alignment import LOWER, TEMPLATE
-from realtime_dub.media import BLENDSHAPES, Tick
+from realtime_dub.face.types import TrackedFrame
+from realtime_dub.media import BLENDSHAPES, MS, NS, Tick
 from realtime_dub.mouth.blendshapes import BlendshapeSolver
-from realtime_dub.mouth.contract import GivesBlendshapes, blendshapes_of
+from realtime_dub.mouth.contract import GivesBlendshapes, MouthPatch, blendshapes_of
 from realtime_dub.mouth.mouthbank import MouthbankGenerator
 from realtime_dub.mouth.passthrough import PassthroughGenerator
 from realtime_dub.pipeline.offline import run_file
@@ -161,3 +163,36 @@ def test_a_file_run_writes_the_mouth_of_the_voice(tmp_path: Path) -> None:
     jaw = np.array([float(row["jawOpen"]) for row in rows])
     assert jaw[:5].max() == 0  # 0.4 s of silence come first
     assert jaw.max() > 0.05
+
+
+class Character(PuppetGenerator):
+    """Opens its jaw further with every mouth."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made = 0
+
+    def generate(self, tracked: TrackedFrame, at_ns: int) -> MouthPatch | None:
+        self.made += 1
+        return super().generate(tracked, at_ns)
+
+    def blendshapes(self) -> dict[str, float]:
+        return {"jawOpen": self.made / 1000}
+
+
+def test_live_each_tick_has_the_mouth_made_for_it_face_or_not() -> None:
+    run = live(4, generator=Character(), faceless=((2 * NS, 3 * NS),))
+    found = [each.stamped.tick.blendshapes for each in run.output.taken]
+    assert len(found) > 80
+    assert [round(1000 * each["jawOpen"]) for each in found if each] == list(range(2, len(found) + 2))
+
+
+def test_live_a_mouth_that_was_not_made_leaves_the_character_alone() -> None:
+    run = live(4, generator=Character(), engine_ns=lambda since: 70 * MS if since > 2 * NS else 8 * MS)
+    found = [each.stamped.tick.blendshapes for each in run.output.taken]
+    assert None in found
+    assert None not in found[:40]
+
+
+def test_live_an_engine_without_any_gives_none() -> None:
+    assert {each.stamped.tick.blendshapes for each in live(1).output.taken} == {None}
