@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import tempfile
 import tomllib
 from pathlib import Path
@@ -14,12 +13,13 @@ import torch.multiprocessing
 import typer
 from pydantic import BaseModel, ConfigDict, Field
 
+from engines.common import command
 from engines.common import engine as engines
 from engines.common.dataset import PARTS, Dataset
 from engines.common.loop import CHECKPOINT, Plan, Trainer
 from engines.common.place import joined
 from realtime_dub.config import build
-from realtime_dub.errors import ConfigError, RealtimeDubError
+from realtime_dub.errors import ConfigError
 
 CONFIG = "config.json"
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -127,18 +127,7 @@ def train(rank: int, world: int, gpus: bool, meeting: str, run: RunConfig, out: 
 
 def main() -> None:
     """The ``train-engine`` command."""
-    try:
-        code = app(standalone_mode=False)
-    except RealtimeDubError as error:
-        typer.secho(f"error: {error}", fg="red", err=True)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.secho("stopped; --resume goes on from the last checkpoint", fg="red", err=True)
-        sys.exit(130)
-    except typer.BadParameter.__base__ as error:  # type: ignore[misc]
-        typer.secho(f"error: {error.format_message()} See train-engine --help.", fg="red", err=True)
-        sys.exit(ConfigError.exit_code)
-    sys.exit(code if isinstance(code, int) else 0)
+    command.run(app, "train-engine", "stopped; --resume goes on from the last checkpoint")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,13 +11,14 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from engines.common import command
 from engines.common.prepare.clip import process, record, record_path, stamp, track_path, write_whole
 from engines.common.prepare.finish import Summary, finish
 from engines.common.prepare.layouts import LAYOUTS, Clip, find_clips
 from engines.common.prepare.report import write_report
 from engines.common.prepare.segments import CROP_SIDE, FPS
 from engines.common.prepare.workers import CRASHED, work
-from realtime_dub.errors import ConfigError, MediaError, RealtimeDubError
+from realtime_dub.errors import ConfigError, MediaError
 
 FORMAT = 1
 SETTINGS = "dataset.json"
@@ -37,7 +37,7 @@ def prepare_dataset(
         typer.Option(
             min=0, max=1, help="Drop tracks whose sound fits their lips no better than this share of wrong pairs."
         ),
-    ] = 0.5,
+    ] = 0.7,
     limit: Annotated[int | None, typer.Option(min=1, help="Take only the first so many videos.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
@@ -67,6 +67,8 @@ def prepare(
     """All of it. Raises UserError where there is nothing to work on, or ``out`` was made in another way."""
     clips = find_clips(folder, layout)[:limit]
     _settle(out, layout, sizes)
+    for left in out.rglob("*.part*"):  # of a run that was killed while it wrote
+        left.unlink()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         missing = [clip for clip in clips if not _done(out, clip)]
@@ -139,18 +141,7 @@ def _nothing(records: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     """The ``prepare-dataset`` command."""
-    try:
-        code = app(standalone_mode=False)
-    except RealtimeDubError as error:
-        typer.secho(f"error: {error}", fg="red", err=True)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.secho("stopped; the same command goes on from here", fg="red", err=True)
-        sys.exit(130)
-    except typer.BadParameter.__base__ as error:  # type: ignore[misc]
-        typer.secho(f"error: {error.format_message()} See prepare-dataset --help.", fg="red", err=True)
-        sys.exit(ConfigError.exit_code)
-    sys.exit(code if isinstance(code, int) else 0)
+    command.run(app, "prepare-dataset", "stopped; the same command goes on from here")
 
 
 if __name__ == "__main__":

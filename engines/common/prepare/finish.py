@@ -27,6 +27,7 @@ from realtime_dub.audio.features import LogMel
 from realtime_dub.face.landmarks import opening
 
 PARTS = ("train", "validation", "test")
+FAR_MS, SURE = 150, 0.95  # a track this far from the others needs this confidence: it may have another one's sound
 HELD_SHARE = 0.1  # of the speakers for validation, and as many for test
 LEAST_SPEAKERS = 3  # fewer cannot be kept apart: then it is clips that are held out
 FEW = "fewer than {} tracks: no regressor was fitted, offsets were left as they are"
@@ -80,7 +81,7 @@ def finish(
     if found.tracks is None:
         notes.append(FEW.format(offsets.LEAST_TRACKS))
     else:
-        _judge(rows, found.tracks, least_confidence)
+        _judge(rows, found, least_confidence)
     labelled = all(row.speaker is not None for row in rows)
     _name_speakers(rows, loaded.signatures)
     notes += _divide(rows, [record["name"] for record in records])
@@ -113,12 +114,13 @@ def _load(out: Path, rows: list[Row], step: Callable[[], None]) -> _Loaded:
     return loaded
 
 
-def _judge(rows: list[Row], found: list[offsets.Offset], least: float) -> None:
-    for row, judged in zip(rows, found, strict=True):
+def _judge(rows: list[Row], found: offsets.Offsets, least: float) -> None:
+    for row, judged in zip(rows, found.tracks or [], strict=True):
         row.offset_ms, row.confidence = judged.ms, judged.confidence
         row.words = [(a - round(judged.ms), b - round(judged.ms), word) for a, b, word in row.words]
-        if judged.confidence < least:
-            row.dropped = f"sound and lips fit no better than wrong pairs: confidence {judged.confidence:.2f}"
+        far = abs(judged.ms - found.common_ms) > FAR_MS
+        if judged.confidence < (max(least, SURE) if far else least):
+            row.dropped = f"offset {judged.ms:+.0f} ms with confidence {judged.confidence:.2f}: another sound, or none"
 
 
 def _name_speakers(rows: list[Row], signatures: list[Array]) -> None:

@@ -31,7 +31,8 @@ SCAN_TRACKS = 200
 LEAD = 1  # where an in-step data set has its optimum: lips are ahead of the sound that they make
 TOLERANCE = 3  # a common offset smaller than this cannot be told from habits of speech
 WRONG_PAIRS = 40
-DOUBT = 0.15 * (np.arange(-REACH, REACH + 1) / REACH) ** 2  # off the correlation: far offsets are rare
+DOUBT = 0.15  # taken off the correlation at the far end of the search: far offsets are rare
+FAR = 6.0  # robust standard deviations at which the doubt is at its full
 OUTLYING = 3.0  # robust standard deviations; an offset beyond is no estimate's noise
 
 
@@ -67,17 +68,19 @@ def find_offsets(pairs: Sequence[Pair], seed: int = 0) -> Offsets:
     features = [_features(pair.mel) for pair in pairs]
     openings = [_standard(pair.opening) for pair in pairs]
     relative = np.zeros(len(pairs), int)
+    doubt = _doubt(0.0, float(REACH))
     for _ in range(3):
         # The regression is fitted at the common offset, or it would wander off with its own errors.
         common = _common_shift(features, openings, relative)
         curves = _regress(features, openings, relative + common)
-        scores = [_scores(curve, opening) - DOUBT for curve, opening in zip(curves, openings, strict=True)]
+        scores = [_scores(curve, opening) - doubt for curve, opening in zip(curves, openings, strict=True)]
         peaks = [_peak(row) for row in scores]
         places = np.array([place for place, _ in peaks])
         relative = np.round(places - np.median(places)).astype(int)
-    shrunk = _shrunk(places - np.median(places), _half_differences(curves, openings)) + _settled(common)
+        doubt = _doubt(float(np.median(places)), _spread(places))
+    shrunk = _shrunk(places - np.median(places), _half_differences(curves, openings, doubt)) + _settled(common)
     values = [value for _, value in peaks]
-    sure = _confidences(curves, openings, values, np.random.default_rng(seed))
+    sure = _confidences(curves, openings, values, doubt, np.random.default_rng(seed))
     found = zip(shrunk, sure, values, strict=True)
     return Offsets(
         float(_settled(common) * HOP_MS),
@@ -85,15 +88,21 @@ def find_offsets(pairs: Sequence[Pair], seed: int = 0) -> Offsets:
     )
 
 
-def _half_differences(curves: Sequence[Array], openings: Sequence[Array]) -> Array:
+def _half_differences(curves: Sequence[Array], openings: Sequence[Array], doubt: Array) -> Array:
     """How much the two halves of each track disagree about its offset, mel frames."""
     found = []
     for curve, opening in zip(curves, openings, strict=True):
         half = len(opening) // 2
-        first = _scores(curve[: 2 * MARGIN + STEP * half], _standard(opening[:half])) - DOUBT
-        second = _scores(curve[STEP * half :], _standard(opening[half:])) - DOUBT
+        first = _scores(curve[: 2 * MARGIN + STEP * half], _standard(opening[:half])) - doubt
+        second = _scores(curve[STEP * half :], _standard(opening[half:])) - doubt
         found.append(_peak(first)[0] - _peak(second)[0])
     return np.array(found)
+
+
+def _doubt(middle: float, spread: float) -> Array:
+    """What each shift's correlation is lowered by (2 * REACH + 1,) where offsets are ``spread`` around ``middle``."""
+    distance = (np.arange(-REACH, REACH + 1) - middle) / max(spread, 1.0)
+    return np.asarray(np.minimum(DOUBT, DOUBT * (distance / FAR) ** 2))
 
 
 def _shrunk(offsets: Array, halves: Array) -> Array:
@@ -189,7 +198,7 @@ def _peak(scores: Array) -> tuple[float, float]:
 
 
 def _confidences(
-    curves: Sequence[Array], openings: Sequence[Array], own: Sequence[float], rng: np.random.Generator
+    curves: Sequence[Array], openings: Sequence[Array], own: Sequence[float], doubt: Array, rng: np.random.Generator
 ) -> list[float]:
     """Per track, the share of wrong pairings that its own correlation beats."""
     found = []
@@ -197,6 +206,6 @@ def _confidences(
         others = rng.permutation(np.delete(np.arange(len(openings)), index))[:WRONG_PAIRS]
         count = len(openings[index])
         wrong = np.stack([_standard(np.resize(openings[other], count)) for other in others], 1)
-        best = (_windows(curve, count) @ wrong / count).max(0)
+        best = (_windows(curve, count) @ wrong / count - doubt[:, None]).max(0)
         found.append(float((best < own[index]).mean()))
     return found
