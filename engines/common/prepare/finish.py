@@ -10,7 +10,7 @@ import json
 import wave
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ PARTS = ("train", "validation", "test")
 FAR_MS, SURE = 150, 0.95  # a track this far from the others needs this confidence: it may have another one's sound
 HELD_SHARE = 0.1  # of the speakers for validation, and as many for test
 LEAST_SPEAKERS = 3  # fewer cannot be kept apart: then it is clips that are held out
+AT_ONCE = 1500  # tracks whose sound is in memory while their offsets are found
 FEW = "fewer than {} tracks: no regressor was fitted, offsets were left as they are"
 
 
@@ -56,7 +57,7 @@ class Summary:
 
     rows: list[Row]
     bad: list[tuple[str, str]]  # file, reason
-    common_ms: float
+    common_ms: float  # offset of all tracks, the median where they were many
     notes: list[str]
     labelled: bool  # speakers as the layout gives them
 
@@ -64,33 +65,30 @@ class Summary:
         return [row for row in self.rows if row.part == part or (part is None and row.part)]
 
 
-@dataclass
-class _Loaded:
-    pairs: list[offsets.Pair] = field(default_factory=list)
-    signatures: list[Array] = field(default_factory=list)
-
-
 def finish(
     out: Path, records: list[dict[str, Any]], least_confidence: float, step: Callable[[], None] = lambda: None
 ) -> Summary:
     """Offsets, speakers, lists, sound and index for the tracks of ``records``."""
     rows = [_row(record, track) for record in records for track in record["tracks"]]
-    loaded = _load(out, rows, step)
-    notes: list[str] = []
-    found = offsets.find_offsets(loaded.pairs)
-    if found.tracks is None:
-        notes.append(FEW.format(offsets.LEAST_TRACKS))
-    else:
-        _judge(rows, found, least_confidence)
+    notes = [FEW.format(offsets.LEAST_TRACKS)] if len(rows) < offsets.LEAST_TRACKS else []
+    signatures: list[Array] = []
+    common_ms = []
+    for some in np.array_split(np.arange(len(rows)), -(-len(rows) // AT_ONCE)):
+        batch = [rows[index] for index in some]
+        pairs = _load(out, batch, signatures, step)
+        found = offsets.find_offsets(pairs)
+        common_ms.append(found.common_ms)
+        if found.tracks is not None:
+            _judge(batch, found, least_confidence)
     labelled = all(row.speaker is not None for row in rows)
-    _name_speakers(rows, loaded.signatures)
+    _name_speakers(rows, signatures)
     notes += _divide(rows, [record["name"] for record in records])
     for row in rows:
         if row.part:
             _write_sound(out, row)
         step()
     bad = [(record["file"], record["error"]) for record in records if record["error"]]
-    summary = Summary(rows, bad, found.common_ms, notes, labelled)
+    summary = Summary(rows, bad, float(np.median(common_ms)), notes, labelled)
     _write_index(out, summary)
     return summary
 
@@ -101,17 +99,18 @@ def _row(record: dict[str, Any], track: dict[str, Any]) -> Row:
     return Row(track["name"], record["name"], record["speaker"], track["frames"], record["text"], words)
 
 
-def _load(out: Path, rows: list[Row], step: Callable[[], None]) -> _Loaded:
-    loaded, front_end = _Loaded(), LogMel()
+def _load(out: Path, rows: list[Row], signatures: list[Array], step: Callable[[], None]) -> list[offsets.Pair]:
+    """Sound and lips of tracks; adds what tells their people apart to ``signatures``."""
+    pairs, front_end = [], LogMel()
     for row in rows:
         with np.load(track_path(out, row.track), allow_pickle=False) as stored:
             canonical, sound = stored["canonical"], stored["sound"]
         front_end.reset()
         mel = front_end.process(sound.astype(np.float32) / 32768)
-        loaded.pairs.append(offsets.Pair(mel, opening(canonical)))
-        loaded.signatures.append(signature(canonical, mel))
+        pairs.append(offsets.Pair(mel, opening(canonical)))
+        signatures.append(signature(canonical, mel))
         step()
-    return loaded
+    return pairs
 
 
 def _judge(rows: list[Row], found: offsets.Offsets, least: float) -> None:
@@ -139,8 +138,7 @@ def _divide(rows: list[Row], clips: list[str]) -> list[str]:
         by_speaker[str(row.speaker)].append(row)
     if len(by_speaker) < LEAST_SPEAKERS:
         # The rule of the clips' names is the same whatever was dropped: what is held out today stays held out.
-        parts = split(clips)
-        where = {clip: part for part, clips in parts.items() for clip in clips}
+        where = {name: part for part, names in split(clips).items() for name in names}
         for row in kept:
             row.part = where[row.clip]
         people = "speaker" if len(by_speaker) == 1 else "speakers"
@@ -156,11 +154,11 @@ def _divide(rows: list[Row], clips: list[str]) -> list[str]:
 
 
 def _people(by_speaker: dict[str, list[Row]]) -> tuple[list[str], list[str], list[str]]:
-    """Speakers for training, validation and test: those with least to say are held out, evenly by turns."""
+    """Speakers for training, validation and test: held out are some who say little and some who say more, by turns."""
     order = sorted(by_speaker, key=lambda name: (sum(row.frames for row in by_speaker[name]), name))
     count = max(1, round(HELD_SHARE * len(order)))
-    held = order[: 2 * count]
-    return sorted(order[2 * count :]), sorted(held[::2]), sorted(held[1::2])
+    held = [order[index * len(order) // (2 * count)] for index in range(2 * count)]
+    return sorted(set(order) - set(held)), sorted(held[::2]), sorted(held[1::2])
 
 
 def _write_sound(out: Path, row: Row) -> None:
