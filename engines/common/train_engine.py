@@ -125,10 +125,5 @@ def train(rank: int, world: int, gpus: bool, meeting: str, run: RunConfig, out: 
             trainer.log({"best": trainer.best, "bundle": str(bundle)})
 
 
-def main() -> None:
-    """The ``train-engine`` command."""
-    command.run(app, "train-engine", "stopped; --resume goes on from the last checkpoint")
-
-
 if __name__ == "__main__":
-    main()
+    command.train_engine()

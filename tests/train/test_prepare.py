@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,11 +18,14 @@ pytest.importorskip("pocketsphinx")
 
 from talkers import write_talker
 
+from engines.common import command
 from engines.common.dataset import Dataset
 from engines.common.prepare import cli, finish, layouts, offset, segments, speakers, speech, workers
 from realtime_dub.errors import ConfigError, MediaError
 from realtime_dub.face.alignment import TEMPLATE
 from realtime_dub.media import MS, Frame
+
+ROOT = Path(__file__).parents[2]
 
 
 def run(folder: Path, out: Path, layout: str = "generic", sizes: tuple[int, ...] = (32,)) -> finish.Summary:
@@ -324,9 +328,19 @@ def test_the_command_says_what_is_wrong_in_one_line(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["prepare-dataset", str(tmp_path / "none"), "-o", str(tmp_path / "out")])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        command.prepare_dataset()
     assert ended.value.code == 2
     assert capsys.readouterr().err.startswith("error: no such folder:")
+
+
+def test_without_the_training_extra_the_command_says_so() -> None:
+    code = (
+        "import sys; sys.modules['pocketsphinx'] = None; sys.argv[1:] = ['--help']\n"
+        "from engines.common.command import prepare_dataset; prepare_dataset()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 2
+    assert done.stderr == 'error: cannot load pocketsphinx; run: pip install "realtime-dub[train]"\n'
 
 
 def test_the_index_is_plain_json(prepared: tuple[Path, finish.Summary]) -> None:

@@ -15,8 +15,8 @@ torch = pytest.importorskip("torch")
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # noqa: E402
 
+from engines.common import command, train_engine  # noqa: E402
 from engines.common import engine as engines  # noqa: E402  (they need torch's extra)
-from engines.common import train_engine  # noqa: E402
 from engines.common.loop import Plan, Trainer  # noqa: E402
 from engines.common.watch import plot  # noqa: E402
 from realtime_dub.errors import BundleError, ConfigError  # noqa: E402
@@ -216,7 +216,7 @@ def test_gpus_that_are_not_there_are_refused(
     arguments = ["mouthbank", "--data", str(data), "--out", str(tmp_path / "run"), "--gpus", "2"]
     monkeypatch.setattr(sys, "argv", ["train-engine", *arguments])
     with pytest.raises(SystemExit) as ended:
-        train_engine.main()
+        command.train_engine()
     assert ended.value.code == 2
     assert "this machine has 0" in capsys.readouterr().err
 

@@ -139,10 +139,5 @@ def _nothing(records: list[dict[str, Any]]) -> None:
     raise MediaError("none of the videos can be used:", f"{len(records)} were read", f"the first one: {first}")
 
 
-def main() -> None:
-    """The ``prepare-dataset`` command."""
-    command.run(app, "prepare-dataset", "stopped; the same command goes on from here")
-
-
 if __name__ == "__main__":
-    main()
+    command.prepare_dataset()
