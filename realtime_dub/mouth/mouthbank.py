@@ -57,14 +57,13 @@ class MouthbankGenerator:
     def generate(self, tracked: TrackedFrame, at_ns: int) -> MouthPatch | None:
         motion = self._motion.at(at_ns)
         share = self._gate(motion.speech, at_ns)
-        displacement = motion.displacement * self._strength
-        self._shown = displacement * np.float32(share)
+        self._shown = motion.displacement * np.float32(self._strength * share)
         if share <= 0 or tracked.face is None:
             return None
-        return self._renderer.render(tracked, displacement, share, at_ns)
-
-    def blendshapes(self) -> Blendshapes:
-        return self._solver.named(self._shown)
+        return self._renderer.render(tracked, motion.displacement * self._strength, share, at_ns)
 
     def close(self) -> None:
         """Nothing is held beyond memory."""
+
+    def blendshapes(self) -> Blendshapes:
+        return self._solver.named(self._shown)
