@@ -46,7 +46,7 @@ class MediaPipeTracker:
         if choice not in CHOICES and not (choice.isdigit() and 1 <= int(choice) <= MAX_FACES):
             raise ConfigError("cannot choose face", repr(choice), f"use {', '.join(CHOICES)} or 1 to {MAX_FACES}")
         self._choice = choice
-        with _quiet():
+        with quiet():
             self._mesh: FaceMesh | None = FaceMesh(
                 static_image_mode=False, max_num_faces=MAX_FACES, refine_landmarks=True
             )
@@ -97,7 +97,7 @@ class MediaPipeTracker:
         if self._rgb is None or self._rgb.shape != image.shape:
             self._rgb = np.empty_like(image)
         cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=self._rgb)
-        with _quiet() if self._found_before < NOISY_FRAMES else contextlib.nullcontext():
+        with quiet() if self._found_before < NOISY_FRAMES else contextlib.nullcontext():
             found = self._mesh.process(self._rgb).multi_face_landmarks or ()
         self._found_before += bool(found)
         # MediaPipe gives shares of the picture's size, z in units of its width.
@@ -137,7 +137,7 @@ class MediaPipeTracker:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Hold back what MediaPipe's C++ parts print on standard error when they start: nothing there is for the user."""
     sys.stderr.flush()
     saved = os.dup(2)
