@@ -1,7 +1,10 @@
 """The speech net's inventory, labels, corpora and augmentation: what needs neither torch nor a synthesiser."""
 
+# ruff: noqa: RUF001
+
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +61,7 @@ def test_a_phone_is_spread_over_all_its_time(start: float, length: float, names:
     assert [segment.name for segment in segments] == names
     assert segments[0].start == start
     assert segments[-1].end == pytest.approx(start + length)
-    assert all(a.end == pytest.approx(b.start) for a, b in zip(segments, segments[1:], strict=False))
+    assert all(a.end == pytest.approx(b.start) for a, b in pairwise(segments))
 
 
 def test_alignment_is_judged() -> None:

@@ -50,7 +50,7 @@ def train_teacher(lessons: Lessons, loss: MotionLoss, components: int, plan: Pla
     """The teacher, from its checkpoint if that is complete."""
     trainer = Trainer(Teacher(components), plan, out)
     trainer.resume()
-    trainer.run(lambda net, rng: lesson_loss(net, lessons, loss, rng), lambda net: {})  # type: ignore[arg-type]
+    trainer.run(lambda net, rng: lesson_loss(net, lessons, loss, rng), lambda net: {})
     assert isinstance(trainer.average, Teacher)
     return trainer.average
 
@@ -90,7 +90,8 @@ def described(entries: list[Entry]) -> tuple[DataSpec, ...]:
 
 
 def train(
-    data: Path, cache: Path, speech: Path, hear: SpeechNet, shape: VoiceShape, out: Path, plan: Plan, offsets: dict[str, float],
+    data: Path, cache: Path, speech: Path, hear: SpeechNet, shape: VoiceShape, out: Path, plan: Plan,
+    offsets: dict[str, float],
     teacher_steps: int = 1000, batch: int = 8, frames: int = 300, until: int | None = None,
 ) -> Trainer:  # fmt: skip
     """A whole run from clips and speech to bundle, or as far as step ``until``."""

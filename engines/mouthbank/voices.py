@@ -42,9 +42,9 @@ def opus(sound: Array, bit_rate: int = 16_000, rate: int = 16_000) -> Array:
             container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
         stored.seek(0)
-        with av.open(stored) as container:
+        with av.open(stored) as reader:
             resampler = av.AudioResampler(format="fltp", layout="mono", rate=rate)
-            frames = [out for frame in container.decode(audio=0) for out in resampler.resample(frame)]
+            frames = [out for frame in reader.decode(audio=0) for out in resampler.resample(frame)]
             decoded = np.concatenate([f.to_ndarray()[0] for f in (*frames, *resampler.resample(None))])
     return np.asarray(np.pad(decoded, (0, max(0, len(sound) - len(decoded))))[: len(sound)], np.float32)
 

@@ -70,7 +70,7 @@ class Espeak:
 
     def _take(self, samples: object, count: int, events: object) -> int:
         if samples and count > 0:
-            self._sound.append(np.ctypeslib.as_array(samples, (count,)).copy())  # type: ignore[arg-type]
+            self._sound.append(np.ctypeslib.as_array(samples, (count,)).copy())
         index = 0
         while events[index].type != _LIST_END:  # type: ignore[index]
             event = events[index]  # type: ignore[index]

@@ -1,4 +1,4 @@
-"""The speech net and the motion net on it, tiny: streaming is offline, training resumes, the bundle computes the net."""
+"""The speech net and the motion net on it, tiny: streaming is offline, training resumes, the bundle is the net."""
 
 from __future__ import annotations
 
