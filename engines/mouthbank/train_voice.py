@@ -3,7 +3,8 @@
 ``python -m engines.mouthbank.train_voice --data CLIPS --cache LANDMARKS --speech SPEECH_CACHE --net runs/speech
 --offsets runs/mouthbank/offsets.json --out runs/voice``
 
-First the teacher, then the net on the frozen speech net (``--net``). OFFSETS comes from ``engines.mouthbank.train``.
+First the teacher; then the motion net on the speech net (``--net``), which stays as it is for ``--tune-from`` steps and
+learns along, held to its phonemes, for the rest. OFFSETS comes from ``engines.mouthbank.train``.
 A run that was broken off goes on from its last checkpoint.
 """
 
@@ -36,6 +37,7 @@ from realtime_dub.audio.features import LogMel, LogMelSpec
 from realtime_dub.face.alignment import TEMPLATE
 from realtime_dub.mouth.bundle import DataSpec
 
+TUNE_FROM = 2000  # steps; from then on the speech net learns too, held to its phonemes
 CHECKED = 60  # held-out clips of other voices per validation
 HEARD = {
     "Common Voice 13": ("CC0", "Common Voice, Mozilla, version 13, English"),
@@ -70,10 +72,9 @@ def agreement(net: VoiceNet, teacher: Teacher, cache: Path, entries: list[Entry]
 
 
 def build_net(hear: SpeechNet, shape: VoiceShape, basis: Basis) -> VoiceNet:
-    """A fresh motion net on a speech net that stays as it is."""
+    """A fresh motion net on a trained speech net."""
     net = VoiceNet(shape)
     net.hear.load_state_dict(hear.state_dict())
-    net.hear.requires_grad_(False)
     net.basis.copy_(torch.from_numpy(basis.components))
     return net
 
@@ -92,7 +93,7 @@ def described(entries: list[Entry]) -> tuple[DataSpec, ...]:
 def train(
     data: Path, cache: Path, speech: Path, hear: SpeechNet, shape: VoiceShape, out: Path, plan: Plan,
     offsets: dict[str, float],
-    teacher_steps: int = 1000, batch: int = 8, frames: int = 300, until: int | None = None,
+    tune_from: int = TUNE_FROM, teacher_steps: int = 1000, batch: int = 8, frames: int = 300, until: int | None = None,
 ) -> Trainer:  # fmt: skip
     """A whole run from clips and speech to bundle, or as far as step ``until``."""
     torch.set_num_threads(1)
@@ -112,7 +113,8 @@ def train(
 
     def losses(net: nn.Module, rng: np.random.Generator) -> Losses:
         assert isinstance(net, VoiceNet)
-        net.hear.eval()
+        tuning = trainer.step >= tune_from
+        net.hear.requires_grad_(tuning).train(tuning)
         return voice_loss(net, filmed, taught, loss, rng, batch, frames)
 
     def check(net: nn.Module) -> dict[str, float]:
@@ -136,7 +138,8 @@ def main() -> None:
     parser.add_argument("--net", type=Path, required=True, help="run of engines.speech.train")
     parser.add_argument("--offsets", type=Path, help="offsets.json of a run of engines.mouthbank.train")
     parser.add_argument("--out", type=Path, default=Path("runs/voice"))
-    parser.add_argument("--steps", type=int, default=2500)
+    parser.add_argument("--steps", type=int, default=3500)
+    parser.add_argument("--tune-from", type=int, default=TUNE_FROM)
     parser.add_argument("--seed", type=int, default=Plan.seed)
     arguments = parser.parse_args()
     offsets = json.loads(arguments.offsets.read_text()) if arguments.offsets else {}
@@ -145,7 +148,17 @@ def main() -> None:
     plan = Plan(steps=arguments.steps, seed=arguments.seed)
     hear = load_net(arguments.net)
     shape = VoiceShape(speech=hear.shape)
-    train(arguments.data, arguments.cache, arguments.speech, hear, shape, arguments.out, plan, offsets)
+    train(
+        arguments.data,
+        arguments.cache,
+        arguments.speech,
+        hear,
+        shape,
+        arguments.out,
+        plan,
+        offsets,
+        arguments.tune_from,
+    )
 
 
 if __name__ == "__main__":

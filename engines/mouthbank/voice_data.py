@@ -19,11 +19,13 @@ from engines.speech.cache import Entry, load
 from engines.speech.data import Speech
 from engines.speech.inventory import INDEX, SIL, VISEMES
 from engines.speech.network import STRIDE
+from engines.speech.train import class_weights, phone_loss
 from realtime_dub.audio.features import LogMelSpec
 
 LATE = LOOK_AHEAD // STRIDE
 WARM_UP = 8  # outputs at a row's start without a past
 TAUGHT_WEIGHT = 0.6
+PHONE_WEIGHT = 0.3
 CLOSED = [INDEX[name] for name in VISEMES["closed"]]
 
 
@@ -88,13 +90,14 @@ def voice_loss(
     """Both halves of a batch: the filmed speaker's own motion, and the teacher's for everybody else."""
     mel, target, speech = filmed.draw(rng)
     other_mel, labels, other_target = taught.batch(rng, size, frames)
-    found, logit, _ = net.sparse(torch.cat([mel, other_mel]))
+    found, logit, heard = net.sparse(torch.cat([mel, other_mel]))
     own = len(mel)
     parts = _compare(loss, found[:own], logit[:own], target, speech)
     spoken = (labels != INDEX[SIL]).float()
     others = _compare(loss, found[own:], logit[own:], other_target, spoken)
     parts |= {f"taught_{name}": TAUGHT_WEIGHT * value for name, value in others.items()}
-    return parts | {"closed": _closed(loss, found[own:], labels)}
+    phone = PHONE_WEIGHT * phone_loss(heard[own:], labels, class_weights())
+    return parts | {"closed": _closed(loss, found[own:], labels), "phone": phone}
 
 
 def _compare(loss: MotionLoss, found: Tensor, logit: Tensor, target: Tensor, speech: Tensor) -> Losses:
