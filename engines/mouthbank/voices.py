@@ -12,6 +12,7 @@ import argparse
 import io
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -42,11 +43,20 @@ def opus(sound: Array, bit_rate: int = 16_000, rate: int = 16_000) -> Array:
             container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
         stored.seek(0)
-        with av.open(stored) as reader:
+        with av.open(stored, "r") as reader:
             resampler = av.AudioResampler(format="fltp", layout="mono", rate=rate)
             frames = [out for frame in reader.decode(audio=0) for out in resampler.resample(frame)]
             decoded = np.concatenate([f.to_ndarray()[0] for f in (*frames, *resampler.resample(None))])
     return np.asarray(np.pad(decoded, (0, max(0, len(sound) - len(decoded))))[: len(sound)], np.float32)
+
+
+def faster(clip: Clip, factor: float) -> Clip:
+    """The clip of a person whose voice, tract and rate are all ``factor`` times as high."""
+    import soxr
+
+    audio = np.asarray(soxr.resample(clip.audio, 16_000 * factor, 16_000), np.float32)
+    words = [(round(start / factor), round(end / factor), word) for start, end, word in clip.words or []]
+    return replace(clip, audio=audio, fps=clip.fps * factor, words=words or None, offset_s=clip.offset_s / factor)
 
 
 def clip_figures(result: Result) -> dict[str, float]:
@@ -101,14 +111,15 @@ def mean_of(figures: list[dict[str, float]]) -> dict[str, float]:
 def compare(bundle: Bundle, clips: list[Clip]) -> dict[str, object]:
     """All figures of one bundle."""
     rng = np.random.default_rng(0)
-    conditions: dict[str, Callable[[Clip], Array]] = {
-        "clean": lambda clip: clip.audio,
-        "pink_noise_10_db": lambda clip: with_noise(clip, 10, rng),
-        "opus_16_kbit": lambda clip: opus(clip.audio),
+    conditions: dict[str, Callable[[Clip], Clip]] = {
+        "clean": lambda clip: clip,
+        "pink_noise_10_db": lambda clip: replace(clip, audio=with_noise(clip, 10, rng)),
+        "opus_16_kbit": lambda clip: replace(clip, audio=opus(clip.audio)),
+        "smaller_by_15_percent": lambda clip: faster(clip, 1.15),
     }
     told: dict[str, object] = {"bundle": bundle.label, "clips": len(clips)}
-    for name, sound in conditions.items():
-        results = [run_clip(bundle, clip, sound(clip)) for clip in clips]
+    for name, change in conditions.items():
+        results = [run_clip(bundle, change(clip)) for clip in clips]
         each = {result.clip.name: clip_figures(result) for result in results}
         told[name] = mean_of(list(each.values()))
         if name == "clean":
