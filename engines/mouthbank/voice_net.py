@@ -1,8 +1,9 @@
 """The motion net for any voice: the speech net, and on its posteriors a net that moves the mouth.
 
-All that the second net knows of a voice is which sounds it makes and how loud they are: nothing there tells one speaker
-from another. Of the look-ahead of :data:`engines.mouthbank.network.LOOK_AHEAD` frames the speech net has its
-own part and the motion net the rest.
+The second net knows of a voice which sounds it makes, how loud they are, and a few numbers of what the speech net drew
+its conclusion from: between two sounds, or to one side of one. In training these few are often withheld, so
+that the mouth can go by the sounds alone. Of the look-ahead of :data:`engines.mouthbank.network.LOOK_AHEAD` frames the
+speech net has its own part and the motion net the rest.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from engines.mouthbank.network import CausalConv
 from engines.speech.network import STRIDE, EvenBlock, SpeechNet, SpeechShape
 
+DETAIL_DROPOUT = 0.3  # share of training rows from which the details are withheld
 RANGES = ((2, 16), (16, 40), (40, 76))  # bands whose mean levels are told beside the posteriors
 
 
@@ -26,6 +28,7 @@ class VoiceShape:
     width: int = 96
     kernel: int = 3
     dilations: tuple[int, ...] = (2, 4, 8, 16, 2, 4)
+    details: int = 24
     components: int = 20
     points: int = 168
     dropout: float = 0.1
@@ -33,6 +36,11 @@ class VoiceShape:
     @property
     def bands(self) -> int:
         return self.speech.bands
+
+    @property
+    def inputs(self) -> int:
+        """Channels of the motion net's first layer."""
+        return self.speech.classes + len(RANGES) + self.details
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)
@@ -47,7 +55,8 @@ class VoiceNet(nn.Module):
         super().__init__()
         self.shape = shape
         self.hear = SpeechNet(shape.speech)
-        self.enter = CausalConv(shape.speech.classes + len(RANGES), shape.width, shape.kernel, STRIDE)
+        self.detail = nn.Conv1d(shape.speech.width, shape.details, 1)
+        self.enter = CausalConv(shape.inputs, shape.width, shape.kernel, STRIDE)
         self.blocks = nn.ModuleList(EvenBlock(shape.width, shape.kernel, d, shape.dropout) for d in shape.dilations)
         self.leave = nn.Conv1d(shape.width, shape.width, 1)
         self.motion = nn.Conv1d(shape.width, shape.components, 1)
@@ -57,16 +66,18 @@ class VoiceNet(nn.Module):
     def initial_state(self, batch: int = 1) -> list[Tensor]:
         """Silence before the first frame."""
         shape = self.shape
-        inputs = shape.speech.classes + len(RANGES)
-        pasts = [(inputs, (shape.kernel - 1) * STRIDE)]
+        pasts = [(shape.inputs, (shape.kernel - 1) * STRIDE)]
         pasts += [(shape.width, (shape.kernel - 1) * d) for d in shape.dilations]
         return self.hear.initial_state(batch) + [torch.zeros(batch, channels, past) for channels, past in pasts]
 
-    def _told(self, mel: Tensor, logits: Tensor) -> Tensor:
-        """What the motion net is told (b, classes + ranges, n) of frames whose logits are given."""
+    def _told(self, mel: Tensor, logits: Tensor, hidden: Tensor) -> Tensor:
+        """What the motion net is told (b, inputs, n) of frames that the speech net has heard."""
         levels = self.hear.normalised(mel)
         means = [levels[:, low:high].mean(1, keepdim=True) for low, high in RANGES]
-        return torch.cat([torch.softmax(logits, -1).transpose(1, 2), *means], 1)
+        details = self.detail(hidden)
+        if self.training:
+            details = details * (torch.rand(len(details), 1, 1) >= DETAIL_DROPOUT)
+        return torch.cat([torch.softmax(logits, -1).transpose(1, 2), *means, details], 1)
 
     def _answer(self, x: Tensor) -> tuple[Tensor, Tensor]:
         x = nn.functional.gelu(self.leave(nn.functional.gelu(x, approximate="tanh")), approximate="tanh")
@@ -75,8 +86,8 @@ class VoiceNet(nn.Module):
     def coefficients(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Motion in the basis (b, n, components), speech as a logit (b, n), and the state after the last frame."""
         heard = 1 + len(self.shape.speech.dilations)
-        logits, after = self.hear(mel, state[:heard])
-        x, past = self.enter(self._told(mel, logits), state[heard])
+        logits, hidden, after = self.hear.heard(mel, state[:heard])
+        x, past = self.enter(self._told(mel, logits, hidden), state[heard])
         after = [*after, past]
         for block, before in zip(self.blocks, state[heard + 1 :], strict=True):
             x, past = block(x, before)
@@ -86,8 +97,8 @@ class VoiceNet(nn.Module):
 
     def sparse(self, mel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Coefficients, speech logits and phoneme logits at frames 0, STRIDE, ... of sounds from their start."""
-        logits = self.hear.sparse(mel)
-        x = nn.functional.pad(self._told(mel[:, ::STRIDE], logits), (self.enter.past // STRIDE, 0))
+        logits, hidden = self.hear.sparse_heard(mel)
+        x = nn.functional.pad(self._told(mel[:, ::STRIDE], logits, hidden), (self.enter.past // STRIDE, 0))
         x = nn.functional.conv1d(x, self.enter.conv.weight, self.enter.conv.bias)
         for block in self.blocks:
             x = block.sparse(x)

@@ -93,23 +93,32 @@ class SpeechNet(nn.Module):
         """Features (b, n, bands) as channels (b, bands, n) of about unit spread."""
         return ((mel - self.band_mean) / self.band_scale).transpose(1, 2)
 
-    def _logits(self, x: Tensor) -> Tensor:
-        x = self.norm(x.transpose(1, 2)).transpose(1, 2)
-        return self.leave(nn.functional.gelu(x, approximate="tanh")).transpose(1, 2)
+    def _leave(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = nn.functional.gelu(self.norm(x.transpose(1, 2)).transpose(1, 2), approximate="tanh")
+        return self.leave(hidden).transpose(1, 2), hidden
 
-    def forward(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """Logits and the state after the last frame."""
+    def heard(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Logits, what they are made of (b, width, n), and the state after the last frame."""
         x, past = self.enter(self.normalised(mel), state[0])
         after = [past]
         for block, before in zip(self.blocks, state[1:], strict=True):
             x, past = block(x, before)
             after.append(past)
-        return self._logits(x), after
+        return *self._leave(x), after
 
-    def sparse(self, mel: Tensor) -> Tensor:
-        """Logits (b, ceil(n / STRIDE), classes) at frames 0, STRIDE, ... of sounds from their start."""
+    def forward(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Logits and the state after the last frame."""
+        logits, _, after = self.heard(mel, state)
+        return logits, after
+
+    def sparse_heard(self, mel: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (b, ceil(n / STRIDE), classes) and what they are made of, at frames 0, STRIDE, ... from the start."""
         x = nn.functional.pad(self.normalised(mel), (self.shape.enter - 1, 0))
         x = nn.functional.conv1d(x, self.enter.conv.weight, self.enter.conv.bias, stride=STRIDE)
         for block in self.blocks:
             x = block.sparse(x)
-        return self._logits(x)
+        return self._leave(x)
+
+    def sparse(self, mel: Tensor) -> Tensor:
+        """The logits of :meth:`sparse_heard`."""
+        return self.sparse_heard(mel)[0]

@@ -147,7 +147,7 @@ def test_trains_for_any_voice_and_exports(tmp_path: Path) -> None:
         cache,
         speech,
         hear,
-        VoiceShape(SHAPE, 8, dilations=(2,), components=3),
+        VoiceShape(SHAPE, 8, dilations=(2,), details=2, components=3),
         tmp_path / "out",
         plan,
         {},
