@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 Kind = Literal["fresh", "reused", "passthrough"]
 Percentiles = dict[str, float]
 
+SETTLED_TICKS = 125  # encoders and decoders allocate their queues in the first seconds; growth is what comes after
+
 _GROWTH = 1.005  # each bin is half a percent wider than the last
 _FLOOR_NS = 1_000
 _BINS = math.ceil(math.log(1e9) / math.log(_GROWTH)) + 2  # 1 µs .. 1000 s
@@ -188,7 +190,7 @@ class Recorder:
         self._window = _Window()
 
     def begin(self) -> None:
-        """Everything is loaded and warm: memory growth counts from here."""
+        """Everything is loaded and warm: memory growth counts from here, in longer runs from ``SETTLED_TICKS`` on."""
         self.start_mb = rss_mb()
 
     def stage(self, name: str, took_ns: int) -> None:
@@ -205,6 +207,8 @@ class Recorder:
         """A tick left; ``age_ns`` = hand-over minus capture, None in a file, where there is no such thing."""
         with self._lock:
             self.frames["total"] += 1
+            if self.frames["total"] == SETTLED_TICKS:
+                self.start_mb = rss_mb()
             self.frames[kind] += 1
             self.frames["lagged"] += lagged
             self._window.ticks += 1

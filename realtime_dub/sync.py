@@ -17,9 +17,9 @@ from realtime_dub.mouth.contract import MouthPatch
 from realtime_dub.stats import Kind
 
 # A tick may leave so much after its time before its picture is older than the budget: frames are chosen accordingly.
-TOLERANCE_NS = 5 * MS
-# The first frame is published this long before it reaches the budget: half for a camera's jitter, half TOLERANCE_NS.
-GUARD_NS = 10 * MS
+TOLERANCE_NS = 10 * MS
+# The first frame is published this long before it reaches the budget: TOLERANCE_NS, and a camera's jitter.
+GUARD_NS = 15 * MS
 PROBE_NS = 200 * MS  # in passthrough, how often the engine is tried
 
 
@@ -82,10 +82,15 @@ class Pick:
 
 
 class FrameStore:
-    """Tracked frames that wait to be published. At most ``length``; the oldest gives way."""
+    """Tracked frames that wait to be published. At most ``length``; the oldest gives way.
 
-    def __init__(self, length: int) -> None:
+    ``ahead_ns``: a frame so much younger than needed waits for the next tick, and the last one is shown again. Without
+    that, one frame that the camera loses would leave the picture ahead of the sound by a frame for good.
+    """
+
+    def __init__(self, length: int, ahead_ns: int) -> None:
         self._waiting: deque[Seen] = deque(maxlen=length)
+        self._ahead_ns = ahead_ns
         self._last: Seen | None = None
 
     def put(self, seen: Seen) -> None:
@@ -100,19 +105,23 @@ class FrameStore:
         return self.has(since_ns) or (self._last is not None and self._last.capture_ns >= since_ns)
 
     def pick(self, since_ns: int) -> Pick | None:
-        """The oldest unpublished frame captured at ``since_ns`` or later; else the last again. None before the first.
+        """The oldest unpublished frame of ``since_ns`` or later, if it is not too far ahead; else the last again.
 
-        Older frames are dropped: too late to be published.
+        None before the first. Older frames are dropped: too late to be published.
         """
-        while self._waiting:
-            seen = self._waiting.popleft()
-            self._last = seen
-            if seen.capture_ns >= since_ns:
-                return Pick(seen, new=True, lagged=seen.tracked.frame.stale)
+        while self._waiting and self._waiting[0].capture_ns < since_ns:
+            self._last = self._waiting.popleft()
+        if self._waiting and not self._repeats(since_ns):
+            self._last = self._waiting.popleft()
+            return Pick(self._last, new=True, lagged=self._last.tracked.frame.stale)
         if self._last is None:
             return None
         stale = self._last.tracked.frame.stale
         return Pick(self._last, new=False, lagged=stale or self._last.capture_ns < since_ns)
+
+    def _repeats(self, since_ns: int) -> bool:
+        ahead = self._waiting[0].capture_ns - since_ns > self._ahead_ns
+        return ahead and self._last is not None and self._last.capture_ns >= since_ns
 
     def young(self, since_ns: int) -> Seen | None:
         """The oldest waiting frame of ``since_ns`` or later, left in place."""

@@ -138,13 +138,15 @@ def test_no_face_anywhere_passes_through_and_is_said(dub: Callable[..., Report])
     assert "a note of the source" in report.notes
 
 
-def test_nothing_is_left_of_a_run_that_failed(dub: Callable[..., Report], tmp_path: Path) -> None:
-    with pytest.raises(MediaError, match="nothing is left"):
-        dub(Script(break_at=20))
-    assert not (tmp_path / "o.mp4").exists()
-    with pytest.raises(MediaError, match="cannot decode"):
-        dub(Script(damage_at=30), engine="passthrough")
-    assert not (tmp_path / "o.mp4").exists()
+@pytest.mark.parametrize("script", [Script(break_at=20), Script(damage_at=30)], ids=["output", "input"])
+def test_what_was_made_before_a_failure_is_closed_and_kept(
+    dub: Callable[..., Report], tmp_path: Path, script: Script
+) -> None:
+    with pytest.raises(MediaError):
+        dub(script, engine="passthrough")
+    assert len(offline_helpers.SCRIPT.published) >= 20
+    assert offline_helpers.SCRIPT.closed >= 1
+    assert (tmp_path / "o.mp4").exists()
 
 
 def test_an_older_output_survives_a_run_that_never_began(dub: Callable[..., Report], tmp_path: Path) -> None:

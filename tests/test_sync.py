@@ -75,7 +75,7 @@ def seen(capture_ns: int, stale: bool = False) -> Seen:
 
 
 def test_store_gives_the_oldest_that_is_young_enough_then_repeats_it_then_is_lagged() -> None:
-    store = FrameStore(8)
+    store = FrameStore(8, 100)
     assert store.pick(0) is None
     frames = [seen(at) for at in (10, 20, 30)]
     for each in frames:
@@ -92,7 +92,7 @@ def test_store_gives_the_oldest_that_is_young_enough_then_repeats_it_then_is_lag
 
 
 def test_store_is_bounded_and_knows_a_frozen_source() -> None:
-    store = FrameStore(3)
+    store = FrameStore(3, 100)
     for at in range(10):
         store.put(seen(at, stale=at == 9))
     assert store.pick(0).seen.capture_ns == 7
@@ -102,7 +102,7 @@ def test_store_is_bounded_and_knows_a_frozen_source() -> None:
 
 @given(st.lists(st.integers(0, 200), min_size=1, max_size=60), st.integers(0, 50))
 def test_store_never_goes_back_and_never_gives_an_old_frame_as_young(steps: list[int], extra: int) -> None:
-    store, captures, since, last = FrameStore(100), np.cumsum(steps).tolist(), 0, -1
+    store, captures, since, last = FrameStore(100, 45), np.cumsum(steps).tolist(), 0, -1
     for capture in captures:
         store.put(seen(capture))
         since += extra
@@ -190,6 +190,16 @@ def test_a_starved_engine_is_probed_at_every_level() -> None:
 
 def patch(at_ns: int = 0) -> MouthPatch:
     return MouthPatch(np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1), np.uint8), (0, 0, 1, 1), POSE, at_ns)
+
+
+def test_a_lost_frame_leaves_the_picture_ahead_for_one_tick_only() -> None:
+    store, period = FrameStore(8, ahead_ns=42), 40
+    for at in (15, 55, 135, 175, 215, 255):  # the camera lost the one at 95
+        store.put(seen(at))
+    picked = [store.pick(10 + k * period) for k in range(6)]
+    assert [each and each.seen.capture_ns for each in picked] == [15, 55, 135, 135, 175, 215]
+    assert [each and each.new for each in picked] == [True, True, True, False, True, True]
+    assert not any(each and each.lagged for each in picked)
 
 
 def speaking() -> Fallback:

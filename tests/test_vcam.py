@@ -109,16 +109,16 @@ def test_an_unknown_backend_lists_the_known() -> None:
         VirtualCameraPublisher(backend="none").open(output_format())
 
 
-def test_a_camera_that_is_there_is_found(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in BACKENDS if name != backend]:
-        monkeypatch.delitem(BACKENDS, name)
-    assert is_available()
-    assert [camera.closed for camera in Recorder.opened] == [1]
-    monkeypatch.setattr("platform.system", lambda: "Windows")
-    assert list_virtual_cameras() == ["recorder 0"]
-    monkeypatch.delitem(BACKENDS, backend)
-    assert not is_available()
-    monkeypatch.setitem(BACKENDS, backend, Recorder)
+def test_a_camera_that_is_there_is_found(backend: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:  # undone before the fixture takes its backends away
+        for name in [name for name in BACKENDS if name != backend]:
+            patch.delitem(BACKENDS, name)
+        assert is_available()
+        assert [camera.closed for camera in Recorder.opened] == [1]
+        patch.setattr("platform.system", lambda: "Windows")
+        assert list_virtual_cameras() == ["recorder 0"]
+        patch.delitem(BACKENDS, backend)
+        assert not is_available()
 
 
 def test_devices_are_listed_by_name() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime_dub.blend.masks import bounding_box
-from realtime_dub.errors import BundleError
+from realtime_dub.errors import BundleError, MediaError
 from realtime_dub.face.alignment import mouth_width, neutral_shape
 from realtime_dub.face.landmarks import LIPS
 from realtime_dub.face.types import Face, Points, TrackedFrame
@@ -52,8 +53,8 @@ class Bank:
     def observe(self, tracked: TrackedFrame) -> None:
         """Learn from a tracked frame: the resting face, and the mouth where it is new or sharper."""
         face = tracked.face
-        if face is None or abs(face.pose.yaw_deg) > YAW_LIMIT_DEG:
-            return
+        if face is None or (abs(face.pose.yaw_deg) > YAW_LIMIT_DEG and self.neutral is not None):
+            return  # a turned face is better than none, and worse than any other
         if not self.frozen:
             self._learn_neutral(face.canonical)
         self._consider(tracked, face)
@@ -69,8 +70,16 @@ class Bank:
             arrays[f"shape{i}"] = mouth.shape
             arrays[f"angles{i}"] = mouth.angles
             arrays[f"scalars{i}"] = np.array([mouth.sharpness, mouth.gap])
-        with path.open("wb") as stream:
-            np.savez(stream, **arrays)
+        part = path.with_name(path.name + ".part")  # a bank is there whole or not at all
+        try:
+            with part.open("wb") as stream:
+                np.savez(stream, **arrays)
+            part.replace(path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+            reason = error.strerror or type(error).__name__
+            raise MediaError("cannot write", f"{path}: {reason}", "choose a folder you can write to") from None
 
     @classmethod
     def load(cls, path: Path) -> Bank:

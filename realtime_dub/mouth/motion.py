@@ -37,6 +37,7 @@ class MotionStream:
         self.points = np.array(spec.points)
         self.look_ahead_ns = spec.look_ahead_ns
         self.front_end_ns = spec.audio.half_window_ns
+        self.hop_ns = spec.audio.hop_ns
         self._spec = spec
         self._session = bundle.session(backend)
         self._check_names()

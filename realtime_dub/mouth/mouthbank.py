@@ -38,7 +38,8 @@ class MouthbankGenerator:
         self._gate = SpeechGate()
 
     def latency(self) -> Latency:
-        return Latency(self._motion.look_ahead_ns, self._motion.front_end_ns, COMPUTE_NS)
+        # The front end steps in hops that need not fall on the instants asked for: up to one hop more.
+        return Latency(self._motion.look_ahead_ns, self._motion.front_end_ns + self._motion.hop_ns, COMPUTE_NS)
 
     def hear(self, samples: Samples, pts_ns: int) -> None:
         self._motion.hear(samples, pts_ns)
@@ -54,6 +55,8 @@ class MouthbankGenerator:
         share = self._gate(motion.speech, at_ns)
         if share <= 0 or tracked.face is None:
             return None
+        if self.bank.neutral is None:
+            self.bank.observe(tracked)  # nobody has shown this person yet: begin with the face at hand
         return self._renderer.render(tracked, motion.displacement * self._strength, share, at_ns)
 
     def close(self) -> None:

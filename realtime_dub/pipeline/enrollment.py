@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from realtime_dub.clock import VirtualClock
-from realtime_dub.errors import EndOfStream, MediaError
+from realtime_dub.errors import ConfigError, EndOfStream, MediaError
 from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.mouth.bank import Bank
+from realtime_dub.pipeline.process import one_blas_thread
 
 MAX_FRAMES = 3000  # two minutes: what a bank can hold is found long before
 
@@ -20,19 +21,22 @@ def enroll(
 
     Raises MediaError where the input cannot be read or shows no face; then nothing is written.
     """
-    from realtime_dub.sources.registry import open_video
+    from realtime_dub.sources.registry import kind_of, open_video
 
+    kind = kind_of(input)
+    if kind not in ("file", "image", "demo"):
+        raise ConfigError("cannot enrol from", input, "record a minute of video first and name that file")
     source = open_video(input, clock=VirtualClock(), live=False)
     info = source.open()
     bank, tracker, seen = Bank(), MediaPipeTracker(face), 0
     try:
-        limit = 1 if info.live is False and info.frames == 1 else MAX_FRAMES
-        for count in range(1, limit + 1):
-            tracked = tracker.track(source.read())
-            bank.observe(tracked)
-            seen += tracked.face is not None
-            if progress is not None:
-                progress(count, info.frames)
+        with one_blas_thread():
+            for count in range(1, 1 + (MAX_FRAMES if kind == "file" else 1)):
+                tracked = tracker.track(source.read())
+                bank.observe(tracked)
+                seen += tracked.face is not None
+                if progress is not None:
+                    progress(count, info.frames)
     except EndOfStream:
         pass
     finally:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
@@ -31,6 +29,7 @@ from realtime_dub.pipeline.parts import (
     part,
     pcm_of,
 )
+from realtime_dub.pipeline.process import one_blas_thread, short_waits
 from realtime_dub.publishers.base import Publisher
 from realtime_dub.sources.base import VideoSource, VoiceSource
 from realtime_dub.stats import Recorder, Report
@@ -46,10 +45,10 @@ def run_live(config: LiveConfig) -> Report:
     what ended the run; the statistics file and the contact sheet are written in either case.
     """
     clock = MonotonicClock()
-    with ExitStack() as stack:
+    with one_blas_thread(), ExitStack() as stack:
         run = _Assembly(config, clock, stack)
         try:
-            with _live_line(run.recorder, clock, config.quiet), _steady():
+            with _live_line(run.recorder, clock, config.quiet), short_waits():
                 asyncio.run(run.pipeline.run())
         finally:
             report = run.finish()
@@ -195,20 +194,6 @@ class _Assembly:
         executor = ThreadExecutor(name, self._clock)
         self._stack.callback(executor.close)
         return executor
-
-
-@contextlib.contextmanager
-def _steady() -> Iterator[None]:
-    """Shorter waits for the loop: threads give way after 1 ms instead of 5, and what is loaded is never collected."""
-    interval_s = sys.getswitchinterval()
-    sys.setswitchinterval(0.001)
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-        sys.setswitchinterval(interval_s)
 
 
 def _stderr() -> Any:

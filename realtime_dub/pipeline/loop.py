@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
 from realtime_dub.clock import Clock
-from realtime_dub.errors import MediaError
+from realtime_dub.errors import EndOfStream, MediaError
 from realtime_dub.flow import AudioRing
 from realtime_dub.media import NS, AudioBlock, Image, Samples, Tick, VoiceInfo, samples_to_ns
 from realtime_dub.mouth.contract import MouthGenerator
@@ -57,7 +57,7 @@ class LivePipeline:
         self._timing, self._plan, self._recorder = timing, timing.plan, recorder
         self._sheet, self._resampler = sheet, resampler
         self.ring = AudioRing(voice.rate, voice.channels, timing.plan.budget_ns + 2 * NS)
-        self._store = FrameStore(length=8 + int(timing.plan.budget_ns * timing.fps * 2 / NS))
+        self._store = FrameStore(8 + int(timing.plan.budget_ns * timing.fps * 2 / NS), timing.ahead_ns)
         self._composing = Admission(timing.compose_ns)
         self._jobs: dict[int, Job] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -80,7 +80,7 @@ class LivePipeline:
         self._gate.post(lambda: self._end(which, error))
 
     def on_failed(self, name: str, error: Exception) -> None:
-        """A publisher failed: the others go on; the run ends with the last of them."""
+        """A publisher failed or was closed: the others go on; the run ends with the last of them."""
         self._gate.post(lambda: self._lost_output(name, error))
 
     def read_voice(self, instant_ns: int, count: int) -> Samples:
@@ -320,10 +320,12 @@ class LivePipeline:
             self.stop()
 
     def _lost_output(self, name: str, error: Exception) -> None:
-        self._recorder.note(f"{name}: {error}")
+        closed = isinstance(error, EndOfStream)  # a window that its owner closed is no failure
+        if not closed:
+            self._recorder.note(f"{name}: {error}")
         self._dead_outputs += 1
         if self._dead_outputs >= len(self._outputs):
-            self._error = self._error or error
+            self._error = self._error or (None if closed else error)
             self.stop()
 
     def _close(self) -> None:

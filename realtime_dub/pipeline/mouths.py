@@ -14,7 +14,19 @@ from realtime_dub.mouth.contract import MouthGenerator, MouthPatch
 from realtime_dub.pipeline.ear import Ear, MakeResampler, askable_ns, needs_ns
 from realtime_dub.pipeline.executor import Executor
 from realtime_dub.stats import Recorder
-from realtime_dub.sync import Admission, Fallback, Grid, Ladder, Level, Outcome, Pick, Seen, Show
+from realtime_dub.sync import (
+    GUARD_NS,
+    TOLERANCE_NS,
+    Admission,
+    Fallback,
+    Grid,
+    Ladder,
+    Level,
+    Outcome,
+    Pick,
+    Seen,
+    Show,
+)
 
 LEAD_NS = 2 * MS  # the loop wakes this long before a tick: its timers are late by a millisecond and a bit
 _OBSERVE_EVERY = 3  # ticks
@@ -34,6 +46,11 @@ class Timing:
     @property
     def period_ns(self) -> int:
         return int(NS / self.fps)
+
+    @property
+    def ahead_ns(self) -> int:
+        """How far ahead a frame may be: a period, and half the room that a frame in step has, against trembling."""
+        return self.period_ns + (GUARD_NS - TOLERANCE_NS) // 2
 
     @property
     def window_ns(self) -> int:

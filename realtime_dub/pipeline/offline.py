@@ -36,6 +36,7 @@ from realtime_dub.mouth.contract import MouthPatch
 from realtime_dub.pipeline.ahead import Ahead, Behind
 from realtime_dub.pipeline.ear import Ear, askable_ns, needs_ns, resampler_delay_ns
 from realtime_dub.pipeline.parts import make_compositor, make_generator, make_sheet, make_tracker, part, pcm_of
+from realtime_dub.pipeline.process import one_blas_thread
 from realtime_dub.pipeline.pulled import PulledVoice
 from realtime_dub.sources.base import VideoSource, VoiceSource
 from realtime_dub.stats import Kind, Recorder, Report
@@ -63,9 +64,9 @@ class _Mouthed:
 def run_file(config: FileConfig, progress: Progress | None = None) -> Report:
     """Dub ``config.input`` into ``config.output``; ``progress(done, total)`` is called per tick, total None if unknown.
 
-    Raises UserError; no output is left behind then.
+    Raises UserError; what was written by then is kept and plays.
     """
-    with ExitStack() as stack:
+    with one_blas_thread(), ExitStack() as stack:
         run = _FileRun(config, stack)
         run.dub(progress or (lambda done, total: None))
         return run.report()
@@ -97,7 +98,7 @@ class _FileRun:
         self._stages: list[Ahead[Any]] = []
 
     def dub(self, progress: Progress) -> None:
-        """Enrol, then run the stages to the end. Closes the output, or removes it."""
+        """Enrol, then run the stages to the end. However it ends, what was written plays."""
         self._publisher.open(self._format)
         self._enrol()
         tracker = self._tracker()
@@ -116,9 +117,11 @@ class _FileRun:
         except KeyboardInterrupt:
             encoder.finish(self._publisher.close)
             raise
-        except BaseException as error:
+        except BaseException:
             encoder.close()
-            raise self._undone(error) from error
+            with suppress(UserError):  # the first error is the one to tell
+                self._publisher.close()
+            raise
 
     def report(self) -> Report:
         """The report, with everything that there is to say; written where that was asked for."""
@@ -307,18 +310,6 @@ class _FileRun:
                 return
             self.recorder.stage(name, time.perf_counter_ns() - began_ns)
             yield item
-
-    def _undone(self, error: BaseException) -> BaseException:
-        """Close what was begun and remove it: half a result is none."""
-        begun = self.recorder.frames["total"] > 0
-        with suppress(UserError):
-            self._publisher.close()
-        if not begun:
-            return error
-        self._config.output.unlink(missing_ok=True)
-        if isinstance(error, MediaError):
-            return MediaError(str(error).partition(";")[0], do="nothing is left of it")
-        return error
 
 
 def _pull(video: VideoSource) -> Iterator[Frame]:

@@ -113,9 +113,10 @@ class MuxPublisher:
             self._sink.header_size = self._sink.size
 
     def _x264(self, fmt: OutputFormat) -> dict[str, str]:
-        # A fixed number of threads: the encoder's decisions depend on it. No B-frames: where one is the last of an
-        # mp4 that was fragmented, the muxer counts the file one frame too short and players leave that frame out.
-        options = {"preset": "veryfast", "crf": "18", "threads": "4", "bf": "0"}
+        # A fixed number of threads: the encoder's decisions depend on it. No macroblock tree: with it, what lay in
+        # memory before changes the result. No B-frames: where one is the last of an mp4 that was fragmented, the muxer
+        # counts the file one frame too short and players leave that frame out.
+        options = {"preset": "veryfast", "crf": "18", "threads": "4", "mbtree": "0", "bf": "0"}
         if fmt.live:
             options |= {"preset": "superfast", "crf": "23", "threads": "2", "tune": "zerolatency"}
             options["g"] = str(max(1, round(2 * fmt.fps)))

@@ -1,0 +1,39 @@
+"""What a run asks of the whole process while it lasts."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import numpy  # noqa: F401  (its BLAS must be loaded to be limited)
+from threadpoolctl import threadpool_limits
+
+
+def one_blas_thread() -> AbstractContextManager[object]:
+    """NumPy's BLAS on one thread while this is entered.
+
+    The systems solved for a frame are small. OpenBLAS would split them all the same, and its second thread then spins
+    between two frames: measured in the live loop, 0.65 of a core for nothing.
+    """
+    limits: AbstractContextManager[object] = threadpool_limits(limits=1, user_api="blas")
+    return limits
+
+
+@contextmanager
+def short_waits() -> Iterator[None]:
+    """Shorter waits for the event loop while this is entered.
+
+    Threads give way after 1 ms instead of 5. What is loaded is never collected: libraries leave over 100,000 objects,
+    and a full collection walks through all of them with the interpreter stopped, 170 ms or four ticks.
+    """
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(0.001)
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        sys.setswitchinterval(interval_s)

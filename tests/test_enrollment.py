@@ -1,0 +1,65 @@
+"""Enrolment from a picture and from a video, through the real sources and the real tracker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from realtime_dub.errors import ConfigError, MediaError
+from realtime_dub.mouth.bank import Bank
+from realtime_dub.pipeline.enrollment import enroll
+from tests.faces import portrait
+
+
+def write_video(path: Path, pictures: list[np.ndarray]) -> Path:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", 25)
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        for k, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "bgr24")
+            frame.pts = k
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_a_still_is_looked_at_once(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "me.png"), portrait())
+    steps: list[int] = []
+    said = enroll(str(tmp_path / "me.png"), tmp_path / "me.bank", progress=lambda done, _: steps.append(done))
+    assert steps == [1]
+    assert len(Bank.load(tmp_path / "me.bank").mouths) == 1
+    assert "hardly open" in said
+
+
+def test_a_video_is_looked_at_to_its_end(tmp_path: Path) -> None:
+    picture = portrait()[:, : portrait().shape[1] // 2 * 2]
+    video = write_video(tmp_path / "me.mp4", [picture] * 12)
+    said = enroll(str(video), tmp_path / "me.bank")
+    bank = Bank.load(tmp_path / "me.bank")
+    assert bank.frozen
+    assert bank.neutral is not None
+    assert "from 12 frames" in said
+
+
+def test_without_a_face_nothing_is_written(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "wall.mp4", [np.full((120, 160, 3), 90, np.uint8)] * 5)
+    with pytest.raises(MediaError, match="no face was found"):
+        enroll(str(video), tmp_path / "me.bank")
+    assert not (tmp_path / "me.bank").exists()
+
+
+def test_a_camera_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="record a minute"):
+        enroll("0", tmp_path / "me.bank")
+
+
+def test_a_bank_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "me.png"), portrait())
+    with pytest.raises(MediaError, match=r"cannot write .*No such file or directory; choose a folder"):
+        enroll(str(tmp_path / "me.png"), tmp_path / "nowhere" / "me.bank")
