@@ -31,7 +31,7 @@ from engines.mouthbank.train import load_split, validate
 from engines.mouthbank.voice_data import Lessons, Taught, lesson_loss, voice_loss
 from engines.mouthbank.voice_net import VoiceNet, VoiceShape
 from engines.speech.cache import Entry, load, read_index, usable
-from engines.speech.evaluate import load_net
+from engines.speech.evaluate import averaged, load_net
 from engines.speech.network import STRIDE, SpeechNet
 from realtime_dub.audio.features import LogMel, LogMelSpec
 from realtime_dub.face.alignment import TEMPLATE
@@ -94,6 +94,7 @@ def train(
     data: Path, cache: Path, speech: Path, hear: SpeechNet, shape: VoiceShape, out: Path, plan: Plan,
     offsets: dict[str, float],
     tune_from: int = TUNE_FROM, teacher_steps: int = 1000, batch: int = 8, frames: int = 300, until: int | None = None,
+    start: Path | None = None,
 ) -> Trainer:  # fmt: skip
     """A whole run from clips and speech to bundle, or as far as step ``until``."""
     torch.set_num_threads(1)
@@ -122,7 +123,10 @@ def train(
         others = {"others": round(agreement(net, teacher, speech, held, spec), 4)}
         return validate(net, clips["validation"], spec) | others
 
-    trainer = Trainer(build_net(hear, shape, basis), plan, out)
+    fresh = build_net(hear, shape, basis)
+    if start is not None:
+        fresh.load_state_dict(averaged(start))
+    trainer = Trainer(fresh, plan, out)
     trainer.log({"resumed": trainer.resume(), "own": len(own), "heard": len(entries), "held": len(held)})
     trainer.run(losses, check, until)
     assert isinstance(trainer.average, VoiceNet)
@@ -139,13 +143,15 @@ def main() -> None:
     parser.add_argument("--offsets", type=Path, help="offsets.json of a run of engines.mouthbank.train")
     parser.add_argument("--out", type=Path, default=Path("runs/voice"))
     parser.add_argument("--steps", type=int, default=3500)
+    parser.add_argument("--start", type=Path, help="an earlier run of this command whose weights to begin with")
+    parser.add_argument("--rate", type=float, default=Plan.rate, help="learning rate at its highest")
     parser.add_argument("--tune-from", type=int, default=TUNE_FROM)
     parser.add_argument("--seed", type=int, default=Plan.seed)
     arguments = parser.parse_args()
     offsets = json.loads(arguments.offsets.read_text()) if arguments.offsets else {}
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "command.json").write_text(json.dumps(sys.argv[1:]) + "\n")
-    plan = Plan(steps=arguments.steps, seed=arguments.seed)
+    plan = Plan(steps=arguments.steps, seed=arguments.seed, rate=arguments.rate)
     hear = load_net(arguments.net)
     shape = VoiceShape(speech=hear.shape)
     train(

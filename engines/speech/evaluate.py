@@ -112,12 +112,17 @@ def changes(spec: LogMelSpec) -> dict[str, Change]:
     }
 
 
-def load_net(folder: Path, shape: SpeechShape | None = None) -> SpeechNet:
-    """The averaged weights of a run."""
+def averaged(folder: Path) -> dict[str, torch.Tensor]:
+    """The averaged weights of a run's checkpoint."""
     tensors = load_file(folder / "checkpoint.safetensors")
-    width = tensors["average.enter.conv.weight"].shape[0]
-    net = SpeechNet(shape or SpeechShape(width=width)).eval().requires_grad_(False)
-    net.load_state_dict({k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")})
+    return {k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")}
+
+
+def load_net(folder: Path, shape: SpeechShape | None = None) -> SpeechNet:
+    """The net of a run."""
+    tensors = averaged(folder)
+    net = SpeechNet(shape or SpeechShape(width=tensors["enter.conv.weight"].shape[0])).eval().requires_grad_(False)
+    net.load_state_dict(tensors)
     return net
 
 

@@ -158,6 +158,13 @@ def test_trains_for_any_voice_and_exports(tmp_path: Path) -> None:
     net = trainer.average
     assert isinstance(net, VoiceNet)
     assert all(torch.equal(a, b) for a, b in zip(net.hear.parameters(), before, strict=True))
+    again = train_voice.train(
+        data, cache, speech, hear, net.shape, tmp_path / "again", plan, {}, 0, 3, 3, 60, start=tmp_path / "out"
+    )
+    assert isinstance(again.net, VoiceNet)
+    assert not torch.equal(
+        next(again.net.hear.parameters()), next(net.hear.parameters())
+    )  # tuned from the first step on
     bundle = load(tmp_path / "out" / "bundle")
     assert {"GRID audiovisual sentence corpus, speaker s1", "Common Voice 13"} <= {
         d.name for d in bundle.spec.training_data
