@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from engines.common import Array
 from engines.common.grid import Clip, make_example
@@ -26,6 +26,7 @@ LATE = LOOK_AHEAD // STRIDE
 WARM_UP = 8  # outputs at a row's start without a past
 TAUGHT_WEIGHT = 0.6
 PHONE_WEIGHT = 0.3
+NEAR = 3  # outputs around speech in which the teacher still is believed
 CLOSED = [INDEX[name] for name in VISEMES["closed"]]
 
 
@@ -94,10 +95,18 @@ def voice_loss(
     own = len(mel)
     parts = _compare(loss, found[:own], logit[:own], target, speech)
     spoken = (labels != INDEX[SIL]).float()
-    others = _compare(loss, found[own:], logit[own:], other_target, spoken)
+    others = _compare(loss, _where_known(found[own:], other_target, spoken), logit[own:], other_target, spoken)
     parts |= {f"taught_{name}": TAUGHT_WEIGHT * value for name, value in others.items()}
     phone = PHONE_WEIGHT * phone_loss(heard[own:], labels, class_weights())
     return parts | {"closed": _closed(loss, found[own:], labels), "phone": phone}
+
+
+def _where_known(found: Tensor, target: Tensor, spoken: Tensor) -> Tensor:
+    """What was found, and the target itself in silence: of breaths and of lips made ready the teacher hears nothing."""
+    near = nn.functional.max_pool1d(spoken[:, None, ::STRIDE], 2 * NEAR + 1, 1, NEAR)[:, 0, :, None] > 0
+    count = found.shape[1] - LATE
+    kept = torch.where(near[:, :count], found[:, LATE:], target[:, ::STRIDE][:, :count])
+    return torch.cat([found[:, :LATE], kept], 1)
 
 
 def _compare(loss: MotionLoss, found: Tensor, logit: Tensor, target: Tensor, speech: Tensor) -> Losses:

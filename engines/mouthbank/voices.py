@@ -17,6 +17,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from engines.common import Array
 from engines.common.grid import SILENCE, Clip, load_clip, read_words, speech_at, split
@@ -26,6 +27,7 @@ from engines.mouthbank.evaluate import BILABIALS, Result, run_clip, step_ms, wit
 from realtime_dub.mouth.bundle import Bundle, load
 
 WOMEN = ("xa_", "xb_")  # prefixes of the clips of women in GRID's other speakers
+QUIET = 1e-2  # of the power of a clip's loud parts: below, nobody speaks
 TOUCH = 0.03  # inner lips this near touch, mouth widths
 AWAY_S = 0.2  # of silence this far from words nobody speaks
 
@@ -59,13 +61,24 @@ def faster(clip: Clip, factor: float) -> Clip:
     return replace(clip, audio=audio, fps=clip.fps * factor, words=words or None, offset_s=clip.offset_s / factor)
 
 
+def spoken(clip: Clip, frames: int) -> npt.NDArray[np.bool_]:
+    """Which of the first ``frames`` frames lie between the first loud sound of a clip and the last."""
+    step = round(16_000 / clip.fps)
+    power = np.array([(clip.audio[i * step : (i + 1) * step] ** 2).mean() for i in range(len(clip.audio) // step)])
+    loud = np.flatnonzero(power > np.quantile(power, 0.9) * QUIET)
+    at = np.arange(frames)
+    return (at >= loud[0] - 1) & (at <= loud[-1] + 2)
+
+
 def clip_figures(result: Result) -> dict[str, float]:
-    """r, and the lips' distance against that of the clip's mean shape."""
+    """r over the clip and over its speech, and the lips' distance against that of the clip's mean shape."""
     real = result.clip.motion[: len(result.motion)]
     still = np.broadcast_to(real.mean(0), real.shape)
+    said = spoken(result.clip, len(result.motion))
     distance = float(lip_distance(result.motion, real).mean())
     return {
         "r": correlation(*result.openings),
+        "r_spoken": correlation(*(opened[said] for opened in result.openings)),
         "distance": distance,
         "distance_share": distance / float(lip_distance(still, real).mean()),
     }
