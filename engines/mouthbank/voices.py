@@ -124,15 +124,15 @@ def mean_of(figures: list[dict[str, float]]) -> dict[str, float]:
 def compare(bundle: Bundle, clips: list[Clip]) -> dict[str, object]:
     """All figures of one bundle."""
     rng = np.random.default_rng(0)
-    conditions: dict[str, Callable[[Clip], Clip]] = {
-        "clean": lambda clip: clip,
-        "pink_noise_10_db": lambda clip: replace(clip, audio=with_noise(clip, 10, rng)),
-        "opus_16_kbit": lambda clip: replace(clip, audio=opus(clip.audio)),
-        "smaller_by_15_percent": lambda clip: faster(clip, 1.15),
+    conditions: dict[str, Callable[[Clip], Result]] = {
+        "clean": lambda clip: run_clip(bundle, clip),
+        "pink_noise_10_db": lambda clip: run_clip(bundle, clip, with_noise(clip, 10, rng)),
+        "opus_16_kbit": lambda clip: run_clip(bundle, clip, opus(clip.audio)),
+        "smaller_by_15_percent": lambda clip: run_clip(bundle, faster(clip, 1.15)),
     }
     told: dict[str, object] = {"bundle": bundle.label, "clips": len(clips)}
-    for name, change in conditions.items():
-        results = [run_clip(bundle, change(clip)) for clip in clips]
+    for name, run in conditions.items():
+        results = [run(clip) for clip in clips]
         each = {result.clip.name: clip_figures(result) for result in results}
         told[name] = mean_of(list(each.values()))
         if name == "clean":
