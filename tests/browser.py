@@ -34,12 +34,17 @@ def camera_film(path: Path, width: int, height: int, fps: int, seconds: float) -
 
 
 @contextmanager
-def chromium(playwright: Any, camera: Path | None) -> Iterator[Any]:
-    """A browser of playwright's with this camera; None: without any camera, whatever the machine has."""
+def chromium(playwright: Any, camera: Path | None, voice: Path | None = None) -> Iterator[Any]:
+    """A browser of playwright's with this camera; None: without any camera, whatever the machine has.
+
+    Its microphone plays ``voice`` (.wav) over and over; None: it beeps.
+    """
     count = 1 if camera else 0
     devices = [f"--use-fake-device-for-media-stream=device-count={count}"]
     if camera:
         devices.append(f"--use-file-for-fake-video-capture={camera}")
+    if voice:
+        devices.append(f"--use-file-for-fake-audio-capture={voice}")
     browser = playwright.chromium.launch(executable_path=PROGRAM, args=[*FLAGS, *devices])
     try:
         yield browser

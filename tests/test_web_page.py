@@ -18,7 +18,6 @@ pytestmark = pytest.mark.skipif(
     reason="Chromium is not installed (Debian: apt install chromium; Ubuntu has it as a snap only)",
 )
 
-Serve = Callable[..., str]  # arguments of the server; its address
 NewPage = Callable[..., "Page"]
 WAIT_MS = 20_000
 POLL_MS = 100
@@ -72,6 +71,9 @@ class Page:
         asked = [request for request in self.requests if request.method == method and request.url.endswith(ending)]
         return [json.loads(request.post_data or "{}") for request in asked]
 
+    def offers(self, ending: str = "/api/sessions") -> list[str]:
+        return [str(body["sdp"]) for body in self.sent("POST", ending)]
+
     def fails_with(self, *words: str) -> None:
         """The failure is shown, names these things, and offers to try again."""
         self.view.wait_for_selector("#failure:not([hidden])", timeout=WAIT_MS)
@@ -80,26 +82,39 @@ class Page:
         assert self.view.is_visible("#retry")
 
 
-@pytest.fixture(scope="module")
-def studio_server() -> Iterator[Serve]:
-    """Starts a server with given arguments and returns its address; every server is ended with the module."""
-    running: list[subprocess.Popen[str]] = []
+class Servers:
+    """The servers of this module, by address. Another server is tested by starting that one here."""
 
-    def start(*arguments: str) -> str:
+    def __init__(self) -> None:
+        self._running: dict[str, subprocess.Popen[str]] = {}
+
+    def __call__(self, *arguments: str) -> str:
+        """Start one with these arguments; its address."""
         command = [sys.executable, str(HERE / "web_page_server.py"), *arguments]
         server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        running.append(server)
         assert server.stdout
-        return f"http://127.0.0.1:{int(server.stdout.readline())}/"
+        url = f"http://127.0.0.1:{int(server.stdout.readline())}/"
+        self._running[url] = server
+        return url
 
-    yield start
-    for server in running:
-        server.communicate(timeout=20)  # closes its stdin, which ends it
+    def end(self, url: str) -> None:
+        self._running.pop(url).communicate(timeout=20)  # closes its stdin, at which it ends
+
+    def end_all(self) -> None:
+        for url in tuple(self._running):
+            self.end(url)
 
 
 @pytest.fixture(scope="module")
-def url(studio_server: Serve) -> str:
-    return studio_server()
+def servers() -> Iterator[Servers]:
+    running = Servers()
+    yield running
+    running.end_all()
+
+
+@pytest.fixture(scope="module")
+def url(servers: Servers) -> str:
+    return servers()
 
 
 @pytest.fixture(scope="module")
@@ -197,12 +212,14 @@ def test_choosers_act_without_reconnecting(live: Page) -> None:
     live.view.eval_on_selector("#strength", "s => { s.value = 0; s.dispatchEvent(new Event('input')); }")
     live.until("document.getElementById('v-frames').textContent === '0'")
     live.view.select_option("#engine", "echo-quick")
+    live.view.select_option("#face", "left")
     live.view.eval_on_selector("#budget", "s => { s.value = 400; s.dispatchEvent(new Event('input')); }")
     live.until("parseInt(document.getElementById('v-latency').textContent) >= 380")
     changes = live.sent("PATCH")
     assert {"strength": 0} in changes
     assert any(change.get("engine") == "echo-quick" for change in changes)
     assert any(change.get("budget_ms") == 400 for change in changes)
+    assert any(change.get("face") == "left" for change in changes)
     assert "40 ms" in live.text("#engine-hint")
     assert len(live.sent("POST", "/api/sessions")) == 1
     assert not marked(live)
@@ -278,6 +295,18 @@ def test_a_voice_from_a_file_or_a_room_takes_the_microphones_place(live: Page, t
     assert voices[1] == f"room:{live.view.input_value('#room')}"
 
 
+def test_a_still_picture_takes_the_cameras_place_in_a_new_session(live: Page, tmp_path: Path) -> None:
+    still = tmp_path / "still.png"
+    still.write_bytes(b"a picture")
+    live.view.select_option("#camera", "still")
+    live.view.set_input_files("#still", str(still))
+    live.until("document.getElementById('original').srcObject === null")
+    live.until("document.getElementById('state').dataset.state === 'live'")
+    first, second = (body["options"] for body in live.sent("POST", "/api/sessions"))
+    assert "picture" not in first
+    assert second["picture"].startswith("upload:")
+
+
 def test_interpreter_sends_a_voice_and_no_picture(new_page: NewPage) -> None:
     page = new_page().open("?role=interpreter&room=hall")
     assert "voice" in page.text("#welcome-title")
@@ -351,15 +380,15 @@ def test_permission_refused_says_where_to_allow(new_page: NewPage) -> None:
     page.fails_with("camera is not allowed", "site button")
 
 
-def test_full_server_says_so_and_when_to_come_back(new_page: NewPage, studio_server: Serve) -> None:
-    page = new_page(studio_server("--max-sessions", "0")).open()
+def test_full_server_says_so_and_when_to_come_back(new_page: NewPage, servers: Servers) -> None:
+    page = new_page(servers("--max-sessions", "0")).open()
     page.view.click("#start")
     page.fails_with("full", "Wait for someone", "best in")
     assert page.view.eval_on_selector("#original", "video => video.srcObject") is None
 
 
-def test_wrong_token_asks_for_the_right_one(new_page: NewPage, studio_server: Serve) -> None:
-    page = new_page(studio_server("--token", "sesame")).open("?token=wrong")
+def test_wrong_token_asks_for_the_right_one(new_page: NewPage, servers: Servers) -> None:
+    page = new_page(servers("--token", "sesame")).open("?token=wrong")
     page.fails_with("token is wrong")
     assert "token" not in page.view.url
     page.view.fill("#token", "sesame")
@@ -385,14 +414,38 @@ def test_no_path_to_the_server_hints_at_stun_and_turn(new_page: NewPage) -> None
     page.fails_with("No path", "--stun", "--turn")
 
 
+def test_a_lost_connection_is_tried_again_with_new_credentials(new_page: NewPage) -> None:
+    page = new_page()
+    page.view.add_init_script(
+        "const Peer = window.RTCPeerConnection; window.RTCPeerConnection = class extends Peer {"
+        "constructor(...given) { super(...given); window.peer = this; } };"
+    )
+    page.open().start()
+    page.view.evaluate(
+        "() => { Object.defineProperty(peer, 'connectionState', {value: 'failed', configurable: true});"
+        "peer.dispatchEvent(new Event('connectionstatechange')); delete peer.connectionState; }"
+    )
+    page.until("performance.getEntriesByType('resource').some(entry => entry.name.endsWith('/ice'))")
+    first, again = (sdp.split("a=ice-ufrag:")[1][:4] for sdp in (page.offers()[0], page.offers("/ice")[0]))
+    assert first != again
+
+
+def test_a_server_that_ends_says_so(new_page: NewPage, servers: Servers) -> None:
+    address = servers()
+    page = new_page(address).open().start()
+    servers.end(address)
+    page.fails_with("server ended the session", "Start again")
+    assert page.view.eval_on_selector("#original", "video => video.srcObject") is None
+
+
 def test_insecure_origin_is_explained(new_page: NewPage) -> None:
     page = new_page()
     page.view.add_init_script("Object.defineProperty(window, 'isSecureContext', {value: false})")
     page.open().fails_with("may not use a camera", "--tls-cert", "localhost")
 
 
-def test_what_the_server_cannot_do_is_not_shown(new_page: NewPage, studio_server: Serve) -> None:
-    page = new_page(studio_server("--features", "")).open()
+def test_what_the_server_cannot_do_is_not_shown(new_page: NewPage, servers: Servers) -> None:
+    page = new_page(servers("--features", "")).open()
     hidden = ["#record", "#group-enroll", "input[value=upload]", "input[value=room]"]
     assert [selector for selector in hidden if page.view.is_visible(selector)] == []
 

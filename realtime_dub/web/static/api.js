@@ -54,8 +54,8 @@ async function refusal(answer) {
   let error = {};
   try { error = (await answer.json()).error ?? {}; } catch { /* no JSON: the status has to do */ }
   const wait = Number(answer.headers.get("Retry-After")) || 0;
-  if (answer.status === 401 || answer.status === 403) {
-    return new ApiError(answer.status, error.what ?? "The server wants another token.", error.do ?? "Enter the token that realtime-dub serve printed.");
+  if (answer.status === 401) {
+    return new ApiError(401, error.what ?? "The server wants another token.", error.do ?? "Enter the token that realtime-dub serve printed.");
   }
   const what = error.what ?? `The server refused (${answer.status}).`;
   return new ApiError(answer.status, what, error.do ?? "Try again; the server's log says more.", wait);

@@ -4,12 +4,13 @@ import { Chart } from "./chart.js";
 
 const $ = (id) => document.getElementById(id);
 const text = (value, digits = 0) => (Number.isFinite(value) ? (Number(value.toFixed(digits)) || 0).toFixed(digits) : "–"); // no "-0"
+const SHARED_MESSAGES = 4; // two a second
 
 export class Board {
-  #frames = null; #playedOffset = null; #shares = null;
+  #frames = []; #playedOffset = null; #shares = null;
   #latency = new Chart($("c-latency"), [{ key: "p50", label: "median", token: "--series-a" }, { key: "p95", label: "95 percent below", token: "--series-b" }], { name: "Delay", unit: "ms", floor: 100, limit: "budget" });
   #mouths = new Chart($("c-frames"), [{ key: "fresh", label: "fresh", token: "--series-a" }, { key: "reused", label: "reused", token: "--series-c" }, { key: "passthrough", label: "unchanged", token: "--series-d" }], { name: "Mouths", unit: "%", stacked: true });
-  #sync = new Chart($("c-sync"), [{ key: "server", label: "server", token: "--series-a" }, { key: "page", label: "in this page", token: "--series-b" }], { name: "Lip sync", unit: "ms", floor: 40, zero: true });
+  #sync = new Chart($("c-sync"), [{ key: "server", label: "server", token: "--series-a" }, { key: "page", label: "in this page", token: "--series-b" }], { name: "Lip sync, plus where the picture is late", unit: "ms", floor: 40, zero: true });
   #rate = new Chart($("c-rate"), [{ key: "in", label: "in", token: "--series-a" }, { key: "out", label: "out", token: "--series-b" }], { name: "Bitrate", unit: "kbit/s", floor: 500 });
   #loss = new Chart($("c-loss"), [{ key: "in", label: "to you", token: "--series-a" }, { key: "out", label: "to the server", token: "--series-b" }], { name: "Packet loss", unit: "%", floor: 2 });
 
@@ -18,12 +19,13 @@ export class Board {
   redraw() { this.#charts.forEach((chart) => chart.draw()); }
 
   clear() {
-    this.#frames = this.#playedOffset = this.#shares = null;
+    this.#frames = [];
+    this.#playedOffset = this.#shares = null;
     this.#charts.forEach((chart) => chart.clear());
   }
 
   server(stats) {
-    const { p50, p95 } = stats.latency_ms ?? {};
+    const p50 = stats.latency_ms?.p50 || null, p95 = stats.latency_ms?.p95 || null; // 0: nothing measured yet
     this.#latency.add({ p50, p95, budget: stats.budget_ms });
     $("v-latency").textContent = text(p50);
     this.#sync.add({ server: stats.av_offset_ms, page: this.#playedOffset });
@@ -39,10 +41,10 @@ export class Board {
     $("v-loss").textContent = text(sample.loss_in, 1);
   }
 
-  // The server counts from the beginning; the chart shows the shares since the last message.
+  // The server counts from the beginning; the chart shows the shares of the last two seconds.
   #count(frames) {
-    const before = this.#frames ?? frames;
-    this.#frames = frames;
+    this.#frames.push(frames);
+    const before = this.#frames.length > SHARED_MESSAGES ? this.#frames.shift() : this.#frames[0];
     const kinds = ["fresh", "reused", "passthrough"];
     const since = kinds.map((kind) => (frames[kind] ?? 0) - (before[kind] ?? 0));
     const all = since.reduce((sum, count) => sum + count, 0);

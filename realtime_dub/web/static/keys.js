@@ -22,8 +22,8 @@ export class Keys {
 
   #pressed(event) {
     if (!this.#on || event.ctrlKey || event.metaKey || event.altKey || event.repeat && !ARROWS[event.key]) return;
-    if (event.target.closest("input:not([type=checkbox]), select, textarea, dialog")) return;
-    if (ARROWS[event.key]) return this.#move(ARROWS[event.key]);
+    if (event.target.closest("input[type=text], input[type=password], select, dialog")) return;
+    if (ARROWS[event.key]) return event.target.closest("input") ? undefined : this.#move(ARROWS[event.key]);
     const action = this.#actions[event.key.toLowerCase()];
     if (!action) return;
     event.preventDefault();

@@ -46,6 +46,7 @@ class Studio {
     const settings = new Settings(this.#config, page.get("room"));
     settings.addEventListener("options", (event) => this.#change(event.detail));
     settings.addEventListener("devices", (event) => this.#device(event.detail));
+    settings.addEventListener("restart", () => this.#restart());
     settings.addEventListener("problem", (event) => ui.problem(event.detail));
     return settings;
   }
@@ -76,6 +77,12 @@ class Studio {
     this.#session?.close();
     this.#release();
     ui.state("idle");
+  }
+
+  async #restart() {
+    if (!this.#session) return;
+    this.stop();
+    await this.start();
   }
 
   #options() {

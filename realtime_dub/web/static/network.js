@@ -6,6 +6,7 @@ export class NetworkSampler {
   constructor(pc) { this.#pc = pc; }
 
   // {in_kbps, out_kbps, loss_in, loss_out (percent), rtt_ms, buffer_ms, av_offset_ms, fps}; null where not known yet.
+  // The offset is positive where the picture comes later than its sound, as the server counts it.
   async sample() {
     const totals = this.#totals(await this.#pc.getStats());
     const before = this.#before ?? totals;
@@ -20,7 +21,7 @@ export class NetworkSampler {
       loss_out: totals.lossOut,
       rtt_ms: totals.rtt,
       buffer_ms: emitted > 0 ? (1000 * (totals.buffered - before.buffered)) / emitted : null,
-      av_offset_ms: totals.playing.video && totals.playing.audio ? totals.playing.video - totals.playing.audio : null,
+      av_offset_ms: totals.playing.video && totals.playing.audio ? totals.playing.audio - totals.playing.video : null,
       fps: totals.fps,
     };
   }

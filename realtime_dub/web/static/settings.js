@@ -1,7 +1,7 @@
 // The choosers beside the picture: what they offer, what they are set to, and that a change acts at once.
 //
 // Events: "options" (a part of the session's options, to be sent), "devices" ("camera" or "microphone" was changed),
-// "problem" (an ApiError).
+// "restart" (what only a new session can do) and "problem" (an ApiError).
 
 import * as api from "./api.js";
 
@@ -10,13 +10,14 @@ const SETTLE_MS = 150; // a slider that moves is sent when it rests
 const LONGEST_BUDGET_MS = 1500;
 
 export class Settings extends EventTarget {
-  #engines = []; #uploads = { voice: null, picture: null }; #timer = 0; #changed = {}; #touched = new Set();
+  #engines = []; #uploads = { voice: null, picture: null }; #timer = 0; #changed = {}; #touched = new Set(); #onCamera = true;
 
   constructor(config, room) {
     super();
     this.#offer(config, room);
     this.#live("engine", () => ({ engine: $("engine").value }));
     this.#live("strength", () => ({ strength: Number($("strength").value) }));
+    this.#live("face", () => ({ face: $("face").value }));
     this.#live("budget", () => ({ budget_ms: Number($("budget").value) }));
     for (const id of ["camera", "microphone", "processing"]) {
       $(id).addEventListener("change", () => this.#device(id));
@@ -37,9 +38,9 @@ export class Settings extends EventTarget {
 
   // What a new session is opened with. Only what was touched: the server knows its own defaults best.
   options() {
-    const all = { engine: $("engine").value, strength: Number($("strength").value), budget_ms: Number($("budget").value) };
+    const all = { engine: $("engine").value, face: $("face").value, strength: Number($("strength").value), budget_ms: Number($("budget").value) };
     const chosen = Object.fromEntries(Object.entries(all).filter(([key]) => this.#touched.has(key)));
-    const picture = this.usesCamera ? {} : { picture: this.#pictureOption() };
+    const picture = this.usesCamera || !this.#pictureOption() ? {} : { picture: this.#pictureOption() };
     const room = this.kind === "room" ? { room: this.#room() } : {};
     return { ...chosen, ...picture, ...room, voice: this.#voiceOption() ?? "mic" };
   }
@@ -47,7 +48,7 @@ export class Settings extends EventTarget {
   // The server's word on what it uses; a slider under a finger is left alone.
   show(options) {
     if (this.#timer) return;
-    for (const [key, id] of [["engine", "engine"], ["strength", "strength"], ["budget_ms", "budget"]]) {
+    for (const [key, id] of [["engine", "engine"], ["face", "face"], ["strength", "strength"], ["budget_ms", "budget"]]) {
       if (options[key] != null && document.activeElement !== $(id)) $(id).value = options[key];
     }
     this.#label();
@@ -94,8 +95,16 @@ export class Settings extends EventTarget {
 
   #device(id) {
     $("field-still").hidden = this.usesCamera;
-    this.#emit("devices", id === "camera" ? "camera" : "microphone");
-    if (id === "camera") this.#picture();
+    if (id !== "camera") this.#emit("devices", "microphone");
+    else if (this.usesCamera === this.#onCamera) this.#emit("devices", "camera");
+    else this.#newPicture();
+  }
+
+  // Between camera and still lies a new session: what the picture is, the server fixes when it begins one.
+  #newPicture() {
+    if (!this.#pictureOption()) return; // the file is not here yet
+    this.#onCamera = this.usesCamera;
+    this.#emit("restart");
   }
 
   #pictureOption() {
@@ -103,12 +112,11 @@ export class Settings extends EventTarget {
     return this.#uploads.picture && `upload:${this.#uploads.picture}`;
   }
 
-  #picture() {
-    const picture = this.#pictureOption();
-    if (picture) this.#emit("options", { picture });
+  // What a room may be called is what an address may hold as it is.
+  #room() {
+    $("room").value = $("room").value.trim().replace(/[^\w-]+/g, "-") || "room";
+    return $("room").value;
   }
-
-  #room() { return $("room").value.trim(); }
 
   #voiceOption() {
     if (this.kind === "upload") return this.#uploads.voice && `upload:${this.#uploads.voice}`;
@@ -132,7 +140,7 @@ export class Settings extends EventTarget {
       return;
     }
     if (use === "voice") this.#voice();
-    else this.#picture();
+    else this.#newPicture();
   }
 
   async #copyLink() {

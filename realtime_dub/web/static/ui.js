@@ -36,7 +36,7 @@ export function failure(error, again) {
   clearInterval(countdown);
   $("failure-what").textContent = error.message;
   $("failure-do").textContent = error.do ?? "Reload the page and try again.";
-  $("token-form").hidden = error.status !== 401 && error.status !== 403;
+  $("token-form").hidden = error.status !== 401;
   $("failure").hidden = false;
   $("retry").onclick = again;
   $("retry").textContent = "Try again";
