@@ -26,7 +26,7 @@ export class Board {
 
   server(stats) {
     const p50 = stats.latency_ms?.p50 || null, p95 = stats.latency_ms?.p95 || null; // 0: nothing measured yet
-    this.#latency.add({ p50, p95, budget: stats.budget_ms });
+    this.#latency.add({ p50, p95, budget: stats.budget_ms || null });
     $("v-latency").textContent = text(p50);
     this.#sync.add({ server: stats.av_offset_ms, page: this.#playedOffset });
     $("v-sync").textContent = text(stats.av_offset_ms ?? this.#playedOffset);

@@ -242,7 +242,7 @@ class Studio {
   swipe(step) { this.#compare.move(step); }
 
   #running(on) {
-    $("welcome").hidden = on;
+    $("welcome").hidden = on && role !== "interpreter"; // who only speaks has no picture in its place
     $("start").dataset.running = on ? "yes" : "no";
     $("start").querySelector("span").textContent = on ? "Stop" : "Start";
     $("start").querySelector("use").setAttribute("href", on ? "#i-stop" : "#i-play");

@@ -10,7 +10,9 @@ const SETTLE_MS = 150; // a slider that moves is sent when it rests
 const LONGEST_BUDGET_MS = 1500;
 
 export class Settings extends EventTarget {
-  #engines = []; #uploads = { voice: null, picture: null }; #timer = 0; #changed = {}; #touched = new Set(); #onCamera = true;
+  #engines = []; #uploads = { voice: null, picture: null }; #onCamera = true;
+  #timer = 0; #changed = {}; #touched = new Set();
+  #budgetMs = 0; // exact, where the slider goes in steps
 
   constructor(config, room) {
     super();
@@ -18,7 +20,10 @@ export class Settings extends EventTarget {
     this.#live("engine", () => ({ engine: $("engine").value }));
     this.#live("strength", () => ({ strength: Number($("strength").value) }));
     this.#live("face", () => ({ face: $("face").value }));
-    this.#live("budget", () => ({ budget_ms: Number($("budget").value) }));
+    this.#live("budget", () => {
+      this.#budgetMs = Number($("budget").value);
+      return { budget_ms: this.#budgetMs };
+    });
     for (const id of ["camera", "microphone", "processing"]) {
       $(id).addEventListener("change", () => this.#device(id));
     }
@@ -38,7 +43,7 @@ export class Settings extends EventTarget {
 
   // What a new session is opened with. Only what was touched: the server knows its own defaults best.
   options() {
-    const all = { engine: $("engine").value, face: $("face").value, strength: Number($("strength").value), budget_ms: Number($("budget").value) };
+    const all = { engine: $("engine").value, face: $("face").value, strength: Number($("strength").value), budget_ms: this.#budgetMs };
     const chosen = Object.fromEntries(Object.entries(all).filter(([key]) => this.#touched.has(key)));
     const picture = this.usesCamera || !this.#pictureOption() ? {} : { picture: this.#pictureOption() };
     const room = this.kind === "room" ? { room: this.#room() } : {};
@@ -48,6 +53,7 @@ export class Settings extends EventTarget {
   // The server's word on what it uses; a slider under a finger is left alone.
   show(options) {
     if (this.#timer) return;
+    this.#budgetMs = options.budget_ms ?? this.#budgetMs;
     for (const [key, id] of [["engine", "engine"], ["face", "face"], ["strength", "strength"], ["budget_ms", "budget"]]) {
       if (options[key] != null && document.activeElement !== $(id)) $(id).value = options[key];
     }
@@ -58,8 +64,9 @@ export class Settings extends EventTarget {
     this.#engines = config.engines ?? [];
     $("engine").replaceChildren(...this.#engines.map((engine) => new Option(engine.name, engine.name)));
     const { min_ms = 0, default_ms = 500 } = config.budgets ?? {};
-    Object.assign($("budget"), { min: min_ms, max: Math.max(LONGEST_BUDGET_MS, 2 * default_ms) });
-    $("budget").value = default_ms;
+    const step = Number($("budget").step);
+    Object.assign($("budget"), { min: Math.ceil(min_ms / step) * step, max: Math.max(LONGEST_BUDGET_MS, 2 * default_ms) });
+    $("budget").value = this.#budgetMs = default_ms;
     $("sound-limit").textContent = config.limits?.upload_mb ? `up to ${config.limits.upload_mb} MB` : "";
     $("room").value = room || `room-${crypto.getRandomValues(new Uint32Array(1))[0].toString(36)}`;
     this.#label();
@@ -86,7 +93,7 @@ export class Settings extends EventTarget {
     const ahead = engine?.look_ahead_ms ?? 0;
     $("engine-hint").textContent = engine ? `Hears ${ahead} ms ahead before it draws a mouth.` : "The server offers no engine.";
     $("strength-value").textContent = `${Math.round(100 * Number($("strength").value))} %`;
-    const budget = Number($("budget").value);
+    const budget = Math.round(this.#budgetMs);
     $("budget-value").textContent = `${budget} ms`;
     $("budget-hint").textContent = `${ahead} ms for hearing ahead, ${Math.max(0, budget - ahead)} ms for the rest. Less is quicker, more is steadier.`;
     $("budget-bar").style.setProperty("--share", `${Math.min(100, (100 * ahead) / Math.max(1, budget))}%`);
