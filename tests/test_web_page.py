@@ -281,6 +281,16 @@ def test_swipe_shows_both_pictures_of_one_instant(live: Page) -> None:
     assert live.view.is_visible("#badge")
 
 
+def test_full_screen_keeps_the_badge(live: Page) -> None:
+    live.view.keyboard.press("f")
+    live.until("document.fullscreenElement?.id === 'stage'")
+    box = live.view.locator("#badge").bounding_box()
+    assert box["y"] >= 0
+    assert box["x"] + box["width"] <= live.view.viewport_size["width"]
+    live.view.keyboard.press("f")
+    live.until("document.fullscreenElement === null")
+
+
 def test_a_voice_from_a_file_or_a_room_takes_the_microphones_place(live: Page, tmp_path: Path) -> None:
     sound = tmp_path / "voice.wav"
     sound.write_bytes(b"RIFF")
@@ -316,6 +326,15 @@ def test_interpreter_sends_a_voice_and_no_picture(new_page: NewPage) -> None:
     assert offer["options"] == {"role": "interpreter", "room": "hall"}
     assert "m=audio" in offer["sdp"]
     assert "m=video" not in offer["sdp"]
+
+
+def test_a_viewer_sends_nothing_and_asks_for_no_device(new_page: NewPage) -> None:
+    page = new_page(allowed=False).open("?role=viewer&room=hall")
+    page.view.click("#start")
+    page.until("performance.getEntriesByType('resource').some(entry => entry.name.endsWith('/api/sessions'))")
+    assert page.sent("POST", "/api/sessions")[0]["options"] == {"role": "viewer", "room": "hall"}
+    assert page.offers()[0].count("a=recvonly") == 2
+    assert not page.view.is_visible("#failure")
 
 
 def test_keys_work_and_can_be_switched_off(new_page: NewPage) -> None:
