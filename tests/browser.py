@@ -13,7 +13,7 @@ import numpy as np
 
 from realtime_dub.sources.demo import DemoSource
 
-PROGRAM = shutil.which("chromium")
+PROGRAM = shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = ("--headless=new", "--no-sandbox", "--mute-audio", "--autoplay-policy=no-user-gesture-required")
 
 

@@ -15,7 +15,7 @@ from playwright import sync_api
 
 pytestmark = pytest.mark.skipif(
     browser.PROGRAM is None,
-    reason="Chromium is not installed (Debian: apt install chromium; Ubuntu has it as a snap only)",
+    reason="neither Chromium nor Chrome is installed (Debian: apt install chromium; Ubuntu has it as a snap only)",
 )
 
 NewPage = Callable[..., "Page"]
