@@ -108,7 +108,8 @@ def live(
         list[str] | None,
         typer.Option(
             help="Where the picture goes; give it several times for several places: vcam (a camera that meeting "
-            "programs see), vcam:DEVICE, window, a file such as out.mp4, rtmp://..., srt://..., null. "
+            "programs see), vcam:DEVICE, window, a file such as out.mp4, rtmp://..., srt://..., null; for a character, "
+            "the mouth's blendshape weights as a table (blendshapes.csv) or to its program (osc://127.0.0.1:39539). "
             "Without it: the virtual camera if there is one, else a window.",
             rich_help_panel=Output,
         ),
@@ -167,7 +168,13 @@ def live(
 def dub_file(
     input: Annotated[str, typer.Argument(metavar="INPUT", help="A video file, a photo, or demo.")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="The file to write: .mp4 or .mkv.", rich_help_panel=Output)
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The file to write: .mp4 or .mkv, or .csv for the mouth's blendshape weights.",
+            rich_help_panel=Output,
+        ),
     ],
     mic: Annotated[
         str,

@@ -31,6 +31,7 @@ LIBRARIES = {
     "onnxruntime": "onnxruntime",
     "opencv-contrib-python": "cv2",
     "pydantic": "pydantic",
+    "python-osc": "pythonosc",
     "pyvirtualcam": "pyvirtualcam",
     "sounddevice": "sounddevice",
     "soxr": "soxr",

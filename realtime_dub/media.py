@@ -6,6 +6,7 @@ time from the file's start.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
@@ -19,6 +20,17 @@ MS = 1_000_000
 Image: TypeAlias = npt.NDArray[np.uint8]  # (height, width, 3) BGR, full range
 Samples: TypeAlias = npt.NDArray[np.float32]  # (n, channels), -1..1
 Floats: TypeAlias = npt.NDArray[np.float32]
+Blendshapes: TypeAlias = Mapping[str, float]  # 0..1 for each name of BLENDSHAPES
+
+# ARKit's blendshapes of mouth and jaw, in ARKit's order.
+BLENDSHAPES = (
+    *("jawForward", "jawLeft", "jawRight", "jawOpen", "mouthClose", "mouthFunnel", "mouthPucker"),
+    *("mouthLeft", "mouthRight", "mouthSmileLeft", "mouthSmileRight", "mouthFrownLeft", "mouthFrownRight"),
+    *("mouthDimpleLeft", "mouthDimpleRight", "mouthStretchLeft", "mouthStretchRight"),
+    *("mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper"),
+    *("mouthPressLeft", "mouthPressRight", "mouthLowerDownLeft", "mouthLowerDownRight"),
+    *("mouthUpperUpLeft", "mouthUpperUpRight"),
+)
 
 
 def rescale(value: int, numerator: int, denominator: int) -> int:
@@ -131,7 +143,8 @@ class Tick:
     """One instant of the output: a picture and the sound that belongs to it, published together.
 
     ``pts_ns`` counts from the first tick's 0. ``audio`` covers [pts_ns, pts_ns + duration_ns) and is None when the
-    voice has no sound. ``audio.pts_ns`` is on the same time line as ``pts_ns``.
+    voice has no sound. ``audio.pts_ns`` is on the same time line as ``pts_ns``. ``blendshapes`` are the mouth's, None
+    where the engine gave none for this instant.
     """
 
     image: Image
@@ -139,3 +152,4 @@ class Tick:
     duration_ns: int
     seq: int
     audio: AudioBlock | None
+    blendshapes: Blendshapes | None = None

@@ -100,6 +100,29 @@ def test_choice_among_two_faces_is_sticky(choice: str, side: int) -> None:
     assert abs(swapped.points[:, 0].mean() - seen[-1].points[:, 0].mean()) < 3
 
 
+def test_the_chosen_face_is_taken_again_after_a_moment_without() -> None:
+    big = portrait()
+    small = cv2.copyMakeBorder(cv2.resize(big, None, fx=0.7, fy=0.7), 0, 480 - 336, 0, 0, cv2.BORDER_REPLICATE)
+    both, alone = np.hstack([small, big]), np.hstack([small, np.full_like(big, 90)])
+    tracker = MediaPipeTracker("largest")
+    try:
+        # Only the small face is there at first; it stays the one when a larger one joins, and after a dark frame.
+        pictures = [alone, alone, np.zeros_like(both), both, both, both]
+        faces = [tracker.track(frame_of(picture, n)).face for n, picture in enumerate(pictures)]
+    finally:
+        tracker.close()
+    assert faces[2] is None
+    assert faces[-1] is not None
+    assert faces[-1].points[:, 0].mean() < small.shape[1]
+
+
+def test_a_large_picture_gives_the_same_face() -> None:
+    face, small = tracked_portrait(1920).face, tracked_portrait(480).face
+    assert face is not None
+    assert small is not None
+    assert np.abs(face.points / 4 - small.points)[LIPS].mean() < 1.5
+
+
 def test_unknown_choice_is_one_line() -> None:
     with pytest.raises(ConfigError, match="cannot choose face 'middle'; use largest"):
         MediaPipeTracker("middle")

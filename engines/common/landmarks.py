@@ -8,6 +8,7 @@ A file holds ``lm`` (T, 478, 3) float32 pixels, NaN where no face was found, ``p
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -75,7 +76,8 @@ def extract_all(data: Path, cache: Path, workers: int = 1) -> int:
     outs = [cache / f"{clip.stem}.npz" for clip in missing]
     if not missing:
         return 0
-    with ProcessPoolExecutor(max(1, workers)) as pool:
+    # Spawned, not forked: a copy of a process that has MediaPipe's threads hangs or dies.
+    with ProcessPoolExecutor(max(1, workers), mp_context=multiprocessing.get_context("spawn")) as pool:
         for done, _ in enumerate(pool.map(extract, missing, outs), 1):
             if done % 50 == 0 or done == len(missing):
                 print(f"landmarks: {done}/{len(missing)} clips", flush=True)

@@ -1,7 +1,8 @@
 """A training loop: AdamW, warm-up and cosine, gradient clipping, averaged weights, checkpoints that resume exactly.
 
-Checkpoints are ``.safetensors``; nothing is pickled. The random numbers of a step depend on the seed
-and the step alone, so that a resumed run goes on as the unbroken one would.
+Checkpoints are ``.safetensors``; nothing is pickled. The random numbers of a step depend on the seed, the step and the
+process alone, so that a resumed run goes on as the unbroken one would. With several processes each draws its own
+batches and the gradients are averaged; the first one measures, logs and saves.
 """
 
 from __future__ import annotations
@@ -14,18 +15,29 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
+from pydantic import ConfigDict
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from engines.common.place import Place
+
 Losses = dict[str, Tensor]
+Draw = Callable[[nn.Module, np.random.Generator], Losses]
+Check = Callable[[nn.Module], dict[str, float]]
+
+CHECKPOINT, BEST, LOG = "checkpoint.safetensors", "best.safetensors", "log.jsonl"
 
 
 @dataclass(frozen=True)
 class Plan:
     """How long and how fast to train."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     steps: int = 6000
     seed: int = 1
@@ -35,6 +47,7 @@ class Plan:
     clip: float = 1.0
     average: float = 0.998  # decay of the averaged weights
     check_every: int = 500  # steps between validations and checkpoints
+    patience: int = 0  # validations without a better score before the end; 0 = all steps
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step: a line up, then half a cosine down to a hundredth."""
@@ -44,46 +57,87 @@ class Plan:
         return self.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
 
 
-class Trainer:
-    """Trains ``net`` on ``losses(net, rng)``; ``average`` holds the averaged copy that is measured and exported."""
+class Watch(Protocol):
+    """Sees what a run does, on the first process."""
 
-    def __init__(self, net: nn.Module, plan: Plan, out: Path) -> None:
-        self.net, self.plan, self.out = net, plan, out
-        self.average = copy.deepcopy(net).eval().requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(net.parameters(), lr=plan.rate, weight_decay=plan.weight_decay)
+    def row(self, step: int, values: Mapping[str, float]) -> None:
+        """Mean losses since the last row, and what the validation gave."""
+
+    def net(self, step: int, net: nn.Module) -> None:
+        """The averaged net after a validation."""
+
+
+class _Losses(nn.Module):
+    """The losses of a net as a forward pass: what DistributedDataParallel wants to wrap."""
+
+    def __init__(self, net: nn.Module, losses: Draw) -> None:
+        super().__init__()
+        self.net, self._losses = net, losses
+
+    def forward(self, rng: np.random.Generator) -> Losses:
+        return self._losses(self.net, rng)
+
+
+class Trainer:
+    """Trains ``net`` on ``losses(net, rng)``; ``average`` holds the averaged copy that is measured and exported.
+
+    ``score`` names the value of the validation that should rise; without it nothing is kept as best.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        plan: Plan,
+        out: Path,
+        place: Place | None = None,
+        score: str | None = None,
+        watch: Watch | None = None,
+    ) -> None:
+        self.place = place or Place()
+        self.net, self.plan, self.out = net.to(self.place.device), plan, out
+        self._score, self._watch = score, watch
+        self.average = copy.deepcopy(self.net).eval().requires_grad_(False)
+        self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=plan.rate, weight_decay=plan.weight_decay)
+        self._scaler = self.place.scaler()
         self.step = 0
+        self.best: float | None = None
+        self.since_best = 0  # validations
         out.mkdir(parents=True, exist_ok=True)
 
-    def run(
-        self,
-        losses: Callable[[nn.Module, np.random.Generator], Losses],
-        check: Callable[[nn.Module], dict[str, float]],
-        until: int | None = None,
-    ) -> None:
+    @property
+    def ended(self) -> bool:
+        """All steps are done, or the score has stopped to rise."""
+        return self.step >= self.plan.steps or 0 < self.plan.patience <= self.since_best
+
+    def run(self, losses: Draw, check: Check, until: int | None = None) -> None:
         """Train up to ``until`` (default: the plan's last step), logging, checking and saving on the way."""
         last = self.plan.steps if until is None else until
+        module = self.place.wrap(_Losses(self.net, losses))
         started = time.monotonic()
         sums: dict[str, float] = {}
         first = self.step
-        while self.step < last:
-            values = self._advance(losses)
-            for name, value in values.items():
+        while self.step < last and not self.ended:
+            for name, value in self._advance(module).items():
                 sums[name] = sums.get(name, 0.0) + value
             if self.step % self.plan.check_every == 0 or self.step == last:
                 means = {name: round(total / (self.step - first), 5) for name, total in sums.items()}
-                self.log({**means, **check(self.average), "seconds": round(time.monotonic() - started)})
-                self.save()
+                self._checkpoint(means, check, round(time.monotonic() - started))
                 sums, first = {}, self.step
 
-    def _advance(self, losses: Callable[[nn.Module, np.random.Generator], Losses]) -> dict[str, float]:
-        torch.manual_seed(self.plan.seed * 1_000_003 + self.step)
+    def _advance(self, module: nn.Module) -> dict[str, float]:
+        seed, rank = self.plan.seed, self.place.rank
+        torch.manual_seed(seed * 1_000_003 + self.step + rank * 7_368_787)
         for group in self.optimizer.param_groups:
             group["lr"] = self.plan.rate_at(self.step)
-        parts = losses(self.net, np.random.default_rng([self.plan.seed, self.step]))
+        with self.place.autocast():
+            parts = module(np.random.default_rng([seed, self.step, rank] if rank else [seed, self.step]))
+            total = torch.stack(list(parts.values())).sum()
         self.optimizer.zero_grad(set_to_none=True)
-        torch.stack(list(parts.values())).sum().backward()
+        self._scaler.scale(total).backward()
+        self._scaler.unscale_(self.optimizer)
         nn.utils.clip_grad_norm_(self.net.parameters(), self.plan.clip)
-        self.optimizer.step()
+        self._scaler.step(self.optimizer)
+        self._scaler.update()
         self._average()
         self.step += 1
         return {name: float(value.detach()) for name, value in parts.items()}
@@ -93,12 +147,38 @@ class Trainer:
         with torch.no_grad():
             for mean, now in zip(self.average.parameters(), self.net.parameters(), strict=True):
                 mean.lerp_(now, 1 - decay)
+            for mean, now in zip(self.average.buffers(), self.net.buffers(), strict=True):
+                mean.copy_(now)
+
+    def _checkpoint(self, means: dict[str, float], check: Check, seconds: int) -> None:
+        """Measure, log and save on the first process; the others wait to hear how it goes on."""
+        if self.place.first:
+            found = check(self.average)
+            self._judge(found)
+            self.log({**means, **found, "seconds": seconds})
+            self.save()
+            if self._watch is not None:
+                self._watch.row(self.step, {**means, **found, "rate": self.plan.rate_at(self.step)})
+                self._watch.net(self.step, self.average)
+        self.since_best = self.place.told(self.since_best)
+
+    def _judge(self, found: Mapping[str, float]) -> None:
+        if self._score is None:
+            return
+        score = found[self._score]
+        if self.best is None or score > self.best:
+            self.best, self.since_best = score, 0
+            _write(self.out / BEST, dict(self.average.state_dict()), {"step": str(self.step), self._score: str(score)})
+        else:
+            self.since_best += 1
 
     def log(self, row: Mapping[str, object]) -> None:
         """One JSON line to ``log.jsonl`` and to the terminal."""
+        if not self.place.first:
+            return
         line = json.dumps({"step": self.step, **row})
         print(line, flush=True)
-        with (self.out / "log.jsonl").open("a") as stream:
+        with (self.out / LOG).open("a") as stream:
             stream.write(line + "\n")
 
     def save(self) -> None:
@@ -107,34 +187,44 @@ class Trainer:
         tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{k}": torch.as_tensor(v) for k, v in moments.items()}
-        partial = self.out / "checkpoint.part"
-        contiguous = {k: v.detach().clone().contiguous() for k, v in tensors.items()}
-        save_file(contiguous, partial, {"step": str(self.step), "plan": json.dumps(asdict(self.plan))})
-        os.replace(partial, self.out / "checkpoint.safetensors")
+        state = {"step": self.step, "best": self.best, "since_best": self.since_best}
+        state["scaler"] = self._scaler.state_dict()
+        _write(self.out / CHECKPOINT, tensors, {"state": json.dumps(state), "plan": json.dumps(asdict(self.plan))})
 
     def resume(self) -> bool:
         """Go on from the checkpoint in ``out``; False where there is none."""
-        path = self.out / "checkpoint.safetensors"
+        path = self.out / CHECKPOINT
         if not path.exists():
             return False
-        tensors = load_file(path)
+        tensors = load_file(path, device=str(self.place.device))
         self.net.load_state_dict(_under(tensors, "net."))
         self.average.load_state_dict(_under(tensors, "average."))
         moments: dict[int, dict[str, Tensor]] = {}
         for key, value in _under(tensors, "adam.").items():
             index, name = key.split(".")
-            moments.setdefault(int(index), {})[name] = value
+            # AdamW counts its steps on the CPU.
+            moments.setdefault(int(index), {})[name] = value.cpu() if name == "step" else value
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
-        self.step = _saved_step(path)
+        with safe_open(str(path), framework="pt") as stored:
+            state = json.loads(stored.metadata()["state"])
+        self.step, self.best, self.since_best = state["step"], state["best"], state["since_best"]
+        if state["scaler"]:
+            self._scaler.load_state_dict(state["scaler"])
         return True
+
+    def load_best(self) -> None:
+        """Put the weights that scored best into ``average``, if any were kept."""
+        path = self.out / BEST
+        if path.exists():
+            self.average.load_state_dict(load_file(path, device=str(self.place.device)))
+
+
+def _write(path: Path, tensors: dict[str, Tensor], about: dict[str, str]) -> None:
+    partial = path.with_suffix(".part")
+    contiguous = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    save_file(contiguous, partial, about)
+    os.replace(partial, path)
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
-
-
-def _saved_step(path: Path) -> int:
-    from safetensors import safe_open
-
-    with safe_open(str(path), framework="pt") as stored:
-        return int(stored.metadata()["step"])

@@ -122,18 +122,26 @@ class MotionLoss:
 
     def __call__(self, net: MotionNet, mel: Tensor, target: Tensor, speech: Tensor) -> Losses:
         found, logit, _ = net.coefficients(mel, net.initial_state(len(mel)))
-        error = found[:, LOOK_AHEAD:] - target[:, :-LOOK_AHEAD]
-        spoken = speech[:, :-LOOK_AHEAD]
+        late = slice(LOOK_AHEAD, None)
+        return self.compare(found[:, late], logit[:, late], target[:, :-LOOK_AHEAD], speech[:, :-LOOK_AHEAD])
+
+    def compare(self, found: Tensor, logit: Tensor, target: Tensor, spoken: Tensor, span: int = 4) -> Losses:
+        """Coefficients (b, n, k) and logits (b, n) with what they should be; velocity is over ``span`` of them."""
+        error = found - target
         lips = error @ self._lips
         # A lip contact missed is seen at once: openings near zero inside words weigh more.
-        contact = torch.sigmoid(-4 * (target[:, :-LOOK_AHEAD] @ self._gaps) - 0.5) * spoken
+        contact = torch.sigmoid(-4 * (target @ self._gaps) - 0.5) * spoken
         return {
             "basis": 0.5 * _huber(error * self._weights).sum(-1).mean(),
             "lips": _huber(lips).mean(),
             "opening": (_huber(error @ self._gaps) * (0.5 + 2 * contact)).mean(),
-            "velocity": 0.5 * _huber(lips[:, 4:] - lips[:, :-4]).mean(),
-            "speech": 0.1 * nn.functional.binary_cross_entropy_with_logits(logit[:, LOOK_AHEAD:], spoken),
+            "velocity": 0.5 * _huber(lips[:, span:] - lips[:, :-span]).mean(),
+            "speech": 0.1 * nn.functional.binary_cross_entropy_with_logits(logit, spoken),
         }
+
+    def opened(self, coefficients: Tensor) -> Tensor:
+        """How far the lips stand open beyond rest, in units of its spread."""
+        return coefficients @ self._gaps
 
 
 def _huber(error: Tensor) -> Tensor:

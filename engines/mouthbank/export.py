@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from engines.mouthbank.network import LOOK_AHEAD, MotionNet
+from engines.mouthbank.voice_net import VoiceNet
 from realtime_dub.audio.features import LogMelSpec
 from realtime_dub.face.alignment import LOWER
 from realtime_dub.media import NS, samples_to_ns
@@ -28,7 +29,7 @@ GRID = DataSpec(
 class _Flat(torch.nn.Module):
     """The net with its state as separate arguments and results, as ONNX wants them."""
 
-    def __init__(self, net: MotionNet) -> None:
+    def __init__(self, net: MotionNet | VoiceNet) -> None:
         super().__init__()
         self.net = net
 
@@ -37,17 +38,24 @@ class _Flat(torch.nn.Module):
         return displacement, speech, *after
 
 
-def export_bundle(net: MotionNet, spec: LogMelSpec, out: Path, version: str = "1.0.0") -> Path:
+def export_bundle(
+    net: MotionNet | VoiceNet,
+    spec: LogMelSpec,
+    out: Path,
+    version: str = "1.0.0",
+    trained_on: tuple[DataSpec, ...] = (GRID,),
+) -> Path:
     """Write the bundle folder ``out`` for ``net``; returns it."""
     out.mkdir(parents=True, exist_ok=True)
     states = _states(net)
     _write_onnx(net, states, out / MODEL)
-    described = _describe(net, spec, states, version, hashlib.sha256((out / MODEL).read_bytes()).hexdigest())
+    digest = hashlib.sha256((out / MODEL).read_bytes()).hexdigest()
+    described = _describe(net, spec, states, version, trained_on, digest)
     (out / SPEC).write_text(json.dumps(described.model_dump(mode="json"), indent=1) + "\n", "utf-8")
     return out
 
 
-def _states(net: MotionNet) -> tuple[StateSpec, ...]:
+def _states(net: MotionNet | VoiceNet) -> tuple[StateSpec, ...]:
     tensors = net.initial_state()
     return tuple(
         StateSpec(before=f"past_{i}", after=f"next_past_{i}", shape=tuple(tensor.shape))
@@ -55,7 +63,7 @@ def _states(net: MotionNet) -> tuple[StateSpec, ...]:
     )
 
 
-def _write_onnx(net: MotionNet, states: tuple[StateSpec, ...], path: Path) -> None:
+def _write_onnx(net: MotionNet | VoiceNet, states: tuple[StateSpec, ...], path: Path) -> None:
     names = ["mel", *(state.before for state in states)]
     results = ["displacement", "speech", *(state.after for state in states)]
     example = (torch.zeros(1, 4, net.shape.bands), *net.initial_state())
@@ -71,7 +79,14 @@ def _write_onnx(net: MotionNet, states: tuple[StateSpec, ...], path: Path) -> No
     )
 
 
-def _describe(net: MotionNet, spec: LogMelSpec, states: tuple[StateSpec, ...], version: str, digest: str) -> BundleSpec:
+def _describe(
+    net: MotionNet | VoiceNet,
+    spec: LogMelSpec,
+    states: tuple[StateSpec, ...],
+    version: str,
+    trained_on: tuple[DataSpec, ...],
+    digest: str,
+) -> BundleSpec:
     return BundleSpec(
         format=FORMAT,
         name="mouthbank-motion",
@@ -89,6 +104,6 @@ def _describe(net: MotionNet, spec: LogMelSpec, states: tuple[StateSpec, ...], v
         ),
         points=tuple(int(index) for index in LOWER),
         licence="Apache-2.0",
-        training_data=(GRID,),
+        training_data=trained_on,
         sha256={MODEL: digest},
     )

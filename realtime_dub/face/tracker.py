@@ -29,6 +29,8 @@ MAX_YAW_DEG = 40.0  # beyond, half of the mouth is hidden and the mesh guesses
 RETURN_YAW_DEG = 36.0  # hysteresis: back in once it is clearly inside
 MIN_MOUTH_PX = 8.0  # smaller mouths have no shape to speak of
 NOISY_FRAMES = 2  # MediaPipe logs while it starts its detector, then its landmark model
+MAX_SIDE_PX = 1280  # larger pictures are made smaller first: the landmark model looks at 192 pixels of a face anyway
+REMEMBERED_FRAMES = 25  # a face that comes back where it was is the same one
 STICKY_SHARE = 0.6  # a face is the same one if it moved by less than this share of its width
 CHOICES = ("largest", "left", "right")
 
@@ -44,13 +46,14 @@ class MediaPipeTracker:
         if choice not in CHOICES and not (choice.isdigit() and 1 <= int(choice) <= MAX_FACES):
             raise ConfigError("cannot choose face", repr(choice), f"use {', '.join(CHOICES)} or 1 to {MAX_FACES}")
         self._choice = choice
-        with _quiet():
+        with quiet():
             self._mesh: FaceMesh | None = FaceMesh(
                 static_image_mode=False, max_num_faces=MAX_FACES, refine_landmarks=True
             )
             self._mesh.process(np.zeros((64, 64, 3), np.uint8))  # loads the models now, not in the first frame
         self._filter = OneEuro(min_cutoff_hz=8.0, beta=12.0) if smooth else None
         self._found_before = 0
+        self._lost = 0  # frames since the chosen face was seen
         self._last: Points | None = None
         self._profile = False
         self._rgb: Image | None = None
@@ -59,10 +62,10 @@ class MediaPipeTracker:
         """The chosen face in ``frame``, smoothed; without a face that can be dubbed, why."""
         faces = self._find(frame.image)
         points = self._choose(faces)
-        self._last = points
         if points is None:
-            self._reset()
+            self._lose()
             return TrackedFrame(frame, None, "no face")
+        self._last, self._lost = points, 0
         if self._filter is not None:
             points = self._filter(points, frame.pts_ns, unit=float(np.ptp(points[:, 0])) / 3)
         face = canonicalise(points)
@@ -75,22 +78,29 @@ class MediaPipeTracker:
             self._mesh.close()
             self._mesh = None
 
-    def _reset(self) -> None:
+    def _lose(self) -> None:
+        """Without a face, or at another one, smoothing begins anew; where the face was is remembered for a while."""
         self._profile = False
         if self._filter is not None:
             self._filter.reset()
+        self._lost += 1
+        if self._lost > REMEMBERED_FRAMES:
+            self._last = None
 
     def _find(self, image: Image) -> list[Points]:
         if self._mesh is None:
             return []
+        height, width = image.shape[:2]
+        if max(height, width) > MAX_SIDE_PX:
+            factor = MAX_SIDE_PX / max(height, width)
+            image = np.asarray(cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
         if self._rgb is None or self._rgb.shape != image.shape:
             self._rgb = np.empty_like(image)
         cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=self._rgb)
-        with _quiet() if self._found_before < NOISY_FRAMES else contextlib.nullcontext():
+        with quiet() if self._found_before < NOISY_FRAMES else contextlib.nullcontext():
             found = self._mesh.process(self._rgb).multi_face_landmarks or ()
         self._found_before += bool(found)
-        height, width = image.shape[:2]
-        # MediaPipe gives z in units of the picture's width.
+        # MediaPipe gives shares of the picture's size, z in units of its width.
         scale = np.array([width, height, width], np.float32)
         return [np.array([(p.x, p.y, p.z) for p in face.landmark], np.float32) * scale for face in found]
 
@@ -99,6 +109,9 @@ class MediaPipeTracker:
             nearest = min(faces, key=self._distance_to_last, default=None)
             if nearest is not None and self._distance_to_last(nearest) < STICKY_SHARE * np.ptp(self._last[:, 0]):
                 return nearest
+            if len(faces) != 1:
+                return None  # the chosen face is hidden for a moment: nobody else takes its place yet
+            self._lose()
         by_x = sorted(faces, key=lambda points: float(points[:, 0].mean()))
         if not by_x:
             return None
@@ -124,7 +137,7 @@ class MediaPipeTracker:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Hold back what MediaPipe's C++ parts print on standard error when they start: nothing there is for the user."""
     sys.stderr.flush()
     saved = os.dup(2)

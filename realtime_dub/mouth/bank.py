@@ -53,8 +53,8 @@ class Bank:
     def observe(self, tracked: TrackedFrame) -> None:
         """Learn from a tracked frame: the resting face, and the mouth where it is new or sharper."""
         face = tracked.face
-        if face is None or abs(face.pose.yaw_deg) > YAW_LIMIT_DEG:
-            return
+        if face is None or (abs(face.pose.yaw_deg) > YAW_LIMIT_DEG and self.neutral is not None):
+            return  # a turned face is better than none, and worse than any other
         if not self.frozen:
             self._learn_neutral(face.canonical)
         self._consider(tracked, face)

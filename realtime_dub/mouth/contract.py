@@ -8,13 +8,13 @@ tracked frames as time allows, ``generate`` once per output tick. ``compose`` of
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from realtime_dub.blend.patch import MouthPatch
 from realtime_dub.face.types import TrackedFrame
-from realtime_dub.media import Samples
+from realtime_dub.media import Blendshapes, Samples
 
-__all__ = ["VOICE_RATE", "Latency", "MouthGenerator", "MouthPatch"]
+__all__ = ["VOICE_RATE", "GivesBlendshapes", "Latency", "MouthGenerator", "MouthPatch", "blendshapes_of"]
 
 VOICE_RATE = 16_000  # Hz, mono: what every generator hears
 
@@ -54,3 +54,16 @@ class MouthGenerator(Protocol):
 
     def close(self) -> None:
         """Release what is held. Idempotent."""
+
+
+@runtime_checkable
+class GivesBlendshapes(Protocol):
+    """A generator that can tell, beside the picture, how a character's mouth would move."""
+
+    def blendshapes(self) -> Blendshapes:
+        """The mouth of the last ``generate``, faded in and out like it, whether or not there was a face to draw on."""
+
+
+def blendshapes_of(generator: MouthGenerator) -> Blendshapes | None:
+    """The mouth of the last ``generate``; None from a generator that has no such thing."""
+    return generator.blendshapes() if isinstance(generator, GivesBlendshapes) else None

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from realtime_dub.errors import ConfigError
 from realtime_dub.face.types import TrackedFrame
-from realtime_dub.media import MS, Samples
+from realtime_dub.media import MS, Blendshapes, Samples
 from realtime_dub.mouth import bundle as bundles
 from realtime_dub.mouth.bank import Bank
+from realtime_dub.mouth.blendshapes import BlendshapeSolver
 from realtime_dub.mouth.contract import Latency, MouthPatch
 from realtime_dub.mouth.gate import SpeechGate
 from realtime_dub.mouth.motion import MotionStream
@@ -36,6 +39,8 @@ class MouthbankGenerator:
         self.bank = Bank.load(identity) if isinstance(identity, Path) else identity or Bank()
         self._renderer = Renderer(self.bank)
         self._gate = SpeechGate()
+        self._solver = BlendshapeSolver()
+        self._shown = np.zeros((len(self._motion.points), 3), np.float32)
 
     def latency(self) -> Latency:
         # The front end steps in hops that need not fall on the instants asked for: up to one hop more.
@@ -53,9 +58,15 @@ class MouthbankGenerator:
     def generate(self, tracked: TrackedFrame, at_ns: int) -> MouthPatch | None:
         motion = self._motion.at(at_ns)
         share = self._gate(motion.speech, at_ns)
+        self._shown = motion.displacement * np.float32(self.strength * share)
         if share <= 0 or tracked.face is None:
             return None
+        if self.bank.neutral is None:
+            self.bank.observe(tracked)  # nobody has shown this person yet: begin with the face at hand
         return self._renderer.render(tracked, motion.displacement * self.strength, share, at_ns)
 
     def close(self) -> None:
         """Nothing is held beyond memory."""
+
+    def blendshapes(self) -> Blendshapes:
+        return self._solver.named(self._shown)

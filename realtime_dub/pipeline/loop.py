@@ -257,7 +257,7 @@ class LivePipeline:
         )
         sound_ns, audio = self._sound(job.k)
         start_ns, end_ns = self._grid.offset(job.k), self._grid.offset(job.k + 1)
-        tick = Tick(image, start_ns, end_ns - start_ns, job.k, audio)
+        tick = Tick(image, start_ns, end_ns - start_ns, job.k, audio, job.blendshapes)
         for output in self._outputs:
             output.offer(Stamped(tick, None if lagged else speaks_ns, sound_ns))
         if self._sheet is not None and job.k % _SHEET_EVERY == 0:

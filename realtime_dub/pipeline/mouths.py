@@ -9,8 +9,8 @@ from fractions import Fraction
 from realtime_dub.budget import BudgetPlan
 from realtime_dub.clock import Clock
 from realtime_dub.flow import AudioRing
-from realtime_dub.media import MS, NS, Image
-from realtime_dub.mouth.contract import MouthGenerator, MouthPatch
+from realtime_dub.media import MS, NS, Blendshapes, Image
+from realtime_dub.mouth.contract import MouthGenerator, MouthPatch, blendshapes_of
 from realtime_dub.pipeline.ear import Ear, MakeResampler, askable_ns, needs_ns
 from realtime_dub.pipeline.executor import Executor
 from realtime_dub.stats import Recorder
@@ -67,6 +67,7 @@ class Job:
     pick: Pick | None = None
     outcome: Outcome = "missed"
     result: MouthPatch | None = None
+    blendshapes: Blendshapes | None = None
     show: Show = field(default_factory=lambda: Show(None, 0.0, "passthrough"))
     image: Image | None = None
     engine_ns: int = 0
@@ -98,7 +99,7 @@ class Mouths:
         """One mouth from half a second before the first picture: first runs load libraries and fill caches."""
         self._ear = Ear(ring, self._generator, first.capture_ns - NS, resampler)
         at_ns = first.capture_ns - NS // 2
-        (_, patch), _ = await self._engine.run(lambda: self._listen(at_ns, first))
+        (_, patch, _), _ = await self._engine.run(lambda: self._listen(at_ns, first))
         return patch
 
     async def make(self, job: Job, seen: Seen, grid: Grid, deadline_ns: int) -> None:
@@ -131,11 +132,12 @@ class Mouths:
 
     async def _run(self, job: Job, seen: Seen, media_ns: int, deadline_ns: int) -> None:
         probe = self.ladder.level is Level.PASS
-        (asked, patch), took_ns = await self._engine.run(lambda: self._listen(media_ns, seen))
+        (asked, patch, shapes), took_ns = await self._engine.run(lambda: self._listen(media_ns, seen))
         self._cost.cost.add(took_ns)
         self._recorder.stage("engine", took_ns)
         job.engine_ns = took_ns
         in_time = asked and self._clock.now_ns() <= deadline_ns
+        job.blendshapes = shapes
         if in_time:
             self.ladder.in_time(took_ns)
         else:
@@ -149,11 +151,14 @@ class Mouths:
         elif patch is not None:
             self.fallback.offer(patch)
 
-    def _listen(self, media_ns: int, seen: Seen) -> tuple[bool, MouthPatch | None]:
+    def _listen(self, media_ns: int, seen: Seen) -> tuple[bool, MouthPatch | None, Blendshapes | None]:
         """On the engine's thread. False where the generator has not heard enough."""
         self._ear.hear_until(media_ns + self.needs_ns)
         at_ns = askable_ns(self._generator, media_ns)
-        return at_ns is not None, None if at_ns is None else self._generator.generate(seen.tracked, at_ns)
+        if at_ns is None:
+            return False, None, None
+        patch = self._generator.generate(seen.tracked, at_ns)
+        return True, patch, blendshapes_of(self._generator)
 
     def _missed(self) -> None:
         level = self.ladder.level

@@ -24,6 +24,7 @@ from realtime_dub.face.types import FaceTracker
 from realtime_dub.media import (
     NS,
     AudioBlock,
+    Blendshapes,
     Frame,
     OutputFormat,
     Tick,
@@ -32,7 +33,7 @@ from realtime_dub.media import (
     ns_to_samples,
     samples_to_ns,
 )
-from realtime_dub.mouth.contract import MouthPatch
+from realtime_dub.mouth.contract import MouthPatch, blendshapes_of
 from realtime_dub.pipeline.ahead import Ahead, Behind
 from realtime_dub.pipeline.ear import Ear, askable_ns, needs_ns, resampler_delay_ns
 from realtime_dub.pipeline.parts import make_compositor, make_generator, make_sheet, make_tracker, part, pcm_of
@@ -59,6 +60,7 @@ class _Mouthed:
     duration_ns: int
     audio: AudioBlock
     engine_ns: int
+    blendshapes: Blendshapes | None
 
 
 def run_file(config: FileConfig, progress: Progress | None = None) -> Report:
@@ -211,9 +213,9 @@ class _FileRun:
         zero_ns = first[0].capture_ns
         ear = Ear(self._sound, self._generator, zero_ns - NS)
         for seen, duration_ns in itertools.chain([first], spans):
-            patch, took_ns = self._mouth(ear, seen)
+            patch, shapes, took_ns = self._mouth(ear, seen)
             at_ns = seen.capture_ns - zero_ns
-            yield _Mouthed(seen, patch, at_ns, duration_ns, self._audio(zero_ns, at_ns, duration_ns), took_ns)
+            yield _Mouthed(seen, patch, at_ns, duration_ns, self._audio(zero_ns, at_ns, duration_ns), took_ns, shapes)
             self._sound.forget(seen.capture_ns - NS)
 
     def _encode(self, tick: Tick) -> None:
@@ -260,14 +262,15 @@ class _FileRun:
         if missing_ns > NS // 10:
             self.recorder.note(f"the voice ends {missing_ns / NS:.1f} s before the picture: silence from there on")
 
-    def _mouth(self, ear: Ear, seen: Seen) -> tuple[MouthPatch | None, int]:
+    def _mouth(self, ear: Ear, seen: Seen) -> tuple[MouthPatch | None, Blendshapes | None, int]:
         began_ns = time.perf_counter_ns()
         ear.hear_until(seen.capture_ns + needs_ns(self._generator, self._resample_ns))
         at_ns = askable_ns(self._generator, seen.capture_ns)
         patch = None if at_ns is None else self._generator.generate(seen.tracked, at_ns)
+        shapes = None if at_ns is None else blendshapes_of(self._generator)
         took_ns = time.perf_counter_ns() - began_ns
         self.recorder.stage("engine", took_ns)
-        return patch, took_ns
+        return patch, shapes, took_ns
 
     def _audio(self, zero_ns: int, at_ns: int, duration_ns: int) -> AudioBlock:
         """The sound under a frame. Borders are rounded from the start: no overlap, no gap, no drift."""
@@ -293,7 +296,7 @@ class _FileRun:
         self.recorder.offset(frame.pts_ns - (item.patch.at_ns if item.patch is not None else frame.pts_ns))
         if self._sheet is not None and seq % _SHEET_EVERY == 0:
             self._sheet.add(frame.image, face, image, seq)
-        return Tick(image, item.pts_ns, item.duration_ns, seq, item.audio)
+        return Tick(image, item.pts_ns, item.duration_ns, seq, item.audio, item.blendshapes)
 
     def _total(self) -> int | None:
         if self._config.seconds is not None:

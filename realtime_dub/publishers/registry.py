@@ -21,8 +21,13 @@ TAKES_A_DEVICE = ("vcam",)
 MUXER = "realtime_dub.publishers.muxer:MuxPublisher"
 SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".ts", ".flv")
 SCHEMES = ("rtmp", "rtmps", "srt", "udp")
-CHOICES = "vcam, vcam:DEVICE, window, null, a file such as out.mp4 or out.mkv, rtmp://..., srt://... or udp://..."
-FILE_CHOICES = f"a file name that ends in {', '.join(SUFFIXES)}"
+OSC = "realtime_dub.publishers.osc:OscPublisher"
+CSV = "realtime_dub.publishers.blendshapes_csv:BlendshapeCsvPublisher"
+CHOICES = (
+    "vcam, vcam:DEVICE, window, null, a file such as out.mp4 or out.mkv, rtmp://..., srt://..., udp://..., "
+    "blendshapes.csv or osc://HOST:PORT"
+)
+FILE_CHOICES = f"a file name that ends in {', '.join(SUFFIXES)}, .csv"
 AVAILABLE = {
     "vcam": "realtime_dub.publishers.vcam:is_available",
     "window": "realtime_dub.publishers.window:is_available",
@@ -41,7 +46,11 @@ def open_publisher(
     if live and name in DEVICES:
         return _device(name, device)
     scheme = spec.partition("://")[0].lower() if "://" in spec else ""
-    if (live and scheme in SCHEMES) or (not scheme and PurePath(spec).suffix.lower() in SUFFIXES):
+    suffix = PurePath(spec).suffix.lower() if not scheme else ""
+    if (live and scheme == "osc") or suffix == ".csv":
+        weights: Publisher = _load(OSC if scheme else CSV)(spec)
+        return weights
+    if (live and scheme in SCHEMES) or suffix in SUFFIXES:
         muxer: Publisher = _load(MUXER)(spec, crf=crf, preset=preset)
         return muxer
     raise ConfigError("unknown output", repr(spec), f"choose {CHOICES if live else FILE_CHOICES}")

@@ -1,0 +1,171 @@
+"""Train the motion net for any voice and write its bundle.
+
+``python -m engines.mouthbank.train_voice --data CLIPS --cache LANDMARKS --speech SPEECH_CACHE --net runs/speech
+--offsets runs/mouthbank/offsets.json --out runs/voice``
+
+First the teacher; then the motion net on the speech net (``--net``), which stays as it is for ``--tune-from`` steps and
+learns along, held to its phonemes, for the rest. OFFSETS comes from ``engines.mouthbank.train``.
+A run that was broken off goes on from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from engines.common.grid import Clip
+from engines.common.loop import Losses, Plan, Trainer
+from engines.common.metrics import lagged_correlation, openings
+from engines.mouthbank.align import aligned
+from engines.mouthbank.data import Basis, Batches, MotionLoss, make_basis
+from engines.mouthbank.export import GRID, export_bundle
+from engines.mouthbank.network import LOOK_AHEAD
+from engines.mouthbank.teacher import Teacher
+from engines.mouthbank.train import load_split, validate
+from engines.mouthbank.voice_data import Lessons, Taught, lesson_loss, voice_loss
+from engines.mouthbank.voice_net import VoiceNet, VoiceShape
+from engines.speech.cache import Entry, load, read_index, usable
+from engines.speech.evaluate import averaged, load_net
+from engines.speech.network import STRIDE, SpeechNet
+from realtime_dub.audio.features import LogMel, LogMelSpec
+from realtime_dub.face.alignment import TEMPLATE
+from realtime_dub.mouth.bundle import DataSpec
+
+TUNE_FROM = 2000  # steps; from then on the speech net learns too, held to its phonemes
+CHECKED = 60  # held-out clips of other voices per validation
+HEARD = {
+    "Common Voice 13": ("CC0", "Common Voice, Mozilla, version 13, English"),
+    "Common Voice 6.1": ("CC0", "Common Voice, Mozilla, version 6.1, English"),
+    "speechocean762": ("free for commercial and other use (OpenSLR 101)", "Zhang et al., Interspeech 2021"),
+    "espeak-ng": ("synthesised; text CC0", "espeak-ng 1.51"),
+    "flite": ("synthesised; text CC0", "flite 2.2, voices of CMU"),
+}
+
+
+def train_teacher(lessons: Lessons, loss: MotionLoss, components: int, plan: Plan, out: Path) -> Teacher:
+    """The teacher, from its checkpoint if that is complete."""
+    trainer = Trainer(Teacher(components), plan, out)
+    trainer.resume()
+    trainer.run(lambda net, rng: lesson_loss(net, lessons, loss, rng), lambda net: {})
+    assert isinstance(trainer.average, Teacher)
+    return trainer.average
+
+
+def agreement(net: VoiceNet, teacher: Teacher, cache: Path, entries: list[Entry], spec: LogMelSpec) -> float:
+    """Mean r of the lip opening between net and teacher on clips of voices kept out."""
+    front_end, scores = LogMel(spec), []
+    for entry in entries:
+        log_power, labels = load(cache, entry.key)
+        target = torch.from_numpy(teacher.teach(log_power, labels)[::STRIDE])
+        mel = torch.from_numpy(front_end.compress(np.exp(log_power.astype(np.float32))))[None]
+        with torch.no_grad():
+            found = net.sparse(mel)[0][0, LOOK_AHEAD // STRIDE :]
+            pair = [openings(net.displacement(c[None])[0].numpy(), TEMPLATE) for c in (found, target[: len(found)])]
+        scores.append(lagged_correlation([(pair[0], pair[1])], 0))
+    return float(np.mean(scores)) if scores else 0.0
+
+
+def build_net(hear: SpeechNet, shape: VoiceShape, basis: Basis) -> VoiceNet:
+    """A fresh motion net on a trained speech net."""
+    net = VoiceNet(shape)
+    net.hear.load_state_dict(hear.state_dict())
+    net.basis.copy_(torch.from_numpy(basis.components))
+    return net
+
+
+def described(entries: list[Entry]) -> tuple[DataSpec, ...]:
+    """What the bundle says it was trained on."""
+    hours = {name: sum(e.seconds for e in entries if e.corpus == name) / 3600 for name in HEARD}
+    heard = [
+        DataSpec(name=name, licence=licence, citation=citation, hours=round(hours[name], 2))
+        for name, (licence, citation) in HEARD.items()
+        if hours[name] > 0
+    ]
+    return GRID, *heard
+
+
+def train(
+    data: Path, cache: Path, speech: Path, hear: SpeechNet, shape: VoiceShape, out: Path, plan: Plan,
+    offsets: dict[str, float],
+    tune_from: int = TUNE_FROM, teacher_steps: int = 1000, batch: int = 8, frames: int = 300, until: int | None = None,
+    start: Path | None = None,
+) -> Trainer:  # fmt: skip
+    """A whole run from clips and speech to bundle, or as far as step ``until``."""
+    torch.set_num_threads(1)
+    torch.manual_seed(plan.seed)
+    spec = LogMelSpec(bands=hear.shape.bands)
+    clips: dict[str, list[Clip]] = load_split(data, cache)
+    own = aligned(clips["train"], offsets)
+    basis = make_basis(np.concatenate([clip.motion for clip in own]), shape.components)
+    loss = MotionLoss(basis)
+    teacher_plan = Plan(steps=teacher_steps, seed=plan.seed)
+    teacher = train_teacher(Lessons(own, speech, basis, spec), loss, shape.components, teacher_plan, out / "teacher")
+    entries = [entry for entry in usable(read_index(speech)) if entry.corpus in HEARD]
+    taught = Taught(speech, [entry for entry in entries if entry.part == "train"], spec, plan.seed, teacher)
+    held = [entry for entry in entries if entry.part == "held"]
+    held = [held[i] for i in np.linspace(0, len(held) - 1, min(CHECKED, len(held))).astype(int)]
+    filmed = Batches(own, basis, spec, batch, frames, plan.seed)
+
+    def losses(net: nn.Module, rng: np.random.Generator) -> Losses:
+        assert isinstance(net, VoiceNet)
+        tuning = trainer.step >= tune_from
+        net.hear.requires_grad_(tuning).train(tuning)
+        return voice_loss(net, filmed, taught, loss, rng, batch, frames)
+
+    def check(net: nn.Module) -> dict[str, float]:
+        assert isinstance(net, VoiceNet)
+        others = {"others": round(agreement(net, teacher, speech, held, spec), 4)}
+        return validate(net, clips["validation"], spec) | others
+
+    fresh = build_net(hear, shape, basis)
+    if start is not None:
+        fresh.load_state_dict(averaged(start))
+    trainer = Trainer(fresh, plan, out)
+    trainer.log({"resumed": trainer.resume(), "own": len(own), "heard": len(entries), "held": len(held)})
+    trainer.run(losses, check, until)
+    assert isinstance(trainer.average, VoiceNet)
+    export_bundle(trainer.average, spec, out / "bundle", "1.0.0", described(entries))
+    return trainer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Train mouthbank's motion net for any voice.")
+    parser.add_argument("--data", type=Path, required=True, help="folder of talking clips")
+    parser.add_argument("--cache", type=Path, required=True, help="folder with their landmarks")
+    parser.add_argument("--speech", type=Path, required=True, help="cache of engines.speech.prepare")
+    parser.add_argument("--net", type=Path, required=True, help="run of engines.speech.train")
+    parser.add_argument("--offsets", type=Path, help="offsets.json of a run of engines.mouthbank.train")
+    parser.add_argument("--out", type=Path, default=Path("runs/voice"))
+    parser.add_argument("--steps", type=int, default=3500)
+    parser.add_argument("--start", type=Path, help="an earlier run of this command whose weights to begin with")
+    parser.add_argument("--rate", type=float, default=Plan.rate, help="learning rate at its highest")
+    parser.add_argument("--tune-from", type=int, default=TUNE_FROM)
+    parser.add_argument("--seed", type=int, default=Plan.seed)
+    arguments = parser.parse_args()
+    offsets = json.loads(arguments.offsets.read_text()) if arguments.offsets else {}
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / "command.json").write_text(json.dumps(sys.argv[1:]) + "\n")
+    plan = Plan(steps=arguments.steps, seed=arguments.seed, rate=arguments.rate)
+    hear = load_net(arguments.net)
+    shape = VoiceShape(speech=hear.shape)
+    train(
+        arguments.data,
+        arguments.cache,
+        arguments.speech,
+        hear,
+        shape,
+        arguments.out,
+        plan,
+        offsets,
+        arguments.tune_from,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""What the net for any voice learns from: the filmed speaker, and many heard ones with a teacher's motion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engines.common import Array
+from engines.common.grid import Clip, make_example
+from engines.common.loop import Losses
+from engines.mouthbank.data import Basis, Batches, MotionLoss
+from engines.mouthbank.network import LOOK_AHEAD
+from engines.mouthbank.teacher import Teacher, loudness
+from engines.mouthbank.voice_net import VoiceNet
+from engines.speech.cache import Entry, load
+from engines.speech.data import Speech
+from engines.speech.inventory import INDEX, SIL, VISEMES
+from engines.speech.network import STRIDE
+from engines.speech.train import class_weights, phone_loss
+from realtime_dub.audio.features import LogMelSpec
+
+LATE = LOOK_AHEAD // STRIDE
+WARM_UP = 8  # outputs at a row's start without a past
+TAUGHT_WEIGHT = 0.6
+PHONE_WEIGHT = 0.3
+NEAR = 3  # outputs around speech in which the teacher still is believed
+CLOSED = [INDEX[name] for name in VISEMES["closed"]]
+
+
+class Lessons:
+    """The filmed speaker's clips as the teacher reads them."""
+
+    def __init__(self, clips: list[Clip], cache: Path, basis: Basis, spec: LogMelSpec) -> None:
+        self._rows = [self._row(clip, cache, basis, spec) for clip in clips if (cache / f"{_key(clip)}.npz").exists()]
+        self._length = min((len(row[0]) for row in self._rows), default=0)
+
+    def _row(self, clip: Clip, cache: Path, basis: Basis, spec: LogMelSpec) -> tuple[Array, ...]:
+        example = make_example(clip, spec)
+        log_power, labels = load(cache, _key(clip))
+        count = min(len(labels), len(example.motion))
+        loud, coefficients = loudness(log_power), basis.coefficients(example.motion)
+        return tuple(a[:count:STRIDE] for a in (labels.astype(np.int64), loud, coefficients, example.speech))
+
+    def draw(self, rng: np.random.Generator, size: int) -> tuple[Tensor, ...]:
+        """Classes, loudness, coefficients and speech of ``size`` clips, cut to the shortest one's length."""
+        chosen = [self._rows[i] for i in rng.integers(0, len(self._rows), size)]
+        columns = [np.stack([column[: self._length] for column in columns]) for columns in zip(*chosen, strict=True)]
+        return tuple(torch.from_numpy(column) for column in columns)
+
+
+def _key(clip: Clip) -> str:
+    return f"grid__{clip.name}"
+
+
+def lesson_loss(
+    teacher: Teacher, lessons: Lessons, loss: MotionLoss, rng: np.random.Generator, size: int = 24
+) -> Losses:
+    """How far the teacher is from the filmed speaker."""
+    labels, loud, target, speech = lessons.draw(rng, size)
+    loud = loud + torch.from_numpy(rng.normal(0, 0.05, (size, 1)).astype(np.float32))
+    found = teacher(labels, loud)
+    parts = loss.compare(found, torch.zeros_like(speech), target, speech, span=2)
+    return {name: value for name, value in parts.items() if name != "speech"}
+
+
+class Taught(Speech):
+    """Many voices with the teacher's motion: the target of a frame is its label, then its coefficients."""
+
+    def __init__(self, folder: Path, entries: list[Entry], spec: LogMelSpec, seed: int, teacher: Teacher) -> None:
+        self._teacher = teacher.eval()
+        super().__init__(folder, entries, spec, seed)
+
+    def targets(self, log_power: Array, labels: Array) -> tuple[Array, Array]:
+        taught = self._teacher.teach(log_power, labels)
+        return log_power, np.concatenate([labels[:, None], taught], 1).astype(np.float16)
+
+    def batch(self, rng: np.random.Generator, size: int, frames: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Features (size, frames, bands), labels (size, frames) and coefficients (size, frames, k)."""
+        rows = [self.row(rng, frames) for _ in range(size)]
+        mel = self.front_end.compress(np.stack([power for power, _ in rows]))
+        targets = torch.from_numpy(np.stack([target for _, target in rows]).astype(np.float32))
+        return torch.from_numpy(mel), targets[..., 0].long(), targets[..., 1:]
+
+
+def voice_loss(
+    net: VoiceNet, filmed: Batches, taught: Taught, loss: MotionLoss, rng: np.random.Generator, size: int, frames: int
+) -> Losses:
+    """Both halves of a batch: the filmed speaker's own motion, and the teacher's for everybody else."""
+    mel, target, speech = filmed.draw(rng)
+    other_mel, labels, other_target = taught.batch(rng, size, frames)
+    found, logit, heard = net.sparse(torch.cat([mel, other_mel]))
+    own = len(mel)
+    parts = _compare(loss, found[:own], logit[:own], target, speech)
+    spoken = (labels != INDEX[SIL]).float()
+    others = _compare(loss, _where_known(found[own:], other_target, spoken), logit[own:], other_target, spoken)
+    parts |= {f"taught_{name}": TAUGHT_WEIGHT * value for name, value in others.items()}
+    phone = PHONE_WEIGHT * phone_loss(heard[own:], labels, class_weights())
+    return parts | {"closed": _closed(loss, found[own:], labels), "phone": phone}
+
+
+def _where_known(found: Tensor, target: Tensor, spoken: Tensor) -> Tensor:
+    """What was found, and the target itself in silence: of breaths and of lips made ready the teacher hears nothing."""
+    near = nn.functional.max_pool1d(spoken[:, None, ::STRIDE], 2 * NEAR + 1, 1, NEAR)[:, 0, :, None] > 0
+    count = found.shape[1] - LATE
+    kept = torch.where(near[:, :count], found[:, LATE:], target[:, ::STRIDE][:, :count])
+    return torch.cat([found[:, :LATE], kept], 1)
+
+
+def _compare(loss: MotionLoss, found: Tensor, logit: Tensor, target: Tensor, speech: Tensor) -> Losses:
+    target, speech = target[:, ::STRIDE], speech[:, ::STRIDE]
+    count = found.shape[1] - LATE
+    cut = slice(WARM_UP, None)
+    return loss.compare(
+        found[:, LATE:][:, cut], logit[:, LATE:][:, cut], target[:, :count][:, cut], speech[:, :count][:, cut], span=2
+    )
+
+
+def _closed(loss: MotionLoss, found: Tensor, labels: Tensor) -> Tensor:
+    """Lips that stand open in the middle of p, b or m."""
+    labels = labels[:, ::STRIDE]
+    closed = torch.isin(labels, torch.tensor(CLOSED))
+    inside = closed & closed.roll(1, 1) & closed.roll(-1, 1)
+    count = found.shape[1] - LATE
+    gap = torch.relu(loss.opened(found[:, LATE:]))[inside[:, :count]]
+    return 0.5 * gap.sum() / max(1, len(gap))

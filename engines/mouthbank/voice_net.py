@@ -1,0 +1,115 @@
+"""The motion net for any voice: the speech net, and on its posteriors a net that moves the mouth.
+
+The second net knows of a voice which sounds it makes, how loud they are, and a few numbers of what the speech net drew
+its conclusion from: between two sounds, or to one side of one. In training these few are often withheld, so
+that the mouth can go by the sounds alone. Of the look-ahead of :data:`engines.mouthbank.network.LOOK_AHEAD` frames the
+speech net has its own part and the motion net the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from engines.mouthbank.network import CausalConv
+from engines.speech.network import STRIDE, EvenBlock, SpeechNet, SpeechShape
+
+DETAIL_DROPOUT = 0.3  # share of training rows from which the details are withheld
+RANGES = ((2, 16), (16, 40), (40, 76))  # bands whose mean levels are told beside the posteriors
+
+
+@dataclass(frozen=True)
+class VoiceShape:
+    """Sizes of the net, kept with its checkpoints."""
+
+    speech: SpeechShape = field(default_factory=SpeechShape)
+    width: int = 96
+    kernel: int = 3
+    dilations: tuple[int, ...] = (2, 4, 8, 16, 2, 4)
+    details: int = 24
+    components: int = 20
+    points: int = 168
+    dropout: float = 0.1
+
+    @property
+    def bands(self) -> int:
+        return self.speech.bands
+
+    @property
+    def inputs(self) -> int:
+        """Channels of the motion net's first layer."""
+        return self.speech.classes + len(RANGES) + self.details
+
+    def as_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+
+class VoiceNet(nn.Module):
+    """Log-mel (b, n, bands) to displacement (b, n, points, 3) in mouth widths and speech probability (b, n)."""
+
+    basis: Tensor  # (components, points * 3), coefficients of spread 1
+
+    def __init__(self, shape: VoiceShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.hear = SpeechNet(shape.speech)
+        self.detail = nn.Conv1d(shape.speech.width, shape.details, 1)
+        self.enter = CausalConv(shape.inputs, shape.width, shape.kernel, STRIDE)
+        self.blocks = nn.ModuleList(EvenBlock(shape.width, shape.kernel, d, shape.dropout) for d in shape.dilations)
+        self.leave = nn.Conv1d(shape.width, shape.width, 1)
+        self.motion = nn.Conv1d(shape.width, shape.components, 1)
+        self.speech = nn.Conv1d(shape.width, 1, 1)
+        self.register_buffer("basis", torch.zeros(shape.components, shape.points * 3))
+
+    def initial_state(self, batch: int = 1) -> list[Tensor]:
+        """Silence before the first frame."""
+        shape = self.shape
+        pasts = [(shape.inputs, (shape.kernel - 1) * STRIDE)]
+        pasts += [(shape.width, (shape.kernel - 1) * d) for d in shape.dilations]
+        return self.hear.initial_state(batch) + [torch.zeros(batch, channels, past) for channels, past in pasts]
+
+    def _told(self, mel: Tensor, logits: Tensor, hidden: Tensor) -> Tensor:
+        """What the motion net is told (b, inputs, n) of frames that the speech net has heard."""
+        levels = self.hear.normalised(mel)
+        means = [levels[:, low:high].mean(1, keepdim=True) for low, high in RANGES]
+        details = self.detail(hidden)
+        if self.training:
+            details = details * (torch.rand(len(details), 1, 1) >= DETAIL_DROPOUT)
+        return torch.cat([torch.softmax(logits, -1).transpose(1, 2), *means, details], 1)
+
+    def _answer(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = nn.functional.gelu(self.leave(nn.functional.gelu(x, approximate="tanh")), approximate="tanh")
+        return self.motion(x).transpose(1, 2), self.speech(x)[:, 0]
+
+    def coefficients(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Motion in the basis (b, n, components), speech as a logit (b, n), and the state after the last frame."""
+        heard = 1 + len(self.shape.speech.dilations)
+        logits, hidden, after = self.hear.heard(mel, state[:heard])
+        x, past = self.enter(self._told(mel, logits, hidden), state[heard])
+        after = [*after, past]
+        for block, before in zip(self.blocks, state[heard + 1 :], strict=True):
+            x, past = block(x, before)
+            after.append(past)
+        motion, speech = self._answer(x)
+        return motion, speech, after
+
+    def sparse(self, mel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Coefficients, speech logits and phoneme logits at frames 0, STRIDE, ... of sounds from their start."""
+        logits, hidden = self.hear.sparse_heard(mel)
+        x = nn.functional.pad(self._told(mel[:, ::STRIDE], logits, hidden), (self.enter.past // STRIDE, 0))
+        x = nn.functional.conv1d(x, self.enter.conv.weight, self.enter.conv.bias)
+        for block in self.blocks:
+            x = block.sparse(x)
+        return *self._answer(x), logits
+
+    def displacement(self, coefficients: Tensor) -> Tensor:
+        """Coefficients (b, n, components) as points (b, n, points, 3)."""
+        flat = coefficients @ self.basis
+        return flat.reshape(flat.shape[0], flat.shape[1], self.shape.points, 3)
+
+    def forward(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """What the bundle computes: displacement, speech probability, state."""
+        coefficients, logit, after = self.coefficients(mel, state)
+        return self.displacement(coefficients), torch.sigmoid(logit), after

@@ -1,0 +1,167 @@
+"""Compare bundles on voices and lines they were not made for: one table, clip by clip, through the code that runs live.
+
+``python -m engines.mouthbank.voices --data CLIPS --cache LANDMARKS [--part test] --bundle A [B ...] [--json F]``
+
+r is that of the lip opening at lag 0 within a clip, averaged over clips. The distance of a clip's lips is told as
+a share of what its own mean shape would score; 1 is a mouth that stands still.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.common import Array
+from engines.common.grid import SILENCE, Clip, load_clip, read_words, speech_at, split
+from engines.common.landmarks import clips_in
+from engines.common.metrics import LIPS_AT, correlation, lip_distance
+from engines.mouthbank.evaluate import BILABIALS, Result, run_clip, step_ms, with_noise
+from realtime_dub.mouth.bundle import Bundle, load
+
+WOMEN = ("xa_", "xb_")  # prefixes of the clips of women in GRID's other speakers
+QUIET = 1e-2  # of the power of a clip's loud parts: below, nobody speaks
+TOUCH = 0.03  # inner lips this near touch, mouth widths
+AWAY_S = 0.2  # of silence this far from words nobody speaks
+
+
+def opus(sound: Array, bit_rate: int = 16_000, rate: int = 16_000) -> Array:
+    """What is left of a sound (n,) after Opus."""
+    import av
+
+    with io.BytesIO() as stored:
+        with av.open(stored, "w", format="ogg") as container:
+            stream = container.add_stream("libopus", rate=48_000, layout="mono")
+            stream.bit_rate = bit_rate
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound, np.float32)[None], "fltp", "mono")
+            frame.rate, frame.time_base, frame.pts = rate, Fraction(1, rate), 0
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        stored.seek(0)
+        with av.open(stored, "r") as reader:
+            resampler = av.AudioResampler(format="fltp", layout="mono", rate=rate)
+            frames = [out for frame in reader.decode(audio=0) for out in resampler.resample(frame)]
+            decoded = np.concatenate([f.to_ndarray()[0] for f in (*frames, *resampler.resample(None))])
+    return np.asarray(np.pad(decoded, (0, max(0, len(sound) - len(decoded))))[: len(sound)], np.float32)
+
+
+def faster(clip: Clip, factor: float) -> Clip:
+    """The clip of a person whose voice, tract and rate are all ``factor`` times as high."""
+    import soxr
+
+    audio = np.asarray(soxr.resample(clip.audio, 16_000 * factor, 16_000), np.float32)
+    words = [(round(start / factor), round(end / factor), word) for start, end, word in clip.words or []]
+    return replace(clip, audio=audio, fps=clip.fps * factor, words=words or None, offset_s=clip.offset_s / factor)
+
+
+def spoken(clip: Clip, frames: int) -> npt.NDArray[np.bool_]:
+    """Which of the first ``frames`` frames lie between the first loud sound of a clip and the last."""
+    step = round(16_000 / clip.fps)
+    power = np.array([(clip.audio[i * step : (i + 1) * step] ** 2).mean() for i in range(len(clip.audio) // step)])
+    loud = np.flatnonzero(power > np.quantile(power, 0.9) * QUIET)
+    at = np.arange(frames)
+    return (at >= loud[0] - 1) & (at <= loud[-1] + 2)
+
+
+def clip_figures(result: Result) -> dict[str, float]:
+    """r over the clip and over its speech, and the lips' distance against that of the clip's mean shape."""
+    real = result.clip.motion[: len(result.motion)]
+    still = np.broadcast_to(real.mean(0), real.shape)
+    said = spoken(result.clip, len(result.motion))
+    distance = float(lip_distance(result.motion, real).mean())
+    return {
+        "r": correlation(*result.openings),
+        "r_spoken": correlation(*(opened[said] for opened in result.openings)),
+        "distance": distance,
+        "distance_share": distance / float(lip_distance(still, real).mean()),
+    }
+
+
+def touching(results: Iterable[Result]) -> dict[str, float]:
+    """Share of words beginning with p or b in which the lips touch, predicted and real."""
+    least = []
+    for result in results:
+        times_ms = np.arange(len(result.motion)) * 1000 / result.clip.fps
+        for start, end, word in result.clip.words or []:
+            inside = (times_ms >= start - 60) & (times_ms < (start + end) / 2)
+            if word in BILABIALS and inside.any():
+                least.append([opened[inside].min() <= TOUCH for opened in result.openings])
+    if not least:
+        return {}
+    found, real = np.mean(least, axis=0)
+    return {"bilabials": len(least), "touch": round(float(found), 4), "touch_real": round(float(real), 4)}
+
+
+def restless(results: Iterable[Result]) -> dict[str, float]:
+    """Speed of the lips in silence as a share of that in speech."""
+    silent, spoken = [], []
+    for result in results:
+        words = [word for word in result.clip.words or [] if word[2] != SILENCE]
+        if not words:
+            continue
+        times_s = np.arange(len(result.motion) - 1) / result.clip.fps
+        away = [(int(s - AWAY_S * 1000), int(e + AWAY_S * 1000), w) for s, e, w in words]
+        speed = np.linalg.norm(np.diff(result.motion[:, LIPS_AT, :2], axis=0), axis=-1).mean(-1)
+        silent.append(speed[speech_at(away, times_s) < 0.5])
+        spoken.append(speed[speech_at(words, times_s) > 0.5])
+    if not silent:
+        return {}
+    return {"silence_motion": round(float(np.concatenate(silent).mean() / np.concatenate(spoken).mean()), 4)}
+
+
+def mean_of(figures: list[dict[str, float]]) -> dict[str, float]:
+    """The mean of each figure over clips."""
+    return {name: round(float(np.mean([one[name] for one in figures])), 4) for name in figures[0]} if figures else {}
+
+
+def compare(bundle: Bundle, clips: list[Clip]) -> dict[str, object]:
+    """All figures of one bundle."""
+    rng = np.random.default_rng(0)
+    conditions: dict[str, Callable[[Clip], Result]] = {
+        "clean": lambda clip: run_clip(bundle, clip),
+        "pink_noise_10_db": lambda clip: run_clip(bundle, clip, with_noise(clip, 10, rng)),
+        "opus_16_kbit": lambda clip: run_clip(bundle, clip, opus(clip.audio)),
+        "smaller_by_15_percent": lambda clip: run_clip(bundle, faster(clip, 1.15)),
+    }
+    told: dict[str, object] = {"bundle": bundle.label, "clips": len(clips)}
+    for name, run in conditions.items():
+        results = [run(clip) for clip in clips]
+        each = {result.clip.name: clip_figures(result) for result in results}
+        told[name] = mean_of(list(each.values()))
+        if name == "clean":
+            women = [figures for clip, figures in each.items() if clip.startswith(WOMEN)]
+            men = [figures for clip, figures in each.items() if not clip.startswith(WOMEN)]
+            told |= {"women": mean_of(women), "men": mean_of(men)} if women else {}
+            told |= touching(results) | restless(results)
+            told["each"] = {clip: round(figures["r"], 3) for clip, figures in each.items()} if len(clips) < 30 else {}
+    return told | {"block_ms": step_ms(bundle)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Compare motion bundles on the same clips.")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--part", choices=("validation", "test", "all"), default="all")
+    parser.add_argument("--bundle", type=Path, nargs="+", required=True)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    words = read_words(arguments.data.with_name(f"{arguments.data.name}.words.tsv"))
+    names = [path.stem for path in clips_in(arguments.data)]
+    names = names if arguments.part == "all" else split(names)[arguments.part]
+    found = [load_clip(arguments.cache / f"{name}.npz", words.get(name)) for name in names]
+    clips = [clip for clip in found if clip is not None]
+    text = json.dumps([compare(load(folder), clips) for folder in arguments.bundle], indent=1)
+    print(text)
+    if arguments.json:
+        arguments.json.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Speech as the net is trained on it, one file per clip: band powers and the class spoken in each frame.
+
+``<key>.npz`` holds ``log_power`` (n, bands) float16, natural logarithm of band powers before any floor's rise, and
+``labels`` (n,) uint8, places in :data:`engines.speech.inventory.CLASSES`. ``index.tsv`` has one row per clip.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from engines.common import Array
+from engines.speech.force_align import Segment
+from engines.speech.inventory import INDEX, SIL
+from realtime_dub.audio.features import LogMel, LogMelSpec
+
+INDEX_FILE = "index.tsv"
+FLOOR = 1e-12
+LOW_SCORE = 0.04  # of a corpus' clips, the share that fits its text worst, is left out
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the index."""
+
+    key: str
+    corpus: str
+    language: str
+    speaker: str
+    gender: str
+    part: str
+    seconds: float
+    score: float
+    sane: bool
+
+
+def labels_of(segments: Iterable[Segment], frames: int, hop_s: float = 0.01) -> Array:
+    """The class (n,) at each frame's centre; silence where no segment is."""
+    labels = np.full(frames, INDEX[SIL], np.uint8)
+    for segment in segments:
+        first, last = (max(0, int(np.ceil(t / hop_s - 1e-9))) for t in (segment.start, segment.end))
+        labels[first:last] = INDEX[segment.name]
+    return labels
+
+
+def store(folder: Path, key: str, sound: Array, segments: Iterable[Segment], spec: LogMelSpec) -> None:
+    """Write a clip's powers and labels; whole or not at all."""
+    power = LogMel(spec).power(sound)
+    logarithm = np.log(np.maximum(power, FLOOR)).astype(np.float16)
+    labels = labels_of(segments, len(power), spec.hop / spec.rate)
+    partial = folder / f".{key}.part.npz"
+    np.savez(partial, log_power=logarithm, labels=labels)
+    os.replace(partial, folder / f"{key}.npz")
+
+
+def load(folder: Path, key: str) -> tuple[Array, Array]:
+    """Log powers (n, bands) float16 and labels (n,)."""
+    with np.load(folder / f"{key}.npz", allow_pickle=False) as stored:
+        return stored["log_power"], stored["labels"]
+
+
+def append(folder: Path, entry: Entry) -> None:
+    """Add a row to the index."""
+    path = folder / INDEX_FILE
+    new = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, delimiter="\t")
+        if new:
+            writer.writerow([field.name for field in fields(Entry)])
+        writer.writerow(asdict(entry).values())
+
+
+def read_index(folder: Path) -> list[Entry]:
+    """Every clip of the index, the failed ones too (``seconds`` 0)."""
+    path = folder / INDEX_FILE
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as stream:
+        return [_entry(row) for row in csv.DictReader(stream, delimiter="\t")]
+
+
+def _entry(row: dict[str, str]) -> Entry:
+    texts = {name: row[name] for name in ("key", "corpus", "language", "speaker", "gender", "part")}
+    return Entry(**texts, seconds=float(row["seconds"]), score=float(row["score"]), sane=row["sane"] == "True")
+
+
+def usable(entries: list[Entry]) -> list[Entry]:
+    """The clips to learn from: sane, and not among the worst scores of their corpus."""
+    sane = [entry for entry in entries if entry.sane and entry.seconds > 0]
+    least = {
+        corpus: float(np.quantile([e.score for e in sane if e.corpus == corpus], LOW_SCORE))
+        for corpus in {entry.corpus for entry in sane}
+    }
+    return [entry for entry in sane if entry.score >= least[entry.corpus]]

@@ -1,0 +1,120 @@
+"""Batches for the speech net: crops of many voices, disturbed anew each time."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engines.common import Array
+from engines.common.augment import babble, disturb, make_noises, noise_like
+from engines.speech.augment import music, reverberate, stretch
+from engines.speech.cache import Entry, load
+from realtime_dub.audio.features import LogMel, LogMelSpec
+
+# Of the time heard; corpora that are not there leave theirs to the others.
+SHARES = {
+    "Common Voice 13": 5.0,
+    "Common Voice 6.1": 1.0,
+    "speechocean762": 2.5,
+    "flite": 1.0,
+    "espeak-ng": 1.5,
+    "GRID s1": 1.0,
+}
+WOMEN = 0.5  # of each corpus' time, as far as a clip comes no more than MOST times as often for it
+MOST = 4.0
+NO_VOICE = 0.06  # share of rows without any voice
+
+
+def clip_weights(entries: list[Entry]) -> Array:
+    """How often to draw each clip (n,), sum 1: corpora by their share, women up to half of each."""
+    weights = np.array([entry.seconds for entry in entries])
+    by_corpus: dict[str, list[int]] = defaultdict(list)
+    for index, entry in enumerate(entries):
+        by_corpus[entry.corpus].append(index)
+    for corpus, places in by_corpus.items():
+        women = [i for i in places if entries[i].gender == "female"]
+        share = weights[women].sum() / weights[places].sum()
+        if 0 < share < WOMEN:
+            weights[women] *= min(MOST, WOMEN / (1 - WOMEN) * (1 - share) / share)
+        weights[places] *= SHARES.get(corpus, 1.0) / weights[places].sum()
+    return weights / weights.sum()
+
+
+class Speech:
+    """Clips of the cache in memory, and what is drawn from them."""
+
+    def __init__(self, folder: Path, entries: list[Entry], spec: LogMelSpec, seed: int) -> None:
+        self.front_end = LogMel(spec)
+        self._clips = [self.targets(*load(folder, entry.key)) for entry in entries]
+        self._weights = np.cumsum(clip_weights(entries))
+        rng = np.random.default_rng([seed, 11])
+        some = [np.exp(self._clips[i][0].astype(np.float32)) for i in rng.integers(0, len(entries), 60)]
+        self._noises = [
+            *make_noises(spec, rng),
+            *(babble(some, rng) for _ in range(4)),
+            *(music(spec, rng) for _ in range(4)),
+        ]
+
+    def targets(self, log_power: Array, labels: Array) -> tuple[Array, Array]:
+        """Log powers (n, bands) of a clip and what belongs to a frame (n, ...): its label. Zeros are silence."""
+        return log_power, labels
+
+    @property
+    def noises(self) -> list[Array]:
+        """Backgrounds (n, bands) of mean power 1."""
+        return self._noises
+
+    def mel(self, count: int = 300) -> Array:
+        """Clean features of some clips (n, bands), for the bands' statistics."""
+        rng = np.random.default_rng(5)
+        powers = [np.exp(self._pick(rng)[0].astype(np.float32)) for _ in range(count)]
+        return self.front_end.compress(np.concatenate(powers))
+
+    def _pick(self, rng: np.random.Generator) -> tuple[Array, Array]:
+        return self._clips[min(int(np.searchsorted(self._weights, rng.random())), len(self._clips) - 1)]
+
+    def draw(self, rng: np.random.Generator, size: int, frames: int) -> tuple[Tensor, Tensor]:
+        """Features (size, frames, bands) and labels (size, frames)."""
+        rows = [self.row(rng, frames) for _ in range(size)]
+        mel = self.front_end.compress(np.stack([power for power, _ in rows]))
+        labels = np.stack([labels for _, labels in rows]).astype(np.int64)
+        return torch.from_numpy(mel), torch.from_numpy(labels)
+
+    def row(self, rng: np.random.Generator, frames: int) -> tuple[Array, Array]:
+        """One disturbed row: powers (frames, bands) and targets (frames, ...)."""
+        power, labels = self.voices(rng, frames)
+        return change(power, self._noises, rng), labels
+
+    def voices(self, rng: np.random.Generator, frames: int) -> tuple[Array, Array]:
+        """One undisturbed row at a random speed, clips one after another, each cut at random; or no voice at all."""
+        if rng.random() < NO_VOICE:
+            level = np.float32(10 ** (rng.uniform(-90, -25) / 10))
+            targets = self._clips[0][1]
+            return noise_like(self._noises, rng, frames) * level, np.zeros((frames, *targets.shape[1:]), targets.dtype)
+        powers, labels, missing = [], [], frames
+        while missing > 0:
+            logarithm, spoken = self._pick(rng)
+            start = int(rng.integers(0, max(1, len(spoken) - missing // 2)))
+            stop = start + int(1.4 * missing) + 2
+            power, own = stretch(np.exp(logarithm[start:stop].astype(np.float32)), spoken[start:stop], _speed(rng))
+            powers.append(power[:missing])
+            labels.append(own[:missing])
+            missing -= len(own[:missing])
+        return np.concatenate(powers), np.concatenate(labels)
+
+
+def _speed(rng: np.random.Generator) -> float:
+    return float(np.exp(rng.uniform(-0.22, 0.3))) if rng.random() < 0.6 else 1.0
+
+
+def change(power: Array, noises: list[Array], rng: np.random.Generator) -> Array:
+    """Another voice, room, line and background for a row (n, bands). One in five stays nearly as it is."""
+    if rng.random() < 0.3:
+        power = reverberate(power, rng.uniform(0.1, 0.6), rng.uniform(0.1, 0.7))
+    if rng.random() < 0.2:
+        return power * np.float32(10 ** (rng.uniform(-15, 6) / 10))
+    return disturb(power, noises, rng)

@@ -1,0 +1,152 @@
+"""How well the speech net hears people it has never heard.
+
+``python -m engines.speech.evaluate --cache CACHE --net runs/speech [--json F]``
+
+Frame accuracy is that of the aligner's labels, which are some 20 ms off at the borders of sounds: no net reaches 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from engines.common import Array
+from engines.common.augment import make_noises, warp
+from engines.speech.cache import Entry, load, read_index, usable
+from engines.speech.inventory import CLASSES, INDEX, SIL, VISEME_OF, VISEMES
+from engines.speech.network import LOOK_AHEAD, STRIDE, SpeechNet, SpeechShape
+from realtime_dub.audio.features import LogMel, LogMelSpec
+
+SHORTEST = 2  # outputs; what is shorter is no sound but the edge of one
+Change = Callable[[Array], Array]
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """One clip: what was spoken and what the net made of it, at every ``STRIDE``-th frame."""
+
+    entry: Entry
+    spoken: Array  # (m,)
+    found: Array  # (m,)
+
+
+def recognise(
+    net: SpeechNet, cache: Path, entries: list[Entry], spec: LogMelSpec, change: Change | None = None
+) -> list[Heard]:
+    """The net's best class per frame of each clip, ``change`` applied to its powers."""
+    front_end, late, heard = LogMel(spec), LOOK_AHEAD // STRIDE, []
+    for entry in entries:
+        logarithm, labels = load(cache, entry.key)
+        power = np.exp(logarithm.astype(np.float32))
+        mel = front_end.compress(change(power) if change else power)
+        with torch.no_grad():
+            found = net.sparse(torch.from_numpy(mel)[None])[0].argmax(-1).numpy()[late:]
+        heard.append(Heard(entry, labels[::STRIDE][: len(found)], found))
+    return heard
+
+
+def frame_figures(heard: list[Heard]) -> dict[str, float]:
+    """Shares of right frames (speech alone; sounds and visemes), of silence found, and the phoneme error rate."""
+    if not heard:
+        return {}
+    spoken, found = np.concatenate([h.spoken for h in heard]), np.concatenate([h.found for h in heard])
+    voiced, visemes = spoken != INDEX[SIL], np.array(VISEME_OF)
+    closed = np.isin(spoken, [INDEX[name] for name in VISEMES["closed"]])
+    errors, total = np.sum([phone_errors(h.spoken, h.found) for h in heard], axis=0)
+    return {
+        "frames": round(float((spoken == found)[voiced].mean()), 4),
+        "visemes": round(float((visemes[spoken] == visemes[found])[voiced].mean()), 4),
+        "closed_found": round(float((visemes[found] == visemes[INDEX["p"]])[closed].mean()), 4),
+        "silence": round(float((found == INDEX[SIL])[~voiced].mean()), 4),
+        "phone_error": round(float(errors / max(total, 1)), 4),
+    }
+
+
+def phone_errors(spoken: Array, found: Array) -> tuple[int, int]:
+    """Edits between the sequences of sounds of two rows of frames, and the length of the true one."""
+    truth, heard = sequence(spoken, 1), sequence(found, SHORTEST)
+    row = np.arange(len(heard) + 1)
+    for i, name in enumerate(truth, 1):
+        before, row = row, np.empty_like(row)
+        row[0] = i
+        for j, other in enumerate(heard, 1):
+            row[j] = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (name != other))
+    return int(row[-1]), len(truth)
+
+
+def sequence(labels: Array, shortest: int) -> list[int]:
+    """The sounds one after another, silence and runs under ``shortest`` frames left out, repeats joined."""
+    edges = np.flatnonzero(np.diff(labels)) + 1
+    runs = [run for run in np.split(labels, edges) if len(run) >= shortest]
+    names = [int(run[0]) for run in runs if run[0] != INDEX[SIL]]
+    return [name for i, name in enumerate(names) if i == 0 or names[i - 1] != name]
+
+
+def groups(entries: list[Entry]) -> dict[str, list[Entry]]:
+    """Whom the card tells of: speakers kept out, by corpus and gender, and the corpus kept out."""
+    held = [entry for entry in entries if entry.part == "held"]
+    found = {"held_out": held, "librispeech": [entry for entry in entries if entry.part == "evaluation"]}
+    for corpus in sorted({entry.corpus for entry in held}):
+        found[corpus] = [entry for entry in held if entry.corpus == corpus]
+    for gender in ("female", "male"):
+        found[gender] = [e for e in held if e.gender == gender and e.corpus != "GRID s1"]
+    return {name: clips for name, clips in found.items() if clips}
+
+
+def changes(spec: LogMelSpec) -> dict[str, Change]:
+    """What the sound of the speakers kept out is put through."""
+    pink = make_noises(spec, np.random.default_rng(3), 60.0)[1]
+    telephone = np.where((np.arange(spec.bands) < 52) & (np.arange(spec.bands) > 4), 1, 1e-4).astype(np.float32)
+    return {
+        "pink_noise_10_db": lambda power: power + np.resize(pink, power.shape) * (power.mean() / 10),
+        "telephone": lambda power: power * telephone,
+        "tract_15_percent_shorter": lambda power: warp(power, 1.15),
+        "quieter_by_20_db": lambda power: power * np.float32(0.01),
+    }
+
+
+def averaged(folder: Path) -> dict[str, torch.Tensor]:
+    """The averaged weights of a run's checkpoint."""
+    tensors = load_file(folder / "checkpoint.safetensors")
+    return {k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")}
+
+
+def load_net(folder: Path, shape: SpeechShape | None = None) -> SpeechNet:
+    """The net of a run."""
+    tensors = averaged(folder)
+    net = SpeechNet(shape or SpeechShape(width=tensors["enter.conv.weight"].shape[0])).eval().requires_grad_(False)
+    net.load_state_dict(tensors)
+    return net
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure the speech net.")
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--net", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    spec, net = LogMelSpec(), load_net(arguments.net)
+    found = groups(usable(read_index(arguments.cache)))
+    figures: dict[str, object] = {"classes": len(CLASSES), "parameters": sum(p.numel() for p in net.parameters())}
+    for name, entries in found.items():
+        speakers, seconds = len({e.speaker for e in entries}), sum(e.seconds for e in entries)
+        heard = frame_figures(recognise(net, arguments.cache, entries, spec))
+        figures[name] = {"speakers": speakers, "hours": round(seconds / 3600, 3), **heard}
+    for name, change in changes(spec).items():
+        figures[name] = frame_figures(recognise(net, arguments.cache, found["held_out"], spec, change))
+    text = json.dumps(figures, indent=1)
+    print(text)
+    if arguments.json:
+        arguments.json.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()

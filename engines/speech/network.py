@@ -1,0 +1,124 @@
+"""The speech net: log-mel features to the sound spoken, 100 times a second, with the look-ahead as a delay.
+
+Causal dilated convolutions after :mod:`engines.mouthbank.network`. Every dilation is even, so that odd frames do not
+touch even ones behind the first layer: training computes every other frame, for half the work, and the stream,
+which computes all of them, gives the very same values there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+
+from engines.mouthbank.network import CausalConv
+from engines.speech.inventory import CLASSES
+
+LOOK_AHEAD = 4  # frames of 10 ms
+STRIDE = 2  # every how many-th frame training computes
+
+
+@dataclass(frozen=True)
+class SpeechShape:
+    """Sizes of the net, kept with its checkpoints."""
+
+    bands: int = 80
+    width: int = 160
+    kernel: int = 3
+    enter: int = 5
+    dilations: tuple[int, ...] = (2, 4, 8, 16, 32, 2, 4, 8, 16, 32)
+    classes: int = len(CLASSES)
+    dropout: float = 0.1
+
+    def as_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+
+class EvenBlock(nn.Module):
+    """A residual step whose dilation is even: normalise, dilated convolution, pointwise one."""
+
+    def __init__(self, width: int, kernel: int, dilation: int, dropout: float) -> None:
+        super().__init__()
+        assert dilation % STRIDE == 0
+        self.norm = nn.LayerNorm(width)
+        self.dilated = CausalConv(width, width, kernel, dilation)
+        self.drop = nn.Dropout(dropout)
+        self.pointwise = nn.Conv1d(width, width, 1)
+        nn.init.normal_(self.pointwise.weight, std=0.02)
+        assert self.pointwise.bias is not None
+        nn.init.zeros_(self.pointwise.bias)
+
+    def _head(self, x: Tensor) -> Tensor:
+        return self.norm(x.transpose(1, 2)).transpose(1, 2)
+
+    def _tail(self, x: Tensor, y: Tensor) -> Tensor:
+        return x + self.pointwise(self.drop(nn.functional.gelu(y, approximate="tanh")))
+
+    def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        """``x`` (b, c, n) at the full rate after ``past``."""
+        y, past = self.dilated(self._head(x), past)
+        return self._tail(x, y), past
+
+    def sparse(self, x: Tensor) -> Tensor:
+        """``x`` at every other frame from the start of the sound on."""
+        conv = self.dilated.conv
+        y = nn.functional.pad(self._head(x), (self.dilated.past // STRIDE, 0))
+        return self._tail(x, nn.functional.conv1d(y, conv.weight, conv.bias, dilation=conv.dilation[0] // STRIDE))
+
+
+class SpeechNet(nn.Module):
+    """Log-mel (b, n, bands) to logits of the classes (b, n, classes); output n is about frame ``n - LOOK_AHEAD``."""
+
+    band_mean: Tensor  # (bands,)
+    band_scale: Tensor  # (bands,)
+
+    def __init__(self, shape: SpeechShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.enter = CausalConv(shape.bands, shape.width, shape.enter, 1)
+        self.blocks = nn.ModuleList(EvenBlock(shape.width, shape.kernel, d, shape.dropout) for d in shape.dilations)
+        self.norm = nn.LayerNorm(shape.width)
+        self.leave = nn.Conv1d(shape.width, shape.classes, 1)
+        self.register_buffer("band_mean", torch.zeros(shape.bands))
+        self.register_buffer("band_scale", torch.ones(shape.bands))
+
+    def initial_state(self, batch: int = 1) -> list[Tensor]:
+        """Silence before the first frame: one tensor (batch, channels, past) per dilated convolution."""
+        shape = self.shape
+        pasts = [(shape.bands, shape.enter - 1)] + [(shape.width, (shape.kernel - 1) * d) for d in shape.dilations]
+        return [torch.zeros(batch, channels, past) for channels, past in pasts]
+
+    def normalised(self, mel: Tensor) -> Tensor:
+        """Features (b, n, bands) as channels (b, bands, n) of about unit spread."""
+        return ((mel - self.band_mean) / self.band_scale).transpose(1, 2)
+
+    def _leave(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = nn.functional.gelu(self.norm(x.transpose(1, 2)).transpose(1, 2), approximate="tanh")
+        return self.leave(hidden).transpose(1, 2), hidden
+
+    def heard(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Logits, what they are made of (b, width, n), and the state after the last frame."""
+        x, past = self.enter(self.normalised(mel), state[0])
+        after = [past]
+        for block, before in zip(self.blocks, state[1:], strict=True):
+            x, past = block(x, before)
+            after.append(past)
+        return *self._leave(x), after
+
+    def forward(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Logits and the state after the last frame."""
+        logits, _, after = self.heard(mel, state)
+        return logits, after
+
+    def sparse_heard(self, mel: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (b, ceil(n / STRIDE), classes) and what they are made of, at frames 0, STRIDE, ... from the start."""
+        x = nn.functional.pad(self.normalised(mel), (self.shape.enter - 1, 0))
+        x = nn.functional.conv1d(x, self.enter.conv.weight, self.enter.conv.bias, stride=STRIDE)
+        for block in self.blocks:
+            x = block.sparse(x)
+        return self._leave(x)
+
+    def sparse(self, mel: Tensor) -> Tensor:
+        """The logits of :meth:`sparse_heard`."""
+        return self.sparse_heard(mel)[0]

@@ -1,0 +1,118 @@
+"""Make the speech net's training set: real speech aligned to its text, and synthesised speech.
+
+``python -m engines.speech.prepare --speech FOLDER --out CACHE [--grid CLIPS --landmarks DIR] [--hours-synthetic 1.0]``
+
+What CACHE has is not made again, clips that failed before are not tried again. Speakers come in turn, so that a run
+that was broken off has heard as many as possible.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from engines.common import Array
+from engines.common.grid import read_words, split, to_16k
+from engines.common.landmarks import clips_in
+from engines.speech.cache import Entry, append, read_index, store
+from engines.speech.corpus import RATE, Row, read_phones, read_sound, read_table, words_of
+from engines.speech.force_align import Aligner
+from engines.speech.synthesise import make_all
+from realtime_dub.audio.features import LogMelSpec
+
+GRID = "GRID s1"
+ENGLISH = "en"
+SAID = {"z": "zed"}  # how GRID's British speakers say what is written
+
+
+def in_turn(rows: list[Row], seed: int = 0) -> list[Row]:
+    """One clip of every speaker, then a second of every speaker, and so on; women first within a turn."""
+    by_speaker: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        by_speaker[row.corpus, row.speaker].append(row)
+    rng = random.Random(seed)
+    turns: list[tuple[int, bool, float, Row]] = []
+    for own in by_speaker.values():
+        rng.shuffle(own)
+        turns += [(turn, row.gender != "female", rng.random(), row) for turn, row in enumerate(own)]
+    return [row for *_, row in sorted(turns, key=lambda item: item[:3])]
+
+
+class Preparer:
+    """Aligns clips and keeps them in the cache."""
+
+    def __init__(self, out: Path, spec: LogMelSpec) -> None:
+        self._out, self._spec = out, spec
+        self._aligner = Aligner()
+        out.mkdir(parents=True, exist_ok=True)
+        self._known = {entry.key for entry in read_index(out)}
+        self._started, self.seconds = time.monotonic(), 0.0
+
+    def add(self, row: Row, part: str, sound: Array, words: list[str], phones: list[list[str]] | None = None) -> bool:
+        """Align a clip and store it; False where that is not possible."""
+        found = self._aligner.align(sound, words, phones)
+        seconds = len(sound) / RATE if found else 0.0
+        if found:
+            store(self._out, row.key, sound, found.segments, self._spec)
+            self.seconds += seconds
+        score, sane = (round(found.score, 3), found.sane) if found else (0.0, False)
+        entry = Entry(row.key, row.corpus, row.language, row.speaker, row.gender, part, round(seconds, 2), score, sane)
+        append(self._out, entry)
+        return found is not None
+
+    def add_all(self, folder: Path, rows: list[Row]) -> None:
+        """Every English clip of a table."""
+        phones = read_phones(folder / "speechocean762.text-phone")
+        for count, row in enumerate(in_turn(rows), 1):
+            if row.key not in self._known:
+                self.add(row, row.part, read_sound(folder / row.file), words_of(row.text), phones.get(_clip(row)))
+            self._report(count, len(rows))
+
+    def add_grid(self, clips: Path, landmarks: Path) -> None:
+        """The sound of GRID's training and validation clips; the test clips are not even read."""
+        words = read_words(clips.with_name(f"{clips.name}.words.tsv"))
+        parts = split([path.stem for path in clips_in(clips)])
+        named = [("train", name) for name in parts["train"]] + [("held", name) for name in parts["validation"]]
+        for count, (part, name) in enumerate(named, 1):
+            row = Row(f"grid/{name}.mp4", GRID, ENGLISH, clips.name, "male", "")
+            path = landmarks / f"{name}.npz"
+            if row.key not in self._known and name in words and path.exists():
+                with np.load(path, allow_pickle=False) as stored:
+                    sound = to_16k(stored["audio"], int(stored["rate"]))
+                self.add(row, part, sound, [SAID.get(w, w) for *_, w in words[name] if w != "sil"])
+            self._report(count, len(named))
+
+    def _report(self, count: int, total: int) -> None:
+        if count % 100 == 0 or count == total:
+            taken = time.monotonic() - self._started
+            print(f"speech: {count}/{total} clips, {self.seconds / 3600:.2f} h aligned, {taken:.0f} s", flush=True)
+
+
+def _clip(row: Row) -> str:
+    return Path(row.file).stem if row.corpus == "speechocean762" else ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Align and synthesise speech for the speech net.")
+    parser.add_argument("--speech", type=Path, required=True, help="folder with transcripts.tsv")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--grid", type=Path, help="folder of GRID clips, words beside it")
+    parser.add_argument("--landmarks", type=Path, help="where their sound is")
+    parser.add_argument("--hours-synthetic", type=float, default=1.0)
+    arguments = parser.parse_args()
+    spec = LogMelSpec()
+    table = read_table(arguments.speech)
+    preparer = Preparer(arguments.out, spec)
+    if arguments.grid:
+        preparer.add_grid(arguments.grid, arguments.landmarks)
+    preparer.add_all(arguments.speech, [row for row in table if row.language == ENGLISH])
+    make_all(table, arguments.out, arguments.hours_synthetic, spec)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+// The server's JSON interface: one function per call; every refusal becomes an ApiError that says what to do.
+
+const HEADER = "realtime-dub"; // another site's form cannot send it: the server takes it as a sign of this page
+let token = takeToken();
+
+export class ApiError extends Error {
+  constructor(status, what, todo, retryAfterS = 0) {
+    super(what);
+    Object.assign(this, { status, what, do: todo, retryAfterS });
+  }
+}
+
+// The token leaves the address at once: addresses end up in histories and screenshots.
+function takeToken() {
+  const address = new URL(location.href);
+  const given = address.searchParams.get("token");
+  if (given !== null) {
+    address.searchParams.delete("token");
+    history.replaceState(null, "", address);
+  }
+  try {
+    if (given !== null) sessionStorage.setItem("token", given);
+    return sessionStorage.getItem("token") ?? "";
+  } catch {
+    return given ?? "";
+  }
+}
+
+export function useToken(value) {
+  token = value.trim();
+  try { sessionStorage.setItem("token", token); } catch { /* storage refused: it holds until the page is left */ }
+}
+
+function headers(extra = {}) {
+  const common = { "X-Requested-With": HEADER, ...extra };
+  return token ? { ...common, Authorization: `Bearer ${token}` } : common;
+}
+
+async function call(method, path, { json, body, keepalive = false, timeoutMs = 20_000 } = {}) {
+  const sent = json === undefined ? body : JSON.stringify(json);
+  const type = json === undefined ? {} : { "Content-Type": "application/json" };
+  const signal = keepalive ? undefined : AbortSignal.timeout(timeoutMs);
+  let answer;
+  try {
+    answer = await fetch(path, { method, headers: headers(type), body: sent, keepalive, signal });
+  } catch {
+    throw new ApiError(0, "The server does not answer.", "Check that realtime-dub serve is running and reachable, then try again.");
+  }
+  if (!answer.ok) throw await refusal(answer);
+  return answer;
+}
+
+async function refusal(answer) {
+  let error = {};
+  try { error = (await answer.json()).error ?? {}; } catch { /* no JSON: the status has to do */ }
+  const wait = Number(answer.headers.get("Retry-After")) || 0;
+  if (answer.status === 401) {
+    return new ApiError(401, error.what ?? "The server wants another token.", error.do ?? "Enter the token that realtime-dub serve printed.");
+  }
+  const what = error.what ?? `The server refused (${answer.status}).`;
+  return new ApiError(answer.status, what, error.do ?? "Try again; the server's log says more.", wait);
+}
+
+const json = async (...args) => (await call(...args)).json();
+const at = (id, tail = "") => `api/sessions/${encodeURIComponent(id)}${tail}`;
+
+export const config = () => json("GET", "api/config");
+export const openSession = (offer) => json("POST", "api/sessions", { json: offer });
+export const sendCandidate = (id, candidate) => call("POST", at(id, "/candidates"), { json: { candidate } });
+export const change = (id, options) => json("PATCH", at(id), { json: options });
+export const restartIce = (id, offer) => json("POST", at(id, "/ice"), { json: offer });
+export const closeSession = (id) => call("DELETE", at(id), { keepalive: true });
+export const recording = (id, action) => json("POST", at(id, "/recording"), { json: { action }, timeoutMs: 60_000 });
+export const enroll = (id, seconds) => json("POST", at(id, "/enroll"), { json: { seconds } });
+export const bank = async (id) => (await call("GET", at(id, "/bank"))).blob();
+export const putBank = (id, file) => call("PUT", at(id, "/bank"), { body: file, timeoutMs: 60_000 });
+export const download = async (url) => (await call("GET", url, { timeoutMs: 600_000 })).blob();
+
+export async function upload(file) {
+  const form = new FormData();
+  form.append("file", file);
+  return json("POST", "api/uploads", { body: form, timeoutMs: 600_000 });
+}

@@ -1,0 +1,56 @@
+// The row of charts: which figure of the server's and of this browser's goes where.
+
+import { Chart } from "./chart.js";
+
+const $ = (id) => document.getElementById(id);
+const text = (value, digits = 0) => (Number.isFinite(value) ? (Number(value.toFixed(digits)) || 0).toFixed(digits) : "–"); // no "-0"
+const SHARED_MESSAGES = 4; // two a second
+
+export class Board {
+  #frames = []; #playedOffset = null; #shares = null;
+  #latency = new Chart($("c-latency"), [{ key: "p50", label: "median", token: "--series-a" }, { key: "p95", label: "95 percent below", token: "--series-b" }], { name: "Delay", unit: "ms", floor: 100, limit: "budget" });
+  #mouths = new Chart($("c-frames"), [{ key: "fresh", label: "fresh", token: "--series-a" }, { key: "reused", label: "reused", token: "--series-c" }, { key: "passthrough", label: "unchanged", token: "--series-d" }], { name: "Mouths", unit: "%", stacked: true });
+  #sync = new Chart($("c-sync"), [{ key: "server", label: "server", token: "--series-a" }, { key: "page", label: "in this page", token: "--series-b" }], { name: "Lip sync, plus where the picture is late", unit: "ms", floor: 40, zero: true });
+  #rate = new Chart($("c-rate"), [{ key: "in", label: "in", token: "--series-a" }, { key: "out", label: "out", token: "--series-b" }], { name: "Bitrate", unit: "kbit/s", floor: 500 });
+  #loss = new Chart($("c-loss"), [{ key: "in", label: "to you", token: "--series-a" }, { key: "out", label: "to the server", token: "--series-b" }], { name: "Packet loss", unit: "%", floor: 2 });
+
+  get #charts() { return [this.#latency, this.#mouths, this.#sync, this.#rate, this.#loss]; }
+
+  redraw() { this.#charts.forEach((chart) => chart.draw()); }
+
+  clear() {
+    this.#frames = [];
+    this.#playedOffset = this.#shares = null;
+    this.#charts.forEach((chart) => chart.clear());
+  }
+
+  server(stats) {
+    const p50 = stats.latency_ms?.p50 || null, p95 = stats.latency_ms?.p95 || null; // 0: nothing measured yet
+    this.#latency.add({ p50, p95, budget: stats.budget_ms || null });
+    $("v-latency").textContent = text(p50);
+    this.#sync.add({ server: stats.av_offset_ms, page: this.#playedOffset });
+    $("v-sync").textContent = text(stats.av_offset_ms ?? this.#playedOffset);
+    this.#count(stats.frames ?? {});
+  }
+
+  network(sample) {
+    this.#playedOffset = sample.av_offset_ms;
+    this.#rate.add({ in: sample.in_kbps, out: sample.out_kbps });
+    $("v-rate").textContent = text(sample.in_kbps);
+    this.#loss.add({ in: sample.loss_in, out: sample.loss_out });
+    $("v-loss").textContent = text(sample.loss_in, 1);
+  }
+
+  // The server counts from the beginning; the chart shows the shares of the last two seconds.
+  #count(frames) {
+    this.#frames.push(frames);
+    const before = this.#frames.length > SHARED_MESSAGES ? this.#frames.shift() : this.#frames[0];
+    const kinds = ["fresh", "reused", "passthrough"];
+    const since = kinds.map((kind) => (frames[kind] ?? 0) - (before[kind] ?? 0));
+    const all = since.reduce((sum, count) => sum + count, 0);
+    if (all > 0) this.#shares = Object.fromEntries(kinds.map((kind, i) => [kind, (100 * since[i]) / all]));
+    if (!this.#shares) return;
+    this.#mouths.add(this.#shares);
+    $("v-frames").textContent = text(this.#shares.fresh);
+  }
+}

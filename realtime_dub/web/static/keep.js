@@ -1,0 +1,70 @@
+// What is kept on request: a recording made on the server, a picture made here, the bank of one's own mouth.
+
+import * as api from "./api.js";
+
+export function save(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+export function stamp() { return new Date().toISOString().slice(0, 19).replace("T", "-").replaceAll(":", ""); }
+
+// The picture as it is shown, with the badge burnt in: a picture that leaves the page says what it is.
+export async function snapshot(video, badge) {
+  const canvas = document.createElement("canvas");
+  Object.assign(canvas, { width: video.videoWidth, height: video.videoHeight });
+  const pen = canvas.getContext("2d");
+  pen.drawImage(video, 0, 0);
+  burnIn(pen, badge, canvas.width, canvas.height);
+  const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
+  save(blob, `dubbed-${stamp()}.png`);
+}
+
+function burnIn(pen, badge, width, height) {
+  const style = getComputedStyle(badge);
+  const size = Math.max(14, Math.round(height / 22));
+  pen.font = `700 ${size}px ${style.fontFamily}`;
+  const box = pen.measureText(badge.textContent).width + size;
+  pen.fillStyle = style.backgroundColor;
+  pen.fillRect(width - box - size / 2, size / 2, box, 1.7 * size);
+  pen.fillStyle = style.color;
+  pen.textBaseline = "middle";
+  pen.fillText(badge.textContent, width - box, 1.35 * size);
+}
+
+export class Recording {
+  #show; #timer = 0; #since = 0;
+  running = false;
+
+  // `show` is called with true or false and the seconds so far.
+  constructor(show) { this.#show = show; }
+
+  async toggle(id) {
+    if (!this.running) return this.#start(id);
+    this.reset();
+    const { url } = await api.recording(id, "stop");
+    if (!url) return "The recording is empty.";
+    save(await api.download(url), `dubbed-${stamp()}.mp4`);
+    return "Recording saved.";
+  }
+
+  async #start(id) {
+    await api.recording(id, "start");
+    this.running = true;
+    this.#since = performance.now();
+    this.#tick();
+    this.#timer = setInterval(() => this.#tick(), 500);
+    return "Recording on the server.";
+  }
+
+  #tick() { this.#show(true, Math.floor((performance.now() - this.#since) / 1000)); }
+
+  reset() {
+    clearInterval(this.#timer);
+    this.running = false;
+    this.#show(false, 0);
+  }
+}

@@ -1,0 +1,341 @@
+// The studio: puts the parts together and holds what is running.
+
+import * as api from "./api.js";
+import { Board } from "./board.js";
+import { Compare } from "./compare.js";
+import { Recording, save, snapshot, stamp } from "./keep.js";
+import { Keys } from "./keys.js";
+import { Meter, fillDevices, openCamera, openMicrophone, requireDevices } from "./media.js";
+import { Session } from "./session.js";
+import { Settings } from "./settings.js";
+import * as ui from "./ui.js";
+
+const $ = (id) => document.getElementById(id);
+const ENROLL_S = 5;
+
+const page = new URLSearchParams(location.search);
+const role = ["interpreter", "viewer"].includes(page.get("role")) ? page.get("role") : "studio";
+const WELCOME = {
+  interpreter: ["You are the voice.", "Start the microphone and speak: the person in this room says it with their own mouth. Your camera is not used."],
+  viewer: ["Watch live.", "The picture and the sound come from this server, already dubbed."],
+};
+
+class Studio {
+  #config = null; #settings = null; #session = null; #tracks = { video: null, audio: null }; #starting = false; #since = 0; #enrolling = false; #lag = {};
+  #board = new Board(); #compare = new Compare($("stage")); #meter = new Meter($("meter"));
+  #recording = new Recording((on, seconds) => showRecording(on, seconds));
+
+  async load() {
+    ui.clearFailure();
+    try {
+      this.#config = await api.config();
+      requireRole();
+    } catch (error) {
+      ui.failure(error, () => this.load());
+      return;
+    }
+    ui.state("idle");
+    ui.features(this.#config.features ?? []);
+    $("foot").textContent = `realtime-dub ${this.#config.version ?? ""}. The dubbed picture is synthetic: say so to those who see it.`;
+    this.#settings ??= this.#choosers();
+    $("start").disabled = false;
+    await fillDevices($("camera"), $("microphone"));
+  }
+
+  #choosers() {
+    const settings = new Settings(this.#config, page.get("room"));
+    settings.addEventListener("options", (event) => this.#change(event.detail));
+    settings.addEventListener("devices", (event) => this.#device(event.detail));
+    settings.addEventListener("restart", () => this.#restart());
+    settings.addEventListener("problem", (event) => ui.problem(event.detail));
+    return settings;
+  }
+
+  toggle() { return this.#session || this.#starting ? this.stop() : this.start(); }
+
+  async start() {
+    if (this.#starting || this.#session) return;
+    if (!this.#config) return this.load();
+    this.#starting = true;
+    ui.clearFailure();
+    $("start").disabled = true;
+    try {
+      await this.#openDevices();
+      const session = this.#connect();
+      this.#running(true);
+      await session.open(this.#options());
+      if (session === this.#session) this.#settings.show(session.options);
+    } catch (error) {
+      this.#failed(error instanceof api.ApiError ? error : new api.ApiError(0, "The session could not start.", `Reload the page and try again (${error.message}).`));
+    } finally {
+      this.#starting = false;
+      $("start").disabled = false;
+    }
+  }
+
+  stop() {
+    this.#session?.close();
+    this.#release();
+    ui.state("idle");
+  }
+
+  async #restart() {
+    if (!this.#session) return;
+    this.stop();
+    await this.start();
+  }
+
+  #options() {
+    const common = role === "studio" ? this.#settings.options() : { role };
+    return page.get("room") && !common.room ? { ...common, room: page.get("room") } : common;
+  }
+
+  async #openDevices() {
+    if (role === "viewer") return;
+    ui.state("asking");
+    if (role === "studio" && this.#settings.usesCamera) this.#tracks.video = this.#watched(await openCamera(this.#settings.camera));
+    if (role === "interpreter" || this.#settings.usesMicrophone) this.#tracks.audio = this.#watched(await this.#microphone());
+    $("original").srcObject = this.#tracks.video && new MediaStream([this.#tracks.video]);
+    this.#meter.watch(this.#tracks.audio);
+    await fillDevices($("camera"), $("microphone"));
+  }
+
+  #microphone() { return openMicrophone(this.#settings.microphone, this.#settings.processing); }
+
+  #watched(track) {
+    track.onended = () => ui.notice(`The ${track.kind === "video" ? "camera" : "microphone"} was taken away. Plug it in again, or choose another one.`, "problem");
+    return track;
+  }
+
+  #connect() {
+    const session = new Session(this.#config.ice_servers ?? [], this.#tracks, role);
+    session.addEventListener("state", (event) => this.#state(event.detail));
+    session.addEventListener("picture", (event) => { $("dubbed").srcObject = event.detail; });
+    session.addEventListener("stats", (event) => this.#stats(event.detail));
+    session.addEventListener("network", (event) => this.#network(event.detail));
+    session.addEventListener("failed", (event) => this.#failed(event.detail));
+    this.#session = session;
+    return session;
+  }
+
+  #state(name) {
+    ui.state(name);
+    if (name !== "live") return;
+    this.#since ||= performance.now();
+    this.#compare.live(true);
+    for (const id of ["mute", "listen", "snapshot", "record", "enroll", "bank-save", "bank-load"]) $(id).disabled = false;
+    if (role === "viewer") setListening(true);
+  }
+
+  #stats(stats) {
+    this.#board.server(stats);
+    this.#lag.server = stats.latency_ms?.p50;
+    this.#enrolled(stats.enroll);
+    if (stats.note) ui.notice(stats.note);
+    if (stats.options) this.#settings.show(stats.options);
+    $("clock").hidden = false;
+    $("clock").textContent = `${ui.duration(Math.floor((performance.now() - this.#since) / 1000))} · ${Math.round(stats.fps ?? 0)} fps`;
+  }
+
+  // How much later than the camera the dubbed picture is seen: the server's part, the way, and this browser's buffer.
+  #network(sample) {
+    this.#board.network(sample);
+    this.#lag.way = sample.rtt_ms ?? this.#lag.way;
+    this.#lag.buffer = sample.buffer_ms ?? this.#lag.buffer;
+    this.#compare.delayMs = (this.#lag.server ?? 0) + (this.#lag.way ?? 0) + (this.#lag.buffer ?? 0);
+  }
+
+  async #change(options) {
+    if (!this.#session?.id || role !== "studio") return;
+    try {
+      this.#settings.show(await this.#session.change(options));
+    } catch (error) {
+      ui.problem(error);
+      this.#settings.show(this.#session.options);
+    }
+  }
+
+  // A device was chosen: the connection stays, its track is replaced.
+  async #device(which) {
+    if (!this.#session || role === "viewer") return;
+    try {
+      if (which === "camera") await this.#newCamera();
+      else await this.#newMicrophone();
+    } catch (error) {
+      ui.problem(error);
+    }
+  }
+
+  async #newCamera() {
+    this.#tracks.video?.stop(); // first: many cameras open only once
+    this.#tracks.video = this.#settings.usesCamera ? this.#watched(await openCamera(this.#settings.camera)) : null;
+    $("original").srcObject = this.#tracks.video && new MediaStream([this.#tracks.video]);
+    await this.#session.replaceVideo(this.#tracks.video);
+  }
+
+  async #newMicrophone() {
+    this.#tracks.audio?.stop();
+    this.#tracks.audio = role === "interpreter" || this.#settings.usesMicrophone ? this.#watched(await this.#microphone()) : null;
+    this.#meter.watch(this.#tracks.audio);
+    await this.#session.replaceAudio(this.#tracks.audio);
+    setMuted(this.#tracks.audio, false);
+  }
+
+  // The stage takes the shape of the camera, which a phone changes when it is turned.
+  shape() {
+    const { videoWidth, videoHeight } = $("original");
+    if (videoWidth) $("stage").style.setProperty("--aspect", (videoWidth / videoHeight).toFixed(4));
+  }
+
+  mute() {
+    const track = this.#tracks.audio;
+    if (track) setMuted(track, track.enabled);
+  }
+
+  async record() {
+    try {
+      ui.notice(await this.#recording.toggle(this.#session.id));
+    } catch (error) {
+      ui.problem(error);
+    }
+  }
+
+  async enroll() {
+    try {
+      await api.enroll(this.#session.id, ENROLL_S);
+      this.#enrolled({ progress: 0 });
+      ui.notice("Speak now, and move your lips well.");
+    } catch (error) {
+      ui.problem(error);
+    }
+  }
+
+  #enrolled(enroll) {
+    const running = Boolean(enroll) && enroll.progress < 1;
+    if (this.#enrolling && !running) ui.notice("Your mouth is learnt and in use.");
+    this.#enrolling = running;
+    $("enroll-progress").hidden = !running;
+    $("enroll").disabled = running;
+    if (running) $("enroll-progress").value = enroll.progress;
+  }
+
+  async saveBank() {
+    try {
+      save(await api.bank(this.#session.id), `mouth-${stamp()}.bank`);
+    } catch (error) {
+      ui.problem(error);
+    }
+  }
+
+  async loadBank(file) {
+    if (!file) return;
+    try {
+      await api.putBank(this.#session.id, file);
+      ui.notice("The mouth bank is in use.");
+    } catch (error) {
+      ui.problem(error);
+    }
+  }
+
+  redraw() { this.#board.redraw(); }
+  nextView() { this.#compare.next(); }
+  swipe(step) { this.#compare.move(step); }
+
+  #running(on) {
+    $("welcome").hidden = on && role !== "interpreter"; // who only speaks has no picture in its place
+    $("start").dataset.running = on ? "yes" : "no";
+    $("start").querySelector("span").textContent = on ? "Stop" : "Start";
+    $("start").querySelector("use").setAttribute("href", on ? "#i-stop" : "#i-play");
+    $("start").disabled = false;
+  }
+
+  #failed(error) {
+    this.#session?.close();
+    this.#release();
+    ui.failure(error, () => this.start());
+  }
+
+  #release() {
+    this.#session = null;
+    Object.values(this.#tracks).forEach((track) => track?.stop());
+    this.#tracks = { video: null, audio: null };
+    for (const id of ["original", "dubbed"]) $(id).srcObject = null;
+    for (const id of ["mute", "listen", "snapshot", "record", "enroll", "bank-save", "bank-load"]) $(id).disabled = true;
+    this.#meter.stop();
+    this.#recording.reset();
+    this.#enrolling = false;
+    this.#enrolled(null);
+    $("enroll").disabled = true;
+    this.#since = 0;
+    this.#lag = {};
+    $("clock").hidden = true;
+    setListening(false);
+    ui.press($("mute"), false, "i-mic");
+    this.#compare.live(false);
+    this.#board.clear();
+    this.#running(false);
+  }
+}
+
+// Without a secure origin nobody but a viewer can do anything here: said at once, not after the button.
+function requireRole() {
+  if (role !== "viewer") requireDevices();
+}
+
+function setMuted(track, muted) {
+  if (track) track.enabled = !muted;
+  ui.press($("mute"), muted, muted ? "i-mic-off" : "i-mic");
+}
+
+function setListening(on) {
+  $("dubbed").muted = !on;
+  ui.press($("listen"), on, on ? "i-sound" : "i-sound-off");
+}
+
+function showRecording(on, seconds) {
+  ui.press($("record"), on);
+  $("rec-badge").hidden = !on;
+  $("rec-time").textContent = ui.duration(seconds);
+}
+
+function switchTheme(studio) {
+  const root = document.documentElement;
+  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  root.dataset.theme = dark ? "light" : "dark";
+  try { localStorage.setItem("theme", root.dataset.theme); } catch { /* storage refused: it holds until the page is left */ }
+  studio.redraw();
+}
+
+function fullScreen() {
+  if (document.fullscreenElement) return document.exitFullscreen();
+  const stage = $("stage");
+  if (!stage.requestFullscreen) return ui.notice("This browser has no full screen for pages. Turn the phone, or use another browser.");
+  return stage.requestFullscreen().catch(() => ui.notice("The browser refused full screen. Click the button again."));
+}
+
+function wire(studio) {
+  const on = (id, action) => $(id).addEventListener("click", action);
+  $("original").addEventListener("resize", () => studio.shape());
+  on("start", () => studio.toggle());
+  on("mute", () => studio.mute());
+  on("listen", () => setListening($("dubbed").muted));
+  on("record", () => studio.record());
+  on("snapshot", () => snapshot($("dubbed"), $("badge")));
+  on("full", fullScreen);
+  on("theme", () => switchTheme(studio));
+  on("help", () => $("help-dialog").showModal());
+  on("enroll", () => studio.enroll());
+  on("bank-save", () => studio.saveBank());
+  $("bank-load").addEventListener("change", () => studio.loadBank($("bank-load").files[0]));
+  navigator.mediaDevices?.addEventListener("devicechange", () => fillDevices($("camera"), $("microphone")));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => studio.redraw());
+  window.addEventListener("pagehide", () => studio.stop());
+  const buttons = { s: $("start"), m: $("mute"), l: $("listen"), r: $("record"), p: $("snapshot"), f: $("full"), t: $("theme"), e: $("enroll"), "?": $("help") };
+  new Keys({ ...buttons, c: () => studio.nextView() }, (step) => studio.swipe(step), $("keys-on"));
+}
+
+document.body.dataset.role = role;
+if (WELCOME[role]) [$("welcome-title").textContent, $("welcome-text").textContent] = WELCOME[role];
+const studio = new Studio();
+wire(studio);
+studio.load();

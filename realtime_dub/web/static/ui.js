@@ -1,0 +1,81 @@
+// What the page says: the state in the header, one line of notice, and failures, each with what to do.
+
+import { useToken } from "./api.js";
+
+const $ = (id) => document.getElementById(id);
+const NOTICE_S = 8;
+let noticeTimer = 0, countdown = 0;
+
+const STATES = {
+  idle: ["idle", "Ready"],
+  asking: ["busy", "Waiting for your permission"],
+  connecting: ["busy", "Connecting"],
+  live: ["live", "Live"],
+  interrupted: ["busy", "Interrupted, reconnecting"],
+  failed: ["failed", "Not connected"],
+};
+
+export function state(name) {
+  const [kind, words] = STATES[name];
+  $("state").dataset.state = kind;
+  if ($("state-text").textContent !== words) $("state-text").textContent = words;
+}
+
+export function notice(words, kind = "word") {
+  clearTimeout(noticeTimer);
+  $("notice").dataset.kind = kind;
+  $("notice").textContent = words;
+  noticeTimer = setTimeout(() => { $("notice").textContent = ""; }, 1000 * NOTICE_S);
+}
+
+export function problem(error) { notice(`${error.message} ${error.do ?? ""}`, "problem"); }
+
+// `again` is called by the button, after a token was given, or by itself where the server named a time.
+export function failure(error, again) {
+  state("failed");
+  clearInterval(countdown);
+  $("failure-what").textContent = error.message;
+  $("failure-do").textContent = error.do ?? "Reload the page and try again.";
+  $("token-form").hidden = error.status !== 401;
+  $("failure").hidden = false;
+  $("retry").onclick = again;
+  $("retry").textContent = "Try again";
+  $("token-form").onsubmit = (event) => {
+    event.preventDefault();
+    useToken($("token").value);
+    again();
+  };
+  if (error.retryAfterS > 0) waitFor(error.retryAfterS);
+}
+
+// The button says how long the server asked to wait; it can be pressed before.
+function waitFor(seconds) {
+  const until = performance.now() + 1000 * seconds;
+  const show = () => {
+    const left = Math.ceil((until - performance.now()) / 1000);
+    $("retry").textContent = left > 0 ? `Try again (best in ${left} s)` : "Try again";
+    if (left <= 0) clearInterval(countdown);
+  };
+  show();
+  countdown = setInterval(show, 1000);
+}
+
+export function clearFailure() {
+  clearInterval(countdown);
+  $("failure").hidden = true;
+}
+
+export function press(button, on, icon) {
+  button.setAttribute("aria-pressed", on);
+  if (icon) button.querySelector("use").setAttribute("href", `#${icon}`);
+}
+
+export function duration(seconds) { return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`; }
+
+// What the server cannot do is not shown.
+export function features(names) {
+  for (const element of document.querySelectorAll("[data-feature]")) {
+    element.hidden = !names.includes(element.dataset.feature);
+    if (element instanceof HTMLOptionElement) element.disabled = element.hidden; // Safari shows hidden options
+  }
+}

@@ -1,0 +1,188 @@
+"""The speech net and the motion net on it, tiny: streaming is offline, training resumes, the bundle is the net."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from test_training import write_clip  # noqa: E402
+
+from engines.common.loop import Plan  # noqa: E402
+from engines.mouthbank import train_voice  # noqa: E402
+from engines.mouthbank.network import LOOK_AHEAD as WHOLE_LOOK_AHEAD  # noqa: E402
+from engines.mouthbank.teacher import Teacher, loudness  # noqa: E402
+from engines.mouthbank.voice_net import VoiceNet, VoiceShape  # noqa: E402
+from engines.mouthbank.voices import compare, opus  # noqa: E402
+from engines.speech import train as speech_train  # noqa: E402
+from engines.speech.cache import Entry, append, read_index, store  # noqa: E402
+from engines.speech.data import clip_weights  # noqa: E402
+from engines.speech.evaluate import frame_figures, load_net, phone_errors, recognise, sequence  # noqa: E402
+from engines.speech.force_align import Segment  # noqa: E402
+from engines.speech.inventory import INDEX, SIL  # noqa: E402
+from engines.speech.network import LOOK_AHEAD, STRIDE, SpeechNet, SpeechShape  # noqa: E402
+from realtime_dub.audio.features import LogMelSpec  # noqa: E402
+from realtime_dub.mouth.bundle import load  # noqa: E402
+from realtime_dub.mouth.motion import MotionStream  # noqa: E402
+
+SHAPE = SpeechShape(width=8, dilations=(2, 4), dropout=0.0)
+SPEC = LogMelSpec()
+
+
+def randomised(net: torch.nn.Module) -> torch.nn.Module:
+    """A net that has no zeros left to hide behind."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    return net.eval()
+
+
+def make_corpus(folder: Path) -> None:
+    """Two sounds, one noise and one tone, that make two phonemes."""
+    rng = np.random.default_rng(0)
+    time = np.arange(3200) / 16_000
+    sounds = {"s": 0.1 * rng.standard_normal(3200), "a": 0.2 * np.sin(2 * np.pi * 300 * time)}
+    for index in range(12):
+        order = ["s", "a"] if index % 2 else ["a", "s"]
+        sound = np.concatenate([np.zeros(1600), *(sounds[name] for name in order), np.zeros(1600)])
+        segments = [Segment(name, 0.1 + 0.2 * i, 0.3 + 0.2 * i) for i, name in enumerate(order)]
+        store(folder, f"k{index}", sound.astype(np.float32), segments, SPEC)
+        part, gender = ("held" if index > 9 else "train"), ("female" if index < 3 else "male")
+        append(folder, Entry(f"k{index}", "Common Voice 13", "en", f"s{index}", gender, part, 0.6, 0.0, True))
+
+
+@pytest.mark.parametrize("net", [SpeechNet(SHAPE), VoiceNet(VoiceShape(SHAPE, width=8, dilations=(2, 4)))])
+def test_stream_is_offline_and_training_sees_the_same(net: torch.nn.Module) -> None:
+    randomised(net)
+    mel = torch.randn(1, 61, 80)
+    with torch.no_grad():
+        whole = net(mel, net.initial_state())[0]
+        state, parts = net.initial_state(), []
+        for chunk in mel.split([4, 1, 20, 36], 1):
+            *results, state = net(chunk, state)
+            parts.append(results[0])
+        sparse = net.sparse(mel)
+    assert torch.allclose(torch.cat(parts, 1), whole, atol=1e-5)
+    if isinstance(net, VoiceNet):
+        assert torch.allclose(net.coefficients(mel, net.initial_state())[0][:, ::STRIDE], sparse[0], atol=1e-5)
+    else:
+        assert torch.allclose(whole[:, ::STRIDE], sparse, atol=1e-5)
+
+
+def test_nothing_is_heard_ahead_of_its_time() -> None:
+    net = randomised(VoiceNet(VoiceShape(SHAPE, width=8, dilations=(2, 4))))
+    mel = torch.randn(1, 60, 80)
+    other = mel.clone()
+    other[:, 40:] += 1
+    with torch.no_grad():
+        a, b = (net.coefficients(m, net.initial_state())[0] for m in (mel, other))
+    assert torch.equal(a[:, :40], b[:, :40])
+    assert not torch.equal(a[:, 40], b[:, 40])
+    assert LOOK_AHEAD < WHOLE_LOOK_AHEAD
+
+
+def test_speech_net_learns_two_sounds(tmp_path: Path) -> None:
+    make_corpus(tmp_path)
+    plan = Plan(steps=60, warm_up=5, check_every=30, average=0.9, rate=1e-2)
+    speech_train.train(tmp_path, tmp_path / "run", plan, SHAPE, batch=4, frames=100, until=30)
+    trainer = speech_train.train(tmp_path, tmp_path / "run", plan, SHAPE, batch=4, frames=100)
+    assert trainer.step == 60
+    assert '"resumed": true' in (tmp_path / "run" / "log.jsonl").read_text()
+    net = load_net(tmp_path / "run", SHAPE)
+    heard = recognise(net, tmp_path, [e for e in read_index(tmp_path) if e.part == "held"], SPEC)
+    figures = frame_figures(heard)
+    assert figures["frames"] > 0.6
+    assert set(figures) == {"frames", "visemes", "closed_found", "silence", "phone_error"}
+
+
+def test_phone_error_counts_edits() -> None:
+    s, a, m, sil = (INDEX[name] for name in ("s", "a", "m", SIL))
+    spoken = np.array([sil, s, s, s, a, a, a, m, m, m, sil])
+    assert phone_errors(spoken, spoken) == (0, 3)
+    assert phone_errors(spoken, np.array([sil, s, s, s, sil, sil, a, a, m, a, a])) == (1, 3)
+    assert sequence(np.array([s, s, sil, sil, s, s]), 2) == [s]
+
+
+def test_women_are_heard_as_much_as_men(tmp_path: Path) -> None:
+    make_corpus(tmp_path)
+    entries = read_index(tmp_path)
+    women = sum(w for w, e in zip(clip_weights(entries), entries, strict=True) if e.gender == "female")
+    assert women == pytest.approx(0.5)
+
+
+def test_teacher_reads_sounds_and_loudness_alone() -> None:
+    teacher = randomised(Teacher(3, width=8, dilations=(1, 2)))
+    log_power = np.random.default_rng(0).normal(-9, 2, (40, 80)).astype(np.float16)
+    labels = np.repeat(np.array([0, 5, 30, 0], np.uint8), 10)
+    found = teacher.teach(log_power, labels)
+    assert found.shape == (40, 3)
+    louder = (log_power + np.float16(2)).astype(np.float16)
+    assert np.allclose(teacher.teach(louder, labels), found, atol=0.02)
+    assert loudness(log_power).min() >= -1
+
+
+def test_trains_for_any_voice_and_exports(tmp_path: Path) -> None:
+    data, cache, speech = tmp_path / "talker", tmp_path / "cache", tmp_path / "speech"
+    for folder in (data, cache, speech):
+        folder.mkdir()
+    rows = ["clip\tstart_ms\tend_ms\tword"]
+    make_corpus(speech)
+    for index in range(12):
+        name = f"c{index:02}"
+        (data / f"{name}.mp4").touch()
+        write_clip(cache / f"{name}.npz", index)
+        rows += [f"{name}\t0\t480\tsil", f"{name}\t480\t2000\tbin"]
+        shutil.copy(speech / "k0.npz", speech / f"grid__{name}.npz")
+    data.with_name("talker.words.tsv").write_text("\n".join(rows) + "\n")
+    hear = randomised(SpeechNet(SHAPE))
+    before = [p.clone() for p in hear.parameters()]
+    plan = Plan(steps=3, warm_up=1, check_every=3)
+    trainer = train_voice.train(
+        data,
+        cache,
+        speech,
+        hear,
+        VoiceShape(SHAPE, 8, dilations=(2,), details=2, components=3),
+        tmp_path / "out",
+        plan,
+        {},
+        3,
+        3,
+        60,
+    )
+    net = trainer.average
+    assert isinstance(net, VoiceNet)
+    assert all(torch.equal(a, b) for a, b in zip(net.hear.parameters(), before, strict=True))
+    again = train_voice.train(
+        data, cache, speech, hear, net.shape, tmp_path / "again", plan, {}, 0, 3, 3, 60, start=tmp_path / "out"
+    )
+    assert isinstance(again.net, VoiceNet)
+    assert not torch.equal(
+        next(again.net.hear.parameters()), next(net.hear.parameters())
+    )  # tuned from the first step on
+    bundle = load(tmp_path / "out" / "bundle")
+    assert {"GRID audiovisual sentence corpus, speaker s1", "Common Voice 13"} <= {
+        d.name for d in bundle.spec.training_data
+    }
+    stream = MotionStream(bundle)
+    sound = (0.1 * np.random.default_rng(0).standard_normal(8000)).astype(np.float32)
+    for start in range(0, 8000, 640):
+        stream.hear(sound[start : start + 640], start * 62_500)
+    figures = compare(bundle, train_voice.load_split(data, cache)["validation"][:1])
+    assert figures["clips"] == 1
+
+
+def test_opus_keeps_time() -> None:
+    rng = np.random.default_rng(0)
+    envelope = np.repeat(rng.random(50), 320)
+    sound = (0.2 * envelope * np.sin(np.arange(16_000) * 0.2)).astype(np.float32)
+    decoded = opus(sound)
+    assert len(decoded) == len(sound)
+    lags = range(-60, 61, 2)
+    scores = [float(np.dot(sound[100:-100], np.roll(decoded, lag)[100:-100])) for lag in lags]
+    assert abs(lags[int(np.argmax(scores))]) <= 2
