@@ -43,6 +43,8 @@ def test_answers_carry_the_policy_and_config_tells_what_there_is() -> None:
             assert [engine["name"] for engine in told["engines"]] == ["mouthbank", "passthrough"]
             assert told["budgets"]["default_ms"] > told["budgets"]["min_ms"] > 100
             assert (told["sessions"], told["max_sessions"]) == (0, 3)
+            assert "recording" in told["features"]
+            assert "server-voice" not in told["features"]
             assert (await ask(http, "GET", f"{url}/healthz"))[0] == 200
             status, body, _ = await ask(http, "GET", f"{url}/metrics")
             assert status == 200
@@ -75,8 +77,8 @@ def test_without_the_token_only_the_health_is_told() -> None:
                 assert (await ask(http, "GET", f"{url}/api/config", **more))[0] == 401, more
             bearer = {"Authorization": f"Bearer {TOKEN}"}
             assert (await ask(http, "GET", f"{url}/api/config", headers=bearer))[0] == 200
-            status, _, headers = await ask(http, "GET", f"{url}/?token={TOKEN}")
-            assert (status, headers["Location"]) == (302, "/")
+            status, _, headers = await ask(http, "GET", f"{url}/?token={TOKEN}&room=booth")
+            assert (status, headers["Location"]) == (302, "/?room=booth")
             assert "HttpOnly" in headers["Set-Cookie"]
             assert "SameSite=Strict" in headers["Set-Cookie"]
             cookie = {"Cookie": headers["Set-Cookie"].split(";")[0]}

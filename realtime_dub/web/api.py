@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from aiohttp import BodyPartReader, web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from yarl import URL
 
 from realtime_dub import __version__
 from realtime_dub.web import banks
@@ -19,6 +20,7 @@ from realtime_dub.web.studio import Studio
 
 STATIC = Path(__file__).with_name("static")
 STUDIO: web.AppKey[Studio] = web.AppKey("studio", Studio)
+FEATURES = ("recording", "enroll", "bank", "rooms", "uploads", "pictures")  # what the page shows buttons for
 MOST_JSON = 128 * 1024
 CHUNK = 256 * 1024
 
@@ -74,7 +76,8 @@ async def page(request: web.Request) -> web.StreamResponse:
     """A token in the address becomes a cookie, so that it stays in no history."""
     studio = request.app[STUDIO]
     if studio.config.token is not None and "token" in request.query:
-        response = web.HTTPFound("/")
+        rest = {name: value for name, value in request.query.items() if name != "token"}
+        response = web.HTTPFound(str(URL("/").with_query(rest)))
         response.set_cookie(COOKIE, studio.config.token, httponly=True, samesite="Strict", secure=request.secure)
         raise response
     return _file(STATIC / "index.html")
@@ -96,12 +99,10 @@ async def metrics(request: web.Request) -> web.Response:
 
 async def config(request: web.Request) -> web.Response:
     studio = request.app[STUDIO]
-    known = {
-        "ice_servers": studio.config.ice_servers,
-        "limits": {"upload_mb": studio.config.upload_mb},
-        "version": __version__,
-    }
-    return web.json_response(studio.told() | known)
+    told = studio.told() | {"version": __version__, "ice_servers": studio.config.ice_servers}
+    told["limits"] = {"upload_mb": studio.config.upload_mb}
+    told["features"] = [*FEATURES, *(["server-voice"] if studio.config.server_mic else [])]
+    return web.json_response(told)
 
 
 async def open_session(request: web.Request) -> web.Response:
