@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -20,6 +21,7 @@ from web_peers import Visitor, serving
 from realtime_dub.errors import ConfigError
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.connectivity import PortRangeLoop, tls_context, with_public_ip
+from realtime_dub.web.metrics import Metrics
 
 CANDIDATE = "a=candidate:ab 1 udp 2130706431 10.0.0.5 40000 typ host"
 
@@ -101,3 +103,15 @@ def test_the_command_serves_over_https_and_ends_with_ctrl_c() -> None:
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+def test_the_dashboard_asks_for_what_there_is() -> None:
+    board = json.loads((Path(__file__).parents[1] / "docs" / "grafana.json").read_text())
+    asked = {name for panel in board["panels"] for target in panel["targets"]
+             for name in re.findall(r"realtime_dub_\w+", target["expr"])}  # fmt: skip
+    metrics = Metrics()
+    metrics.opened.labels("studio").inc()
+    metrics.refused.labels("full").inc()
+    metrics.look([])
+    told = set(re.findall(r"^(realtime_dub_\w+)", metrics.text().decode(), re.MULTILINE))
+    assert asked <= told

@@ -43,7 +43,6 @@ class Session:
         self.id, self.options = id, options
         self.config: ServeConfig = studio.config
         self._studio, self._clock = studio, clock
-        self._log = logging.LoggerAdapter(log, {"session": id})
         self.inbound = Inbound(clock)
         self.outlet: Outlet | None = None
         self.peer: Peer | None = None
@@ -93,7 +92,7 @@ class Session:
 
     def _changed(self) -> None:
         state = self.peer.state if self.peer is not None else "closed"
-        self._log.info("connection %s", state)
+        self._say(logging.INFO, f"connection {state}")
         if state != "connected":
             self._disconnected_s = time.monotonic()
 
@@ -270,7 +269,7 @@ class Session:
 
     def _tell_note(self, text: str) -> None:
         self.note = text
-        self._log.warning("note", extra={"note": text})
+        self._say(logging.WARNING, "note", note=text)
 
     # What it says.
 
@@ -335,7 +334,10 @@ class Session:
             kind, _, name = choice.partition(":")
             if kind == "upload":
                 await asyncio.to_thread(self._studio.uploads.remove, name)
-        self._log.info("session closed", extra={"why": why, "stuck_threads": stopped.count(False)})
+        self._say(logging.INFO, "session closed", why=why, stuck_threads=stopped.count(False))
+
+    def _say(self, level: int, event: str, **fields: object) -> None:
+        log.log(level, event, extra={"session": self.id, **fields})
 
     def _spawn(self, work: Any, name: str) -> None:
         task = asyncio.create_task(work, name=f"{name} {self.id[:6]}")
