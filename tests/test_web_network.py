@@ -9,6 +9,7 @@ import random
 import numpy as np
 from aiortc import RTCPeerConnection
 from aiortc.rtp import RtpPacket
+from av import VideoFrame
 from hypothesis import given
 from hypothesis import strategies as st
 from test_web_sessions import onsets, visiting
@@ -16,6 +17,7 @@ from web_peers import FPS, Visitor, serving
 
 from realtime_dub.media import MS, NS
 from realtime_dub.web.aiortc_access import SOUND_DELAY_NS, SteadyBuffer
+from realtime_dub.web.inbound import fitted
 from realtime_dub.web.timeline import MediaClock, TrackClock
 
 
@@ -59,6 +61,7 @@ def test_loss_and_jitter_are_survived() -> None:
             assert stats["loss_percent"] < 15
             assert stats["frames"]["fresh"] + stats["frames"]["reused"] > stats["frames"]["total"] / 3
             assert await visitor.delete() == 204
+        await asyncio.sleep(0.1)  # what is still on its way arrives
 
     asyncio.run(test())
 
@@ -116,3 +119,14 @@ def test_another_stream_starts_another_line() -> None:
     for number in range(100):
         clock.update(number * 40 * MS, 9 * NS + number * 40 * MS)
     assert clock.update(0, 60 * NS) == 60 * NS
+
+
+def test_pictures_of_another_size_are_fitted_with_bars() -> None:
+    wide = VideoFrame.from_ndarray(np.full((90, 320, 3), 200, np.uint8), format="bgr24")
+    image = fitted(wide, (160, 120))
+    assert image.shape == (120, 160, 3)
+    assert image[:36].max() == 0
+    assert image[-36:].max() == 0
+    assert image[40:80].min() == 200
+    small = VideoFrame.from_ndarray(np.full((60, 80, 3), 90, np.uint8), format="bgr24")
+    assert fitted(small, (160, 120)).min() == 90

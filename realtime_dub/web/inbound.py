@@ -16,6 +16,7 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from realtime_dub.audio.drift import DriftCorrector
 from realtime_dub.clock import Clock
@@ -111,6 +112,7 @@ class InboundVideo:
         self._inbound, self._fps = inbound, fps
         self._slot: LatestSlot[tuple[Any, int]] | None = None
         self._seq, self._last_ns = 0, -1
+        self._converter = VideoReformatter()
 
     def open(self) -> VideoInfo:
         assert self._inbound.size is not None, "opened after the first picture"
@@ -126,7 +128,9 @@ class InboundVideo:
         frame, captured_ns = taken
         self._last_ns = max(captured_ns, self._last_ns + 1)
         self._seq += 1
-        return Frame(fitted(frame, self._size), self._last_ns, self._seq - 1)
+        # A converter of its own: that of the frame is not safe where two runs read the same frame at once.
+        picture = self._converter.reformat(frame, format="bgr24")
+        return Frame(fitted(picture, self._size), self._last_ns, self._seq - 1)
 
     def close(self) -> None:
         if self._slot is not None:
@@ -135,11 +139,11 @@ class InboundVideo:
 
 
 def fitted(frame: av.VideoFrame, size: Size) -> Image:
-    """BGR of exactly ``size``: scaled without distortion, black bars where the shape differs."""
+    """A frame in BGR brought to exactly ``size``: scaled without distortion, black bars where the shape differs."""
     width, height = size
     scale = min(width / frame.width, height / frame.height)
     inner = min(width, round(frame.width * scale)), min(height, round(frame.height * scale))
-    image = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+    image = np.asarray(frame.to_ndarray(), np.uint8)
     if (frame.width, frame.height) != inner:
         image = np.asarray(cv2.resize(image, inner, interpolation=cv2.INTER_LINEAR), np.uint8)
     if inner == size:
