@@ -61,7 +61,7 @@ def test_loss_and_jitter_are_survived() -> None:
             assert stats["loss_percent"] < 15
             assert stats["frames"]["fresh"] + stats["frames"]["reused"] > stats["frames"]["total"] / 3
             assert await visitor.delete() == 204
-        await asyncio.sleep(0.1)  # what is still on its way arrives
+        await asyncio.sleep(0.3)  # what is still on its way arrives
 
     asyncio.run(test())
 
