@@ -7,6 +7,7 @@ The same ``forward`` serves training on whole clips (no state: silence before) a
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -61,7 +62,28 @@ class Block(nn.Module):
         return x + self.pointwise(self.drop(nn.functional.gelu(y, approximate="tanh"))), past
 
 
-class MotionNet(nn.Module):
+class GivesMotion(nn.Module):
+    """How every motion net ends: components of mouth motion become points, and a bundle's outputs."""
+
+    basis: Tensor  # (components, points * 3)
+    shape: Any  # with ``points``
+
+    def coefficients(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Components (b, n, components), logit of speech (b, n), state."""
+        raise NotImplementedError
+
+    def displacement(self, coefficients: Tensor) -> Tensor:
+        """Coefficients (b, n, components) as points (b, n, points, 3)."""
+        flat = coefficients @ self.basis
+        return flat.reshape(flat.shape[0], flat.shape[1], self.shape.points, 3)
+
+    def forward(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """What the bundle computes: displacement, speech probability, state."""
+        coefficients, logit, after = self.coefficients(mel, state)
+        return self.displacement(coefficients), torch.sigmoid(logit), after
+
+
+class MotionNet(GivesMotion):
     """Log-mel (b, n, bands) to displacement (b, n, points, 3) in mouth widths and speech probability (b, n).
 
     The basis of mouth motion and the bands' normalisation are buffers: what the net gives needs no more arithmetic.
@@ -99,13 +121,3 @@ class MotionNet(nn.Module):
             after.append(past)
         x = nn.functional.gelu(self.leave(nn.functional.gelu(x, approximate="tanh")), approximate="tanh")
         return self.motion(x).transpose(1, 2), self.speech(x)[:, 0], after
-
-    def displacement(self, coefficients: Tensor) -> Tensor:
-        """Coefficients (b, n, components) as points (b, n, points, 3)."""
-        flat = coefficients @ self.basis
-        return flat.reshape(flat.shape[0], flat.shape[1], self.shape.points, 3)
-
-    def forward(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """What the bundle computes: displacement, speech probability, state."""
-        coefficients, logit, after = self.coefficients(mel, state)
-        return self.displacement(coefficients), torch.sigmoid(logit), after

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 import torch
 from torch import Tensor, nn
 
-from engines.mouthbank.network import CausalConv
+from engines.mouthbank.network import CausalConv, GivesMotion
 from engines.speech.network import STRIDE, EvenBlock, SpeechNet, SpeechShape
 
 DETAIL_DROPOUT = 0.3  # share of training rows from which the details are withheld
@@ -46,7 +46,7 @@ class VoiceShape:
         return asdict(self)
 
 
-class VoiceNet(nn.Module):
+class VoiceNet(GivesMotion):
     """Log-mel (b, n, bands) to displacement (b, n, points, 3) in mouth widths and speech probability (b, n)."""
 
     basis: Tensor  # (components, points * 3), coefficients of spread 1
@@ -103,13 +103,3 @@ class VoiceNet(nn.Module):
         for block in self.blocks:
             x = block.sparse(x)
         return *self._answer(x), logits
-
-    def displacement(self, coefficients: Tensor) -> Tensor:
-        """Coefficients (b, n, components) as points (b, n, points, 3)."""
-        flat = coefficients @ self.basis
-        return flat.reshape(flat.shape[0], flat.shape[1], self.shape.points, 3)
-
-    def forward(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """What the bundle computes: displacement, speech probability, state."""
-        coefficients, logit, after = self.coefficients(mel, state)
-        return self.displacement(coefficients), torch.sigmoid(logit), after
