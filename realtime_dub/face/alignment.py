@@ -12,7 +12,7 @@ from importlib.resources import files
 import numpy as np
 import numpy.typing as npt
 
-from realtime_dub.face.landmarks import CORNERS, LIPS, NOSE_BASE, STABLE, opening
+from realtime_dub.face.landmarks import CORNERS, NOSE_BASE, STABLE, opening
 from realtime_dub.face.types import Face, Points, Pose
 
 
@@ -71,4 +71,4 @@ def neutral_shape(canonical: npt.NDArray[np.float32], share: float = 0.4) -> Poi
     return np.asarray(np.median(chosen, axis=0), np.float32)
 
 
-__all__ = ["LIPS", "LOWER", "TEMPLATE", "canonicalise", "fit_pose", "mouth_width", "neutral_shape", "project"]
+__all__ = ["LOWER", "TEMPLATE", "canonicalise", "fit_pose", "mouth_width", "neutral_shape", "project"]

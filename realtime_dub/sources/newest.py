@@ -116,3 +116,21 @@ class NewestFrame:
                 connected = False
                 self._closing.wait(retry_s)
                 retry_s = min(2 * retry_s, LAST_RETRY_S)
+
+
+class NewestSource:
+    """What sources on a ``NewestFrame`` share: it is made by ``open`` and ends with ``close``."""
+
+    def __init__(self) -> None:
+        self._closing = threading.Event()
+        self._newest: NewestFrame | None = None
+
+    def read(self) -> Frame:
+        if self._newest is None:
+            raise RuntimeError("read before open")
+        return self._newest.read()
+
+    def close(self) -> None:
+        self._closing.set()
+        if self._newest is not None:
+            self._newest.close()

@@ -14,9 +14,9 @@ import numpy as np
 
 from realtime_dub.clock import Clock
 from realtime_dub.errors import EndOfStream, MediaError
-from realtime_dub.media import MS, NS, Frame, Image, VideoInfo, ticks_to_ns
+from realtime_dub.media import MS, NS, Image, VideoInfo, ticks_to_ns
 from realtime_dub.sources.avinput import ToBgr, decode, nominal_rate, open_container, picture_stream
-from realtime_dub.sources.newest import LinkLost, NewestFrame
+from realtime_dub.sources.newest import LinkLost, NewestFrame, NewestSource
 from realtime_dub.sources.paced import wait_until
 
 TIMEOUT_S = 10.0  # for opening and for each packet; an HLS stream is silent for a whole segment at a time
@@ -108,7 +108,7 @@ class StreamLink:
         return image if size == self._size else np.asarray(cv2.resize(image, self._size), np.uint8)
 
 
-class UrlSource:
+class UrlSource(NewestSource):
     """The newest picture of a network stream, stamped with the clock when it is decoded.
 
     A stream that breaks off or falls silent is connected again; meanwhile the last picture goes on, ``stale`` (see
@@ -118,9 +118,8 @@ class UrlSource:
     def __init__(self, url: str, clock: Clock, timeout_s: float = TIMEOUT_S) -> None:
         self.url = url
         self._clock = clock
-        self._closing = threading.Event()
+        super().__init__()
         self._link = StreamLink(url, clock, self._closing, timeout_s)
-        self._newest: NewestFrame | None = None
 
     def open(self) -> VideoInfo:
         """Connect and wait for the first picture. Raises MediaError."""
@@ -134,13 +133,3 @@ class UrlSource:
         self._newest.start(first)
         height, width = first[0].shape[:2]
         return VideoInfo(width, height, self._link.fps, live=True, name=shown(self.url))
-
-    def read(self) -> Frame:
-        if self._newest is None:
-            raise RuntimeError("read before open")
-        return self._newest.read()
-
-    def close(self) -> None:
-        self._closing.set()
-        if self._newest is not None:
-            self._newest.close()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import threading
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -21,9 +20,9 @@ import numpy as np
 
 from realtime_dub.clock import Clock
 from realtime_dub.errors import DeviceError
-from realtime_dub.media import Frame, Image, VideoInfo
+from realtime_dub.media import Image, VideoInfo
 from realtime_dub.sources.cameras import camera_paths
-from realtime_dub.sources.newest import LinkLost, NewestFrame
+from realtime_dub.sources.newest import LinkLost, NewestFrame, NewestSource
 
 TORN = 5  # pictures in a row that may be undecodable, as MJPG over a bad cable is, before the camera counts as lost
 LINUX = sys.platform.startswith("linux")
@@ -121,7 +120,7 @@ def no_picture(device: str) -> DeviceError:
     return DeviceError("no picture from camera", node(device), "close other programs that use it, or choose another")
 
 
-class WebcamSource:
+class WebcamSource(NewestSource):
     """The newest picture of a camera, stamped when the driver hands it over: exposure and transfer lie before that.
 
     The camera is asked for ``width`` x ``height`` at ``fps`` in MJPG; ``info`` says what it gives. Unplugged, the last
@@ -140,8 +139,7 @@ class WebcamSource:
         self.device = device
         self._clock = clock
         self._link = CameraLink(device, (width, height), fps, clock, opener)
-        self._closing = threading.Event()
-        self._newest: NewestFrame | None = None
+        super().__init__()
 
     def open(self) -> VideoInfo:
         """Connect and wait for the first picture. Raises DeviceError."""
@@ -156,13 +154,3 @@ class WebcamSource:
         self._newest.start(first)
         height, width = first[0].shape[:2]
         return VideoInfo(width, height, fps, live=True, name=f"camera {node(self.device)}")
-
-    def read(self) -> Frame:
-        if self._newest is None:
-            raise RuntimeError("read before open")
-        return self._newest.read()
-
-    def close(self) -> None:
-        self._closing.set()
-        if self._newest is not None:
-            self._newest.close()
