@@ -28,7 +28,9 @@ from realtime_dub.sync import (
     Show,
 )
 
-LEAD_NS = 2 * MS  # the loop wakes this long before a tick: its timers are late by a millisecond and a bit
+# The loop wakes this long before a tick. Its timers are late by a millisecond and a bit as a rule, but by 20 ms once in
+# ten minutes, when another thread holds the interpreter; with the frame's tolerance a tick stands 27 ms of that.
+LEAD_NS = 12 * MS
 _OBSERVE_EVERY = 3  # ticks
 
 
