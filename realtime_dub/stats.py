@@ -10,8 +10,9 @@ How a tick is counted (each exactly once in the first three):
     The unchanged frame: the result missed and the last patch is too old, or the frame has no face to dub
     (lost, in profile, partly outside).
 
-Beside that, counted apart: ``lagged`` ticks repeated a picture older than the budget because the source stalled or was
-lost, or because this program was; ``skipped`` pictures were ready and a publisher was too slow to take them.
+Beside that, counted apart: ``lagged`` ticks showed the last picture on, because the source stalled or was lost or
+because the program itself was too late for a newer one (then ``reused``, too); ``skipped`` pictures were ready and a
+publisher was too slow to take them.
 ``latency_ms`` is the age of the picture at hand-over and leaves lagged ticks out: they have no new picture to be late.
 ``av_offset_ms`` is how much the instants differ that picture and sound leaving together belong to: the voice that a
 fresh mouth speaks, else the capture of the picture, against the capture of the first sample. A mouth that is carried

@@ -19,6 +19,12 @@ def pictures(run: Run) -> list[int]:
     return [int(low + 251 * high) for low, high, _ in corners]
 
 
+def offsets(run: Run) -> list[int]:
+    """Sound against picture in each tick with a picture of its own, ns."""
+    stamps = [each.stamped for each in run.output.taken]
+    return [each.sound_ns - each.picture_ns for each in stamps if each.picture_ns is not None]
+
+
 def test_quiet_run_is_all_fresh_and_inside_the_budget() -> None:
     run = live(10)
     frames = run.report.frames
@@ -93,6 +99,20 @@ def test_slow_composer_never_publishes_late() -> None:
     assert max(age for _, _, age, lagged in run.kinds if not lagged) <= 160 * MS
     assert run.report.frames["lagged"] == 0
     assert {kind for at, kind, _, _ in run.kinds if at >= 5 * NS} == {"fresh"}
+
+
+@pytest.mark.parametrize(("stall_ms", "most"), [(25, 0), (45, 1), (75, 2), (105, 3)])
+def test_late_loop_shows_the_last_picture_on_and_never_one_of_another_instant(stall_ms: int, most: int) -> None:
+    held = 0
+    for phase_ms in range(0, 40, 5):
+        from_ns = 3 * NS + phase_ms * MS
+        run = live(5, asleep=(from_ns, from_ns + stall_ms * MS))
+        assert run.report.frames["lagged"] <= most
+        held += run.report.frames["lagged"]
+        assert max(map(abs, offsets(run))) <= 20 * MS
+        assert max(age for _, _, age, lagged in run.kinds if not lagged) <= 160 * MS
+        assert np.all(np.diff(pictures(run)) >= 0)
+    assert (held > 0) == (most > 0)
 
 
 def test_camera_stall_is_lagged_and_then_over() -> None:

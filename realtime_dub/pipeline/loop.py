@@ -28,7 +28,9 @@ from realtime_dub.stats import Kind, Recorder, Report
 from realtime_dub.sync import TOLERANCE_NS, Admission, FrameStore, Grid, Pick, Seen, Show, phase_lock
 
 _SHEET_EVERY = 25  # ticks
+_MOST_HELD = 3  # ticks in a row that show the last picture on
 _UNCHANGED = Show(None, 0.0, "passthrough")
+_HELD = Show(None, 0.0, "reused")
 
 
 class LivePipeline:
@@ -65,6 +67,8 @@ class LivePipeline:
         self._error: BaseException | None = None
         self._dead_outputs = 0
         self._stopping = False
+        self._shown: tuple[Seen, Image] | None = None  # the last picture that left
+        self._held = 0  # ticks that showed it on
 
     # Called from other threads.
 
@@ -266,9 +270,19 @@ class LivePipeline:
     def _picture(self, job: Job, now_ns: int) -> tuple[Seen, Image, Show, bool]:
         """What leaves now: the tick's picture if it is done and young enough; else the oldest frame that is, unchanged.
 
-        The last value says that there is none: the newest frame once more, lagged.
+        The last value says that there is none: an old picture once more, lagged.
         """
         oldest_ns = now_ns - self._plan.budget_ns
+        late = job.pick is not None and not job.pick.lagged and job.pick.seen.capture_ns < oldest_ns
+        if late and self._shown is not None and self._held < _MOST_HELD:
+            # A newer frame would be ahead of the sound and have the live mouth.
+            self._held += 1
+            return *self._shown, _HELD, True
+        found = self._young_picture(job, oldest_ns)
+        self._shown, self._held = found[:2], 0
+        return found
+
+    def _young_picture(self, job: Job, oldest_ns: int) -> tuple[Seen, Image, Show, bool]:
         if job.done.is_set() and job.pick is not None and job.image is not None:
             seen = job.pick.seen
             if job.pick.lagged or seen.capture_ns >= oldest_ns:
