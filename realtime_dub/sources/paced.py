@@ -24,8 +24,9 @@ def wait_until(clock: Clock, when_ns: int, closing: threading.Event) -> bool:
 
 
 class PacedVideo:
-    """Releases each frame of ``source`` when the clock reaches start + (its pts - the first pts), stamped then.
+    """Releases each frame of ``source`` when the clock reaches start + (its pts - the first pts), stamped with that.
 
+    That is its instant even where this thread wakes late: a frame does not become a later picture by leaving late.
     The start is the first ``read``. A reader that comes late by more than a frame gets the newest frame that is due;
     those before it are skipped (``skipped``), so that the picture never lags behind. Skipping needs decoding, too:
     where that takes more than half of a frame's time it gains too little, and time goes on from the frame at hand.
@@ -60,7 +61,7 @@ class PacedVideo:
         frame, due_ns = self._newest_due()
         if not wait_until(self._clock, due_ns, self._closing):
             raise EndOfStream
-        self._last_ns = max(self._clock.now_ns(), self._last_ns + 1)
+        self._last_ns = max(due_ns, self._last_ns + 1)
         frame = replace(frame, pts_ns=self._last_ns, seq=self._seq)
         self._seq += 1
         return frame
