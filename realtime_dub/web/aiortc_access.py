@@ -16,6 +16,7 @@ from aiortc.jitterbuffer import MAX_MISORDER, JitterBuffer, JitterFrame
 from aiortc.rtp import RtcpSrPacket, RtpPacket
 
 from realtime_dub.media import MS, NS, rescale
+from realtime_dub.web.concealment import with_lost
 from realtime_dub.web.config import FRAME_MS
 
 SOUND_DEPTH = 3  # packets that have to be there after the one that is given out
@@ -26,7 +27,7 @@ OnReport = Callable[[int, int], None]  # the sender's clock in ns, pts in ns on 
 
 
 class SteadyBuffer(JitterBuffer):
-    """Sound packets in order, after a constant number of packets.
+    """Sound packets in order, after a constant number of packets; the one after a hole tells the decoder of it.
 
     aiortc's own waits for a lost packet until its buffer overflows, and from then on keeps 300 ms instead of 80.
     """
@@ -54,13 +55,21 @@ class SteadyBuffer(JitterBuffer):
         if len(self._held) <= self._depth:
             return False, None
         oldest = min(self._held, key=self._distance)
+        lost = self._distance(oldest) if self._given else 0
         self._next, self._given = (oldest + 1) & 0xFFFF, True
-        first = self._held.pop(oldest)
-        return False, JitterFrame(first._data, first.timestamp)  # type: ignore[attr-defined]
+        return False, _frame(self._held.pop(oldest), lost)
 
     def _distance(self, number: int) -> int:
         assert self._next is not None
         return (number - self._next) & 0xFFFF
+
+
+def _frame(packet: RtpPacket, lost: int) -> JitterFrame:
+    """A packet for the decoder, beginning with the packets of its kind that were lost before it."""
+    data: bytes = packet._data  # type: ignore[attr-defined]
+    if lost and (concealing := with_lost(data, lost)) is not None:
+        return JitterFrame(concealing[0], (packet.timestamp - concealing[1]) & 0xFFFFFFFF)
+    return JitterFrame(data, packet.timestamp)
 
 
 class _Ranged:
