@@ -72,6 +72,32 @@ Sheet = Annotated[
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.", rich_help_panel=Output)]
+TlsCert = Annotated[
+    Path | None,
+    typer.Option(help="A certificate (PEM): away from localhost browsers need https.", rich_help_panel=Net),
+]
+TlsKey = Annotated[Path | None, typer.Option(help="Its private key (PEM).", rich_help_panel=Net)]
+Stun = Annotated[str | None, typer.Option(help="stun:HOST:PORT, for visitors behind routers.", rich_help_panel=Net)]
+Turn = Annotated[
+    str | None, typer.Option(help="turn:HOST:PORT, a relay where nothing else connects.", rich_help_panel=Net)
+]
+TurnUser = Annotated[str | None, typer.Option(help="Its user name.", rich_help_panel=Net)]
+TurnPassword = Annotated[
+    str | None,
+    typer.Option(
+        envvar="REALTIME_DUB_TURN_PASSWORD",
+        help="Its password; visitors who know the token are given it.",
+        rich_help_panel=Net,
+    ),
+]
+PublicIp = Annotated[
+    str | None,
+    typer.Option(help="The IPv4 address under which the world sees this machine.", rich_help_panel=Net),
+]
+UdpPorts = Annotated[
+    str | None,
+    typer.Option(help="UDP ports for pictures and sound, such as 50000-50100.", rich_help_panel=Net),
+]
 PcmRate = Annotated[
     int,
     typer.Option(help="With --mic -: samples per second of the raw sound on standard input.", rich_help_panel=Input),
@@ -108,8 +134,10 @@ def live(
         list[str] | None,
         typer.Option(
             help="Where the picture goes; give it several times for several places: vcam (a camera that meeting "
-            "programs see), vcam:DEVICE, window, a file such as out.mp4, rtmp://..., srt://..., null; for a character, "
-            "the mouth's blendshape weights as a table (blendshapes.csv) or to its program (osc://127.0.0.1:39539). "
+            "programs see), vcam:DEVICE, window, a file such as out.mp4, rtmp://..., srt://..., webrtc (a page that "
+            "others open to watch), webrtc:PORT, webrtc://HOST:PORT, whip://... or whips://... (a media server), null; "
+            "for a character, the mouth's blendshape weights as a table (blendshapes.csv) or to its program "
+            "(osc://127.0.0.1:39539). "
             "Without it: the virtual camera if there is one, else a window.",
             rich_help_panel=Output,
         ),
@@ -275,40 +303,20 @@ def serve(
         ),
     ] = None,
     idle_s: Annotated[float, typer.Option(help="Seconds without picture or sound after which a visitor leaves.")] = 30,
-    tls_cert: Annotated[
-        Path | None,
-        typer.Option(help="A certificate (PEM): away from localhost browsers need https.", rich_help_panel=Net),
-    ] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).", rich_help_panel=Net)] = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
     self_signed: Annotated[
         bool,
         typer.Option(
             "--self-signed", help="Make a certificate for this run; the browser asks once.", rich_help_panel=Net
         ),
     ] = False,
-    stun: Annotated[
-        str | None, typer.Option(help="stun:HOST:PORT, for visitors behind routers.", rich_help_panel=Net)
-    ] = None,
-    turn: Annotated[
-        str | None, typer.Option(help="turn:HOST:PORT, a relay where nothing else connects.", rich_help_panel=Net)
-    ] = None,
-    turn_user: Annotated[str | None, typer.Option(help="Its user name.", rich_help_panel=Net)] = None,
-    turn_password: Annotated[
-        str | None,
-        typer.Option(
-            envvar="REALTIME_DUB_TURN_PASSWORD",
-            help="Its password; visitors who know the token are given it.",
-            rich_help_panel=Net,
-        ),
-    ] = None,
-    public_ip: Annotated[
-        str | None,
-        typer.Option(help="The IPv4 address under which the world sees this machine.", rich_help_panel=Net),
-    ] = None,
-    udp_ports: Annotated[
-        str | None,
-        typer.Option(help="UDP ports for pictures and sound, such as 50000-50100.", rich_help_panel=Net),
-    ] = None,
+    stun: Stun = None,
+    turn: Turn = None,
+    turn_user: TurnUser = None,
+    turn_password: TurnPassword = None,
+    public_ip: PublicIp = None,
+    udp_ports: UdpPorts = None,
     bundle: Bundle = None,
     quiet: Quiet = False,
 ) -> None:
@@ -341,11 +349,29 @@ def devices() -> None:
 
 
 @app.command()
-def doctor() -> None:
-    """Check that this machine has all that is needed, and say what to do where it has not."""
-    from realtime_dub.doctor import can_run, examine, table
+def doctor(
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    stun: Stun = None,
+    turn: Turn = None,
+    turn_user: TurnUser = None,
+    turn_password: TurnPassword = None,
+    public_ip: PublicIp = None,
+    udp_ports: UdpPorts = None,
+) -> None:
+    """Check that this machine has all that is needed, and say what to do where it has not.
 
+    Give it the network options of serve, and it tries these too.
+    """
+    given = locals()
+    from realtime_dub.config import build
+    from realtime_dub.doctor import can_run, examine, examine_network, table
+    from realtime_dub.web.config import ServeConfig
+
+    config = build(ServeConfig, **{**given, "turn_password": turn_password if turn else None})
     checks = examine()
+    if any(value is not None for name, value in given.items() if name != "turn_password"):
+        checks += examine_network(config)
     _console().print(table(checks))
     raise typer.Exit(0 if can_run(checks) else ConfigError.exit_code)
 

@@ -16,6 +16,8 @@ from realtime_dub.errors import RealtimeDubError, UserError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from realtime_dub.web.config import ServeConfig
+
 State = Literal["ok", "warn", "fail"]
 COLORS = {"ok": "green", "warn": "yellow", "fail": "red"}
 PYTHONS = ((3, 11), (3, 13))  # from, up to but without
@@ -73,6 +75,15 @@ def examine() -> list[Check]:
     for name, check in CHECKS.items():
         checks += _guarded(name, check)
     return checks
+
+
+def examine_network(config: ServeConfig) -> list[Check]:
+    """What ``realtime-dub serve`` is to be reached by, really tried."""
+    try:
+        found = _load("realtime_dub.web.reach:look")(config)
+    except ModuleNotFoundError as error:
+        return [Check("browser studio", "fail", f"{error.name} is missing", "run: pip install 'realtime-dub[web]'")]
+    return [Check(each.name, each.state, each.detail, each.advice) for each in found]
 
 
 def table(checks: list[Check]) -> Table:

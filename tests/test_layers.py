@@ -19,7 +19,7 @@ LAYERS = (
     ("errors",),
     ("media",),
     ("clock", "flow"),
-    ("audio", "blend", "contact_sheet", "face", "mouth", "publishers", "sources"),
+    ("audio", "blend", "contact_sheet", "face", "mouth", "publishers", "sources", "connections"),
     ("budget", "config", "pipeline", "stats", "sync"),
     ("cli", "doctor", "web"),
 )
@@ -28,12 +28,18 @@ BESIDE = {
     "blend": {"face"},
     "contact_sheet": {"blend", "face"},
     "sources": {"audio"},
-    "publishers": {"audio"},
+    "publishers": {"audio", "connections"},
+    "connections": {"audio"},
     "pipeline": {"budget", "config", "stats", "sync"},
     "budget": {"config"},
     "stats": {"budget", "config"},
     "sync": {"budget", "config", "stats"},
     "cli": {"doctor", "web"},
+}
+# The lower floor of web, which knows no pipeline: publishers stand on it as well as the studio.
+CONNECTIONS = {
+    *("aiortc_access", "concealment", "config", "connectivity", "guard", "inbound", "logs", "loop_thread", "outlet"),
+    *("peer", "push", "reach", "refusals", "timeline", "traffic", "viewers", "visits", "whip", "whip_client"),
 }
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 NEVER = {"engines", "export", "benchmarks", "tests", "torch"}
@@ -62,6 +68,8 @@ def imported(path: Path) -> Iterator[str]:
 def part_of(module: str) -> str | None:
     """``realtime_dub.sources.base`` -> ``sources``; None for what is not ours, or is the bare package."""
     names = module.split(".")
+    if names[:2] == ["realtime_dub", "web"] and len(names) > 2 and names[2] in CONNECTIONS:
+        return "connections"
     return names[1] if names[0] == "realtime_dub" and len(names) > 1 and names[1] in LEVEL else None
 
 
@@ -86,6 +94,7 @@ def test_imports_go_down(path: Path) -> None:
 def test_every_part_has_a_layer() -> None:
     parts = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in MODULES}
     assert parts - set(LEVEL) - {"__init__", "__main__"} == set()
+    assert {path.stem for path in (PACKAGE / "web").glob("*.py")} >= CONNECTIONS
 
 
 def test_sources_and_publishers_are_strangers() -> None:

@@ -19,9 +19,9 @@ from pydantic import ValidationError
 from web_peers import HEADERS, Visitor, serving
 
 from realtime_dub.web.config import ServeConfig, SessionOptions
+from realtime_dub.web.connectivity import address
 from realtime_dub.web.guard import Bucket
 from realtime_dub.web.logs import JsonLines
-from realtime_dub.web.server import address
 
 TOKEN = "a-token-of-some-length"
 

@@ -89,7 +89,7 @@ class _Assembly:
     def __init__(self, config: LiveConfig, clock: Clock, stack: ExitStack) -> None:
         self._config, self._clock, self._stack = config, clock, stack
         self._sheet = make_sheet(config)
-        publishers = self._publishers()
+        self._made = publishers = self._publishers()
         generator = make_generator(config)
         stack.callback(generator.close)
         tracker = make_tracker(config)
@@ -118,11 +118,13 @@ class _Assembly:
         for output in outputs:
             output.open(self._format(picture, voice, timing))
             self._check_speaker(output.publisher, voice, timing)
+            if (address := getattr(output.publisher, "address", None)) is not None:
+                print(f"watch at {address}", flush=True)  # also where quiet: nobody could find it otherwise
 
     def finish(self) -> Report:
         """The report; with what is to be written about a run that has begun."""
-        for source in (self._video, self._voice):
-            for note in getattr(source, "notes", ()):
+        for each in (self._video, self._voice, *self._made):
+            for note in getattr(each, "notes", ()):
                 self.recorder.note(note)
         report = self.recorder.report()
         if report.frames["total"]:

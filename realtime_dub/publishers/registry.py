@@ -7,8 +7,8 @@ from importlib import import_module
 from pathlib import PurePath
 from typing import Any
 
-from realtime_dub.clock import Clock
-from realtime_dub.errors import ConfigError
+from realtime_dub.clock import Clock, MonotonicClock
+from realtime_dub.errors import ConfigError, DependencyError
 from realtime_dub.publishers.base import Publisher
 
 # Modules are imported when used. A device may follow the name: vcam:/dev/video2.
@@ -23,9 +23,14 @@ SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".ts", ".flv")
 SCHEMES = ("rtmp", "rtmps", "srt", "udp")
 OSC = "realtime_dub.publishers.osc:OscPublisher"
 CSV = "realtime_dub.publishers.blendshapes_csv:BlendshapeCsvPublisher"
+WEB = {
+    "webrtc": "realtime_dub.publishers.webrtc:WebRtcPublisher",
+    "whip": "realtime_dub.publishers.whip:WhipPublisher",
+    "whips": "realtime_dub.publishers.whip:WhipPublisher",
+}
 CHOICES = (
     "vcam, vcam:DEVICE, window, null, a file such as out.mp4 or out.mkv, rtmp://..., srt://..., udp://..., "
-    "blendshapes.csv or osc://HOST:PORT"
+    "webrtc, webrtc:PORT, whip://..., whips://..., blendshapes.csv or osc://HOST:PORT"
 )
 FILE_CHOICES = f"a file name that ends in {', '.join(SUFFIXES)}, .csv"
 AVAILABLE = {
@@ -39,10 +44,13 @@ def open_publisher(
 ) -> Publisher:
     """The publisher that ``spec`` names, not opened yet. Raises ConfigError that lists the choices.
 
-    Where not ``live``, only files are to be had. ``clock`` is for publishers that keep time themselves, of which this
-    table has none. ``crf`` and ``preset`` are libx264's, for a file or a network stream.
+    Where not ``live``, only files are to be had. ``clock`` is for publishers that keep time themselves: those of WEB.
+    ``crf`` and ``preset`` are libx264's, for a file or a network stream. Raises DependencyError where those of WEB are
+    asked for and the libraries are not there.
     """
     name, _, device = spec.partition(":")
+    if live and name.lower() in WEB and (device or name.lower() == "webrtc"):
+        return _web(name.lower(), spec, clock or MonotonicClock())
     if live and name in DEVICES:
         return _device(name, device)
     scheme = spec.partition("://")[0].lower() if "://" in spec else ""
@@ -74,6 +82,15 @@ def _device(name: str, device: str) -> Publisher:
         raise ConfigError("no device is chosen for", repr(name), f"leave out {':' + device!r}")
     make = _load(DEVICES[name])
     publisher: Publisher = make(device) if device else make()
+    return publisher
+
+
+def _web(name: str, spec: str, clock: Clock) -> Publisher:
+    try:
+        make = _load(WEB[name])
+    except ModuleNotFoundError as error:
+        raise DependencyError(f"--to {name} needs", error.name or "", "run: pip install 'realtime-dub[web]'") from error
+    publisher: Publisher = make(spec, clock)
     return publisher
 
 

@@ -1,9 +1,9 @@
 """What takes the place of lost sound: Opus conceals a frame itself, where it is told that there was one.
 
-In an Opus packet a frame of length 0 means "lost" (RFC 6716, section 3.2.1), and a packet may hold several frames. So the
-packet that follows a hole is written anew, with an empty frame before its own for each that was lost; the decoder goes on
-with the pitch it has heard and fades it. Redundancy that senders put into packets (in-band FEC) cannot be used: FFmpeg's
-decoder has no switch for it, and so answers do not ask for it.
+In an Opus packet a frame of length 0 means "lost" (RFC 6716, section 3.2.1), and a packet may hold several frames. So
+the packet that follows a hole is written anew, with an empty frame before its own for each that was lost; the decoder
+goes on with the pitch it has heard and fades it. Redundancy that senders put into packets (in-band FEC) cannot be used:
+FFmpeg's decoder has no switch for it, and so answers do not ask for it.
 """
 
 from __future__ import annotations

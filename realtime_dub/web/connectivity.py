@@ -7,12 +7,16 @@ import datetime
 import errno
 import random
 import re
+import secrets
 import ssl
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
+from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -55,6 +59,37 @@ def with_public_ip(sdp: str, address: IPv4Address | None) -> str:
         return f"{line}\r\na=candidate:{foundation}p {component} udp {int(priority) - 1} {address} {port} typ host"
 
     return _HOST.sub(both, sdp)
+
+
+async def listen(runner: web.AppRunner, config: ServeConfig) -> int:
+    """Take requests; the port, where the configuration left it open. Raises ConfigError."""
+    context = await asyncio.to_thread(tls_context, config)
+    site = web.TCPSite(runner, config.host, config.port, ssl_context=context)
+    try:
+        await site.start()
+    except OSError as error:
+        where = f"{config.host}:{config.port}: {error.strerror}"
+        raise ConfigError("cannot listen on", where, "choose another host or port") from None
+    port: int = runner.addresses[0][1]
+    return port
+
+
+def address(config: ServeConfig, port: int) -> str:
+    """Where to open the page, with the token if there is one."""
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    return f"http{'s' if config.secure else ''}://{host}:{port}/" + (f"?token={config.token}" if config.token else "")
+
+
+def with_token(config: ServeConfig) -> ServeConfig:
+    """A server that others can reach has a token: one is made where none is given."""
+    if config.local or config.token is not None:
+        return config
+    return config.model_copy(update={"token": secrets.token_urlsafe(18)})
+
+
+def loop_factory(config: ServeConfig) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The event loop that keeps to the range of ports; None where any port will do."""
+    return partial(PortRangeLoop, config.port_range) if config.port_range is not None else None
 
 
 def tls_context(config: ServeConfig) -> ssl.SSLContext | None:

@@ -113,6 +113,9 @@ class Peer:
         except Exception:  # half made, it may fail in any way; what it started is ended below
             log.warning("a connection did not close cleanly", exc_info=True)
         await aiortc_access.end_connecting(self._pc)
+        for transceiver in self._pc.getTransceivers():
+            if transceiver.sender.track is not None:  # one that never came about has not ended it
+                transceiver.sender.track.stop()
         await asyncio.gather(*self._readers, return_exceptions=True)
 
     def _add_transceiver(self, kind: str) -> None:

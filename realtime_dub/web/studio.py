@@ -75,6 +75,10 @@ class Studio:
             raise Refusal(404, "There is no such session.", "Start a new one.")
         return session
 
+    def on_air(self, room: str) -> bool:
+        """Somebody sends a picture under that name."""
+        return any(each.options.room == room and each.outlet for each in self.sessions.values())
+
     async def end(self, id: str, why: str) -> None:
         session = self.sessions.get(id)
         if session is not None:

@@ -8,17 +8,16 @@ an ICE restart is not (aiortc cannot), which is answered with 422 as the RFC wan
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from aiohttp import web
 from pydantic import ValidationError
 
-from realtime_dub.web.api import STUDIO, read_body
 from realtime_dub.web.config import SessionOptions
 from realtime_dub.web.refusals import Refusal
-from realtime_dub.web.session import Session
+from realtime_dub.web.visits import HOST, Visit, read_body
 
 SDP, FRAGMENT = "application/sdp", "application/trickle-ice-sdpfrag"
 ROLES: dict[str, Literal["studio", "viewer"]] = {"whip": "studio", "whep": "viewer"}
@@ -33,10 +32,10 @@ class Fragment:
     candidates: tuple[tuple[str | None, str | None], ...]
 
 
-def routes() -> list[web.RouteDef]:
+def routes(kinds: Iterable[str] = tuple(ROLES)) -> list[web.RouteDef]:
     return [
         route
-        for kind in ROLES
+        for kind in kinds
         for route in (
             web.post(f"/{kind}/{{name}}", _kind(kind, open_session)),
             web.options(f"/{kind}/{{name}}", describe),
@@ -48,35 +47,33 @@ def routes() -> list[web.RouteDef]:
 
 
 async def describe(request: web.Request) -> web.Response:
-    return web.Response(status=204, headers={"Accept-Post": SDP, "Accept-Patch": FRAGMENT})
+    """Also the ICE servers, for clients that cannot take them after their offer (RFC 9725, section 4.6)."""
+    return _with_links(request, web.Response(status=204, headers={"Accept-Post": SDP, "Accept-Patch": FRAGMENT}))
 
 
 async def open_session(request: web.Request, kind: str) -> web.Response:
     if request.content_type != SDP:
         raise Refusal(415, "The body is no session description.", f"Send the offer as {SDP}.", {"Accept-Post": SDP})
-    studio, name = request.app[STUDIO], request.match_info["name"]
+    host, name = request.app[HOST], request.match_info["name"]
     try:
         options = SessionOptions.model_validate({"role": ROLES[kind], "room": name})
     except ValidationError as error:
         raise Refusal(404, "There cannot be a stream of that name.", "Use letters, digits, - and _.") from error
     sdp = (await read_body(request)).decode("utf-8", "replace")
-    on_air = any(each.options.room == name and each.outlet for each in studio.sessions.values())
+    on_air = host.on_air(name)
     if kind == "whip" and on_air:
         raise Refusal(
             409, "Somebody is sending under that name.", "Take another name or wait.", {"Retry-After": RETRY_S}
         )
     if kind == "whep" and not on_air:
         raise Refusal(404, "Nobody is sending under that name.", "Try again later.", {"Retry-After": RETRY_S})
-    session, answer = await studio.open(options, sdp)
+    session, answer = await host.open(options, sdp)
     headers = {"Location": f"/{kind}/{name}/{session.id}", "ETag": _etag(session), "Accept-Patch": FRAGMENT}
-    response = web.Response(status=201, text=answer, content_type=SDP, headers=headers)
-    for server in studio.config.ice_servers:
-        response.headers.add("Link", _link(server))
-    return response
+    return _with_links(request, web.Response(status=201, text=answer, content_type=SDP, headers=headers))
 
 
 async def trickle(request: web.Request) -> web.Response:
-    session = request.app[STUDIO].find(request.match_info["id"])
+    session = request.app[HOST].find(request.match_info["id"])
     if request.content_type != FRAGMENT:
         raise Refusal(415, "The body is no ICE fragment.", f"Send it as {FRAGMENT}.", {"Accept-Patch": FRAGMENT})
     fragment = parse_fragment((await read_body(request)).decode("utf-8", "replace"))
@@ -95,8 +92,8 @@ async def trickle(request: web.Request) -> web.Response:
 
 
 async def end_session(request: web.Request) -> web.Response:
-    studio = request.app[STUDIO]
-    await studio.end(studio.find(request.match_info["id"]).id, "the sender or player ended it")
+    host = request.app[HOST]
+    await host.end(host.find(request.match_info["id"]).id, "the sender or player ended it")
     return web.Response(status=200)
 
 
@@ -119,6 +116,12 @@ def parse_fragment(text: str) -> Fragment:
     return Fragment(ufrag, tuple(candidates))
 
 
+def _with_links(request: web.Request, response: web.Response) -> web.Response:
+    for server in request.app[HOST].config.ice_servers:
+        response.headers.add("Link", _link(server))
+    return response
+
+
 def _link(server: dict[str, str]) -> str:
     """An ICE server as RFC 9725, section 4.6, writes it."""
     link = f'<{server["urls"]}>; rel="ice-server"'
@@ -128,7 +131,7 @@ def _link(server: dict[str, str]) -> str:
     return link
 
 
-def _etag(session: Session) -> str:
+def _etag(session: Visit) -> str:
     return f'"{session.id[-8:]}"'
 
 
