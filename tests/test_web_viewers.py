@@ -5,64 +5,20 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, CookieJar
 from aiortc import RTCSessionDescription
-from media_files import grid, output_format, ticks
+from feeds import FPS, publishing
+from media_files import output_format
 from test_web_sessions import onsets, visiting
 from test_web_whip import post, status_of
 from web_peers import Visitor
 
-from realtime_dub.clock import MonotonicClock
 from realtime_dub.errors import ConfigError
-from realtime_dub.media import Image, OutputFormat
 from realtime_dub.publishers.registry import open_publisher
 from realtime_dub.publishers.webrtc import WebRtcPublisher, parse
-
-FPS = 25
-
-
-def flashing(fmt: OutputFormat, k: int) -> Image:
-    """Bright in the corner for the first 200 ms of every second."""
-    image = np.full((fmt.height, fmt.width, 3), 90, np.uint8)
-    image[:24, :24] = 255 if k % FPS < 5 else 0
-    return image
-
-
-@contextmanager
-def publishing(spec: str, seconds: float = 60) -> Iterator[tuple[WebRtcPublisher, list[float]]]:
-    """A publisher that is fed on time, by a thread, and how long each tick took it."""
-    fmt = output_format(live=True)
-    at = np.arange(int(seconds * fmt.rate)) / fmt.rate
-    sound = (0.5 * np.sin(2 * np.pi * 700 * at) * (at % 1 < 0.2)).astype(np.float32)[:, None]
-    publisher, over, took = open_publisher(spec, clock=MonotonicClock()), threading.Event(), []
-
-    def feed() -> None:
-        began = time.monotonic()
-        for tick in ticks(fmt, grid(int(seconds * FPS), fmt.fps), sound, flashing):
-            if over.wait(max(0.0, began + tick.pts_ns / 1e9 - time.monotonic())):
-                return
-            now = time.monotonic()
-            publisher.publish(tick)
-            took.append(time.monotonic() - now)
-
-    assert isinstance(publisher, WebRtcPublisher)
-    publisher.open(fmt)
-    thread = threading.Thread(target=feed)
-    thread.start()
-    try:
-        yield publisher, took
-    finally:
-        over.set()
-        thread.join()
-        publisher.close()
-        publisher.close()
 
 
 def address(publisher: WebRtcPublisher) -> str:
@@ -124,7 +80,8 @@ def test_one_that_takes_nothing_holds_nobody() -> None:
 
 def test_only_watching_is_to_be_had_and_only_with_the_token() -> None:
     async def test(url: str) -> None:
-        async with ClientSession() as http, visiting(Visitor(http, url)) as visitor:
+        jar = CookieJar(unsafe=True)  # also for addresses that are numbers, as browsers
+        async with ClientSession(cookie_jar=jar) as http, visiting(Visitor(http, url)) as visitor:
             assert (await visitor.offer("/api/sessions", {"options": {}}))[0] == 401
             assert await status_of(http, "GET", f"{url}/?token=wrong-token") == 401
             async with http.get(f"{url}/?token=a-long-token") as page:

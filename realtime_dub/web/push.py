@@ -19,13 +19,13 @@ from aiortc import (
 
 from realtime_dub.errors import MediaError
 from realtime_dub.web import aiortc_access
-from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.outlet import AudioOut, Outlet
 from realtime_dub.web.whip_client import Answered, WhipClient
 
 CONNECT_S, CLOSE_S = 10.0, 5.0
 LOOK_S = 0.5
 SILENT_S = 8.0  # a server reports what it receives about once a second
+BITRATES = 1_500_000, 4_000_000  # to begin with, and at most, as ``serve`` has them
 FIRST = {"video": "video/h264", "audio": "audio/opus"}  # what every media server takes
 
 
@@ -54,7 +54,7 @@ class Push:
         self.servers = self._answered.servers
         try:
             await self._pc.setRemoteDescription(RTCSessionDescription(self._answered.sdp, "answer"))
-            aiortc_access.use_bitrates(self._pairs[0], *_bitrates())
+            aiortc_access.use_bitrates(self._pairs[0], *BITRATES)
         except Exception as error:  # text from outside leads aiortc to any kind of error
             do = "it may want another codec or another kind of stream"
             raise self._failed("its answer cannot be used", do) from error
@@ -113,9 +113,3 @@ class Push:
         if received != self._received:
             self._received, self._received_s = received, time.monotonic()
         return time.monotonic() - self._received_s
-
-
-def _bitrates() -> tuple[int, int]:
-    """To begin with and at most, as ``serve`` has them."""
-    defaults = ServeConfig()
-    return defaults.bitrate_kbps * 1000, defaults.max_bitrate_kbps * 1000

@@ -121,10 +121,10 @@ class Studio {
   #state(name) {
     ui.state(name);
     if (name !== "live") return;
+    if (role === "viewer" && !this.#since) setListening(true);
     this.#since ||= performance.now();
     this.#compare.live(true);
     for (const id of ["mute", "listen", "snapshot", "record", "enroll", "bank-save", "bank-load"]) $(id).disabled = false;
-    if (role === "viewer") setListening(true);
   }
 
   #stats(stats) {

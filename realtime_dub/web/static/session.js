@@ -7,44 +7,47 @@ import * as api from "./api.js";
 import { NetworkSampler } from "./network.js";
 
 const CONNECT_S = 15; // longer than any working path takes to be found
-const GIVE_UP_S = 12; // after an ICE restart
+const PATIENCE_S = 3; // a short disturbance mends itself
+const TRY_S = 8; // for one new connection, after which another is tried
+const GIVE_UP_S = 45; // the server ends a session that is away for that long
+const PAUSE_S = 1;
 
 const NO_PATH = ["No path to the server was found.",
   "Different networks often need help: start the server with --stun or --turn, or with --public-ip and its UDP ports open in the firewall."];
+const AWAY = ["The connection was lost and did not come back.",
+  "Check your network, then start again. Different networks often need help: --stun, --turn or --public-ip on the server."];
 
 export class Session extends EventTarget {
   id = null;
   options = {};
-  #pc; #control; #video; #audio; #waiting = []; #timers = new Set(); #restarted = false; #ended = false;
+  #pc; #video; #audio; #role; #iceServers; #tracks;
+  #waiting = []; #timers = new Set(); #repairing = false; #ended = false;
+  #path = () => navigator.connection?.type;
+  #lastPath = this.#path();
 
   // `tracks` is {video, audio}, either may be null; `role` says which directions are used.
   constructor(iceServers, tracks, role = "studio") {
     super();
-    this.stream = new MediaStream();
-    this.#pc = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
-    this.#control = this.#pc.createDataChannel("control");
-    this.#control.onmessage = (event) => this.#heard(event.data);
-    this.#control.onclose = () => this.#lost();
-    if (role !== "interpreter") this.#video = this.#transceiver("video", tracks.video, role);
-    this.#audio = this.#transceiver("audio", tracks.audio, role);
-    this.#pc.ontrack = (event) => this.#picture(event.track);
-    this.#pc.onicecandidate = (event) => this.#candidate(event.candidate);
-    this.#pc.onconnectionstatechange = () => this.#connection();
+    this.#iceServers = iceServers;
+    this.#tracks = { ...tracks };
+    this.#role = role;
+    this.#pc = this.#connection();
+    window.addEventListener("online", this.#moved);
+    navigator.connection?.addEventListener("change", this.#mayHaveMoved);
   }
 
   async open(options) {
     this.#emit("state", "connecting");
     this.#after(CONNECT_S, () => this.#noPath());
     await this.#pc.setLocalDescription();
-    const answer = await api.openSession({ ...this.#offer(), options });
+    const answer = await api.openSession({ ...this.#offer(this.#pc), options });
     if (this.#ended) { // stopped while the server was answering
       await api.closeSession(answer.id);
       return;
     }
     this.id = answer.id;
     this.options = answer.options ?? {};
-    this.#waiting.splice(0).forEach((candidate) => this.#send(candidate));
-    await this.#pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+    await this.#answered(this.#pc, answer.sdp);
   }
 
   // Acts while it runs. Resolves to the options that the server now uses.
@@ -54,8 +57,15 @@ export class Session extends EventTarget {
     return this.options;
   }
 
-  replaceVideo(track) { return this.#video?.sender.replaceTrack(track); }
-  replaceAudio(track) { return this.#audio.sender.replaceTrack(track); }
+  replaceVideo(track) {
+    this.#tracks.video = track;
+    return this.#video?.sender.replaceTrack(track);
+  }
+
+  replaceAudio(track) {
+    this.#tracks.audio = track;
+    return this.#audio.sender.replaceTrack(track);
+  }
 
   close() {
     if (this.#ended) return;
@@ -64,55 +74,105 @@ export class Session extends EventTarget {
     this.#emit("closed");
   }
 
-  #transceiver(kind, track, role) {
-    const direction = { studio: "sendrecv", interpreter: "sendonly", viewer: "recvonly" }[role];
-    return this.#pc.addTransceiver(track ?? kind, { direction });
+  // A new peer connection with the present tracks. What an earlier one still says is not heard any more.
+  #connection() {
+    const pc = new RTCPeerConnection({ iceServers: this.#iceServers, bundlePolicy: "max-bundle" });
+    const heard = (action) => (event) => { if (pc === this.#pc) action(event); };
+    const control = pc.createDataChannel("control");
+    const stream = new MediaStream();
+    control.onmessage = heard((event) => this.#heard(event.data));
+    control.onclose = heard(() => this.#lost());
+    if (this.#role !== "interpreter") this.#video = this.#transceiver(pc, "video");
+    this.#audio = this.#transceiver(pc, "audio");
+    pc.ontrack = heard((event) => {
+      stream.addTrack(event.track);
+      this.#emit("picture", stream);
+    });
+    pc.onicecandidate = heard((event) => this.#candidate(event.candidate));
+    pc.onconnectionstatechange = heard(() => this.#changed(pc.connectionState));
+    return pc;
   }
 
-  #offer() { return { sdp: this.#pc.localDescription.sdp, type: "offer" }; }
+  #transceiver(pc, kind) {
+    const direction = { studio: "sendrecv", interpreter: "sendonly", viewer: "recvonly" }[this.#role];
+    return pc.addTransceiver(this.#tracks[kind] ?? kind, { direction });
+  }
 
-  #picture(track) {
-    this.stream.addTrack(track);
-    this.#emit("picture", this.stream);
+  #offer(pc) { return { sdp: pc.localDescription.sdp, type: "offer" }; }
+
+  // Candidates wait for the answer: before it the server has nothing that they could belong to.
+  async #answered(pc, sdp) {
+    this.#waiting.splice(0).forEach((candidate) => this.#send(candidate));
+    this.#waiting = null;
+    await pc.setRemoteDescription({ type: "answer", sdp });
   }
 
   #candidate(candidate) {
-    if (this.id) this.#send(candidate);
-    else this.#waiting.push(candidate);
+    if (this.#waiting) this.#waiting.push(candidate);
+    else this.#send(candidate);
   }
 
   // One that is lost is no failure: the others, or the time limit, decide.
   #send(candidate) { api.sendCandidate(this.id, candidate?.toJSON() ?? null).catch(() => {}); }
 
-  #connection() {
-    const state = this.#pc.connectionState;
+  #changed(state) {
     if (state === "connected") this.#connected();
-    if (state === "disconnected") this.#emit("state", "interrupted");
+    if (state === "disconnected") {
+      this.#emit("state", "interrupted");
+      this.#after(PATIENCE_S, () => { if (this.#pc.connectionState !== "connected") this.#repair(); });
+    }
     if (state === "failed") this.#repair();
   }
 
+  // Another network: the old path is dead, whatever the connection still believes.
+  #moved = () => { if (this.id) this.#repair(); };
+  #mayHaveMoved = () => {
+    const before = this.#lastPath;
+    this.#lastPath = this.#path();
+    if (before !== this.#lastPath && this.#lastPath !== "none") this.#moved();
+  };
+
   #connected() {
     this.#clearTimers();
-    this.#restarted = false;
     this.#emit("state", "live");
     const sampler = new NetworkSampler(this.#pc);
     const timer = setInterval(async () => {
-      if (!this.#ended) this.#emit("network", await sampler.sample());
+      const sample = await sampler.sample();
+      if (this.#timers.has(timer)) this.#emit("network", sample);
     }, 1000);
     this.#timers.add(timer);
   }
 
+  // The session on the server goes on; it is given a new connection, again and again until one holds.
   async #repair() {
-    if (this.#restarted || !this.id) return this.#noPath();
-    this.#restarted = true;
+    if (this.#repairing || this.#ended) return;
+    if (!this.id) return this.#noPath();
+    this.#repairing = true;
+    this.#clearTimers();
     this.#emit("state", "interrupted");
+    const until = performance.now() + 1000 * GIVE_UP_S;
+    while (!this.#ended && !(await this.#tryAgain())) {
+      if (performance.now() > until) this.#fail(new api.ApiError(0, ...AWAY));
+      await pause(PAUSE_S);
+    }
+    this.#repairing = false;
+  }
+
+  // True where the new connection holds. The old one is closed once the server has let go of it.
+  async #tryAgain() {
+    const before = this.#pc;
+    const pc = this.#pc = this.#connection();
+    this.#waiting = [];
     try {
-      await this.#pc.setLocalDescription(await this.#pc.createOffer({ iceRestart: true }));
-      const answer = await api.restartIce(this.id, this.#offer());
-      await this.#pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
-      this.#after(GIVE_UP_S, () => this.#noPath());
+      await pc.setLocalDescription();
+      const answer = await api.restartIce(this.id, this.#offer(pc));
+      await this.#answered(pc, answer.sdp);
+      return await connects(pc, TRY_S);
     } catch (error) {
-      this.#fail(error instanceof api.ApiError ? error : new api.ApiError(0, ...NO_PATH));
+      if (error.status === 404) this.#fail(new api.ApiError(0, "The session has ended meanwhile.", "Start again."));
+      return false;
+    } finally {
+      before.close();
     }
   }
 
@@ -133,6 +193,8 @@ export class Session extends EventTarget {
 
   #end() {
     this.#ended = true;
+    window.removeEventListener("online", this.#moved);
+    navigator.connection?.removeEventListener("change", this.#mayHaveMoved);
     this.#clearTimers();
     this.#pc.close();
   }
@@ -151,4 +213,16 @@ export class Session extends EventTarget {
   }
 
   #emit(type, detail) { this.dispatchEvent(new CustomEvent(type, { detail })); }
+}
+
+const pause = (seconds) => new Promise((done) => { setTimeout(done, 1000 * seconds); });
+
+// Whether `pc` is connected before `seconds` are over.
+async function connects(pc, seconds) {
+  const until = performance.now() + 1000 * seconds;
+  while (pc.connectionState !== "connected") {
+    if (["failed", "closed"].includes(pc.connectionState) || performance.now() > until) return false;
+    await pause(0.1);
+  }
+  return true;
 }

@@ -1,0 +1,127 @@
+"""A browser whose connection is cut connects again by itself, to the real server; and it watches a local run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import browser
+import pytest
+from feeds import Aside, publishing
+from playwright import sync_api
+from test_web_page import Page
+from web_peers import serving
+
+from realtime_dub.web.studio import Studio
+
+pytestmark = pytest.mark.skipif(browser.PROGRAM is None, reason="neither Chromium nor Chrome is installed")
+
+
+@pytest.fixture(scope="module")
+def playwright() -> Iterator[Any]:
+    with sync_api.sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def chromium(playwright: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    film: Path = browser.camera_film(tmp_path_factory.mktemp("camera") / "face.y4m", 320, 240, 15, 1)
+    with browser.chromium(playwright, film) as running:
+        yield running
+
+
+@pytest.fixture
+def context(chromium: Any) -> Iterator[Any]:
+    made = chromium.new_context(permissions=["camera", "microphone"])
+    yield made
+    made.close()
+
+
+async def cut(studio: Studio) -> None:
+    """From now on nothing comes or goes on the present connections, as when a router is unplugged."""
+    for session in studio.sessions.values():
+        ice = session.peer._pc.getTransceivers()[0].receiver.transport.transport._connection
+        for protocol in ice._protocols:
+            protocol.datagram_received = lambda data, addr: None
+            protocol.send_stun = lambda message, addr: None
+            protocol.send_data = lambda data, addr: asyncio.sleep(0)
+
+
+def frames(page: Page) -> int:
+    return int(page.view.evaluate("() => document.getElementById('dubbed').getVideoPlaybackQuality().totalVideoFrames"))
+
+
+def moves_on(page: Page) -> None:
+    """The dubbed picture moves, statistics come, a chooser acts."""
+    seen = frames(page)
+    page.until(f"document.getElementById('dubbed').getVideoPlaybackQuality().totalVideoFrames > {seen} + 5")
+    clock = page.text("#clock")
+    page.until(f"document.getElementById('clock').textContent !== '{clock}'")
+    strength = 0.5 if page.view.input_value("#strength") != "0.5" else 1.5
+    page.view.eval_on_selector("#strength", f"s => {{ s.value = {strength}; s.dispatchEvent(new Event('input')); }}")
+    page.view.wait_for_timeout(600)
+
+
+def test_a_cut_connection_comes_back_by_itself(context: Any) -> None:
+    with Aside(serving()) as (aside, (studio, _, url)):
+        page = Page(context, url + "/").open().start()
+        moves_on(page)
+        (session,) = studio.sessions.values()
+        first = session.peer
+        aside.run(cut(studio))
+        page.until("document.getElementById('state-text').textContent === 'Interrupted, reconnecting'")
+        page.until("document.getElementById('state').dataset.state === 'live'")
+        assert session.peer is not first
+        moves_on(page)
+        assert list(studio.sessions.values()) == [session]
+        assert session.options.strength == 1.5
+        assert not page.view.is_visible("#failure")
+        assert len(page.sent("POST", "/api/sessions")) == 1
+        page.view.click("#start")
+        aside.until(lambda: studio.sessions == {})
+        assert page.complaints == []
+
+
+def test_a_new_network_is_used_at_once(context: Any) -> None:
+    """The browser says that it is online again: no waiting for the old path to fail."""
+    with Aside(serving()) as (aside, (studio, _, url)):
+        page = Page(context, url + "/").open().start()
+        aside.run(cut(studio))
+        context.set_offline(True)
+        context.set_offline(False)
+        page.until("performance.getEntriesByType('resource').some(entry => entry.name.endsWith('/ice'))")
+        page.until("document.getElementById('state').dataset.state === 'live'")
+        moves_on(page)
+        page.view.click("#start")
+        aside.until(lambda: studio.sessions == {})
+
+
+def test_a_session_that_ended_meanwhile_is_told(context: Any) -> None:
+    with Aside(serving()) as (aside, (studio, _, url)):
+        page = Page(context, url + "/").open().start()
+        (session,) = studio.sessions
+        aside.run(cut(studio))
+        aside.run(studio.end(session, "test"))
+        page.fails_with("ended meanwhile", "Start again")
+
+
+def test_whoever_opens_the_page_of_a_local_run_watches_it(chromium: Any) -> None:
+    with publishing("webrtc:0") as (publisher, _):
+        context = chromium.new_context()
+        page = Page(context, publisher.address).open()
+        assert page.view.url.endswith("/?role=viewer&room=live")
+        assert "Watch live" in page.text("#welcome-title")
+        page.start()
+        page.until("document.getElementById('dubbed').getVideoPlaybackQuality().totalVideoFrames > 10")
+        assert not page.view.evaluate("() => document.getElementById('dubbed').muted")
+        assert page.view.is_visible("#badge")
+        assert [each for each in ("#record", "#mute", "#group-enroll", "#camera") if page.view.is_visible(each)] == []
+        page.view.keyboard.press("f")
+        page.until("document.fullscreenElement?.id === 'stage'")
+        page.view.keyboard.press("f")
+        page.view.click("#listen")
+        assert page.view.evaluate("() => document.getElementById('dubbed').muted")
+        assert page.complaints == []
+        context.close()
