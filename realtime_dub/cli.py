@@ -77,9 +77,11 @@ TlsCert = Annotated[
     typer.Option(help="A certificate (PEM): away from localhost browsers need https.", rich_help_panel=Net),
 ]
 TlsKey = Annotated[Path | None, typer.Option(help="Its private key (PEM).", rich_help_panel=Net)]
-Stun = Annotated[str | None, typer.Option(help="stun:HOST:PORT, for visitors behind routers.", rich_help_panel=Net)]
+Stun = Annotated[
+    str | None, typer.Option(help="A STUN server for visitors behind routers, stun:HOST:PORT.", rich_help_panel=Net)
+]
 Turn = Annotated[
-    str | None, typer.Option(help="turn:HOST:PORT, a relay where nothing else connects.", rich_help_panel=Net)
+    str | None, typer.Option(help="A relay where nothing else connects, turn:HOST:PORT.", rich_help_panel=Net)
 ]
 TurnUser = Annotated[str | None, typer.Option(help="Its user name.", rich_help_panel=Net)]
 TurnPassword = Annotated[

@@ -68,8 +68,8 @@ def imported(path: Path) -> Iterator[str]:
 def part_of(module: str) -> str | None:
     """``realtime_dub.sources.base`` -> ``sources``; None for what is not ours, or is the bare package."""
     names = module.split(".")
-    if names[:2] == ["realtime_dub", "web"] and len(names) > 2 and names[2] in CONNECTIONS:
-        return "connections"
+    if names == ["realtime_dub", "web"] or (names[:2] == ["realtime_dub", "web"] and names[2] in CONNECTIONS):
+        return "connections"  # the package itself holds nothing
     return names[1] if names[0] == "realtime_dub" and len(names) > 1 and names[1] in LEVEL else None
 
 

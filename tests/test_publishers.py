@@ -24,6 +24,10 @@ from realtime_dub.publishers.registry import default_publisher, open_publisher
         ("/some/where/OUT.MKV", "MuxPublisher", "every"),
         ("rtmp://host/app/key", "MuxPublisher", "every"),
         ("srt://host:9000", "MuxPublisher", "every"),
+        ("webrtc", "WebRtcPublisher", "every"),
+        ("webrtc://0.0.0.0:9000?viewers=3", "WebRtcPublisher", "every"),
+        ("whip://host/stage", "WhipPublisher", "every"),
+        ("WHIPS://host/stage", "WhipPublisher", "every"),
     ],
 )
 def test_each_spec_names_its_publisher(spec: str, kind: str, policy: str) -> None:
@@ -34,7 +38,7 @@ def test_each_spec_names_its_publisher(spec: str, kind: str, policy: str) -> Non
     publisher.close()
 
 
-@pytest.mark.parametrize("spec", ["", "webrtc", "out.gif", "http://host/x.mp4", "vcams", "folder/"])
+@pytest.mark.parametrize("spec", ["", "webrt", "whip:host", "out.gif", "http://host/x.mp4", "vcams", "folder/"])
 def test_unknown_specs_list_the_choices(spec: str) -> None:
     with pytest.raises(ConfigError, match=r"unknown output .*choose vcam, .*window.*rtmp://"):
         open_publisher(spec)

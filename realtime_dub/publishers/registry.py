@@ -49,7 +49,7 @@ def open_publisher(
     asked for and the libraries are not there.
     """
     name, _, device = spec.partition(":")
-    if live and name.lower() in WEB and (device or name.lower() == "webrtc"):
+    if live and name.lower() in WEB and (name.lower() == "webrtc" or device.startswith("//")):
         return _web(name.lower(), spec, clock or MonotonicClock())
     if live and name in DEVICES:
         return _device(name, device)
