@@ -118,10 +118,25 @@ def test_whoever_opens_the_page_of_a_local_run_watches_it(chromium: Any) -> None
         assert not page.view.evaluate("() => document.getElementById('dubbed').muted")
         assert page.view.is_visible("#badge")
         assert [each for each in ("#record", "#mute", "#group-enroll", "#camera") if page.view.is_visible(each)] == []
+        box, stage = (page.view.locator(each).bounding_box() for each in ("#dubbed", "#stage"))
+        assert box["width"] > 0.95 * stage["width"]
+        page.view.keyboard.press("c")
+        assert page.view.get_attribute("#stage", "data-view") == "dubbed"
         page.view.keyboard.press("f")
         page.until("document.fullscreenElement?.id === 'stage'")
         page.view.keyboard.press("f")
         page.view.click("#listen")
         assert page.view.evaluate("() => document.getElementById('dubbed').muted")
         assert page.complaints == []
+        context.close()
+
+
+def test_a_page_of_a_local_run_that_asked_for_a_token_becomes_the_viewer(chromium: Any) -> None:
+    with publishing("webrtc://127.0.0.1:0?token=open-sesame") as (publisher, _):
+        context = chromium.new_context()
+        context.set_extra_http_headers({"Authorization": "Bearer open-sesame"})
+        page = Page(context, publisher.address.partition("?")[0])
+        page.view.goto(publisher.address.partition("?")[0] + "index.html")  # as studio: no role in the address
+        page.view.wait_for_url(lambda url: url.endswith("?role=viewer&room=live"))
+        page.start()
         context.close()

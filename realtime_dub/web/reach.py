@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import os
 import socket
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -156,8 +157,12 @@ async def _tried(
         wrong = error.response.error_code in WRONG_CREDENTIALS
         what = "it refuses user name and password" if wrong else f"it refuses ({error})"
         do = "correct them" if wrong else "look at its configuration and its log"
-    except (OSError, ValueError) as error:
-        what = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    except socket.gaierror as error:
+        what = error.strerror or "no such host"
+    except OSError as error:
+        what = os.strerror(error.errno) if error.errno else type(error).__name__
+    except ValueError as error:
+        what = str(error)
     return None, Finding(name, "fail", f"{url}: {what}", do)
 
 

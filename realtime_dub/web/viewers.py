@@ -165,5 +165,10 @@ async def told(request: web.Request) -> web.Response:
     viewers = request.app[VIEWERS]
     counts = {"sessions": len(viewers.sessions), "max_sessions": viewers.config.max_sessions}
     none: dict[str, list[str]] = {"engines": [], "features": []}
-    more = {"version": __version__, "budgets": {"min_ms": 0, "default_ms": 0}, "limits": {"upload_mb": 0}}
+    more = {
+        "version": __version__,
+        "watch": ROOM,
+        "budgets": {"min_ms": 0, "default_ms": 0},
+        "limits": {"upload_mb": 0},
+    }
     return web.json_response({**counts, **none, **more, "ice_servers": viewers.config.ice_servers})

@@ -29,6 +29,10 @@ class Studio {
     ui.clearFailure();
     try {
       this.#config = await api.config();
+      if (this.#config.watch && role !== "viewer") { // a server that is for watching alone
+        location.replace(`?${new URLSearchParams({ role: "viewer", room: this.#config.watch })}`);
+        return;
+      }
       requireRole();
     } catch (error) {
       ui.failure(error, () => this.load());
@@ -238,7 +242,7 @@ class Studio {
   }
 
   redraw() { this.#board.redraw(); }
-  nextView() { this.#compare.next(); }
+  nextView() { if (role !== "viewer") this.#compare.next(); }
   swipe(step) { this.#compare.move(step); }
 
   #running(on) {
@@ -335,6 +339,7 @@ function wire(studio) {
 }
 
 document.body.dataset.role = role;
+if (role === "viewer") $("stage").dataset.view = "dubbed";
 if (WELCOME[role]) [$("welcome-title").textContent, $("welcome-text").textContent] = WELCOME[role];
 const studio = new Studio();
 wire(studio);
