@@ -187,7 +187,7 @@ class Studio {
 
   // The stage takes the shape of the camera, which a phone changes when it is turned.
   shape() {
-    const { videoWidth, videoHeight } = $("original");
+    const { videoWidth, videoHeight } = $(role === "viewer" ? "dubbed" : "original");
     if (videoWidth) $("stage").style.setProperty("--aspect", (videoWidth / videoHeight).toFixed(4));
   }
 
@@ -319,7 +319,7 @@ function fullScreen() {
 
 function wire(studio) {
   const on = (id, action) => $(id).addEventListener("click", action);
-  $("original").addEventListener("resize", () => studio.shape());
+  for (const id of ["original", "dubbed"]) $(id).addEventListener("resize", () => studio.shape());
   on("start", () => studio.toggle());
   on("mute", () => studio.mute());
   on("listen", () => setListening($("dubbed").muted));
