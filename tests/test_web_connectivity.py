@@ -22,6 +22,7 @@ from realtime_dub.errors import ConfigError
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.connectivity import PortRangeLoop, tls_context, with_public_ip
 from realtime_dub.web.metrics import Metrics
+from realtime_dub.web.whip import _link
 
 CANDIDATE = "a=candidate:ab 1 udp 2130706431 10.0.0.5 40000 typ host"
 
@@ -57,6 +58,8 @@ def test_players_are_told_of_ice_servers() -> None:
             async with http.get(f"{url}/api/config") as response:
                 servers = (await response.json())["ice_servers"]
             assert servers == [{"urls": "turn:relay.example:3478", "username": "me", "credential": "secret"}]
+            async with http.options(f"{url}/whip/stage") as response:
+                assert response.headers.getall("Link") == [_link(servers[0])]
         async with serving(max_sessions=1) as (_, http, url):
             visitor = Visitor(http, url)
             try:

@@ -55,6 +55,27 @@ def test_several_watch_and_hear_in_step() -> None:
         asyncio.run(test(address(publisher)))
 
 
+def test_viewers_leave_nothing_behind() -> None:
+    """Neither those that watched and left, nor those that never connected."""
+
+    async def test(url: str) -> None:
+        async with ClientSession() as http:
+            for number in range(6):
+                async with visiting(Visitor(http, url, sends=False)) as visitor:
+                    if number % 2:
+                        await visitor.connect(role="viewer")
+                        await visitor.until(lambda visitor=visitor: visitor.pc.connectionState == "connected")
+                    else:
+                        status, told = await visitor.offer("/api/sessions", {"options": {"role": "viewer"}})
+                        assert status == 201
+                        visitor.id = told["id"]
+                    assert await visitor.delete() == 204
+
+    with publishing("webrtc:0") as (publisher, _):
+        asyncio.run(test(address(publisher)))
+        assert (publisher._viewers.sessions, publisher._viewers._outlet.watched) == ({}, 0)
+
+
 async def lost(data: bytes) -> None:
     """What becomes of a packet on a dead line."""
 
