@@ -176,7 +176,9 @@ def test_other_failures_are_one_line_too() -> None:
             pass
         with pytest.raises(MediaError, match="cannot publish to whips://"), publishing(f"whips://127.0.0.1:{port}/l"):
             pass
-    with pytest.raises(MediaError, match="check the address"), publishing(f"whip://127.0.0.1:{port}/live"):
+    with pytest.raises(MediaError, match="; check the address"), publishing("whip://nowhere.invalid/live"):
+        pass
+    with pytest.raises(MediaError, match="Connection refused; check"), publishing(f"whip://127.0.0.1:{port}/live"):
         pass
 
 

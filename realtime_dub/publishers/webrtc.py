@@ -19,7 +19,7 @@ from realtime_dub.web.outlet import Outlet, OutletPublisher
 from realtime_dub.web.viewers import Viewers
 
 PORT, VIEWERS = 8090, 8
-TOKEN = "REALTIME_DUB_TOKEN"  # in the environment
+SECRETS = {"token": "REALTIME_DUB_TOKEN", "turn_password": "REALTIME_DUB_TURN_PASSWORD"}  # in the environment
 OPTIONS = (
     *("token", "viewers", "codec", "bitrate_kbps", "max_bitrate_kbps", "tls_cert", "tls_key", "self_signed", "stun"),
     *("turn", "turn_user", "turn_password", "public_ip", "udp_ports"),
@@ -93,7 +93,8 @@ def _config(where: dict[str, str], given: dict[str, str]) -> ServeConfig:
         choices = ", ".join(name.replace("_", "-") for name in OPTIONS)
         raise ConfigError("unknown option of webrtc:", unknown[0], f"choose from {choices}")
     values: dict[str, Any] = {"max_sessions": options.pop("viewers", VIEWERS), **where, **options}
-    values.setdefault("token", os.environ.get(TOKEN) or None)
+    for name, variable in SECRETS.items():
+        values.setdefault(name, os.environ.get(variable) or None)
     try:
         return ServeConfig.model_validate(values)
     except ValidationError as error:

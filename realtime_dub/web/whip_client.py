@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import ssl
 from collections.abc import Iterable
@@ -66,7 +67,8 @@ class WhipClient:
         except ClientConnectorCertificateError as error:
             raise self._failed("its certificate is refused", f"mend it: {error.certificate_error}") from error
         except (ClientError, OSError, ValueError, ssl.SSLError) as error:
-            reason = getattr(error, "strerror", None) or type(error).__name__
+            number = getattr(error, "errno", None) or 0  # below 0: a name that has no address
+            reason = os.strerror(number) if number > 0 else getattr(error, "strerror", None) or type(error).__name__
             raise self._failed(reason, "check the address and the server") from error
         except TimeoutError as error:
             raise self._failed("it does not answer", "check the address and the server") from error
