@@ -131,6 +131,23 @@ def test_whoever_opens_the_page_of_a_local_run_watches_it(chromium: Any) -> None
         context.close()
 
 
+def test_a_browser_that_holds_sound_back_still_shows_the_picture(chromium: Any) -> None:
+    with publishing("webrtc:0") as (publisher, _):
+        context = chromium.new_context()
+        page = Page(context, publisher.address)
+        page.view.add_init_script(
+            "const play = HTMLMediaElement.prototype.play; HTMLMediaElement.prototype.play = function () {"
+            "return this.muted ? play.call(this) : Promise.reject(new DOMException('no', 'NotAllowedError')); };"
+        )
+        page.open().start()
+        page.until("document.getElementById('notice').textContent.includes('Press Listen')")
+        assert page.view.evaluate("() => document.getElementById('dubbed').muted")
+        page.until("document.getElementById('dubbed').getVideoPlaybackQuality().totalVideoFrames > 10")
+        page.view.click("#listen")
+        assert not page.view.evaluate("() => document.getElementById('dubbed').muted")
+        context.close()
+
+
 def test_a_page_of_a_local_run_that_asked_for_a_token_becomes_the_viewer(chromium: Any) -> None:
     with publishing("webrtc://127.0.0.1:0?token=open-sesame") as (publisher, _):
         context = chromium.new_context()

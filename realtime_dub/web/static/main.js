@@ -125,7 +125,7 @@ class Studio {
   #state(name) {
     ui.state(name);
     if (name !== "live") return;
-    if (role === "viewer" && !this.#since) setListening(true);
+    if (role === "viewer" && !this.#since) listen();
     this.#since ||= performance.now();
     this.#compare.live(true);
     for (const id of ["mute", "listen", "snapshot", "record", "enroll", "bank-save", "bank-load"]) $(id).disabled = false;
@@ -294,6 +294,19 @@ function setMuted(track, muted) {
 function setListening(on) {
   $("dubbed").muted = !on;
   ui.press($("listen"), on, on ? "i-sound" : "i-sound-off");
+}
+
+// Some browsers let sound begin in the click itself alone; then the picture goes on without.
+async function listen() {
+  setListening(true);
+  try {
+    await $("dubbed").play();
+  } catch (error) {
+    if (error.name !== "NotAllowedError") return; // stopped meanwhile
+    setListening(false);
+    $("dubbed").play().catch(() => {});
+    ui.notice("The browser holds the sound back. Press Listen to hear it.");
+  }
 }
 
 function showRecording(on, seconds) {
