@@ -17,7 +17,7 @@ class Publisher(Protocol):
 
     ``policy`` says what the pipeline does when a publisher is slower than the grid: ``latest`` drops all but the
     newest tick (virtual camera, window), ``every`` queues a bounded number, then drops pictures, never sound (file,
-    stream).
+    stream). One may also have ``address``, which is printed once it is open, and ``notes``, lines for the report.
     """
 
     name: str
