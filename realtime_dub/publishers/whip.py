@@ -100,7 +100,7 @@ class WhipPublisher:
                 await push.connect()
             except BaseException as error:
                 await push.close()
-                if last or not urls_of(push.servers) - urls_of(self._known) or not isinstance(error, MediaError):
+                if last or not isinstance(error, MediaError) or all(each in self._known for each in push.servers):
                     raise
                 self._known = push.servers
             else:
@@ -121,6 +121,7 @@ class WhipPublisher:
         wait_s, said = FIRST_WAIT_S, ""
         while True:
             try:
+                self._known = await self._client.ice_servers() or self._known  # passwords may have run out
                 return await self._connect()
             except MediaError as error:
                 if str(error) != said:
@@ -147,7 +148,3 @@ def parse(spec: str) -> tuple[URL, str | None]:
     if token is not None and not (token.isascii() and token.isprintable()):
         raise ConfigError("cannot use the token for", f"{scheme}://{endpoint.authority}", "it has odd characters")
     return endpoint, token
-
-
-def urls_of(servers: tuple[RTCIceServer, ...]) -> set[str]:
-    return {str(server.urls) for server in servers}
