@@ -21,10 +21,10 @@ from test_web_reach import relay
 from web_peers import serving
 
 from realtime_dub.errors import ConfigError, MediaError
-from realtime_dub.publishers.whip import parse
 from realtime_dub.web import push
 from realtime_dub.web.aiortc_access import end_connecting
 from realtime_dub.web.whip_client import ice_servers
+from realtime_dub.web.whip_publisher import parse
 
 TOKEN = "a-secret-token"
 SDP = "application/sdp"
