@@ -1,17 +1,19 @@
-"""The studio's page in a real Chromium, against a real peer: what it shows, sends, and says when it is refused."""
+"""The studio's page in a real Chromium, with the real server: what it shows, sends, and says when it is refused."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import browser
+import cv2
 import pytest
+from faces import portrait
 from playwright import sync_api
+
+from benchmarks.visit import Server
 
 pytestmark = pytest.mark.skipif(
     browser.PROGRAM is None,
@@ -23,7 +25,6 @@ WAIT_MS = 20_000
 POLL_MS = 100
 HERE = Path(__file__).parent
 CHECKS = (HERE / "page_checks.js").read_text()
-MARK = (230, 100, 28)  # the test server's orange, RGB
 
 
 class Page:
@@ -51,6 +52,13 @@ class Page:
         self.view.wait_for_selector("#state[data-state=live]", timeout=WAIT_MS)
         self.until("document.getElementById('dubbed').videoWidth > 0")
         return self
+
+    def close(self) -> None:
+        """The session first: the server would hold one that is gone without a word for a while."""
+        if self.view.locator("#start[data-running=yes]").count():
+            self.view.click("#start")
+            self.view.wait_for_selector("#welcome", state="visible")
+        self.view.context.close()
 
     def until(self, expression: str) -> None:
         """Waits for it. Not with ``wait_for_function``, which the page's policy against ``eval`` stops."""
@@ -86,19 +94,16 @@ class Servers:
     """The servers of this module, by address. Another server is tested by starting that one here."""
 
     def __init__(self) -> None:
-        self._running: dict[str, subprocess.Popen[str]] = {}
+        self._running: dict[str, Server] = {}
 
     def __call__(self, *arguments: str) -> str:
         """Start one with these arguments; its address."""
-        command = [sys.executable, str(HERE / "web_page_server.py"), *arguments]
-        server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert server.stdout
-        url = f"http://127.0.0.1:{int(server.stdout.readline())}/"
-        self._running[url] = server
-        return url
+        server = Server("--quiet", *arguments)
+        self._running[server.url] = server
+        return server.url
 
     def end(self, url: str) -> None:
-        self._running.pop(url).communicate(timeout=20)  # closes its stdin, at which it ends
+        self._running.pop(url).close()
 
     def end_all(self) -> None:
         for url in tuple(self._running):
@@ -138,16 +143,16 @@ def chromium(playwright: Any, film: Path) -> Iterator[Any]:
 @pytest.fixture
 def new_page(chromium: Any, url: str) -> Iterator[NewPage]:
     """A page in a context of its own: with ``allowed`` it has camera and microphone, otherwise they are refused."""
-    contexts = []
+    pages = []
 
     def make(address: str = url, *, allowed: bool = True, **options: Any) -> Page:
         permissions = ["camera", "microphone"] if allowed else []
-        contexts.append(chromium.new_context(permissions=permissions, accept_downloads=True, **options))
-        return Page(contexts[-1], address)
+        pages.append(Page(chromium.new_context(permissions=permissions, accept_downloads=True, **options), address))
+        return pages[-1]
 
     yield make
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
 
 
 @pytest.fixture
@@ -166,13 +171,6 @@ def pixels(page: Page, selector: str) -> list[int]:
     return list(page.view.eval_on_selector(selector, script))
 
 
-def marked(page: Page) -> bool:
-    """Whether the server's square is in the dubbed picture: 24 pixels wide, 24 from the corner of 320x240."""
-    image = pixels(page, "#dubbed")
-    at = 4 * (64 * 40 + 56)
-    return all(abs(seen - sent) < 60 for seen, sent in zip(image[at : at + 3], MARK, strict=True))
-
-
 def test_loads_clean_and_from_its_own_server_alone(new_page: NewPage, url: str) -> None:
     page = new_page().open()
     assert page.complaints == []
@@ -189,7 +187,6 @@ def test_connects_and_the_dubbed_picture_moves(live: Page) -> None:
     live.view.wait_for_timeout(600)
     second = pixels(live, "#dubbed")
     assert sum(abs(a - b) for a, b in zip(first, second, strict=True)) > 1000
-    assert marked(live)
     assert live.view.is_visible("#badge")
     assert live.text("#badge") == "AI-dubbed"
     offer = live.sent("POST", "/api/sessions")[0]
@@ -199,8 +196,8 @@ def test_connects_and_the_dubbed_picture_moves(live: Page) -> None:
 
 
 def test_charts_follow_the_server_and_the_network(live: Page) -> None:
-    live.until("parseInt(document.getElementById('v-latency').textContent) >= 180")
-    live.until("document.getElementById('v-frames').textContent === '100'")
+    live.until("parseInt(document.getElementById('v-latency').textContent) > 100")
+    live.until("parseInt(document.getElementById('v-frames').textContent) > 0")
     live.until("parseInt(document.getElementById('v-rate').textContent) > 10")
     live.until("document.getElementById('v-loss').textContent === '0.0'")
     live.until("/^Delay: median \\d/.test(document.getElementById('c-latency').getAttribute('aria-label'))")
@@ -209,20 +206,20 @@ def test_charts_follow_the_server_and_the_network(live: Page) -> None:
 
 
 def test_choosers_act_without_reconnecting(live: Page) -> None:
-    live.view.eval_on_selector("#strength", "s => { s.value = 0; s.dispatchEvent(new Event('input')); }")
-    live.until("document.getElementById('v-frames').textContent === '0'")
-    live.view.select_option("#engine", "echo-quick")
+    live.view.eval_on_selector("#strength", "s => { s.value = 0.5; s.dispatchEvent(new Event('input')); }")
+    live.until("document.getElementById('strength-value').textContent === '50 %'")
     live.view.select_option("#face", "left")
     live.view.eval_on_selector("#budget", "s => { s.value = 400; s.dispatchEvent(new Event('input')); }")
-    live.until("parseInt(document.getElementById('v-latency').textContent) >= 380")
+    live.until("parseInt(document.getElementById('v-latency').textContent) >= 330")
+    live.view.select_option("#engine", "passthrough")
+    live.until("document.getElementById('v-frames').textContent === '0'")
     changes = live.sent("PATCH")
-    assert {"strength": 0} in changes
-    assert any(change.get("engine") == "echo-quick" for change in changes)
+    assert {"strength": 0.5} in changes
+    assert any(change.get("engine") == "passthrough" for change in changes)
     assert any(change.get("budget_ms") == 400 for change in changes)
     assert any(change.get("face") == "left" for change in changes)
-    assert "40 ms" in live.text("#engine-hint")
+    assert "Hears 0 ms ahead" in live.text("#engine-hint")
     assert len(live.sent("POST", "/api/sessions")) == 1
-    assert not marked(live)
 
 
 def test_stop_ends_the_session_on_the_server(live: Page) -> None:
@@ -248,7 +245,6 @@ def test_recording_is_made_by_the_server_and_saved(live: Page) -> None:
 def test_snapshot_carries_the_badge(live: Page) -> None:
     with live.view.expect_download() as waiting:
         live.view.click("#snapshot")
-    cv2 = pytest.importorskip("cv2")
     image = cv2.imread(str(waiting.value.path()))
     assert image.shape == (240, 320, 3)
     yellow = (abs(image.astype(int) - (46, 208, 255)).max(axis=2) < 12)[:40, 160:]
@@ -256,17 +252,20 @@ def test_snapshot_carries_the_badge(live: Page) -> None:
 
 
 def test_enrolment_shows_progress_and_the_bank_goes_both_ways(live: Page, tmp_path: Path) -> None:
-    mine = tmp_path / "mine.bank"
-    mine.write_bytes(b"a mouth of mine")
-    live.view.set_input_files("#bank-load", str(mine))
-    live.until("document.getElementById('notice').textContent.includes('in use')")
-    with live.view.expect_download() as waiting:
-        live.view.click("#bank-save")
-    assert waiting.value.path().read_bytes() == b"a mouth of mine"
+    live.until("parseInt(document.getElementById('v-frames').textContent) > 0")
     live.view.click("#enroll")
     live.until("document.getElementById('enroll-progress').value > 0.2")
     assert live.sent("POST", "/enroll") == [{"seconds": 5}]
     live.until("document.getElementById('notice').textContent.includes('learnt')")
+    with live.view.expect_download() as waiting:
+        live.view.click("#bank-save")
+    mine = tmp_path / "mine.bank"
+    waiting.value.save_as(mine)
+    live.view.set_input_files("#bank-load", str(mine))
+    live.until("document.getElementById('notice').textContent.includes('in use')")
+    mine.write_bytes(b"no bank")
+    live.view.set_input_files("#bank-load", str(mine))
+    live.until("document.getElementById('notice').textContent.includes('is no mouth bank')")
 
 
 def test_swipe_shows_both_pictures_of_one_instant(live: Page) -> None:
@@ -292,14 +291,13 @@ def test_full_screen_keeps_the_badge(live: Page) -> None:
 
 
 def test_a_voice_from_a_file_or_a_room_takes_the_microphones_place(live: Page, tmp_path: Path) -> None:
-    sound = tmp_path / "voice.wav"
-    sound.write_bytes(b"RIFF")
+    sound = browser.voice_file(tmp_path / "voice.wav")
     live.view.check("input[name=voice][value=upload]")
     live.view.set_input_files("#sound", str(sound))
     live.until("document.getElementById('meter').style.getPropertyValue('--level') === '0'")
-    live.view.wait_for_timeout(300)
-    live.view.check("input[name=voice][value=room]")
-    live.view.wait_for_timeout(300)
+    with live.view.expect_response(lambda answer: answer.request.method == "PATCH") as answered:
+        live.view.check("input[name=voice][value=room]")
+    assert answered.value.ok
     voices = [change["voice"] for change in live.sent("PATCH") if "voice" in change]
     assert voices[0].startswith("upload:")
     assert voices[1] == f"room:{live.view.input_value('#room')}"
@@ -307,7 +305,7 @@ def test_a_voice_from_a_file_or_a_room_takes_the_microphones_place(live: Page, t
 
 def test_a_still_picture_takes_the_cameras_place_in_a_new_session(live: Page, tmp_path: Path) -> None:
     still = tmp_path / "still.png"
-    still.write_bytes(b"a picture")
+    cv2.imwrite(str(still), portrait(240))
     live.view.select_option("#camera", "still")
     live.view.set_input_files("#still", str(still))
     live.until("document.getElementById('original').srcObject === null")
@@ -329,9 +327,8 @@ def test_interpreter_sends_a_voice_and_no_picture(new_page: NewPage) -> None:
 
 
 def test_a_viewer_sends_nothing_and_asks_for_no_device(new_page: NewPage) -> None:
-    page = new_page(allowed=False).open("?role=viewer&room=hall")
-    page.view.click("#start")
-    page.until("performance.getEntriesByType('resource').some(entry => entry.name.endsWith('/api/sessions'))")
+    new_page().open("?room=hall").start()
+    page = new_page(allowed=False).open("?role=viewer&room=hall").start()
     assert page.sent("POST", "/api/sessions")[0]["options"] == {"role": "viewer", "room": "hall"}
     assert page.offers()[0].count("a=recvonly") == 2
     assert not page.view.is_visible("#failure")
@@ -400,17 +397,19 @@ def test_permission_refused_says_where_to_allow(new_page: NewPage) -> None:
 
 
 def test_full_server_says_so_and_when_to_come_back(new_page: NewPage, servers: Servers) -> None:
-    page = new_page(servers("--max-sessions", "0")).open()
+    address = servers("--max-sessions", "1")
+    new_page(address).open().start()
+    page = new_page(address).open()
     page.view.click("#start")
-    page.fails_with("full", "Wait for someone", "best in")
+    page.fails_with("full", "Try again in a minute", "best in")
     assert page.view.eval_on_selector("#original", "video => video.srcObject") is None
 
 
 def test_wrong_token_asks_for_the_right_one(new_page: NewPage, servers: Servers) -> None:
-    page = new_page(servers("--token", "sesame")).open("?token=wrong")
-    page.fails_with("token is wrong")
+    page = new_page(servers("--token", "open-sesame").partition("?")[0]).open("?token=wrong")
+    page.fails_with("token is missing or wrong")
     assert "token" not in page.view.url
-    page.view.fill("#token", "sesame")
+    page.view.fill("#token", "open-sesame")
     page.view.click("#token-form button")
     page.view.wait_for_selector("#failure", state="hidden")
     page.start()
@@ -463,8 +462,10 @@ def test_insecure_origin_is_explained(new_page: NewPage) -> None:
     page.open().fails_with("may not use a camera", "--tls-cert", "localhost")
 
 
-def test_what_the_server_cannot_do_is_not_shown(new_page: NewPage, servers: Servers) -> None:
-    page = new_page(servers("--features", "")).open()
+def test_what_the_server_cannot_do_is_not_shown(new_page: NewPage) -> None:
+    page = new_page()
+    page.view.route("**/api/config", lambda route: route.fulfill(json={**route.fetch().json(), "features": []}))
+    page.open()
     hidden = ["#record", "#group-enroll", "input[value=upload]", "input[value=room]"]
     assert [selector for selector in hidden if page.view.is_visible(selector)] == []
 

@@ -75,6 +75,11 @@ def test_without_the_token_only_the_health_is_told() -> None:
             assert (await ask(http, "GET", f"{url}/healthz"))[0] == 200
             for more in ({}, {"headers": {"Authorization": "Bearer wrong"}}, {"params": {"token": TOKEN}}):
                 assert (await ask(http, "GET", f"{url}/api/config", **more))[0] == 401, more
+            async with http.get(f"{url}/?token=wrong") as page:  # which then asks for the token
+                assert (page.status, "Set-Cookie" in page.headers) == (401, False)
+                assert 'id="token-form"' in await page.text()
+            async with http.get(f"{url}/static/main.js") as part:
+                assert part.status == 200
             bearer = {"Authorization": f"Bearer {TOKEN}"}
             assert (await ask(http, "GET", f"{url}/api/config", headers=bearer))[0] == 200
             status, _, headers = await ask(http, "GET", f"{url}/?token={TOKEN}&room=booth")

@@ -11,6 +11,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -26,6 +27,8 @@ OFFERS_PER_S, OFFER_BURST = 0.5, 10.0
 MOST_CALLERS = 2_000
 LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
 OPEN_PATHS = {"/healthz"}
+OPEN_PARTS = "/static/"  # of the page, which everyone may read in the source
+PAGE = Path(__file__).with_name("static") / "index.html"
 SAFE = {"GET", "HEAD", "OPTIONS"}
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -72,7 +75,9 @@ class Guard:
             self.check(request)
             response = await handler(request)
         except Refusal as refusal:
-            response = answered(refusal)
+            # Whoever opens the page without the token gets the page, which asks for it.
+            asks = refusal.status == 401 and request.method == "GET" and request.path == "/"
+            response = web.FileResponse(PAGE, status=401) if asks else answered(refusal)
         except RealtimeDubError as error:
             response = answered(refused(error))
         except web.HTTPException as error:
@@ -99,7 +104,7 @@ class Guard:
         origin = request.headers.get("Origin")
         if origin is not None and not same_origin(origin, request):
             raise Refusal(403, "The request came from another site.", "Open the page of this server.")
-        if request.path in OPEN_PATHS:
+        if request.path in OPEN_PATHS or request.path.startswith(OPEN_PARTS):
             return
         self._check_token(request)
         if request.method not in SAFE:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -27,9 +29,11 @@ class Metrics:
         self.latency = Gauge("realtime_dub_latency_ms", "Worst capture to hand-over of the open sessions",
                              ["quantile"], registry=self.registry)  # fmt: skip
         self.rss = self._gauge("resident_megabytes", "Memory of the process")
+        self.tasks = self._gauge("tasks", "Tasks on the server's event loop")
+        self.threads = self._gauge("threads", "Threads of the process")
 
     def look(self, sessions: Iterable[Session]) -> None:
-        """Take the present values."""
+        """Take the present values. On the server's loop."""
         runs = [session.recorder_run for session in sessions]
         reports = [run.recorder.report() for run in runs if run is not None]
         self.sessions.set(len(runs))
@@ -38,6 +42,8 @@ class Metrics:
         for quantile in ("p50", "p95"):
             self.latency.labels(quantile).set(max((report.latency_ms[quantile] for report in reports), default=0))
         self.rss.set(rss_mb())
+        self.tasks.set(len(asyncio.all_tasks()))
+        self.threads.set(threading.active_count())
 
     def text(self) -> bytes:
         """In Prometheus' format."""
