@@ -6,6 +6,7 @@ import itertools
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -17,13 +18,13 @@ from urllib.request import urlopen
 
 import numpy as np
 
-from tests.browser import NUMBERS
 from benchmarks.relay import Relay, without_candidates
-from realtime_dub.media import Floats
+from tests.browser import NUMBERS
 
 HERE = Path(__file__).with_name("page")
 WAIT_MS = 30_000
 PROGRAM = (sys.executable, "-c", "from realtime_dub.cli import main; main()")
+NEAR_MS = 500.0
 MOST_MS = 1_200.0  # a delay above is taken for one of the next round of numbers
 Events = list[tuple[float, float]]  # when it came back, and how long after it was sent; ms
 Shown = tuple[float, float, float]  # a picture's number, when it was shown, how many had been shown with it
@@ -34,12 +35,13 @@ class Server:
 
     def __init__(self, *arguments: str) -> None:
         command = [*PROGRAM, "serve", "--port", "0", *arguments]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed in close)
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._said, text=True)
         assert self._process.stdout is not None
         self.pid = self._process.pid
         self.url = self._process.stdout.readline().strip()
         if not self.url:
-            raise RuntimeError(f"the server did not start: {self._process.communicate()[1]}")
+            raise RuntimeError(f"the server did not start: {self.close()}")
 
     def metric(self, name: str) -> float:
         """A figure of ``/metrics``."""
@@ -48,9 +50,12 @@ class Server:
         return next(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"realtime_dub_{name} "))
 
     def close(self) -> str:
-        """What it said on standard error."""
+        """End it; what it said on standard error."""
         self._process.terminate()
-        return self._process.communicate(timeout=30)[1]
+        self._process.communicate(timeout=30)
+        with self._said as said:
+            said.seek(0)
+            return said.read()
 
 
 @contextmanager
@@ -71,12 +76,11 @@ class Seen:
     shown: list[Shown]
 
     @property
-    def offsets_ms(self) -> Floats:
+    def offsets_ms(self) -> Events:
         """Per mark of the sound: its delay less that of the pictures around it; positive = the sound is late."""
         at, late = (np.array(each) for each in zip(*self.pictures, strict=True))
-        near = [np.abs(at - when) < 500 for when, _ in self.tones]
-        found = [took - np.median(late[each]) for (_, took), each in zip(self.tones, near, strict=True) if each.any()]
-        return np.array(found, np.float32)
+        near = [(when, took, np.abs(at - when) < NEAR_MS) for when, took in self.tones]
+        return [(when, float(took - np.median(late[each]))) for when, took, each in near if each.any()]
 
     @property
     def freeze_ms(self) -> float:
@@ -115,7 +119,9 @@ class Visit:
         """Until the dubbed picture is there: ms from the click until "Live" and until the picture."""
         self.view.click("#start")
         self.until("marks.live && marks.shown")
-        return dict(self.view.evaluate("() => ({live: marks.live - marks.clicked, shown: marks.shown - marks.clicked})"))
+        return dict(
+            self.view.evaluate("() => ({live: marks.live - marks.clicked, shown: marks.shown - marks.clicked})")
+        )
 
     def until(self, expression: str) -> None:
         """Not with ``wait_for_function``, which the page's policy against ``eval`` stops."""
@@ -133,8 +139,12 @@ class Visit:
         """Begin to note the marks."""
         self.view.evaluate("source => marks.watch(source)", (HERE / "ear.js").read_text())
 
+    def forget(self) -> None:
+        """What was seen until now."""
+        self.view.evaluate("() => marks.forget()")
+
     def seen(self) -> Seen:
-        """Since :meth:`watch`."""
+        """Since :meth:`watch` or :meth:`forget`."""
         pictures, (sent, got) = json.loads(self.view.evaluate("() => JSON.stringify([marks.pictures, marks.tones])"))
         delays = dict(matched([at for at, _ in sent], [at for at, _ in got]))
         tones = [(page_ms, delays[at]) for at, page_ms in got if at in delays]
@@ -152,6 +162,13 @@ def _widen(route: Any) -> None:
     response = route.fetch()
     policy = response.headers["content-security-policy"].replace("script-src 'self'", "script-src 'self' blob:")
     route.fulfill(response=response, headers={**response.headers, "content-security-policy": policy})
+
+
+def medians(events: Events, span_ms: float) -> list[float]:
+    """Of each span of time, from the first event on."""
+    began_ms = events[0][0] if events else 0.0
+    spans = itertools.groupby(events, lambda event: (event[0] - began_ms) // span_ms)
+    return [float(np.median([value for _, value in each])) for _, each in spans]
 
 
 def _redirect(route: Any, relay: Relay) -> None:

@@ -294,7 +294,7 @@ def serve(
     ] = 1_500,
     max_bitrate_kbps: Annotated[
         int, typer.Option(help="Bitrate of the picture where the network gives it.", rich_help_panel=Output)
-    ] = 4_000,
+    ] = 2_000,
     upload_mb: Annotated[int, typer.Option(help="Largest file that a page may send.", rich_help_panel=Input)] = 50,
     server_mic: Annotated[
         str | None,

@@ -10,33 +10,16 @@ from __future__ import annotations
 import io
 import sys
 import tempfile
-import wave
 from pathlib import Path
 from typing import Any
 
-import av
 import browser
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-VOICE = Path(__file__).parents[1] / "realtime_dub/assets/demo_voice.opus"
-RATE = 48_000
 DESKTOP, PHONE = {"width": 1440, "height": 940}, {"width": 390, "height": 844}
 LOUD, DELAY_MS = 74, 150  # percent of the meter; what the meter is ahead of the dubbed picture
-SETTLE_MS, LIVE_MS = 1500, 14_000  # until a view is drawn; until the charts have something to show
-
-
-def voice_file(path: Path) -> Path:
-    """The built-in voice as Chromium's fake microphone wants it."""
-    resampler = av.AudioResampler("s16", "mono", RATE)
-    with av.open(str(VOICE)) as film, wave.open(str(path), "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(RATE)
-        for frame in film.decode(audio=0):
-            for block in resampler.resample(frame):
-                out.writeframes(block.to_ndarray().tobytes())
-    return path
+SETTLE_MS, LIVE_MS = 1500, 62_000  # until a view is drawn; until the charts, of a minute, are full
 
 
 def loud(view: Any) -> None:
@@ -77,8 +60,8 @@ def keep(picture: bytes, path: Path) -> None:
 
 def main(url: str, folder: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
-        film = browser.camera_film(Path(scratch) / "face.y4m", 640, 480, 20, 4)
-        with browser.chromium(playwright, film, voice_file(Path(scratch) / "voice.wav")) as running:
+        film = browser.camera_film(Path(scratch) / "face.y4m", 640, 480, 25, 4)
+        with browser.chromium(playwright, film, browser.voice_file(Path(scratch) / "voice.wav")) as running:
             view = running.new_page(viewport=DESKTOP, color_scheme="light", permissions=["camera", "microphone"])
             view.goto(url)
             view.wait_for_selector("#start:enabled")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import socket
 
 import pytest
 
 from benchmarks.output import Stopwatch, last_line
 from benchmarks.overload import Left, longest_freeze_ns, recovery_ns
+from benchmarks.relay import Relay, without_candidates
+from benchmarks.visit import NUMBERS, Seen, matched, matched_pictures, medians
 from realtime_dub.media import MS, NS
 from realtime_dub.stats import Kind
 
@@ -55,3 +58,52 @@ def test_a_stopwatch_keeps_the_order_of_first_use() -> None:
 def test_the_last_line_is_json_whatever_the_figures(capsys: pytest.CaptureFixture[str]) -> None:
     last_line({"a": 1.23456, "b": float("nan"), "c": {"d": float("inf"), "e": 3}})
     assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {"a": 1.2346, "b": None, "c": {"d": None, "e": 3}}
+
+
+def test_a_mark_is_matched_with_the_last_one_sent() -> None:
+    assert matched([0, 1000, 2000], [300, 1310, 2290, 9000]) == [(300, 300), (1310, 310), (2290, 290)]
+    assert matched([], [300]) == []
+
+
+def shown(late_ms: float, numbers: list[int]) -> list[tuple[float, float, float]]:
+    """Pictures at 25 a second, by how many of them were before."""
+    return [(number % NUMBERS, 40.0 * number + late_ms, count) for count, number in enumerate(numbers)]
+
+
+def test_pictures_are_matched_by_number_through_all_rounds() -> None:
+    sent, got = shown(0, list(range(100))), shown(300, [*range(60), *range(64, 90)])
+    assert matched_pictures(sent, got) == [(at, 300) for _, at, _ in got]
+    assert matched_pictures(sent, [*got, (got[-1][0], got[-1][1] + 80, 99)])[-1][1] == 300  # shown longer
+
+
+def test_what_a_page_saw_is_summed_up() -> None:
+    got = shown(300, [*range(60), *range(64, 90)])
+    seen = Seen(matched_pictures(shown(0, list(range(100))), got), [(1000.0, 320.0), (2000.0, 280.0)], got)
+    assert seen.offsets_ms == [(1000, 20), (2000, -20)]
+    assert seen.freeze_ms == 200
+    assert seen.fps == pytest.approx(85 / 3.56)
+    assert medians([(0, 1), (1, 3), (12, 7)], 10) == [2, 7]
+
+
+def test_the_bad_network_passes_packets_both_ways_and_no_other_way_is_left() -> None:
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as browser,
+    ):
+        for each in (server, browser):
+            each.bind(("127.0.0.1", 0))
+            each.settimeout(10)
+        host, port = server.getsockname()
+        answer = f"v=0\r\na=candidate:ab 1 udp 1 {host} {port} typ host\r\na=candidate:cd 1 udp 1 ::1 9 typ host\r\n"
+        relay = Relay(loss=0, jitter_s=0.01)
+        try:
+            told = relay.redirect(answer)
+            assert told.count("a=candidate") == 1
+            browser.sendto(b"up", (host, int(told.split()[6])))
+            data, way = server.recvfrom(100)
+            server.sendto(b"down", way)
+            assert (data, browser.recv(100)) == (b"up", b"down")
+        finally:
+            relay.close()
+    assert relay.counts == {"sent": 2, "lost": 0}
+    assert without_candidates(answer) == "v=0\r\n"

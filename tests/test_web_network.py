@@ -16,7 +16,7 @@ from test_web_sessions import onsets, visiting
 from web_peers import FPS, Visitor, serving
 
 from realtime_dub.media import MS, NS
-from realtime_dub.web.aiortc_access import SOUND_DELAY_NS, SteadyBuffer
+from realtime_dub.web.aiortc_access import LOWEST_BITRATE, SOUND_DELAY_NS, RangedVp8, SteadyBuffer
 from realtime_dub.web.inbound import fitted
 from realtime_dub.web.timeline import MediaClock, TrackClock
 
@@ -98,6 +98,15 @@ def test_the_line_is_that_of_the_quickest(ppm: int, jitter: list[int]) -> None:
         offset = clock.update(pts, arrival)
         expected = true_ns + pts * ppm // 1_000_000
         assert -3 * MS <= offset - expected <= 6 * MS
+
+
+def test_the_bitrate_moves_in_steps_within_its_bounds() -> None:
+    encoder = RangedVp8(1_500_000, 2_000_000)
+    taken = []
+    for estimate in (1_600_000, 1_300_000, 1_200_000, 1_300_000, 9_000_000, 1_900_000, 10_000):
+        encoder.target_bitrate = estimate
+        taken.append(encoder.target_bitrate)
+    assert taken == [1_500_000, 1_500_000, 1_200_000, 1_200_000, 2_000_000, 2_000_000, LOWEST_BITRATE]
 
 
 def test_reports_bring_sound_and_picture_together() -> None:

@@ -24,6 +24,11 @@ window.marks = {
     });
   },
 
+  read,
+
+  // What was seen so far.
+  forget() { [this.pictures.sent, this.pictures.got, ...this.tones].forEach((list) => { list.length = 0; }); },
+
   // What came in as pictures, as the browser counts it.
   async inbound() {
     const report = await this.peer.getStats();

@@ -22,6 +22,7 @@ from realtime_dub.web.config import FRAME_MS
 SOUND_DEPTH = 3  # packets that have to be there after the one that is given out
 SOUND_DELAY_NS = (SOUND_DEPTH + 1) * FRAME_MS * MS  # from the capture of a packet's first sample, without the network
 LOWEST_BITRATE = 150_000
+LESS, MORE = 0.85, 1.3  # a new bitrate is taken where it is so far from the old one
 
 OnReport = Callable[[int, int], None]  # the sender's clock in ns, pts in ns on the track's own time line
 
@@ -73,7 +74,11 @@ def _frame(packet: RtpPacket, lost: int) -> JitterFrame:
 
 
 class _Ranged:
-    """An encoder's ``target_bitrate`` within bounds of ours."""
+    """An encoder's ``target_bitrate`` within bounds of ours, and in steps.
+
+    aiortc begins a new encoder, and so sends a whole picture, for every change of more than a tenth: eight times in the
+    first ten seconds while the browser's estimate rises.
+    """
 
     def __init__(self, start: int, most: int) -> None:
         super().__init__()
@@ -86,7 +91,9 @@ class _Ranged:
 
     @target_bitrate.setter
     def target_bitrate(self, bitrate: int) -> None:
-        self._rate = max(LOWEST_BITRATE, min(bitrate, self._most))
+        wanted = max(LOWEST_BITRATE, min(bitrate, self._most))
+        if wanted in (LOWEST_BITRATE, self._most) or not LESS <= wanted / self._rate <= MORE:
+            self._rate = wanted
 
 
 class RangedVp8(_Ranged, vpx.Vp8Encoder):

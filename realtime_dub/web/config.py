@@ -24,7 +24,7 @@ class ServeConfig(BaseModel):
     fps: float = Field(25, ge=5, le=60)
     codec: Literal["vp8", "h264"] = "vp8"
     bitrate_kbps: int = Field(1_500, ge=100, le=20_000)
-    max_bitrate_kbps: int = Field(4_000, ge=100, le=50_000)
+    max_bitrate_kbps: int = Field(2_000, ge=100, le=50_000)
     upload_mb: int = Field(50, ge=1, le=2_000)
     idle_s: float = Field(30, ge=1, le=3_600)  # without a packet from the browser
     server_mic: str | None = None  # a sound device that sessions may use as their voice

@@ -30,7 +30,7 @@ class Metrics:
                              ["quantile"], registry=self.registry)  # fmt: skip
         self.rss = self._gauge("resident_megabytes", "Memory of the process")
         self.tasks = self._gauge("tasks", "Tasks on the server's event loop")
-        self.threads = self._gauge("threads", "Threads of the process")
+        self.threads = self._gauge("threads", "Threads of the process, without the pool of the event loop")
 
     def look(self, sessions: Iterable[Session]) -> None:
         """Take the present values. On the server's loop."""
@@ -43,7 +43,7 @@ class Metrics:
             self.latency.labels(quantile).set(max((report.latency_ms[quantile] for report in reports), default=0))
         self.rss.set(rss_mb())
         self.tasks.set(len(asyncio.all_tasks()))
-        self.threads.set(threading.active_count())
+        self.threads.set(sum(not each.name.startswith("asyncio_") for each in threading.enumerate()))
 
     def text(self) -> bytes:
         """In Prometheus' format."""

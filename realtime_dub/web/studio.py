@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from realtime_dub.clock import Clock, MonotonicClock
+from realtime_dub.pipeline.process import give_back_memory
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.inbound import Inbound
 from realtime_dub.web.metrics import Metrics
@@ -84,6 +85,7 @@ class Studio:
         if session is not None:
             await session.close(why)
             self.sessions.pop(id, None)
+            await asyncio.to_thread(give_back_memory)
 
     def room_voice(self, name: str | None) -> Inbound:
         """What the interpreter of a room says; silence before anyone comes. Raises Refusal."""

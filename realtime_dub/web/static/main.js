@@ -343,7 +343,10 @@ function wire(studio) {
   on("help", () => $("help-dialog").showModal());
   on("enroll", () => studio.enroll());
   on("bank-save", () => studio.saveBank());
-  $("bank-load").addEventListener("change", () => studio.loadBank($("bank-load").files[0]));
+  $("bank-load").addEventListener("change", () => {
+    studio.loadBank($("bank-load").files[0]);
+    $("bank-load").value = ""; // so that the same file can be chosen again
+  });
   navigator.mediaDevices?.addEventListener("devicechange", () => fillDevices($("camera"), $("microphone")));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => studio.redraw());
   window.addEventListener("pagehide", () => studio.stop());

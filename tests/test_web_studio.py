@@ -1,0 +1,166 @@
+"""The whole studio: real server, real engine, Chromium. What comes back is told from what was sent by marks in both."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import av
+import browser
+import numpy as np
+import pytest
+from playwright import sync_api
+
+from benchmarks.visit import Server, Visit, serving
+
+pytestmark = pytest.mark.skipif(
+    browser.PROGRAM is None,
+    reason="neither Chromium nor Chrome is installed (Debian: apt install chromium; Ubuntu has it as a snap only)",
+)
+
+WIDTH, HEIGHT, FPS = 640, 480, 15
+COMPARE = (Path(__file__).parent / "compare.js").read_text()
+FIELDS = (24, 32)
+MOUTH = (slice(14, 18), slice(13, 19))  # the portrait's, in fields; it moves by less than one
+DUBBED = (slice(11, 22), slice(10, 22))  # what speech may change: the lower face and the jaw below it
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with serving("--max-sessions", "1", "--fps", str(FPS)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def visit(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visit]:
+    """One session for all tests: each leaves it as it was."""
+    folder = tmp_path_factory.mktemp("marked")
+    film = browser.camera_film(folder / "face.y4m", WIDTH, HEIGHT, FPS, 3 * browser.NUMBERS / FPS, marked=True)
+    voice = browser.voice_file(folder / "voice.wav", marked=True)
+    with sync_api.sync_playwright() as playwright, browser.chromium(playwright, film, voice) as running:
+        page = Visit(running, server.url)
+        page.start()
+        page.watch()
+        yield page
+        assert page.complaints == []
+        page.close()
+
+
+def change(visit: Visit, id: str, value: object) -> None:
+    """Moves a slider or chooses from a list, and waits for the server's word."""
+    script = "(element, value) => { element.value = value; element.dispatchEvent(new Event('input')); }"
+    with visit.view.expect_response(lambda answer: answer.request.method == "PATCH") as answered:
+        visit.view.eval_on_selector(f"#{id}", script, value)
+    assert answered.value.ok
+
+
+def difference(visit: Visit) -> Any:
+    """(24, 32): the dubbed picture against the camera's."""
+    return np.array(visit.view.evaluate(COMPARE, 45)).reshape(FIELDS)
+
+
+def seen_for(visit: Visit, seconds: float) -> Any:
+    """What comes in from now on."""
+    visit.forget()
+    visit.view.wait_for_timeout(1000 * seconds)
+    return visit.seen()
+
+
+def test_the_mouth_speaks_and_the_rest_is_the_cameras(visit: Visit) -> None:
+    visit.view.wait_for_timeout(4000)  # the bitrate rises
+    change(visit, "strength", 2)
+    dubbed = difference(visit)
+    change(visit, "engine", "passthrough")
+    visit.view.wait_for_timeout(2500)
+    unchanged = difference(visit)
+    change(visit, "engine", "mouthbank")
+    change(visit, "strength", 1)
+    around = np.ones(FIELDS, bool)
+    around[DUBBED] = False
+    assert np.median(dubbed[MOUTH]) > 2 * np.median(unchanged[MOUTH])
+    assert dubbed[MOUTH].max() > 10
+    assert np.percentile(dubbed[around], 95) < 2 * np.percentile(unchanged[around], 95) + 1
+    assert unchanged.mean() < 6
+
+
+def test_picture_and_sound_come_back_together(visit: Visit) -> None:
+    seen = seen_for(visit, 10)
+    offsets_ms = [offset for _, offset in seen.offsets_ms]
+    assert len(offsets_ms) >= 6
+    assert abs(float(np.median(offsets_ms))) <= 40
+    assert len({number for number, *_ in seen.shown}) == browser.NUMBERS
+
+
+def test_the_pages_figures_are_the_servers(visit: Visit, server: Server) -> None:
+    visit.view.wait_for_timeout(1000)
+    with urlopen(server.url + "metrics") as answer:
+        text = answer.read().decode()
+    figures = {name: float(value) for name, value in re.findall(r"^realtime_dub_(\S+) (\S+)$", text, re.MULTILINE)}
+    assert abs(float(visit.view.inner_text("#v-latency")) - figures['latency_ms{quantile="p50"}']) < 15
+    assert figures["sessions"] == 1
+    kinds = [figures[f'frames{{kind="{kind}"}}'] for kind in ("fresh", "reused", "passthrough")]
+    assert sum(kinds) == figures['frames{kind="total"}']
+    label = visit.view.get_attribute("#c-frames", "aria-label")
+    shares = [float(share) for share in re.findall(r"([\d.]+) %", str(label))]
+    assert abs(sum(shares) - 100) < 1
+    budget_ms = float(visit.view.inner_text("#budget-value").split()[0])
+    assert figures['latency_ms{quantile="p95"}'] <= budget_ms
+
+
+def test_a_larger_budget_delays_picture_and_sound_alike(visit: Visit) -> None:
+    budget_ms = float(visit.view.inner_text("#budget-value").split()[0])
+    before = seen_for(visit, 5)
+    change(visit, "budget", budget_ms + 200)
+    visit.view.wait_for_timeout(4000)
+    after = seen_for(visit, 5)
+    change(visit, "budget", budget_ms)
+    for name in ("pictures", "tones"):
+        first, second = (np.median([took for _, took in getattr(each, name)]) for each in (before, after))
+        assert 100 < second - first < 300, name
+
+
+def test_another_voice_takes_the_microphones_place(visit: Visit, tmp_path: Path) -> None:
+    assert seen_for(visit, 3).tones
+    visit.view.check("input[name=voice][value=upload]")
+    with visit.view.expect_response(lambda answer: answer.request.method == "PATCH") as answered:
+        visit.view.set_input_files("#sound", str(browser.voice_file(tmp_path / "other.wav")))
+    assert answered.value.ok
+    visit.view.wait_for_timeout(3000)
+    assert not seen_for(visit, 3).tones
+    visit.view.check("input[name=voice][value=mic]")
+
+
+def test_a_recording_plays_back(visit: Visit) -> None:
+    visit.view.wait_for_timeout(2000)
+    visit.view.click("#record")
+    visit.view.wait_for_timeout(4000)
+    with visit.view.expect_download() as waiting:
+        visit.view.click("#record")
+    with av.open(str(waiting.value.path())) as film:
+        numbers = [number_of(frame.to_ndarray(format="gray")) for frame in film.decode(video=0)]
+    with av.open(str(waiting.value.path())) as film:
+        sound = np.concatenate([frame.to_ndarray().mean(axis=0) for frame in film.decode(audio=0)])
+    assert 40 < len(numbers) < 90
+    steps = np.diff(numbers) % browser.NUMBERS
+    assert np.median(steps) == 1
+    assert np.abs(sound).max() > 0.05
+    assert abs(len(sound) / browser.RATE - len(numbers) / FPS) < 0.2
+
+
+def number_of(image: Any) -> int:
+    """What ``browser.mark`` wrote."""
+    half = browser.BLOCK // 2
+    return sum(int(image[half, bit * browser.BLOCK + half] > 126) << bit for bit in range(browser.BITS))
+
+
+def test_the_next_one_is_refused_politely(visit: Visit, server: Server) -> None:
+    other = Visit(visit.context.browser, server.url)
+    other.view.click("#start")
+    other.view.wait_for_selector("#failure:not([hidden])")
+    said = other.view.inner_text("#failure")
+    assert all(word in said for word in ("full", "Try again in a minute", "best in")), said
+    assert visit.view.get_attribute("#state", "data-state") == "live"
+    other.close()
