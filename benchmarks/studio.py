@@ -32,7 +32,7 @@ SETTLE_S = 6.0  # congestion control, the sound's buffers and the page's charts 
 CYCLES, CYCLE_S = 50, 2.2  # the server lets a caller connect every two seconds
 LOSS, JITTER_S = 0.02, 0.05
 GROWTH_MS = 1000 / FPS  # the camera's clock against the output's: the picture's delay walks within a picture's length
-Figures = dict[str, object]
+Figures = dict[str, Any]
 
 
 @dataclass
@@ -186,7 +186,7 @@ def mouths(server: Server) -> dict[str, float]:
     return {kind: server.metric(f'frames{{kind="{kind}"}}') for kind in kinds}
 
 
-def delays(seen: Seen) -> Any:
+def delays(seen: Seen) -> Figures:
     offsets = seen.offsets_ms
     return {
         "picture_ms": percentiles(seen.pictures),

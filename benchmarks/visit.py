@@ -105,7 +105,7 @@ class Visit:
         self.context = browser.new_context(permissions=["camera", "microphone"], **options)
         self.view = self.context.new_page()
         self.complaints: list[str] = []
-        self.view.on("console", lambda said: said.type in ("error", "warning") and self.complaints.append(said.text))
+        self.view.on("console", self._console)
         self.view.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.view.add_init_script(path=HERE / "marks.js")
         if relay is not None:
@@ -114,6 +114,10 @@ class Visit:
         self.view.route(url, _widen)
         self.view.goto(url)
         self.view.wait_for_selector("#start:enabled", timeout=WAIT_MS)
+
+    def _console(self, said: Any) -> None:
+        if said.type in ("error", "warning"):
+            self.complaints.append(said.text)
 
     def start(self) -> dict[str, float]:
         """Until the dubbed picture is there: ms from the click until "Live" and until the picture."""

@@ -75,7 +75,7 @@ def _demo_voice() -> Floats:
     resampler = av.AudioResampler("flt", "mono", RATE)
     with av.open(str(VOICE)) as film:
         blocks = [block.to_ndarray()[0] for frame in film.decode(audio=0) for block in resampler.resample(frame)]
-    return np.concatenate(blocks).astype(np.float32)
+    return np.asarray(np.concatenate(blocks), np.float32)
 
 
 @contextmanager

@@ -72,7 +72,7 @@ def shown(late_ms: float, numbers: list[int]) -> list[tuple[float, float, float]
 
 def test_pictures_are_matched_by_number_through_all_rounds() -> None:
     sent, got = shown(0, list(range(100))), shown(300, [*range(60), *range(64, 90)])
-    assert matched_pictures(sent, got) == [(at, 300) for _, at, _ in got]
+    assert matched_pictures(sent, got) == [(at, 300) for _, at, _ in got[1:]]  # the first may have been there before
     assert matched_pictures(sent, [*got, (got[-1][0], got[-1][1] + 80, 99)])[-1][1] == 300  # shown longer
 
 
