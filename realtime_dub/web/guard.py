@@ -23,6 +23,7 @@ from realtime_dub.web.refusals import Refusal, refused
 COOKIE = "realtime-dub-token"
 REQUESTED_WITH = "realtime-dub"
 RATE_PER_S, BURST = 20.0, 60.0
+PARTS_PER_S, PARTS_BURST = 200.0, 600.0  # small files: opening the page asks for twenty of them
 OFFERS_PER_S, OFFER_BURST = 0.5, 10.0
 MOST_CALLERS = 2_000
 LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
@@ -67,6 +68,7 @@ class Guard:
     def __init__(self, config: ServeConfig) -> None:
         self._config = config
         self._requests = Bucket(RATE_PER_S, BURST)
+        self._parts = Bucket(PARTS_PER_S, PARTS_BURST)
         self._offers = Bucket(OFFERS_PER_S, OFFER_BURST)
 
     @web.middleware
@@ -96,7 +98,8 @@ class Guard:
     def check(self, request: web.Request) -> None:
         """Raises Refusal."""
         caller = request.remote or ""
-        if not self._requests.take(caller, time.monotonic()):
+        part = request.path.startswith(OPEN_PARTS)
+        if not (self._parts if part else self._requests).take(caller, time.monotonic()):
             raise Refusal(429, "Too many requests.", "Wait a moment.", {"Retry-After": "2"})
         host = _host_name(request.host)
         if self._config.local and host not in LOCAL_NAMES:
@@ -104,7 +107,7 @@ class Guard:
         origin = request.headers.get("Origin")
         if origin is not None and not same_origin(origin, request):
             raise Refusal(403, "The request came from another site.", "Open the page of this server.")
-        if request.path in OPEN_PATHS or request.path.startswith(OPEN_PARTS):
+        if part or request.path in OPEN_PATHS:
             return
         self._check_token(request)
         if request.method not in SAFE:
