@@ -38,6 +38,7 @@ export class Chart {
     this.#grid(pen, area, width);
     if (this.#options.stacked) this.#stack(pen, area);
     else this.#lines(pen, area);
+    this.#scale(pen, area);
   }
 
   #area(width, height) {
@@ -68,16 +69,18 @@ export class Chart {
       const y = Math.round(area.y(level)) + 0.5;
       line(pen, [[0, y], [width, y]]);
     }
-    this.#scale(pen, area);
   }
 
   // One figure at the top says how tall the chart is; a stack is always a hundred.
   #scale(pen, area) {
     if (this.#options.stacked || !this.#points.length) return;
-    pen.fillStyle = colour("--soft");
+    const figure = `${this.#options.zero ? "±" : ""}${Number(area.high.toPrecision(2))}`;
     pen.font = `10px ${getComputedStyle(this.#canvas).fontFamily}`;
     pen.textBaseline = "top";
-    pen.fillText(`${this.#options.zero ? "±" : ""}${Number(area.high.toPrecision(2))}`, 0, area.y(area.high) + 3);
+    pen.fillStyle = colour("--surface"); // lines that run through a figure make it another one
+    pen.fillRect(0, area.y(area.high) + 1, pen.measureText(figure).width + 3, 12);
+    pen.fillStyle = colour("--soft");
+    pen.fillText(figure, 0, area.y(area.high) + 3);
   }
 
   #lines(pen, area) {
