@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from engines.mouthbank.network import LOOK_AHEAD, MotionNet
+from engines.mouthbank.network import MotionNet
 from engines.mouthbank.voice_net import VoiceNet
 from realtime_dub.audio.features import LogMelSpec
 from realtime_dub.face.alignment import LOWER
@@ -94,7 +94,7 @@ def _describe(
         engine="mouthbank",
         model=MODEL,
         audio=spec,
-        look_ahead_ms=LOOK_AHEAD * samples_to_ns(spec.hop, spec.rate) // 1_000_000,
+        look_ahead_ms=net.look_ahead * samples_to_ns(spec.hop, spec.rate) // 1_000_000,
         frame_rate=NS / spec.hop_ns,
         inputs=(TensorSpec(name="mel", shape=(1, None, net.shape.bands)),),
         states=states,
