@@ -107,7 +107,9 @@ def train(
     teacher_plan = Plan(steps=teacher_steps, seed=plan.seed)
     teacher = train_teacher(Lessons(own, speech, basis, spec), loss, shape.components, teacher_plan, out / "teacher")
     entries = [entry for entry in usable(read_index(speech)) if entry.corpus in HEARD]
-    taught = Taught(speech, [entry for entry in entries if entry.part == "train"], spec, plan.seed, teacher, CHANGES[change])
+    taught = Taught(
+        speech, [entry for entry in entries if entry.part == "train"], spec, plan.seed, teacher, CHANGES[change]
+    )
     held = [entry for entry in entries if entry.part == "held"]
     held = [held[i] for i in np.linspace(0, len(held) - 1, min(CHECKED, len(held))).astype(int)]
     filmed = Batches(own, basis, spec, batch, frames, plan.seed, CHANGES[change], own_every=3)

@@ -4,8 +4,8 @@ The second net knows of a voice which sounds it makes, how loud they are, and a 
 its conclusion from: between two sounds, or to one side of one. In training these few are often withheld, so
 that the mouth can go by the sounds alone.
 
-One net ends in several heads, each with a look-ahead of its own: what was heard up to a frame is read as the mouth of that
-frame, or of an earlier one. They are trained together and cost little; a bundle has one of them.
+One net ends in several heads, each with a look-ahead of its own: what was heard up to a frame is read as the mouth of
+that frame, or of an earlier one. They are trained together and cost little; a bundle has one of them.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class VoiceNet(GivesMotion):
         return motion, speech, after
 
     def sparse(self, mel: Tensor) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
-        """Each head's coefficients and speech logits, and the phoneme logits, at frames 0, STRIDE, ... of whole sounds."""
+        """Each head's coefficients and speech logits, and the phoneme logits, at frames 0, STRIDE, ... of sounds."""
         logits, hidden = self.hear.sparse_heard(mel)
         x = nn.functional.pad(self._told(mel[:, ::STRIDE], logits, hidden), (self.enter.past // STRIDE, 0))
         x = nn.functional.conv1d(x, self.enter.conv.weight, self.enter.conv.bias)

@@ -59,7 +59,13 @@ def build_net(speech: Speech, shape: SpeechShape) -> SpeechNet:
 
 
 def train(
-    cache: Path, out: Path, plan: Plan, shape: SpeechShape, batch: int = 10, frames: int = 400, until: int | None = None,
+    cache: Path,
+    out: Path,
+    plan: Plan,
+    shape: SpeechShape,
+    batch: int = 10,
+    frames: int = 400,
+    until: int | None = None,
     change: str = "disturb",
 ) -> Trainer:
     """A whole run, or as far as step ``until``."""

@@ -12,12 +12,13 @@ torch = pytest.importorskip("torch")
 
 from test_training import write_clip  # noqa: E402
 
+from engines.common.codecs import opus  # noqa: E402
 from engines.common.loop import Plan  # noqa: E402
 from engines.mouthbank import train_voice  # noqa: E402
 from engines.mouthbank.network import LOOK_AHEAD as WHOLE_LOOK_AHEAD  # noqa: E402
 from engines.mouthbank.teacher import Teacher, loudness  # noqa: E402
 from engines.mouthbank.voice_net import VoiceNet, VoiceShape  # noqa: E402
-from engines.mouthbank.voices import compare, opus  # noqa: E402
+from engines.mouthbank.voices import compare  # noqa: E402
 from engines.speech import train as speech_train  # noqa: E402
 from engines.speech.cache import Entry, append, read_index, store  # noqa: E402
 from engines.speech.data import clip_weights  # noqa: E402
