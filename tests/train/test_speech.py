@@ -15,7 +15,9 @@ from test_training import write_clip  # noqa: E402
 from engines.common.codecs import opus  # noqa: E402
 from engines.common.loop import Plan  # noqa: E402
 from engines.mouthbank import train_voice  # noqa: E402
+from engines.mouthbank.ensemble import shipped  # noqa: E402
 from engines.mouthbank.network import LOOK_AHEAD as WHOLE_LOOK_AHEAD  # noqa: E402
+from engines.mouthbank.network import MotionNet, Shape  # noqa: E402
 from engines.mouthbank.teacher import Teacher, loudness  # noqa: E402
 from engines.mouthbank.voice_net import VoiceNet, VoiceShape  # noqa: E402
 from engines.mouthbank.voices import compare  # noqa: E402
@@ -75,6 +77,29 @@ def test_stream_is_offline_and_training_sees_the_same(net: torch.nn.Module) -> N
             assert torch.allclose(dense[:, ::STRIDE], motion, atol=1e-5)
     else:
         assert torch.allclose(whole[:, ::STRIDE], sparse, atol=1e-5)
+
+
+def test_the_mean_of_nets_waits_for_the_one_that_looks_farthest_ahead() -> None:
+    voice = randomised(VoiceNet(VoiceShape(SHAPE, width=8, dilations=(2, 4))))
+    direct = randomised(MotionNet(Shape(width=8, dilations=(1, 2))))
+    assert isinstance(voice, VoiceNet)
+    assert isinstance(direct, MotionNet)
+    voice.basis.copy_(torch.randn_like(voice.basis))
+    direct.basis.copy_(torch.randn_like(direct.basis))
+    nets = shipped([direct], [voice], 0.25)
+    assert [net.look_ahead for net in nets.values()] == list(voice.shape.look_aheads)
+    mel = torch.randn(1, 60, 80)
+    with torch.no_grad():
+        own, alone = (net(mel, net.initial_state())[0] for net in (voice.ahead(16), direct))
+        for frames, net in nets.items():
+            whole = net(mel, net.initial_state())[0]
+            state, parts = net.initial_state(), []
+            for chunk in mel.split([4, 1, 20, 35], 1):
+                *results, state = net(chunk, state)
+                parts.append(results[0])
+            assert torch.allclose(torch.cat(parts, 1), whole, atol=1e-5), frames
+        assert torch.allclose(whole[:, 8:], 0.25 * own[:, 8:] + 0.75 * alone[:, :-8], atol=1e-5)
+        assert torch.equal(nets[4](mel, nets[4].initial_state())[0], voice.ahead(4)(mel, voice.initial_state())[0])
 
 
 def test_nothing_is_heard_ahead_of_its_time() -> None:
