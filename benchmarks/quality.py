@@ -2,9 +2,10 @@
 
 Clips that the motion net has not seen are dubbed with their own voice by the file pipeline, taken before encoding, and
 tracked afresh. What the mouth should have done is known: it is in the clip. With `--cross` each clip gets the voice of
-the next one, whose mouth is then the truth. `--data` is any folder of talking videos, or the folder of GRID's `s1`, of
-which the clips kept out of training are taken. Speakers are told apart by what stands before `_` in a name, or
-by folder. `--noise-db` and `--opus-kbit` spoil the voice first.
+the same speaker's next one, whose mouth is then the truth; `--true-motion` draws that mouth itself instead of asking
+the net, which shows what drawing and tracking lose. `--data` is any folder of talking videos, or the folder of GRID's
+`s1`, of which the clips kept out of training are taken. Speakers are told apart by what stands before `_` in a name,
+or by folder. `--noise-db` and `--opus-kbit` spoil the voice first.
 
 In silence the live mouth is handed back, which agrees with the truth for free; so `..._dubbed` counts the frames alone
 whose pixels were changed, and `..._spoken` those between the first loud sound of a clip and the last.
@@ -16,6 +17,7 @@ import argparse
 import json
 import tempfile
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -26,6 +28,8 @@ from benchmarks.capture import captured
 from benchmarks.media import frames, voice
 from benchmarks.output import last_line, plain, show
 from benchmarks.spoilt import Spoilt
+from benchmarks.true_motion import NAME as TRUE_MOTION
+from benchmarks.true_motion import driven_by
 from engines.common import video_metrics as metrics
 from engines.common.grid import split
 from engines.common.landmarks import VIDEO_SUFFIXES
@@ -147,7 +151,8 @@ def score(clip: Path, sound: Path, setup: Setup, speaker: str = "") -> Score:
     """Dub, track, compare."""
     source = Look.at([frame.image for frame in frames(str(clip))])
     truth = source if sound == clip else Look.at([frame.image for frame in frames(str(sound))])
-    result = Look.at(setup.dub(clip, sound))
+    with driven_by(truth.shapes) if setup.engine == TRUE_MOTION else nullcontext():
+        result = Look.at(setup.dub(clip, sound))
     count = min(len(source.shapes), len(truth.shapes), len(result.shapes))
     wanted, made = truth.shapes[:count] / truth.width(), result.shapes[:count] / source.width()
     openings = metrics.lip_opening(wanted), metrics.lip_opening(made)
@@ -214,6 +219,13 @@ def chosen(data: Path, part: str, clips: int | None) -> list[Path]:
     return found[:clips]
 
 
+def next_of_speaker(clips: Sequence[Path], data: Path) -> list[Path]:
+    """For each clip the next of the same speaker, for the last the first."""
+    speakers = [speaker_of(clip, data) for clip in clips]
+    own = {name: [clip for clip, of in zip(clips, speakers, strict=True) if of == name] for name in speakers}
+    return [own[of][(own[of].index(clip) + 1) % len(own[of])] for clip, of in zip(clips, speakers, strict=True)]
+
+
 def by_speaker(scores: Sequence[Score]) -> dict[str, dict[str, float]]:
     """The summary of each speaker's clips."""
     people = sorted({each.speaker for each in scores})
@@ -236,18 +248,19 @@ def main() -> None:
     parser.add_argument("--clips", type=int, help="at most so many (of s1: 10)")
     parser.add_argument("--engine", default="mouthbank")
     parser.add_argument("--bundle", type=Path, help="the built-in one without it")
-    parser.add_argument("--cross", action="store_true", help="give each clip the voice of the next")
+    parser.add_argument("--cross", action="store_true", help="give each clip the voice of its speaker's next")
+    parser.add_argument("--true-motion", action="store_true", help="draw the true mouth instead of the net's")
     parser.add_argument("--noise-db", type=float, help="pink noise this far below the voice")
     parser.add_argument("--opus-kbit", type=float, help="the voice after Opus at this bit rate")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     args = parser.parse_args()
     clips = chosen(args.data, args.part, args.clips)
-    sounds = clips[1:] + clips[:1] if args.cross else clips
+    sounds = next_of_speaker(clips, args.data) if args.cross else clips
     spoilt = Spoilt(args.noise_db, args.opus_kbit) if args.noise_db is not None or args.opus_kbit else None
-    setup = Setup(args.engine, args.bundle, spoilt)
+    setup = Setup(TRUE_MOTION if args.true_motion else args.engine, args.bundle, spoilt)
     scores = [score(clip, sound, setup, speaker_of(clip, args.data)) for clip, sound in zip(clips, sounds, strict=True)]
-    table(f"{args.engine}, {len(clips)} clips, {'the next one' if args.cross else 'their own'} voice", scores)
-    told = {"benchmark": "quality", "engine": args.engine, "clips": len(clips), "cross": args.cross, **summary(scores)}
+    table(f"{setup.engine}, {len(clips)} clips, {'the next one' if args.cross else 'their own'} voice", scores)
+    told = {"benchmark": "quality", "engine": setup.engine, "clips": len(clips), "cross": args.cross, **summary(scores)}
     if args.json:
         each = {one.name: one.figures for one in scores}
         args.json.write_text(json.dumps(plain({**told, "speakers": by_speaker(scores), "each": each}), indent=1) + "\n")

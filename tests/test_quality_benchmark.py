@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.quality import chosen, speaker_of, spoken_frames
+from benchmarks.quality import chosen, next_of_speaker, speaker_of, spoken_frames
 from benchmarks.spoilt import Spoilt, pink
 
 
@@ -29,6 +29,11 @@ def test_of_s1_only_clips_kept_out_of_training_are_taken(tmp_path: Path) -> None
         (tmp_path / "s1" / f"c{k:02}.mp4").touch()
     assert [clip.stem for clip in chosen(tmp_path, "test", None)] == ["c00", "c20", "c40"]
     assert [clip.stem for clip in chosen(tmp_path, "validation", 2)] == ["c10", "c30"]
+
+
+def test_voices_are_exchanged_within_a_speaker(tmp_path: Path) -> None:
+    clips = [tmp_path / name for name in ("a_1.mp4", "a_2.mp4", "b_1.mp4", "a_3.mp4")]
+    assert [clip.stem for clip in next_of_speaker(clips, tmp_path)] == ["a_2", "a_3", "b_1", "a_1"]
 
 
 def test_speech_is_from_the_first_loud_frame_to_the_last() -> None:
