@@ -74,6 +74,14 @@ def test_nothing_is_assumed_of_whom_nobody_has_seen_speak() -> None:
     assert np.allclose(displacement, 0.5 * motion(0.2).displacement, atol=1e-6)
 
 
+def test_who_only_listens_is_not_taken_for_one_who_mumbles() -> None:
+    bank, style = seen(np.tile(np.linspace(0, 0.05, 50), 4)), Style()
+    for k in range(100):
+        style(motion(0.25 * (k % 50) / 49), bank, 1.0)
+    assert bank.wide == 0
+    assert style.scale == 1
+
+
 def test_what_is_known_survives_saving(open_mouthed: Bank, tmp_path: Path) -> None:
     path = tmp_path / "me.bank"
     open_mouthed.save(path)

@@ -28,6 +28,7 @@ RELEARN_EVERY = 12  # observations between two estimates of the resting face
 YAW_LIMIT_DEG = 28.0
 CLOSED_SHARE = 0.05  # quantile of the openings at which the lips are as near as this person brings them
 WIDE_SHARE = 0.95  # quantile of the openings that says how far the person opens the mouth
+LEAST_WIDE = 0.08  # mouth widths; who never opened the mouth farther has not spoken
 ENOUGH_SHAPES = 50  # before that the person may not have spoken
 
 
@@ -133,7 +134,8 @@ class Bank:
         """How near the lips come and how far they go, and the resting face with the lips that near."""
         openings, resting = opening(shapes), float(opening(neutral))
         least, widest = np.quantile(openings, (CLOSED_SHARE, WIDE_SHARE))
-        self.wide = float(widest - least) / mouth_width(neutral)
+        wide = float(widest - least) / mouth_width(neutral)
+        self.wide = wide if wide >= LEAST_WIDE else 0.0
         opened = shapes[openings >= widest].mean(0) - neutral
         opened_by = float(opening(neutral + opened)) - resting
         shut = max(0.0, resting - float(least)) / opened_by if opened_by > 0 else 0.0
