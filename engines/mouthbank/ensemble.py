@@ -7,6 +7,7 @@ writes the bundles that are shipped, one for each look-ahead.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -22,6 +23,7 @@ from engines.speech.network import SpeechShape
 from realtime_dub.audio.features import LogMelSpec
 
 FRAME_MS = 10
+HEAD = ("leave.", "motion.", "speech.")  # parts of a net of one head
 
 
 class Mean(GivesMotion):
@@ -81,43 +83,53 @@ def load_motion(run: Path) -> MotionNet:
 
 
 def load_voice(run: Path) -> VoiceNet:
-    """The averaged net of a run of ``engines.mouthbank.train_voice``."""
+    """The averaged net of a run of ``engines.mouthbank.train_voice``; earlier ones had a single head."""
     tensors = averaged(run)
+    single = "leave.weight" in tensors
+    if single:
+        tensors = {f"heads.0.{k}" if k.startswith(HEAD) else k: v for k, v in tensors.items()}
     speech = SpeechShape(width=tensors["hear.enter.conv.weight"].shape[0])
     shape = VoiceShape(speech=speech, width=tensors["enter.conv.weight"].shape[0])
+    if single:
+        shape = replace(shape, look_aheads=(LOOK_AHEAD,))
     net = VoiceNet(shape).eval().requires_grad_(False)
     net.load_state_dict(tensors)
     return net
 
 
-def shipped(direct: list[MotionNet], voices: list[VoiceNet], voice_share: float) -> dict[int, GivesMotion]:
+def shipped(nets: list[GivesMotion], shares: list[float]) -> dict[int, GivesMotion]:
     """By look-ahead in frames: the mean of all nets that need look no farther ahead."""
-    nets: dict[int, GivesMotion] = {}
-    for frames in voices[0].shape.look_aheads:
-        shares = [voice_share / len(voices)] * len(voices)
-        joined: list[GivesMotion] = [net.ahead(frames) for net in voices]
-        for net in direct:
-            if frames >= net.look_ahead:
-                joined.append(Delayed(net, frames - net.look_ahead) if frames > net.look_ahead else net)
-                shares.append((1 - voice_share) / len(direct))
-        nets[frames] = Mean(joined, shares).eval()
-    return nets
+    found: dict[int, GivesMotion] = {}
+    for frames in VoiceShape().look_aheads:
+        chosen = [(waiting(net, frames), share) for net, share in zip(nets, shares, strict=True)]
+        able = [(net, share) for net, share in chosen if net is not None]
+        if able:
+            found[frames] = Mean([net for net, _ in able], [share for _, share in able]).eval()
+    return found
+
+
+def waiting(net: GivesMotion, frames: int) -> GivesMotion | None:
+    """``net`` as far ahead as ``frames``, if need be by waiting; None where it looks farther."""
+    own = net.shape.look_aheads if isinstance(net, VoiceNet) else (net.look_ahead,)
+    nearer = [ahead for ahead in own if ahead <= frames]
+    if not nearer:
+        return None
+    at = net.ahead(max(nearer)) if isinstance(net, VoiceNet) else net
+    return at if max(nearer) == frames else Delayed(at, frames - max(nearer))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Join motion nets into the bundles that are shipped.")
     parser.add_argument("--net", type=Path, action="append", default=[], help="run of engines.mouthbank.train")
-    parser.add_argument(
-        "--voice", type=Path, action="append", required=True, help="run of engines.mouthbank.train_voice"
-    )
-    parser.add_argument("--voice-share", type=float, default=0.5, help="of the motion that comes from --voice")
+    parser.add_argument("--voice", type=Path, action="append", default=[], help="run of engines.mouthbank.train_voice")
+    parser.add_argument("--share", type=float, action="append", help="of the motion, in the order of --net, --voice")
     parser.add_argument("--speech", type=Path, required=True, help="cache of engines.speech.prepare")
     parser.add_argument("--version", default="2.0.0")
     parser.add_argument("--out", type=Path, required=True, help="folder for bundle and bundle-MS")
     arguments = parser.parse_args()
-    direct, voices = [load_motion(run) for run in arguments.net], [load_voice(run) for run in arguments.voice]
+    nets: list[GivesMotion] = [*map(load_motion, arguments.net), *map(load_voice, arguments.voice)]
     data = described([e for e in usable(read_index(arguments.speech)) if e.corpus in HEARD and e.part == "train"])
-    for frames, net in shipped(direct, voices, arguments.voice_share).items():
+    for frames, net in shipped(nets, arguments.share or [1.0] * len(nets)).items():
         folder = arguments.out / ("bundle" if frames == LOOK_AHEAD else f"bundle-{frames * FRAME_MS}")
         export_bundle(net, LogMelSpec(), folder, arguments.version, data)
 

@@ -86,7 +86,7 @@ def test_the_mean_of_nets_waits_for_the_one_that_looks_farthest_ahead() -> None:
     assert isinstance(direct, MotionNet)
     voice.basis.copy_(torch.randn_like(voice.basis))
     direct.basis.copy_(torch.randn_like(direct.basis))
-    nets = shipped([direct], [voice], 0.25)
+    nets = shipped([direct, voice], [3.0, 1.0])
     assert [net.look_ahead for net in nets.values()] == list(voice.shape.look_aheads)
     mel = torch.randn(1, 60, 80)
     with torch.no_grad():
