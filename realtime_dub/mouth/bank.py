@@ -29,7 +29,7 @@ YAW_LIMIT_DEG = 28.0
 CLOSED_SHARE = 0.05  # quantile of the openings at which the lips are as near as this person brings them
 WIDE_SHARE = 0.95  # quantile of the openings that says how far the person opens the mouth
 LEAST_WIDE = 0.08  # mouth widths; who never opened the mouth farther has not spoken
-ENOUGH_SHAPES = 50  # before that the person may not have spoken
+ENOUGH_SHAPES = 12  # fewer say nothing of a range
 
 
 @dataclass(slots=True, eq=False)
@@ -124,7 +124,7 @@ class Bank:
         else:
             self._shapes[self._seen % SHAPES] = canonical
         self._seen += 1
-        if self.neutral is None or self._seen <= RELEARN_EVERY or self._seen % RELEARN_EVERY == 0:
+        if self.neutral is None or self._seen <= 2 * RELEARN_EVERY or self._seen % RELEARN_EVERY == 0:
             shapes = np.asarray(self._shapes)
             self.neutral = neutral_shape(shapes)
             if len(shapes) >= ENOUGH_SHAPES:
