@@ -56,7 +56,7 @@ def console() -> Console:
 
 def last_line(result: dict[str, object]) -> None:
     """Print the JSON: nothing comes after it."""
-    print(json.dumps(_plain(result)), flush=True)
+    print(json.dumps(plain(result)), flush=True)
 
 
 def _cell(value: object) -> str:
@@ -65,10 +65,10 @@ def _cell(value: object) -> str:
     return f"{value:.0f}" if value.is_integer() else f"{value:.3f}"
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
     """Rounded, and NaN as null, which JSON has no other word for."""
     if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
+        return {key: plain(each) for key, each in value.items()}
     if isinstance(value, float):
         return round(value, 4) if math.isfinite(value) else None
     return value

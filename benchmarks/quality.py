@@ -2,16 +2,22 @@
 
 Clips that the motion net has not seen are dubbed with their own voice by the file pipeline, taken before encoding, and
 tracked afresh. What the mouth should have done is known: it is in the clip. With `--cross` each clip gets the voice of
-the next one, whose mouth is then the truth.
+the same speaker's next one, whose mouth is then the truth; `--true-motion` draws that mouth itself instead of asking
+the net, which shows what drawing and tracking lose. `--data` is any folder of talking videos, or the folder of GRID's
+`s1`, of which the clips kept out of training are taken. Speakers are told apart by what stands before `_` in a name,
+or by folder. `--noise-db` and `--opus-kbit` spoil the voice first.
 
 In silence the live mouth is handed back, which agrees with the truth for free; so `..._dubbed` counts the frames alone
-whose pixels were changed.
+whose pixels were changed, and `..._spoken` those between the first loud sound of a clip and the last.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import tempfile
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -20,8 +26,13 @@ import numpy as np
 
 from benchmarks.capture import captured
 from benchmarks.media import frames, voice
-from benchmarks.output import last_line, show
+from benchmarks.output import last_line, plain, show
+from benchmarks.spoilt import Spoilt
+from benchmarks.true_motion import NAME as TRUE_MOTION
+from benchmarks.true_motion import driven_by
 from engines.common import video_metrics as metrics
+from engines.common.grid import split
+from engines.common.landmarks import VIDEO_SUFFIXES
 from realtime_dub.blend.masks import dilated, lower_face, polygon
 from realtime_dub.config import FileConfig, build
 from realtime_dub.face.alignment import mouth_width, neutral_shape
@@ -31,7 +42,7 @@ from realtime_dub.media import NS, Frame, Image
 from realtime_dub.mouth.contract import VOICE_RATE
 from realtime_dub.pipeline.offline import run_file
 
-HELD_OUT = 20  # every 20th clip by sorted name is kept out of training
+SHOWN = ("r_at_0", "best_lag", "r_spoken", "distance", "mean_shape", "distance_share", "amplitude_spoken", "jitter")
 MAX_LAG = 10  # frames
 QUIET = 0.05  # of the clip's loudest frame: no speech below
 # The pipeline's tracker is smoothed and this one is not: the outlines differ by a few hundredths of a mouth width.
@@ -70,18 +81,29 @@ class Score:
     """One clip: lip openings for the pooled correlation, and figures."""
 
     name: str
+    speaker: str
     truth: Curve
     test: Curve
     figures: dict[str, float]
 
 
-def dub(clip: Path, sound: Path, engine: str) -> list[Image]:
-    """The pictures of ``clip`` speaking the voice of ``sound``."""
-    mic = "video" if sound == clip else str(sound)
-    values = {"input": str(clip), "mic": mic, "output": Path("captured.mp4"), "engine": engine, "quiet": True}
-    with captured() as images:
-        run_file(build(FileConfig, **values))
-        return list(images)
+@dataclass(frozen=True)
+class Setup:
+    """What dubs, and what is done to the voice first."""
+
+    engine: str = "mouthbank"
+    bundle: Path | None = None
+    spoilt: Spoilt | None = None
+
+    def dub(self, clip: Path, sound: Path) -> list[Image]:
+        """The pictures of ``clip`` speaking the voice of ``sound``."""
+        values = {"engine": self.engine, "bundle": self.bundle, "quiet": True, "output": Path("captured.mp4")}
+        with tempfile.TemporaryDirectory() as folder, captured() as images:
+            mic = "video" if sound == clip else str(sound)
+            if self.spoilt is not None:
+                mic = str(self.spoilt.write(voice(str(sound)), Path(folder) / "voice.wav"))
+            run_file(build(FileConfig, input=str(clip), mic=mic, **values))
+            return list(images)
 
 
 def quiet_frames(sound: Path, count: int, fps: float = 25) -> metrics.Bools:
@@ -113,30 +135,57 @@ def changed(source: Look, result: Look, count: int) -> metrics.Bools:
     return np.array([bool((before != after).any()) for before, after in pairs])
 
 
-def score(clip: Path, sound: Path, engine: str) -> Score:
+def spoken_frames(quiet: metrics.Bools) -> metrics.Bools:
+    """Frames between the first loud one and the last."""
+    loud, at = np.flatnonzero(~quiet), np.arange(len(quiet))
+    return np.asarray((at >= loud[0]) & (at <= loud[-1]) if len(loud) else at < 0, bool)
+
+
+def speaker_of(clip: Path, data: Path) -> str:
+    """What stands before ``_`` in a clip's name, else its folder."""
+    before, found, _ = clip.stem.partition("_")
+    return before if found else (clip.parent.name if clip.parent != data else data.name)
+
+
+def score(clip: Path, sound: Path, setup: Setup, speaker: str = "") -> Score:
     """Dub, track, compare."""
     source = Look.at([frame.image for frame in frames(str(clip))])
     truth = source if sound == clip else Look.at([frame.image for frame in frames(str(sound))])
-    result = Look.at(dub(clip, sound, engine))
+    with driven_by(truth.shapes) if setup.engine == TRUE_MOTION else nullcontext():
+        result = Look.at(setup.dub(clip, sound))
     count = min(len(source.shapes), len(truth.shapes), len(result.shapes))
     wanted, made = truth.shapes[:count] / truth.width(), result.shapes[:count] / source.width()
     openings = metrics.lip_opening(wanted), metrics.lip_opening(made)
     agreement = metrics.correlation_and_lag(*openings, MAX_LAG)
     quiet, dubbed = quiet_frames(sound, count), changed(source, result, count)
+    said = spoken_frames(quiet)
+    distance, mean_shape = metrics.landmark_distance(wanted, made), metrics.mean_shape_distance(wanted)
     figures = {
         "r_at_0": agreement.r_at_0,
         "best_lag": float(agreement.best_lag),
-        "distance": metrics.landmark_distance(wanted, made),
+        "distance": distance,
         "distance_3d": metrics.landmark_distance(wanted, made, axes=3),
-        "mean_shape": metrics.mean_shape_distance(wanted),
+        "mean_shape": mean_shape,
+        "distance_share": distance / mean_shape,
         "dubbed_share": float(dubbed.mean()),
         "r_dubbed": metrics.correlation(openings[0][dubbed], openings[1][dubbed]),
         "distance_dubbed": metrics.landmark_distance(wanted[dubbed], made[dubbed]),
+        "r_spoken": metrics.correlation(openings[0][said], openings[1][said]),
+        "distance_share_spoken": metrics.landmark_distance(wanted[said], made[said])
+        / metrics.mean_shape_distance(wanted[said]),
+        "amplitude_spoken": float(np.nanstd(openings[1][said]) / np.nanstd(openings[0][said])),
+        **restlessness(made, wanted, said),
         "jitter": metrics.jitter(made, quiet),
         "jitter_source": metrics.jitter(source.shapes[:count] / source.width(), quiet),
         "outside_pixels": float(outside(source, result.images)),
     }
-    return Score(clip.stem, *openings, figures)
+    return Score(clip.stem, speaker, *openings, figures)
+
+
+def restlessness(made: Curve, wanted: Curve, said: metrics.Bools) -> dict[str, float]:
+    """Speed of the lips in silence as a share of that in speech, of the result and of the truth."""
+    both = {"silence_motion": made, "silence_motion_source": wanted}
+    return {name: metrics.speed(shapes, ~said) / metrics.speed(shapes, said) for name, shapes in both.items()}
 
 
 def pooled(scores: Sequence[Score]) -> metrics.Agreement:
@@ -159,31 +208,63 @@ def summary(scores: Sequence[Score]) -> dict[str, float]:
     return means
 
 
-def held_out(data: Path, clips: int) -> list[Path]:
-    """The first ``clips`` of the held-out clips of speaker s1."""
-    found = sorted((data / "s1").glob("*.mp4"))[::HELD_OUT]
+def chosen(data: Path, part: str, clips: int | None) -> list[Path]:
+    """The first ``clips`` of s1's held-out ones where ``data`` has ``s1``, else of every video under it."""
+    if (data / "s1").is_dir():
+        names = split([path.stem for path in (data / "s1").glob("*.mp4")])[part]
+        return [data / "s1" / f"{name}.mp4" for name in names][: clips or 10]
+    found = sorted(path for path in data.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
     if not found:
-        raise SystemExit(f"no clips in {data / 's1'}: give the folder that holds GRID's s1/*.mp4 as --data")
+        raise SystemExit(f"no videos in {data}: give a folder of talking videos, or the one that holds GRID's s1")
     return found[:clips]
+
+
+def next_of_speaker(clips: Sequence[Path], data: Path) -> list[Path]:
+    """For each clip the next of the same speaker, for the last the first."""
+    speakers = [speaker_of(clip, data) for clip in clips]
+    own = {name: [clip for clip, of in zip(clips, speakers, strict=True) if of == name] for name in speakers}
+    return [own[of][(own[of].index(clip) + 1) % len(own[of])] for clip, of in zip(clips, speakers, strict=True)]
+
+
+def by_speaker(scores: Sequence[Score]) -> dict[str, dict[str, float]]:
+    """The summary of each speaker's clips."""
+    people = sorted({each.speaker for each in scores})
+    return {name: summary([each for each in scores if each.speaker == name]) for name in people}
+
+
+def table(title: str, scores: Sequence[Score]) -> None:
+    """Clips, then speakers, then all."""
+    means = summary(scores)
+    columns = [key for key in SHOWN if key in means]
+    rows = [(each.name, *(each.figures[key] for key in columns)) for each in scores]
+    rows += [(f"speaker {name}", *(found[key] for key in columns)) for name, found in by_speaker(scores).items()]
+    show(title, ("clip", *columns), [*rows, ("all", *(means[key] for key in columns))])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("data/grid"))
-    parser.add_argument("--clips", type=int, default=10, help="how many of the held-out clips")
+    parser.add_argument("--part", choices=("test", "validation"), default="test", help="which of s1's clips")
+    parser.add_argument("--clips", type=int, help="at most so many (of s1: 10)")
     parser.add_argument("--engine", default="mouthbank")
-    parser.add_argument("--cross", action="store_true", help="give each clip the voice of the next")
+    parser.add_argument("--bundle", type=Path, help="the built-in one without it")
+    parser.add_argument("--cross", action="store_true", help="give each clip the voice of its speaker's next")
+    parser.add_argument("--true-motion", action="store_true", help="draw the true mouth instead of the net's")
+    parser.add_argument("--noise-db", type=float, help="pink noise this far below the voice")
+    parser.add_argument("--opus-kbit", type=float, help="the voice after Opus at this bit rate")
+    parser.add_argument("--json", type=Path, help="write the figures here too")
     args = parser.parse_args()
-    clips = held_out(args.data, args.clips)
-    sounds = clips[1:] + clips[:1] if args.cross else clips
-    scores = [score(clip, sound, args.engine) for clip, sound in zip(clips, sounds, strict=True)]
-    means = summary(scores)
-    columns = [key for key in means if key in scores[0].figures]
-    rows = [(each.name, *(each.figures[key] for key in columns)) for each in scores]
-    rows.append(("all", *(means[key] for key in columns)))
-    title = f"{args.engine}, {len(clips)} held-out clips, {'the next one' if args.cross else 'their own'} voice"
-    show(title, ("clip", *columns), rows)
-    last_line({"benchmark": "quality", "engine": args.engine, "clips": len(clips), "cross": args.cross, **means})
+    clips = chosen(args.data, args.part, args.clips)
+    sounds = next_of_speaker(clips, args.data) if args.cross else clips
+    spoilt = Spoilt(args.noise_db, args.opus_kbit) if args.noise_db is not None or args.opus_kbit else None
+    setup = Setup(TRUE_MOTION if args.true_motion else args.engine, args.bundle, spoilt)
+    scores = [score(clip, sound, setup, speaker_of(clip, args.data)) for clip, sound in zip(clips, sounds, strict=True)]
+    table(f"{setup.engine}, {len(clips)} clips, {'the next one' if args.cross else 'their own'} voice", scores)
+    told = {"benchmark": "quality", "engine": setup.engine, "clips": len(clips), "cross": args.cross, **summary(scores)}
+    if args.json:
+        each = {one.name: one.figures for one in scores}
+        args.json.write_text(json.dumps(plain({**told, "speakers": by_speaker(scores), "each": each}), indent=1) + "\n")
+    last_line(told)
 
 
 if __name__ == "__main__":

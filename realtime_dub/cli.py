@@ -47,6 +47,16 @@ Bundle = Annotated[
     Path | None,
     typer.Option(help="A trained mouth to use instead of the built-in one: its folder.", rich_help_panel=Mouth),
 ]
+LookAhead = Annotated[
+    int | None,
+    typer.Option(
+        "--look-ahead",
+        help="Milliseconds of the voice that the mouth waits for: 0, 40, 80 or 160. More follows the voice better and "
+        "delays the picture as much.",
+        show_default="80",
+        rich_help_panel=Mouth,
+    ),
+]
 Identity = Annotated[
     Path | None,
     typer.Option(
@@ -168,6 +178,7 @@ def live(
     bundle: Bundle = None,
     identity: Identity = None,
     strength: Strength = 1.0,
+    look_ahead: LookAhead = None,
     loop: Annotated[
         bool, typer.Option("--loop", help="Start a video or sound file again when it ends.", rich_help_panel=Input)
     ] = False,
@@ -238,6 +249,7 @@ def dub_file(
     bundle: Bundle = None,
     identity: Identity = None,
     strength: Strength = 1.0,
+    look_ahead: LookAhead = None,
     seconds: Seconds = None,
     stats_json: StatsJson = None,
     contact_sheet: Sheet = None,

@@ -25,6 +25,7 @@ class _Shared(BaseModel):
     bundle: Path | None = None
     identity: Path | None = None
     strength: float = Field(1.0, ge=0, le=2)
+    look_ahead: int | None = Field(None, ge=0, le=1000)  # ms of the voice that the mouth waits for
     stats_json: Path | None = None
     contact_sheet: Path | None = None
     pcm_rate: int = Field(16_000, ge=1_000, le=384_000)  # of raw sound on standard input

@@ -94,8 +94,38 @@ def vary(power: Array, noises: list[Array], rng: np.random.Generator) -> Array:
     return out
 
 
-def disturb(power: Array, noises: list[Array], rng: np.random.Generator) -> Array:
-    """One random voice, line, level and background for the sound of a clip (n, bands)."""
+def overdriven(power: Array, rng: np.random.Generator) -> Array:
+    """A microphone driven too far: what is louder than its limit becomes distortion over all bands."""
+    total = power.mean(1, keepdims=True)
+    limit = np.float32(np.quantile(total, rng.uniform(0.5, 0.95)) + 1e-20)
+    over = np.maximum(0, total - limit)
+    return power * (limit / np.maximum(total, limit)) + np.float32(rng.uniform(0.02, 0.15)) * over
+
+
+def coded(power: Array, rng: np.random.Generator) -> Array:
+    """A codec of few bits: bands far below a frame's loudest are noise of about their level, the top is cut."""
+    weak = power < power.max(1, keepdims=True) * np.float32(10 ** rng.uniform(-3.5, -2))
+    out = np.where(weak, power * 10 ** (rng.normal(0, 0.25, power.shape)), power).astype(np.float32)
+    out[:, rng.integers(62, power.shape[1] + 1) :] *= np.float32(1e-3)
+    return out
+
+
+def harsh(power: Array, noises: list[Array], rng: np.random.Generator) -> Array:
+    """As :func:`disturb` for the worst of days: two sounds in three within 20 dB of a noise, or under it."""
+    out = _as_another(power, rng)
+    if rng.random() < 0.9:
+        ratio = 10 ** (rng.uniform(*((-5, 20) if rng.random() < 0.75 else (20, 40))) / 10)
+        out = out + noise_like(noises, rng, len(out)) * (out.mean() / ratio)
+    if rng.random() < 0.15:
+        out = overdriven(out, rng)
+    if rng.random() < 0.2:
+        out = out * band_limit(rng, out.shape[1])
+    if rng.random() < 0.2:
+        out = coded(out, rng)
+    return out * np.float32(10 ** (rng.uniform(-20, 8) / 10))
+
+
+def _as_another(power: Array, rng: np.random.Generator) -> Array:
     out = power
     if rng.random() < 0.8:
         out = warp(out, float(np.exp(rng.uniform(-0.12, 0.26))))
@@ -103,6 +133,12 @@ def disturb(power: Array, noises: list[Array], rng: np.random.Generator) -> Arra
         out = smear(out, rng.uniform(0.7, 2.0))
     if rng.random() < 0.8:
         out = out * random_curve(rng, out.shape[1], 5.0)
+    return out
+
+
+def disturb(power: Array, noises: list[Array], rng: np.random.Generator) -> Array:
+    """One random voice, line, level and background for the sound of a clip (n, bands)."""
+    out = _as_another(power, rng)
     if rng.random() < 0.15:
         out = out * band_limit(rng, out.shape[1])
     if rng.random() < 0.7:

@@ -84,6 +84,12 @@ def jitter(canonical: Array, where: Bools | None = None) -> float:
     return float(np.sqrt(_mean(energy)))
 
 
+def speed(canonical: Array, where: Bools) -> float:
+    """Mean speed of the lip points, mouth widths per frame, over pairs of chosen frames; NaN without any."""
+    steps = np.linalg.norm(np.diff(canonical[:, LIPS, :2], axis=0), axis=-1)
+    return _mean(steps[where[:-1] & where[1:]])
+
+
 def outside_difference(source: npt.NDArray[np.uint8], result: npt.NDArray[np.uint8], mask: Bools) -> int:
     """Pixels outside ``mask`` (H, W) in which two pictures (H, W, 3) differ at all. A good composite leaves none."""
     return int(((source != result).any(-1) & ~mask).sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from engines.common.metrics import LIPS_AT, OPENING_AT
 from engines.mouthbank.network import LOOK_AHEAD, MotionNet
 from realtime_dub.audio.features import LogMel, LogMelSpec
 
+Change = Callable[[Array, list[Array], np.random.Generator], Array]
 OWN_SPEEDS = (1.0, 1.0, 0.93, 1.07)
 SPEEDS = (1.0, 0.85, 0.93, 1.07, 1.15, 1.3)
 LIPS_WEIGHT, DEPTH_WEIGHT = 3.0, 0.5
@@ -62,9 +64,21 @@ class Item:
 
 
 class Batches:
-    """Training batches: half of each in the talker's own voice, half disturbed, and one item without a voice."""
+    """Training batches: some of each in the talker's own voice, the rest disturbed, and one item without a voice."""
 
-    def __init__(self, clips: list[Clip], basis: Basis, spec: LogMelSpec, size: int, frames: int, seed: int) -> None:
+    def __init__(
+        self,
+        clips: list[Clip],
+        basis: Basis,
+        spec: LogMelSpec,
+        size: int,
+        frames: int,
+        seed: int,
+        change: Change = disturb,
+        own_every: int = 2,
+    ) -> None:
+        self._own_every = own_every
+        self._change = change
         self._front_end = LogMel(spec)
         self._basis, self._size, self._frames = basis, size, frames
         self._items = {s: [self._item(make_example(clip, spec, s)) for clip in clips] for s in SPEEDS}
@@ -81,7 +95,7 @@ class Batches:
 
     def draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Features (b, n, bands), coefficients (b, n, k) and speech (b, n)."""
-        rows = [self._voiced(rng, own=index % 2 == 0) for index in range(self._size - 1)]
+        rows = [self._voiced(rng, own=index % self._own_every == 0) for index in range(self._size - 1)]
         rows.append(self._voiceless(rng))
         power, coefficients, speech = (np.stack(column) for column in zip(*rows, strict=True))
         mel = self._front_end.compress(power)
@@ -91,7 +105,7 @@ class Batches:
         speeds = OWN_SPEEDS if own else SPEEDS
         items = self._items[speeds[rng.integers(len(speeds))]]
         item = items[rng.integers(len(items))]
-        power = (vary if own else disturb)(item.power, self._noises, rng)
+        power = (vary if own else self._change)(item.power, self._noises, rng)
         start = int(rng.integers(0, max(1, len(power) - self._frames + 1)))
         cut = slice(start, start + self._frames)
         return tuple(_pad(a[cut], self._frames) for a in (power, item.coefficients, item.speech))  # type: ignore[return-value]
@@ -138,6 +152,10 @@ class MotionLoss:
             "velocity": 0.5 * _huber(lips[:, span:] - lips[:, :-span]).mean(),
             "speech": 0.1 * nn.functional.binary_cross_entropy_with_logits(logit, spoken),
         }
+
+    def lips(self, coefficients: Tensor) -> Tensor:
+        """Where the lips' points stand (..., 80), in units of their spread."""
+        return coefficients @ self._lips
 
     def opened(self, coefficients: Tensor) -> Tensor:
         """How far the lips stand open beyond rest, in units of its spread."""

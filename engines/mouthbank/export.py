@@ -8,8 +8,7 @@ from pathlib import Path
 
 import torch
 
-from engines.mouthbank.network import LOOK_AHEAD, MotionNet
-from engines.mouthbank.voice_net import VoiceNet
+from engines.mouthbank.network import GivesMotion
 from realtime_dub.audio.features import LogMelSpec
 from realtime_dub.face.alignment import LOWER
 from realtime_dub.media import NS, samples_to_ns
@@ -29,7 +28,7 @@ GRID = DataSpec(
 class _Flat(torch.nn.Module):
     """The net with its state as separate arguments and results, as ONNX wants them."""
 
-    def __init__(self, net: MotionNet | VoiceNet) -> None:
+    def __init__(self, net: GivesMotion) -> None:
         super().__init__()
         self.net = net
 
@@ -39,7 +38,7 @@ class _Flat(torch.nn.Module):
 
 
 def export_bundle(
-    net: MotionNet | VoiceNet,
+    net: GivesMotion,
     spec: LogMelSpec,
     out: Path,
     version: str = "1.0.0",
@@ -55,7 +54,7 @@ def export_bundle(
     return out
 
 
-def _states(net: MotionNet | VoiceNet) -> tuple[StateSpec, ...]:
+def _states(net: GivesMotion) -> tuple[StateSpec, ...]:
     tensors = net.initial_state()
     return tuple(
         StateSpec(before=f"past_{i}", after=f"next_past_{i}", shape=tuple(tensor.shape))
@@ -63,7 +62,7 @@ def _states(net: MotionNet | VoiceNet) -> tuple[StateSpec, ...]:
     )
 
 
-def _write_onnx(net: MotionNet | VoiceNet, states: tuple[StateSpec, ...], path: Path) -> None:
+def _write_onnx(net: GivesMotion, states: tuple[StateSpec, ...], path: Path) -> None:
     names = ["mel", *(state.before for state in states)]
     results = ["displacement", "speech", *(state.after for state in states)]
     example = (torch.zeros(1, 4, net.shape.bands), *net.initial_state())
@@ -80,7 +79,7 @@ def _write_onnx(net: MotionNet | VoiceNet, states: tuple[StateSpec, ...], path: 
 
 
 def _describe(
-    net: MotionNet | VoiceNet,
+    net: GivesMotion,
     spec: LogMelSpec,
     states: tuple[StateSpec, ...],
     version: str,
@@ -94,7 +93,7 @@ def _describe(
         engine="mouthbank",
         model=MODEL,
         audio=spec,
-        look_ahead_ms=LOOK_AHEAD * samples_to_ns(spec.hop, spec.rate) // 1_000_000,
+        look_ahead_ms=net.look_ahead * samples_to_ns(spec.hop, spec.rate) // 1_000_000,
         frame_rate=NS / spec.hop_ns,
         inputs=(TensorSpec(name="mel", shape=(1, None, net.shape.bands)),),
         states=states,

@@ -67,6 +67,11 @@ class GivesMotion(nn.Module):
 
     basis: Tensor  # (components, points * 3)
     shape: Any  # with ``points``
+    look_ahead: int = LOOK_AHEAD  # frames
+
+    def initial_state(self, batch: int = 1) -> list[Tensor]:
+        """Silence before the first frame."""
+        raise NotImplementedError
 
     def coefficients(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Components (b, n, components), logit of speech (b, n), state."""

@@ -27,7 +27,7 @@ from engines.common.metrics import lagged_correlation, lip_distance, openings
 from engines.mouthbank.align import aligned, find_offsets
 from engines.mouthbank.data import Basis, Batches, MotionLoss, make_basis
 from engines.mouthbank.export import export_bundle
-from engines.mouthbank.network import LOOK_AHEAD, MotionNet, Shape
+from engines.mouthbank.network import GivesMotion, MotionNet, Shape
 from realtime_dub.audio.features import LogMel, LogMelSpec
 
 ALIGN_AT = 1200  # steps
@@ -54,17 +54,18 @@ def build_net(basis: Basis, batches: Batches, shape: Shape) -> MotionNet:
     return net
 
 
-def validate(net: MotionNet, clips: list[Clip], spec: LogMelSpec) -> dict[str, float]:
+def validate(net: GivesMotion, clips: list[Clip], spec: LogMelSpec) -> dict[str, float]:
     """r of the lip opening, lip distance and accuracy of speech at the video's frames."""
     pairs, distances, right = [], [], []
+    late = net.look_ahead
     front_end = LogMel(spec)
     for clip in clips:
         example = make_example(clip, spec)
         mel = torch.from_numpy(front_end.compress(example.power))[None]
         with torch.no_grad():
             displacement, speech, _ = net(mel, net.initial_state())
-        right.append((speech[0, LOOK_AHEAD:].numpy() > 0.5) == (example.speech[:-LOOK_AHEAD] > 0.5))
-        at = np.arange(len(clip.motion)) * round(spec.rate / spec.hop / clip.fps) + LOOK_AHEAD
+        right.append((speech[0, late:].numpy() > 0.5) == (example.speech[: len(example.speech) - late] > 0.5))
+        at = np.arange(len(clip.motion)) * round(spec.rate / spec.hop / clip.fps) + late
         at = at[at < len(example.power)]
         found, real = displacement[0, at].numpy(), clip.motion[: len(at)]
         pairs.append((openings(found, clip.neutral), openings(real, clip.neutral)))

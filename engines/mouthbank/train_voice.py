@@ -25,12 +25,12 @@ from engines.common.metrics import lagged_correlation, openings
 from engines.mouthbank.align import aligned
 from engines.mouthbank.data import Basis, Batches, MotionLoss, make_basis
 from engines.mouthbank.export import GRID, export_bundle
-from engines.mouthbank.network import LOOK_AHEAD
 from engines.mouthbank.teacher import Teacher
 from engines.mouthbank.train import load_split, validate
 from engines.mouthbank.voice_data import Lessons, Taught, lesson_loss, voice_loss
 from engines.mouthbank.voice_net import VoiceNet, VoiceShape
 from engines.speech.cache import Entry, load, read_index, usable
+from engines.speech.data import CHANGES
 from engines.speech.evaluate import averaged, load_net
 from engines.speech.network import STRIDE, SpeechNet
 from realtime_dub.audio.features import LogMel, LogMelSpec
@@ -65,7 +65,7 @@ def agreement(net: VoiceNet, teacher: Teacher, cache: Path, entries: list[Entry]
         target = torch.from_numpy(teacher.teach(log_power, labels)[::STRIDE])
         mel = torch.from_numpy(front_end.compress(np.exp(log_power.astype(np.float32))))[None]
         with torch.no_grad():
-            found = net.sparse(mel)[0][0, LOOK_AHEAD // STRIDE :]
+            found = net.coefficients(mel, net.initial_state())[0][0, net.look_ahead :: STRIDE]
             pair = [openings(net.displacement(c[None])[0].numpy(), TEMPLATE) for c in (found, target[: len(found)])]
         scores.append(lagged_correlation([(pair[0], pair[1])], 0))
     return float(np.mean(scores)) if scores else 0.0
@@ -94,7 +94,7 @@ def train(
     data: Path, cache: Path, speech: Path, hear: SpeechNet, shape: VoiceShape, out: Path, plan: Plan,
     offsets: dict[str, float],
     tune_from: int = TUNE_FROM, teacher_steps: int = 1000, batch: int = 8, frames: int = 300, until: int | None = None,
-    start: Path | None = None,
+    start: Path | None = None, change: str = "disturb",
 ) -> Trainer:  # fmt: skip
     """A whole run from clips and speech to bundle, or as far as step ``until``."""
     torch.set_num_threads(1)
@@ -107,10 +107,12 @@ def train(
     teacher_plan = Plan(steps=teacher_steps, seed=plan.seed)
     teacher = train_teacher(Lessons(own, speech, basis, spec), loss, shape.components, teacher_plan, out / "teacher")
     entries = [entry for entry in usable(read_index(speech)) if entry.corpus in HEARD]
-    taught = Taught(speech, [entry for entry in entries if entry.part == "train"], spec, plan.seed, teacher)
+    taught = Taught(
+        speech, [entry for entry in entries if entry.part == "train"], spec, plan.seed, teacher, CHANGES[change]
+    )
     held = [entry for entry in entries if entry.part == "held"]
     held = [held[i] for i in np.linspace(0, len(held) - 1, min(CHECKED, len(held))).astype(int)]
-    filmed = Batches(own, basis, spec, batch, frames, plan.seed)
+    filmed = Batches(own, basis, spec, batch, frames, plan.seed, CHANGES[change], own_every=3)
 
     def losses(net: nn.Module, rng: np.random.Generator) -> Losses:
         assert isinstance(net, VoiceNet)
@@ -130,7 +132,9 @@ def train(
     trainer.log({"resumed": trainer.resume(), "own": len(own), "heard": len(entries), "held": len(held)})
     trainer.run(losses, check, until)
     assert isinstance(trainer.average, VoiceNet)
-    export_bundle(trainer.average, spec, out / "bundle", "1.0.0", described(entries))
+    for frames_ahead in shape.look_aheads:
+        folder = out / f"bundle-{frames_ahead * spec.hop * 1000 // spec.rate}"
+        export_bundle(trainer.average.ahead(frames_ahead), spec, folder, "2.0.0", described(entries))
     return trainer
 
 
@@ -146,6 +150,8 @@ def main() -> None:
     parser.add_argument("--start", type=Path, help="an earlier run of this command whose weights to begin with")
     parser.add_argument("--rate", type=float, default=Plan.rate, help="learning rate at its highest")
     parser.add_argument("--tune-from", type=int, default=TUNE_FROM)
+    parser.add_argument("--change", choices=tuple(CHANGES), default="harsh", help="what is done to the sound")
+    parser.add_argument("--width", type=int, default=VoiceShape.width)
     parser.add_argument("--seed", type=int, default=Plan.seed)
     arguments = parser.parse_args()
     offsets = json.loads(arguments.offsets.read_text()) if arguments.offsets else {}
@@ -153,7 +159,7 @@ def main() -> None:
     (arguments.out / "command.json").write_text(json.dumps(sys.argv[1:]) + "\n")
     plan = Plan(steps=arguments.steps, seed=arguments.seed, rate=arguments.rate)
     hear = load_net(arguments.net)
-    shape = VoiceShape(speech=hear.shape)
+    shape = VoiceShape(speech=hear.shape, width=arguments.width)
     train(
         arguments.data,
         arguments.cache,
@@ -164,6 +170,8 @@ def main() -> None:
         plan,
         offsets,
         arguments.tune_from,
+        start=arguments.start,
+        change=arguments.change,
     )
 
 

@@ -12,20 +12,20 @@ from engines.common import Array
 from engines.common.grid import Clip, make_example
 from engines.common.loop import Losses
 from engines.mouthbank.data import Basis, Batches, MotionLoss
-from engines.mouthbank.network import LOOK_AHEAD
 from engines.mouthbank.teacher import Teacher, loudness
 from engines.mouthbank.voice_net import VoiceNet
 from engines.speech.cache import Entry, load
-from engines.speech.data import Speech
+from engines.speech.data import Change, Speech
 from engines.speech.inventory import INDEX, SIL, VISEMES
 from engines.speech.network import STRIDE
 from engines.speech.train import class_weights, phone_loss
 from realtime_dub.audio.features import LogMelSpec
 
-LATE = LOOK_AHEAD // STRIDE
 WARM_UP = 8  # outputs at a row's start without a past
 TAUGHT_WEIGHT = 0.6
 PHONE_WEIGHT = 0.3
+REST_WEIGHT = 0.3
+AWAY = 10  # outputs from the nearest word in which lips need not rest
 NEAR = 3  # outputs around speech in which the teacher still is believed
 CLOSED = [INDEX[name] for name in VISEMES["closed"]]
 
@@ -69,9 +69,11 @@ def lesson_loss(
 class Taught(Speech):
     """Many voices with the teacher's motion: the target of a frame is its label, then its coefficients."""
 
-    def __init__(self, folder: Path, entries: list[Entry], spec: LogMelSpec, seed: int, teacher: Teacher) -> None:
+    def __init__(
+        self, folder: Path, entries: list[Entry], spec: LogMelSpec, seed: int, teacher: Teacher, change: Change
+    ) -> None:
         self._teacher = teacher.eval()
-        super().__init__(folder, entries, spec, seed)
+        super().__init__(folder, entries, spec, seed, change)
 
     def targets(self, log_power: Array, labels: Array) -> tuple[Array, Array]:
         taught = self._teacher.teach(log_power, labels)
@@ -88,41 +90,60 @@ class Taught(Speech):
 def voice_loss(
     net: VoiceNet, filmed: Batches, taught: Taught, loss: MotionLoss, rng: np.random.Generator, size: int, frames: int
 ) -> Losses:
-    """Both halves of a batch: the filmed speaker's own motion, and the teacher's for everybody else."""
+    """Both halves of a batch: the filmed speaker's own motion, and the teacher's for everybody else; all heads."""
     mel, target, speech = filmed.draw(rng)
     other_mel, labels, other_target = taught.batch(rng, size, frames)
-    found, logit, heard = net.sparse(torch.cat([mel, other_mel]))
-    own = len(mel)
-    parts = _compare(loss, found[:own], logit[:own], target, speech)
+    heads, heard = net.sparse(torch.cat([mel, other_mel]))
     spoken = (labels != INDEX[SIL]).float()
-    others = _compare(loss, _where_known(found[own:], other_target, spoken), logit[own:], other_target, spoken)
-    parts |= {f"taught_{name}": TAUGHT_WEIGHT * value for name, value in others.items()}
-    phone = PHONE_WEIGHT * phone_loss(heard[own:], labels, class_weights())
-    return parts | {"closed": _closed(loss, found[own:], labels), "phone": phone}
+    own = len(mel)
+    parts: Losses = {}
+    for late, (found, logit) in zip(_delays(net), heads, strict=True):
+        told = _compare(loss, found[:own], logit[:own], target, speech, late)
+        told["rest"] = REST_WEIGHT * _restless(loss, found[:own], speech, late)
+        known = _where_known(found[own:], other_target, spoken, late)
+        others = _compare(loss, known, logit[own:], other_target, spoken, late)
+        told |= {f"taught_{name}": TAUGHT_WEIGHT * value for name, value in others.items()}
+        told["closed"] = _closed(loss, found[own:], labels, late)
+        for name, value in told.items():
+            parts[name] = parts.get(name, torch.zeros(())) + value / len(heads)
+    return parts | {"phone": PHONE_WEIGHT * phone_loss(heard[own:], labels, class_weights())}
 
 
-def _where_known(found: Tensor, target: Tensor, spoken: Tensor) -> Tensor:
+def _delays(net: VoiceNet) -> list[int]:
+    """How many outputs each head is late."""
+    return [frames // STRIDE for frames in net.shape.look_aheads]
+
+
+def _where_known(found: Tensor, target: Tensor, spoken: Tensor, late: int) -> Tensor:
     """What was found, and the target itself in silence: of breaths and of lips made ready the teacher hears nothing."""
     near = nn.functional.max_pool1d(spoken[:, None, ::STRIDE], 2 * NEAR + 1, 1, NEAR)[:, 0, :, None] > 0
-    count = found.shape[1] - LATE
-    kept = torch.where(near[:, :count], found[:, LATE:], target[:, ::STRIDE][:, :count])
-    return torch.cat([found[:, :LATE], kept], 1)
+    count = found.shape[1] - late
+    kept = torch.where(near[:, :count], found[:, late:], target[:, ::STRIDE][:, :count])
+    return torch.cat([found[:, :late], kept], 1)
 
 
-def _compare(loss: MotionLoss, found: Tensor, logit: Tensor, target: Tensor, speech: Tensor) -> Losses:
+def _compare(loss: MotionLoss, found: Tensor, logit: Tensor, target: Tensor, speech: Tensor, late: int) -> Losses:
     target, speech = target[:, ::STRIDE], speech[:, ::STRIDE]
-    count = found.shape[1] - LATE
+    count = found.shape[1] - late
     cut = slice(WARM_UP, None)
     return loss.compare(
-        found[:, LATE:][:, cut], logit[:, LATE:][:, cut], target[:, :count][:, cut], speech[:, :count][:, cut], span=2
+        found[:, late:][:, cut], logit[:, late:][:, cut], target[:, :count][:, cut], speech[:, :count][:, cut], span=2
     )
 
 
-def _closed(loss: MotionLoss, found: Tensor, labels: Tensor) -> Tensor:
+def _restless(loss: MotionLoss, found: Tensor, speech: Tensor, late: int) -> Tensor:
+    """Speed of the lips where nobody has spoken for a while and nobody soon will."""
+    near = nn.functional.max_pool1d(speech[:, None, ::STRIDE], 2 * AWAY + 1, 1, AWAY)[:, 0]
+    away = (near[:, 1 : found.shape[1] - late] == 0)[..., None]
+    speed = (loss.lips(found[:, late + 1 :]) - loss.lips(found[:, late:-1])).abs()
+    return (speed * away).sum() / (away.sum() * speed.shape[-1] + 1)
+
+
+def _closed(loss: MotionLoss, found: Tensor, labels: Tensor, late: int) -> Tensor:
     """Lips that stand open in the middle of p, b or m."""
     labels = labels[:, ::STRIDE]
     closed = torch.isin(labels, torch.tensor(CLOSED))
     inside = closed & closed.roll(1, 1) & closed.roll(-1, 1)
-    count = found.shape[1] - LATE
-    gap = torch.relu(loss.opened(found[:, LATE:]))[inside[:, :count]]
+    count = found.shape[1] - late
+    gap = torch.relu(loss.opened(found[:, late:]))[inside[:, :count]]
     return 0.5 * gap.sum() / max(1, len(gap))

@@ -2,18 +2,21 @@
 
 The second net knows of a voice which sounds it makes, how loud they are, and a few numbers of what the speech net drew
 its conclusion from: between two sounds, or to one side of one. In training these few are often withheld, so
-that the mouth can go by the sounds alone. Of the look-ahead of :data:`engines.mouthbank.network.LOOK_AHEAD` frames the
-speech net has its own part and the motion net the rest.
+that the mouth can go by the sounds alone.
+
+One net ends in several heads, each with a look-ahead of its own: what was heard up to a frame is read as the mouth of
+that frame, or of an earlier one. They are trained together and cost little; a bundle has one of them.
 """
 
 from __future__ import annotations
 
+import copy
 from dataclasses import asdict, dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from engines.mouthbank.network import CausalConv, GivesMotion
+from engines.mouthbank.network import LOOK_AHEAD, CausalConv, GivesMotion
 from engines.speech.network import STRIDE, EvenBlock, SpeechNet, SpeechShape
 
 DETAIL_DROPOUT = 0.3  # share of training rows from which the details are withheld
@@ -32,6 +35,7 @@ class VoiceShape:
     components: int = 20
     points: int = 168
     dropout: float = 0.1
+    look_aheads: tuple[int, ...] = (0, 4, 8, 16)  # frames of 10 ms, one head each
 
     @property
     def bands(self) -> int:
@@ -46,10 +50,25 @@ class VoiceShape:
         return asdict(self)
 
 
+class Head(nn.Module):
+    """What was heard (b, width, m) to coefficients (b, m, components) and logits of speech (b, m)."""
+
+    def __init__(self, shape: VoiceShape) -> None:
+        super().__init__()
+        self.leave = nn.Conv1d(shape.width, shape.width, 1)
+        self.motion = nn.Conv1d(shape.width, shape.components, 1)
+        self.speech = nn.Conv1d(shape.width, 1, 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = nn.functional.gelu(self.leave(x), approximate="tanh")
+        return self.motion(x).transpose(1, 2), self.speech(x)[:, 0]
+
+
 class VoiceNet(GivesMotion):
     """Log-mel (b, n, bands) to displacement (b, n, points, 3) in mouth widths and speech probability (b, n)."""
 
     basis: Tensor  # (components, points * 3), coefficients of spread 1
+    look_ahead: int  # frames, of the head that ``forward`` uses
 
     def __init__(self, shape: VoiceShape) -> None:
         super().__init__()
@@ -58,10 +77,15 @@ class VoiceNet(GivesMotion):
         self.detail = nn.Conv1d(shape.speech.width, shape.details, 1)
         self.enter = CausalConv(shape.inputs, shape.width, shape.kernel, STRIDE)
         self.blocks = nn.ModuleList(EvenBlock(shape.width, shape.kernel, d, shape.dropout) for d in shape.dilations)
-        self.leave = nn.Conv1d(shape.width, shape.width, 1)
-        self.motion = nn.Conv1d(shape.width, shape.components, 1)
-        self.speech = nn.Conv1d(shape.width, 1, 1)
+        self.heads = nn.ModuleList(Head(shape) for _ in shape.look_aheads)
+        self.look_ahead = LOOK_AHEAD if LOOK_AHEAD in shape.look_aheads else shape.look_aheads[-1]
         self.register_buffer("basis", torch.zeros(shape.components, shape.points * 3))
+
+    def ahead(self, frames: int) -> VoiceNet:
+        """This net, its weights shared, with the head that looks ``frames`` ahead."""
+        other = copy.copy(self)
+        other.look_ahead = frames
+        return other
 
     def initial_state(self, batch: int = 1) -> list[Tensor]:
         """Silence before the first frame."""
@@ -79,10 +103,6 @@ class VoiceNet(GivesMotion):
             details = details * (torch.rand(len(details), 1, 1) >= DETAIL_DROPOUT)
         return torch.cat([torch.softmax(logits, -1).transpose(1, 2), *means, details], 1)
 
-    def _answer(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        x = nn.functional.gelu(self.leave(nn.functional.gelu(x, approximate="tanh")), approximate="tanh")
-        return self.motion(x).transpose(1, 2), self.speech(x)[:, 0]
-
     def coefficients(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Motion in the basis (b, n, components), speech as a logit (b, n), and the state after the last frame."""
         heard = 1 + len(self.shape.speech.dilations)
@@ -92,14 +112,16 @@ class VoiceNet(GivesMotion):
         for block, before in zip(self.blocks, state[heard + 1 :], strict=True):
             x, past = block(x, before)
             after.append(past)
-        motion, speech = self._answer(x)
+        head = self.heads[self.shape.look_aheads.index(self.look_ahead)]
+        motion, speech = head(nn.functional.gelu(x, approximate="tanh"))
         return motion, speech, after
 
-    def sparse(self, mel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Coefficients, speech logits and phoneme logits at frames 0, STRIDE, ... of sounds from their start."""
+    def sparse(self, mel: Tensor) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
+        """Each head's coefficients and speech logits, and the phoneme logits, at frames 0, STRIDE, ... of sounds."""
         logits, hidden = self.hear.sparse_heard(mel)
         x = nn.functional.pad(self._told(mel[:, ::STRIDE], logits, hidden), (self.enter.past // STRIDE, 0))
         x = nn.functional.conv1d(x, self.enter.conv.weight, self.enter.conv.bias)
         for block in self.blocks:
             x = block.sparse(x)
-        return *self._answer(x), logits
+        x = nn.functional.gelu(x, approximate="tanh")
+        return [head(x) for head in self.heads], logits

@@ -9,17 +9,15 @@ a share of what its own mean shape would score; 1 is a mouth that stands still.
 from __future__ import annotations
 
 import argparse
-import io
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from engines.common import Array
+from engines.common.codecs import opus
 from engines.common.grid import SILENCE, Clip, load_clip, read_words, speech_at, split
 from engines.common.landmarks import clips_in
 from engines.common.metrics import LIPS_AT, correlation, lip_distance
@@ -30,26 +28,6 @@ WOMEN = ("xa_", "xb_")  # prefixes of the clips of women in GRID's other speaker
 QUIET = 1e-2  # of the power of a clip's loud parts: below, nobody speaks
 TOUCH = 0.03  # inner lips this near touch, mouth widths
 AWAY_S = 0.2  # of silence this far from words nobody speaks
-
-
-def opus(sound: Array, bit_rate: int = 16_000, rate: int = 16_000) -> Array:
-    """What is left of a sound (n,) after Opus."""
-    import av
-
-    with io.BytesIO() as stored:
-        with av.open(stored, "w", format="ogg") as container:
-            stream = container.add_stream("libopus", rate=48_000, layout="mono")
-            stream.bit_rate = bit_rate
-            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound, np.float32)[None], "fltp", "mono")
-            frame.rate, frame.time_base, frame.pts = rate, Fraction(1, rate), 0
-            container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
-        stored.seek(0)
-        with av.open(stored, "r") as reader:
-            resampler = av.AudioResampler(format="fltp", layout="mono", rate=rate)
-            frames = [out for frame in reader.decode(audio=0) for out in resampler.resample(frame)]
-            decoded = np.concatenate([f.to_ndarray()[0] for f in (*frames, *resampler.resample(None))])
-    return np.asarray(np.pad(decoded, (0, max(0, len(sound) - len(decoded))))[: len(sound)], np.float32)
 
 
 def faster(clip: Clip, factor: float) -> Clip:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from engines.common import Array
-from engines.common.augment import babble, disturb, make_noises, noise_like
+from engines.common.augment import babble, disturb, harsh, make_noises, noise_like
 from engines.speech.augment import music, reverberate, stretch
 from engines.speech.cache import Entry, load
 from realtime_dub.audio.features import LogMel, LogMelSpec
@@ -26,6 +27,8 @@ SHARES = {
 }
 WOMEN = 0.5  # of each corpus' time, as far as a clip comes no more than MOST times as often for it
 MOST = 4.0
+Change = Callable[[Array, list[Array], np.random.Generator], Array]
+CHANGES: dict[str, Change] = {"disturb": disturb, "harsh": harsh}
 NO_VOICE = 0.06  # share of rows without any voice
 
 
@@ -47,7 +50,10 @@ def clip_weights(entries: list[Entry]) -> Array:
 class Speech:
     """Clips of the cache in memory, and what is drawn from them."""
 
-    def __init__(self, folder: Path, entries: list[Entry], spec: LogMelSpec, seed: int) -> None:
+    def __init__(
+        self, folder: Path, entries: list[Entry], spec: LogMelSpec, seed: int, change: Change = disturb
+    ) -> None:
+        self._change = change
         self.front_end = LogMel(spec)
         self._clips = [self.targets(*load(folder, entry.key)) for entry in entries]
         self._weights = np.cumsum(clip_weights(entries))
@@ -87,7 +93,7 @@ class Speech:
     def row(self, rng: np.random.Generator, frames: int) -> tuple[Array, Array]:
         """One disturbed row: powers (frames, bands) and targets (frames, ...)."""
         power, labels = self.voices(rng, frames)
-        return change(power, self._noises, rng), labels
+        return elsewhere(power, self._noises, rng, self._change), labels
 
     def voices(self, rng: np.random.Generator, frames: int) -> tuple[Array, Array]:
         """One undisturbed row at a random speed, clips one after another, each cut at random; or no voice at all."""
@@ -111,10 +117,10 @@ def _speed(rng: np.random.Generator) -> float:
     return float(np.exp(rng.uniform(-0.22, 0.3))) if rng.random() < 0.6 else 1.0
 
 
-def change(power: Array, noises: list[Array], rng: np.random.Generator) -> Array:
+def elsewhere(power: Array, noises: list[Array], rng: np.random.Generator, change: Change = disturb) -> Array:
     """Another voice, room, line and background for a row (n, bands). One in five stays nearly as it is."""
     if rng.random() < 0.3:
         power = reverberate(power, rng.uniform(0.1, 0.6), rng.uniform(0.1, 0.7))
     if rng.random() < 0.2:
         return power * np.float32(10 ** (rng.uniform(-15, 6) / 10))
-    return disturb(power, noises, rng)
+    return change(power, noises, rng)

@@ -119,8 +119,10 @@ def averaged(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def load_net(folder: Path, shape: SpeechShape | None = None) -> SpeechNet:
-    """The net of a run."""
+    """The net of a run, or the one inside a run of ``engines.mouthbank.train_voice``."""
     tensors = averaged(folder)
+    inside = {k.removeprefix("hear."): v for k, v in tensors.items() if k.startswith("hear.")}
+    tensors = inside or tensors
     net = SpeechNet(shape or SpeechShape(width=tensors["enter.conv.weight"].shape[0])).eval().requires_grad_(False)
     net.load_state_dict(tensors)
     return net

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from engines.common.loop import Losses, Plan, Trainer
 from engines.speech.cache import read_index, usable
-from engines.speech.data import Speech
+from engines.speech.data import CHANGES, Speech
 from engines.speech.evaluate import frame_figures, recognise
 from engines.speech.inventory import INDEX, SIL, VISEMES
 from engines.speech.network import LOOK_AHEAD, STRIDE, SpeechNet, SpeechShape
@@ -59,14 +59,21 @@ def build_net(speech: Speech, shape: SpeechShape) -> SpeechNet:
 
 
 def train(
-    cache: Path, out: Path, plan: Plan, shape: SpeechShape, batch: int = 10, frames: int = 400, until: int | None = None
+    cache: Path,
+    out: Path,
+    plan: Plan,
+    shape: SpeechShape,
+    batch: int = 10,
+    frames: int = 400,
+    until: int | None = None,
+    change: str = "disturb",
 ) -> Trainer:
     """A whole run, or as far as step ``until``."""
     torch.set_num_threads(1)
     torch.manual_seed(plan.seed)
     spec = LogMelSpec(bands=shape.bands)
     entries = usable(read_index(cache))
-    speech = Speech(cache, [entry for entry in entries if entry.part == "train"], spec, plan.seed)
+    speech = Speech(cache, [entry for entry in entries if entry.part == "train"], spec, plan.seed, CHANGES[change])
     held = [entry for entry in entries if entry.part == "held"]
     held = [held[i] for i in np.linspace(0, len(held) - 1, min(CHECKED, len(held))).astype(int)]
     weights = class_weights()
@@ -92,6 +99,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/speech"))
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=Plan.seed)
+    parser.add_argument("--change", choices=tuple(CHANGES), default="harsh", help="what is done to the sound")
     parser.add_argument("--width", type=int, default=SpeechShape.width)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -101,6 +109,7 @@ def main() -> None:
         arguments.out,
         Plan(steps=arguments.steps, seed=arguments.seed),
         SpeechShape(width=arguments.width),
+        change=arguments.change,
     )
 
 

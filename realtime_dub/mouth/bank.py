@@ -13,7 +13,7 @@ import numpy.typing as npt
 from realtime_dub.blend.masks import bounding_box
 from realtime_dub.errors import BundleError, MediaError
 from realtime_dub.face.alignment import mouth_width, neutral_shape
-from realtime_dub.face.landmarks import LIPS
+from realtime_dub.face.landmarks import LIPS, opening
 from realtime_dub.face.types import Face, Points, TrackedFrame
 from realtime_dub.media import Image
 from realtime_dub.mouth.cavity import gap
@@ -26,6 +26,10 @@ NOVELTY = 0.012  # mean distance of lip points, mouth widths, from which a shape
 SHAPES = 256  # recent shapes that the resting face is taken from
 RELEARN_EVERY = 12  # observations between two estimates of the resting face
 YAW_LIMIT_DEG = 28.0
+CLOSED_SHARE = 0.05  # quantile of the openings at which the lips are as near as this person brings them
+WIDE_SHARE = 0.95  # quantile of the openings that says how far the person opens the mouth
+LEAST_WIDE = 0.08  # mouth widths; who never opened the mouth farther has not spoken
+ENOUGH_SHAPES = 12  # fewer say nothing of a range
 
 
 @dataclass(slots=True, eq=False)
@@ -46,6 +50,8 @@ class Bank:
 
     mouths: list[Mouth] = field(default_factory=list)
     neutral: Points | None = None  # (478, 3) canonical
+    closed: Points | None = None  # the same with the lips as near as this person has brought them
+    wide: float = 0.0  # how much farther than that the person opens them, mouth widths; 0 = unknown
     frozen: bool = False  # an identity that was loaded is not relearnt
     _shapes: list[Points] = field(default_factory=list)
     _seen: int = 0
@@ -68,6 +74,8 @@ class Bank:
         if self.neutral is None:
             raise BundleError("cannot save bank", f"{path}: no face was seen")
         arrays: dict[str, npt.NDArray[np.generic]] = {"format": np.array(FORMAT), "neutral": self.neutral}
+        if self.closed is not None:
+            arrays |= {"closed": self.closed, "wide": np.array([self.wide])}
         for i, mouth in enumerate(self.mouths):
             arrays[f"image{i}"] = np.asarray(cv2.imencode(".png", mouth.image)[1])
             arrays[f"lips{i}"] = mouth.lips
@@ -95,6 +103,9 @@ class Bank:
                 count = sum(name.startswith("image") for name in data.files)
                 mouths = [_read_mouth(data, i) for i in range(count)]
                 neutral = _checked(data["neutral"], (478, 3))
+                known = "closed" in data.files  # banks made before had none
+                closed = _checked(data["closed"], (478, 3)) if known else None
+                wide = float(_checked(data["wide"], (1,))[0]) if known else 0.0
         except FileNotFoundError:
             raise BundleError(
                 "no such bank", str(path), "make one with: realtime-dub enroll VIDEO -o ME.bank"
@@ -105,7 +116,7 @@ class Bank:
             raise BundleError(
                 "cannot read bank", f"{path}: {type(error).__name__}", "make it again with realtime-dub enroll"
             ) from None
-        return cls(mouths=mouths, neutral=neutral, frozen=True)
+        return cls(mouths=mouths, neutral=neutral, closed=closed, wide=wide, frozen=True)
 
     def _learn_neutral(self, canonical: Points) -> None:
         if len(self._shapes) < SHAPES:
@@ -113,8 +124,22 @@ class Bank:
         else:
             self._shapes[self._seen % SHAPES] = canonical
         self._seen += 1
-        if self.neutral is None or self._seen <= RELEARN_EVERY or self._seen % RELEARN_EVERY == 0:
-            self.neutral = neutral_shape(np.asarray(self._shapes))
+        if self.neutral is None or self._seen <= 2 * RELEARN_EVERY or self._seen % RELEARN_EVERY == 0:
+            shapes = np.asarray(self._shapes)
+            self.neutral = neutral_shape(shapes)
+            if len(shapes) >= ENOUGH_SHAPES:
+                self._learn_range(shapes, self.neutral)
+
+    def _learn_range(self, shapes: npt.NDArray[np.float32], neutral: Points) -> None:
+        """How near the lips come and how far they go, and the resting face with the lips that near."""
+        openings, resting = opening(shapes), float(opening(neutral))
+        least, widest = np.quantile(openings, (CLOSED_SHARE, WIDE_SHARE))
+        wide = float(widest - least) / mouth_width(neutral)
+        self.wide = wide if wide >= LEAST_WIDE else 0.0
+        opened = shapes[openings >= widest].mean(0) - neutral
+        opened_by = float(opening(neutral + opened)) - resting
+        shut = max(0.0, resting - float(least)) / opened_by if opened_by > 0 else 0.0
+        self.closed = np.asarray(neutral - np.float32(min(shut, 1.0)) * opened, np.float32)
 
     def _consider(self, tracked: TrackedFrame, face: Face) -> None:
         assert self.neutral is not None

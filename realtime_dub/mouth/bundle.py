@@ -129,12 +129,23 @@ def load(folder: str | Path) -> Bundle:
 
 
 @functools.cache
-def load_default(name: str = "mouthbank") -> Bundle:
-    """The bundle that comes with engine ``name``, one for the whole process, so that its streams share a session."""
-    folder = Path(realtime_dub.__file__).parents[1] / "engines" / name / "bundle"
+def load_default(name: str = "mouthbank", look_ahead_ms: int | None = None) -> Bundle:
+    """The bundle that comes with engine ``name``, one for the whole process, so that its streams share a session.
+
+    ``look_ahead_ms`` asks for one of its brothers that waits for less or more of the voice: ``bundle-MS``.
+    """
+    engine = Path(realtime_dub.__file__).parents[1] / "engines" / name
+    folder = engine / "bundle"
     if not folder.is_dir():
         raise BundleError("no bundle for engine", f"{name!r}: {folder} is not there", "reinstall the package")
-    return load(folder)
+    usual = load(folder)
+    if look_ahead_ms is None or look_ahead_ms == usual.spec.look_ahead_ms:
+        return usual
+    if not (engine / f"bundle-{look_ahead_ms}").is_dir():
+        found = sorted([usual.spec.look_ahead_ms, *(int(p.name.partition("-")[2]) for p in engine.glob("bundle-*"))])
+        known = ", ".join(str(ms) for ms in found)
+        raise BundleError("no mouth with a look-ahead of", f"{look_ahead_ms} ms", f"choose one of {known}")
+    return load(engine / f"bundle-{look_ahead_ms}")
 
 
 def _read_spec(path: Path) -> BundleSpec:

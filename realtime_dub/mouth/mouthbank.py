@@ -16,6 +16,7 @@ from realtime_dub.mouth.contract import Latency, MouthPatch
 from realtime_dub.mouth.gate import SpeechGate
 from realtime_dub.mouth.motion import MotionStream
 from realtime_dub.mouth.render import Renderer
+from realtime_dub.mouth.style import Style
 
 COMPUTE_NS = 12 * MS  # p95 of sound, nets and drawing on one core of a laptop, until measured
 
@@ -23,22 +24,32 @@ COMPUTE_NS = 12 * MS  # p95 of sound, nets and drawing on one core of a laptop, 
 class MouthbankGenerator:
     """Drives the live face's own mouth by any voice.
 
-    ``bundle``: a folder, else the one that comes with the program; ``identity``: a bank made by ``enroll``,
-    or its file; ``strength``: 0..2, how far the mouth moves (1 = as learnt), may be changed at any time.
+    ``bundle``: a folder, else the one that comes with the program; ``look_ahead_ms``: how much of the voice the
+    built-in one waits for; ``identity``: a bank made by ``enroll``, or its file; ``strength``: 0..2, how far the
+    mouth moves (1 = as learnt), may be changed at any time.
     """
 
     name = "mouthbank"
 
-    def __init__(self, bundle: Path | None = None, identity: Path | Bank | None = None, strength: float = 1.0) -> None:
+    def __init__(
+        self,
+        bundle: Path | None = None,
+        identity: Path | Bank | None = None,
+        strength: float = 1.0,
+        look_ahead_ms: int | None = None,
+    ) -> None:
         if not 0 <= strength <= 2:
             raise ConfigError("cannot use strength", str(strength), "give a number from 0 to 2")
-        loaded = bundles.load(bundle) if bundle is not None else bundles.load_default(self.name)
+        if bundle is not None and look_ahead_ms is not None:
+            raise ConfigError("cannot choose a look-ahead with", str(bundle), "give --bundle or --look-ahead, not both")
+        loaded = bundles.load(bundle) if bundle is not None else bundles.load_default(self.name, look_ahead_ms)
         self.bundle = f"{loaded.spec.name} {loaded.spec.version}"
         self._motion = MotionStream(loaded)
         self.strength = strength
         self.bank = Bank.load(identity) if isinstance(identity, Path) else identity or Bank()
         self._renderer = Renderer(self.bank)
         self._gate = SpeechGate()
+        self._style = Style()
         self._solver = BlendshapeSolver()
         self._shown = np.zeros((len(self._motion.points), 3), np.float32)
 
@@ -63,7 +74,8 @@ class MouthbankGenerator:
             return None
         if self.bank.neutral is None:
             self.bank.observe(tracked)  # nobody has shown this person yet: begin with the face at hand
-        return self._renderer.render(tracked, motion.displacement * self.strength, share, at_ns)
+        displacement = self._style(motion, self.bank, self.strength)
+        return self._renderer.render(tracked, displacement, share, at_ns)
 
     def close(self) -> None:
         """Nothing is held beyond memory."""

@@ -57,7 +57,13 @@ def part(name: str) -> Any:
 
 
 def make_generator(config: LiveConfig | FileConfig) -> MouthGenerator:
-    return mouth.create(config.engine, bundle=config.bundle, identity=config.identity, strength=config.strength)
+    return mouth.create(
+        config.engine,
+        bundle=config.bundle,
+        identity=config.identity,
+        strength=config.strength,
+        look_ahead_ms=config.look_ahead,
+    )
 
 
 def make_tracker(config: LiveConfig | FileConfig) -> FaceTracker:

@@ -12,12 +12,15 @@ torch = pytest.importorskip("torch")
 
 from test_training import write_clip  # noqa: E402
 
+from engines.common.codecs import opus  # noqa: E402
 from engines.common.loop import Plan  # noqa: E402
 from engines.mouthbank import train_voice  # noqa: E402
+from engines.mouthbank.ensemble import shipped  # noqa: E402
 from engines.mouthbank.network import LOOK_AHEAD as WHOLE_LOOK_AHEAD  # noqa: E402
+from engines.mouthbank.network import MotionNet, Shape  # noqa: E402
 from engines.mouthbank.teacher import Teacher, loudness  # noqa: E402
 from engines.mouthbank.voice_net import VoiceNet, VoiceShape  # noqa: E402
-from engines.mouthbank.voices import compare, opus  # noqa: E402
+from engines.mouthbank.voices import compare  # noqa: E402
 from engines.speech import train as speech_train  # noqa: E402
 from engines.speech.cache import Entry, append, read_index, store  # noqa: E402
 from engines.speech.data import clip_weights  # noqa: E402
@@ -69,9 +72,34 @@ def test_stream_is_offline_and_training_sees_the_same(net: torch.nn.Module) -> N
         sparse = net.sparse(mel)
     assert torch.allclose(torch.cat(parts, 1), whole, atol=1e-5)
     if isinstance(net, VoiceNet):
-        assert torch.allclose(net.coefficients(mel, net.initial_state())[0][:, ::STRIDE], sparse[0], atol=1e-5)
+        for frames, (motion, _) in zip(net.shape.look_aheads, sparse[0], strict=True):
+            dense = net.ahead(frames).coefficients(mel, net.initial_state())[0]
+            assert torch.allclose(dense[:, ::STRIDE], motion, atol=1e-5)
     else:
         assert torch.allclose(whole[:, ::STRIDE], sparse, atol=1e-5)
+
+
+def test_the_mean_of_nets_waits_for_the_one_that_looks_farthest_ahead() -> None:
+    voice = randomised(VoiceNet(VoiceShape(SHAPE, width=8, dilations=(2, 4))))
+    direct = randomised(MotionNet(Shape(width=8, dilations=(1, 2))))
+    assert isinstance(voice, VoiceNet)
+    assert isinstance(direct, MotionNet)
+    voice.basis.copy_(torch.randn_like(voice.basis))
+    direct.basis.copy_(torch.randn_like(direct.basis))
+    nets = shipped([direct, voice], [3.0, 1.0])
+    assert [net.look_ahead for net in nets.values()] == list(voice.shape.look_aheads)
+    mel = torch.randn(1, 60, 80)
+    with torch.no_grad():
+        own, alone = (net(mel, net.initial_state())[0] for net in (voice.ahead(16), direct))
+        for frames, net in nets.items():
+            whole = net(mel, net.initial_state())[0]
+            state, parts = net.initial_state(), []
+            for chunk in mel.split([4, 1, 20, 35], 1):
+                *results, state = net(chunk, state)
+                parts.append(results[0])
+            assert torch.allclose(torch.cat(parts, 1), whole, atol=1e-5), frames
+        assert torch.allclose(whole[:, 8:], 0.25 * own[:, 8:] + 0.75 * alone[:, :-8], atol=1e-5)
+        assert torch.equal(nets[4](mel, nets[4].initial_state())[0], voice.ahead(4)(mel, voice.initial_state())[0])
 
 
 def test_nothing_is_heard_ahead_of_its_time() -> None:
@@ -165,7 +193,9 @@ def test_trains_for_any_voice_and_exports(tmp_path: Path) -> None:
     assert not torch.equal(
         next(again.net.hear.parameters()), next(net.hear.parameters())
     )  # tuned from the first step on
-    bundle = load(tmp_path / "out" / "bundle")
+    bundles = {ms: load(tmp_path / "out" / f"bundle-{ms}") for ms in (0, 40, 80, 160)}
+    assert all(bundle.spec.look_ahead_ms == ms for ms, bundle in bundles.items())
+    bundle = bundles[80]
     assert {"GRID audiovisual sentence corpus, speaker s1", "Common Voice 13"} <= {
         d.name for d in bundle.spec.training_data
     }

@@ -1,0 +1,55 @@
+"""How this person moves the mouth: how near the lips come, and how far they open.
+
+The motion net learnt from few people: its zero is lips that touch, and it opens as far as they do. Another person may
+rest with open lips, and speak with smaller or larger movements. What the bank has seen of the person says how the
+net's motion is to be taken: from the person's own closed lips, and in the person's own measure.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from realtime_dub.face.alignment import LOWER, mouth_width
+from realtime_dub.face.landmarks import opening
+from realtime_dub.face.types import Points
+from realtime_dub.mouth.bank import WIDE_SHARE, Bank
+from realtime_dub.mouth.motion import Motion
+
+SPEAKS = 0.5  # probability of speech from which the motion is compared with the person's
+LEAST, MOST = 0.75, 2.0  # of the net's motion
+ENOUGH = 8  # motions after which the person's measure counts for half
+HEARD = 300  # motions that the measure is taken from
+_LEAST_OPENING = 1e-3
+
+
+class Style:
+    """One person's way to speak, against one voice's. Called once per dubbed picture."""
+
+    def __init__(self) -> None:
+        self.scale = 1.0
+        self._openings: deque[float] = deque(maxlen=HEARD)
+
+    def __call__(self, motion: Motion, bank: Bank, strength: float) -> Points:
+        """``motion`` as this person makes it: displacement (len(LOWER), 3) from ``bank.neutral``, mouth widths.
+
+        As it is where the bank has not seen enough of the person.
+        """
+        assert bank.neutral is not None
+        if bank.closed is None:
+            return np.asarray(motion.displacement * np.float32(strength), np.float32)
+        width = mouth_width(bank.neutral)
+        if motion.speech > SPEAKS and bank.wide > 0:
+            self._measure(motion.displacement * np.float32(width), bank.closed, bank.wide * width)
+        nearer = (bank.closed - bank.neutral)[LOWER] / width
+        return np.asarray(motion.displacement * np.float32(self.scale * strength) + nearer, np.float32)
+
+    def _measure(self, moved: Points, closed: Points, wide: float) -> None:
+        """How far the person opens the mouth against how far the net would open it."""
+        shape = closed.copy()
+        shape[LOWER] += moved
+        self._openings.append(float(opening(shape) - opening(closed)))
+        widest = max(float(np.quantile(self._openings, WIDE_SHARE)), _LEAST_OPENING)
+        trust = len(self._openings) / (len(self._openings) + ENOUGH)
+        self.scale = 1 + trust * (float(np.clip(wide / widest, LEAST, MOST)) - 1)

@@ -1,0 +1,90 @@
+"""How one person's way to speak changes the net's motion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width
+from realtime_dub.face.landmarks import LIPS_INNER, opening
+from realtime_dub.face.types import Points
+from realtime_dub.mouth.bank import ENOUGH_SHAPES, Bank
+from realtime_dub.mouth.motion import Motion
+from realtime_dub.mouth.style import LEAST, MOST, Style
+
+_LOWER_LIP = LIPS_INNER[11:]
+
+
+def opened(amount: float) -> Points:
+    """The template with its lower lip down by ``amount`` of its mouth's width."""
+    shape = TEMPLATE.copy()
+    shape[_LOWER_LIP, 1] += amount * mouth_width(TEMPLATE)
+    return shape
+
+
+def motion(amount: float, speech: float = 1.0) -> Motion:
+    moved = (opened(amount) - TEMPLATE)[LOWER] / np.float32(mouth_width(TEMPLATE))
+    return Motion(moved.astype(np.float32), speech)
+
+
+def seen(amounts: np.ndarray) -> Bank:
+    """A bank that has seen a mouth this far open."""
+    bank = Bank()
+    for amount in amounts:
+        bank._learn_neutral(opened(float(amount)))
+    return bank
+
+
+def gap_of(bank: Bank, displacement: Points) -> float:
+    """Opening beyond the template's own, mouth widths."""
+    assert bank.neutral is not None
+    shape = bank.neutral.copy()
+    shape[LOWER] += displacement * np.float32(mouth_width(bank.neutral))
+    return float(opening(shape) - opening(TEMPLATE)) / mouth_width(TEMPLATE)
+
+
+@pytest.fixture
+def open_mouthed() -> Bank:
+    """Rests with the lips 0.15 apart, closes them for a tenth of the time, opens to 0.4."""
+    rng = np.random.default_rng(0)
+    return seen(rng.permutation(np.concatenate([np.zeros(20), np.full(100, 0.15), np.linspace(0.15, 0.4, 60)])))
+
+
+def test_lips_close_though_the_person_rests_with_open_ones(open_mouthed: Bank) -> None:
+    style = Style()
+    assert gap_of(open_mouthed, np.zeros((len(LOWER), 3), np.float32)) == pytest.approx(0.15, abs=0.01)
+    assert gap_of(open_mouthed, style(motion(0.0), open_mouthed, 1.0)) == pytest.approx(0, abs=0.01)
+
+
+@pytest.mark.parametrize(("widest", "scale"), [(0.3, 1.2), (0.1, LEAST), (0.9, MOST)])
+def test_motion_is_taken_in_the_persons_measure(widest: float, scale: float) -> None:
+    bank, style = seen(np.tile(np.linspace(0, widest, 50), 4)), Style()
+    for k in range(2000):
+        style(motion(0.25 * (k % 50) / 49), bank, 1.0)
+    assert style.scale == pytest.approx(scale, rel=0.12)
+    assert LEAST <= style.scale <= MOST
+
+
+def test_nothing_is_assumed_of_whom_nobody_has_seen_speak() -> None:
+    bank = seen(np.full(ENOUGH_SHAPES - 1, 0.1))
+    assert bank.closed is None
+    displacement = Style()(motion(0.2), bank, 0.5)
+    assert np.allclose(displacement, 0.5 * motion(0.2).displacement, atol=1e-6)
+
+
+def test_who_only_listens_is_not_taken_for_one_who_mumbles() -> None:
+    bank, style = seen(np.tile(np.linspace(0, 0.05, 50), 4)), Style()
+    for k in range(100):
+        style(motion(0.25 * (k % 50) / 49), bank, 1.0)
+    assert bank.wide == 0
+    assert style.scale == 1
+
+
+def test_what_is_known_survives_saving(open_mouthed: Bank, tmp_path: Path) -> None:
+    path = tmp_path / "me.bank"
+    open_mouthed.save(path)
+    loaded = Bank.load(path)
+    assert np.array_equal(loaded.closed, open_mouthed.closed)
+    assert loaded.wide == pytest.approx(open_mouthed.wide)

@@ -1,0 +1,26 @@
+#!/bin/sh
+# Every figure of engines/mouthbank/README.md: tools/measure-voice.sh GRID LANDMARKS PREPARED [OUT]
+# GRID holds s1 and others, LANDMARKS their landmark files, PREPARED is prepare-dataset's folder of s1.
+set -eu
+grid=$1 landmarks=$2 prepared=$3 out=${4:-engines/mouthbank/training}
+python=${PYTHON:-python} bundle=engines/mouthbank/bundle
+# quality NAME FOLDER OPTIONS...
+quality() {
+    name=$1 folder=$2
+    shift 2
+    "$python" -m benchmarks.quality --json "$out/rendered_$name.json" --data "$folder" "$@" | tail -1
+}
+voices() { "$python" -m engines.mouthbank.voices --cache "$landmarks" --bundle "$bundle" "$@" > /dev/null; }
+mkdir -p "$out"
+quality others "$grid/others"
+quality s1_test "$grid" --clips 50
+quality others_noise_10_db "$grid/others" --noise-db 10
+quality others_opus_16_kbit "$grid/others" --opus-kbit 16
+sweep=""
+for each in "$bundle" "$bundle"-*; do sweep="$sweep --bundle $each"; done
+# shellcheck disable=SC2086
+"$python" -m benchmarks.sweeps --data "$prepared" --clips 20 $sweep -o docs | tail -1 > "$out/look_ahead.json"
+voices --data "$grid/s1" --part test --json "$out/s1_test.json"
+quality others_true_motion "$grid/others" --cross --true-motion
+quality s1_true_motion "$grid" --clips 10 --cross --true-motion
+voices --data "$grid/others" --json "$out/other_speakers.json"
