@@ -212,6 +212,11 @@ def test_choosers_act_without_reconnecting(live: Page) -> None:
     live.view.eval_on_selector("#budget", "s => { s.value = 400; s.dispatchEvent(new Event('input')); }")
     live.until("parseInt(document.getElementById('v-latency').textContent) >= 330")
     with live.view.expect_response(lambda answer: answer.request.method == "PATCH") as answered:
+        live.view.select_option("#ahead", "40")
+    assert answered.value.ok
+    assert "Hears 40 ms ahead" in live.text("#engine-hint")
+    assert live.text("#budget-value") == "360 ms"  # what is left for the rest stays
+    with live.view.expect_response(lambda answer: answer.request.method == "PATCH") as answered:
         live.view.select_option("#engine", "passthrough")
     assert answered.value.ok
     assert "Hears 0 ms ahead" in live.text("#engine-hint")
@@ -219,6 +224,7 @@ def test_choosers_act_without_reconnecting(live: Page) -> None:
     assert any(change.get("strength") == 0.5 for change in changes)
     assert any(change.get("engine") == "passthrough" for change in changes)
     assert any(change.get("budget_ms") == 400 for change in changes)
+    assert any(change.get("look_ahead_ms") == 40 for change in changes)
     assert any(change.get("face") == "left" for change in changes)
     assert len(live.sent("POST", "/api/sessions")) == 1
 
@@ -355,7 +361,7 @@ def test_keys_work_and_can_be_switched_off(new_page: NewPage) -> None:
 def test_everything_is_reached_by_tab_and_shows_its_focus(new_page: NewPage) -> None:
     page = new_page().open()
     seen = []
-    for _ in range(24):
+    for _ in range(25):
         page.view.keyboard.press("Tab")
         seen.append(page.view.evaluate("() => document.activeElement.id || document.activeElement.name"))
     assert {
@@ -367,6 +373,7 @@ def test_everything_is_reached_by_tab_and_shows_its_focus(new_page: NewPage) -> 
         "microphone",
         "processing",
         "engine",
+        "ahead",
         "strength",
         "budget",
     } <= set(seen)

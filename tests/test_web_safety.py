@@ -41,6 +41,10 @@ def test_answers_carry_the_policy_and_config_tells_what_there_is() -> None:
             assert headers["Content-Security-Policy"].startswith("default-src 'none'")
             assert "Access-Control-Allow-Origin" not in headers
             assert [engine["name"] for engine in told["engines"]] == ["mouthbank", "passthrough"]
+            assert [each["ms"] for each in told["engines"][0]["look_aheads"]] == [0, 40, 80, 160]
+            assert [each["ms"] for each in told["engines"][1]["look_aheads"]] == [0]
+            least = [each["min_ms"] for each in told["engines"][0]["look_aheads"]]
+            assert least == sorted(set(least))
             assert told["budgets"]["default_ms"] > told["budgets"]["min_ms"] > 100
             assert (told["sessions"], told["max_sessions"]) == (0, 3)
             assert "recording" in told["features"]
@@ -252,7 +256,8 @@ def np_max(samples: Any) -> int:
 @pytest.mark.parametrize(
     "wrong",
     [{"voice": "upload:"}, {"voice": "room:../x"}, {"voice": "/etc/passwd"}, {"picture": "upload:../x"},
-     {"engine": "other"}, {"strength": 3}, {"face": "biggest"}, {"room": "a b"}, {"surprise": 1}],
+     {"engine": "other"}, {"look_ahead_ms": -1}, {"strength": 3},
+     {"face": "biggest"}, {"room": "a b"}, {"surprise": 1}],
 )  # fmt: skip
 def test_options_are_checked(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):

@@ -102,7 +102,14 @@ def test_choosers_act_live() -> None:
             await visitor.until(lambda: len(visitor.got.pictures) > before + 20, 20)
             stamps = [pts for _, pts, _ in visitor.got.pictures]
             assert (np.diff(stamps) > 0).all()  # one time line through both
-            for wrong in ({"budget_ms": 20}, {"strength": 9}, {"role": "viewer"}, {"voice": "upload:none"}):
+            no_such_mouth = {"engine": "mouthbank", "look_ahead_ms": 33}
+            for wrong in (
+                {"budget_ms": 20},
+                {"strength": 9},
+                {"role": "viewer"},
+                {"voice": "upload:none"},
+                no_such_mouth,
+            ):
                 status, told = await visitor.patch(**wrong)
                 assert status in (404, 422), (wrong, told)
                 assert set(told["error"]) == {"what", "do"}

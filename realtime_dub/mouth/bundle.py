@@ -134,18 +134,26 @@ def load_default(name: str = "mouthbank", look_ahead_ms: int | None = None) -> B
 
     ``look_ahead_ms`` asks for one of its brothers that waits for less or more of the voice: ``bundle-MS``.
     """
-    engine = Path(realtime_dub.__file__).parents[1] / "engines" / name
-    folder = engine / "bundle"
+    folder = _folder_of(name) / "bundle"
     if not folder.is_dir():
         raise BundleError("no bundle for engine", f"{name!r}: {folder} is not there", "reinstall the package")
     usual = load(folder)
     if look_ahead_ms is None or look_ahead_ms == usual.spec.look_ahead_ms:
         return usual
-    if not (engine / f"bundle-{look_ahead_ms}").is_dir():
-        found = sorted([usual.spec.look_ahead_ms, *(int(p.name.partition("-")[2]) for p in engine.glob("bundle-*"))])
-        known = ", ".join(str(ms) for ms in found)
-        raise BundleError("no mouth with a look-ahead of", f"{look_ahead_ms} ms", f"choose one of {known}")
-    return load(engine / f"bundle-{look_ahead_ms}")
+    if look_ahead_ms not in (known := look_aheads(name)):
+        choices = ", ".join(str(ms) for ms in known)
+        raise BundleError("no mouth with a look-ahead of", f"{look_ahead_ms} ms", f"choose one of {choices}")
+    return load(_folder_of(name) / f"bundle-{look_ahead_ms}")
+
+
+def look_aheads(name: str = "mouthbank") -> list[int]:
+    """The look-aheads in ms that :func:`load_default` has to offer."""
+    others = [int(path.name.partition("-")[2]) for path in _folder_of(name).glob("bundle-*")]
+    return sorted([load_default(name).spec.look_ahead_ms, *others])
+
+
+def _folder_of(name: str) -> Path:
+    return Path(realtime_dub.__file__).parents[1] / "engines" / name
 
 
 def _read_spec(path: Path) -> BundleSpec:

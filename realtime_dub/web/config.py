@@ -94,6 +94,7 @@ class SessionOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     engine: Literal["mouthbank", "passthrough"] = "mouthbank"
+    look_ahead_ms: int | None = Field(None, ge=0, le=1_000)  # None: the engine's usual one
     budget_ms: float | None = Field(None, gt=0, le=5_000)
     strength: float = Field(1.0, ge=0, le=2)
     voice: str = Field("mic", max_length=100)
@@ -119,4 +120,4 @@ class SessionOptions(BaseModel):
         return value
 
 
-LIVE_OPTIONS = frozenset({"engine", "budget_ms", "strength", "voice", "face"})
+LIVE_OPTIONS = frozenset({"engine", "look_ahead_ms", "budget_ms", "strength", "voice", "face"})

@@ -41,6 +41,7 @@ class RunSetup:
 
     engine: str
     bundle: Path | None
+    look_ahead_ms: int | None
     budget_ms: float | None
     strength: float
     face: str
@@ -49,7 +50,13 @@ class RunSetup:
 
 
 def make_generator(setup: RunSetup) -> MouthGenerator:
-    return mouth.create(setup.engine, bundle=setup.bundle, identity=setup.bank, strength=setup.strength)
+    return mouth.create(
+        setup.engine,
+        bundle=setup.bundle,
+        identity=setup.bank,
+        strength=setup.strength,
+        look_ahead_ms=setup.look_ahead_ms,
+    )
 
 
 def plan_run(voice: VoiceInfo, generator: MouthGenerator, setup: RunSetup) -> tuple[BudgetPlan, int]:

@@ -139,7 +139,7 @@ class Session:
             raise Refusal(409, "This server offers no microphone.", "Start it with --server-mic.")
         if options.picture != "camera":
             self._studio.uploads.find(options.picture.partition(":")[2], "picture")
-        if options.budget_ms is not None:
+        if options.budget_ms is not None or options.look_ahead_ms is not None:
             try:
                 await asyncio.to_thread(least_budget_ms, self._setup(options))
             except RealtimeDubError as error:
@@ -152,9 +152,11 @@ class Session:
             self._begin_run()
 
     def _setup(self, options: SessionOptions) -> RunSetup:
+        bundle = self.config.bundle if options.engine == "mouthbank" else None
         return RunSetup(
             options.engine,
-            self.config.bundle if options.engine == "mouthbank" else None,
+            bundle,
+            options.look_ahead_ms if bundle is None else None,  # a bundle of the server's own has one alone
             options.budget_ms,
             options.strength,
             options.face,

@@ -9,6 +9,8 @@ from fractions import Fraction
 from typing import Any
 
 from realtime_dub.clock import Clock, MonotonicClock
+from realtime_dub.media import MS
+from realtime_dub.mouth.bundle import look_aheads
 from realtime_dub.pipeline.process import give_back_memory
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.inbound import Inbound
@@ -110,17 +112,26 @@ class Studio:
                 "max_sessions": self.config.max_sessions}  # fmt: skip
 
     def _load(self) -> None:
-        for engine in ENGINES:
-            generator = make_generator(self._setup(engine))
-            look_ahead_ms = generator.latency().look_ahead_ns / 1e6
-            self._engines.append({"name": engine, "bundle": generator.bundle, "look_ahead_ms": look_ahead_ms})
-            generator.close()
+        self._engines = [self._engine(name) for name in ENGINES]
         least_ms, default_ms = least_budget_ms(self._setup(ENGINES[0]))
         self._budgets = {"min_ms": least_ms, "default_ms": default_ms}
 
-    def _setup(self, engine: str) -> RunSetup:
+    def _engine(self, name: str) -> dict[str, Any]:
+        """What the page is told of an engine: with each look-ahead the budgets that go with it."""
+        generator = make_generator(self._setup(name))
+        bundle, usual_ms = generator.bundle, generator.latency().look_ahead_ns // MS
+        generator.close()
+        choice = name == "mouthbank" and self.config.bundle is None
+        offered = []
+        for ms in look_aheads(name) if choice else [usual_ms]:
+            least_ms, default_ms = least_budget_ms(self._setup(name, ms if choice else None))
+            offered.append({"ms": ms, "min_ms": least_ms, "default_ms": default_ms})
+        return {"name": name, "bundle": bundle, "look_ahead_ms": usual_ms, "look_aheads": offered}
+
+    def _setup(self, engine: str, look_ahead_ms: int | None = None) -> RunSetup:
         bundle = self.config.bundle if engine == "mouthbank" else None
-        return RunSetup(engine, bundle, None, 1.0, "largest", Fraction(self.config.fps).limit_denominator(1001), None)
+        fps = Fraction(self.config.fps).limit_denominator(1001)
+        return RunSetup(engine, bundle, look_ahead_ms, None, 1.0, "largest", fps, None)
 
     async def _sweep(self) -> None:
         """Close what is over, forget rooms without anyone and uploads that are too old."""

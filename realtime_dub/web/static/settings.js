@@ -10,14 +10,15 @@ const SETTLE_MS = 150; // a slider that moves is sent when it rests
 const LONGEST_BUDGET_MS = 1500;
 
 export class Settings extends EventTarget {
-  #engines = []; #uploads = { voice: null, picture: null }; #onCamera = true;
+  #engines = []; #engine; #ahead; #uploads = { voice: null, picture: null }; #onCamera = true;
   #timer = 0; #changed = {}; #touched = new Set();
   #budgetMs = 0; // exact, where the slider goes in steps
 
   constructor(config, room) {
     super();
     this.#offer(config, room);
-    this.#live("engine", () => ({ engine: $("engine").value }));
+    this.#live("engine", () => this.#otherEngine());
+    this.#live("ahead", () => this.#lookAhead(Number($("ahead").value)));
     this.#live("strength", () => ({ strength: Number($("strength").value) }));
     this.#live("face", () => ({ face: $("face").value }));
     this.#live("budget", () => {
@@ -43,7 +44,7 @@ export class Settings extends EventTarget {
 
   // What a new session is opened with. Only what was touched: the server knows its own defaults best.
   options() {
-    const all = { engine: $("engine").value, face: $("face").value, strength: Number($("strength").value), budget_ms: this.#budgetMs };
+    const all = { engine: $("engine").value, look_ahead_ms: this.#ahead?.ms, face: $("face").value, strength: Number($("strength").value), budget_ms: this.#budgetMs };
     const chosen = Object.fromEntries(Object.entries(all).filter(([key]) => this.#touched.has(key)));
     const picture = this.usesCamera || !this.#pictureOption() ? {} : { picture: this.#pictureOption() };
     const room = this.kind === "room" ? { room: this.#room() } : {};
@@ -54,6 +55,8 @@ export class Settings extends EventTarget {
   show(options) {
     if (this.#timer) return;
     this.#budgetMs = options.budget_ms ?? this.#budgetMs;
+    if (options.engine && options.engine !== this.#engine?.name) this.#choose(options.engine);
+    if (options.look_ahead_ms != null) this.#showAhead(options.look_ahead_ms);
     for (const [key, id] of [["engine", "engine"], ["face", "face"], ["strength", "strength"], ["budget_ms", "budget"]]) {
       if (options[key] != null && document.activeElement !== $(id)) $(id).value = options[key];
     }
@@ -63,19 +66,55 @@ export class Settings extends EventTarget {
   #offer(config, room) {
     this.#engines = config.engines ?? [];
     $("engine").replaceChildren(...this.#engines.map((engine) => new Option(engine.name, engine.name)));
-    const { min_ms = 0, default_ms = 500 } = config.budgets ?? {};
-    const step = Number($("budget").step);
-    Object.assign($("budget"), { min: Math.ceil(min_ms / step) * step, max: Math.max(LONGEST_BUDGET_MS, 2 * default_ms) });
-    $("budget").value = this.#budgetMs = default_ms;
+    this.#choose($("engine").value);
+    $("budget").value = this.#budgetMs = config.budgets?.default_ms ?? 500;
     $("sound-limit").textContent = config.limits?.upload_mb ? `up to ${config.limits.upload_mb} MB` : "";
     $("room").value = room || `room-${crypto.getRandomValues(new Uint32Array(1))[0].toString(36)}`;
     this.#label();
   }
 
-  #live(id, read) {
+  // An engine, with its usual look-ahead.
+  #choose(name) {
+    this.#engine = this.#engines.find((engine) => engine.name === name);
+    const offered = this.#engine?.look_aheads ?? [];
+    $("ahead").replaceChildren(...offered.map(({ ms }) => new Option(`${ms} ms`, ms)));
+    $("field-ahead").hidden = offered.length < 2;
+    this.#showAhead(this.#engine?.look_ahead_ms ?? 0);
+  }
+
+  #showAhead(ms) {
+    this.#ahead = this.#engine?.look_aheads?.find((each) => each.ms === ms) ?? { ms, min_ms: 0, default_ms: 500 };
+    $("ahead").value = ms;
+    const step = Number($("budget").step);
+    const { min_ms, default_ms } = this.#ahead;
+    Object.assign($("budget"), { min: Math.ceil(min_ms / step) * step, max: Math.max(LONGEST_BUDGET_MS, 2 * default_ms) });
+  }
+
+  #otherEngine() {
+    const before = this.#ahead;
+    this.#choose($("engine").value);
+    return { engine: $("engine").value, look_ahead_ms: null, ...this.#moved(before) };
+  }
+
+  #lookAhead(ms) {
+    const before = this.#ahead;
+    this.#showAhead(ms);
+    return { look_ahead_ms: ms, ...this.#moved(before) };
+  }
+
+  // Hearing further ahead takes longer: the budget moves with it, what is left for the rest stays.
+  #moved(before) {
+    const { min_ms, default_ms } = this.#ahead;
+    this.#budgetMs = Math.max(min_ms, this.#budgetMs + default_ms - before.default_ms);
+    $("budget").value = this.#budgetMs;
+    return { budget_ms: this.#budgetMs };
+  }
+
+  #live(id, what) {
     $(id).addEventListener("input", () => {
-      Object.assign(this.#changed, read());
-      Object.keys(read()).forEach((key) => this.#touched.add(key));
+      const read = what();
+      Object.assign(this.#changed, read);
+      Object.keys(read).forEach((key) => this.#touched.add(key));
       this.#label();
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.#settled(), SETTLE_MS);
@@ -89,9 +128,8 @@ export class Settings extends EventTarget {
   }
 
   #label() {
-    const engine = this.#engines.find(({ name }) => name === $("engine").value);
-    const ahead = engine?.look_ahead_ms ?? 0;
-    $("engine-hint").textContent = engine ? `Hears ${ahead} ms ahead before it draws a mouth.` : "The server offers no engine.";
+    const ahead = this.#ahead.ms;
+    $("engine-hint").textContent = this.#engine ? `Hears ${ahead} ms ahead before it draws a mouth.` : "The server offers no engine.";
     $("strength-value").textContent = `${Math.round(100 * Number($("strength").value))} %`;
     const budget = Math.round(this.#budgetMs);
     $("budget-value").textContent = `${budget} ms`;
