@@ -108,6 +108,10 @@ def test_the_command_serves_over_https_and_ends_with_ctrl_c() -> None:
         process.stdout.close()
 
 
+async def looked(metrics: Metrics) -> None:
+    metrics.look([])
+
+
 def test_the_dashboard_asks_for_what_there_is() -> None:
     board = json.loads((Path(__file__).parents[1] / "docs" / "grafana.json").read_text())
     asked = {name for panel in board["panels"] for target in panel["targets"]
@@ -115,6 +119,6 @@ def test_the_dashboard_asks_for_what_there_is() -> None:
     metrics = Metrics()
     metrics.opened.labels("studio").inc()
     metrics.refused.labels("full").inc()
-    metrics.look([])
+    asyncio.run(looked(metrics))
     told = set(re.findall(r"^(realtime_dub_\w+)", metrics.text().decode(), re.MULTILINE))
     assert asked <= told

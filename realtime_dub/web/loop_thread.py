@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 CLOSE_S = 10.0
+GRACE_S = 1.0
 
 
 class LoopThread:
-    """Runs from its making to :meth:`close`. What still runs on it then is cancelled."""
+    """Runs from its making to :meth:`close`. What still runs on it then has a moment to end, and is cancelled."""
 
     def __init__(self, name: str, factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> None:
         self._factory = factory
@@ -40,3 +41,5 @@ class LoopThread:
         self.loop = asyncio.get_running_loop()
         self._started.set()
         await self._over.wait()
+        if ending := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(ending, timeout=GRACE_S)
