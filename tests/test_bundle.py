@@ -102,6 +102,11 @@ def test_no_folder_no_json_no_engine(tmp_path: Path) -> None:
         load_default("dreams")
 
 
+def test_one_bundle_is_loaded_once_however_it_is_asked_for() -> None:
+    assert load_default() is load_default("mouthbank", load_default().spec.look_ahead_ms)
+    assert load_default("mouthbank", 40) is load_default("mouthbank", 40)
+
+
 def test_all_reasons_are_told_when_no_backend_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = tmp_path / "broken.onnx"
     model.write_bytes(b"no network")

@@ -128,7 +128,6 @@ def load(folder: str | Path) -> Bundle:
     return Bundle(folder, spec)
 
 
-@functools.cache
 def load_default(name: str = "mouthbank", look_ahead_ms: int | None = None) -> Bundle:
     """The bundle that comes with engine ``name``, one for the whole process, so that its streams share a session.
 
@@ -137,19 +136,25 @@ def load_default(name: str = "mouthbank", look_ahead_ms: int | None = None) -> B
     folder = _folder_of(name) / "bundle"
     if not folder.is_dir():
         raise BundleError("no bundle for engine", f"{name!r}: {folder} is not there", "reinstall the package")
-    usual = load(folder)
+    usual = _shared(folder)
     if look_ahead_ms is None or look_ahead_ms == usual.spec.look_ahead_ms:
         return usual
     if look_ahead_ms not in (known := look_aheads(name)):
         choices = ", ".join(str(ms) for ms in known)
         raise BundleError("no mouth with a look-ahead of", f"{look_ahead_ms} ms", f"choose one of {choices}")
-    return load(_folder_of(name) / f"bundle-{look_ahead_ms}")
+    return _shared(_folder_of(name) / f"bundle-{look_ahead_ms}")
 
 
 def look_aheads(name: str = "mouthbank") -> list[int]:
     """The look-aheads in ms that :func:`load_default` has to offer."""
     others = [int(path.name.partition("-")[2]) for path in _folder_of(name).glob("bundle-*")]
     return sorted([load_default(name).spec.look_ahead_ms, *others])
+
+
+@functools.cache
+def _shared(folder: Path) -> Bundle:
+    """By folder, not by what was asked for: the usual look-ahead is the same bundle with and without its number."""
+    return load(folder)
 
 
 def _folder_of(name: str) -> Path:
