@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import ValidationError
 
 from realtime_dub.clock import Clock
 from realtime_dub.errors import ConfigError
-from realtime_dub.media import OutputFormat, Tick
+from realtime_dub.media import OutputFormat
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.connectivity import loop_factory, with_token
 from realtime_dub.web.loop_thread import LoopThread
-from realtime_dub.web.outlet import Outlet, OutletPublisher
+from realtime_dub.web.outlet import Outlet
+from realtime_dub.web.side_publisher import SidePublisher
 from realtime_dub.web.viewers import Viewers
 
 PORT, VIEWERS = 8090, 8
@@ -28,23 +29,20 @@ SHORT = re.compile(r"webrtc(:(?P<port>\d+))?", re.IGNORECASE)
 ADVICE = "write webrtc, webrtc:PORT or webrtc://HOST:PORT?token=..."
 
 
-class WebRtcPublisher:
+class WebRtcPublisher(SidePublisher):
     """``webrtc``, ``webrtc:PORT`` or ``webrtc://HOST[:PORT][?OPTION=VALUE&...]``, options named as those of ``serve``.
 
     Server, encoders and connections have a thread and a loop of their own; ``publish`` hands over and returns.
     """
 
     name = "webrtc"
-    policy: Literal["latest", "every"] = "every"
-    latency_ns = 0
 
     def __init__(self, spec: str, clock: Clock) -> None:
+        super().__init__()
         self.config = parse(spec)
         self.address: str | None = None  # to open; once it is open
         self._clock = clock
-        self._loop: LoopThread | None = None
         self._viewers: Viewers | None = None
-        self._inner: OutletPublisher | None = None
 
     def open(self, fmt: OutputFormat) -> None:
         """Raises ConfigError where it cannot listen or a certificate cannot be used."""
@@ -53,23 +51,12 @@ class WebRtcPublisher:
         outlet = Outlet(self._clock, self._loop.loop)
         self._viewers = Viewers(self.config, outlet)
         self.address = self._loop.run(self._viewers.start())
-        self._inner = OutletPublisher(outlet, 1)
-        self._inner.open(fmt)
+        self._feed(outlet, fmt)
 
-    def publish(self, tick: Tick) -> None:
-        assert self._inner is not None, "publish comes after open"
-        self._inner.publish(tick)
-
-    def close(self) -> None:
-        """Tell the viewers that it is over. Idempotent."""
-        loop, self._loop = self._loop, None
-        if loop is None:
-            return
-        try:
-            if self._viewers is not None:
-                loop.run(self._viewers.close())
-        finally:
-            loop.close()
+    async def _stop(self) -> None:
+        """Tell the viewers that it is over."""
+        if self._viewers is not None:
+            await self._viewers.close()
 
 
 def parse(spec: str) -> ServeConfig:

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import time
-from typing import Literal
 
 from aiohttp import ClientSession
 from aiortc import RTCIceServer
@@ -14,10 +13,11 @@ from yarl import URL
 
 from realtime_dub.clock import Clock
 from realtime_dub.errors import ConfigError, MediaError
-from realtime_dub.media import OutputFormat, Tick
+from realtime_dub.media import OutputFormat
 from realtime_dub.web.loop_thread import LoopThread
-from realtime_dub.web.outlet import Outlet, OutletPublisher
+from realtime_dub.web.outlet import Outlet
 from realtime_dub.web.push import Push
+from realtime_dub.web.side_publisher import SidePublisher
 from realtime_dub.web.whip_client import WhipClient
 
 TOKEN = "REALTIME_DUB_WHIP_TOKEN"  # in the environment
@@ -27,22 +27,18 @@ ADVICE = "write it as whip://HOST[:PORT]/PATH, or whips:// for https"
 log = logging.getLogger("realtime_dub.publishers")
 
 
-class WhipPublisher:
+class WhipPublisher(SidePublisher):
     """``whip://HOST[:PORT]/PATH[?token=...]`` or ``whips://`` for https; the token may also be in the environment.
 
     A server that goes away is connected to again, at longer and longer intervals; ``notes`` say when that was.
     """
 
-    policy: Literal["latest", "every"] = "every"
-    latency_ns = 0
-
     def __init__(self, spec: str, clock: Clock) -> None:
+        super().__init__()
         self._endpoint, self._token = parse(spec)
         self.name = f"{spec.partition(':')[0].lower()}://{self._endpoint.authority}"
         self.notes: list[str] = []
         self._clock = clock
-        self._loop: LoopThread | None = None
-        self._inner: OutletPublisher | None = None
         self._http: ClientSession | None = None
         self._push: Push | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -52,23 +48,8 @@ class WhipPublisher:
         """Connect. Raises MediaError."""
         self._loop = LoopThread("whip")
         self._outlet = Outlet(self._clock, self._loop.loop)
-        self._inner = OutletPublisher(self._outlet, 1)
-        self._inner.open(fmt)
+        self._feed(self._outlet, fmt)
         self._loop.run(self._start())
-
-    def publish(self, tick: Tick) -> None:
-        assert self._inner is not None, "publish comes after open"
-        self._inner.publish(tick)
-
-    def close(self) -> None:
-        """End the session on the server. Idempotent."""
-        loop, self._loop = self._loop, None
-        if loop is None:
-            return
-        try:
-            loop.run(self._stop())
-        finally:
-            loop.close()
 
     # On the loop.
 
@@ -80,6 +61,7 @@ class WhipPublisher:
         self._keeper = asyncio.create_task(self._keep(), name="whip keeper")
 
     async def _stop(self) -> None:
+        """End the session on the server."""
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
