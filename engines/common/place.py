@@ -25,9 +25,9 @@ class Place:
 
     @property
     def half(self) -> torch.dtype | None:
-        """The short number type that this device computes in; None on the CPU, which has no use for one."""
+        """The short number type that this device computes in; None on a CPU that would only be slower with one."""
         if self.device.type != "cuda":
-            return None
+            return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else None
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:

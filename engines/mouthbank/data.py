@@ -141,6 +141,10 @@ class MotionLoss:
 
     def compare(self, found: Tensor, logit: Tensor, target: Tensor, spoken: Tensor, span: int = 4) -> Losses:
         """Coefficients (b, n, k) and logits (b, n) with what they should be; velocity is over ``span`` of them."""
+        with torch.autocast(found.device.type, enabled=False):
+            return self._compare(found.float(), logit.float(), target, spoken, span)
+
+    def _compare(self, found: Tensor, logit: Tensor, target: Tensor, spoken: Tensor, span: int) -> Losses:
         error = found - target
         lips = error @ self._lips
         # A lip contact missed is seen at once: openings near zero inside words weigh more.

@@ -3,9 +3,9 @@
 ``python -m engines.mouthbank.train_voice --data CLIPS --cache LANDMARKS --speech SPEECH_CACHE --net runs/speech
 --offsets runs/mouthbank/offsets.json --out runs/voice``
 
-First the teacher; then the motion net on the speech net (``--net``), which stays as it is for ``--tune-from`` steps and
-learns along, held to its phonemes, for the rest. OFFSETS comes from ``engines.mouthbank.train``.
-A run that was broken off goes on from its last checkpoint.
+First the teacher; then the motion net with the speech net in it, which learns along, held to its phonemes. That one may
+be of an earlier run (``--net``), and stay as it is for ``--tune-from`` steps. OFFSETS comes from
+``engines.mouthbank.train``. A run that was broken off goes on from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from engines.mouthbank.train import load_split, validate
 from engines.mouthbank.voice_data import Lessons, Taught, lesson_loss, voice_loss
 from engines.mouthbank.voice_net import VoiceNet, VoiceShape
 from engines.speech.cache import Entry, load, read_index, usable
-from engines.speech.data import CHANGES
+from engines.speech.data import CHANGES, Speech
 from engines.speech.evaluate import averaged, load_net
-from engines.speech.network import STRIDE, SpeechNet
+from engines.speech.network import STRIDE, SpeechShape
+from engines.speech.train import build_net as build_speech_net
 from realtime_dub.audio.features import LogMel, LogMelSpec
 from realtime_dub.face.alignment import TEMPLATE
 from realtime_dub.mouth.bundle import DataSpec
 
-TUNE_FROM = 2000  # steps; from then on the speech net learns too, held to its phonemes
 CHECKED = 60  # held-out clips of other voices per validation
 HEARD = {
     "Common Voice 13": ("CC0", "Common Voice, Mozilla, version 13, English"),
@@ -71,9 +71,10 @@ def agreement(net: VoiceNet, teacher: Teacher, cache: Path, entries: list[Entry]
     return float(np.mean(scores)) if scores else 0.0
 
 
-def build_net(hear: SpeechNet, shape: VoiceShape, basis: Basis) -> VoiceNet:
-    """A fresh motion net on a trained speech net."""
+def build_net(heard: Path | None, speech: Speech, shape: VoiceShape, basis: Basis) -> VoiceNet:
+    """A fresh motion net on the speech net of the run ``heard``, or on one that knows the bands' statistics alone."""
     net = VoiceNet(shape)
+    hear = load_net(heard, shape.speech) if heard else build_speech_net(speech, shape.speech)
     net.hear.load_state_dict(hear.state_dict())
     net.basis.copy_(torch.from_numpy(basis.components))
     return net
@@ -91,15 +92,15 @@ def described(entries: list[Entry]) -> tuple[DataSpec, ...]:
 
 
 def train(
-    data: Path, cache: Path, speech: Path, hear: SpeechNet, shape: VoiceShape, out: Path, plan: Plan,
+    data: Path, cache: Path, speech: Path, hear: Path | None, shape: VoiceShape, out: Path, plan: Plan,
     offsets: dict[str, float],
-    tune_from: int = TUNE_FROM, teacher_steps: int = 1000, batch: int = 8, frames: int = 300, until: int | None = None,
-    start: Path | None = None, change: str = "disturb",
+    tune_from: int = 0, teacher_steps: int = 1000, filmed_rows: int = 5, taught_rows: int = 11, frames: int = 300,
+    until: int | None = None, start: Path | None = None, change: str = "disturb",
 ) -> Trainer:  # fmt: skip
     """A whole run from clips and speech to bundle, or as far as step ``until``."""
     torch.set_num_threads(1)
     torch.manual_seed(plan.seed)
-    spec = LogMelSpec(bands=hear.shape.bands)
+    spec = LogMelSpec(bands=shape.bands)
     clips: dict[str, list[Clip]] = load_split(data, cache)
     own = aligned(clips["train"], offsets)
     basis = make_basis(np.concatenate([clip.motion for clip in own]), shape.components)
@@ -112,20 +113,20 @@ def train(
     )
     held = [entry for entry in entries if entry.part == "held"]
     held = [held[i] for i in np.linspace(0, len(held) - 1, min(CHECKED, len(held))).astype(int)]
-    filmed = Batches(own, basis, spec, batch, frames, plan.seed, CHANGES[change], own_every=3)
+    filmed = Batches(own, basis, spec, filmed_rows, frames, plan.seed, CHANGES[change], own_every=3)
 
     def losses(net: nn.Module, rng: np.random.Generator) -> Losses:
         assert isinstance(net, VoiceNet)
         tuning = trainer.step >= tune_from
         net.hear.requires_grad_(tuning).train(tuning)
-        return voice_loss(net, filmed, taught, loss, rng, batch, frames)
+        return voice_loss(net, filmed, taught, loss, rng, taught_rows, frames)
 
     def check(net: nn.Module) -> dict[str, float]:
         assert isinstance(net, VoiceNet)
         others = {"others": round(agreement(net, teacher, speech, held, spec), 4)}
         return validate(net, clips["validation"], spec) | others
 
-    fresh = build_net(hear, shape, basis)
+    fresh = build_net(hear, taught, shape, basis)
     if start is not None:
         fresh.load_state_dict(averaged(start))
     trainer = Trainer(fresh, plan, out)
@@ -143,33 +144,40 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of talking clips")
     parser.add_argument("--cache", type=Path, required=True, help="folder with their landmarks")
     parser.add_argument("--speech", type=Path, required=True, help="cache of engines.speech.prepare")
-    parser.add_argument("--net", type=Path, required=True, help="run of engines.speech.train")
+    parser.add_argument("--net", type=Path, help="run of engines.speech.train to begin with")
     parser.add_argument("--offsets", type=Path, help="offsets.json of a run of engines.mouthbank.train")
     parser.add_argument("--out", type=Path, default=Path("runs/voice"))
     parser.add_argument("--steps", type=int, default=3500)
     parser.add_argument("--start", type=Path, help="an earlier run of this command whose weights to begin with")
     parser.add_argument("--rate", type=float, default=Plan.rate, help="learning rate at its highest")
-    parser.add_argument("--tune-from", type=int, default=TUNE_FROM)
+    parser.add_argument("--tune-from", type=int, default=0, help="the step from which the speech net learns too")
     parser.add_argument("--change", choices=tuple(CHANGES), default="harsh", help="what is done to the sound")
     parser.add_argument("--width", type=int, default=VoiceShape.width)
+    parser.add_argument("--speech-width", type=int, default=SpeechShape.width, help="without --net")
+    parser.add_argument("--rows", type=int, nargs=2, default=(5, 11), help="filmed and taught rows of a batch")
+    parser.add_argument("--frames", type=int, default=300, help="length of a row")
     parser.add_argument("--seed", type=int, default=Plan.seed)
     arguments = parser.parse_args()
     offsets = json.loads(arguments.offsets.read_text()) if arguments.offsets else {}
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "command.json").write_text(json.dumps(sys.argv[1:]) + "\n")
     plan = Plan(steps=arguments.steps, seed=arguments.seed, rate=arguments.rate)
-    hear = load_net(arguments.net)
-    shape = VoiceShape(speech=hear.shape, width=arguments.width)
+    speech = load_net(arguments.net).shape if arguments.net else SpeechShape(width=arguments.speech_width)
+    shape = VoiceShape(speech=speech, width=arguments.width)
+    filmed_rows, taught_rows = arguments.rows
     train(
         arguments.data,
         arguments.cache,
         arguments.speech,
-        hear,
+        arguments.net,
         shape,
         arguments.out,
         plan,
         offsets,
         arguments.tune_from,
+        filmed_rows=filmed_rows,
+        taught_rows=taught_rows,
+        frames=arguments.frames,
         start=arguments.start,
         change=arguments.change,
     )

@@ -94,8 +94,23 @@ def voice_loss(
     mel, target, speech = filmed.draw(rng)
     other_mel, labels, other_target = taught.batch(rng, size, frames)
     heads, heard = net.sparse(torch.cat([mel, other_mel]))
+    with torch.autocast(mel.device.type, enabled=False):
+        full = [(found.float(), logit.float()) for found, logit in heads]
+        parts = _head_losses(net, loss, full, (target, speech), (labels, other_target))
+        return parts | {"phone": PHONE_WEIGHT * phone_loss(heard.float()[len(mel) :], labels, class_weights())}
+
+
+def _head_losses(
+    net: VoiceNet,
+    loss: MotionLoss,
+    heads: list[tuple[Tensor, Tensor]],
+    filmed: tuple[Tensor, Tensor],
+    taught: tuple[Tensor, Tensor],
+) -> Losses:
+    """Mean over the heads; filmed rows come with (motion, speech), taught ones with (labels, motion)."""
+    (target, speech), (labels, other_target) = filmed, taught
     spoken = (labels != INDEX[SIL]).float()
-    own = len(mel)
+    own = len(target)
     parts: Losses = {}
     for late, (found, logit) in zip(_delays(net), heads, strict=True):
         told = _compare(loss, found[:own], logit[:own], target, speech, late)
@@ -106,7 +121,7 @@ def voice_loss(
         told["closed"] = _closed(loss, found[own:], labels, late)
         for name, value in told.items():
             parts[name] = parts.get(name, torch.zeros(())) + value / len(heads)
-    return parts | {"phone": PHONE_WEIGHT * phone_loss(heard[own:], labels, class_weights())}
+    return parts
 
 
 def _delays(net: VoiceNet) -> list[int]:

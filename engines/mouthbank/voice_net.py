@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from engines.mouthbank.network import LOOK_AHEAD, CausalConv, GivesMotion
-from engines.speech.network import STRIDE, EvenBlock, SpeechNet, SpeechShape
+from engines.speech.network import STRIDE, EvenBlock, SpeechNet, SpeechShape, convolved, pointwise
 
 DETAIL_DROPOUT = 0.3  # share of training rows from which the details are withheld
 RANGES = ((2, 16), (16, 40), (40, 76))  # bands whose mean levels are told beside the posteriors
@@ -51,7 +51,7 @@ class VoiceShape:
 
 
 class Head(nn.Module):
-    """What was heard (b, width, m) to coefficients (b, m, components) and logits of speech (b, m)."""
+    """What was heard (b, m, width) to coefficients (b, m, components) and logits of speech (b, m)."""
 
     def __init__(self, shape: VoiceShape) -> None:
         super().__init__()
@@ -60,8 +60,8 @@ class Head(nn.Module):
         self.speech = nn.Conv1d(shape.width, 1, 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        x = nn.functional.gelu(self.leave(x), approximate="tanh")
-        return self.motion(x).transpose(1, 2), self.speech(x)[:, 0]
+        x = nn.functional.gelu(pointwise(x, self.leave), approximate="tanh")
+        return pointwise(x, self.motion), pointwise(x, self.speech)[..., 0]
 
 
 class VoiceNet(GivesMotion):
@@ -95,32 +95,31 @@ class VoiceNet(GivesMotion):
         return self.hear.initial_state(batch) + [torch.zeros(batch, channels, past) for channels, past in pasts]
 
     def _told(self, mel: Tensor, logits: Tensor, hidden: Tensor) -> Tensor:
-        """What the motion net is told (b, inputs, n) of frames that the speech net has heard."""
-        levels = self.hear.normalised(mel)
-        means = [levels[:, low:high].mean(1, keepdim=True) for low, high in RANGES]
-        details = self.detail(hidden)
+        """What the motion net is told (b, n, inputs) of frames that the speech net has heard."""
+        levels = self.hear.normalised(mel).transpose(1, 2)
+        means = [levels[..., low:high].mean(2, keepdim=True) for low, high in RANGES]
+        details = pointwise(hidden, self.detail)
         if self.training:
-            details = details * (torch.rand(len(details), 1, 1) >= DETAIL_DROPOUT)
-        return torch.cat([torch.softmax(logits, -1).transpose(1, 2), *means, details], 1)
+            details = details * (torch.rand(len(details), 1, 1, device=mel.device) >= DETAIL_DROPOUT)
+        return torch.cat([torch.softmax(logits.float(), -1), *means, details.float()], 2)
 
     def coefficients(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Motion in the basis (b, n, components), speech as a logit (b, n), and the state after the last frame."""
         heard = 1 + len(self.shape.speech.dilations)
         logits, hidden, after = self.hear.heard(mel, state[:heard])
-        x, past = self.enter(self._told(mel, logits, hidden), state[heard])
+        x, past = self.enter(self._told(mel, logits, hidden).transpose(1, 2), state[heard])
         after = [*after, past]
         for block, before in zip(self.blocks, state[heard + 1 :], strict=True):
             x, past = block(x, before)
             after.append(past)
         head = self.heads[self.shape.look_aheads.index(self.look_ahead)]
-        motion, speech = head(nn.functional.gelu(x, approximate="tanh"))
+        motion, speech = head(nn.functional.gelu(x.transpose(1, 2), approximate="tanh"))
         return motion, speech, after
 
     def sparse(self, mel: Tensor) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
         """Each head's coefficients and speech logits, and the phoneme logits, at frames 0, STRIDE, ... of sounds."""
         logits, hidden = self.hear.sparse_heard(mel)
-        x = nn.functional.pad(self._told(mel[:, ::STRIDE], logits, hidden), (self.enter.past // STRIDE, 0))
-        x = nn.functional.conv1d(x, self.enter.conv.weight, self.enter.conv.bias)
+        x = convolved(self._told(mel[:, ::STRIDE], logits, hidden), self.enter.conv, 1).float()
         for block in self.blocks:
             x = block.sparse(x)
         x = nn.functional.gelu(x, approximate="tanh")

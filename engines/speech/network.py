@@ -35,6 +35,24 @@ class SpeechShape:
         return asdict(self)
 
 
+def convolved(x: Tensor, conv: nn.Conv1d, dilation: int, stride: int = 1) -> Tensor:
+    """A causal convolution over ``x`` (b, n, c) as one matrix product, on a CPU several times as fast as ``conv``.
+
+    Before the first frame are zeros. In mixed precision the taps are gathered in the short type.
+    """
+    (kernel,), count = conv.kernel_size, x.shape[1]
+    if torch.is_autocast_enabled(x.device.type):
+        x = x.to(torch.get_autocast_dtype(x.device.type))
+    x = nn.functional.pad(x, (0, 0, (kernel - 1) * dilation, 0))
+    taps = torch.cat([x[:, k * dilation : k * dilation + count : stride] for k in range(kernel)], 2)
+    return nn.functional.linear(taps, conv.weight.transpose(1, 2).flatten(1), conv.bias)
+
+
+def pointwise(x: Tensor, conv: nn.Conv1d) -> Tensor:
+    """A convolution of one tap over ``x`` (b, n, c)."""
+    return nn.functional.linear(x, conv.weight[:, :, 0], conv.bias)
+
+
 class EvenBlock(nn.Module):
     """A residual step whose dilation is even: normalise, dilated convolution, pointwise one."""
 
@@ -43,28 +61,28 @@ class EvenBlock(nn.Module):
         assert dilation % STRIDE == 0
         self.norm = nn.LayerNorm(width)
         self.dilated = CausalConv(width, width, kernel, dilation)
-        self.drop = nn.Dropout(dropout)
+        self._dropout = dropout
         self.pointwise = nn.Conv1d(width, width, 1)
         nn.init.normal_(self.pointwise.weight, std=0.02)
         assert self.pointwise.bias is not None
         nn.init.zeros_(self.pointwise.bias)
 
-    def _head(self, x: Tensor) -> Tensor:
-        return self.norm(x.transpose(1, 2)).transpose(1, 2)
-
-    def _tail(self, x: Tensor, y: Tensor) -> Tensor:
-        return x + self.pointwise(self.drop(nn.functional.gelu(y, approximate="tanh")))
-
     def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         """``x`` (b, c, n) at the full rate after ``past``."""
-        y, past = self.dilated(self._head(x), past)
-        return self._tail(x, y), past
+        y, past = self.dilated(self.norm(x.transpose(1, 2)).transpose(1, 2), past)
+        return x + self.pointwise(nn.functional.gelu(y, approximate="tanh")), past
 
     def sparse(self, x: Tensor) -> Tensor:
-        """``x`` at every other frame from the start of the sound on."""
-        conv = self.dilated.conv
-        y = nn.functional.pad(self._head(x), (self.dilated.past // STRIDE, 0))
-        return self._tail(x, nn.functional.conv1d(y, conv.weight, conv.bias, dilation=conv.dilation[0] // STRIDE))
+        """``x`` (b, m, c) at every other frame from the start of the sound on."""
+        y = convolved(self.norm(x), self.dilated.conv, self.dilated.conv.dilation[0] // STRIDE)
+        return x + pointwise(self._dropped(nn.functional.gelu(y, approximate="tanh")), self.pointwise)
+
+    def _dropped(self, y: Tensor) -> Tensor:
+        """Whole channels are withheld from a row: a random number for each value would take a tenth of the time."""
+        if not self.training or self._dropout == 0:
+            return y
+        kept = (torch.rand(len(y), 1, y.shape[2], device=y.device) >= self._dropout).to(y.dtype)
+        return y * kept / (1 - self._dropout)
 
 
 class SpeechNet(nn.Module):
@@ -94,17 +112,18 @@ class SpeechNet(nn.Module):
         return ((mel - self.band_mean) / self.band_scale).transpose(1, 2)
 
     def _leave(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        hidden = nn.functional.gelu(self.norm(x.transpose(1, 2)).transpose(1, 2), approximate="tanh")
-        return self.leave(hidden).transpose(1, 2), hidden
+        """Logits (b, n, classes) and what they are made of (b, n, width), from ``x`` (b, n, width)."""
+        hidden = nn.functional.gelu(self.norm(x), approximate="tanh")
+        return pointwise(hidden, self.leave), hidden
 
     def heard(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Logits, what they are made of (b, width, n), and the state after the last frame."""
+        """Logits, what they are made of (b, n, width), and the state after the last frame."""
         x, past = self.enter(self.normalised(mel), state[0])
         after = [past]
         for block, before in zip(self.blocks, state[1:], strict=True):
             x, past = block(x, before)
             after.append(past)
-        return *self._leave(x), after
+        return *self._leave(x.transpose(1, 2)), after
 
     def forward(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Logits and the state after the last frame."""
@@ -113,8 +132,7 @@ class SpeechNet(nn.Module):
 
     def sparse_heard(self, mel: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (b, ceil(n / STRIDE), classes) and what they are made of, at frames 0, STRIDE, ... from the start."""
-        x = nn.functional.pad(self.normalised(mel), (self.shape.enter - 1, 0))
-        x = nn.functional.conv1d(x, self.enter.conv.weight, self.enter.conv.bias, stride=STRIDE)
+        x = convolved(self.normalised(mel).transpose(1, 2), self.enter.conv, 1, STRIDE).float()
         for block in self.blocks:
             x = block.sparse(x)
         return self._leave(x)

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 from test_training import write_clip  # noqa: E402
 
 from engines.common.codecs import opus  # noqa: E402
-from engines.common.loop import Plan  # noqa: E402
+from engines.common.loop import Plan, Trainer  # noqa: E402
 from engines.mouthbank import train_voice  # noqa: E402
 from engines.mouthbank.ensemble import shipped  # noqa: E402
 from engines.mouthbank.network import LOOK_AHEAD as WHOLE_LOOK_AHEAD  # noqa: E402
@@ -168,26 +168,29 @@ def test_trains_for_any_voice_and_exports(tmp_path: Path) -> None:
         shutil.copy(speech / "k0.npz", speech / f"grid__{name}.npz")
     data.with_name("talker.words.tsv").write_text("\n".join(rows) + "\n")
     hear = randomised(SpeechNet(SHAPE))
-    before = [p.clone() for p in hear.parameters()]
-    plan = Plan(steps=3, warm_up=1, check_every=3)
+    heard = tmp_path / "heard"
+    Trainer(hear, Plan(), heard).save()
+    plan, few = (
+        Plan(steps=3, warm_up=1, check_every=3),
+        {"teacher_steps": 3, "filmed_rows": 3, "taught_rows": 3, "frames": 60},
+    )
     trainer = train_voice.train(
         data,
         cache,
         speech,
-        hear,
+        heard,
         VoiceShape(SHAPE, 8, dilations=(2,), details=2, components=3),
         tmp_path / "out",
         plan,
         {},
-        3,
-        3,
-        60,
+        tune_from=3,
+        **few,
     )
     net = trainer.average
     assert isinstance(net, VoiceNet)
-    assert all(torch.equal(a, b) for a, b in zip(net.hear.parameters(), before, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(net.hear.parameters(), hear.parameters(), strict=True))
     again = train_voice.train(
-        data, cache, speech, hear, net.shape, tmp_path / "again", plan, {}, 0, 3, 3, 60, start=tmp_path / "out"
+        data, cache, speech, None, net.shape, tmp_path / "again", plan, {}, start=tmp_path / "out", **few
     )
     assert isinstance(again.net, VoiceNet)
     assert not torch.equal(
