@@ -53,7 +53,7 @@ LookAhead = Annotated[
         "--look-ahead",
         help="Milliseconds of the voice that the mouth waits for: 0, 40, 80 or 160. More follows the voice better and "
         "delays the picture as much.",
-        show_default="80",
+        show_default="live 80, files 160",
         rich_help_panel=Mouth,
     ),
 ]

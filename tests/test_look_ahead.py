@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from realtime_dub.config import FileConfig, build
+from realtime_dub.config import FileConfig, LiveConfig, build
 from realtime_dub.errors import BundleError, ConfigError
+from realtime_dub.media import MS
 from realtime_dub.mouth.bundle import load_default
 from realtime_dub.mouth.mouthbank import MouthbankGenerator
 from realtime_dub.pipeline.offline import run_file
+from realtime_dub.pipeline.parts import make_generator
 from tests.test_motion import RATE, hear_all, opening_change, trace, vowel
 
 LOOK_AHEADS = (0, 40, 80, 160)
@@ -66,6 +68,19 @@ def test_the_mouth_opens_with_its_sound_through_a_file(ms: int, tmp_path: Path) 
     with table.open(newline="") as stream:
         opened = np.array([float(row["jawOpen"]) - float(row["mouthClose"]) for row in csv.DictReader(stream)])
     assert abs(lag_s(opened, 25)) <= FRAME_S
+
+
+def test_a_file_waits_as_long_as_it_can_and_a_live_mouth_does_not() -> None:
+    output = Path("out.mp4")
+    waits_ms = {
+        160: FileConfig(input="demo", output=output),
+        40: FileConfig(input="demo", output=output, look_ahead=40),
+    }
+    waits_ms |= {80: LiveConfig(), 0: FileConfig(input="demo", output=output, engine="passthrough")}
+    for ms, config in waits_ms.items():
+        generator = make_generator(config)
+        assert generator.latency().look_ahead_ns == ms * MS
+        generator.close()
 
 
 def test_a_look_ahead_that_is_not_there_is_told_with_those_that_are() -> None:

@@ -151,6 +151,11 @@ def look_aheads(name: str = "mouthbank") -> list[int]:
     return sorted([load_default(name).spec.look_ahead_ms, *others])
 
 
+def longest_look_ahead(name: str = "mouthbank") -> int | None:
+    """The most that :func:`load_default` has to offer, ms; None for an engine without a bundle of its own."""
+    return look_aheads(name)[-1] if (_folder_of(name) / "bundle").is_dir() else None
+
+
 @functools.cache
 def _shared(folder: Path) -> Bundle:
     """By folder, not by what was asked for: the usual look-ahead is the same bundle with and without its number."""

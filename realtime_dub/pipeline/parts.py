@@ -24,6 +24,7 @@ PARTS = {
     "tracker": "realtime_dub.face.tracker:MediaPipeTracker",
     "compositor": "realtime_dub.blend.composite:Compositor",
     "resampler": "realtime_dub.audio.resample:StreamResampler",
+    "longest look-ahead": "realtime_dub.mouth.bundle:longest_look_ahead",
     "contact sheet": "realtime_dub.contact_sheet:ContactSheet",
 }
 
@@ -62,8 +63,16 @@ def make_generator(config: LiveConfig | FileConfig) -> MouthGenerator:
         bundle=config.bundle,
         identity=config.identity,
         strength=config.strength,
-        look_ahead_ms=config.look_ahead,
+        look_ahead_ms=_look_ahead_of(config),
     )
+
+
+def _look_ahead_of(config: LiveConfig | FileConfig) -> int | None:
+    """What was asked for; else a live mouth waits for the usual time, and a file's as long as there is a net for."""
+    if config.look_ahead is not None or config.bundle is not None or isinstance(config, LiveConfig):
+        return config.look_ahead
+    longest: int | None = part("longest look-ahead")(config.engine)
+    return longest
 
 
 def make_tracker(config: LiveConfig | FileConfig) -> FaceTracker:
