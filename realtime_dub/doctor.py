@@ -6,19 +6,18 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module, metadata
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from realtime_dub import __version__
 from realtime_dub.errors import RealtimeDubError, UserError
+from realtime_dub.finding import Finding, State
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from realtime_dub.web.config import ServeConfig
 
-State = Literal["ok", "warn", "fail"]
 COLORS = {"ok": "green", "warn": "yellow", "fail": "red"}
 PYTHONS = ((3, 11), (3, 13))  # from, up to but without
 MIN_CORES = 2
@@ -54,22 +53,12 @@ DEVICES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line of the table. ``advice`` is empty where nothing need be done."""
-
-    name: str
-    state: State
-    detail: str
-    advice: str = ""
-
-
-def can_run(checks: list[Check]) -> bool:
+def can_run(checks: list[Finding]) -> bool:
     """Whether anything at all can be dubbed."""
     return all(check.state != "fail" for check in checks)
 
 
-def examine() -> list[Check]:
+def examine() -> list[Finding]:
     """All checks, in the order in which to mend what they find. Takes about SPEED_TEST_S and what imports take."""
     checks = [_python(), *(_library(*item) for item in LIBRARIES.items())]
     for name, check in CHECKS.items():
@@ -77,16 +66,16 @@ def examine() -> list[Check]:
     return checks
 
 
-def examine_network(config: ServeConfig) -> list[Check]:
+def examine_network(config: ServeConfig) -> list[Finding]:
     """What ``realtime-dub serve`` is to be reached by, really tried."""
     try:
-        found = _load("realtime_dub.web.reach:look")(config)
+        found: list[Finding] = _load("realtime_dub.web.reach:look")(config)
     except ModuleNotFoundError as error:
-        return [Check("browser studio", "fail", f"{error.name} is missing", "run: pip install 'realtime-dub[web]'")]
-    return [Check(each.name, each.state, each.detail, each.advice) for each in found]
+        return [Finding("browser studio", "fail", f"{error.name} is missing", "run: pip install 'realtime-dub[web]'")]
+    return found
 
 
-def table(checks: list[Check]) -> Table:
+def table(checks: list[Finding]) -> Table:
     """The checks for a terminal."""
     from rich.table import Table
     from rich.text import Text
@@ -118,42 +107,42 @@ def _load(target: str) -> Callable[..., Any]:
     return found
 
 
-def _guarded(name: str, check: Callable[[], Check]) -> list[Check]:
+def _guarded(name: str, check: Callable[[], Finding]) -> list[Finding]:
     """A check that itself cannot run has found something: a library it needs was reported above."""
     try:
         return [check()]
     except UserError as error:
-        return [Check(name, "fail" if name in NEEDED else "warn", str(error))]
+        return [Finding(name, "fail" if name in NEEDED else "warn", str(error))]
     except (ImportError, OSError) as error:
-        return [Check(name, "fail" if name in NEEDED else "warn", f"cannot be checked: {error}")]
+        return [Finding(name, "fail" if name in NEEDED else "warn", f"cannot be checked: {error}")]
 
 
-def _python() -> Check:
+def _python() -> Finding:
     version = sys.version.split()[0]
     if PYTHONS[0] <= sys.version_info[:2] < PYTHONS[1]:
-        return Check("Python", "ok", version)
-    return Check("Python", "fail", version, "install Python 3.11 or 3.12")
+        return Finding("Python", "ok", version)
+    return Finding("Python", "fail", version, "install Python 3.11 or 3.12")
 
 
-def _library(distribution: str, module: str) -> Check:
+def _library(distribution: str, module: str) -> Finding:
     try:
         version = metadata.version(distribution)
         import_module(module)
     except metadata.PackageNotFoundError:
-        return Check(distribution, "fail", "not installed", f"run: pip install {distribution}")
+        return Finding(distribution, "fail", "not installed", f"run: pip install {distribution}")
     except (ImportError, OSError) as error:
         advice = next((do for name, do in SYSTEM_LIBRARIES.items() if name in str(error)), "install it again")
         state: State = "warn" if distribution in ONLY_FOR_DEVICES else "fail"
-        return Check(distribution, state, f"{version} does not load: {error}", advice)
-    return Check(distribution, "ok", version)
+        return Finding(distribution, state, f"{version} does not load: {error}", advice)
+    return Finding(distribution, "ok", version)
 
 
-def _opencv_alone() -> Check:
+def _opencv_alone() -> Finding:
     others = [name for name in ("opencv-python", "opencv-python-headless") if _installed(name)]
     if others:
         advice = f"run: pip uninstall {' '.join(others)} && pip install --force-reinstall opencv-contrib-python"
-        return Check("OpenCV", "warn", f"{' and '.join(others)} owns the same folder", advice)
-    return Check("OpenCV", "ok", "one build")
+        return Finding("OpenCV", "warn", f"{' and '.join(others)} owns the same folder", advice)
+    return Finding("OpenCV", "ok", "one build")
 
 
 def _installed(distribution: str) -> bool:
@@ -164,59 +153,59 @@ def _installed(distribution: str) -> bool:
     return True
 
 
-def _encoders() -> Check:
+def _encoders() -> Finding:
     from realtime_dub.publishers.encoding import require_encoder
 
     require_encoder("libx264")
     require_encoder("aac")
-    return Check("encoders", "ok", "H.264 and AAC")
+    return Finding("encoders", "ok", "H.264 and AAC")
 
 
-def _device(name: str, title: str, advice: str) -> Callable[[], Check]:
-    def check() -> Check:
+def _device(name: str, title: str, advice: str) -> Callable[[], Finding]:
+    def check() -> Finding:
         names = [str(line) for line in _load(DEVICES[title])()]
-        return Check(name, "ok", "; ".join(names)) if names else Check(name, "warn", "none found", advice)
+        return Finding(name, "ok", "; ".join(names)) if names else Finding(name, "warn", "none found", advice)
 
     return check
 
 
-def _virtual_camera() -> Check:
+def _virtual_camera() -> Finding:
     from realtime_dub.publishers.vcam import advice, is_available
 
     if is_available():
-        return Check("virtual camera", "ok", "there is one that is free")
-    return Check("virtual camera", "warn", "none", advice())
+        return Finding("virtual camera", "ok", "there is one that is free")
+    return Finding("virtual camera", "warn", "none", advice())
 
 
-def _display() -> Check:
+def _display() -> Finding:
     from realtime_dub.publishers.window import is_available
 
     if is_available():
-        return Check("display", "ok", "a preview window can be shown")
-    return Check("display", "warn", "none", "without one use --to vcam or --to out.mp4")
+        return Finding("display", "ok", "a preview window can be shown")
+    return Finding("display", "warn", "none", "without one use --to vcam or --to out.mp4")
 
 
-def _providers() -> Check:
+def _providers() -> Finding:
     import onnxruntime
 
-    return Check("ONNX Runtime", "ok", ", ".join(onnxruntime.get_available_providers()))
+    return Finding("ONNX Runtime", "ok", ", ".join(onnxruntime.get_available_providers()))
 
 
-def _bundle() -> Check:
+def _bundle() -> Finding:
     bundle = _load("realtime_dub.mouth.bundle:load_default")()
     spec = getattr(bundle, "spec", bundle)
     label = " ".join(str(getattr(spec, name)) for name in ("name", "version") if hasattr(spec, name))
-    return Check("mouth bundle", "ok", f"{label or 'built in'}, contents verified")
+    return Finding("mouth bundle", "ok", f"{label or 'built in'}, contents verified")
 
 
-def _cores() -> Check:
+def _cores() -> Finding:
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if count >= MIN_CORES:
-        return Check("CPU cores", "ok", str(count))
-    return Check("CPU cores", "warn", str(count), f"live dubbing wants {MIN_CORES}: expect a longer delay")
+        return Finding("CPU cores", "ok", str(count))
+    return Finding("CPU cores", "warn", str(count), f"live dubbing wants {MIN_CORES}: expect a longer delay")
 
 
-def _speed() -> Check:
+def _speed() -> Finding:
     """The face tracker on the built-in picture for SPEED_TEST_S."""
     tracker = _load("realtime_dub.face.tracker:MediaPipeTracker")("largest")
     source = _load("realtime_dub.sources.demo:DemoSource")()
@@ -234,11 +223,11 @@ def _speed() -> Check:
     worst = sorted(took)[int(0.95 * len(took))]
     detail = f"{sum(took) / len(took):.1f} ms a picture, 95 % within {worst:.1f} ms"
     if worst < FRAME_MS / 2:
-        return Check("face tracker", "ok", detail)
-    return Check("face tracker", "warn", detail, "close other programs, or use --fps 15 and a smaller picture")
+        return Finding("face tracker", "ok", detail)
+    return Finding("face tracker", "warn", detail, "close other programs, or use --fps 15 and a smaller picture")
 
 
-CHECKS: dict[str, Callable[[], Check]] = {
+CHECKS: dict[str, Callable[[], Finding]] = {
     "OpenCV": _opencv_alone,
     "encoders": _encoders,
     "mouth bundle": _bundle,

@@ -9,13 +9,14 @@ import pytest
 from rich.console import Console
 
 from realtime_dub import doctor
-from realtime_dub.doctor import Check, can_run, table
+from realtime_dub.doctor import can_run, table
 from realtime_dub.errors import BundleError
+from realtime_dub.finding import Finding
 
 
 def test_what_is_missing_for_devices_only_does_not_stop_files() -> None:
-    assert can_run([Check("a", "ok", ""), Check("b", "warn", "")])
-    assert not can_run([Check("a", "ok", ""), Check("b", "fail", "")])
+    assert can_run([Finding("a", "ok", ""), Finding("b", "warn", "")])
+    assert not can_run([Finding("a", "ok", ""), Finding("b", "fail", "")])
 
 
 def test_this_machine_has_its_libraries() -> None:
@@ -50,7 +51,7 @@ def test_the_python_version_is_checked(version: tuple[int, int], state: str, mon
 
 
 def test_a_corrupt_bundle_fails_and_a_missing_camera_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    def corrupt() -> Check:
+    def corrupt() -> Finding:
         raise BundleError("corrupt", "model.onnx", "install again")
 
     (check,) = doctor._guarded("mouth bundle", corrupt)

@@ -8,32 +8,21 @@ import datetime
 import os
 import socket
 from collections.abc import Coroutine
-from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from aioice import stun, turn
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from realtime_dub.finding import Finding
 from realtime_dub.web.config import ServeConfig
 
 ANSWER_S = 4.0
 STUN_PORT, TLS_PORT = 3478, 5349
 SOON = datetime.timedelta(days=14)
 WRONG_CREDENTIALS = (401, 441)
-State = Literal["ok", "warn", "fail"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What was found out about one option, and what to do, where something is."""
-
-    name: str
-    state: State
-    detail: str
-    advice: str = ""
 
 
 def look(config: ServeConfig) -> list[Finding]:
