@@ -19,7 +19,7 @@ from realtime_dub.audio.features import LogMel, LogMelSpec
 # Of the time heard; corpora that are not there leave theirs to the others.
 SHARES = {
     "Common Voice 13": 5.0,
-    "Common Voice 6.1": 1.0,
+    "Common Voice 6.1": 4.0,
     "speechocean762": 2.5,
     "flite": 1.0,
     "espeak-ng": 1.5,
