@@ -14,6 +14,7 @@ from engines.common.augment import babble, disturb, make_noises, noise_like, var
 from engines.common.grid import Clip, Example, make_example
 from engines.common.loop import Losses
 from engines.common.metrics import LIPS_AT, OPENING_AT
+from engines.common.no_voice import OtherSounds
 from engines.mouthbank.network import LOOK_AHEAD, MotionNet
 from realtime_dub.audio.features import LogMel, LogMelSpec
 
@@ -21,6 +22,8 @@ Change = Callable[[Array, list[Array], np.random.Generator], Array]
 OWN_SPEEDS = (1.0, 1.0, 0.93, 1.07)
 SPEEDS = (1.0, 0.85, 0.93, 1.07, 1.15, 1.3)
 LIPS_WEIGHT, DEPTH_WEIGHT = 3.0, 0.5
+DISTRACTED = 0.4  # share of disturbed rows with other sounds in the pauses
+SPEECH_LEVEL = 10**-0.85  # of the filmed speaker's sound
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +88,7 @@ class Batches:
         rng = np.random.default_rng([seed, 7])
         powers = [item.power for item in self._items[1.0][:200]]
         self._noises = [*make_noises(spec, rng), *(babble(powers, rng) for _ in range(4))]
+        self._others = OtherSounds(spec, rng, powers)
 
     def _item(self, example: Example) -> Item:
         return Item(example.power, self._basis.coefficients(example.motion), example.speech)
@@ -105,14 +109,23 @@ class Batches:
         speeds = OWN_SPEEDS if own else SPEEDS
         items = self._items[speeds[rng.integers(len(speeds))]]
         item = items[rng.integers(len(items))]
-        power = (vary if own else self._change)(item.power, self._noises, rng)
+        power = vary(item.power, self._noises, rng) if own else self._changed(item, rng)
         start = int(rng.integers(0, max(1, len(power) - self._frames + 1)))
         cut = slice(start, start + self._frames)
         return tuple(_pad(a[cut], self._frames) for a in (power, item.coefficients, item.speech))  # type: ignore[return-value]
 
+    def _changed(self, item: Item, rng: np.random.Generator) -> Array:
+        power = item.power
+        if rng.random() < DISTRACTED:
+            power = self._others.among(rng, power, item.speech == 0)
+        return self._change(power, self._noises, rng)
+
     def _voiceless(self, rng: np.random.Generator) -> tuple[Array, Array, Array]:
-        level = 10 ** (rng.uniform(-90, -25) / 10) if rng.random() < 0.8 else 0.0
-        power = noise_like(self._noises, rng, self._frames) * level
+        if rng.random() < 0.5:
+            level = 10 ** (rng.uniform(-90, -25) / 10) if rng.random() < 0.8 else 0.0
+            power = noise_like(self._noises, rng, self._frames) * level
+        else:
+            power = self._others.row(rng, self._frames, SPEECH_LEVEL * 10 ** rng.uniform(-2, 0.3))
         nothing = np.zeros((self._frames, len(self._basis.components)), np.float32)
         return power.astype(np.float32), nothing, np.zeros(self._frames, np.float32)
 

@@ -41,7 +41,7 @@ from realtime_dub.mouth.bundle import DataSpec
 CHECKED = 60  # held-out clips of other voices per validation
 HEARD = {
     "Common Voice 13": ("CC0", "Common Voice, Mozilla, version 13, English"),
-    "Common Voice 6.1": ("CC0", "Common Voice, Mozilla, version 6.1, English"),
+    "Common Voice 6.1": ("CC0", "Common Voice, Mozilla, version 6.1, 23 languages"),
     "speechocean762": ("free for commercial and other use (OpenSLR 101)", "Zhang et al., Interspeech 2021"),
     "espeak-ng": ("synthesised; text CC0", "espeak-ng 1.51"),
     "flite": ("synthesised; text CC0", "flite 2.2, voices of CMU"),

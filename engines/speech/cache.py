@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import csv
 import os
+from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 
 from engines.common import Array
+from engines.speech.corpus import LANGUAGES_KEPT_OUT
 from engines.speech.force_align import Segment
 from engines.speech.inventory import INDEX, SIL
 from realtime_dub.audio.features import LogMel, LogMelSpec
 
 INDEX_FILE = "index.tsv"
 FLOOR = 1e-12
-LOW_SCORE = 0.04  # of a corpus' clips, the share that fits its text worst, is left out
+LOW_SCORE = 0.04  # of the clips of a language in a corpus, the share that fits its text worst, is left out
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Entry:
     seconds: float
     score: float
     sane: bool
+    aligner: str = ""  # by whom, so in which units the score is
 
 
 def labels_of(segments: Iterable[Segment], frames: int, hop_s: float = 0.01) -> Array:
@@ -75,25 +78,52 @@ def append(folder: Path, entry: Entry) -> None:
         writer.writerow(asdict(entry).values())
 
 
+def write_index(folder: Path, entries: Iterable[Entry]) -> None:
+    """The whole index anew."""
+    partial = folder / f".{INDEX_FILE}.part"
+    with partial.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, delimiter="\t")
+        writer.writerow([field.name for field in fields(Entry)])
+        writer.writerows(map(astuple, entries))
+    os.replace(partial, folder / INDEX_FILE)
+
+
 def read_index(folder: Path) -> list[Entry]:
-    """Every clip of the index, the failed ones too (``seconds`` 0)."""
+    """Every clip of the index, the failed ones too (``seconds`` 0); of a clip that was tried twice the last row."""
     path = folder / INDEX_FILE
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as stream:
-        return [_entry(row) for row in csv.DictReader(stream, delimiter="\t")]
+        rows = [_entry(row) for row in csv.DictReader(stream, delimiter="\t")]
+    return list({entry.key: entry for entry in rows}.values())
 
 
 def _entry(row: dict[str, str]) -> Entry:
     texts = {name: row[name] for name in ("key", "corpus", "language", "speaker", "gender", "part")}
-    return Entry(**texts, seconds=float(row["seconds"]), score=float(row["score"]), sane=row["sane"] == "True")
+    seconds, score, sane = float(row["seconds"]), float(row["score"]), row["sane"] == "True"
+    return Entry(**texts, seconds=seconds, score=score, sane=sane, aligner=row.get("aligner") or "")
+
+
+def tidy(folder: Path) -> list[Entry]:
+    """Put an index right that earlier versions wrote: its columns, and the languages that are kept out by now."""
+    entries = [
+        replace(entry, part="evaluation") if entry.language in LANGUAGES_KEPT_OUT else entry
+        for entry in read_index(folder)
+    ]
+    if entries:
+        write_index(folder, entries)
+    return entries
 
 
 def usable(entries: list[Entry]) -> list[Entry]:
-    """The clips to learn from: sane, and not among the worst scores of their corpus."""
+    """The clips to learn from: sane, and not among the worst scores of their kind."""
     sane = [entry for entry in entries if entry.sane and entry.seconds > 0]
-    least = {
-        corpus: float(np.quantile([e.score for e in sane if e.corpus == corpus], LOW_SCORE))
-        for corpus in {entry.corpus for entry in sane}
-    }
-    return [entry for entry in sane if entry.score >= least[entry.corpus]]
+    scores: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    for entry in sane:
+        scores[_kind(entry)].append(entry.score)
+    least = {kind: float(np.quantile(own, LOW_SCORE)) for kind, own in scores.items()}
+    return [entry for entry in sane if entry.score >= least[_kind(entry)]]
+
+
+def _kind(entry: Entry) -> tuple[str, str, str]:
+    return entry.corpus, entry.language, entry.aligner

@@ -12,14 +12,16 @@ from torch import Tensor
 
 from engines.common import Array
 from engines.common.augment import babble, disturb, harsh, make_noises, noise_like
+from engines.common.no_voice import OtherSounds
 from engines.speech.augment import music, reverberate, stretch
 from engines.speech.cache import Entry, load
+from engines.speech.inventory import INDEX, SIL
 from realtime_dub.audio.features import LogMel, LogMelSpec
 
 # Of the time heard; corpora that are not there leave theirs to the others.
 SHARES = {
     "Common Voice 13": 5.0,
-    "Common Voice 6.1": 1.0,
+    "Common Voice 6.1": 4.0,
     "speechocean762": 2.5,
     "flite": 1.0,
     "espeak-ng": 1.5,
@@ -29,7 +31,11 @@ WOMEN = 0.5  # of each corpus' time, as far as a clip comes no more than MOST ti
 MOST = 4.0
 Change = Callable[[Array, list[Array], np.random.Generator], Array]
 CHANGES: dict[str, Change] = {"disturb": disturb, "harsh": harsh}
-NO_VOICE = 0.06  # share of rows without any voice
+NO_VOICE = 0.1  # share of rows in which the person does not speak
+NOTHING_ELSE = 0.4  # of these with a noise alone
+DISTRACTED = 0.4  # share of rows of speech with other sounds in the pauses
+PAUSE = (20, 120)  # frames put between two clips of some rows
+SPEECH_LEVEL = 10**-1.9  # of a clip of the cache, as a rule
 
 
 def clip_weights(entries: list[Entry]) -> Array:
@@ -64,6 +70,8 @@ class Speech:
             *(babble(some, rng) for _ in range(4)),
             *(music(spec, rng) for _ in range(4)),
         ]
+        self._others = OtherSounds(spec, rng, some)
+        self._noises += self._others.backgrounds[::4]
 
     def targets(self, log_power: Array, labels: Array) -> tuple[Array, Array]:
         """Log powers (n, bands) of a clip and what belongs to a frame (n, ...): its label. Zeros are silence."""
@@ -98,19 +106,36 @@ class Speech:
     def voices(self, rng: np.random.Generator, frames: int) -> tuple[Array, Array]:
         """One undisturbed row at a random speed, clips one after another, each cut at random; or no voice at all."""
         if rng.random() < NO_VOICE:
-            level = np.float32(10 ** (rng.uniform(-90, -25) / 10))
-            targets = self._clips[0][1]
-            return noise_like(self._noises, rng, frames) * level, np.zeros((frames, *targets.shape[1:]), targets.dtype)
+            return self._no_voice(rng, frames), self._rest(frames)
         powers, labels, missing = [], [], frames
+        distracted = rng.random() < DISTRACTED
         while missing > 0:
-            logarithm, spoken = self._pick(rng)
-            start = int(rng.integers(0, max(1, len(spoken) - missing // 2)))
-            stop = start + int(1.4 * missing) + 2
-            power, own = stretch(np.exp(logarithm[start:stop].astype(np.float32)), spoken[start:stop], _speed(rng))
-            powers.append(power[:missing])
-            labels.append(own[:missing])
-            missing -= len(own[:missing])
-        return np.concatenate(powers), np.concatenate(labels)
+            for power, own in (self._spoken(rng, missing), *(self._pause(rng) if distracted else ())):
+                powers.append(power[:missing])
+                labels.append(own[:missing])
+                missing -= len(own[:missing])
+        power, targets = np.concatenate(powers), np.concatenate(labels)
+        silent = targets.reshape(frames, -1)[:, 0] == INDEX[SIL]
+        return self._others.among(rng, power, silent) if distracted else power, targets
+
+    def _no_voice(self, rng: np.random.Generator, frames: int) -> Array:
+        if rng.random() < NOTHING_ELSE:
+            return noise_like(self._noises, rng, frames) * np.float32(10 ** (rng.uniform(-90, -25) / 10))
+        return self._others.row(rng, frames, SPEECH_LEVEL)
+
+    def _rest(self, frames: int) -> Array:
+        targets = self._clips[0][1]
+        return np.zeros((frames, *targets.shape[1:]), targets.dtype)
+
+    def _spoken(self, rng: np.random.Generator, missing: int) -> tuple[Array, Array]:
+        logarithm, spoken = self._pick(rng)
+        start = int(rng.integers(0, max(1, len(spoken) - missing // 2)))
+        stop = start + int(1.4 * missing) + 2
+        return stretch(np.exp(logarithm[start:stop].astype(np.float32)), spoken[start:stop], _speed(rng))
+
+    def _pause(self, rng: np.random.Generator) -> list[tuple[Array, Array]]:
+        frames = int(rng.integers(*PAUSE))
+        return [(noise_like(self._noises, rng, frames) * np.float32(10 ** rng.uniform(-8, -5)), self._rest(frames))]
 
 
 def _speed(rng: np.random.Generator) -> float:

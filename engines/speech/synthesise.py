@@ -51,6 +51,7 @@ class _Event(ctypes.Structure):
 
 _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
 _SYNCHRONOUS, _PHONEME_EVENTS_IPA, _UTF8, _CHARACTERS = 2, 1 | 2, 1, 1
+_IPA = 2  # of espeak_TextToPhonemes; the separator is told in its upper bits
 _LIST_END, _PHONEME = 0, 7
 _RATE, _PITCH, _RANGE = 1, 3, 4  # espeak_PARAMETER
 
@@ -93,6 +94,18 @@ class Espeak:
         self._library.espeak_Synchronize()
         sound = np.concatenate([np.zeros(0, np.int16), *self._sound]).astype(np.float32) / 32768
         return to_rate(sound, self.rate), self._segments(len(sound) / self.rate)
+
+    def phonemes(self, text: str, voice: str) -> str:
+        """The IPA of a text, phonemes joined by ``_`` and words by spaces; empty where the voice is not there."""
+        if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
+            return ""
+        self._library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+        data = ctypes.create_string_buffer(text.encode())
+        at, clauses = ctypes.c_void_p(ctypes.addressof(data)), []
+        while at.value:
+            clause = self._library.espeak_TextToPhonemes(ctypes.byref(at), _UTF8, _IPA | ord("_") << 8)
+            clauses.append((clause or b"").decode("utf-8", "ignore"))
+        return " ".join(clauses)
 
     def _segments(self, seconds: float) -> list[Segment]:
         """An event is the start of its phoneme; a name of no sound is a pause."""

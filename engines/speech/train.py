@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from engines.common.loop import Losses, Plan, Trainer
 from engines.speech.cache import read_index, usable
 from engines.speech.data import CHANGES, Speech
-from engines.speech.evaluate import frame_figures, recognise
+from engines.speech.evaluate import frame_figures, load_net, recognise
 from engines.speech.inventory import INDEX, SIL, VISEMES
 from engines.speech.network import LOOK_AHEAD, STRIDE, SpeechNet, SpeechShape
 from realtime_dub.audio.features import LogMelSpec
@@ -67,8 +67,9 @@ def train(
     frames: int = 400,
     until: int | None = None,
     change: str = "disturb",
+    start: Path | None = None,
 ) -> Trainer:
-    """A whole run, or as far as step ``until``."""
+    """A whole run, or as far as step ``until``, on from the net of the run ``start`` if one is named."""
     torch.set_num_threads(1)
     torch.manual_seed(plan.seed)
     spec = LogMelSpec(bands=shape.bands)
@@ -87,7 +88,10 @@ def train(
         assert isinstance(net, SpeechNet)
         return frame_figures(recognise(net, cache, held, spec))
 
-    trainer = Trainer(build_net(speech, shape), plan, out)
+    fresh = build_net(speech, shape)
+    if start is not None:
+        fresh.load_state_dict(load_net(start).state_dict())
+    trainer = Trainer(fresh, plan, out)
     trainer.log({"resumed": trainer.resume(), "clips": len(entries), "held": len(held)})
     trainer.run(losses, check, until)
     return trainer
@@ -100,6 +104,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=Plan.seed)
     parser.add_argument("--change", choices=tuple(CHANGES), default="harsh", help="what is done to the sound")
+    parser.add_argument("--start", type=Path, help="an earlier run whose speech net to go on from")
+    parser.add_argument("--rate", type=float, default=Plan.rate, help="learning rate at its highest")
     parser.add_argument("--width", type=int, default=SpeechShape.width)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -107,9 +113,10 @@ def main() -> None:
     train(
         arguments.cache,
         arguments.out,
-        Plan(steps=arguments.steps, seed=arguments.seed),
+        Plan(steps=arguments.steps, seed=arguments.seed, rate=arguments.rate),
         SpeechShape(width=arguments.width),
         change=arguments.change,
+        start=arguments.start,
     )
 
 

@@ -1,0 +1,166 @@
+"""What to expect on free speech of people who were never filmed: does the net that only listens move as the teacher
+who is told the sounds?
+
+``python -m engines.mouthbank.proxy --cache SPEECH_CACHE --voice RUN [--bundle FOLDER] [--json F]``
+
+RUN is a run of ``engines.mouthbank.train_voice``: its net is measured, or the bundle in its place; its teacher is the
+judge. r is that of the lip opening at lag 0 within a clip, averaged over clips; "spoken": between the first sound of a
+clip and the last. If the net's errors against the teacher have nothing to do with the teacher's errors against a real
+mouth, then r against that mouth is the product of both: ``expected`` = ``r_spoken`` x :data:`TEACHER`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from engines.common import Array
+from engines.common.metrics import correlation, openings
+from engines.mouthbank.ensemble import load_voice
+from engines.mouthbank.teacher import Teacher
+from engines.mouthbank.voice_net import VoiceNet
+from engines.speech.cache import Entry, load, read_index, usable
+from engines.speech.corpus import LANGUAGES_KEPT_OUT
+from engines.speech.evaluate import averaged, changes, groups
+from engines.speech.inventory import INDEX, SIL
+from engines.speech.network import STRIDE
+from realtime_dub.audio.features import LogMel, LogMelSpec
+from realtime_dub.face.alignment import TEMPLATE
+from realtime_dub.mouth import bundle as bundles
+
+TEACHER = 0.80  # r in speech of the teacher with the true sounds, on filmed strangers (engines/mouthbank/README.md)
+CLIPS = 40  # of a group
+LOOK_AHEAD = 8  # frames, of the head that is measured
+BLOCK = 16  # frames that a bundle hears at a time
+NOISE = "pink_noise_10_db"
+Mover = Callable[[Array], Array]  # features (n, bands) to displacement (n - look-ahead, points, 3)
+
+
+def of_net(net: VoiceNet) -> Mover:
+    """A run's net."""
+
+    def move(mel: Array) -> Array:
+        with torch.no_grad():
+            found = net(torch.from_numpy(mel)[None], net.initial_state())[0]
+        return np.asarray(found[0, net.look_ahead :].numpy())
+
+    return move
+
+
+def of_bundle(folder: Path) -> Mover:
+    """A bundle, block by block with its state."""
+    bundle = bundles.load(folder)
+    session, late = bundle.session(), bundle.spec.look_ahead_ns // bundle.spec.audio.hop_ns
+
+    def move(mel: Array) -> Array:
+        feeds = {state.before: np.zeros(state.shape, np.float32) for state in bundle.spec.states}
+        parts = []
+        for at in range(0, len(mel), BLOCK):
+            results = session.run(feeds | {"mel": mel[None, at : at + BLOCK]})
+            feeds = {state.before: results[state.after] for state in bundle.spec.states}
+            parts.append(results["displacement"][0])
+        return np.asarray(np.concatenate(parts)[late:])
+
+    return move
+
+
+def load_teacher(folder: Path) -> Teacher:
+    """The averaged teacher of a run."""
+    tensors = averaged(folder)
+    teacher = Teacher(len(tensors["motion.weight"]), len(tensors["enter.weight"])).eval()
+    teacher.load_state_dict(tensors)
+    return teacher
+
+
+def clip_agreement(found: Array, taught: Array, labels: Array) -> tuple[float, float]:
+    """r of two lip openings (m,) over a clip, and between the first of its sounds and the last."""
+    count = min(len(found), len(taught))
+    said = np.flatnonzero(labels[:count] != INDEX[SIL])
+    cut = slice(said[0], said[-1] + 1) if len(said) else slice(0, 0)
+    spoken = correlation(found[cut], taught[:count][cut]) if len(said) > 1 else 0.0
+    return correlation(found[:count], taught[:count]), spoken
+
+
+class Judge:
+    """The teacher, and the basis in which it speaks."""
+
+    def __init__(self, cache: Path, teacher: Teacher, net: VoiceNet, spec: LogMelSpec) -> None:
+        self._cache, self._teacher, self._net = cache, teacher, net
+        self._front_end = LogMel(spec)
+
+    def _opening(self, log_power: Array, labels: Array) -> Array:
+        coefficients = torch.from_numpy(self._teacher.teach(log_power, labels))[None]
+        with torch.no_grad():
+            return openings(self._net.displacement(coefficients)[0].numpy(), TEMPLATE)
+
+    def figures(self, move: Mover, entries: list[Entry], change: Callable[[Array], Array]) -> dict[str, float]:
+        """Mean r over clips, and of those the standard error."""
+        scores = []
+        for entry in entries:
+            log_power, labels = load(self._cache, entry.key)
+            taught = self._opening(log_power, labels)
+            mel = self._front_end.compress(change(np.exp(log_power.astype(np.float32))))
+            found = openings(move(mel), TEMPLATE)
+            scores.append(clip_agreement(found[::STRIDE], taught[::STRIDE], labels[::STRIDE]))
+        mean, error = np.mean(scores, axis=0), np.std(scores, axis=0) / np.sqrt(len(scores))
+        told = {"r": mean[0], "r_spoken": mean[1], "error": error[1], "expected": mean[1] * TEACHER}
+        return {name: round(float(value), 4) for name, value in told.items()}
+
+
+def chosen(entries: list[Entry], count: int = CLIPS, seed: int = 0) -> dict[str, list[Entry]]:
+    """Up to ``count`` clips of each group of strangers."""
+    known = groups(entries)
+    away = [f"language kept out {language}" for language in LANGUAGES_KEPT_OUT]
+    others = [e for e in known.get("held_out", []) if e.language != "en"]
+    found = {
+        "english, speakers kept out": known.get("language en", []),
+        "women": [e for e in known.get("language en", []) if e.gender == "female"],
+        "men": [e for e in known.get("language en", []) if e.gender == "male"],
+        "librispeech": known.get("librispeech", []),
+        "other languages, speakers kept out": others,
+        **{name: known.get(name, []) for name in away},
+    }
+    return {name: random.Random(seed).sample(clips, min(count, len(clips))) for name, clips in found.items() if clips}
+
+
+def measure(judge: Judge, move: Mover, entries: list[Entry], spec: LogMelSpec) -> dict[str, Mapping[str, object]]:
+    """All groups, clean and in noise."""
+    noise = changes(spec)[NOISE]
+    return {
+        name: {
+            "clips": len(clips),
+            "speakers": len({entry.speaker for entry in clips}),
+            "clean": judge.figures(move, clips, lambda power: power),
+            NOISE: judge.figures(move, clips, noise),
+        }
+        for name, clips in chosen(entries).items()
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Does the listening net move as the teacher who knows the sounds?")
+    parser.add_argument("--cache", type=Path, required=True, help="cache of engines.speech.prepare")
+    parser.add_argument("--voice", type=Path, required=True, help="run of engines.mouthbank.train_voice")
+    parser.add_argument("--teacher", type=Path, help="another run's teacher, if its basis is the same")
+    parser.add_argument("--bundle", type=Path, help="measure this bundle in place of the run's net")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    spec, net = LogMelSpec(), load_voice(arguments.voice)
+    judge = Judge(arguments.cache, load_teacher(arguments.teacher or arguments.voice / "teacher"), net, spec)
+    move = of_bundle(arguments.bundle) if arguments.bundle else of_net(net.ahead(LOOK_AHEAD))
+    figures = measure(judge, move, usable(read_index(arguments.cache)), spec)
+    text = json.dumps({"teacher_on_filmed_strangers": TEACHER, "look_ahead_frames": LOOK_AHEAD} | figures, indent=1)
+    print(text)
+    if arguments.json:
+        arguments.json.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()

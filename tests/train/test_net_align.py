@@ -1,0 +1,225 @@
+"""Alignment by the speech net: borders, least durations, pauses that are left out, and what comes into the cache."""
+
+# ruff: noqa: RUF001
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+torch = pytest.importorskip("torch")
+
+from test_speech import SHAPE, SPEC, make_corpus  # noqa: E402
+
+from engines.common.loop import Plan  # noqa: E402
+from engines.speech import train as speech_train  # noqa: E402
+from engines.speech.cache import Entry, append, labels_of, load, read_index, tidy, usable  # noqa: E402
+from engines.speech.corpus import Row, read_table  # noqa: E402
+from engines.speech.evaluate import groups, load_net  # noqa: E402
+from engines.speech.inventory import CLASSES, INDEX, SIL  # noqa: E402
+from engines.speech.net_align import (  # noqa: E402
+    SHORTEST,
+    SHORTEST_PAUSE,
+    NetAligner,
+    alignment_of,
+    best_path,
+    frequency_of,
+    runs_of,
+)
+from engines.speech.network import SpeechNet  # noqa: E402
+from engines.speech.pronounce import Pronouncer, Word, words_in  # noqa: E402
+from engines.speech.synthesise import Espeak  # noqa: E402
+
+Floats = npt.NDArray[np.float32]
+WORDS: list[Word] = [[("p",), ("a",)], [("t",), ("o", "ʊ")]]
+
+
+def posteriors_of(*stretches: tuple[str, int], right: float = 0.7, seed: int = 0) -> Floats:
+    """Probabilities of a sure but imperfect net."""
+    labels = np.concatenate([np.full(count, INDEX[name]) for name, count in stretches])
+    noise = np.random.default_rng(seed).dirichlet(np.ones(len(CLASSES)), len(labels))
+    return ((1 - right) * noise + right * np.eye(len(CLASSES))[labels]).astype(np.float32)
+
+
+def espeak() -> Espeak:
+    try:
+        return Espeak()
+    except OSError:
+        pytest.skip("espeak-ng is not here")
+
+
+def test_borders_are_found_to_the_frame() -> None:
+    told = [(SIL, 12), ("p", 7), ("a", 15), (SIL, 9), ("t", 4), ("o", 6), ("ʊ", 11), (SIL, 20)]
+    posteriors = posteriors_of(*told)
+    found = alignment_of(np.log(posteriors), posteriors, runs_of(WORDS))
+    assert found is not None
+    assert [segment.name for segment in found.segments] == [name for name, _ in told]
+    labels = labels_of(found.segments, len(posteriors))
+    assert [CLASSES[label] for label in labels] == [name for name, count in told for _ in range(count)]
+    # Frames are centred on their index.
+    assert found.segments[1].start == pytest.approx(0.115)
+    assert found.rate == pytest.approx(4 / 0.43)
+    assert found.score == pytest.approx(np.log(0.7), abs=0.05)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.integers(13, 90), st.floats(0.1, 3))
+def test_every_phone_has_its_turn_and_its_least_time(seed: int, frames: int, sharpness: float) -> None:
+    scores = np.random.default_rng(seed).normal(0, sharpness, (frames, len(CLASSES)))
+    runs = runs_of(WORDS)
+    path = best_path(scores, runs)
+    assert path is not None
+    assert (np.diff(path) >= 0).all()
+    lengths = np.bincount(path, minlength=len(runs))
+    for run, length in zip(runs, lengths, strict=True):
+        assert length >= run.least or (run.name == SIL and length == 0)
+
+
+def test_a_path_is_the_best_there_is() -> None:
+    """Against a search over all borders of two phones without pauses."""
+    rng = np.random.default_rng(3)
+    scores = rng.normal(0, 1, (9, len(CLASSES)))
+    runs = runs_of([[("s",), ("i",)]])
+    path = best_path(scores, runs)
+    assert path is not None
+    totals = {at: scores[:at, INDEX["s"]].sum() + scores[at:, INDEX["i"]].sum() for at in range(SHORTEST, 7)}
+    got = sum(scores[i, INDEX[runs[r].name]] for i, r in enumerate(path))
+    assert got >= max(totals.values()) - 1e-5
+
+
+def test_pauses_are_taken_where_they_are_and_left_out_where_not() -> None:
+    fluent = posteriors_of(("p", 6), ("a", 8), ("t", 5), ("o", 6), ("ʊ", 6))
+    path = best_path(np.log(fluent), runs_of(WORDS))
+    assert path is not None
+    assert {runs_of(WORDS)[run].name for run in path} == {"p", "a", "t", "o", "ʊ"}
+    halting = posteriors_of(("p", 6), ("a", 8), (SIL, SHORTEST_PAUSE), ("t", 5), ("o", 6), ("ʊ", 6))
+    path = best_path(np.log(halting), runs_of(WORDS))
+    assert path is not None
+    assert [runs_of(WORDS)[run].name for run in path].count(SIL) == SHORTEST_PAUSE
+
+
+def test_what_cannot_have_been_said_is_not_aligned() -> None:
+    posteriors = posteriors_of(("p", 9))
+    assert best_path(np.log(posteriors), runs_of(WORDS)) is None
+    assert best_path(np.log(posteriors), runs_of([])) is None
+    assert best_path(np.log(posteriors[:0]), runs_of(WORDS)) is None
+    wrong = posteriors_of(*[(name, 4) for name in "szfmnvlrkxhj"], right=0.9)
+    found = alignment_of(np.log(wrong + 1e-3), wrong, runs_of(WORDS * 3))
+    assert found is not None
+    assert not found.sane
+
+
+def test_ipa_is_read_word_by_word() -> None:
+    words = words_in("h_ə_l_ˈoʊ (en)_tʃ_iː_z a_l_l_a_ n_ˈø_ˌø")
+    assert words == [
+        [("h",), ("ə",), ("l",), ("o", "ʊ")],
+        [("tʃ",), ("i",), ("z",)],
+        [("a",), ("l",), ("a",)],
+        [("n",), ("ø",)],
+    ]
+    assert words_in("m_ˈaɜ", {"ɜ": ""}) == [[("m",), ("a",)]]
+    assert words_in("_ ˈ") == []
+
+
+def test_text_fits_the_times_of_its_synthesiser() -> None:
+    voice = espeak()
+    pronouncer = Pronouncer(voice)
+    for language, text in (("en", "Blue boats were moving slowly past the harbour."), ("it", "Buongiorno, come stai?")):
+        sound, segments = voice.speak(text, {"en": "en-us"}.get(language, language), 150, 50, 50)
+        labels = labels_of(segments, len(sound) // 160)
+        sure = posteriors_of(*[(CLASSES[label], 1) for label in labels], right=0.8)
+        words = pronouncer.readings(text, language)[0]
+        found = alignment_of(np.log(sure), sure, runs_of(words))
+        assert found is not None
+        assert found.sane
+        assert (labels_of(found.segments, len(labels)) == labels).mean() > 0.85
+    assert pronouncer.readings("荷物", "ja") == []
+    assert pronouncer.readings("...", "de") == []
+
+
+def test_a_trained_net_aligns_with_its_look_ahead_taken_off(tmp_path: Path) -> None:
+    make_corpus(tmp_path)
+    plan = Plan(steps=60, warm_up=5, check_every=60, average=0.9, rate=1e-2)
+    speech_train.train(tmp_path, tmp_path / "run", plan, SHAPE, batch=4, frames=100)
+    frequency = frequency_of(load(tmp_path, f"k{i}")[1] for i in range(8))
+    aligner = NetAligner(load_net(tmp_path / "run", SHAPE), frequency, SPEC)
+    log_power, labels = load(tmp_path, "k10")
+    posteriors = aligner.posteriors(np.exp(log_power.astype(np.float32)))
+    assert len(posteriors) == len(labels)
+    found = aligner.align_heard(posteriors, [[("a",), ("s",)]])
+    assert found is not None
+    names = [segment.name for segment in found.segments]
+    assert names[names.index("a") :][:2] == ["a", "s"]
+    assert found.segments[names.index("s")].start == pytest.approx(0.3, abs=0.031)
+
+
+def write_wave(path: Path, sound: Floats) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes((sound * 32767).astype(np.int16).tobytes())
+
+
+def test_other_languages_go_into_the_cache(tmp_path: Path) -> None:
+    pytest.importorskip("pocketsphinx")
+    from engines.speech.prepare import NET, Preparer
+
+    voice = espeak()
+    rows = ["file\tcorpus\tlanguage\tspeaker\tgender\ttext"]
+    for language, text in (("de", "Guten Morgen, wie geht es dir?"), ("fi", "Hyvää huomenta"), ("ja", "荷物")):
+        write_wave(tmp_path / f"cv/{language}.wav", 0.5 * voice.speak(text, language, 150, 50, 50)[0])
+        rows.append(f"cv/{language}.wav\tCommon Voice 6.1\t{language}\ts1\tfemale\t{text}")
+    (tmp_path / "transcripts.tsv").write_text("\n".join(rows) + "\n", "utf-8")
+    (tmp_path / "speechocean762.text-phone").write_text("", "utf-8")
+    aligner = NetAligner(SpeechNet(SHAPE), np.full(len(CLASSES), 1 / len(CLASSES)), SPEC)
+    out = tmp_path / "cache"
+    for again in (False, False, True):
+        Preparer(out, SPEC).add_by_net(tmp_path, read_table(tmp_path), aligner, again)
+    assert len((out / "index.tsv").read_text().splitlines()) == 1 + 2 + 2  # the second time nothing, the third again
+    entries = {entry.language: entry for entry in read_index(out)}
+    assert set(entries) == {"de", "fi"}
+    assert all(entry.aligner == NET and entry.seconds > 0 for entry in entries.values())
+    assert entries["fi"].part == "evaluation"
+    log_power, labels = load(out, entries["de"].key)
+    assert len(log_power) == len(labels)
+    assert {INDEX["ɡ"], INDEX["u"]} <= set(labels)
+
+
+def entry(key: str, language: str, part: str, score: float = 0.0, aligner: str = "net", corpus: str = "cv") -> Entry:
+    return Entry(key, corpus, language, f"s{key}", "", part, 1.0, score, True, aligner)
+
+
+def test_languages_are_kept_out_whole(tmp_path: Path) -> None:
+    for one in (entry("a", "fi", "train", corpus="espeak-ng"), entry("b", "de", "held"), entry("a2", "hi", "train")):
+        append(tmp_path, one)
+    told = tidy(tmp_path)
+    assert told == read_index(tmp_path)
+    assert [one.part for one in told] == ["evaluation", "held", "evaluation"]
+    found = groups(told)
+    assert [one.key for one in found["languages_kept_out"]] == ["a2"]  # real voices alone
+    assert [one.key for one in found["language de"]] == ["b"]
+    assert {Row("f", "c", language, "s", "", "").part for language in ("fi", "hi", "pt")} == {"evaluation"}
+
+
+def test_scores_are_compared_within_a_language_and_an_aligner() -> None:
+    easy = [entry(f"e{i}", "en", "train", -15.0 - i, "pocketsphinx") for i in range(30)]
+    hard = [entry(f"h{i}", "vi", "train", -2.0 - i / 100) for i in range(30)]
+    kept = {one.key for one in usable(easy + hard)}
+    assert len(kept) == 56
+    assert not {"e29", "e28", "h29", "h28"} & kept
+
+
+def test_indices_of_before_are_read_and_the_last_row_of_a_clip_holds(tmp_path: Path) -> None:
+    names = ["key", "corpus", "language", "speaker", "gender", "part", "seconds", "score", "sane"]
+    rows = ["\t".join(names), "k\tCommon Voice 13\ten\ts\tmale\ttrain\t0.0\t0.0\tFalse"]
+    (tmp_path / "index.tsv").write_text("\n".join(rows) + "\n")
+    assert tidy(tmp_path)[0].aligner == ""
+    better = entry("k", "en", "train")
+    append(tmp_path, better)
+    assert read_index(tmp_path) == [better]
