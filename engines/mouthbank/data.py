@@ -106,13 +106,22 @@ class Batches:
         return torch.from_numpy(mel), torch.from_numpy(coefficients), torch.from_numpy(speech)
 
     def _voiced(self, rng: np.random.Generator, own: bool) -> tuple[Array, Array, Array]:
-        speeds = OWN_SPEEDS if own else SPEEDS
-        items = self._items[speeds[rng.integers(len(speeds))]]
-        item = items[rng.integers(len(items))]
+        item = self._drawn(rng, OWN_SPEEDS if own else SPEEDS)
         power = vary(item.power, self._noises, rng) if own else self._changed(item, rng)
-        start = int(rng.integers(0, max(1, len(power) - self._frames + 1)))
+        start = int(rng.integers(0, len(power) - self._frames + 1))
         cut = slice(start, start + self._frames)
-        return tuple(_pad(a[cut], self._frames) for a in (power, item.coefficients, item.speech))  # type: ignore[return-value]
+        return power[cut], item.coefficients[cut], item.speech[cut]
+
+    def _drawn(self, rng: np.random.Generator, speeds: tuple[float, ...]) -> Item:
+        """A clip, or as many one after another as fill a row."""
+        items = self._items[speeds[rng.integers(len(speeds))]]
+        parts = [items[rng.integers(len(items))]]
+        while sum(len(part.power) for part in parts) < self._frames:
+            parts.append(items[rng.integers(len(items))])
+        power, coefficients, speech = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("power", "coefficients", "speech")
+        )
+        return Item(power, coefficients, speech)
 
     def _changed(self, item: Item, rng: np.random.Generator) -> Array:
         power = item.power
@@ -128,12 +137,6 @@ class Batches:
             power = self._others.row(rng, self._frames, SPEECH_LEVEL * 10 ** rng.uniform(-2, 0.3))
         nothing = np.zeros((self._frames, len(self._basis.components)), np.float32)
         return power.astype(np.float32), nothing, np.zeros(self._frames, np.float32)
-
-
-def _pad(array: Array, count: int) -> Array:
-    """A fast clip is shorter than a batch's rows: silence and rest follow."""
-    missing = count - len(array)
-    return array if missing <= 0 else np.concatenate([array, np.zeros((missing, *array.shape[1:]), np.float32)])
 
 
 class MotionLoss:
