@@ -55,9 +55,18 @@ def store(folder: Path, key: str, sound: Array, segments: Iterable[Segment], spe
     """Write a clip's powers and labels; whole or not at all."""
     power = LogMel(spec).power(sound)
     logarithm = np.log(np.maximum(power, FLOOR)).astype(np.float16)
-    labels = labels_of(segments, len(power), spec.hop / spec.rate)
+    _write(folder, key, logarithm, labels_of(segments, len(power), spec.hop / spec.rate))
+
+
+def relabel(folder: Path, key: str, segments: Iterable[Segment], spec: LogMelSpec) -> None:
+    """Write other labels for a clip that the cache has."""
+    log_power, _ = load(folder, key)
+    _write(folder, key, log_power, labels_of(segments, len(log_power), spec.hop / spec.rate))
+
+
+def _write(folder: Path, key: str, log_power: Array, labels: Array) -> None:
     partial = folder / f".{key}.part.npz"
-    np.savez(partial, log_power=logarithm, labels=labels)
+    np.savez(partial, log_power=log_power, labels=labels)
     os.replace(partial, folder / f"{key}.npz")
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,6 +112,28 @@ def groups(entries: list[Entry]) -> dict[str, list[Entry]]:
     return {name: clips for name, clips in found.items() if clips}
 
 
+def amounts(entries: list[Entry]) -> dict[str, dict[str, object]]:
+    """What a cache has to learn from and to measure with, by corpus, aligner and, where there are many, language."""
+    trusted = {entry.key for entry in usable(entries)}
+    told: dict[str, dict[str, object]] = {}
+    kinds: dict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        kinds[f"{entry.corpus}, {entry.aligner}" if entry.aligner else entry.corpus].append(entry)
+        if entry.corpus not in (ESPEAK, FLITE) and (entry.language != "en" or entry.aligner):
+            kinds[f"{entry.corpus}, {entry.aligner}, {entry.language}"].append(entry)
+    for name, own in sorted(kinds.items()):
+        told[name] = {"tried": len(own), "aligned": sum(entry.seconds > 0 for entry in own)}
+        for part in ("train", "held", "evaluation"):
+            if kept := [entry for entry in own if entry.part == part and entry.key in trusted]:
+                told[name][part] = _amount(kept)
+    return told
+
+
+def _amount(entries: list[Entry]) -> dict[str, float]:
+    hours = round(sum(entry.seconds for entry in entries) / 3600, 3)
+    return {"speakers": len({entry.speaker for entry in entries}), "clips": len(entries), "hours": hours}
+
+
 def changes(spec: LogMelSpec) -> dict[str, Change]:
     """What the sound of the speakers kept out is put through."""
     pink = make_noises(spec, np.random.default_rng(3), 60.0)[1]
@@ -141,17 +164,16 @@ def load_net(folder: Path, shape: SpeechShape | None = None) -> SpeechNet:
 
 def figures_of(net: SpeechNet, cache: Path, spec: LogMelSpec) -> dict[str, object]:
     """All figures: of every group, and of what is kept out in noise, on a telephone and the like."""
-    found = groups(usable(read_index(cache)))
+    entries = read_index(cache)
+    found = groups(usable(entries))
     figures: dict[str, object] = {"classes": len(CLASSES), "parameters": sum(p.numel() for p in net.parameters())}
     for name, entries in found.items():
-        speakers, seconds = len({e.speaker for e in entries}), sum(e.seconds for e in entries)
-        told = {"speakers": speakers, "clips": len(entries), "hours": round(seconds / 3600, 3)}
-        figures[name] = told | frame_figures(recognise(net, cache, entries, spec))
+        figures[name] = _amount(entries) | frame_figures(recognise(net, cache, entries, spec))
     for name, change in changes(spec).items():
         figures[name] = frame_figures(recognise(net, cache, found["held_out"], spec, change))
         if away := found.get("languages_kept_out"):
             figures[f"{name}, languages_kept_out"] = frame_figures(recognise(net, cache, away, spec, change))
-    return figures
+    return figures | {"data": amounts(entries)}
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ SHORTEST = 3  # frames of a phone of one class
 SHORTEST_END = 2  # frames of each class of a phone of several
 SHORTEST_PAUSE = 5
 FLOOR = 1e-3  # of a class: one frame misheard must not bend the path
-LEAST_SCORE = -3.0
+LEAST_SCORE = -2.8
 HASTY = 0.45
 PRIOR = 0.5  # power of the classes' frequency by which posteriors are divided
 
@@ -162,7 +162,11 @@ class NetAligner:
 
     def align(self, sound: Array, readings: Iterable[list[Word]]) -> Alignment | None:
         """The alignment of ``sound`` (n,) at 16 kHz with the reading that fits best; None where none does."""
-        posteriors = self.posteriors(LogMel(self._spec).power(sound))
+        return self.align_power(LogMel(self._spec).power(sound), readings)
+
+    def align_power(self, power: Array, readings: Iterable[list[Word]]) -> Alignment | None:
+        """As :meth:`align`, of band powers (n, bands)."""
+        posteriors = self.posteriors(power)
         found = [self.align_heard(posteriors, words) for words in readings if words]
         return max((one for one in found if one), key=lambda one: one.score, default=None)
 

@@ -14,6 +14,7 @@ import argparse
 import random
 import time
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ import numpy as np
 from engines.common import Array
 from engines.common.grid import read_words, split, to_16k
 from engines.common.landmarks import clips_in
-from engines.speech.cache import Entry, append, load, store, tidy, usable
+from engines.speech.cache import Entry, append, load, relabel, store, tidy, usable
 from engines.speech.corpus import EVALUATION, RATE, Row, read_phones, read_sound, read_table, words_of
 from engines.speech.force_align import Aligner, Alignment
 from engines.speech.pronounce import Pronouncer, Word, from_phones
@@ -96,10 +97,21 @@ class Preparer:
         for count, row in enumerate(in_turn(rows), 1):
             told = phones.get(_clip(row))
             readings: list[list[Word]] = [told] if told else pronouncer.readings(row.text, row.language)
-            if readings:
+            if readings and row.key in self._known and self._known[row.key].seconds > 0:
+                self._align_again(self._known[row.key], readings, aligner)
+            elif readings:
                 sound = read_sound(folder / row.file)
                 self._keep(row, row.part, sound, aligner.align(sound, readings), NET)
             self._report(count, len(rows))
+
+    def _align_again(self, known: Entry, readings: list[list[Word]], aligner: NetAligner) -> None:
+        log_power, _ = load(self._out, known.key)
+        found = aligner.align_power(np.exp(log_power.astype(np.float32)), readings)
+        if found:
+            relabel(self._out, known.key, found.segments, self._spec)
+            self.seconds += known.seconds
+        score, sane = (round(found.score, 3), found.sane) if found else (known.score, False)
+        append(self._out, replace(known, score=score, sane=sane))
 
     def _for_net(self, row: Row, again: bool) -> bool:
         known = self._known.get(row.key)
