@@ -3,6 +3,9 @@ who is told the sounds?
 
 ``python -m engines.mouthbank.proxy --cache SPEECH_CACHE --voice RUN [--bundle FOLDER] [--json F]``
 
+With ``--aligner RUN --speech FOLDER``: besides, how far the teacher agrees with itself when English is aligned a second
+time, by that run's speech net: what the uncertain times of sounds cost by themselves.
+
 RUN is a run of ``engines.mouthbank.train_voice``: its net is measured, or the bundle in its place; its teacher is the
 judge. r is that of the lip opening at lag 0 within a clip, averaged over clips; "spoken": between the first sound of a
 clip and the last. If the net's errors against the teacher have nothing to do with the teacher's errors against a real
@@ -25,11 +28,14 @@ from engines.common.metrics import correlation, openings
 from engines.mouthbank.ensemble import load_voice
 from engines.mouthbank.teacher import Teacher
 from engines.mouthbank.voice_net import VoiceNet
-from engines.speech.cache import Entry, load, read_index, usable
-from engines.speech.corpus import LANGUAGES_KEPT_OUT
+from engines.speech.cache import Entry, labels_of, load, read_index, usable
+from engines.speech.corpus import LANGUAGES_KEPT_OUT, read_table
 from engines.speech.evaluate import averaged, changes, groups
 from engines.speech.inventory import INDEX, SIL
+from engines.speech.net_align import NetAligner
 from engines.speech.network import STRIDE
+from engines.speech.prepare import NET, make_aligner
+from engines.speech.pronounce import Pronouncer
 from realtime_dub.audio.features import LogMel, LogMelSpec
 from realtime_dub.face.alignment import TEMPLATE
 from realtime_dub.mouth import bundle as bundles
@@ -38,6 +44,7 @@ TEACHER = 0.80  # r in speech of the teacher with the true sounds, on filmed str
 CLIPS = 40  # of a group
 LOOK_AHEAD = 8  # frames, of the head that is measured
 BLOCK = 16  # frames that a bundle hears at a time
+TWICE = ("english, speakers kept out", "librispeech")
 NOISE = "pink_noise_10_db"
 Mover = Callable[[Array], Array]  # features (n, bands) to displacement (n - look-ahead, points, 3)
 
@@ -99,6 +106,20 @@ class Judge:
         with torch.no_grad():
             return openings(self._net.displacement(coefficients)[0].numpy(), TEMPLATE)
 
+    def aligned_anew(self, aligner: NetAligner, texts: dict[str, str], entries: list[Entry]) -> dict[str, float]:
+        """The teacher told the times of another aligner against the teacher told those of the cache."""
+        pronouncer, scores = Pronouncer(), []
+        for entry in entries:
+            log_power, labels = load(self._cache, entry.key)
+            readings = pronouncer.readings(texts[entry.key], entry.language)
+            found = aligner.align_power(np.exp(log_power.astype(np.float32)), readings)
+            if found and entry.aligner != NET:
+                other = self._opening(log_power, labels_of(found.segments, len(labels)))
+                taught = self._opening(log_power, labels)
+                scores.append(clip_agreement(other[::STRIDE], taught[::STRIDE], labels[::STRIDE]))
+        whole, spoken = np.mean(scores, axis=0)
+        return {"clips": len(scores), "r": round(float(whole), 4), "r_spoken": round(float(spoken), 4)}
+
     def figures(self, move: Mover, entries: list[Entry], change: Callable[[Array], Array]) -> dict[str, float]:
         """Mean r over clips, and of those the standard error."""
         scores = []
@@ -149,13 +170,22 @@ def main() -> None:
     parser.add_argument("--voice", type=Path, required=True, help="run of engines.mouthbank.train_voice")
     parser.add_argument("--teacher", type=Path, help="another run's teacher, if its basis is the same")
     parser.add_argument("--bundle", type=Path, help="measure this bundle in place of the run's net")
+    parser.add_argument("--aligner", type=Path, help="run whose speech net aligns English a second time")
+    parser.add_argument("--speech", type=Path, help="with --aligner: folder with transcripts.tsv")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     spec, net = LogMelSpec(), load_voice(arguments.voice)
     judge = Judge(arguments.cache, load_teacher(arguments.teacher or arguments.voice / "teacher"), net, spec)
     move = of_bundle(arguments.bundle) if arguments.bundle else of_net(net.ahead(LOOK_AHEAD))
-    figures = measure(judge, move, usable(read_index(arguments.cache)), spec)
+    entries = usable(read_index(arguments.cache))
+    figures = measure(judge, move, entries, spec)
+    if arguments.aligner and arguments.speech:
+        aligner = make_aligner(arguments.aligner, arguments.cache, spec)
+        texts = {row.key: row.text for row in read_table(arguments.speech)}
+        for name in TWICE:
+            clips = chosen(entries)[name]
+            figures[name] = {**figures[name], "aligned_twice": judge.aligned_anew(aligner, texts, clips)}
     text = json.dumps({"teacher_on_filmed_strangers": TEACHER, "look_ahead_frames": LOOK_AHEAD} | figures, indent=1)
     print(text)
     if arguments.json:

@@ -10,6 +10,7 @@ frames flatter nets that mishear alike; the phoneme error goes by the reading's 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 from collections import defaultdict
 from collections.abc import Callable
@@ -41,6 +42,11 @@ class Heard:
     spoken: Array  # (m,)
     found: Array  # (m,)
 
+    @functools.cached_property
+    def errors(self) -> tuple[int, int]:
+        """:func:`phone_errors`, counted once for all groups that the clip is in."""
+        return phone_errors(self.spoken, self.found)
+
 
 def recognise(
     net: SpeechNet, cache: Path, entries: list[Entry], spec: LogMelSpec, change: Change | None = None
@@ -64,7 +70,7 @@ def frame_figures(heard: list[Heard]) -> dict[str, float]:
     spoken, found = np.concatenate([h.spoken for h in heard]), np.concatenate([h.found for h in heard])
     voiced, visemes = spoken != INDEX[SIL], np.array(VISEME_OF)
     closed = np.isin(spoken, [INDEX[name] for name in VISEMES["closed"]])
-    errors, total = np.sum([phone_errors(h.spoken, h.found) for h in heard], axis=0)
+    errors, total = np.sum([h.errors for h in heard], axis=0)
     return {
         "frames": round(float((spoken == found)[voiced].mean()), 4),
         "visemes": round(float((visemes[spoken] == visemes[found])[voiced].mean()), 4),
@@ -166,9 +172,11 @@ def figures_of(net: SpeechNet, cache: Path, spec: LogMelSpec) -> dict[str, objec
     """All figures: of every group, and of what is kept out in noise, on a telephone and the like."""
     entries = read_index(cache)
     found = groups(usable(entries))
+    strangers = list({entry.key: entry for clips in found.values() for entry in clips}.values())
+    heard = {one.entry.key: one for one in recognise(net, cache, strangers, spec)}
     figures: dict[str, object] = {"classes": len(CLASSES), "parameters": sum(p.numel() for p in net.parameters())}
-    for name, entries in found.items():
-        figures[name] = _amount(entries) | frame_figures(recognise(net, cache, entries, spec))
+    for name, clips in found.items():
+        figures[name] = _amount(clips) | frame_figures([heard[entry.key] for entry in clips])
     for name, change in changes(spec).items():
         figures[name] = frame_figures(recognise(net, cache, found["held_out"], spec, change))
         if away := found.get("languages_kept_out"):
