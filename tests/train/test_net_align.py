@@ -20,6 +20,7 @@ from test_speech import SHAPE, SPEC, make_corpus  # noqa: E402
 from engines.common.loop import Plan  # noqa: E402
 from engines.speech import train as speech_train  # noqa: E402
 from engines.speech.cache import Entry, append, labels_of, load, read_index, tidy, usable  # noqa: E402
+from engines.speech.check_align import agreement, borders  # noqa: E402
 from engines.speech.corpus import Row, read_table  # noqa: E402
 from engines.speech.evaluate import groups, load_net  # noqa: E402
 from engines.speech.inventory import CLASSES, INDEX, SIL  # noqa: E402
@@ -102,6 +103,17 @@ def test_pauses_are_taken_where_they_are_and_left_out_where_not() -> None:
     path = best_path(np.log(halting), runs_of(WORDS))
     assert path is not None
     assert [runs_of(WORDS)[run].name for run in path].count(SIL) == SHORTEST_PAUSE
+
+
+def test_a_reference_is_compared_frame_by_frame() -> None:
+    told = [(SIL, 12), ("p", 7), ("a", 15), (SIL, 9)]
+    labels = posteriors_of(*told).argmax(1)
+    later = posteriors_of((SIL, 12), ("p", 7), ("a", 17), (SIL, 7))
+    aligner = NetAligner(SpeechNet(SHAPE), np.full(len(CLASSES), 1 / len(CLASSES)), SPEC)
+    assert borders(aligner, later, labels).tolist() == [0, 0, 2]
+    frames, visemes, speech = agreement(later.argmax(1), labels)
+    assert frames == visemes == 1  # of the frames of speech in the reference
+    assert speech == pytest.approx(1 - 2 / 43)
 
 
 def test_what_cannot_have_been_said_is_not_aligned() -> None:
