@@ -113,7 +113,7 @@ class NetAlignment(Alignment):
 
     @property
     def sane(self) -> bool:
-        """Whether the text was said: of true texts 92 % pass, of texts of other clips 2 %."""
+        """Whether the text was said: of true texts 91 % pass, of texts of other clips 2 %."""
         return self.score > LEAST_SCORE and self.hasty < HASTY and self.longest < 0.7 and 4 < self.rate < 22
 
 
