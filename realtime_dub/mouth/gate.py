@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from realtime_dub.media import MS
 
-OPEN_AT = 0.5  # probability of speech that opens the gate
-SHUT_AT = 0.3  # and below which it begins to shut
+OPEN_AT = 0.6  # probability of speech that opens the gate
+SHUT_AT = 0.5  # and below which it begins to shut
 MIN_STEP = 0.05  # so that the gate leaves zero even where instants do not rise
 HOLD_NS = 240 * MS  # pauses inside a sentence stay dubbed: the live mouth may speak something else
 FADE_IN_NS = 80 * MS  # two frames at 25 per second: the first sound must not be missed

@@ -14,6 +14,7 @@ from realtime_dub.audio.features import LogMel
 from realtime_dub.errors import BundleError
 from realtime_dub.media import MS, NS, Floats, samples_to_ns
 from realtime_dub.mouth.bundle import Bundle
+from realtime_dub.mouth.own_level import OwnLevel
 
 HISTORY_NS = 3 * NS
 MAX_FRAMES = 16  # per call of the network; longer sound goes in several
@@ -26,7 +27,7 @@ class Motion:
     """The mouth at one instant."""
 
     displacement: Floats  # (points, 3) in the person's mouth widths, from the neutral shape
-    speech: float  # 0..1, how sure it is that somebody speaks
+    speech: float  # 0..1, how sure it is that the person speaks
 
 
 class MotionStream:
@@ -43,6 +44,7 @@ class MotionStream:
         self._check_names()
         self._front_end = LogMel(spec.audio)
         self._delay = spec.look_ahead_ns // spec.audio.hop_ns  # frames
+        self._own_level = OwnLevel(spec.audio, self._delay)
         length = HISTORY_NS // spec.audio.hop_ns
         self._displacements = np.zeros((length, len(spec.points), 3), np.float32)
         self._speech = np.zeros(length, np.float32)
@@ -60,6 +62,7 @@ class MotionStream:
         self._samples = 0
         self._outputs = 0  # of the network, the first ``_delay`` of which belong to no instant
         self._front_end.reset()
+        self._own_level.reset()
         for state in self._spec.states:
             self._feeds[state.before] = np.zeros(state.shape, np.float32)
 
@@ -83,7 +86,7 @@ class MotionStream:
             self._feeds[state.before] = results[state.after]
         places = (self._outputs + np.arange(len(mel))) % len(self._speech)
         self._displacements[places] = results["displacement"][0]
-        self._speech[places] = results["speech"][0]
+        self._speech[places] = self._own_level(mel, results["speech"][0])
         self._outputs += len(mel)
 
     def heard_until_ns(self) -> int:
