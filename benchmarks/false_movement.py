@@ -4,8 +4,8 @@
 
 Everything is heard block by block through the code that runs live: motion net, probability of speech, gate, 25 pictures
 a second. SPEECH and CACHE are the folders of `engines.speech.prepare`; of their people those are heard whom no net was
-trained on: `--part evaluation` a corpus kept out, `--part held` speakers kept out of the other corpora, on whom the gate was
-chosen. The sounds that are no speech are made from a seed (`scenes.py`).
+trained on: `--part evaluation` a corpus kept out, `--part held` speakers kept out of the other corpora, on whom the
+gate was chosen. The sounds that are no speech are made from a seed (`scenes.py`).
 
 Speed: of the lips that the dub moves, as a share of their speed in clean speech; opening: mean change from rest, mouth
 widths. Between: the same while the sound stands between sentences.
@@ -62,7 +62,9 @@ class Watched:
 
 def watch(bundle: Bundle, sound: Floats) -> Watched:
     """What a sound (n,) at 16 kHz makes of the mouth."""
-    stream, gate, share, moved = MotionStream(bundle), SpeechGate(), [], []
+    stream, gate = MotionStream(bundle), SpeechGate()
+    share: list[float] = []
+    moved: list[Floats] = []
     count = len(sound) * NS // RATE // FRAME_NS
     sound = np.concatenate([sound, np.zeros(RATE // 4, np.float32)])
     for at in range(0, len(sound), BLOCK):

@@ -121,7 +121,7 @@ def next_room(people: list[Sentence], decibel: float, seconds: float, rng: np.ra
     hz = np.fft.rfftfreq(size, 1 / RATE)
     wall = 1 / (1 + (hz / rng.uniform(700, 1400)) ** 2)
     heard = np.fft.irfft(np.fft.rfft(total, size) * np.fft.rfft(echo, size) * wall, size)[:count]
-    return at_level(heard, decibel)
+    return at_level(heard.astype(np.float32), decibel)
 
 
 def kinds() -> list[str]:

@@ -27,14 +27,16 @@ HEAD = ("leave.", "motion.", "speech.")  # parts of a net of one head
 
 
 class Mean(GivesMotion):
-    """Nets that look equally far ahead, each with a share of the motion."""
+    """Nets that look equally far ahead, each with a share of the motion and one of the logit of speech."""
 
-    def __init__(self, nets: list[GivesMotion], shares: list[float]) -> None:
+    def __init__(self, nets: list[GivesMotion], shares: list[float], speech: list[float] | None = None) -> None:
         super().__init__()
         if len({net.look_ahead for net in nets}) != 1:
             raise ValueError("these nets do not look equally far ahead")
         self.nets = nn.ModuleList(nets)
         self.shares = [share / sum(shares) for share in shares]
+        speech = speech or shares
+        self.speech_shares = [share / sum(speech) for share in speech]
         self.shape, self.look_ahead = nets[0].shape, nets[0].look_ahead
 
     def initial_state(self, batch: int = 1) -> list[Tensor]:
@@ -44,11 +46,11 @@ class Mean(GivesMotion):
     def forward(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
         displacement, logit, first = torch.zeros(()), torch.zeros(()), 0
         after: list[Tensor] = []
-        for net, share in zip(self.nets, self.shares, strict=True):
+        for net, share, heard in zip(self.nets, self.shares, self.speech_shares, strict=True):
             count = len(net.initial_state())
             coefficients, own, past = net.coefficients(mel, state[first : first + count])
             displacement = displacement + share * net.displacement(coefficients)
-            logit, first, after = logit + share * own, first + count, [*after, *past]
+            logit, first, after = logit + heard * own, first + count, [*after, *past]
         return displacement, torch.sigmoid(logit), after
 
 
@@ -97,14 +99,17 @@ def load_voice(run: Path) -> VoiceNet:
     return net
 
 
-def shipped(nets: list[GivesMotion], shares: list[float]) -> dict[int, GivesMotion]:
+def shipped(nets: list[GivesMotion], shares: list[float], speech: list[float] | None = None) -> dict[int, GivesMotion]:
     """By look-ahead in frames: the mean of all nets that need look no farther ahead."""
     found: dict[int, GivesMotion] = {}
     for frames in VoiceShape().look_aheads:
-        chosen = [(waiting(net, frames), share) for net, share in zip(nets, shares, strict=True)]
-        able = [(net, share) for net, share in chosen if net is not None]
-        if able:
-            found[frames] = Mean([net for net, _ in able], [share for _, share in able]).eval()
+        able = [
+            (at, share, heard)
+            for net, share, heard in zip(nets, shares, speech or shares, strict=True)
+            if (at := waiting(net, frames)) is not None
+        ]
+        if able and sum(heard for *_, heard in able) > 0:
+            found[frames] = Mean(*map(list, zip(*able, strict=True))).eval()
     return found
 
 
@@ -123,13 +128,14 @@ def main() -> None:
     parser.add_argument("--net", type=Path, action="append", default=[], help="run of engines.mouthbank.train")
     parser.add_argument("--voice", type=Path, action="append", default=[], help="run of engines.mouthbank.train_voice")
     parser.add_argument("--share", type=float, action="append", help="of the motion, in the order of --net, --voice")
+    parser.add_argument("--speech-share", type=float, action="append", help="of the logit of speech; else as of motion")
     parser.add_argument("--speech", type=Path, required=True, help="cache of engines.speech.prepare")
     parser.add_argument("--version", default="2.0.0")
     parser.add_argument("--out", type=Path, required=True, help="folder for bundle and bundle-MS")
     arguments = parser.parse_args()
     nets: list[GivesMotion] = [*map(load_motion, arguments.net), *map(load_voice, arguments.voice)]
     data = described([e for e in usable(read_index(arguments.speech)) if e.corpus in HEARD and e.part == "train"])
-    for frames, net in shipped(nets, arguments.share or [1.0] * len(nets)).items():
+    for frames, net in shipped(nets, arguments.share or [1.0] * len(nets), arguments.speech_share).items():
         folder = arguments.out / ("bundle" if frames == LOOK_AHEAD else f"bundle-{frames * FRAME_MS}")
         export_bundle(net, LogMelSpec(), folder, arguments.version, data)
 

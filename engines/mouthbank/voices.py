@@ -21,12 +21,12 @@ from engines.common.codecs import opus
 from engines.common.grid import SILENCE, Clip, load_clip, read_words, speech_at, split
 from engines.common.landmarks import clips_in
 from engines.common.metrics import LIPS_AT, correlation, lip_distance
-from engines.mouthbank.evaluate import BILABIALS, Result, run_clip, step_ms, with_noise
+from engines.mouthbank import contact
+from engines.mouthbank.evaluate import Result, run_clip, step_ms, with_noise
 from realtime_dub.mouth.bundle import Bundle, load
 
 WOMEN = ("xa_", "xb_")  # prefixes of the clips of women in GRID's other speakers
 QUIET = 1e-2  # of the power of a clip's loud parts: below, nobody speaks
-TOUCH = 0.03  # inner lips this near touch, mouth widths
 AWAY_S = 0.2  # of silence this far from words nobody speaks
 
 
@@ -60,21 +60,6 @@ def clip_figures(result: Result) -> dict[str, float]:
         "distance": distance,
         "distance_share": distance / float(lip_distance(still, real).mean()),
     }
-
-
-def touching(results: Iterable[Result]) -> dict[str, float]:
-    """Share of words beginning with p or b in which the lips touch, predicted and real."""
-    least = []
-    for result in results:
-        times_ms = np.arange(len(result.motion)) * 1000 / result.clip.fps
-        for start, end, word in result.clip.words or []:
-            inside = (times_ms >= start - 60) & (times_ms < (start + end) / 2)
-            if word in BILABIALS and inside.any():
-                least.append([opened[inside].min() <= TOUCH for opened in result.openings])
-    if not least:
-        return {}
-    found, real = np.mean(least, axis=0)
-    return {"bilabials": len(least), "touch": round(float(found), 4), "touch_real": round(float(real), 4)}
 
 
 def restless(results: Iterable[Result]) -> dict[str, float]:
@@ -117,7 +102,8 @@ def compare(bundle: Bundle, clips: list[Clip]) -> dict[str, object]:
             women = [figures for clip, figures in each.items() if clip.startswith(WOMEN)]
             men = [figures for clip, figures in each.items() if not clip.startswith(WOMEN)]
             told |= {"women": mean_of(women), "men": mean_of(men)} if women else {}
-            told |= touching(results) | restless(results)
+            told["closed"] = contact.figures(contact.of_results(results))
+            told |= restless(results)
             told["each"] = {clip: round(figures["r"], 3) for clip, figures in each.items()} if len(clips) < 30 else {}
     return told | {"block_ms": step_ms(bundle)}
 

@@ -53,7 +53,7 @@ class OwnLevel:
     def _follow(self, level_db: float) -> None:
         own = self._own_db
         if own is None:
-            self._own_db = level_db
+            self._own_db = level_db - BELOW_DB  # it may be a knock
         elif level_db > own:
             self._own_db = min(level_db, own + self._rise)
         else:
