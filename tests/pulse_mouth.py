@@ -3,8 +3,8 @@
     python pulse_mouth.py SECONDS LOOK_AHEAD_MS...
 
 The ring holds the whole time, and each look-ahead's net hears it afterwards, so that a slow machine is no late one:
-time is told by the stamps alone. The last line is JSON: for each look-ahead the machine's times in seconds, and how far the
-mouth is open there.
+time is told by the stamps alone. The last line is JSON: for each look-ahead the machine's times in seconds, and how
+far the mouth is open there.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 ``python -m engines.mouthbank.contact --speech SPEECH --cache CACHE [--part held] [--clips 60] [--bundle FOLDER]`` for
 people who were only heard, none of them in training; for filmed ones ``engines.mouthbank.voices`` counts the same.
 
-A sound's time is the phone aligner's, 40 ms more at either end. Lips touch where the gap between the inner lips is at most
-0.03 mouth widths at a picture. A filmed person's gap is that of their neutral shape with the predicted motion. Of a
-person who was only heard no shape is known: their neutral mouth is taken to be shut, so that the gap is the predicted
+A sound's time is the phone aligner's, 40 ms more at either end. Lips touch where the gap between the inner lips is at
+most 0.03 mouth widths at a picture. A filmed person's gap is that of their neutral shape with the predicted motion. Of
+a person who was only heard no shape is known: their neutral mouth is taken to be shut, so that the gap is the predicted
 change of it.
 """
 

@@ -102,6 +102,20 @@ def test_the_mean_of_nets_waits_for_the_one_that_looks_farthest_ahead() -> None:
         assert torch.equal(nets[4](mel, nets[4].initial_state())[0], voice.ahead(4)(mel, voice.initial_state())[0])
 
 
+def test_the_logit_of_speech_may_have_shares_of_its_own() -> None:
+    voice, other = (randomised(VoiceNet(VoiceShape(SHAPE, width=8, dilations=(2, 4)))) for _ in range(2))
+    assert isinstance(voice, VoiceNet)
+    with torch.no_grad():
+        next(other.parameters()).add_(0.5)
+        mel, past = torch.randn(1, 40, 80), [*voice.initial_state(), *other.initial_state()]
+        motion, speech, _ = shipped([voice, other], [1.0, 1.0], [0.0, 1.0])[8](mel, past)
+        equal_motion, equal_speech, _ = shipped([voice, other], [1.0, 1.0])[8](mel, past)
+        alone = other.ahead(8)(mel, other.initial_state())[1]
+    assert torch.equal(motion, equal_motion)
+    assert torch.allclose(speech, alone, atol=1e-6)
+    assert not torch.allclose(speech, equal_speech, atol=1e-3)
+
+
 def test_nothing_is_heard_ahead_of_its_time() -> None:
     net = randomised(VoiceNet(VoiceShape(SHAPE, width=8, dilations=(2, 4))))
     mel = torch.randn(1, 60, 80)
