@@ -21,6 +21,7 @@ from engines.mouthbank.network import MotionNet, Shape  # noqa: E402
 from engines.mouthbank.teacher import Teacher, loudness  # noqa: E402
 from engines.mouthbank.voice_net import VoiceNet, VoiceShape  # noqa: E402
 from engines.mouthbank.voices import compare  # noqa: E402
+from engines.speech import data as speech_data  # noqa: E402
 from engines.speech import train as speech_train  # noqa: E402
 from engines.speech.cache import Entry, append, read_index, store  # noqa: E402
 from engines.speech.data import clip_weights  # noqa: E402
@@ -100,6 +101,25 @@ def test_the_mean_of_nets_waits_for_the_one_that_looks_farthest_ahead() -> None:
             assert torch.allclose(torch.cat(parts, 1), whole, atol=1e-5), frames
         assert torch.allclose(whole[:, 8:], 0.25 * own[:, 8:] + 0.75 * alone[:, :-8], atol=1e-5)
         assert torch.equal(nets[4](mel, nets[4].initial_state())[0], voice.ahead(4)(mel, voice.initial_state())[0])
+
+
+def test_sounds_in_the_pauses_leave_labels_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_corpus(tmp_path)
+    monkeypatch.setattr(speech_data, "DISTRACTED", 1.0)
+    monkeypatch.setattr(speech_data, "NO_VOICE", 0.0)
+    clips = speech_data.Speech(tmp_path, read_index(tmp_path), SPEC, 0)
+    rows = [clips.voices(np.random.default_rng(seed), 200) for seed in range(20)]
+    assert all(power.shape == (200, SPEC.bands) and labels.shape == (200,) for power, labels in rows)
+    power, labels = (np.concatenate(column) for column in zip(*rows, strict=True))
+    tone = power[:, 8:14].max(1)  # around 300 Hz
+    assert np.median(tone[labels == INDEX["a"]]) > 100 * np.median(tone[labels == INDEX["s"]])
+    silent = labels == INDEX[SIL]
+    assert 0.2 < silent.mean() < 0.9
+    assert (power[silent].mean(1) > 1e-4).mean() > 0.1
+    monkeypatch.setattr(speech_data, "NO_VOICE", 1.0)
+    power, labels = clips.voices(np.random.default_rng(0), 200)
+    assert power.max() > 0
+    assert not labels.any()
 
 
 def test_the_logit_of_speech_may_have_shares_of_its_own() -> None:
