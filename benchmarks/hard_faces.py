@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache, partial
+from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -57,7 +59,7 @@ def moustache_area(overhang: float = OVERHANG) -> Coverage:
     outer, inner = _place(TEMPLATE[LIPS_OUTER[:11]]), _place(TEMPLATE[LIPS_INNER[:11]])
     low = outer + overhang * (inner - outer)
     past = np.array([0.08 * SCALE, 0.10 * SCALE])
-    nose = _place(TEMPLATE[_UPPER_EDGE[1:4]]) + [0, 0.05 * SCALE]
+    nose = _place(TEMPLATE[_UPPER_EDGE[1:4]]) + np.array([0, 0.05 * SCALE])
     corners = [low[0] + past * (-1, 1), *low[1:-1], low[-1] + past, *nose[::-1]]
     return _area(np.array(corners), 0.025)
 
@@ -142,3 +144,15 @@ def painted(images: Sequence[Image], name: str, fps: float = 25) -> list[Image]:
     finally:
         tracker.close()
     return result
+
+
+def write_lossless(images: Sequence[Image], path: Path, fps: int = 25) -> Path:
+    """Write pictures that read back to the bit, without sound; returns ``path``."""
+    height, width = images[0].shape[:2]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=fps)
+        stream.width, stream.height, stream.pix_fmt = width, height, "bgr0"
+        for image in images:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+        container.mux(stream.encode())
+    return path

@@ -5,7 +5,7 @@ tracked afresh. What the mouth should have done is known: it is in the clip. Wit
 the same speaker's next one, whose mouth is then the truth; `--true-motion` draws that mouth itself instead of asking
 the net, which shows what drawing and tracking lose. `--data` is any folder of talking videos, or the folder of GRID's
 `s1`, of which the clips kept out of training are taken. Speakers are told apart by what stands before `_` in a name,
-or by folder. `--noise-db` and `--opus-kbit` spoil the voice first.
+or by folder. `--noise-db` and `--opus-kbit` spoil the voice first, `--face` makes the face a hard one (hard_faces.py).
 
 In silence the live mouth is handed back, which agrees with the truth for free; so `..._dubbed` counts the frames alone
 whose pixels were changed, and `..._spoken` those between the first loud sound of a clip and the last.
@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.capture import captured
+from benchmarks.hard_faces import FACES, painted, write_lossless
 from benchmarks.media import frames, voice
 from benchmarks.output import last_line, plain, show
 from benchmarks.spoilt import Spoilt
@@ -89,20 +90,27 @@ class Score:
 
 @dataclass(frozen=True)
 class Setup:
-    """What dubs, and what is done to the voice first."""
+    """What dubs, and what is done to the voice and to the face first."""
 
     engine: str = "mouthbank"
     bundle: Path | None = None
     spoilt: Spoilt | None = None
+    face: str | None = None
 
-    def dub(self, clip: Path, sound: Path) -> list[Image]:
-        """The pictures of ``clip`` speaking the voice of ``sound``."""
+    def pictures(self, clip: Path) -> list[Image]:
+        """Those of ``clip``, with the face made a hard one."""
+        images = [frame.image for frame in frames(str(clip))]
+        return images if self.face is None else painted(images, self.face)
+
+    def dub(self, clip: Path, sound: Path, images: Sequence[Image]) -> list[Image]:
+        """The pictures of ``clip``, which are ``images``, speaking the voice of ``sound``."""
         values = {"engine": self.engine, "bundle": self.bundle, "quiet": True, "output": Path("captured.mp4")}
         with tempfile.TemporaryDirectory() as folder, captured() as images:
-            mic = "video" if sound == clip else str(sound)
+            seen = clip if self.face is None else write_lossless(images, Path(folder) / "painted.mkv")
+            mic = "video" if sound == seen else str(sound)
             if self.spoilt is not None:
                 mic = str(self.spoilt.write(voice(str(sound)), Path(folder) / "voice.wav"))
-            run_file(build(FileConfig, input=str(clip), mic=mic, **values))
+            run_file(build(FileConfig, input=str(seen), mic=mic, **values))
             return list(images)
 
 
@@ -149,10 +157,10 @@ def speaker_of(clip: Path, data: Path) -> str:
 
 def score(clip: Path, sound: Path, setup: Setup, speaker: str = "") -> Score:
     """Dub, track, compare."""
-    source = Look.at([frame.image for frame in frames(str(clip))])
-    truth = source if sound == clip else Look.at([frame.image for frame in frames(str(sound))])
+    source = Look.at(setup.pictures(clip))
+    truth = source if sound == clip else Look.at(setup.pictures(sound))
     with driven_by(truth.shapes) if setup.engine == TRUE_MOTION else nullcontext():
-        result = Look.at(setup.dub(clip, sound))
+        result = Look.at(setup.dub(clip, sound, source.images))
     count = min(len(source.shapes), len(truth.shapes), len(result.shapes))
     wanted, made = truth.shapes[:count] / truth.width(), result.shapes[:count] / source.width()
     openings = metrics.lip_opening(wanted), metrics.lip_opening(made)
@@ -252,15 +260,23 @@ def main() -> None:
     parser.add_argument("--true-motion", action="store_true", help="draw the true mouth instead of the net's")
     parser.add_argument("--noise-db", type=float, help="pink noise this far below the voice")
     parser.add_argument("--opus-kbit", type=float, help="the voice after Opus at this bit rate")
+    parser.add_argument("--face", choices=FACES, help="paint the clips first: a face that is hard to track and to draw")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     args = parser.parse_args()
     clips = chosen(args.data, args.part, args.clips)
     sounds = next_of_speaker(clips, args.data) if args.cross else clips
     spoilt = Spoilt(args.noise_db, args.opus_kbit) if args.noise_db is not None or args.opus_kbit else None
-    setup = Setup(TRUE_MOTION if args.true_motion else args.engine, args.bundle, spoilt)
+    setup = Setup(TRUE_MOTION if args.true_motion else args.engine, args.bundle, spoilt, args.face)
     scores = [score(clip, sound, setup, speaker_of(clip, args.data)) for clip, sound in zip(clips, sounds, strict=True)]
     table(f"{setup.engine}, {len(clips)} clips, {'the next one' if args.cross else 'their own'} voice", scores)
-    told = {"benchmark": "quality", "engine": setup.engine, "clips": len(clips), "cross": args.cross, **summary(scores)}
+    told = {
+        "benchmark": "quality",
+        "engine": setup.engine,
+        "clips": len(clips),
+        "cross": args.cross,
+        "face": args.face,
+        **summary(scores),
+    }
     if args.json:
         each = {one.name: one.figures for one in scores}
         args.json.write_text(json.dumps(plain({**told, "speakers": by_speaker(scores), "each": each}), indent=1) + "\n")

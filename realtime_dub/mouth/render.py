@@ -14,7 +14,7 @@ from realtime_dub.blend.masks import Mask, bounding_box, dilated, feather, lower
 from realtime_dub.blend.patch import MouthPatch
 from realtime_dub.blend.warp import Box, ThinPlate, identity_map, sample
 from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width, project
-from realtime_dub.face.landmarks import LIPS, LIPS_OUTER
+from realtime_dub.face.landmarks import LIPS, LIPS_OUTER, OPENING
 from realtime_dub.face.types import Face, Points, TrackedFrame
 from realtime_dub.media import Image
 from realtime_dub.mouth.bank import Bank, Mouth, lip_shape, view_angles
@@ -27,8 +27,11 @@ EDGE_FEATHER = 0.07
 REACH_SIDE, REACH_DOWN = 0.5, 1.0  # how far the lips' movement carries the skin along (sigma of a Gaussian)
 SWITCH_COST = 0.006  # a mouth in use is kept unless another is nearer by this much: no flicker
 LIVE_BONUS = 0.006  # the live mouth needs no colour match
+OPENING_COST = 0.3  # per mouth width that a mouth has to be opened or shut, where tracking is least to be relied on
 ANGLE_COST = 0.08  # per unit of direction cosine between the bank mouth's head and the live one
+PRESSED = 0.015  # how far the tracker's inner lips overlap where real ones are pressed together
 UNSEEN_COST = 0.03  # a painted inside instead of a real one
+_PAIRS_AT = np.searchsorted(LOWER, OPENING)
 _NOSE_ANCHORS = np.array([2, 98, 327, 64, 294, 129, 358])
 
 
@@ -93,7 +96,7 @@ class Renderer:
         return MouthPatch(region, _edge(outline, box, unit), box, face.pose, at_ns)
 
     def _target(self, face: Face, neutral: Points, displacement: Points, share: float) -> Points:
-        wanted = neutral[LOWER] + displacement * np.float32(mouth_width(neutral))
+        wanted = neutral[LOWER] + _until_lips_touch(neutral, displacement * np.float32(mouth_width(neutral)))
         target = face.canonical.copy()
         target[LOWER] += REACH * np.float32(share) * (wanted - target[LOWER])
         return target
@@ -101,22 +104,32 @@ class Renderer:
     def _choose(self, face: Face, wanted: npt.NDArray[np.float32]) -> tuple[Mouth | None, float]:
         """The bank mouth to use, None = the live one is as good; and the share of its inside that nobody has seen."""
         assert self._bank.neutral is not None
-        wanted_gap, angles = gap(wanted), view_angles(face)
         live = lip_shape(face.canonical, self._bank.neutral)
-        unseen = missing(wanted_gap, gap(live))
-        cost = float(_distance(live, wanted)) - LIVE_BONUS + UNSEEN_COST * unseen
-        cost -= SWITCH_COST if self._current is None else 0
+        live_gap, wanted_gap = gap(live), gap(wanted)
+        unseen = missing(wanted_gap, live_gap)
+        cost = float(_distance(live, wanted)) + UNSEEN_COST * unseen + OPENING_COST * abs(live_gap - wanted_gap)
+        cost -= LIVE_BONUS + (SWITCH_COST if self._current is None else 0)
         best = None
         if mouths := self._bank.mouths:
-            shares = np.array([missing(wanted_gap, mouth.gap) for mouth in mouths])
-            costs = _distance(np.stack([mouth.shape for mouth in mouths]), wanted) + UNSEEN_COST * shares
-            costs += ANGLE_COST * np.abs(np.stack([mouth.angles for mouth in mouths]) - angles).sum(-1)
-            costs -= [SWITCH_COST if mouth is self._current else 0 for mouth in mouths]
+            costs = self._costs(mouths, wanted, view_angles(face))
             nearest = int(costs.argmin())
             if costs[nearest] < cost:
-                best, unseen = mouths[nearest], float(shares[nearest])
+                best = mouths[nearest]
+                unseen = missing(wanted_gap, best.gap)
         self._current = best
         return best, unseen
+
+    def _costs(
+        self, mouths: list[Mouth], wanted: npt.NDArray[np.float32], angles: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        """What each of the bank's mouths (n,) would cost: how far it must be bent, opened, turned and painted."""
+        wanted_gap = gap(wanted)
+        costs = _distance(np.stack([mouth.shape for mouth in mouths]), wanted)
+        costs += OPENING_COST * np.abs(np.array([mouth.gap for mouth in mouths], np.float32) - wanted_gap)
+        costs += ANGLE_COST * np.abs(np.stack([mouth.angles for mouth in mouths]) - angles).sum(-1)
+        costs += [UNSEEN_COST * missing(wanted_gap, mouth.gap) for mouth in mouths]
+        costs -= [SWITCH_COST if mouth is self._current else 0 for mouth in mouths]
+        return costs
 
     def _warp_live(
         self,
@@ -152,6 +165,17 @@ class Renderer:
         picture = colour.add(picture, colour.rim_shift(below, picture, rim))
         below[:] = pyramid.blend(below, picture, feather(wide, LIP_FEATHER * unit))
         return region
+
+
+def _until_lips_touch(neutral: Points, moved: Points) -> Points:
+    """``moved`` (len(LOWER), 3) from ``neutral``, shortened where the lips would pass through each other."""
+    upper, lower = _PAIRS_AT.T
+    resting = float((neutral[OPENING[:, 1], 1] - neutral[OPENING[:, 0], 1]).mean())
+    opened = float((moved[lower, 1] - moved[upper, 1]).mean())
+    least = min(resting, -PRESSED * mouth_width(neutral))
+    if resting + opened >= least:
+        return moved
+    return moved * np.float32((least - resting) / opened)
 
 
 def _distance(shapes: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
