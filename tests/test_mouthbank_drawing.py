@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,7 +19,8 @@ from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width
 from realtime_dub.face.landmarks import CHIN, LIPS_INNER, LIPS_OUTER, opening
 from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.media import MS, Image
-from realtime_dub.mouth.bank import CAPACITY, Bank
+from realtime_dub.mouth.bank import CAPACITY, Bank, lip_shape
+from realtime_dub.mouth.cavity import gap
 from realtime_dub.mouth.gate import FADE_IN_NS, FADE_OUT_NS, HOLD_NS, SpeechGate
 from realtime_dub.mouth.render import Renderer
 from tests.faces import frame_of, tracked_portrait
@@ -65,6 +67,26 @@ def test_a_still_face_opens_its_mouth_as_far_as_told(bank: Bank) -> None:
     assert shut < 0.05
     assert half == pytest.approx(0.11, abs=0.05)
     assert wide == pytest.approx(0.2, abs=0.06)
+
+
+def test_lips_that_are_asked_to_pass_through_each_other_touch(bank: Bank) -> None:
+    touching, crossed = drawn(bank, -0.02).astype(int), drawn(bank, -0.3).astype(int)
+    assert opening_of(crossed.astype(np.uint8)) < 0.05
+    assert np.abs(touching - crossed).mean() < 0.5
+
+
+def test_of_two_bank_mouths_the_one_that_is_open_as_far_as_asked_is_taken(bank: Bank) -> None:
+    # One is moved as a whole, the other opened farther: nearer by the mean of the points, and not the one to take.
+    tracked = tracked_portrait()
+    assert tracked.face is not None
+    assert bank.neutral is not None
+    renderer = Renderer(bank)
+    asked = lip_shape(renderer._target(tracked.face, bank.neutral, jaw_drop(0.2), 1.0), bank.neutral)
+    moved, wider = asked.copy(), asked.copy()
+    moved[:, 1] += 0.015
+    wider[30:, 1] += 0.03
+    bank.mouths = [replace(bank.mouths[0], shape=shape, gap=gap(shape)) for shape in (moved, wider)]
+    assert renderer._choose(tracked.face, asked)[0] is bank.mouths[0]
 
 
 def test_an_unseen_inside_is_dark_and_not_stretched_skin(bank: Bank) -> None:

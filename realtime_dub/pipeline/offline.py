@@ -175,11 +175,13 @@ class _FileRun:
             stage.join()
 
     def _enrol(self) -> None:
-        """Show the generator the person before the first mouth is made: up to 150 pictures of the first 20 s."""
+        """Show the generator the person before the first mouth is made: up to 150 pictures of the first 20 s.
+
+        A short file is shown whole: the more mouths the bank knows, the less any is bent.
+        """
         if self._kind != "file" or self._config.identity is not None or self._config.engine == "passthrough":
             return
-        shown = self._info.fps * min(_ENROL_NS, self._info.duration_ns or _ENROL_NS) / NS
-        every = max(1, math.ceil(shown / _ENROL_PICTURES))
+        every = self._enrol_every()
         tracker = self._tracker()
         with ExitStack() as stack:
             video: VideoSource = part("video")(self._config.input, clock=self._clock, loop=False, live=False)
@@ -188,6 +190,13 @@ class _FileRun:
             for frame in itertools.takewhile(lambda frame: frame.pts_ns < _ENROL_NS, _pull(video)):
                 if frame.seq % every == 0:
                     self._generator.observe(tracker.track(frame))
+
+    def _enrol_every(self) -> int:
+        """One picture in how many is shown."""
+        info = self._info
+        shown = info.fps * _ENROL_NS / NS
+        total = info.frames or (info.fps * info.duration_ns / NS if info.duration_ns else shown)
+        return max(1, math.ceil(min(shown, total) / _ENROL_PICTURES))
 
     # The stages, each on its thread.
 
