@@ -134,16 +134,21 @@ FACES: dict[str, tuple[Paint, ...]] = {
 def painted(images: Sequence[Image], name: str, fps: float = 25) -> list[Image]:
     """The pictures of a clip with the face made as ``name`` of FACES says; the last known face where none is found."""
     tracker, rng = MediaPipeTracker(smooth=False), np.random.default_rng(0)
-    face, result = None, []
+    face: Face | None = None
+    result = []
     try:
         for k, image in enumerate(images):
             face = tracker.track(Frame(image, round(k * NS / fps), k)).face or face
-            for paint in FACES[name] if face is not None else ():
-                image = paint(image, face, rng)
-            result.append(image)
+            result.append(image if face is None else _paint(image, face, name, rng))
     finally:
         tracker.close()
     return result
+
+
+def _paint(image: Image, face: Face, name: str, rng: np.random.Generator) -> Image:
+    for paint in FACES[name]:
+        image = paint(image, face, rng)
+    return image
 
 
 def write_lossless(images: Sequence[Image], path: Path, fps: int = 25) -> Path:

@@ -60,11 +60,12 @@ class Look:
     shapes: Curve
 
     @classmethod
-    def at(cls, images: Sequence[Image], fps: float = 25) -> Look:
+    def at(cls, images: Sequence[Image], fps: float = 25, settle: int = 1) -> Look:
+        """``settle`` times each: the mesh looks where the last picture's face was, and finds hard lips by it."""
         tracker = MediaPipeTracker(smooth=False)
         try:
             stamped = [Frame(image, round(k * NS / fps), k) for k, image in enumerate(images)]
-            tracked = [tracker.track(frame) for frame in stamped]
+            tracked = [[tracker.track(frame) for _ in range(settle)][-1] for frame in stamped]
         finally:
             tracker.close()
         lost = np.full((478, 3), np.nan, np.float32)
@@ -96,6 +97,11 @@ class Setup:
     bundle: Path | None = None
     spoilt: Spoilt | None = None
     face: str | None = None
+    settle: int = 1
+
+    def look(self, images: Sequence[Image]) -> Look:
+        """What the tracker sees in them."""
+        return Look.at(images, settle=self.settle)
 
     def pictures(self, clip: Path) -> list[Image]:
         """Those of ``clip``, with the face made a hard one."""
@@ -157,10 +163,10 @@ def speaker_of(clip: Path, data: Path) -> str:
 
 def score(clip: Path, sound: Path, setup: Setup, speaker: str = "") -> Score:
     """Dub, track, compare."""
-    source = Look.at(setup.pictures(clip))
-    truth = source if sound == clip else Look.at(setup.pictures(sound))
+    source = setup.look(setup.pictures(clip))
+    truth = source if sound == clip else setup.look(setup.pictures(sound))
     with driven_by(truth.shapes) if setup.engine == TRUE_MOTION else nullcontext():
-        result = Look.at(setup.dub(clip, sound, source.images))
+        result = setup.look(setup.dub(clip, sound, source.images))
     count = min(len(source.shapes), len(truth.shapes), len(result.shapes))
     wanted, made = truth.shapes[:count] / truth.width(), result.shapes[:count] / source.width()
     openings = metrics.lip_opening(wanted), metrics.lip_opening(made)
@@ -261,12 +267,13 @@ def main() -> None:
     parser.add_argument("--noise-db", type=float, help="pink noise this far below the voice")
     parser.add_argument("--opus-kbit", type=float, help="the voice after Opus at this bit rate")
     parser.add_argument("--face", choices=FACES, help="paint the clips first: a face that is hard to track and to draw")
+    parser.add_argument("--settle", type=int, default=1, help="look at each picture so many times: a steadier measure")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     args = parser.parse_args()
     clips = chosen(args.data, args.part, args.clips)
     sounds = next_of_speaker(clips, args.data) if args.cross else clips
     spoilt = Spoilt(args.noise_db, args.opus_kbit) if args.noise_db is not None or args.opus_kbit else None
-    setup = Setup(TRUE_MOTION if args.true_motion else args.engine, args.bundle, spoilt, args.face)
+    setup = Setup(TRUE_MOTION if args.true_motion else args.engine, args.bundle, spoilt, args.face, args.settle)
     scores = [score(clip, sound, setup, speaker_of(clip, args.data)) for clip, sound in zip(clips, sounds, strict=True)]
     table(f"{setup.engine}, {len(clips)} clips, {'the next one' if args.cross else 'their own'} voice", scores)
     told = {
