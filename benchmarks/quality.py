@@ -108,15 +108,15 @@ class Setup:
         images = [frame.image for frame in frames(str(clip))]
         return images if self.face is None else painted(images, self.face)
 
-    def dub(self, clip: Path, sound: Path, images: Sequence[Image]) -> list[Image]:
-        """The pictures of ``clip``, which are ``images``, speaking the voice of ``sound``."""
+    def dub(self, clip: Path, sound: Path, seen: Sequence[Image]) -> list[Image]:
+        """The pictures ``seen`` of ``clip`` speaking the voice of ``sound``."""
         values = {"engine": self.engine, "bundle": self.bundle, "quiet": True, "output": Path("captured.mp4")}
         with tempfile.TemporaryDirectory() as folder, captured() as images:
-            seen = clip if self.face is None else write_lossless(images, Path(folder) / "painted.mkv")
-            mic = "video" if sound == seen else str(sound)
+            video = clip if self.face is None else write_lossless(seen, Path(folder) / "painted.mkv")
+            mic = "video" if sound == video else str(sound)
             if self.spoilt is not None:
                 mic = str(self.spoilt.write(voice(str(sound)), Path(folder) / "voice.wav"))
-            run_file(build(FileConfig, input=str(seen), mic=mic, **values))
+            run_file(build(FileConfig, input=str(video), mic=mic, **values))
             return list(images)
 
 

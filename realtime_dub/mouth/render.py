@@ -105,14 +105,15 @@ class Renderer:
         """The bank mouth to use, None = the live one is as good; and the share of its inside that nobody has seen."""
         assert self._bank.neutral is not None
         live = lip_shape(face.canonical, self._bank.neutral)
-        live_gap, wanted_gap = gap(live), gap(wanted)
-        unseen = missing(wanted_gap, live_gap)
-        cost = float(_distance(live, wanted)) + UNSEEN_COST * unseen + OPENING_COST * abs(live_gap - wanted_gap)
-        cost -= LIVE_BONUS + (SWITCH_COST if self._current is None else 0)
+        wanted_gap = gap(wanted)
+        unseen = missing(wanted_gap, gap(live))
+        cost = float(_distance(live, wanted)) - LIVE_BONUS + UNSEEN_COST * unseen
+        cost -= SWITCH_COST if self._current is None else 0
         best = None
         if mouths := self._bank.mouths:
             costs = self._costs(mouths, wanted, view_angles(face))
-            nearest = int(costs.argmin())
+            pulled = np.abs(np.array([mouth.gap for mouth in mouths], np.float32) - wanted_gap)
+            nearest = int((costs + OPENING_COST * pulled).argmin())
             if costs[nearest] < cost:
                 best = mouths[nearest]
                 unseen = missing(wanted_gap, best.gap)
@@ -122,12 +123,11 @@ class Renderer:
     def _costs(
         self, mouths: list[Mouth], wanted: npt.NDArray[np.float32], angles: npt.NDArray[np.float32]
     ) -> npt.NDArray[np.float32]:
-        """What each of the bank's mouths (n,) would cost: how far it must be bent, opened, turned and painted."""
+        """What each of the bank's mouths (n,) would cost against the live one: how far it is bent, turned, painted."""
         wanted_gap = gap(wanted)
         costs = _distance(np.stack([mouth.shape for mouth in mouths]), wanted)
-        costs += OPENING_COST * np.abs(np.array([mouth.gap for mouth in mouths], np.float32) - wanted_gap)
         costs += ANGLE_COST * np.abs(np.stack([mouth.angles for mouth in mouths]) - angles).sum(-1)
-        costs += [UNSEEN_COST * missing(wanted_gap, mouth.gap) for mouth in mouths]
+        costs += np.array([UNSEEN_COST * missing(wanted_gap, mouth.gap) for mouth in mouths], np.float32)
         costs -= [SWITCH_COST if mouth is self._current else 0 for mouth in mouths]
         return costs
 
