@@ -282,6 +282,7 @@ def main() -> None:
         "clips": len(clips),
         "cross": args.cross,
         "face": args.face,
+        "settle": args.settle,
         **summary(scores),
     }
     if args.json:
