@@ -2,7 +2,7 @@
 
 ``WindowNet`` is LipGAN's audio encoder with narrower layers: 2-D convolutions over a window of 80 mels by 27 frames,
 one window for every output. LipGAN's window lies around the picture, 169 ms to either side at 80 frames a second; ours
-has the 100 frames a second and the look-ahead of all our nets: it reaches from 180 ms before the picture to 80 ms after.
+has the 100 frames a second and the look-ahead of all our nets: from 180 ms before the picture to 80 ms after it.
 ``RecurrentNet`` is the net of Synthesizing Obama: one LSTM layer whose output comes late by the look-ahead, 200 ms
 there and 80 ms here, from log-mels instead of cepstra. Neither is shipped.
 """

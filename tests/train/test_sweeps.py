@@ -8,7 +8,9 @@ import pytest
 
 pytest.importorskip("torch")
 
-from benchmarks.sweeps import Line, Score, chart, draw, knee
+from benchmarks.charts import Line, chart
+from benchmarks.comparison import Score
+from benchmarks.sweeps import draw, knee
 from realtime_dub.mouth.bundle import Bundle, load_default
 
 
