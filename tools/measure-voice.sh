@@ -3,14 +3,16 @@
 # GRID holds s1 and others, LANDMARKS their landmark files, PREPARED is prepare-dataset's folder of s1.
 set -eu
 grid=$1 landmarks=$2 prepared=$3 out=${4:-engines/mouthbank/training}
+people=benchmarks/grid.people.tsv
 python=${PYTHON:-python} bundle=engines/mouthbank/bundle
 # quality NAME FOLDER OPTIONS...
 quality() {
     name=$1 folder=$2
     shift 2
-    "$python" -m benchmarks.quality --json "$out/rendered_$name.json" --data "$folder" "$@" | tail -1
+    "$python" -m benchmarks.quality --json "$out/rendered_$name.json" --data "$folder" \
+        --people "$people" --look-ahead 80 "$@" | tail -1
 }
-voices() { "$python" -m engines.mouthbank.voices --cache "$landmarks" --bundle "$bundle" "$@" > /dev/null; }
+voices() { "$python" -m engines.mouthbank.voices --cache "$landmarks" --bundle "$bundle" --people "$people" "$@" > /dev/null; }
 mkdir -p "$out"
 quality others "$grid/others"
 quality s1_test "$grid" --clips 50

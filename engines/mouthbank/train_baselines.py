@@ -45,25 +45,15 @@ WINDOWS, STEP = 6, 4  # windows of a row and the frames between them: 96 a batch
 Rows = tuple[Tensor, Tensor, Tensor]
 
 
-def whole_loss(net: Net, loss: MotionLoss, rows: Rows) -> Losses:
-    """The loss at every frame."""
-    mel, target, speech = rows
-    with torch.autocast("cpu", torch.bfloat16):
-        found, logit, _ = net.coefficients(mel, net.initial_state(len(mel)))
-    found, logit = found[:, LOOK_AHEAD:].float(), logit[:, LOOK_AHEAD:].float()
-    return loss.compare(found, logit, target[:, :-LOOK_AHEAD], speech[:, :-LOOK_AHEAD])
-
-
 def window_loss(net: WindowNet, loss: MotionLoss, rows: Rows, rng: np.random.Generator) -> Losses:
     """The loss at a few frames of each row, because each costs a window."""
     mel, target, speech = rows
     last = mel.shape[1] - (WINDOWS - 1) * STEP
     first = torch.from_numpy(rng.integers(LOOK_AHEAD, last, (len(mel), 1)))
     ends = first + STEP * torch.arange(WINDOWS)
-    with torch.autocast("cpu", torch.bfloat16):
-        found, logit = net.sparse(mel, ends)
+    found, logit = net.sparse(mel, ends)
     at = torch.arange(len(mel))[:, None], ends - LOOK_AHEAD
-    return loss.compare(found.float(), logit.float(), target[at], speech[at], span=4 // STEP)
+    return loss.compare(found, logit, target[at], speech[at], span=4 // STEP)
 
 
 def train_one(
@@ -71,6 +61,7 @@ def train_one(
     rows: int = ROWS, frames: int = FRAMES,
 ) -> Trainer:  # fmt: skip
     """One net from aligned clips to its bundle in ``out``; ``make`` gives another size than the table's."""
+    torch.set_num_threads(1)
     torch.manual_seed(plan.seed)
     spec = LogMelSpec()
     fresh = (make or NETS[name])()
@@ -84,7 +75,7 @@ def train_one(
         if isinstance(net, WindowNet):
             return window_loss(net, loss, drawn, rng)
         assert isinstance(net, MotionNet | Baseline)
-        return whole_loss(net, loss, drawn)
+        return loss(net, *drawn)
 
     def check(net: nn.Module) -> dict[str, float]:
         assert isinstance(net, MotionNet | Baseline)
@@ -110,7 +101,6 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2500)
     parser.add_argument("--seed", type=int, default=Plan.seed)
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
     clips = load_split(arguments.data, arguments.cache)
     offsets = json.loads(arguments.offsets.read_text()) if arguments.offsets else {}
     clips["train"] = aligned(clips["train"], offsets)
