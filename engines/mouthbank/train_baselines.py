@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from engines.common.augment import disturb, vary
 from engines.common.grid import Clip
-from engines.common.loop import Losses, Plan, Trainer
+from engines.common.loop import Draw, Losses, Plan, Trainer
 from engines.mouthbank.align import aligned
 from engines.mouthbank.baselines import Baseline, RecurrentNet, RecurrentShape, WindowNet, WindowShape, parameters
 from engines.mouthbank.data import Batches, MotionLoss, make_basis
@@ -56,19 +56,8 @@ def window_loss(net: WindowNet, loss: MotionLoss, rows: Rows, rng: np.random.Gen
     return loss.compare(found, logit, target[at], speech[at], span=4 // STEP)
 
 
-def train_one(
-    name: str, clips: dict[str, list[Clip]], out: Path, plan: Plan, make: Callable[[], Net] | None = None,
-    rows: int = ROWS, frames: int = FRAMES,
-) -> Trainer:  # fmt: skip
-    """One net from aligned clips to its bundle in ``out``; ``make`` gives another size than the table's."""
-    torch.set_num_threads(1)
-    torch.manual_seed(plan.seed)
-    spec = LogMelSpec()
-    fresh = (make or NETS[name])()
-    basis = make_basis(np.concatenate([clip.motion for clip in clips["train"]]), fresh.shape.components)
-    change, own_every = (vary, 1) if name in UNDISTURBED else (disturb, 2)
-    batches = Batches(clips["train"], basis, spec, rows, frames, plan.seed, change, own_every)
-    loss, started = MotionLoss(basis), time.process_time()
+def losses_of(batches: Batches, loss: MotionLoss) -> Draw:
+    """What the loop asks for: the losses of a net on a batch."""
 
     def losses(net: nn.Module, rng: np.random.Generator) -> Losses:
         drawn = batches.draw(rng)
@@ -77,16 +66,26 @@ def train_one(
         assert isinstance(net, MotionNet | Baseline)
         return loss(net, *drawn)
 
-    def check(net: nn.Module) -> dict[str, float]:
-        assert isinstance(net, MotionNet | Baseline)
-        return validate(net, clips["validation"], spec)
+    return losses
 
+
+def train_one(
+    name: str, clips: dict[str, list[Clip]], out: Path, plan: Plan, make: Callable[[], Net] | None = None,
+    rows: int = ROWS, frames: int = FRAMES,
+) -> Trainer:  # fmt: skip
+    """One net from aligned clips to its bundle in ``out``; ``make`` gives another size than the table's."""
+    torch.set_num_threads(1)
+    torch.manual_seed(plan.seed)
+    spec, fresh = LogMelSpec(), (make or NETS[name])()
+    basis = make_basis(np.concatenate([clip.motion for clip in clips["train"]]), fresh.shape.components)
+    change, own_every = (vary, 1) if name in UNDISTURBED else (disturb, 2)
+    batches = Batches(clips["train"], basis, spec, rows, frames, plan.seed, change, own_every)
     trainer = Trainer(fitted(fresh, basis, batches), plan, out)
     amount = {part: len(found) for part, found in clips.items()}
     trainer.log({"net": name, "parameters": parameters(fresh), "resumed": trainer.resume(), "clips": amount})
-    trainer.run(losses, check)
+    started = time.process_time()
+    trainer.run(losses_of(batches, MotionLoss(basis)), lambda net: validate(net, clips["validation"], spec))
     trainer.log({"net": name, "cpu_seconds": round(time.process_time() - started)})
-    assert isinstance(trainer.average, MotionNet | Baseline)
     export_bundle(trainer.average, spec, out / "bundle")
     return trainer
 
