@@ -16,6 +16,7 @@ class Line:
     name: str
     x: tuple[float, ...] | tuple[str, ...]
     y: tuple[float, ...]
+    joined: int | None = None  # only the first so many points lie on a line; None joins all
 
 
 def chart(path: Path, title: str, x_label: str, y_label: str, lines: Sequence[Line], width: float = 6) -> None:
@@ -26,7 +27,8 @@ def chart(path: Path, title: str, x_label: str, y_label: str, lines: Sequence[Li
     with matplotlib.rc_context({"svg.hashsalt": "sweeps", "svg.fonttype": "none"}):
         figure, axes = pyplot.subplots(figsize=(width, 0.6 * width), layout="constrained")
         for line in lines:
-            axes.plot(line.x, line.y, marker="o", label=line.name)
+            (points,) = axes.plot(line.x, line.y, "o", label=line.name)
+            axes.plot(line.x[: line.joined], line.y[: line.joined], color=points.get_color())
         axes.set(title=title, xlabel=x_label, ylabel=y_label)
         axes.grid(alpha=0.3)
         if len(lines) > 1:

@@ -114,5 +114,8 @@ def draw(out: Path, kept: Kept) -> None:
     labels = {"r": "r", "distance": "share of the mean shape's"}
     for figure, file in (("r", "baselines.svg"), ("distance", "baselines-distance.svg")):
         at = tuple(CONDITIONS)
-        lines = [Line(net, at, tuple(getattr(found[name], figure) for name in at)) for net, found in kept.items()]
+        lines = [
+            Line(net, at, tuple(getattr(found[name], figure) for name in at), joined=1 + len(SNR_DB))
+            for net, found in kept.items()
+        ]
         chart(out / file, titles[figure], "what is heard", labels[figure], lines, width=8)
