@@ -108,7 +108,7 @@ def make_clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Clip]
     return {"train": found[:5], "validation": found[5:]}
 
 
-@pytest.mark.parametrize("name", ("plain", *BASELINES))
+@pytest.mark.parametrize("name", ["plain", *BASELINES])
 def test_a_few_steps_lower_the_loss(name: str, clips: dict[str, list[Clip]], tmp_path: Path) -> None:
     plan = Plan(steps=40, warm_up=5, check_every=20, rate=1e-2)
     train_baselines.train_one(name, clips, tmp_path, plan, SMALL[name], rows=4, frames=120)
