@@ -69,6 +69,8 @@ def plain(value: object) -> object:
     """Rounded, and NaN as null, which JSON has no other word for."""
     if isinstance(value, dict):
         return {key: plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
     if isinstance(value, float):
         return round(value, 4) if math.isfinite(value) else None
     return value

@@ -1,62 +1,28 @@
-"""How a motion net holds up in noise, and what look-ahead buys: `python -m benchmarks.sweeps --data PREPARED -o docs`.
+"""How motion nets hold up in noise, what look-ahead buys, and nets side by side: `python -m benchmarks.sweeps`.
 
-PREPARED is a folder made by prepare-dataset; `--part` (test, without it) of it is heard block by block through the code
-that runs live, clean and in pink noise. `--bundle` may be given several times: bundles that differ in look-ahead make
-the second chart, whose knee is the least look-ahead within 0.01 of the best r. r is the mean over clips at lag 0; the
-distance of the lips is given as a share of what a mouth frozen in the clip's mean shape would score.
+`--data` is a folder made by prepare-dataset; `--part` (test, without it) of it is heard block by block through the
+code that runs live, clean and in pink noise. `--bundle` may be given several times, each as FOLDER or NAME=FOLDER:
+bundles that differ in look-ahead make the second chart, whose knee is the least look-ahead within 0.01 of the best r.
+r is the mean over clips at lag 0; the distance of the lips is given as a share of what a mouth frozen in the clip's
+mean shape would score. `--compare FILE` puts the bundles beside the nets whose figures FILE keeps (comparison.py).
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
-import numpy as np
-
+from benchmarks import comparison
+from benchmarks.charts import Line, chart
+from benchmarks.comparison import SNR_DB, Score, noisy, score
 from benchmarks.output import last_line, show
 from engines.common.dataset import Dataset
 from engines.common.grid import Clip
-from engines.common.metrics import correlation, lip_distance
 from engines.mouthbank.engine import as_clip
-from engines.mouthbank.evaluate import run_clip, with_noise
 from realtime_dub.mouth.bundle import Bundle, load, load_default
 
-SNR_DB = (20, 10, 5, 0)
 NEAR_BEST = 0.01  # of r
-
-
-@dataclass(frozen=True)
-class Score:
-    """Means over clips."""
-
-    r: float  # of the lip opening
-    distance: float  # of the lips, as a share of the mean shape's
-
-
-@dataclass(frozen=True)
-class Line:
-    """One curve of a chart."""
-
-    name: str
-    x: tuple[float, ...]
-    y: tuple[float, ...]
-
-
-def score(bundle: Bundle, clips: Sequence[Clip], snr_db: float | None = None) -> Score:
-    """How the net follows ``clips``; the noise of a clip is the same for every bundle."""
-    found = []
-    for index, clip in enumerate(clips):
-        sound = None if snr_db is None else with_noise(clip, snr_db, np.random.default_rng(index))
-        result = run_clip(bundle, clip, sound)
-        real = clip.motion[: len(result.motion)]
-        frozen = np.broadcast_to(real.mean(0), real.shape)
-        share = lip_distance(result.motion, real).mean() / lip_distance(frozen, real).mean()
-        found.append((correlation(*result.openings), float(share)))
-    r, distance = np.mean(found, axis=0)
-    return Score(float(r), float(distance))
 
 
 def knee(look_ahead_ms: Sequence[float], r: Sequence[float]) -> float:
@@ -64,27 +30,10 @@ def knee(look_ahead_ms: Sequence[float], r: Sequence[float]) -> float:
     return min(at for at, value in zip(look_ahead_ms, r, strict=True) if value >= max(r) - NEAR_BEST)
 
 
-def chart(path: Path, title: str, x_label: str, y_label: str, lines: Sequence[Line]) -> None:
-    """Draw curves into an SVG file that is the same every time."""
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    with matplotlib.rc_context({"svg.hashsalt": "sweeps", "svg.fonttype": "none"}):
-        figure, axes = pyplot.subplots(figsize=(6, 3.6), layout="constrained")
-        for line in lines:
-            axes.plot(line.x, line.y, marker="o", label=line.name)
-        axes.set(title=title, xlabel=x_label, ylabel=y_label)
-        axes.grid(alpha=0.3)
-        if len(lines) > 1:
-            axes.legend()
-        figure.savefig(path, metadata={"Date": None})
-        pyplot.close(figure)
-
-
 def noise_sweep(bundles: dict[str, Bundle], clips: Sequence[Clip]) -> dict[str, dict[str, Score]]:
     """Per bundle the score clean and at each ratio of signal to noise."""
     return {
-        name: {"clean": score(bundle, clips), **{f"{db} dB": score(bundle, clips, db) for db in SNR_DB}}
+        name: {"clean": score(bundle, clips), **{f"{db} dB": score(bundle, clips, noisy(db)) for db in SNR_DB}}
         for name, bundle in bundles.items()
     }
 
@@ -108,23 +57,55 @@ def draw(out: Path, bundles: dict[str, Bundle], scores: dict[str, dict[str, Scor
     return {"knee_ms": knee(at, r)}
 
 
+def named(given: Sequence[str]) -> dict[str, Bundle]:
+    """The bundles of NAME=FOLDER or FOLDER by name, which else is told by look-ahead and folder."""
+    found = {}
+    for text in given:
+        name, _, folder = text.rpartition("=")
+        bundle = load(Path(folder))
+        found[name or _usual_name(bundle)] = bundle
+    return found
+
+
+def _usual_name(bundle: Bundle) -> str:
+    return f"{bundle.spec.look_ahead_ms} ms ({bundle.folder.parent.name})"
+
+
+def sweep(bundles: dict[str, Bundle], clips: Sequence[Clip], out: Path) -> dict[str, object]:
+    """The table and charts of noise and look-ahead."""
+    found = noise_sweep(bundles, clips)
+    rows = [(name, at, each.r, each.distance) for name, by_noise in found.items() for at, each in by_noise.items()]
+    show(f"{len(clips)} clips", ("bundle", "sound", "r", "distance / mean shape"), rows)
+    plain = {name: {at: vars(each) for at, each in by_noise.items()} for name, by_noise in found.items()}
+    return {"clips": len(clips), "scores": plain, **draw(out, bundles, found)}
+
+
+def compare(kept: Path, bundles: dict[str, Bundle], clips: Sequence[Clip], out: Path) -> dict[str, object]:
+    """The table and charts of nets side by side."""
+    found = comparison.compared(kept, bundles, clips)
+    show(f"{len(clips)} clips", ("net", "figure", *comparison.CONDITIONS), comparison.rows(found))
+    comparison.draw(out, found)
+    return {"clips": len(clips), "nets": list(found), "figures": str(kept)}
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Sweep noise and look-ahead.")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="a folder made by prepare-dataset")
     parser.add_argument("--part", choices=("train", "validation", "test"), default="test")
-    parser.add_argument("--bundle", type=Path, action="append", help="the built-in one without it")
+    parser.add_argument("--bundle", action="append", help="FOLDER or NAME=FOLDER; the built-in one without it")
     parser.add_argument("--clips", type=int, default=40, help="at most so many")
+    parser.add_argument("--compare", type=Path, metavar="FILE", help="show these bundles beside the nets of FILE")
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder for the charts")
     arguments = parser.parse_args()
-    found = [load(path) for path in arguments.bundle] if arguments.bundle else [load_default()]
-    bundles = {f"{each.spec.look_ahead_ms} ms ({each.folder.parent.name})": each for each in found}
+    built_in = load_default()
+    usual = {"shipped" if arguments.compare else _usual_name(built_in): built_in}
+    bundles = named(arguments.bundle) if arguments.bundle else usual
     dataset = Dataset(arguments.data)
     clips = [as_clip(dataset.load(entry)) for entry in dataset.part(arguments.part)[: arguments.clips]]
-    scores = noise_sweep(bundles, clips)
-    rows = [(name, at, each.r, each.distance) for name, by_noise in scores.items() for at, each in by_noise.items()]
-    show(f"{len(clips)} clips", ("bundle", "sound", "r", "distance / mean shape"), rows)
-    plain = {name: {at: vars(each) for at, each in found.items()} for name, found in scores.items()}
-    last_line({"clips": len(clips), "scores": plain, **draw(arguments.out, bundles, scores)})
+    if arguments.compare:
+        last_line(compare(arguments.compare, bundles, clips, arguments.out))
+    else:
+        last_line(sweep(bundles, clips, arguments.out))
 
 
 if __name__ == "__main__":

@@ -56,8 +56,8 @@ def test_a_stopwatch_keeps_the_order_of_first_use() -> None:
 
 
 def test_the_last_line_is_json_whatever_the_figures(capsys: pytest.CaptureFixture[str]) -> None:
-    last_line({"a": 1.23456, "b": float("nan"), "c": {"d": float("inf"), "e": 3}})
-    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {"a": 1.2346, "b": None, "c": {"d": None, "e": 3}}
+    last_line({"a": 1.23456, "b": float("nan"), "c": [{"d": float("inf"), "e": 3}]})
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {"a": 1.2346, "b": None, "c": [{"d": None, "e": 3}]}
 
 
 def test_a_mark_is_matched_with_the_last_one_sent() -> None:

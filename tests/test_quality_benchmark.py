@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.quality import chosen, next_of_speaker, speaker_of, spoken_frames
+from benchmarks.quality import chosen, next_of_speaker
+from benchmarks.rendered import spoken_frames
 from benchmarks.spoilt import Spoilt, pink
+from engines.common.people import speaker_of
 
 
 def test_any_folder_of_videos_is_taken(tmp_path: Path) -> None:

@@ -3,15 +3,17 @@
 # GRID holds s1 and others, LANDMARKS their landmark files, PREPARED is prepare-dataset's folder of s1.
 set -eu
 grid=$1 landmarks=$2 prepared=$3 out=${4:-engines/mouthbank/training}
+people=benchmarks/grid.people.tsv
 python=${PYTHON:-python} bundle=engines/mouthbank/bundle
 # quality NAME FOLDER OPTIONS...
 quality() {
     name=$1 folder=$2
     shift 2
-    "$python" -m benchmarks.quality --json "$out/rendered_$name.json" --data "$folder" "$@" | tail -1
+    "$python" -m benchmarks.quality --json "$out/rendered_$name.json" --data "$folder" \
+        --people "$people" --look-ahead 80 "$@" | tail -1
 }
-voices() { "$python" -m engines.mouthbank.voices --cache "$landmarks" --bundle "$bundle" "$@" > /dev/null; }
-mkdir -p "$out"
+voices() { "$python" -m engines.mouthbank.voices --cache "$landmarks" --bundle "$bundle" --people "$people" "$@" > /dev/null; }
+mkdir -p "$out/baselines"
 quality others "$grid/others"
 quality s1_test "$grid" --clips 50
 quality others_noise_10_db "$grid/others" --noise-db 10
@@ -23,4 +25,9 @@ for each in "$bundle" "$bundle"-*; do sweep="$sweep --bundle $each"; done
 voices --data "$grid/s1" --part test --json "$out/s1_test.json"
 quality others_true_motion "$grid/others" --cross --true-motion
 quality s1_true_motion "$grid" --clips 10 --cross --true-motion
+quality s1_noise "$grid" --part validation --noise-db clean,20,10,5,0 --charts docs
+quality s1_look_ahead "$grid" --part validation --look-ahead 0,40,80,160 --charts docs
+# The other nets' figures are kept; --bundle NAME=FOLDER, from engines.mouthbank.train_baselines, measures one of them anew.
+"$python" -m benchmarks.sweeps --data "$prepared" --part validation --clips 60 --compare "$out/baselines/figures.json" \
+    -o docs | tail -1
 voices --data "$grid/others" --json "$out/other_speakers.json"

@@ -15,7 +15,7 @@ from engines.common.grid import Clip, Example, make_example
 from engines.common.loop import Losses
 from engines.common.metrics import LIPS_AT, OPENING_AT
 from engines.common.no_voice import OtherSounds
-from engines.mouthbank.network import LOOK_AHEAD, MotionNet
+from engines.mouthbank.network import LOOK_AHEAD, GivesMotion
 from realtime_dub.audio.features import LogMel, LogMelSpec
 
 Change = Callable[[Array, list[Array], np.random.Generator], Array]
@@ -150,7 +150,7 @@ class MotionLoss:
         self._lips = torch.from_numpy(lips / np.sqrt((lips**2).sum(0).mean()))
         self._gaps = torch.from_numpy(gaps / np.sqrt((gaps**2).sum()))
 
-    def __call__(self, net: MotionNet, mel: Tensor, target: Tensor, speech: Tensor) -> Losses:
+    def __call__(self, net: GivesMotion, mel: Tensor, target: Tensor, speech: Tensor) -> Losses:
         found, logit, _ = net.coefficients(mel, net.initial_state(len(mel)))
         late = slice(LOOK_AHEAD, None)
         return self.compare(found[:, late], logit[:, late], target[:, :-LOOK_AHEAD], speech[:, :-LOOK_AHEAD])

@@ -15,6 +15,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -31,6 +32,7 @@ from engines.mouthbank.network import GivesMotion, MotionNet, Shape
 from realtime_dub.audio.features import LogMel, LogMelSpec
 
 ALIGN_AT = 1200  # steps
+Net = TypeVar("Net", bound=GivesMotion)
 
 
 def load_split(data: Path, cache: Path) -> dict[str, list[Clip]]:
@@ -44,14 +46,18 @@ def load_split(data: Path, cache: Path) -> dict[str, list[Clip]]:
     return {part: [clip for clip in clips if clip is not None] for part, clips in loaded.items()}
 
 
-def build_net(basis: Basis, batches: Batches, shape: Shape) -> MotionNet:
-    """A fresh net with basis and band statistics of the training clips in it."""
-    net = MotionNet(shape)
+def fitted(net: Net, basis: Basis, batches: Batches) -> Net:
+    """``net`` with basis and band statistics of the training clips in it."""
     mel = batches.all_mel()
     net.basis.copy_(torch.from_numpy(basis.components))
     net.band_mean.copy_(torch.from_numpy(mel.mean(0)))
     net.band_scale.copy_(torch.from_numpy(mel.std(0) + 0.1))
     return net
+
+
+def build_net(basis: Basis, batches: Batches, shape: Shape) -> MotionNet:
+    """A fresh net with basis and band statistics of the training clips in it."""
+    return fitted(MotionNet(shape), basis, batches)
 
 
 def validate(net: GivesMotion, clips: list[Clip], spec: LogMelSpec) -> dict[str, float]:

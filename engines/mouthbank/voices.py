@@ -3,14 +3,15 @@
 ``python -m engines.mouthbank.voices --data CLIPS --cache LANDMARKS [--part test] --bundle A [B ...] [--json F]``
 
 r is that of the lip opening at lag 0 within a clip, averaged over clips. The distance of a clip's lips is told as
-a share of what its own mean shape would score; 1 is a mouth that stands still.
+a share of what its own mean shape would score; 1 is a mouth that stands still. ``people.tsv`` in CLIPS, or the table
+given as ``--people``, tells the speakers' gender and language (``engines/common/people.py``).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,11 +22,11 @@ from engines.common.codecs import opus
 from engines.common.grid import SILENCE, Clip, load_clip, read_words, speech_at, split
 from engines.common.landmarks import clips_in
 from engines.common.metrics import LIPS_AT, correlation, lip_distance
+from engines.common.people import People, groups, people_of, speaker_of
 from engines.mouthbank import contact
 from engines.mouthbank.evaluate import Result, run_clip, step_ms, with_noise
 from realtime_dub.mouth.bundle import Bundle, load
 
-WOMEN = ("xa_", "xb_")  # prefixes of the clips of women in GRID's other speakers
 QUIET = 1e-2  # of the power of a clip's loud parts: below, nobody speaks
 AWAY_S = 0.2  # of silence this far from words nobody speaks
 
@@ -84,7 +85,18 @@ def mean_of(figures: list[dict[str, float]]) -> dict[str, float]:
     return {name: round(float(np.mean([one[name] for one in figures])), 4) for name in figures[0]} if figures else {}
 
 
-def compare(bundle: Bundle, clips: list[Clip]) -> dict[str, object]:
+def by_group(each: Mapping[str, dict[str, float]], data: Path, people: People) -> dict[str, object]:
+    """The mean of the clips' figures by gender and by language, of those whom ``people`` knows."""
+    figures = list(each.values())
+    found = groups([speaker_of(data / name, data) for name in each], people)
+    return {
+        name: {value: mean_of([figures[place] for place in places]) for value, places in values.items()}
+        for name, values in found.items()
+        if values
+    }
+
+
+def compare(bundle: Bundle, clips: list[Clip], data: Path = Path(), people: People | None = None) -> dict[str, object]:
     """All figures of one bundle."""
     rng = np.random.default_rng(0)
     conditions: dict[str, Callable[[Clip], Result]] = {
@@ -99,9 +111,7 @@ def compare(bundle: Bundle, clips: list[Clip]) -> dict[str, object]:
         each = {result.clip.name: clip_figures(result) for result in results}
         told[name] = mean_of(list(each.values()))
         if name == "clean":
-            women = [figures for clip, figures in each.items() if clip.startswith(WOMEN)]
-            men = [figures for clip, figures in each.items() if not clip.startswith(WOMEN)]
-            told |= {"women": mean_of(women), "men": mean_of(men)} if women else {}
+            told |= by_group(each, data, people or {})
             told["closed"] = contact.figures(contact.of_results(results))
             told |= restless(results)
             told["each"] = {clip: round(figures["r"], 3) for clip, figures in each.items()} if len(clips) < 30 else {}
@@ -114,14 +124,17 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--part", choices=("validation", "test", "all"), default="all")
     parser.add_argument("--bundle", type=Path, nargs="+", required=True)
+    parser.add_argument("--people", type=Path, help="table of speakers (people.tsv in --data without it)")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
+    people = people_of(arguments.data, arguments.people)
     words = read_words(arguments.data.with_name(f"{arguments.data.name}.words.tsv"))
     names = [path.stem for path in clips_in(arguments.data)]
     names = names if arguments.part == "all" else split(names)[arguments.part]
-    found = [load_clip(arguments.cache / f"{name}.npz", words.get(name)) for name in names]
-    clips = [clip for clip in found if clip is not None]
-    text = json.dumps([compare(load(folder), clips) for folder in arguments.bundle], indent=1)
+    loaded = [load_clip(arguments.cache / f"{name}.npz", words.get(name)) for name in names]
+    clips = [clip for clip in loaded if clip is not None]
+    found = [compare(load(folder), clips, arguments.data, people) for folder in arguments.bundle]
+    text = json.dumps(found, indent=1)
     print(text)
     if arguments.json:
         arguments.json.write_text(text + "\n")

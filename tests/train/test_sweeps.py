@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
 
-from benchmarks.sweeps import Line, Score, chart, draw, knee
+from benchmarks.charts import Line, chart
+from benchmarks.comparison import CONDITIONS, Score, compared, read, rows, write
+from benchmarks.comparison import draw as draw_comparison
+from benchmarks.sweeps import draw, knee
+from engines.common.grid import Clip
+from realtime_dub.errors import ConfigError
+from realtime_dub.face.alignment import LOWER, TEMPLATE
 from realtime_dub.mouth.bundle import Bundle, load_default
 
 
@@ -32,3 +40,48 @@ def test_one_look_ahead_is_no_curve(tmp_path: Path) -> None:
     sooner = Bundle(bundle.folder, bundle.spec.model_copy(update={"look_ahead_ms": 40}))
     assert draw(tmp_path, {"a": bundle, "b": sooner}, {"a": scores, "b": scores}) == {"knee_ms": 40}
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def short_clip(name: str) -> Clip:
+    """Half a second of noise and of a mouth that opens and shuts."""
+    rng = np.random.default_rng(0)
+    motion = np.zeros((12, len(LOWER), 3), np.float32)
+    motion[:, :, 1] = 0.1 * np.sin(np.arange(12))[:, None] + rng.normal(0, 0.01, (12, len(LOWER)))
+    return Clip(name, (0.1 * rng.standard_normal(8000)).astype(np.float32), motion, 25.0, TEMPLATE, None)
+
+
+def test_a_net_measured_anew_takes_its_place_beside_those_kept(tmp_path: Path) -> None:
+    path, clips = tmp_path / "figures.json", [short_clip("one")]
+    old = {name: Score(0.1, 2.0) for name in CONDITIONS}
+    write(path, clips, {"gone": old, "shipped": old})
+    kept = compared(path, {"shipped": load_default()}, clips)
+    assert list(kept) == ["gone", "shipped"]
+    assert kept["gone"] == old
+    assert kept["shipped"] != old
+    assert {name: each.r for name, each in read(path, clips)["shipped"].items()} == {
+        name: pytest.approx(each.r, abs=1e-4) for name, each in kept["shipped"].items()
+    }
+    assert [row[:2] for row in rows(kept)] == [(n, f) for n in ("gone", "shipped") for f in ("r", "distance")]
+    draw_comparison(tmp_path, kept)
+    assert "gone" in (tmp_path / "baselines.svg").read_text()
+
+
+def test_figures_of_other_clips_are_not_put_beside(tmp_path: Path) -> None:
+    path = tmp_path / "figures.json"
+    write(path, [short_clip("one")], {})
+    with pytest.raises(ConfigError, match="other clips"):
+        read(path, [short_clip("two")])
+    assert json.loads(path.read_text())["clips"] == ["one"]
+
+
+def test_each_condition_changes_the_sound_its_own_way() -> None:
+    clip, rng = short_clip("one"), np.random.default_rng(0)
+    changed = {name: change(clip, rng) for name, change in CONDITIONS.items()}
+    assert changed["clean"] is clip
+    error = {name: np.std(each.audio - clip.audio) for name, each in changed.items() if name.endswith("dB")}
+    assert error["0 dB"] == pytest.approx(np.std(clip.audio), rel=0.01)
+    assert error["20 dB"] == pytest.approx(0.1 * error["0 dB"], rel=0.01)
+    heard = np.abs(np.fft.rfft(changed["telephone"].audio))  # 2 Hz a bin
+    assert heard[:120].max() < 1e-3 * heard[200:1600].mean()
+    assert heard[1730:].max() < 1e-3 * heard[200:1600].mean()
+    assert changed["tract +15 %"].fps == pytest.approx(1.15 * clip.fps)

@@ -1,0 +1,167 @@
+"""One clip dubbed by the file pipeline, its lips found again in the result and compared with what they should be."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.capture import captured
+from benchmarks.hard_faces import painted, write_lossless
+from benchmarks.media import frames, voice
+from benchmarks.scores import MAX_LAG, Curve, Score
+from benchmarks.spoilt import Spoilt
+from benchmarks.true_motion import NAME as TRUE_MOTION
+from benchmarks.true_motion import driven_by
+from engines.common import video_metrics as metrics
+from realtime_dub.blend.masks import dilated, lower_face, polygon
+from realtime_dub.config import FileConfig, build
+from realtime_dub.face.alignment import mouth_width, neutral_shape
+from realtime_dub.face.tracker import MediaPipeTracker
+from realtime_dub.face.types import TrackedFrame
+from realtime_dub.media import NS, Frame, Image
+from realtime_dub.mouth.contract import VOICE_RATE
+from realtime_dub.pipeline.offline import run_file
+
+QUIET = 0.05  # of the clip's loudest frame: no speech below
+# The pipeline's tracker is smoothed and this one is not: the outlines differ by a few hundredths of a mouth width.
+SLACK = 0.08
+UNSPOILT = Spoilt()
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """A video as a fresh tracker sees it: canonical shapes (T, 478, 3), NaN without a face, and what it was seen in."""
+
+    images: list[Image]
+    tracked: list[TrackedFrame]
+    shapes: Curve
+
+    @classmethod
+    def at(cls, images: Sequence[Image], fps: float = 25, settle: int = 1) -> Look:
+        """``settle`` times each: the mesh looks where the last picture's face was, and finds hard lips by it."""
+        tracker = MediaPipeTracker(smooth=False)
+        try:
+            stamped = [Frame(image, round(k * NS / fps), k) for k, image in enumerate(images)]
+            tracked = [[tracker.track(frame) for _ in range(settle)][-1] for frame in stamped]
+        finally:
+            tracker.close()
+        lost = np.full((478, 3), np.nan, np.float32)
+        shapes = np.stack([lost if seen.face is None else seen.face.canonical for seen in tracked])
+        return cls(list(images), tracked, shapes)
+
+    def width(self) -> float:
+        """This person's resting mouth in units of the canonical face."""
+        known = self.shapes[np.isfinite(self.shapes).all((1, 2))]
+        return mouth_width(neutral_shape(known)) if len(known) else 1.0
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What dubs, and what is done to the voice and to the face first."""
+
+    engine: str = "mouthbank"
+    bundle: Path | None = None
+    spoilt: Spoilt = UNSPOILT
+    look_ahead: int | None = None
+    face: str | None = None
+    settle: int = 1
+
+    def dub(self, clip: Path, sound: Path, seen: Sequence[Image]) -> list[Image]:
+        """The pictures ``seen`` of ``clip`` speaking the voice of ``sound``."""
+        values = {"engine": self.engine, "bundle": self.bundle, "look_ahead": self.look_ahead, "quiet": True}
+        with tempfile.TemporaryDirectory() as folder, captured() as images:
+            video = clip if self.face is None else write_lossless(seen, Path(folder) / "painted.mkv")
+            mic = "video" if sound == video else str(sound)
+            if self.spoilt != UNSPOILT:
+                mic = str(self.spoilt.write(voice(str(sound)), Path(folder) / "voice.wav"))
+            run_file(build(FileConfig, input=str(video), mic=mic, output=Path("captured.mp4"), **values))
+            return list(images)
+
+
+def quiet_frames(sound: Path, count: int, fps: float = 25) -> metrics.Bools:
+    """Frames (count,) in which the voice is silent."""
+    samples = voice(str(sound))
+    edges = np.rint(np.arange(count + 1) * VOICE_RATE / fps).astype(int)
+    pieces = [samples[low:high] for low, high in pairwise(edges)]
+    loudness = np.array([np.sqrt((piece**2).mean()) if len(piece) else 0.0 for piece in pieces])
+    return np.asarray(loudness < QUIET * loudness.max(), bool)
+
+
+def outside(source: Look, result: Sequence[Image]) -> int:
+    """Pixels beyond the lower face that differ."""
+    beyond = 0
+    for seen, image in zip(source.tracked, result, strict=False):
+        height, width = image.shape[:2]
+        mask = np.zeros((height, width), bool)
+        if seen.face is not None:
+            unit = seen.face.pose.scale
+            outline = dilated(lower_face(seen.face.points, unit), SLACK * unit)
+            mask = polygon(outline, (0, 0, width, height)) > 0
+        beyond += metrics.outside_difference(seen.frame.image, image, mask)
+    return beyond
+
+
+def changed(source: Look, result: Look, count: int) -> metrics.Bools:
+    """Frames (count,) in which something was dubbed."""
+    pairs = zip(source.images[:count], result.images[:count], strict=True)
+    return np.array([bool((before != after).any()) for before, after in pairs])
+
+
+def spoken_frames(quiet: metrics.Bools) -> metrics.Bools:
+    """Frames between the first loud one and the last."""
+    loud, at = np.flatnonzero(~quiet), np.arange(len(quiet))
+    return np.asarray((at >= loud[0]) & (at <= loud[-1]) if len(loud) else at < 0, bool)
+
+
+@lru_cache(2)
+def looked(clip: Path, face: str | None, settle: int) -> Look:
+    """A clip as it is, or with the face made a hard one; kept while several setups dub it."""
+    images = [frame.image for frame in frames(str(clip))]
+    return Look.at(images if face is None else painted(images, face), settle=settle)
+
+
+def score(clip: Path, sound: Path, setup: Setup, speaker: str = "") -> Score:
+    """Dub, track, compare."""
+    source, truth = (looked(video, setup.face, setup.settle) for video in (clip, sound))
+    with driven_by(truth.shapes) if setup.engine == TRUE_MOTION else nullcontext():
+        result = Look.at(setup.dub(clip, sound, source.images), settle=setup.settle)
+    count = min(len(source.shapes), len(truth.shapes), len(result.shapes))
+    wanted, made = truth.shapes[:count] / truth.width(), result.shapes[:count] / source.width()
+    openings = metrics.lip_opening(wanted), metrics.lip_opening(made)
+    agreement = metrics.correlation_and_lag(*openings, MAX_LAG)
+    quiet, dubbed = quiet_frames(sound, count), changed(source, result, count)
+    said = spoken_frames(quiet)
+    distance, mean_shape = metrics.landmark_distance(wanted, made), metrics.mean_shape_distance(wanted)
+    figures = {
+        "r_at_0": agreement.r_at_0,
+        "best_lag": float(agreement.best_lag),
+        "distance": distance,
+        "distance_3d": metrics.landmark_distance(wanted, made, axes=3),
+        "mean_shape": mean_shape,
+        "distance_share": distance / mean_shape,
+        "dubbed_share": float(dubbed.mean()),
+        "r_dubbed": metrics.correlation(openings[0][dubbed], openings[1][dubbed]),
+        "distance_dubbed": metrics.landmark_distance(wanted[dubbed], made[dubbed]),
+        "r_spoken": metrics.correlation(openings[0][said], openings[1][said]),
+        "distance_share_spoken": metrics.landmark_distance(wanted[said], made[said])
+        / metrics.mean_shape_distance(wanted[said]),
+        "amplitude_spoken": float(np.nanstd(openings[1][said]) / np.nanstd(openings[0][said])),
+        **restlessness(made, wanted, said),
+        "jitter": metrics.jitter(made, quiet),
+        "jitter_source": metrics.jitter(source.shapes[:count] / source.width(), quiet),
+        "outside_pixels": float(outside(source, result.images)),
+    }
+    return Score(clip.stem, speaker, *openings, figures)
+
+
+def restlessness(made: Curve, wanted: Curve, said: metrics.Bools) -> dict[str, float]:
+    """Speed of the lips in silence as a share of that in speech, of the result and of the truth."""
+    both = {"silence_motion": made, "silence_motion_source": wanted}
+    return {name: metrics.speed(shapes, ~said) / metrics.speed(shapes, said) for name, shapes in both.items()}
