@@ -78,6 +78,19 @@ def babble(powers: list[Array], rng: np.random.Generator, voices: int = 5, frame
     return _unit(smear(total, 1.5))
 
 
+def switched_on(power: Array, silent: Array, rng: np.random.Generator) -> Array:
+    """A line (n, bands) that is dead in pauses ``silent`` (n,): a microphone switched on, a gate, a file that begins.
+
+    The noise that begins with the line is no speech.
+    """
+    if rng.random() < 0.3:
+        return np.asarray(power * ~silent[:, None])
+    first = len(silent) if silent.all() else int(silent.argmin())
+    out = power.copy()
+    out[: rng.integers(0, first + 1)] = 0
+    return out
+
+
 def noise_like(noises: list[Array], rng: np.random.Generator, frames: int) -> Array:
     """A stretch (frames, bands) of one of ``noises`` under a random curve."""
     noise = noises[rng.integers(len(noises))]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from engines.common import Array
-from engines.common.augment import babble, disturb, make_noises, noise_like, vary
+from engines.common.augment import babble, disturb, make_noises, noise_like, switched_on, vary
 from engines.common.grid import Clip, Example, make_example
 from engines.common.loop import Losses
 from engines.common.metrics import LIPS_AT, OPENING_AT
@@ -23,6 +23,7 @@ OWN_SPEEDS = (1.0, 1.0, 0.93, 1.07)
 SPEEDS = (1.0, 0.85, 0.93, 1.07, 1.15, 1.3)
 LIPS_WEIGHT, DEPTH_WEIGHT = 3.0, 0.5
 DISTRACTED = 0.4  # share of disturbed rows with other sounds in the pauses
+DEAD_LINE = 0.2  # share of disturbed rows in which the line is dead in some pauses
 SPEECH_LEVEL = 10**-0.85  # of the filmed speaker's sound
 
 
@@ -127,7 +128,8 @@ class Batches:
         power = item.power
         if rng.random() < DISTRACTED:
             power = self._others.among(rng, power, item.speech == 0)
-        return self._change(power, self._noises, rng)
+        power = self._change(power, self._noises, rng)
+        return switched_on(power, item.speech == 0, rng) if rng.random() < DEAD_LINE else power
 
     def _voiceless(self, rng: np.random.Generator) -> tuple[Array, Array, Array]:
         if rng.random() < 0.5:

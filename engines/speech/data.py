@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from engines.common import Array
-from engines.common.augment import babble, disturb, harsh, make_noises, noise_like
+from engines.common.augment import babble, disturb, harsh, make_noises, noise_like, switched_on
 from engines.common.no_voice import OtherSounds
 from engines.speech.augment import music, reverberate, stretch
 from engines.speech.cache import Entry, load
@@ -34,6 +34,7 @@ CHANGES: dict[str, Change] = {"disturb": disturb, "harsh": harsh}
 NO_VOICE = 0.1  # share of rows in which the person does not speak
 NOTHING_ELSE = 0.4  # of these with a noise alone
 DISTRACTED = 0.4  # share of rows of speech with other sounds in the pauses
+DEAD_LINE = 0.15  # share of rows in which the line is dead in some pauses
 PAUSE = (20, 120)  # frames put between two clips of some rows
 SPEECH_LEVEL = 10**-1.9  # of a clip of the cache, as a rule
 
@@ -100,8 +101,9 @@ class Speech:
 
     def row(self, rng: np.random.Generator, frames: int) -> tuple[Array, Array]:
         """One disturbed row: powers (frames, bands) and targets (frames, ...)."""
-        power, labels = self.voices(rng, frames)
-        return elsewhere(power, self._noises, rng, self._change), labels
+        power, targets = self.voices(rng, frames)
+        power = elsewhere(power, self._noises, rng, self._change)
+        return switched_on(power, _silent(targets), rng) if rng.random() < DEAD_LINE else power, targets
 
     def voices(self, rng: np.random.Generator, frames: int) -> tuple[Array, Array]:
         """One undisturbed row at a random speed, clips one after another, each cut at random; or no voice at all."""
@@ -115,8 +117,7 @@ class Speech:
                 labels.append(own[:missing])
                 missing -= len(own[:missing])
         power, targets = np.concatenate(powers), np.concatenate(labels)
-        silent = targets.reshape(frames, -1)[:, 0] == INDEX[SIL]
-        return self._others.among(rng, power, silent) if distracted else power, targets
+        return self._others.among(rng, power, _silent(targets)) if distracted else power, targets
 
     def _no_voice(self, rng: np.random.Generator, frames: int) -> Array:
         if rng.random() < NOTHING_ELSE:
@@ -136,6 +137,11 @@ class Speech:
     def _pause(self, rng: np.random.Generator) -> list[tuple[Array, Array]]:
         frames = int(rng.integers(*PAUSE))
         return [(noise_like(self._noises, rng, frames) * np.float32(10 ** rng.uniform(-8, -5)), self._rest(frames))]
+
+
+def _silent(targets: Array) -> Array:
+    """In which frames (n,) of targets (n, ...) nobody speaks; a frame's label stands first."""
+    return np.asarray(targets.reshape(len(targets), -1)[:, 0] == INDEX[SIL])
 
 
 def _speed(rng: np.random.Generator) -> float:
