@@ -240,8 +240,10 @@ def test_trains_for_any_voice_and_exports(tmp_path: Path) -> None:
     sound = (0.1 * np.random.default_rng(0).standard_normal(8000)).astype(np.float32)
     for start in range(0, 8000, 640):
         stream.hear(sound[start : start + 640], start * 62_500)
-    figures = compare(bundle, train_voice.load_split(data, cache)["validation"][:1])
+    people = {data.name: {"gender": "woman", "language": ""}}
+    figures = compare(bundle, train_voice.load_split(data, cache)["validation"][:1], data, people)
     assert figures["clips"] == 1
+    assert figures["gender"] == {"woman": figures["clean"]}
 
 
 def test_opus_keeps_time() -> None:
