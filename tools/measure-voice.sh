@@ -1,5 +1,5 @@
 #!/bin/sh
-# Every figure of engines/mouthbank/README.md: tools/measure-voice.sh GRID LANDMARKS PREPARED [OUT]
+# Every figure of engines/mouthbank/README.md and docs/quality.md: tools/measure-voice.sh GRID LANDMARKS PREPARED [OUT]
 # GRID holds s1 and others, LANDMARKS their landmark files, PREPARED is prepare-dataset's folder of s1.
 set -eu
 grid=$1 landmarks=$2 prepared=$3 out=${4:-engines/mouthbank/training}
