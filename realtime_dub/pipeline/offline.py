@@ -175,13 +175,10 @@ class _FileRun:
             stage.join()
 
     def _enrol(self) -> None:
-        """Show the generator the person before the first mouth is made: up to 150 pictures of the first 20 s.
-
-        A short file is shown whole: the more mouths the bank knows, the less any is bent.
-        """
+        """Show the generator the person before the first mouth is made: up to 150 pictures of the first 20 s."""
         if self._kind != "file" or self._config.identity is not None or self._config.engine == "passthrough":
             return
-        every = self._enrol_every()
+        every = max(1, math.ceil(self._info.fps * _ENROL_NS / NS / _ENROL_PICTURES))
         tracker = self._tracker()
         with ExitStack() as stack:
             video: VideoSource = part("video")(self._config.input, clock=self._clock, loop=False, live=False)
@@ -190,13 +187,6 @@ class _FileRun:
             for frame in itertools.takewhile(lambda frame: frame.pts_ns < _ENROL_NS, _pull(video)):
                 if frame.seq % every == 0:
                     self._generator.observe(tracker.track(frame))
-
-    def _enrol_every(self) -> int:
-        """One picture in how many is shown."""
-        info = self._info
-        shown = info.fps * _ENROL_NS / NS
-        total = info.frames or (info.fps * info.duration_ns / NS if info.duration_ns else shown)
-        return max(1, math.ceil(min(shown, total) / _ENROL_PICTURES))
 
     # The stages, each on its thread.
 
