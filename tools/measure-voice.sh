@@ -1,6 +1,8 @@
 #!/bin/sh
 # Every figure of engines/mouthbank/README.md and docs/quality.md: tools/measure-voice.sh GRID LANDMARKS PREPARED [OUT]
-# GRID holds s1 and others, LANDMARKS their landmark files, PREPARED is prepare-dataset's folder of s1.
+# GRID holds s1 and others, LANDMARKS their landmark files, PREPARED is prepare-dataset's folder of s1. With the environment
+# variables SPEECH (cache of engines.speech.prepare) and RUN (of engines.mouthbank.train_voice) also docs/free-speech.md and
+# the figures of the speech net.
 set -eu
 grid=$1 landmarks=$2 prepared=$3 out=${4:-engines/mouthbank/training}
 people=benchmarks/grid.people.tsv
@@ -15,6 +17,7 @@ quality() {
 voices() { "$python" -m engines.mouthbank.voices --cache "$landmarks" --bundle "$bundle" --people "$people" "$@" > /dev/null; }
 mkdir -p "$out/baselines"
 quality others "$grid/others"
+quality others_file "$grid/others" --look-ahead 160
 quality s1_test "$grid" --clips 50
 quality others_noise_10_db "$grid/others" --noise-db 10
 quality others_opus_16_kbit "$grid/others" --opus-kbit 16
@@ -25,9 +28,14 @@ for each in "$bundle" "$bundle"-*; do sweep="$sweep --bundle $each"; done
 voices --data "$grid/s1" --part test --json "$out/s1_test.json"
 quality others_true_motion "$grid/others" --cross --true-motion
 quality s1_true_motion "$grid" --clips 10 --cross --true-motion
+quality s1_cross "$grid" --clips 10 --cross
 quality s1_noise "$grid" --part validation --noise-db clean,20,10,5,0 --charts docs
 quality s1_look_ahead "$grid" --part validation --look-ahead 0,40,80,160 --charts docs
 # The other nets' figures are kept; --bundle NAME=FOLDER, from engines.mouthbank.train_baselines, measures one of them anew.
 "$python" -m benchmarks.sweeps --data "$prepared" --part validation --clips 60 --compare "$out/baselines/figures.json" \
     -o docs | tail -1
 voices --data "$grid/others" --json "$out/other_speakers.json"
+if [ -n "${SPEECH:-}" ] && [ -n "${RUN:-}" ]; then
+    "$python" -m engines.mouthbank.proxy --cache "$SPEECH" --voice "$RUN" --bundle "$bundle" --json "$out/free_speech.json" > /dev/null
+    "$python" -m engines.speech.evaluate --cache "$SPEECH" --net "$RUN" --json engines/speech/training/figures.json > /dev/null
+fi
