@@ -19,7 +19,7 @@ from realtime_dub.pipeline.parts import make_generator
 from tests.test_motion import RATE, hear_all, opening_change, trace, vowel
 
 LOOK_AHEADS = (0, 40, 80, 160)
-FRAME_S = 0.04
+FRAME_S = 0.04 + 1e-6
 ONSETS_S = (0.6, 1.25, 1.7)
 LONG_S = 0.2
 

@@ -130,12 +130,15 @@ def main() -> None:
     parser.add_argument("--share", type=float, action="append", help="of the motion, in the order of --net, --voice")
     parser.add_argument("--speech-share", type=float, action="append", help="of the logit of speech; else as of motion")
     parser.add_argument("--speech", type=Path, required=True, help="cache of engines.speech.prepare")
-    parser.add_argument("--version", default="2.0.0")
+    parser.add_argument("--version", default="3.0.0")
+    parser.add_argument("--look-ahead", type=int, action="append", help="ms; only these bundles, else all")
     parser.add_argument("--out", type=Path, required=True, help="folder for bundle and bundle-MS")
     arguments = parser.parse_args()
     nets: list[GivesMotion] = [*map(load_motion, arguments.net), *map(load_voice, arguments.voice)]
     data = described([e for e in usable(read_index(arguments.speech)) if e.corpus in HEARD and e.part == "train"])
     for frames, net in shipped(nets, arguments.share or [1.0] * len(nets), arguments.speech_share).items():
+        if arguments.look_ahead and frames * FRAME_MS not in arguments.look_ahead:
+            continue
         folder = arguments.out / ("bundle" if frames == LOOK_AHEAD else f"bundle-{frames * FRAME_MS}")
         export_bundle(net, LogMelSpec(), folder, arguments.version, data)
 
