@@ -61,7 +61,9 @@ def test_loss_and_jitter_are_survived() -> None:
                 if abs(float(np.median(offsets))) <= 0.06:
                     break
             arrivals = np.array([at for at, _, _ in visitor.got.pictures])
-            assert np.diff(arrivals).max() < 0.5
+            gaps = np.diff(arrivals)
+            assert np.quantile(gaps, 0.99) < 0.5
+            assert gaps.max() < 1  # a lost key picture is asked for once more
             assert abs(float(np.median(offsets))) <= 0.06, offsets
             stats = visitor.got.stats[-1]
             assert stats["loss_percent"] < 15
