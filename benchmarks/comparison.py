@@ -17,9 +17,8 @@ from benchmarks.charts import Line, chart
 from benchmarks.output import plain
 from benchmarks.spoilt import telephone
 from engines.common.grid import Clip
-from engines.common.metrics import correlation, lip_distance
 from engines.mouthbank.evaluate import run_clip, with_noise
-from engines.mouthbank.voices import faster
+from engines.mouthbank.voices import clip_figures, faster
 from realtime_dub.errors import ConfigError
 from realtime_dub.mouth.bundle import Bundle
 
@@ -57,11 +56,8 @@ def score(bundle: Bundle, clips: Sequence[Clip], change: Change = unchanged) -> 
     """How the net follows ``clips``; what chance does to a clip is the same for every bundle."""
     found = []
     for index, clip in enumerate(clips):
-        result = run_clip(bundle, change(clip, np.random.default_rng(index)))
-        real = clip.motion[: len(result.motion)]
-        frozen = np.broadcast_to(real.mean(0), real.shape)
-        share = lip_distance(result.motion, real).mean() / lip_distance(frozen, real).mean()
-        found.append((correlation(*result.openings), float(share)))
+        figures = clip_figures(run_clip(bundle, change(clip, np.random.default_rng(index))))
+        found.append((figures["r"], figures["distance_share"]))
     r, distance = np.mean(found, axis=0)
     return Score(float(r), float(distance))
 

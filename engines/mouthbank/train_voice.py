@@ -32,7 +32,7 @@ from engines.mouthbank.voice_net import VoiceNet, VoiceShape
 from engines.speech.cache import Entry, load, read_index, usable
 from engines.speech.data import CHANGES, Speech
 from engines.speech.evaluate import averaged, load_net
-from engines.speech.network import STRIDE, SpeechShape
+from engines.speech.network import STRIDE, SpeechNet, SpeechShape
 from engines.speech.train import build_net as build_speech_net
 from realtime_dub.audio.features import LogMel, LogMelSpec
 from realtime_dub.face.alignment import TEMPLATE
@@ -71,10 +71,10 @@ def agreement(net: VoiceNet, teacher: Teacher, cache: Path, entries: list[Entry]
     return float(np.mean(scores)) if scores else 0.0
 
 
-def build_net(heard: Path | None, speech: Speech, shape: VoiceShape, basis: Basis) -> VoiceNet:
-    """A fresh motion net on the speech net of the run ``heard``, or on one that knows the bands' statistics alone."""
+def build_net(hear: SpeechNet | None, speech: Speech, shape: VoiceShape, basis: Basis) -> VoiceNet:
+    """A fresh motion net on a trained speech net, or on one that knows the bands' statistics alone."""
     net = VoiceNet(shape)
-    hear = load_net(heard, shape.speech) if heard else build_speech_net(speech, shape.speech)
+    hear = hear or build_speech_net(speech, shape.speech)
     net.hear.load_state_dict(hear.state_dict())
     net.basis.copy_(torch.from_numpy(basis.components))
     return net
@@ -92,7 +92,7 @@ def described(entries: list[Entry]) -> tuple[DataSpec, ...]:
 
 
 def train(
-    data: Path, cache: Path, speech: Path, hear: Path | None, shape: VoiceShape, out: Path, plan: Plan,
+    data: Path, cache: Path, speech: Path, hear: SpeechNet | None, shape: VoiceShape, out: Path, plan: Plan,
     offsets: dict[str, float],
     tune_from: int = 0, teacher_steps: int = 1000, filmed_rows: int = 5, taught_rows: int = 11, frames: int = 300,
     until: int | None = None, start: Path | None = None, change: str = "disturb",
@@ -162,14 +162,15 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "command.json").write_text(json.dumps(sys.argv[1:]) + "\n")
     plan = Plan(steps=arguments.steps, seed=arguments.seed, rate=arguments.rate)
-    speech = load_net(arguments.net).shape if arguments.net else SpeechShape(width=arguments.speech_width)
+    hear = load_net(arguments.net) if arguments.net else None
+    speech = hear.shape if hear else SpeechShape(width=arguments.speech_width)
     shape = VoiceShape(speech=speech, width=arguments.width)
     filmed_rows, taught_rows = arguments.rows
     train(
         arguments.data,
         arguments.cache,
         arguments.speech,
-        arguments.net,
+        hear,
         shape,
         arguments.out,
         plan,

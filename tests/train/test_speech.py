@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 from test_training import write_clip  # noqa: E402
 
 from engines.common.codecs import opus  # noqa: E402
-from engines.common.loop import Plan, Trainer  # noqa: E402
+from engines.common.loop import Plan  # noqa: E402
 from engines.mouthbank import train_voice  # noqa: E402
 from engines.mouthbank.ensemble import shipped  # noqa: E402
 from engines.mouthbank.network import LOOK_AHEAD as WHOLE_LOOK_AHEAD  # noqa: E402
@@ -202,8 +202,6 @@ def test_trains_for_any_voice_and_exports(tmp_path: Path) -> None:
         shutil.copy(speech / "k0.npz", speech / f"grid__{name}.npz")
     data.with_name("talker.words.tsv").write_text("\n".join(rows) + "\n")
     hear = randomised(SpeechNet(SHAPE))
-    heard = tmp_path / "heard"
-    Trainer(hear, Plan(), heard).save()
     plan, few = (
         Plan(steps=3, warm_up=1, check_every=3),
         {"teacher_steps": 3, "filmed_rows": 3, "taught_rows": 3, "frames": 60},
@@ -212,7 +210,7 @@ def test_trains_for_any_voice_and_exports(tmp_path: Path) -> None:
         data,
         cache,
         speech,
-        heard,
+        hear,
         VoiceShape(SHAPE, 8, dilations=(2,), details=2, components=3),
         tmp_path / "out",
         plan,
