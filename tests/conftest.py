@@ -7,10 +7,15 @@ import asyncio.runners
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from pulse import PrivatePulse
 
 # No deadline: the machine may be busy with something else, and a slow example is no wrong one. Derandomised, so that
 # two runs of one commit agree.
@@ -41,6 +46,19 @@ def _wait_for_end(threads: set[threading.Thread]) -> list[str]:
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
     return sorted(thread.name for thread in threads if thread.is_alive())
+
+
+@pytest.fixture
+def pulse(tmp_path: Path) -> Iterator[PrivatePulse]:
+    """A sound server of the test's own."""
+    from pulse import PrivatePulse, missing
+
+    if why := missing():
+        pytest.skip(why)
+    private = PrivatePulse(tmp_path)
+    private.start()
+    yield private
+    private.stop()
 
 
 @pytest.fixture(autouse=True)

@@ -11,57 +11,27 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pytest
-from pulse import PrivatePulse, missing
+from pulse import PrivatePulse
 
+from tests.pulse_sinks import RATE, SETTLE_S, Player, Recording
 from tests.test_look_ahead import FRAME_S, LONG_S, LOOK_AHEADS, ONSETS_S
 from tests.test_motion import vowel
-from tests.test_pulse import RATE, Recording, end
 
 PERIOD_S = 2.4
-SETTLE_S = 4.0  # until PulseAudio has agreed with itself on the latencies of its null sinks
 LISTEN_S = 10.0
 PROGRAM = Path(__file__).with_name("pulse_mouth.py")
 
 
-@pytest.fixture
-def pulse(tmp_path: Path) -> Iterator[PrivatePulse]:
-    if why := missing():
-        pytest.skip(why)
-    private = PrivatePulse(tmp_path)
-    private.start()
-    yield private
-    private.stop()
-
-
-class Knocks(threading.Thread):
-    """Feeds a player short vowels, over and over, until it is ended."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        super().__init__(name="knocks")
-        self._process = process
-        self.start()
-
-    def run(self) -> None:
-        sound = np.zeros((int(PERIOD_S * RATE), 2), np.float32)
-        said = np.repeat(vowel(LONG_S), RATE // 16_000)[:, None]
-        for onset in ONSETS_S:
-            sound[int(onset * RATE) :][: len(said)] = said
-        assert self._process.stdin is not None
-        try:
-            while True:
-                self._process.stdin.write(sound.tobytes())
-        except (BrokenPipeError, ValueError):
-            return
-
-    def finish(self) -> None:
-        end(self._process)
-        self.join()
+def knocks() -> np.ndarray:
+    """Short vowels and the pauses between them (n, 2)."""
+    sound = np.zeros((int(PERIOD_S * RATE), 2), np.float32)
+    said = np.repeat(vowel(LONG_S), RATE // 16_000)[:, None]
+    for onset in ONSETS_S:
+        sound[int(onset * RATE) :][: len(said)] = said
+    return sound
 
 
 def mouths(pulse: PrivatePulse) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -96,13 +66,13 @@ def lag_s(heard: tuple[np.ndarray, np.ndarray], seen: tuple[np.ndarray, np.ndarr
 
 
 def test_the_mouth_opens_with_its_sound_through_a_microphone(pulse: PrivatePulse) -> None:
-    knocks = Knocks(pulse.play("stage"))
+    player = Player(pulse.play("stage"), knocks())
     stage = Recording(pulse.record("stage"))
     try:
         seen = mouths(pulse)
     finally:
         heard = loudness(*stage.finish())
-        knocks.finish()
+        player.finish()
     lags = {ms: lag_s(heard, each) for ms, each in zip(LOOK_AHEADS, seen, strict=True)}
     print(lags)
     assert all(abs(lag) <= FRAME_S for lag in lags.values())

@@ -13,85 +13,27 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
-import pytest
-from pulse import PrivatePulse, missing
+from pulse import PrivatePulse
 
-RATE = 48_000
+from tests.pulse_sinks import RATE, SETTLE_S, Player, Recording
+
 DELAY_MS = 160.0
 PERIOD = RATE // 2  # of the clicks: longer than the delay, so that each has one answer
-SETTLE_S = 4.0  # until PulseAudio has agreed with itself on the latencies of its null sinks
 LISTEN_S = 10.5
 LOOP = Path(__file__).with_name("pulse_loop.py")
 
 
-@pytest.fixture
-def pulse(tmp_path: Path) -> Iterator[PrivatePulse]:
-    if why := missing():
-        pytest.skip(why)
-    private = PrivatePulse(tmp_path)
-    private.start()
-    yield private
-    private.stop()
-
-
-class Recording(threading.Thread):
-    """What a sink plays, with the machine's time: chunks come late by a changing amount, the median tells the line."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        super().__init__(name="recording")
-        self._process, self._chunks, self._origins = process, [], []
-        self.start()
-
-    def run(self) -> None:
-        count = 0
-        assert self._process.stdout is not None
-        while chunk := self._process.stdout.read1(65_536):
-            count += len(chunk)
-            self._chunks.append(chunk)
-            self._origins.append(time.monotonic() - count / 8 / RATE)
-
-    def finish(self) -> tuple[np.ndarray, float]:
-        """(samples of the left channel, the time of the first)."""
-        end(self._process)
-        self.join()
-        data = b"".join(self._chunks)
-        return np.frombuffer(data[: len(data) // 8 * 8], np.float32)[::2], float(np.median(self._origins))
-
-
-class ClickTrain(threading.Thread):
-    """Feeds a player until it is ended."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        super().__init__(name="clicks")
-        self._process = process
-        self.start()
-
-    def run(self) -> None:
-        period = np.zeros((PERIOD, 2), np.float32)
-        period[:240] = np.random.default_rng(8).uniform(-0.5, 0.5, (240, 1))
-        assert self._process.stdin is not None
-        try:
-            while True:
-                self._process.stdin.write(period.tobytes())
-        except (BrokenPipeError, ValueError):
-            return
-
-    def finish(self) -> None:
-        end(self._process)
-        self.join()
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    process.wait(5.0)
+def click_train() -> np.ndarray:
+    """One click and the pause behind it (PERIOD, 2)."""
+    period = np.zeros((PERIOD, 2), np.float32)
+    period[:240] = np.random.default_rng(8).uniform(-0.5, 0.5, (240, 1))
+    return period
 
 
 def click_times(sound: np.ndarray, start_s: float) -> np.ndarray:
@@ -130,7 +72,7 @@ def delays_ms(stage: Recording, hall: Recording, after_s: float) -> np.ndarray:
 
 
 def test_the_hall_hears_the_stage_later_by_exactly_the_delay(pulse: PrivatePulse) -> None:
-    clicks = ClickTrain(pulse.play("stage"))
+    clicks = Player(pulse.play("stage"), click_train())
     stage, hall = Recording(pulse.record("stage")), Recording(pulse.record("hall"))
     loop = start_loop(pulse, SETTLE_S + LISTEN_S)
     began_s = time.monotonic()
@@ -157,7 +99,7 @@ def test_a_sound_server_that_dies_and_comes_back(pulse: PrivatePulse) -> None:
     pulse.stop()
     time.sleep(1.0)
     pulse.start()
-    clicks = ClickTrain(pulse.play("stage"))
+    clicks = Player(pulse.play("stage"), click_train())
     stage, hall = Recording(pulse.record("stage")), Recording(pulse.record("hall"))
     counts = result(loop)
     delays = delays_ms(stage, hall, 0.0)
@@ -172,7 +114,7 @@ def test_a_sound_server_that_dies_and_comes_back(pulse: PrivatePulse) -> None:
 def test_the_program_plays_the_microphone_later_by_its_budget_beside_a_picture(
     pulse: PrivatePulse, tmp_path: Path
 ) -> None:
-    clicks = ClickTrain(pulse.play("stage"))
+    clicks = Player(pulse.play("stage"), click_train())
     stage, hall = Recording(pulse.record("stage")), Recording(pulse.record("hall"))
     film, stats = tmp_path / "out.mp4", tmp_path / "stats.json"
     began_s = time.monotonic()
