@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import wave
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,10 +36,14 @@ class Spoilt:
     opus_kbit: float | None = None
 
     def __call__(self, sound: Floats) -> Floats:
-        """The sound (n,) at 16 kHz, spoilt the same way every time."""
+        """The sound (n,) at 16 kHz, spoilt the same way every time, and no two sounds by the same noise.
+
+        One stretch of noise for all of them was once taken for a word at the same place in every clip.
+        """
         if self.noise_db is not None:
             gain = np.float32(sound.std() / 10 ** (self.noise_db / 20))
-            sound = sound + gain * pink(len(sound), np.random.default_rng(0))
+            seed = zlib.crc32(np.asarray(sound, np.float32).tobytes())
+            sound = sound + gain * pink(len(sound), np.random.default_rng(seed))
         if self.opus_kbit is not None:
             sound = opus(sound, round(self.opus_kbit * 1000))
         return sound

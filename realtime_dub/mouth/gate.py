@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from realtime_dub.media import MS
 
-OPEN_AT = 0.6  # probability of speech that opens the gate
+OPEN_AT = 0.9  # probability of speech that opens the gate: noise is taken for a word of 0.8 now and then
 SHUT_AT = 0.5  # and below which it begins to shut
 MIN_STEP = 0.05  # so that the gate leaves zero even where instants do not rise
 HOLD_NS = 240 * MS  # pauses inside a sentence stay dubbed: the live mouth may speak something else
