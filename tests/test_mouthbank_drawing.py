@@ -22,7 +22,7 @@ from realtime_dub.media import MS, Image
 from realtime_dub.mouth.bank import CAPACITY, Bank, lip_shape
 from realtime_dub.mouth.cavity import gap
 from realtime_dub.mouth.gate import FADE_IN_NS, FADE_OUT_NS, HOLD_NS, SpeechGate
-from realtime_dub.mouth.render import Renderer
+from realtime_dub.mouth.render import Renderer, _unbent
 from tests.faces import frame_of, tracked_portrait
 
 
@@ -87,6 +87,26 @@ def test_of_two_bank_mouths_the_one_that_is_open_as_far_as_asked_is_taken(bank: 
     wider[30:, 1] += 0.03
     bank.mouths = [replace(bank.mouths[0], shape=shape, gap=gap(shape)) for shape in (moved, wider)]
     assert renderer._choose(tracked.face, asked)[0] is bank.mouths[0]
+
+
+def test_a_bank_mouth_keeps_some_of_its_shape_but_lips_that_should_touch_do(bank: Bank) -> None:
+    tracked = tracked_portrait()
+    assert tracked.face is not None
+    assert bank.neutral is not None
+    renderer = Renderer(bank)
+    open_mouth, shut_mouth = (
+        lip_shape(renderer._target(tracked.face, bank.neutral, jaw_drop(amount), 1.0), bank.neutral)
+        for amount in (0.2, 0.0)
+    )
+    mouth = replace(bank.mouths[0], shape=open_mouth, gap=gap(open_mouth))
+    halfway = (open_mouth + shut_mouth) / 2
+    kept = _unbent(mouth, halfway, 1.0)
+    assert gap(halfway[:, :2]) < gap(halfway[:, :2] + kept) < gap(open_mouth[:, :2])
+    assert np.abs(kept).max() < 0.5 * np.abs((open_mouth - halfway)[:, :2]).max()
+    pressed = shut_mouth.copy()
+    pressed[20:] = pressed[20]
+    assert not _unbent(mouth, pressed, 1.0).any()
+    assert not _unbent(mouth, halfway, 0.0).any()
 
 
 def test_an_unseen_inside_is_dark_and_not_stretched_skin(bank: Bank) -> None:

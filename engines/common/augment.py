@@ -158,3 +158,8 @@ def disturb(power: Array, noises: list[Array], rng: np.random.Generator) -> Arra
         ratio = 10 ** (rng.uniform(0, 35) / 10)
         out = out + noise_like(noises, rng, len(out)) * (out.mean() / ratio)
     return out * np.float32(10 ** (rng.uniform(-20, 8) / 10))
+
+
+def either(power: Array, noises: list[Array], rng: np.random.Generator) -> Array:
+    """:func:`harsh` or :func:`disturb`, one sound in two: nets that hear nothing but noise learn less of the voice."""
+    return (harsh if rng.random() < 0.5 else disturb)(power, noises, rng)

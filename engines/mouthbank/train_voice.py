@@ -39,6 +39,7 @@ from realtime_dub.face.alignment import TEMPLATE
 from realtime_dub.mouth.bundle import DataSpec
 
 CHECKED = 60  # held-out clips of other voices per validation
+FILMED = "GRID s1"
 HEARD = {
     "Common Voice 13": ("CC0", "Common Voice, Mozilla, version 13, English"),
     "Common Voice 6.1": ("CC0", "Common Voice, Mozilla, version 6.1, 23 languages"),
@@ -107,7 +108,8 @@ def train(
     loss = MotionLoss(basis)
     teacher_plan = Plan(steps=teacher_steps, seed=plan.seed)
     teacher = train_teacher(Lessons(own, speech, basis, spec), loss, shape.components, teacher_plan, out / "teacher")
-    entries = [entry for entry in usable(read_index(speech)) if entry.corpus in HEARD]
+    # The filmed speaker is among them, or the speech net would forget his sounds, of which his own rows tell nothing.
+    entries = [entry for entry in usable(read_index(speech)) if entry.corpus in (*HEARD, FILMED)]
     taught = Taught(
         speech, [entry for entry in entries if entry.part == "train"], spec, plan.seed, teacher, CHANGES[change]
     )

@@ -23,7 +23,7 @@ from realtime_dub.audio.features import LogMelSpec
 
 WARM_UP = 8  # outputs at a row's start without a past
 TAUGHT_WEIGHT = 0.6
-PHONE_WEIGHT = 0.3
+PHONE_WEIGHT = 0.5
 REST_WEIGHT = 0.3
 AWAY = 10  # outputs from the nearest word in which lips need not rest
 NEAR = 3  # outputs around speech in which the teacher still is believed

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from engines.common import Array
-from engines.common.augment import babble, disturb, harsh, make_noises, noise_like, switched_on
+from engines.common.augment import babble, disturb, either, harsh, make_noises, noise_like, switched_on
 from engines.common.no_voice import OtherSounds
 from engines.speech.augment import music, reverberate, stretch
 from engines.speech.cache import Entry, load
@@ -30,7 +30,7 @@ SHARES = {
 WOMEN = 0.5  # of each corpus' time, as far as a clip comes no more than MOST times as often for it
 MOST = 4.0
 Change = Callable[[Array, list[Array], np.random.Generator], Array]
-CHANGES: dict[str, Change] = {"disturb": disturb, "harsh": harsh}
+CHANGES: dict[str, Change] = {"disturb": disturb, "either": either, "harsh": harsh}
 NO_VOICE = 0.1  # share of rows in which the person does not speak
 NOTHING_ELSE = 0.4  # of these with a noise alone
 DISTRACTED = 0.4  # share of rows of speech with other sounds in the pauses

@@ -31,6 +31,8 @@ OPENING_COST = 0.3  # per mouth width that a mouth has to be opened or shut, whe
 ANGLE_COST = 0.08  # per unit of direction cosine between the bank mouth's head and the live one
 PRESSED = 0.015  # how far the tracker's inner lips overlap where real ones are pressed together
 UNSEEN_COST = 0.03  # a painted inside instead of a real one
+BENT = 0.7  # of the way from a bank mouth's own shape to the one asked for; see _unbent
+APART = 0.06  # mouth widths between the inner lips from which this is so; lips that touch are bent all the way
 _PAIRS_AT = np.searchsorted(LOWER, OPENING)
 _NOSE_ANCHORS = np.array([2, 98, 327, 64, 294, 129, 358])
 
@@ -82,13 +84,15 @@ class Renderer:
         frame = tracked.frame
         unit = face.pose.scale * mouth_width(neutral)
         target = self._target(face, neutral, displacement, share)
-        goal = project(target, face.pose)
         outline = lower_face(face.points, unit)
         box = bounding_box(outline, 2, frame.width, frame.height)
         if box[2] < 8 or box[3] < 8:
             return None
         wanted = lip_shape(target, neutral)
         mouth, unseen = self._choose(face, wanted)
+        if mouth is not None:
+            target[LIPS, :2] += _unbent(mouth, wanted, share) * np.float32(mouth_width(neutral))
+        goal = project(target, face.pose)
         region = self._warp_live(frame.image, face, goal, outline, box, unit, with_lips=mouth is None)
         if mouth is not None:
             region = self._put_mouth(region, mouth, goal, box, unit)
@@ -176,6 +180,16 @@ def _until_lips_touch(neutral: Points, moved: Points) -> Points:
     if resting + opened >= least:
         return moved
     return moved * np.float32((least - resting) / opened)
+
+
+def _unbent(mouth: Mouth, wanted: npt.NDArray[np.float32], share: float) -> npt.NDArray[np.float32]:
+    """What is left (40, 2) of a bank mouth's own shape when it is bent to ``wanted``, mouth widths.
+
+    A mouth bent by a tenth of its width may look to a tracker, and to people, like quite another one where hair or a
+    dark inside hides the lips' edges; one that was really seen does not. Lips that should touch do.
+    """
+    apart = min(1.0, gap(wanted) / APART)
+    return np.asarray((mouth.shape - wanted)[:, :2] * np.float32(share * apart * (1 - BENT)), np.float32)
 
 
 def _distance(shapes: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
