@@ -48,5 +48,8 @@ def test_noise_has_the_level_asked_for() -> None:
     sound = np.sin(np.arange(16_000) * 0.3).astype(np.float32)
     noise = Spoilt(noise_db=10)(sound) - sound
     assert 20 * np.log10(sound.std() / noise.std()) == pytest.approx(10, abs=0.1)
+    other = Spoilt(noise_db=10)(-sound) + sound
+    assert abs(np.corrcoef(noise, other)[0, 1]) < 0.2  # each sound its own noise ...
+    np.testing.assert_array_equal(Spoilt(noise_db=10)(sound) - sound, noise)  # ... and always the same
     spectrum = np.abs(np.fft.rfft(pink(16_000, np.random.default_rng(0)))) ** 2
     assert spectrum[200:400].mean() == pytest.approx(2 * spectrum[400:800].mean(), rel=0.25)

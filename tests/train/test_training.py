@@ -186,6 +186,24 @@ def test_the_basis_gives_back_what_it_was_made_of() -> None:
     assert basis.explained["lips"] > 0.999
 
 
+def test_either_is_harsh_for_half_of_the_sounds() -> None:
+    power = np.abs(np.random.default_rng(4).standard_normal((50, 80))).astype(np.float32)
+    noises = augment.make_noises(LogMelSpec(), np.random.default_rng(0), seconds=1.0)
+
+    def after_the_draw(seed: int) -> np.random.Generator:
+        rng = np.random.default_rng(seed)
+        rng.random()
+        return rng
+
+    harsh, mild = 0, 0
+    for seed in range(40):
+        out = augment.either(power, noises, np.random.default_rng(seed))
+        harsh += np.array_equal(out, augment.harsh(power, noises, after_the_draw(seed)))
+        mild += np.array_equal(out, augment.disturb(power, noises, after_the_draw(seed)))
+    assert harsh + mild == 40
+    assert min(harsh, mild) > 8
+
+
 def test_warp_moves_a_peak_and_keeps_shape() -> None:
     power = np.full((5, 80), 1e-6, np.float32)
     power[:, 40] = 1
