@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from engines.common import Array
+from engines.common.video_metrics import correlation
 from realtime_dub.face.alignment import LOWER
 from realtime_dub.face.landmarks import LIPS, OPENING
 
@@ -17,13 +18,6 @@ def openings(motion: Array, neutral: Array) -> Array:
     points = motion + neutral[LOWER]
     gaps = points[:, OPENING_AT[:, 0]] - points[:, OPENING_AT[:, 1]]
     return np.asarray(np.linalg.norm(gaps, axis=-1).mean(-1))
-
-
-def correlation(a: Array, b: Array) -> float:
-    """Pearson's r; 0 where one of them does not move."""
-    if a.std() < 1e-9 or b.std() < 1e-9:
-        return 0.0
-    return float(np.corrcoef(a, b)[0, 1])
 
 
 def lagged_correlation(pairs: list[tuple[Array, Array]], lag: int) -> float:

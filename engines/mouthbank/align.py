@@ -14,7 +14,8 @@ import torch
 
 from engines.common import Array
 from engines.common.grid import Clip
-from engines.common.metrics import correlation, openings
+from engines.common.metrics import openings
+from engines.common.video_metrics import correlation
 from engines.mouthbank.network import LOOK_AHEAD, MotionNet
 from realtime_dub.audio.features import LogMel, LogMelSpec
 

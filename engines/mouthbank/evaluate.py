@@ -17,7 +17,8 @@ import numpy as np
 from engines.common import Array
 from engines.common.grid import SILENCE, Clip, load_clip, read_words, speech_at, split
 from engines.common.landmarks import clips_in
-from engines.common.metrics import correlation, lagged_correlation, lip_distance, openings
+from engines.common.metrics import lagged_correlation, lip_distance, openings
+from engines.common.video_metrics import correlation
 from engines.mouthbank.align import best_offset
 from realtime_dub.media import MS, NS, Floats
 from realtime_dub.mouth.bundle import Bundle, load, load_default

@@ -24,7 +24,8 @@ import numpy as np
 import torch
 
 from engines.common import Array
-from engines.common.metrics import correlation, openings
+from engines.common.metrics import openings
+from engines.common.video_metrics import correlation
 from engines.mouthbank.ensemble import load_voice
 from engines.mouthbank.teacher import Teacher
 from engines.mouthbank.voice_net import VoiceNet

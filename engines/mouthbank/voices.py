@@ -21,8 +21,9 @@ import numpy.typing as npt
 from engines.common.codecs import opus
 from engines.common.grid import SILENCE, Clip, load_clip, read_words, speech_at, split
 from engines.common.landmarks import clips_in
-from engines.common.metrics import LIPS_AT, correlation, lip_distance
+from engines.common.metrics import LIPS_AT, lip_distance
 from engines.common.people import People, groups, people_of, speaker_of
+from engines.common.video_metrics import correlation
 from engines.mouthbank import contact
 from engines.mouthbank.evaluate import Result, run_clip, step_ms, with_noise
 from realtime_dub.mouth.bundle import Bundle, load
