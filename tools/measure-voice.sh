@@ -20,6 +20,7 @@ quality others "$grid/others"
 quality others_file "$grid/others" --look-ahead 160
 quality s1_test "$grid" --clips 50
 quality others_noise_10_db "$grid/others" --noise-db 10
+quality others_file_noise_10_db "$grid/others" --look-ahead 160 --noise-db 10
 quality others_opus_16_kbit "$grid/others" --opus-kbit 16
 sweep=""
 for each in "$bundle" "$bundle"-*; do sweep="$sweep --bundle $each"; done
