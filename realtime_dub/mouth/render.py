@@ -32,6 +32,7 @@ ANGLE_COST = 0.08  # per unit of direction cosine between the bank mouth's head 
 PRESSED = 0.015  # how far the tracker's inner lips overlap where real ones are pressed together
 UNSEEN_COST = 0.03  # a painted inside instead of a real one
 BENT = 0.7  # of the way from a bank mouth's own shape to the one asked for; see _unbent
+NEAR = 0.08  # mouth widths that a lip is bent, from which on no more of the mouth's own shape is left
 APART = 0.06  # mouth widths between the inner lips from which this is so; lips that touch are bent all the way
 _PAIRS_AT = np.searchsorted(LOWER, OPENING)
 _NOSE_ANCHORS = np.array([2, 98, 327, 64, 294, 129, 358])
@@ -186,10 +187,13 @@ def _unbent(mouth: Mouth, wanted: npt.NDArray[np.float32], share: float) -> npt.
     """What is left (40, 2) of a bank mouth's own shape when it is bent to ``wanted``, mouth widths.
 
     A mouth bent by a tenth of its width may look to a tracker, and to people, like quite another one where hair or a
-    dark inside hides the lips' edges; one that was really seen does not. Lips that should touch do.
+    dark inside hides the lips' edges; one that was really seen does not. Lips that should touch do, and those that
+    should go farther than anything seen go nearly as far.
     """
+    own = (mouth.shape - wanted)[:, :2]
     apart = min(1.0, gap(wanted) / APART)
-    return np.asarray((mouth.shape - wanted)[:, :2] * np.float32(share * apart * (1 - BENT)), np.float32)
+    near = min(1.0, NEAR / max(float(np.abs(own).max()), 1e-6))
+    return np.asarray(own * np.float32(share * apart * near * (1 - BENT)), np.float32)
 
 
 def _distance(shapes: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
