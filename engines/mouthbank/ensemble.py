@@ -130,7 +130,7 @@ def main() -> None:
     parser.add_argument("--share", type=float, action="append", help="of the motion, in the order of --net, --voice")
     parser.add_argument("--speech-share", type=float, action="append", help="of the logit of speech; else as of motion")
     parser.add_argument("--speech", type=Path, required=True, help="cache of engines.speech.prepare")
-    parser.add_argument("--version", default="3.0.0")
+    parser.add_argument("--version", default="4.0.0")
     parser.add_argument("--look-ahead", type=int, action="append", help="ms; only these bundles, else all")
     parser.add_argument("--out", type=Path, required=True, help="folder for bundle and bundle-MS")
     arguments = parser.parse_args()

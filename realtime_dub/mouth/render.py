@@ -27,11 +27,12 @@ EDGE_FEATHER = 0.07
 REACH_SIDE, REACH_DOWN = 0.5, 1.0  # how far the lips' movement carries the skin along (sigma of a Gaussian)
 SWITCH_COST = 0.006  # a mouth in use is kept unless another is nearer by this much: no flicker
 LIVE_BONUS = 0.006  # the live mouth needs no colour match
-OPENING_COST = 0.3  # per mouth width that a mouth has to be opened or shut, where tracking is least to be relied on
+OPEN_COST = 2.0  # per mouth width that a mouth, the live one too, has to be opened: hard lips then look wide open
+SHUT_COST = 0.1  # per mouth width that a bank mouth has to be shut, which goes well
 ANGLE_COST = 0.08  # per unit of direction cosine between the bank mouth's head and the live one
 PRESSED = 0.015  # how far the tracker's inner lips overlap where real ones are pressed together
 UNSEEN_COST = 0.03  # a painted inside instead of a real one
-BENT = 0.7  # of the way from a bank mouth's own shape to the one asked for; see _unbent
+BENT_SHUT, BENT_OPEN = 0.7, 0.5  # of the way from a bank mouth's own shape to the one asked for; see _unbent
 NEAR = 0.08  # mouth widths that a lip is bent, from which on no more of the mouth's own shape is left
 APART = 0.06  # mouth widths between the inner lips from which this is so; lips that touch are bent all the way
 _PAIRS_AT = np.searchsorted(LOWER, OPENING)
@@ -113,12 +114,13 @@ class Renderer:
         wanted_gap = gap(wanted)
         unseen = missing(wanted_gap, gap(live))
         cost = float(_distance(live, wanted)) - LIVE_BONUS + UNSEEN_COST * unseen
+        cost += OPEN_COST * max(0.0, wanted_gap - gap(live))
         cost -= SWITCH_COST if self._current is None else 0
         best = None
         if mouths := self._bank.mouths:
-            costs = self._costs(mouths, wanted, view_angles(face))
-            pulled = np.abs(np.array([mouth.gap for mouth in mouths], np.float32) - wanted_gap)
-            nearest = int((costs + OPENING_COST * pulled).argmin())
+            opened = wanted_gap - np.array([mouth.gap for mouth in mouths], np.float32)
+            costs = self._costs(mouths, wanted, view_angles(face)) + OPEN_COST * np.maximum(0, opened)
+            nearest = int((costs + SHUT_COST * np.maximum(0, -opened)).argmin())
             if costs[nearest] < cost:
                 best = mouths[nearest]
                 unseen = missing(wanted_gap, best.gap)
@@ -186,14 +188,15 @@ def _until_lips_touch(neutral: Points, moved: Points) -> Points:
 def _unbent(mouth: Mouth, wanted: npt.NDArray[np.float32], share: float) -> npt.NDArray[np.float32]:
     """What is left (40, 2) of a bank mouth's own shape when it is bent to ``wanted``, mouth widths.
 
-    A mouth bent by a tenth of its width may look to a tracker, and to people, like quite another one where hair or a
-    dark inside hides the lips' edges; one that was really seen does not. Lips that should touch do, and those that
-    should go farther than anything seen go nearly as far.
+    A mouth bent by a tenth of its width, above all one that is opened, may look to a tracker, and to people, like quite
+    another one where hair or a dark inside hides the lips' edges; one that was really seen does not. Lips that should
+    touch do, and those that should go farther than anything seen go nearly as far.
     """
-    own = (mouth.shape - wanted)[:, :2]
-    apart = min(1.0, gap(wanted) / APART)
+    own, wanted_gap = (mouth.shape - wanted)[:, :2], gap(wanted)
+    bent = BENT_OPEN if mouth.gap < wanted_gap else BENT_SHUT
+    apart = min(1.0, wanted_gap / APART)
     near = min(1.0, NEAR / max(float(np.abs(own).max()), 1e-6))
-    return np.asarray(own * np.float32(share * apart * near * (1 - BENT)), np.float32)
+    return np.asarray(own * np.float32(share * apart * near * (1 - bent)), np.float32)
 
 
 def _distance(shapes: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
