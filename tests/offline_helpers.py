@@ -28,6 +28,7 @@ class Script:
     faces: bool = True
     break_at: int | None = None  # tick at which the output fails
     damage_at: int | None = None  # frame at which the decoder fails
+    duration_ns: int | None = None  # as far as the file's header tells
     published: list = field(default_factory=list)
     opened: list = field(default_factory=list)
     closed: int = 0
@@ -40,7 +41,7 @@ class ScriptVideo:
     notes = ("a note of the source",)
 
     def open(self) -> VideoInfo:
-        return VideoInfo(8, 8, Fraction(25), False, "script", len(SCRIPT.pts))
+        return VideoInfo(8, 8, Fraction(25), False, "script", len(SCRIPT.pts), SCRIPT.duration_ns)
 
     def read(self) -> Frame:
         self._next = getattr(self, "_next", -1) + 1

@@ -117,6 +117,11 @@ def test_enrolment_shows_at_most_150_pictures_of_20_seconds(dub: Callable[..., R
     assert GENERATORS[1].observed == 0
 
 
+def test_a_short_file_is_shown_whole(dub: Callable[..., Report]) -> None:
+    dub(Script(pts=[40 * k for k in range(75)], duration_ns=3000 * MS))
+    assert GENERATORS[0].observed == 75
+
+
 def test_seconds_ends_it(dub: Callable[..., Report]) -> None:
     script = Script()
     dub(script, seconds=1)

@@ -178,7 +178,8 @@ class _FileRun:
         """Show the generator the person before the first mouth is made: up to 150 pictures of the first 20 s."""
         if self._kind != "file" or self._config.identity is not None or self._config.engine == "passthrough":
             return
-        every = max(1, math.ceil(self._info.fps * _ENROL_NS / NS / _ENROL_PICTURES))
+        shown_ns = min(_ENROL_NS, self._info.duration_ns or _ENROL_NS)
+        every = max(1, math.ceil(self._info.fps * shown_ns / NS / _ENROL_PICTURES))
         tracker = self._tracker()
         with ExitStack() as stack:
             video: VideoSource = part("video")(self._config.input, clock=self._clock, loop=False, live=False)
