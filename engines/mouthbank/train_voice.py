@@ -30,6 +30,7 @@ from engines.mouthbank.train import load_split, validate
 from engines.mouthbank.voice_data import Lessons, Taught, lesson_loss, voice_loss
 from engines.mouthbank.voice_net import VoiceNet, VoiceShape
 from engines.speech.cache import Entry, load, read_index, usable
+from engines.speech.corpus import FILMED
 from engines.speech.data import CHANGES, Speech
 from engines.speech.evaluate import averaged, load_net
 from engines.speech.network import STRIDE, SpeechNet, SpeechShape
@@ -39,7 +40,6 @@ from realtime_dub.face.alignment import TEMPLATE
 from realtime_dub.mouth.bundle import DataSpec
 
 CHECKED = 60  # held-out clips of other voices per validation
-FILMED = "GRID s1"
 HEARD = {
     "Common Voice 13": ("CC0", "Common Voice, Mozilla, version 13, English"),
     "Common Voice 6.1": ("CC0", "Common Voice, Mozilla, version 6.1, 23 languages"),

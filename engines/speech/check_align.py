@@ -20,7 +20,7 @@ import torch
 
 from engines.common import Array
 from engines.speech.cache import Entry, labels_of, load, read_index, usable
-from engines.speech.corpus import Row, read_table
+from engines.speech.corpus import FILMED, Row, read_table
 from engines.speech.force_align import Alignment
 from engines.speech.inventory import CLASSES, INDEX, SIL, VISEME_OF
 from engines.speech.net_align import SHORTEST, NetAligner, Run
@@ -102,7 +102,7 @@ class Checker:
 def check(checker: Checker, entries: list[Entry], count: int) -> dict[str, dict[str, float]]:
     """All figures; ``count`` English clips and some of each language, drawn alike each time."""
     draw = random.Random(0)
-    held = [e for e in usable(entries) if e.part == "held" and e.aligner != NET and e.corpus != "GRID s1"]
+    held = [e for e in usable(entries) if e.part == "held" and e.aligner != NET and e.corpus != FILMED]
     figures = {"en": checker.english(draw.sample(held, min(count, len(held))))}
     languages: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:

@@ -17,6 +17,7 @@ from engines.common import Array
 
 RATE = 16_000
 EVALUATION = "LibriSpeech"  # heard for measuring alone
+FILMED = "GRID s1"  # the speaker whose face is known
 LANGUAGES_KEPT_OUT = ("fi", "hi", "pt")  # so are these, of which no voice is trained on
 HELD_OUT = 10  # one speaker in so many is never trained on
 _WORD = re.compile(r"[a-z']+")

@@ -15,6 +15,7 @@ from engines.common.augment import babble, disturb, either, harsh, make_noises, 
 from engines.common.no_voice import OtherSounds
 from engines.speech.augment import music, reverberate, stretch
 from engines.speech.cache import Entry, load
+from engines.speech.corpus import FILMED
 from engines.speech.inventory import INDEX, SIL
 from realtime_dub.audio.features import LogMel, LogMelSpec
 
@@ -25,7 +26,7 @@ SHARES = {
     "speechocean762": 2.5,
     "flite": 1.0,
     "espeak-ng": 1.5,
-    "GRID s1": 1.0,
+    FILMED: 1.0,
 }
 WOMEN = 0.5  # of each corpus' time, as far as a clip comes no more than MOST times as often for it
 MOST = 4.0

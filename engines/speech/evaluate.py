@@ -24,7 +24,7 @@ from safetensors.torch import load_file
 from engines.common import Array
 from engines.common.augment import make_noises, warp
 from engines.speech.cache import Entry, load, read_index, usable
-from engines.speech.corpus import EVALUATION, LANGUAGES_KEPT_OUT
+from engines.speech.corpus import EVALUATION, FILMED, LANGUAGES_KEPT_OUT
 from engines.speech.inventory import CLASSES, INDEX, SIL, VISEME_OF, VISEMES
 from engines.speech.network import LOOK_AHEAD, STRIDE, SpeechNet, SpeechShape
 from engines.speech.synthesise import ESPEAK, FLITE
@@ -110,9 +110,9 @@ def groups(entries: list[Entry]) -> dict[str, list[Entry]]:
     for corpus in sorted({entry.corpus for entry in held}):
         found[corpus] = [entry for entry in held if entry.corpus == corpus]
     for gender in ("female", "male"):
-        found[gender] = [e for e in held if e.gender == gender and e.corpus != "GRID s1"]
+        found[gender] = [e for e in held if e.gender == gender and e.corpus != FILMED]
     for language in sorted({entry.language for entry in held}):
-        found[f"language {language}"] = [e for e in held if e.language == language and e.corpus != "GRID s1"]
+        found[f"language {language}"] = [e for e in held if e.language == language and e.corpus != FILMED]
     for language in LANGUAGES_KEPT_OUT:
         found[f"language kept out {language}"] = [entry for entry in away if entry.language == language]
     return {name: clips for name, clips in found.items() if clips}

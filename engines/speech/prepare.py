@@ -24,7 +24,7 @@ from engines.common import Array
 from engines.common.grid import read_words, split, to_16k
 from engines.common.landmarks import clips_in
 from engines.speech.cache import Entry, append, load, relabel, store, tidy, usable
-from engines.speech.corpus import EVALUATION, RATE, Row, read_phones, read_sound, read_table, words_of
+from engines.speech.corpus import EVALUATION, FILMED, RATE, Row, read_phones, read_sound, read_table, words_of
 from engines.speech.force_align import Aligner, Alignment
 from engines.speech.pronounce import Pronouncer, Word, from_phones
 from engines.speech.synthesise import make_all
@@ -33,7 +33,6 @@ from realtime_dub.audio.features import LogMelSpec
 if TYPE_CHECKING:
     from engines.speech.net_align import NetAligner
 
-GRID = "GRID s1"
 ENGLISH = "en"
 OTHERS = "Common Voice 6.1"  # the corpus of many languages
 POCKETSPHINX, NET = "pocketsphinx", "net"
@@ -127,7 +126,7 @@ class Preparer:
         parts = split([path.stem for path in clips_in(clips)])
         named = [("train", name) for name in parts["train"]] + [("held", name) for name in parts["validation"]]
         for count, (part, name) in enumerate(named, 1):
-            row = Row(f"grid/{name}.mp4", GRID, ENGLISH, clips.name, "male", "")
+            row = Row(f"grid/{name}.mp4", FILMED, ENGLISH, clips.name, "male", "")
             path = landmarks / f"{name}.npz"
             if row.key not in self._known and name in words and path.exists():
                 with np.load(path, allow_pickle=False) as stored:

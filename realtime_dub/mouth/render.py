@@ -33,8 +33,8 @@ ANGLE_COST = 0.08  # per unit of direction cosine between the bank mouth's head 
 PRESSED = 0.015  # how far the tracker's inner lips overlap where real ones are pressed together
 UNSEEN_COST = 0.03  # a painted inside instead of a real one
 BENT_SHUT, BENT_OPEN = 0.7, 0.5  # of the way from a bank mouth's own shape to the one asked for; see _unbent
-NEAR = 0.08  # mouth widths that a lip is bent, from which on no more of the mouth's own shape is left
-APART = 0.06  # mouth widths between the inner lips from which this is so; lips that touch are bent all the way
+NEAR = 0.08  # mouth widths: where a lip is to go farther than this, no more is left of its own place than here
+APART = 0.06  # mouth widths: inner lips that should be nearer than this are bent farther, all the way where they touch
 _PAIRS_AT = np.searchsorted(LOWER, OPENING)
 _NOSE_ANCHORS = np.array([2, 98, 327, 64, 294, 129, 358])
 
@@ -84,7 +84,8 @@ class Renderer:
         if face is None or neutral is None:
             return None
         frame = tracked.frame
-        unit = face.pose.scale * mouth_width(neutral)
+        width = mouth_width(neutral)
+        unit = face.pose.scale * width
         target = self._target(face, neutral, displacement, share)
         outline = lower_face(face.points, unit)
         box = bounding_box(outline, 2, frame.width, frame.height)
@@ -93,7 +94,7 @@ class Renderer:
         wanted = lip_shape(target, neutral)
         mouth, unseen = self._choose(face, wanted)
         if mouth is not None:
-            target[LIPS, :2] += _unbent(mouth, wanted, share) * np.float32(mouth_width(neutral))
+            target[LIPS, :2] += _unbent(mouth, wanted, share) * np.float32(width)
         goal = project(target, face.pose)
         region = self._warp_live(frame.image, face, goal, outline, box, unit, with_lips=mouth is None)
         if mouth is not None:
@@ -111,15 +112,15 @@ class Renderer:
         """The bank mouth to use, None = the live one is as good; and the share of its inside that nobody has seen."""
         assert self._bank.neutral is not None
         live = lip_shape(face.canonical, self._bank.neutral)
-        wanted_gap = gap(wanted)
-        unseen = missing(wanted_gap, gap(live))
+        wanted_gap, live_gap = gap(wanted), gap(live)
+        unseen = missing(wanted_gap, live_gap)
         cost = float(_distance(live, wanted)) - LIVE_BONUS + UNSEEN_COST * unseen
-        cost += OPEN_COST * max(0.0, wanted_gap - gap(live))
+        cost += OPEN_COST * max(0.0, wanted_gap - live_gap)
         cost -= SWITCH_COST if self._current is None else 0
         best = None
         if mouths := self._bank.mouths:
             opened = wanted_gap - np.array([mouth.gap for mouth in mouths], np.float32)
-            costs = self._costs(mouths, wanted, view_angles(face)) + OPEN_COST * np.maximum(0, opened)
+            costs = self._costs(mouths, wanted, opened, view_angles(face))
             nearest = int((costs + SHUT_COST * np.maximum(0, -opened)).argmin())
             if costs[nearest] < cost:
                 best = mouths[nearest]
@@ -128,15 +129,19 @@ class Renderer:
         return best, unseen
 
     def _costs(
-        self, mouths: list[Mouth], wanted: npt.NDArray[np.float32], angles: npt.NDArray[np.float32]
+        self,
+        mouths: list[Mouth],
+        wanted: npt.NDArray[np.float32],
+        opened: npt.NDArray[np.float32],
+        angles: npt.NDArray[np.float32],
     ) -> npt.NDArray[np.float32]:
-        """What each of the bank's mouths (n,) would cost against the live one: how far it is bent, turned, painted."""
+        """What each of the bank's mouths (n,) costs against the live one: bent, turned, painted, opened."""
         wanted_gap = gap(wanted)
         costs = _distance(np.stack([mouth.shape for mouth in mouths]), wanted)
         costs += ANGLE_COST * np.abs(np.stack([mouth.angles for mouth in mouths]) - angles).sum(-1)
         costs += np.array([UNSEEN_COST * missing(wanted_gap, mouth.gap) for mouth in mouths], np.float32)
         costs -= [SWITCH_COST if mouth is self._current else 0 for mouth in mouths]
-        return costs
+        return costs + OPEN_COST * np.maximum(0, opened)
 
     def _warp_live(
         self,
