@@ -7,14 +7,15 @@ tracked frames as time allows, ``generate`` once per output tick. ``compose`` of
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from realtime_dub.blend.patch import MouthPatch
-from realtime_dub.face.types import TrackedFrame
+from realtime_dub.face.types import FaceTracker, TrackedFrame
 from realtime_dub.media import Blendshapes, Samples
 
-__all__ = ["VOICE_RATE", "GivesBlendshapes", "Latency", "MouthGenerator", "MouthPatch", "blendshapes_of"]
+__all__ = ["VOICE_RATE", "GivesBlendshapes", "Latency", "MouthGenerator", "MouthPatch", "Proves", "blendshapes_of"]
 
 VOICE_RATE = 16_000  # Hz, mono: what every generator hears
 
@@ -62,6 +63,14 @@ class GivesBlendshapes(Protocol):
 
     def blendshapes(self) -> Blendshapes:
         """The mouth of the last ``generate``, faded in and out like it, whether or not there was a face to draw on."""
+
+
+@runtime_checkable
+class Proves(Protocol):
+    """A generator that gains from seeing its mouths drawn before the first one is shown."""
+
+    def prove(self, pictures: Sequence[TrackedFrame], tracker: FaceTracker) -> None:
+        """After the person was observed, where there is time: some of the pictures, and a tracker to read drafts."""
 
 
 def blendshapes_of(generator: MouthGenerator) -> Blendshapes | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from realtime_dub.errors import ConfigError
-from realtime_dub.face.types import TrackedFrame
+from realtime_dub.face.types import FaceTracker, TrackedFrame
 from realtime_dub.media import MS, Blendshapes, Samples
 from realtime_dub.mouth import bundle as bundles
 from realtime_dub.mouth.bank import Bank
@@ -15,6 +16,7 @@ from realtime_dub.mouth.blendshapes import BlendshapeSolver
 from realtime_dub.mouth.contract import Latency, MouthPatch
 from realtime_dub.mouth.gate import SpeechGate
 from realtime_dub.mouth.motion import MotionStream
+from realtime_dub.mouth.proof import prove
 from realtime_dub.mouth.render import Renderer
 from realtime_dub.mouth.style import Style
 
@@ -65,6 +67,9 @@ class MouthbankGenerator:
 
     def observe(self, tracked: TrackedFrame) -> None:
         self.bank.observe(tracked)
+
+    def prove(self, pictures: Sequence[TrackedFrame], tracker: FaceTracker) -> None:
+        prove(self.bank, pictures, tracker)
 
     def generate(self, tracked: TrackedFrame, at_ns: int) -> MouthPatch | None:
         motion = self._motion.at(at_ns)

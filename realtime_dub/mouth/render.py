@@ -83,18 +83,33 @@ class Renderer:
         face, neutral = tracked.face, self._bank.neutral
         if face is None or neutral is None:
             return None
-        frame = tracked.frame
-        width = mouth_width(neutral)
-        unit = face.pose.scale * width
         target = self._target(face, neutral, displacement, share)
+        wanted = lip_shape(target, neutral)
+        mouth, unseen = self._choose(face, wanted)
+        if mouth is not None:
+            target[LIPS, :2] += _unbent(mouth, wanted, share) * np.float32(mouth_width(neutral))
+        return self._drawn(tracked, face, target, mouth, unseen, at_ns)
+
+    def show(self, tracked: TrackedFrame, mouth: Mouth) -> MouthPatch | None:
+        """The patch that puts ``mouth`` of the bank into the frame in its own shape; None as :meth:`render`."""
+        face, neutral = tracked.face, self._bank.neutral
+        if face is None or neutral is None:
+            return None
+        target = face.canonical.copy()
+        target[LIPS] = neutral[LIPS].mean(0) + mouth.shape * np.float32(mouth_width(neutral))
+        return self._drawn(tracked, face, target, mouth, 0.0, tracked.frame.pts_ns)
+
+    def _drawn(
+        self, tracked: TrackedFrame, face: Face, target: Points, mouth: Mouth | None, unseen: float, at_ns: int
+    ) -> MouthPatch | None:
+        """The face of a frame with the canonical shape ``target``, the lips those of ``mouth`` or the live ones."""
+        assert self._bank.neutral is not None
+        frame = tracked.frame
+        unit = face.pose.scale * mouth_width(self._bank.neutral)
         outline = lower_face(face.points, unit)
         box = bounding_box(outline, 2, frame.width, frame.height)
         if box[2] < 8 or box[3] < 8:
             return None
-        wanted = lip_shape(target, neutral)
-        mouth, unseen = self._choose(face, wanted)
-        if mouth is not None:
-            target[LIPS, :2] += _unbent(mouth, wanted, share) * np.float32(width)
         goal = project(target, face.pose)
         region = self._warp_live(frame.image, face, goal, outline, box, unit, with_lips=mouth is None)
         if mouth is not None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from realtime_dub.clock import VirtualClock
 from realtime_dub.errors import ConfigError, EndOfStream, MediaError
 from realtime_dub.face.tracker import MediaPipeTracker
+from realtime_dub.face.types import FaceTracker, TrackedFrame
 from realtime_dub.mouth.bank import Bank
+from realtime_dub.mouth.proof import Pictures, prove
 from realtime_dub.pipeline.process import one_blas_thread
+from realtime_dub.sources.base import VideoSource
+
+Progress = Callable[[int, int | None], None]
 
 MAX_FRAMES = 3000  # two minutes: what a bank can hold is found long before
 
 
-def enroll(
-    input: str, output: Path, *, face: str = "largest", progress: Callable[[int, int | None], None] | None = None
-) -> str:
+def enroll(input: str, output: Path, *, face: str = "largest", progress: Progress | None = None) -> str:
     """Fill a bank from ``input`` and save it to ``output``; a line that says what was learnt.
 
     Raises MediaError where the input cannot be read or shows no face; then nothing is written.
@@ -28,17 +31,16 @@ def enroll(
         raise ConfigError("cannot enrol from", input, "record a minute of video first and name that file")
     source = open_video(input, clock=VirtualClock(), live=False)
     info = source.open()
-    bank, tracker, seen = Bank(), MediaPipeTracker(face), 0
+    bank, tracker, pictures = Bank(), MediaPipeTracker(face), Pictures()
     try:
         with one_blas_thread():
-            for count in range(1, 1 + (MAX_FRAMES if kind == "file" else 1)):
-                tracked = tracker.track(source.read())
+            seen = 0
+            for tracked in _looked(source, tracker, MAX_FRAMES if kind == "file" else 1, info.frames, progress):
                 bank.observe(tracked)
+                pictures.show(tracked)
                 seen += tracked.face is not None
-                if progress is not None:
-                    progress(count, info.frames)
-    except EndOfStream:
-        pass
+            if kind == "file":
+                prove(bank, pictures.chosen(), tracker)
     finally:
         tracker.close()
         source.close()
@@ -48,3 +50,16 @@ def enroll(
     widest = max(mouth.gap for mouth in bank.mouths)
     hint = "" if widest > 0.08 else "; the mouth was hardly open: let the person speak for better teeth"
     return f"{output}: {len(bank.mouths)} mouths from {seen} frames{hint}"
+
+
+def _looked(
+    source: VideoSource, tracker: FaceTracker, most: int, frames: int | None, progress: Progress | None
+) -> Iterator[TrackedFrame]:
+    """The source's first frames with the face in them."""
+    for count in range(1, 1 + most):
+        try:
+            yield tracker.track(source.read())
+        except EndOfStream:
+            return
+        if progress is not None:
+            progress(count, frames)

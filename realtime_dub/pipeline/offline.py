@@ -33,7 +33,7 @@ from realtime_dub.media import (
     ns_to_samples,
     samples_to_ns,
 )
-from realtime_dub.mouth.contract import MouthPatch, blendshapes_of
+from realtime_dub.mouth.contract import MouthPatch, Proves, blendshapes_of
 from realtime_dub.pipeline.ahead import Ahead, Behind
 from realtime_dub.pipeline.ear import Ear, askable_ns, needs_ns, resampler_delay_ns
 from realtime_dub.pipeline.parts import make_compositor, make_generator, make_sheet, make_tracker, part, pcm_of
@@ -180,14 +180,18 @@ class _FileRun:
             return
         shown_ns = min(_ENROL_NS, self._info.duration_ns or _ENROL_NS)
         every = max(1, math.ceil(self._info.fps * shown_ns / NS / _ENROL_PICTURES))
-        tracker = self._tracker()
+        tracker, pictures = self._tracker(), part("pictures")()
         with ExitStack() as stack:
             video: VideoSource = part("video")(self._config.input, clock=self._clock, loop=False, live=False)
             stack.callback(video.close)
             video.open()
             for frame in itertools.takewhile(lambda frame: frame.pts_ns < _ENROL_NS, _pull(video)):
                 if frame.seq % every == 0:
-                    self._generator.observe(tracker.track(frame))
+                    tracked = tracker.track(frame)
+                    self._generator.observe(tracked)
+                    pictures.show(tracked)
+        if isinstance(self._generator, Proves):
+            self._generator.prove(pictures.chosen(), tracker)
 
     # The stages, each on its thread.
 

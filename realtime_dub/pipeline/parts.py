@@ -23,6 +23,7 @@ PARTS = {
     "speaker": "realtime_dub.publishers.speaker:SpeakerPublisher",
     "tracker": "realtime_dub.face.tracker:MediaPipeTracker",
     "compositor": "realtime_dub.blend.composite:Compositor",
+    "pictures": "realtime_dub.mouth.proof:Pictures",
     "resampler": "realtime_dub.audio.resample:StreamResampler",
     "longest look-ahead": "realtime_dub.mouth.bundle:longest_look_ahead",
     "contact sheet": "realtime_dub.contact_sheet:ContactSheet",

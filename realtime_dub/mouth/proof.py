@@ -1,0 +1,97 @@
+"""Proofs: how each of a bank's mouths looks once it is drawn.
+
+Lips that are hard to find, under hair, pale, small or dark, are read by what stands around them and by the picture
+before. A mouth cut out at one moment may look like another one in the face of another moment; so each is drawn, in its
+own shape, on a few pictures of the person, and read again. Where its lips are found there, on the average, is where
+they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from realtime_dub.blend.composite import Compositor
+from realtime_dub.face.types import Face, FaceTracker, TrackedFrame
+from realtime_dub.media import NS, Frame, Image
+from realtime_dub.mouth.bank import Bank, Mouth, lip_shape
+from realtime_dub.mouth.cavity import gap
+from realtime_dub.mouth.render import Renderer
+
+PICTURES = 6
+APART_NS = 10 * NS  # between two proofs, for the tracker: as far as that nothing is smoothed
+
+
+class Pictures:
+    """A few of many pictures with a face, evenly spread over all that were shown."""
+
+    def __init__(self, count: int = PICTURES) -> None:
+        self._count = count
+        self._every, self._shown = 1, 0
+        self._kept: list[TrackedFrame] = []
+
+    def show(self, tracked: TrackedFrame) -> None:
+        """One more; kept for now, or not."""
+        if tracked.face is None:
+            return
+        if self._shown % self._every == 0:
+            self._kept.append(tracked)
+        self._shown += 1
+        if len(self._kept) > 2 * self._count:
+            self._kept, self._every = self._kept[::2], 2 * self._every
+
+    def chosen(self) -> list[TrackedFrame]:
+        """At most as many as were asked for."""
+        if len(self._kept) <= self._count:
+            return self._kept
+        return [self._kept[round(place)] for place in np.linspace(0, len(self._kept) - 1, self._count)]
+
+
+def prove(bank: Bank, pictures: Sequence[TrackedFrame], tracker: FaceTracker) -> None:
+    """Correct the lips of the bank's mouths by how ``tracker`` finds them drawn on ``pictures``.
+
+    For n mouths and m pictures m (n + 1) pictures are tracked: 2 to 4 s for a full bank, on one core.
+    """
+    if bank.neutral is None:
+        return
+    reader, renderer, compositor = _Reader(tracker), Renderer(bank), Compositor()
+    rng = np.random.default_rng(0)  # never the same mouth before another one
+    found: list[list[npt.NDArray[np.float32]]] = [[] for _ in bank.mouths]
+    for tracked in pictures:
+        reader.find(tracked.frame.image)
+        for index in rng.permutation(len(bank.mouths)):
+            patch = renderer.show(tracked, bank.mouths[index])
+            face = None if patch is None else reader.find(compositor.compose(tracked, patch, 1.0))
+            if face is not None:
+                found[index].append(lip_shape(face.canonical, bank.neutral))
+    bank.mouths[:] = [
+        corrected(mouth, np.mean(shapes, 0)) if shapes else mouth
+        for mouth, shapes in zip(bank.mouths, found, strict=True)
+    ]
+
+
+def corrected(mouth: Mouth, found: npt.NDArray[np.float32]) -> Mouth:
+    """``mouth`` with the lips (40, 3), mouth widths, in the plane of the picture where they were found; depth stays."""
+    own, moved = mouth.shape[:, :2], (found - mouth.shape)[:, :2]
+    shape = mouth.shape.copy()
+    shape[:, :2] += moved
+    # The similarity from mouth widths to the crop's pixels, its turn and its size as one complex number.
+    widths, pixels = ((at - at.mean(0)) @ np.array([1, 1j]) for at in (own, mouth.lips))
+    turned = (np.vdot(widths, pixels) / np.vdot(widths, widths)) * (moved @ np.array([1, 1j]))
+    lips = mouth.lips + np.stack([turned.real, turned.imag], 1)
+    return replace(mouth, lips=lips.astype(np.float32), shape=shape, gap=gap(shape))
+
+
+class _Reader:
+    """Finds the face in single pictures."""
+
+    def __init__(self, tracker: FaceTracker) -> None:
+        self._tracker = tracker
+        self._seq = 0
+
+    def find(self, image: Image) -> Face | None:
+        self._seq += 1
+        return self._tracker.track(Frame(image, self._seq * APART_NS, self._seq)).face
