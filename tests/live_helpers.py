@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from realtime_dub.budget import BudgetPlan, Stage
 from realtime_dub.clock import VirtualClock
-from realtime_dub.face.types import Face, Pose, TrackedFrame
+from realtime_dub.face.types import Face, FaceTracker, Pose, TrackedFrame
 from realtime_dub.media import MS, NS, AudioBlock, Frame, VoiceInfo, samples_to_ns
 from realtime_dub.mouth.contract import VOICE_RATE, Latency, MouthPatch
 from realtime_dub.pipeline.loop import LivePipeline
@@ -45,6 +45,7 @@ class PuppetGenerator:
         self.heard: list[np.ndarray] = []
         self.pts: list[int] = []
         self.observed = 0
+        self.proved: list[tuple[int, list[int]]] = []  # how many were observed by then, and which pictures came
 
     def latency(self) -> Latency:
         return self._latency
@@ -59,6 +60,10 @@ class PuppetGenerator:
 
     def observe(self, tracked: TrackedFrame) -> None:
         self.observed += 1
+
+    def prove(self, pictures: Sequence[TrackedFrame], tracker: FaceTracker) -> None:
+        assert all(tracker.track(tracked.frame).face is not None for tracked in pictures)
+        self.proved.append((self.observed, [tracked.frame.seq for tracked in pictures]))
 
     def generate(self, tracked: TrackedFrame, at_ns: int) -> MouthPatch | None:
         assert at_ns <= self._heard_ns

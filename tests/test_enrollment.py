@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import av
@@ -9,10 +10,14 @@ import cv2
 import numpy as np
 import pytest
 
-from realtime_dub.errors import ConfigError, MediaError
+from realtime_dub.clock import VirtualClock
+from realtime_dub.errors import ConfigError, EndOfStream, MediaError
+from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.mouth.bank import Bank
 from realtime_dub.pipeline.enrollment import enroll
+from realtime_dub.sources.registry import open_video
 from tests.faces import portrait
+from tests.test_proof import open_mouth
 
 
 def write_video(path: Path, pictures: list[np.ndarray]) -> Path:
@@ -45,6 +50,27 @@ def test_a_video_is_looked_at_to_its_end(tmp_path: Path) -> None:
     assert bank.frozen
     assert bank.neutral is not None
     assert "from 12 frames" in said
+
+
+def test_mouths_of_a_video_are_drawn_and_read_again(tmp_path: Path) -> None:
+    opened = open_mouth().frame.image
+    pictures = [picture[:, : picture.shape[1] // 2 * 2] for picture in (portrait(), opened)]
+    video = write_video(tmp_path / "me.mp4", [pictures[0]] * 8 + [pictures[1]] * 8)
+    observed, tracker = Bank(), MediaPipeTracker()
+    source = open_video(str(video), clock=VirtualClock(), live=False)
+    source.open()
+    with contextlib.suppress(EndOfStream):
+        while True:
+            observed.observe(tracker.track(source.read()))
+    source.close()
+    tracker.close()
+    enroll(str(video), tmp_path / "me.bank")
+    bank = Bank.load(tmp_path / "me.bank")
+    assert len(bank.mouths) == len(observed.mouths) >= 2
+    moved = [np.abs(a.shape - b.shape).max() for a, b in zip(bank.mouths, observed.mouths, strict=True)]
+    assert max(moved) > 1e-4
+    assert max(moved) < 0.15
+    assert max(mouth.gap for mouth in bank.mouths) - min(mouth.gap for mouth in bank.mouths) > 0.1
 
 
 def test_without_a_face_nothing_is_written(tmp_path: Path) -> None:

@@ -122,6 +122,16 @@ def test_a_short_file_is_shown_whole(dub: Callable[..., Report]) -> None:
     assert GENERATORS[0].observed == 75
 
 
+def test_mouths_are_proved_once_after_everything_was_shown(dub: Callable[..., Report]) -> None:
+    dub(Script(pts=[40 * k for k in range(75)], duration_ns=3000 * MS))
+    [(observed, pictures)] = GENERATORS[0].proved
+    assert observed == 75
+    assert 4 <= len(pictures) <= 6
+    assert max(np.diff(pictures)) < 30
+    dub(Script(), identity=Path("me.bank"))
+    assert GENERATORS[1].proved == []
+
+
 def test_seconds_ends_it(dub: Callable[..., Report]) -> None:
     script = Script()
     dub(script, seconds=1)

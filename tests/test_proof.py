@@ -73,12 +73,15 @@ def test_lips_move_in_the_crop_as_they_do_in_the_face() -> None:
     def in_crop(lips: np.ndarray) -> np.ndarray:
         return (lips[:, :2] @ turn.T + (90, 60)).astype(np.float32)
 
+    moved -= moved.mean(0)
     mouth = Mouth(np.zeros((120, 180, 3), np.uint8), in_crop(shape), shape, np.zeros(2, np.float32), 1.0, gap(shape))
     found = corrected(mouth, shape + moved)
     assert np.allclose(found.lips, in_crop(shape + moved), atol=0.01)
     assert np.allclose(found.shape[:, :2], (shape + moved)[:, :2], atol=1e-6)
     assert np.array_equal(found.shape[:, 2], shape[:, 2])
     assert found.gap == pytest.approx(gap(found.shape))
+    elsewhere = corrected(mouth, shape + moved + np.float32(0.1))  # the mouth as a whole stays where it was
+    assert np.allclose(elsewhere.lips, found.lips, atol=0.01)
 
 
 @pytest.mark.parametrize(("shown", "chosen"), [(0, 0), (1, 1), (6, 6), (13, 6), (200, 6)])

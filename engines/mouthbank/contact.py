@@ -24,7 +24,7 @@ import numpy as np
 from engines.common import Array
 from engines.common.grid import SILENCE, Clip
 from engines.common.metrics import OPENING_AT
-from engines.mouthbank.evaluate import Result
+from engines.mouthbank.evaluate import Result, with_end
 from engines.speech.cache import load as load_labels
 from engines.speech.cache import read_index, usable
 from engines.speech.corpus import EVALUATION, RATE, read_sound, read_table
@@ -92,7 +92,7 @@ def of_sound(bundle: Bundle, sound: Array, segments: list[Segment]) -> list[Cont
     """The contacts of somebody heard (n,) at 16 kHz."""
     stream = MotionStream(bundle)
     gaps: list[float] = []
-    sound = np.concatenate([sound, np.zeros(RATE // 4, np.float32)])
+    sound = with_end(sound, stream, RATE)
     for at in range(0, len(sound), BLOCK):
         stream.hear(sound[at : at + BLOCK], at * NS // RATE)
         while len(gaps) * NS // FPS <= stream.heard_until_ns():

@@ -7,7 +7,6 @@ writes the bundles that are shipped, one for each look-ahead.
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -23,7 +22,6 @@ from engines.speech.network import SpeechShape
 from realtime_dub.audio.features import LogMelSpec
 
 FRAME_MS = 10
-HEAD = ("leave.", "motion.", "speech.")  # parts of a net of one head
 
 
 class Mean(GivesMotion):
@@ -85,15 +83,10 @@ def load_motion(run: Path) -> MotionNet:
 
 
 def load_voice(run: Path) -> VoiceNet:
-    """The averaged net of a run of ``engines.mouthbank.train_voice``; earlier ones had a single head."""
+    """The averaged net of a run of ``engines.mouthbank.train_voice``."""
     tensors = averaged(run)
-    single = "leave.weight" in tensors
-    if single:
-        tensors = {f"heads.0.{k}" if k.startswith(HEAD) else k: v for k, v in tensors.items()}
     speech = SpeechShape(width=tensors["hear.enter.conv.weight"].shape[0])
     shape = VoiceShape(speech=speech, width=tensors["enter.conv.weight"].shape[0])
-    if single:
-        shape = replace(shape, look_aheads=(LOOK_AHEAD,))
     net = VoiceNet(shape).eval().requires_grad_(False)
     net.load_state_dict(tensors)
     return net
@@ -130,7 +123,7 @@ def main() -> None:
     parser.add_argument("--share", type=float, action="append", help="of the motion, in the order of --net, --voice")
     parser.add_argument("--speech-share", type=float, action="append", help="of the logit of speech; else as of motion")
     parser.add_argument("--speech", type=Path, required=True, help="cache of engines.speech.prepare")
-    parser.add_argument("--version", default="4.0.0")
+    parser.add_argument("--version", default="4.1.0")
     parser.add_argument("--look-ahead", type=int, action="append", help="ms; only these bundles, else all")
     parser.add_argument("--out", type=Path, required=True, help="folder for bundle and bundle-MS")
     arguments = parser.parse_args()

@@ -20,12 +20,13 @@ from engines.common.landmarks import clips_in
 from engines.common.metrics import lagged_correlation, lip_distance, openings
 from engines.common.video_metrics import correlation
 from engines.mouthbank.align import best_offset
-from realtime_dub.media import MS, NS, Floats
+from realtime_dub.media import MS, NS, Floats, ns_to_samples
 from realtime_dub.mouth.bundle import Bundle, load, load_default
 from realtime_dub.mouth.motion import Motion, MotionStream
 
 BLOCK = 640  # samples heard at a time, 40 ms
 FINE_NS = 10 * MS
+FLUSH_NS = 120 * MS  # of silence beyond the look-ahead, for windows and blocks
 BILABIALS = {"bin", "blue", "place", "please", "by", "b", "p"}  # words that begin with closed lips
 
 
@@ -51,8 +52,7 @@ def run_clip(bundle: Bundle, clip: Clip, audio: Array | None = None) -> Result:
     stream = MotionStream(bundle)
     motions: list[Motion] = []
     fine: list[Floats] = []
-    # The clip's end is silence: the last frames wait for their look-ahead.
-    sound = np.concatenate([sound, np.zeros(3200, np.float32)])
+    sound = with_end(sound, stream, bundle.spec.audio.rate)
     for at in range(0, len(sound), BLOCK):
         stream.hear(sound[at : at + BLOCK], at * NS // bundle.spec.audio.rate)
         while len(motions) < len(clip.motion) and _instant(len(motions), clip) <= stream.heard_until_ns():
@@ -61,6 +61,11 @@ def run_clip(bundle: Bundle, clip: Clip, audio: Array | None = None) -> Result:
             fine.append(stream.at(len(fine) * FINE_NS).displacement)
     displacement, speech = np.stack([m.displacement for m in motions]), np.array([m.speech for m in motions])
     return Result(clip, displacement, speech, np.stack(fine))
+
+
+def with_end(sound: Array, stream: MotionStream, rate: int) -> Array:
+    """Sound (n,) and silence behind it: the last mouths wait for their look-ahead."""
+    return np.concatenate([sound, np.zeros(ns_to_samples(stream.look_ahead_ns + FLUSH_NS, rate), np.float32)])
 
 
 def _instant(frame: int, clip: Clip) -> int:

@@ -6,7 +6,10 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
+import onnx
 import torch
+from onnx import numpy_helper
 
 from engines.mouthbank.network import GivesMotion
 from realtime_dub.audio.features import LogMelSpec
@@ -16,6 +19,7 @@ from realtime_dub.mouth.bundle import FORMAT, SPEC, BundleSpec, DataSpec, StateS
 
 MODEL = "motion.onnx"
 OPSET = 17
+MANY = 1024  # numbers from which a tensor of weights is stored short
 GRID = DataSpec(
     name="GRID audiovisual sentence corpus, speaker s1",
     licence="CC BY 4.0",
@@ -48,6 +52,7 @@ def export_bundle(
     out.mkdir(parents=True, exist_ok=True)
     states = _states(net)
     _write_onnx(net, states, out / MODEL)
+    _shorten(out / MODEL)
     digest = hashlib.sha256((out / MODEL).read_bytes()).hexdigest()
     described = _describe(net, spec, states, version, trained_on, digest)
     (out / SPEC).write_text(json.dumps(described.model_dump(mode="json"), indent=1) + "\n", "utf-8")
@@ -76,6 +81,25 @@ def _write_onnx(net: GivesMotion, states: tuple[StateSpec, ...], path: Path) -> 
         opset_version=OPSET,
         dynamo=False,
     )
+
+
+def _shorten(path: Path) -> None:
+    """Store the weights in 16 bits: half the file. They are widened once, when the net is loaded, and cost no time."""
+    model = onnx.load(str(path))
+    graph = model.graph
+    widened = []
+    for tensor in graph.initializer:
+        weights = numpy_helper.to_array(tensor)
+        if weights.dtype != np.float32 or weights.size < MANY:
+            continue
+        name, short = tensor.name, f"{tensor.name}.short"
+        tensor.CopyFrom(numpy_helper.from_array(weights.astype(np.float16), short))
+        widened.append(onnx.helper.make_node("Cast", [short], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*widened, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
 
 
 def _describe(

@@ -74,8 +74,12 @@ def prove(bank: Bank, pictures: Sequence[TrackedFrame], tracker: FaceTracker) ->
 
 
 def corrected(mouth: Mouth, found: npt.NDArray[np.float32]) -> Mouth:
-    """``mouth`` with the lips (40, 3), mouth widths, in the plane of the picture where they were found; depth stays."""
+    """``mouth`` with the lips (40, 3), mouth widths, in the shape in which they were found.
+
+    Depth stays, and so does the place of the mouth as a whole, which is a matter of the head's pose.
+    """
     own, moved = mouth.shape[:, :2], (found - mouth.shape)[:, :2]
+    moved = moved - moved.mean(0)
     shape = mouth.shape.copy()
     shape[:, :2] += moved
     # The similarity from mouth widths to the crop's pixels, its turn and its size as one complex number.
