@@ -12,9 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from media_files import clicks, grid, output_format, picture, publish, sound_of, ticks, video_images, video_times
 
+from realtime_dub.clock import VirtualClock
 from realtime_dub.media import MS, NS, AudioBlock, Tick, ns_to_ticks, rescale, ticks_to_ns
 from realtime_dub.publishers.encoding import AAC_RATES, aac_rate, video_time_base
 from realtime_dub.publishers.muxer import MuxPublisher
+from realtime_dub.sources.registry import open_video
+from tests.faces import portrait
 
 
 @pytest.mark.parametrize("fps", [Fraction(25), Fraction(30_000, 1001), Fraction(24_000, 1001), Fraction(60)])
@@ -185,6 +188,22 @@ def test_colours_survive_writing_and_reading(tmp_path: Path, size: tuple[int, in
         context = container.streams.video[0].codec_context
         assert context.color_range == (2 if full_range else 1)
         assert context.colorspace == (1 if size[0] == 1280 else 6)
+
+
+def test_a_picture_written_and_read_again_is_as_bright(tmp_path: Path) -> None:
+    # A real face: chroma that is not whole made every picture a level darker, and another one each time it was dubbed.
+    image = portrait()[: portrait().shape[0] // 2 * 2, : portrait().shape[1] // 2 * 2]
+    fmt = output_format(width=image.shape[1], height=image.shape[0], rate=0)
+    target = tmp_path / "a.mp4"
+    publish(MuxPublisher(target, crf=1), fmt, ticks(fmt, grid(3, fmt.fps), pictures=lambda fmt, k: image))
+    video = open_video(str(target), clock=VirtualClock(), live=False)
+    video.open()
+    try:
+        off = video.read().image.astype(float) - image
+    finally:
+        video.close()
+    assert np.abs(off.mean((0, 1))).max() < 0.3
+    assert np.sqrt((off**2).mean()) < 2.0
 
 
 @pytest.mark.parametrize("size", [(161, 119), (160, 121), (63, 64), (1, 1)])

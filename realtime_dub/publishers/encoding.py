@@ -118,7 +118,7 @@ class VideoEncoder:
             dst_colorspace=Colorspace.ITU709 if self._hd else Colorspace.SMPTE170M,
             src_color_range=ColorRange.JPEG,
             dst_color_range=self._range,
-            interpolation=Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP,
+            interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP,
             threads=1,
         )
         return converted

@@ -37,7 +37,7 @@ STREAM_LATENCY_NS = 10 * MS  # encoding one 640x480 picture and handing it to th
 class MuxPublisher:
     """Writes ticks to ``target``: a path with a suffix of FILES, or a URL with a scheme of STREAMS.
 
-    ``crf`` (0 best .. 51) and ``preset`` are libx264's. Without them a file made offline gets crf 18 and veryfast
+    ``crf`` (0 best .. 51) and ``preset`` are libx264's. Without them a file made offline gets crf 16 and veryfast
     and is the same each time; live gets crf 23 and superfast without delay inside the encoder, and a
     network stream a bit rate cap of 0.1 bit per pixel besides. Times in mkv and flv are whole milliseconds.
     """
@@ -116,7 +116,7 @@ class MuxPublisher:
         # A fixed number of threads: the encoder's decisions depend on it. No macroblock tree: with it, what lay in
         # memory before changes the result. No B-frames: where one is the last of an mp4 that was fragmented, the muxer
         # counts the file one frame too short and players leave that frame out.
-        options = {"preset": "veryfast", "crf": "18", "threads": "4", "mbtree": "0", "bf": "0"}
+        options = {"preset": "veryfast", "crf": "16", "threads": "4", "mbtree": "0", "bf": "0"}
         if fmt.live:
             options |= {"preset": "superfast", "crf": "23", "threads": "2", "tune": "zerolatency"}
             options["g"] = str(max(1, round(2 * fmt.fps)))
