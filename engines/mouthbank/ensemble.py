@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from engines.mouthbank.export import export_bundle
+from engines.mouthbank.export import export_bundle, rounded
 from engines.mouthbank.network import LOOK_AHEAD, GivesMotion, MotionNet, Shape
 from engines.mouthbank.train_voice import HEARD, described
 from engines.mouthbank.voice_net import VoiceNet, VoiceShape
@@ -133,7 +133,7 @@ def main() -> None:
         if arguments.look_ahead and frames * FRAME_MS not in arguments.look_ahead:
             continue
         folder = arguments.out / ("bundle" if frames == LOOK_AHEAD else f"bundle-{frames * FRAME_MS}")
-        export_bundle(net, LogMelSpec(), folder, arguments.version, data)
+        export_bundle(rounded(net), LogMelSpec(), folder, arguments.version, data)
 
 
 if __name__ == "__main__":

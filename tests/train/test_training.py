@@ -16,7 +16,7 @@ from engines.common.metrics import lagged_correlation  # noqa: E402
 from engines.mouthbank.align import aligned, best_offset  # noqa: E402
 from engines.mouthbank.data import make_basis  # noqa: E402
 from engines.mouthbank.evaluate import evaluate  # noqa: E402
-from engines.mouthbank.export import export_bundle  # noqa: E402
+from engines.mouthbank.export import MODEL, export_bundle, rounded  # noqa: E402
 from engines.mouthbank.network import LOOK_AHEAD, MotionNet, Shape  # noqa: E402
 from engines.mouthbank.train import train  # noqa: E402
 from realtime_dub.audio.features import LogMel, LogMelSpec  # noqa: E402
@@ -80,16 +80,22 @@ def test_trains_resumes_and_exports(corpus: tuple[Path, Path], tmp_path: Path) -
     assert -1 <= float(str(figures["r"])) <= 1
 
 
-def test_the_exported_net_streams_what_torch_computes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("short", [False, True])
+def test_the_exported_net_streams_what_torch_computes(tmp_path: Path, short: bool) -> None:
     torch.manual_seed(0)
     net = MotionNet(SHAPE).eval()
     net.basis.copy_(torch.randn_like(net.basis) * 0.1)
     net.band_mean.copy_(torch.randn_like(net.band_mean))
+    before = (export_bundle(net, LogMelSpec(), tmp_path / "before") / MODEL).stat().st_size
+    if short:
+        rounded(net)
     sound = (0.1 * np.random.default_rng(1).standard_normal(16_001)).astype(np.float32)
     mel = LogMel().process(sound)
     with torch.no_grad():
         displacement, speech, _ = net(torch.from_numpy(mel)[None], net.initial_state())
-    stream = MotionStream(load(export_bundle(net, LogMelSpec(), tmp_path / "bundle")))
+    folder = export_bundle(net, LogMelSpec(), tmp_path / "bundle")
+    assert ((folder / MODEL).stat().st_size < 0.75 * before) == short
+    stream = MotionStream(load(folder))
     for at in range(0, len(sound), 777):
         stream.hear(sound[at : at + 777], at * 62_500)
     for frame in range(0, len(mel) - LOOK_AHEAD, 7):
