@@ -10,6 +10,7 @@ import numpy as np
 
 from realtime_dub.errors import ConfigError, MediaError
 from realtime_dub.face.types import Face
+from realtime_dub.flow import Spread
 from realtime_dub.media import Image
 
 ROW_HEIGHT = 240  # pixels
@@ -27,19 +28,15 @@ class _Row:
     image: Image
 
 
-class ContactSheet:
+class ContactSheet(Spread[_Row]):
     """Collects moments and draws them; ``path`` ends in .png or .jpg.
 
-    The moments are spread evenly over a run of any length in memory for fewer than ``2 * rows`` of them: every
-    ``stride``-th picture is kept, and where they become too many, every second is dropped and the stride doubled.
+    The moments are spread evenly over a run of any length in memory for fewer than ``2 * rows`` of them.
     """
 
     def __init__(self, path: Path | str, rows: int = 8) -> None:
+        super().__init__(rows, 2 * rows - 1)
         self.path = Path(path)
-        self._rows = rows
-        self._stride = 1
-        self._seen = 0
-        self._kept: list[_Row] = []
         if self.path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
             raise ConfigError("a contact sheet is a picture, not", repr(str(path)), "use a name such as sheet.png")
         if not self.path.parent.is_dir():
@@ -47,21 +44,12 @@ class ContactSheet:
 
     def add(self, source: Image, face: Face | None, result: Image, seq: int) -> None:
         """Offer a moment: the source's picture, the face in it, and the picture published instead."""
-        wanted = self._seen % self._stride == 0
-        self._seen += 1
-        if not wanted:
-            return
-        self._kept.append(_Row(seq, _draw(source, face, result, seq)))
-        if len(self._kept) == 2 * self._rows:
-            self._kept = self._kept[::2]
-            self._stride *= 2
+        self.offer(lambda: _Row(seq, _draw(source, face, result, seq)))
 
     def write(self) -> bool:
         """Write the sheet. False where nothing was added, and then nothing is written. Raises MediaError."""
-        if not self._kept:
+        if not (rows := [row.image for row in self.chosen()]):
             return False
-        chosen = np.unique(np.linspace(0, len(self._kept) - 1, self._rows).round().astype(int))
-        rows = [self._kept[k].image for k in chosen]
         width = max(row.shape[1] for row in rows)
         sheet = np.vstack([_pad(row, width - row.shape[1]) for row in rows])
         done, coded = cv2.imencode(self.path.suffix.lower(), sheet)

@@ -1,4 +1,4 @@
-"""What passes things between threads: the latest-value slot, the audio ring, the named worker thread.
+"""What things pass through or stay in: the latest-value slot, the audio ring, the worker thread, a spread of a few.
 
 Each buffer has one policy (see ARCHITECTURE.md): video is the newest unconsumed value; sound is a ring of fixed length
 in which a hole is silence that is marked; results go by sequence number.
@@ -231,3 +231,30 @@ class Pump:
                 self.error = error
         finally:
             self.ended.set()
+
+
+class Spread(Generic[T]):
+    """``count`` of any number of things that come one after another, evenly spread, in memory for ``most`` of them.
+
+    Every ``stride``-th is kept, and where they become too many, every second is dropped and the stride doubled.
+    """
+
+    def __init__(self, count: int, most: int) -> None:
+        self._count, self._most = count, most
+        self._stride, self._seen = 1, 0
+        self._kept: list[T] = []
+
+    def offer(self, make: Callable[[], T]) -> None:
+        """One more; it is made where it is kept, for now."""
+        if self._seen % self._stride == 0:
+            self._kept.append(make())
+        self._seen += 1
+        if len(self._kept) > self._most:
+            self._kept = self._kept[::2]
+            self._stride *= 2
+
+    def chosen(self) -> list[T]:
+        """At most ``count``, the first and the last that are kept among them."""
+        if len(self._kept) <= self._count:
+            return self._kept
+        return [self._kept[round(place)] for place in np.linspace(0, len(self._kept) - 1, self._count)]

@@ -18,6 +18,7 @@ from realtime_dub.errors import BundleError
 from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width
 from realtime_dub.face.landmarks import CHIN, LIPS_INNER, LIPS_OUTER, opening
 from realtime_dub.face.tracker import MediaPipeTracker
+from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import MS, Image
 from realtime_dub.mouth.bank import CAPACITY, Bank, lip_shape
 from realtime_dub.mouth.cavity import gap
@@ -44,13 +45,17 @@ def bank() -> Bank:
     return bank
 
 
-def opening_of(image: Image) -> float:
+def read(image: Image) -> TrackedFrame:
+    """A picture with the face found in it, looked for three times: the mesh looks where it was before."""
     tracker = MediaPipeTracker(smooth=False)
     try:
-        for n in range(3):
-            found = tracker.track(frame_of(image, n)).face
+        return [tracker.track(frame_of(image, n)) for n in range(3)][-1]
     finally:
         tracker.close()
+
+
+def opening_of(image: Image) -> float:
+    found = read(image).face
     assert found is not None
     return float(opening(found.canonical)) / mouth_width(found.canonical)
 
@@ -144,12 +149,7 @@ def test_an_enrolled_open_mouth_is_used_and_shows_its_inside(bank: Bank) -> None
     # The person is enrolled with an open mouth whose inside is painted blue, which nothing else in the face is.
     tracked = tracked_portrait()
     open_picture = drawn(bank, 0.22).copy()
-    tracker = MediaPipeTracker(smooth=False)
-    try:
-        for n in range(3):
-            seen = tracker.track(frame_of(open_picture, n))
-    finally:
-        tracker.close()
+    seen = read(open_picture)
     assert seen.face is not None
     inner = np.rint(seen.face.points[LIPS_INNER, :2]).astype(np.int32)
     cv2.fillPoly(open_picture, [inner], (200, 40, 40))

@@ -7,31 +7,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from realtime_dub.blend.composite import Compositor
 from realtime_dub.face.landmarks import LIPS
 from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.mouth.bank import Bank, Mouth
 from realtime_dub.mouth.cavity import gap
 from realtime_dub.mouth.proof import Pictures, corrected, prove
-from realtime_dub.mouth.render import Renderer
-from tests.faces import frame_of, tracked_portrait
-from tests.test_mouthbank_drawing import jaw_drop
+from tests.faces import tracked_portrait
+from tests.test_mouthbank_drawing import drawn, read
 
 
 def open_mouth() -> TrackedFrame:
-    """The portrait with the mouth open, read three times."""
+    """The portrait with the mouth open."""
     closed = Bank()
-    tracked = tracked_portrait()
-    closed.observe(tracked)
-    patch = Renderer(closed).render(tracked, jaw_drop(0.2), 1.0, 0)
-    assert patch is not None
-    image = Compositor().compose(tracked, patch, 1.0)
-    tracker = MediaPipeTracker(smooth=False)
-    try:
-        return [tracker.track(frame_of(image, n)) for n in range(3)][-1]
-    finally:
-        tracker.close()
+    closed.observe(tracked_portrait())
+    return read(drawn(closed, 0.2))
 
 
 def misread(mouth: Mouth, by: float) -> Mouth:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from realtime_dub.blend.composite import Compositor
 from realtime_dub.face.types import Face, FaceTracker, TrackedFrame
+from realtime_dub.flow import Spread
 from realtime_dub.media import NS, Frame, Image
 from realtime_dub.mouth.bank import Bank, Mouth, lip_shape
 from realtime_dub.mouth.cavity import gap
@@ -25,29 +26,16 @@ PICTURES = 6
 APART_NS = 10 * NS  # between two proofs, for the tracker: as far as that nothing is smoothed
 
 
-class Pictures:
+class Pictures(Spread[TrackedFrame]):
     """A few of many pictures with a face, evenly spread over all that were shown."""
 
-    def __init__(self, count: int = PICTURES) -> None:
-        self._count = count
-        self._every, self._shown = 1, 0
-        self._kept: list[TrackedFrame] = []
+    def __init__(self) -> None:
+        super().__init__(PICTURES, 2 * PICTURES)
 
     def show(self, tracked: TrackedFrame) -> None:
         """One more; kept for now, or not."""
-        if tracked.face is None:
-            return
-        if self._shown % self._every == 0:
-            self._kept.append(tracked)
-        self._shown += 1
-        if len(self._kept) > 2 * self._count:
-            self._kept, self._every = self._kept[::2], 2 * self._every
-
-    def chosen(self) -> list[TrackedFrame]:
-        """At most as many as were asked for."""
-        if len(self._kept) <= self._count:
-            return self._kept
-        return [self._kept[round(place)] for place in np.linspace(0, len(self._kept) - 1, self._count)]
+        if tracked.face is not None:
+            self.offer(lambda: tracked)
 
 
 def prove(bank: Bank, pictures: Sequence[TrackedFrame], tracker: FaceTracker) -> None:

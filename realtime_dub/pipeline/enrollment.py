@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from realtime_dub.clock import VirtualClock
@@ -11,10 +11,9 @@ from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.face.types import FaceTracker, TrackedFrame
 from realtime_dub.mouth.bank import Bank
 from realtime_dub.mouth.proof import Pictures, prove
+from realtime_dub.pipeline.offline import Progress
 from realtime_dub.pipeline.process import one_blas_thread
 from realtime_dub.sources.base import VideoSource
-
-Progress = Callable[[int, int | None], None]
 
 MAX_FRAMES = 3000  # two minutes: what a bank can hold is found long before
 
