@@ -14,15 +14,14 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from aiortc import RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 from feeds import Aside, publishing
 from test_web_reach import relay
 from web_peers import serving
 
 from realtime_dub.errors import ConfigError, MediaError
-from realtime_dub.web import push
-from realtime_dub.web.aiortc_access import end_connecting
+from realtime_dub.web import aiortc_access, push
 from realtime_dub.web.whip_client import ice_servers
 from realtime_dub.web.whip_publisher import parse
 
@@ -41,6 +40,7 @@ class MediaServer:
         self.offers: list[str] = []
         self.asked: list[tuple[str, str, str]] = []  # method, path, authorization
         self.frames = {"video": 0, "audio": 0}
+        self._answering = asyncio.Lock()
         self._peers: list[RTCPeerConnection] = []
         self._readers: set[asyncio.Task[None]] = set()
 
@@ -52,11 +52,13 @@ class MediaServer:
 
     async def drop(self) -> None:
         """Forget all sessions, as a server that is started again."""
-        for peer in self._peers:
-            await peer.close()
-            await end_connecting(peer)
-        self._peers.clear()
-        await asyncio.gather(*self._readers)
+        async with self._answering:
+            for peer in self._peers:
+                await aiortc_access.close(peer)
+            self._peers.clear()
+        for reader in self._readers:
+            reader.cancel()
+        await asyncio.gather(*self._readers, return_exceptions=True)
 
     async def _any(self, request: web.Request) -> web.Response:
         self.asked.append((request.method, request.path, request.headers.get("Authorization", "")))
@@ -70,13 +72,15 @@ class MediaServer:
             status, headers = self.says.pop(0)
             return web.Response(status=status, headers=headers)
         assert request.content_type == SDP
-        answer = await self._answer(await request.text())
+        offer = await request.text()
+        async with self._answering:
+            answer = await self._answer(offer)
         headers = [("Location", self.location), ("ETag", '"1"'), *links]
         return web.Response(status=201, text=answer, content_type=SDP, headers=headers)
 
     async def _answer(self, offer: str) -> str:
         self.offers.append(offer)
-        peer = RTCPeerConnection()
+        peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._peers.append(peer)
         peer.on("track", self._take)
         await peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))

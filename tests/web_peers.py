@@ -19,7 +19,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import AudioFrame, VideoFrame
 from faces import portrait
 
-from realtime_dub.web.aiortc_access import end_connecting
+from realtime_dub.web import aiortc_access
 from realtime_dub.web.api import STUDIO
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.server import make_app
@@ -135,8 +135,7 @@ class Visitor:
         return f"{self.pc.connectionState}, {len(self.got.pictures)} pictures, {len(self.got.sounds)} sounds, {last}"
 
     async def close(self) -> None:
-        await self.pc.close()
-        await end_connecting(self.pc)
+        await aiortc_access.close(self.pc)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

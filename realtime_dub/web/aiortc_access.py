@@ -22,6 +22,7 @@ from realtime_dub.web.config import FRAME_MS
 SOUND_DEPTH = 3  # packets that have to be there after the one that is given out
 SOUND_DELAY_NS = (SOUND_DEPTH + 1) * FRAME_MS * MS  # from the capture of a packet's first sample, without the network
 LOWEST_BITRATE = 150_000
+CLOSE_S = 5.0
 LESS, MORE = 0.85, 1.3  # a new bitrate is taken where it is so far from the old one
 
 OnReport = Callable[[int, int], None]  # the sender's clock in ns, pts in ns on the track's own time line
@@ -134,17 +135,22 @@ def on_sender_report(receiver: RTCRtpReceiver, rate: int, told: OnReport) -> Non
     setattr(receiver, "_handle_rtcp_packet", listen)  # noqa: B010  (mypy: a method)
 
 
-async def end_connecting(pc: RTCPeerConnection) -> None:
-    """After ``close``: what still waits for a handshake. aiortc leaves that behind where it is closed on the way."""
-    waiting = [task for task in asyncio.all_tasks() if _owner(task) is pc and task is not asyncio.current_task()]
-    for task in waiting:
+async def close(pc: RTCPeerConnection, seconds: float = CLOSE_S) -> None:
+    """End a connection, also one that is just being made. Raises whatever aiortc does with a half made one.
+
+    aiortc's own ``close`` does not end a handshake that is under way: it comes to its end afterwards, and starts the
+    threads and tasks of a connection that is no more.
+    """
+    connecting = [task for task in asyncio.all_tasks() if _connects(task, pc)]
+    for task in connecting:
         task.cancel()
-    await asyncio.gather(*waiting, return_exceptions=True)
+    await asyncio.gather(*connecting, return_exceptions=True)
+    await asyncio.wait_for(pc.close(), seconds)
 
 
-def _owner(task: asyncio.Task[Any]) -> object:
+def _connects(task: asyncio.Task[Any], pc: RTCPeerConnection) -> bool:
     frame = getattr(task.get_coro(), "cr_frame", None)
-    return frame.f_locals.get("self") if frame is not None else None
+    return frame is not None and frame.f_code.co_name == "__connect" and frame.f_locals.get("self") is pc
 
 
 def ntp_ns(timestamp: int) -> int:

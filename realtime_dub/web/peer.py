@@ -31,7 +31,7 @@ from realtime_dub.web.refusals import Refusal
 
 MOST_SDP = 64 * 1024
 MOST_CANDIDATES = 100
-ANSWER_S, CLOSE_S = 10.0, 5.0
+ANSWER_S = 10.0
 CLOCK_RATES = {"audio": 48_000, "video": 90_000}
 log = logging.getLogger("realtime_dub.web")
 BAD_SDP = Refusal(400, "The session description cannot be used.", "Send the offer that the browser made, unchanged.")
@@ -109,10 +109,9 @@ class Peer:
         for reader in self._readers:
             reader.cancel()
         try:
-            await asyncio.wait_for(self._pc.close(), CLOSE_S)
-        except Exception:  # half made, it may fail in any way; what it started is ended below
+            await aiortc_access.close(self._pc)
+        except Exception:  # half made, it may fail in any way
             log.warning("a connection did not close cleanly", exc_info=True)
-        await aiortc_access.end_connecting(self._pc)
         for transceiver in self._pc.getTransceivers():
             if transceiver.sender.track is not None:  # one that never came about has not ended it
                 transceiver.sender.track.stop()

@@ -22,7 +22,7 @@ from realtime_dub.web import aiortc_access
 from realtime_dub.web.outlet import AudioOut, Outlet
 from realtime_dub.web.whip_client import Answered, WhipClient
 
-CONNECT_S, CLOSE_S = 10.0, 5.0
+CONNECT_S = 10.0
 LOOK_S = 0.5
 SILENT_S = 8.0  # a server reports what it receives about once a second
 BITRATES = 1_500_000, 4_000_000  # to begin with, and at most, as ``serve`` has them
@@ -77,9 +77,8 @@ class Push:
         answered, self._answered = self._answered, None
         if answered is not None:
             await self._client.goodbye(answered.resource)
-        with contextlib.suppress(Exception):  # half made, it may fail in any way; what it started is ended below
-            await asyncio.wait_for(self._pc.close(), CLOSE_S)
-        await aiortc_access.end_connecting(self._pc)
+        with contextlib.suppress(Exception):  # half made, it may fail in any way
+            await aiortc_access.close(self._pc)
         for pair in self._pairs:
             if pair.sender.track is not None:  # one that never came about has not ended it
                 pair.sender.track.stop()
