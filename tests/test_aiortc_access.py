@@ -1,4 +1,4 @@
-"""A connection that is closed while it is being made leaves no thread and no task: what the fixtures of all tests see."""
+"""A connection that is closed while it is being made leaves no thread and no task: every test's fixtures see those."""
 
 from __future__ import annotations
 

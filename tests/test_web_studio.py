@@ -24,6 +24,9 @@ pytestmark = pytest.mark.skipif(
 WIDTH, HEIGHT, FPS = 640, 480, 15
 COMPARE = (Path(__file__).parent / "compare.js").read_text()
 FIELDS = (24, 32)
+# Chromium lets picture and sound lie 30 ms apart before it moves one of them (kMinDeltaMs, stream_synchronization.cc);
+# the camera's pictures lie within one of their own on the output's grid. The benchmark measures what is left of that.
+APART_MS = 30 + 1000 / FPS
 MOUTH = (slice(14, 18), slice(13, 19))  # the portrait's, in fields; it moves by less than one
 DUBBED = (slice(11, 22), slice(10, 22))  # what speech may change: the lower face and the jaw below it
 
@@ -91,10 +94,10 @@ def test_picture_and_sound_come_back_together(visit: Visit) -> None:
     for _ in range(4):
         seen = seen_for(visit, 10)
         offsets_ms = [offset for _, offset in seen.offsets_ms]
-        if len(offsets_ms) >= 6 and abs(float(np.median(offsets_ms))) <= 40:
+        if len(offsets_ms) >= 6 and abs(float(np.median(offsets_ms))) <= APART_MS:
             break
     assert len(offsets_ms) >= 6
-    assert abs(float(np.median(offsets_ms))) <= 40
+    assert abs(float(np.median(offsets_ms))) <= APART_MS
     assert len({number for number, *_ in seen.shown}) == browser.NUMBERS
 
 
