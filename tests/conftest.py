@@ -78,7 +78,7 @@ def no_leaked_tasks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     cancel_all = asyncio.runners._cancel_all_tasks  # type: ignore[attr-defined]
 
     def record_and_cancel(loop: asyncio.AbstractEventLoop) -> None:
-        leaked.extend(repr(task) for task in asyncio.all_tasks(loop))
+        leaked.extend(f"{task.get_name()} ({task.get_coro()})" for task in asyncio.all_tasks(loop))
         cancel_all(loop)
 
     monkeypatch.setattr(asyncio.runners, "_cancel_all_tasks", record_and_cancel)

@@ -6,18 +6,23 @@ import asyncio
 import contextlib
 import random
 
+import cv2
 import numpy as np
+import pytest
 from aiortc import RTCPeerConnection
 from aiortc.rtp import RtpPacket
 from av import VideoFrame
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from faces import portrait
 from hypothesis import given
 from hypothesis import strategies as st
 from test_web_sessions import onsets, visiting
 from web_peers import FPS, Visitor, serving
 
 from realtime_dub.media import MS, NS
+from realtime_dub.sources.avinput import INTERPOLATION
 from realtime_dub.web.aiortc_access import LOWEST_BITRATE, SOUND_DELAY_NS, RangedVp8, SteadyBuffer
-from realtime_dub.web.inbound import fitted
+from realtime_dub.web.inbound import BrowserToBgr, fitted
 from realtime_dub.web.timeline import MediaClock, TrackClock
 
 
@@ -139,11 +144,36 @@ def test_another_stream_starts_another_line() -> None:
 
 
 def test_pictures_of_another_size_are_fitted_with_bars() -> None:
-    wide = VideoFrame.from_ndarray(np.full((90, 320, 3), 200, np.uint8), format="bgr24")
-    image = fitted(wide, (160, 120))
+    image = fitted(np.full((90, 320, 3), 200, np.uint8), (160, 120))
     assert image.shape == (120, 160, 3)
     assert image[:36].max() == 0
     assert image[-36:].max() == 0
     assert image[40:80].min() == 200
-    small = VideoFrame.from_ndarray(np.full((60, 80, 3), 90, np.uint8), format="bgr24")
-    assert fitted(small, (160, 120)).min() == 90
+    assert fitted(np.full((60, 80, 3), 90, np.uint8), (160, 120)).min() == 90
+
+
+@pytest.mark.parametrize(
+    ("matrix", "full", "size"),
+    [
+        (None, False, (480, 512)),
+        (None, False, (481, 511)),
+        ("ITU601", False, (480, 512)),
+        ("ITU601", True, (480, 512)),
+        ("ITU709", False, (480, 512)),
+    ],
+)
+def test_a_browsers_picture_stays_as_bright(matrix: str | None, full: bool, size: tuple[int, int]) -> None:
+    image = cv2.GaussianBlur(cv2.resize(portrait(), size[::-1]), (0, 0), 2)
+    sent = VideoReformatter().reformat(
+        VideoFrame.from_ndarray(image, format="bgr24"),
+        format="yuv420p",
+        dst_colorspace=matrix and Colorspace[matrix],
+        dst_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
+        interpolation=INTERPOLATION,
+    )
+    if matrix is not None:
+        sent.colorspace = {"ITU601": 6, "ITU709": 1}[matrix]
+    sent.color_range = ColorRange.JPEG if full else ColorRange.MPEG
+    off = BrowserToBgr()(sent).astype(float) - image
+    assert np.abs(off.mean((0, 1))).max() < 1  # swscale's plain mode: 1.5
+    assert np.sqrt((off**2).mean()) < 2.5

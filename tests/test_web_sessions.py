@@ -18,6 +18,8 @@ from web_peers import FPS, Visitor, serving
 
 from realtime_dub.web.studio import Studio
 
+ROOMY_MS = 800  # a machine of half the speed, too, then has its mouths in time
+
 
 @contextlib.asynccontextmanager
 async def visiting(visitor: Visitor) -> AsyncIterator[Visitor]:
@@ -44,7 +46,7 @@ def onsets(visitor: Visitor) -> tuple[list[float], list[float]]:
 def test_frames_come_back_dubbed_and_in_step() -> None:
     async def test() -> None:
         async with serving() as (studio, http, url), visiting(Visitor(http, url)) as visitor:
-            told = await visitor.connect()
+            told = await visitor.connect(budget_ms=ROOMY_MS)
             assert told["type"] == "answer"
             assert told["options"]["voice"] == "mic"
             await visitor.until(lambda: len(visitor.got.pictures) > 5 * FPS, 40)
@@ -57,7 +59,7 @@ def test_frames_come_back_dubbed_and_in_step() -> None:
             np.testing.assert_allclose(np.diff(stamps), 0.02, atol=1e-6)
             assert {len(samples) for _, _, samples in visitor.got.sounds} == {960}
             stats = visitor.got.stats[-1]
-            assert stats["budget_ms"] > 150
+            assert stats["budget_ms"] == ROOMY_MS
             assert stats["bitrate_kbps"] > 20
             assert stats["frames"]["total"] == sum(stats["frames"][kind] for kind in ("fresh", "reused", "passthrough"))
             visitor.channel.send('{"t": "ping", "at": 7}')
@@ -74,7 +76,7 @@ def test_the_mouth_moves_and_the_rest_stays() -> None:
 
     async def test() -> None:
         async with serving() as (_, http, url), visiting(Visitor(http, url, height=480)) as visitor:
-            await visitor.connect(strength=2.0)
+            await visitor.connect(strength=2.0, budget_ms=ROOMY_MS)
             await visitor.until(lambda: visitor.got.stats and visitor.got.stats[-1]["frames"].get("fresh", 0) > 60, 40)
             pictures = np.stack([image for _, _, image in visitor.got.pictures[-50:]]).astype(np.float32)
             moved = np.abs(pictures - np.median(pictures, axis=0)).mean(axis=-1).max(axis=0)

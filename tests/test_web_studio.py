@@ -39,7 +39,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def visit(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visit]:
-    """One session for all tests: each leaves it as it was."""
+    """One session for all tests: each but the last leaves it as it was."""
     folder = tmp_path_factory.mktemp("marked")
     film = browser.camera_film(folder / "face.y4m", WIDTH, HEIGHT, FPS, 3 * browser.NUMBERS / FPS, marked=True)
     voice = browser.voice_file(folder / "voice.wav", marked=True)
@@ -72,24 +72,8 @@ def seen_for(visit: Visit, seconds: float) -> Any:
     return visit.seen()
 
 
-def test_the_mouth_speaks_and_the_rest_is_the_cameras(visit: Visit) -> None:
-    visit.view.wait_for_timeout(4000)  # the bitrate rises
-    change(visit, "strength", 2)
-    dubbed = max((difference(visit) for _ in range(3)), key=lambda each: np.median(each[MOUTH]))  # while it speaks
-    change(visit, "engine", "passthrough")
-    visit.view.wait_for_timeout(2500)
-    unchanged = difference(visit)
-    change(visit, "engine", "mouthbank")
-    change(visit, "strength", 1)
-    around = np.ones(FIELDS, bool)
-    around[DUBBED] = False
-    assert np.median(dubbed[MOUTH]) > 2 * np.median(unchanged[MOUTH])
-    assert dubbed[MOUTH].max() > 10
-    assert np.percentile(dubbed[around], 95) < 2 * np.percentile(unchanged[around], 95) + 1
-    assert unchanged.mean() < 6
-
-
 def test_picture_and_sound_come_back_together(visit: Visit) -> None:
+    visit.view.wait_for_timeout(4000)  # the bitrate rises, the buffers settle
     # A machine that is busy with something else for some seconds pushes them apart; a fault of ours would stay.
     for _ in range(4):
         seen = seen_for(visit, 10)
@@ -117,16 +101,23 @@ def test_the_pages_figures_are_the_servers(visit: Visit, server: Server) -> None
     assert figures['latency_ms{quantile="p95"}'] <= budget_ms
 
 
+def delays_ms(visit: Visit) -> Any:
+    """(2,): of pictures and of sound, from the browser's camera and microphone back to the page."""
+    seen = seen_for(visit, 5)
+    return np.array([np.median([took for _, took in each]) for each in (seen.pictures, seen.tones)])
+
+
 def test_a_larger_budget_delays_picture_and_sound_alike(visit: Visit) -> None:
     budget_ms = float(visit.view.inner_text("#budget-value").split()[0])
-    before = seen_for(visit, 5)
-    change(visit, "budget", budget_ms + 200)
+    before_ms = delays_ms(visit)
+    change(visit, "budget", budget_ms + 400)
     visit.view.wait_for_timeout(4000)
-    after = seen_for(visit, 5)
+    for _ in range(3):  # a busy machine's browser takes longer to settle
+        more_ms = delays_ms(visit) - before_ms
+        if (np.abs(more_ms - 400) < 150).all():
+            break
     change(visit, "budget", budget_ms)
-    for name in ("pictures", "tones"):
-        first, second = (np.median([took for _, took in getattr(each, name)]) for each in (before, after))
-        assert 100 < second - first < 300, name
+    assert (np.abs(more_ms - 400) < 150).all(), more_ms
 
 
 def test_another_voice_takes_the_microphones_place(visit: Visit, tmp_path: Path) -> None:
@@ -171,3 +162,20 @@ def test_the_next_one_is_refused_politely(visit: Visit, server: Server) -> None:
     assert all(word in said for word in ("full", "Try again in a minute", "best in")), said
     assert visit.view.get_attribute("#state", "data-state") == "live"
     other.close()
+
+
+def test_the_mouth_speaks_and_the_rest_is_the_cameras(visit: Visit) -> None:
+    """The last: the browser's buffers take their time to shrink again."""
+    change(visit, "budget", 800)  # a machine of half the speed, too, then has its mouths in time
+    change(visit, "strength", 2)
+    visit.view.wait_for_timeout(4000)  # the bitrate rises
+    dubbed = max((difference(visit) for _ in range(3)), key=lambda each: np.median(each[MOUTH]))  # while it speaks
+    change(visit, "engine", "passthrough")
+    visit.view.wait_for_timeout(2500)
+    unchanged = difference(visit)
+    around = np.ones(FIELDS, bool)
+    around[DUBBED] = False
+    assert np.median(dubbed[MOUTH]) > 2 * np.median(unchanged[MOUTH])
+    assert dubbed[MOUTH].max() > 10
+    assert np.percentile(dubbed[around], 95) < 2 * np.percentile(unchanged[around], 95) + 1
+    assert unchanged.mean() < 6

@@ -16,13 +16,14 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import ColorRange, VideoReformatter
 
 from realtime_dub.audio.drift import DriftCorrector
 from realtime_dub.clock import Clock
 from realtime_dub.errors import EndOfStream
 from realtime_dub.flow import LatestSlot
 from realtime_dub.media import MS, AudioBlock, Frame, Image, Samples, VideoInfo, VoiceInfo, ticks_to_ns
+from realtime_dub.sources.avinput import INTERPOLATION, UNSPECIFIED_MATRIX
 from realtime_dub.web.aiortc_access import SOUND_DELAY_NS
 from realtime_dub.web.timeline import CENTRE_NS, MediaClock
 
@@ -31,6 +32,7 @@ NETWORK_NS = 20 * MS  # later than the quickest packet, still within the budget 
 PICTURE_DELAY_NS = 40 * MS - CENTRE_NS + NETWORK_NS  # a frame is known to be complete when the next one begins
 STALL_NS = 200 * MS  # without sound for this long, silence is put in
 WAIT_S = 0.05
+BT_601 = (UNSPECIFIED_MATRIX, 5, 6)  # AVCOL_SPC_BT470BG, AVCOL_SPC_SMPTE170M; what browsers send without a tag
 QUEUE = 100  # frames of sound, two seconds
 
 Size = tuple[int, int]
@@ -112,7 +114,7 @@ class InboundVideo:
         self._inbound, self._fps = inbound, fps
         self._slot: LatestSlot[tuple[Any, int]] | None = None
         self._seq, self._last_ns = 0, -1
-        self._converter = VideoReformatter()
+        self._bgr = BrowserToBgr()
 
     def open(self) -> VideoInfo:
         assert self._inbound.size is not None, "opened after the first picture"
@@ -128,9 +130,7 @@ class InboundVideo:
         frame, captured_ns = taken
         self._last_ns = max(captured_ns, self._last_ns + 1)
         self._seq += 1
-        # A converter of its own: that of the frame is not safe where two runs read the same frame at once.
-        picture = self._converter.reformat(frame, format="bgr24")
-        return Frame(fitted(picture, self._size), self._last_ns, self._seq - 1)
+        return Frame(fitted(self._bgr(frame), self._size), self._last_ns, self._seq - 1)
 
     def close(self) -> None:
         if self._slot is not None:
@@ -138,13 +138,33 @@ class InboundVideo:
             self._slot.close()
 
 
-def fitted(frame: av.VideoFrame, size: Size) -> Image:
-    """A frame in BGR brought to exactly ``size``: scaled without distortion, black bars where the shape differs."""
+class BrowserToBgr:
+    """Turns decoded frames into BGR, full range.
+
+    OpenCV takes the common ones, planes of BT.601: a fifth of the time that swscale needs to keep a picture's
+    brightness, for hardly more noise (rms 2.0 levels instead of 1.5).
+    """
+
+    def __init__(self) -> None:
+        # One of its own: that of the frame is not safe where two runs read the same frame at once.
+        self._reformatter = VideoReformatter()
+
+    def __call__(self, frame: av.VideoFrame) -> Image:
+        even = frame.width % 2 == frame.height % 2 == 0
+        common = frame.format.name == "yuv420p" and frame.color_range != ColorRange.JPEG
+        if even and common and frame.colorspace in BT_601:
+            return np.asarray(cv2.cvtColor(frame.to_ndarray(), cv2.COLOR_YUV2BGR_I420), np.uint8)
+        picture = self._reformatter.reformat(frame, format="bgr24", interpolation=INTERPOLATION)
+        return np.asarray(picture.to_ndarray(), np.uint8)
+
+
+def fitted(image: Image, size: Size) -> Image:
+    """A picture brought to exactly ``size``: scaled without distortion, black bars where the shape differs."""
     width, height = size
-    scale = min(width / frame.width, height / frame.height)
-    inner = min(width, round(frame.width * scale)), min(height, round(frame.height * scale))
-    image = np.asarray(frame.to_ndarray(), np.uint8)
-    if (frame.width, frame.height) != inner:
+    rows, columns = image.shape[:2]
+    scale = min(width / columns, height / rows)
+    inner = min(width, round(columns * scale)), min(height, round(rows * scale))
+    if (columns, rows) != inner:
         image = np.asarray(cv2.resize(image, inner, interpolation=cv2.INTER_LINEAR), np.uint8)
     if inner == size:
         return np.ascontiguousarray(image)
