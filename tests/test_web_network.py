@@ -68,7 +68,7 @@ def test_loss_and_jitter_are_survived() -> None:
             arrivals = np.array([at for at, _, _ in visitor.got.pictures])
             gaps = np.diff(arrivals)
             assert np.quantile(gaps, 0.99) < 0.5
-            assert gaps.max() < 1  # a lost key picture is asked for once more
+            assert gaps.max() < 2  # what is sent again may be lost again, and asked for once more
             assert abs(float(np.median(offsets))) <= 0.06, offsets
             stats = visitor.got.stats[-1]
             assert stats["loss_percent"] < 15
