@@ -135,8 +135,8 @@ def on_sender_report(receiver: RTCRtpReceiver, rate: int, told: OnReport) -> Non
     setattr(receiver, "_handle_rtcp_packet", listen)  # noqa: B010  (mypy: a method)
 
 
-async def close(pc: RTCPeerConnection, seconds: float = CLOSE_S) -> None:
-    """End a connection, also one that is just being made. Raises whatever aiortc does with a half made one.
+async def close(pc: RTCPeerConnection) -> None:
+    """End a connection and the tracks it sends. Raises whatever aiortc does with one that is half made.
 
     aiortc's own ``close`` does not end a handshake that is under way: it comes to its end afterwards, and starts the
     threads and tasks of a connection that is no more.
@@ -145,7 +145,12 @@ async def close(pc: RTCPeerConnection, seconds: float = CLOSE_S) -> None:
     for task in connecting:
         task.cancel()
     await asyncio.gather(*connecting, return_exceptions=True)
-    await asyncio.wait_for(pc.close(), seconds)
+    try:
+        await asyncio.wait_for(pc.close(), CLOSE_S)
+    finally:
+        for transceiver in pc.getTransceivers():
+            if transceiver.sender.track is not None:  # one that never came about has not ended it
+                transceiver.sender.track.stop()
 
 
 def _connects(task: asyncio.Task[Any], pc: RTCPeerConnection) -> bool:

@@ -112,9 +112,6 @@ class Peer:
             await aiortc_access.close(self._pc)
         except Exception:  # half made, it may fail in any way
             log.warning("a connection did not close cleanly", exc_info=True)
-        for transceiver in self._pc.getTransceivers():
-            if transceiver.sender.track is not None:  # one that never came about has not ended it
-                transceiver.sender.track.stop()
         await asyncio.gather(*self._readers, return_exceptions=True)
 
     def _add_transceiver(self, kind: str) -> None:

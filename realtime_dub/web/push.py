@@ -40,12 +40,11 @@ class Push:
         self._changed = asyncio.Event()
         self._pc.on("connectionstatechange", self._changed.set)
         self._answered: Answered | None = None
-        self._pairs: list[RTCRtpTransceiver] = []
         self._received, self._received_s = 0, time.monotonic()
 
     async def connect(self) -> None:
         """Raises MediaError."""
-        self._pairs = [self._add(kind) for kind in ("video", "audio")]
+        pictures, _ = (self._add(kind) for kind in ("video", "audio"))
         try:
             await self._pc.setLocalDescription(await self._pc.createOffer())
         except Exception as error:  # a TURN server may refuse in many ways
@@ -54,7 +53,7 @@ class Push:
         self.servers = self._answered.servers
         try:
             await self._pc.setRemoteDescription(RTCSessionDescription(self._answered.sdp, "answer"))
-            aiortc_access.use_bitrates(self._pairs[0], *BITRATES)
+            aiortc_access.use_bitrates(pictures, *BITRATES)
         except Exception as error:  # text from outside leads aiortc to any kind of error
             do = "it may want another codec or another kind of stream"
             raise self._failed("its answer cannot be used", do) from error
@@ -79,9 +78,6 @@ class Push:
             await self._client.goodbye(answered.resource)
         with contextlib.suppress(Exception):  # half made, it may fail in any way
             await aiortc_access.close(self._pc)
-        for pair in self._pairs:
-            if pair.sender.track is not None:  # one that never came about has not ended it
-                pair.sender.track.stop()
 
     def _add(self, kind: str) -> RTCRtpTransceiver:
         track = self._outlet.subscribe() if kind == "video" else AudioOut(self._outlet)
