@@ -64,6 +64,7 @@ def test_a_person_is_learnt_and_taken_along() -> None:
             await visitor.until(lambda: any(stats["enroll"] for stats in visitor.got.stats), 10)
             await visitor.until(lambda: visitor.got.stats[-1]["enroll"] is None, 20)
             assert studio.find(visitor.id).bank.frozen
+            assert visitor.got.stats[-1]["budget_ms"] > 150  # none was asked for
             status, bank, headers = await ask(http, "GET", f"{at}/bank")
             assert (status, headers["Content-Type"]) == (200, "application/octet-stream")
             loaded = await asyncio.to_thread(banks.from_bytes, bank)

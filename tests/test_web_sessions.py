@@ -14,11 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from aiortc import RTCSessionDescription
-from web_peers import FPS, Visitor, serving
+from web_peers import FPS, ROOMY_MS, Visitor, serving
 
 from realtime_dub.web.studio import Studio
-
-ROOMY_MS = 800  # a machine of half the speed, too, then has its mouths in time
 
 
 @contextlib.asynccontextmanager

@@ -13,6 +13,7 @@ import browser
 import numpy as np
 import pytest
 from playwright import sync_api
+from web_peers import ROOMY_MS
 
 from benchmarks.visit import Server, Visit, serving
 
@@ -113,11 +114,11 @@ def test_a_larger_budget_delays_picture_and_sound_alike(visit: Visit) -> None:
     change(visit, "budget", budget_ms + 400)
     visit.view.wait_for_timeout(4000)
     for _ in range(3):  # a busy machine's browser takes longer to settle
-        more_ms = delays_ms(visit) - before_ms
-        if (np.abs(more_ms - 400) < 150).all():
+        off_ms = np.abs(delays_ms(visit) - before_ms - 400)
+        if off_ms.max() < 100:
             break
     change(visit, "budget", budget_ms)
-    assert (np.abs(more_ms - 400) < 150).all(), more_ms
+    assert off_ms.max() < 100
 
 
 def test_another_voice_takes_the_microphones_place(visit: Visit, tmp_path: Path) -> None:
@@ -166,7 +167,7 @@ def test_the_next_one_is_refused_politely(visit: Visit, server: Server) -> None:
 
 def test_the_mouth_speaks_and_the_rest_is_the_cameras(visit: Visit) -> None:
     """The last: the browser's buffers take their time to shrink again."""
-    change(visit, "budget", 800)  # a machine of half the speed, too, then has its mouths in time
+    change(visit, "budget", ROOMY_MS)
     change(visit, "strength", 2)
     visit.view.wait_for_timeout(4000)  # the bitrate rises
     dubbed = max((difference(visit) for _ in range(3)), key=lambda each: np.median(each[MOUTH]))  # while it speaks

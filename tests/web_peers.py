@@ -27,6 +27,7 @@ from realtime_dub.web.studio import Studio
 
 HEADERS = {"X-Requested-With": "realtime-dub"}
 FPS = 25
+ROOMY_MS = 800  # a budget within which a machine of half the speed, too, has its mouths in time
 
 
 class FaceTrack(MediaStreamTrack):
