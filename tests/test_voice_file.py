@@ -230,7 +230,7 @@ def test_what_has_no_sound(tmp_path: Path) -> None:
         (text, "cannot read .*text.wav: .*; choose"),
         (headed, "no sound in .*headed.wav.*; choose"),
         (silent_film, "no sound in .*film.mp4; choose"),
-        (tmp_path / "nowhere.wav", "cannot read .*nowhere.wav: no such file"),
+        (tmp_path / "nowhere.wav", "no such file: .*nowhere.wav"),
         (tmp_path, "cannot read"),
     ]:
         source = AudioFileSource(path)

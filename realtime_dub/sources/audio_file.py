@@ -23,6 +23,7 @@ from realtime_dub.media import (
     samples_to_ns,
     ticks_to_ns,
 )
+from realtime_dub.sources.opening import open_media, reason
 
 MOST_CHANNELS = 2
 HOLE_NS = 5 * MS  # containers round times to 1 ms; only more than this is a hole or an overlap
@@ -79,12 +80,7 @@ class AudioFileSource:
 
     def _start(self) -> Any:
         """Open the file; its first sound stream."""
-        if self._path.is_file() and self._path.stat().st_size == 0:
-            raise MediaError("cannot read", f"{self._path}: it is empty", "choose a file with sound")
-        try:
-            self._container = av.open(str(self._path), metadata_errors="replace")
-        except (av.FFmpegError, OSError, ValueError) as error:
-            raise MediaError("cannot read", f"{self._path}: {_reason(error)}", "choose a file with sound") from error
+        self._container = open_media(self._path, "choose a file with sound")
         for stream in self._container.streams.audio:
             if stream.codec_context.sample_rate > 0:
                 return stream
@@ -132,9 +128,9 @@ class AudioFileSource:
                 except av.error.EOFError:  # flushed before
                     continue
                 except av.FFmpegError as error:
-                    self._damage = _reason(error)
+                    self._damage = reason(error)
         except av.FFmpegError as error:
-            self._damage = _reason(error)
+            self._damage = reason(error)
 
     def _samples(self, frame: Any) -> Samples:
         shape = (frame.format.name, frame.layout.name, frame.sample_rate)
@@ -193,12 +189,6 @@ class AudioFileSource:
         self.notes.append(
             f"{self._path.name} is damaged or cut short{why}: {heard_ns / NS:.2f}{of} s of sound were decoded"
         )
-
-
-def _reason(error: Exception) -> str:
-    """What FFmpeg has to say, without the number and the path around it."""
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return str(text[:1].lower() + text[1:])
 
 
 def _films(container: Any) -> list[Any]:

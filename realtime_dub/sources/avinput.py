@@ -14,6 +14,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 
 from realtime_dub.errors import MediaError
 from realtime_dub.media import NS, Image, ticks_to_ns
+from realtime_dub.sources.opening import reason
 
 UNTAGGED_RATE = Fraction(25)
 UNSPECIFIED_MATRIX = 2  # AVCOL_SPC_UNSPECIFIED, which PyAV gives as a plain number
@@ -23,14 +24,8 @@ INTERPOLATION = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolat
 TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 
 
-def reason(error: Exception) -> str:
-    """What FFmpeg has to say, without the number and the path around it."""
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return text[:1].lower() + text[1:]
-
-
 def open_container(where: str, shown: str, **options: Any) -> Any:
-    """``av.open`` for reading. Raises MediaError that names the thing ``shown``."""
+    """``av.open`` of an address for reading; files are for ``opening``. Raises MediaError that names it ``shown``."""
     try:
         # Tags in an unknown encoding must not keep a film from playing.
         return av.open(where, metadata_errors="replace", **options)

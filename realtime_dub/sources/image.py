@@ -10,6 +10,7 @@ import numpy as np
 
 from realtime_dub.errors import EndOfStream, MediaError
 from realtime_dub.media import Frame, Image, VideoInfo, ticks_to_ns
+from realtime_dub.sources.opening import read_bytes
 
 JPEG_SCAN, JPEG_END = b"\xff\xda", b"\xff\xd9"
 
@@ -29,8 +30,10 @@ class ImageSource:
 
     def open(self) -> VideoInfo:
         """Read the picture. Raises MediaError."""
-        data = self._bytes()
-        image = cv2.imread(str(self.path), cv2.IMREAD_COLOR)  # imdecode refuses a JPEG that is cut short
+        data = read_bytes(self.path, "choose a picture")
+        # From memory: imread ends the process over a name that is no UTF-8. A JPEG that is cut short is given an end,
+        # without which it would be refused here.
+        image = cv2.imdecode(np.frombuffer(data + 2 * JPEG_END, np.uint8), cv2.IMREAD_COLOR)
         if image is None:
             raise MediaError("cannot read", f"{self.path}: it is no picture", "choose a JPEG, PNG, WebP, BMP or TIFF")
         # Bytes that look like markers do not occur inside a scan, so the last scan of a whole file has an end after it.
@@ -52,14 +55,3 @@ class ImageSource:
 
     def close(self) -> None:
         self._image = None
-
-    def _bytes(self) -> bytes:
-        try:
-            data = self.path.read_bytes()
-        except FileNotFoundError:
-            raise MediaError("no such file:", str(self.path)) from None
-        except OSError as error:
-            raise MediaError("cannot read", f"{self.path}: {error.strerror}") from error
-        if not data:
-            raise MediaError("cannot read", f"{self.path}: it is empty", "choose a picture")
-        return data

@@ -10,6 +10,7 @@ from typing import Any
 
 from realtime_dub.clock import Clock
 from realtime_dub.errors import MediaError
+from realtime_dub.paths import is_missing
 from realtime_dub.sources.base import VideoSource
 from realtime_dub.sources.cameras import list_cameras
 
@@ -58,7 +59,7 @@ def open_video(
     path that is not there.
     """
     kind = kind_of(spec)
-    if kind in ("file", "image") and not Path(spec).exists():
+    if kind in ("file", "image") and is_missing(spec):
         raise MediaError("no such file:", spec, "give a camera's number, a file, a URL, or demo")
     make = _attribute(VIDEO_SOURCES[kind])
     if kind == "webcam":

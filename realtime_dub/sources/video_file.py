@@ -18,11 +18,10 @@ from realtime_dub.sources.avinput import (
     ToBgr,
     decode,
     nominal_rate,
-    open_container,
     picture_stream,
-    reason,
     start_ns,
 )
+from realtime_dub.sources.opening import open_media, reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,6 @@ class VideoFileSource:
 
     def open(self) -> VideoInfo:
         """Find the picture and decode its first frame. Raises MediaError."""
-        self._check()
         with self._lock:
             self._start()
             self._times = RisingTimes(self._period_ns)
@@ -85,16 +83,8 @@ class VideoFileSource:
             self._ahead = None
             self._release()
 
-    def _check(self) -> None:
-        if not self.path.exists():
-            raise MediaError("no such file:", str(self.path))
-        if self.path.is_dir():
-            raise MediaError("cannot read", f"{self.path}: it is a folder", "choose a video file")
-        if self.path.is_file() and self.path.stat().st_size == 0:
-            raise MediaError("cannot read", f"{self.path}: it is empty", "choose a video that plays")
-
     def _start(self) -> None:
-        self._container = open_container(str(self.path), str(self.path))
+        self._container = open_media(self.path, "choose a video that plays")
         try:
             self._stream = picture_stream(self._container, str(self.path))
         except MediaError:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realtime_dub.audio.sound_host import SoundHost, describe, find_device, system_host
 from realtime_dub.clock import Clock
 from realtime_dub.errors import ConfigError, DeviceError
+from realtime_dub.paths import is_missing
 from realtime_dub.sources.base import VoiceSource
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _paced(source: VoiceSource, clock: Clock, start_ns: int | None) -> VoiceSour
 
 
 def _is_file(spec: str) -> bool:
-    return not spec.isdigit() and Path(spec).exists()
+    return not spec.isdigit() and not is_missing(spec)
 
 
 def _microphone(spec: str, clock: Clock, live: bool, host: SoundHost | None) -> VoiceSource:
