@@ -110,3 +110,13 @@ def test_goes_on_is_about_the_instant(frames: int) -> None:
     voice = PulledVoice(Blocks([800 * frames], 0), 8_000, 1)
     assert voice.goes_on(100 * MS * frames - MS)
     assert not voice.goes_on(100 * MS * frames)
+
+
+def test_a_voice_with_opposite_signs_on_two_channels_is_heard() -> None:
+    ring = AudioRing(16_000, 2, 3 * NS)
+    voice = sound(0, 32_000)
+    ring.write(AudioBlock(np.concatenate([voice, -voice], axis=1), 16_000, 0))
+    generator = PuppetGenerator()
+    Ear(ring, generator, 0).hear_until(2 * NS)
+    heard = np.concatenate(generator.heard)[3200:]
+    np.testing.assert_allclose(np.abs(heard), np.abs(voice[3200:, 0]), atol=1e-5)

@@ -6,7 +6,7 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realtime_dub.audio.resample import StreamResampler, to_mono
+from realtime_dub.audio.resample import StreamResampler
 from realtime_dub.media import MS, samples_to_ns
 
 RATES = [(48_000, 16_000), (44_100, 16_000), (8_000, 16_000), (44_100, 48_000), (22_050, 16_000), (96_000, 44_100)]
@@ -82,7 +82,13 @@ def test_equal_rates_pass_unchanged() -> None:
     assert resampler.delay_ns == 0
 
 
-def test_mono_is_the_mean() -> None:
-    samples = np.array([[1.0, 0.0], [0.5, -0.5]], np.float32)
-    np.testing.assert_array_equal(to_mono(samples), [0.5, 0.0])
-    assert to_mono(samples[:, :1]).shape == (2,)
+def test_a_stream_that_changes_its_rate_goes_on_without_an_edge() -> None:
+    """The end of one part and the beginning of the next are told what lies beyond them."""
+    tone = 0.5 * np.cos(2 * np.pi * 300 * np.arange(44_100) / 44_100)[:, None].astype(np.float32)
+    resampler = StreamResampler(44_100, 48_000, 1)
+    resampler.go_on_from(tone[:10_000])
+    out = np.concatenate([resampler.process(tone[10_000:30_000]), resampler.flush(tone[30_000:])])
+    start = 10_000 * 48_000 / 44_100
+    times = (start + np.arange(len(out))) / 48_000
+    assert np.abs(out[:, 0] - 0.5 * np.cos(2 * np.pi * 300 * times)).max() < 1e-3
+    assert len(out) == round(20_000 * 48_000 / 44_100)

@@ -13,7 +13,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from realtime_dub.media import Floats, Samples, rescale, samples_to_ns
+from realtime_dub.media import Samples, rescale, samples_to_ns
 
 ZERO_CROSSINGS = 24  # of the sinc on each side, in periods of the lower rate
 KAISER_BETA = 7.86  # 80 dB
@@ -66,9 +66,19 @@ class StreamResampler:
         self._given = 0
 
     @property
+    def reach(self) -> int:
+        """How many samples of the input, before an instant and after it, have a part in its value."""
+        return self._sinc.half
+
+    @property
     def delay_ns(self) -> int:
         """Constant; between the arrival of an instant's input and its output."""
         return 0 if self._equal else samples_to_ns(self._sinc.half, self.in_rate)
+
+    def go_on_from(self, before: Samples) -> None:
+        """Before the first block: what came just before it, at the input's rate (n, channels), instead of silence."""
+        count = min(len(before), len(self._held))
+        self._held[len(self._held) - count :] = before[len(before) - count :]
 
     def process(self, samples: Samples) -> Samples:
         """Take (n, channels), give all that can be given: (m, channels)."""
@@ -78,11 +88,17 @@ class StreamResampler:
         self._held = np.concatenate([self._held, samples])
         return self._give(self._ready())
 
-    def flush(self) -> Samples:
-        """The rest at the end of the stream: in all, as long as the input, to the nearest sample."""
+    def flush(self, after: Samples | None = None) -> Samples:
+        """The rest at the end of the stream: in all, as long as the input, to the nearest sample.
+
+        ``after``: what comes then, at the input's rate (n, channels), instead of silence.
+        """
         if self._equal:
             return np.zeros((0, self.channels), np.float32)
-        self._held = np.concatenate([self._held, np.zeros((self._sinc.half + 1, self.channels), np.float32)])
+        rest = np.zeros((self._sinc.half + 1, self.channels), np.float32)
+        if after is not None:
+            rest[: len(after)] = after[: len(rest)]
+        self._held = np.concatenate([self._held, rest])
         return self._give(rescale(self._taken, self.out_rate, self.in_rate) - self._given)
 
     def _ready(self) -> int:
@@ -103,11 +119,3 @@ class StreamResampler:
         self._given += count
         whole, rest = np.divmod(ticks, self.out_rate)
         return self._sinc.at(self._held, whole - self._held_from, rest / self.out_rate)
-
-
-def to_mono(samples: Samples) -> Floats:
-    """The mean of the channels: (n, channels) to (n,)."""
-    if samples.shape[1] == 1:
-        return samples[:, 0]
-    mono: Floats = samples.mean(axis=1, dtype=np.float32)
-    return mono

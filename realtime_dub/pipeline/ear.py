@@ -49,6 +49,7 @@ class Ear:
         self, ring: Sound, generator: MouthGenerator, start_ns: int, make: MakeResampler = mono_resampler
     ) -> None:
         self._ring, self._generator, self._start_ns = ring, generator, start_ns
+        self._mixer = part("mono mixer")(ring.rate)
         self._resampler = None if ring.rate == VOICE_RATE else make(ring.rate)
         self._read = 0  # samples since start_ns at the ring's rate
         self._given = 0  # and at 16 kHz
@@ -62,7 +63,7 @@ class Ear:
             self._read += count
 
     def _mono(self, samples: Samples) -> Floats:
-        mixed: Floats = samples.mean(axis=1, dtype=np.float32)
+        mixed: Floats = self._mixer(samples)
         if self._resampler is None:
             return mixed
         return self._resampler.process(mixed[:, None])[:, 0]

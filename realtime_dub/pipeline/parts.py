@@ -24,6 +24,7 @@ PARTS = {
     "tracker": "realtime_dub.face.tracker:MediaPipeTracker",
     "compositor": "realtime_dub.blend.composite:Compositor",
     "pictures": "realtime_dub.mouth.proof:Pictures",
+    "mono mixer": "realtime_dub.audio.mono:MonoMixer",
     "resampler": "realtime_dub.audio.resample:StreamResampler",
     "longest look-ahead": "realtime_dub.mouth.bundle:longest_look_ahead",
     "contact sheet": "realtime_dub.contact_sheet:ContactSheet",

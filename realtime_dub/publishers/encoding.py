@@ -16,6 +16,7 @@ import soxr
 from av.packet import Packet
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
 
+from realtime_dub.audio.mono import MonoMixer
 from realtime_dub.errors import DependencyError
 from realtime_dub.media import AudioBlock, Image, OutputFormat, Samples, Tick, ns_to_samples, ns_to_ticks
 
@@ -140,6 +141,7 @@ class AudioEncoder:
     def __init__(self, container: av.container.OutputContainer, fmt: OutputFormat) -> None:
         self._rate_in, self._rate = fmt.rate, aac_rate(fmt.rate)
         self._channels = fmt.channels if fmt.channels in AAC_LAYOUTS else 1
+        self._mono = MonoMixer(fmt.rate)
         self._resampler = None
         if self._rate != fmt.rate:
             self._resampler = soxr.ResampleStream(fmt.rate, self._rate, self._channels, dtype="float32", quality="VHQ")
@@ -181,7 +183,7 @@ class AudioEncoder:
     def _take(self, samples: Samples, *, last: bool) -> Packets:
         self._heard += len(samples)
         if samples.shape[1] != self._channels:
-            samples = samples.mean(axis=1, keepdims=True)
+            samples = self._mono(samples)[:, None]
         if self._resampler is not None:
             samples = self._resampler.resample_chunk(np.ascontiguousarray(samples), last=last)
         self._held = np.concatenate([self._held, samples.reshape(-1, self._channels)])

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime_dub.audio.drift import DriftEstimator, catch_up
-from realtime_dub.audio.resample import SincInterpolator, to_mono
+from realtime_dub.audio.mono import MonoMixer
+from realtime_dub.audio.resample import SincInterpolator
 from realtime_dub.audio.sound_host import STALL_NS, START_NS, Reopener, SoundHost, SoundStream, find_device, system_host
 from realtime_dub.clock import Clock
 from realtime_dub.errors import DeviceError
@@ -119,6 +120,7 @@ class VoicePlayer:
         self._step = voice_rate / device_rate  # voice samples per device sample
         self._estimator = DriftEstimator(device_rate)
         self._sinc = SincInterpolator(min(1.0, device_rate / voice_rate))
+        self._mono = MonoMixer(device_rate)
         self._count = 0  # device samples so far
         self._origin_ns: int | None = None
         self._place = 0.0
@@ -145,7 +147,7 @@ class VoicePlayer:
         else:
             step *= 1.0 + catch_up(behind, self._rate)
             voice = self._voice(self._place, step, len(out))
-        out[:] = voice if voice.shape[1] == out.shape[1] else to_mono(voice)[:, None]
+        out[:] = voice if voice.shape[1] == out.shape[1] else self._mono(voice)[:, None]
         self._place += step * len(out)
         self._count += len(out)
         return slipped

@@ -19,6 +19,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, VideoReformatter
 
 from realtime_dub.audio.drift import DriftCorrector
+from realtime_dub.audio.mono import MonoMixer
 from realtime_dub.clock import Clock
 from realtime_dub.errors import EndOfStream
 from realtime_dub.flow import LatestSlot
@@ -50,14 +51,16 @@ class Inbound:
         self.times = MediaClock(SOUND_DELAY_NS)
         self._pictures: tuple[LatestSlot[tuple[Any, int]], ...] = ()
         self._sounds: tuple[queue.Queue[_Heard], ...] = ()
+        self._overrun: set[int] = set()  # readers whose last frame of sound was dropped
         self._next_pts: int | None = None
+        self._mono = MonoMixer(RATE)
         self._lock = threading.Lock()
 
     def restart(self, kind: str) -> None:
         """A new track of that kind begins."""
         self.times.restart(kind)
         if kind == "audio":
-            self._next_pts = None
+            self._next_pts, self._mono = None, MonoMixer(RATE)
 
     def picture(self, frame: Any) -> None:
         """A decoded ``av.VideoFrame``."""
@@ -75,10 +78,13 @@ class Inbound:
         lost = self._next_pts is not None and frame.pts != self._next_pts
         self._next_pts = frame.pts + frame.samples
         captured_ns = self.times.sound_ns(ticks_to_ns(frame.pts, Fraction(frame.time_base)), now_ns)
-        heard = mono(frame)
+        heard = self._mono(samples_of(frame))[:, None]
         for each in self._sounds:
-            if not each.full():
-                each.put_nowait((heard, captured_ns, lost))
+            if each.full():
+                self._overrun.add(id(each))
+                continue
+            each.put_nowait((heard, captured_ns, lost or id(each) in self._overrun))
+            self._overrun.discard(id(each))
 
     def add_pictures(self) -> LatestSlot[tuple[Any, int]]:
         slot: LatestSlot[tuple[Any, int]] = LatestSlot()
@@ -96,15 +102,16 @@ class Inbound:
         with self._lock:
             self._pictures = tuple(each for each in self._pictures if each is not reader)
             self._sounds = tuple(each for each in self._sounds if each is not reader)
+            self._overrun.discard(id(reader))
 
 
-def mono(frame: Any) -> Samples:
-    """(n, 1) of an interleaved or planar frame of 16-bit sound."""
+def samples_of(frame: Any) -> Samples:
+    """(n, channels) of an interleaved or planar frame of 16-bit sound."""
     values = frame.to_ndarray()
     if not frame.format.is_planar:
         values = values.reshape(-1, frame.layout.nb_channels).T
-    mixed: Samples = values.mean(axis=0, dtype=np.float32)[:, None] / np.float32(32_768)
-    return mixed
+    samples: Samples = values.T.astype(np.float32) / np.float32(32_768)
+    return samples
 
 
 class InboundVideo:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from aiortc.mediastreams import VIDEO_TIME_BASE, MediaStreamError, MediaStreamTrack
 from av import AudioFrame, VideoFrame
 
+from realtime_dub.audio.mono import MonoMixer
 from realtime_dub.audio.resample import StreamResampler
 from realtime_dub.clock import Clock
 from realtime_dub.flow import AudioRing
@@ -112,6 +113,7 @@ class OutletPublisher:
 
     def open(self, fmt: OutputFormat) -> None:
         self._period_ns = round(NS / fmt.fps)
+        self._mono = MonoMixer(fmt.rate)
         if fmt.rate != RATE:
             self._resampler = StreamResampler(fmt.rate, RATE, 1)
 
@@ -132,7 +134,7 @@ class OutletPublisher:
 
     def _sound(self, samples: Samples) -> None:
         assert self._base_ns is not None
-        mixed = samples.mean(axis=1, dtype=np.float32)[:, None]
+        mixed = self._mono(samples)[:, None]
         if self._resampler is not None:
             mixed = self._resampler.process(mixed)
         start_ns = self._base_ns + samples_to_ns(self._given, RATE)

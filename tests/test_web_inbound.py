@@ -1,0 +1,56 @@
+"""What a browser sends as sound, frame by frame: channels, loss, and a reader that is too slow."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import av
+import numpy as np
+
+from realtime_dub.clock import VirtualClock
+from realtime_dub.media import MS, NS
+from realtime_dub.web.inbound import QUEUE, Inbound, InboundVoice
+
+TONE = (9_000 * np.sin(2 * np.pi * 200 * np.arange(960) / 48_000)).astype(np.int16)  # four periods: frames join
+
+
+def frame(index: int, *signs: int) -> av.AudioFrame:
+    """20 ms of a tone, a sign for each channel."""
+    values = np.stack([TONE * sign for sign in signs], axis=1).reshape(1, -1)
+    made = av.AudioFrame.from_ndarray(np.ascontiguousarray(values), "s16", "stereo" if len(signs) == 2 else "mono")
+    made.rate, made.pts, made.time_base = 48_000, index * 960, Fraction(1, 48_000)
+    return made
+
+
+def send(inbound: Inbound, clock: VirtualClock, index: int, *signs: int) -> None:
+    clock.advance_to(NS + (index + 1) * 20 * MS)
+    inbound.sound(frame(index, *signs))
+
+
+def test_opposite_channels_do_not_cancel_and_a_change_of_channels_is_taken() -> None:
+    clock = VirtualClock(NS)
+    inbound = Inbound(clock)
+    sounds = inbound.add_sounds()
+    for index in range(90):
+        send(inbound, clock, index, *((1, -1) if index < 30 else (1,) if index < 60 else (0, 1)))
+    level = [float(np.abs(sounds.get_nowait()[0]).max()) for _ in range(90)]
+    assert min(level[2:30]) > 0.25
+    assert min(level[30:60]) > 0.25
+    assert min(level[62:]) > 0.25
+
+
+def test_sound_that_a_slow_reader_loses_is_a_marked_gap() -> None:
+    clock = VirtualClock(NS)
+    inbound = Inbound(clock)
+    voice = InboundVoice(inbound)
+    voice.open()
+    for index in range(QUEUE + 25):  # half a second too much
+        send(inbound, clock, index, 1)
+    blocks = [voice.read() for _ in range(QUEUE)]
+    send(inbound, clock, QUEUE + 25, 1)
+    while voice._pending or not voice._sounds.empty():
+        blocks.append(voice.read())
+    voice.close()
+    lost_ns = sum(block.duration_ns for block in blocks if block.gap)
+    assert abs(lost_ns - 500 * MS) < 25 * MS
+    assert abs(blocks[-1].end_ns - blocks[0].pts_ns - (QUEUE + 26) * 20 * MS) < 25 * MS
