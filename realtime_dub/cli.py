@@ -263,7 +263,6 @@ def dub_file(
     from realtime_dub.config import FileConfig, build
 
     config = build(FileConfig, **given)
-    _refuse_own_input(input, output)
     from realtime_dub.pipeline.offline import run_file
 
     with _Progress("dubbing", quiet) as progress:
@@ -281,7 +280,6 @@ def make_bank(
     """Learn from a video how your mouth looks; use it with --identity."""
     from realtime_dub.pipeline.enrollment import enroll
 
-    _refuse_own_input(input, output)
     with _Progress("looking", quiet) as progress:
         summary = enroll(input, output, face=face, progress=progress)
     if not quiet:
@@ -397,7 +395,9 @@ class _Progress:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._bar = Progress(*columns, console=_console(stderr=True), disable=quiet, transient=True)
+        console = _console(stderr=True)
+        # Where nobody watches it, all that a bar leaves is an empty line.
+        self._bar = Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True)
         self._task = self._bar.add_task(what, total=None)
 
     def __enter__(self) -> _Progress:
@@ -417,12 +417,6 @@ def _refuse_live_options(context: typer.Context) -> None:
     if given:
         option = "--" + given[0].replace("_", "-")
         raise ConfigError(f"{option} before", f"{context.invoked_subcommand!r}", "write options after the command")
-
-
-def _refuse_own_input(source: str, output: Path) -> None:
-    path = Path(source)
-    if path.exists() and output.exists() and path.samefile(output):
-        raise ConfigError("cannot write over the file that is read:", source, "choose another name for the output")
 
 
 def _show(report: Report, quiet: bool) -> None:

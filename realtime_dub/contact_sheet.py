@@ -8,10 +8,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from realtime_dub.errors import ConfigError, MediaError
+from realtime_dub.errors import ConfigError
 from realtime_dub.face.types import Face
 from realtime_dub.flow import Spread
 from realtime_dub.media import Image
+from realtime_dub.paths import WholeFile
 
 ROW_HEIGHT = 240  # pixels
 MAX_WIDTH = 480  # of one picture in a row
@@ -39,8 +40,7 @@ class ContactSheet(Spread[_Row]):
         self.path = Path(path)
         if self.path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
             raise ConfigError("a contact sheet is a picture, not", repr(str(path)), "use a name such as sheet.png")
-        if not self.path.parent.is_dir():
-            raise MediaError("cannot write", f"{path}: there is no folder {self.path.parent}", "create it first")
+        self._file = WholeFile(path)
 
     def add(self, source: Image, face: Face | None, result: Image, seq: int) -> None:
         """Offer a moment: the source's picture, the face in it, and the picture published instead."""
@@ -54,11 +54,7 @@ class ContactSheet(Spread[_Row]):
         sheet = np.vstack([_pad(row, width - row.shape[1]) for row in rows])
         done, coded = cv2.imencode(self.path.suffix.lower(), sheet)
         assert done, "an 8-bit picture can always be coded"
-        try:
-            self.path.write_bytes(coded.tobytes())
-        except OSError as error:
-            self.path.unlink(missing_ok=True)
-            raise MediaError("cannot write", f"{self.path}: {error.strerror}", "choose another folder") from error
+        self._file.write(coded.tobytes())
         return True
 
 

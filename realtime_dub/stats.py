@@ -30,7 +30,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from realtime_dub.errors import MediaError
 from realtime_dub.media import MS, NS
 
 if TYPE_CHECKING:
@@ -117,15 +116,6 @@ class Report:
     def to_json(self) -> str:
         """One line of JSON with the names above; ``notes`` are for people and stay out of it."""
         return json.dumps(self.as_dict(), ensure_ascii=False)
-
-    def write(self, path: Path) -> None:
-        """Write the JSON. Raises MediaError."""
-        try:
-            path.write_text(self.to_json() + "\n", encoding="utf-8")
-        except OSError as error:
-            raise MediaError(
-                "cannot write", f"{path}: {error.strerror}", "choose a place that can be written"
-            ) from None
 
     def table(self) -> Table:
         """The report for a terminal."""

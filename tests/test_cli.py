@@ -68,20 +68,6 @@ def test_wrong_use_is_one_line_and_exit_code_2(
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", ["file", "enroll"])
-def test_the_file_that_is_read_is_not_written_over(
-    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pytest.importorskip("realtime_dub.config")
-    pytest.importorskip("realtime_dub.pipeline.enrollment")
-    media = tmp_path / "talk.mp4"
-    media.write_bytes(b"precious")
-    code, _, err = run(capsys, command, str(media), "-o", str(tmp_path / "." / "talk.mp4"))
-    assert code == 2
-    assert "cannot write over the file that is read" in err
-    assert media.read_bytes() == b"precious"
-
-
 @pytest.mark.parametrize(
     "arguments",
     [["--fps", "0"], ["--face", "biggest"], ["--strength", "-1"], ["--seconds", "0"], ["--pcm-format", "mp3"]],

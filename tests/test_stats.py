@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from realtime_dub.errors import MediaError
 from realtime_dub.media import MS, NS
 from realtime_dub.stats import Histogram, Recorder, rss_mb
 
@@ -102,7 +99,7 @@ def test_the_line_shows_the_rate_and_the_budget() -> None:
     assert "\n" not in line
 
 
-def test_the_table_and_the_file(tmp_path: Path) -> None:
+def test_the_table() -> None:
     report = filled(10).report()
     console = Console(record=True, width=120)
     console.print(report.table())
@@ -110,10 +107,6 @@ def test_the_table_and_the_file(tmp_path: Path) -> None:
     assert "capture to hand-over" in text
     assert "10 fresh" in text
     assert "note 0" in text
-    report.write(tmp_path / "s.json")
-    assert json.loads((tmp_path / "s.json").read_text()) == json.loads(report.to_json())
-    with pytest.raises(MediaError, match="cannot write"):
-        report.write(tmp_path / "no" / "s.json")
 
 
 def test_memory_is_measured() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import io
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime_dub.blend.masks import bounding_box
-from realtime_dub.errors import BundleError, MediaError
+from realtime_dub.errors import BundleError
 from realtime_dub.face.alignment import mouth_width, neutral_shape
 from realtime_dub.face.landmarks import LIPS, opening
 from realtime_dub.face.types import Face, Points, TrackedFrame
 from realtime_dub.media import Image
 from realtime_dub.mouth.cavity import gap
+from realtime_dub.paths import WholeFile
 
 FORMAT = 1
 CAPACITY = 48
@@ -70,7 +71,7 @@ class Bank:
         return replace(self, mouths=list(self.mouths), _shapes=list(self._shapes))
 
     def save(self, path: Path) -> None:
-        """Write the bank to ``path``: arrays and PNG pictures in a zip, no pickles."""
+        """Write the bank to ``path``: arrays and PNG pictures in a zip, no pickles. Raises MediaError."""
         if self.neutral is None:
             raise BundleError("cannot save bank", f"{path}: no face was seen")
         arrays: dict[str, npt.NDArray[np.generic]] = {"format": np.array(FORMAT), "neutral": self.neutral}
@@ -82,16 +83,9 @@ class Bank:
             arrays[f"shape{i}"] = mouth.shape
             arrays[f"angles{i}"] = mouth.angles
             arrays[f"scalars{i}"] = np.array([mouth.sharpness, mouth.gap])
-        part = path.with_name(path.name + ".part")  # a bank is there whole or not at all
-        try:
-            with part.open("wb") as stream:
-                np.savez(stream, **arrays)
-            part.replace(path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
-            reason = error.strerror or type(error).__name__
-            raise MediaError("cannot write", f"{path}: {reason}", "choose a folder you can write to") from None
+        packed = io.BytesIO()
+        np.savez(packed, **arrays)
+        WholeFile(path).write(packed.getvalue())  # a bank is there whole or not at all
 
     @classmethod
     def load(cls, path: Path) -> Bank:

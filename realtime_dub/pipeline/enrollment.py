@@ -11,6 +11,7 @@ from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.face.types import FaceTracker, TrackedFrame
 from realtime_dub.mouth.bank import Bank
 from realtime_dub.mouth.proof import Pictures, prove
+from realtime_dub.paths import Use, WholeFile, refuse_clashes
 from realtime_dub.pipeline.offline import Progress
 from realtime_dub.pipeline.process import one_blas_thread
 from realtime_dub.sources.base import VideoSource
@@ -21,13 +22,16 @@ MAX_FRAMES = 3000  # two minutes: what a bank can hold is found long before
 def enroll(input: str, output: Path, *, face: str = "largest", progress: Progress | None = None) -> str:
     """Fill a bank from ``input`` and save it to ``output``; a line that says what was learnt.
 
-    Raises MediaError where the input cannot be read or shows no face; then nothing is written.
+    Raises MediaError where the input cannot be read or shows no face, ConfigError where it is the output; then
+    nothing is written.
     """
     from realtime_dub.sources.registry import kind_of, open_video
 
     kind = kind_of(input)
     if kind not in ("file", "image", "demo"):
         raise ConfigError("cannot enrol from", input, "record a minute of video first and name that file")
+    refuse_clashes([Use(output, "-o")], [Use(input, "INPUT")])
+    WholeFile(output)  # a minute of looking is too long to be for nothing
     source = open_video(input, clock=VirtualClock(), live=False)
     info = source.open()
     bank, tracker, pictures = Bank(), MediaPipeTracker(face), Pictures()

@@ -17,6 +17,7 @@ from realtime_dub.media import MS, NS, OutputFormat, Samples, VideoInfo, VoiceIn
 from realtime_dub.mouth.contract import MouthGenerator
 from realtime_dub.pipeline.ear import resampler_delay_ns
 from realtime_dub.pipeline.executor import ThreadExecutor
+from realtime_dub.pipeline.files import Reports
 from realtime_dub.pipeline.inputs import StartsWith, ThreadedInputs, VoiceInStep
 from realtime_dub.pipeline.loop import LivePipeline
 from realtime_dub.pipeline.mouths import LEAD_NS, Timing
@@ -24,7 +25,6 @@ from realtime_dub.pipeline.outputs import PublisherThread
 from realtime_dub.pipeline.parts import (
     make_compositor,
     make_generator,
-    make_sheet,
     make_tracker,
     part,
     pcm_of,
@@ -88,7 +88,7 @@ class _Assembly:
 
     def __init__(self, config: LiveConfig, clock: Clock, stack: ExitStack) -> None:
         self._config, self._clock, self._stack = config, clock, stack
-        self._sheet = make_sheet(config)
+        self._reports = Reports(config)
         self._made = publishers = self._publishers()
         generator = make_generator(config)
         stack.callback(generator.close)
@@ -112,7 +112,7 @@ class _Assembly:
             voice,
             timing,
             self.recorder,
-            self._sheet,
+            self._reports.sheet,
         )
         # Last, and after the pipeline is there: a speaker asks for the voice from the moment it is open.
         for output in outputs:
@@ -128,10 +128,7 @@ class _Assembly:
                 self.recorder.note(note)
         report = self.recorder.report()
         if report.frames["total"]:
-            if self._sheet is not None:
-                self._sheet.write()
-            if self._config.stats_json is not None:
-                report.write(self._config.stats_json)
+            self._reports.write(report)
         return report
 
     def _publishers(self) -> list[Publisher]:

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from realtime_dub.clock import VirtualClock
@@ -36,7 +35,8 @@ from realtime_dub.media import (
 from realtime_dub.mouth.contract import MouthPatch, Proves, blendshapes_of
 from realtime_dub.pipeline.ahead import Ahead, Behind
 from realtime_dub.pipeline.ear import Ear, askable_ns, needs_ns, resampler_delay_ns
-from realtime_dub.pipeline.parts import make_compositor, make_generator, make_sheet, make_tracker, part, pcm_of
+from realtime_dub.pipeline.files import Reports
+from realtime_dub.pipeline.parts import make_compositor, make_generator, make_tracker, part, pcm_of
 from realtime_dub.pipeline.process import one_blas_thread
 from realtime_dub.pipeline.pulled import PulledVoice
 from realtime_dub.sources.base import VideoSource, VoiceSource
@@ -79,7 +79,8 @@ class _FileRun:
         self._config, self._stack = config, stack
         self._clock = VirtualClock()
         self._kind = _kind(config)
-        self._sheet = make_sheet(config)
+        self._reports = Reports(config)
+        self._sheet = self._reports.sheet
         self._publisher = part("publisher")(
             str(config.output), clock=self._clock, live=False, crf=config.crf, preset=config.preset
         )
@@ -133,10 +134,7 @@ class _FileRun:
         if not self._faces:
             self.recorder.note(f"no face in {self._config.input}: the picture passes through unchanged")
         report = self.recorder.report()
-        if self._sheet is not None:
-            self._sheet.write()
-        if self._config.stats_json is not None:
-            report.write(self._config.stats_json)
+        self._reports.write(report)
         return report
 
     # What there is to begin with.
@@ -329,11 +327,8 @@ def _pull(video: VideoSource) -> Iterator[Frame]:
 
 
 def _kind(config: FileConfig) -> str:
-    """file, image or demo. Raises ConfigError for what is live, and for an output that is its own input."""
+    """file, image or demo. Raises ConfigError for what is live."""
     kind: str = part("kind of video")(config.input)
     if kind not in ("file", "image", "demo"):
         raise ConfigError("no file:", config.input, "name a video or a picture, or use --webcam for a live run")
-    for name in (config.input, config.mic):
-        if Path(name).exists() and config.output.exists() and Path(name).samefile(config.output):
-            raise ConfigError("the output would overwrite", name, "choose another name for -o")
     return kind

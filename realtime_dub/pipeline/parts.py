@@ -19,6 +19,7 @@ PARTS = {
     "paced video": "realtime_dub.sources.paced:PacedVideo",
     "paced voice": "realtime_dub.sources.paced_voice:PacedVoice",
     "publisher": "realtime_dub.publishers.registry:open_publisher",
+    "file of an output": "realtime_dub.publishers.registry:file_of",
     "default publisher": "realtime_dub.publishers.registry:default_publisher",
     "speaker": "realtime_dub.publishers.speaker:SpeakerPublisher",
     "tracker": "realtime_dub.face.tracker:MediaPipeTracker",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from pathlib import PurePath
+from pathlib import Path
 from typing import Any
 
 from realtime_dub.clock import Clock, MonotonicClock
@@ -48,20 +48,34 @@ def open_publisher(
     ``crf`` and ``preset`` are libx264's, for a file or a network stream. Raises DependencyError where those of WEB are
     asked for and the libraries are not there.
     """
+    if (path := file_of(spec, live)) is not None:
+        if path.suffix.lower() == ".csv":
+            weights: Publisher = _load(CSV)(spec)
+            return weights
+        return _muxer(spec, crf, preset)
     name, _, device = spec.partition(":")
     if live and name.lower() in WEB and (name.lower() == "webrtc" or device.startswith("//")):
         return _web(name.lower(), spec, clock or MonotonicClock())
     if live and name in DEVICES:
         return _device(name, device)
     scheme = spec.partition("://")[0].lower() if "://" in spec else ""
-    suffix = PurePath(spec).suffix.lower() if not scheme else ""
-    if (live and scheme == "osc") or suffix == ".csv":
-        weights: Publisher = _load(OSC if scheme else CSV)(spec)
-        return weights
-    if (live and scheme in SCHEMES) or suffix in SUFFIXES:
-        muxer: Publisher = _load(MUXER)(spec, crf=crf, preset=preset)
-        return muxer
+    if live and scheme == "osc":
+        osc: Publisher = _load(OSC)(spec)
+        return osc
+    if live and scheme in SCHEMES:
+        return _muxer(spec, crf, preset)
     raise ConfigError("unknown output", repr(spec), f"choose {CHOICES if live else FILE_CHOICES}")
+
+
+def file_of(spec: str, live: bool = True) -> Path | None:
+    """The file that ``spec`` names, by its suffix; None for a device or an address. A colon may be part of the name.
+
+    >>> [file_of(spec) for spec in ("12:30.mp4", "vcam:/dev/a.mp4", "rtmp://host/a.mp4", "window")]
+    [PosixPath('12:30.mp4'), None, None, None]
+    """
+    device = live and spec.partition(":")[0] in TAKES_A_DEVICE and ":" in spec
+    path = Path(spec)
+    return path if path.suffix.lower() in (*SUFFIXES, ".csv") and "://" not in spec and not device else None
 
 
 def default_publisher() -> Publisher:
@@ -83,6 +97,11 @@ def _device(name: str, device: str) -> Publisher:
     make = _load(DEVICES[name])
     publisher: Publisher = make(device) if device else make()
     return publisher
+
+
+def _muxer(spec: str, crf: int | None, preset: str | None) -> Publisher:
+    muxer: Publisher = _load(MUXER)(spec, crf=crf, preset=preset)
+    return muxer
 
 
 def _web(name: str, spec: str, clock: Clock) -> Publisher:

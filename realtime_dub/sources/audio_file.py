@@ -23,7 +23,8 @@ from realtime_dub.media import (
     samples_to_ns,
     ticks_to_ns,
 )
-from realtime_dub.sources.opening import open_media, reason
+from realtime_dub.paths import reason
+from realtime_dub.sources.opening import open_media
 
 MOST_CHANNELS = 2
 HOLE_NS = 5 * MS  # containers round times to 1 ms; only more than this is a hole or an overlap

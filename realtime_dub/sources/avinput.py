@@ -14,7 +14,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 
 from realtime_dub.errors import MediaError
 from realtime_dub.media import NS, Image, ticks_to_ns
-from realtime_dub.sources.opening import reason
+from realtime_dub.paths import reason
 
 UNTAGGED_RATE = Fraction(25)
 UNSPECIFIED_MATRIX = 2  # AVCOL_SPC_UNSPECIFIED, which PyAV gives as a plain number

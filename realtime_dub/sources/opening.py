@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import av
 
 from realtime_dub.errors import MediaError
+from realtime_dub.paths import reason
 
 BUFFER_BYTES = 1 << 18  # each read waits for the interpreter: fewer and larger ones
 # A pipe that nobody writes to would hold the program up for ever; of a file nothing is different.
@@ -28,12 +29,6 @@ NO_FILES = (
     (stat.S_ISCHR, "it is a device"),
     (stat.S_ISBLK, "it is a device"),
 )
-
-
-def reason(error: Exception) -> str:
-    """What FFmpeg or the system has to say, without the number and the path around it."""
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return text[:1].lower() + text[1:]
 
 
 class MediaFile:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from realtime_dub.clock import Clock
-from realtime_dub.errors import MediaError
+from realtime_dub.errors import ConfigError, MediaError
 from realtime_dub.paths import is_missing
 from realtime_dub.sources.base import VideoSource
 from realtime_dub.sources.cameras import list_cameras
@@ -24,6 +24,11 @@ VIDEO_SOURCES = {
     "url": "realtime_dub.sources.url:UrlSource",
     "webcam": "realtime_dub.sources.webcam:WebcamSource",
 }
+# FFmpeg knows more, such as file:// and cache://, which read this machine's files behind the back of those who look.
+SCHEMES = (
+    *("http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "rtmpt", "rtmpts", "srt", "rist", "udp", "rtp", "srtp", "tcp"),
+    *("tls", "mms", "mmsh", "mmst", "ftp", "sftp"),
+)
 IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
 
@@ -56,7 +61,7 @@ def open_video(
 
     ``width``, ``height`` and ``fps`` are asked of a camera and given by the demo; a still has ``fps``; files and
     streams have their own. With ``live``, what could be pulled faster runs at its own speed. Raises MediaError for a
-    path that is not there.
+    path that is not there, ConfigError for an address that is none of a network.
     """
     kind = kind_of(spec)
     if kind in ("file", "image") and is_missing(spec):
@@ -65,10 +70,19 @@ def open_video(
     if kind == "webcam":
         return make(spec, width, height, fps, clock)  # type: ignore[no-any-return]
     if kind == "url":
+        _check_scheme(spec)
         return make(spec, clock)  # type: ignore[no-any-return]
     pulled: dict[str, tuple[Any, ...]] = {"demo": (width, height, fps), "file": (spec, loop), "image": (spec, fps)}
     source: VideoSource = make(*pulled[kind])
     return _attribute("realtime_dub.sources.paced:PacedVideo")(source, clock) if live else source
+
+
+def _check_scheme(address: str) -> None:
+    scheme = address.partition("://")[0].lower()
+    if scheme not in SCHEMES:
+        raise ConfigError(
+            "cannot read from", f"{scheme}://", "give a file by its path, or an rtsp:// or http:// address"
+        )
 
 
 def _attribute(where: str) -> Any:

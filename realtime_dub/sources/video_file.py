@@ -13,6 +13,7 @@ import av
 
 from realtime_dub.errors import EndOfStream, MediaError
 from realtime_dub.media import NS, Frame, VideoInfo, ticks_to_ns
+from realtime_dub.paths import reason
 from realtime_dub.sources.avinput import (
     RisingTimes,
     ToBgr,
@@ -21,7 +22,7 @@ from realtime_dub.sources.avinput import (
     picture_stream,
     start_ns,
 )
-from realtime_dub.sources.opening import open_media, reason
+from realtime_dub.sources.opening import open_media
 
 
 @dataclass(frozen=True, slots=True)

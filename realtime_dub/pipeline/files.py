@@ -1,0 +1,52 @@
+"""The files of a run: none is written over another, and what is written at its end is looked at before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import parse_qsl, urlsplit
+
+from realtime_dub.config import FileConfig, LiveConfig
+from realtime_dub.paths import Use, WholeFile, refuse_clashes
+from realtime_dub.pipeline.parts import ContactSheet, make_sheet, part
+from realtime_dub.stats import Report
+
+
+class Reports:
+    """The statistics file and the contact sheet, where they were asked for. Made before anything else is opened."""
+
+    def __init__(self, config: LiveConfig | FileConfig) -> None:
+        """Raises ConfigError where a file would be written over another, MediaError where one cannot be written."""
+        refuse_clashes(_written(config), _read(config))
+        self.sheet: ContactSheet | None = make_sheet(config)
+        self._stats = WholeFile(config.stats_json) if config.stats_json is not None else None
+
+    def write(self, report: Report) -> None:
+        """Raises MediaError where one of them cannot be written; the other is."""
+        try:
+            if self._stats is not None:
+                self._stats.write(f"{report.to_json()}\n".encode())
+        finally:
+            if self.sheet is not None:
+                self.sheet.write()
+
+
+def _read(config: LiveConfig | FileConfig) -> Iterator[Use]:
+    yield Use(config.webcam, "--webcam") if isinstance(config, LiveConfig) else Use(config.input, "INPUT")
+    yield Use(config.mic, "--mic")
+    for path, option in ((config.identity, "--identity"), (config.bundle, "--bundle")):
+        if path is not None:
+            yield Use(path, option)
+    for spec in config.to if isinstance(config, LiveConfig) else ():
+        for name, value in parse_qsl(urlsplit(spec).query if "://" in spec else ""):  # a certificate and its key
+            yield Use(value, f"{name} of --to")
+
+
+def _written(config: LiveConfig | FileConfig) -> Iterator[Use]:
+    if isinstance(config, LiveConfig):
+        files = (part("file of an output")(spec) for spec in config.to)
+        yield from (Use(path, "--to") for path in files if path is not None)
+    else:
+        yield Use(config.output, "-o")
+    for path, option in ((config.stats_json, "--stats-json"), (config.contact_sheet, "--contact-sheet")):
+        if path is not None:
+            yield Use(path, option)
