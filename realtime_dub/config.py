@@ -28,8 +28,8 @@ class _Shared(BaseModel):
     look_ahead: int | None = Field(None, ge=0, le=1000)  # ms of the voice that the mouth waits for
     stats_json: Path | None = None
     contact_sheet: Path | None = None
-    pcm_rate: int = Field(16_000, ge=1_000, le=384_000)  # of raw sound on standard input
-    pcm_channels: int = Field(1, ge=1, le=32)
+    pcm_rate: int = Field(16_000, ge=4_000, le=384_000)  # of raw sound on standard input
+    pcm_channels: int = Field(1, ge=1, le=64)
     pcm_format: Literal["s16le", "f32le"] = "s16le"
     seconds: float | None = Field(None, gt=0)
     quiet: bool = False

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fake_sound import FakeHost
+from sound_files import wav
 
 from realtime_dub.audio.sound_host import Device
 from realtime_dub.clock import MonotonicClock, VirtualClock
@@ -183,3 +184,38 @@ def test_what_a_mic_cannot_mean(spec: str, live: bool, error: type[Exception], w
 def test_lists() -> None:
     assert list_microphones(HOST) == ["Desk mic"]
     assert list_speakers(HOST) == ["Headphones"]
+
+
+@pytest.mark.parametrize("channels", [3, 8, 11, 64])
+def test_pcm_of_many_channels_keeps_a_voice_that_few_carry(channels: int) -> None:
+    voice = (0.5 * np.sin(2 * np.pi * 300 * np.arange(8_000) / 16_000)).astype("<f4")
+    for signs in ((1,), (1, -1)):
+        samples = np.zeros((len(voice), channels), "<f4")
+        for place, sign in enumerate(signs, channels - len(signs)):
+            samples[:, place] = voice * sign
+        source = PcmSource(io.BytesIO(samples.tobytes()), PcmFormat(16_000, channels, "f32le"))
+        assert source.open().channels == 1
+        heard = np.concatenate([block.samples for block in read_all(source)])[:, 0]
+        np.testing.assert_allclose(np.abs(heard[1_600:]), np.abs(voice[1_600:]), atol=1e-5)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -1e20])
+@pytest.mark.parametrize("live", [False, True])
+def test_pcm_that_is_no_sound_is_silence_and_is_said_once(wrong: float, live: bool) -> None:
+    samples = np.full(16_000, 0.25, "<f4")
+    samples[4_000:4_010] = samples[9_000:9_010] = wrong
+    clock = VirtualClock(NS) if live else None
+    source = PcmSource(io.BytesIO(samples.tobytes()), PcmFormat(16_000, 1, "f32le"), clock)
+    source.open()
+    heard = np.concatenate([block.samples for block in read_all(source)])
+    assert np.isfinite(heard).all()
+    assert np.abs(heard).max() < 0.4
+    assert [note.partition(" samples")[0] for note in source.notes] == ["standard input has 20"]
+
+
+def test_notes_of_a_voice_are_kept_when_it_is_paced(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(wav(np.full((4_000, 1), np.nan, "<f4"), 16_000))
+    paced = PacedVoice(AudioFileSource(tmp_path / "a.wav"), VirtualClock())
+    paced.open()
+    read_all(paced)
+    assert len(paced.notes) == 1

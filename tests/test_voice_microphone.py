@@ -210,3 +210,20 @@ def test_without_portaudio_the_package_is_named() -> None:
         env={**os.environ, "PYTHONPATH": path},
     )
     assert "libportaudio2" in done.stdout, done.stderr
+
+
+def test_what_a_card_gives_that_is_no_sound_is_silence(host: FakeHost) -> None:
+    clock = VirtualClock(5 * NS)
+    source = MicrophoneSource("default", clock, host)
+    source.open()
+    feed(host, clock, 10)
+    for wrong in (np.nan, np.inf, 1e20):
+        clock.advance_to(clock.now_ns() + 10 * MS)
+        host.streams[-1].feed(np.full((480, 2), wrong, np.float32), 12 * MS)
+    feed(host, clock, 10)
+    blocks = read_all(source, 5 * NS + 200 * MS)
+    source.close()
+    heard = np.concatenate([block.samples for block in blocks])
+    assert np.isfinite(heard).all()
+    assert np.abs(heard).max() < 0.7
+    assert [note.partition(" samples")[0] for note in source.notes] == ["microphone 'default' has 2880"]

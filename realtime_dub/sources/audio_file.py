@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import Any
 
 import av
 import numpy as np
-from av.stream import Disposition
 
+from realtime_dub.audio.samples import check_shape
 from realtime_dub.errors import EndOfStream, MediaError
 from realtime_dub.media import (
     MS,
@@ -25,68 +26,87 @@ from realtime_dub.media import (
 )
 from realtime_dub.paths import reason
 from realtime_dub.sources.opening import open_media
+from realtime_dub.sources.sound_frames import SoundFrames
+from realtime_dub.sources.sound_packets import FrameTimes, SoundPackets, pictures
+from realtime_dub.sources.stream_choice import SoundChoice, choose_sound
 
-MOST_CHANNELS = 2
+ANY_SOUND = SoundChoice()
 HOLE_NS = 5 * MS  # containers round times to 1 ms; only more than this is a hole or an overlap
-JUMP_BACK_NS = NS  # files strung together start their times anew
 SHORT_NS = 200 * MS  # ending this much before what the file announces is worth saying
 SILENCE_NS = 100 * MS  # longest block of silence
 
 
 class AudioFileSource:
-    """Pulled as fast as wanted, from 0 on without holes. Its own rate; more than two channels are mixed down to two.
+    """Pulled as fast as wanted, from 0 on without holes. Its first rate; more than two channels are mixed down.
 
     ``pts_ns`` is stream time less the earliest start of the file's picture and sound streams, as for its pictures:
     sound that begins later has silence before it, a hole is filled with silence marked ``gap``. With ``loop`` it goes
     on from its start; a file with pictures then lasts as long as those. What can be decoded is kept, and ``notes`` says
-    what could not.
+    what could not. ``choice``: which of several sounds.
     """
 
-    def __init__(self, path: str | Path, loop: bool = False) -> None:
-        self._path, self._loop = Path(path), loop
+    def __init__(self, path: str | Path, loop: bool = False, choice: SoundChoice = ANY_SOUND) -> None:
+        self._path, self._loop, self._choice = Path(path), loop, choice
         self._lock = threading.Lock()  # a container that is closed while it decodes takes the process with it
         self._container: Any = None
         self._blocks: Iterator[AudioBlock] = iter(())
-        self._first: AudioBlock | None = None
         self._given = 0  # samples
         self._base = 0  # sample at which the file's time 0 lies, moved on by each round
         self._damage = ""
-        self._shape: tuple[str, str, int] | None = None  # what the resampler was made for
-        self.notes: list[str] = []
+        self._frames: SoundFrames | None = None
+        self._notes: list[str] = []
+        self.language: str | None = None  # as the file has it, once open
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of the sound, as far as it was read."""
+        return self._notes + (self._frames.cleaner.notes(self._path.name) if self._frames else [])
 
     def open(self) -> VoiceInfo:
         with self._lock:
             stream = self._start()
-            self._rate = int(stream.codec_context.sample_rate)
-            self._channels = min(int(stream.codec_context.layout.nb_channels), MOST_CHANNELS)
-            self._silence = np.zeros((ns_to_samples(SILENCE_NS, self._rate), self._channels), np.float32)
-            self._blocks = self._rounds(stream)
-            self._first = next(self._blocks, None)
-            if self._first is None:
+            decoded = self._decode(stream)
+            first = next(decoded, None)
+            if first is None:
                 self._release()
                 raise MediaError("no sound in", f"{self._path}: its sound has no length", "choose a file that has some")
+            self._check(first)
+            self.language = stream.language
+            self._frames = SoundFrames(first)
+            self._rate, self._channels = self._frames.rate, self._frames.channels
+            self._silence = np.zeros((ns_to_samples(SILENCE_NS, self._rate), self._channels), np.float32)
+            self._blocks = self._rounds(stream, itertools.chain([first], decoded))
             return VoiceInfo(self._rate, self._channels, live=False, name=self._path.name, block_ns=0)
 
     def read(self) -> AudioBlock:
         with self._lock:
-            block, self._first = self._first or next(self._blocks, None), None
+            block = next(self._blocks, None)
             if block is None:
                 raise EndOfStream
             return block
 
     def close(self) -> None:
         with self._lock:
-            self._first = None
             self._release()
 
     def _start(self) -> Any:
         """Open the file; its first sound stream."""
         self._container = open_media(self._path, "choose a file with sound")
-        for stream in self._container.streams.audio:
-            if stream.codec_context.sample_rate > 0:
-                return stream
-        self._release()
-        raise MediaError("no sound in", str(self._path), "choose a file with sound")
+        try:
+            stream = choose_sound(self._container, self._choice, str(self._path))
+        except MediaError:
+            self._release()
+            raise
+        self._check(stream.codec_context)
+        return stream
+
+    def _check(self, sound: Any) -> None:
+        """Of a codec's context, and of a frame, which may have another."""
+        try:
+            check_shape(sound.sample_rate, sound.layout.nb_channels, str(self._path))
+        except MediaError:
+            self._release()
+            raise
 
     def _release(self) -> None:
         self._blocks = iter(())
@@ -94,36 +114,42 @@ class AudioFileSource:
             self._container.close()
             self._container = None
 
-    def _rounds(self, stream: Any) -> Iterator[AudioBlock]:
-        yield from self._fill(self._whole(stream))
+    def _rounds(self, stream: Any, decoded: Iterator[Any]) -> Iterator[AudioBlock]:
+        yield from self._fill(self._whole(decoded))
         self._note_damage(stream)
         round_from = 0
         while self._loop and self._given > round_from:
             round_from = self._given
-            begin_ns, end_ns = _pictures(self._container)
+            begin_ns, end_ns = pictures(self._container)
             if end_ns is not None:
                 yield from self._silence_until(self._base + ns_to_samples(end_ns, self._rate), gap=False)
             self._base = self._given - ns_to_samples(begin_ns, self._rate)
             self._container.close()
-            stream = self._start()
-            yield from self._fill(self._whole(stream))
+            yield from self._fill(self._whole(self._decode(self._start())))
 
-    def _whole(self, stream: Any) -> Iterator[tuple[Samples, int | None]]:
-        """Everything that can be decoded: samples and the time of the first; in a loop, up to the pictures' end."""
-        until_ns = _pictures(self._container)[1] if self._loop else None
-        start_ns = _start_ns(self._container)
-        for frame in self._decode(stream):
-            at_ns = None if frame.pts is None else ticks_to_ns(frame.pts, frame.time_base) - start_ns
-            samples = self._samples(frame)
+    def _whole(self, decoded: Iterator[Any]) -> Iterator[tuple[Samples, int | None]]:
+        """Everything that can be decoded: samples and the time of the first, None for directly after those before.
+
+        In a loop, up to the pictures' end.
+        """
+        assert self._frames is not None
+        until_ns = pictures(self._container)[1] if self._loop else None
+        own_ns = FrameTimes(self._container, self._rate)
+        for frame in decoded:
+            at_ns = own_ns(frame)
+            yield self._frames.turn_to(frame), None
+            samples = self._frames(frame)
             if until_ns is not None and at_ns is not None:
                 if at_ns >= until_ns:
                     return
                 samples = samples[: ns_to_samples(until_ns - at_ns, self._rate)]
             yield samples, at_ns
+        yield self._frames.flush(), None
 
     def _decode(self, stream: Any) -> Iterator[Any]:
+        self._packets = SoundPackets(self._container, stream)
         try:
-            for packet in self._container.demux(stream):
+            for packet in self._packets:
                 try:
                     yield from stream.decode(packet)
                 except av.error.EOFError:  # flushed before
@@ -133,29 +159,32 @@ class AudioFileSource:
         except av.FFmpegError as error:
             self._damage = reason(error)
 
-    def _samples(self, frame: Any) -> Samples:
-        shape = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if shape != self._shape:  # the first, or the file changes its format midway
-            layout = "mono" if self._channels == 1 else "stereo"
-            self._resampler = av.AudioResampler(format="flt", layout=layout, rate=self._rate)
-            self._shape = shape
-        parts = [part.to_ndarray().reshape(-1, self._channels) for part in self._resampler.resample(frame)]
-        return np.concatenate(parts) if parts else np.zeros((0, self._channels), np.float32)
-
     def _fill(self, pieces: Iterator[tuple[Samples, int | None]]) -> Iterator[AudioBlock]:
         """Blocks one directly after the other, whatever the pieces' times."""
-        first_at = self._given
+        first_at, round_base = self._given, self._base
         for samples, at_ns in pieces:
-            at = self._given if at_ns is None else self._base + ns_to_samples(at_ns, self._rate)
+            if len(samples) == 0:
+                continue
+            at = self._place(at_ns, round_base)
             off_ns = samples_to_ns(at - self._given, self._rate)
-            if off_ns < -JUMP_BACK_NS:
-                self._base += self._given - at
-            elif off_ns > HOLE_NS or self._given == first_at:
+            if off_ns > HOLE_NS or self._given == first_at:
                 yield from self._silence_until(at, gap=self._given > first_at)
-            if -JUMP_BACK_NS <= off_ns < -HOLE_NS:
+            elif off_ns < -HOLE_NS:
                 samples = samples[self._given - at :]
             if len(samples):
                 yield self._block(samples)
+
+    def _place(self, at_ns: int | None, round_base: int) -> int:
+        """The sample at which a piece begins that has this own time."""
+        if at_ns is None:
+            return self._given
+        at = self._base + ns_to_samples(at_ns, self._rate)
+        if samples_to_ns(self._given - at, self._rate) <= self._packets.jump_ns:
+            return at
+        moved_ns = self._packets.moved_ns
+        anew = self._given if moved_ns is None else round_base + ns_to_samples(at_ns + moved_ns, self._rate)
+        self._base += anew - at
+        return anew
 
     def _silence_until(self, at: int, gap: bool) -> Iterator[AudioBlock]:
         while self._given < at:
@@ -187,26 +216,6 @@ class AudioFileSource:
             return
         of = f" of {expected_ns / NS:.2f}" if short and expected_ns else ""
         why = f" ({self._damage})" if self._damage else ""
-        self.notes.append(
+        self._notes.append(
             f"{self._path.name} is damaged or cut short{why}: {heard_ns / NS:.2f}{of} s of sound were decoded"
         )
-
-
-def _films(container: Any) -> list[Any]:
-    """The video streams that are no cover pictures."""
-    return [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
-
-
-def _start_ns(container: Any) -> int:
-    """The file's time 0, the same for its pictures and its sound: the earliest start of any of their streams."""
-    streams = [s for s in (*_films(container), *container.streams.audio) if s.start_time is not None]
-    return min((ticks_to_ns(s.start_time, s.time_base) for s in streams), default=0)
-
-
-def _pictures(container: Any) -> tuple[int, int | None]:
-    """Where the file's pictures begin and end, for the loop to keep step with them; (0, None) where there are none."""
-    for stream in _films(container):
-        if stream.duration is not None:
-            begin_ns = ticks_to_ns(stream.start_time or 0, stream.time_base) - _start_ns(container)
-            return begin_ns, begin_ns + ticks_to_ns(stream.duration, stream.time_base)
-    return 0, None

@@ -8,7 +8,16 @@ from dataclasses import replace
 
 from realtime_dub.audio.callback_ring import CallbackRing
 from realtime_dub.audio.drift import DriftCorrector
-from realtime_dub.audio.sound_host import STALL_NS, START_NS, Reopener, SoundHost, SoundStream, find_device, system_host
+from realtime_dub.audio.samples import Cleaner
+from realtime_dub.audio.sound_host import (
+    STALL_NS,
+    START_NS,
+    Reopener,
+    SoundHost,
+    SoundStream,
+    find_device,
+    system_host,
+)
 from realtime_dub.clock import Clock
 from realtime_dub.errors import DeviceError, EndOfStream
 from realtime_dub.media import MS, AudioBlock, Samples, VoiceInfo, ns_to_samples
@@ -34,8 +43,14 @@ class MicrophoneSource:
         self._dead: SoundStream | None = None  # closed on the reopener's thread: that can hang for a while
         self._due_ns = 0  # no block by then: the device is lost
         self._resumed = False  # the next block comes after a loss
+        self._clean = Cleaner()
         self.overflows = 0  # times that the device or the reader lost sound
         self.losses = 0  # times that the device was lost
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of the sound, as far as it was read."""
+        return self._clean.notes(f"microphone {self._spec!r}")
 
     def open(self) -> VoiceInfo:
         self._host = self._host or system_host()
@@ -74,7 +89,9 @@ class MicrophoneSource:
         block = self._ring.take(WAIT_S)
         if block is not None:
             self.overflows += block.lost
-            self._pending += self._corrector.process(block.samples, block.time_ns, block.lost or self._resumed)
+            self._pending += self._corrector.process(
+                self._clean(block.samples), block.time_ns, block.lost or self._resumed
+            )
             self._resumed = False
             self._due_ns = self._clock.now_ns() + STALL_NS
         elif self._is_lost():

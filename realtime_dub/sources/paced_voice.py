@@ -28,6 +28,12 @@ class PacedVoice:
         self._given = 0  # samples since the anchor
         self._closed = False
 
+    @property
+    def notes(self) -> list[str]:
+        """The notes of the source."""
+        notes: list[str] = getattr(self.source, "notes", [])
+        return notes
+
     def open(self) -> VoiceInfo:
         info = self.source.open()
         return VoiceInfo(info.rate, info.channels, live=True, name=info.name, block_ns=BLOCK_NS)

@@ -13,6 +13,8 @@ from typing import BinaryIO, Literal
 import numpy as np
 
 from realtime_dub.audio.drift import DriftCorrector
+from realtime_dub.audio.mono import MonoMixer
+from realtime_dub.audio.samples import HIGHEST_RATE, LOWEST_RATE, MOST_CHANNELS, Cleaner
 from realtime_dub.clock import Clock
 from realtime_dub.errors import ConfigError, EndOfStream
 from realtime_dub.media import MS, AudioBlock, Samples, VoiceInfo, ns_to_samples, samples_to_ns
@@ -32,10 +34,10 @@ class PcmFormat:
     sample_format: Literal["s16le", "f32le"] = "s16le"
 
     def __post_init__(self) -> None:
-        if not 4_000 <= self.rate <= 384_000:
-            raise ConfigError("raw sound at", f"{self.rate} Hz", "give a rate from 4000 to 384000")
-        if not 1 <= self.channels <= 32:
-            raise ConfigError("raw sound of", f"{self.channels} channels", "give 1 to 32")
+        if not LOWEST_RATE <= self.rate <= HIGHEST_RATE:
+            raise ConfigError("raw sound at", f"{self.rate} Hz", f"give a rate from {LOWEST_RATE} to {HIGHEST_RATE}")
+        if not 1 <= self.channels <= MOST_CHANNELS:
+            raise ConfigError("raw sound of", f"{self.channels} channels", f"give 1 to {MOST_CHANNELS}")
         if self.sample_format not in FORMATS:
             raise ConfigError("raw sound as", repr(self.sample_format), f"choose one of {', '.join(FORMATS)}")
 
@@ -43,11 +45,26 @@ class PcmFormat:
     def frame_bytes(self) -> int:
         return int(self.channels * np.dtype(FORMATS[self.sample_format][0]).itemsize)
 
-    def decode(self, data: bytes) -> Samples:
-        """Whole frames as (n, channels), more than two channels as their mean."""
-        dtype, scale = FORMATS[self.sample_format]
-        samples = np.frombuffer(data, dtype).astype(np.float32).reshape(-1, self.channels) * np.float32(scale)
-        return samples if self.channels <= 2 else samples.mean(axis=1, keepdims=True, dtype=np.float32)
+
+class PcmDecoder:
+    """Raw bytes of one stream as samples: one or two channels as they are, more of them mixed to one."""
+
+    def __init__(self, fmt: PcmFormat) -> None:
+        self._format = fmt
+        self._dtype, scale = FORMATS[fmt.sample_format]
+        self._scale = np.float32(scale)
+        self._clean, self._mono = Cleaner(), MonoMixer(fmt.rate)
+        self.channels = fmt.channels if fmt.channels <= 2 else 1
+
+    def __call__(self, data: bytes) -> Samples:
+        """Whole frames as (n, channels)."""
+        values = np.frombuffer(data, self._dtype).astype(np.float32).reshape(-1, self._format.channels)
+        samples = self._clean(values * self._scale)
+        return samples if samples.shape[1] == self.channels else self._mono(samples)[:, None]
+
+    def notes(self, name: str) -> list[str]:
+        """What the user should know of the sound."""
+        return self._clean.notes(name)
 
 
 class PcmSource:
@@ -59,14 +76,20 @@ class PcmSource:
 
     def __init__(self, stream: BinaryIO, fmt: PcmFormat, clock: Clock | None = None) -> None:
         self._stream, self._format, self._clock = stream, fmt, clock
+        self._decode = PcmDecoder(fmt)
         self._closed = threading.Event()
         self._block_bytes = ns_to_samples(BLOCK_NS, fmt.rate) * fmt.frame_bytes
         self._pending: deque[AudioBlock] = deque()
         self._taken = 0  # samples
         self._start_ns: int | None = None
 
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of the sound, as far as it was read."""
+        return self._decode.notes("standard input")
+
     def open(self) -> VoiceInfo:
-        channels = self._format.channels if self._format.channels <= 2 else 1
+        channels = self._decode.channels
         self._corrector = DriftCorrector(self._format.rate, channels)
         self._descriptor = _descriptor(self._stream)
         live = self._clock is not None
@@ -75,7 +98,7 @@ class PcmSource:
 
     def read(self) -> AudioBlock:
         while not self._pending:
-            samples = self._format.decode(self._bytes())
+            samples = self._decode(self._bytes())
             self._pending += self._pulled(samples) if self._clock is None else self._live(samples, self._clock)
             self._taken += len(samples)
         return self._pending.popleft()
