@@ -67,6 +67,7 @@ class Frame:
     seq: int  # counts up by one per frame of its source
     duration_ns: int = 0  # how long it is shown, 0 where unknown
     stale: bool = False  # the source lost its device and repeats its last picture
+    still: bool = False  # a photograph: its mouth never moves, and silence has no live one to hand back
 
     @property
     def width(self) -> int:

@@ -8,6 +8,8 @@ from importlib.resources import files
 import cv2
 import numpy as np
 
+from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width
+from realtime_dub.face.landmarks import CHIN, LIPS_INNER, LIPS_OUTER, opening
 from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import Frame, Image
@@ -35,3 +37,29 @@ def tracked_portrait(height: int = 480) -> TrackedFrame:
 def frame_of(image: Image, seq: int = 0) -> Frame:
     """A frame of a 25 fps source."""
     return Frame(image, seq * 40_000_000, seq)
+
+
+def jaw_drop(amount: float) -> np.ndarray:
+    """The lower lip and the jaw go down by ``amount`` mouth widths in the middle, the corners stay."""
+    moved = np.zeros((len(LOWER), 3), np.float32)
+    across = np.clip(1 - (2 * TEMPLATE[LOWER, 0]) ** 2, 0, 1)
+    upper = np.isin(LOWER, np.concatenate([LIPS_OUTER[1:10], LIPS_INNER[1:10]]))
+    below = (TEMPLATE[LOWER, 1] > TEMPLATE[LIPS_INNER[5], 1]) & ~upper
+    moved[below, 1] = amount * across[below]
+    moved[LOWER == CHIN, 1] = amount
+    return moved
+
+
+def read(image: Image) -> TrackedFrame:
+    """A picture with the face found in it, looked for three times: the mesh looks where it was before."""
+    tracker = MediaPipeTracker(smooth=False)
+    try:
+        return [tracker.track(frame_of(image, n)) for n in range(3)][-1]
+    finally:
+        tracker.close()
+
+
+def opening_of(image: Image) -> float:
+    found = read(image).face
+    assert found is not None
+    return float(opening(found.canonical)) / mouth_width(found.canonical)

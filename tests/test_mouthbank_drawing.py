@@ -15,27 +15,13 @@ import pytest
 from realtime_dub.blend.composite import Compositor
 from realtime_dub.blend.masks import lower_face, polygon
 from realtime_dub.errors import BundleError
-from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width
-from realtime_dub.face.landmarks import CHIN, LIPS_INNER, LIPS_OUTER, opening
-from realtime_dub.face.tracker import MediaPipeTracker
-from realtime_dub.face.types import TrackedFrame
+from realtime_dub.face.landmarks import LIPS_INNER
 from realtime_dub.media import MS, Image
 from realtime_dub.mouth.bank import CAPACITY, Bank, lip_shape
 from realtime_dub.mouth.cavity import gap
 from realtime_dub.mouth.gate import FADE_IN_NS, FADE_OUT_NS, HOLD_NS, SpeechGate
 from realtime_dub.mouth.render import Renderer, _unbent
-from tests.faces import frame_of, tracked_portrait
-
-
-def jaw_drop(amount: float) -> np.ndarray:
-    """The lower lip and the jaw go down by ``amount`` mouth widths in the middle, the corners stay."""
-    moved = np.zeros((len(LOWER), 3), np.float32)
-    across = np.clip(1 - (2 * TEMPLATE[LOWER, 0]) ** 2, 0, 1)
-    upper = np.isin(LOWER, np.concatenate([LIPS_OUTER[1:10], LIPS_INNER[1:10]]))
-    below = (TEMPLATE[LOWER, 1] > TEMPLATE[LIPS_INNER[5], 1]) & ~upper
-    moved[below, 1] = amount * across[below]
-    moved[LOWER == CHIN, 1] = amount
-    return moved
+from tests.faces import frame_of, jaw_drop, opening_of, read, tracked_portrait
 
 
 @pytest.fixture
@@ -43,21 +29,6 @@ def bank() -> Bank:
     bank = Bank()
     bank.observe(tracked_portrait())
     return bank
-
-
-def read(image: Image) -> TrackedFrame:
-    """A picture with the face found in it, looked for three times: the mesh looks where it was before."""
-    tracker = MediaPipeTracker(smooth=False)
-    try:
-        return [tracker.track(frame_of(image, n)) for n in range(3)][-1]
-    finally:
-        tracker.close()
-
-
-def opening_of(image: Image) -> float:
-    found = read(image).face
-    assert found is not None
-    return float(opening(found.canonical)) / mouth_width(found.canonical)
 
 
 def drawn(bank: Bank, amount: float, share: float = 1.0) -> Image:

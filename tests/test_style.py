@@ -68,7 +68,7 @@ def test_motion_is_taken_in_the_persons_measure(widest: float, scale: float) -> 
 
 
 def test_nothing_is_assumed_of_whom_nobody_has_seen_speak() -> None:
-    bank = seen(np.full(ENOUGH_SHAPES - 1, 0.1))
+    bank = seen(np.zeros(ENOUGH_SHAPES - 1))
     assert bank.closed is None
     displacement = Style()(motion(0.2), bank, 0.5)
     assert np.allclose(displacement, 0.5 * motion(0.2).displacement, atol=1e-6)

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from realtime_dub.errors import ConfigError
 from realtime_dub.face.alignment import canonicalise
 from realtime_dub.face.landmarks import JAW, LIPS
+from realtime_dub.face.quiet import quiet
 from realtime_dub.face.smoothing import OneEuro
 from realtime_dub.face.types import Points, TrackedFrame
 from realtime_dub.media import Frame, Image
@@ -134,17 +134,3 @@ class MediaPipeTracker:
         outside = lips.min(0)[:2].min() < 1 or (lips.max(0)[:2] > (frame.width - 2, frame.height - 2)).any()
         jaw_outside = float(((jaw[:, 1] > frame.height + scale / 4) | (jaw[:, 0] < -scale / 4)).mean()) > 0.5
         return "outside" if outside or jaw_outside or scale < MIN_MOUTH_PX else ""
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Hold back what MediaPipe's C++ parts print on standard error when they start: nothing there is for the user."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)

@@ -17,6 +17,7 @@ from realtime_dub.face.landmarks import LIPS, opening
 from realtime_dub.face.types import Face, Points, TrackedFrame
 from realtime_dub.media import Image
 from realtime_dub.mouth.cavity import gap
+from realtime_dub.mouth.shut import shut_shape
 from realtime_dub.paths import WholeFile
 
 FORMAT = 1
@@ -56,6 +57,12 @@ class Bank:
     frozen: bool = False  # an identity that was loaded is not relearnt
     _shapes: list[Points] = field(default_factory=list)
     _seen: int = 0
+
+    @property
+    def shut(self) -> Points | None:
+        """The mouth shut (478, 3), canonical, as it is estimated where it was seen open only; else None."""
+        nearest = self.neutral if self.closed is None else self.closed
+        return None if nearest is None else shut_shape(nearest)
 
     def observe(self, tracked: TrackedFrame) -> None:
         """Learn from a tracked frame: the resting face, and the mouth where it is new or sharper."""
@@ -133,7 +140,9 @@ class Bank:
         opened = shapes[openings >= widest].mean(0) - neutral
         opened_by = float(opening(neutral + opened)) - resting
         shut = max(0.0, resting - float(least)) / opened_by if opened_by > 0 else 0.0
-        self.closed = np.asarray(neutral - np.float32(min(shut, 1.0)) * opened, np.float32)
+        closed = np.asarray(neutral - np.float32(min(shut, 1.0)) * opened, np.float32)
+        if self.closed is None or shut_shape(closed) is None or shut_shape(self.closed) is not None:
+            self.closed = closed  # a mouth that was seen shut is remembered through a long laugh
 
     def _consider(self, tracked: TrackedFrame, face: Face) -> None:
         assert self.neutral is not None

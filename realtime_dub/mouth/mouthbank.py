@@ -15,7 +15,7 @@ from realtime_dub.mouth.bank import Bank
 from realtime_dub.mouth.blendshapes import BlendshapeSolver
 from realtime_dub.mouth.contract import Latency, MouthPatch
 from realtime_dub.mouth.gate import SpeechGate
-from realtime_dub.mouth.motion import MotionStream
+from realtime_dub.mouth.motion import Motion, MotionStream
 from realtime_dub.mouth.proof import prove
 from realtime_dub.mouth.render import Renderer
 from realtime_dub.mouth.style import Style
@@ -75,10 +75,15 @@ class MouthbankGenerator:
         motion = self._motion.at(at_ns)
         share = self._gate(motion.speech, at_ns)
         self._shown = motion.displacement * np.float32(self.strength * share)
-        if share <= 0 or tracked.face is None:
+        if tracked.face is None or (share <= 0 and not tracked.frame.still):
             return None
         if self.bank.neutral is None:
             self.bank.observe(tracked)  # nobody has shown this person yet: begin with the face at hand
+        if tracked.frame.still and self.bank.shut is not None:
+            # A photograph's open mouth says nothing: between words it rests shut.
+            motion, share = Motion(motion.displacement * np.float32(share), motion.speech), 1.0
+        elif share <= 0:
+            return None
         displacement = self._style(motion, self.bank, self.strength)
         return self._renderer.render(tracked, displacement, share, at_ns)
 

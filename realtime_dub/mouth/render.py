@@ -19,6 +19,7 @@ from realtime_dub.face.types import Face, Points, TrackedFrame
 from realtime_dub.media import Image
 from realtime_dub.mouth.bank import Bank, Mouth, lip_shape, view_angles
 from realtime_dub.mouth.cavity import gap, missing, paint_cavity
+from realtime_dub.mouth.lips import Bend, bring_nearer
 
 GRID = 1 / 14  # step of the coarse warp grid
 LIP_RIM = 0.10  # skin around the lips that comes with a bank mouth
@@ -85,6 +86,9 @@ class Renderer:
             return None
         target = self._target(face, neutral, displacement, share)
         wanted = lip_shape(target, neutral)
+        if self._bank.shut is not None and gap(wanted) < gap(lip_shape(face.canonical, neutral)):
+            self._current = None
+            return self._drawn(tracked, face, target, None, 0.0, at_ns, nearer=True)
         mouth, unseen = self._choose(face, wanted)
         if mouth is not None:
             target[LIPS, :2] += _unbent(mouth, wanted, share) * np.float32(mouth_width(neutral))
@@ -100,9 +104,19 @@ class Renderer:
         return self._drawn(tracked, face, target, mouth, 0.0, tracked.frame.pts_ns)
 
     def _drawn(
-        self, tracked: TrackedFrame, face: Face, target: Points, mouth: Mouth | None, unseen: float, at_ns: int
+        self,
+        tracked: TrackedFrame,
+        face: Face,
+        target: Points,
+        mouth: Mouth | None,
+        unseen: float,
+        at_ns: int,
+        nearer: bool = False,
     ) -> MouthPatch | None:
-        """The face of a frame with the canonical shape ``target``, the lips those of ``mouth`` or the live ones."""
+        """The face of a frame with the canonical shape ``target``, the lips those of ``mouth`` or the live ones.
+
+        ``nearer``: the live lips have to come nearer to each other than anybody has seen them.
+        """
         assert self._bank.neutral is not None
         frame = tracked.frame
         unit = face.pose.scale * mouth_width(self._bank.neutral)
@@ -111,7 +125,11 @@ class Renderer:
         if box[2] < 8 or box[3] < 8:
             return None
         goal = project(target, face.pose)
-        region = self._warp_live(frame.image, face, goal, outline, box, unit, with_lips=mouth is None)
+        anchors = np.concatenate([outline, face.points[_NOSE_ANCHORS, :2]])
+        if nearer:
+            region = bring_nearer(frame.image, Bend(face.points, goal, _SKIN, anchors, box, unit))
+        else:
+            region = self._warp_live(frame.image, face, goal, anchors, box, unit, with_lips=mouth is None)
         if mouth is not None:
             region = self._put_mouth(region, mouth, goal, box, unit)
         paint_cavity(region, goal, box, unit, unseen)
@@ -163,13 +181,12 @@ class Renderer:
         image: Image,
         face: Face,
         goal: Points,
-        outline: npt.NDArray[np.float64],
+        anchors: npt.NDArray[np.float64],
         box: Box,
         unit: float,
         with_lips: bool,
     ) -> Image:
         moved = _WITH_LIPS if with_lips else _AROUND_LIPS
-        anchors = np.concatenate([outline, face.points[_NOSE_ANCHORS, :2]])
         plate = ThinPlate(
             np.concatenate([goal[moved, :2], anchors]),
             np.concatenate([face.points[moved, :2], anchors]),

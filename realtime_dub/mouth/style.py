@@ -37,13 +37,16 @@ class Style:
         As it is where the bank has not seen enough of the person.
         """
         assert bank.neutral is not None
-        if bank.closed is None:
+        width, shut = mouth_width(bank.neutral), bank.shut
+        nearest = bank.closed if shut is None else shut
+        if nearest is None:
             return np.asarray(motion.displacement * np.float32(strength), np.float32)
-        width = mouth_width(bank.neutral)
-        if motion.speech > SPEAKS and bank.wide > 0:
-            self._measure(motion.displacement * np.float32(width), bank.closed, bank.wide * width)
-        nearer = (bank.closed - bank.neutral)[LOWER] / width
-        return np.asarray(motion.displacement * np.float32(self.scale * strength) + nearer, np.float32)
+        own = width if shut is None else mouth_width(shut)  # a smile is wider than what the motion is measured in
+        if motion.speech > SPEAKS and bank.closed is not None and bank.wide > 0:
+            wide = bank.wide * width + float(opening(bank.closed) - opening(nearest))
+            self._measure(motion.displacement * np.float32(own), nearest, wide)
+        nearer = (nearest - bank.neutral)[LOWER] / width
+        return np.asarray(motion.displacement * np.float32(self.scale * strength * (own / width)) + nearer, np.float32)
 
     def _measure(self, moved: Points, closed: Points, wide: float) -> None:
         """How far the person opens the mouth against how far the net would open it."""

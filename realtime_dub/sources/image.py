@@ -49,7 +49,7 @@ class ImageSource:
             raise EndOfStream
         period = 1 / self.fps
         pts_ns = ticks_to_ns(self._seq, period)
-        frame = Frame(image, pts_ns, self._seq, ticks_to_ns(self._seq + 1, period) - pts_ns)
+        frame = Frame(image, pts_ns, self._seq, ticks_to_ns(self._seq + 1, period) - pts_ns, still=True)
         self._seq += 1
         return frame
 

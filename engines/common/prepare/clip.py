@@ -30,7 +30,7 @@ class FaceReader:
     def __init__(self) -> None:
         import cv2
 
-        from realtime_dub.face.tracker import quiet  # before mediapipe: it tells it to log less
+        from realtime_dub.face.quiet import quiet
 
         with quiet():
             from mediapipe.python.solutions.face_mesh import FaceMesh
