@@ -18,10 +18,12 @@ NS = 1_000_000_000
 MS = 1_000_000
 
 Image: TypeAlias = npt.NDArray[np.uint8]  # (height, width, 3) BGR, full range
+Colour: TypeAlias = tuple[int, int, int]  # BGR
 Samples: TypeAlias = npt.NDArray[np.float32]  # (n, channels), -1..1
 Floats: TypeAlias = npt.NDArray[np.float32]
 Blendshapes: TypeAlias = Mapping[str, float]  # 0..1 for each name of BLENDSHAPES
 
+BLACK: Colour = (0, 0, 0)
 # ARKit's blendshapes of mouth and jaw, in ARKit's order.
 BLENDSHAPES = (
     *("jawForward", "jawLeft", "jawRight", "jawOpen", "mouthClose", "mouthFunnel", "mouthPucker"),
@@ -68,6 +70,9 @@ class Frame:
     duration_ns: int = 0  # how long it is shown, 0 where unknown
     stale: bool = False  # the source lost its device and repeats its last picture
     still: bool = False  # a photograph: its mouth never moves, and silence has no live one to hand back
+    # Counts up where the picture came to have another size or shape, as at a cut: what was measured on the pictures
+    # before holds no more. A number and no mark, because frames that nobody was in time for are left out.
+    scene: int = 0
 
     @property
     def width(self) -> int:

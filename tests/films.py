@@ -11,7 +11,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 
 from realtime_dub.media import Image
-from realtime_dub.sources.avinput import INTERPOLATION
+from realtime_dub.sources.to_bgr import INTERPOLATION
 
 MILLISECONDS = Fraction(1, 1000)
 

@@ -20,9 +20,10 @@ from test_web_sessions import onsets, visiting
 from web_peers import FPS, Visitor, serving
 
 from realtime_dub.media import MS, NS
-from realtime_dub.sources.avinput import INTERPOLATION
+from realtime_dub.sources.fitting import fitted
+from realtime_dub.sources.to_bgr import INTERPOLATION
 from realtime_dub.web.aiortc_access import LOWEST_BITRATE, SOUND_DELAY_NS, RangedVp8, SteadyBuffer
-from realtime_dub.web.inbound import BrowserToBgr, fitted
+from realtime_dub.web.inbound import BrowserToBgr
 from realtime_dub.web.timeline import MediaClock, TrackClock
 
 

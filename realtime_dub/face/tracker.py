@@ -56,10 +56,14 @@ class MediaPipeTracker:
         self._lost = 0  # frames since the chosen face was seen
         self._last: Points | None = None
         self._profile = False
+        self._scene = 0
         self._rgb: Image | None = None
 
     def track(self, frame: Frame) -> TrackedFrame:
         """The chosen face in ``frame``, smoothed; without a face that can be dubbed, why."""
+        if frame.scene != self._scene:  # where the face was in a picture of another size says nothing
+            self._scene, self._lost = frame.scene, REMEMBERED_FRAMES
+            self._lose()
         faces = self._find(frame.image)
         points = self._choose(faces)
         if points is None:

@@ -1,4 +1,4 @@
-"""What the file and the network source share: the picture stream of a container, its times, and its way to BGR."""
+"""What the file and the network source share: the picture stream of a container, its frames and their times."""
 
 from __future__ import annotations
 
@@ -7,21 +7,16 @@ from fractions import Fraction
 from typing import Any
 
 import av
-import cv2
-import numpy as np
 from av.stream import Disposition
-from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from realtime_dub.errors import MediaError
-from realtime_dub.media import NS, Image, ticks_to_ns
+from realtime_dub.media import NS, ticks_to_ns
 from realtime_dub.paths import reason
+from realtime_dub.sources.deinterlacing import progressive
 
 UNTAGGED_RATE = Fraction(25)
-UNSPECIFIED_MATRIX = 2  # AVCOL_SPC_UNSPECIFIED, which PyAV gives as a plain number
-# swscale's plain mode is off by up to 5 levels on saturated colours, and with half the chroma every picture comes out
-# a level darker. Both together cost 1.1 ms at 640x480.
-INTERPOLATION = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
+MOST_PIXELS = 8192 * 8192  # of a picture: a size of more is damage, or meant to fill the memory
+TRANSPARENT = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders of these leave transparency out
 
 
 def open_container(where: str, shown: str, **options: Any) -> Any:
@@ -34,11 +29,34 @@ def open_container(where: str, shown: str, **options: Any) -> Any:
 
 
 def picture_stream(container: Any, shown: str) -> Any:
-    """The first video stream that is no cover picture. Raises MediaError where there is none."""
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            return stream
-    raise MediaError("no picture in", shown, "choose a file or stream with video")
+    """The video stream that the container calls its default, else the first; no cover picture, nothing without a size.
+
+    Raises MediaError where there is none, or one of too many pixels.
+    """
+    films = [each for each in container.streams.video if not each.disposition & Disposition.attached_pic]
+    chosen = next((each for each in films if each.disposition & Disposition.default), films[0] if films else None)
+    if chosen is None:
+        raise MediaError("no picture in", shown, "choose a file or stream with video")
+    if chosen.codec_context is None:
+        raise MediaError("cannot decode the picture of", shown, "convert it to H.264 first")
+    refuse_too_large(chosen.width, chosen.height, shown)
+    return chosen
+
+
+def refuse_too_large(width: int, height: int, shown: str) -> None:
+    """Raises MediaError before anything is allocated for so large a picture."""
+    if width * height > MOST_PIXELS:
+        what = f"{shown}: {width}x{height} pixels are more than {MOST_PIXELS // 1_000_000} million"
+        raise MediaError("cannot use", what, "make it smaller first")
+
+
+def decoder_of(stream: Any) -> Any:
+    """What decodes the stream: its own context, or one that gives the transparency that the container speaks of."""
+    decoder, name = stream.codec_context, TRANSPARENT.get(stream.codec_context.name)
+    if name is not None and stream.metadata.get("alpha_mode") == "1":
+        decoder = av.CodecContext.create(name, "r")
+    decoder.options = {"max_pixels": str(MOST_PIXELS)}  # of what the size becomes in the middle
+    return decoder
 
 
 def nominal_rate(stream: Any) -> Fraction:
@@ -59,15 +77,19 @@ def start_ns(container: Any) -> int:
     return min((ticks_to_ns(s.start_time, s.time_base) for s in streams), default=0)
 
 
-def decode(container: Any, stream: Any, damaged: Callable[[Exception], None]) -> Iterator[Any]:
-    """Every frame that can be decoded. Damage is told to ``damaged`` and does not stop what comes after it.
+def decode(container: Any, stream: Any, decoder: Any, damaged: Callable[[Exception], None]) -> Iterator[Any]:
+    """Every frame that can be decoded, none of them interlaced. Damage is told to ``damaged`` and does not stop what
+    comes after it.
 
     Where the container itself cannot be read on, what the decoder still holds comes out, then the error is raised.
     """
+    return progressive(_decode(container, stream, decoder, damaged), stream.time_base)
 
+
+def _decode(container: Any, stream: Any, decoder: Any, damaged: Callable[[Exception], None]) -> Iterator[Any]:
     def unpack(packet: Any) -> list[Any]:
         try:
-            return list(stream.decode(packet))
+            return list(decoder.decode(packet))
         except av.error.EOFError:  # flushed before
             return []
         except av.FFmpegError as error:
@@ -80,35 +102,6 @@ def decode(container: Any, stream: Any, damaged: Callable[[Exception], None]) ->
     except av.FFmpegError:
         yield from unpack(None)
         raise
-
-
-def untagged_matrix(frame: Any) -> Colorspace:
-    """The matrix of a picture that names none: BT.709 above standard definition, BT.601 below, as players take it."""
-    return Colorspace.ITU709 if frame.width >= 1280 or frame.height > 576 else Colorspace.ITU601
-
-
-class ToBgr:
-    """Turns decoded frames into BGR, full range, upright, all of the size of the first.
-
-    The matrix (BT.601, BT.709, BT.2020) and the range are each frame's own tags. No transfer curve is converted:
-    HDR pictures come out flat. Pixels are taken as square.
-    """
-
-    def __init__(self, first: Any) -> None:
-        self._reformatter = VideoReformatter()
-        self._coded = (first.width, first.height)
-        self.rotation = round(first.rotation / 90) * 90 % 360  # degrees counter-clockwise
-        full_range = first.color_range == ColorRange.JPEG or first.format.name.startswith("yuvj")
-        self.full_range = full_range and not first.format.is_rgb  # of RGB it says nothing
-        self.width, self.height = self._coded[:: -1 if self.rotation % 180 else 1]
-
-    def __call__(self, frame: Any) -> Image:
-        matrix = untagged_matrix(frame) if frame.colorspace == UNSPECIFIED_MATRIX else None
-        bgr = self._reformatter.reformat(
-            frame, *self._coded, format="bgr24", src_colorspace=matrix, interpolation=INTERPOLATION
-        ).to_ndarray()
-        turned = cv2.rotate(bgr, TURNS[self.rotation]) if self.rotation else bgr
-        return np.ascontiguousarray(turned, np.uint8)  # FFmpeg pads the rows of odd widths
 
 
 class RisingTimes:

@@ -9,7 +9,8 @@ from typing import Protocol
 from realtime_dub.clock import Clock
 from realtime_dub.errors import EndOfStream, UserError
 from realtime_dub.flow import LatestSlot
-from realtime_dub.media import Frame, Image
+from realtime_dub.media import BLACK, Colour, Frame, Image
+from realtime_dub.sources.fitting import Fit
 
 SILENCE_S = 0.5  # a device that says nothing for this long is taken as lost, though its read has not failed
 FIRST_RETRY_S, LAST_RETRY_S = 0.25, 4.0
@@ -27,7 +28,10 @@ class Link(Protocol):
         """Raises UserError where that fails."""
 
     def grab(self) -> tuple[Image, int]:
-        """Wait for the next picture; with the clock's time of its capture. Raises LinkLost, or EndOfStream."""
+        """Wait for the next picture, of any size; with the clock's time of its capture.
+
+        Raises LinkLost, or EndOfStream.
+        """
 
     def release(self) -> None:
         """Let go. Idempotent."""
@@ -36,17 +40,29 @@ class Link(Protocol):
 class NewestFrame:
     """Reads a connected ``link`` on a thread, without pause, so that no driver or network buffer holds old pictures.
 
+    All pictures have the size of the first. Those of another, which a device may have when it comes back, are fitted
+    into it.
+
     While the link is lost, ``read`` gives the last picture, ``stale``, stamped with the present, once per period of
     ``fps``; the thread tries to connect again after 0.25 s, then 0.5, 1, 2 and 4 s. A thread that hangs in the device
     is left behind by ``close`` after two seconds; it ends, and releases the device, when its read returns.
     """
 
-    def __init__(self, link: Link, clock: Clock, name: str, fps: Fraction, closing: threading.Event) -> None:
+    def __init__(
+        self,
+        link: Link,
+        clock: Clock,
+        name: str,
+        fps: Fraction,
+        closing: threading.Event,
+        background: Colour = BLACK,
+    ) -> None:
         self._link = link
         self._clock = clock
         self._closing = closing
         self._period_s = float(1 / fps)
-        self._slot: LatestSlot[tuple[Image, int]] = LatestSlot()
+        self._fit = Fit(background)
+        self._slot: LatestSlot[tuple[Image, int, int]] = LatestSlot()  # with the scene
         self._lost = threading.Event()
         self._error: Exception | None = None
         self._silent_s = 0.0
@@ -56,8 +72,8 @@ class NewestFrame:
 
     def start(self, first: tuple[Image, int]) -> None:
         """Begin with the picture that was grabbed to see whether the device works."""
-        self._image = first[0]
-        self._slot.put(first)
+        self._put(*first)
+        self._image, self._scene = first[0], self._fit.scene
         self._thread.start()
 
     def read(self) -> Frame:
@@ -66,7 +82,7 @@ class NewestFrame:
             grabbed = self._slot.take(self._period_s)
             if grabbed is not None:
                 self._silent_s = 0.0
-                self._image, stamp_ns = grabbed
+                self._image, stamp_ns, self._scene = grabbed
                 return self._frame(stamp_ns, stale=False)
             if self._slot.closed:
                 break
@@ -85,9 +101,13 @@ class NewestFrame:
 
     def _frame(self, stamp_ns: int, stale: bool) -> Frame:
         self._last_ns = max(stamp_ns, self._last_ns + 1)
-        frame = Frame(self._image, self._last_ns, self._seq, stale=stale)
+        frame = Frame(self._image, self._last_ns, self._seq, stale=stale, scene=self._scene)
         self._seq += 1
         return frame
+
+    def _put(self, image: Image, stamp_ns: int) -> None:
+        image = self._fit(image)
+        self._slot.put((image, stamp_ns, self._fit.scene))
 
     def _run(self) -> None:
         try:
@@ -107,7 +127,7 @@ class NewestFrame:
                 if not connected:
                     self._link.connect()
                     connected = True
-                self._slot.put(self._link.grab())
+                self._put(*self._link.grab())
                 self._lost.clear()
                 retry_s = FIRST_RETRY_S
             except (LinkLost, UserError):

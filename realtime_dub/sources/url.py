@@ -9,15 +9,14 @@ from fractions import Fraction
 from typing import Any
 
 import av
-import cv2
-import numpy as np
 
 from realtime_dub.clock import Clock
 from realtime_dub.errors import EndOfStream, MediaError
-from realtime_dub.media import MS, NS, Image, VideoInfo, ticks_to_ns
-from realtime_dub.sources.avinput import ToBgr, decode, nominal_rate, open_container, picture_stream
+from realtime_dub.media import BLACK, MS, NS, Colour, Image, VideoInfo, ticks_to_ns
+from realtime_dub.sources.avinput import decode, decoder_of, nominal_rate, open_container, picture_stream
 from realtime_dub.sources.newest import LinkLost, NewestFrame, NewestSource
 from realtime_dub.sources.paced import wait_until
+from realtime_dub.sources.to_bgr import ToBgr
 
 TIMEOUT_S = 10.0  # for opening and for each packet; an HLS stream is silent for a whole segment at a time
 PROBE_US = "1000000"  # how much is read ahead to learn the format
@@ -31,21 +30,23 @@ def shown(url: str) -> str:
 
 
 class StreamLink:
-    """One network stream, connected as often as needed. Pictures are all of the size of the first.
+    """One network stream, connected as often as needed.
 
     What comes over HTTP comes in bursts (a segment, a whole file), so there a frame waits until its own time,
     counted from the first; one that comes late is given at once, and time goes on from there. The other protocols,
     and MJPEG cameras, come at the speed of life: every frame is given as it comes.
     """
 
-    def __init__(self, url: str, clock: Clock, closing: threading.Event, timeout_s: float) -> None:
+    def __init__(
+        self, url: str, clock: Clock, closing: threading.Event, timeout_s: float, background: Colour = BLACK
+    ) -> None:
         self._url, self._name = url, shown(url)
         self._clock = clock
         self._closing = closing
         self._timeout_s = timeout_s
         self._container: Any = None
         self._frames: Iterator[Any] = iter(())
-        self._size: tuple[int, int] | None = None
+        self._background = background
         self._bursts = False
         self.fps = Fraction(25)
 
@@ -62,19 +63,19 @@ class StreamLink:
             raise
         self.fps = nominal_rate(stream)
         self._time_base = stream.time_base  # frames flushed out of the decoder carry none
-        self._to_bgr: ToBgr | None = None
+        decoder = decoder_of(stream)
+        self._to_bgr = ToBgr(stream, decoder, self._background)
         self._origin_ns: int | None = None  # the clock at the stream's time 0
         self._reached_ns = 0
         self._bursts = self._url.lower().startswith("http") and "mjpeg" not in self._container.format.name
-        self._frames = decode(self._container, stream, damaged=lambda _: None)
+        self._frames = decode(self._container, stream, decoder, damaged=lambda _: None)
 
     def grab(self) -> tuple[Image, int]:
         try:
             picture = next(self._frames)
         except (StopIteration, av.FFmpegError) as error:  # a server that gives no length ends with an error
             raise (EndOfStream if self._at_the_end() else LinkLost) from error
-        self._to_bgr = self._to_bgr or ToBgr(picture)
-        image = self._fit(self._to_bgr(picture))
+        image, _ = self._to_bgr(picture)
         if self._bursts and picture.pts is not None:
             self._wait_for(ticks_to_ns(picture.pts, self._time_base))
         return image, self._clock.now_ns()
@@ -102,11 +103,6 @@ class StreamLink:
         end_ns = ticks_to_ns((self._container.start_time or 0) + length_us, Fraction(1, av.time_base))
         return self._reached_ns >= end_ns - END_SLACK_NS
 
-    def _fit(self, image: Image) -> Image:
-        size = (image.shape[1], image.shape[0])
-        self._size = self._size or size
-        return image if size == self._size else np.asarray(cv2.resize(image, self._size), np.uint8)
-
 
 class UrlSource(NewestSource):
     """The newest picture of a network stream, stamped with the clock when it is decoded.
@@ -115,11 +111,11 @@ class UrlSource(NewestSource):
     ``newest.NewestFrame``). A film over HTTP, whose length is known, ends with its last frame.
     """
 
-    def __init__(self, url: str, clock: Clock, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, url: str, clock: Clock, timeout_s: float = TIMEOUT_S, background: Colour = BLACK) -> None:
         self.url = url
-        self._clock = clock
+        self._clock, self._background = clock, background
         super().__init__()
-        self._link = StreamLink(url, clock, self._closing, timeout_s)
+        self._link = StreamLink(url, clock, self._closing, timeout_s, background)
 
     def open(self) -> VideoInfo:
         """Connect and wait for the first picture. Raises MediaError."""
@@ -129,7 +125,7 @@ class UrlSource(NewestSource):
         except (LinkLost, EndOfStream) as error:
             self._link.release()
             raise MediaError("no picture could be decoded from", shown(self.url)) from error
-        self._newest = NewestFrame(self._link, self._clock, "url", self._link.fps, self._closing)
+        self._newest = NewestFrame(self._link, self._clock, "url", self._link.fps, self._closing, self._background)
         self._newest.start(first)
         height, width = first[0].shape[:2]
         return VideoInfo(width, height, self._link.fps, live=True, name=shown(self.url))

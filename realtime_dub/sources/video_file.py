@@ -12,17 +12,19 @@ from typing import Any
 import av
 
 from realtime_dub.errors import EndOfStream, MediaError
-from realtime_dub.media import NS, Frame, VideoInfo, ticks_to_ns
+from realtime_dub.media import BLACK, NS, Colour, Frame, VideoInfo, ticks_to_ns
 from realtime_dub.paths import reason
 from realtime_dub.sources.avinput import (
     RisingTimes,
-    ToBgr,
     decode,
+    decoder_of,
     nominal_rate,
     picture_stream,
     start_ns,
 )
+from realtime_dub.sources.fitting import Fit
 from realtime_dub.sources.opening import open_media
+from realtime_dub.sources.to_bgr import ToBgr, is_full_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,9 @@ class Decoded:
 class VideoFileSource:
     """Reads ``path`` through PyAV. ``info.rotation`` is in degrees counter-clockwise, already applied.
 
+    All pictures have the size of the first as it is to be seen (``to_bgr.ToBgr``); one that comes to have another is
+    fitted into that, and is another scene. ``background`` is what bars and transparent places show.
+
     Times: ``pts_ns`` is the frame's own pts less the earliest start of the file's picture and sound streams
     (``avinput.start_ns``), so that a picture that starts 80 ms after the sound starts at 80 ms. Frames are not put on
     a grid; ``duration_ns`` reaches to the next frame. A pts that is missing or does not rise is placed by
@@ -44,9 +49,11 @@ class VideoFileSource:
     should tell the user once the stream has ended (a file cut short) is in ``notes``.
     """
 
-    def __init__(self, path: str | Path, loop: bool = False) -> None:
+    def __init__(self, path: str | Path, loop: bool = False, background: Colour = BLACK) -> None:
         self.path = Path(path)
         self.loop = loop
+        self._background = background
+        self._fit = Fit(background)
         self.notes: list[str] = []
         self._lock = threading.Lock()  # a container that is closed while it decodes takes the process with it
         self._container: Any = None
@@ -64,8 +71,7 @@ class VideoFileSource:
             if self._ahead is None:
                 self._release()
                 raise MediaError("no picture could be decoded from", str(self.path), "choose a video that plays")
-            self._to_bgr = ToBgr(self._ahead.picture)
-            self._info = self._describe()
+            self._info = self._describe(self._ahead.picture)
         return self._info
 
     def read(self) -> Frame:
@@ -75,7 +81,8 @@ class VideoFileSource:
                 raise EndOfStream
             self._ahead = self._following(now)
             until_ns = self._ahead.pts_ns if self._ahead else now.pts_ns + now.duration_ns
-            frame = Frame(self._to_bgr(now.picture), now.pts_ns, self._seq, until_ns - now.pts_ns)
+            image = self._fit(*self._to_bgr(now.picture))
+            frame = Frame(image, now.pts_ns, self._seq, until_ns - now.pts_ns, scene=self._fit.scene)
             self._seq += 1
             return frame
 
@@ -91,7 +98,9 @@ class VideoFileSource:
         except MediaError:
             self._release()
             raise
-        self._stream.thread_type = "AUTO"
+        self._decoder = decoder_of(self._stream)
+        self._decoder.thread_type = "AUTO"
+        self._to_bgr = ToBgr(self._stream, self._decoder, self._background)
         self._start_ns = start_ns(self._container)
         self._period_ns = round(NS / nominal_rate(self._stream))
         self._frames = self._decode()
@@ -102,17 +111,18 @@ class VideoFileSource:
             self._container.close()
             self._container = None
 
-    def _describe(self) -> VideoInfo:
+    def _describe(self, first: Any) -> VideoInfo:
+        width, height = self._to_bgr.geometry(first).size
         return VideoInfo(
-            width=self._to_bgr.width,
-            height=self._to_bgr.height,
+            width=width,
+            height=height,
             fps=nominal_rate(self._stream),
             live=False,
             name=self.path.name,
             frames=self._frame_count() if not self.loop else None,
             duration_ns=self._picture_end_ns() if not self.loop else None,
-            full_range=self._to_bgr.full_range,
-            rotation=self._to_bgr.rotation,
+            full_range=is_full_range(first),
+            rotation=round(first.rotation / 90) * 90 % 360,
         )
 
     def _frame_count(self) -> int | None:
@@ -162,7 +172,7 @@ class VideoFileSource:
 
     def _pictures(self) -> Iterator[Any]:
         try:
-            yield from decode(self._container, self._stream, self._damaged)
+            yield from decode(self._container, self._stream, self._decoder, self._damaged)
         except av.FFmpegError as error:
             self._damaged(error)
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from realtime_dub.clock import Clock
 from realtime_dub.errors import DeviceError
-from realtime_dub.media import Image, VideoInfo
+from realtime_dub.media import BLACK, Colour, Image, VideoInfo
 from realtime_dub.sources.cameras import camera_paths
 from realtime_dub.sources.newest import LinkLost, NewestFrame, NewestSource
 
@@ -56,7 +56,7 @@ def open_camera(device: str) -> Capture:
 
 
 class CameraLink:
-    """One camera, connected as often as needed. Pictures are all of the size of the first."""
+    """One camera, connected as often as needed."""
 
     def __init__(
         self, device: str, size: tuple[int, int], fps: float, clock: Clock, opener: Callable[[str], Capture]
@@ -65,7 +65,6 @@ class CameraLink:
         self._clock = clock
         self._opener = opener
         self._capture: Capture | None = None
-        self._given: tuple[int, int] | None = None
 
     def connect(self) -> None:
         capture = self._opener(self._device)
@@ -87,7 +86,7 @@ class CameraLink:
             stamp_ns = self._clock.now_ns()  # before the picture is decoded
             found, image = self._capture.retrieve()
             if found and image is not None:
-                return self._fit(image), stamp_ns
+                return coloured(image), stamp_ns
         raise LinkLost
 
     def release(self) -> None:
@@ -100,12 +99,10 @@ class CameraLink:
         told = self._capture.get(cv2.CAP_PROP_FPS) if self._capture else 0.0
         return Fraction(told if 1 <= told <= 240 else self._fps).limit_denominator(1001)
 
-    def _fit(self, image: Any) -> Image:
-        if image.ndim == 2:  # infrared cameras
-            image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
-        size = (image.shape[1], image.shape[0])
-        self._given = self._given or size
-        return np.asarray(image if size == self._given else cv2.resize(image, self._given), np.uint8)
+
+def coloured(image: Any) -> Image:
+    """Infrared cameras give grey."""
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image, np.uint8)
 
 
 def no_picture(device: str) -> DeviceError:
@@ -135,9 +132,10 @@ class WebcamSource(NewestSource):
         fps: float,
         clock: Clock,
         opener: Callable[[str], Capture] = open_camera,
+        background: Colour = BLACK,
     ) -> None:
         self.device = device
-        self._clock = clock
+        self._clock, self._background = clock, background
         self._link = CameraLink(device, (width, height), fps, clock, opener)
         super().__init__()
 
@@ -150,7 +148,7 @@ class WebcamSource(NewestSource):
             self._link.release()
             raise no_picture(self.device) from None
         fps = self._link.rate()
-        self._newest = NewestFrame(self._link, self._clock, "webcam", fps, self._closing)
+        self._newest = NewestFrame(self._link, self._clock, "webcam", fps, self._closing, self._background)
         self._newest.start(first)
         height, width = first[0].shape[:2]
         return VideoInfo(width, height, fps, live=True, name=f"camera {node(self.device)}")

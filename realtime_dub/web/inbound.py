@@ -24,7 +24,8 @@ from realtime_dub.clock import Clock
 from realtime_dub.errors import EndOfStream
 from realtime_dub.flow import LatestSlot
 from realtime_dub.media import MS, AudioBlock, Frame, Image, Samples, VideoInfo, VoiceInfo, ticks_to_ns
-from realtime_dub.sources.avinput import INTERPOLATION, UNSPECIFIED_MATRIX
+from realtime_dub.sources.fitting import fitted
+from realtime_dub.sources.to_bgr import INTERPOLATION, UNSPECIFIED_MATRIX
 from realtime_dub.web.aiortc_access import SOUND_DELAY_NS
 from realtime_dub.web.timeline import CENTRE_NS, MediaClock
 
@@ -163,22 +164,6 @@ class BrowserToBgr:
             return np.asarray(cv2.cvtColor(frame.to_ndarray(), cv2.COLOR_YUV2BGR_I420), np.uint8)
         picture = self._reformatter.reformat(frame, format="bgr24", interpolation=INTERPOLATION)
         return np.asarray(picture.to_ndarray(), np.uint8)
-
-
-def fitted(image: Image, size: Size) -> Image:
-    """A picture brought to exactly ``size``: scaled without distortion, black bars where the shape differs."""
-    width, height = size
-    rows, columns = image.shape[:2]
-    scale = min(width / columns, height / rows)
-    inner = min(width, round(columns * scale)), min(height, round(rows * scale))
-    if (columns, rows) != inner:
-        image = np.asarray(cv2.resize(image, inner, interpolation=cv2.INTER_LINEAR), np.uint8)
-    if inner == size:
-        return np.ascontiguousarray(image)
-    canvas = np.zeros((height, width, 3), np.uint8)
-    x, y = (width - inner[0]) // 2, (height - inner[1]) // 2
-    canvas[y : y + inner[1], x : x + inner[0]] = image
-    return canvas
 
 
 class InboundVoice:
