@@ -64,7 +64,7 @@ gpu: $(VENV)/.base
 	@version=$$(sed -nE 's/^onnxruntime==([^ ]+).*/\1/p' requirements/base.lock) && \
 	$(PIP) uninstall --yes onnxruntime onnxruntime-gpu && \
 	$(PIP) install "onnxruntime-gpu[cuda,cudnn]==$$version" && \
-	$(PYTHON) -c 'import onnxruntime; print("onnxruntime providers:", *onnxruntime.get_available_providers())'
+	$(PYTHON) -c 'import realtime_dub, onnxruntime; print("onnxruntime providers:", *onnxruntime.get_available_providers())'
 
 $(PYTHON):
 	@python=$$(tools/python.sh) && tools/system-packages.sh venv "$$python" && \

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from realtime_dub import __version__
 from realtime_dub.errors import RealtimeDubError, UserError
 from realtime_dub.finding import Finding, State
+from realtime_dub.imports import NOT_FOR_MEDIAPIPE, left_out
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -127,7 +128,8 @@ def _python() -> Finding:
 def _library(distribution: str, module: str) -> Finding:
     try:
         version = metadata.version(distribution)
-        import_module(module)
+        with left_out(*(NOT_FOR_MEDIAPIPE if module == "mediapipe" else ())):
+            import_module(module)
     except metadata.PackageNotFoundError:
         return Finding(distribution, "fail", "not installed", f"run: pip install {distribution}")
     except (ImportError, OSError) as error:

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "realtime_dub"
 # From the bottom up. A part may import from its own layer only what BESIDE gives it, and anything below.
 LAYERS = (
     ("errors",),
-    ("finding", "media", "paths"),
+    ("finding", "imports", "media", "paths"),
     ("clock", "flow"),
     ("audio", "blend", "contact_sheet", "face", "mouth", "publishers", "sources"),
     ("budget", "config", "pipeline", "stats", "sync"),

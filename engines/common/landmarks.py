@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from engines.common import Array
+from realtime_dub.imports import NOT_FOR_MEDIAPIPE, left_out
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".mpg")
 
@@ -36,7 +37,9 @@ def extract(clip: Path, out: Path) -> None:
 
 def _read_landmarks(clip: Path) -> tuple[Array, Array]:
     import av
-    import mediapipe
+
+    with left_out(*NOT_FOR_MEDIAPIPE):
+        import mediapipe
 
     rows, pts = [], []
     mesh = mediapipe.solutions.face_mesh.FaceMesh(static_image_mode=False, max_num_faces=1, refine_landmarks=True)

@@ -18,11 +18,13 @@ from realtime_dub.face.landmarks import JAW, LIPS
 from realtime_dub.face.quiet import quiet
 from realtime_dub.face.smoothing import OneEuro
 from realtime_dub.face.types import Points, TrackedFrame
+from realtime_dub.imports import NOT_FOR_MEDIAPIPE, left_out
 from realtime_dub.media import Frame, Image
 
 os.environ.setdefault("GLOG_minloglevel", "3")  # must be set before MediaPipe is imported
 
-from mediapipe.python.solutions.face_mesh import FaceMesh
+with left_out(*NOT_FOR_MEDIAPIPE):
+    from mediapipe.python.solutions.face_mesh import FaceMesh
 
 MAX_FACES = 4
 MAX_YAW_DEG = 40.0  # beyond, half of the mouth is hidden and the mesh guesses

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from importlib import resources
+from importlib import metadata
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from realtime_dub.errors import DependencyError, EndOfStream
 from realtime_dub.media import Floats, Frame, Image, VideoInfo, ticks_to_ns
 
-PORTRAIT = "mpl-data/sample_data/grace_hopper.jpg"  # 512x600, face 201 high (hairline to chin), seen by MediaPipe
+PORTRAIT = "matplotlib/mpl-data/sample_data/grace_hopper.jpg"  # 512x600, face 201 high (hairline to chin)
 CENTRE = (261.0, 216.0)  # what lies in the middle of the picture: the face, chin at three quarters of the height
 MARGIN = 0.03  # of the longer side: more than the motion takes
 VIEW_HEIGHT = 412.0  # rows of the portrait that fill the picture: the face takes 49 % of it
@@ -95,9 +96,9 @@ def motion(t: float) -> tuple[float, float, float, float]:
 
 
 def read_portrait() -> Image:
-    """The portrait, (600, 512, 3). Found without importing matplotlib's plotting."""
+    """The portrait, (600, 512, 3). Found without importing matplotlib, which makes a folder in the user's home."""
     try:
-        data = resources.files("matplotlib").joinpath(PORTRAIT).read_bytes()
+        data = Path(str(metadata.distribution("matplotlib").locate_file(PORTRAIT))).read_bytes()
     except (ModuleNotFoundError, OSError) as error:
         raise DependencyError("the built-in face is missing", PORTRAIT, "pip install matplotlib") from error
     return np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), np.uint8)
