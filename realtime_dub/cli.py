@@ -81,6 +81,13 @@ Sheet = Annotated[
         rich_help_panel=Output,
     ),
 ]
+Background = Annotated[
+    str,
+    typer.Option(
+        help="The colour behind what is transparent, and of bars beside a picture of another shape: a name or #rrggbb.",
+        rich_help_panel=Picture,
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.", rich_help_panel=Output)]
 TlsCert = Annotated[
     Path | None,
@@ -173,6 +180,7 @@ def live(
     width: Annotated[int, typer.Option(help="Width asked of the camera, in pixels.", rich_help_panel=Picture)] = 640,
     height: Annotated[int, typer.Option(help="Height asked of the camera, in pixels.", rich_help_panel=Picture)] = 480,
     fps: Annotated[float, typer.Option(help="Pictures per second asked of the camera.", rich_help_panel=Picture)] = 25,
+    background: Background = "black",
     face: Face = "largest",
     engine: Engine = "mouthbank",
     bundle: Bundle = None,
@@ -244,6 +252,7 @@ def dub_file(
             help="Time spent on making the file small: ultrafast, veryfast, medium, slow.", rich_help_panel=Output
         ),
     ] = None,
+    background: Background = "black",
     face: Face = "largest",
     engine: Engine = "mouthbank",
     bundle: Bundle = None,

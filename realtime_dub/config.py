@@ -8,8 +8,22 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from realtime_dub.errors import ConfigError
+from realtime_dub.media import BLACK, Colour
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+def colour_of(text: str) -> Colour:
+    """BGR of a name that web pages know, or of #rrggbb. Raises ValueError."""
+    if text == "black":
+        return BLACK
+    from PIL import ImageColor  # not for those who choose none
+
+    try:
+        red, green, blue = ImageColor.getrgb(text)[:3]
+    except ValueError:
+        raise ValueError("write a colour's name, such as white, or #rrggbb") from None
+    return blue, green, red
 
 
 class _Shared(BaseModel):
@@ -31,6 +45,7 @@ class _Shared(BaseModel):
     pcm_rate: int = Field(16_000, ge=4_000, le=384_000)  # of raw sound on standard input
     pcm_channels: int = Field(1, ge=1, le=64)
     pcm_format: Literal["s16le", "f32le"] = "s16le"
+    background: str = "black"  # a colour's name or #rrggbb, in bars and behind what is transparent
     seconds: float | None = Field(None, gt=0)
     quiet: bool = False
 
@@ -40,6 +55,16 @@ class _Shared(BaseModel):
         if value not in ("largest", "left", "right") and not value.isdecimal():
             raise ValueError("choose largest, left, right or a number")
         return value
+
+    @field_validator("background")
+    @classmethod
+    def _known_colour(cls, value: str) -> str:
+        colour_of(value)
+        return value
+
+    @property
+    def background_bgr(self) -> Colour:
+        return colour_of(self.background)
 
 
 class LiveConfig(_Shared):

@@ -108,7 +108,7 @@ class ScriptPublisher:
         SCRIPT.closed += 1
 
 
-def open_video(spec, *, clock, width=0, height=0, fps=0, loop=False, live=False) -> ScriptVideo:
+def open_video(spec, *, clock, width=0, height=0, fps=0, loop=False, background=(0, 0, 0), live=False) -> ScriptVideo:
     return ScriptVideo()
 
 

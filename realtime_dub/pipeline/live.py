@@ -149,7 +149,10 @@ class _Assembly:
     def _sources(self) -> tuple[VideoInfo, VoiceInfo]:
         config, clock = self._config, self._clock
         size = {"width": config.width, "height": config.height, "fps": config.fps}
-        self._video: VideoSource = part("video")(config.webcam, clock=clock, loop=config.loop, live=True, **size)
+        behind = config.background_bgr
+        self._video: VideoSource = part("video")(
+            config.webcam, clock=clock, loop=config.loop, background=behind, live=True, **size
+        )
         self._voice, self._starts_with = self._open_voice()
         self._stack.callback(self._video.close)
         picture = self._video.open()

@@ -142,7 +142,10 @@ class _FileRun:
     def _open_video(self) -> tuple[VideoSource, VideoInfo]:
         config = self._config
         size = {"width": config.width, "height": config.height, "fps": config.fps}
-        video: VideoSource = part("video")(config.input, clock=self._clock, loop=False, live=False, **size)
+        behind = config.background_bgr
+        video: VideoSource = part("video")(
+            config.input, clock=self._clock, loop=False, background=behind, live=False, **size
+        )
         self._stack.callback(video.close)
         return video, video.open()
 
@@ -180,7 +183,10 @@ class _FileRun:
         every = max(1, math.ceil(self._info.fps * shown_ns / NS / _ENROL_PICTURES))
         tracker, pictures = self._tracker(), part("pictures")()
         with ExitStack() as stack:
-            video: VideoSource = part("video")(self._config.input, clock=self._clock, loop=False, live=False)
+            behind = self._config.background_bgr
+            video: VideoSource = part("video")(
+                self._config.input, clock=self._clock, loop=False, background=behind, live=False
+            )
             stack.callback(video.close)
             video.open()
             for frame in itertools.takewhile(lambda frame: frame.pts_ns < _ENROL_NS, _pull(video)):

@@ -10,14 +10,17 @@ from typing import Any
 
 from realtime_dub.clock import Clock
 from realtime_dub.errors import ConfigError, MediaError
+from realtime_dub.media import BLACK, Colour
 from realtime_dub.paths import is_missing
 from realtime_dub.sources.base import VideoSource
 from realtime_dub.sources.cameras import list_cameras
+from realtime_dub.sources.kinds import content_of
 
 __all__ = ["VIDEO_SOURCES", "kind_of", "list_cameras", "open_video"]
 
 # A new source is one file and one line here; modules are imported when used.
 VIDEO_SOURCES = {
+    "animation": "realtime_dub.sources.animation:AnimationSource",
     "demo": "realtime_dub.sources.demo:DemoSource",
     "file": "realtime_dub.sources.video_file:VideoFileSource",
     "image": "realtime_dub.sources.image:ImageSource",
@@ -29,11 +32,16 @@ SCHEMES = (
     *("http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "rtmpt", "rtmpts", "srt", "rist", "udp", "rtp", "srtp", "tcp"),
     *("tls", "mms", "mmsh", "mmst", "ftp", "sftp"),
 )
-IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+IMAGE_SUFFIXES = {
+    *(".avif", ".bmp", ".heic", ".heif", ".hif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"),
+    *(".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
+}
 
 
 def kind_of(spec: str) -> str:
-    """The key of VIDEO_SOURCES that an argument means.
+    """The key of VIDEO_SOURCES that an argument means; ``file`` also for an animation, which is a film like any other.
+
+    Files are told by their content, and by their names only where that says nothing.
 
     >>> [kind_of(s) for s in ("demo", "0", "/dev/video2", "rtsp://host/cam", "me.JPG", "talk.mp4")]
     ['demo', 'webcam', 'webcam', 'url', 'image', 'file']
@@ -44,6 +52,8 @@ def kind_of(spec: str) -> str:
         return "webcam"
     if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://", spec):
         return "url"
+    if (content := content_of(spec)) is not None:
+        return "image" if content == "still" else "file"
     return "image" if Path(spec).suffix.lower() in IMAGE_SUFFIXES else "file"
 
 
@@ -55,26 +65,35 @@ def open_video(
     height: int = 480,
     fps: float | Fraction = 25,
     loop: bool = False,
+    background: Colour = BLACK,
     live: bool,
 ) -> VideoSource:
     """The source that ``spec`` means, not yet opened.
 
     ``width``, ``height`` and ``fps`` are asked of a camera and given by the demo; a still has ``fps``; files and
-    streams have their own. With ``live``, what could be pulled faster runs at its own speed. Raises MediaError for a
-    path that is not there, ConfigError for an address that is none of a network.
+    streams have their own. ``background`` shows in bars and through what is transparent. With ``live``, what could be
+    pulled faster runs at its own speed. Raises MediaError for a path that is not there, ConfigError for an address
+    that is none of a network.
     """
     kind = kind_of(spec)
     if kind in ("file", "image") and is_missing(spec):
         raise MediaError("no such file:", spec, "give a camera's number, a file, a URL, or demo")
-    make = _attribute(VIDEO_SOURCES[kind])
-    if kind == "webcam":
-        return make(spec, width, height, fps, clock)  # type: ignore[no-any-return]
+    if kind == "file" and content_of(spec) == "animation":
+        kind = "animation"
     if kind == "url":
         _check_scheme(spec)
-        return make(spec, clock)  # type: ignore[no-any-return]
-    pulled: dict[str, tuple[Any, ...]] = {"demo": (width, height, fps), "file": (spec, loop), "image": (spec, fps)}
-    source: VideoSource = make(*pulled[kind])
-    return _attribute("realtime_dub.sources.paced:PacedVideo")(source, clock) if live else source
+    made_of: dict[str, tuple[Any, ...]] = {
+        "animation": (spec, loop),
+        "demo": (width, height, fps),
+        "file": (spec, loop),
+        "image": (spec, fps),
+        "url": (spec, clock),
+        "webcam": (spec, width, height, fps, clock),
+    }
+    behind = {} if kind == "demo" else {"background": background}
+    source: VideoSource = _attribute(VIDEO_SOURCES[kind])(*made_of[kind], **behind)
+    paced = live and kind not in ("url", "webcam")
+    return _attribute("realtime_dub.sources.paced:PacedVideo")(source, clock) if paced else source
 
 
 def _check_scheme(address: str) -> None:

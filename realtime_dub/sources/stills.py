@@ -1,0 +1,140 @@
+"""One picture out of the bytes of a file, as it is meant to be seen."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+from contextlib import suppress
+from typing import Any
+
+import av
+import numpy as np
+from PIL import Image as Pil
+from PIL import ImageCms, ImageFile, ImageOps
+
+from realtime_dub.errors import MediaError
+from realtime_dub.media import BLACK, Colour, Image
+from realtime_dub.sources.avinput import decode, decoder_of, picture_stream, refuse_too_large
+from realtime_dub.sources.heif import find_item
+from realtime_dub.sources.kinds import HEAD_BYTES, brands
+from realtime_dub.sources.to_bgr import ToBgr, over
+
+Pil.init()
+# What carries pictures and nothing else, as far as this Pillow has it; some of the others it hands to programs.
+KNOWN = (
+    *("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "DIB", "PPM", "JPEG2000", "TGA", "ICO", "QOI", "PCX", "PSD"),
+)
+FORMATS = tuple(name for name in KNOWN if name in Pil.OPEN)
+ADVICE = "choose a JPEG, PNG, WebP, AVIF, HEIC, BMP or TIFF"
+NO_PICTURE = "it is no picture, or a damaged one"
+# What damaged bytes lead Pillow, FFmpeg and the parsing to.
+DAMAGES = (
+    *(av.FFmpegError, OSError, EOFError, ValueError, SyntaxError, LookupError, ArithmeticError, MemoryError),
+    *(struct.error, ImageCms.PyCMSError),
+)
+HDR_CURVES = (16, 18)  # PQ and HLG in ITU-T H.273
+
+
+def read_still(data: bytes, shown: str, background: Colour = BLACK) -> tuple[Image, str]:
+    """The picture, (height, width, 3), and what there is to say of it: upright, opaque, 8 bits, sRGB.
+
+    Raises MediaError, before it is decoded for one of too many pixels.
+    """
+    claimed = brands(data[:HEAD_BYTES])
+    by_pillow = not claimed or (b"avif" in claimed and "AVIF" in FORMATS and _curve(data) not in HDR_CURVES)
+    return (_by_pillow if by_pillow else _by_ffmpeg)(data, shown, background)
+
+
+def _curve(data: bytes) -> int:
+    """The transfer characteristics that an ISO file names first."""
+    at = data.find(b"colrnclx")
+    return 0 if at < 0 else int.from_bytes(data[at + 10 : at + 12], "big")
+
+
+def _by_pillow(data: bytes, shown: str, background: Colour) -> tuple[Image, str]:
+    note = ""
+    try:
+        picture = opened(data, shown)
+        try:
+            picture.load()
+        except OSError:  # damaged or cut short; what can be read is worth showing
+            picture, note = _what_is_there(data, shown), "is cut short or damaged: a part of the picture is missing"
+        return to_bgr(ImageOps.exif_transpose(picture), shown, background), note
+    except DAMAGES as error:
+        raise MediaError("cannot read", f"{shown}: {NO_PICTURE}", ADVICE) from error
+
+
+def opened(data: bytes, shown: str) -> Any:
+    """Pillow's picture, not decoded yet. Raises MediaError for one of too many pixels, and what Pillow raises."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Pil.DecompressionBombWarning)
+            picture = Pil.open(io.BytesIO(data), formats=FORMATS)
+    except (Pil.DecompressionBombWarning, Pil.DecompressionBombError):
+        refuse_too_large(1 << 20, 1 << 20, shown)
+        raise
+    refuse_too_large(*picture.size, shown)
+    return picture
+
+
+def _what_is_there(data: bytes, shown: str) -> Any:
+    before, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, True
+    try:
+        picture = opened(data, shown)
+        picture.load()
+        return picture
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
+def to_bgr(picture: Any, shown: str, background: Colour) -> Image:
+    """Of a picture that Pillow has decoded. Raises MediaError for one without a brightness."""
+    if picture.mode == "F":
+        raise MediaError(
+            "cannot tell the brightness of", f"{shown}: its pixels are fractions", "save it with 8 or 16 bits"
+        )
+    if picture.mode.startswith("I"):
+        grey = np.asarray(picture).astype(np.int64).clip(0, 65_535)
+        grey8 = grey if grey.max() < 256 and picture.mode == "I" else (grey * 255 + 32_767) // 65_535
+        return np.repeat(grey8.astype(np.uint8)[..., None], 3, 2)
+    if not picture.has_transparency_data:
+        return np.ascontiguousarray(np.asarray(_in_srgb(picture))[..., ::-1])
+    alpha = np.asarray(picture.convert("RGBA"))[..., 3:]
+    return over(np.concatenate([np.asarray(_in_srgb(picture))[..., ::-1], alpha], -1), background)
+
+
+def _in_srgb(picture: Any) -> Any:
+    """As RGB, its colours brought from the profile that it carries, where that is of another kind."""
+    plain = picture.convert("RGB")
+    if profile := picture.info.get("icc_profile"):
+        with suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):  # nobody is kept out by a bad profile
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            if "sRGB" not in ImageCms.getProfileDescription(source):
+                own = picture if picture.mode == source.profile.xcolor_space.strip() else plain
+                return ImageCms.profileToProfile(own, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    return plain
+
+
+def _by_ffmpeg(data: bytes, shown: str, background: Colour) -> tuple[Image, str]:
+    """HEIC, and AVIF of high dynamic range."""
+    try:
+        item = find_item(data)
+        if item is not None:
+            refuse_too_large(*item.size, shown)
+        with av.open(io.BytesIO(data), metadata_errors="replace") as container:
+            streams = {each.id: each for each in container.streams.video}
+            if item is None or not set(item.tiles) <= set(streams):
+                return _decoded(container, picture_stream(container, shown), background), ""
+            return item.assembled([_decoded(container, streams[tile], background) for tile in item.tiles]), ""
+    except DAMAGES as error:
+        raise MediaError("cannot read", f"{shown}: {NO_PICTURE}", ADVICE) from error
+
+
+def _decoded(container: Any, stream: Any, background: Colour) -> Image:
+    """A stream's first picture. Raises LookupError where there is none."""
+    decoder = decoder_of(stream)
+    container.seek(0)
+    for frame in decode(container, stream, decoder, damaged=lambda _: None):
+        return ToBgr(stream, decoder, background)(frame)[0]
+    raise LookupError("no picture")
