@@ -31,6 +31,9 @@ class _Shared(BaseModel):
     pcm_rate: int = Field(16_000, ge=4_000, le=384_000)  # of raw sound on standard input
     pcm_channels: int = Field(1, ge=1, le=64)
     pcm_format: Literal["s16le", "f32le"] = "s16le"
+    video_stream: int | None = Field(None, ge=1)  # of several pictures and sounds in a file or stream, from 1
+    audio_stream: int | None = Field(None, ge=1)
+    language: str | None = None  # of the sound
     seconds: float | None = Field(None, gt=0)
     quiet: bool = False
 

@@ -9,12 +9,12 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-from av.stream import Disposition
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from realtime_dub.errors import MediaError
 from realtime_dub.media import NS, Image, ticks_to_ns
 from realtime_dub.sources.opening import reason
+from realtime_dub.sources.stream_choice import choose_film
 
 UNTAGGED_RATE = Fraction(25)
 UNSPECIFIED_MATRIX = 2  # AVCOL_SPC_UNSPECIFIED, which PyAV gives as a plain number
@@ -33,12 +33,9 @@ def open_container(where: str, shown: str, **options: Any) -> Any:
         raise MediaError("cannot read", f"{shown}: {reason(error)}", "choose a video that plays") from error
 
 
-def picture_stream(container: Any, shown: str) -> Any:
-    """The first video stream that is no cover picture. Raises MediaError where there is none."""
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            return stream
-    raise MediaError("no picture in", shown, "choose a file or stream with video")
+def picture_stream(container: Any, shown: str, number: int | None = None) -> Any:
+    """The picture of that number, from 1, else the default one; never a cover. Raises MediaError."""
+    return choose_film(container, number, shown)
 
 
 def nominal_rate(stream: Any) -> Fraction:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from realtime_dub.clock import Clock
-from realtime_dub.errors import MediaError
+from realtime_dub.errors import ConfigError, MediaError
 from realtime_dub.paths import is_missing
 from realtime_dub.sources.base import VideoSource
 from realtime_dub.sources.cameras import list_cameras
@@ -51,22 +51,29 @@ def open_video(
     fps: float | Fraction = 25,
     loop: bool = False,
     live: bool,
+    stream: int | None = None,
 ) -> VideoSource:
     """The source that ``spec`` means, not yet opened.
 
     ``width``, ``height`` and ``fps`` are asked of a camera and given by the demo; a still has ``fps``; files and
-    streams have their own. With ``live``, what could be pulled faster runs at its own speed. Raises MediaError for a
-    path that is not there.
+    streams have their own. ``stream``: which of several pictures of these, from 1. With ``live``, what could be pulled
+    faster runs at its own speed. Raises MediaError for a path that is not there.
     """
     kind = kind_of(spec)
     if kind in ("file", "image") and is_missing(spec):
         raise MediaError("no such file:", spec, "give a camera's number, a file, a URL, or demo")
+    if stream is not None and kind not in ("file", "url"):
+        raise ConfigError("--video-stream chooses", f"among the pictures of a file or stream: {spec!r} is none")
     make = _attribute(VIDEO_SOURCES[kind])
     if kind == "webcam":
         return make(spec, width, height, fps, clock)  # type: ignore[no-any-return]
     if kind == "url":
-        return make(spec, clock)  # type: ignore[no-any-return]
-    pulled: dict[str, tuple[Any, ...]] = {"demo": (width, height, fps), "file": (spec, loop), "image": (spec, fps)}
+        return make(spec, clock, stream=stream)  # type: ignore[no-any-return]
+    pulled: dict[str, tuple[Any, ...]] = {
+        "demo": (width, height, fps),
+        "file": (spec, loop, stream),
+        "image": (spec, fps),
+    }
     source: VideoSource = make(*pulled[kind])
     return _attribute("realtime_dub.sources.paced:PacedVideo")(source, clock) if live else source
 
