@@ -117,6 +117,30 @@ UdpPorts = Annotated[
     str | None,
     typer.Option(help="UDP ports for pictures and sound, such as 50000-50100.", rich_help_panel=Net),
 ]
+VideoStream = Annotated[
+    int | None,
+    typer.Option(
+        help="Which of several pictures in a file or stream, from 1. Without it: the one marked as default.",
+        show_default=False,
+        rich_help_panel=Input,
+    ),
+]
+AudioStream = Annotated[
+    int | None,
+    typer.Option(
+        help="Which of several sounds in the voice's file, from 1. Without it: the one marked as default.",
+        show_default=False,
+        rich_help_panel=Input,
+    ),
+]
+Language = Annotated[
+    str | None,
+    typer.Option(
+        help="The language of the sound in the voice's file, such as eng or en.",
+        show_default=False,
+        rich_help_panel=Input,
+    ),
+]
 PcmRate = Annotated[
     int,
     typer.Option(help="With --mic -: samples per second of the raw sound on standard input.", rich_help_panel=Input),
@@ -196,6 +220,9 @@ def live(
     pcm_rate: PcmRate = 16_000,
     pcm_channels: PcmChannels = 1,
     pcm_format: PcmFormat = "s16le",
+    video_stream: VideoStream = None,
+    audio_stream: AudioStream = None,
+    language: Language = None,
     quiet: Quiet = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
@@ -265,6 +292,9 @@ def dub_file(
     pcm_rate: PcmRate = 16_000,
     pcm_channels: PcmChannels = 1,
     pcm_format: PcmFormat = "s16le",
+    video_stream: VideoStream = None,
+    audio_stream: AudioStream = None,
+    language: Language = None,
     quiet: Quiet = False,
 ) -> None:
     """Dub a video file or a photo, as fast as the machine goes."""

@@ -46,6 +46,9 @@ class _Shared(BaseModel):
     pcm_channels: int = Field(1, ge=1, le=64)
     pcm_format: Literal["s16le", "f32le"] = "s16le"
     background: str = "black"  # a colour's name or #rrggbb, in bars and behind what is transparent
+    video_stream: int | None = Field(None, ge=1)  # of several pictures and sounds in a file or stream, from 1
+    audio_stream: int | None = Field(None, ge=1)
+    language: str | None = None  # of the sound
     seconds: float | None = Field(None, gt=0)
     quiet: bool = False
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.stream import Disposition
 
 from realtime_dub.errors import EndOfStream
 from realtime_dub.media import AudioBlock
@@ -103,3 +104,39 @@ def _film(stream: av.VideoStream, pictures: Callable[[int], np.ndarray], seconds
         frame.pts, frame.time_base = index, Fraction(1, 25)
         packets += [(index / 25, packet) for packet in stream.encode(frame)]
     return packets + [(seconds, packet) for packet in stream.encode(None)]
+
+
+def write_tracks(
+    path: Path,
+    tones: dict[str, float],
+    levels: Sequence[int] = (60,),
+    default: tuple[int, int] = (0, 0),
+    seconds: float = 1.0,
+) -> Path:
+    """A film of several flat grey pictures (their levels) and several tones (Hz, by language); which are default."""
+    with av.open(str(path), "w") as container:
+        films = [container.add_stream("mpeg4" if path.suffix != ".ts" else "mpeg2video", rate=25) for _ in levels]
+        sounds = [container.add_stream("aac", rate=48_000, layout="mono") for _ in tones]
+        for kind, streams in enumerate((films, sounds)):
+            for index, stream in enumerate(streams):
+                stream.disposition = Disposition.default if index == default[kind] else Disposition(0)
+        packets = []
+        for stream, level in zip(films, levels, strict=True):
+            packets += _film(stream, lambda _, level=level: np.full((48, 64, 3), level, np.uint8), seconds)
+        for stream, (language, tone) in zip(sounds, tones.items(), strict=True):
+            stream.metadata["language"] = language
+            sound = 0.5 * np.sin(2 * np.pi * tone * np.arange(round(48_000 * seconds)) / 48_000)
+            for frame in frames(sound[:, None].astype(np.float32), 48_000, "mono", 1_024):
+                planar = av.AudioFrame.from_ndarray(frame.to_ndarray(), "fltp", "mono")
+                planar.rate, planar.pts, planar.time_base = 48_000, frame.pts, frame.time_base
+                packets += [(frame.pts / 48_000, packet) for packet in stream.encode(planar)]
+            packets += [(seconds, packet) for packet in stream.encode(None)]
+        for _, packet in sorted(packets, key=lambda each: each[0]):
+            container.mux(packet)
+    return path
+
+
+def pitch(samples: np.ndarray, rate: int) -> float:
+    """Hz, of the loudest part."""
+    power = np.abs(np.fft.rfft(samples.astype(np.float64) * np.hanning(len(samples))))
+    return float(power.argmax() * rate / len(samples))

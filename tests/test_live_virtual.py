@@ -186,3 +186,13 @@ def test_a_suspended_machine_catches_up_and_goes_on() -> None:
     samples = run.output.sound[:, 0]
     first = round((taken[0].stamped.sound_ns - START_NS) * RATE / NS)
     assert np.array_equal(samples[-RATE:], sound(first + len(samples) - RATE, RATE)[:, 0])
+
+
+def test_a_microphone_without_a_voice_is_said_to_have_none() -> None:
+    whispers = live(3, generator=PuppetGenerator(speaks=lambda at_ns: False))
+    muted = live(3, gaps=((0, 3 * NS),))
+    assert not any("no voice" in note for note in live(3).report.notes)
+    [whispered] = [note for note in whispers.report.notes if "no voice was heard in" in note]
+    [silent] = [note for note in muted.report.notes if "no voice was heard in" in note]
+    assert "nothing in it is clear enough" in whispered
+    assert "silent all through" in silent

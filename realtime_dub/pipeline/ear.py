@@ -7,8 +7,9 @@ from typing import Protocol
 
 import numpy as np
 
+from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import MS, NS, Floats, Samples, ns_to_samples, samples_to_ns
-from realtime_dub.mouth.contract import VOICE_RATE, MouthGenerator
+from realtime_dub.mouth.contract import VOICE_RATE, MouthGenerator, MouthPatch
 from realtime_dub.pipeline.parts import Resampler, part
 
 MakeResampler = Callable[[int], Resampler]
@@ -42,6 +43,30 @@ class Sound(Protocol):
         """``count`` samples from ``start_ns`` on, silence where there are none."""
 
 
+class Heard:
+    """Whether there was a voice at all; for a note where there was none."""
+
+    def __init__(self) -> None:
+        self._sound = self._asked = self._spoken = False
+
+    def sound(self, samples: Samples) -> None:
+        """What the generator is given to hear."""
+        self._sound = self._sound or bool(samples.any())
+
+    def mouth(self, seen: TrackedFrame, patch: MouthPatch | None) -> None:
+        """What the generator made of it for a picture."""
+        self._asked = self._asked or seen.face is not None
+        self._spoken = self._spoken or patch is not None
+
+    def note(self, name: str, speaks: bool) -> str | None:
+        """``name``: the voice's; ``speaks``: the generator makes mouths at all."""
+        if not self._sound:
+            return f"no voice was heard in {name}: it is silent all through"
+        if speaks and self._asked and not self._spoken:
+            return f"no voice was heard in {name}: nothing in it is clear enough to be speech, the mouth stays as it is"
+        return None
+
+
 class Ear:
     """Reads ``ring`` on from ``start_ns`` and lets the generator hear it. Used by the engine thread alone."""
 
@@ -49,6 +74,7 @@ class Ear:
         self, ring: Sound, generator: MouthGenerator, start_ns: int, make: MakeResampler = mono_resampler
     ) -> None:
         self._ring, self._generator, self._start_ns = ring, generator, start_ns
+        self.heard = Heard()
         self._mixer = part("mono mixer")(ring.rate)
         self._resampler = None if ring.rate == VOICE_RATE else make(ring.rate)
         self._read = 0  # samples since start_ns at the ring's rate
@@ -59,7 +85,9 @@ class Ear:
         end = ns_to_samples(until_ns - self._start_ns, self._ring.rate)
         while (count := min(end - self._read, self._ring.rate)) > 0:
             at_ns = self._start_ns + samples_to_ns(self._read, self._ring.rate)
-            self._give(self._mono(self._ring.read(at_ns, count)))
+            samples = self._ring.read(at_ns, count)
+            self.heard.sound(samples)
+            self._give(self._mono(samples))
             self._read += count
 
     def _mono(self, samples: Samples) -> Floats:

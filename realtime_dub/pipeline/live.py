@@ -23,11 +23,13 @@ from realtime_dub.pipeline.loop import LivePipeline
 from realtime_dub.pipeline.mouths import LEAD_NS, Timing
 from realtime_dub.pipeline.outputs import PublisherThread
 from realtime_dub.pipeline.parts import (
+    film_of,
     make_compositor,
     make_generator,
     make_tracker,
     part,
     pcm_of,
+    sound_of,
 )
 from realtime_dub.pipeline.process import one_blas_thread, short_waits
 from realtime_dub.publishers.base import Publisher
@@ -149,9 +151,8 @@ class _Assembly:
     def _sources(self) -> tuple[VideoInfo, VoiceInfo]:
         config, clock = self._config, self._clock
         size = {"width": config.width, "height": config.height, "fps": config.fps}
-        behind = config.background_bgr
         self._video: VideoSource = part("video")(
-            config.webcam, clock=clock, loop=config.loop, background=behind, live=True, **size
+            config.webcam, clock=clock, loop=config.loop, live=True, **size, **film_of(config)
         )
         self._voice, self._starts_with = self._open_voice()
         self._stack.callback(self._video.close)
@@ -170,6 +171,7 @@ class _Assembly:
             loop=config.loop,
             live=not in_step,
             pcm=pcm_of(config),
+            **sound_of(config),
         )
         if in_step:
             return VoiceInStep(voice, self._video, clock), "picture"

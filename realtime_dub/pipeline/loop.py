@@ -56,6 +56,7 @@ class LivePipeline:
     ) -> None:
         self._clock, self._inputs, self._outputs = clock, inputs, tuple(outputs)
         self._generator, self._compositor, self._engine, self._composer = generator, compositor, engine, composer
+        self._voice_name = voice.name
         self._timing, self._plan, self._recorder = timing, timing.plan, recorder
         self._sheet, self._resampler = sheet, resampler
         self.ring = AudioRing(voice.rate, voice.channels, timing.plan.budget_ns + 2 * NS)
@@ -109,6 +110,8 @@ class LivePipeline:
         finally:
             self._stopping = True
             self._close()
+            if (note := self.mouths.no_voice(self._voice_name)) is not None:
+                self._recorder.note(note)
         if self._error is not None:
             raise self._error
         return self._recorder.report()

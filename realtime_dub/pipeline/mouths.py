@@ -92,6 +92,11 @@ class Mouths:
         self._cost = Admission(generator.latency().compute_ns)
         self._observing = Admission(5 * MS)
         self._free = asyncio.Lock()
+        self._ear: Ear | None = None  # from the warming up on
+
+    def no_voice(self, name: str) -> str | None:
+        """What there is to say where ``name`` had no voice in it."""
+        return self._ear.heard.note(name, self._generator.name != "passthrough") if self._ear else None
 
     def latest_ns(self, deadline_ns: int) -> int:
         """The last moment at which a mouth for ``deadline_ns`` may be started."""
@@ -155,11 +160,13 @@ class Mouths:
 
     def _listen(self, media_ns: int, seen: Seen) -> tuple[bool, MouthPatch | None, Blendshapes | None]:
         """On the engine's thread. False where the generator has not heard enough."""
+        assert self._ear is not None
         self._ear.hear_until(media_ns + self.needs_ns)
         at_ns = askable_ns(self._generator, media_ns)
         if at_ns is None:
             return False, None, None
         patch = self._generator.generate(seen.tracked, at_ns)
+        self._ear.heard.mouth(seen.tracked, patch)
         return True, patch, blendshapes_of(self._generator)
 
     def _missed(self) -> None:

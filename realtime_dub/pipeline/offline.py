@@ -36,7 +36,15 @@ from realtime_dub.mouth.contract import MouthPatch, Proves, blendshapes_of
 from realtime_dub.pipeline.ahead import Ahead, Behind
 from realtime_dub.pipeline.ear import Ear, askable_ns, needs_ns, resampler_delay_ns
 from realtime_dub.pipeline.files import Reports
-from realtime_dub.pipeline.parts import make_compositor, make_generator, make_tracker, part, pcm_of
+from realtime_dub.pipeline.parts import (
+    film_of,
+    make_compositor,
+    make_generator,
+    make_tracker,
+    part,
+    pcm_of,
+    sound_of,
+)
 from realtime_dub.pipeline.process import one_blas_thread
 from realtime_dub.pipeline.pulled import PulledVoice
 from realtime_dub.sources.base import VideoSource, VoiceSource
@@ -98,6 +106,8 @@ class _FileRun:
             info.width, info.height, info.fps, voice.rate, voice.channels, False, info.full_range
         )
         self._faces = 0
+        self._ear: Ear | None = None
+        self._voice_name, self._speaks = voice.name, config.engine != "passthrough"
         self._stages: list[Ahead[Any]] = []
 
     def dub(self, progress: Progress) -> None:
@@ -133,6 +143,8 @@ class _FileRun:
                 self.recorder.note(note)
         if not self._faces:
             self.recorder.note(f"no face in {self._config.input}: the picture passes through unchanged")
+        if self._ear is not None and (note := self._ear.heard.note(self._voice_name, self._speaks)) is not None:
+            self.recorder.note(note)
         report = self.recorder.report()
         self._reports.write(report)
         return report
@@ -142,9 +154,8 @@ class _FileRun:
     def _open_video(self) -> tuple[VideoSource, VideoInfo]:
         config = self._config
         size = {"width": config.width, "height": config.height, "fps": config.fps}
-        behind = config.background_bgr
         video: VideoSource = part("video")(
-            config.input, clock=self._clock, loop=False, background=behind, live=False, **size
+            config.input, clock=self._clock, loop=False, live=False, **size, **film_of(config)
         )
         self._stack.callback(video.close)
         return video, video.open()
@@ -153,7 +164,13 @@ class _FileRun:
         config = self._config
         own = config.input if self._kind == "file" else None
         voice: VoiceSource = part("voice")(
-            config.mic, clock=self._clock, video_path=own, loop=False, live=False, pcm=pcm_of(config)
+            config.mic,
+            clock=self._clock,
+            video_path=own,
+            loop=False,
+            live=False,
+            pcm=pcm_of(config),
+            **sound_of(config),
         )
         self._stack.callback(voice.close)
         return voice, voice.open()
@@ -183,9 +200,8 @@ class _FileRun:
         every = max(1, math.ceil(self._info.fps * shown_ns / NS / _ENROL_PICTURES))
         tracker, pictures = self._tracker(), part("pictures")()
         with ExitStack() as stack:
-            behind = self._config.background_bgr
             video: VideoSource = part("video")(
-                self._config.input, clock=self._clock, loop=False, background=behind, live=False
+                self._config.input, clock=self._clock, loop=False, live=False, **film_of(self._config)
             )
             stack.callback(video.close)
             video.open()
@@ -220,7 +236,7 @@ class _FileRun:
         if first is None:
             raise MediaError("there is no picture in", self._config.input, "choose a video that plays")
         zero_ns = first[0].capture_ns
-        ear = Ear(self._sound, self._generator, zero_ns - NS)
+        self._ear = ear = Ear(self._sound, self._generator, zero_ns - NS)
         for seen, duration_ns in itertools.chain([first], spans):
             patch, shapes, took_ns = self._mouth(ear, seen)
             at_ns = seen.capture_ns - zero_ns
@@ -276,6 +292,7 @@ class _FileRun:
         ear.hear_until(seen.capture_ns + needs_ns(self._generator, self._resample_ns))
         at_ns = askable_ns(self._generator, seen.capture_ns)
         patch = None if at_ns is None else self._generator.generate(seen.tracked, at_ns)
+        ear.heard.mouth(seen.tracked, patch)
         shapes = None if at_ns is None else blendshapes_of(self._generator)
         took_ns = time.perf_counter_ns() - began_ns
         self.recorder.stage("engine", took_ns)

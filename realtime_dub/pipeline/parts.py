@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from realtime_dub import mouth
 from realtime_dub.config import FileConfig, LiveConfig
+from realtime_dub.errors import ConfigError
 from realtime_dub.face.types import FaceTracker, TrackedFrame
 from realtime_dub.media import Image, Samples
 from realtime_dub.mouth.contract import MouthGenerator, MouthPatch
@@ -15,6 +16,7 @@ PARTS = {
     "video": "realtime_dub.sources.registry:open_video",
     "kind of video": "realtime_dub.sources.registry:kind_of",
     "pcm": "realtime_dub.sources.pcm_stdin:PcmFormat",
+    "sound choice": "realtime_dub.sources.stream_choice:SoundChoice",
     "voice": "realtime_dub.sources.voices:open_voice",
     "paced video": "realtime_dub.sources.paced:PacedVideo",
     "paced voice": "realtime_dub.sources.paced_voice:PacedVoice",
@@ -90,6 +92,20 @@ def make_compositor() -> Compositor:
 
 def make_sheet(config: LiveConfig | FileConfig) -> ContactSheet | None:
     return part("contact sheet")(config.contact_sheet) if config.contact_sheet else None
+
+
+def film_of(config: LiveConfig | FileConfig) -> dict[str, Any]:
+    """How the picture is to be read: what is behind it, which of several."""
+    return {"background": config.background_bgr, "stream": config.video_stream}
+
+
+def sound_of(config: LiveConfig | FileConfig) -> dict[str, Any]:
+    """Which of several sounds of a file was asked for. Raises ConfigError."""
+    if config.audio_stream is None and config.language is None:
+        return {}
+    if config.audio_stream is not None and config.language is not None:
+        raise ConfigError("cannot choose a sound by", "--audio-stream and --language", "give one of them")
+    return {"choice": part("sound choice")(config.audio_stream, config.language)}
 
 
 def pcm_of(config: LiveConfig | FileConfig) -> Any:

@@ -7,12 +7,12 @@ from fractions import Fraction
 from typing import Any
 
 import av
-from av.stream import Disposition
 
 from realtime_dub.errors import MediaError
 from realtime_dub.media import NS, ticks_to_ns
 from realtime_dub.paths import reason
 from realtime_dub.sources.deinterlacing import progressive
+from realtime_dub.sources.stream_choice import choose_film, films
 
 UNTAGGED_RATE = Fraction(25)
 MOST_PIXELS = 8192 * 8192  # of a picture: a size of more is damage, or meant to fill the memory
@@ -28,15 +28,12 @@ def open_container(where: str, shown: str, **options: Any) -> Any:
         raise MediaError("cannot read", f"{shown}: {reason(error)}", "choose a video that plays") from error
 
 
-def picture_stream(container: Any, shown: str) -> Any:
-    """The video stream that the container calls its default, else the first; no cover picture, nothing without a size.
+def picture_stream(container: Any, shown: str, number: int | None = None) -> Any:
+    """The picture of that number, from 1, else the default one; never a cover.
 
-    Raises MediaError where there is none, or one of too many pixels.
+    Raises MediaError where there is none, or one that cannot be decoded or has too many pixels.
     """
-    films = [each for each in container.streams.video if not each.disposition & Disposition.attached_pic]
-    chosen = next((each for each in films if each.disposition & Disposition.default), films[0] if films else None)
-    if chosen is None:
-        raise MediaError("no picture in", shown, "choose a file or stream with video")
+    chosen = choose_film(container, number, shown)
     if chosen.codec_context is None:
         raise MediaError("cannot decode the picture of", shown, "convert it to H.264 first")
     refuse_too_large(chosen.width, chosen.height, shown)
@@ -73,7 +70,7 @@ def start_ns(container: Any) -> int:
     Every reader of the file takes this off its pts, so that an offset between picture and sound survives. It is
     FFmpeg's ``start_time`` of the container, without its rounding to microseconds.
     """
-    streams = [s for s in (*container.streams.video, *container.streams.audio) if s.start_time is not None]
+    streams = [s for s in (*films(container), *container.streams.audio) if s.start_time is not None]
     return min((ticks_to_ns(s.start_time, s.time_base) for s in streams), default=0)
 
 

@@ -67,13 +67,14 @@ def open_video(
     loop: bool = False,
     background: Colour = BLACK,
     live: bool,
+    stream: int | None = None,
 ) -> VideoSource:
     """The source that ``spec`` means, not yet opened.
 
     ``width``, ``height`` and ``fps`` are asked of a camera and given by the demo; a still has ``fps``; files and
-    streams have their own. ``background`` shows in bars and through what is transparent. With ``live``, what could be
-    pulled faster runs at its own speed. Raises MediaError for a path that is not there, ConfigError for an address
-    that is none of a network.
+    streams have their own. ``background`` shows in bars and through what is transparent. ``stream``: which of several
+    pictures of a file or stream, from 1. With ``live``, what could be pulled faster runs at its own speed. Raises
+    MediaError for a path that is not there, ConfigError for an address that is none of a network.
     """
     kind = kind_of(spec)
     if kind in ("file", "image") and is_missing(spec):
@@ -90,8 +91,12 @@ def open_video(
         "url": (spec, clock),
         "webcam": (spec, width, height, fps, clock),
     }
-    behind = {} if kind == "demo" else {"background": background}
-    source: VideoSource = _attribute(VIDEO_SOURCES[kind])(*made_of[kind], **behind)
+    options: dict[str, Any] = {} if kind == "demo" else {"background": background}
+    if stream is not None:
+        if kind not in ("file", "url"):
+            raise ConfigError("--video-stream chooses", f"among the pictures of a file or stream: {spec!r} is none")
+        options["stream"] = stream
+    source: VideoSource = _attribute(VIDEO_SOURCES[kind])(*made_of[kind], **options)
     paced = live and kind not in ("url", "webcam")
     return _attribute("realtime_dub.sources.paced:PacedVideo")(source, clock) if paced else source
 

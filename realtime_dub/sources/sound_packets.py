@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
 from typing import Any
 
 from realtime_dub.media import MS, NS, samples_to_ns, ticks_to_ns
+from realtime_dub.sources.avinput import nominal_rate, start_ns
 from realtime_dub.sources.stream_choice import choose_film, films
 
 FILM_JUMP_NS = NS  # back by more than this, and a file's times start anew: the rule of its pictures
@@ -14,13 +14,6 @@ SOUND_JUMP_NS = 200 * MS  # where there are no pictures to keep step with; less 
 IN_STEP_NS = 1_500 * MS  # between the picture and the sound of one instant, in the order of the file
 MOST_HELD = 500  # packets
 SURE_NS = 20 * MS  # by which counted and true times have to differ
-UNKNOWN_RATE = Fraction(25)
-
-
-def start_ns(container: Any) -> int:
-    """The file's time 0, the same for its pictures and its sound: the earliest start of any of their streams."""
-    streams = [s for s in (*films(container), *container.streams.audio) if s.start_time is not None]
-    return min((ticks_to_ns(s.start_time, s.time_base) for s in streams), default=0)
 
 
 def pictures(container: Any) -> tuple[int, int | None]:
@@ -97,8 +90,7 @@ class SoundPackets:
 
     def _period_ns(self) -> int:
         assert self._film is not None
-        rates = (self._film.average_rate, self._film.guessed_rate)
-        return round(NS / next((rate for rate in rates if rate and 1 <= rate <= 240), UNKNOWN_RATE))
+        return round(NS / nominal_rate(self._film))
 
 
 class FrameTimes:

@@ -38,12 +38,19 @@ class StreamLink:
     """
 
     def __init__(
-        self, url: str, clock: Clock, closing: threading.Event, timeout_s: float, background: Colour = BLACK
+        self,
+        url: str,
+        clock: Clock,
+        closing: threading.Event,
+        timeout_s: float,
+        background: Colour = BLACK,
+        stream: int | None = None,
     ) -> None:
         self._url, self._name = url, shown(url)
         self._clock = clock
         self._closing = closing
         self._timeout_s = timeout_s
+        self._number = stream  # of several pictures, from 1
         self._container: Any = None
         self._frames: Iterator[Any] = iter(())
         self._background = background
@@ -57,7 +64,7 @@ class StreamLink:
         timeout = (self._timeout_s, self._timeout_s)
         self._container = open_container(self._url, self._name, options=options, timeout=timeout)
         try:
-            stream = picture_stream(self._container, self._name)
+            stream = picture_stream(self._container, self._name, self._number)
         except MediaError:
             self.release()
             raise
@@ -111,11 +118,18 @@ class UrlSource(NewestSource):
     ``newest.NewestFrame``). A film over HTTP, whose length is known, ends with its last frame.
     """
 
-    def __init__(self, url: str, clock: Clock, timeout_s: float = TIMEOUT_S, background: Colour = BLACK) -> None:
+    def __init__(
+        self,
+        url: str,
+        clock: Clock,
+        timeout_s: float = TIMEOUT_S,
+        background: Colour = BLACK,
+        stream: int | None = None,
+    ) -> None:
         self.url = url
         self._clock, self._background = clock, background
         super().__init__()
-        self._link = StreamLink(url, clock, self._closing, timeout_s, background)
+        self._link = StreamLink(url, clock, self._closing, timeout_s, background, stream)
 
     def open(self) -> VideoInfo:
         """Connect and wait for the first picture. Raises MediaError."""

@@ -49,8 +49,11 @@ class VideoFileSource:
     should tell the user once the stream has ended (a file cut short) is in ``notes``.
     """
 
-    def __init__(self, path: str | Path, loop: bool = False, background: Colour = BLACK) -> None:
+    def __init__(
+        self, path: str | Path, loop: bool = False, background: Colour = BLACK, stream: int | None = None
+    ) -> None:
         self.path = Path(path)
+        self._number = stream  # of several pictures, from 1
         self.loop = loop
         self._background = background
         self._fit = Fit(background)
@@ -94,7 +97,7 @@ class VideoFileSource:
     def _start(self) -> None:
         self._container = open_media(self.path, "choose a video that plays")
         try:
-            self._stream = picture_stream(self._container, str(self.path))
+            self._stream = picture_stream(self._container, str(self.path), self._number)
         except MediaError:
             self._release()
             raise

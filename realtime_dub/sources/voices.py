@@ -14,6 +14,7 @@ from realtime_dub.sources.base import VoiceSource
 
 if TYPE_CHECKING:
     from realtime_dub.sources.pcm_stdin import PcmFormat
+    from realtime_dub.sources.stream_choice import SoundChoice
 
 # A new kind of voice is one file and one line here; modules are imported when used.
 VOICES = {
@@ -35,14 +36,19 @@ def open_voice(
     pcm: PcmFormat | None = None,
     start_ns: int | None = None,
     host: SoundHost | None = None,
+    choice: SoundChoice | None = None,
 ) -> VoiceSource:
     """The voice ``spec`` means, still to be opened: ``demo``, ``video``, ``-``, a file, or a microphone by ``default``,
     index, name or part of a name.
 
-    ``live``: on the pipeline's clock, files paced from ``start_ns`` on; else pulled, from 0. Raises DeviceError for
-    what is neither file nor microphone, ConfigError for a voice that cannot be had that way.
+    ``choice``: which of several sounds of a file. ``live``: on the pipeline's clock, files paced from ``start_ns`` on;
+    else pulled, from 0. Raises DeviceError for what is neither file nor microphone, ConfigError for a voice that cannot
+    be had that way.
     """
     source: VoiceSource
+    chosen = () if choice is None else (choice,)
+    if chosen and spec != "video" and not _is_file(spec):
+        raise ConfigError("--audio-stream and --language choose", f"among the sounds of a file: {spec!r} is none")
     if spec == "-":
         if pcm is None:
             raise ConfigError("raw sound on standard input", "without its shape", "give its rate, channels and format")
@@ -53,9 +59,9 @@ def open_voice(
     elif spec == "video":
         if video_path is None:
             raise ConfigError("--mic video:", "the picture comes from no file", "name a file or a microphone")
-        source = _make("file", video_path, loop)
+        source = _make("file", video_path, loop, *chosen)
     elif _is_file(spec):
-        source = _make("file", spec, loop)
+        source = _make("file", spec, loop, *chosen)
     else:
         return _microphone(spec, clock, live, host)
     return _paced(source, clock, start_ns) if live else source
