@@ -126,7 +126,7 @@ class Keeper:
         self.closed_on = threading.current_thread().name
 
 
-def open_video(spec, *, clock, width, height, fps, loop, background, live) -> Camera:
+def open_video(spec, *, clock, width, height, fps, loop, background, live, stream) -> Camera:
     return (PacedCamera if spec == "file" else Camera)(spec, clock, fps)
 
 

@@ -108,7 +108,9 @@ class ScriptPublisher:
         SCRIPT.closed += 1
 
 
-def open_video(spec, *, clock, width=0, height=0, fps=0, loop=False, background=(0, 0, 0), live=False) -> ScriptVideo:
+def open_video(
+    spec, *, clock, width=0, height=0, fps=0, loop=False, background=(0, 0, 0), live=False, stream=None
+) -> ScriptVideo:
     return ScriptVideo()
 
 
