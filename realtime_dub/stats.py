@@ -12,7 +12,8 @@ How a tick is counted (each exactly once in the first three):
 
 Beside that, counted apart: ``lagged`` ticks showed the last picture on, because the source stalled or was lost or
 because the program itself was too late for a newer one (then ``reused``, too); ``skipped`` pictures were ready and a
-publisher was too slow to take them.
+publisher was too slow to take them. Where there are any: ``starved`` ticks had no sound to make a mouth of when it had
+to be begun, and heard silence; ``slow`` ticks had their sound and no mouth in time, or it was left out after such ones.
 ``latency_ms`` is the age of the picture at hand-over and leaves lagged ticks out: they have no new picture to be late.
 ``av_offset_ms`` is how much the instants differ that picture and sound leaving together belong to: the voice that a
 fresh mouth speaks, else the capture of the picture, against the capture of the first sample. A mouth that is carried
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 Kind = Literal["fresh", "reused", "passthrough"]
+Missing = Literal["starved", "slow"]
 Percentiles = dict[str, float]
 
 SETTLED_TICKS = 125  # encoders and decoders allocate their queues in the first seconds; growth is what comes after
@@ -207,6 +209,11 @@ class Recorder:
                 self._latency.add(age_ns)
                 self._window.oldest_ns = max(self._window.oldest_ns, age_ns)
 
+    def missing(self, what: Missing) -> None:
+        """The tick that left has no mouth of its own, for want of sound or of time."""
+        with self._lock:
+            self.frames[what] = self.frames.get(what, 0) + 1
+
     def skipped(self, pictures: int = 1) -> None:
         """A publisher was too slow for so many pictures."""
         with self._lock:
@@ -262,5 +269,13 @@ class Recorder:
                 rss_mb={"start": self.start_mb, "end": rss_mb()},
                 engine=self.engine,
                 bundle=self.bundle,
-                notes=tuple(self._notes),
+                notes=(*self._notes, *self._starvation()),
             )
+
+    def _starvation(self) -> tuple[str, ...]:
+        """That it was not the engine."""
+        count, total = self.frames.get("starved", 0), self.frames["total"]
+        if not count:
+            return ()
+        what = "the voice paused or came late, the live mouth stayed"
+        return (f"no sound had come for {count} of {total} frames: {what}",)

@@ -181,6 +181,8 @@ class Ladder:
     Three misses among the last six end ``FULL``. ``HALF`` ends after six in a row only: even a late mouth is worth
     something there, it is carried over, while the way back from ``PASS`` is long.
 
+    It is for slowness alone: a mouth whose sound had not come in time is no miss.
+
     From the end of an overload to ``FULL``: three probes and six jobs at half rate, 1.1 to 1.3 s at 25 fps.
     """
 
@@ -194,11 +196,17 @@ class Ladder:
 
     def wants(self, k: int, now_ns: int) -> Literal["run", "probe", "skip"]:
         """What to do for tick k. A probe runs whether it is expected in time or not."""
-        if self._last_run_ns is not None and now_ns - self._last_run_ns >= PROBE_NS:
+        if self._idle(now_ns):
             return "probe"
         if self.level is Level.PASS or (self.level is Level.HALF and k % 2):
             return "skip"
         return "run"
+
+    def _idle(self, now_ns: int) -> bool:
+        """Nothing was begun for a while; or never, as every mouth was refused."""
+        if self._last_run_ns is None:
+            return self.level is Level.PASS
+        return now_ns - self._last_run_ns >= PROBE_NS
 
     def started(self, now_ns: int) -> None:
         """The engine starts a job."""

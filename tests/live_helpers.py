@@ -14,6 +14,7 @@ from realtime_dub.clock import VirtualClock
 from realtime_dub.face.types import Face, FaceTracker, Pose, TrackedFrame
 from realtime_dub.media import MS, NS, AudioBlock, Frame, VoiceInfo, samples_to_ns
 from realtime_dub.mouth.contract import VOICE_RATE, Latency, MouthPatch
+from realtime_dub.pipeline.ear import mono_resampler, resampler_delay_ns
 from realtime_dub.pipeline.loop import LivePipeline
 from realtime_dub.pipeline.mouths import Timing
 from realtime_dub.pipeline.outputs import Stamped
@@ -91,6 +92,17 @@ class EveryThird:
         return samples[::3]
 
 
+class LateClock(VirtualClock):
+    """Wakes whoever sleeps a little late."""
+
+    def __init__(self, start_ns: int, late_ns: int) -> None:
+        super().__init__(start_ns)
+        self._late_ns = late_ns
+
+    async def sleep_until(self, when_ns: int) -> None:
+        await super().sleep_until(when_ns + self._late_ns)
+
+
 @dataclass
 class VirtualExecutor:
     """Runs the job at once and is done after ``cost_ns(now)`` of virtual time."""
@@ -112,7 +124,7 @@ class VirtualExecutor:
 
 @dataclass
 class ScriptedInputs:
-    """A camera and a microphone. ``camera``: capture times; ``stalls``, ``gaps``: spans (from, to) without any."""
+    """A camera and a microphone, or ``voice``. ``camera``: capture times; ``stalls``, ``gaps``: spans without any."""
 
     clock: VirtualClock
     camera_fps: Fraction = Fraction(25)
@@ -121,6 +133,7 @@ class ScriptedInputs:
     gaps: tuple[tuple[int, int], ...] = ()
     faceless: tuple[tuple[int, int], ...] = ()
     frames: int = 1 << 30
+    voice: list[tuple[int, AudioBlock | None]] | None = None  # when each block comes, or the end; None = a microphone
     tasks: list[asyncio.Task] = field(default_factory=list)
 
     def start(self, sink) -> None:
@@ -143,6 +156,14 @@ class ScriptedInputs:
         sink.on_end("video", None)
 
     async def _voice(self, sink) -> None:
+        if self.voice is not None:
+            for at_ns, block in self.voice:
+                await self.clock.sleep_until(at_ns)
+                if block is None:
+                    sink.on_end("voice", None)
+                else:
+                    sink.on_voice(block)
+            return
         count = RATE // 100
         for seq in range(1 << 30):
             start_ns = START_NS + samples_to_ns(seq * count, RATE)
@@ -223,17 +244,32 @@ def live(
     generator: PuppetGenerator | None = None,
     limit: float | None = None,
     asleep: tuple[int, int] | None = None,
+    rate: int = RATE,
+    wakes_late_ns: int = 0,
     **inputs: object,
 ) -> Run:
     """A run of ``seconds`` of virtual time. Costs are functions of the time since the start.
 
-    ``asleep``: from when to when nothing is woken, in ns since the start.
+    ``asleep``: from when to when nothing is woken, in ns since the start. ``wakes_late_ns``: as real timers do.
     """
-    return asyncio.run(_live(seconds, engine_ns, compose_ns, fps, budget_ms, generator, limit, asleep, inputs))
+    return asyncio.run(
+        _live(
+            seconds,
+            engine_ns,
+            compose_ns,
+            fps,
+            budget_ms,
+            generator,
+            limit,
+            asleep,
+            rate,
+            LateClock(START_NS, wakes_late_ns),
+            inputs,
+        )
+    )
 
 
-async def _live(seconds, engine_ns, compose_ns, fps, budget_ms, generator, limit, asleep, inputs) -> Run:
-    clock = VirtualClock(START_NS)
+async def _live(seconds, engine_ns, compose_ns, fps, budget_ms, generator, limit, asleep, rate, clock, inputs) -> Run:
     generator = generator or PuppetGenerator()
     recorder = ListRecorder(budget_ns=round(budget_ms * MS), engine=generator.name, bundle=generator.bundle)
     kinds, output = recorder.watch(clock), RecordingOutput(clock)
@@ -245,10 +281,10 @@ async def _live(seconds, engine_ns, compose_ns, fps, budget_ms, generator, limit
         PaintCompositor(),
         VirtualExecutor(clock, lambda now_ns: engine_ns(now_ns - START_NS)),
         VirtualExecutor(clock, lambda now_ns: compose_ns(now_ns - START_NS)),
-        VoiceInfo(RATE, 1, True, "script", 10 * MS),
-        Timing(fps, plan(budget_ms), seconds=limit),
+        VoiceInfo(rate, 1, True, "script", 10 * MS),
+        Timing(fps, plan(budget_ms), resample_ns=0 if rate == RATE else resampler_delay_ns(rate), seconds=limit),
         recorder,
-        resampler=lambda rate: EveryThird(),
+        resampler=lambda rate: EveryThird() if rate == RATE else mono_resampler(rate),
     )
     task = asyncio.create_task(pipeline.run())
     if asleep is not None:

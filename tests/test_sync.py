@@ -188,6 +188,10 @@ def test_a_starved_engine_is_probed_at_every_level() -> None:
     assert ladder.wants(1, PROBE_NS) == "probe"
 
 
+def test_an_engine_whose_every_mouth_was_refused_is_probed_too() -> None:
+    assert ladder_with(Level.PASS).wants(1, 0) == "probe"
+
+
 def patch(at_ns: int = 0) -> MouthPatch:
     return MouthPatch(np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1), np.uint8), (0, 0, 1, 1), POSE, at_ns)
 

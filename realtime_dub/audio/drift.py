@@ -155,23 +155,35 @@ class DriftCorrector:
         """The instant of the next sample to be given; None before the first."""
         return None if self._anchor_ns is None else self._anchor_ns + samples_to_ns(self._given, self.rate)
 
+    def follow(self, samples: Samples) -> list[AudioBlock]:
+        """Take samples that came at a time that tells nothing: they follow on the line as it is."""
+        self._held = np.concatenate([self._held, samples])
+        self._count += len(samples)
+        return self._give(self._count - 1 - self._sinc.half)
+
+    @property
+    def count(self) -> int:
+        """Samples taken from the device."""
+        return self._count
+
     def process(self, samples: Samples, time_ns: int, lost: bool = False) -> list[AudioBlock]:
         """Take the device's next samples (n, channels), the first captured at ``time_ns`` (with jitter).
 
-        ``lost``: some are missing before these. What was lost is filled with silence marked ``gap``.
+        ``lost``: some are missing before these. What was lost is filled with silence marked ``gap``. Where the device
+        jumps back untold, time goes back with it: no sample of it is dropped.
         """
         blocks: list[AudioBlock] = []
         if self._anchor_ns is None:
-            self._anchor_ns = time_ns
+            self.anchor(time_ns)
             self._begin_segment(time_ns)
         elif not lost:
             self.estimator.update(self._count, time_ns)
         if lost or self.estimator.jumped:
             blocks += self._drain() + self.fill(time_ns)
+            if not lost:
+                self._go_back(time_ns)
             self._begin_segment(time_ns)
-        self._held = np.concatenate([self._held, samples])
-        self._count += len(samples)
-        return blocks + self._give(self._count - 1 - self._sinc.half)
+        return blocks + self.follow(samples)
 
     def fill(self, until_ns: int) -> list[AudioBlock]:
         """Silence marked ``gap`` from the last sample given up to ``until_ns``: while there is no device."""
@@ -187,7 +199,18 @@ class DriftCorrector:
     def anchor(self, time_ns: int) -> None:
         """Start the time line here, with no device to start it."""
         if self._anchor_ns is None:
-            self._anchor_ns = time_ns
+            self._anchor_ns, self._given = time_ns, 0
+
+    def rest(self) -> list[AudioBlock]:
+        """The device pauses: what is still held. The next block begins at its own time, with no silence before it."""
+        blocks = self._drain()
+        self._held = self._held[:0]
+        self._anchor_ns = None
+        return blocks
+
+    def _go_back(self, time_ns: int) -> None:
+        if self.next_ns is not None and time_ns < self.next_ns:
+            self._anchor_ns, self._given = time_ns, 0
 
     def _begin_segment(self, time_ns: int) -> None:
         self.estimator.restart(self._count, time_ns)
@@ -201,8 +224,8 @@ class DriftCorrector:
         """What is still held, before a gap."""
         if len(self._held) == 0:  # no device has spoken yet
             return []
-        self._held = np.concatenate([self._held, np.zeros((self._sinc.half, self.channels), np.float32)])
-        return self._give(self._count - 1)
+        self._held = np.concatenate([self._held, np.zeros((self._sinc.half + 1, self.channels), np.float32)])
+        return self._give(self._count)
 
     def _give(self, last: int) -> list[AudioBlock]:
         """Give out up to device sample ``last``."""

@@ -161,7 +161,7 @@ class _Assembly:
         return picture, self._voice.open()
 
     def _open_voice(self) -> tuple[VoiceSource, StartsWith]:
-        """The voice, and what it starts with: a file's own sound with its picture, another file with the ticks."""
+        """The voice, and what it starts with: a file's own sound with its picture, what can wait with the ticks."""
         config, clock = self._config, self._clock
         in_step = config.mic == "video" and isinstance(self._video, part("paced video"))
         voice: VoiceSource = part("voice")(
@@ -175,7 +175,8 @@ class _Assembly:
         )
         if in_step:
             return VoiceInStep(voice, self._video, clock), "picture"
-        return voice, "ticks" if isinstance(voice, part("paced voice")) else "itself"
+        waits = config.mic == "-" or isinstance(voice, part("paced voice"))
+        return voice, "ticks" if waits else "itself"
 
     def _timing(self, voice: VoiceInfo, generator: MouthGenerator, publishers: Sequence[Publisher]) -> Timing:
         config = self._config

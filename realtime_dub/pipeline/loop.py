@@ -14,15 +14,15 @@ from typing import Any
 
 from realtime_dub.clock import Clock
 from realtime_dub.errors import EndOfStream, MediaError
-from realtime_dub.flow import AudioRing
 from realtime_dub.media import NS, AudioBlock, Image, Samples, Tick, VoiceInfo, samples_to_ns
 from realtime_dub.mouth.contract import MouthGenerator
-from realtime_dub.pipeline.ear import MakeResampler, mono_resampler
+from realtime_dub.pipeline.ear import MakeResampler, mono_resampler, needs_ns
 from realtime_dub.pipeline.executor import Executor
 from realtime_dub.pipeline.inputs import Inputs, Which
-from realtime_dub.pipeline.mouths import LEAD_NS, Job, Mouths, Timing
+from realtime_dub.pipeline.mouths import LEAD_NS, SAFETY_NS, TIMER_NS, Job, Mouths, Timing
 from realtime_dub.pipeline.outputs import Output, Stamped
 from realtime_dub.pipeline.parts import Compositor, ContactSheet
+from realtime_dub.pipeline.voice_line import VoiceLine
 from realtime_dub.pipeline.waiting import Gate, first_of, stopped_by_signals
 from realtime_dub.stats import Kind, Recorder, Report
 from realtime_dub.sync import TOLERANCE_NS, Admission, FrameStore, Grid, Pick, Seen, Show, phase_lock
@@ -59,7 +59,10 @@ class LivePipeline:
         self._voice_name = voice.name
         self._timing, self._plan, self._recorder = timing, timing.plan, recorder
         self._sheet, self._resampler = sheet, resampler
-        self.ring = AudioRing(voice.rate, voice.channels, timing.plan.budget_ns + 2 * NS)
+        self._needs_ns = needs_ns(generator, timing.resample_ns)
+        room_ns = timing.room_ns(self._needs_ns, generator.latency().compute_ns, voice.block_ns)
+        self._sound_due_ns = self._needs_ns + room_ns + SAFETY_NS  # after m_k: later sound is not waited for
+        self.voice = VoiceLine(voice.rate, voice.channels, timing.plan.budget_ns + NS, room_ns)
         self._store = FrameStore(8 + int(timing.plan.budget_ns * timing.fps * 2 / NS), timing.ahead_ns)
         self._composing = Admission(timing.compose_ns)
         self._jobs: dict[int, Job] = {}
@@ -78,7 +81,7 @@ class LivePipeline:
         self._gate.post(lambda: self._store.put(seen))
 
     def on_voice(self, block: AudioBlock) -> None:
-        self.ring.write(block)
+        self.voice.put(block, self._clock.now_ns())
         self._gate.post(lambda: None)
 
     def on_end(self, which: Which, error: BaseException | None) -> None:
@@ -90,7 +93,7 @@ class LivePipeline:
 
     def read_voice(self, instant_ns: int, count: int) -> Samples:
         """The delayed voice for a speaker: what shall sound at ``instant_ns``."""
-        return self.ring.read(instant_ns - self._plan.budget_ns, count)
+        return self.voice.read(instant_ns - self._plan.budget_ns, count)
 
     # The run.
 
@@ -110,8 +113,9 @@ class LivePipeline:
         finally:
             self._stopping = True
             self._close()
-            if (note := self.mouths.no_voice(self._voice_name)) is not None:
-                self._recorder.note(note)
+            for note in (*self.voice.notes, self.mouths.no_voice(self._voice_name)):
+                if note is not None:
+                    self._recorder.note(note)
         if self._error is not None:
             raise self._error
         return self._recorder.report()
@@ -122,6 +126,7 @@ class LivePipeline:
         await self._warm_up(first)
         self._grid = Grid(self._first_tick_ns(), self._timing.fps, self._plan.budget_ns)
         self._recorder.begin()
+        self.voice.begin()
         self._inputs.ticking()
         try:
             async with asyncio.TaskGroup() as self._group:
@@ -143,7 +148,7 @@ class LivePipeline:
         return first
 
     async def _warm_up(self, first: Seen) -> None:
-        patch = await self.mouths.warm_up(first, self.ring, self._resampler)
+        patch = await self.mouths.warm_up(first, self.voice, self._resampler)
         if patch is not None and first.tracked.face is not None:
             await self._composer.run(lambda: self._compositor.compose(first.tracked, patch, 1.0))
 
@@ -168,6 +173,7 @@ class LivePipeline:
     async def _make(self, job: Job, before: Job) -> None:
         await before.picked.wait()
         job.pick = await self._pick(job.k)
+        job.starved = not self._heard(self._grid.media(job.k))
         job.picked.set()
         if job.pick is not None:
             await self._mouth(job, job.pick.seen)
@@ -178,22 +184,26 @@ class LivePipeline:
         job.done.set()
 
     async def _pick(self, k: int) -> Pick | None:
-        """The tick's frame, once its sound is complete; or whatever there is when no more time is left."""
+        """The tick's frame, once its sound is complete; or whatever there is when no more time is left.
+
+        However slow the engine is, sound is waited for as long as it may take: silence in its place would be a hole.
+        """
         media_ns = self._grid.media(k)
         since_ns = media_ns + TOLERANCE_NS
         await self._gate.wait(
             lambda: self._store.has(since_ns) and self._heard(media_ns), media_ns + self._plan.ready_ns
         )
-        latest_ns = self.mouths.latest_ns(self._engine_deadline_ns(k))
-        await self._gate.wait(lambda: self._can_show(since_ns) and self._heard(media_ns), latest_ns)
+        latest_ns = self.mouths.latest_ns(self._engine_deadline_ns(k)) - TIMER_NS
+        await self._gate.wait(lambda: self._can_show(since_ns), latest_ns)
+        await self._gate.wait(lambda: self._heard(media_ns), max(latest_ns, media_ns + self._sound_due_ns))
         return self._store.pick(since_ns)
 
     def _can_show(self, since_ns: int) -> bool:
         return self._store.ready(since_ns) or "video" in self._ended
 
     def _heard(self, media_ns: int) -> bool:
-        end_ns = self.ring.end_ns
-        return "voice" in self._ended or (end_ns is not None and end_ns >= media_ns + self.mouths.needs_ns)
+        end_ns = self.voice.end_ns
+        return "voice" in self._ended or (end_ns is not None and end_ns >= media_ns + self._needs_ns)
 
     async def _mouth(self, job: Job, seen: Seen) -> None:
         """Not later than compositing has to begin. A mouth that comes later still is kept to be carried over."""
@@ -258,6 +268,7 @@ class LivePipeline:
         frame = seen.tracked.frame
         kind: Kind = "passthrough" if seen.tracked.face is None else show.kind
         self._recorder.handed_over(kind, now_ns - frame.pts_ns, lagged)
+        self._count_missing(job)
         self._recorder.compute(seen.track_ns + job.engine_ns + job.compose_ns)
         speaks_ns = (
             show.patch.at_ns if show.kind == "fresh" and show.patch and image is not frame.image else frame.pts_ns
@@ -306,10 +317,16 @@ class LivePipeline:
 
     def _sound(self, k: int) -> tuple[int, AudioBlock]:
         """The sound of tick k: the instant of its first sample, and the block on the output's time line."""
-        rate = self.ring.rate
+        rate = self.voice.rate
         first, count = self._grid.samples(k, rate)
-        sound_ns = self.ring.snap(self._grid.media(0)) + samples_to_ns(first, rate)
-        return sound_ns, AudioBlock(self.ring.read(sound_ns, count), rate, samples_to_ns(first, rate))
+        sound_ns = self.voice.snap(self._grid.media(0)) + samples_to_ns(first, rate)
+        return sound_ns, AudioBlock(self.voice.read(sound_ns, count), rate, samples_to_ns(first, rate))
+
+    def _count_missing(self, job: Job) -> None:
+        if job.starved:
+            self._recorder.missing("starved")
+        elif job.outcome == "missed" and job.pick is not None and not job.pick.lagged:
+            self._recorder.missing("slow")
 
     def _add_to_sheet(self, sheet: ContactSheet, seen: Seen, image: Image, seq: int) -> None:
         frame, face = seen.tracked.frame, seen.tracked.face

@@ -8,10 +8,9 @@ from fractions import Fraction
 
 from realtime_dub.budget import BudgetPlan
 from realtime_dub.clock import Clock
-from realtime_dub.flow import AudioRing
 from realtime_dub.media import MS, NS, Blendshapes, Image
 from realtime_dub.mouth.contract import MouthGenerator, MouthPatch, blendshapes_of
-from realtime_dub.pipeline.ear import Ear, MakeResampler, askable_ns, needs_ns
+from realtime_dub.pipeline.ear import Ear, MakeResampler, Sound, askable_ns, needs_ns
 from realtime_dub.pipeline.executor import Executor
 from realtime_dub.stats import Recorder
 from realtime_dub.sync import (
@@ -31,6 +30,10 @@ from realtime_dub.sync import (
 # The loop wakes this long before a tick. Its timers are late by a millisecond and a bit as a rule, but by 20 ms once in
 # ten minutes, when another thread holds the interpreter; with the frame's tolerance a tick stands 27 ms of that.
 LEAD_NS = 12 * MS
+# What is waited for until the last moment is waited for so much less, or the timer wakes when that has passed.
+TIMER_NS = 5 * MS
+# Sound is placed so much before the moment until which it is waited for.
+SAFETY_NS = 10 * MS
 _OBSERVE_EVERY = 3  # ticks
 
 
@@ -54,6 +57,15 @@ class Timing:
         """How far ahead a frame may be: a period, and half the room that a frame in step has, against trembling."""
         return self.period_ns + (GUARD_NS - TOLERANCE_NS) // 2
 
+    def room_ns(self, needs_ns: int, compute_ns: int, block_ns: int) -> int:
+        """How long after its instant a sample may come for its mouth to be made and for its tick to take it along.
+
+        Never less than the source has declared: what is later then is not the voice.
+        """
+        left_ns = self.plan.budget_ns - LEAD_NS - self.publish_ns
+        for_mouth_ns = left_ns - self.compose_ns - compute_ns - needs_ns - SAFETY_NS
+        return max(block_ns, min(for_mouth_ns, left_ns - self.period_ns))
+
     @property
     def window_ns(self) -> int:
         """From the moment a mouth can be started to the moment it has to be done."""
@@ -68,6 +80,7 @@ class Job:
     k: int
     pick: Pick | None = None
     outcome: Outcome = "missed"
+    starved: bool = False  # its sound had not come when its mouth had to be begun: it is made of silence
     result: MouthPatch | None = None
     blendshapes: Blendshapes | None = None
     show: Show = field(default_factory=lambda: Show(None, 0.0, "passthrough"))
@@ -102,9 +115,9 @@ class Mouths:
         """The last moment at which a mouth for ``deadline_ns`` may be started."""
         return self._cost.latest_ns(deadline_ns)
 
-    async def warm_up(self, first: Seen, ring: AudioRing, resampler: MakeResampler) -> MouthPatch | None:
+    async def warm_up(self, first: Seen, voice: Sound, resampler: MakeResampler) -> MouthPatch | None:
         """One mouth from half a second before the first picture: first runs load libraries and fill caches."""
-        self._ear = Ear(ring, self._generator, first.capture_ns - NS, resampler)
+        self._ear = Ear(voice, self._generator, first.capture_ns - NS, resampler)
         at_ns = first.capture_ns - NS // 2
         (_, patch, _), _ = await self._engine.run(lambda: self._listen(at_ns, first))
         return patch
@@ -117,7 +130,7 @@ class Mouths:
             if wants == "skip":
                 return
             if wants == "run" and not self._cost.fits(now_ns, deadline_ns):
-                self._missed()
+                self._missed(job)
                 return
             self.ladder.started(now_ns)
             await self._run(job, seen, grid.media(job.k), deadline_ns)
@@ -148,7 +161,7 @@ class Mouths:
         if in_time:
             self.ladder.in_time(took_ns)
         else:
-            self._missed()
+            self._missed(job)
         if not probe:
             self._keep(job, patch, in_time)
 
@@ -169,7 +182,9 @@ class Mouths:
         self._ear.heard.mouth(seen.tracked, patch)
         return True, patch, blendshapes_of(self._generator)
 
-    def _missed(self) -> None:
+    def _missed(self, job: Job) -> None:
+        if job.starved:  # the engine had less time than it was promised
+            return
         level = self.ladder.level
         self.ladder.missed()
         if self.ladder.level is not level:

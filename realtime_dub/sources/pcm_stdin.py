@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
+import struct
 import sys
 import threading
 from collections import deque
@@ -17,11 +19,15 @@ from realtime_dub.audio.mono import MonoMixer
 from realtime_dub.audio.samples import HIGHEST_RATE, LOWEST_RATE, MOST_CHANNELS, Cleaner
 from realtime_dub.clock import Clock
 from realtime_dub.errors import ConfigError, EndOfStream
-from realtime_dub.media import MS, AudioBlock, Samples, VoiceInfo, ns_to_samples, samples_to_ns
+from realtime_dub.media import MS, NS, AudioBlock, Samples, VoiceInfo, ns_to_samples, samples_to_ns
 
 BLOCK_NS = 10 * MS
 WAIT_S = 0.1  # between looks whether the source was closed
-MOST_HASTE = 500  # ppm by which a producer's clock may be fast; what comes faster waits in the pipe
+EARLY_NS = 5 * MS  # before its time a block is asked for: a producer's clock may be fast; what comes faster waits
+LATE_NS = 15 * MS  # after its time a block that is not there makes a pause
+WAITED_NS = MS  # a block that took longer to come was not there when it was asked for: its producer is not ahead
+SLOT_NS = 5 * NS  # the producer's clock is read once in so long
+UNREAD_NS = NS // 2  # of sound that the end of a run leaves in the pipe is worth saying
 FORMATS = {"s16le": ("<i2", 1 / 32768), "f32le": ("<f4", 1.0)}
 
 
@@ -70,8 +76,9 @@ class PcmDecoder:
 class PcmSource:
     """Samples from a pipe. Without a clock they are pulled, from 0 on.
 
-    Live (with a clock) they are stamped as they come and drift-corrected: a producer that is up to 500 ppm fast is
-    followed, a faster one (a file) waits in its pipe.
+    Live (with a clock) they are stamped as they come. A producer that writes as it records is drift-corrected; one
+    that is ahead (a file, a speech synthesiser) waits in its pipe: nothing is lost and nothing piles up here. After a
+    pause time begins anew with the first sample.
     """
 
     def __init__(self, stream: BinaryIO, fmt: PcmFormat, clock: Clock | None = None) -> None:
@@ -80,13 +87,17 @@ class PcmSource:
         self._closed = threading.Event()
         self._block_bytes = ns_to_samples(BLOCK_NS, fmt.rate) * fmt.frame_bytes
         self._pending: deque[AudioBlock] = deque()
+        self._descriptor: int | None = None
+        self._data = b""  # less than a block
         self._taken = 0  # samples
-        self._start_ns: int | None = None
+        self._quickest: tuple[int, int, int] | None = None  # of this slot: how early, sample, time
+        self._slot_ns = 0
+        self._told: list[str] = []
 
     @property
     def notes(self) -> list[str]:
         """What the user should know of the sound, as far as it was read."""
-        return self._decode.notes("standard input")
+        return [*self._decode.notes("standard input"), *self._told]
 
     def open(self) -> VoiceInfo:
         channels = self._decode.channels
@@ -98,45 +109,100 @@ class PcmSource:
 
     def read(self) -> AudioBlock:
         while not self._pending:
-            samples = self._decode(self._bytes())
-            self._pending += self._pulled(samples) if self._clock is None else self._live(samples, self._clock)
-            self._taken += len(samples)
+            self._pending += self._pulled() if self._clock is None else self._live(self._clock)
         return self._pending.popleft()
 
     def close(self) -> None:
-        self._closed.set()
+        if not self._closed.is_set():
+            self._closed.set()
+            self._tell_unread()
 
-    def _pulled(self, samples: Samples) -> list[AudioBlock]:
-        return [AudioBlock(samples, self._format.rate, samples_to_ns(self._taken, self._format.rate))]
+    def _pulled(self) -> list[AudioBlock]:
+        self._fill(None)
+        samples, pts_ns = self._samples(), samples_to_ns(self._taken, self._format.rate)
+        self._taken += len(samples)
+        return [AudioBlock(samples, self._format.rate, pts_ns)]
 
-    def _live(self, samples: Samples, clock: Clock) -> list[AudioBlock]:
-        length_ns = samples_to_ns(len(samples), self._format.rate)
-        if self._start_ns is None:
-            self._start_ns = clock.now_ns() - length_ns
-        end_ns = samples_to_ns(self._taken, self._format.rate) + length_ns
-        clock.sleep_until_blocking(self._start_ns + end_ns * (1_000_000 - MOST_HASTE) // 1_000_000)
-        return self._corrector.process(samples, clock.now_ns() - length_ns)
+    def _live(self, clock: Clock) -> list[AudioBlock]:
+        """The next block, held back while it is ahead of its time; at a pause what is left of the sound before it."""
+        due_ns = self._due_ns()
+        if due_ns is not None:
+            clock.sleep_until_blocking(due_ns - EARLY_NS)
+        asked_ns = clock.now_ns()
+        try:
+            came = self._fill(None if due_ns is None else due_ns + LATE_NS)
+        except EndOfStream:
+            if rest := self._corrector.rest():
+                return rest
+            raise
+        samples, now_ns = self._samples(), clock.now_ns()
+        if not came:
+            return (self._corrector.follow(samples) if len(samples) else []) + self._corrector.rest()
+        before = self._corrector.rest() if due_ns is not None and now_ns > due_ns + LATE_NS else []
+        start_ns = now_ns - samples_to_ns(len(samples), self._format.rate)
+        if self._corrector.next_ns is None:
+            self._quickest, self._slot_ns = None, now_ns
+            return before + self._corrector.process(samples, start_ns)
+        if now_ns - asked_ns >= WAITED_NS:
+            self._measure(start_ns, now_ns)
+        return self._corrector.follow(samples)
 
-    def _bytes(self) -> bytes:
-        """A block, or what is left of one at the end. Raises EndOfStream."""
-        data = b""
-        while len(data) < self._block_bytes:
-            part = self._part(self._block_bytes - len(data))
+    def _measure(self, start_ns: int, now_ns: int) -> None:
+        """The producer's clock, by the block of each slot of time that came the soonest: jitter bends nothing."""
+        count, estimator = self._corrector.count, self._corrector.estimator
+        early_ns = estimator.time_ns(count) - start_ns
+        if self._quickest is None or early_ns > self._quickest[0]:
+            self._quickest = early_ns, count, start_ns
+        if now_ns - self._slot_ns > SLOT_NS:
+            estimator.update(*self._quickest[1:])
+            self._quickest, self._slot_ns = None, now_ns
+
+    def _due_ns(self) -> int | None:
+        """When the next block is complete, by the line; None where none is begun."""
+        next_ns = self._corrector.next_ns
+        return None if next_ns is None else next_ns + self._corrector.delay_ns + BLOCK_NS
+
+    def _samples(self) -> Samples:
+        """The whole frames of what was read."""
+        whole = len(self._data) - len(self._data) % self._format.frame_bytes
+        data, self._data = self._data[:whole], self._data[whole:]
+        return self._decode(data)
+
+    def _fill(self, until_ns: int | None) -> bool:
+        """Read on to a block, or to the end. False: none came until ``until_ns``. Raises EndOfStream, nothing left."""
+        while len(self._data) < self._block_bytes:
+            part = self._part(self._block_bytes - len(self._data), until_ns)
+            if part is None:
+                return False
+            if not part and len(self._data) < self._format.frame_bytes:
+                raise EndOfStream
             if not part:
                 break
-            data += part
-        whole = len(data) - len(data) % self._format.frame_bytes
-        if whole == 0:
-            raise EndOfStream
-        return data[:whole]
+            self._data += part
+        return True
 
-    def _part(self, count: int) -> bytes:
+    def _part(self, count: int, until_ns: int | None) -> bytes | None:
+        """Some bytes; none at the end. None where none came until ``until_ns``."""
         if self._descriptor is None:
             return b"" if self._closed.is_set() else self._stream.read(count)
         while not self._closed.is_set():
-            if select.select([self._descriptor], [], [], WAIT_S)[0]:
+            left_s = self._left_s(until_ns)
+            if select.select([self._descriptor], [], [], min(WAIT_S, left_s))[0]:
                 return os.read(self._descriptor, count)
+            if left_s <= WAIT_S:
+                return None
         return b""
+
+    def _left_s(self, until_ns: int | None) -> float:
+        if until_ns is None or self._clock is None:
+            return float("inf")
+        return max(0, until_ns - self._clock.now_ns()) / NS
+
+    def _tell_unread(self) -> None:
+        length_ns = samples_to_ns(_unread(self._descriptor) // self._format.frame_bytes, self._format.rate)
+        if self._clock is not None and length_ns >= UNREAD_NS:
+            left = f"{length_ns / NS:.1f} s of sound or more waited on standard input"
+            self._told.append(f"the run ended before the voice: {left}")
 
 
 def _descriptor(stream: BinaryIO) -> int | None:
@@ -147,3 +213,15 @@ def _descriptor(stream: BinaryIO) -> int | None:
         return stream.fileno()
     except OSError:
         return None
+
+
+def _unread(descriptor: int | None) -> int:
+    """Bytes that wait in a pipe."""
+    if descriptor is None:
+        return 0
+    with contextlib.suppress(OSError, ImportError):
+        from fcntl import ioctl
+        from termios import FIONREAD
+
+        return int(struct.unpack("i", ioctl(descriptor, FIONREAD, b"\0" * 4))[0])
+    return 0

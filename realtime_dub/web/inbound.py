@@ -32,8 +32,8 @@ from realtime_dub.web.timeline import CENTRE_NS, MediaClock
 RATE, CHANNELS = 48_000, 1
 NETWORK_NS = 20 * MS  # later than the quickest packet, still within the budget that is planned without being asked
 PICTURE_DELAY_NS = 40 * MS - CENTRE_NS + NETWORK_NS  # a frame is known to be complete when the next one begins
-STALL_NS = 200 * MS  # without sound for this long, silence is put in
 WAIT_S = 0.05
+PAUSE_NS = 200 * MS  # without sound for this long it is a pause
 BT_601 = (UNSPECIFIED_MATRIX, 5, 6)  # AVCOL_SPC_BT470BG, AVCOL_SPC_SMPTE170M; what browsers send without a tag
 QUEUE = 100  # frames of sound, two seconds
 
@@ -167,19 +167,18 @@ class BrowserToBgr:
 
 
 class InboundVoice:
-    """A browser's microphone at exactly our rate; silence, marked, for what was lost or is not sent."""
+    """A browser's microphone at exactly our rate; silence, marked, for what was lost. It may pause."""
 
     def __init__(self, inbound: Inbound) -> None:
         self._inbound, self._clock = inbound, inbound.clock
         self._sounds: queue.Queue[_Heard] | None = None
         self._pending: deque[AudioBlock] = deque()
         self._closed = threading.Event()
-        self._resumed = False
+        self._came_ns = 0
 
     def open(self) -> VoiceInfo:
         self._corrector = DriftCorrector(RATE, CHANNELS)
         self._sounds = self._inbound.add_sounds()
-        self._opened_ns = self._clock.now_ns()
         late_ns = SOUND_DELAY_NS + NETWORK_NS + self._corrector.delay_ns
         return VoiceInfo(RATE, CHANNELS, live=True, name="browser microphone", block_ns=late_ns)
 
@@ -191,10 +190,11 @@ class InboundVoice:
             try:
                 heard, captured_ns, lost = self._sounds.get(timeout=WAIT_S)
             except queue.Empty:
-                self._bridge()
+                if self._clock.now_ns() - self._came_ns > PAUSE_NS:
+                    self._pending += self._corrector.rest()
                 continue
-            self._pending += self._corrector.process(heard, captured_ns, lost or self._resumed)
-            self._resumed = False
+            self._came_ns = self._clock.now_ns()
+            self._pending += self._stamped(heard, captured_ns, lost)
         return self._pending.popleft()
 
     def close(self) -> None:
@@ -202,14 +202,8 @@ class InboundVoice:
         if self._sounds is not None:
             self._inbound.remove(self._sounds)
 
-    def _bridge(self) -> None:
-        """Silence up to a while ago, where nothing comes."""
-        until_ns = self._clock.now_ns() - STALL_NS
-        if until_ns < self._opened_ns:
-            return
-        if self._corrector.next_ns is None:
-            self._resumed = True
-        self._corrector.anchor(until_ns)
-        silence = self._corrector.fill(until_ns)
-        self._pending += silence
-        self._resumed = self._resumed or bool(silence)
+    def _stamped(self, heard: Samples, captured_ns: int, lost: bool) -> list[AudioBlock]:
+        """What was lost lies between two instants; where the sound after it seems older, nothing is cut off it."""
+        next_ns = self._corrector.next_ns
+        early = lost and next_ns is not None and captured_ns < next_ns
+        return (self._corrector.rest() if early else []) + self._corrector.process(heard, captured_ns, lost)

@@ -14,7 +14,7 @@ from realtime_dub.stats import rss_mb
 if TYPE_CHECKING:
     from realtime_dub.web.session import Session
 
-KINDS = ("total", "fresh", "reused", "passthrough", "lagged", "skipped")
+KINDS = ("total", "fresh", "reused", "passthrough", "lagged", "skipped", "starved", "slow")
 
 
 class Metrics:
@@ -38,7 +38,7 @@ class Metrics:
         reports = [run.recorder.report() for run in runs if run is not None]
         self.sessions.set(len(runs))
         for kind in KINDS:
-            self.frames.labels(kind).set(sum(report.frames[kind] for report in reports))
+            self.frames.labels(kind).set(sum(report.frames.get(kind, 0) for report in reports))
         for quantile in ("p50", "p95"):
             self.latency.labels(quantile).set(max((report.latency_ms[quantile] for report in reports), default=0))
         self.rss.set(rss_mb())
