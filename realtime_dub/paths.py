@@ -42,8 +42,8 @@ def reason(error: Exception) -> str:
         return "whoever read it has left"
     # Some errors come without a text, some without a number, some without both.
     text = getattr(error, "strerror", None) or (os.strerror(number) if number else str(error))
-    line = " ".join(text.split()) or type(error).__name__
-    return line[:1].lower() + line[1:]
+    line = " ".join(text.split())
+    return line[:1].lower() + line[1:] or type(error).__name__
 
 
 def is_missing(path: str | Path) -> bool:

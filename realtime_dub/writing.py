@@ -117,7 +117,7 @@ class GrowingFile:
             with suppress(OSError):
                 self.path.unlink(missing_ok=True)
 
-    def lost(self, error: BaseException, kept_ns: int) -> LostOutput:
+    def lost(self, error: Exception, kept_ns: int) -> LostOutput:
         """The error to raise after ``append`` or ``close`` raised one; ``kept_ns`` of the time line are in the file."""
         if not self._fate:
             whole = "are kept" if self.seekable else "went out"

@@ -76,7 +76,7 @@ def test_a_server_that_refuses_is_one_line_without_the_stream_key() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-        with pytest.raises(MediaError, match=f"rtmp://127.0.0.1:{port}: Connection refused") as caught:
+        with pytest.raises(MediaError, match=f"rtmp://127.0.0.1:{port}: connection refused") as caught:
             MuxPublisher(f"rtmp://127.0.0.1:{port}/live/secret").open(output_format())
     assert "secret" not in str(caught.value)
     with pytest.raises(ConfigError, match="no host"):

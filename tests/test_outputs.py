@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 from live_helpers import RATE, frame_at, sound
 
 from realtime_dub.clock import MonotonicClock
-from realtime_dub.errors import EndOfStream, LostOutput, MediaError
+from realtime_dub.errors import EndOfStream, LostOutput
 from realtime_dub.media import MS, AudioBlock, Tick
-from realtime_dub.pipeline.outputs import PublisherThread, Stamped, write_about
+from realtime_dub.pipeline.outputs import PublisherThread, Stamped
 from realtime_dub.stats import Recorder
 
 COUNT = RATE // 25
@@ -129,17 +127,6 @@ def test_a_window_that_was_closed_has_lost_nothing() -> None:
     output.offer(tick(0))
     output.close()
     assert recorder.report().lost == ()
-
-
-def test_a_sheet_that_cannot_be_written_takes_no_statistics_with_it(tmp_path: Path) -> None:
-    class Sheet:
-        def write(self) -> bool:
-            raise MediaError("cannot write", "sheet.png: full", "make room on the disk")
-
-    report = write_about(Recorder(), Sheet(), tmp_path / "s.json")
-    assert report.lost == ("cannot write sheet.png: full; make room on the disk",)
-    assert json.loads((tmp_path / "s.json").read_text())["frames"]["total"] == 0
-    assert write_about(Recorder(), None, tmp_path).lost != ()
 
 
 def test_offset_is_counted_per_published_tick_and_not_for_repeats() -> None:

@@ -48,7 +48,7 @@ def test_a_full_disk_and_a_removed_file_leave_the_other_outputs_alone(tmp_path: 
         _, said = process.communicate(timeout=60)
     assert process.returncode == 1
     gone = f"cannot write {table}: it was removed or replaced while it was written; nothing of it is left"
-    no_room = f"cannot write {full}: File too large; its first "
+    no_room = f"cannot write {full}: file too large; its first "
     lines = said.splitlines()
     assert sum(line.startswith(gone) for line in lines) == sum(line.startswith(no_room) for line in lines) == 1
     assert lines[-1].startswith("error: ")
@@ -103,7 +103,7 @@ def test_a_file_run_with_a_full_disk_tells_what_is_kept(tmp_path: Path) -> None:
     with start(*FILE, "-o", target, "--seconds", "8", "--stats-json", tmp_path / "s.json", limit=4 * LIMIT) as process:
         _, said = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert said.startswith(f"error: cannot write {target}: File too large; its first ")
+    assert said.startswith(f"error: cannot write {target}: file too large; its first ")
     kept_s = float(said.partition("its first ")[2].split()[0])
     assert 0 < kept_s < 8
     assert len(video_times(target)) / 25 == pytest.approx(kept_s, abs=0.13)

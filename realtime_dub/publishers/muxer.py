@@ -18,8 +18,8 @@ import av
 
 from realtime_dub.errors import ConfigError, DependencyError, LostOutput, MediaError
 from realtime_dub.media import MS, OutputFormat, Tick, ticks_to_ns
-from realtime_dub.publishers.encoding import AudioEncoder, Packets, VideoEncoder, require_encoder
 from realtime_dub.paths import reason
+from realtime_dub.publishers.encoding import AudioEncoder, Packets, VideoEncoder, require_encoder
 from realtime_dub.writing import GrowingFile
 
 FILES = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".ts": "mpegts", ".flv": "flv"}
