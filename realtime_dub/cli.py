@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from realtime_dub import __version__
-from realtime_dub.errors import ConfigError, DependencyError, RealtimeDubError
+from realtime_dub import __version__, signals
+from realtime_dub.errors import ConfigError, DependencyError, LostOutput, RealtimeDubError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -461,6 +461,8 @@ def _refuse_live_options(context: typer.Context) -> None:
 def _show(report: Report, quiet: bool) -> None:
     if not quiet:
         _console().print(report.table())
+    if report.lost:
+        raise LostOutput("; ".join(report.lost))
 
 
 def _console(stderr: bool = False) -> Console:
@@ -479,7 +481,8 @@ def _fail(message: str, code: int) -> int:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code. Errors are one red line on standard error."""
     try:
-        code = app(args=arguments, prog_name="realtime-dub", standalone_mode=False)
+        with signals.raised():
+            code = app(args=arguments, prog_name="realtime-dub", standalone_mode=False)
     except RealtimeDubError as error:
         return _fail(str(error), error.exit_code)
     except USAGE_ERROR as error:
@@ -487,6 +490,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except ImportError as error:
         missing = DependencyError("cannot load", f"{error.name or 'a library'}: {error}", "run realtime-dub doctor")
         return _fail(str(missing), missing.exit_code)
+    except signals.Terminated as error:
+        return _fail("stopped", error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         return _fail("stopped", INTERRUPTED)
     return code if isinstance(code, int) else 0

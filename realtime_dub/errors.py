@@ -1,6 +1,7 @@
 """The errors a user can meet.
 
     RealtimeDubError            exit code 1
+    ├── LostOutput              an output that ended before its time: a full disk, a file that was removed
     └── UserError               exit code 2: the caller can mend it
         ├── ConfigError         an option or a configuration value
         ├── DependencyError     a library or system package is missing
@@ -31,6 +32,14 @@ class RealtimeDubError(Exception):
         if do:
             line = f"{line}; {do}"
         super().__init__(" ".join(line.split()))
+
+
+class LostOutput(RealtimeDubError):
+    """An output that ended before its time. ``kept_ns`` of it, from the start, are safe."""
+
+    def __init__(self, what: str, to: str = "", do: str = "", *, kept_ns: int = 0) -> None:
+        super().__init__(what, to, do)
+        self.kept_ns = kept_ns
 
 
 class UserError(RealtimeDubError):

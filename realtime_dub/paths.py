@@ -36,9 +36,14 @@ class Use:
 
 
 def reason(error: Exception) -> str:
-    """What the system or a library has to say, without the number and the path around it."""
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return text[:1].lower() + text[1:]
+    """What the system or a library has to say, in one line without the number and the path around it."""
+    number = getattr(error, "errno", None)
+    if number == errno.EPIPE:
+        return "whoever read it has left"
+    # Some errors come without a text, some without a number, some without both.
+    text = getattr(error, "strerror", None) or (os.strerror(number) if number else str(error))
+    line = " ".join(text.split())
+    return line[:1].lower() + line[1:] or type(error).__name__
 
 
 def is_missing(path: str | Path) -> bool:

@@ -110,13 +110,14 @@ class Report:
     engine: str
     bundle: str
     notes: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()  # outputs that ended before their time, and why
 
     def as_dict(self) -> dict[str, object]:
         names = ("budget_ms", "frames", "latency_ms", "stages_ms", "compute_ms", "av_offset_ms", "rss_mb")
         return {name: getattr(self, name) for name in (*names, "engine", "bundle")}
 
     def to_json(self) -> str:
-        """One line of JSON with the names above; ``notes`` are for people and stay out of it."""
+        """One line of JSON with the names above; ``notes`` and ``lost`` are for people and stay out of it."""
         return json.dumps(self.as_dict(), ensure_ascii=False)
 
     def table(self) -> Table:
@@ -180,6 +181,7 @@ class Recorder:
         self._stages: dict[str, Histogram] = {}
         self._offsets = [0, 0, 0]  # count, sum, largest magnitude
         self._notes: dict[str, None] = {}
+        self._lost: list[str] = []
         self._window = _Window()
 
     def begin(self) -> None:
@@ -234,6 +236,11 @@ class Recorder:
             self._notes[text] = None
             return True
 
+    def lost(self, text: str) -> None:
+        """An output ended before its time."""
+        with self._lock:
+            self._lost.append(text)
+
     def line(self, now_ns: int) -> Text:
         """One line for a terminal about the time since the last one."""
         from rich.text import Text
@@ -270,6 +277,7 @@ class Recorder:
                 engine=self.engine,
                 bundle=self.bundle,
                 notes=(*self._notes, *self._starvation()),
+                lost=tuple(self._lost),
             )
 
     def _starvation(self) -> tuple[str, ...]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+import time
 from fractions import Fraction
 from typing import ClassVar
 
@@ -107,6 +110,7 @@ class Keeper:
         self.ticks: list[Tick] = []
         self.opened_on = self.closed_on = ""
         self.closed = threading.Event()
+        self.finished = False
         self.made.append(self)
 
     def open(self, fmt: OutputFormat) -> None:
@@ -124,6 +128,10 @@ class Keeper:
     def close(self) -> None:
         self.closed.set()
         self.closed_on = threading.current_thread().name
+        if self.name == "again":  # the user is impatient while the file is finished
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.1)
+        self.finished = True
 
 
 def open_video(spec, *, clock, width, height, fps, loop, background, live, stream) -> Camera:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from live_helpers import FACE, EveryThird, PaintCompositor, frame_at, sound
 
-from realtime_dub.errors import EndOfStream, MediaError
+from realtime_dub.errors import EndOfStream, LostOutput, MediaError
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import MS, AudioBlock, Frame, VideoInfo, VoiceInfo, samples_to_ns
 
@@ -101,7 +101,7 @@ class ScriptPublisher:
     def publish(self, tick) -> None:
         self._path.write_bytes(b"begun")
         if SCRIPT.break_at == tick.seq:
-            raise MediaError("cannot write", "script: no space", "what was written plays")
+            raise LostOutput("cannot write", "script: no space", "its first 0.8 s are kept", kept_ns=800 * MS)
         SCRIPT.published.append(tick)
 
     def close(self) -> None:

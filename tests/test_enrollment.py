@@ -9,11 +9,13 @@ import av
 import cv2
 import numpy as np
 import pytest
+from test_file_ends import largest_file
 
 from realtime_dub.clock import VirtualClock
 from realtime_dub.errors import ConfigError, EndOfStream, MediaError
 from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.mouth.bank import Bank
+from realtime_dub.paths import WholeFile
 from realtime_dub.pipeline.enrollment import enroll
 from realtime_dub.sources.registry import open_video
 from tests.faces import portrait
@@ -89,3 +91,15 @@ def test_a_bank_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "me.png"), portrait())
     with pytest.raises(MediaError, match=r"cannot write .*there is no folder .*; choose a place"):
         enroll(str(tmp_path / "me.png"), tmp_path / "nowhere" / "me.bank")
+
+
+@pytest.mark.parametrize("size", [100, 70_000])  # there is no room to try, or only that
+def test_a_full_disk_leaves_the_bank_from_before(size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cv2.imwrite(str(tmp_path / "me.png"), portrait())
+    monkeypatch.setattr(Bank, "save", lambda bank, path: WholeFile(path).write(bytes(100_000)))
+    bank = tmp_path / "me.bank"
+    bank.write_bytes(b"mine")
+    with largest_file(size), pytest.raises(MediaError, match=r"cannot write .*me\.bank: file too large"):
+        enroll(str(tmp_path / "me.png"), bank)
+    assert bank.read_bytes() == b"mine"
+    assert {path.name for path in tmp_path.iterdir()} == {"me.png", "me.bank"}

@@ -17,8 +17,8 @@ PACKAGE = ROOT / "realtime_dub"
 # From the bottom up. A part may import from its own layer only what BESIDE gives it, and anything below.
 LAYERS = (
     ("errors",),
-    ("finding", "imports", "media", "paths"),
-    ("clock", "flow"),
+    ("finding", "imports", "media", "paths", "signals"),
+    ("clock", "flow", "writing"),
     ("audio", "blend", "contact_sheet", "face", "mouth", "publishers", "sources"),
     ("budget", "config", "pipeline", "stats", "sync"),
     ("cli", "doctor", "web"),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +16,10 @@ import pytest
 from live_helpers import PuppetGenerator, sound
 from offline_helpers import RATE, Script, samples
 
-from realtime_dub import mouth
+from realtime_dub import cli, mouth
 from realtime_dub.config import FileConfig, build
 from realtime_dub.errors import ConfigError, MediaError
-from realtime_dub.media import MS, NS
+from realtime_dub.media import MS, NS, Tick
 from realtime_dub.pipeline import parts
 from realtime_dub.pipeline.ahead import Ahead
 from realtime_dub.pipeline.offline import run_file
@@ -153,15 +156,41 @@ def test_no_face_anywhere_passes_through_and_is_said(dub: Callable[..., Report])
     assert "a note of the source" in report.notes
 
 
-@pytest.mark.parametrize("script", [Script(break_at=20), Script(damage_at=30)], ids=["output", "input"])
-def test_what_was_made_before_a_failure_is_closed_and_kept(
-    dub: Callable[..., Report], tmp_path: Path, script: Script
-) -> None:
+def test_what_was_made_before_a_damage_is_closed_and_kept(dub: Callable[..., Report], tmp_path: Path) -> None:
     with pytest.raises(MediaError):
-        dub(script, engine="passthrough")
+        dub(Script(damage_at=30), engine="passthrough")
     assert len(offline_helpers.SCRIPT.published) >= 20
     assert offline_helpers.SCRIPT.closed >= 1
     assert (tmp_path / "o.mp4").exists()
+
+
+def test_an_output_that_fails_is_in_the_report(dub: Callable[..., Report], tmp_path: Path) -> None:
+    report = dub(Script(break_at=20), engine="passthrough", stats_json=tmp_path / "s.json")
+    assert report.lost == ("cannot write script: no space; its first 0.8 s are kept",)
+    assert 20 <= len(offline_helpers.SCRIPT.published) < 40
+    assert offline_helpers.SCRIPT.closed >= 1
+    assert (tmp_path / "s.json").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_polite_kill_keeps_what_was_made(
+    dub: Callable[..., Report], tmp_path: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dub(Script())  # sets the parts
+    offline_helpers.SCRIPT = script = Script()
+    take = offline_helpers.ScriptPublisher.publish
+
+    def publish(self: object, tick: Tick) -> None:
+        take(self, tick)
+        if tick.seq == 20:
+            os.kill(os.getpid(), number)
+            time.sleep(0.1)
+
+    monkeypatch.setattr(offline_helpers.ScriptPublisher, "publish", publish)
+    code = cli.run(["file", "a", "-o", str(tmp_path / "c.mp4"), "--engine", "puppet", "-q"])
+    assert code == 128 + number
+    assert 21 <= len(script.published) < 50
+    assert script.closed == 1
 
 
 def test_an_older_output_survives_a_run_that_never_began(dub: Callable[..., Report], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from live_helpers import RATE, frame_at, sound
 
 from realtime_dub.clock import MonotonicClock
-from realtime_dub.errors import MediaError
+from realtime_dub.errors import EndOfStream, LostOutput
 from realtime_dub.media import MS, AudioBlock, Tick
 from realtime_dub.pipeline.outputs import PublisherThread, Stamped
 from realtime_dub.stats import Recorder
@@ -80,18 +81,52 @@ def test_a_publisher_that_never_comes_back_is_given_up() -> None:
     errors: list[tuple[str, Exception]] = []
     publisher, _ = run("every", 400, lambda name, error: errors.append((name, error)))
     assert [name for name, _ in errors] == ["gated"]
-    assert isinstance(errors[0][1], MediaError)
+    assert isinstance(errors[0][1], LostOutput)
     assert len(publisher.ticks) == 1
 
 
-def test_what_closing_raises_is_not_lost() -> None:
-    class FullDisk(Gated):
-        def close(self) -> None:
-            raise MediaError("cannot write", "the last fragment")
+class FullDisk(Gated):
+    """Fails at a tick, or at the end."""
 
-    output = PublisherThread(FullDisk("every"), MonotonicClock(), Recorder(), lambda name, error: None)
-    with pytest.raises(MediaError, match="last fragment"):
-        output.close()
+    def __init__(self, at: int | None) -> None:
+        super().__init__("every")
+        self.gate.set()
+        self._at = at
+
+    def publish(self, tick: Tick) -> None:
+        super().publish(tick)
+        if tick.seq == self._at:
+            raise LostOutput("cannot write", "a: full", "its first 0.1 s are kept", kept_ns=100 * MS)
+
+    def close(self) -> None:
+        if self._at is None:
+            raise LostOutput("cannot write", "a: full", "its first 0.1 s are kept", kept_ns=100 * MS)
+
+
+@pytest.mark.parametrize("at", [3, None])
+def test_what_is_lost_is_told_with_its_length(at: int | None) -> None:
+    errors: list[Exception] = []
+    recorder = Recorder()
+    output = PublisherThread(FullDisk(at), MonotonicClock(), recorder, lambda name, error: errors.append(error))
+    for k in range(50):
+        output.offer(tick(k))
+        time.sleep(0.001)
+    output.close()
+    output.close()
+    assert [type(error) for error in errors] == [LostOutput]
+    assert recorder.report().lost == ("cannot write a: full; its first 0.1 s are kept, 1.9 s are lost",)
+
+
+def test_a_window_that_was_closed_has_lost_nothing() -> None:
+    class Closed(Gated):
+        def publish(self, tick: Tick) -> None:
+            raise EndOfStream
+
+    recorder = Recorder()
+    output = PublisherThread(Closed("latest"), MonotonicClock(), recorder, lambda name, error: None)
+    output.offer(tick(0))
+    output.close()
+    assert recorder.report().lost == ()
 
 
 def test_offset_is_counted_per_published_tick_and_not_for_repeats() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import stat
@@ -12,10 +13,11 @@ from pathlib import Path
 
 import pytest
 from films import numbered, steady, write_film
+from test_file_ends import largest_file
 
 from realtime_dub import cli
 from realtime_dub.errors import ConfigError, MediaError
-from realtime_dub.paths import Use, WholeFile, refuse_clashes
+from realtime_dub.paths import Use, WholeFile, reason, refuse_clashes
 
 
 @pytest.fixture
@@ -195,6 +197,43 @@ def test_a_file_is_replaced_whole_or_not_at_all(here: Path) -> None:
     assert (Path("s.json").read_bytes(), Path("link.json").is_symlink()) == (b"new", True)
     assert stat.S_IMODE(os.stat("s.json").st_mode) == 0o640
     assert here_files() == before
+
+
+@pytest.mark.parametrize(("lost", "kept"), [("--stats-json", "--contact-sheet"), ("--contact-sheet", "--stats-json")])
+def test_a_report_that_does_not_fit_at_the_end_takes_no_other_with_it(
+    lost: str, kept: str, film: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = WholeFile.write
+
+    def fails(file: WholeFile, data: bytes) -> None:
+        if file.path.stem == "lost":
+            with largest_file(10):
+                write(file, data)
+        write(file, data)
+
+    monkeypatch.setattr(WholeFile, "write", fails)
+    names = {"--stats-json": ".json", "--contact-sheet": ".png"}
+    arguments = [lost, f"lost{names[lost]}", kept, f"kept{names[kept]}"]
+    assert cli.run(["file", "real.mp4", "-o", "out.mp4", "--engine", "passthrough", *arguments]) == 1
+    out, err = capfd.readouterr()
+    assert "frames: 5 total" in out
+    assert f"error: cannot write lost{names[lost]}: file too large; choose" in err
+    assert err.count("\n") == 1
+    assert Path(f"kept{names[kept]}").stat().st_size > 100
+    assert Path("out.mp4").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (OSError(errno.ENOSPC, None), "no space left on device"),
+        (OSError("12 requested and 0 written\nsomewhere"), "12 requested and 0 written somewhere"),
+        (OSError(), "OSError"),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), "whoever read it has left"),
+    ],
+)
+def test_every_error_has_a_reason(error: OSError, says: str) -> None:
+    assert reason(error) == says
 
 
 def test_a_pipe_is_written_to_and_stays_one(here: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import parse_qsl, urlsplit
 
 from realtime_dub.config import FileConfig, LiveConfig
+from realtime_dub.errors import MediaError
 from realtime_dub.paths import Use, WholeFile, refuse_clashes
 from realtime_dub.pipeline.parts import ContactSheet, make_sheet, part
-from realtime_dub.stats import Report
+from realtime_dub.stats import Recorder, Report
 
 
 class Reports:
@@ -20,14 +21,20 @@ class Reports:
         self.sheet: ContactSheet | None = make_sheet(config)
         self._stats = WholeFile(config.stats_json) if config.stats_json is not None else None
 
-    def write(self, report: Report) -> None:
-        """Raises MediaError where one of them cannot be written; the other is."""
-        try:
-            if self._stats is not None:
-                self._stats.write(f"{report.to_json()}\n".encode())
-        finally:
-            if self.sheet is not None:
-                self.sheet.write()
+    def finish(self, recorder: Recorder) -> Report:
+        """The report, after the files were written, each on its own; one that cannot be written is in its ``lost``."""
+        report = recorder.report()
+        writing: list[Callable[[], object]] = []
+        if (stats := self._stats) is not None:
+            writing.append(lambda: stats.write(f"{report.to_json()}\n".encode()))
+        if self.sheet is not None:
+            writing.append(self.sheet.write)
+        for write in writing:
+            try:
+                write()
+            except MediaError as error:
+                recorder.lost(str(error))
+        return recorder.report()
 
 
 def _read(config: LiveConfig | FileConfig) -> Iterator[Use]:

@@ -43,8 +43,9 @@ HAND_OVER = Stage("hand-over", 0, LEAD_NS)
 
 
 def run_live(config: LiveConfig) -> Report:
-    """Run until the picture ends, ``seconds`` pass or Ctrl-C. Raises UserError before anything is written, or later
-    what ended the run; the statistics file and the contact sheet are written in either case.
+    """Run until the picture ends, ``seconds`` pass, Ctrl-C or no output is left. Raises UserError before anything is
+    written, or later what ended the inputs; the statistics file and the contact sheet are written in either case.
+    Outputs that ended before their time are in the report's ``lost``.
     """
     clock = MonotonicClock()
     with one_blas_thread(), ExitStack() as stack:
@@ -128,10 +129,9 @@ class _Assembly:
         for each in (self._video, self._voice, *self._made):
             for note in getattr(each, "notes", ()):
                 self.recorder.note(note)
-        report = self.recorder.report()
-        if report.frames["total"]:
-            self._reports.write(report)
-        return report
+        if not self.recorder.frames["total"]:
+            return self.recorder.report()
+        return self._reports.finish(self.recorder)
 
     def _publishers(self) -> list[Publisher]:
         """Made, not opened: names that are wrong are found before anything else is."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
@@ -31,6 +32,8 @@ _SHEET_EVERY = 25  # ticks
 _MOST_HELD = 3  # ticks in a row that show the last picture on
 _UNCHANGED = Show(None, 0.0, "passthrough")
 _HELD = Show(None, 0.0, "reused")
+
+log = logging.getLogger("realtime_dub.pipeline")
 
 
 class LivePipeline:
@@ -88,8 +91,8 @@ class LivePipeline:
         self._gate.post(lambda: self._end(which, error))
 
     def on_failed(self, name: str, error: Exception) -> None:
-        """A publisher failed or was closed: the others go on; the run ends with the last of them."""
-        self._gate.post(lambda: self._lost_output(name, error))
+        """A publisher failed or was closed: the others go on; the run ends with the last of them. The report has it."""
+        self._gate.post(lambda: self._lost_output(error))
 
     def read_voice(self, instant_ns: int, count: int) -> Samples:
         """The delayed voice for a speaker: what shall sound at ``instant_ns``."""
@@ -106,16 +109,16 @@ class LivePipeline:
         """Until the picture ends, ``seconds`` pass, ``stop`` or Ctrl-C. Closes everything; raises what ended it."""
         self._gate = Gate(self._clock)
         self.mouths = Mouths(self._clock, self._generator, self._engine, self._timing, self._recorder)
-        try:
-            with stopped_by_signals(self.stop):
+        with stopped_by_signals(self.stop):  # while closing, too: a second Ctrl-C takes no file its end
+            try:
                 self._inputs.start(self)
                 await self._paced()
-        finally:
-            self._stopping = True
-            self._close()
-            for note in (*self.voice.notes, self.mouths.no_voice(self._voice_name)):
-                if note is not None:
-                    self._recorder.note(note)
+            finally:
+                self._stopping = True
+                self._close()
+                for note in (*self.voice.notes, self.mouths.no_voice(self._voice_name)):
+                    if note is not None:
+                        self._recorder.note(note)
         if self._error is not None:
             raise self._error
         return self._recorder.report()
@@ -353,14 +356,12 @@ class LivePipeline:
             self._error = self._error or error
             self.stop()
 
-    def _lost_output(self, name: str, error: Exception) -> None:
-        closed = isinstance(error, EndOfStream)  # a window that its owner closed is no failure
-        if not closed:
-            self._recorder.note(f"{name}: {error}")
+    def _lost_output(self, error: Exception) -> None:
         self._dead_outputs += 1
         if self._dead_outputs >= len(self._outputs):
-            self._error = self._error or (None if closed else error)
             self.stop()
+        elif not isinstance(error, EndOfStream):  # a window that its owner closed is no failure
+            log.warning("%s; what else was asked for goes on", error)
 
     def _close(self) -> None:
         """Inputs first, so that nothing new comes; then what waits goes out."""

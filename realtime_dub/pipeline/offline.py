@@ -18,7 +18,7 @@ from typing import Any
 
 from realtime_dub.clock import VirtualClock
 from realtime_dub.config import FileConfig
-from realtime_dub.errors import ConfigError, EndOfStream, MediaError, UserError
+from realtime_dub.errors import ConfigError, EndOfStream, LostOutput, MediaError, RealtimeDubError
 from realtime_dub.face.types import FaceTracker
 from realtime_dub.media import (
     NS,
@@ -74,11 +74,14 @@ class _Mouthed:
 def run_file(config: FileConfig, progress: Progress | None = None) -> Report:
     """Dub ``config.input`` into ``config.output``; ``progress(done, total)`` is called per tick, total None if unknown.
 
-    Raises UserError; what was written by then is kept and plays.
+    Raises UserError; what was written by then is kept and plays. A full disk and the like are in the report's ``lost``.
     """
     with one_blas_thread(), ExitStack() as stack:
         run = _FileRun(config, stack)
-        run.dub(progress or (lambda done, total: None))
+        try:
+            run.dub(progress or (lambda done, total: None))
+        except LostOutput as error:
+            run.recorder.lost(str(error))
         return run.report()
 
 
@@ -127,12 +130,12 @@ class _FileRun:
                 encoder.put(self._tick(seq, item))
                 progress(seq + 1, self._total())
             encoder.finish(self._publisher.close)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit):
             encoder.finish(self._publisher.close)
             raise
         except BaseException:
             encoder.close()
-            with suppress(UserError):  # the first error is the one to tell
+            with suppress(RealtimeDubError):  # the first error is the one to tell
                 self._publisher.close()
             raise
 
@@ -145,9 +148,7 @@ class _FileRun:
             self.recorder.note(f"no face in {self._config.input}: the picture passes through unchanged")
         if self._ear is not None and (note := self._ear.heard.note(self._voice_name, self._speaks)) is not None:
             self.recorder.note(note)
-        report = self.recorder.report()
-        self._reports.write(report)
-        return report
+        return self._reports.finish(self.recorder)
 
     # What there is to begin with.
 

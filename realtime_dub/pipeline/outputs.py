@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from realtime_dub.clock import Clock
-from realtime_dub.errors import MediaError
+from realtime_dub.errors import EndOfStream, LostOutput
 from realtime_dub.flow import Worker
 from realtime_dub.media import NS, AudioBlock, OutputFormat, Tick
 from realtime_dub.publishers.base import Publisher
@@ -20,6 +20,7 @@ from realtime_dub.stats import Recorder
 _QUEUE = 8  # ticks that wait for a publisher that takes every one
 _PATIENCE_S = 10  # for what waits and the closing
 _STUCK_NS = 10 * NS  # of sound behind: the publisher will not come back
+_LEAST_LOSS_S = 0.05  # less than that nobody would miss
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +53,8 @@ class PublisherThread:
         self._waiting: deque[Stamped] = deque()
         self._lock = threading.Lock()
         self._dead = False
+        self._error: Exception | None = None
+        self._offered_ns = self._published_ns = 0  # of the time line, from its start
         self._worker = Worker(f"publisher {publisher.name}")
 
     def open(self, fmt: OutputFormat) -> None:
@@ -65,6 +68,7 @@ class PublisherThread:
 
     def offer(self, stamped: Stamped) -> None:
         """Take a tick; where the publisher is behind, its policy decides what is lost."""
+        self._offered_ns = stamped.tick.pts_ns + stamped.tick.duration_ns
         if self._dead:
             return
         with self._lock:
@@ -81,17 +85,25 @@ class PublisherThread:
                 self._worker.submit(self._next)
                 stuck = False
         if stuck:
-            self._fail(MediaError("cannot keep up:", self.publisher.name, "publish to something faster"))
+            name, kept_ns = self.publisher.name, self._published_ns
+            self._fail(LostOutput("cannot keep up:", name, "publish to something faster", kept_ns=kept_ns))
 
     def close(self) -> None:
-        """Publish what waits, close the publisher, end the thread. Raises what closing raises. Idempotent."""
+        """Publish what waits, close the publisher, end the thread; the report is told what is lost. Idempotent."""
         if self._worker.closed:
             return
         closing = self._worker.submit(self.publisher.close)
         if not self._worker.close(timeout_s=_PATIENCE_S):
-            self._recorder.note(f"{self.publisher.name} did not end in {_PATIENCE_S} s and was left behind")
-        elif not self._dead:
-            closing.result(0)
+            self._fail(LostOutput(f"{self.publisher.name} did not end in {_PATIENCE_S} s", "and was left behind"))
+        elif not self._dead and isinstance(error := closing.exception(0), Exception):
+            self._fail(error)
+        if self._error is not None:
+            self._recorder.lost(self._loss(self._error))
+
+    def _loss(self, error: Exception) -> str:
+        kept_ns = error.kept_ns if isinstance(error, LostOutput) else self._published_ns
+        lost_s = (self._offered_ns - kept_ns) / NS
+        return f"{error}, {lost_s:.1f} s are lost" if lost_s >= _LEAST_LOSS_S else str(error)
 
     def _next(self) -> None:
         with self._lock:
@@ -105,12 +117,15 @@ class PublisherThread:
             self._recorder.offset(stamped.sound_ns - stamped.picture_ns)
         try:
             self.publisher.publish(stamped.tick)
+            self._published_ns = stamped.tick.pts_ns + stamped.tick.duration_ns
         except Exception as error:
             self._fail(error)
         self._recorder.stage(f"publish {self.publisher.name}", self._clock.now_ns() - began_ns)
 
     def _fail(self, error: Exception) -> None:
         self._dead = True
+        if self._error is None and not isinstance(error, EndOfStream):  # a closed window has lost nothing
+            self._error = error
         self._failed(self.publisher.name, error)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from realtime_dub.clock import Clock
+from realtime_dub.signals import polite
 
 FOREVER_NS = 1 << 62
 
@@ -66,14 +67,16 @@ def first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
 
 @contextlib.contextmanager
 def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Ctrl-C and a polite kill call ``stop``, where signals can be had (the main thread)."""
+    """Ctrl-C, a polite kill and a closed terminal call ``stop``, where signals can be had (the main thread)."""
     loop, held = asyncio.get_running_loop(), []
-    for each in (signal.SIGINT, signal.SIGTERM):
+    for each in (signal.SIGINT, *polite()):
+        before = signal.getsignal(each)
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
             loop.add_signal_handler(each, stop)
-            held.append(each)
+            held.append((each, before))
     try:
         yield
     finally:
-        for each in held:
+        for each, before in held:
             loop.remove_signal_handler(each)
+            signal.signal(each, before)

@@ -18,6 +18,8 @@ class Publisher(Protocol):
     ``policy`` says what the pipeline does when a publisher is slower than the grid: ``latest`` drops all but the
     newest tick (virtual camera, window), ``every`` queues a bounded number, then drops pictures, never sound (file,
     stream). One may also have ``address``, which is printed once it is open, and ``notes``, lines for the report.
+
+    What fails later than :meth:`open` raises LostOutput, with how much is safe.
     """
 
     name: str

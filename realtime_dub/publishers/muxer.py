@@ -1,7 +1,7 @@
 """A file or a network stream (RTMP, SRT, MPEG-TS over UDP): H.264 and AAC through PyAV.
 
 An mp4 is written in fragments of half a second and turned into an ordinary file when it is closed, so that after a
-crash everything but the last moment plays. Nothing is created before the first tick is published.
+crash everything but the last moment plays. A file appears with its first fragment, when it plays.
 """
 
 from __future__ import annotations
@@ -9,17 +9,18 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import socket
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 import av
 
-from realtime_dub.errors import ConfigError, DependencyError, MediaError
-from realtime_dub.media import MS, OutputFormat, Tick
+from realtime_dub.errors import ConfigError, DependencyError, LostOutput, MediaError
+from realtime_dub.media import MS, OutputFormat, Tick, ticks_to_ns
+from realtime_dub.paths import reason
 from realtime_dub.publishers.encoding import AudioEncoder, Packets, VideoEncoder, require_encoder
+from realtime_dub.writing import GrowingFile
 
 FILES = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".ts": "mpegts", ".flv": "flv"}
 STREAMS = {"rtmp": "flv", "rtmps": "flv", "srt": "mpegts", "udp": "mpegts"}
@@ -31,6 +32,8 @@ FRAGMENTED = {
 }
 CONTAINER_OPTIONS = {"mp4": FRAGMENTED, "mov": FRAGMENTED, "matroska": {"cluster_time_limit": "500"}}
 CONNECT_TIMEOUT_S = 5.0
+ADVICE = "check the address and the server"  # to who sends a stream
+ERRORS = (OSError, ValueError, av.error.FFmpegError)
 STREAM_LATENCY_NS = 10 * MS  # encoding one 640x480 picture and handing it to the network
 
 
@@ -54,9 +57,12 @@ class MuxPublisher:
         self._crf, self._preset = crf, preset
         self._fmt: OutputFormat | None = None
         self._container: av.container.OutputContainer | None = None
-        self._sink: _Sink | None = None
-        self._failure: MediaError | None = None
+        self._file: GrowingFile | None = None
+        self._buffer: _Buffer | None = None
+        self._failure: LostOutput | None = None
         self._audio: AudioEncoder | None = None
+        # Of the pictures' time line: handed to the muxer, the same a tick ago, and safe.
+        self._muxed_ns = self._muxed_before_ns = self._kept_ns = 0
         if self._format is None:
             choices = ", ".join([*FILES, *(f"{name}://" for name in STREAMS)])
             raise ConfigError("unknown kind of output", repr(self.name), f"use one of {choices}")
@@ -66,51 +72,65 @@ class MuxPublisher:
         require_encoder("libx264")
         require_encoder("aac")
         self._fmt, self._failure = fmt, None
+        self._muxed_ns = self._muxed_before_ns = self._kept_ns = 0
         if self._path is not None:
-            _check_writable(self._path)
+            self._file = GrowingFile(self._path)
+            self._file.open()
             return
         _check_reachable(self._target, self.name)
-        with self._explained():
+        try:
             self._start(fmt)
+        except av.error.ProtocolNotFoundError as error:
+            scheme = self._target.partition("://")[0]
+            advice = "build PyAV against an FFmpeg that has it, or send udp:// to a relay or rtmp:// instead"
+            raise DependencyError("this PyAV cannot send", f"{scheme}://", advice) from error
+        except ERRORS as error:
+            self._abandon()
+            raise MediaError("cannot write", f"{self.name}: {reason(error)}", ADVICE) from error
 
     def publish(self, tick: Tick) -> None:
-        """Encode and write. Raises MediaError where it cannot; what was written before still plays."""
+        """Encode and write. Raises LostOutput where it cannot; what was written before still plays."""
         if self._failure is not None:  # starting again would wipe out what was written
             raise self._failure
         assert self._fmt is not None, "publish comes after open"
         with self._explained():
             if self._container is None:
                 self._start(self._fmt)
+            safe_ns, self._muxed_before_ns = self._muxed_before_ns, self._muxed_ns  # the muxer may hold a picture back
             self._mux(self._video.encode(tick))
             if self._audio is not None and tick.audio is not None:
                 self._mux(self._audio.encode(tick.audio))
+            self._write(safe_ns)
 
     def close(self) -> None:
-        """Write what the encoders hold back and the end of the file. Raises MediaError where it cannot."""
+        """Write what the encoders hold back and the end of the file. Raises LostOutput where it cannot."""
         self._fmt = None
         if self._container is None:
+            self._abandon()
             return
         with self._explained():
             self._mux(self._video.flush())
             if self._audio is not None:
                 self._mux(self._audio.flush())
             self._container.close()
-            self._check_sink()
+            self._write(self._muxed_ns)
+            if self._file is not None:
+                self._file.close()
         self._container = None
-        if self._sink is not None:
-            self._sink.close()
 
     def _start(self, fmt: OutputFormat) -> None:
         options = {"flush_packets": "1", **CONTAINER_OPTIONS.get(self._format or "", {})}
-        if self._path is not None:
-            self._sink = _Sink(self._path)
-        target = self._sink or self._target
+        if self._file is not None:
+            self._buffer = _Buffer(self._file.seekable)
+            if not self._file.seekable and "movflags" in options:
+                options["movflags"] = options["movflags"].replace("hybrid_fragmented+", "")
+        target = self._buffer or self._target
         self._container = av.open(target, "w", format=self._format, container_options=options)
         self._video = VideoEncoder(self._container, fmt, self._x264(fmt))
         self._audio = AudioEncoder(self._container, fmt) if fmt.rate else None
         self._container.start_encoding()
-        if self._sink is not None:
-            self._sink.header_size = self._sink.size
+        if self._buffer is not None:
+            self._buffer.hold()
 
     def _x264(self, fmt: OutputFormat) -> dict[str, str]:
         # A fixed number of threads: the encoder's decisions depend on it. No macroblock tree: with it, what lay in
@@ -132,99 +152,88 @@ class MuxPublisher:
     def _mux(self, packets: Packets) -> None:
         assert self._container is not None
         self._container.mux(packets)
-        self._check_sink()
+        for packet in packets:
+            if packet.stream.type == "video":
+                end = (packet.pts or 0) + (packet.duration or 0)
+                self._muxed_ns = max(self._muxed_ns, ticks_to_ns(end, packet.time_base))
 
-    def _check_sink(self) -> None:
-        # FFmpeg may keep a failed write to itself until the next one.
-        if self._sink is not None and self._sink.error is not None:
-            raise self._sink.error
+    def _write(self, safe_ns: int) -> None:
+        """Write what the muxer has given since the last time. Then ``safe_ns`` of the pictures are in the file."""
+        if self._buffer is None or self._file is None:
+            self._kept_ns = safe_ns
+        elif self._buffer.has_media:
+            self._file.append(*self._buffer.take())
+            self._kept_ns = safe_ns
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except av.error.ProtocolNotFoundError as error:
-            scheme = self._target.partition("://")[0]
-            advice = "build PyAV against an FFmpeg that has it, or send udp:// to a relay or rtmp:// instead"
-            raise DependencyError("this PyAV cannot send", f"{scheme}://", advice) from error
-        except (OSError, ValueError, av.error.FFmpegError) as error:
+        except ERRORS as error:
             self._abandon()
-            reason = getattr(error, "strerror", None) or str(error)
-            advice = "what was written so far plays" if self._path is not None else "check the address and the server"
-            self._failure = MediaError("cannot write", f"{self.name}: {reason}", advice)
+            if self._file is not None:
+                self._failure = self._file.lost(error, self._kept_ns)
+            else:
+                to = f"{self.name}: {reason(error)}"
+                self._failure = LostOutput("cannot write", to, ADVICE, kept_ns=self._kept_ns)
             raise self._failure from error
 
     def _abandon(self) -> None:
         """Leave the file as it is: a trailer would turn the fragments into a file whose end is missing."""
         container, self._container = self._container, None
-        if self._sink is not None:
-            self._sink.close()
-            self._sink.remove_if_empty()
+        if self._file is not None:
+            self._file.abandon()
         if container is not None:
-            with contextlib.suppress(OSError, ValueError, av.error.FFmpegError):
+            with contextlib.suppress(*ERRORS):
                 container.close()
 
 
-class _Sink:
-    """The file under the muxer: writes all or fails, and remembers that it failed."""
+class _Buffer:
+    """What PyAV writes into, in memory, to be taken out in whole pieces. A pipe cannot be gone back in."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file: IO[bytes] = open(path, "wb", buffering=0)  # noqa: SIM115 - closed by close()
-        self.error: OSError | None = None
-        self.header_size = 0
-        self.size = 0
+    def __init__(self, seekable: bool) -> None:
+        self._seekable = seekable
+        self._taken = 0  # bytes
+        self._held = 0
+        self._at = 0
+        self._piece = bytearray()
+        self._patches: list[tuple[int, bytes]] = []
+
+    def hold(self) -> None:
+        """What is there by now, a header, is no piece yet."""
+        self._held = len(self._piece)
 
     @property
-    def closed(self) -> bool:
-        return self._file.closed
+    def has_media(self) -> bool:
+        """There is something to take, not a header alone."""
+        return len(self._piece) > self._held or bool(self._patches)
 
-    def writable(self) -> bool:
-        return True
+    def take(self) -> tuple[bytes, list[tuple[int, bytes]]]:
+        """What came since the last time, and what belongs over earlier places: (where, what)."""
+        piece, patches = bytes(self._piece), self._patches
+        self._piece, self._patches = bytearray(), []
+        self._taken += len(piece)
+        self._held = 0
+        return piece, patches
 
     def write(self, data: bytes) -> int:
-        if self.error is not None:
-            raise self.error
-        view = memoryview(data)
-        try:
-            while view:
-                view = view[self._file.write(view) :]
-        except OSError as error:
-            self.error = error
-            raise
-        self.size = max(self.size, self._file.tell())
+        inside = self._at - self._taken
+        if inside < 0:
+            self._patches.append((self._at, bytes(data)))
+        else:
+            self._piece[inside : inside + len(data)] = data
+        self._at += len(data)
         return len(data)
 
     def seekable(self) -> bool:
-        return self._file.seekable()
+        return self._seekable
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset, whence)
+        self._at = offset + (0, self._at, self._taken + len(self._piece))[whence]
+        return self._at
 
     def tell(self) -> int:
-        return self._file.tell()
-
-    def close(self) -> None:
-        self._file.close()
-
-    def remove_if_empty(self) -> None:
-        if self.size <= self.header_size and self._path.is_file():
-            self._path.unlink()
-
-
-def _check_writable(path: Path) -> None:
-    folder = path.parent
-    if path.is_dir():
-        raise MediaError("cannot write", f"{path}: it is a folder", "add a file name, such as out.mp4")
-    if not folder.is_dir():
-        raise MediaError("cannot write", f"{path}: there is no folder {folder}", "create it or choose another")
-    try:
-        if path.exists():
-            path.open("r+b").close()
-        else:
-            tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise MediaError("cannot write", f"{path}: {error.strerror}", "choose another folder") from error
+        return self._at
 
 
 def _without_secrets(url: str) -> str:
@@ -248,5 +257,4 @@ def _check_reachable(url: str, name: str) -> None:
         if not all(ipaddress.ip_address(address[0]).is_loopback for *_, address in found):
             socket.create_connection((parts.hostname, port), CONNECT_TIMEOUT_S).close()
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise MediaError("cannot reach", f"{name}: {reason}", "check the address and the server") from error
+        raise MediaError("cannot reach", f"{name}: {reason(error)}", ADVICE) from error

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from aiohttp import web
 
 from realtime_dub.pipeline.process import one_blas_thread, short_waits
+from realtime_dub.signals import polite
 from realtime_dub.web import api, visits, whip
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.connectivity import address, listen, loop_factory, with_token
@@ -49,7 +50,7 @@ async def _serve(config: ServeConfig, say: Callable[[str], None]) -> None:
 
 async def _interrupted() -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for each in (signal.SIGINT, signal.SIGTERM):
+    for each in (signal.SIGINT, *polite()):
         loop.add_signal_handler(each, stop.set)
     await stop.wait()
     log.info("stopping")

@@ -1,0 +1,42 @@
+"""The signals that ask a program to end: Ctrl-C, a polite kill, a terminal that was closed."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+POLITE = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+class Terminated(SystemExit):
+    """What SIGTERM and SIGHUP raise in the main thread, so that a file is finished as after Ctrl-C."""
+
+    def __init__(self, number: int) -> None:
+        self.exit_code = 128 + number  # as a shell reports it
+        super().__init__(self.exit_code)
+
+
+def polite() -> list[signal.Signals]:
+    """Those of POLITE that are not ignored: under ``nohup`` SIGHUP is, and stays so."""
+    return [each for each in POLITE if signal.getsignal(each) is not signal.SIG_IGN]
+
+
+@contextlib.contextmanager
+def raised() -> Iterator[None]:
+    """A polite signal raises Terminated while this is entered, where signals can be had (the main thread)."""
+    held: dict[signal.Signals, Any] = {}
+    with contextlib.suppress(ValueError):
+        for each in polite():
+            held[each] = signal.signal(each, _raise)
+    try:
+        yield
+    finally:
+        for each, before in held.items():
+            signal.signal(each, before)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    raise Terminated(number)

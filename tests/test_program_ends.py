@@ -1,0 +1,110 @@
+"""The program as it is ended from outside, by a full disk or a signal: exit code, words and files."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from media_files import sound_of, video_times
+
+PROGRAM = [sys.executable, "-c", "from realtime_dub.cli import main; main()"]
+LIVE = ["--webcam", "demo", "--mic", "demo", "--engine", "passthrough", "--width", "320", "--height", "240", "-q"]
+FILE = ["file", "demo", "--mic", "demo", "--engine", "passthrough", "-q"]
+LIMIT = 120_000  # bytes: a second or two of the picture
+
+
+def start(*arguments: str | Path, limit: int | None = None) -> subprocess.Popen[str]:
+    def before() -> None:
+        if limit is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    words = [str(each) for each in arguments]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([*PROGRAM, *words], stderr=subprocess.PIPE, text=True, preexec_fn=before, env=environment)
+
+
+def wait_for(ready: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    until = time.monotonic() + 60
+    while not ready():
+        assert process.poll() is None, process.stderr.read() if process.stderr else ""
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+def test_a_full_disk_and_a_removed_file_leave_the_other_outputs_alone(tmp_path: Path) -> None:
+    full, table, kept = tmp_path / "full.mp4", tmp_path / "table.csv", tmp_path / "kept.csv"
+    outputs = [word for path in (full, table, kept) for word in ("--to", path)]
+    arguments = (*LIVE, *outputs, "--seconds", "3", "--stats-json", tmp_path / "s.json")
+    with start(*arguments, limit=LIMIT) as process:
+        wait_for(table.exists, process)
+        table.unlink()
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    gone = f"cannot write {table}: it was removed or replaced while it was written; nothing of it is left"
+    no_room = f"cannot write {full}: file too large; its first "
+    lines = said.splitlines()
+    assert sum(line.startswith(gone) for line in lines) == sum(line.startswith(no_room) for line in lines) == 1
+    assert lines[-1].startswith("error: ")
+    assert f"{gone}, 3.0 s are lost" in lines[-1]
+    assert no_room in lines[-1]
+    assert len(kept.read_text().splitlines()) == 1 + 75
+    kept_s = float(lines[-1].partition(no_room)[2].split()[0])
+    assert len(video_times(full)) / 25 == pytest.approx(kept_s, abs=0.13)
+    assert len(sound_of(full)[0]) > 0
+    assert (tmp_path / "s.json").exists()
+    assert not table.exists()
+
+
+def test_a_kill_soon_after_the_file_appeared_leaves_what_plays(tmp_path: Path) -> None:
+    target = tmp_path / "a.mp4"
+    with start(*LIVE, "--to", target) as process:
+        wait_for(target.exists, process)
+        at_s, began_s = len(video_times(target)) / 25, time.monotonic()
+        time.sleep(0.3)
+        process.kill()
+        passed_s = time.monotonic() - began_s
+    assert at_s > 0
+    # 0.6 s, and what the machine was late.
+    assert len(video_times(target)) / 25 >= at_s + passed_s - 0.8
+    assert len(sound_of(target)[0]) > 0
+
+
+def test_a_live_run_whose_terminal_is_closed_finishes_its_file(tmp_path: Path) -> None:
+    target = tmp_path / "a.mp4"
+    with start(*LIVE, "--to", target) as process:
+        wait_for(target.exists, process)
+        process.send_signal(signal.SIGHUP)
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (0, "")
+    assert b"moov" in target.read_bytes()[-8_000:]  # an ordinary file, with its table at the end
+    assert len(video_times(target)) >= 12
+
+
+def test_a_file_run_that_is_asked_to_end_finishes_its_file(tmp_path: Path) -> None:
+    target = tmp_path / "a.mp4"
+    with start(*FILE, "-o", target, "--preset", "slow") as process:
+        wait_for(target.exists, process)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (128 + signal.SIGTERM, "error: stopped\n")
+    assert b"moov" in target.read_bytes()[-8_000:]
+    assert len(video_times(target)) >= 12
+
+
+def test_a_file_run_with_a_full_disk_tells_what_is_kept(tmp_path: Path) -> None:
+    target = tmp_path / "a.mp4"
+    with start(*FILE, "-o", target, "--seconds", "8", "--stats-json", tmp_path / "s.json", limit=4 * LIMIT) as process:
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert said.startswith(f"error: cannot write {target}: file too large; its first ")
+    kept_s = float(said.partition("its first ")[2].split()[0])
+    assert 0 < kept_s < 8
+    assert len(video_times(target)) / 25 == pytest.approx(kept_s, abs=0.13)
+    assert (tmp_path / "s.json").exists()
