@@ -16,7 +16,7 @@ import numpy as np
 
 from realtime_dub.audio.samples import check_shape
 from realtime_dub.errors import MediaError
-from realtime_dub.sources.opening import reason
+from realtime_dub.paths import reason
 from realtime_dub.sources.pcm_stdin import descriptor_of
 from realtime_dub.sources.sniff import ENOUGH, MORE, RAW, kind_of
 from realtime_dub.sources.sound_frames import SoundFrames
