@@ -19,6 +19,7 @@ import av
 
 from realtime_dub.errors import ConfigError, DependencyError, MediaError
 from realtime_dub.media import MS, OutputFormat, Tick
+from realtime_dub.publishers.carried import OPTIONS, Carried, Extras
 from realtime_dub.publishers.encoding import AudioEncoder, Packets, VideoEncoder, require_encoder
 
 FILES = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".ts": "mpegts", ".flv": "flv"}
@@ -57,9 +58,20 @@ class MuxPublisher:
         self._sink: _Sink | None = None
         self._failure: MediaError | None = None
         self._audio: AudioEncoder | None = None
+        self._extras: Extras | None = None
+        self._carried: Carried | None = None
         if self._format is None:
             choices = ", ".join([*FILES, *(f"{name}://" for name in STREAMS)])
             raise ConfigError("unknown kind of output", repr(self.name), f"use one of {choices}")
+
+    def carry(self, extras: Extras) -> None:
+        """Before the first tick: tags, chapters and subtitles of the film that this is made of."""
+        self._extras = extras
+
+    @property
+    def notes(self) -> list[str]:
+        """What could not be carried over."""
+        return self._carried.notes if self._carried is not None else []
 
     def open(self, fmt: OutputFormat) -> None:
         """Check a file's folder, or connect a stream. Raises MediaError or DependencyError."""
@@ -84,6 +96,8 @@ class MuxPublisher:
             self._mux(self._video.encode(tick))
             if self._audio is not None and tick.audio is not None:
                 self._mux(self._audio.encode(tick.audio))
+            if self._carried is not None:
+                self._mux(self._carried.until(tick.pts_ns + tick.duration_ns))
 
     def close(self) -> None:
         """Write what the encoders hold back and the end of the file. Raises MediaError where it cannot."""
@@ -94,6 +108,8 @@ class MuxPublisher:
             self._mux(self._video.flush())
             if self._audio is not None:
                 self._mux(self._audio.flush())
+            if self._carried is not None:
+                self._mux(self._carried.rest())
             self._container.close()
             self._check_sink()
         self._container = None
@@ -102,12 +118,15 @@ class MuxPublisher:
 
     def _start(self, fmt: OutputFormat) -> None:
         options = {"flush_packets": "1", **CONTAINER_OPTIONS.get(self._format or "", {})}
+        options |= OPTIONS if self._extras is not None and self._extras.subtitles else {}
         if self._path is not None:
             self._sink = _Sink(self._path)
         target = self._sink or self._target
         self._container = av.open(target, "w", format=self._format, container_options=options)
         self._video = VideoEncoder(self._container, fmt, self._x264(fmt))
         self._audio = AudioEncoder(self._container, fmt) if fmt.rate else None
+        if self._extras is not None:
+            self._carried = Carried(self._container, self._format or "", self._extras)
         self._container.start_encoding()
         if self._sink is not None:
             self._sink.header_size = self._sink.size
