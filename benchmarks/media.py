@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import soxr
 
+from realtime_dub.audio.mono import MonoMixer
 from realtime_dub.clock import VirtualClock
 from realtime_dub.errors import EndOfStream
 from realtime_dub.media import Floats, Frame
@@ -32,11 +33,11 @@ def voice(spec: str) -> Floats:
     """The whole of a voice as an engine hears it: (n,) at 16 kHz."""
     source = open_voice(spec, clock=VirtualClock(), video_path=None, live=False)
     info = source.open()
-    pieces: list[Floats] = []
+    mono, pieces = MonoMixer(info.rate), list[Floats]()
     try:
         with contextlib.suppress(EndOfStream):
             while True:
-                pieces.append(source.read().samples.mean(1))
+                pieces.append(mono(source.read().samples))
     finally:
         source.close()
     whole = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)

@@ -143,7 +143,7 @@ Language = Annotated[
 ]
 PcmRate = Annotated[
     int,
-    typer.Option(help="With --mic -: samples per second of the raw sound on standard input.", rich_help_panel=Input),
+    typer.Option(help="With --mic -: samples per second of raw sound.", rich_help_panel=Input),
 ]
 PcmChannels = Annotated[int, typer.Option(help="With --mic -: its number of channels.", rich_help_panel=Input)]
 PcmFormat = Annotated[str, typer.Option(help="With --mic -: its sample format, s16le or f32le.", rich_help_panel=Input)]
@@ -169,7 +169,7 @@ def live(
         str,
         typer.Option(
             help="The voice to speak: default, a sound device's name or number, a sound file, video (the sound of the "
-            "video file), - (raw sound on standard input), or demo.",
+            "video file), - (standard input: raw sound, or a file such as WAV, FLAC, Ogg or MP3), or demo.",
             rich_help_panel=Input,
         ),
     ] = "default",
@@ -255,8 +255,8 @@ def dub_file(
     mic: Annotated[
         str,
         typer.Option(
-            help="The voice to speak: a sound file, video (the video's own sound), - (raw sound on standard input), "
-            "or demo.",
+            help="The voice to speak: a sound file, video (the video's own sound), - (standard input: raw "
+            "sound, or a file such as WAV, FLAC, Ogg or MP3), or demo.",
             rich_help_panel=Input,
         ),
     ] = "video",

@@ -58,9 +58,10 @@ def write(
     layout: str = "mono",
     pictures: Callable[[int], np.ndarray] | None = None,
     seconds: float = 0.0,
+    options: dict[str, str] | None = None,
 ) -> Path:
-    """(n, channels) float32 as PyAV codes it, beside ``pictures`` at 25 fps for ``seconds``."""
-    with av.open(str(path), "w") as container:
+    """(n, channels) float32 as PyAV codes it, and ``pictures`` at 25 fps for ``seconds``; ``options``: the muxer's."""
+    with av.open(str(path), "w", options=options or {}) as container:
         film = container.add_stream("mpeg2video", rate=25) if pictures else None
         stream = container.add_stream(codec, rate=rate, layout=layout)
         packets = [] if film is None or pictures is None else _film(film, pictures, seconds)

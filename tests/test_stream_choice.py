@@ -71,7 +71,7 @@ def test_what_there_is_instead(tmp_path: Path) -> None:
 
 def test_a_choice_where_there_is_none(tmp_path: Path) -> None:
     clock = VirtualClock()
-    for spec in ("demo", "-", "default"):
+    for spec in ("demo", "default"):
         with pytest.raises(ConfigError, match="--audio-stream and --language choose among the sounds of a file"):
             open_voice(spec, clock=clock, video_path=None, live=True, choice=SoundChoice(2))
     with pytest.raises(ConfigError, match="--video-stream chooses among the pictures"):

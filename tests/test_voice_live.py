@@ -24,6 +24,7 @@ from realtime_dub.sources.demo_voice import DemoVoiceSource
 from realtime_dub.sources.microphone import MicrophoneSource
 from realtime_dub.sources.paced_voice import PacedVoice
 from realtime_dub.sources.pcm_stdin import PcmFormat, PcmSource
+from realtime_dub.sources.standard_input import StandardInput
 from realtime_dub.sources.voices import list_microphones, list_speakers, open_voice
 
 
@@ -157,7 +158,7 @@ def test_what_a_mic_means(ramp_file: str) -> None:
         return voice.source if isinstance(voice, PacedVoice) else voice
 
     assert isinstance(meant("demo"), DemoVoiceSource)
-    assert isinstance(meant("-"), PcmSource)
+    assert isinstance(meant("-"), StandardInput)
     assert isinstance(meant(ramp_file), AudioFileSource)
     assert isinstance(meant("video", video=ramp_file), AudioFileSource)
     for spec in ("default", "0", "desk"):

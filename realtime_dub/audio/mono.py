@@ -53,7 +53,6 @@ class MonoMixer:
         self._energy: _Matrix = np.zeros((channels, channels))
         self._held = np.zeros((self._hop, channels), np.float32)  # of the hop at hand
         self._filled = 0
-        self._before = np.zeros((1, channels))  # the last point of the hop before
         self._active = np.ones(channels, np.bool_)
         self._turned = np.zeros(channels, np.bool_)
         self._from = self._to = np.full(channels, 1 / channels, np.float32)
@@ -68,37 +67,43 @@ class MonoMixer:
             out += share * (samples @ (self._from - self._to))
         self._filled = end
         if end == self._hop:
-            self._decide()
-            self._filled = 0
+            self._from, self._filled = self._to, 0
+            self._listen()
+            if self._decide():
+                weights = np.where(self._active, np.where(self._turned, -1, 1), 0) / self._active.sum()
+                self._to = weights.astype(np.float32)
 
-    def _decide(self) -> None:
-        """At the end of a hop: the weights at the end of the next."""
-        changes = self._changes()
+    def _listen(self) -> None:
+        """The energy of changes from point to point: up to 2 kHz, where the voice is; little hum, no offset."""
+        whole = len(self._held) - len(self._held) % self._stride
+        points = np.add.reduce(self._held[:whole].reshape(-1, self._stride, self._channels), axis=1)
+        changes = points[1:] - points[:-1]
         self._energy *= 1 - 1 / MEMORY_HOPS
         self._energy += changes.T @ changes
-        self._from = self._to
+
+    def _decide(self) -> bool:
+        """At the end of a hop: which channels count in the next, and how. True where that has changed."""
         loudness = self._energy.diagonal()
-        if loudness.max() <= NOTHING * len(changes):
-            return
-        self._active = loudness > loudness.max() * np.where(self._active, LEAVES, JOINS)
-        self._turn(np.sqrt(np.maximum(loudness, NOTHING)))
-        weights = np.where(self._active, np.where(self._turned, -1, 1), 0) / self._active.sum()
-        if not np.array_equal(weights.astype(np.float32), self._to):
-            self._to = weights.astype(np.float32)
+        loudest = float(loudness.max())
+        if loudest <= NOTHING * self._hop:
+            return False
+        active = loudness > np.where(self._active, LEAVES * loudest, JOINS * loudest)
+        turned = self._turned if self._agree() else self._turn(active)
+        changed = not (np.array_equal(active, self._active) and np.array_equal(turned, self._turned))
+        self._active, self._turned = active, turned
+        return changed
 
-    def _changes(self) -> _Matrix:
-        """From point to point of the hop: up to 2 kHz, where the voice is; little of hum, nothing of offsets."""
-        whole = len(self._held) - len(self._held) % self._stride
-        points = self._held[:whole].reshape(-1, self._stride, self._channels).mean(axis=1, dtype=np.float64)
-        changes = np.diff(points, axis=0, prepend=self._before)
-        self._before = points[-1:]
-        return changes
+    def _agree(self) -> bool:
+        """Nothing is turned over, and nobody is against anybody: nearly always."""
+        return self._energy.min() >= 0 and not self._turned.any()
 
-    def _turn(self, level: _Matrix) -> None:
+    def _turn(self, active: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """Each channel agrees with the one before it that it is most like, or is turned over."""
+        level = np.sqrt(np.maximum(self._energy.diagonal(), NOTHING))
         likeness = self._energy / np.outer(level, level)
-        heard = np.flatnonzero(self._active)
+        turned, heard = self._turned.copy(), np.flatnonzero(active)
         for place, channel in enumerate(heard):
-            like = likeness[channel, heard[:place]] * np.where(self._turned[heard[:place]], -1, 1)
+            like = likeness[channel, heard[:place]] * np.where(turned[heard[:place]], -1, 1)
             nearest = like[np.abs(like).argmax()] if place else 0.0
-            self._turned[channel] = nearest < (RETURNS if self._turned[channel] else TURNS)
+            turned[channel] = nearest < (RETURNS if self._turned[channel] else TURNS)
+        return turned

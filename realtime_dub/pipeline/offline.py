@@ -100,6 +100,7 @@ class _FileRun:
         self._compositor = make_compositor()
         self._video, self._info = self._open_video()
         self._voice, voice = self._open_voice()
+        self._extras = self._open_extras()
         self._sound = PulledVoice(self._voice, voice.rate, voice.channels)
         self._resample_ns = resampler_delay_ns(voice.rate)
         self._fallback = Fallback()
@@ -141,7 +142,7 @@ class _FileRun:
 
     def report(self) -> Report:
         """The report, with everything that there is to say; written where that was asked for."""
-        for source in (self._video, self._voice):
+        for source in (self._video, self._voice, self._publisher):
             for note in getattr(source, "notes", ()):
                 self.recorder.note(note)
         if not self._faces:
@@ -175,6 +176,23 @@ class _FileRun:
         )
         self._stack.callback(voice.close)
         return voice, voice.open()
+
+    def _open_extras(self) -> Any:
+        """What the film carries beside picture and sound, for an output that can hold it."""
+        if self._kind != "file" or not hasattr(self._publisher, "carry"):
+            return None
+        own = part("sound choice")(self._config.audio_stream, self._config.language)
+        extras = part("extras")(
+            self._config.input, self._config.video_stream, own if self._config.mic == "video" else None
+        )
+        self._stack.callback(extras.close)
+        self._publisher.carry(extras)
+        return extras
+
+    def _begin_extras(self, zero_ns: int) -> None:
+        ends_ns = [] if self._config.extend else [self._info.duration_ns or self._extras.pictures_end_ns]
+        ends_ns += [None if self._config.seconds is None else round(self._config.seconds * NS)]
+        self._extras.begin(zero_ns, min((each for each in ends_ns if each is not None), default=None))
 
     def _tracker(self) -> FaceTracker:
         tracker = make_tracker(self._config)
@@ -237,6 +255,8 @@ class _FileRun:
         if first is None:
             raise MediaError("there is no picture in", self._config.input, "choose a video that plays")
         zero_ns = first[0].capture_ns
+        if self._extras is not None:
+            self._begin_extras(zero_ns)
         self._ear = ear = Ear(self._sound, self._generator, zero_ns - NS)
         for seen, duration_ns in itertools.chain([first], spans):
             patch, shapes, took_ns = self._mouth(ear, seen)

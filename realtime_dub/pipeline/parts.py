@@ -16,6 +16,7 @@ PARTS = {
     "video": "realtime_dub.sources.registry:open_video",
     "kind of video": "realtime_dub.sources.registry:kind_of",
     "pcm": "realtime_dub.sources.pcm_stdin:PcmFormat",
+    "extras": "realtime_dub.sources.extras:FilmExtras",
     "sound choice": "realtime_dub.sources.stream_choice:SoundChoice",
     "voice": "realtime_dub.sources.voices:open_voice",
     "paced video": "realtime_dub.sources.paced:PacedVideo",

@@ -19,6 +19,7 @@ import av
 from realtime_dub.errors import ConfigError, DependencyError, LostOutput, MediaError
 from realtime_dub.media import MS, OutputFormat, Tick, ticks_to_ns
 from realtime_dub.paths import reason
+from realtime_dub.publishers.carried import OPTIONS, Carried, Extras
 from realtime_dub.publishers.encoding import AudioEncoder, Packets, VideoEncoder, require_encoder
 from realtime_dub.writing import GrowingFile
 
@@ -63,9 +64,20 @@ class MuxPublisher:
         self._audio: AudioEncoder | None = None
         # Of the pictures' time line: handed to the muxer, the same a tick ago, and safe.
         self._muxed_ns = self._muxed_before_ns = self._kept_ns = 0
+        self._extras: Extras | None = None
+        self._carried: Carried | None = None
         if self._format is None:
             choices = ", ".join([*FILES, *(f"{name}://" for name in STREAMS)])
             raise ConfigError("unknown kind of output", repr(self.name), f"use one of {choices}")
+
+    def carry(self, extras: Extras) -> None:
+        """Before the first tick: tags, chapters and subtitles of the film that this is made of."""
+        self._extras = extras
+
+    @property
+    def notes(self) -> list[str]:
+        """What could not be carried over."""
+        return self._carried.notes if self._carried is not None else []
 
     def open(self, fmt: OutputFormat) -> None:
         """Check a file's folder, or connect a stream. Raises MediaError or DependencyError."""
@@ -100,6 +112,8 @@ class MuxPublisher:
             self._mux(self._video.encode(tick))
             if self._audio is not None and tick.audio is not None:
                 self._mux(self._audio.encode(tick.audio))
+            if self._carried is not None:
+                self._mux(self._carried.until(tick.pts_ns + tick.duration_ns))
             self._write(safe_ns)
 
     def close(self) -> None:
@@ -112,6 +126,8 @@ class MuxPublisher:
             self._mux(self._video.flush())
             if self._audio is not None:
                 self._mux(self._audio.flush())
+            if self._carried is not None:
+                self._mux(self._carried.rest())
             self._container.close()
             self._write(self._muxed_ns)
             if self._file is not None:
@@ -120,6 +136,7 @@ class MuxPublisher:
 
     def _start(self, fmt: OutputFormat) -> None:
         options = {"flush_packets": "1", **CONTAINER_OPTIONS.get(self._format or "", {})}
+        options |= OPTIONS if self._extras is not None and self._extras.subtitles else {}
         if self._file is not None:
             self._buffer = _Buffer(self._file.seekable)
             if not self._file.seekable and "movflags" in options:
@@ -128,6 +145,8 @@ class MuxPublisher:
         self._container = av.open(target, "w", format=self._format, container_options=options)
         self._video = VideoEncoder(self._container, fmt, self._x264(fmt))
         self._audio = AudioEncoder(self._container, fmt) if fmt.rate else None
+        if self._extras is not None:
+            self._carried = Carried(self._container, self._format or "", self._extras)
         self._container.start_encoding()
         if self._buffer is not None:
             self._buffer.hold()

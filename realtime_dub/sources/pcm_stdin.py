@@ -83,7 +83,7 @@ class PcmSource:
 
     def __init__(self, stream: BinaryIO, fmt: PcmFormat, clock: Clock | None = None) -> None:
         self._stream, self._format, self._clock = stream, fmt, clock
-        self._decode = PcmDecoder(fmt)
+        self._decode, self._head = PcmDecoder(fmt), b""
         self._closed = threading.Event()
         self._block_bytes = ns_to_samples(BLOCK_NS, fmt.rate) * fmt.frame_bytes
         self._pending: deque[AudioBlock] = deque()
@@ -94,6 +94,10 @@ class PcmSource:
         self._slot_ns = 0
         self._told: list[str] = []
 
+    def unread(self, data: bytes) -> None:
+        """What was read from the stream already, to be read again; before the first ``read``."""
+        self._head = data
+
     @property
     def notes(self) -> list[str]:
         """What the user should know of the sound, as far as it was read."""
@@ -102,7 +106,7 @@ class PcmSource:
     def open(self) -> VoiceInfo:
         channels = self._decode.channels
         self._corrector = DriftCorrector(self._format.rate, channels)
-        self._descriptor = _descriptor(self._stream)
+        self._descriptor = descriptor_of(self._stream)
         live = self._clock is not None
         block_ns = BLOCK_NS + self._corrector.delay_ns if live else 0
         return VoiceInfo(self._format.rate, channels, live, "standard input", block_ns)
@@ -183,6 +187,9 @@ class PcmSource:
 
     def _part(self, count: int, until_ns: int | None) -> bytes | None:
         """Some bytes; none at the end. None where none came until ``until_ns``."""
+        if self._head:
+            data, self._head = self._head[:count], self._head[count:]
+            return data
         if self._descriptor is None:
             return b"" if self._closed.is_set() else self._stream.read(count)
         while not self._closed.is_set():
@@ -205,7 +212,7 @@ class PcmSource:
             self._told.append(f"the run ended before the voice: {left}")
 
 
-def _descriptor(stream: BinaryIO) -> int | None:
+def descriptor_of(stream: BinaryIO) -> int | None:
     """What ``select`` can wait on, so that closing ends a read; None for streams in memory and on Windows."""
     if sys.platform == "win32":
         return None

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 VOICES = {
     "microphone": "realtime_dub.sources.microphone:MicrophoneSource",
     "file": "realtime_dub.sources.audio_file:AudioFileSource",
-    "pcm": "realtime_dub.sources.pcm_stdin:PcmSource",
+    "standard input": "realtime_dub.sources.standard_input:StandardInput",
     "demo": "realtime_dub.sources.demo_voice:DemoVoiceSource",
     "paced": "realtime_dub.sources.paced_voice:PacedVoice",
 }
@@ -47,12 +47,12 @@ def open_voice(
     """
     source: VoiceSource
     chosen = () if choice is None else (choice,)
-    if chosen and spec != "video" and not _is_file(spec):
+    if chosen and spec not in ("video", "-") and not _is_file(spec):
         raise ConfigError("--audio-stream and --language choose", f"among the sounds of a file: {spec!r} is none")
     if spec == "-":
         if pcm is None:
             raise ConfigError("raw sound on standard input", "without its shape", "give its rate, channels and format")
-        source = _make("pcm", sys.stdin.buffer, pcm, clock if live else None)
+        source = _make("standard input", sys.stdin.buffer, pcm, clock if live else None, choice)
         return source
     if spec == "demo":
         source = _make("demo", loop)

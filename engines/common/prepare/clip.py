@@ -146,13 +146,15 @@ def _looks(path: Path, sizes: Sequence[int]) -> Iterator[Look]:
 
 def read_sound(path: Path) -> Array:
     """The sound of a video (n,) at 16 kHz, mono, on the time line of its pictures. Raises MediaError without any."""
+    from realtime_dub.audio.mono import MonoMixer
     from realtime_dub.sources.audio_file import AudioFileSource
 
     source = AudioFileSource(path)
     rate, blocks = source.open().rate, []
+    mono = MonoMixer(rate)  # as a live voice is heard
     try:
         while True:
-            blocks.append(source.read().samples.mean(1))
+            blocks.append(mono(source.read().samples))
     except EndOfStream:
         sound = to_16k(np.concatenate(blocks), rate)
     finally:

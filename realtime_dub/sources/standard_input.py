@@ -1,0 +1,72 @@
+"""``--mic -``: raw samples on standard input, or a sound file of any kind that can be read from front to back."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from realtime_dub.clock import Clock
+from realtime_dub.errors import EndOfStream, MediaError
+from realtime_dub.media import AudioBlock, VoiceInfo
+from realtime_dub.sources.pcm_stdin import PcmFormat, PcmSource
+from realtime_dub.sources.piped import Pipe, PipedSound
+from realtime_dub.sources.sniff import MORE, RAW
+from realtime_dub.sources.stream_choice import SoundChoice
+
+FIRST_S, THEN_S = 1.0, 0.5  # a live run waits so long to see what it is; a speech synthesiser may begin later
+
+
+class StandardInput:
+    """A file is known by its first bytes and says itself what it is; anything else is raw, in the given format.
+
+    Both are paced alike. Live, where nothing has come a second after the start, it is taken for raw samples.
+    """
+
+    def __init__(
+        self, stream: BinaryIO, fmt: PcmFormat, clock: Clock | None = None, choice: SoundChoice | None = None
+    ) -> None:
+        self._stream, self._format, self._clock = stream, fmt, clock
+        self._choice = choice or SoundChoice()
+        self._pipe = Pipe(stream)
+        self._sound: PipedSound | None = None
+        self._source: PcmSource | None = None
+        self._undecided = False
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of the sound, as far as it was read."""
+        return [note for each in (self._sound, self._source) if each is not None for note in each.notes]
+
+    def open(self) -> VoiceInfo:
+        """Wait for what comes first. Raises MediaError for a file that cannot be read from a pipe."""
+        kind = self._pipe.look() if self._clock is None else self._pipe.look(FIRST_S, THEN_S)
+        self._undecided = kind == MORE
+        if kind in (RAW, MORE):
+            self._source = PcmSource(self._stream, self._format, self._clock)
+            self._source.unread(self._pipe.head)
+        else:
+            self._sound = PipedSound(self._pipe, kind, self._choice)
+            fmt = PcmFormat(self._sound.rate, self._sound.channels, "f32le")
+            self._source = PcmSource(self._sound.stream, fmt, self._clock)
+        return self._source.open()
+
+    def read(self) -> AudioBlock:
+        if self._source is None:
+            raise EndOfStream
+        if self._undecided:
+            self._decide(self._source)
+        return self._source.read()
+
+    def close(self) -> None:
+        self._pipe.close()
+        for each in (self._source, self._sound):
+            if each is not None:
+                each.close()
+
+    def _decide(self, source: PcmSource) -> None:
+        """What has come only now is raw; a file would have had to say its rate before the run began."""
+        kind = self._pipe.look(None, THEN_S)
+        self._undecided = False
+        if kind not in (RAW, MORE):
+            what = f"the {kind} file on standard input: it began more than {FIRST_S:g} s after the start"
+            raise MediaError("cannot use", what, "start what sends it first")
+        source.unread(self._pipe.head)
