@@ -24,7 +24,7 @@ class Reports:
         """Raises MediaError where one of them cannot be written; the other is."""
         try:
             if self._stats is not None:
-                self._stats.write(f"{report.to_json()}\n".encode())
+                self._stats.write(f"{report.to_json()}\n".encode(errors="backslashreplace"))
         finally:
             if self.sheet is not None:
                 self.sheet.write()
