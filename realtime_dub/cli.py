@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from realtime_dub import __version__, signals
-from realtime_dub.errors import ConfigError, DependencyError, LostOutput, RealtimeDubError
+from realtime_dub import __version__, faults, signals, standard_streams
+from realtime_dub.errors import ConfigError, DependencyError, LostOutput, RealtimeDubError, one_line
+from realtime_dub.terminal import console
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from realtime_dub.stats import Report
 
 app = typer.Typer(
@@ -28,6 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 USAGE_ERROR: Any = typer.BadParameter.__base__  # all that can be wrong with options and arguments
+FAULTS = faults.Faults()
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
 Input, Picture, Mouth, Output = "What goes in", "The picture", "The mouth", "What comes out"
@@ -392,11 +392,11 @@ def devices() -> None:
     """List cameras, microphones, speakers and virtual cameras."""
     from realtime_dub.doctor import list_devices
 
-    console = _console()
+    out = console()
     for title, found in list_devices().items():
-        console.print(f"[bold]{title}[/bold]")
+        out.print(f"[bold]{title}[/bold]")
         for line in found:
-            console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+            out.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -423,7 +423,7 @@ def doctor(
     checks = examine()
     if any(value is not None for name, value in given.items() if name != "turn_password"):
         checks += examine_network(config)
-    _console().print(table(checks))
+    console().print(table(checks))
     raise typer.Exit(0 if can_run(checks) else ConfigError.exit_code)
 
 
@@ -434,9 +434,9 @@ class _Progress:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        console = _console(stderr=True)
+        terminal = console(stderr=True)
         # Where nobody watches it, all that a bar leaves is an empty line.
-        self._bar = Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True)
+        self._bar = Progress(*columns, console=terminal, disable=quiet or not terminal.is_terminal, transient=True)
         self._task = self._bar.add_task(what, total=None)
 
     def __enter__(self) -> _Progress:
@@ -460,22 +460,25 @@ def _refuse_live_options(context: typer.Context) -> None:
 
 def _show(report: Report, quiet: bool) -> None:
     if not quiet:
-        _console().print(report.table())
+        console().print(report.table())
     if report.lost:
         raise LostOutput("; ".join(report.lost))
 
 
-def _console(stderr: bool = False) -> Console:
-    from rich.console import Console
-
-    return Console(stderr=stderr)
-
-
 def _fail(message: str, code: int) -> int:
-    from rich.text import Text
-
-    _console(stderr=True).print(Text(f"error: {' '.join(message.split())}", style="red"), soft_wrap=True)
+    _say(message)
     return code
+
+
+def _say(message: str) -> None:
+    """One red line on standard error; plain where even that cannot be had."""
+    line = f"error: {one_line(message)}"
+    try:
+        from rich.text import Text
+
+        console(stderr=True).print(Text(line, style="red"), soft_wrap=True)
+    except Exception:
+        print(line, file=sys.stderr)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -494,9 +497,17 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _fail("stopped", error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         return _fail("stopped", INTERRUPTED)
+    except Exception as error:
+        line = FAULTS.line(error, "in the command")
+        return _fail(line, faults.EXIT_CODE) if line is not None else faults.EXIT_CODE
     return code if isinstance(code, int) else 0
 
 
 def main() -> None:
     """The ``realtime-dub`` command."""
-    sys.exit(run())
+    standard_streams.settle()
+    faults.catch_everything(FAULTS, _say)
+    code = run()
+    if (why := standard_streams.why_output_is_lost()) is not None:
+        code = max(code, _fail(f"cannot write to standard output: {why}", ConfigError.exit_code))
+    sys.exit(code or (faults.EXIT_CODE if FAULTS.fatal else 0))

@@ -9,7 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from realtime_dub.errors import ConfigError
 from realtime_dub.media import BLACK, Colour
+from realtime_dub.paths import is_number
 
+MOST_SECONDS = 31_622_400  # a year
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -49,13 +51,13 @@ class _Shared(BaseModel):
     video_stream: int | None = Field(None, ge=1)  # of several pictures and sounds in a file or stream, from 1
     audio_stream: int | None = Field(None, ge=1)
     language: str | None = None  # of the sound
-    seconds: float | None = Field(None, gt=0)
+    seconds: float | None = Field(None, gt=0, le=MOST_SECONDS, allow_inf_nan=False)
     quiet: bool = False
 
     @field_validator("face")
     @classmethod
     def _known_face(cls, value: str) -> str:
-        if value not in ("largest", "left", "right") and not value.isdecimal():
+        if value not in ("largest", "left", "right") and not is_number(value):
             raise ValueError("choose largest, left, right or a number")
         return value
 

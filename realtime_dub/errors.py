@@ -22,6 +22,11 @@ The end of a stream is :class:`EndOfStream`, which is no error.
 from __future__ import annotations
 
 
+def one_line(text: str) -> str:
+    """``text`` as it may be shown: on one line, nothing in it that commands a terminal, every character encodable."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(text.split()))
+
+
 class RealtimeDubError(Exception):
     """Root of the tree. ``what`` happened, ``to`` which thing, what to ``do``; joined into one line."""
 
@@ -31,7 +36,7 @@ class RealtimeDubError(Exception):
         line = " ".join(part for part in (what, to) if part)
         if do:
             line = f"{line}; {do}"
-        super().__init__(" ".join(line.split()))
+        super().__init__(one_line(line))
 
 
 class LostOutput(RealtimeDubError):

@@ -46,6 +46,11 @@ def reason(error: Exception) -> str:
     return line[:1].lower() + line[1:] or type(error).__name__
 
 
+def is_number(name: str) -> bool:
+    """A device's or a face's number, and no name: a few plain digits, which every language's digits are not."""
+    return name.isascii() and name.isdecimal() and len(name) <= 4
+
+
 def is_missing(path: str | Path) -> bool:
     """Nothing is there. False where that cannot be known: who opens it learns why."""
     try:

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from realtime_dub.errors import one_line
 from realtime_dub.media import MS, NS
 
 if TYPE_CHECKING:
@@ -123,16 +124,18 @@ class Report:
     def table(self) -> Table:
         """The report for a terminal."""
         from rich.table import Table
+        from rich.text import Text
 
         columns = ("", "p50", "p95", "p99", "max")
-        table = Table(*columns, title=f"{self.engine} ({self.bundle})", title_justify="left", min_width=78)
+        title = Text(f"{self.engine} ({self.bundle})", "table.title")  # as it is: a name may look like markup
+        table = Table(*columns, title=title, title_justify="left", min_width=78)
         rows = {"latency, capture to hand-over": self.latency_ms} if self.budget_ms else {}
         rows["compute per frame"] = self.compute_ms
         for name, row in {**rows, **self.stages_ms}.items():
             table.add_row(
                 f"{name}, ms", *(f"{row[key]:.1f}" if key in row else "" for key in ("p50", "p95", "p99", "max"))
             )
-        table.caption = self._caption()
+        table.caption = Text(self._caption(), "table.caption")
         table.caption_justify = "left"
         return table
 
@@ -145,7 +148,7 @@ class Report:
             f"{budget}A/V offset {offset['mean']:+.1f} ms mean, {offset['max']:.1f} ms max; "
             f"memory {rss['start']:.0f} -> {rss['end']:.0f} MB",
         ]
-        return "\n".join([*lines, *self.notes])
+        return "\n".join([*lines, *map(one_line, self.notes)])
 
 
 @dataclass

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 from pydantic import ValidationError
 
+from realtime_dub import cli
 from realtime_dub.config import FileConfig, LiveConfig, build
-from realtime_dub.errors import ConfigError
+from realtime_dub.errors import ConfigError, DeviceError
 
 
 def test_defaults() -> None:
@@ -58,3 +60,53 @@ def test_a_missing_value_is_named() -> None:
 @pytest.mark.parametrize("face", ["largest", "left", "right", "0", "3"])
 def test_faces(face: str) -> None:
     assert build(LiveConfig, face=face).face == face
+
+
+def numeric_options() -> list[tuple[str, str]]:
+    """(command, option) of everything on the command line that takes a number."""
+    commands = {"": cli.live, "file": cli.dub_file, "enroll": cli.make_bank, "serve": cli.serve}
+    numbers = (int, float, int | None, float | None)
+    return [
+        (command, f"--{name.replace('_', '-')}")
+        for command, function in commands.items()
+        for name, kind in get_type_hints(function).items()
+        if kind in numbers
+    ]
+
+
+@pytest.mark.parametrize("value", ["inf", "nan", "-1", "9" * 5_000])
+def test_no_number_is_taken_that_is_none(
+    value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    needed = {"file": ["a.mp4", "-o", "b.mp4"], "enroll": ["a.mp4", "-o", "b.bank"]}
+    options = numeric_options()
+    assert len(options) > 20
+    for command, option in options:
+        arguments = [*([command] if command else []), *needed.get(command, []), option, value]
+        assert (cli.run(arguments), arguments) == (2, arguments)
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1)
+        assert "fault of ours" not in err
+
+
+@pytest.mark.parametrize("face", ["-1", "²", "٣", "9" * 5_000, "1.5", "inf"])
+def test_what_is_no_number_is_no_face(face: str) -> None:
+    from realtime_dub.face.tracker import MediaPipeTracker
+
+    for refuse in (lambda: build(LiveConfig, face=face), lambda: MediaPipeTracker(face)):
+        with pytest.raises(ConfigError):
+            refuse()
+
+
+@pytest.mark.parametrize("spec", ["²", "٣", "9" * 5_000, "-1", "\0"])
+def test_what_is_no_number_is_no_device(spec: str) -> None:
+    from realtime_dub.audio.sound_host import find_device
+    from realtime_dub.sources.registry import kind_of
+
+    class NoSound:
+        def devices(self, kind: str) -> list[object]:
+            return []
+
+    assert kind_of(spec) == "file"
+    with pytest.raises(DeviceError):
+        find_device(NoSound(), spec, "input")  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from realtime_dub.clock import Clock
 from realtime_dub.errors import DeviceError
 from realtime_dub.flow import Worker
 from realtime_dub.media import MS, NS, Samples
+from realtime_dub.paths import is_number
 
 Kind: TypeAlias = Literal["input", "output"]
 # (samples (n, channels), valid only during the call; age of the first in ns; samples were lost before these)
@@ -82,7 +83,7 @@ def find_device(host: SoundHost, spec: str, kind: Kind) -> Device:
     if name == "default" and devices:
         return devices[0]
     for wanted in (
-        lambda device: name.isdigit() and device.index == int(name),
+        lambda device: is_number(name) and device.index == int(name),
         lambda device: device.name.lower() == name,
         lambda device: bool(name) and name in device.name.lower(),
     ):

@@ -20,6 +20,7 @@ from realtime_dub.face.smoothing import OneEuro
 from realtime_dub.face.types import Points, TrackedFrame
 from realtime_dub.imports import NOT_FOR_MEDIAPIPE, left_out
 from realtime_dub.media import Frame, Image
+from realtime_dub.paths import is_number
 
 os.environ.setdefault("GLOG_minloglevel", "3")  # must be set before MediaPipe is imported
 
@@ -45,7 +46,7 @@ class MediaPipeTracker:
     """
 
     def __init__(self, choice: str = "largest", smooth: bool = True) -> None:
-        if choice not in CHOICES and not (choice.isdigit() and 1 <= int(choice) <= MAX_FACES):
+        if choice not in CHOICES and not (is_number(choice) and 1 <= int(choice) <= MAX_FACES):
             raise ConfigError("cannot choose face", repr(choice), f"use {', '.join(CHOICES)} or 1 to {MAX_FACES}")
         self._choice = choice
         with quiet():
@@ -123,7 +124,7 @@ class MediaPipeTracker:
             return None
         if self._choice == "largest":
             return max(by_x, key=lambda points: float(np.ptp(points[:, 0]) * np.ptp(points[:, 1])))
-        if self._choice.isdigit():
+        if is_number(self._choice):
             number = int(self._choice)
             return by_x[number - 1] if number <= len(by_x) else None
         return by_x[0] if self._choice == "left" else by_x[-1]

@@ -26,7 +26,7 @@ class Reports:
         report = recorder.report()
         writing: list[Callable[[], object]] = []
         if (stats := self._stats) is not None:
-            writing.append(lambda: stats.write(f"{report.to_json()}\n".encode()))
+            writing.append(lambda: stats.write(f"{report.to_json()}\n".encode(errors="backslashreplace")))
         if self.sheet is not None:
             writing.append(self.sheet.write)
         for write in writing:

@@ -7,7 +7,6 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
-from typing import Any
 
 from realtime_dub.budget import BudgetPlan, BudgetTooSmall, Stage
 from realtime_dub.clock import Clock, MonotonicClock
@@ -36,6 +35,7 @@ from realtime_dub.publishers.base import Publisher
 from realtime_dub.sources.base import VideoSource, VoiceSource
 from realtime_dub.stats import Recorder, Report
 from realtime_dub.sync import TOLERANCE_NS
+from realtime_dub.terminal import console
 
 TRACK = Stage("tracker", 2 * MS, 12 * MS)
 COMPOSE = Stage("compose", 2 * MS, 8 * MS)
@@ -186,7 +186,7 @@ class _Assembly:
         try:
             plan, resample_ns = plan_budget(voice, generator, fps, publish_ns, config.budget_ms)
         except BudgetTooSmall as error:
-            _stderr().print(error.table)
+            console(stderr=True).print(error.table)
             raise
         return Timing(fps, plan, resample_ns, publish_ns, COMPOSE.max_ns, config.seconds)
 
@@ -211,22 +211,16 @@ class _Assembly:
         return executor
 
 
-def _stderr() -> Any:
-    from rich.console import Console
-
-    return Console(stderr=True)
-
-
 @contextlib.contextmanager
 def _live_line(recorder: Recorder, clock: Clock, quiet: bool) -> Iterator[None]:
     """The statistics of the moment on a terminal, drawn by a thread of rich's."""
-    console = _stderr()
-    if quiet or not console.is_terminal:
+    terminal = console(stderr=True)
+    if quiet or not terminal.is_terminal:
         yield
         return
     from rich.live import Live
 
     with Live(
-        get_renderable=lambda: recorder.line(clock.now_ns()), console=console, refresh_per_second=4, transient=True
+        get_renderable=lambda: recorder.line(clock.now_ns()), console=terminal, refresh_per_second=4, transient=True
     ):
         yield

@@ -11,7 +11,7 @@ from typing import Any
 from realtime_dub.clock import Clock
 from realtime_dub.errors import ConfigError, MediaError
 from realtime_dub.media import BLACK, Colour
-from realtime_dub.paths import is_missing
+from realtime_dub.paths import is_missing, is_number
 from realtime_dub.sources.base import VideoSource
 from realtime_dub.sources.cameras import list_cameras
 from realtime_dub.sources.kinds import content_of
@@ -48,7 +48,7 @@ def kind_of(spec: str) -> str:
     """
     if spec == "demo":
         return "demo"
-    if re.fullmatch(r"\d+|/dev/video.*", spec):
+    if is_number(spec) or spec.startswith("/dev/video"):
         return "webcam"
     if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://", spec):
         return "url"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from realtime_dub.audio.sound_host import SoundHost, describe, find_device, system_host
 from realtime_dub.clock import Clock
 from realtime_dub.errors import ConfigError, DeviceError
-from realtime_dub.paths import is_missing
+from realtime_dub.paths import is_missing, is_number
 from realtime_dub.sources.base import VoiceSource
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _paced(source: VoiceSource, clock: Clock, start_ns: int | None) -> VoiceSour
 
 
 def _is_file(spec: str) -> bool:
-    return not spec.isdigit() and not is_missing(spec)
+    return not is_number(spec) and not is_missing(spec)
 
 
 def _microphone(spec: str, clock: Clock, live: bool, host: SoundHost | None) -> VoiceSource:
@@ -96,7 +96,7 @@ def _microphone(spec: str, clock: Clock, live: bool, host: SoundHost | None) -> 
     try:
         find_device(host, spec, "input")
     except DeviceError as error:
-        if spec == "default" or spec.isdigit():
+        if spec == "default" or is_number(spec):
             raise
         hint = describe(host.devices("input"), "input")
         raise DeviceError("no file and no microphone", repr(spec), hint) from error

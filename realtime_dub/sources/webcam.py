@@ -21,6 +21,7 @@ import numpy as np
 from realtime_dub.clock import Clock
 from realtime_dub.errors import DeviceError
 from realtime_dub.media import BLACK, Colour, Image, VideoInfo
+from realtime_dub.paths import is_number
 from realtime_dub.sources.cameras import camera_paths
 from realtime_dub.sources.newest import LinkLost, NewestFrame, NewestSource
 
@@ -41,13 +42,13 @@ class Capture(Protocol):
 
 def node(device: str) -> str:
     """The name of a camera's node: "0" is /dev/video0 on Linux."""
-    return f"/dev/video{device}" if LINUX and device.isdigit() else device
+    return f"/dev/video{device}" if LINUX and is_number(device) else device
 
 
 def open_camera(device: str) -> Capture:
     """The camera by index or path. Raises DeviceError where there is no such node."""
     if not LINUX:
-        return cv2.VideoCapture(int(device) if device.isdigit() else device)
+        return cv2.VideoCapture(int(device) if is_number(device) else device)
     if not Path(node(device)).exists():
         there = camera_paths()
         advice = f"choose one of {', '.join(there)}" if there else "there is none at all: connect one, or use demo"

@@ -1,0 +1,56 @@
+"""A broken file is read as far as it goes, or refused in one line. Never anything else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mutations import SUFFIXES, mutations, sample
+
+from realtime_dub.clock import VirtualClock
+from realtime_dub.errors import EndOfStream, UserError
+from realtime_dub.sources.registry import kind_of, open_video
+from realtime_dub.sources.voices import open_voice
+
+EACH = 40  # of every kind
+MOST = 60  # frames or blocks that are read: some ways to break a file make it long
+
+
+def read(source: object) -> str:
+    """``read`` or ``refused``; what else there is to raise comes out."""
+    try:
+        info = source.open()
+        for _ in range(MOST):
+            item = source.read()
+            if hasattr(item, "image"):
+                assert item.image.shape == (info.height, info.width, 3)
+            else:
+                assert item.samples.shape[1] == info.channels
+    except EndOfStream:
+        return "read"
+    except UserError:
+        return "refused"
+    finally:
+        source.close()
+    return "read"
+
+
+def readings(path: Path) -> list[object]:
+    name, clock = str(path), VirtualClock()
+    voice = [] if kind_of(name) == "image" else [open_voice(name, clock=clock, video_path=None, live=False)]
+    return [open_video(name, clock=clock, live=False), *voice]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_broken_file_is_read_or_refused(suffix: str, tmp_path: Path) -> None:
+    whole = sample(suffix)
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(whole)
+    assert "read" in [read(source) for source in readings(path)]
+    for k, data in enumerate(mutations(whole, EACH, suffix)):
+        path.write_bytes(data)
+        for source in readings(path):
+            try:
+                read(source)
+            except Exception as error:
+                pytest.fail(f"mutation {k} of {suffix}, {type(source).__name__}: {type(error).__name__}: {error}")
