@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from fractions import Fraction
 from itertools import count
 
 import av
@@ -85,10 +86,12 @@ def _hevc(image: Image) -> tuple[bytes, bytes]:
     """The decoder's configuration, a box, and the coded picture."""
     film = io.BytesIO()
     with av.open(film, "w", format="mp4") as out:
-        stream = out.add_stream("libx265", rate=1, options={"x265-params": "log-level=none:pools=none", "crf": "8"})
+        stream = out.add_stream("libx265", rate=1, options={"x265-params": "log-level=none:bframes=0", "crf": "8"})
         stream.height, stream.width = image.shape[:2]
         stream.pix_fmt, stream.codec_context.codec_tag = "yuv420p", "hvc1"
-        out.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+        frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+        frame.pts, frame.time_base = 0, Fraction(1)
+        out.mux(stream.encode(frame))
         out.mux(stream.encode())
     data = film.getvalue()
     at = data.index(b"hvcC") - 4
