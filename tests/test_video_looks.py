@@ -22,6 +22,7 @@ from realtime_dub.errors import MediaError
 from realtime_dub.media import MS, Colour, Frame, Image
 from realtime_dub.sources import tone
 from realtime_dub.sources.geometry import filter_graph
+from realtime_dub.sources.stills import read_still
 from realtime_dub.sources.to_bgr import INTERPOLATION, ToBgr
 from realtime_dub.sources.video_file import VideoFileSource
 
@@ -237,6 +238,16 @@ def test_what_is_transparent_shows_the_background(
         assert off(frame.image, expected) < 6
 
 
+def test_a_fourth_byte_that_means_nothing(tmp_path: Path) -> None:
+    film = write(
+        tmp_path / "a.avi",
+        lambda _: np.dstack([CORNERS, np.zeros((96, 128), np.uint8)]),
+        codec="rawvideo",
+        pix_fmt="bgra",
+    )
+    assert off(seen(film, TEAL)[0].image, CORNERS) == 0
+
+
 # For an ordinary screen.
 
 
@@ -263,6 +274,7 @@ def graded(
     matrix_tag: int = 9,
     codec: str = "ffv1",
     options: dict[str, str] | None = None,
+    count: int = 2,
 ) -> Path:
     """A film of 10 bits with these RGB values (0..1) and tags."""
 
@@ -284,7 +296,9 @@ def graded(
         context.color_range = ColorRange.MPEG
 
     shape = np.zeros((*codes.shape[:2], 3), np.uint8)
-    return write(path, lambda _: shape, 2, codec=codec, pix_fmt="yuv420p10le", prepare=prepare, options=options, to=to)
+    return write(
+        path, lambda _: shape, count, codec=codec, pix_fmt="yuv420p10le", prepare=prepare, options=options, to=to
+    )
 
 
 def patches(image: Image) -> np.ndarray:
@@ -327,6 +341,15 @@ def test_bright_light_rolls_off_and_stays_apart(
     assert grey[0, 1] <= 2
     assert grey[-1, 1] >= 250
     assert 215 <= grey[5, 1] <= 240  # paper
+
+
+def test_a_still_of_high_dynamic_range(tmp_path: Path) -> None:
+    codes = tone.to_pq(tone.from_srgb(CHART) @ TO_2020.T)
+    options = {"svtav1-params": "avif=1", "crf": "5"}
+    film = graded(tmp_path / "a.avif", codes, primaries=9, curve=16, codec="libsvtav1", options=options, count=1)
+    image, note = read_still(film.read_bytes(), "a.avif")
+    assert np.abs(patches(image) - CHART[0, 8::16] * 255).max() < 30
+    assert note == ""
 
 
 @pytest.mark.parametrize(
@@ -392,7 +415,7 @@ def test_side_data_of_an_unknown_kind_is_no_obstacle() -> None:
             raise ValueError("33 is not a valid Type")
 
     class Square:
-        sample_aspect_ratio = Fraction(1)
+        name, sample_aspect_ratio = "strange", Fraction(1)
 
     to_bgr = ToBgr(Square(), Square())
     to_bgr._aspects._coded = Fraction(1)
