@@ -18,14 +18,19 @@ def heic(
     grid: tuple[int, int] | None = None,
     size: tuple[int, int] | None = None,
     turns: tuple[tuple[bytes, int], ...] = (),
+    profile: bytes = b"",
 ) -> bytes:
-    """``tiles`` of one size; ``grid`` rows and columns, cut to ``size`` (width, height); ``turns`` irot and imir."""
+    """``tiles`` of one size; ``grid`` rows and columns, cut to ``size`` (width, height); ``turns`` irot and imir.
+
+    ``profile`` is an ICC profile.
+    """
     coded = [_hevc(tile) for tile in tiles]
     height, width = tiles[0].shape[:2]
     whole = len(tiles) + 1 if grid else 1
     properties = [coded[0][0], _full(b"ispe", 0, struct.pack(">II", width, height))]
     properties += [_box(kind, bytes([how])) for kind, how in turns]
-    turned = list(range(3, 3 + len(turns)))
+    properties += [_box(b"colr", b"prof", profile)] if profile else []
+    turned = list(range(3, 1 + len(properties)))
     owned = {number: [1, 2] for number in range(1, len(tiles) + 1)}
     if grid is not None and size is not None:
         properties.append(_full(b"ispe", 0, struct.pack(">II", *size)))
