@@ -24,7 +24,8 @@ def halves(height: int, width: int, left: tuple[int, int, int], right: tuple[int
 def write_changing(path: Path, *parts: tuple[Image, dict[str, object]], codec: str = "libx264") -> Path:
     """One stream with the pictures of each part, each encoded anew, its parameter sets within.
 
-    What a part says beside its picture is set on its encoder: ``sample_aspect_ratio``, ``pix_fmt``, ``rate``.
+    What a part says beside its picture is set on its encoder: ``sample_aspect_ratio``, ``pix_fmt``, ``rate``,
+    ``x264-params``.
     """
     with av.open(str(path), "w") as out:
         stream, at, packets = None, Fraction(0), []
@@ -53,7 +54,8 @@ def _encoder(codec: str, image: Image, settings: dict[str, object]) -> av.VideoC
     encoder.height, encoder.width = image.shape[:2]
     encoder.pix_fmt, encoder.framerate = str(settings.get("pix_fmt", "yuv420p")), int(settings.get("rate", 25))
     encoder.time_base = 1 / encoder.framerate
-    encoder.options = {"qp": "12", "bf": "0", "x264-params": "log=-1"} if codec == "libx264" else {"qscale": "2"}
+    x264 = {"qp": "12", "bf": "0", "x264-params": str(settings.get("x264-params", "log=-1"))}
+    encoder.options = x264 if codec == "libx264" else {"qscale": "2"}
     if "sample_aspect_ratio" in settings:
         encoder.sample_aspect_ratio = settings["sample_aspect_ratio"]
     return encoder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from fractions import Fraction
 from itertools import count
 
 import av
@@ -17,14 +18,19 @@ def heic(
     grid: tuple[int, int] | None = None,
     size: tuple[int, int] | None = None,
     turns: tuple[tuple[bytes, int], ...] = (),
+    profile: bytes = b"",
 ) -> bytes:
-    """``tiles`` of one size; ``grid`` rows and columns, cut to ``size`` (width, height); ``turns`` irot and imir."""
+    """``tiles`` of one size; ``grid`` rows and columns, cut to ``size`` (width, height); ``turns`` irot and imir.
+
+    ``profile`` is an ICC profile.
+    """
     coded = [_hevc(tile) for tile in tiles]
     height, width = tiles[0].shape[:2]
     whole = len(tiles) + 1 if grid else 1
     properties = [coded[0][0], _full(b"ispe", 0, struct.pack(">II", width, height))]
     properties += [_box(kind, bytes([how])) for kind, how in turns]
-    turned = list(range(3, 3 + len(turns)))
+    properties += [_box(b"colr", b"prof", profile)] if profile else []
+    turned = list(range(3, 1 + len(properties)))
     owned = {number: [1, 2] for number in range(1, len(tiles) + 1)}
     if grid is not None and size is not None:
         properties.append(_full(b"ispe", 0, struct.pack(">II", *size)))
@@ -85,10 +91,12 @@ def _hevc(image: Image) -> tuple[bytes, bytes]:
     """The decoder's configuration, a box, and the coded picture."""
     film = io.BytesIO()
     with av.open(film, "w", format="mp4") as out:
-        stream = out.add_stream("libx265", rate=1, options={"x265-params": "log-level=none:pools=none", "crf": "8"})
+        stream = out.add_stream("libx265", rate=1, options={"x265-params": "log-level=none:bframes=0", "crf": "8"})
         stream.height, stream.width = image.shape[:2]
         stream.pix_fmt, stream.codec_context.codec_tag = "yuv420p", "hvc1"
-        out.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+        frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+        frame.pts, frame.time_base = 0, Fraction(1)
+        out.mux(stream.encode(frame))
         out.mux(stream.encode())
     data = film.getvalue()
     at = data.index(b"hvcC") - 4

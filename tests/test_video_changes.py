@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +15,7 @@ from test_video_file import whole
 from test_video_live import Usb
 from test_video_url import Station, on_air
 
-from realtime_dub.clock import MonotonicClock
+from realtime_dub.clock import MonotonicClock, VirtualClock
 from realtime_dub.media import MS, Frame, Image
 from realtime_dub.sources.fitting import Fit, fitted
 from realtime_dub.sources.paced import PacedVideo
@@ -105,13 +104,13 @@ def test_another_rate_keeps_the_frames_own_times(tmp_path: Path) -> None:
 
 def test_a_scene_is_known_though_its_first_frame_was_skipped(tmp_path: Path) -> None:
     film = write_changing(tmp_path / "a.mkv", (FIRST, {}), (halves(60, 160, WHITE, GREEN), {}))
-    clock = MonotonicClock()
+    clock = VirtualClock()
     paced = PacedVideo(VideoFileSource(film), clock)
     paced.open()
     assert paced.read().scene == 0
-    time.sleep(1.3)
+    clock.advance_to(1300 * MS)
     assert paced.read().scene == 1
-    assert paced.skipped > 20
+    assert paced.skipped > PART
     paced.close()
 
 

@@ -230,22 +230,24 @@ def test_sixteen_bits_grey_palette_and_print_colours(tmp_path: Path) -> None:
         read(tmp_path, file.getvalue())
 
 
+def exchanged_profile() -> bytes:
+    """sRGB with red and green exchanged: one that nobody can overlook."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    utf16 = ("sRGB".encode("utf-16-be"), "TEST".encode("utf-16-be"))
+    for old, new in ((b"rXYZ", b"tmpZ"), (b"gXYZ", b"rXYZ"), (b"tmpZ", b"gXYZ"), utf16, (b"sRGB", b"TEST")):
+        profile = profile.replace(old, new)
+    return profile
+
+
 def test_colours_of_another_profile(tmp_path: Path) -> None:
-    """Red and green of sRGB exchanged: a profile that nobody can overlook."""
-    srgb = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    plain = coded(corners(), "PNG", icc_profile=bytes(srgb))
-    np.testing.assert_array_equal(read(tmp_path, plain), corners())
-    for old, new in (
-        (b"rXYZ", b"tmpZ"),
-        (b"gXYZ", b"rXYZ"),
-        (b"tmpZ", b"gXYZ"),
-        ("sRGB".encode("utf-16-be"), "TEST".encode("utf-16-be")),
-        (b"sRGB", b"TEST"),
-    ):
-        srgb = srgb.replace(old, new)
-    image = read(tmp_path, coded(corners(), "PNG", icc_profile=bytes(srgb)))
-    assert np.abs(image.astype(int) - corners()[..., [0, 2, 1]]).mean() < 3
-    assert np.abs(read(tmp_path, coded(corners(), "PNG", icc_profile=b"nonsense")).astype(int) - corners()).max() == 0
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exchanged = corners()[..., [0, 2, 1]]
+    np.testing.assert_array_equal(read(tmp_path, coded(corners(), "PNG", icc_profile=srgb)), corners())
+    np.testing.assert_array_equal(read(tmp_path, coded(corners(), "PNG", icc_profile=b"nonsense")), corners())
+    image = read(tmp_path, coded(corners(), "PNG", icc_profile=exchanged_profile()))
+    assert np.abs(image.astype(int) - exchanged).mean() < 3
+    image = read(tmp_path, heic([corners(96, 128)], profile=exchanged_profile()))
+    assert np.abs(image.astype(int) - corners(96, 128)[..., [0, 2, 1]]).mean() < 6
 
 
 @pytest.mark.parametrize(

@@ -63,11 +63,16 @@ class _Fields:
     def _ready(self) -> Iterator[Any]:
         while True:
             try:
-                frame = self._graph.pull()
+                frame: Any = self._graph.pull()
             except (av.error.BlockingIOError, av.error.EOFError):
                 return
-            # The filter counts in half ticks.
-            if frame.pts is not None:
-                frame.pts = round(frame.pts * frame.time_base / self._time_base)
-            frame.time_base = self._time_base
-            yield frame
+            yield self._in_ticks(frame)
+
+    def _in_ticks(self, frame: Any) -> Any:
+        """The filter counts in halves of them."""
+        halves = frame.time_base / self._time_base
+        frame.duration = round(frame.duration * halves)
+        if frame.pts is not None:
+            frame.pts = round(frame.pts * halves)
+        frame.time_base = self._time_base
+        return frame

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 from av.filter import Graph
@@ -93,13 +94,19 @@ class Aspects:
     def of(self, frame: Any) -> Fraction:
         """Width to height of the frame's pixels."""
         if self._coded is None:
-            self._coded = self._probe(frame)
+            self._coded = self._asked(frame)
             self._aspect = _sane(self._stream.sample_aspect_ratio or self._coded)
         elif not _alike(_sane(self._decoder.sample_aspect_ratio), self._coded):
-            coded = self._probe(frame)
+            coded = self._asked(frame)
             if not _alike(coded, self._coded):
                 self._coded = self._aspect = coded
         return self._aspect
+
+    def _asked(self, frame: Any) -> Fraction:
+        try:
+            return self._probe(frame)
+        except av.FFmpegError:  # pixels, or tags of colours, that the filter does not know
+            return _sane(self._decoder.sample_aspect_ratio)
 
 
 class Probe:

@@ -16,6 +16,7 @@ from realtime_dub.sources.fitting import Size
 
 Boxes = dict[bytes, bytes]
 HEADER = 8
+PROFILES = (b"prof", b"rICC")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Item:
     size: Size  # as declared
     columns: int = 1
     turns: tuple[tuple[bytes, int], ...] = field(default=())
+    profile: bytes | None = None  # of the colours (ICC)
 
     def assembled(self, parts: list[Image]) -> Image:
         """Raises ValueError for tiles that do not go together."""
@@ -49,12 +51,13 @@ def find_item(data: bytes) -> Item | None:
     number = _numbers(meta[b"pitm"], 4, wide=meta[b"pitm"][0] > 0)[0]
     properties = _properties(meta[b"iprp"], number)
     size: Size = struct.unpack(">II", dict(properties)[b"ispe"][4:12])
+    profile = next((body[4:] for kind, body in properties if kind == b"colr" and body[:4] in PROFILES), None)
     if _kind(meta[b"iinf"], number) != b"grid":
-        return Item((number,), size)
+        return Item((number,), size, profile=profile)
     grid = _content(data, meta, number)
     size = struct.unpack(">II" if grid[1] & 1 else ">HH", grid[4 : 12 if grid[1] & 1 else 8])
     turns = tuple((kind, body[0]) for kind, body in properties if kind in (b"irot", b"imir"))
-    return Item(_parts(meta[b"iref"], number), size, grid[3] + 1, turns)
+    return Item(_parts(meta[b"iref"], number), size, grid[3] + 1, turns, profile)
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:

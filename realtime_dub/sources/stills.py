@@ -126,9 +126,14 @@ def _by_ffmpeg(data: bytes, shown: str, background: Colour) -> tuple[Image, str]
             streams = {each.id: each for each in container.streams.video}
             if item is None or not set(item.tiles) <= set(streams):
                 return _decoded(container, picture_stream(container, shown), background), ""
-            return item.assembled([_decoded(container, streams[tile], background) for tile in item.tiles]), ""
+            image = item.assembled([_decoded(container, streams[tile], background) for tile in item.tiles])
     except DAMAGES as error:
         raise MediaError("cannot read", f"{shown}: {NO_PICTURE}", ADVICE) from error
+    if item.profile is None:
+        return image, ""
+    picture = Pil.fromarray(image[..., ::-1])
+    picture.info["icc_profile"] = item.profile
+    return np.ascontiguousarray(np.asarray(_in_srgb(picture))[..., ::-1]), ""
 
 
 def _decoded(container: Any, stream: Any, background: Colour) -> Image:

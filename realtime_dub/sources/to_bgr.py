@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import cv2
 import numpy as np
 from av.video.format import VideoFormat
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, Interpolation, VideoReformatter
@@ -51,6 +52,7 @@ class ToBgr:
         self._background = background
         self._reformatter, self._from_toned = VideoReformatter(), VideoReformatter()
         self._toners: dict[Kind, Toner] = {}
+        self._may_be_empty = decoder.name == "rawvideo"  # many write a fourth byte of 0 there and mean nothing by it
 
     def geometry(self, frame: Any) -> Geometry:
         return Geometry(square(frame.width, frame.height, self._aspects.of(frame)), orientation_of(frame))
@@ -68,7 +70,8 @@ class ToBgr:
             picture = self._from_toned.reformat(toned, format=layout, interpolation=INTERPOLATION)
         image = picture.to_ndarray()
         if transparent:
-            image = over(image, self._background)
+            empty = self._may_be_empty and not image[..., 3].any()
+            image = image[..., :3] if empty else over(image, self._background)
         return turned(image, geometry.orientation), geometry
 
     def _reformat(self, frame: Any, geometry: Geometry, layout: str) -> Any:
@@ -93,9 +96,11 @@ def _matrix(frame: Any) -> Colorspace | None:
 
 
 def over(bgra: Image, background: Colour) -> Image:
-    """(height, width, 4) on a plain ground, (height, width, 3)."""
-    alpha = bgra[..., 3:].astype(np.uint16)
+    """(height, width, 4) on a plain ground, (height, width, 3); within a level of the exact mixture."""
+    bgr, alpha = cv2.cvtColor(bgra, cv2.COLOR_BGRA2BGR), np.ascontiguousarray(bgra[..., 3])
     if alpha.min() == 255:
-        return np.ascontiguousarray(bgra[..., :3])
-    mixed = bgra[..., :3] * alpha + np.asarray(background, np.uint16) * (255 - alpha) + 128
-    return ((mixed + (mixed >> 8)) >> 8).astype(np.uint8)  # divided by 255, rounded
+        return np.asarray(bgr, np.uint8)
+    opacity = cv2.merge([alpha] * 3)
+    holes = np.arange(255, -1, -1)[:, None] * np.array(background)
+    ground = cv2.LUT(opacity, np.round(holes / 255).astype(np.uint8)[:, None])
+    return np.asarray(cv2.add(cv2.multiply(bgr, opacity, scale=1 / 255), ground), np.uint8)

@@ -24,7 +24,7 @@ from realtime_dub.clock import Clock
 from realtime_dub.errors import EndOfStream
 from realtime_dub.flow import LatestSlot
 from realtime_dub.media import MS, AudioBlock, Frame, Image, Samples, VideoInfo, VoiceInfo, ticks_to_ns
-from realtime_dub.sources.fitting import fitted
+from realtime_dub.sources.fitting import Size
 from realtime_dub.sources.to_bgr import INTERPOLATION, UNSPECIFIED_MATRIX
 from realtime_dub.web.aiortc_access import SOUND_DELAY_NS
 from realtime_dub.web.timeline import CENTRE_NS, MediaClock
@@ -37,7 +37,6 @@ PAUSE_NS = 200 * MS  # without sound for this long it is a pause
 BT_601 = (UNSPECIFIED_MATRIX, 5, 6)  # AVCOL_SPC_BT470BG, AVCOL_SPC_SMPTE170M; what browsers send without a tag
 QUEUE = 100  # frames of sound, two seconds
 
-Size = tuple[int, int]
 _Heard = tuple[Samples, int, bool]
 
 
@@ -46,7 +45,7 @@ class Inbound:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.size: Size | None = None  # of the first picture, made even: what the output keeps
+        self.size: Size | None = None  # of the newest picture
         self.last_ns = clock.now_ns()  # when anything came
         self.on_size: Callable[[], None] = lambda: None
         self.times = MediaClock(SOUND_DELAY_NS)
@@ -69,8 +68,8 @@ class Inbound:
         captured_ns = self.times.picture_ns(ticks_to_ns(frame.pts, Fraction(frame.time_base)), now_ns)
         for slot in self._pictures:
             slot.put((frame, captured_ns))
-        if self.size is None:
-            self.size = max(2, frame.width & ~1), max(2, frame.height & ~1)
+        first, self.size = self.size is None, (frame.width, frame.height)
+        if first:
             self.on_size()
 
     def sound(self, frame: Any) -> None:
@@ -115,20 +114,30 @@ def samples_of(frame: Any) -> Samples:
     return samples
 
 
+def even(size: int) -> int:
+    """What encoders can take of it: 4:2:0 colour has half the picture's width and height."""
+    return max(2, size & ~1)
+
+
 class InboundVideo:
-    """A browser's camera. Pictures of another size than the first are fitted into that one, black around them."""
+    """A browser's camera. Its pictures have the size that the browser sends, which begins low and follows the line.
+
+    A change of it is another scene. ``info`` has the size at the time of opening.
+    """
 
     def __init__(self, inbound: Inbound, fps: Fraction) -> None:
         self._inbound, self._fps = inbound, fps
         self._slot: LatestSlot[tuple[Any, int]] | None = None
         self._seq, self._last_ns = 0, -1
+        self._size: Size | None = None
+        self._scene = 0
         self._bgr = BrowserToBgr()
 
     def open(self) -> VideoInfo:
         assert self._inbound.size is not None, "opened after the first picture"
-        self._size = self._inbound.size
         self._slot = self._inbound.add_pictures()
-        return VideoInfo(*self._size, self._fps, live=True, name="browser camera")
+        width, height = self._inbound.size
+        return VideoInfo(even(width), even(height), self._fps, live=True, name="browser camera")
 
     def read(self) -> Frame:
         assert self._slot is not None
@@ -138,7 +147,11 @@ class InboundVideo:
         frame, captured_ns = taken
         self._last_ns = max(captured_ns, self._last_ns + 1)
         self._seq += 1
-        return Frame(fitted(self._bgr(frame), self._size), self._last_ns, self._seq - 1)
+        image = self._bgr(frame)
+        image = np.ascontiguousarray(image[: even(frame.height), : even(frame.width)])
+        self._scene += self._size not in (None, (frame.width, frame.height))
+        self._size = frame.width, frame.height
+        return Frame(image, self._last_ns, self._seq - 1, scene=self._scene)
 
     def close(self) -> None:
         if self._slot is not None:

@@ -9,6 +9,7 @@ from realtime_dub.clock import Clock
 from realtime_dub.media import NS, AudioBlock, Image, OutputFormat, Tick, ns_to_samples, samples_to_ns
 from realtime_dub.pipeline.outputs import PublisherThread, Stamped
 from realtime_dub.pipeline.parts import part
+from realtime_dub.sources.fitting import Fit
 from realtime_dub.stats import Recorder
 from realtime_dub.web.outlet import RATE, Outlet
 
@@ -16,12 +17,16 @@ LONGEST_NS = 1_800 * NS
 
 
 class Recording:
-    """Attached to an outlet, it takes every picture and the sound up to its end. Made, closed off the loop."""
+    """Attached to an outlet, it takes every picture and the sound up to its end. Made, closed off the loop.
+
+    A film has one size: pictures of another than its first are fitted in.
+    """
 
     def __init__(self, path: Path, outlet: Outlet, clock: Clock) -> None:
         self.path = path
         self.error: Exception | None = None
         self._outlet, self._clock = outlet, clock
+        self._fit = Fit()
         self._thread: PublisherThread | None = None
         self._start_ns = 0
         self._last_ns = -1
@@ -43,7 +48,7 @@ class Recording:
             return
         self._last_ns = at_ns
         sound = self._sound(at_ns + period_ns)
-        self._thread.offer(Stamped(Tick(image, at_ns, period_ns, self._seq, sound), None, 0))
+        self._thread.offer(Stamped(Tick(self._fit(image), at_ns, period_ns, self._seq, sound), None, 0))
         self._seq += 1
 
     def close(self) -> bool:

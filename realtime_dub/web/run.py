@@ -94,7 +94,6 @@ class Run:
         self.recorder = Recorder(0, setup.engine, "")
         self.error: BaseException | None = None
         self.generator: MouthGenerator | None = None
-        self.picture_size = (0, 0)
         self._video, self._voice, self._publishers, self._clock = video, voice, publishers, clock
         self._server, self._ended = asyncio.get_running_loop(), ended
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -1,0 +1,91 @@
+"""Browsers begin with small pictures and grow: what comes back has the size of what is sent, a recording has one."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from test_web_safety import ask
+from test_web_sessions import visiting
+from web_peers import HEADERS, FaceTrack, Visitor, serving
+
+from realtime_dub.clock import VirtualClock
+from realtime_dub.media import MS
+from realtime_dub.web.inbound import Inbound, InboundVideo
+
+SIZES = ((320, 180), (640, 360), (1280, 720), (1280, 720), (321, 181), (320, 180))
+
+
+def test_pictures_have_the_size_that_is_sent_and_a_change_is_a_scene() -> None:
+    clock = VirtualClock()
+    inbound = Inbound(clock)
+    begun = []
+    inbound.on_size = lambda: begun.append(inbound.size)
+    source, sizes, scenes = InboundVideo(inbound, Fraction(25)), [], []
+    for k, (width, height) in enumerate(SIZES):
+        clock.advance_to(k * 40 * MS)
+        frame = av.VideoFrame.from_ndarray(np.full((height, width, 3), 10 * k, np.uint8)).reformat(format="yuv420p")
+        frame.pts, frame.time_base = k * 3600, Fraction(1, 90_000)
+        if k == 0:
+            inbound.picture(frame)
+            info = source.open()
+        inbound.picture(frame)
+        got = source.read()
+        sizes.append((got.width, got.height))
+        scenes.append(got.scene)
+        assert got.image.flags.c_contiguous
+    source.close()
+    assert (info.width, info.height) == SIZES[0]
+    assert begun == [SIZES[0]]
+    assert sizes == [(320, 180), (640, 360), (1280, 720), (1280, 720), (320, 180), (320, 180)]
+    assert scenes == [0, 1, 2, 2, 3, 4]
+    assert inbound.size == SIZES[-1]
+
+
+class GrowingTrack(FaceTrack):
+    """The portrait, in a size that can be chosen at any time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.faces = {height: FaceTrack(height) for height in (120, 240, 360)}
+        self.height = 120
+
+    async def recv(self) -> av.VideoFrame:
+        face = self.faces[self.height]
+        self._dark, self._bright = face._dark, face._bright
+        return await super().recv()
+
+
+def test_what_comes_back_grows_and_shrinks_with_what_is_sent(tmp_path: Path) -> None:
+    async def test() -> tuple[list[tuple[int, int]], bytes]:
+        async with serving() as (_, http, url), visiting(Visitor(http, url)) as visitor:
+            track = GrowingTrack()
+            next(each for each in visitor.pc.getSenders() if each.kind == "video").replaceTrack(track)
+            await visitor.connect(budget_ms=600)
+            pictures = visitor.got.pictures
+            await visitor.until(lambda: len(pictures) > 10, 40)
+            at = f"{url}/api/sessions/{visitor.id}/recording"
+            await ask(http, "POST", at, json={"action": "start"}, headers=HEADERS)
+            for height in (240, 360, 120):
+                track.height = height
+                await visitor.until(lambda height=height: pictures[-1][2].shape[0] == height, 40)
+                count = len(pictures)
+                await visitor.until(lambda count=count: len(pictures) > count + 10, 40)
+            _, told, _ = await ask(http, "POST", at, json={"action": "stop"}, headers=HEADERS)
+            _, film, _ = await ask(http, "GET", url + told["url"])
+            assert await visitor.delete() == 204
+            return [image.shape[:2] for _, _, image in pictures], film
+
+    sizes, film = asyncio.run(test())
+    assert [size[0] for size, _ in itertools.groupby(sizes)] == [120, 240, 360, 120]
+    (tmp_path / "film.mp4").write_bytes(film)
+    with av.open(str(tmp_path / "film.mp4")) as container:
+        images = [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
+    assert {image.shape[:2] for image in images} == {sizes[0]}
+    assert len(images) > 30
+    portrait = images[0].astype(int)
+    assert np.median([np.abs(image.astype(int) - portrait).mean() for image in images]) < 12
