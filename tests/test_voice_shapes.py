@@ -198,3 +198,17 @@ def test_sounds_strung_together_follow_each_other(
     assert abs(len(heard) / rate - 2 * seconds) < 0.12
     tenths = np.sqrt((heard[: len(heard) // 4_800 * 4_800, 0].reshape(-1, 4_800) ** 2).mean(axis=1))
     assert tenths[1:-1].min() > 0.7 * np.median(tenths)
+
+
+@pytest.mark.parametrize("seconds", [1.5, 2.0, 2.3], ids=["a hole", "a small hole", "an overlap"])
+def test_where_films_are_strung_together_there_is_no_click(tmp_path: Path, seconds: float) -> None:
+    data = b""
+    for rate in (48_000, 44_100):
+        tone = 0.5 * np.sin(2 * np.pi * 150 * np.arange(round(rate * seconds)) / rate)[:, None].astype(np.float32)
+        data += write(tmp_path / "part.ts", tone, rate, "mp2", "mono", flash, 2.0).read_bytes()
+    (tmp_path / "a.ts").write_bytes(data)
+    heard, rate, _ = load(tmp_path / "a.ts")
+    inner = heard[rate // 10 : -rate // 10, 0]
+    ordinary = 2 * np.pi * 150 / rate * 0.5
+    assert np.abs(np.diff(inner)).max() < 2.5 * ordinary
+    assert len(heard) / rate > 2 + seconds - 0.1

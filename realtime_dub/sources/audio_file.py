@@ -33,6 +33,7 @@ from realtime_dub.sources.stream_choice import SoundChoice, choose_sound
 ANY_SOUND = SoundChoice()
 HOLE_NS = 5 * MS  # containers round times to 1 ms; only more than this is a hole or an overlap
 SHORT_NS = 200 * MS  # ending this much before what the file announces is worth saying
+EDGE_NS = 2 * MS  # from one sound to another that does not go on from it
 SILENCE_NS = 100 * MS  # longest block of silence
 
 
@@ -75,6 +76,7 @@ class AudioFileSource:
             self._frames = SoundFrames(first)
             self._rate, self._channels = self._frames.rate, self._frames.channels
             self._silence = np.zeros((ns_to_samples(SILENCE_NS, self._rate), self._channels), np.float32)
+            self._edge = np.zeros((ns_to_samples(EDGE_NS, self._rate), self._channels), np.float32)  # given last
             self._blocks = self._rounds(stream, itertools.chain([first], decoded))
             return VoiceInfo(self._rate, self._channels, live=False, name=self._path.name, block_ns=0)
 
@@ -162,22 +164,29 @@ class AudioFileSource:
     def _fill(self, pieces: Iterator[tuple[Samples, int | None]]) -> Iterator[AudioBlock]:
         """Blocks one directly after the other, whatever the pieces' times."""
         first_at, round_base = self._given, self._base
+        self._next = self._given  # where a piece begins that has no time
         for samples, at_ns in pieces:
             if len(samples) == 0:
                 continue
+            base = self._base
             at = self._place(at_ns, round_base)
             off_ns = samples_to_ns(at - self._given, self._rate)
-            if off_ns > HOLE_NS or self._given == first_at:
-                yield from self._silence_until(at, gap=self._given > first_at)
-            elif off_ns < -HOLE_NS:
+            goes_on = abs(off_ns) <= HOLE_NS and base == self._base
+            if self._given == first_at:
+                yield from self._silence_until(at, gap=False)
+            elif off_ns > HOLE_NS:
+                yield from self._hole(at)
+            self._next = at + len(samples)
+            if off_ns < -HOLE_NS:
                 samples = samples[self._given - at :]
             if len(samples):
-                yield self._block(samples)
+                yield self._block(samples if goes_on else self._joined(samples))
+                self._next = self._given
 
     def _place(self, at_ns: int | None, round_base: int) -> int:
         """The sample at which a piece begins that has this own time."""
         if at_ns is None:
-            return self._given
+            return self._next
         at = self._base + ns_to_samples(at_ns, self._rate)
         if samples_to_ns(self._given - at, self._rate) <= self._packets.jump_ns:
             return at
@@ -186,6 +195,20 @@ class AudioFileSource:
         self._base += anew - at
         return anew
 
+    def _hole(self, at: int) -> Iterator[AudioBlock]:
+        """Silence, into which the sound before it dies away."""
+        count = min(at - self._given, len(self._silence))
+        yield self._block(self._joined(self._silence[:count]), gap=True)
+        yield from self._silence_until(at, gap=True)
+
+    def _joined(self, samples: Samples) -> Samples:
+        """What does not go on from the sound before, without the click of an edge."""
+        beyond = (2 * self._edge[-1:] - self._edge[-2::-1])[: len(samples)]
+        share = np.linspace(0, 1, len(beyond), dtype=np.float32)[:, None]
+        samples = samples.copy()
+        samples[: len(beyond)] = share * samples[: len(beyond)] + (1 - share) * beyond
+        return samples
+
     def _silence_until(self, at: int, gap: bool) -> Iterator[AudioBlock]:
         while self._given < at:
             yield self._block(self._silence[: at - self._given], gap)
@@ -193,6 +216,7 @@ class AudioFileSource:
     def _block(self, samples: Samples, gap: bool = False) -> AudioBlock:
         block = AudioBlock(samples, self._rate, samples_to_ns(self._given, self._rate), gap)
         self._given += len(samples)
+        self._edge = np.concatenate([self._edge, samples[-len(self._edge) :]])[-len(self._edge) :]
         return block
 
     def _announced_ns(self, stream: Any) -> int | None:
