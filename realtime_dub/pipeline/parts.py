@@ -82,7 +82,7 @@ def _look_ahead_of(config: LiveConfig | FileConfig) -> int | None:
 
 
 def make_tracker(config: LiveConfig | FileConfig) -> FaceTracker:
-    tracker: FaceTracker = part("tracker")(config.face)
+    tracker: FaceTracker = part("tracker")(config.face, at_once=isinstance(config, FileConfig))
     return tracker
 
 

@@ -155,7 +155,7 @@ class Run:
             stack.callback(source.close)
         self.generator = make_generator(setup)
         stack.callback(self.generator.close)
-        tracker = part("tracker")(setup.face)
+        tracker = part("tracker")(setup.face, at_once=False)
         stack.callback(tracker.close)
         picture, voice = video.open(), voice_source.open()
         plan, resample_ns = plan_run(voice, self.generator, setup)
