@@ -100,7 +100,7 @@ def test_live_a_search_takes_little_of_each_picture_and_is_done_within_a_second(
 @pytest.mark.parametrize("at_once", [True, False])
 def test_choice_among_small_faces(choice: str, x: float, at_once: bool) -> None:
     picture = slide((0.3, 0.8, 0.09), (0.9, 0.3, 0.12), (1.5, 0.7, 0.1))
-    seen = list(tracked([picture] * (3 if at_once else 14), choice, at_once))
+    seen = list(tracked([picture] * (3 if at_once else 18), choice, at_once))
     assert middle(seen[-1]) == pytest.approx(middle(seen[-2]), abs=0.01)
     assert middle(seen[-1])[0] == pytest.approx(x, abs=0.03)
 

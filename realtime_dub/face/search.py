@@ -20,7 +20,7 @@ with left_out(*NOT_FOR_MEDIAPIPE):
     from mediapipe.python.solutions.face_detection import FaceDetection
 
 EVERY_NS = NS  # from the beginning of one search to that of the next
-TILES_A_FRAME = 3  # where a picture may not come late: 1.5 ms each
+TILES_A_FRAME = 2  # where a picture may not come late: 1.5 ms each
 OVERLAP = 0.3  # of a tile: faces up to this size are whole in one of them
 DETECTOR_PX = 256  # a tile is made this small with care, then by the detector without
 LEAST_PX = 240  # smaller pictures hold no smaller faces worth looking for
@@ -126,8 +126,7 @@ class FaceSearch:
             return []
         side = min(tile.width, DETECTOR_PX)
         small = cv2.resize(tile.of(image), (side, side), interpolation=cv2.INTER_AREA)
-        with quiet():
-            found = self._detector.process(cv2.cvtColor(small, cv2.COLOR_BGR2RGB)).detections or ()
+        found = self._detector.process(cv2.cvtColor(small, cv2.COLOR_BGR2RGB)).detections or ()
         return [_area(each.location_data.relative_bounding_box, tile) for each in found]
 
 
