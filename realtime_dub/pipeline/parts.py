@@ -68,7 +68,7 @@ def make_generator(config: LiveConfig | FileConfig) -> MouthGenerator:
         config.engine,
         bundle=config.bundle,
         identity=config.identity,
-        strength=config.strength,
+        strength=None if config.strength == 1 else config.strength,
         look_ahead_ms=_look_ahead_of(config),
     )
 
