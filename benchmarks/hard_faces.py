@@ -7,6 +7,7 @@ still texture on the face, carried along by the landmarks. The same clip is pain
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from functools import cache, partial
 from pathlib import Path
 
@@ -15,13 +16,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from engines.common.rates import STEADY_FPS, steady_ns
 from realtime_dub.blend.masks import bounding_box, dilated, feather, polygon
 from realtime_dub.blend.warp import Box, ThinPlate, identity_map
 from realtime_dub.face.alignment import LOWER, TEMPLATE
 from realtime_dub.face.landmarks import JAW, LIPS, LIPS_INNER, LIPS_OUTER
 from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.face.types import Face
-from realtime_dub.media import NS, Frame, Image
+from realtime_dub.media import MS, Frame, Image
 
 Paint = Callable[[Image, Face, np.random.Generator], Image]
 Coverage = npt.NDArray[np.float32]
@@ -131,14 +133,15 @@ FACES: dict[str, tuple[Paint, ...]] = {
 }
 
 
-def painted(images: Sequence[Image], name: str, fps: float = 25) -> list[Image]:
+def painted(images: Sequence[Image], name: str, times_ns: Sequence[int] | None = None) -> list[Image]:
     """The pictures of a clip with the face made as ``name`` of FACES says; the last known face where none is found."""
     tracker, rng = MediaPipeTracker(smooth=False), np.random.default_rng(0)
     face: Face | None = None
     result = []
     try:
-        for k, image in enumerate(images):
-            face = tracker.track(Frame(image, round(k * NS / fps), k)).face or face
+        times_ns = times_ns or steady_ns(len(images))
+        for k, (image, at_ns) in enumerate(zip(images, times_ns, strict=True)):
+            face = tracker.track(Frame(image, at_ns, k)).face or face
             result.append(image if face is None else _paint(image, face, name, rng))
     finally:
         tracker.close()
@@ -151,13 +154,16 @@ def _paint(image: Image, face: Face, name: str, rng: np.random.Generator) -> Ima
     return image
 
 
-def write_lossless(images: Sequence[Image], path: Path, fps: int = 25) -> Path:
-    """Write pictures that read back to the bit, without sound; returns ``path``."""
+def write_lossless(images: Sequence[Image], path: Path, times_ns: Sequence[int] | None = None) -> Path:
+    """Write pictures that read back to the bit, their times to the millisecond, without sound; returns ``path``."""
     height, width = images[0].shape[:2]
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=fps)
+        stream = container.add_stream("ffv1", rate=STEADY_FPS)
         stream.width, stream.height, stream.pix_fmt = width, height, "bgr0"
-        for image in images:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        for image, at_ns in zip(images, times_ns or steady_ns(len(images)), strict=True):
+            frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+            frame.pts, frame.time_base = round(at_ns / MS), Fraction(1, 1000)
+            container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path

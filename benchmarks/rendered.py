@@ -20,6 +20,7 @@ from benchmarks.spoilt import Spoilt
 from benchmarks.true_motion import NAME as TRUE_MOTION
 from benchmarks.true_motion import driven_by
 from engines.common import video_metrics as metrics
+from engines.common.rates import STEADY_FPS, at_times, nearest, steady_ns
 from realtime_dub.blend.masks import dilated, lower_face, polygon
 from realtime_dub.config import FileConfig, build
 from realtime_dub.face.alignment import mouth_width, neutral_shape
@@ -40,21 +41,26 @@ class Look:
     """A video as a fresh tracker sees it: canonical shapes (T, 478, 3), NaN without a face, and what it was seen in."""
 
     images: list[Image]
+    times_ns: list[int]
     tracked: list[TrackedFrame]
     shapes: Curve
 
     @classmethod
-    def at(cls, images: Sequence[Image], fps: float = 25, settle: int = 1) -> Look:
+    def at(cls, images: Sequence[Image], times_ns: Sequence[int], settle: int = 1) -> Look:
         """``settle`` times each: the mesh looks where the last picture's face was, and finds hard lips by it."""
         tracker = MediaPipeTracker(smooth=False)
         try:
-            stamped = [Frame(image, round(k * NS / fps), k) for k, image in enumerate(images)]
+            stamped = [Frame(image, at_ns, k) for k, (image, at_ns) in enumerate(zip(images, times_ns, strict=True))]
             tracked = [[tracker.track(frame) for _ in range(settle)][-1] for frame in stamped]
         finally:
             tracker.close()
         lost = np.full((478, 3), np.nan, np.float32)
         shapes = np.stack([lost if seen.face is None else seen.face.canonical for seen in tracked])
-        return cls(list(images), tracked, shapes)
+        return cls(list(images), list(times_ns), tracked, shapes)
+
+    def shapes_at(self, grid_ns: metrics.Array) -> Curve:
+        """The shapes at other times, straight lines between."""
+        return at_times(self.shapes, np.array(self.times_ns), grid_ns)
 
     def width(self) -> float:
         """This person's resting mouth in units of the canonical face."""
@@ -73,11 +79,13 @@ class Setup:
     face: str | None = None
     settle: int = 1
 
-    def dub(self, clip: Path, sound: Path, seen: Sequence[Image]) -> list[Image]:
+    def dub(self, clip: Path, sound: Path, seen: Look) -> list[Image]:
         """The pictures ``seen`` of ``clip`` speaking the voice of ``sound``."""
         values = {"engine": self.engine, "bundle": self.bundle, "look_ahead": self.look_ahead, "quiet": True}
         with tempfile.TemporaryDirectory() as folder, captured() as images:
-            video = clip if self.face is None else write_lossless(seen, Path(folder) / "painted.mkv")
+            video = (
+                clip if self.face is None else write_lossless(seen.images, Path(folder) / "painted.mkv", seen.times_ns)
+            )
             mic = "video" if sound == video else str(sound)
             if self.spoilt != UNSPOILT:
                 mic = str(self.spoilt.write(voice(str(sound)), Path(folder) / "voice.wav"))
@@ -85,10 +93,17 @@ class Setup:
             return list(images)
 
 
-def quiet_frames(sound: Path, count: int, fps: float = 25) -> metrics.Bools:
-    """Frames (count,) in which the voice is silent."""
+def common_grid_ns(source: Look, truth: Look) -> metrics.Array:
+    """Even times, ``STEADY_FPS`` a second, in both: what is told per picture means the same for clips of any rate."""
+    start_ns = max(source.times_ns[0], truth.times_ns[0])
+    end_ns = min(source.times_ns[-1], truth.times_ns[-1])
+    return np.array(steady_ns(max(0, (end_ns - start_ns) * STEADY_FPS // NS) + 1, start_ns))
+
+
+def quiet_frames(sound: Path, grid_ns: metrics.Array) -> metrics.Bools:
+    """Pictures at ``grid_ns`` (n,) in which the voice is silent."""
     samples = voice(str(sound))
-    edges = np.rint(np.arange(count + 1) * VOICE_RATE / fps).astype(int)
+    edges = np.rint(np.append(grid_ns, grid_ns[-1] + NS // STEADY_FPS) * (VOICE_RATE / NS)).astype(int)
     pieces = [samples[low:high] for low, high in pairwise(edges)]
     loudness = np.array([np.sqrt((piece**2).mean()) if len(piece) else 0.0 for piece in pieces])
     return np.asarray(loudness < QUIET * loudness.max(), bool)
@@ -108,10 +123,11 @@ def outside(source: Look, result: Sequence[Image]) -> int:
     return beyond
 
 
-def changed(source: Look, result: Look, count: int) -> metrics.Bools:
-    """Frames (count,) in which something was dubbed."""
-    pairs = zip(source.images[:count], result.images[:count], strict=True)
-    return np.array([bool((before != after).any()) for before, after in pairs])
+def changed(source: Look, result: Look, grid_ns: metrics.Array) -> metrics.Bools:
+    """Whether something was dubbed in the picture nearest to each of ``grid_ns``."""
+    pairs = zip(source.images, result.images, strict=False)
+    dubbed = np.array([bool((before != after).any()) for before, after in pairs])
+    return np.asarray(dubbed[nearest(np.array(result.times_ns), grid_ns)], bool)
 
 
 def spoken_frames(quiet: metrics.Bools) -> metrics.Bools:
@@ -123,20 +139,22 @@ def spoken_frames(quiet: metrics.Bools) -> metrics.Bools:
 @lru_cache(2)
 def looked(clip: Path, face: str | None, settle: int) -> Look:
     """A clip as it is, or with the face made a hard one; kept while several setups dub it."""
-    images = [frame.image for frame in frames(str(clip))]
-    return Look.at(images if face is None else painted(images, face), settle=settle)
+    seen = [(frame.image, frame.pts_ns) for frame in frames(str(clip))]
+    images, times_ns = [image for image, _ in seen], [at_ns for _, at_ns in seen]
+    return Look.at(images if face is None else painted(images, face, times_ns), times_ns, settle)
 
 
 def score(clip: Path, sound: Path, setup: Setup, speaker: str = "") -> Score:
     """Dub, track, compare."""
     source, truth = (looked(video, setup.face, setup.settle) for video in (clip, sound))
-    with driven_by(truth.shapes) if setup.engine == TRUE_MOTION else nullcontext():
-        result = Look.at(setup.dub(clip, sound, source.images), settle=setup.settle)
-    count = min(len(source.shapes), len(truth.shapes), len(result.shapes))
-    wanted, made = truth.shapes[:count] / truth.width(), result.shapes[:count] / source.width()
+    with driven_by(truth.shapes, np.array(truth.times_ns)) if setup.engine == TRUE_MOTION else nullcontext():
+        images = setup.dub(clip, sound, source)
+    result = Look.at(images, source.times_ns[: len(images)], setup.settle)
+    grid_ns = common_grid_ns(result, truth)
+    wanted, made = truth.shapes_at(grid_ns) / truth.width(), result.shapes_at(grid_ns) / source.width()
     openings = metrics.lip_opening(wanted), metrics.lip_opening(made)
     agreement = metrics.correlation_and_lag(*openings, MAX_LAG)
-    quiet, dubbed = quiet_frames(sound, count), changed(source, result, count)
+    quiet, dubbed = quiet_frames(sound, grid_ns), changed(source, result, grid_ns)
     said = spoken_frames(quiet)
     distance, mean_shape = metrics.landmark_distance(wanted, made), metrics.mean_shape_distance(wanted)
     figures = {
@@ -155,7 +173,7 @@ def score(clip: Path, sound: Path, setup: Setup, speaker: str = "") -> Score:
         "amplitude_spoken": float(np.nanstd(openings[1][said]) / np.nanstd(openings[0][said])),
         **restlessness(made, wanted, said),
         "jitter": metrics.jitter(made, quiet),
-        "jitter_source": metrics.jitter(source.shapes[:count] / source.width(), quiet),
+        "jitter_source": metrics.jitter(source.shapes_at(grid_ns) / source.width(), quiet),
         "outside_pixels": float(outside(source, result.images)),
     }
     return Score(clip.stem, speaker, *openings, figures)

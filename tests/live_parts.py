@@ -89,7 +89,7 @@ class PacedMicrophone:
 
 
 class Tracker:
-    def __init__(self, choice: str) -> None:
+    def __init__(self, choice: str, at_once: bool = True) -> None:
         self.closed = False
 
     def track(self, frame: Frame) -> TrackedFrame:

@@ -79,7 +79,7 @@ class ScriptVoice:
 
 
 class ScriptTracker:
-    def __init__(self, choice: str) -> None:
+    def __init__(self, choice: str, at_once: bool = True) -> None:
         pass
 
     def track(self, frame: Frame) -> TrackedFrame:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from realtime_dub.errors import BundleError
+from realtime_dub.config import FileConfig, LiveConfig, build
+from realtime_dub.errors import BundleError, ConfigError
 from realtime_dub.face.alignment import LOWER
-from realtime_dub.mouth import backend
+from realtime_dub.mouth import backend, bundle
 from realtime_dub.mouth.bundle import Bundle, load, load_default
 from realtime_dub.mouth.motion import MotionStream
+from realtime_dub.mouth.mouthbank import MouthbankGenerator
+from realtime_dub.pipeline.parts import make_generator
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +127,88 @@ def test_a_bundle_for_something_else_moves_no_mouth(copy: Path) -> None:
     edit(copy, outputs=[{"name": "image", "shape": [1, None]}])
     with pytest.raises(BundleError, match="not a motion bundle"):
         MotionStream(load(copy))
+
+
+def damaged_specs(spec: dict[str, object]) -> Iterator[tuple[str, dict[str, object]]]:
+    """The spec with a field taken away, given another type, or a value beyond reason; in all its tables."""
+    wrong = (None, "\0", -1, 1 << 70, float("nan"), [], {})
+    for field in spec:
+        yield f"no {field}", {name: value for name, value in spec.items() if name != field}
+        for value in wrong:
+            if field not in ("name", "version", "licence", "training_data"):
+                yield f"{field} = {value!r}", spec | {field: value}
+    for table in ("audio", "inputs", "states", "outputs"):
+        inner = spec[table] if table == "audio" else spec[table][0]
+        for field, value in itertools.product(inner, wrong if table == "audio" else wrong[:4]):
+            changed = inner | {field: value}
+            yield f"{table}.{field} = {value!r}", spec | {table: changed if table == "audio" else [changed]}
+
+
+def test_every_damage_to_a_spec_is_one_line_and_no_other_error(copy: Path) -> None:
+    path = copy / "spec.json"
+    spec = json.loads(path.read_text())
+    refused, taken = [], []
+    for what, damaged in damaged_specs(spec):
+        path.write_text(json.dumps(damaged))
+        try:
+            MouthbankGenerator(bundle=copy)
+            taken.append(what)
+        except BundleError as error:
+            refused.append(str(error))
+    assert not any("\n" in message for message in refused)
+    assert len(refused) > 100
+    assert all(what.startswith(("audio", "inputs.shape")) for what in taken), taken  # other features, not damage
+
+
+@pytest.mark.parametrize("content", ["", "[]", "[" * 100_000, '"x"', "\0", '{"format": 1}', '{"format": true}'])
+def test_a_spec_that_is_none_is_refused_in_one_line(copy: Path, content: str) -> None:
+    (copy / "spec.json").write_text(content)
+    with pytest.raises(BundleError):
+        load(copy)
+
+
+def test_what_is_no_folder_with_a_bundle_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "odd" / "spec.json").mkdir(parents=True)
+    for name in ("file", "empty", "odd", "nowhere", "a\0b"):
+        with pytest.raises(BundleError):
+            load(tmp_path / name)
+
+
+def test_a_network_that_is_not_as_its_spec_says_is_refused_at_the_start(copy: Path) -> None:
+    spec = json.loads((copy / "spec.json").read_text())
+    edit(copy, states=[spec["states"][0] | {"shape": [1, 80, 3]}, *spec["states"][1:]])
+    with pytest.raises(BundleError, match="cannot run bundle mouthbank-motion: its network is not as its spec says"):
+        MouthbankGenerator(bundle=copy)
+
+
+def test_a_backend_is_asked_for_anew_and_an_unknown_one_is_refused(shipped: Bundle) -> None:
+    usual = shipped.session()
+    assert shipped.session("onnx-cpu") is usual
+    with pytest.raises(BundleError, match="unknown backend 'nonsense'"):
+        shipped.session("nonsense")
+
+
+def test_folders_beside_the_bundles_are_no_look_aheads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Path(shutil.copytree(bundle._folder_of("mouthbank"), tmp_path / "mouthbank"))
+    known = bundle.look_aheads()
+    for name in ("bundle-old", "bundle-", "bundle-12", "bundle-40.bak", "bundle-٣"):
+        (engine / name).mkdir()
+    (engine / "bundle-7").write_text("a file")
+    monkeypatch.setattr(bundle, "_folder_of", lambda name: engine)
+    assert bundle.look_aheads() == known
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("identity", "me.bank"), ("bundle", "folder"), ("strength", 0.5), ("look_ahead", 80)],
+)
+@pytest.mark.parametrize("model", [LiveConfig, FileConfig])
+def test_an_option_that_an_engine_does_not_take_is_refused(model: type, option: str, value: object) -> None:
+    needs = {"input": "a.mp4", "output": Path("b.mp4")} if model is FileConfig else {}
+    config = build(model, engine="passthrough", **{option: value}, **needs)
+    name = "--" + option.replace("_", "-")
+    with pytest.raises(ConfigError, match=f"engine passthrough takes no {name}; leave it out"):
+        make_generator(config)
+    assert make_generator(build(model, engine="passthrough", **needs)).name == "passthrough"

@@ -14,11 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from engines.common import Array
+from engines.common.rates import at_times
 from realtime_dub.audio.features import LogMel, LogMelSpec
 from realtime_dub.face.alignment import LOWER, canonicalise, mouth_width, neutral_shape
 
 Words = list[tuple[int, int, str]]  # start ms, end ms, word
 SILENCE = "sil"
+EVEN_S = 0.01  # frames that are off an even rate by less are not moved: containers round to milliseconds
 FADE_MS = (400, 900)  # motion this far from speech goes over into rest; nearer there are breaths, which can be heard
 
 
@@ -64,9 +66,9 @@ def load_clip(path: Path, words: Words | None = None) -> Clip | None:
     canonical = np.stack([canonicalise(points).canonical for points in landmarks[seen]])
     neutral = neutral_shape(canonical)
     width = mouth_width(neutral)
-    motion = (canonical[:, LOWER] - neutral[LOWER]) / width
+    motion = _fill((canonical[:, LOWER] - neutral[LOWER]) / width, seen)
     fps = round((len(pts) - 1) / (pts[-1] - pts[0]), 3)
-    return Clip(path.stem, audio, _fill(motion, seen), fps, neutral / width, words)
+    return Clip(path.stem, audio, _evenly(motion, pts, fps), fps, neutral / width, words)
 
 
 def to_16k(audio: Array, rate: int) -> Array:
@@ -86,6 +88,14 @@ def _fill(motion: Array, seen: Array) -> Array:
     at = np.arange(len(seen))
     filled = np.stack([np.interp(at, at[seen], column) for column in flat.T], 1)
     return filled.reshape(len(seen), *motion.shape[1:]).astype(np.float32)
+
+
+def _evenly(motion: Array, pts: Array, fps: float) -> Array:
+    """Motion (T, 168, 3) of frames at ``pts`` as it is at k / ``fps``: clips of a variable rate, or that begin late."""
+    even = np.arange(len(pts)) / fps
+    if np.abs(pts - even).max() < EVEN_S:
+        return motion
+    return at_times(motion, pts, np.arange(int(pts[-1] * fps + 1e-3) + 1) / fps)
 
 
 def sample_motion(motion: Array, fps: float, times_s: Array) -> Array:

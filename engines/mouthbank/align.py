@@ -15,6 +15,7 @@ import torch
 from engines.common import Array
 from engines.common.grid import Clip
 from engines.common.metrics import openings
+from engines.common.rates import places
 from engines.common.video_metrics import correlation
 from engines.mouthbank.network import LOOK_AHEAD, MotionNet
 from realtime_dub.audio.features import LogMel, LogMelSpec
@@ -23,11 +24,12 @@ REACH = 8  # frames of the net searched either way
 LEAST_R = 0.6  # a clip that fits nowhere has another sentence's sound, or none
 
 
-def best_offset(found: Array, real: Array, step: int) -> tuple[int, float]:
+def best_offset(found: Array, real: Array, step: float) -> tuple[int, float]:
     """Offset in net frames and r there. ``found`` (n,) is at the net's rate, ``real`` (T,) at every ``step`` of it."""
-    at = np.arange(len(real)) * step
-    at = at[(at >= REACH) & (at < len(found) - REACH)]
-    scores = [correlation(found[at + shift], real[at // step]) for shift in range(-REACH, REACH + 1)]
+    at = places(len(real), 1, step)
+    inside = (at >= REACH) & (at < len(found) - REACH)
+    at, real = at[inside], real[inside]
+    scores = [correlation(found[at + shift], real) for shift in range(-REACH, REACH + 1)]
     best = int(np.argmax(scores))
     return best - REACH, scores[best]
 
@@ -39,7 +41,7 @@ def find_offsets(net: MotionNet, clips: list[Clip], spec: LogMelSpec) -> dict[st
         mel = torch.from_numpy(LogMel(spec).process(clip.audio))[None]
         with torch.no_grad():
             displacement = net(mel, net.initial_state())[0][0, LOOK_AHEAD:].numpy()
-        step = round(spec.rate / spec.hop / clip.fps)
+        step = spec.rate / spec.hop / clip.fps
         found, real = openings(displacement, clip.neutral), openings(clip.motion, clip.neutral)
         shift, r = best_offset(found, real, step)
         if r >= LEAST_R:

@@ -18,6 +18,7 @@ from engines.common.grid import Clip
 from engines.common.loop import Losses
 from engines.common.metrics import LIPS_AT, openings
 from engines.common.place import Place
+from engines.common.rates import places
 from engines.mouthbank.data import Batches, MotionLoss, make_basis
 from engines.mouthbank.export import export_bundle
 from engines.mouthbank.network import LOOK_AHEAD, MotionNet, Shape
@@ -117,7 +118,7 @@ def predict(net: MotionNet, clip: Clip, spec: LogMelSpec) -> Array:
     mel = torch.from_numpy(LogMel(spec).process(clip.audio))[None]
     with torch.no_grad():
         displacement = net(mel, net.initial_state())[0][0].numpy()
-    at = np.arange(len(clip.motion)) * round(spec.rate / spec.hop / clip.fps) + LOOK_AHEAD
+    at = places(len(clip.motion), clip.fps, spec.rate / spec.hop) + LOOK_AHEAD
     return displacement[at[at < len(displacement)]]
 
 

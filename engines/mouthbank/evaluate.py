@@ -96,7 +96,7 @@ def _offset_figures(results: list[Result]) -> dict[str, object]:
     """How far the clips' own pictures are off their sound, and r per clip with that taken out."""
     best = []
     for result in results:
-        step = round(NS / FINE_NS / result.clip.fps)
+        step = NS / FINE_NS / result.clip.fps
         found, (_, real) = openings(result.fine, result.clip.neutral), result.openings
         best.append(best_offset(found, real, step))
     shifts, scores = np.array(best).T

@@ -25,6 +25,7 @@ from engines.common.grid import Clip, load_clip, make_example, read_words, split
 from engines.common.landmarks import clips_in, extract_all
 from engines.common.loop import Losses, Plan, Trainer
 from engines.common.metrics import lagged_correlation, lip_distance, openings
+from engines.common.rates import places
 from engines.mouthbank.align import aligned, find_offsets
 from engines.mouthbank.data import Basis, Batches, MotionLoss, make_basis
 from engines.mouthbank.export import export_bundle
@@ -71,7 +72,7 @@ def validate(net: GivesMotion, clips: list[Clip], spec: LogMelSpec) -> dict[str,
         with torch.no_grad():
             displacement, speech, _ = net(mel, net.initial_state())
         right.append((speech[0, late:].numpy() > 0.5) == (example.speech[: len(example.speech) - late] > 0.5))
-        at = np.arange(len(clip.motion)) * round(spec.rate / spec.hop / clip.fps) + late
+        at = places(len(clip.motion), clip.fps, spec.rate / spec.hop) + late
         at = at[at < len(example.power)]
         found, real = displacement[0, at].numpy(), clip.motion[: len(at)]
         pairs.append((openings(found, clip.neutral), openings(real, clip.neutral)))

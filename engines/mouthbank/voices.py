@@ -13,6 +13,7 @@ import argparse
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from engines.common.grid import SILENCE, Clip, load_clip, read_words, speech_at,
 from engines.common.landmarks import clips_in
 from engines.common.metrics import LIPS_AT, lip_distance
 from engines.common.people import People, groups, people_of, speaker_of
+from engines.common.rates import places
 from engines.common.video_metrics import correlation
 from engines.mouthbank import contact
 from engines.mouthbank.evaluate import Result, run_clip, step_ms, with_noise
@@ -43,8 +45,8 @@ def faster(clip: Clip, factor: float) -> Clip:
 
 def spoken(clip: Clip, frames: int) -> npt.NDArray[np.bool_]:
     """Which of the first ``frames`` frames lie between the first loud sound of a clip and the last."""
-    step = round(16_000 / clip.fps)
-    power = np.array([(clip.audio[i * step : (i + 1) * step] ** 2).mean() for i in range(len(clip.audio) // step)])
+    edges = places(int(len(clip.audio) * clip.fps / 16_000) + 1, clip.fps, 16_000)
+    power = np.array([(clip.audio[low:high] ** 2).mean() for low, high in pairwise(edges)])
     loud = np.flatnonzero(power > np.quantile(power, 0.9) * QUIET)
     at = np.arange(frames)
     return (at >= loud[0] - 1) & (at <= loud[-1] + 2)

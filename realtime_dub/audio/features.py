@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from realtime_dub.media import Floats, samples_to_ns
 
@@ -18,19 +18,27 @@ from realtime_dub.media import Floats, samples_to_ns
 class LogMelSpec(BaseModel):
     """Everything that fixes the front end. Kept in a bundle's ``spec.json``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: str = Field(default="logmel", pattern="^logmel$")
-    rate: int = Field(default=16_000, gt=0)  # Hz
-    bands: int = Field(default=80, gt=0)
-    window: int = Field(default=400, gt=1)  # samples, periodic Hann
-    hop: int = Field(default=160, gt=0)  # samples
-    fft: int = Field(default=512, gt=1)
+    rate: int = Field(default=16_000, gt=0, le=384_000)  # Hz
+    bands: int = Field(default=80, gt=0, le=1_024)
+    window: int = Field(default=400, gt=1, le=65_536)  # samples, periodic Hann
+    hop: int = Field(default=160, gt=0, le=65_536)  # samples
+    fft: int = Field(default=512, gt=1, le=65_536)
     low_hz: float = Field(default=40.0, ge=0)
     high_hz: float = Field(default=7600.0, gt=0)
     floor: float = Field(default=1e-8, gt=0)  # of the band power, before the logarithm
     mean: float = -11.0  # taken off the natural logarithm
     scale: float = Field(default=4.0, gt=0)  # divides it after that
+
+    @model_validator(mode="after")
+    def _consistent(self) -> LogMelSpec:
+        if not self.low_hz < self.high_hz <= self.rate / 2:
+            raise ValueError("low_hz is not below high_hz, or that not below half the rate")
+        if self.fft < self.window:
+            raise ValueError("fft is shorter than the window")
+        return self
 
     @property
     def hop_ns(self) -> int:

@@ -15,6 +15,8 @@ import threading
 from collections.abc import Iterator
 from typing import IO
 
+os.environ.setdefault("GLOG_minloglevel", "3")  # for what can be told: must be set before MediaPipe is imported
+
 STDERR = 2
 # glog's and absl's lines (level, month and day, time), and the two that come before those are set up.
 NOISE = re.compile(rb"[IWEF]\d{4} \d\d:\d\d:|WARNING: All log messages before absl|INFO: Created TensorFlow Lite")

@@ -1,40 +1,35 @@
-"""Finds, chooses and follows the face to dub: MediaPipe Face Mesh behind the ``FaceTracker`` contract.
+"""Finds, chooses and follows the face to dub: MediaPipe's face mesh behind the ``FaceTracker`` contract.
 
-The one module that knows MediaPipe, so that it can be exchanged.
+A face that is too small for the mesh to find in the whole picture is searched for, and followed in a close-up.
+MediaPipe is known here, in ``mesh`` and in ``search`` alone, so that it can be exchanged.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
 from realtime_dub.errors import ConfigError
 from realtime_dub.face.alignment import canonicalise
 from realtime_dub.face.landmarks import JAW, LIPS
-from realtime_dub.face.quiet import quiet
+from realtime_dub.face.mesh import Mesh
+from realtime_dub.face.search import EVERY_NS, Area, FaceSearch, area_of, close_up
 from realtime_dub.face.smoothing import OneEuro
 from realtime_dub.face.types import Points, TrackedFrame
-from realtime_dub.imports import NOT_FOR_MEDIAPIPE, left_out
 from realtime_dub.media import Frame, Image
 from realtime_dub.paths import is_number
-
-os.environ.setdefault("GLOG_minloglevel", "3")  # must be set before MediaPipe is imported
-
-with left_out(*NOT_FOR_MEDIAPIPE):
-    from mediapipe.python.solutions.face_mesh import FaceMesh
 
 MAX_FACES = 4
 MAX_YAW_DEG = 40.0  # beyond, half of the mouth is hidden and the mesh guesses
 RETURN_YAW_DEG = 36.0  # hysteresis: back in once it is clearly inside
 MIN_MOUTH_PX = 8.0  # smaller mouths have no shape to speak of
-NOISY_FRAMES = 2  # MediaPipe logs while it starts its detector, then its landmark model
-MAX_SIDE_PX = 1280  # larger pictures are made smaller first: the landmark model looks at 192 pixels of a face anyway
 REMEMBERED_FRAMES = 25  # a face that comes back where it was is the same one
 STICKY_SHARE = 0.6  # a face is the same one if it moved by less than this share of its width
+SMALL = 0.15  # of the picture's height, below which a close-up shows a face better
+GROWN = 0.4  # of the picture's height, from which a face needs no close-up
+TAKES_OVER = 2.5  # times as high as one in a close-up: somebody before the camera, not the picture on the wall behind
+NEAR_FACES = 2  # in a close-up: the one, and a neighbour's that comes into it
 CHOICES = ("largest", "left", "right")
 
 
@@ -45,30 +40,29 @@ class MediaPipeTracker:
     the mouth over.
     """
 
-    def __init__(self, choice: str = "largest", smooth: bool = True) -> None:
+    def __init__(self, choice: str = "largest", smooth: bool = True, at_once: bool = True) -> None:
+        """``at_once``: take the time to search each picture wholly for small faces; not where pictures may not wait."""
         if choice not in CHOICES and not (is_number(choice) and 1 <= int(choice) <= MAX_FACES):
             raise ConfigError("cannot choose face", repr(choice), f"use {', '.join(CHOICES)} or 1 to {MAX_FACES}")
         self._choice = choice
-        with quiet():
-            self._mesh: FaceMesh | None = FaceMesh(
-                static_image_mode=False, max_num_faces=MAX_FACES, refine_landmarks=True
-            )
-            self._mesh.process(np.zeros((64, 64, 3), np.uint8))  # loads the models now, not in the first frame
+        self._mesh = Mesh(MAX_FACES)
+        self._search, self._at_once = FaceSearch(at_once), at_once
+        self._near: Mesh | None = None  # for close-ups, made when the first is needed
+        self._view: Area | None = None  # the close-up in which the face is followed
+        self._faces: list[Area] = []  # small ones that were looked at
+        self._checked_ns = -EVERY_NS  # when the whole picture was last looked at
         self._filter = OneEuro(min_cutoff_hz=8.0, beta=12.0) if smooth else None
-        self._found_before = 0
         self._lost = 0  # frames since the chosen face was seen
         self._last: Points | None = None
         self._profile = False
         self._scene = 0
-        self._rgb: Image | None = None
 
     def track(self, frame: Frame) -> TrackedFrame:
         """The chosen face in ``frame``, smoothed; without a face that can be dubbed, why."""
         if frame.scene != self._scene:  # where the face was in a picture of another size says nothing
             self._scene, self._lost = frame.scene, REMEMBERED_FRAMES
             self._lose()
-        faces = self._find(frame.image)
-        points = self._choose(faces)
+        points = self._choose(self._look(frame))
         if points is None:
             self._lose()
             return TrackedFrame(frame, None, "no face")
@@ -80,10 +74,10 @@ class MediaPipeTracker:
         return TrackedFrame(frame, None if why else face, why)
 
     def close(self) -> None:
-        """Release the model."""
-        if self._mesh is not None:
-            self._mesh.close()
-            self._mesh = None
+        """Release the models."""
+        for model in (self._mesh, self._near, self._search):
+            if model is not None:
+                model.close()
 
     def _lose(self) -> None:
         """Without a face, or at another one, smoothing begins anew; where the face was is remembered for a while."""
@@ -94,40 +88,140 @@ class MediaPipeTracker:
         if self._lost > REMEMBERED_FRAMES:
             self._last = None
 
-    def _find(self, image: Image) -> list[Points]:
-        if self._mesh is None:
+    def _look(self, frame: Frame) -> list[Points]:
+        """The faces to choose from: those in the whole picture, or the one that is searched for or followed."""
+        image = frame.image
+        if self._view is not None and self._last is not None:
+            return self._look_near(frame)
+        self._view = None
+        faces = self._mesh.find(image)
+        if self._last is not None:
+            return self._followed(faces, frame)
+        return faces if faces and self._choice == "largest" else self._searched(faces, frame)
+
+    def _followed(self, faces: list[Points], frame: Frame) -> list[Points]:
+        """``faces``, or the followed one in a close-up, where it has become too small or is no longer among them."""
+        assert self._last is not None
+        found, high = self._same(faces), np.ptp(self._last[:468, 1]) / frame.height
+        if found is None:
+            return faces if high > GROWN else self._closer(area_of(self._last), frame.image)
+        if high > SMALL or 0 <= frame.pts_ns - self._checked_ns < EVERY_NS:
+            return faces
+        self._checked_ns = frame.pts_ns
+        if near := self._closer(area_of(found), frame.image):
+            return near
+        self._view = None
+        return faces
+
+    def _look_near(self, frame: Frame) -> list[Points]:
+        """The followed face, and the close-up for the next picture."""
+        assert self._view is not None
+        assert self._near is not None
+        if larger := self._larger(frame):
+            return larger
+        found = self._same(self._near.find(frame.image, self._view))
+        if found is None:
             return []
-        height, width = image.shape[:2]
-        if max(height, width) > MAX_SIDE_PX:
-            factor = MAX_SIDE_PX / max(height, width)
-            image = np.asarray(cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
-        if self._rgb is None or self._rgb.shape != image.shape:
-            self._rgb = np.empty_like(image)
-        cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=self._rgb)
-        with quiet() if self._found_before < NOISY_FRAMES else contextlib.nullcontext():
-            found = self._mesh.process(self._rgb).multi_face_landmarks or ()
-        self._found_before += bool(found)
-        # MediaPipe gives shares of the picture's size, z in units of its width.
-        scale = np.array([width, height, width], np.float32)
-        return [np.array([(p.x, p.y, p.z) for p in face.landmark], np.float32) * scale for face in found]
+        area = area_of(found)
+        grown = area.height > GROWN * frame.height
+        self._view = None if grown else close_up(area, frame.image, self._view)
+        return [found]
+
+    def _larger(self, frame: Frame) -> list[Points]:
+        """Now and then: somebody who is so much nearer that the small face was only for want of a better one."""
+        assert self._last is not None
+        if self._choice != "largest" or 0 <= frame.pts_ns - self._checked_ns < EVERY_NS:
+            return []
+        self._checked_ns = frame.pts_ns
+        least = TAKES_OVER * np.ptp(self._last[:468, 1])
+        larger = [face for face in self._mesh.find(frame.image) if np.ptp(face[:468, 1]) > least]
+        if larger:
+            self._lose()
+            self._last = self._view = None
+        return larger
+
+    def _searched(self, faces: list[Points], frame: Frame) -> list[Points]:
+        """The chosen one of the faces that the mesh finds and of smaller ones; none while the search is under way."""
+        small = self._small(faces, frame)
+        if small is None:
+            return []
+        place = self._pick([*(area_of(face) for face in faces), *small])
+        if place is None:
+            return []
+        self._checked_ns = frame.pts_ns
+        if place < len(faces):
+            return [faces[place]]
+        chosen = small[place - len(faces)]
+        if found := self._closer(chosen, frame.image):
+            return found
+        self._search.dismiss(chosen)  # no face after all
+        return self._searched(faces, frame) if self._at_once else []
+
+    def _small(self, faces: list[Points], frame: Frame) -> list[Area] | None:
+        """The faces that the mesh does not find in the whole picture; None while the search for them is under way."""
+        found = self._search.look(frame.image, frame.pts_ns)
+        if found is None:
+            return None
+        known = [area_of(face) for face in faces]
+        small = [each for each in found if not any(area.holds(*each.middle) for area in known)]
+        return small if self._choice == "largest" else self._confirmed(small, frame.image)
+
+    def _confirmed(self, small: list[Area], image: Image) -> list[Area] | None:
+        """Those in which the mesh finds a face, so that they can be counted; None while one a picture is looked at."""
+        self._faces = [each for each in self._faces if each in small]
+        for each in small:
+            if each in self._faces:
+                continue
+            if self._closer(each, image):
+                self._faces.append(each)
+            else:
+                self._search.dismiss(each)
+            self._view = None
+            if not self._at_once:
+                return None
+        return self._faces
+
+    def _closer(self, area: Area, image: Image) -> list[Points]:
+        """The face at ``area``, in a close-up from now on; looked at twice, for the mesh looks first where one was."""
+        self._near = self._near or Mesh(NEAR_FACES)
+        self._view = close_up(area, image)
+        for _ in range(2):
+            for face in self._near.find(image, self._view):
+                if area.holds(*area_of(face).middle):
+                    return [face]
+        return []
 
     def _choose(self, faces: Sequence[Points]) -> Points | None:
+        if self._last is None and self._choice != "largest":
+            return faces[0] if faces else None  # the search has chosen
         if self._last is not None:
-            nearest = min(faces, key=self._distance_to_last, default=None)
-            if nearest is not None and self._distance_to_last(nearest) < STICKY_SHARE * np.ptp(self._last[:, 0]):
-                return nearest
+            if (same := self._same(faces)) is not None:
+                return same
             if len(faces) != 1:
                 return None  # the chosen face is hidden for a moment: nobody else takes its place yet
             self._lose()
-        by_x = sorted(faces, key=lambda points: float(points[:, 0].mean()))
+        place = self._pick([area_of(face) for face in faces])
+        return None if place is None else faces[place]
+
+    def _pick(self, areas: Sequence[Area]) -> int | None:
+        """Which of these is the face that was asked for."""
+        by_x = sorted(range(len(areas)), key=lambda place: areas[place].middle[0])
         if not by_x:
             return None
         if self._choice == "largest":
-            return max(by_x, key=lambda points: float(np.ptp(points[:, 0]) * np.ptp(points[:, 1])))
+            return max(by_x, key=lambda place: areas[place].width * areas[place].height)
         if is_number(self._choice):
             number = int(self._choice)
             return by_x[number - 1] if number <= len(by_x) else None
         return by_x[0] if self._choice == "left" else by_x[-1]
+
+    def _same(self, faces: Sequence[Points]) -> Points | None:
+        """The one of ``faces`` that was followed up to now."""
+        assert self._last is not None
+        nearest = min(faces, key=self._distance_to_last, default=None)
+        if nearest is None or self._distance_to_last(nearest) >= STICKY_SHARE * np.ptp(self._last[:, 0]):
+            return None
+        return nearest
 
     def _distance_to_last(self, points: Points) -> float:
         assert self._last is not None

@@ -16,6 +16,7 @@ from realtime_dub.face.alignment import mouth_width, neutral_shape
 from realtime_dub.face.landmarks import LIPS, opening
 from realtime_dub.face.types import Face, Points, TrackedFrame
 from realtime_dub.media import Image
+from realtime_dub.mouth.bank_bounds import check_archive, check_picture
 from realtime_dub.mouth.cavity import gap
 from realtime_dub.mouth.shut import shut_shape
 from realtime_dub.paths import WholeFile
@@ -32,6 +33,8 @@ CLOSED_SHARE = 0.05  # quantile of the openings at which the lips are as near as
 WIDE_SHARE = 0.95  # quantile of the openings that says how far the person opens the mouth
 LEAST_WIDE = 0.08  # mouth widths; who never opened the mouth farther has not spoken
 ENOUGH_SHAPES = 12  # fewer say nothing of a range
+MOST_VALUE = 1e6  # of anything in a file
+LEAST_WIDTH = 0.1  # of a mouth, in units of the canonical face; as many times as wide at most
 
 
 @dataclass(slots=True, eq=False)
@@ -98,14 +101,17 @@ class Bank:
     def load(cls, path: Path) -> Bank:
         """Read a bank that :meth:`save` wrote. Raises BundleError for anything else."""
         try:
+            check_archive(path)
             with np.load(path, allow_pickle=False) as data:
                 if int(data["format"]) != FORMAT:
                     raise BundleError("cannot read bank", f"{path}: format {data['format']}", "enrol the person again")
                 count = sum(name.startswith("image") for name in data.files)
+                if count > CAPACITY:
+                    raise ValueError(f"{count} pictures are more than a bank has")
                 mouths = [_read_mouth(data, i) for i in range(count)]
-                neutral = _checked(data["neutral"], (478, 3))
+                neutral = _read_face(data["neutral"])
                 known = "closed" in data.files  # banks made before had none
-                closed = _checked(data["closed"], (478, 3)) if known else None
+                closed = _read_face(data["closed"]) if known else None
                 wide = float(_checked(data["wide"], (1,))[0]) if known else 0.0
         except FileNotFoundError:
             raise BundleError(
@@ -115,7 +121,7 @@ class Bank:
             raise
         except Exception as error:
             raise BundleError(
-                "cannot read bank", f"{path}: {type(error).__name__}", "make it again with realtime-dub enroll"
+                "cannot read bank", f"{path}: {_reason(error)}", "make it again with realtime-dub enroll"
             ) from None
         return cls(mouths=mouths, neutral=neutral, closed=closed, wide=wide, frozen=True)
 
@@ -207,6 +213,7 @@ def cut_mouth(tracked: TrackedFrame, face: Face, shape: npt.NDArray[np.float32],
 
 
 def _read_mouth(data: np.lib.npyio.NpzFile, i: int) -> Mouth:
+    check_picture(data[f"image{i}"], MAX_WIDTH_PX, 2 * MAX_WIDTH_PX)
     image = cv2.imdecode(data[f"image{i}"], cv2.IMREAD_COLOR)
     if image is None:
         raise ValueError("a picture does not decode")
@@ -216,6 +223,19 @@ def _read_mouth(data: np.lib.npyio.NpzFile, i: int) -> Mouth:
 
 
 def _checked(array: npt.NDArray[np.generic], shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-    if array.shape != shape or not np.isfinite(values := array.astype(np.float32)).all():
+    values = array.astype(np.float32) if array.shape == shape else np.array([np.nan], np.float32)
+    if not (np.abs(values) <= MOST_VALUE).all():  # nor may any be no number
         raise ValueError("an array has the wrong shape or values")
     return values
+
+
+def _read_face(array: npt.NDArray[np.generic]) -> Points:
+    """A canonical face (478, 3)."""
+    face = _checked(array, (478, 3))
+    if not LEAST_WIDTH < mouth_width(face) < 1 / LEAST_WIDTH:
+        raise ValueError("a face has no mouth")
+    return face
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if type(error) is ValueError else f"it is no bank ({type(error).__name__})"

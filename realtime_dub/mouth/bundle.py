@@ -9,11 +9,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import math
+import re
 import threading
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator, model_validator
 
 import realtime_dub
 from realtime_dub.audio.features import LogMelSpec
@@ -23,10 +25,11 @@ from realtime_dub.mouth.backend import Session, open_session
 
 FORMAT = 1
 SPEC = "spec.json"
+MOST_VALUES = 10_000_000  # of a state
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class TensorSpec(_Strict):
@@ -42,8 +45,15 @@ class StateSpec(_Strict):
 
     before: str  # the network's input
     after: str  # the output that becomes it
-    shape: tuple[int, ...]
+    shape: tuple[PositiveInt, ...]
     dtype: Literal["float32"] = "float32"
+
+    @field_validator("shape")
+    @classmethod
+    def _bounded(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if math.prod(value) > MOST_VALUES:
+            raise ValueError(f"more than {MOST_VALUES} values")
+        return value
 
 
 class DataSpec(_Strict):
@@ -64,7 +74,7 @@ class BundleSpec(_Strict):
     engine: str  # the generator that runs it
     model: str  # file of the network
     audio: LogMelSpec
-    look_ahead_ms: int = Field(ge=0)  # output n belongs to the frame this much earlier
+    look_ahead_ms: int = Field(ge=0, le=10_000)  # output n belongs to the frame this much earlier
     frame_rate: float = Field(gt=0)  # outputs per second
     inputs: tuple[TensorSpec, ...]
     states: tuple[StateSpec, ...]
@@ -104,7 +114,7 @@ class Bundle:
         self.folder = folder
         self.spec = spec
         self._lock = threading.Lock()
-        self._session: Session | None = None
+        self._sessions: dict[str, Session] = {}  # by what was asked for
 
     @property
     def label(self) -> str:
@@ -112,11 +122,12 @@ class Bundle:
         return f"{self.spec.name} {self.spec.version}"
 
     def session(self, backend: str = "auto") -> Session:
-        """The network, opened at the first call with ``backend``. Raises BundleError where none can run it."""
+        """The network on ``backend``, opened at the first call for it. Raises BundleError where none can run it."""
         with self._lock:
-            if self._session is None:
-                self._session = open_session(self.folder / self.spec.model, backend)
-            return self._session
+            if backend not in self._sessions:
+                session = open_session(self.folder / self.spec.model, backend)
+                self._sessions[backend] = self._sessions.setdefault(session.backend, session)
+            return self._sessions[backend]
 
 
 def load(folder: str | Path) -> Bundle:
@@ -147,8 +158,9 @@ def load_default(name: str = "mouthbank", look_ahead_ms: int | None = None) -> B
 
 def look_aheads(name: str = "mouthbank") -> list[int]:
     """The look-aheads in ms that :func:`load_default` has to offer."""
-    others = [int(path.name.partition("-")[2]) for path in _folder_of(name).glob("bundle-*")]
-    return sorted([load_default(name).spec.look_ahead_ms, *others])
+    named = (re.fullmatch(r"bundle-(\d+)", path.name, re.ASCII) for path in _folder_of(name).glob("bundle-*"))
+    others = [int(found[1]) for found in named if found and (_folder_of(name) / found[0] / SPEC).is_file()]
+    return sorted({load_default(name).spec.look_ahead_ms, *others})
 
 
 def longest_look_ahead(name: str = "mouthbank") -> int | None:
@@ -171,10 +183,10 @@ def _read_spec(path: Path) -> BundleSpec:
         raw = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise BundleError("cannot read bundle", f"{path}: {error.strerror}", f"choose a folder with {SPEC}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError("damaged bundle", f"{path}: not JSON", "fetch it again") from error
     found = raw.get("format") if isinstance(raw, dict) else None
-    if found != FORMAT:
+    if found != FORMAT or found is True:
         do = f"this version reads format {FORMAT}"
         raise BundleError("unknown bundle format", f"{found!r} in {path}", do)
     try:
@@ -188,7 +200,8 @@ def _read_spec(path: Path) -> BundleSpec:
 def _check_file(path: Path, expected: str) -> None:
     try:
         found = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise BundleError("incomplete bundle", f"{path}: {error.strerror}", "fetch it again") from error
+    except (OSError, ValueError) as error:  # the latter for a name that no file can have
+        reason = getattr(error, "strerror", None) or error
+        raise BundleError("incomplete bundle", f"{path}: {reason}", "fetch it again") from error
     if found != expected:
         raise BundleError("damaged bundle", f"{path}: its hash is not the one in {SPEC}", "fetch it again")

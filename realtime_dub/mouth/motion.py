@@ -49,7 +49,17 @@ class MotionStream:
         self._displacements = np.zeros((length, len(spec.points), 3), np.float32)
         self._speech = np.zeros(length, np.float32)
         self._feeds: dict[str, Floats] = {}
+        self._try_out()
         self._restart(None)
+
+    def _try_out(self) -> None:
+        """Hears some silence, so that a network that is not as its spec says is found before anything begins."""
+        self._restart(None)
+        try:
+            self.hear(np.zeros(self._spec.audio.window + self._spec.audio.hop, np.float32), 0)
+        except Exception as error:  # each backend has its own tree
+            what = f"{self._spec.name}: its network is not as its spec says: {type(error).__name__}: {error}"
+            raise BundleError("cannot run bundle", what, "fetch it again") from error
 
     def _check_names(self) -> None:
         given = {tensor.name for tensor in self._spec.outputs}

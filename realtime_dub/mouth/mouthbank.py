@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from realtime_dub.errors import ConfigError
+from realtime_dub.errors import BundleError, ConfigError
+from realtime_dub.face.alignment import LOWER
 from realtime_dub.face.types import FaceTracker, TrackedFrame
 from realtime_dub.media import MS, Blendshapes, Samples
 from realtime_dub.mouth import bundle as bundles
 from realtime_dub.mouth.bank import Bank
 from realtime_dub.mouth.blendshapes import BlendshapeSolver
-from realtime_dub.mouth.contract import Latency, MouthPatch
+from realtime_dub.mouth.contract import VOICE_RATE, Latency, MouthPatch
 from realtime_dub.mouth.gate import SpeechGate
 from realtime_dub.mouth.motion import Motion, MotionStream
 from realtime_dub.mouth.proof import prove
@@ -45,7 +46,8 @@ class MouthbankGenerator:
         if bundle is not None and look_ahead_ms is not None:
             raise ConfigError("cannot choose a look-ahead with", str(bundle), "give --bundle or --look-ahead, not both")
         loaded = bundles.load(bundle) if bundle is not None else bundles.load_default(self.name, look_ahead_ms)
-        self.bundle = f"{loaded.spec.name} {loaded.spec.version}"
+        self._check(loaded.spec)
+        self.bundle = loaded.label
         self._motion = MotionStream(loaded)
         self.strength = strength
         self.bank = Bank.load(identity) if isinstance(identity, Path) else identity or Bank()
@@ -54,6 +56,13 @@ class MouthbankGenerator:
         self._style = Style()
         self._solver = BlendshapeSolver()
         self._shown = np.zeros((len(self._motion.points), 3), np.float32)
+
+    def _check(self, spec: bundles.BundleSpec) -> None:
+        if spec.engine != self.name:
+            raise BundleError("cannot use bundle", f"{spec.name}: it is for the engine {spec.engine}", "choose another")
+        if spec.points != tuple(LOWER) or spec.audio.rate != VOICE_RATE:
+            what = f"{spec.name}: it moves other points than those of the lower face, or hears another rate"
+            raise BundleError("cannot use bundle", what, f"choose one for {VOICE_RATE} Hz and the {len(LOWER)} points")
 
     def latency(self) -> Latency:
         # The front end steps in hops that need not fall on the instants asked for: up to one hop more.

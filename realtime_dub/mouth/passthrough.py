@@ -13,7 +13,7 @@ class PassthroughGenerator:
     name = "passthrough"
     bundle = "none"
 
-    def __init__(self, **_: object) -> None:
+    def __init__(self) -> None:
         self._heard_ns = -(1 << 62)
 
     def latency(self) -> Latency:

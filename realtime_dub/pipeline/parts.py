@@ -68,7 +68,7 @@ def make_generator(config: LiveConfig | FileConfig) -> MouthGenerator:
         config.engine,
         bundle=config.bundle,
         identity=config.identity,
-        strength=config.strength,
+        strength=None if config.strength == 1 else config.strength,
         look_ahead_ms=_look_ahead_of(config),
     )
 
@@ -82,7 +82,7 @@ def _look_ahead_of(config: LiveConfig | FileConfig) -> int | None:
 
 
 def make_tracker(config: LiveConfig | FileConfig) -> FaceTracker:
-    tracker: FaceTracker = part("tracker")(config.face)
+    tracker: FaceTracker = part("tracker")(config.face, at_once=isinstance(config, FileConfig))
     return tracker
 
 

@@ -50,12 +50,15 @@ class RunSetup:
 
 
 def make_generator(setup: RunSetup) -> MouthGenerator:
+    """With those of the page's choices that the engine has: its controls are the same for all."""
+    options = {
+        "bundle": setup.bundle,
+        "identity": setup.bank,
+        "strength": setup.strength,
+        "look_ahead_ms": setup.look_ahead_ms,
+    }
     return mouth.create(
-        setup.engine,
-        bundle=setup.bundle,
-        identity=setup.bank,
-        strength=setup.strength,
-        look_ahead_ms=setup.look_ahead_ms,
+        setup.engine, **{name: each for name, each in options.items() if mouth.takes(setup.engine, name)}
     )
 
 
@@ -155,7 +158,7 @@ class Run:
             stack.callback(source.close)
         self.generator = make_generator(setup)
         stack.callback(self.generator.close)
-        tracker = part("tracker")(setup.face)
+        tracker = part("tracker")(setup.face, at_once=False)
         stack.callback(tracker.close)
         picture, voice = video.open(), voice_source.open()
         plan, resample_ns = plan_run(voice, self.generator, setup)
