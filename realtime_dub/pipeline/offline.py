@@ -16,6 +16,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from realtime_dub import signals
 from realtime_dub.clock import VirtualClock
 from realtime_dub.config import FileConfig
 from realtime_dub.errors import ConfigError, EndOfStream, LostOutput, MediaError, RealtimeDubError
@@ -132,7 +133,8 @@ class _FileRun:
                 progress(seq + 1, self._total())
             encoder.finish(self._publisher.close)
         except (KeyboardInterrupt, SystemExit):
-            encoder.finish(self._publisher.close)
+            with signals.held_off():
+                encoder.finish(self._publisher.close)
             raise
         except BaseException:
             encoder.close()
