@@ -118,7 +118,11 @@ class _FileRun:
     def dub(self, progress: Progress) -> None:
         """Enrol, then run the stages to the end. However it ends, what was written plays."""
         self._publisher.open(self._format)
-        self._enrol()
+        try:
+            self._enrol()
+        except BaseException:
+            self._publisher.close()
+            raise
         tracker = self._tracker()
         self._stack.callback(self._end_stages)
         frames = self._ahead("decode", self._frames())
