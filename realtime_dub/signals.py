@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -24,13 +24,23 @@ def polite() -> list[signal.Signals]:
     return [each for each in POLITE if signal.getsignal(each) is not signal.SIG_IGN]
 
 
+def raised() -> contextlib.AbstractContextManager[None]:
+    """A polite signal raises Terminated while this is entered."""
+    return _handled(polite(), _raise)
+
+
+def held_off() -> contextlib.AbstractContextManager[None]:
+    """Nobody asks twice while this is entered, for what is finished there is short: Ctrl-C does nothing either."""
+    return _handled([signal.SIGINT, *polite()], lambda number, frame: None)
+
+
 @contextlib.contextmanager
-def raised() -> Iterator[None]:
-    """A polite signal raises Terminated while this is entered, where signals can be had (the main thread)."""
+def _handled(numbers: list[signal.Signals], handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Where signals can be had: in the main thread."""
     held: dict[signal.Signals, Any] = {}
     with contextlib.suppress(ValueError):
-        for each in polite():
-            held[each] = signal.signal(each, _raise)
+        for each in numbers:
+            held[each] = signal.signal(each, handler)
     try:
         yield
     finally:

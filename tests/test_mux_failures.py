@@ -67,6 +67,12 @@ def test_unknown_kinds_of_output_list_the_known(target: str) -> None:
         MuxPublisher(target)
 
 
+def test_what_the_encoder_does_not_take_is_told_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match=r"cannot write .*a\.mp4: .*; choose another preset"):
+        MuxPublisher(tmp_path / "a.mp4", preset="nonsense").open(output_format())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_missing_encoder_is_named() -> None:
     with pytest.raises(DependencyError, match="libnothing"):
         require_encoder("libnothing")

@@ -172,25 +172,27 @@ def test_an_output_that_fails_is_in_the_report(dub: Callable[..., Report], tmp_p
     assert (tmp_path / "s.json").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_polite_kill_keeps_what_was_made(
-    dub: Callable[..., Report], tmp_path: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=["INT", "TERM", "HUP"]
+)
+def test_who_asks_to_end_and_asks_again_gets_the_file_finished(
+    dub: Callable[..., Report], tmp_path: Path, number: signal.Signals, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dub(Script())  # sets the parts
     offline_helpers.SCRIPT = script = Script()
-    take = offline_helpers.ScriptPublisher.publish
+    take, before = offline_helpers.ScriptPublisher.publish, signal.getsignal(number)
 
     def publish(self: object, tick: Tick) -> None:
         take(self, tick)
-        if tick.seq == 20:
+        if tick.seq >= 20:
             os.kill(os.getpid(), number)
             time.sleep(0.1)
 
     monkeypatch.setattr(offline_helpers.ScriptPublisher, "publish", publish)
-    code = cli.run(["file", "a", "-o", str(tmp_path / "c.mp4"), "--engine", "puppet", "-q"])
-    assert code == 128 + number
-    assert 21 <= len(script.published) < 50
+    assert cli.run(["file", "a", "-o", str(tmp_path / "c.mp4"), "--engine", "puppet", "-q"]) == code
+    assert 22 <= len(script.published) < 50
     assert script.closed == 1
+    assert signal.getsignal(number) is before
 
 
 def test_an_older_output_survives_a_run_that_never_began(dub: Callable[..., Report], tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from live_helpers import RATE, frame_at, sound
 from realtime_dub.clock import MonotonicClock
 from realtime_dub.errors import EndOfStream, LostOutput
 from realtime_dub.media import MS, AudioBlock, Tick
+from realtime_dub.pipeline import outputs
 from realtime_dub.pipeline.outputs import PublisherThread, Stamped
 from realtime_dub.stats import Recorder
 
@@ -115,6 +116,17 @@ def test_what_is_lost_is_told_with_its_length(at: int | None) -> None:
     output.close()
     assert [type(error) for error in errors] == [LostOutput]
     assert recorder.report().lost == ("cannot write a: full; its first 0.1 s are kept, 1.9 s are lost",)
+
+
+def test_one_that_does_not_end_is_left_behind_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outputs, "_PATIENCE_S", 0.1)
+    recorder, publisher = Recorder(), Gated("every")
+    output = PublisherThread(publisher, MonotonicClock(), recorder, lambda name, error: None)
+    for k in range(5):
+        output.offer(tick(k))
+    output.close()
+    assert recorder.report().lost == ("gated did not end in 0.1 s and was left behind, 0.2 s are lost",)
+    publisher.gate.set()
 
 
 def test_a_window_that_was_closed_has_lost_nothing() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 
+from realtime_dub import signals
 from realtime_dub.budget import BudgetPlan, BudgetTooSmall, Stage
 from realtime_dub.clock import Clock, MonotonicClock
 from realtime_dub.config import LiveConfig
@@ -54,7 +55,8 @@ def run_live(config: LiveConfig) -> Report:
             with _live_line(run.recorder, clock, config.quiet), short_waits():
                 asyncio.run(run.pipeline.run())
         finally:
-            report = run.finish()
+            with signals.held_off():
+                report = run.finish()
     return report
 
 

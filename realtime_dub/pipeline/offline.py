@@ -16,6 +16,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from realtime_dub import signals
 from realtime_dub.clock import VirtualClock
 from realtime_dub.config import FileConfig
 from realtime_dub.errors import ConfigError, EndOfStream, LostOutput, MediaError, RealtimeDubError
@@ -117,7 +118,11 @@ class _FileRun:
     def dub(self, progress: Progress) -> None:
         """Enrol, then run the stages to the end. However it ends, what was written plays."""
         self._publisher.open(self._format)
-        self._enrol()
+        try:
+            self._enrol()
+        except BaseException:
+            self._publisher.close()
+            raise
         tracker = self._tracker()
         self._stack.callback(self._end_stages)
         frames = self._ahead("decode", self._frames())
@@ -132,7 +137,8 @@ class _FileRun:
                 progress(seq + 1, self._total())
             encoder.finish(self._publisher.close)
         except (KeyboardInterrupt, SystemExit):
-            encoder.finish(self._publisher.close)
+            with signals.held_off():
+                encoder.finish(self._publisher.close)
             raise
         except BaseException:
             encoder.close()

@@ -94,7 +94,8 @@ class PublisherThread:
             return
         closing = self._worker.submit(self.publisher.close)
         if not self._worker.close(timeout_s=_PATIENCE_S):
-            self._fail(LostOutput(f"{self.publisher.name} did not end in {_PATIENCE_S} s", "and was left behind"))
+            what = f"{self.publisher.name} did not end in {_PATIENCE_S} s and was left behind"
+            self._fail(LostOutput(what, kept_ns=self._published_ns))
         elif not self._dead and isinstance(error := closing.exception(0), Exception):
             self._fail(error)
         if self._error is not None:

@@ -60,6 +60,7 @@ class MuxPublisher:
         self._container: av.container.OutputContainer | None = None
         self._file: GrowingFile | None = None
         self._buffer: _Buffer | None = None
+        self._begun = False
         self._failure: LostOutput | None = None
         self._audio: AudioEncoder | None = None
         # Of the pictures' time line: handed to the muxer, the same a tick ago, and safe.
@@ -83,13 +84,13 @@ class MuxPublisher:
         """Check a file's folder, or connect a stream. Raises MediaError or DependencyError."""
         require_encoder("libx264")
         require_encoder("aac")
-        self._fmt, self._failure = fmt, None
+        self._fmt, self._failure, self._begun = fmt, None, False
         self._muxed_ns = self._muxed_before_ns = self._kept_ns = 0
         if self._path is not None:
             self._file = GrowingFile(self._path)
             self._file.open()
-            return
-        _check_reachable(self._target, self.name)
+        else:
+            _check_reachable(self._target, self.name)
         try:
             self._start(fmt)
         except av.error.ProtocolNotFoundError as error:
@@ -98,16 +99,16 @@ class MuxPublisher:
             raise DependencyError("this PyAV cannot send", f"{scheme}://", advice) from error
         except ERRORS as error:
             self._abandon()
-            raise MediaError("cannot write", f"{self.name}: {reason(error)}", ADVICE) from error
+            advice = ADVICE if self._path is None else "choose another preset, crf or size of the picture"
+            raise MediaError("cannot write", f"{self.name}: {reason(error)}", advice) from error
 
     def publish(self, tick: Tick) -> None:
         """Encode and write. Raises LostOutput where it cannot; what was written before still plays."""
         if self._failure is not None:  # starting again would wipe out what was written
             raise self._failure
         assert self._fmt is not None, "publish comes after open"
+        self._begun = True
         with self._explained():
-            if self._container is None:
-                self._start(self._fmt)
             safe_ns, self._muxed_before_ns = self._muxed_before_ns, self._muxed_ns  # the muxer may hold a picture back
             self._mux(self._video.encode(tick))
             if self._audio is not None and tick.audio is not None:
@@ -119,7 +120,7 @@ class MuxPublisher:
     def close(self) -> None:
         """Write what the encoders hold back and the end of the file. Raises LostOutput where it cannot."""
         self._fmt = None
-        if self._container is None:
+        if self._container is None or not self._begun:
             self._abandon()
             return
         with self._explained():

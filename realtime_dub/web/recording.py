@@ -54,10 +54,7 @@ class Recording:
     def close(self) -> bool:
         """Write the end; True where there is something to play."""
         if self._thread is not None:
-            try:
-                self._thread.close()
-            except Exception as error:
-                self._failed("", error)
+            self._thread.close()
         return self._seq > 0 and self.path.is_file()
 
     def _begin(self, image: Image, period_ns: int) -> PublisherThread:

@@ -19,6 +19,7 @@ from pathlib import Path
 from realtime_dub import mouth
 from realtime_dub.budget import BudgetPlan
 from realtime_dub.clock import Clock
+from realtime_dub.errors import LostOutput
 from realtime_dub.media import MS, OutputFormat, VoiceInfo
 from realtime_dub.mouth.contract import MouthGenerator
 from realtime_dub.pipeline.executor import ThreadExecutor
@@ -149,7 +150,8 @@ class Run:
         self._pipeline = pipeline
         if self._stopping.is_set():
             pipeline.stop()
-        await running
+        if lost := (await running).lost:
+            raise LostOutput("; ".join(lost))
 
     def _assemble(self, stack: ExitStack) -> LivePipeline:
         setup, clock = self.setup, self._clock
