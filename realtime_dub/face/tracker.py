@@ -100,7 +100,8 @@ class MediaPipeTracker:
         height, width = image.shape[:2]
         if max(height, width) > MAX_SIDE_PX:
             factor = MAX_SIDE_PX / max(height, width)
-            image = np.asarray(cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
+            size = (max(1, round(width * factor)), max(1, round(height * factor)))
+            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
         if self._rgb is None or self._rgb.shape != image.shape:
             self._rgb = np.empty_like(image)
         cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=self._rgb)
