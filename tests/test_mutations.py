@@ -43,6 +43,7 @@ def readings(path: Path) -> list[object]:
     return [open_video(name, clock=clock, live=False), *voice]
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow says what is wrong with a TIFF
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_broken_file_is_read_or_refused(suffix: str, tmp_path: Path) -> None:
     whole = sample(suffix)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import stat
 import wave
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from films import numbered, steady, write_film
 
+from realtime_dub import cli
 from realtime_dub.clock import VirtualClock
 from realtime_dub.errors import EndOfStream, MediaError
 from realtime_dub.sources.opening import open_media
@@ -150,3 +152,26 @@ def test_a_file_that_points_to_others_opens_none_of_them(name: str, text: str, f
             open_media(name, "choose another")
         with pytest.raises(BlockingIOError):
             server.accept()
+
+
+@pytest.mark.parametrize("option", ["--identity", "--bundle"])
+def test_a_bank_or_bundle_that_is_no_plain_file_is_refused_at_once(
+    option: str, film: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path("given" if option == "--bundle" else ".")
+    folder.mkdir(exist_ok=True)
+    name = "spec.json" if option == "--bundle" else "me.bank"
+    for make, says in {
+        os.mkfifo: "it is a pipe",
+        os.mkdir: "it is a folder",
+        lambda path: Path(path).touch(): "it is empty",
+        lambda path: Path(path).symlink_to("/dev/zero"): "it is a device",
+        lambda path: Path(path).write_bytes(b"[" * 100_000): "cannot read bank|damaged bundle",
+    }.items():
+        path = folder / name
+        make(path)
+        given = str(folder if option == "--bundle" else path)
+        assert cli.run(["file", str(film), "-o", "out.mp4", option, given]) == 2
+        err = capfd.readouterr().err
+        assert (err.count("\n"), bool(re.search(says, err))) == (1, True), err
+        path.rename(path.with_suffix(f".{len(os.listdir(folder))}"))
