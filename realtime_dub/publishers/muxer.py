@@ -258,7 +258,10 @@ class _Buffer:
 
 def _without_secrets(url: str) -> str:
     """A stream's address as it may be shown: the end of its path is the key to publish with, its query a passphrase."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ConfigError("no address:", url.partition("://")[0] + "://...", "write it as srt://host:port") from error
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
