@@ -135,6 +135,8 @@ def test_a_file_without_the_right_to_read_says_so(film: Path) -> None:
         ("list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nhttp://127.0.0.1:{port}/x.ts\n#EXT-X-ENDLIST\n"),
         ("list.wav", "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nhttp://127.0.0.1:{port}/x.ts\n#EXT-X-ENDLIST\n"),
         ("list.ffconcat", "ffconcat version 1.0\nfile film.mp4\n"),
+        ("list.png", "ffconcat version 1.0\nfile film.mp4\n"),
+        ("list.heic", "ffconcat version 1.0\nfile http://127.0.0.1:{port}/x.ts\n"),
         ("list.mp4", "ffconcat version 1.0\nfile http://127.0.0.1:{port}/x.ts\n"),
         (
             "call.sdp",
@@ -150,6 +152,8 @@ def test_a_file_that_points_to_others_opens_none_of_them(name: str, text: str, f
         Path(name).write_text(text.format(port=server.getsockname()[1]))
         with pytest.raises(MediaError, match=f"cannot read {name}: .*; choose another"):
             open_media(name, "choose another")
+        with pytest.raises(MediaError):
+            frames_of(name)
         with pytest.raises(BlockingIOError):
             server.accept()
 

@@ -87,19 +87,23 @@ class Media:
         self._file.close()
 
 
+def open_alone(file: Any) -> Any:
+    """``av.open`` of an opened file, and of nothing that it points to. Raises FFmpeg's errors, OSError, ValueError."""
+    return av.open(
+        file,
+        "r",
+        metadata_errors="replace",  # tags in an unknown encoding must not keep a film from playing
+        buffer_size=BUFFER_BYTES,
+        io_open=_open_nothing,
+        container_options=NOTHING_ELSE,
+    )
+
+
 def open_media(path: str | Path, do: str) -> Any:
     """The container in the file ``path``. Raises MediaError with ``do`` as its advice."""
     file = MediaFile(path, do)
     try:
-        # Tags in an unknown encoding must not keep a film from playing.
-        container = av.open(
-            file,
-            "r",
-            metadata_errors="replace",
-            buffer_size=BUFFER_BYTES,
-            io_open=_open_nothing,
-            container_options=NOTHING_ELSE,
-        )
+        container = open_alone(file)
     except (av.FFmpegError, OSError, ValueError) as error:
         file.close()
         raise MediaError("cannot read", f"{path}: {reason(error)}", do) from error
