@@ -73,9 +73,9 @@ def size_of_plain_file(found: os.stat_result) -> int:
     """In bytes. Raises OSError for what is no plain file or is empty: a pipe or a device may have no end."""
     for is_one, what in NO_FILES:
         if is_one(found.st_mode):
-            raise OSError(what)
+            raise OSError(errno.EINVAL, what)
     if not found.st_size:
-        raise OSError("it is empty")
+        raise OSError(errno.EINVAL, "it is empty")
     return found.st_size
 
 

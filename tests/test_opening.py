@@ -20,6 +20,7 @@ from realtime_dub.errors import EndOfStream, MediaError
 from realtime_dub.sources.opening import open_media
 from realtime_dub.sources.registry import open_video
 from realtime_dub.sources.voices import open_voice
+from realtime_dub.web.reach import certificate
 
 NO_UTF8 = b"\xff\xfe".decode("utf-8", "surrogateescape")
 # To FFmpeg an address, another file, a pattern, a list of files; to a shell an option; to a terminal a command.
@@ -179,3 +180,13 @@ def test_a_bank_or_bundle_that_is_no_plain_file_is_refused_at_once(
         err = capfd.readouterr().err
         assert (err.count("\n"), bool(re.search(says, err))) == (1, True), err
         path.rename(path.with_suffix(f".{len(os.listdir(folder))}"))
+
+
+def test_a_certificate_that_is_no_plain_file_is_refused_at_once(capfd: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo("pipe.pem")
+    for given, says in (("pipe.pem", "it is a pipe"), ("/dev/zero", "it is a device"), ("none.pem", "No such file")):
+        assert cli.run(["serve", "--port", "0", "--tls-cert", given, "--tls-key", given]) == 2
+        err = capfd.readouterr().err
+        assert (says in err, err.count("\n")) == (True, 1)
+        found = certificate(Path(given), Path(given))
+        assert (found.state, says in found.detail) == ("fail", True)
