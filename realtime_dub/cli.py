@@ -27,7 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 USAGE_ERROR: Any = typer.BadParameter.__base__  # all that can be wrong with options and arguments
-FAULTS = faults.Faults()
+FAULTS = faults.OURS
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
 Input, Picture, Mouth, Output = "What goes in", "The picture", "The mouth", "What comes out"

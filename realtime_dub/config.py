@@ -12,6 +12,9 @@ from realtime_dub.media import BLACK, Colour
 from realtime_dub.paths import is_number
 
 MOST_SECONDS = 31_622_400  # a year
+Preset = Literal[
+    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo"
+]
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -91,7 +94,7 @@ class FileConfig(_Shared):
     output: Path
     extend: bool = False  # hold the last picture until the voice ends
     crf: int | None = Field(None, ge=0, le=51)
-    preset: str | None = None
+    preset: Preset | None = None
 
 
 def build(model: type[Model], **values: object) -> Model:

@@ -64,6 +64,9 @@ class Faults:
         return f"a report was written to {self._path}"
 
 
+OURS = Faults()  # of this process
+
+
 def header(arguments: Sequence[str]) -> str:
     """What was called, and on what."""
     versions = "\n".join(f"{name} {_version(name)}" for name in LIBRARIES)

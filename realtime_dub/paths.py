@@ -21,6 +21,13 @@ from realtime_dub.errors import ConfigError, MediaError
 
 ROOM_BYTES = 1 << 16  # a report has to find this much
 WRITE = os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOCTTY", 0)
+NO_FILES = (
+    (stat.S_ISDIR, "it is a folder"),
+    (stat.S_ISFIFO, "it is a pipe, and is read more than once: write it to a file first"),
+    (stat.S_ISSOCK, "it is a socket"),
+    (stat.S_ISCHR, "it is a device"),
+    (stat.S_ISBLK, "it is a device"),
+)
 CASELESS = sys.platform in ("darwin", "win32")
 
 
@@ -60,6 +67,16 @@ def is_missing(path: str | Path) -> bool:
     except (OSError, ValueError):  # no right, a name that is too long, a zero byte
         return False
     return False
+
+
+def size_of_plain_file(found: os.stat_result) -> int:
+    """In bytes. Raises OSError for what is no plain file or is empty: a pipe or a device may have no end."""
+    for is_one, what in NO_FILES:
+        if is_one(found.st_mode):
+            raise OSError(errno.EINVAL, what)
+    if not found.st_size:
+        raise OSError(errno.EINVAL, "it is empty")
+    return found.st_size
 
 
 def refuse_clashes(written: Iterable[Use], read: Iterable[Use]) -> None:

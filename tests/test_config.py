@@ -110,3 +110,8 @@ def test_what_is_no_number_is_no_device(spec: str) -> None:
     assert kind_of(spec) == "file"
     with pytest.raises(DeviceError):
         find_device(NoSound(), spec, "input")  # type: ignore[arg-type]
+
+
+def test_an_unknown_preset_is_refused_before_anything_is_opened() -> None:
+    with pytest.raises(ConfigError, match="preset = 'nonsense'"):
+        build(FileConfig, input="a.mp4", output="b.mp4", preset="nonsense")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import re
 import stat
@@ -13,6 +15,7 @@ import pytest
 
 from realtime_dub import cli, faults
 from realtime_dub.faults import Faults, shown, without_secrets
+from realtime_dub.web.logs import JsonLines
 
 ROOT = Path(__file__).parent.parent
 START = """
@@ -131,3 +134,20 @@ def test_a_fault_inside_this_process_installs_nothing(
     assert cli.run([]) == 1
     assert "error: KeyError: 'nothing' (this is a fault of ours" in capsys.readouterr().err
     assert (sys.excepthook, sys.unraisablehook) == hooks
+
+
+def test_the_servers_log_has_no_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faults.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(faults, "OURS", Faults())
+    try:
+        raise ZeroDivisionError("at https://host/secret?token=opensesame")
+    except ZeroDivisionError as error:
+        told = (type(error), error, error.__traceback__)
+    records = [
+        logging.LogRecord("web", level, "", 0, "it failed", (), told) for level in (logging.ERROR, logging.WARNING)
+    ]
+    fault, warning = (json.loads(JsonLines().format(record))["error"] for record in records)
+    (report,) = tmp_path.iterdir()
+    said = "ZeroDivisionError: at https://host/***"
+    assert (fault, warning) == (f"{said} (this is a fault of ours; a report was written to {report})", said)
+    assert "test_the_servers_log_has_no_traceback" in report.read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import stat
 import wave
@@ -13,11 +14,13 @@ import numpy as np
 import pytest
 from films import numbered, steady, write_film
 
+from realtime_dub import cli
 from realtime_dub.clock import VirtualClock
 from realtime_dub.errors import EndOfStream, MediaError
 from realtime_dub.sources.opening import open_media
 from realtime_dub.sources.registry import open_video
 from realtime_dub.sources.voices import open_voice
+from realtime_dub.web.reach import certificate
 
 NO_UTF8 = b"\xff\xfe".decode("utf-8", "surrogateescape")
 # To FFmpeg an address, another file, a pattern, a list of files; to a shell an option; to a terminal a command.
@@ -133,6 +136,8 @@ def test_a_file_without_the_right_to_read_says_so(film: Path) -> None:
         ("list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nhttp://127.0.0.1:{port}/x.ts\n#EXT-X-ENDLIST\n"),
         ("list.wav", "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nhttp://127.0.0.1:{port}/x.ts\n#EXT-X-ENDLIST\n"),
         ("list.ffconcat", "ffconcat version 1.0\nfile film.mp4\n"),
+        ("list.png", "ffconcat version 1.0\nfile film.mp4\n"),
+        ("list.heic", "ffconcat version 1.0\nfile http://127.0.0.1:{port}/x.ts\n"),
         ("list.mp4", "ffconcat version 1.0\nfile http://127.0.0.1:{port}/x.ts\n"),
         (
             "call.sdp",
@@ -148,5 +153,40 @@ def test_a_file_that_points_to_others_opens_none_of_them(name: str, text: str, f
         Path(name).write_text(text.format(port=server.getsockname()[1]))
         with pytest.raises(MediaError, match=f"cannot read {name}: .*; choose another"):
             open_media(name, "choose another")
+        with pytest.raises(MediaError):
+            frames_of(name)
         with pytest.raises(BlockingIOError):
             server.accept()
+
+
+@pytest.mark.parametrize("option", ["--identity", "--bundle"])
+def test_a_bank_or_bundle_that_is_no_plain_file_is_refused_at_once(
+    option: str, film: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path("given" if option == "--bundle" else ".")
+    folder.mkdir(exist_ok=True)
+    name = "spec.json" if option == "--bundle" else "me.bank"
+    for make, says in {
+        os.mkfifo: "it is a pipe",
+        os.mkdir: "it is a folder",
+        lambda path: Path(path).touch(): "it is empty",
+        lambda path: Path(path).symlink_to("/dev/zero"): "it is a device",
+        lambda path: Path(path).write_bytes(b"[" * 100_000): "cannot read bank|damaged bundle",
+    }.items():
+        path = folder / name
+        make(path)
+        given = str(folder if option == "--bundle" else path)
+        assert cli.run(["file", str(film), "-o", "out.mp4", option, given]) == 2
+        err = capfd.readouterr().err
+        assert (err.count("\n"), bool(re.search(says, err))) == (1, True), err
+        path.rename(path.with_suffix(f".{len(os.listdir(folder))}"))
+
+
+def test_a_certificate_that_is_no_plain_file_is_refused_at_once(capfd: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo("pipe.pem")
+    for given, says in (("pipe.pem", "it is a pipe"), ("/dev/zero", "it is a device"), ("none.pem", "No such file")):
+        assert cli.run(["serve", "--port", "0", "--tls-cert", given, "--tls-key", given]) == 2
+        err = capfd.readouterr().err
+        assert (says in err, err.count("\n")) == (True, 1)
+        found = certificate(Path(given), Path(given))
+        assert (found.state, says in found.detail) == ("fail", True)

@@ -19,6 +19,8 @@ from realtime_dub import cli
 from realtime_dub.errors import ConfigError, MediaError
 from realtime_dub.paths import Use, WholeFile, reason, refuse_clashes
 
+NO_UTF8 = b"\xff".decode("utf-8", "surrogateescape")
+
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -161,6 +163,15 @@ def test_a_folder_without_the_right_to_write_is_found_before_the_run(
     os.chmod("sub", stat.S_IRUSR | stat.S_IXUSR)
     assert cli.run(["file", "real.mp4", "-o", "out.mp4", "--stats-json", "sub/s.json"]) == 2
     assert "permission denied" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("stem", ["12:30", "file:x", "a%d b?", "-x", NO_UTF8, "a\nb", "x" * 250], ids=ascii)
+def test_files_are_written_under_any_name(stem: str, film: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    names = [f"{stem}{suffix}" for suffix in (".mp4", ".json", ".png")]
+    options = ["--stats-json", names[1], "--contact-sheet", names[2], "--engine", "passthrough", "-q"]
+    assert cli.run(["file", "real.mp4", "-o", names[0], *options]) == 0
+    assert capfd.readouterr() == ("", "")
+    assert set(names) <= set(here_files())
 
 
 def test_what_stood_in_a_report_stays_until_there_is_a_new_one(film: Path, capfd: pytest.CaptureFixture[str]) -> None:

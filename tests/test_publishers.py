@@ -89,3 +89,20 @@ def test_the_table_is_light() -> None:
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "'cv2'" not in out.stdout
     assert "'av'" not in out.stdout
+
+
+@pytest.mark.parametrize("spec", ["udp://[::1", "srt://[", "rtmp://me:secret@[x/key"])
+def test_an_address_that_is_none_is_refused_without_its_secrets(spec: str) -> None:
+    with pytest.raises(ConfigError, match=r"no address: [a-z]+://") as caught:
+        open_publisher(spec)
+    assert "secret" not in str(caught.value)
+    assert "key" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spec", "name"),
+    [("12:30.mp4", "MuxPublisher"), ("window:1.mp4", "MuxPublisher"), ("a:b.csv", "BlendshapeCsvPublisher")],
+)
+def test_a_colon_may_be_part_of_a_files_name(spec: str, name: str) -> None:
+    for live in (True, False):
+        assert type(open_publisher(spec, live=live)).__name__ == name

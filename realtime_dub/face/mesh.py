@@ -54,7 +54,8 @@ class Mesh:
         """In RGB and not too large; the array is used again for the next picture."""
         if max(image.shape) > MAX_SIDE_PX:
             factor = MAX_SIDE_PX / max(image.shape)
-            image = np.asarray(cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
+            size = (max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor)))
+            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
         if self._rgb is None or self._rgb.shape != image.shape:
             self._rgb = np.empty(image.shape, np.uint8)
         cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=self._rgb)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from realtime_dub.media import Image
 from realtime_dub.mouth.bank_bounds import check_archive, check_picture
 from realtime_dub.mouth.cavity import gap
 from realtime_dub.mouth.shut import shut_shape
-from realtime_dub.paths import WholeFile
+from realtime_dub.paths import WholeFile, reason, size_of_plain_file
 
 FORMAT = 1
 CAPACITY = 48
@@ -101,6 +102,7 @@ class Bank:
     def load(cls, path: Path) -> Bank:
         """Read a bank that :meth:`save` wrote. Raises BundleError for anything else."""
         try:
+            size_of_plain_file(os.stat(path))
             check_archive(path)
             with np.load(path, allow_pickle=False) as data:
                 if int(data["format"]) != FORMAT:
@@ -119,6 +121,8 @@ class Bank:
             ) from None
         except BundleError:
             raise
+        except OSError as error:
+            raise BundleError("cannot read bank", f"{path}: {reason(error)}", "choose the file of a bank") from None
         except Exception as error:
             raise BundleError(
                 "cannot read bank", f"{path}: {_reason(error)}", "make it again with realtime-dub enroll"

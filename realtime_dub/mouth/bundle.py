@@ -22,6 +22,7 @@ from realtime_dub.audio.features import LogMelSpec
 from realtime_dub.errors import BundleError
 from realtime_dub.media import MS, NS
 from realtime_dub.mouth.backend import Session, open_session
+from realtime_dub.paths import reason, size_of_plain_file
 
 FORMAT = 1
 SPEC = "spec.json"
@@ -180,9 +181,10 @@ def _folder_of(name: str) -> Path:
 
 def _read_spec(path: Path) -> BundleSpec:
     try:
+        size_of_plain_file(path.stat())
         raw = json.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise BundleError("cannot read bundle", f"{path}: {error.strerror}", f"choose a folder with {SPEC}") from error
+        raise BundleError("cannot read bundle", f"{path}: {reason(error)}", f"choose a folder with {SPEC}") from error
     except (ValueError, RecursionError) as error:
         raise BundleError("damaged bundle", f"{path}: not JSON", "fetch it again") from error
     found = raw.get("format") if isinstance(raw, dict) else None
@@ -199,9 +201,9 @@ def _read_spec(path: Path) -> BundleSpec:
 
 def _check_file(path: Path, expected: str) -> None:
     try:
+        size_of_plain_file(path.stat())
         found = hashlib.sha256(path.read_bytes()).hexdigest()
     except (OSError, ValueError) as error:  # the latter for a name that no file can have
-        reason = getattr(error, "strerror", None) or error
-        raise BundleError("incomplete bundle", f"{path}: {reason}", "fetch it again") from error
+        raise BundleError("incomplete bundle", f"{path}: {reason(error)}", "fetch it again") from error
     if found != expected:
         raise BundleError("damaged bundle", f"{path}: its hash is not the one in {SPEC}", "fetch it again")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from realtime_dub.config import FileConfig, LiveConfig
 from realtime_dub.errors import MediaError
@@ -44,7 +44,7 @@ def _read(config: LiveConfig | FileConfig) -> Iterator[Use]:
         if path is not None:
             yield Use(path, option)
     for spec in config.to if isinstance(config, LiveConfig) else ():
-        for name, value in parse_qsl(urlsplit(spec).query if "://" in spec else ""):  # a certificate and its key
+        for name, value in parse_qsl(spec.partition("?")[2] if "://" in spec else ""):  # a certificate and its key
             yield Use(value, f"{name} of --to")
 
 

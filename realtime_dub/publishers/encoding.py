@@ -17,7 +17,7 @@ from av.packet import Packet
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
 
 from realtime_dub.audio.mono import MonoMixer
-from realtime_dub.errors import DependencyError
+from realtime_dub.errors import DependencyError, MediaError
 from realtime_dub.media import AudioBlock, Image, OutputFormat, Samples, Tick, ns_to_samples, ns_to_ticks
 
 Packets: TypeAlias = "list[Packet[Any]]"
@@ -26,6 +26,7 @@ AAC_FRAME = 1024  # samples in one AAC packet
 AAC_RATES = (44_100, 48_000, 64_000, 88_200, 96_000)
 AAC_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1"}
 TAIL_MS = 4  # a last packet that would hold less sound than this is left out: it lasts 23 ms whatever it holds
+MOST_SIDE, MOST_AREA = 16_384, 2**28  # of a picture; the area with a rim of 64 pixels, as FFmpeg counts it
 BT709, SMPTE170M = 1, 6  # ITU-T H.273 matrix coefficients
 
 
@@ -55,6 +56,17 @@ def even(size: int) -> int:
 def is_hd(width: int, height: int) -> bool:
     """Above standard definition, where players expect BT.709 instead of BT.601."""
     return width >= 1280 or height > 576
+
+
+def check_size(fmt: OutputFormat) -> None:
+    """Raises MediaError for pictures that no H.264 encoder takes."""
+    width, height = even(fmt.width), even(fmt.height)
+    if max(width, height) > MOST_SIDE or (width + 128) * (height + 128) >= MOST_AREA:
+        raise MediaError(
+            "cannot write pictures of",
+            f"{fmt.width}x{fmt.height}",
+            f"H.264 takes up to {MOST_SIDE} a side: make it smaller",
+        )
 
 
 def require_encoder(name: str) -> None:

@@ -20,7 +20,7 @@ from realtime_dub.errors import ConfigError, DependencyError, LostOutput, MediaE
 from realtime_dub.media import MS, OutputFormat, Tick, ticks_to_ns
 from realtime_dub.paths import reason
 from realtime_dub.publishers.carried import OPTIONS, Carried, Extras
-from realtime_dub.publishers.encoding import AudioEncoder, Packets, VideoEncoder, require_encoder
+from realtime_dub.publishers.encoding import AudioEncoder, Packets, VideoEncoder, check_size, require_encoder
 from realtime_dub.writing import GrowingFile
 
 FILES = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".ts": "mpegts", ".flv": "flv"}
@@ -84,6 +84,7 @@ class MuxPublisher:
         """Check a file's folder, or connect a stream. Raises MediaError or DependencyError."""
         require_encoder("libx264")
         require_encoder("aac")
+        check_size(fmt)
         self._fmt, self._failure, self._begun = fmt, None, False
         self._muxed_ns = self._muxed_before_ns = self._kept_ns = 0
         if self._path is not None:
@@ -258,7 +259,10 @@ class _Buffer:
 
 def _without_secrets(url: str) -> str:
     """A stream's address as it may be shown: the end of its path is the key to publish with, its query a passphrase."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ConfigError("no address:", url.partition("://")[0] + "://...", "write it as srt://host:port") from error
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 

@@ -16,6 +16,7 @@ from pythonosc.osc_message_builder import OscMessageBuilder
 
 from realtime_dub.errors import ConfigError, DeviceError
 from realtime_dub.media import BLENDSHAPES, MS, Blendshapes, OutputFormat, Tick
+from realtime_dub.paths import reason
 
 PORT = 39539  # where a VMC performance receiver listens
 ADDRESS = re.compile(r"osc://(?P<host>\[[^]]+\]|[^:/?#@\[\]]+)(:(?P<port>\d{1,5}))?/?", re.IGNORECASE)
@@ -43,7 +44,7 @@ class OscPublisher:
         try:
             found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_DGRAM)
         except OSError as error:
-            what = f"{self.name}: {error.strerror}"
+            what = f"{self.name}: {reason(error)}"
             raise DeviceError("cannot send to", what, "check the host's name") from error
         family, kind, protocol, _, self._to = found[0]
         self._socket = socket.socket(family, kind, protocol)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -224,11 +225,14 @@ class AudioFileSource:
         if stream.duration is None:
             return None
         duration_ns = ticks_to_ns(stream.duration, stream.time_base)
-        with self._path.open("rb") as file:
-            head = file.read(8)
+        try:
+            with self._path.open("rb") as file:
+                head, there = file.read(8), os.fstat(file.fileno()).st_size
+        except OSError:  # it has gone since
+            return duration_ns
         if head[:4] != b"RIFF":
             return duration_ns
-        announced, there = int.from_bytes(head[4:], "little") + 8, self._path.stat().st_size
+        announced = int.from_bytes(head[4:], "little") + 8
         written_live = announced >= 0xFFFF_FFFF  # by a program that could not go back to its start
         return duration_ns if written_live else rescale(duration_ns, max(announced, there), there)
 

@@ -8,7 +8,6 @@ other: a playlist that calls itself a film opens nothing more, neither on this m
 from __future__ import annotations
 
 import os
-import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,19 +15,12 @@ from typing import Any, NoReturn
 import av
 
 from realtime_dub.errors import MediaError
-from realtime_dub.paths import reason
+from realtime_dub.paths import reason, size_of_plain_file
 
 BUFFER_BYTES = 1 << 18  # each read waits for the interpreter: fewer and larger ones
 # A pipe that nobody writes to would hold the program up for ever; of a file nothing is different.
 NOTHING_ELSE = {"protocol_whitelist": "none"}  # what a list of files or of network streams is kept from
 READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-NO_FILES = (
-    (stat.S_ISDIR, "it is a folder"),
-    (stat.S_ISFIFO, "it is a pipe, and is read more than once: write it to a file first"),
-    (stat.S_ISSOCK, "it is a socket"),
-    (stat.S_ISCHR, "it is a device"),
-    (stat.S_ISBLK, "it is a device"),
-)
 
 
 class MediaFile:
@@ -39,7 +31,7 @@ class MediaFile:
         self._descriptor: int | None = None
         try:
             self._descriptor = os.open(path, READ)
-            self.size = _size_of_plain_file(os.fstat(self._descriptor))
+            self.size = size_of_plain_file(os.fstat(self._descriptor))
         except FileNotFoundError:
             raise MediaError("no such file:", str(path), do) from None
         except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
@@ -95,19 +87,23 @@ class Media:
         self._file.close()
 
 
+def open_alone(file: Any) -> Any:
+    """``av.open`` of an opened file, and of nothing that it points to. Raises FFmpeg's errors, OSError, ValueError."""
+    return av.open(
+        file,
+        "r",
+        metadata_errors="replace",  # tags in an unknown encoding must not keep a film from playing
+        buffer_size=BUFFER_BYTES,
+        io_open=_open_nothing,
+        container_options=NOTHING_ELSE,
+    )
+
+
 def open_media(path: str | Path, do: str) -> Any:
     """The container in the file ``path``. Raises MediaError with ``do`` as its advice."""
     file = MediaFile(path, do)
     try:
-        # Tags in an unknown encoding must not keep a film from playing.
-        container = av.open(
-            file,
-            "r",
-            metadata_errors="replace",
-            buffer_size=BUFFER_BYTES,
-            io_open=_open_nothing,
-            container_options=NOTHING_ELSE,
-        )
+        container = open_alone(file)
     except (av.FFmpegError, OSError, ValueError) as error:
         file.close()
         raise MediaError("cannot read", f"{path}: {reason(error)}", do) from error
@@ -124,15 +120,6 @@ def read_bytes(path: str | Path, do: str) -> bytes:
         raise MediaError("cannot read", f"{path}: {reason(error)}", do) from error
     finally:
         file.close()
-
-
-def _size_of_plain_file(found: os.stat_result) -> int:
-    for is_one, what in NO_FILES:
-        if is_one(found.st_mode):
-            raise OSError(what)
-    if not found.st_size:
-        raise OSError("it is empty")
-    return found.st_size
 
 
 def _open_nothing(url: str, flags: int, options: dict[str, str]) -> NoReturn:

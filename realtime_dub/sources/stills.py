@@ -18,6 +18,7 @@ from realtime_dub.media import BLACK, Colour, Image
 from realtime_dub.sources.avinput import decode, decoder_of, picture_stream, refuse_too_large
 from realtime_dub.sources.heif import find_item
 from realtime_dub.sources.kinds import HEAD_BYTES, brands
+from realtime_dub.sources.opening import open_alone
 from realtime_dub.sources.to_bgr import ToBgr, over
 
 Pil.init()
@@ -122,7 +123,7 @@ def _by_ffmpeg(data: bytes, shown: str, background: Colour) -> tuple[Image, str]
         item = find_item(data)
         if item is not None:
             refuse_too_large(*item.size, shown)
-        with av.open(io.BytesIO(data), metadata_errors="replace") as container:
+        with open_alone(io.BytesIO(data)) as container:
             streams = {each.id: each for each in container.streams.video}
             if item is None or not set(item.tiles) <= set(streams):
                 return _decoded(container, picture_stream(container, shown), background), ""

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from realtime_dub.errors import ConfigError
+from realtime_dub.paths import size_of_plain_file
 from realtime_dub.web.config import ServeConfig
 
 _HOST = re.compile(r"^a=candidate:(\S+) (\d+) udp (\d+) (\d+\.\d+\.\d+\.\d+) (\d+) typ host", re.MULTILINE)
@@ -98,7 +99,9 @@ def tls_context(config: ServeConfig) -> ssl.SSLContext | None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        if config.tls_cert is not None:
+        if config.tls_cert is not None and config.tls_key is not None:
+            for path in (config.tls_cert, config.tls_key):
+                size_of_plain_file(path.stat())
             context.load_cert_chain(config.tls_cert, config.tls_key)
         else:
             _load_self_signed(context, config.host)

@@ -8,6 +8,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from realtime_dub import faults
+from realtime_dub.errors import RealtimeDubError
+
 FIELDS = ("session", "role", "why", "note", "stuck_threads", "path", "address")
 SHORT_ID = 6  # characters of a session's id: the whole would let a reader of the log end it
 
@@ -20,9 +23,17 @@ class JsonLines(logging.Formatter):
                 line[name] = getattr(record, name)
         if "session" in line:
             line["session"] = line["session"][:SHORT_ID]
-        if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
+        if record.exc_info and (error := record.exc_info[1]) is not None:
+            line["error"] = _told(error, record)
         return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def _told(error: BaseException, record: logging.LogRecord) -> str:
+    """One line; a fault's traceback goes where nobody else reads it."""
+    short = faults.without_secrets(f"{type(error).__name__}: {error}")
+    if record.levelno < logging.ERROR or isinstance(error, RealtimeDubError):
+        return short
+    return faults.OURS.line(error, record.getMessage(), fatal=False) or short
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from realtime_dub.finding import Finding
+from realtime_dub.paths import size_of_plain_file
 from realtime_dub.web.config import ServeConfig
 
 ANSWER_S = 4.0
@@ -199,10 +200,12 @@ def _free(port: int) -> bool:
 def certificate(cert: Path, key: Path) -> Finding:
     """Whether the two belong together, and until when and for what names browsers take the certificate."""
     try:
+        size_of_plain_file(cert.stat())
         leaf = x509.load_pem_x509_certificates(cert.read_bytes())[0]
     except (OSError, ValueError) as error:
         return _unread(cert, error, "give a certificate in PEM, the server's own first")
     try:
+        size_of_plain_file(key.stat())
         private = serialization.load_pem_private_key(key.read_bytes(), None)
     except TypeError:
         return Finding("certificate", "fail", f"{key} has a passphrase", f"take it off: openssl pkey -in {key}")
