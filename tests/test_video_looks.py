@@ -17,13 +17,16 @@ from changing_films import PART, write_changing
 from films import steady, write_film
 from test_video_file import read_all, whole
 from test_video_kinds import corners
+from test_video_url import Station, on_air
 
+from realtime_dub.clock import MonotonicClock
 from realtime_dub.errors import MediaError
 from realtime_dub.media import MS, Colour, Frame, Image
 from realtime_dub.sources import tone
 from realtime_dub.sources.geometry import filter_graph
 from realtime_dub.sources.stills import read_still
 from realtime_dub.sources.to_bgr import INTERPOLATION, ToBgr
+from realtime_dub.sources.url import UrlSource
 from realtime_dub.sources.video_file import VideoFileSource
 
 TEAL: Colour = (128, 128, 0)
@@ -371,6 +374,12 @@ def test_colours_that_nobody_can_tell_are_refused(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="cannot tell the colours"):
         source.read()
     source.close()
+
+
+def test_a_stream_of_such_colours_is_refused_too(tmp_path: Path) -> None:
+    film = graded(tmp_path / "a.mkv", CHART, primaries=9, curve=16, matrix_tag=14)
+    with on_air(Station(film)) as station, pytest.raises(MediaError, match="cannot tell the colours"):
+        UrlSource(station.url, MonotonicClock(), timeout_s=5).open()
 
 
 # What costs nothing.
