@@ -202,6 +202,15 @@ def test_what_changes_between_interlaced_and_not(tmp_path: Path) -> None:
     assert max(off(f.image, bar(3)) for f in frames[: 2 * PART]) < 3
 
 
+def test_after_a_while_the_filter_is_left(tmp_path: Path) -> None:
+    parts = [(bar(3), {"x264-params": "bff=1:log=-1"}), (bar(5), {}), (bar(5), {}), (bar(7), {})]
+    _, frames, _ = whole(write_changing(tmp_path / "a.ts", *parts))
+    assert len(frames) == 4 * PART
+    assert {b.pts_ns - a.pts_ns for a, b in pairwise(frames)} == {40 * MS}
+    for k, frame in enumerate(frames):
+        assert off(frame.image, bar((3, 5, 5, 7)[k // PART])) < 3
+
+
 def test_a_broken_end_loses_no_interlaced_frame(tmp_path: Path) -> None:
     film = write(tmp_path / "a.ts", woven(1), 20, options={"flags": "+ildct+ilme"})
     film.write_bytes(film.read_bytes() + b"G" + bytes(100))

@@ -62,7 +62,7 @@ class ToBgr:
         """Raises MediaError for colours that cannot be told, or pixels of a kind that cannot be converted."""
         try:
             return self._converted(frame)
-        except (av.FFmpegError, ValueError) as error:
+        except (av.FFmpegError, OSError, ValueError) as error:
             what = f"this video, of the kind {frame.format.name}"
             raise MediaError("cannot convert the pixels of", what, "convert it to H.264 first") from error
 
