@@ -87,6 +87,18 @@ def test_another_shape_of_pixels_is_another_picture(tmp_path: Path, codec: str) 
     assert_shows(frames[PART].image, slice(15, 105), slice(0, 160), FIRST)
 
 
+def test_a_changing_film_that_starts_again(tmp_path: Path) -> None:
+    parts = [(FIRST, {"sample_aspect_ratio": aspect}) for aspect in (Fraction(1), Fraction(4, 3))]
+    source = VideoFileSource(write_changing(tmp_path / "a.ts", *parts), loop=True)
+    source.open()
+    frames = [source.read() for _ in range(5 * PART)]
+    source.close()
+    assert [f.scene for f in frames] == [k // PART for k in range(5 * PART)]
+    for k, frame in enumerate(frames):
+        rows = slice(15, 105) if k // PART % 2 else slice(0, 120)
+        assert_shows(frame.image, rows, slice(0, 160), FIRST)
+
+
 def test_another_format_of_pixels_changes_nothing(tmp_path: Path) -> None:
     parts = [(FIRST, {"pix_fmt": pix_fmt}) for pix_fmt in ("yuv420p", "yuv444p")]
     _, frames, _ = whole(write_changing(tmp_path / "a.mkv", *parts))

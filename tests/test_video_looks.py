@@ -17,13 +17,16 @@ from changing_films import PART, write_changing
 from films import steady, write_film
 from test_video_file import read_all, whole
 from test_video_kinds import corners
+from test_video_url import Station, on_air
 
+from realtime_dub.clock import MonotonicClock
 from realtime_dub.errors import MediaError
 from realtime_dub.media import MS, Colour, Frame, Image
 from realtime_dub.sources import tone
 from realtime_dub.sources.geometry import filter_graph
 from realtime_dub.sources.stills import read_still
 from realtime_dub.sources.to_bgr import INTERPOLATION, ToBgr
+from realtime_dub.sources.url import UrlSource
 from realtime_dub.sources.video_file import VideoFileSource
 
 TEAL: Colour = (128, 128, 0)
@@ -199,6 +202,15 @@ def test_what_changes_between_interlaced_and_not(tmp_path: Path) -> None:
     assert max(off(f.image, bar(3)) for f in frames[: 2 * PART]) < 3
 
 
+def test_after_a_while_the_filter_is_left(tmp_path: Path) -> None:
+    parts = [(bar(3), {"x264-params": "bff=1:log=-1"}), (bar(5), {}), (bar(5), {}), (bar(7), {})]
+    _, frames, _ = whole(write_changing(tmp_path / "a.ts", *parts))
+    assert len(frames) == 4 * PART
+    assert {b.pts_ns - a.pts_ns for a, b in pairwise(frames)} == {40 * MS}
+    for k, frame in enumerate(frames):
+        assert off(frame.image, bar((3, 5, 5, 7)[k // PART])) < 3
+
+
 def test_a_broken_end_loses_no_interlaced_frame(tmp_path: Path) -> None:
     film = write(tmp_path / "a.ts", woven(1), 20, options={"flags": "+ildct+ilme"})
     film.write_bytes(film.read_bytes() + b"G" + bytes(100))
@@ -371,6 +383,12 @@ def test_colours_that_nobody_can_tell_are_refused(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="cannot tell the colours"):
         source.read()
     source.close()
+
+
+def test_a_stream_of_such_colours_is_refused_too(tmp_path: Path) -> None:
+    film = graded(tmp_path / "a.mkv", CHART, primaries=9, curve=16, matrix_tag=14)
+    with on_air(Station(film)) as station, pytest.raises(MediaError, match="cannot tell the colours"):
+        UrlSource(station.url, MonotonicClock(), timeout_s=5).open()
 
 
 # What costs nothing.

@@ -9,13 +9,18 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pytest
+from heif_files import heic
+from test_video_kinds import coded, corners
 from test_web_safety import ask
 from test_web_sessions import visiting
 from web_peers import HEADERS, FaceTrack, Visitor, serving
 
 from realtime_dub.clock import VirtualClock
 from realtime_dub.media import MS
+from realtime_dub.sources.registry import open_video
 from realtime_dub.web.inbound import Inbound, InboundVideo
+from realtime_dub.web.uploads import Uploads
 
 SIZES = ((320, 180), (640, 360), (1280, 720), (1280, 720), (321, 181), (320, 180))
 
@@ -44,6 +49,31 @@ def test_pictures_have_the_size_that_is_sent_and_a_change_is_a_scene() -> None:
     assert sizes == [(320, 180), (640, 360), (1280, 720), (1280, 720), (320, 180), (320, 180)]
     assert scenes == [0, 1, 2, 2, 3, 4]
     assert inbound.size == SIZES[-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("IMG_1.HEIC", heic([corners(96, 128)], turns=((b"irot", 1),))),
+        ("me.avif", coded(corners(96, 128), "AVIF", quality=95)),
+        ("me.gif", coded(corners(96, 128), "PNG")),
+    ],
+)
+def test_a_photograph_of_any_kind_can_be_sent(name: str, data: bytes) -> None:
+    uploads = Uploads(1 << 20)
+    try:
+        path = uploads.begin(name)
+        path.write_bytes(data)
+        upload = uploads.keep(path)
+        source = open_video(str(uploads.find(upload.id, "picture")), clock=VirtualClock(), live=False)
+        source.open()
+        image = source.read().image
+        source.close()
+    finally:
+        uploads.close()
+    expected = np.rot90(corners(96, 128)) if "HEIC" in name else corners(96, 128)
+    assert image.shape == expected.shape
+    assert np.abs(image.astype(int) - expected).mean() < 6
 
 
 class GrowingTrack(FaceTrack):

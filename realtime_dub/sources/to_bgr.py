@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 from av.video.format import VideoFormat
@@ -58,7 +59,14 @@ class ToBgr:
         return Geometry(square(frame.width, frame.height, self._aspects.of(frame)), orientation_of(frame))
 
     def __call__(self, frame: Any) -> tuple[Image, Geometry]:
-        """Raises MediaError for colours that cannot be told."""
+        """Raises MediaError for colours that cannot be told, or pixels of a kind that cannot be converted."""
+        try:
+            return self._converted(frame)
+        except (av.FFmpegError, OSError, ValueError) as error:
+            what = f"this video, of the kind {frame.format.name}"
+            raise MediaError("cannot convert the pixels of", what, "convert it to H.264 first") from error
+
+    def _converted(self, frame: Any) -> tuple[Image, Geometry]:
         geometry = self.geometry(frame)
         transparent = has_alpha(frame.format.name)
         layout = "bgra" if transparent else "bgr24"

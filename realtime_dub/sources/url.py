@@ -139,6 +139,9 @@ class UrlSource(NewestSource):
         except (LinkLost, EndOfStream) as error:
             self._link.release()
             raise MediaError("no picture could be decoded from", shown(self.url)) from error
+        except MediaError:
+            self._link.release()
+            raise
         self._newest = NewestFrame(self._link, self._clock, "url", self._link.fps, self._closing, self._background)
         self._newest.start(first)
         height, width = first[0].shape[:2]

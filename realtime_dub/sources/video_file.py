@@ -82,9 +82,9 @@ class VideoFileSource:
             now = self._ahead
             if now is None:
                 raise EndOfStream
+            image = self._fit(*self._to_bgr(now.picture))  # before the file may have to be opened anew
             self._ahead = self._following(now)
             until_ns = self._ahead.pts_ns if self._ahead else now.pts_ns + now.duration_ns
-            image = self._fit(*self._to_bgr(now.picture))
             frame = Frame(image, now.pts_ns, self._seq, until_ns - now.pts_ns, scene=self._fit.scene)
             self._seq += 1
             return frame

@@ -24,7 +24,8 @@ SECONDS = 600  # of sound
 MOST_PIXELS = 1_280  # of a picture's longer side
 SUFFIXES: dict[str, Literal["sound", "picture"]] = {
     **dict.fromkeys((".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".webm"), "sound"),
-    **dict.fromkeys((".png", ".jpg", ".jpeg", ".webp", ".bmp"), "picture"),
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".heic", ".heif", ".bmp", ".gif"), "picture"),
+    **dict.fromkeys((".tif", ".tiff"), "picture"),
 }
 
 
@@ -134,8 +135,8 @@ def _look_at(path: Path) -> float | None:
         source.close()
     scale = min(1.0, MOST_PIXELS / max(image.shape[:2]))
     size = [max(2, int(side * scale) & ~1) for side in (image.shape[1], image.shape[0])]
-    if not cv2.imwrite(str(path), cv2.resize(image, size, interpolation=cv2.INTER_AREA)):
-        raise EndOfStream
+    # Whatever it was called, it is a PNG from now on: files are told by their content.
+    path.write_bytes(cv2.imencode(".png", cv2.resize(image, size, interpolation=cv2.INTER_AREA))[1].tobytes())
     return None
 
 
