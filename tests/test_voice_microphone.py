@@ -17,6 +17,7 @@ from realtime_dub.audio.callback_ring import CallbackRing
 from realtime_dub.audio.sound_host import Device, find_device
 from realtime_dub.clock import MonotonicClock, VirtualClock
 from realtime_dub.errors import DeviceError, EndOfStream
+from realtime_dub.losses import Lost
 from realtime_dub.media import MS, NS, AudioBlock
 from realtime_dub.sources.microphone import MicrophoneSource
 
@@ -83,7 +84,7 @@ def test_a_reader_that_sleeps_loses_sound_but_not_the_time_line(host: FakeHost) 
     kept = read_all(source, clock.now_ns() - 520 * MS)
     feed(host, clock, 10)
     kept += read_all(source, clock.now_ns() - 30 * MS)
-    assert source.overflows == 1
+    assert source.lost() == Lost(overflows=1)
     assert abs(sum(block.duration_ns for block in kept if block.gap) - 500 * MS) < 2 * MS
     source.close()
 
@@ -183,6 +184,7 @@ def test_a_latency_that_jumps_is_followed(host: FakeHost, jump_ms: int) -> None:
             ramp = (clock.now_ns() - age_ms * MS) / NS / 10 + np.arange(480) / 48_000 / 10
             host.streams[-1].feed(np.tile(ramp[:, None].astype(np.float32), 2), age_ms * MS)
         blocks += read_all(source, clock.now_ns() - (age_ms + 20) * MS)
+    assert source.lost() == Lost(slips=1)
     settled_ns = blocks[-1].end_ns - 900 * MS
     for block in blocks:
         if not block.gap and block.pts_ns > settled_ns:

@@ -180,6 +180,7 @@ def test_a_speaker_chosen_by_name_never_plays_on_another_device() -> None:
     run(host, clock, 30)
     assert_in_step(host.streams[-1].drain(BLOCK, 25 * MS), clock, 25 * MS)
     assert speaker.notes == ["speaker Virtual Cable was lost once"]
+    assert speaker.lost().devices == 1
     speaker.close()
 
 

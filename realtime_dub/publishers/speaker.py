@@ -23,6 +23,7 @@ from realtime_dub.audio.sound_host import (
 )
 from realtime_dub.clock import Clock
 from realtime_dub.errors import DeviceError
+from realtime_dub.losses import Lost
 from realtime_dub.media import MS, NS, OutputFormat, Samples, Tick, samples_to_ns
 from realtime_dub.publishers.base import ReadVoice
 
@@ -68,6 +69,9 @@ class SpeakerPublisher:
             late = f"{self._late_ns / MS:.0f} ms after the picture: it wants its sound earlier than the budget holds"
             notes.append(f"{self.name} played {late}; use a larger --budget-ms")
         return notes
+
+    def lost(self) -> Lost:
+        return Lost(overflows=self.underflows, slips=self.slips, devices=self.losses)
 
     def attach(self, read_voice: ReadVoice) -> None:
         """Where the voice is read. Before :meth:`open`."""

@@ -21,6 +21,7 @@ from realtime_dub.audio.sound_host import (
 )
 from realtime_dub.clock import Clock
 from realtime_dub.errors import DeviceError, EndOfStream
+from realtime_dub.losses import Lost
 from realtime_dub.media import MS, AudioBlock, Samples, VoiceInfo, ns_to_samples
 
 BLOCK_NS = 10 * MS
@@ -54,6 +55,9 @@ class MicrophoneSource:
         """What the user should know of the sound, as far as it was read, and of the device."""
         device = self._whereabouts.notes if self._whereabouts is not None else []
         return [*self._clean.notes(f"microphone {self._spec!r}"), *device]
+
+    def lost(self) -> Lost:
+        return Lost(overflows=self.overflows, slips=self._corrector.slips, devices=self.losses)
 
     def open(self) -> VoiceInfo:
         self._host = self._host or system_host()

@@ -69,6 +69,7 @@ class Session:
     async def answer(self, sdp: str) -> str:
         """Connect; also again, from a new connection of the same page, while everything else goes on."""
         before, self.peer = self.peer, self._make_peer()
+        self._traffic.restart()
         self._disconnected_s = time.monotonic()
         if before is not None:
             await before.close()
@@ -304,6 +305,7 @@ class Session:
             told["fps"] = self._traffic.per_second("pictures", self.outlet.sent, time.monotonic())
         if self.peer is not None:
             told |= self._traffic.seen(await self.peer.statistics(), time.monotonic())
+            self.inbound.packets_lost = self._traffic.lost
         told["options"] = self.options.model_dump()
         return told | ({"note": self.note} if self.note else {})
 
