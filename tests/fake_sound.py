@@ -18,6 +18,7 @@ class FakeStream:
     call: OnInput | OnOutput
     latency_ns: int = 20 * MS
     place: str = ""
+    offered: frozenset[str] = frozenset()
     alive: bool = True
     closed: bool = False
 
@@ -41,6 +42,7 @@ class FakeHost:
     streams: list[FakeStream] = field(default_factory=list)
     refreshed: int = 0
     place: str = ""  # where the sound server puts the next stream
+    offered: frozenset[str] = frozenset()
 
     def devices(self, kind: Kind) -> list[Device]:
         return list(self.plugged[kind])
@@ -60,5 +62,5 @@ class FakeHost:
     def _open(self, device: Device, rate: int, call: OnInput | OnOutput, kind: Kind) -> FakeStream:
         if device not in self.plugged[kind]:
             raise DeviceError("gone:", device.name)
-        self.streams.append(FakeStream(device, rate, call, place=self.place))
+        self.streams.append(FakeStream(device, rate, call, place=self.place, offered=self.offered))
         return self.streams[-1]

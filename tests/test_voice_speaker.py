@@ -184,6 +184,16 @@ def test_a_speaker_chosen_by_name_never_plays_on_another_device() -> None:
     speaker.close()
 
 
+def test_a_name_that_leaves_the_choice_to_the_server_follows_too() -> None:
+    """The device that it was on is there, and yet the server puts it on another."""
+    host, clock = FakeHost({"input": [], "output": [CABLE]}, place="cable"), VirtualClock(NS)
+    speaker = opened("virtual cable", host, clock)
+    host.place, host.offered = "kitchen", frozenset({"cable", "kitchen"})
+    reopen(speaker, host, clock)
+    assert speaker.notes == ["speaker Virtual Cable is kitchen now, was cable"]
+    speaker.close()
+
+
 def test_the_default_speaker_follows_the_default_and_says_so() -> None:
     host, clock = FakeHost({"input": [], "output": [CABLE]}, place="cable"), VirtualClock(NS)
     speaker = opened("default", host, clock)

@@ -35,7 +35,7 @@ class PortAudioStream:
     def __init__(self, stream: Any, watch: PulseWatch) -> None:
         self._stream, self._watch = stream, watch
         self.latency_ns = max(0, round(stream.latency * NS))
-        self.place = watch.device
+        self.place, self.offered = watch.device, watch.devices
         self._closed = False
 
     @property

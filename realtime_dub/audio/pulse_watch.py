@@ -47,10 +47,10 @@ class Server:
             each.device = each.sink if self._kind == "output" else each.source
         return [each for each in found if each.proplist.get("application.process.id") == str(os.getpid())]
 
-    def name(self, device: int) -> str:
-        """A device's name; empty where it has gone."""
+    def devices(self) -> dict[int, str]:
+        """All names, by index."""
         found = self._ask(self._pulse.sink_list if self._kind == "output" else self._pulse.source_list)
-        return next((str(each.name) for each in found if each.index == device), "")
+        return {each.index: str(each.name) for each in found}
 
     def subscribe(self, changed: Callable[[], None]) -> None:
         """``changed`` is called, within any call here, whenever a stream comes, goes or changes."""
@@ -83,17 +83,18 @@ class Server:
     def _ask(self, what: Callable[[], Any]) -> Any:
         try:
             return what()
-        except (pulsectl.PulseError, pulsectl.PulseDisconnected) as error:
+        except Exception as error:  # pulsectl lets libpulse's own through, of several kinds
             raise OSError(f"the sound server has gone: {error}") from error
 
 
 class PulseWatch:
     """Watches one stream of ours, on a thread of its own. Made before the stream is opened: it is the one that then
-    is new. ``device`` is the server's name for where it plays or records, empty where that cannot be known.
+    is new. ``device`` is the server's name for where it plays or records, empty where that cannot be known; ``devices``
+    are all that there were then.
     """
 
     def __init__(self, kind: Kind) -> None:
-        self.device = ""
+        self.device, self.devices = "", frozenset[str]()
         self.moved = threading.Event()
         self._closed = threading.Event()
         self._changed = True
@@ -122,7 +123,8 @@ class PulseWatch:
             if mine is None:  # a sound card without a server before it
                 self._give_up()
                 return
-            self._client, self._index, self.device = mine.client, mine.device, self._server.name(mine.device)
+            self._client, self._index, devices = mine.client, mine.device, self._server.devices()
+            self.device, self.devices = devices.get(mine.device, ""), frozenset(devices.values())
         except OSError:
             self._give_up()
             return

@@ -44,6 +44,7 @@ class SoundStream(Protocol):
 
     latency_ns: int  # the device's and the system's part
     place: str  # the sound server's name for the device that it is on; empty where no server tells
+    offered: frozenset[str]  # and all devices that the server had when the stream was opened
 
     @property
     def alive(self) -> bool:
@@ -123,7 +124,8 @@ class Whereabouts:
     def opened(self, stream: SoundStream) -> SoundStream:
         """``stream`` where it is on the right device; else it is closed. Raises DeviceError."""
         if self._place and stream.place and stream.place != self._place:
-            if not self._follows:
+            # Where the old one is still there, the name did not mean it: it leaves the choice to the server.
+            if not self._follows and self._place not in stream.offered:
                 stream.close()
                 raise DeviceError(self._what, f"is away: the sound server offers {stream.place} in its place")
             self._notes = [*self._notes[-20:], f"{self._what} is {stream.place} now, was {self._place}"]
