@@ -189,7 +189,8 @@ def test_a_latency_that_jumps_is_followed(host: FakeHost, jump_ms: int) -> None:
     for block in blocks:
         if not block.gap and block.pts_ns > settled_ns:
             assert abs(float(block.samples[0, 0]) * 10 - block.pts_ns / NS) < 0.02
-    assert all(abs(a.end_ns - b.pts_ns) <= 1 for a, b in itertools.pairwise(blocks))
+    breaks = sum(abs(a.end_ns - b.pts_ns) > 1 for a, b in itertools.pairwise(blocks))
+    assert breaks <= 1  # time goes back with a device that does
     source.close()
 
 

@@ -197,10 +197,7 @@ class _Assembly:
     def _check_speaker(self, publisher: Publisher, voice: VoiceInfo, timing: Timing) -> None:
         """What a sound card plays has to have been captured before it is asked for."""
         need_ns, budget_ns = voice.block_ns + publisher.latency_ns, timing.plan.budget_ns
-        if not isinstance(publisher, part("speaker")):
-            return
-        publisher.most_ahead_ns = budget_ns - voice.block_ns
-        if need_ns > budget_ns:
+        if hasattr(publisher, "attach") and need_ns > budget_ns:
             what = f"{publisher.name} asks for sound {publisher.latency_ns / MS:.0f} ms ahead"
             budget = f"a budget of {budget_ns / MS:g} ms cannot hold:"
             raise BudgetError(budget, what, f"use --budget-ms {-(-need_ns // MS)} or more")

@@ -47,8 +47,6 @@ class SpeakerPublisher:
         self.name = f"speaker {device}"
         self.latency_ns = USUAL_LATENCY_NS
         self._spec, self._clock, self._host = device, clock, host
-        self.most_ahead_ns: int | None = None  # how long before it sounds a sample is there to be played; None = always
-        self._late_ns, self._late_blocks = 0, 0  # behind the picture, because the device wants its sound earlier
         self._read_voice: ReadVoice | None = None
         self._reopener = Reopener("speaker-reopen", self._reopen, clock)
         self._stream: SoundStream | None = None  # None while the device is lost
@@ -64,11 +62,7 @@ class SpeakerPublisher:
     @property
     def notes(self) -> list[str]:
         """Lines for the report: what became of the device."""
-        notes = self._whereabouts.notes if self._whereabouts is not None else []
-        if self._late_blocks > STEADY_BLOCKS:
-            late = f"{self._late_ns / MS:.0f} ms after the picture: it wants its sound earlier than the budget holds"
-            notes.append(f"{self.name} played {late}; use a larger --budget-ms")
-        return notes
+        return self._whereabouts.notes if self._whereabouts is not None else []
 
     def lost(self) -> Lost:
         return Lost(overflows=self.underflows, slips=self.slips, devices=self.losses)
@@ -120,9 +114,6 @@ class SpeakerPublisher:
             out.fill(0.0)
             return
         self.underflows += underflow
-        if self.most_ahead_ns is not None and ahead_ns > self.most_ahead_ns:
-            self._late_ns, self._late_blocks = ahead_ns - self.most_ahead_ns, self._late_blocks + 1
-            ahead_ns = self.most_ahead_ns  # late, because nobody would hear what is not there yet
         self.slips += self._player.play(out, now_ns + ahead_ns, underflow)
 
     def _take_over(self, stream: SoundStream) -> None:
