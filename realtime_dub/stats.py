@@ -18,6 +18,7 @@ to be begun, and heard silence; ``slow`` ticks had their sound and no mouth in t
 ``av_offset_ms`` is how much the instants differ that picture and sound leaving together belong to: the voice that a
 fresh mouth speaks, else the capture of the picture, against the capture of the first sample. A mouth that is carried
 over is a current picture with a mouth one or two ticks old: that is what ``reused`` counts.
+``losses`` are told by the parts of the run themselves; ``losses.Lost`` says what each count means.
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ from __future__ import annotations
 import json
 import math
 import threading
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from realtime_dub.errors import one_line
+from realtime_dub.losses import lost_by
 from realtime_dub.media import MS, NS
 
 if TYPE_CHECKING:
@@ -103,6 +105,7 @@ class Report:
 
     budget_ms: float
     frames: dict[str, int]
+    losses: dict[str, int]
     latency_ms: Percentiles
     stages_ms: dict[str, Percentiles]
     compute_ms: Percentiles
@@ -114,7 +117,7 @@ class Report:
     lost: tuple[str, ...] = ()  # outputs that ended before their time, and why
 
     def as_dict(self) -> dict[str, object]:
-        names = ("budget_ms", "frames", "latency_ms", "stages_ms", "compute_ms", "av_offset_ms", "rss_mb")
+        names = ("budget_ms", "frames", "losses", "latency_ms", "stages_ms", "compute_ms", "av_offset_ms", "rss_mb")
         return {name: getattr(self, name) for name in (*names, "engine", "bundle")}
 
     def to_json(self) -> str:
@@ -143,8 +146,10 @@ class Report:
         frames = ", ".join(f"{count} {name}" for name, count in self.frames.items())
         offset, rss = self.av_offset_ms, self.rss_mb
         budget = f"budget {self.budget_ms:g} ms; " if self.budget_ms else ""
+        losses = ", ".join(f"{count} {name}" for name, count in self.losses.items() if count)
         lines = [
             f"frames: {frames}",
+            *([f"lost: {losses}"] if losses else []),
             f"{budget}A/V offset {offset['mean']:+.1f} ms mean, {offset['max']:.1f} ms max; "
             f"memory {rss['start']:.0f} -> {rss['end']:.0f} MB",
         ]
@@ -185,11 +190,16 @@ class Recorder:
         self._offsets = [0, 0, 0]  # count, sum, largest magnitude
         self._notes: dict[str, None] = {}
         self._lost: list[str] = []
+        self._losing: tuple[object, ...] = ()
         self._window = _Window()
 
     def begin(self) -> None:
         """Everything is loaded and warm: memory growth counts from here, in longer runs from ``SETTLED_TICKS`` on."""
         self.start_mb = rss_mb()
+
+    def collect(self, *parts: object) -> None:
+        """From now on reports tell what these have lost, those of them that are a ``Loses``."""
+        self._losing += parts
 
     def stage(self, name: str, took_ns: int) -> None:
         """One job of the stage ``name`` took so long."""
@@ -272,6 +282,7 @@ class Recorder:
             return Report(
                 budget_ms=round(self.budget_ns / MS, 3),
                 frames=dict(self.frames),
+                losses=asdict(lost_by(self._losing)),
                 latency_ms=self._latency.summary(with_max=True),
                 stages_ms={name: each.summary() for name, each in self._stages.items()},
                 compute_ms=self._compute.summary(),

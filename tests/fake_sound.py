@@ -17,6 +17,8 @@ class FakeStream:
     rate: int
     call: OnInput | OnOutput
     latency_ns: int = 20 * MS
+    place: str = ""
+    offered: frozenset[str] = frozenset()
     alive: bool = True
     closed: bool = False
 
@@ -39,6 +41,8 @@ class FakeHost:
     plugged: dict[Kind, list[Device]] = field(default_factory=lambda: {"input": [], "output": []})
     streams: list[FakeStream] = field(default_factory=list)
     refreshed: int = 0
+    place: str = ""  # where the sound server puts the next stream
+    offered: frozenset[str] = frozenset()
 
     def devices(self, kind: Kind) -> list[Device]:
         return list(self.plugged[kind])
@@ -58,5 +62,5 @@ class FakeHost:
     def _open(self, device: Device, rate: int, call: OnInput | OnOutput, kind: Kind) -> FakeStream:
         if device not in self.plugged[kind]:
             raise DeviceError("gone:", device.name)
-        self.streams.append(FakeStream(device, rate, call))
+        self.streams.append(FakeStream(device, rate, call, place=self.place, offered=self.offered))
         return self.streams[-1]

@@ -76,6 +76,20 @@ class PrivatePulse:
             self.daemon.wait(5.0)
             self.daemon = None
 
+    def load(self, sink: str) -> None:
+        """Another null sink, or one that comes back."""
+        self.pactl("load-module", "module-null-sink", f"sink_name={sink}", "rate=48000", "channels=2")
+
+    def unload(self, sink: str) -> None:
+        """A sink goes, as when its device is unplugged."""
+        modules = self.pactl("list", "short", "modules").splitlines()
+        self.pactl("unload-module", next(line.split()[0] for line in modules if f"sink_name={sink} " in line))
+
+    def pactl(self, *arguments: str) -> str:
+        """What ``pactl`` says."""
+        command = ["pactl", *arguments]
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, check=True).stdout
+
     def play(self, sink: str) -> subprocess.Popen[bytes]:
         """A player whose standard input is 48 kHz stereo float32."""
         return self._tool("pacat", "--playback", sink, stdin=subprocess.PIPE)

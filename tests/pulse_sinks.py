@@ -32,7 +32,13 @@ class Recording(threading.Thread):
         """(samples of the left channel, the time of the first)."""
         end(self._process)
         self.join()
+        return self.so_far()
+
+    def so_far(self) -> tuple[np.ndarray, float]:
+        """The same, while it goes on."""
         data = b"".join(self._chunks)
+        if not data:
+            return np.zeros(0, np.float32), 0.0
         return np.frombuffer(data[: len(data) // 8 * 8], np.float32)[::2], float(np.median(self._origins))
 
 

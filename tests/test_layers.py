@@ -18,7 +18,7 @@ PACKAGE = ROOT / "realtime_dub"
 LAYERS = (
     ("errors",),
     ("faults", "finding", "imports", "media", "paths", "signals", "standard_streams", "terminal"),
-    ("clock", "flow", "writing"),
+    ("clock", "flow", "losses", "writing"),
     ("audio", "blend", "contact_sheet", "face", "mouth", "publishers", "sources"),
     ("budget", "config", "pipeline", "stats", "sync"),
     ("cli", "doctor", "web"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,13 +13,18 @@ import live_parts
 import numpy as np
 import pytest
 from live_helpers import RATE, PuppetGenerator
-from live_parts import Keeper
+from live_parts import Camera, Keeper, Microphone, Tracker
 
 from realtime_dub import mouth
 from realtime_dub.budget import BudgetTooSmall
+from realtime_dub.clock import MonotonicClock
 from realtime_dub.config import LiveConfig, build
 from realtime_dub.errors import DeviceError, MediaError
+from realtime_dub.face.types import TrackedFrame
+from realtime_dub.losses import KINDS
+from realtime_dub.media import Frame
 from realtime_dub.pipeline import parts
+from realtime_dub.pipeline.inputs import ThreadedInputs
 from realtime_dub.pipeline.live import run_live
 from realtime_dub.stats import Report
 
@@ -59,6 +65,7 @@ def test_five_seconds_add_up(go: Callable[..., Report], tmp_path: Path) -> None:
     assert frames["skipped"] >= 50  # the slow one takes ten pictures a second
     assert len(Keeper.made[1].ticks) <= 60
     assert keeper.opened_on == keeper.closed_on == "publisher keeper"
+    assert set(report.losses) == set(KINDS)
     assert {"track", "engine", "compose", "publish keeper"} <= set(report.stages_ms)
     assert json.loads((tmp_path / "s.json").read_text())["frames"] == frames
 
@@ -133,3 +140,26 @@ def test_a_closed_terminal_is_ignored_where_it_was_ignored_before(go: Callable[.
         assert go(to=(f"asks to end {signal.SIGHUP}",), seconds=1).frames["total"] == 25
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_pictures_that_are_never_tracked_are_counted() -> None:
+    class Slow(Tracker):
+        def track(self, frame: Frame) -> TrackedFrame:
+            time.sleep(0.1)
+            return super().track(frame)
+
+    class Nobody:
+        def on_seen(self, seen: object) -> None: ...
+
+        def on_voice(self, block: object) -> None: ...
+
+        def on_end(self, which: str, error: object) -> None: ...
+
+    clock = MonotonicClock()
+    camera, microphone = Camera("camera", clock, 50), Microphone("microphone", clock)
+    camera.open(), microphone.open()
+    inputs = ThreadedInputs(camera, microphone, Slow(""), clock)
+    inputs.start(Nobody())
+    time.sleep(0.8)
+    inputs.close()
+    assert inputs.lost().drops >= 5

@@ -136,6 +136,7 @@ def test_voice_gap_is_silence_and_the_loop_goes_on() -> None:
     first = round((run.output.taken[0].stamped.sound_ns - START_NS) * RATE / NS)
     late = samples[5 * RATE :]
     assert np.array_equal(late, sound(first + 5 * RATE, len(late))[:, 0])
+    assert run.report.losses["gaps"] == 1
 
 
 @pytest.mark.parametrize("fps", [Fraction(15), Fraction(24), Fraction(2499, 100), Fraction(2501, 100), Fraction(60)])

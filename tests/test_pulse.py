@@ -42,10 +42,10 @@ def click_times(sound: np.ndarray, start_s: float) -> np.ndarray:
     return first / RATE + start_s
 
 
-def start_loop(pulse: PrivatePulse, seconds: float) -> subprocess.Popen[str]:
+def start_loop(pulse: PrivatePulse, seconds: float, *devices: str) -> subprocess.Popen[str]:
     environment = {**pulse.environment, "PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen(
-        [sys.executable, str(LOOP), str(seconds), str(DELAY_MS)],
+        [sys.executable, str(LOOP), str(seconds), str(DELAY_MS), *devices],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

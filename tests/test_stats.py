@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from realtime_dub.media import MS, NS
+from realtime_dub.losses import GapCount, Lost
+from realtime_dub.media import MS, NS, AudioBlock
 from realtime_dub.stats import Histogram, Recorder, rss_mb
 
 
@@ -54,9 +55,11 @@ def test_report_has_exactly_the_agreed_names() -> None:
     report = recorder.report()
     got = json.loads(report.to_json())
     assert list(got) == [
-        "budget_ms", "frames", "latency_ms", "stages_ms", "compute_ms", "av_offset_ms", "rss_mb", "engine", "bundle",
+        "budget_ms", "frames", "losses", "latency_ms", "stages_ms", "compute_ms", "av_offset_ms", "rss_mb", "engine",
+        "bundle",
     ]  # fmt: skip
     assert got["frames"] == {"total": 12, "fresh": 10, "reused": 1, "passthrough": 1, "lagged": 1, "skipped": 2}
+    assert got["losses"] == {"gaps": 0, "drops": 0, "overflows": 0, "slips": 0, "packets": 0, "devices": 0}
     assert set(got["latency_ms"]) == {"p50", "p95", "p99", "max"}
     assert got["latency_ms"]["max"] < 160  # a lagged tick has no new picture
     assert set(got["stages_ms"]["engine"]) == set(got["compute_ms"]) == {"p50", "p95", "p99"}
@@ -107,6 +110,32 @@ def test_the_table() -> None:
     assert "capture to hand-over" in text
     assert "10 fresh" in text
     assert "note 0" in text
+
+
+class Leaky:
+    def lost(self) -> Lost:
+        return Lost(gaps=2, slips=1)
+
+
+def test_what_the_parts_have_lost_is_added_up_and_told_where_there_is_any() -> None:
+    recorder = filled(10)
+    assert "lost" not in str(recorder.report().table().caption)
+    recorder.collect(Leaky(), object(), Leaky())
+    report = recorder.report()
+    assert json.loads(report.to_json())["losses"] == {
+        "gaps": 4, "drops": 0, "overflows": 0, "slips": 2, "packets": 0, "devices": 0,
+    }  # fmt: skip
+    assert "lost: 4 gaps, 2 slips" in str(report.table().caption)
+
+
+def test_a_gap_is_counted_once_and_silence_before_the_first_word_is_none() -> None:
+    count = GapCount()
+    for at, gap in enumerate((True, True, False, True, True, False, False, True)):
+        count.hear(AudioBlock(np.zeros((10, 1), np.float32), 1_000, at * 10 * MS, gap))
+    assert count.gaps == 2
+    for at in (80, 90, 150):
+        count.hear(AudioBlock(np.zeros((10, 1), np.float32), 1_000, at * MS))
+    assert count.gaps == 3
 
 
 def test_memory_is_measured() -> None:

@@ -17,6 +17,7 @@ from realtime_dub.audio.callback_ring import CallbackRing
 from realtime_dub.audio.sound_host import Device, find_device
 from realtime_dub.clock import MonotonicClock, VirtualClock
 from realtime_dub.errors import DeviceError, EndOfStream
+from realtime_dub.losses import Lost
 from realtime_dub.media import MS, NS, AudioBlock
 from realtime_dub.sources.microphone import MicrophoneSource
 
@@ -83,7 +84,7 @@ def test_a_reader_that_sleeps_loses_sound_but_not_the_time_line(host: FakeHost) 
     kept = read_all(source, clock.now_ns() - 520 * MS)
     feed(host, clock, 10)
     kept += read_all(source, clock.now_ns() - 30 * MS)
-    assert source.overflows == 1
+    assert source.lost() == Lost(overflows=1)
     assert abs(sum(block.duration_ns for block in kept if block.gap) - 500 * MS) < 2 * MS
     source.close()
 
@@ -123,6 +124,74 @@ def test_unplugged_and_back(host: FakeHost, how: str) -> None:
     assert np.abs(back[-1].samples - 0.5).max() < 1e-3
     source.close()
     assert not any(stream.alive for stream in host.streams)
+
+
+def reopened(source: MicrophoneSource, host: FakeHost, times: int = 1) -> None:
+    """The device ends by itself; read on until the source has asked for it so many times."""
+    host.streams[-1].alive = False
+    until = len(host.streams) + times
+    while len(host.streams) < until or (times == 1 and source._stream is None):
+        source.read()
+        time.sleep(0.001)
+
+
+def test_a_microphone_chosen_by_name_never_hears_another_device(host: FakeHost) -> None:
+    host.place = "stage"
+    clock = VirtualClock()
+    source = MicrophoneSource("built-in", clock, host)
+    source.open()
+    feed(host, clock, 20)
+    read_all(source, 180 * MS)
+    host.place = "hall"
+    reopened(source, host, times=3)
+    host.streams[-1].feed(np.ones((480, 2), np.float32), 12 * MS)
+    assert source.read().gap
+    host.place = "stage"
+    reopened(source, host)
+    feed(host, clock, 30)
+    back = read_all(source, clock.now_ns() - 20 * MS)
+    assert np.abs(back[-1].samples - 0.5).max() < 1e-3
+    assert max(np.abs(block.samples).max() for block in back) < 0.7
+    assert source.notes == ["microphone Built-in Analog was lost once"]
+    source.close()
+
+
+def test_the_default_microphone_follows_the_default_and_says_so(host: FakeHost) -> None:
+    host.place = "stage"
+    clock = VirtualClock()
+    source = MicrophoneSource("default", clock, host)
+    source.open()
+    feed(host, clock, 20)
+    read_all(source, 180 * MS)
+    host.place = "hall"
+    reopened(source, host)
+    feed(host, clock, 30)
+    assert not read_all(source, clock.now_ns() - 20 * MS)[-1].gap
+    assert source.notes == ["microphone Built-in Analog is hall now, was stage"]
+    source.close()
+
+
+@pytest.mark.parametrize("jump_ms", [100, 300, -150])
+def test_a_latency_that_jumps_is_followed(host: FakeHost, jump_ms: int) -> None:
+    """The device says from now on that its sound is older, or younger; a ramp tells each sample's place."""
+    clock = VirtualClock()
+    source = MicrophoneSource("default", clock, host)
+    source.open()
+    blocks: list[AudioBlock] = []
+    for age_ms in (200, 200 + jump_ms):
+        for _ in range(150):
+            clock.advance_to(clock.now_ns() + 10 * MS)
+            ramp = (clock.now_ns() - age_ms * MS) / NS / 10 + np.arange(480) / 48_000 / 10
+            host.streams[-1].feed(np.tile(ramp[:, None].astype(np.float32), 2), age_ms * MS)
+        blocks += read_all(source, clock.now_ns() - (age_ms + 20) * MS)
+    assert source.lost() == Lost(slips=1)
+    settled_ns = blocks[-1].end_ns - 900 * MS
+    for block in blocks:
+        if not block.gap and block.pts_ns > settled_ns:
+            assert abs(float(block.samples[0, 0]) * 10 - block.pts_ns / NS) < 0.02
+    breaks = sum(abs(a.end_ns - b.pts_ns) > 1 for a, b in itertools.pairwise(blocks))
+    assert breaks <= 1  # time goes back with a device that does
+    source.close()
 
 
 def test_a_device_that_never_speaks_is_lost_too(host: FakeHost) -> None:

@@ -123,16 +123,120 @@ def test_unplugged_and_back() -> None:
         speaker.publish(TICK)
         time.sleep(0.001)
     host.plugged["output"].append(Device(5, CABLE.name, 2, RATE))
-    while len(host.streams) == 1:
+    while speaker._stream is None:
         clock.advance_to(clock.now_ns() + 40 * MS)
         speaker.publish(TICK)
         time.sleep(0.001)
-    now_s = clock.now_ns() / NS
-    for _ in range(3):
-        sound = host.streams[1].drain(BLOCK, 25 * MS)
-    assert np.abs((instants_s(sound) - (now_s + 0.025 + np.arange(BLOCK) / RATE) + 1) % 2 - 1).max() < 0.03
+    run(host, clock, 30)
+    assert_in_step(host.streams[1].drain(BLOCK, 25 * MS), clock, 25 * MS)
     speaker.close()
     assert not any(stream.alive for stream in host.streams)
+
+
+def run(host: FakeHost, clock: VirtualClock, blocks: int, ahead_ns: int = 25 * MS) -> np.ndarray:
+    """What the device takes, block by block, as time goes on."""
+    sound = []
+    for _ in range(blocks):
+        sound.append(host.streams[-1].drain(BLOCK, ahead_ns))
+        clock.advance_to(clock.now_ns() + 10 * MS)
+    return np.concatenate(sound)
+
+
+def assert_in_step(sound: np.ndarray, clock: VirtualClock, ahead_ns: int, most_s: float = 0.03) -> None:
+    sounds_s = (clock.now_ns() + ahead_ns) / NS + np.arange(BLOCK) / RATE
+    assert np.abs((instants_s(sound) - sounds_s + 1) % 2 - 1).max() < most_s
+
+
+def opened(spec: str, host: FakeHost, clock: VirtualClock) -> SpeakerPublisher:
+    speaker = SpeakerPublisher(spec, clock, host)
+    speaker.attach(phase_voice)
+    speaker.open(FORMAT)
+    return speaker
+
+
+def reopen(speaker: SpeakerPublisher, host: FakeHost, clock: VirtualClock, times: int = 1) -> None:
+    """The device ends by itself; until the speaker has asked for it so many times, and has what it got."""
+    host.streams[-1].alive = False
+    until = len(host.streams) + times
+    for _ in range(1000):
+        clock.advance_to(clock.now_ns() + 40 * MS)
+        speaker.publish(TICK)
+        time.sleep(0.001)
+        if len(host.streams) >= until and (speaker._stream is not None or times > 1):
+            return
+    raise AssertionError("it was not opened again")
+
+
+def test_a_speaker_chosen_by_name_never_plays_on_another_device() -> None:
+    host, clock = FakeHost({"input": [], "output": [CABLE]}, place="cable"), VirtualClock(NS)
+    speaker = opened("virtual cable", host, clock)
+    assert run(host, clock, 10).any()
+    host.place = "kitchen"
+    reopen(speaker, host, clock, times=3)
+    assert all(stream.closed for stream in host.streams[:3])
+    assert not host.streams[-1].drain(BLOCK, 25 * MS).any()
+    host.place = "cable"
+    reopen(speaker, host, clock)
+    run(host, clock, 30)
+    assert_in_step(host.streams[-1].drain(BLOCK, 25 * MS), clock, 25 * MS)
+    assert speaker.notes == ["speaker Virtual Cable was lost once"]
+    assert speaker.lost().devices == 1
+    speaker.close()
+
+
+def test_a_name_that_leaves_the_choice_to_the_server_follows_too() -> None:
+    """The device that it was on is there, and yet the server puts it on another."""
+    host, clock = FakeHost({"input": [], "output": [CABLE]}, place="cable"), VirtualClock(NS)
+    speaker = opened("virtual cable", host, clock)
+    host.place, host.offered = "kitchen", frozenset({"cable", "kitchen"})
+    reopen(speaker, host, clock)
+    assert speaker.notes == ["speaker Virtual Cable is kitchen now, was cable"]
+    speaker.close()
+
+
+def test_the_default_speaker_follows_the_default_and_says_so() -> None:
+    host, clock = FakeHost({"input": [], "output": [CABLE]}, place="cable"), VirtualClock(NS)
+    speaker = opened("default", host, clock)
+    run(host, clock, 10)
+    host.place = "kitchen"
+    reopen(speaker, host, clock)
+    run(host, clock, 30)
+    assert_in_step(host.streams[-1].drain(BLOCK, 25 * MS), clock, 25 * MS)
+    assert speaker.notes == ["speaker Virtual Cable is kitchen now, was cable"]
+    speaker.close()
+
+
+def test_a_device_that_comes_back_is_silent_until_its_times_agree() -> None:
+    """It takes a buffer full at once, stands still, and only then plays it."""
+    host, clock = FakeHost({"input": [], "output": [CABLE]}), VirtualClock(NS)
+    speaker = opened("cable", host, clock)
+    run(host, clock, 10)
+    reopen(speaker, host, clock)
+    burst = np.concatenate([host.streams[-1].drain(BLOCK, block * 8 * MS) for block in range(5)])
+    clock.advance_to(clock.now_ns() + 770 * MS)
+    assert not burst.any()
+    errors = []
+    for _ in range(100):
+        sounds_s = (clock.now_ns() + 50 * MS) / NS + np.arange(BLOCK) / RATE
+        sound = run(host, clock, 1, 50 * MS)
+        if sound.any():
+            errors.append(np.abs((instants_s(sound) - sounds_s + 1) % 2 - 1).max())
+    assert len(errors) > 80
+    assert max(errors) < 0.005
+    speaker.close()
+
+
+@pytest.mark.parametrize("jump_ms", [100, 300, -150])
+def test_a_latency_that_jumps_is_followed(jump_ms: int) -> None:
+    host, clock = FakeHost({"input": [], "output": [CABLE]}), VirtualClock(NS)
+    speaker = opened("cable", host, clock)
+    run(host, clock, 300, 200 * MS)
+    run(host, clock, 30, (200 + jump_ms) * MS)
+    for _ in range(50):
+        assert_in_step(host.streams[-1].drain(BLOCK, (200 + jump_ms) * MS), clock, (200 + jump_ms) * MS, 0.02)
+        clock.advance_to(clock.now_ns() + 10 * MS)
+    assert speaker.slips == 1
+    speaker.close()
 
 
 def test_no_sound_and_no_device() -> None:

@@ -13,12 +13,15 @@ import sys
 import urllib.request
 from ipaddress import IPv4Address
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from test_web_whip import post
 from web_peers import Visitor, serving
 
 from realtime_dub.errors import ConfigError
+from realtime_dub.losses import Lost
+from realtime_dub.stats import Recorder
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.connectivity import PortRangeLoop, tls_context, with_public_ip
 from realtime_dub.web.metrics import Metrics
@@ -110,6 +113,25 @@ def test_the_command_serves_over_https_and_ends_with_ctrl_c() -> None:
 
 async def looked(metrics: Metrics) -> None:
     metrics.look([])
+
+
+class Leaky:
+    def lost(self) -> Lost:
+        return Lost(gaps=3, packets=7)
+
+
+def test_the_metrics_tell_what_the_open_sessions_have_lost() -> None:
+    async def text() -> str:
+        recorder, metrics = Recorder(), Metrics()
+        recorder.collect(Leaky())
+        session = SimpleNamespace(recorder_run=SimpleNamespace(recorder=recorder))
+        metrics.look([session, session, SimpleNamespace(recorder_run=None)])
+        return metrics.text().decode()
+
+    told = asyncio.run(text())
+    assert 'realtime_dub_losses{kind="gaps"} 6.0' in told
+    assert 'realtime_dub_losses{kind="packets"} 14.0' in told
+    assert 'realtime_dub_losses{kind="devices"} 0.0' in told
 
 
 def test_the_dashboard_asks_for_what_there_is() -> None:

@@ -53,4 +53,5 @@ def test_sound_that_a_slow_reader_loses_is_a_marked_gap() -> None:
     voice.close()
     lost_ns = sum(block.duration_ns for block in blocks if block.gap)
     assert abs(lost_ns - 500 * MS) < 25 * MS
+    assert voice.lost().overflows == 1
     assert abs(blocks[-1].end_ns - blocks[0].pts_ns - (QUEUE + 26) * 20 * MS) < 25 * MS

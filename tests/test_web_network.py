@@ -73,6 +73,7 @@ def test_loss_and_jitter_are_survived() -> None:
             assert abs(float(np.median(offsets))) <= 0.06, offsets
             stats = visitor.got.stats[-1]
             assert stats["loss_percent"] < 15
+            assert studio.find(visitor.id).recorder_run.recorder.report().losses["packets"] > 0
             assert stats["frames"]["fresh"] + stats["frames"]["reused"] > stats["frames"]["total"] / 3
             assert await visitor.delete() == 204
         await asyncio.sleep(0.3)  # what is still on its way arrives

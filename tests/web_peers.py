@@ -35,8 +35,9 @@ class FaceTrack(MediaStreamTrack):
 
     kind = "video"
 
-    def __init__(self, height: int = 240) -> None:
+    def __init__(self, height: int = 240, fps: int = FPS) -> None:
         super().__init__()
+        self._fps = fps
         image = portrait(height)
         self._dark = np.ascontiguousarray(image[: height & ~1, : image.shape[1] & ~1])
         self._bright = self._dark.copy()
@@ -47,12 +48,12 @@ class FaceTrack(MediaStreamTrack):
         self._count = 0
 
     async def recv(self) -> VideoFrame:
-        await asyncio.sleep(max(0.0, self._start + self._count / FPS - time.monotonic()))
+        await asyncio.sleep(max(0.0, self._start + self._count / self._fps - time.monotonic()))
         if self.readyState != "live":
             raise MediaStreamError
-        image = self._bright if self._count % FPS < 5 else self._dark
+        image = self._bright if self._count % self._fps < self._fps // 5 else self._dark
         frame = VideoFrame.from_ndarray(image, format="bgr24")
-        frame.pts, frame.time_base = self._count * 90_000 // FPS, Fraction(1, 90_000)
+        frame.pts, frame.time_base = self._count * 90_000 // self._fps, Fraction(1, 90_000)
         self._count += 1
         return frame
 
@@ -92,14 +93,14 @@ class Got:
 class Visitor:
     """One page."""
 
-    def __init__(self, http: ClientSession, url: str, sends: bool = True, height: int = 240) -> None:
+    def __init__(self, http: ClientSession, url: str, sends: bool = True, height: int = 240, fps: int = FPS) -> None:
         self.http, self.url, self.got = http, url, Got()
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.channel = self.pc.createDataChannel("control")
         self.channel.on("message", self._message)
         self.pc.on("track", lambda track: self._tasks.append(asyncio.create_task(self._keep(track))))
         self._tasks: list[asyncio.Task] = []
-        for track in (FaceTrack(height), VoiceTrack()):
+        for track in (FaceTrack(height, fps), VoiceTrack()):
             self.pc.addTrack(track) if sends else self.pc.addTransceiver(track.kind, "recvonly")
         self.id = ""
 

@@ -138,6 +138,7 @@ class DriftCorrector:
         self.rate, self.channels = rate, channels
         self.estimator = DriftEstimator(rate)
         self._sinc = SincInterpolator()
+        self.slips = 0  # times that the device's line was found elsewhere
         self._anchor_ns: int | None = None
         self._given = 0  # samples since the anchor
         self._count = 0  # samples taken from the device
@@ -178,6 +179,7 @@ class DriftCorrector:
             self._begin_segment(time_ns)
         elif not lost:
             self.estimator.update(self._count, time_ns)
+            self.slips += self.estimator.jumped
         if lost or self.estimator.jumped:
             blocks += self._drain() + self.fill(time_ns)
             if not lost:

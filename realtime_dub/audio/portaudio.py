@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from realtime_dub.audio.pulse_watch import PulseWatch
 from realtime_dub.audio.sound_host import Device, Kind, OnInput, OnOutput, SoundStream
 from realtime_dub.errors import DependencyError, DeviceError
 from realtime_dub.media import NS, ns_to_samples
@@ -31,15 +32,16 @@ _open_streams: set[int] = set()
 class PortAudioStream:
     """One running stream."""
 
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
+    def __init__(self, stream: Any, watch: PulseWatch) -> None:
+        self._stream, self._watch = stream, watch
         self.latency_ns = max(0, round(stream.latency * NS))
+        self.place, self.offered = watch.device, watch.devices
         self._closed = False
 
     @property
     def alive(self) -> bool:
         try:
-            return not self._closed and bool(self._stream.active)
+            return not (self._closed or self._watch.moved.is_set()) and bool(self._stream.active)
         except sounddevice.PortAudioError:
             return False
 
@@ -47,6 +49,7 @@ class PortAudioStream:
         with _lock:
             if not self._closed:
                 self._closed = True
+                self._watch.close()
                 self._stream.close(ignore_errors=True)
                 _open_streams.discard(id(self))
 
@@ -84,14 +87,14 @@ class PortAudioHost:
             block_ns = frames * NS // rate  # no block is complete before its last sample was captured
             on_input(samples, age_ns if block_ns < age_ns < LONGEST_AGE_NS else block_ns, status.input_overflow)
 
-        return _start(sounddevice.InputStream, device, rate, ns_to_samples(block_ns, rate), "low", callback)
+        return _start("input", device, rate, ns_to_samples(block_ns, rate), "low", callback)
 
     def open_output(self, device: Device, rate: int, block_ns: int, on_output: OnOutput) -> SoundStream:
         def callback(samples: Any, frames: int, times: Any, status: Any) -> None:
             ahead_ns = round((times.outputBufferDacTime - times.currentTime) * NS)
             on_output(samples, ahead_ns if 0 <= ahead_ns < LONGEST_AGE_NS else 0, status.output_underflow)
 
-        return _start(sounddevice.OutputStream, device, rate, ns_to_samples(block_ns, rate), OUTPUT_LATENCY_S, callback)
+        return _start("output", device, rate, ns_to_samples(block_ns, rate), OUTPUT_LATENCY_S, callback)
 
 
 HOST = PortAudioHost()
@@ -102,11 +105,13 @@ def _device(info: Any, kind: Kind) -> Device:
     return Device(info["index"], info["name"], channels, round(info["default_samplerate"]))
 
 
-def _start(kind: Any, device: Device, rate: int, block: int, latency: Any, callback: Any) -> PortAudioStream:
-    with _lock, _device_errors(f"cannot open sound device {device.name!r}:"):
-        stream = kind(rate, block, device.index, device.channels, "float32", latency, callback=callback)
+def _start(kind: Kind, device: Device, rate: int, block: int, latency: Any, callback: Any) -> PortAudioStream:
+    make = sounddevice.InputStream if kind == "input" else sounddevice.OutputStream
+    with _lock, _device_errors(f"cannot open sound device {device.name!r}:"), PulseWatch(kind) as watch:
+        stream = make(rate, block, device.index, device.channels, "float32", latency, callback=callback)
         stream.start()
-        opened = PortAudioStream(stream)
+        watch.begin()
+        opened = PortAudioStream(stream, watch)
         _open_streams.add(id(opened))
         return opened
 

@@ -24,8 +24,9 @@ OnOutput: TypeAlias = Callable[[Samples, int, bool], None]
 STALL_NS = 500 * MS  # a device that has run and is silent for this long is lost
 START_NS = 3 * NS  # what it may take to give the first block (Bluetooth)
 FIRST_BACK_OFF_NS = 250 * MS
-LONGEST_BACK_OFF_NS = 4 * NS
+LONGEST_BACK_OFF_NS = 2 * NS
 WORDS = {"input": "microphone", "output": "speaker"}
+FOLLOWING = ("default", "sysdefault", "pulse", "pipewire")  # ALSA's names for wherever the sound server puts a stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +43,12 @@ class SoundStream(Protocol):
     """A running stream."""
 
     latency_ns: int  # the device's and the system's part
+    place: str  # the sound server's name for the device that it is on; empty where no server tells
+    offered: frozenset[str]  # and all devices that the server had when the stream was opened
 
     @property
     def alive(self) -> bool:
-        """False once the device has gone."""
+        """False once the device has gone, or the sound server has moved the stream to another one."""
 
     def close(self) -> None:
         """Stop and release. Idempotent; no callback runs after it."""
@@ -98,6 +101,41 @@ def describe(devices: list[Device], kind: Kind) -> str:
         return f"connect a {WORDS[kind]}: this machine shows none"
     listed = ", ".join(f"{device.index} {device.name!r}" for device in sorted(devices, key=lambda one: one.index))
     return f"choose one of {listed}"
+
+
+class Whereabouts:
+    """Which of the sound server's devices a microphone or a speaker is on. What was chosen as ``default`` follows the
+    server's default, which is noted; what was chosen by name stays on its own device, and is waited for.
+    """
+
+    def __init__(self, device: Device, spec: str, kind: Kind) -> None:
+        self._what = f"{WORDS[kind]} {device.name}"
+        self._follows = spec.strip().lower() in FOLLOWING or device.name.lower() in FOLLOWING
+        self._place = ""
+        self._losses = 0
+        self._notes: list[str] = []
+
+    @property
+    def notes(self) -> list[str]:
+        """Lines for the report."""
+        times = f"{self._losses} times" if self._losses > 1 else "once"
+        return [*self._notes, *([f"{self._what} was lost {times}"] if self._losses else [])]
+
+    def opened(self, stream: SoundStream) -> SoundStream:
+        """``stream`` where it is on the right device; else it is closed. Raises DeviceError."""
+        if self._place and stream.place and stream.place != self._place:
+            # Where the old one is still there, the name did not mean it: it leaves the choice to the server.
+            if not self._follows and self._place not in stream.offered:
+                stream.close()
+                raise DeviceError(self._what, f"is away: the sound server offers {stream.place} in its place")
+            self._notes = [*self._notes[-20:], f"{self._what} is {stream.place} now, was {self._place}"]
+            self._losses -= 1
+        self._place = stream.place or self._place
+        return stream
+
+    def lost(self) -> None:
+        """The stream has ended by itself."""
+        self._losses += 1
 
 
 class Reopener:

@@ -9,6 +9,7 @@ from realtime_dub.clock import Clock
 from realtime_dub.errors import EndOfStream
 from realtime_dub.face.types import FaceTracker
 from realtime_dub.flow import LatestSlot, Pump
+from realtime_dub.losses import Lost, lost_by
 from realtime_dub.media import AudioBlock, Frame, VoiceInfo
 from realtime_dub.pipeline.parts import part
 from realtime_dub.sources.base import VideoSource, VoiceSource
@@ -105,6 +106,9 @@ class ThreadedInputs:
 
     def ticking(self) -> None:
         self._voice_may.set()
+
+    def lost(self) -> Lost:
+        return Lost(drops=self._slot.dropped) + lost_by((self._video, self._voice))
 
     def close(self) -> None:
         """Stop the threads, close the sources and the tracker. Idempotent."""

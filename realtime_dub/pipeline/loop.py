@@ -15,6 +15,7 @@ from typing import Any
 
 from realtime_dub.clock import Clock
 from realtime_dub.errors import EndOfStream, MediaError
+from realtime_dub.losses import GapCount, Lost
 from realtime_dub.media import NS, AudioBlock, Image, Samples, Tick, VoiceInfo, samples_to_ns
 from realtime_dub.mouth.contract import MouthGenerator
 from realtime_dub.pipeline.ear import MakeResampler, mono_resampler, needs_ns
@@ -66,6 +67,8 @@ class LivePipeline:
         room_ns = timing.room_ns(self._needs_ns, generator.latency().compute_ns, voice.block_ns)
         self._sound_due_ns = self._needs_ns + room_ns + SAFETY_NS  # after m_k: later sound is not waited for
         self.voice = VoiceLine(voice.rate, voice.channels, timing.plan.budget_ns + NS, room_ns)
+        self._gaps = GapCount()
+        recorder.collect(self, inputs, *self._outputs)
         self._store = FrameStore(8 + int(timing.plan.budget_ns * timing.fps * 2 / NS), timing.ahead_ns)
         self._composing = Admission(timing.compose_ns)
         self._jobs: dict[int, Job] = {}
@@ -85,7 +88,11 @@ class LivePipeline:
 
     def on_voice(self, block: AudioBlock) -> None:
         self.voice.put(block, self._clock.now_ns())
+        self._gaps.hear(block)
         self._gate.post(lambda: None)
+
+    def lost(self) -> Lost:
+        return Lost(gaps=self._gaps.gaps)
 
     def on_end(self, which: Which, error: BaseException | None) -> None:
         self._gate.post(lambda: self._end(which, error))

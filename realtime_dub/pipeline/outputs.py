@@ -13,6 +13,7 @@ import numpy as np
 from realtime_dub.clock import Clock
 from realtime_dub.errors import EndOfStream, LostOutput
 from realtime_dub.flow import Worker
+from realtime_dub.losses import Lost, lost_by
 from realtime_dub.media import NS, AudioBlock, OutputFormat, Tick
 from realtime_dub.publishers.base import Publisher
 from realtime_dub.stats import Recorder
@@ -65,6 +66,9 @@ class PublisherThread:
             self._dead = True
             self.close()
             raise
+
+    def lost(self) -> Lost:
+        return lost_by((self.publisher,))
 
     def offer(self, stamped: Stamped) -> None:
         """Take a tick; where the publisher is behind, its policy decides what is lost."""

@@ -8,17 +8,28 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from realtime_dub.audio.drift import DriftEstimator, catch_up
+from realtime_dub.audio.drift import JUMP_NS, DriftEstimator, catch_up
 from realtime_dub.audio.mono import MonoMixer
 from realtime_dub.audio.resample import SincInterpolator
-from realtime_dub.audio.sound_host import STALL_NS, START_NS, Reopener, SoundHost, SoundStream, find_device, system_host
+from realtime_dub.audio.sound_host import (
+    STALL_NS,
+    START_NS,
+    Reopener,
+    SoundHost,
+    SoundStream,
+    Whereabouts,
+    find_device,
+    system_host,
+)
 from realtime_dub.clock import Clock
 from realtime_dub.errors import DeviceError
+from realtime_dub.losses import Lost
 from realtime_dub.media import MS, NS, OutputFormat, Samples, Tick, samples_to_ns
 from realtime_dub.publishers.base import ReadVoice
 
 BLOCK_NS = 10 * MS
 STEADY_BLOCKS = 100  # a device may take its first buffers at once and then pause
+AGREEING_BLOCKS = 10  # so long its times have to agree before a device that came back is believed
 SLIP_NS = 20 * MS  # further off than this the place in the voice is changed at once, faded, instead of caught up with
 USUAL_LATENCY_NS = 30 * MS  # until the device has said its own
 
@@ -40,12 +51,21 @@ class SpeakerPublisher:
         self._reopener = Reopener("speaker-reopen", self._reopen, clock)
         self._stream: SoundStream | None = None  # None while the device is lost
         self._dead: SoundStream | None = None  # closed on the reopener's thread: that can hang for a while
+        self._whereabouts: Whereabouts | None = None
         self._closed = False
         self._played = 0  # blocks on this stream
         self._due_ns = 0  # no block by then: the device is lost
         self.underflows = 0
         self.slips = 0  # times that the place in the voice was changed at once
         self.losses = 0
+
+    @property
+    def notes(self) -> list[str]:
+        """Lines for the report: what became of the device."""
+        return self._whereabouts.notes if self._whereabouts is not None else []
+
+    def lost(self) -> Lost:
+        return Lost(overflows=self.underflows, slips=self.slips, devices=self.losses)
 
     def attach(self, read_voice: ReadVoice) -> None:
         """Where the voice is read. Before :meth:`open`."""
@@ -60,11 +80,13 @@ class SpeakerPublisher:
         self.name = f"speaker {self._device.name}"
         self._rate = self._host.usable_rate(self._device, "output", fmt.rate)
         self._player = VoicePlayer(self._read_voice, fmt.rate, self._rate)
-        self._take_over(self._host.open_output(self._device, self._rate, BLOCK_NS, self._on_output))
+        self._whereabouts = Whereabouts(self._device, self._spec, "output")
+        stream = self._host.open_output(self._device, self._rate, BLOCK_NS, self._on_output)
+        self._take_over(self._whereabouts.opened(stream))
 
     def publish(self, tick: Tick) -> None:
         """Pictures are not for the ear: only looks whether the device still lives."""
-        if self._closed or self._read_voice is None:
+        if self._closed or self._whereabouts is None:
             return
         if self._stream is None:
             if stream := self._reopener.poll():
@@ -72,6 +94,7 @@ class SpeakerPublisher:
         elif not self._stream.alive or self._clock.now_ns() > self._due_ns:
             self._dead, self._stream = self._stream, None
             self.losses += 1
+            self._whereabouts.lost()
 
     def close(self) -> None:
         if self._closed:
@@ -87,6 +110,9 @@ class SpeakerPublisher:
         now_ns = self._clock.now_ns()
         self._played += 1
         self._due_ns = now_ns + (STALL_NS if self._played > STEADY_BLOCKS else START_NS)
+        if self._stream is None:  # not known to be the right device
+            out.fill(0.0)
+            return
         self.underflows += underflow
         self.slips += self._player.play(out, now_ns + ahead_ns, underflow)
 
@@ -98,6 +124,7 @@ class SpeakerPublisher:
 
     def _reopen(self) -> SoundStream:
         assert self._host is not None
+        assert self._whereabouts is not None
         if self._dead is not None:
             self._dead.close()
         self._host.refresh()
@@ -105,7 +132,7 @@ class SpeakerPublisher:
         if self._host.usable_rate(device, "output", self._rate) != self._rate:
             raise DeviceError(f"speaker {device.name!r}", f"does not run at {self._rate} Hz any more")
         self._player.restart()
-        return self._host.open_output(device, self._rate, BLOCK_NS, self._on_output)
+        return self._whereabouts.opened(self._host.open_output(device, self._rate, BLOCK_NS, self._on_output))
 
 
 class VoicePlayer:
@@ -125,10 +152,13 @@ class VoicePlayer:
         self._origin_ns: int | None = None
         self._place = 0.0
         self._restart = True
+        self._unsteady = 0  # blocks of silence until then, less if its times agree
+        self._agreed = 0
 
     def restart(self) -> None:
-        """The device was opened anew: its next time starts a new line."""
+        """The device was opened anew: its next time starts a new line, and it is silent until its times agree."""
         self._restart = True
+        self._unsteady, self._agreed = STEADY_BLOCKS, 0
 
     def play(self, out: Samples, sounds_ns: int, broken: bool) -> bool:
         """Fill ``out`` (n, channels), whose first sample sounds at ``sounds_ns`` (with jitter). True where it slipped.
@@ -136,6 +166,11 @@ class VoicePlayer:
         ``broken``: the device ran dry before this buffer, so its count and the clock have parted.
         """
         wanted = self._wanted(sounds_ns, broken)
+        if self._unsteady:
+            out.fill(0.0)
+            self._place = wanted + self._step * len(out)
+            self._count += len(out)
+            return False
         behind = wanted - self._place
         step = self._step * (1.0 + self._estimator.skew_ppm * 1e-6)
         slipped = abs(behind) * NS > SLIP_NS * self._rate
@@ -156,7 +191,12 @@ class VoicePlayer:
         if broken or self._restart:
             self._estimator.restart(self._count, sounds_ns)
             self._restart = False
+        elif self._unsteady and abs(sounds_ns - self._estimator.time_ns(self._count)) > JUMP_NS:
+            self._estimator.restart(self._count, sounds_ns)
+            self._unsteady, self._agreed = self._unsteady - 1, 0
         else:
+            self._agreed += 1
+            self._unsteady = 0 if self._agreed >= AGREEING_BLOCKS else max(0, self._unsteady - 1)
             self._estimator.update(self._count, sounds_ns)
             if self._estimator.jumped:
                 self._estimator.restart(self._count, sounds_ns)

@@ -15,11 +15,13 @@ from realtime_dub.audio.sound_host import (
     Reopener,
     SoundHost,
     SoundStream,
+    Whereabouts,
     find_device,
     system_host,
 )
 from realtime_dub.clock import Clock
 from realtime_dub.errors import DeviceError, EndOfStream
+from realtime_dub.losses import Lost
 from realtime_dub.media import MS, AudioBlock, Samples, VoiceInfo, ns_to_samples
 
 BLOCK_NS = 10 * MS
@@ -41,6 +43,7 @@ class MicrophoneSource:
         self._reopener = Reopener("microphone-reopen", self._reopen, clock)
         self._stream: SoundStream | None = None  # None while the device is lost
         self._dead: SoundStream | None = None  # closed on the reopener's thread: that can hang for a while
+        self._whereabouts: Whereabouts | None = None
         self._due_ns = 0  # no block by then: the device is lost
         self._resumed = False  # the next block comes after a loss
         self._clean = Cleaner()
@@ -49,8 +52,12 @@ class MicrophoneSource:
 
     @property
     def notes(self) -> list[str]:
-        """What the user should know of the sound, as far as it was read."""
-        return self._clean.notes(f"microphone {self._spec!r}")
+        """What the user should know of the sound, as far as it was read, and of the device."""
+        device = self._whereabouts.notes if self._whereabouts is not None else []
+        return [*self._clean.notes(f"microphone {self._spec!r}"), *device]
+
+    def lost(self) -> Lost:
+        return Lost(overflows=self.overflows, slips=self._corrector.slips, devices=self.losses)
 
     def open(self) -> VoiceInfo:
         self._host = self._host or system_host()
@@ -59,7 +66,9 @@ class MicrophoneSource:
         self._device = device
         self._ring = CallbackRing(RING_SLOTS, 2 * ns_to_samples(BLOCK_NS, self._rate), device.channels)
         self._corrector = DriftCorrector(self._rate, device.channels)
-        self._take_over(self._host.open_input(device, self._rate, BLOCK_NS, self._on_input))
+        self._whereabouts = Whereabouts(device, self._spec, "input")
+        stream = self._host.open_input(device, self._rate, BLOCK_NS, self._on_input)
+        self._take_over(self._whereabouts.opened(stream))
         assert self._stream is not None
         # PortAudio's latency is the room in the buffer; it is called for each block, at most that much later
         block_ns = BLOCK_NS + min(self._stream.latency_ns, BLOCK_NS) + self._corrector.delay_ns
@@ -82,8 +91,9 @@ class MicrophoneSource:
                 stream.close()
 
     def _on_input(self, samples: Samples, age_ns: int, lost: bool) -> None:
-        """On PortAudio's thread: copies and returns."""
-        self._ring.put(samples, self._clock.now_ns() - age_ns, lost)
+        """On PortAudio's thread: copies and returns. What comes before the stream is known to be ours is not for us."""
+        if self._stream is not None:
+            self._ring.put(samples, self._clock.now_ns() - age_ns, lost)
 
     def _listen(self) -> None:
         block = self._ring.take(WAIT_S)
@@ -98,6 +108,8 @@ class MicrophoneSource:
             self._corrector.anchor(self._clock.now_ns())
             self._dead, self._stream = self._stream, None
             self.losses += 1
+            assert self._whereabouts is not None
+            self._whereabouts.lost()
 
     def _is_lost(self) -> bool:
         return self._stream is None or not self._stream.alive or self._clock.now_ns() > self._due_ns
@@ -119,6 +131,7 @@ class MicrophoneSource:
     def _reopen(self) -> SoundStream:
         """On the reopener's thread. By name: numbers change when things are plugged."""
         assert self._host is not None
+        assert self._whereabouts is not None
         if self._dead is not None:
             self._dead.close()
         self._host.refresh()
@@ -126,4 +139,4 @@ class MicrophoneSource:
         device = replace(device, channels=min(device.channels, self._device.channels))
         if self._host.usable_rate(device, "input", self._rate) != self._rate:
             raise DeviceError(f"microphone {device.name!r}", f"does not run at {self._rate} Hz any more")
-        return self._host.open_input(device, self._rate, BLOCK_NS, self._on_input)
+        return self._whereabouts.opened(self._host.open_input(device, self._rate, BLOCK_NS, self._on_input))

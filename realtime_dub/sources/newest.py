@@ -9,6 +9,7 @@ from typing import Protocol
 from realtime_dub.clock import Clock
 from realtime_dub.errors import EndOfStream, UserError
 from realtime_dub.flow import LatestSlot
+from realtime_dub.losses import Lost
 from realtime_dub.media import BLACK, Colour, Frame, Image
 from realtime_dub.sources.fitting import Fit
 
@@ -93,6 +94,11 @@ class NewestFrame:
             raise self._error
         raise EndOfStream
 
+    @property
+    def dropped(self) -> int:
+        """Pictures that were not read before a newer one came."""
+        return self._slot.dropped
+
     def close(self) -> None:
         self._closing.set()
         self._slot.close()
@@ -149,6 +155,9 @@ class NewestSource:
         if self._newest is None:
             raise RuntimeError("read before open")
         return self._newest.read()
+
+    def lost(self) -> Lost:
+        return Lost(drops=self._newest.dropped if self._newest is not None else 0)
 
     def close(self) -> None:
         self._closing.set()

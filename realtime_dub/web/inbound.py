@@ -23,6 +23,7 @@ from realtime_dub.audio.mono import MonoMixer
 from realtime_dub.clock import Clock
 from realtime_dub.errors import EndOfStream
 from realtime_dub.flow import LatestSlot
+from realtime_dub.losses import Lost
 from realtime_dub.media import MS, AudioBlock, Frame, Image, Samples, VideoInfo, VoiceInfo, ticks_to_ns
 from realtime_dub.sources.fitting import Size
 from realtime_dub.sources.to_bgr import INTERPOLATION, UNSPECIFIED_MATRIX
@@ -36,6 +37,7 @@ WAIT_S = 0.05
 PAUSE_NS = 200 * MS  # without sound for this long it is a pause
 BT_601 = (UNSPECIFIED_MATRIX, 5, 6)  # AVCOL_SPC_BT470BG, AVCOL_SPC_SMPTE170M; what browsers send without a tag
 QUEUE = 100  # frames of sound, two seconds
+NO_PTS = -1  # what was before a track's first frame is lost
 
 _Heard = tuple[Samples, int, bool]
 
@@ -51,6 +53,8 @@ class Inbound:
         self.times = MediaClock(SOUND_DELAY_NS)
         self._pictures: tuple[LatestSlot[tuple[Any, int]], ...] = ()
         self._sounds: tuple[queue.Queue[_Heard], ...] = ()
+        self.overflows = 0  # times that a reader was too slow for the sound
+        self.packets_lost = {"audio": 0, "video": 0}  # so far, as the connection counts them
         self._overrun: set[int] = set()  # readers whose last frame of sound was dropped
         self._next_pts: int | None = None
         self._mono = MonoMixer(RATE)
@@ -60,7 +64,7 @@ class Inbound:
         """A new track of that kind begins."""
         self.times.restart(kind)
         if kind == "audio":
-            self._next_pts, self._mono = None, MonoMixer(RATE)
+            self._next_pts, self._mono = NO_PTS, MonoMixer(RATE)
 
     def picture(self, frame: Any) -> None:
         """A decoded ``av.VideoFrame``."""
@@ -81,6 +85,7 @@ class Inbound:
         heard = self._mono(samples_of(frame))[:, None]
         for each in self._sounds:
             if each.full():
+                self.overflows += id(each) not in self._overrun
                 self._overrun.add(id(each))
                 continue
             each.put_nowait((heard, captured_ns, lost or id(each) in self._overrun))
@@ -153,6 +158,10 @@ class InboundVideo:
         self._size = frame.width, frame.height
         return Frame(image, self._last_ns, self._seq - 1, scene=self._scene)
 
+    def lost(self) -> Lost:
+        drops = self._slot.dropped if self._slot is not None else 0
+        return Lost(drops=drops, packets=self._inbound.packets_lost["video"])
+
     def close(self) -> None:
         if self._slot is not None:
             self._inbound.remove(self._slot)
@@ -209,6 +218,10 @@ class InboundVoice:
             self._came_ns = self._clock.now_ns()
             self._pending += self._stamped(heard, captured_ns, lost)
         return self._pending.popleft()
+
+    def lost(self) -> Lost:
+        inbound = self._inbound
+        return Lost(overflows=inbound.overflows, slips=self._corrector.slips, packets=inbound.packets_lost["audio"])
 
     def close(self) -> None:
         self._closed.set()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
+from realtime_dub import losses
 from realtime_dub.stats import rss_mb
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Metrics:
         self.refused = self._counter("refused", "Requests refused", "why")
         self.sessions = self._gauge("sessions", "Sessions open")
         self.frames = Gauge("realtime_dub_frames", "Ticks of the open sessions", ["kind"], registry=self.registry)
+        self.losses = Gauge("realtime_dub_losses", "What the open sessions have lost", ["kind"], registry=self.registry)
         self.latency = Gauge("realtime_dub_latency_ms", "Worst capture to hand-over of the open sessions",
                              ["quantile"], registry=self.registry)  # fmt: skip
         self.rss = self._gauge("resident_megabytes", "Memory of the process")
@@ -39,6 +41,8 @@ class Metrics:
         self.sessions.set(len(runs))
         for kind in KINDS:
             self.frames.labels(kind).set(sum(report.frames.get(kind, 0) for report in reports))
+        for kind in losses.KINDS:
+            self.losses.labels(kind).set(sum(report.losses[kind] for report in reports))
         for quantile in ("p50", "p95"):
             self.latency.labels(quantile).set(max((report.latency_ms[quantile] for report in reports), default=0))
         self.rss.set(rss_mb())

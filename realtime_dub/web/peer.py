@@ -148,9 +148,16 @@ class Peer:
     async def _read(self, track: MediaStreamTrack, inbound: Inbound) -> None:
         inbound.restart(track.kind)
         take = inbound.picture if track.kind == "video" else inbound.sound
+        said = ""
         with contextlib.suppress(MediaStreamError):
             while True:
-                take(await track.recv())
+                frame = await track.recv()
+                try:
+                    take(frame)
+                except Exception as error:  # the next one may be usable
+                    if repr(error) != said:
+                        log.exception("a frame cannot be used")
+                    said = repr(error)
 
     def _on_channel(self, channel: Any) -> None:
         if channel.label != "control":

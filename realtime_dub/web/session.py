@@ -25,6 +25,7 @@ from realtime_dub.web.recording import Recording
 from realtime_dub.web.refusals import Refusal, refused
 from realtime_dub.web.run import Run, RunSetup, least_budget_ms
 from realtime_dub.web.traffic import Traffic
+from realtime_dub.web.upkeep import attempt, log_failure, repeat
 
 if TYPE_CHECKING:
     from realtime_dub.web.studio import Studio
@@ -52,6 +53,7 @@ class Session:
         self._count = 0  # of runs begun
         self._on_air: int | None = None
         self._disconnected_s = time.monotonic()  # since when, while it is
+        self._connected_ns = clock.now_ns()  # since when, while it is
         self._traffic = Traffic()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._loaded: Bank | None = None  # for the next run
@@ -67,6 +69,7 @@ class Session:
     async def answer(self, sdp: str) -> str:
         """Connect; also again, from a new connection of the same page, while everything else goes on."""
         before, self.peer = self.peer, self._make_peer()
+        self._traffic.restart()
         self._disconnected_s = time.monotonic()
         if before is not None:
             await before.close()
@@ -76,7 +79,7 @@ class Session:
             await self.peer.close()
             raise
         if before is None:
-            self._spawn(self._tell_statistics(), "statistics")
+            self._spawn(repeat(STATS_S, self._tell_statistics), "statistics")
             if self.options.role == "studio" and self.options.picture != "camera":
                 self._begin_run()
         return answer
@@ -95,6 +98,8 @@ class Session:
         self._say(logging.INFO, f"connection {state}")
         if state != "connected":
             self._disconnected_s = time.monotonic()
+        else:
+            self._connected_ns = self._clock.now_ns()
 
     @property
     def overdue(self) -> str | None:
@@ -105,8 +110,8 @@ class Session:
         if (state != "connected" and away_s > CONNECT_S) or (state == "closed" and away_s > GONE_S):
             return "not connected"
         sends = self.options.role != "viewer" and self.options.picture == "camera"
-        idle_s = (self._clock.now_ns() - self.inbound.last_ns) / NS
-        if sends and state == "connected" and idle_s > max(self.config.idle_s, CONNECT_S):
+        idle_s = (self._clock.now_ns() - max(self.inbound.last_ns, self._connected_ns)) / NS
+        if sends and state == "connected" and idle_s > self.config.idle_s:
             return "idle"
         return None
 
@@ -300,14 +305,13 @@ class Session:
             told["fps"] = self._traffic.per_second("pictures", self.outlet.sent, time.monotonic())
         if self.peer is not None:
             told |= self._traffic.seen(await self.peer.statistics(), time.monotonic())
+            self.inbound.packets_lost = self._traffic.lost
         told["options"] = self.options.model_dump()
         return told | ({"note": self.note} if self.note else {})
 
     async def _tell_statistics(self) -> None:
-        while True:
-            await asyncio.sleep(STATS_S)
-            if self.peer is not None:
-                self.peer.tell(json.dumps(await self.statistics()))
+        if self.peer is not None:
+            self.peer.tell(json.dumps(await self.statistics()))
 
     def _message(self, text: str) -> str | None:
         try:
@@ -329,13 +333,13 @@ class Session:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         stopped = await asyncio.gather(*(run.stop() for run in self._runs.values()))
-        await self.stop_recording()
+        await attempt(self.stop_recording())
         if self.peer is not None:
-            await self.peer.close()
+            await attempt(self.peer.close())
         for choice in (self.options.voice, self.options.picture):
             kind, _, name = choice.partition(":")
             if kind == "upload":
-                await asyncio.to_thread(self._studio.uploads.remove, name)
+                await attempt(asyncio.to_thread(self._studio.uploads.remove, name))
         self._say(logging.INFO, "session closed", why=why, stuck_threads=stopped.count(False))
 
     def _say(self, level: int, event: str, **fields: object) -> None:
@@ -345,3 +349,4 @@ class Session:
         task = asyncio.create_task(work, name=f"{name} {self.id[:6]}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(log_failure)

@@ -19,6 +19,7 @@ from realtime_dub.web.outlet import Outlet
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.run import RunSetup, least_budget_ms, make_generator
 from realtime_dub.web.session import Session
+from realtime_dub.web.upkeep import attempt_all, repeat
 from realtime_dub.web.uploads import Uploads
 
 SWEEP_S = 1.0
@@ -44,7 +45,8 @@ class Studio:
     async def start(self) -> None:
         """Load what all sessions share. Raises UserError."""
         await asyncio.to_thread(self._load)
-        self._sweeper = asyncio.create_task(self._sweep(), name="sweeper")
+        sweeps = (self._sweep_sessions, self._sweep_rooms, self._sweep_uploads, self._look)
+        self._sweeper = asyncio.create_task(repeat(SWEEP_S, *sweeps), name="sweeper")
 
     async def close(self) -> None:
         if self._sweeper is not None:
@@ -85,8 +87,10 @@ class Studio:
     async def end(self, id: str, why: str) -> None:
         session = self.sessions.get(id)
         if session is not None:
-            await session.close(why)
-            self.sessions.pop(id, None)
+            try:
+                await session.close(why)
+            finally:
+                self.sessions.pop(id, None)
             await asyncio.to_thread(give_back_memory)
 
     def room_voice(self, name: str | None) -> Inbound:
@@ -133,15 +137,20 @@ class Studio:
         fps = Fraction(self.config.fps).limit_denominator(1001)
         return RunSetup(engine, bundle, look_ahead_ms, None, 1.0, "largest", fps, None)
 
-    async def _sweep(self) -> None:
-        """Close what is over, forget rooms without anyone and uploads that are too old."""
-        while True:
-            await asyncio.sleep(SWEEP_S)
-            for id, session in tuple(self.sessions.items()):
-                if (why := session.overdue) is not None:
-                    await self.end(id, why)
-            used = {session.options.room for session in self.sessions.values()}
-            used |= {session.options.voice.partition(":")[2] for session in self.sessions.values()}
-            self._voices = {name: voice for name, voice in self._voices.items() if name in used}
-            await asyncio.to_thread(self.uploads.sweep)
-            self.metrics.look(self.sessions.values())
+    async def _sweep_sessions(self) -> None:
+        """Close what is over."""
+        overdue = [(id, why) for id, session in self.sessions.items() if (why := session.overdue) is not None]
+        await attempt_all(self.end(id, why) for id, why in overdue)
+
+    async def _sweep_rooms(self) -> None:
+        """Forget those without anyone."""
+        used = {session.options.room for session in self.sessions.values()}
+        used |= {session.options.voice.partition(":")[2] for session in self.sessions.values()}
+        self._voices = {name: voice for name, voice in self._voices.items() if name in used}
+
+    async def _sweep_uploads(self) -> None:
+        """Remove what is too old."""
+        await asyncio.to_thread(self.uploads.sweep)
+
+    async def _look(self) -> None:
+        self.metrics.look(self.sessions.values())

@@ -19,6 +19,7 @@ TRUST_NS = 500 * MS  # reports that say more than this against the arrivals are 
 SETTLING_NS = 700 * MS  # of a held line, from the first arrival on
 HELD_NS = 15 * MS  # a held line that is further off moves
 CENTRE_NS = 20 * MS  # the grid takes pictures from 10 to 50 ms after its instant: meant are -10 to 30
+FIRST_INTERVAL_NS = 33 * MS  # what the first picture is taken to have waited for the second
 STEP_NS = MS // 5  # per frame of sound, towards what the reports say: a hundredth of its length
 
 
@@ -88,8 +89,7 @@ class MediaClock:
         self._sound_delay_ns = sound_delay_ns
         self._sound, self._picture = TrackClock(), TrackClock(held=True)
         self._reports: dict[str, int] = {}  # the sender's clock at pts 0 of each track
-        self._last_pts_ns: int | None = None
-        self._interval_ns = 33.0 * MS
+        self._began_ns: int | None = None  # when the next picture began to come
         self._shift_ns = 0.0  # of the sound, by the reports
 
     def restart(self, kind: str) -> None:
@@ -98,7 +98,7 @@ class MediaClock:
         if kind == "audio":
             self._sound = TrackClock()
         else:
-            self._picture, self._last_pts_ns = TrackClock(held=True), None
+            self._picture, self._began_ns = TrackClock(held=True), None
 
     def report(self, kind: str, sender_ns: int, pts_ns: int) -> None:
         """The sender says that its clock was ``sender_ns`` at ``pts_ns`` of a track."""
@@ -111,16 +111,20 @@ class MediaClock:
         return pts_ns + own_ns + round(self._shift_ns)
 
     def picture_ns(self, pts_ns: int, arrival_ns: int) -> int:
-        """The capture of a picture. A frame is known to be complete when the next one begins: a period later."""
-        if self._last_pts_ns is not None and 0 < (step_ns := pts_ns - self._last_pts_ns) < 80 * MS:
-            self._interval_ns += 0.05 * (step_ns - self._interval_ns)
-        self._last_pts_ns = pts_ns
-        return pts_ns + self._picture.update(pts_ns, arrival_ns) - round(self._interval_ns) + CENTRE_NS
+        """The capture of a picture.
+
+        A picture is known to be complete, and comes, when the first packet of the next one does. So the arrival of one
+        tells the way of the next, whatever the camera's rate is and however it changes.
+        """
+        began_ns, self._began_ns = self._began_ns, arrival_ns
+        if began_ns is None:
+            return arrival_ns - FIRST_INTERVAL_NS + CENTRE_NS
+        return pts_ns + self._picture.update(pts_ns, began_ns) + CENTRE_NS
 
     def _follow_reports(self, own_ns: int) -> None:
         target = 0.0
         picture_ns = self._picture.offset_ns
         if picture_ns is not None and {"audio", "video"} <= self._reports.keys():
-            told_ns = picture_ns - round(self._interval_ns) - self._reports["video"] + self._reports["audio"]
+            told_ns = picture_ns - self._reports["video"] + self._reports["audio"]
             target = told_ns - own_ns if abs(told_ns - own_ns) < TRUST_NS else 0.0
         self._shift_ns += max(-STEP_NS, min(STEP_NS, target - self._shift_ns))

@@ -10,7 +10,13 @@ class Traffic:
     """Turns counts into what happened since the last look."""
 
     def __init__(self) -> None:
+        self.lost = {"audio": 0, "video": 0}  # packets that should have come, so far
+        self._earlier = dict(self.lost)  # by connections before this one
         self._last: dict[str, tuple[float, float]] = {}
+
+    def restart(self) -> None:
+        """Another connection, whose counts begin anew."""
+        self._earlier = dict(self.lost)
 
     def per_second(self, name: str, count: float, now_s: float) -> float:
         """How fast ``count`` grew since the last call with that name."""
@@ -20,6 +26,9 @@ class Traffic:
 
     def seen(self, found: Sequence[tuple[str, Any]], now_s: float) -> dict[str, float | None]:
         """``found``: (kind of media, one of aiortc's statistics)."""
+        for kind, each in found:
+            if each.type == "inbound-rtp":
+                self.lost[kind] = self._earlier[kind] + max(0, each.packetsLost)
         sent = sum(each.bytesSent for _, each in found if each.type == "outbound-rtp")
         trips = [each.roundTripTime for _, each in found if each.type == "remote-inbound-rtp"]
         known = [trip for trip in trips if trip is not None]

@@ -23,6 +23,7 @@ from realtime_dub.web.outlet import Outlet
 from realtime_dub.web.peer import Peer
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.traffic import Traffic
+from realtime_dub.web.upkeep import attempt_all, repeat
 
 ROOM = "live"
 STATS_S, SWEEP_S = 0.5, 1.0
@@ -100,7 +101,8 @@ class Viewers:
         except BaseException:
             await self.close()
             raise
-        self._tasks = [asyncio.create_task(each) for each in (self._sweep(), self._tell())]
+        upkeep = ((SWEEP_S, self._sweep), (STATS_S, self._tell))
+        self._tasks = [asyncio.create_task(repeat(seconds, step)) for seconds, step in upkeep]
         return connectivity.address(self.config, port)
 
     async def close(self) -> None:
@@ -142,16 +144,11 @@ class Viewers:
         return room == ROOM
 
     async def _sweep(self) -> None:
-        while True:
-            await asyncio.sleep(SWEEP_S)
-            for id, viewer in tuple(self.sessions.items()):
-                if viewer.overdue:
-                    await self.end(id, "not connected")
+        overdue = [id for id, viewer in self.sessions.items() if viewer.overdue]
+        await attempt_all(self.end(id, "not connected") for id in overdue)
 
     async def _tell(self) -> None:
-        while True:
-            await asyncio.sleep(STATS_S)
-            await asyncio.gather(*(viewer.tell() for viewer in tuple(self.sessions.values())))
+        await attempt_all(viewer.tell() for viewer in tuple(self.sessions.values()))
 
 
 async def page(request: web.Request) -> web.StreamResponse:

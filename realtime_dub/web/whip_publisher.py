@@ -18,6 +18,7 @@ from realtime_dub.web.loop_thread import LoopThread
 from realtime_dub.web.outlet import Outlet
 from realtime_dub.web.push import Push
 from realtime_dub.web.side_publisher import SidePublisher
+from realtime_dub.web.upkeep import attempt
 from realtime_dub.web.whip_client import WhipClient
 
 TOKEN = "REALTIME_DUB_WHIP_TOKEN"  # in the environment
@@ -92,10 +93,13 @@ class WhipPublisher(SidePublisher):
     async def _keep(self) -> None:
         while True:
             assert self._push is not None
-            why = await self._push.over()
+            try:
+                why = await self._push.over()
+            except Exception as error:
+                why = str(error) or type(error).__name__
             self._note(f"{self.name}: {why}; connecting again")
             since_s = time.monotonic()
-            await self._push.close()
+            await attempt(self._push.close())
             await self._connect_again()
             self._note(f"{self.name}: connected again after {time.monotonic() - since_s:.0f} s")
 
@@ -105,7 +109,7 @@ class WhipPublisher(SidePublisher):
             try:
                 self._known = await self._client.ice_servers() or self._known  # passwords may have run out
                 return await self._connect()
-            except MediaError as error:
+            except Exception as error:  # whatever it is, the next try may go well
                 if str(error) != said:
                     self._note(said := str(error))
             await asyncio.sleep(wait_s)
