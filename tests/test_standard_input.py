@@ -118,6 +118,11 @@ def test_a_file_that_cannot_be_read_from_a_pipe_is_refused_with_a_sentence(tmp_p
             source.close()
 
 
+def test_nothing_at_all_is_said_to_be_nothing() -> None:
+    with piped(b"") as stream, pytest.raises(MediaError, match="no sound came on standard input; send it"):
+        StandardInput(stream, RAW_FORMAT).open()
+
+
 def test_a_nonsense_rate_in_a_header_is_refused() -> None:
     with piped(wav(np.zeros((2_000, 1), "<i2"), 2**31 - 1)) as stream:
         source = StandardInput(stream, RAW_FORMAT)

@@ -37,8 +37,10 @@ class StandardInput:
         return [note for each in (self._sound, self._source) if each is not None for note in each.notes]
 
     def open(self) -> VoiceInfo:
-        """Wait for what comes first. Raises MediaError for a file that cannot be read from a pipe."""
+        """Wait for what comes first. Raises MediaError for nothing, and a file that no pipe can carry."""
         kind = self._pipe.look() if self._clock is None else self._pipe.look(FIRST_S, THEN_S)
+        if kind == MORE and self._clock is None:
+            raise MediaError("no sound came on", "standard input", "send it raw samples or a sound file")
         self._undecided = kind == MORE
         if kind in (RAW, MORE):
             self._source = PcmSource(self._stream, self._format, self._clock)
