@@ -192,13 +192,14 @@ class _FileRun:
             self._config.input, self._config.video_stream, own if self._config.mic == "video" else None
         )
         self._stack.callback(extras.close)
+        self._begin_extras(extras, extras.pictures_start_ns)  # chapters are written before the first picture
         self._publisher.carry(extras)
         return extras
 
-    def _begin_extras(self, zero_ns: int) -> None:
-        ends_ns = [] if self._config.extend else [self._info.duration_ns or self._extras.pictures_end_ns]
+    def _begin_extras(self, extras: Any, zero_ns: int) -> None:
+        ends_ns = [] if self._config.extend else [self._info.duration_ns or extras.pictures_end_ns]
         ends_ns += [None if self._config.seconds is None else round(self._config.seconds * NS)]
-        self._extras.begin(zero_ns, min((each for each in ends_ns if each is not None), default=None))
+        extras.begin(zero_ns, min((each for each in ends_ns if each is not None), default=None))
 
     def _tracker(self) -> FaceTracker:
         tracker = make_tracker(self._config)
@@ -262,7 +263,7 @@ class _FileRun:
             raise MediaError("there is no picture in", self._config.input, "choose a video that plays")
         zero_ns = first[0].capture_ns
         if self._extras is not None:
-            self._begin_extras(zero_ns)
+            self._begin_extras(self._extras, zero_ns)
         self._ear = ear = Ear(self._sound, self._generator, zero_ns - NS)
         for seen, duration_ns in itertools.chain([first], spans):
             patch, shapes, took_ns = self._mouth(ear, seen)

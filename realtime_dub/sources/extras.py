@@ -34,7 +34,7 @@ class Cue:
 
 
 class FilmExtras:
-    """Of the film ``path``; on the output's time line from :meth:`begin` on."""
+    """Of the film ``path``; on the output's time line from :meth:`begin` on, which may be told better a second time."""
 
     def __init__(self, path: str, film: int | None = None, sound: SoundChoice | None = None) -> None:
         """``sound``: which of the film's own sounds is used; None where the voice is another. Raises MediaError."""
@@ -44,6 +44,8 @@ class FilmExtras:
         self.tags = _tags(self._container.metadata)
         pictures = choose_film(self._container, film, path)
         self.picture_tags = _of_a_stream(pictures)
+        told_ns = ticks_to_ns(pictures.start_time or 0, pictures.time_base) - self._start_ns
+        self.pictures_start_ns = max(0, told_ns)  # as the film says; its first picture tells for certain
         self.pictures_end_ns = _told_end_ns(pictures)  # None where the film does not say
         self.sound_tags = {} if sound is None else _of_a_stream(choose_sound(self._container, sound, path))
         self.subtitles: list[Any] = [each for each in self._container.streams.subtitles if each.codec_context]
