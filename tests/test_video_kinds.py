@@ -306,6 +306,15 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path: Path, wid
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("head", [b"II*\0" + bytes(8), coded(corners(), "PNG"), animated("WEBP", [40, 40])])
+def test_a_file_too_large_for_any_picture_is_not_read(tmp_path: Path, head: bytes) -> None:
+    path = tmp_path / "a.tif"
+    path.write_bytes(head)
+    os.truncate(path, 20 << 30)  # of nothing: it takes no room
+    with pytest.raises(MediaError, match="larger than any picture"):
+        open_video(str(path), clock=VirtualClock(), live=False).open()
+
+
 def test_a_film_of_too_many_pixels_is_refused(tmp_path: Path) -> None:
     data = bytearray(write_film(tmp_path / "a.avi", steady(2), numbered(64, 64), codec="rawvideo").read_bytes())
     at = data.index(b"strf") + 12

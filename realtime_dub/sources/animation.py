@@ -9,8 +9,7 @@ from pathlib import Path
 
 from realtime_dub.errors import EndOfStream, MediaError
 from realtime_dub.media import BLACK, MS, NS, Colour, Frame, Image, VideoInfo
-from realtime_dub.sources.opening import read_bytes
-from realtime_dub.sources.stills import ADVICE, DAMAGES, NO_PICTURE, opened, to_bgr
+from realtime_dub.sources.stills import ADVICE, DAMAGES, NO_PICTURE, bytes_of, opened, to_bgr
 
 UNTIMED_MS, LEAST_MS = 100, 11  # pictures shown for less than the least are shown as browsers do it
 
@@ -30,7 +29,7 @@ class AnimationSource:
 
     def open(self) -> VideoInfo:
         """Read the file and decode its first picture. Raises MediaError."""
-        self._data = read_bytes(self.path, "choose a picture")
+        self._data = bytes_of(self.path)
         try:
             count = opened(self._data, str(self.path)).n_frames
             self._pictures = self._decoded()

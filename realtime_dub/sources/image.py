@@ -7,8 +7,7 @@ from pathlib import Path
 
 from realtime_dub.errors import EndOfStream
 from realtime_dub.media import BLACK, Colour, Frame, Image, VideoInfo, ticks_to_ns
-from realtime_dub.sources.opening import read_bytes
-from realtime_dub.sources.stills import read_still
+from realtime_dub.sources.stills import bytes_of, read_still
 
 
 class ImageSource:
@@ -28,7 +27,7 @@ class ImageSource:
 
     def open(self) -> VideoInfo:
         """Read the picture. Raises MediaError."""
-        data = read_bytes(self.path, "choose a picture")
+        data = bytes_of(self.path)
         self._image, note = read_still(data, str(self.path), self._background)
         if note:
             self.notes.append(f"{self.path.name} {note}")

@@ -6,6 +6,7 @@ import io
 import struct
 import warnings
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import av
@@ -15,10 +16,10 @@ from PIL import ImageCms, ImageFile, ImageOps
 
 from realtime_dub.errors import MediaError
 from realtime_dub.media import BLACK, Colour, Image
-from realtime_dub.sources.avinput import decode, decoder_of, picture_stream, refuse_too_large
+from realtime_dub.sources.avinput import MOST_PIXELS, decode, decoder_of, picture_stream, refuse_too_large
 from realtime_dub.sources.heif import find_item
 from realtime_dub.sources.kinds import HEAD_BYTES, brands
-from realtime_dub.sources.opening import open_alone
+from realtime_dub.sources.opening import open_alone, read_bytes
 from realtime_dub.sources.to_bgr import ToBgr, over
 
 Pil.init()
@@ -34,7 +35,16 @@ DAMAGES = (
     *(av.FFmpegError, OSError, EOFError, ValueError, SyntaxError, LookupError, ArithmeticError, MemoryError),
     *(struct.error, ImageCms.PyCMSError),
 )
+MOST_BYTES = 8 * MOST_PIXELS  # four colours of 16 bits, as they are
 HDR_CURVES = (16, 18)  # PQ and HLG in ITU-T H.273
+
+
+def bytes_of(path: Path) -> bytes:
+    """All of a file that holds pictures. Raises MediaError, before it is read for one that is too large for any."""
+    with suppress(OSError, ValueError):  # told when it is opened
+        if path.stat().st_size > MOST_BYTES:
+            raise MediaError("cannot use", f"{path}: it is larger than any picture", ADVICE)
+    return read_bytes(path, "choose a picture")
 
 
 def read_still(data: bytes, shown: str, background: Colour = BLACK) -> tuple[Image, str]:
