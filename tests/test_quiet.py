@@ -64,7 +64,8 @@ def test_what_is_left_by_an_exception_is_passed_on(capfd: pytest.CaptureFixture[
 
     def fail() -> None:
         with quiet():
-            os.write(2, b"W0000 00:00:1795822662.045792   30596 some.cc:114] noise\nkept\n")
+            os.write(2, b"W0000 00:00:1795822662.045792   30596 some.cc:114] noise\nke")
+            os.write(2, b"I20261128 12:00:00.1 7 a.cc:1] more noise\npt\n")
             raise ValueError("broken")
 
     with pytest.raises(ValueError, match="broken"):

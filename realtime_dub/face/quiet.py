@@ -18,8 +18,12 @@ from typing import IO
 os.environ.setdefault("GLOG_minloglevel", "3")  # for what can be told: must be set before MediaPipe is imported
 
 STDERR = 2
-# glog's and absl's lines (level, month and day, time), and the two that come before those are set up.
-NOISE = re.compile(rb"[IWEF]\d{4} \d\d:\d\d:|WARNING: All log messages before absl|INFO: Created TensorFlow Lite")
+# glog's and absl's lines (level, date, time, thread, place), which may begin in the middle of another thread's, and the
+# two that come before those are set up.
+NOISE = re.compile(
+    rb"(?:[IWEF]\d{4,8} [\d:.]+ +\d+ \S+\] |WARNING: All log messages before absl|INFO: Created TensorFlow Lite)"
+    rb"[^\n]*\n?"
+)
 
 
 class _Held:
@@ -64,7 +68,7 @@ class _Held:
         self._own = None
         with self._file as file:
             file.seek(0)
-            written = b"".join(line for line in file if not NOISE.match(line))
+            written = NOISE.sub(b"", file.read())
         self._file = None
         with contextlib.suppress(OSError):
             while written:
