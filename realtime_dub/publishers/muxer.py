@@ -60,7 +60,6 @@ class MuxPublisher:
         self._container: av.container.OutputContainer | None = None
         self._file: GrowingFile | None = None
         self._buffer: _Buffer | None = None
-        self._begun = False
         self._failure: LostOutput | None = None
         self._audio: AudioEncoder | None = None
         # Of the pictures' time line: handed to the muxer, the same a tick ago, and safe.
@@ -84,7 +83,7 @@ class MuxPublisher:
         """Check a file's folder, or connect a stream. Raises MediaError or DependencyError."""
         require_encoder("libx264")
         require_encoder("aac")
-        self._fmt, self._failure, self._begun = fmt, None, False
+        self._fmt, self._failure = fmt, None
         self._muxed_ns = self._muxed_before_ns = self._kept_ns = 0
         if self._path is not None:
             self._file = GrowingFile(self._path)
@@ -92,7 +91,7 @@ class MuxPublisher:
         else:
             _check_reachable(self._target, self.name)
         try:
-            self._start(fmt)
+            self._start(fmt) if self._path is None else self._rehearse(fmt)
         except av.error.ProtocolNotFoundError as error:
             scheme = self._target.partition("://")[0]
             advice = "build PyAV against an FFmpeg that has it, or send udp:// to a relay or rtmp:// instead"
@@ -107,8 +106,9 @@ class MuxPublisher:
         if self._failure is not None:  # starting again would wipe out what was written
             raise self._failure
         assert self._fmt is not None, "publish comes after open"
-        self._begun = True
         with self._explained():
+            if self._container is None:
+                self._start(self._fmt)
             safe_ns, self._muxed_before_ns = self._muxed_before_ns, self._muxed_ns  # the muxer may hold a picture back
             self._mux(self._video.encode(tick))
             if self._audio is not None and tick.audio is not None:
@@ -120,7 +120,7 @@ class MuxPublisher:
     def close(self) -> None:
         """Write what the encoders hold back and the end of the file. Raises LostOutput where it cannot."""
         self._fmt = None
-        if self._container is None or not self._begun:
+        if self._container is None:
             self._abandon()
             return
         with self._explained():
@@ -134,6 +134,12 @@ class MuxPublisher:
             if self._file is not None:
                 self._file.close()
         self._container = None
+
+    def _rehearse(self, fmt: OutputFormat) -> None:
+        """Whether the encoder takes it is known before anything begins. What is carried over comes later."""
+        with av.open(_Buffer(seekable=True), "w", format=self._format) as container:
+            VideoEncoder(container, fmt, self._x264(fmt))
+            container.start_encoding()
 
     def _start(self, fmt: OutputFormat) -> None:
         options = {"flush_packets": "1", **CONTAINER_OPTIONS.get(self._format or "", {})}
