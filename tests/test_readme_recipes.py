@@ -169,6 +169,7 @@ RUN: dict[str, Callable[..., None]] = {
     "realtime-dub file --help": check_help,
     "realtime-dub --webcam 0 --mic interpreter.wav --to vcam --speaker dub": check_live,
     "tts | realtime-dub --webcam 0 --mic - --pcm-rate 22050 --to vcam": check_live,
+    "tts | realtime-dub --webcam 0 --mic - --to vcam": check_live,
     "realtime-dub --webcam 0 --mic default --to webrtc": check_watched,
     "realtime-dub file talk.mp4 --mic voice.wav -o dubbed.mp4": lambda **_: check_film("dubbed.mp4", FILE_S),
     "realtime-dub file me.jpg --mic voice.wav -o talking.mp4": lambda **_: check_film("talking.mp4", FILE_S),
@@ -235,7 +236,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spoken = np.interp(places, np.arange(len(samples)) / rate, samples)
     (made / "spoken").write_bytes((spoken * 32767).astype("<i2").tobytes())
     (made / "bin").mkdir()
-    write_program(made / "bin" / "tts", f"cat '{made}/spoken'")
+    write_program(made / "bin" / "tts", 'exec cat "$SPOKEN"')
     write_program(
         made / "bin" / "realtime-dub", f"exec '{sys.executable}' -c 'from realtime_dub.cli import main; main()' \"$@\""
     )
@@ -277,7 +278,8 @@ def live(command: str) -> str:
 def test_a_recipe_works_as_written(command: str, here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     line = live(command) if command in LIVE else command
     if "|" in line:
-        path = {"PATH": f"{here}/bin:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+        spoken = "spoken" if "--pcm-rate" in command else "voice.wav"
+        path = {"SPOKEN": f"{here}/{spoken}", "PATH": f"{here}/bin:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
         code = subprocess.run(["sh", "-c", line], env=os.environ | path, check=False).returncode
     else:
         code = cli.run(shlex.split(line)[1:])

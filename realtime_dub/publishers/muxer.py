@@ -60,7 +60,6 @@ class MuxPublisher:
         self._container: av.container.OutputContainer | None = None
         self._file: GrowingFile | None = None
         self._buffer: _Buffer | None = None
-        self._begun = False
         self._failure: LostOutput | None = None
         self._audio: AudioEncoder | None = None
         # Of the pictures' time line: handed to the muxer, the same a tick ago, and safe.
@@ -85,7 +84,7 @@ class MuxPublisher:
         require_encoder("libx264")
         require_encoder("aac")
         check_size(fmt)
-        self._fmt, self._failure, self._begun = fmt, None, False
+        self._fmt, self._failure = fmt, None
         self._muxed_ns = self._muxed_before_ns = self._kept_ns = 0
         if self._path is not None:
             self._file = GrowingFile(self._path)
@@ -93,7 +92,7 @@ class MuxPublisher:
         else:
             _check_reachable(self._target, self.name)
         try:
-            self._start(fmt)
+            self._start(fmt) if self._path is None else self._rehearse(fmt)
         except av.error.ProtocolNotFoundError as error:
             scheme = self._target.partition("://")[0]
             advice = "build PyAV against an FFmpeg that has it, or send udp:// to a relay or rtmp:// instead"
@@ -108,8 +107,9 @@ class MuxPublisher:
         if self._failure is not None:  # starting again would wipe out what was written
             raise self._failure
         assert self._fmt is not None, "publish comes after open"
-        self._begun = True
         with self._explained():
+            if self._container is None:
+                self._start(self._fmt)
             safe_ns, self._muxed_before_ns = self._muxed_before_ns, self._muxed_ns  # the muxer may hold a picture back
             self._mux(self._video.encode(tick))
             if self._audio is not None and tick.audio is not None:
@@ -121,7 +121,7 @@ class MuxPublisher:
     def close(self) -> None:
         """Write what the encoders hold back and the end of the file. Raises LostOutput where it cannot."""
         self._fmt = None
-        if self._container is None or not self._begun:
+        if self._container is None:
             self._abandon()
             return
         with self._explained():
@@ -135,6 +135,12 @@ class MuxPublisher:
             if self._file is not None:
                 self._file.close()
         self._container = None
+
+    def _rehearse(self, fmt: OutputFormat) -> None:
+        """Whether the encoder takes it is known before anything begins. What is carried over comes later."""
+        with av.open(_Buffer(seekable=True), "w", format=self._format) as container:
+            VideoEncoder(container, fmt, self._x264(fmt))
+            container.start_encoding()
 
     def _start(self, fmt: OutputFormat) -> None:
         options = {"flush_packets": "1", **CONTAINER_OPTIONS.get(self._format or "", {})}
