@@ -1,0 +1,144 @@
+"""Raw sound through real pipes: a speech program's sentences, and the README's command line with one."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from faces import frame_of
+from test_end_to_end import pictures_of, sound_of
+
+from realtime_dub.clock import MonotonicClock
+from realtime_dub.errors import EndOfStream
+from realtime_dub.face.landmarks import opening
+from realtime_dub.face.tracker import MediaPipeTracker
+from realtime_dub.media import NS, AudioBlock, Image
+from realtime_dub.sources.pcm_stdin import PcmFormat, PcmSource
+
+RATE = 22_050
+SPEECH_PROGRAM = """
+import sys, time
+import numpy as np, soxr
+from realtime_dub.errors import EndOfStream
+from realtime_dub.sources.demo_voice import DemoVoiceSource
+source, parts = DemoVoiceSource(), []
+rate = source.open().rate
+try:
+    while True:
+        parts.append(source.read().samples[:, 0])
+except EndOfStream:
+    pass
+voice = (soxr.resample(np.concatenate(parts), rate, 22050) * 32767).astype("<i2")
+sentences = voice[: 2 * 22050], voice[5 * 22050 : 7 * 22050]
+np.savez(sys.argv[1], *sentences)
+for pause, sentence in zip((0, float(sys.argv[2])), sentences):
+    time.sleep(pause)
+    sys.stdout.buffer.write(sentence.tobytes())
+    sys.stdout.buffer.flush()
+"""
+
+
+def read_all(source: PcmSource) -> Iterator[AudioBlock]:
+    """Until the end; none is ahead of its time."""
+    with contextlib.suppress(EndOfStream):
+        while True:
+            block = source.read()
+            assert block.end_ns <= time.monotonic_ns() + NS // 50
+            yield block
+
+
+def test_two_bursts_through_a_pipe_are_read_whole_and_stamped_when_they_came() -> None:
+    words = [np.random.default_rng(seed).integers(-9000, 9000, 6_001).astype("<i2") for seed in range(2)]
+    reading, writing = os.pipe()
+    written: list[int] = []
+
+    def write() -> None:
+        with os.fdopen(writing, "wb") as stream:
+            for each in words:
+                stream.write(each.tobytes())
+                stream.flush()
+                written.append(time.monotonic_ns())
+                time.sleep(0.8)
+
+    writer = threading.Thread(target=write)
+    with os.fdopen(reading, "rb") as stream:
+        source = PcmSource(stream, PcmFormat(16_000), MonotonicClock())
+        source.open()
+        writer.start()
+        blocks = list(read_all(source))
+        writer.join()
+    heard = np.concatenate([block.samples for block in blocks])[:, 0]
+    np.testing.assert_allclose(heard, np.concatenate(words) / 32_768, atol=1e-4)
+    second = next(block for block in blocks if block.pts_ns > written[1] - NS // 5)
+    assert abs(second.pts_ns - written[1]) < NS // 5
+    assert sum(len(block.samples) for block in blocks if block.pts_ns < second.pts_ns) == len(words[0])
+    assert source.notes == []
+
+
+def test_what_a_run_leaves_in_the_pipe_is_said() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as stream, os.fdopen(writing, "wb") as pipe:
+        pipe.write(bytes(2 * 8_000))
+        pipe.flush()
+        source = PcmSource(stream, PcmFormat(8_000), MonotonicClock())
+        source.open()
+        source.read()
+        source.close()
+    assert source.notes == ["the run ended before the voice: 1.0 s of sound or more waited on standard input"]
+
+
+def correlation(sound: np.ndarray, sentence: np.ndarray) -> tuple[float, int]:
+    """How well the sentence is found in the sound, 1 = as it is, and where it begins."""
+    size = 1 << (len(sound) + len(sentence)).bit_length()
+    found = np.fft.irfft(np.fft.rfft(sound, size) * np.conj(np.fft.rfft(sentence, size)), size)[: len(sound)]
+    at = int(np.argmax(found))
+    there = sound[at : at + len(sentence)]
+    return float(found[at] / (np.linalg.norm(there) * np.linalg.norm(sentence))), at
+
+
+def openings_of(pictures: list[Image]) -> np.ndarray:
+    tracker = MediaPipeTracker(smooth=False)
+    try:
+        faces = [tracker.track(frame_of(picture, n)).face for n, picture in enumerate(pictures)]
+    finally:
+        tracker.close()
+    return np.array([opening(face.canonical) for face in faces if face is not None])
+
+
+@pytest.mark.slow
+def test_the_recipe_for_a_speech_program_dubs_both_of_its_sentences(tmp_path: Path) -> None:
+    said, out, stats = tmp_path / "said.npz", tmp_path / "out.mp4", tmp_path / "stats.json"
+    program = tmp_path / "tts.py"
+    program.write_text(SPEECH_PROGRAM)
+    # A roomy budget: how fast the machine is, is not what is asked here.
+    command = (
+        f"{sys.executable} {program} {said} 6 | {sys.executable} -m realtime_dub.cli --webcam demo --mic - "
+        f"--pcm-rate {RATE} --to {out} --budget-ms 900 --seconds 12 --stats-json {stats}"
+    )
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    frames = json.loads(stats.read_text())["frames"]
+    assert frames["starved"] > 25, frames
+    sound, rate = sound_of(out)
+    places = []
+    with np.load(said) as sentences:
+        for sentence in sentences.values():
+            alike, at = correlation(sound, sentence.astype(np.float64))
+            assert alike > 0.9, (alike, at)
+            places.append(at / rate)
+    assert places[1] > places[0] + 2.5
+    pictures = pictures_of(out)
+    for start_s in places:
+        lips = openings_of(pictures[round(start_s * 25) : round(start_s * 25) + 50 : 2])
+        assert np.percentile(lips, 85) > 0.1, lips
+    resting = openings_of(pictures[round((places[0] + 2.6) * 25) : round((places[1] - 0.4) * 25) : 4])
+    assert resting.max() < 0.07
