@@ -120,10 +120,9 @@ def test_the_recipe_for_a_speech_program_dubs_both_of_its_sentences(tmp_path: Pa
     program = tmp_path / "tts.py"
     program.write_text(SPEECH_PROGRAM)
     # A roomy budget: how fast the machine is, is not what is asked here.
-    command = (
-        f"{sys.executable} {program} {said} 6 | {sys.executable} -c 'from realtime_dub.cli import main; main()' --webcam demo --mic - "
-        f"--pcm-rate {RATE} --to {out} --budget-ms 900 --seconds 12 --stats-json {stats}"
-    )
+    options = f"--pcm-rate {RATE} --to {out} --budget-ms 900 --seconds 12 --stats-json {stats}"
+    dub = f"{sys.executable} -c 'from realtime_dub.cli import main; main()' --webcam demo --mic - {options}"
+    command = f"{sys.executable} {program} {said} 6 | {dub}"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     frames = json.loads(stats.read_text())["frames"]

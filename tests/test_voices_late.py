@@ -130,6 +130,18 @@ def test_stamped_sound_that_comes_late_at_times_is_heard_whole(kind: str) -> Non
     assert "slow" not in run.report.frames
 
 
+@pytest.mark.parametrize("late_s", [0.085, 0.095])
+def test_a_block_late_for_its_mouth_alone_makes_no_hole_and_no_delay(late_s: float) -> None:
+    words = speech(5, RATE, 8)
+    late = lambda at_s: late_s if abs(at_s % 0.7 - 0.3) < 0.004 else 0.0  # noqa: E731  one in 70
+    run = live(9, generator=Listener(), voice=stamped(words, RATE, 2, late))
+    assert is_whole(run, words)
+    loud = np.flatnonzero(np.abs(run.output.sound[:, 0]) > 1e-3)
+    assert np.diff(loud).max() == 1
+    assert not any("spoken up to" in note for note in run.report.notes)
+    assert share_moved(run) > 0.9
+
+
 def test_a_delay_that_is_not_needed_any_more_is_cut_from_the_pauses() -> None:
     words = np.concatenate([speech(3, RATE, 9), np.full(RATE, 30, "<i2")])
     values = np.tile(words, 7)
