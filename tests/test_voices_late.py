@@ -195,3 +195,15 @@ def test_the_line_is_bounded_by_its_ring_and_silent_where_nothing_came() -> None
     line.put(AudioBlock(np.ones((800, 1), np.float32), 8_000, 0), 120 * MS)
     assert line.end_ns == 170 * MS  # 20 ms too late for its own instant, which nobody has asked for: 70 ms
     assert line.notes == ["the voice came late or in pieces: it was spoken up to 70 ms later, with its mouth"]
+
+
+def test_a_speaker_that_asks_early_hears_a_late_voice_whole() -> None:
+    line, heard = VoiceLine(8_000, 1, NS, 75 * MS), []
+    line.begin()
+    line.leave(40 * MS)  # of a budget of 160 ms, a speaker that is 100 ms ahead, and its buffer
+    for number in range(100):
+        now_ns = number * 10 * MS + 110 * MS
+        line.put(AudioBlock(np.ones((80, 1), np.float32), 8_000, number * 10 * MS), now_ns)
+        heard.append(line.peek(now_ns + 100 * MS - 160 * MS, 80).all())
+    assert sum(heard) >= 95
+    assert heard[10:] == [True] * 90
