@@ -187,6 +187,17 @@ def test_more_than_a_minute_of_waiting_sound_is_left_out_and_said() -> None:
     assert [each.all() for each in heard] == [True] * 61 + [False] * 9
 
 
+@pytest.mark.parametrize("at_s", [0.0, 2.0])
+@pytest.mark.parametrize("stamped_s", [-5.0, 0.0])
+def test_five_seconds_in_one_block_are_spoken_in_five_seconds(at_s: float, stamped_s: float) -> None:
+    words = speech(5, RATE, 6)
+    at_ns = START_NS + round(at_s * NS) + NS // 2
+    block = AudioBlock(words.astype(np.float32)[:, None] / 32_768, RATE, at_ns + round(stamped_s * NS))
+    run = live(9, generator=Listener(), voice=[(at_ns, block)])
+    assert is_whole(run, words)
+    assert share_moved(run) > 0.97
+
+
 def test_the_line_is_bounded_by_its_ring_and_silent_where_nothing_came() -> None:
     line = VoiceLine(8_000, 1, NS, 50 * MS)
     assert line.end_ns is None

@@ -36,7 +36,7 @@ TIMER_NS = 5 * MS
 # Sound is placed so much before the moment until which it is waited for.
 SAFETY_NS = 10 * MS
 _OBSERVE_EVERY = 3  # ticks
-_RECENT = 6  # ticks, of which one may be starved before silence is heard in place of its sound
+_RECENT = 6  # ticks, of which two may be starved, not in a row, before silence is heard in place of their sound
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +142,9 @@ class Mouths:
 
     def _is_let_go(self, job: Job) -> bool:
         """One block that is late costs a mouth and no more: its sound may still come for the hand-over."""
+        again = bool(self._starved) and self._starved[-1]
         self._starved.append(job.starved)
-        return job.starved and self._starved.count(True) == 1
+        return job.starved and not again and self._starved.count(True) < 3
 
     async def observe(self, k: int, seen: Seen, latest_ns: int) -> None:
         """Let the generator look at the person now and then, if that is over by ``latest_ns`` and nobody waits."""

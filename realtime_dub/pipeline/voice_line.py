@@ -78,11 +78,9 @@ class VoiceLine:
     def put(self, block: AudioBlock, now_ns: int) -> None:
         """The source's next block has come. Never blocks."""
         with self._lock:
-            if not self._running:
-                self._ring.write(block)
-                self._end_ns = self._ring.end_ns
-                return
-            placed = self._silence(block) if block.gap else self._sound(block, now_ns)
+            placed: AudioBlock | None = block
+            if self._running:
+                placed = self._silence(block) if block.gap else self._sound(block, now_ns)
             if placed is not None:
                 self._write(placed, now_ns)
 
@@ -152,7 +150,7 @@ class VoiceLine:
         return replace(block, samples=block.samples[cut:], pts_ns=from_ns) if cut < len(block.samples) else None
 
     def _write(self, block: AudioBlock, now_ns: int) -> None:
-        self._end_ns = block.end_ns
+        self._end_ns = block.end_ns if self._end_ns is None else max(self._end_ns, block.end_ns)
         if self._waiting or block.end_ns > now_ns + AHEAD_NS:
             self._waiting.extend(_pieces(block))
         else:
