@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from fractions import Fraction
 
@@ -10,12 +11,14 @@ import pytest
 from av import AudioFrame
 from fake_sound import FakeHost
 from live_helpers import RATE, START_NS, Run, live
-from voice_scripts import Coming, Listener, open_in_silence, share_moved, speech, spoken
+from voice_scripts import Coming, Listener, is_whole, open_in_silence, share_moved, speech, spoken
 
 from realtime_dub.audio.sound_host import Device
 from realtime_dub.clock import VirtualClock
-from realtime_dub.media import MS, NS
+from realtime_dub.errors import EndOfStream
+from realtime_dub.media import MS, NS, AudioBlock, VoiceInfo, samples_to_ns
 from realtime_dub.sources.microphone import MicrophoneSource
+from realtime_dub.sources.paced_voice import PacedVoice
 from realtime_dub.web.inbound import Inbound, InboundVoice
 
 DESK = Device(0, "Desk mic", 1, RATE)
@@ -72,6 +75,41 @@ def test_a_microphone_that_says_nothing_at_first_and_stalls_later_moves_the_mout
     assert share_moved(run) > 0.95
     assert len(spoken(run)) > 0.98 * sum(map(len, words))  # a moment of each beginning was taken for silence already
     assert open_in_silence(run) == 0
+
+
+class Disk:
+    """A file on a disk that sleeps once for two seconds."""
+
+    def __init__(self, values: np.ndarray, clock: VirtualClock) -> None:
+        self._values, self._clock, self._at = values, clock, 0
+
+    def open(self) -> VoiceInfo:
+        return VoiceInfo(RATE, 1, False, "disk", 0)
+
+    def read(self) -> AudioBlock:
+        if self._at >= len(self._values):
+            raise EndOfStream
+        if self._at == 2 * RATE:
+            self._clock.advance_to(self._clock.now_ns() + 2 * NS)
+        part = self._values[self._at : self._at + RATE // 10].astype(np.float32)[:, None] / 32_768
+        self._at += RATE // 10
+        return AudioBlock(part, RATE, samples_to_ns(self._at - len(part), RATE))
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_file_whose_disk_sleeps_is_spoken_on_whole() -> None:
+    clock, words, coming = VirtualClock(START_NS + NS), speech(6, RATE, 5), Coming()
+    voice = PacedVoice(Disk(words, clock), clock)
+    voice.open()
+    with contextlib.suppress(EndOfStream):
+        while True:
+            block = voice.read()
+            coming.append((clock.now_ns(), block))
+    run = heard(coming, 11)
+    assert is_whole(run, words)
+    assert share_moved(run) > 0.95
 
 
 class Browser:
