@@ -48,6 +48,7 @@ class PacedCamera(Camera):
 class Microphone:
     def __init__(self, spec: str, clock: Clock) -> None:
         self._spec, self._clock, self._at = spec, clock, 0
+        self._late_ns = 100 * MS if spec == "late" else 0  # later than it declares
         self._closed = threading.Event()
 
     def open(self) -> VoiceInfo:
@@ -59,7 +60,7 @@ class Microphone:
     def read(self) -> AudioBlock:
         count = RATE // 100
         start_ns = self._start_ns + samples_to_ns(self._at, RATE)
-        self._clock.sleep_until_blocking(start_ns + 10 * MS)
+        self._clock.sleep_until_blocking(start_ns + 10 * MS + self._late_ns)
         if self._closed.is_set():
             raise EndOfStream
         self._at += count

@@ -70,6 +70,17 @@ def test_five_seconds_add_up(go: Callable[..., Report], tmp_path: Path) -> None:
     assert json.loads((tmp_path / "s.json").read_text())["frames"] == frames
 
 
+def test_a_voice_later_than_declared_moves_the_mouth_on_a_real_clock(go: Callable[..., Report]) -> None:
+    report = go(seconds=4, mic="late", budget_ms=150)
+    frames = report.frames
+    assert frames["fresh"] - frames.get("starved", 0) >= 30, frames
+    assert any("spoken up to" in note for note in report.notes)
+    samples = np.concatenate([tick.audio.samples for tick in Keeper.made[0].ticks])[:, 0]
+    heard = samples[np.flatnonzero(samples)[0] :]
+    steps = np.diff(heard[heard > 0])
+    assert np.all((np.abs(steps - 1 / 8000) < 1e-4) | (steps < -0.9))  # whole, whatever holes there are
+
+
 def test_the_picture_ends_the_run(go: Callable[..., Report]) -> None:
     assert 10 <= go(webcam="short").frames["total"] <= 26
 

@@ -130,6 +130,18 @@ def test_stamped_sound_that_comes_late_at_times_is_heard_whole(kind: str) -> Non
     assert "slow" not in run.report.frames
 
 
+@pytest.mark.parametrize("late_s", [0.085, 0.095])
+def test_a_block_late_for_its_mouth_alone_makes_no_hole_and_no_delay(late_s: float) -> None:
+    words = speech(5, RATE, 8)
+    late = lambda at_s: late_s if abs(at_s % 0.7 - 0.3) < 0.004 else 0.0  # noqa: E731  one in 70
+    run = live(9, generator=Listener(), voice=stamped(words, RATE, 2, late))
+    assert is_whole(run, words)
+    loud = np.flatnonzero(np.abs(run.output.sound[:, 0]) > 1e-3)
+    assert np.diff(loud).max() == 1
+    assert not any("spoken up to" in note for note in run.report.notes)
+    assert share_moved(run) > 0.9
+
+
 def test_a_delay_that_is_not_needed_any_more_is_cut_from_the_pauses() -> None:
     words = np.concatenate([speech(3, RATE, 9), np.full(RATE, 30, "<i2")])
     values = np.tile(words, 7)
@@ -175,6 +187,17 @@ def test_more_than_a_minute_of_waiting_sound_is_left_out_and_said() -> None:
     assert [each.all() for each in heard] == [True] * 61 + [False] * 9
 
 
+@pytest.mark.parametrize("at_s", [0.0, 2.0])
+@pytest.mark.parametrize("stamped_s", [-5.0, 0.0])
+def test_five_seconds_in_one_block_are_spoken_in_five_seconds(at_s: float, stamped_s: float) -> None:
+    words = speech(5, RATE, 6)
+    at_ns = START_NS + round(at_s * NS) + NS // 2
+    block = AudioBlock(words.astype(np.float32)[:, None] / 32_768, RATE, at_ns + round(stamped_s * NS))
+    run = live(9, generator=Listener(), voice=[(at_ns, block)])
+    assert is_whole(run, words)
+    assert share_moved(run) > 0.97
+
+
 def test_the_line_is_bounded_by_its_ring_and_silent_where_nothing_came() -> None:
     line = VoiceLine(8_000, 1, NS, 50 * MS)
     assert line.end_ns is None
@@ -183,3 +206,15 @@ def test_the_line_is_bounded_by_its_ring_and_silent_where_nothing_came() -> None
     line.put(AudioBlock(np.ones((800, 1), np.float32), 8_000, 0), 120 * MS)
     assert line.end_ns == 170 * MS  # 20 ms too late for its own instant, which nobody has asked for: 70 ms
     assert line.notes == ["the voice came late or in pieces: it was spoken up to 70 ms later, with its mouth"]
+
+
+def test_a_speaker_that_asks_early_hears_a_late_voice_whole() -> None:
+    line, heard = VoiceLine(8_000, 1, NS, 75 * MS), []
+    line.begin()
+    line.leave(40 * MS)  # of a budget of 160 ms, a speaker that is 100 ms ahead, and its buffer
+    for number in range(100):
+        now_ns = number * 10 * MS + 110 * MS
+        line.put(AudioBlock(np.ones((80, 1), np.float32), 8_000, number * 10 * MS), now_ns)
+        heard.append(line.peek(now_ns + 100 * MS - 160 * MS, 80).all())
+    assert sum(heard) >= 95
+    assert heard[10:] == [True] * 90

@@ -38,6 +38,7 @@ class ScriptedPipe(PcmSource):
         if until_ns is not None and max(at_ns, self.clock.now_ns()) > until_ns:
             self.clock.advance_to(until_ns)
             return None
+        self._waited |= at_ns > self.clock.now_ns()
         self.clock.advance_to(at_ns)
         self._writes[:1] = [(at_ns, data[count:])] if len(data) > count else []
         return data[:count]

@@ -41,6 +41,7 @@ from realtime_dub.terminal import console
 TRACK = Stage("tracker", 2 * MS, 12 * MS)
 COMPOSE = Stage("compose", 2 * MS, 8 * MS)
 HAND_OVER = Stage("hand-over", 0, LEAD_NS)
+SPEAKER_NS = 20 * MS  # that a speaker asks for sound before its time, beside its latency: a buffer, and jitter
 
 
 def run_live(config: LiveConfig) -> Report:
@@ -203,6 +204,8 @@ class _Assembly:
             what = f"{publisher.name} asks for sound {publisher.latency_ns / MS:.0f} ms ahead"
             budget = f"a budget of {budget_ns / MS:g} ms cannot hold:"
             raise BudgetError(budget, what, f"use --budget-ms {-(-need_ns // MS)} or more")
+        if hasattr(publisher, "attach"):
+            self.pipeline.voice.leave(max(voice.block_ns, budget_ns - publisher.latency_ns - SPEAKER_NS))
 
     def _failed(self, name: str, error: Exception) -> None:
         self.pipeline.on_failed(name, error)

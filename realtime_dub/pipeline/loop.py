@@ -103,7 +103,7 @@ class LivePipeline:
 
     def read_voice(self, instant_ns: int, count: int) -> Samples:
         """The delayed voice for a speaker: what shall sound at ``instant_ns``."""
-        return self.voice.read(instant_ns - self._plan.budget_ns, count)
+        return self.voice.peek(instant_ns - self._plan.budget_ns, count)
 
     # The run.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -35,6 +36,7 @@ TIMER_NS = 5 * MS
 # Sound is placed so much before the moment until which it is waited for.
 SAFETY_NS = 10 * MS
 _OBSERVE_EVERY = 3  # ticks
+_RECENT = 6  # ticks, of which two may be starved, not in a row, before silence is heard in place of their sound
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ class Mouths:
         self._cost = Admission(generator.latency().compute_ns)
         self._observing = Admission(5 * MS)
         self._free = asyncio.Lock()
+        self._starved: deque[bool] = deque(maxlen=_RECENT)
         self._ear: Ear | None = None  # from the warming up on
 
     def no_voice(self, name: str) -> str | None:
@@ -125,6 +128,8 @@ class Mouths:
     async def make(self, job: Job, seen: Seen, grid: Grid, deadline_ns: int) -> None:
         """Fill in ``job.outcome`` and ``job.result``, if the mouth is wanted and admitted."""
         async with self._free:
+            if self._is_let_go(job):
+                return
             now_ns = self._clock.now_ns()
             wants = self.ladder.wants(job.k, now_ns)
             if wants == "skip":
@@ -134,6 +139,12 @@ class Mouths:
                 return
             self.ladder.started(now_ns)
             await self._run(job, seen, grid.media(job.k), deadline_ns)
+
+    def _is_let_go(self, job: Job) -> bool:
+        """One block that is late costs a mouth and no more: its sound may still come for the hand-over."""
+        again = bool(self._starved) and self._starved[-1]
+        self._starved.append(job.starved)
+        return job.starved and not again and self._starved.count(True) < 3
 
     async def observe(self, k: int, seen: Seen, latest_ns: int) -> None:
         """Let the generator look at the person now and then, if that is over by ``latest_ns`` and nobody waits."""

@@ -78,27 +78,37 @@ class VoiceLine:
     def put(self, block: AudioBlock, now_ns: int) -> None:
         """The source's next block has come. Never blocks."""
         with self._lock:
-            if not self._running:
-                self._ring.write(block)
-                self._end_ns = self._ring.end_ns
-                return
-            placed = self._silence(block) if block.gap else self._sound(block, now_ns)
+            placed: AudioBlock | None = block
+            if self._running:
+                placed = self._silence(block) if block.gap else self._sound(block, now_ns)
             if placed is not None:
                 self._write(placed, now_ns)
 
     def read(self, start_ns: int, count: int) -> Samples:
         """``count`` samples from ``start_ns`` on, a new array. What comes for these instants later is moved on."""
-        until_ns = start_ns + samples_to_ns(count, self.rate)
         with self._lock:
-            while self._waiting and self._waiting[0].end_ns <= until_ns + AHEAD_NS:
-                self._ring.write(self._waiting.popleft())
             if self._running:
-                self._read_ns = max(self._read_ns, until_ns)
-            return self._ring.read(start_ns, count)
+                self._read_ns = max(self._read_ns, start_ns + samples_to_ns(count, self.rate))
+            return self._taken(start_ns, count)
+
+    def peek(self, start_ns: int, count: int) -> Samples:
+        """The same for a speaker, by whose clock nothing else goes: what comes later is there for the others."""
+        with self._lock:
+            return self._taken(start_ns, count)
+
+    def leave(self, room_ns: int) -> None:
+        """Somebody reads so early that a sample may come no later than this."""
+        self.room_ns = min(self.room_ns, room_ns)
 
     def snap(self, instant_ns: int) -> int:
         """The instant of the sample nearest to ``instant_ns``."""
         return self._ring.snap(instant_ns)
+
+    def _taken(self, start_ns: int, count: int) -> Samples:
+        until_ns = start_ns + samples_to_ns(count, self.rate)
+        while self._waiting and self._waiting[0].end_ns <= until_ns + AHEAD_NS:
+            self._ring.write(self._waiting.popleft())
+        return self._ring.read(start_ns, count)
 
     def _sound(self, block: AudioBlock, now_ns: int) -> AudioBlock | None:
         expected_ns = self._expected.update(now_ns - block.pts_ns - self.room_ns, now_ns)
@@ -140,7 +150,7 @@ class VoiceLine:
         return replace(block, samples=block.samples[cut:], pts_ns=from_ns) if cut < len(block.samples) else None
 
     def _write(self, block: AudioBlock, now_ns: int) -> None:
-        self._end_ns = block.end_ns
+        self._end_ns = block.end_ns if self._end_ns is None else max(self._end_ns, block.end_ns)
         if self._waiting or block.end_ns > now_ns + AHEAD_NS:
             self._waiting.extend(_pieces(block))
         else:

@@ -25,13 +25,13 @@ class VideoSource(Protocol):
 
 
 class VoiceSource(Protocol):
-    """Gives blocks of sound without holes: lost sound comes as silence marked ``gap``."""
+    """Gives blocks of sound: lost sound comes as silence marked ``gap``; a live voice may pause and give nothing."""
 
     def open(self) -> VoiceInfo:
         """Open the device or file. Raises UserError where it cannot."""
 
     def read(self) -> AudioBlock:
-        """The next block, directly after the one before. Raises EndOfStream."""
+        """The next block, directly after the one before; live, after a pause, at its own time. Raises EndOfStream."""
 
     def close(self) -> None:
         """Release everything. Idempotent."""

@@ -25,7 +25,7 @@ BLOCK_NS = 10 * MS
 WAIT_S = 0.1  # between looks whether the source was closed
 EARLY_NS = 5 * MS  # before its time a block is asked for: a producer's clock may be fast; what comes faster waits
 LATE_NS = 15 * MS  # after its time a block that is not there makes a pause
-WAITED_NS = MS  # a block that took longer to come was not there when it was asked for: its producer is not ahead
+HELD_UP_NS = NS // 2  # this late a block is asked for only where the whole machine stood still
 SLOT_NS = 5 * NS  # the producer's clock is read once in so long
 UNREAD_NS = NS // 2  # of sound that the end of a run leaves in the pipe is worth saying
 FORMATS = {"s16le": ("<i2", 1 / 32768), "f32le": ("<f4", 1.0)}
@@ -92,6 +92,7 @@ class PcmSource:
         self._taken = 0  # samples
         self._quickest: tuple[int, int, int] | None = None  # of this slot: how early, sample, time
         self._slot_ns = 0
+        self._waited = False  # the block was not there when it was asked for: its producer is not ahead
         self._told: list[str] = []
 
     def unread(self, data: bytes) -> None:
@@ -132,7 +133,7 @@ class PcmSource:
         due_ns = self._due_ns()
         if due_ns is not None:
             clock.sleep_until_blocking(due_ns - EARLY_NS)
-        asked_ns = clock.now_ns()
+        asked_ns, self._waited = clock.now_ns(), False
         try:
             came = self._fill(None if due_ns is None else due_ns + LATE_NS)
         except EndOfStream:
@@ -142,14 +143,18 @@ class PcmSource:
         samples, now_ns = self._samples(), clock.now_ns()
         if not came:
             return (self._corrector.follow(samples) if len(samples) else []) + self._corrector.rest()
-        before = self._corrector.rest() if due_ns is not None and now_ns > due_ns + LATE_NS else []
+        before = self._corrector.rest() if due_ns is not None and self._is_late(due_ns, asked_ns, now_ns) else []
         start_ns = now_ns - samples_to_ns(len(samples), self._format.rate)
         if self._corrector.next_ns is None:
             self._quickest, self._slot_ns = None, now_ns
             return before + self._corrector.process(samples, start_ns)
-        if now_ns - asked_ns >= WAITED_NS:
+        if self._waited:
             self._measure(start_ns, now_ns)
         return self._corrector.follow(samples)
+
+    def _is_late(self, due_ns: int, asked_ns: int, now_ns: int) -> bool:
+        """The block came late. One that was there and is late because nobody took it is not: the next ones are, too."""
+        return (self._waited and now_ns > due_ns + LATE_NS) or asked_ns > due_ns + HELD_UP_NS
 
     def _measure(self, start_ns: int, now_ns: int) -> None:
         """The producer's clock, by the block of each slot of time that came the soonest: jitter bends nothing."""
@@ -191,14 +196,25 @@ class PcmSource:
             data, self._head = self._head[:count], self._head[count:]
             return data
         if self._descriptor is None:
-            return b"" if self._closed.is_set() else self._stream.read(count)
+            return self._part_of_stream(count)
+        wait_s = 0.0
         while not self._closed.is_set():
-            left_s = self._left_s(until_ns)
-            if select.select([self._descriptor], [], [], min(WAIT_S, left_s))[0]:
+            if select.select([self._descriptor], [], [], wait_s)[0]:
                 return os.read(self._descriptor, count)
-            if left_s <= WAIT_S:
+            self._waited = True
+            wait_s = min(WAIT_S, self._left_s(until_ns))
+            if wait_s == 0:
                 return None
         return b""
+
+    def _part_of_stream(self, count: int) -> bytes:
+        """Blocks: where nothing can be waited for, the clock tells whether the bytes were there."""
+        if self._closed.is_set():
+            return b""
+        asked_ns = self._clock.now_ns() if self._clock else 0
+        part = self._stream.read(count)
+        self._waited |= self._clock is not None and self._clock.now_ns() - asked_ns > MS
+        return part
 
     def _left_s(self, until_ns: int | None) -> float:
         if until_ns is None or self._clock is None:

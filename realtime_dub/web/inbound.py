@@ -34,7 +34,7 @@ RATE, CHANNELS = 48_000, 1
 NETWORK_NS = 20 * MS  # later than the quickest packet, still within the budget that is planned without being asked
 PICTURE_DELAY_NS = 40 * MS - CENTRE_NS + NETWORK_NS  # a frame is known to be complete when the next one begins
 WAIT_S = 0.05
-PAUSE_NS = 200 * MS  # without sound for this long it is a pause
+PAUSE_NS = 200 * MS  # a longer hole in the stamps is a pause
 BT_601 = (UNSPECIFIED_MATRIX, 5, 6)  # AVCOL_SPC_BT470BG, AVCOL_SPC_SMPTE170M; what browsers send without a tag
 QUEUE = 100  # frames of sound, two seconds
 NO_PTS = -1  # what was before a track's first frame is lost
@@ -192,11 +192,10 @@ class InboundVoice:
     """A browser's microphone at exactly our rate; silence, marked, for what was lost. It may pause."""
 
     def __init__(self, inbound: Inbound) -> None:
-        self._inbound, self._clock = inbound, inbound.clock
+        self._inbound = inbound
         self._sounds: queue.Queue[_Heard] | None = None
         self._pending: deque[AudioBlock] = deque()
         self._closed = threading.Event()
-        self._came_ns = 0
 
     def open(self) -> VoiceInfo:
         self._corrector = DriftCorrector(RATE, CHANNELS)
@@ -212,10 +211,7 @@ class InboundVoice:
             try:
                 heard, captured_ns, lost = self._sounds.get(timeout=WAIT_S)
             except queue.Empty:
-                if self._clock.now_ns() - self._came_ns > PAUSE_NS:
-                    self._pending += self._corrector.rest()
                 continue
-            self._came_ns = self._clock.now_ns()
             self._pending += self._stamped(heard, captured_ns, lost)
         return self._pending.popleft()
 
@@ -231,5 +227,10 @@ class InboundVoice:
     def _stamped(self, heard: Samples, captured_ns: int, lost: bool) -> list[AudioBlock]:
         """What was lost lies between two instants; where the sound after it seems older, nothing is cut off it."""
         next_ns = self._corrector.next_ns
-        early = lost and next_ns is not None and captured_ns < next_ns
-        return (self._corrector.rest() if early else []) + self._corrector.process(heard, captured_ns, lost)
+        before: list[AudioBlock] = []
+        if next_ns is not None and captured_ns - next_ns > PAUSE_NS:
+            self._corrector.rest()  # the half millisecond that was held would be a click by now
+            lost = False
+        elif lost and next_ns is not None and captured_ns < next_ns:
+            before = self._corrector.rest()
+        return before + self._corrector.process(heard, captured_ns, lost)
