@@ -29,6 +29,7 @@ CLEARLY = 0.5  # nearer by this is another known person, even without a break
 FEW_LOOKS = 4  # clearly another's, to go over without a break
 ENOUGH_LOOKS, ENOUGH_NS = 10, 360 * MS  # to settle who it is, and to know a resting face
 FADES_NS = 160 * MS  # so long the face before may still shine through
+CHANGES_NS = 2 * NS  # a face that changes for longer is one that is hard to see, not one that fades
 STAYS_NS = 500 * MS  # a look that stays so long is one of this person's
 AWAY_NS = NS  # longer than this without a look is a break
 MOST_PEOPLE = 4
@@ -197,21 +198,27 @@ class _Doubts:
     """Looks at a face of which it is not known yet whose it is, and what is learnt of it meanwhile."""
 
     def __init__(self) -> None:
-        self.person = Person.with_bank(Bank())
-        self._looks: list[tuple[int, Floats, Floats]] = []  # when, descriptor, view
+        self._begin()
 
     def clear(self) -> None:
+        """It is known, or the face may be another one now."""
         if self._looks:
-            self.person = Person.with_bank(Bank())
-            self._looks = []
+            self._begin()
+
+    def _begin(self) -> None:
+        self.person = Person.with_bank(Bank())
+        self._looks: list[tuple[int, Floats, Floats]] = []  # when, descriptor, view
+        self._since_ns: int | None = None
 
     def take(self, tracked: TrackedFrame, descriptor: Floats, seen_from: Floats) -> None:
-        """One more look. Where it is not like those before, the face is still changing: all begins anew."""
-        if self._looks and not self.person.gallery.sharpen(descriptor, seen_from):
-            self.clear()
-        if not self._looks:
+        """One more look. Where it is not like those before, the face is still changing: they are given up."""
+        at_ns = tracked.frame.pts_ns
+        since_ns = at_ns if self._since_ns is None else self._since_ns
+        if not self.person.gallery.sharpen(descriptor, seen_from):
+            if at_ns - since_ns < CHANGES_NS:
+                self._begin()
             self.person.gallery.add(descriptor, seen_from)
-        at_ns = self.person.taught_ns = tracked.frame.pts_ns
+        self._since_ns, self.person.taught_ns = since_ns, at_ns
         self._looks.append((at_ns, descriptor, seen_from))
         if at_ns - self._looks[0][0] >= FADES_NS:
             self.person.learn(tracked)
