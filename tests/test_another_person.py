@@ -13,12 +13,14 @@ from benchmarks.capture import captured
 from benchmarks.hard_faces import write_lossless
 from engines.common.face_variants import VARIANTS
 from realtime_dub.config import FileConfig, build
+from realtime_dub.face.descriptor import LENGTH
 from realtime_dub.face.gallery import CAPACITY, Gallery
 from realtime_dub.face.tracker import MediaPipeTracker
+from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import Image
 from realtime_dub.mouth.bank import Bank
 from realtime_dub.mouth.mouthbank import MouthbankGenerator
-from realtime_dub.mouth.people import ENOUGH_LOOKS, MOST_PEOPLE
+from realtime_dub.mouth.people import ENOUGH_LOOKS, MOST_PEOPLE, People
 from realtime_dub.pipeline.enrollment import enroll
 from realtime_dub.pipeline.offline import run_file
 from tests.faces import frame_of
@@ -119,24 +121,58 @@ def test_the_chosen_face_leaves_and_the_other_one_is_followed() -> None:
     assert shown[-1].bank is not shown[0].bank
 
 
-def test_people_and_what_is_remembered_of_them_are_bounded() -> None:
-    generator, tracker = MouthbankGenerator(), MediaPipeTracker()
-    tracked = tracker.track(frame_of(sitter("first")))
-    tracker.close()
+@pytest.fixture(scope="module")
+def tracked_first() -> TrackedFrame:
+    tracker = MediaPipeTracker()
+    try:
+        return tracker.track(frame_of(sitter("first")))
+    finally:
+        tracker.close()
+
+
+def look(tracked: TrackedFrame, k: int, descriptor: np.ndarray, shot: int = 0) -> TrackedFrame:
+    """The same picture at frame ``k``, with another face as far as the descriptor goes."""
     assert tracked.face is not None
-    rng = np.random.default_rng(0)
+    face = replace(tracked.face, descriptor=descriptor.astype(np.float32))
+    return replace(tracked, frame=frame_of(tracked.frame.image, k), face=face, shot=shot)
+
+
+def test_people_and_what_is_remembered_of_them_are_bounded(tracked_first: TrackedFrame) -> None:
+    people, rng = People(Bank()), np.random.default_rng(0)
     for person in range(2 * MOST_PEOPLE):
-        look = 9 * rng.standard_normal(72).astype(np.float32) / 8
+        descriptor = 9 * rng.standard_normal(LENGTH) / np.sqrt(LENGTH)
         for k in range(12):
-            face = replace(tracked.face, descriptor=look)
-            frame = frame_of(tracked.frame.image, 12 * person + k)
-            generator.generate(replace(tracked, frame=frame, face=face, shot=person), frame.pts_ns)
-    assert len(generator.people.known) == MOST_PEOPLE
-    assert generator.people.expected in generator.people.known
+            people.who(look(tracked_first, 12 * person + k, descriptor, person))
+    assert len(people.known) == MOST_PEOPLE
+    assert people.expected in people.known
     gallery = Gallery()
     for _ in range(3 * CAPACITY):
-        gallery.add(rng.standard_normal(72).astype(np.float32), np.zeros(2, np.float32))
+        gallery.add(rng.standard_normal(LENGTH).astype(np.float32), np.zeros(2, np.float32))
     assert len(gallery) == CAPACITY
+
+
+def test_a_look_that_comes_late_changes_nothing(tracked_first: TrackedFrame) -> None:
+    people, (own, other) = People(Bank()), 6 * np.eye(2, LENGTH)
+    for k in range(10):
+        people.who(look(tracked_first, k, own))
+    for k in range(10, 30):
+        people.who(look(tracked_first, k, other, shot=1))
+    second = people.current
+    assert second is not people.expected
+    assert people.who(look(tracked_first, 8, own)) is None
+    assert people.who(look(tracked_first, 30, other, shot=1)) is second
+    assert people.who(look(tracked_first, 29, other, shot=1)) is second
+
+
+def test_whoever_is_hard_to_see_is_dubbed_in_the_end(tracked_first: TrackedFrame) -> None:
+    people, rng = People(Bank()), np.random.default_rng(0)
+    own, other = 6 * np.eye(2, LENGTH)
+    for k in range(10):
+        people.who(look(tracked_first, k, own))
+    noise = 2 * rng.standard_normal((100, LENGTH)) / np.sqrt(LENGTH)
+    met = [people.who(look(tracked_first, 10 + k, other + noise[k], shot=1)) for k in range(100)]
+    assert people.expected not in met
+    assert met[-1] is not None
 
 
 def test_in_a_file_both_people_are_learnt_ahead(tmp_path: Path) -> None:

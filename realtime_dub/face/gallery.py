@@ -46,8 +46,10 @@ class Gallery:
         return len(self.descriptors)
 
     def copy(self) -> Gallery:
-        """Another one that knows the same."""
-        return Gallery(self.descriptors.copy(), self.views.copy(), list(self._counts))
+        """Another one that knows the same. May be called while another thread adds to this one."""
+        descriptors, views, counts = self.descriptors.copy(), self.views.copy(), list(self._counts)
+        count = min(len(descriptors), len(views), len(counts))
+        return Gallery(descriptors[:count], views[:count], counts[:count])
 
     def distance(self, descriptor: Descriptor, seen_from: Floats) -> float:
         """How far a look is from this person; infinite where nobody was seen."""

@@ -68,15 +68,7 @@ class MediaPipeTracker:
         if frame.scene != self._scene:  # where the face was in a picture of another size says nothing
             self._scene, self._lost = frame.scene, REMEMBERED_FRAMES
             self._lose()
-        cut = self._shots.cut(frame)
-        if cut and self._filter is not None:
-            self._filter.reset()
-        self._sticky_share = CUT_STICKY_SHARE if cut else STICKY_SHARE
-        points = self._choose(self._look(frame))
-        if points is None and cut and self._last is not None:  # where it was before the cut says nothing
-            self._lost = REMEMBERED_FRAMES
-            self._lose()
-            points = self._choose(self._look(frame))
+        points = self._find(frame)
         if points is None:
             self._lose()
             return TrackedFrame(frame, None, "no face", self._shots.number)
@@ -90,6 +82,19 @@ class MediaPipeTracker:
         crop = aligned(frame.image, face)
         face = replace(face, descriptor=describe(crop, face.canonical))
         return TrackedFrame(frame, face, "", self._shots.follow(frame, face, crop))
+
+    def _find(self, frame: Frame) -> Points | None:
+        """The chosen face. Behind a cut it is looked for anew, unless one is where it was."""
+        cut = self._shots.cut(frame)
+        if cut and self._filter is not None:
+            self._filter.reset()
+        self._sticky_share = CUT_STICKY_SHARE if cut else STICKY_SHARE
+        points = self._choose(self._look(frame))
+        if points is None and cut and self._last is not None:
+            self._lost = REMEMBERED_FRAMES
+            self._lose()
+            points = self._choose(self._look(frame))
+        return points
 
     def close(self) -> None:
         """Release the models."""
@@ -238,7 +243,7 @@ class MediaPipeTracker:
         """The one of ``faces`` that was followed up to now."""
         assert self._last is not None
         nearest = min(faces, key=self._distance_to_last, default=None)
-        if nearest is None or self._distance_to_last(nearest) >= STICKY_SHARE * np.ptp(self._last[:, 0]):
+        if nearest is None or self._distance_to_last(nearest) >= self._sticky_share * np.ptp(self._last[:, 0]):
             return None
         return nearest
 

@@ -91,6 +91,7 @@ class MouthbankGenerator:
         for person in self.people.known:
             prove(person.bank, [each for each in pictures if self.people.nearest(each) is person], tracker)
             person.taught_ns = None
+        self.people.restart()
 
     def generate(self, tracked: TrackedFrame, at_ns: int) -> MouthPatch | None:
         motion = self._motion.at(at_ns)

@@ -86,9 +86,16 @@ class People:
             return None
         if face.descriptor is None:
             return self.current  # from a tracker that does not tell people apart
-        if self._last is None or self._last[0] is not tracked:
-            self._last = tracked, self._find(tracked, face, face.descriptor)
+        if self._last is not None and (tracked is self._last[0] or self._late(tracked)):
+            return self._last[1] if tracked.shot == self._shot else None
+        self._last = tracked, self._find(tracked, face, face.descriptor)
         return self._last[1]
+
+    def restart(self) -> None:
+        """The same frames, or others of the same people, are shown once more from the start."""
+        self._at_ns = self._broken_ns = self._last = None
+        self._shot = 0
+        self._doubt(sure=len(self.known) == 1)
 
     def nearest(self, tracked: TrackedFrame) -> Person:
         """Whose of those who are known the face most likely is."""
@@ -122,15 +129,22 @@ class People:
             return self._go_on_with(nearest)
         return self._settle(tracked, descriptor, seen_from)
 
+    def _late(self, tracked: TrackedFrame) -> bool:
+        """A look that was taken before the last one, and comes after it."""
+        return self._at_ns is not None and 0 <= self._at_ns - tracked.frame.pts_ns < AWAY_NS
+
     def _notice_breaks(self, tracked: TrackedFrame) -> None:
-        """After a break it takes less to be another person; where the same frames are shown again, it does not."""
+        """After a break it takes less to be another person."""
         before_ns, self._at_ns = self._at_ns, tracked.frame.pts_ns
-        again = before_ns is not None and self._at_ns < before_ns
-        away = before_ns is not None and self._at_ns - before_ns > AWAY_NS
-        if away or tracked.shot != self._shot or (again and len(self.known) > 1):
-            self._sure, self._outlier_ns, self._broken_ns = False, None, self._at_ns
-            self._doubts.clear()
+        away = before_ns is not None and abs(self._at_ns - before_ns) > AWAY_NS
+        if away or tracked.shot != self._shot:
+            self._broken_ns = self._at_ns
+            self._doubt(sure=False)
         self._shot = tracked.shot
+
+    def _doubt(self, sure: bool) -> None:
+        self._sure, self._outlier_ns = sure, None
+        self._doubts.clear()
 
     def _limit(self) -> float:
         """How far the face that is followed may be from its person: soon after a break a fade may still go on."""
