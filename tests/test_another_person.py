@@ -97,13 +97,13 @@ def test_a_bank_made_before_faces_were_remembered_is_the_first_ones_who_is_seen(
 
 def test_the_same_person_stays_the_same_in_another_light_place_or_pose() -> None:
     rng, film = np.random.default_rng(0), talk("first", 14)
-    for variant in ("lamp right", "near", "glasses", "hand", "turned right"):
+    for variant in ("glasses", "lamp right", "near", "hand", "turned right"):
         changed = VARIANTS[variant](sitter("first"), at_rest("first"), rng)
         film += [changed] * 12 + talk("first", 3)
     generator = MouthbankGenerator()
     shown = list(dubbed(generator, film))
     assert len(generator.people.known) == 1
-    assert sum(not each.known for each in shown) < 15
+    assert sum(not each.known for each in shown) < 20
     assert all(shown[k - 1].known and shown[k - 4].known for k in range(29, len(shown) + 1, 15))
 
 
