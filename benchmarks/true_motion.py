@@ -26,10 +26,11 @@ class TrueMotionGenerator(MouthbankGenerator):
     times_ns: ClassVar[Array]
 
     def generate(self, tracked: TrackedFrame, at_ns: int) -> MouthPatch | None:
-        if self.bank.neutral is None:
-            self.bank.observe(tracked)
+        person = self.people.current
+        if person.bank.neutral is None:
+            person.bank.observe(tracked)
         motion = at_times(self.motions, self.times_ns, np.array([at_ns]))[0]
-        return self._renderer.render(tracked, motion, 1.0, at_ns)
+        return person.renderer.render(tracked, motion, 1.0, at_ns)
 
 
 @contextmanager

@@ -241,14 +241,14 @@ class Spread(Generic[T]):
 
     def __init__(self, count: int, most: int) -> None:
         self._count, self._most = count, most
-        self._stride, self._seen = 1, 0
+        self._stride, self.seen = 1, 0
         self._kept: list[T] = []
 
     def offer(self, make: Callable[[], T]) -> None:
         """One more; it is made where it is kept, for now."""
-        if self._seen % self._stride == 0:
+        if self.seen % self._stride == 0:
             self._kept.append(make())
-        self._seen += 1
+        self.seen += 1
         if len(self._kept) > self._most:
             self._kept = self._kept[::2]
             self._stride *= 2

@@ -256,6 +256,7 @@ class Fallback:
     The first tick without its result carries the last patch over unweakened; from the second on it is feathered out,
     so that no patch is shown for more than three ticks beyond its own. After such a hole mouths are feathered in over
     as many. Silence is no hole: a generator goes over to the live mouth, and comes back from it, by itself.
+    A patch is carried over within its shot only: behind a cut another person may be in the picture.
     """
 
     STEP = 1 / 3
@@ -270,8 +271,8 @@ class Fallback:
         if self._patch is None or patch.at_ns > self._patch.at_ns:
             self._patch = patch
 
-    def step(self, outcome: Outcome, patch: MouthPatch | None = None) -> Show:
-        """Once per tick, in order. ``patch`` is the result where ``outcome`` is ``result``."""
+    def step(self, outcome: Outcome, patch: MouthPatch | None = None, shot: int = 0) -> Show:
+        """Once per tick, in order. ``patch`` is the result where ``outcome`` is ``result``; ``shot`` the frame's."""
         if outcome == "result":
             self._age, self._patch = 0, patch
             self._weight = min(1.0, self._weight + self.STEP)
@@ -281,6 +282,6 @@ class Fallback:
             self._weight = 0.0
         elif self._age > 1:
             self._weight = max(0.0, self._weight - self.STEP)
-        if self._patch is None or self._weight < 1e-6:
+        if self._patch is None or self._patch.shot != shot or self._weight < 1e-6:
             return Show(None, 0.0, "passthrough")
         return Show(self._patch, self._weight, "reused")

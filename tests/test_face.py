@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -14,7 +16,9 @@ from realtime_dub.face.landmarks import LIPS, STABLE, opening
 from realtime_dub.face.smoothing import OneEuro
 from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.face.types import Pose
+from realtime_dub.mouth.people import KNOWN, SAME
 from tests.faces import frame_of, portrait, tracked_portrait
+from tests.sitters import sitter
 
 
 def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
@@ -135,3 +139,41 @@ def test_one_euro_is_steady_at_rest_and_quick_in_motion() -> None:
     ramp = [smooth(np.full((10, 3), 1.0 * n / 25, np.float32), (100 + n) * 40_000_000) for n in range(50)]
     lag_s = (49 / 25 - ramp[-1].mean()) / 1.0
     assert lag_s < 0.015
+
+
+def shots_of(images: list[np.ndarray], scene_from: int = 99) -> list[int]:
+    tracker = MediaPipeTracker()
+    try:
+        frames = [replace(frame_of(image, k), scene=int(k >= scene_from)) for k, image in enumerate(images)]
+        return [tracker.track(frame).shot for frame in frames]
+    finally:
+        tracker.close()
+
+
+def test_a_shot_ends_with_a_cut_a_change_of_format_or_a_lost_face() -> None:
+    first, second, nobody = sitter("first"), sitter("second"), np.full_like(sitter("first"), 90)
+    assert shots_of([first] * 3 + [second] * 3) == [0, 0, 0, 1, 1, 1]
+    assert shots_of([first] * 4, scene_from=2) == [0, 0, 1, 1]
+    found = shots_of([first] * 2 + [nobody] * 3 + [first] * 2)
+    assert found[1] == 0
+    assert found[-1] == 1
+    moved = np.roll(np.hstack([first, nobody]), 300, axis=1)
+    assert shots_of([np.hstack([first, nobody])] * 2 + [moved] * 2)[-1] > 0
+
+
+def test_a_shot_goes_on_while_the_person_moves_and_a_lamp_is_dimmed() -> None:
+    image = sitter("first")
+    moving = [np.roll(image, k, axis=1) for k in range(8)]
+    dimmed = [(image * (1 - 0.05 * k)).astype(np.uint8) for k in range(8)]
+    assert set(shots_of(moving + moving[::-1] + dimmed + dimmed[::-1])) == {0}
+
+
+def test_a_face_is_near_to_itself_at_any_size_and_far_from_anothers() -> None:
+    tracker = MediaPipeTracker(smooth=False)
+    faces = [
+        tracker.track(frame_of(image)).face for image in (portrait(480), portrait(240), sitter("second", height=480))
+    ]
+    tracker.close()
+    one, smaller, other = (face.descriptor for face in faces if face is not None and face.descriptor is not None)
+    assert np.linalg.norm(one - smaller) < KNOWN
+    assert np.linalg.norm(one - other) > SAME

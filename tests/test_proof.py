@@ -12,7 +12,7 @@ from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.mouth.bank import Bank, Mouth
 from realtime_dub.mouth.cavity import gap
-from realtime_dub.mouth.proof import Pictures, corrected, prove
+from realtime_dub.mouth.proof import SHOTS, Pictures, corrected, prove
 from tests.faces import tracked_portrait
 from tests.test_mouthbank_drawing import drawn, read
 
@@ -74,13 +74,25 @@ def test_lips_move_in_the_crop_as_they_do_in_the_face() -> None:
     assert np.allclose(elsewhere.lips, found.lips, atol=0.01)
 
 
+def test_pictures_are_kept_of_the_longest_shots() -> None:
+    pictures, tracked = Pictures(), tracked_portrait()
+    lengths = {0: 30, 1: 1, 2: 40, 3: 2, 4: 1, 5: 20, 6: 1}
+    for shot, length in lengths.items():
+        for _ in range(length):
+            pictures.show(replace(tracked, shot=shot))
+    kept = [each.shot for each in pictures.chosen()]
+    assert {0, 2, 5} <= set(kept)
+    assert max(kept.count(shot) for shot in kept) == 6
+    assert len(set(kept)) <= SHOTS + 1
+
+
 @pytest.mark.parametrize(("shown", "chosen"), [(0, 0), (1, 1), (6, 6), (13, 6), (200, 6)])
 def test_pictures_are_few_and_spread_over_all(shown: int, chosen: int) -> None:
     pictures, tracked = Pictures(), tracked_portrait()
     for seq in range(shown):
         pictures.show(replace(tracked, frame=replace(tracked.frame, seq=seq)))
         pictures.show(replace(tracked, face=None))
-        assert len(pictures._kept) <= 12
+        assert len(pictures._of_shot[0]._kept) <= 12
     places = [each.frame.seq for each in pictures.chosen()]
     assert len(places) == chosen
     assert places == sorted(set(places))

@@ -192,8 +192,8 @@ def test_an_engine_whose_every_mouth_was_refused_is_probed_too() -> None:
     assert ladder_with(Level.PASS).wants(1, 0) == "probe"
 
 
-def patch(at_ns: int = 0) -> MouthPatch:
-    return MouthPatch(np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1), np.uint8), (0, 0, 1, 1), POSE, at_ns)
+def patch(at_ns: int = 0, shot: int = 0) -> MouthPatch:
+    return MouthPatch(np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1), np.uint8), (0, 0, 1, 1), POSE, at_ns, shot)
 
 
 def test_a_lost_frame_leaves_the_picture_ahead_for_one_tick_only() -> None:
@@ -249,6 +249,15 @@ def test_fallback_after_a_lost_face_begins_from_nothing() -> None:
     assert fallback.step("lost").patch is None
     assert fallback.step("missed").kind == "passthrough"
     assert fallback.step("result", patch()).weight == pytest.approx(1 / 3)
+
+
+def test_fallback_carries_no_patch_over_a_cut() -> None:
+    fallback = speaking()
+    assert fallback.step("missed", shot=1).patch is None
+    fallback.offer(patch(9))  # made for the picture before the cut
+    assert fallback.step("missed", shot=1).patch is None
+    fallback.offer(late := patch(10, shot=1))
+    assert fallback.step("missed", shot=1).patch is late
 
 
 def test_fallback_prefers_a_late_newer_patch() -> None:

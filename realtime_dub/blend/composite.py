@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -63,7 +65,7 @@ def repose(patch: MouthPatch, pose: Pose, width: int, height: int) -> MouthPatch
     size = (box[2], box[3])
     image = cv2.warpAffine(patch.image, local, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     alpha = cv2.warpAffine(patch.alpha, local, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    return MouthPatch(np.asarray(image, np.uint8), np.asarray(alpha, np.uint8), box, pose, patch.at_ns)
+    return replace(patch, image=np.asarray(image, np.uint8), alpha=np.asarray(alpha, np.uint8), box=box, pose=pose)
 
 
 def pose_change(before: Pose, after: Pose) -> npt.NDArray[np.float64]:

@@ -24,3 +24,4 @@ class MouthPatch:
     box: tuple[int, int, int, int]  # x, y, width, height in the frame
     pose: Pose  # of the face it was made for
     at_ns: int  # the instant of the voice that this mouth speaks
+    shot: int = 0  # of the frame it was made for: it is carried over to no frame of another one

@@ -7,14 +7,17 @@ MediaPipe is known here, in ``mesh`` and in ``search`` alone, so that it can be 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from realtime_dub.errors import ConfigError
 from realtime_dub.face.alignment import canonicalise
+from realtime_dub.face.descriptor import aligned, describe
 from realtime_dub.face.landmarks import JAW, LIPS
 from realtime_dub.face.mesh import Mesh
 from realtime_dub.face.search import EVERY_NS, Area, FaceSearch, area_of, close_up
+from realtime_dub.face.shots import Shots
 from realtime_dub.face.smoothing import OneEuro
 from realtime_dub.face.types import Points, TrackedFrame
 from realtime_dub.media import Frame, Image
@@ -30,6 +33,7 @@ SMALL = 0.15  # of the picture's height, below which a close-up shows a face bet
 GROWN = 0.4  # of the picture's height, from which a face needs no close-up
 TAKES_OVER = 2.5  # times as high as one in a close-up: somebody before the camera, not the picture on the wall behind
 NEAR_FACES = 2  # in a close-up: the one, and a neighbour's that comes into it
+CUT_STICKY_SHARE = 0.2  # the same across a cut: what looks like one may be a lamp that was switched on
 CHOICES = ("largest", "left", "right")
 
 
@@ -52,6 +56,8 @@ class MediaPipeTracker:
         self._faces: list[Area] = []  # small ones that were looked at
         self._checked_ns = -EVERY_NS  # when the whole picture was last looked at
         self._filter = OneEuro(min_cutoff_hz=8.0, beta=12.0) if smooth else None
+        self._shots = Shots()
+        self._sticky_share = STICKY_SHARE
         self._lost = 0  # frames since the chosen face was seen
         self._last: Points | None = None
         self._profile = False
@@ -62,16 +68,33 @@ class MediaPipeTracker:
         if frame.scene != self._scene:  # where the face was in a picture of another size says nothing
             self._scene, self._lost = frame.scene, REMEMBERED_FRAMES
             self._lose()
-        points = self._choose(self._look(frame))
+        points = self._find(frame)
         if points is None:
             self._lose()
-            return TrackedFrame(frame, None, "no face")
+            return TrackedFrame(frame, None, "no face", self._shots.number)
         self._last, self._lost = points, 0
         if self._filter is not None:
             points = self._filter(points, frame.pts_ns, unit=float(np.ptp(points[:, 0])) / 3)
         face = canonicalise(points)
         why = self._why_not(face.pose.yaw_deg, face.pose.scale, points, frame)
-        return TrackedFrame(frame, None if why else face, why)
+        if why:
+            return TrackedFrame(frame, None, why, self._shots.number)
+        crop = aligned(frame.image, face)
+        face = replace(face, descriptor=describe(crop, face.canonical))
+        return TrackedFrame(frame, face, "", self._shots.follow(frame, face, crop))
+
+    def _find(self, frame: Frame) -> Points | None:
+        """The chosen face. Behind a cut it is looked for anew, unless one is where it was."""
+        cut = self._shots.cut(frame)
+        if cut and self._filter is not None:
+            self._filter.reset()
+        self._sticky_share = CUT_STICKY_SHARE if cut else STICKY_SHARE
+        points = self._choose(self._look(frame))
+        if points is None and cut and self._last is not None:
+            self._lost = REMEMBERED_FRAMES
+            self._lose()
+            points = self._choose(self._look(frame))
+        return points
 
     def close(self) -> None:
         """Release the models."""
@@ -82,6 +105,7 @@ class MediaPipeTracker:
     def _lose(self) -> None:
         """Without a face, or at another one, smoothing begins anew; where the face was is remembered for a while."""
         self._profile = False
+        self._shots.broken()
         if self._filter is not None:
             self._filter.reset()
         self._lost += 1
@@ -219,7 +243,7 @@ class MediaPipeTracker:
         """The one of ``faces`` that was followed up to now."""
         assert self._last is not None
         nearest = min(faces, key=self._distance_to_last, default=None)
-        if nearest is None or self._distance_to_last(nearest) >= STICKY_SHARE * np.ptp(self._last[:, 0]):
+        if nearest is None or self._distance_to_last(nearest) >= self._sticky_share * np.ptp(self._last[:, 0]):
             return None
         return nearest
 

@@ -34,6 +34,7 @@ class Face:
     points: Points  # (478, 3) MediaPipe face mesh with irises
     canonical: Points  # (478, 3) the same with the head pose taken out, in mouth widths
     pose: Pose
+    descriptor: npt.NDArray[np.float32] | None = None  # (72,) whose face it is, as face/descriptor.py has it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +44,7 @@ class TrackedFrame:
     frame: Frame
     face: Face | None
     why: str = ""  # "", "no face", "profile", "outside"
+    shot: int = 0  # counts up where the face may be another person's: after a cut, a fade, a face that was lost
 
 
 class FaceTracker(Protocol):

@@ -14,6 +14,9 @@ import numpy.typing as npt
 from realtime_dub.blend.masks import bounding_box
 from realtime_dub.errors import BundleError
 from realtime_dub.face.alignment import mouth_width, neutral_shape
+from realtime_dub.face.descriptor import LENGTH
+from realtime_dub.face.gallery import CAPACITY as GALLERY_CAPACITY
+from realtime_dub.face.gallery import Gallery
 from realtime_dub.face.landmarks import LIPS, opening
 from realtime_dub.face.types import Face, Points, TrackedFrame
 from realtime_dub.media import Image
@@ -52,13 +55,14 @@ class Mouth:
 
 @dataclass(slots=True, eq=False)
 class Bank:
-    """What is known of one person: the resting face and pictures of the mouth."""
+    """What is known of one person: whose face it is, at rest, and pictures of the mouth."""
 
     mouths: list[Mouth] = field(default_factory=list)
     neutral: Points | None = None  # (478, 3) canonical
     closed: Points | None = None  # the same with the lips as near as this person has brought them
     wide: float = 0.0  # how much farther than that the person opens them, mouth widths; 0 = unknown
     frozen: bool = False  # an identity that was loaded is not relearnt
+    gallery: Gallery = field(default_factory=Gallery)  # empty = of whoever is seen first
     _shapes: list[Points] = field(default_factory=list)
     _seen: int = 0
 
@@ -79,7 +83,7 @@ class Bank:
 
     def copy(self) -> Bank:
         """Another bank that knows the same; the pictures, which nobody changes, are shared."""
-        return replace(self, mouths=list(self.mouths), _shapes=list(self._shapes))
+        return replace(self, mouths=list(self.mouths), gallery=self.gallery.copy(), _shapes=list(self._shapes))
 
     def save(self, path: Path) -> None:
         """Write the bank to ``path``: arrays and PNG pictures in a zip, no pickles. Raises MediaError."""
@@ -88,6 +92,8 @@ class Bank:
         arrays: dict[str, npt.NDArray[np.generic]] = {"format": np.array(FORMAT), "neutral": self.neutral}
         if self.closed is not None:
             arrays |= {"closed": self.closed, "wide": np.array([self.wide])}
+        if len(self.gallery):
+            arrays |= {"faces": self.gallery.descriptors, "views": self.gallery.views}
         for i, mouth in enumerate(self.mouths):
             arrays[f"image{i}"] = np.asarray(cv2.imencode(".png", mouth.image)[1])
             arrays[f"lips{i}"] = mouth.lips
@@ -115,6 +121,7 @@ class Bank:
                 known = "closed" in data.files  # banks made before had none
                 closed = _read_face(data["closed"]) if known else None
                 wide = float(_checked(data["wide"], (1,))[0]) if known else 0.0
+                gallery = _read_gallery(data) if "faces" in data.files else Gallery()
         except FileNotFoundError:
             raise BundleError(
                 "no such bank", str(path), "make one with: realtime-dub enroll VIDEO -o ME.bank"
@@ -127,7 +134,7 @@ class Bank:
             raise BundleError(
                 "cannot read bank", f"{path}: {_reason(error)}", "make it again with realtime-dub enroll"
             ) from None
-        return cls(mouths=mouths, neutral=neutral, closed=closed, wide=wide, frozen=True)
+        return cls(mouths=mouths, neutral=neutral, closed=closed, wide=wide, frozen=True, gallery=gallery)
 
     def _learn_neutral(self, canonical: Points) -> None:
         if len(self._shapes) < SHAPES:
@@ -224,6 +231,11 @@ def _read_mouth(data: np.lib.npyio.NpzFile, i: int) -> Mouth:
     sharpness, gap = (float(value) for value in _checked(data[f"scalars{i}"], (2,)))
     lips, shape = _checked(data[f"lips{i}"], (40, 2)), _checked(data[f"shape{i}"], (40, 3))
     return Mouth(np.asarray(image, np.uint8), lips, shape, _checked(data[f"angles{i}"], (2,)), sharpness, gap)
+
+
+def _read_gallery(data: np.lib.npyio.NpzFile) -> Gallery:
+    count = min(len(data["faces"]), GALLERY_CAPACITY)
+    return Gallery(_checked(data["faces"][:count], (count, LENGTH)), _checked(data["views"][:count], (count, 2)))
 
 
 def _checked(array: npt.NDArray[np.generic], shape: tuple[int, ...]) -> npt.NDArray[np.float32]:

@@ -99,6 +99,10 @@ class MotionStream:
         self._speech[places] = self._own_level(mel, results["speech"][0])
         self._outputs += len(mel)
 
+    def forget_level(self) -> None:
+        """Somebody else may speak from now on, at another level."""
+        self._own_level.reset()
+
     def heard_until_ns(self) -> int:
         """The newest instant whose motion is known; far in the past before the first sound."""
         if self._origin_ns is None:

@@ -15,21 +15,21 @@ from realtime_dub.mouth import bundle as bundles
 from realtime_dub.mouth.bank import Bank
 from realtime_dub.mouth.blendshapes import BlendshapeSolver
 from realtime_dub.mouth.contract import VOICE_RATE, Latency, MouthPatch
-from realtime_dub.mouth.gate import SpeechGate
+from realtime_dub.mouth.gate import FADE_IN_NS, SpeechGate
 from realtime_dub.mouth.motion import Motion, MotionStream
+from realtime_dub.mouth.people import People, Person
 from realtime_dub.mouth.proof import prove
-from realtime_dub.mouth.render import Renderer
-from realtime_dub.mouth.style import Style
 
 COMPUTE_NS = 12 * MS  # p95 of sound, nets and drawing on one core of a laptop, until measured
+TEACH_NS = 200 * MS  # whom nobody has shown for so long is looked at while dubbing
 
 
 class MouthbankGenerator:
-    """Drives the live face's own mouth by any voice.
+    """Drives the live face's own mouth by any voice: for each person before the camera, their own.
 
     ``bundle``: a folder, else the one that comes with the program; ``look_ahead_ms``: how much of the voice the
-    built-in one waits for; ``identity``: a bank made by ``enroll``, or its file; ``strength``: 0..2, how far the
-    mouth moves (1 = as learnt), may be changed at any time.
+    built-in one waits for; ``identity``: a bank made by ``enroll``, or its file, which is used for that person only;
+    ``strength``: 0..2, how far the mouth moves (1 = as learnt), may be changed at any time.
     """
 
     name = "mouthbank"
@@ -50,10 +50,9 @@ class MouthbankGenerator:
         self.bundle = loaded.label
         self._motion = MotionStream(loaded)
         self.strength = strength
-        self.bank = Bank.load(identity) if isinstance(identity, Path) else identity or Bank()
-        self._renderer = Renderer(self.bank)
+        self.people = People(Bank.load(identity) if isinstance(identity, Path) else identity or Bank())
         self._gate = SpeechGate()
-        self._style = Style()
+        self._unknown_ns: int | None = None  # the last instant with a face of which it was not known whose it is
         self._solver = BlendshapeSolver()
         self._shown = np.zeros((len(self._motion.points), 3), np.float32)
 
@@ -63,6 +62,16 @@ class MouthbankGenerator:
         if spec.points != tuple(LOWER) or spec.audio.rate != VOICE_RATE:
             what = f"{spec.name}: it moves other points than those of the lower face, or hears another rate"
             raise BundleError("cannot use bundle", what, f"choose one for {VOICE_RATE} Hz and the {len(LOWER)} points")
+
+    @property
+    def bank(self) -> Bank:
+        """Of the person who is dubbed, or was last."""
+        return self.people.current.bank
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of who was there."""
+        return self.people.notes()
 
     def latency(self) -> Latency:
         # The front end steps in hops that need not fall on the instants asked for: up to one hop more.
@@ -75,26 +84,53 @@ class MouthbankGenerator:
         return self._motion.heard_until_ns()
 
     def observe(self, tracked: TrackedFrame) -> None:
-        self.bank.observe(tracked)
+        if (person := self._meet(tracked)) is not None:
+            person.learn(tracked)
 
     def prove(self, pictures: Sequence[TrackedFrame], tracker: FaceTracker) -> None:
-        prove(self.bank, pictures, tracker)
+        for person in self.people.known:
+            prove(person.bank, [each for each in pictures if self.people.nearest(each) is person], tracker)
+            person.taught_ns = None
+        self.people.restart()
 
     def generate(self, tracked: TrackedFrame, at_ns: int) -> MouthPatch | None:
         motion = self._motion.at(at_ns)
         share = self._gate(motion.speech, at_ns)
         self._shown = motion.displacement * np.float32(self.strength * share)
-        if tracked.face is None or (share <= 0 and not tracked.frame.still):
+        if tracked.face is None:
             return None
-        if self.bank.neutral is None:
-            self.bank.observe(tracked)  # nobody has shown this person yet: begin with the face at hand
-        if tracked.frame.still and self.bank.shut is not None:
+        person = self._meet(tracked)
+        if person is None:
+            self._unknown_ns = at_ns
+            return None
+        if person.taught_ns is not None and tracked.frame.pts_ns - person.taught_ns >= TEACH_NS:
+            person.learn(tracked)
+        share = min(share, self._since_known(at_ns))
+        if share <= 0 and not tracked.frame.still:
+            return None
+        if person.bank.neutral is None:
+            person.bank.observe(tracked)  # nobody has shown this person yet: begin with the face at hand
+        if tracked.frame.still and person.bank.shut is not None:
             # A photograph's open mouth says nothing: between words it rests shut.
             motion, share = Motion(motion.displacement * np.float32(share), motion.speech), 1.0
         elif share <= 0:
             return None
-        displacement = self._style(motion, self.bank, self.strength)
-        return self._renderer.render(tracked, displacement, share, at_ns)
+        displacement = person.style(motion, person.bank, self.strength)
+        return person.renderer.render(tracked, displacement, share, at_ns)
+
+    def _meet(self, tracked: TrackedFrame) -> Person | None:
+        """Whose face it is. Another person may speak at quite another level."""
+        before = self.people.current
+        person = self.people.who(tracked)
+        if self.people.current is not before:
+            self._motion.forget_level()
+        return person
+
+    def _since_known(self, at_ns: int) -> float:
+        """The way from the live mouth back to the dubbed one, 0..1, after a face was not known."""
+        if self._unknown_ns is None:
+            return 1.0
+        return min(1.0, abs(at_ns - self._unknown_ns) / FADE_IN_NS)
 
     def close(self) -> None:
         """Nothing is held beyond memory."""

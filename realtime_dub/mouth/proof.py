@@ -23,29 +23,40 @@ from realtime_dub.mouth.cavity import gap
 from realtime_dub.mouth.render import Renderer
 
 PICTURES = 6
+SHOTS = 3  # that pictures are kept of
 APART_NS = 10 * NS  # between two proofs, for the tracker: as far as that nothing is smoothed
 
 
-class Pictures(Spread[TrackedFrame]):
-    """A few of many pictures with a face, evenly spread over all that were shown."""
+class Pictures:
+    """A few of many pictures with a face, of each of the longest shots, evenly spread over all that were shown."""
 
     def __init__(self) -> None:
-        super().__init__(PICTURES, 2 * PICTURES)
+        self._of_shot: dict[int, Spread[TrackedFrame]] = {}
 
     def show(self, tracked: TrackedFrame) -> None:
         """One more; kept for now, or not."""
-        if tracked.face is not None:
-            self.offer(lambda: tracked)
+        if tracked.face is None:
+            return
+        if tracked.shot not in self._of_shot and len(self._of_shot) > SHOTS:
+            self._of_shot.pop(min(self._of_shot, key=lambda shot: self._of_shot[shot].seen))
+        spread = self._of_shot.setdefault(tracked.shot, Spread(PICTURES, 2 * PICTURES))
+        spread.offer(lambda: tracked)
+
+    def chosen(self) -> list[TrackedFrame]:
+        """At most ``PICTURES`` of each shot."""
+        return [tracked for spread in self._of_shot.values() for tracked in spread.chosen()]
 
 
 def prove(bank: Bank, pictures: Sequence[TrackedFrame], tracker: FaceTracker) -> None:
-    """Correct the lips of the bank's mouths by how ``tracker`` finds them drawn on ``pictures``.
+    """Correct the lips of the bank's mouths by how ``tracker`` finds them drawn on ``PICTURES`` of ``pictures``.
 
     For n mouths and m pictures m (n + 1) pictures are tracked: 2 to 4 s for a full bank, on one core.
     """
     if bank.neutral is None:
         return
     reader, renderer, compositor = _Reader(tracker), Renderer(bank), Compositor()
+    if len(pictures) > PICTURES:
+        pictures = [pictures[round(place)] for place in np.linspace(0, len(pictures) - 1, PICTURES)]
     rng = np.random.default_rng(0)  # never the same mouth before another one
     found: list[list[npt.NDArray[np.float32]]] = [[] for _ in bank.mouths]
     for tracked in pictures:

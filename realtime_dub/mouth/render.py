@@ -133,7 +133,7 @@ class Renderer:
         if mouth is not None:
             region = self._put_mouth(region, mouth, goal, box, unit)
         paint_cavity(region, goal, box, unit, unseen)
-        return MouthPatch(region, _edge(outline, box, unit), box, face.pose, at_ns)
+        return MouthPatch(region, _edge(outline, box, unit), box, face.pose, at_ns, tracked.shot)
 
     def _target(self, face: Face, neutral: Points, displacement: Points, share: float) -> Points:
         wanted = neutral[LOWER] + _until_lips_touch(neutral, displacement * np.float32(mouth_width(neutral)))

@@ -10,6 +10,7 @@ from realtime_dub.errors import ConfigError, EndOfStream, MediaError
 from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.face.types import FaceTracker, TrackedFrame
 from realtime_dub.mouth.bank import Bank
+from realtime_dub.mouth.people import People
 from realtime_dub.mouth.proof import Pictures, prove
 from realtime_dub.paths import Use, WholeFile, refuse_clashes
 from realtime_dub.pipeline.offline import Progress
@@ -22,6 +23,7 @@ MAX_FRAMES = 3000  # two minutes: what a bank can hold is found long before
 def enroll(input: str, output: Path, *, face: str = "largest", progress: Progress | None = None) -> str:
     """Fill a bank from ``input`` and save it to ``output``; a line that says what was learnt.
 
+    Where several people follow one another as the face that is chosen, the bank is that of the one who is seen most.
     Raises MediaError where the input cannot be read or shows no face, ConfigError where it is the output; then
     nothing is written.
     """
@@ -34,25 +36,27 @@ def enroll(input: str, output: Path, *, face: str = "largest", progress: Progres
     WholeFile(output)  # a minute of looking is too long to be for nothing
     source = open_video(input, clock=VirtualClock(), live=False)
     info = source.open()
-    bank, tracker, pictures = Bank(), MediaPipeTracker(face), Pictures()
+    people, tracker, pictures = People(Bank()), MediaPipeTracker(face), Pictures()
     try:
         with one_blas_thread():
-            seen = 0
             for tracked in _looked(source, tracker, MAX_FRAMES if kind == "file" else 1, info.frames, progress):
-                bank.observe(tracked)
-                pictures.show(tracked)
-                seen += tracked.face is not None
+                if (seen := people.who(tracked)) is not None:
+                    seen.learn(tracked)
+                    pictures.show(tracked)
+            person = max(people.known, key=lambda each: each.looks)
             if kind == "file":
-                prove(bank, pictures.chosen(), tracker)
+                prove(person.bank, [each for each in pictures.chosen() if people.nearest(each) is person], tracker)
     finally:
         tracker.close()
         source.close()
-    if not seen:
+    if not person.looks:
         raise MediaError("cannot enrol", f"{input}: no face was found", "film the face from the front, in good light")
+    bank = person.bank
     bank.save(output)
     widest = max(mouth.gap for mouth in bank.mouths)
     hint = "" if widest > 0.08 else "; the mouth was hardly open: let the person speak for better teeth"
-    return f"{output}: {len(bank.mouths)} mouths from {seen} frames{hint}"
+    others = "" if len(people.known) == 1 else f"; of {len(people.known)} people the one who is seen most"
+    return f"{output}: {len(bank.mouths)} mouths from {person.looks} frames{others}{hint}"
 
 
 def _looked(

@@ -96,7 +96,7 @@ class _Assembly:
         self._config, self._clock, self._stack = config, clock, stack
         self._reports = Reports(config)
         self._made = publishers = self._publishers()
-        generator = make_generator(config)
+        self._generator = generator = make_generator(config)
         stack.callback(generator.close)
         tracker = make_tracker(config)
         stack.callback(tracker.close)
@@ -129,7 +129,7 @@ class _Assembly:
 
     def finish(self) -> Report:
         """The report; with what is to be written about a run that has begun."""
-        for each in (self._video, self._voice, *self._made):
+        for each in (self._video, self._voice, self._generator, *self._made):
             for note in getattr(each, "notes", ()):
                 self.recorder.note(note)
         if not self.recorder.frames["total"]:

@@ -188,7 +188,8 @@ class LivePipeline:
         if job.pick is not None:
             await self._mouth(job, job.pick.seen)
         await before.shown.wait()
-        job.show = self.mouths.fallback.step(job.outcome, job.result)
+        shot = 0 if job.pick is None else job.pick.seen.tracked.shot
+        job.show = self.mouths.fallback.step(job.outcome, job.result, shot)
         job.shown.set()
         await self._compose(job)
         job.done.set()

@@ -148,8 +148,8 @@ class _FileRun:
 
     def report(self) -> Report:
         """The report, with everything that there is to say; written where that was asked for."""
-        for source in (self._video, self._voice, self._publisher):
-            for note in getattr(source, "notes", ()):
+        for each in (self._video, self._voice, self._generator, self._publisher):
+            for note in getattr(each, "notes", ()):
                 self.recorder.note(note)
         if not self._faces:
             self.recorder.note(f"no face in {self._config.input}: the picture passes through unchanged")
@@ -334,10 +334,10 @@ class _FileRun:
         return AudioBlock(self._sound.read(zero_ns + start_ns, end - first), rate, start_ns)
 
     def _tick(self, seq: int, item: _Mouthed) -> Tick:
-        frame, face = item.seen.tracked.frame, item.seen.tracked.face
+        frame, face, shot = item.seen.tracked.frame, item.seen.tracked.face, item.seen.tracked.shot
         self._clock.advance_to(item.pts_ns)
         self._faces += face is not None
-        show = self._fallback.step("lost" if face is None else "result", item.patch)
+        show = self._fallback.step("lost" if face is None else "result", item.patch, shot)
         image, took_ns = frame.image, 0
         if show.patch is not None and face is not None:
             began_ns = time.perf_counter_ns()
