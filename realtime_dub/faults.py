@@ -128,11 +128,15 @@ def catch_everything(faults: Faults, say: Callable[[str], None]) -> None:
             say(line)
 
     class Last(logging.Handler):
-        """Where no other handler is, as for asyncio, which logs what a task raised."""
+        """Where no other handler is: what a task raised, which asyncio logs, and what we ourselves have to tell at
+        once. What other libraries warn of is for those who write programs.
+        """
 
         def emit(self, record: logging.LogRecord) -> None:
             error = record.exc_info[1] if record.exc_info else None
             told(error, f"{record.name}: {record.getMessage()}", fatal=True)
+            if error is None and record.name.partition(".")[0] == __name__.partition(".")[0]:
+                print(one_line(record.getMessage()), file=sys.stderr, flush=True)
 
     def unraisable(args: Any) -> None:
         told(args.exc_value, args.err_msg or "in a finaliser", fatal=False)  # nothing that was asked for is missing

@@ -91,6 +91,17 @@ def test_many_faults_are_told_once_and_fill_no_disk(tmp_path: Path, monkeypatch:
     assert report.read_text().count("ValueError: number") == faults.MOST
 
 
+def test_what_we_have_to_tell_at_once_is_told() -> None:
+    code = """
+import logging
+def work(**_):
+    logging.getLogger("realtime_dub.pipeline").warning("cannot write a.mp4\\n: the disk is full")
+    return 0
+cli.app = work"""
+    done = run(code)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "cannot write a.mp4 : the disk is full\n")
+
+
 def test_what_libraries_warn_of_stays_away_from_the_user() -> None:
     code = """
 import logging, warnings
