@@ -6,7 +6,7 @@ import asyncio
 
 import numpy as np
 import pytest
-from web_peers import Visitor, serving
+from web_peers import ROOMY_MS, Visitor, serving
 
 
 def mouths(visitor: Visitor) -> int:
@@ -28,7 +28,7 @@ def test_an_interpreter_may_come_later_leave_and_come_back() -> None:
         async with serving(max_sessions=3) as (_, http, url):
             speaker = Visitor(http, url)
             try:
-                await speaker.connect(engine="passthrough", voice="room:hall")
+                await speaker.connect(engine="passthrough", voice="room:hall", budget_ms=ROOMY_MS)
                 await speaker.until(lambda: len(speaker.got.pictures) > 75, 40)  # alone for three seconds
                 await speaker.until(lambda: speaker.got.stats[-1]["frames"].get("starved", 0) > 40, 20)
                 for _ in range(2):
