@@ -57,7 +57,7 @@ def commands() -> set[str]:
     found = [word.replace(r"\|", "|") for word in (*fenced, *inline)]
     return {each for each in found if re.search(r"(^|\| )realtime-dub ", each)} | {
         each for each in table if each.startswith("--")
-    } - {"--to"}
+    } - {"--to", "--mic -"}  # spoken of, no recipes
 
 
 def voice() -> tuple[Samples, int]:
