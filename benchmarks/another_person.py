@@ -148,10 +148,14 @@ def opening_r(clips: Sequence[Path], of_last: int) -> float:
         film = write_lossless(images, Path(folder) / "film.mkv")
         sound = UNSPOILT.write(np.concatenate(sounds), Path(folder) / "film.wav")
         run_file(build(FileConfig, input=str(film), mic=str(sound), output=Path("captured.mp4"), quiet=True))
-        made = Look.at(result[-count:])
-    truth = Look.at(images[-count:])
+        made = Look.at(result[-count:], _times_ns(count))
+    truth = Look.at(images[-count:], _times_ns(count))
     openings = [metrics.lip_opening(each.shapes / truth.width()) for each in (truth, made)]
     return float(metrics.correlation(*openings))
+
+
+def _times_ns(count: int) -> list[int]:
+    return [k * NS // FPS for k in range(count)]
 
 
 def dubbed(first: Sequence[Path], second: Sequence[Path]) -> dict[str, float]:
