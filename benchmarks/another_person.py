@@ -142,17 +142,20 @@ def opening_r(clips: Sequence[Path], of_last: int) -> float:
     """``clips`` in one film, dubbed with their own sound: r of the lip opening over the last ``of_last`` of them."""
     images = images_of(clips)
     count = len(images_of(clips[len(clips) - of_last :]))
-    times_ns = [k * NS // FPS for k in range(count)]
     lengths = [len(images_of([clip])) * VOICE_RATE // FPS for clip in clips]
     sounds = [np.pad(voice(str(clip)), (0, n))[:n] for clip, n in zip(clips, lengths, strict=True)]
     with tempfile.TemporaryDirectory() as folder, captured() as result:
         film = write_lossless(images, Path(folder) / "film.mkv")
         sound = UNSPOILT.write(np.concatenate(sounds), Path(folder) / "film.wav")
         run_file(build(FileConfig, input=str(film), mic=str(sound), output=Path("captured.mp4"), quiet=True))
-        made = Look.at(result[-count:], times_ns)
-    truth = Look.at(images[-count:], times_ns)
+        made = Look.at(result[-count:], _times_ns(count))
+    truth = Look.at(images[-count:], _times_ns(count))
     openings = [metrics.lip_opening(each.shapes / truth.width()) for each in (truth, made)]
     return float(metrics.correlation(*openings))
+
+
+def _times_ns(count: int) -> list[int]:
+    return [k * NS // FPS for k in range(count)]
 
 
 def dubbed(first: Sequence[Path], second: Sequence[Path]) -> dict[str, float]:

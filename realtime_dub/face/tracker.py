@@ -84,16 +84,19 @@ class MediaPipeTracker:
         return TrackedFrame(frame, face, "", self._shots.follow(frame, face, crop))
 
     def _find(self, frame: Frame) -> Points | None:
-        """The chosen face. Behind a cut it is looked for anew, unless one is where it was."""
+        """The chosen face. Behind a cut it is looked for anew, unless one is where it was, or there is none at all."""
         cut = self._shots.cut(frame)
         if cut and self._filter is not None:
             self._filter.reset()
         self._sticky_share = CUT_STICKY_SHARE if cut else STICKY_SHARE
         points = self._choose(self._look(frame))
         if points is None and cut and self._last is not None:
+            remembered = self._last, self._lost
             self._lost = REMEMBERED_FRAMES
             self._lose()
             points = self._choose(self._look(frame))
+            if points is None:
+                self._last, self._lost = remembered
         return points
 
     def close(self) -> None:
