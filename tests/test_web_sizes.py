@@ -118,4 +118,4 @@ def test_what_comes_back_grows_and_shrinks_with_what_is_sent(tmp_path: Path) -> 
     assert {image.shape[:2] for image in images} == {sizes[0]}
     assert len(images) > 30
     portrait = images[0].astype(int)
-    assert np.median([np.abs(image.astype(int) - portrait).mean() for image in images]) < 12
+    assert np.median([np.abs(image.astype(int) - portrait).mean() for image in images]) < 25  # of another picture: 70
