@@ -90,6 +90,76 @@ def test_a_wav_that_was_written_into_a_pipe(announced: int) -> None:
     np.testing.assert_array_equal(samples, voice)
 
 
+def tones(folder: Path, name: str, codec: str, pitches: dict[float, int]) -> bytes:
+    """Files of half a second, one after the other; the rate of each."""
+    files = []
+    for hertz, rate in pitches.items():
+        tone = 0.5 * np.sin(2 * np.pi * hertz * np.arange(rate // 2) / rate)[:, None].astype(np.float32)
+        files.append(write(folder / name, tone, rate, codec).read_bytes())
+    return b"".join(files)
+
+
+@pytest.mark.parametrize("step", [1 << 16, 997])
+@pytest.mark.parametrize(
+    ("name", "codec", "rates"),
+    [
+        ("a.wav", "pcm_s16le", (48_000, 48_000, 48_000)),
+        ("a.wav", "pcm_f32le", (22_050, 48_000, 16_000)),
+        ("a.aiff", "pcm_s16be", (48_000, 44_100, 48_000)),
+        ("a.w64", "pcm_s16le", (48_000, 48_000, 48_000)),
+        ("a.au", "pcm_s16be", (48_000, 48_000, 48_000)),
+        ("a.ogg", "libopus", (48_000, 48_000, 48_000)),
+        ("a.flac", "flac", (48_000, 48_000, 48_000)),
+    ],
+)
+def test_a_file_for_each_sentence_is_heard_to_the_last_one(
+    tmp_path: Path, name: str, codec: str, rates: tuple[int, ...], step: int
+) -> None:
+    pitches = dict(zip((440.0, 880.0, 660.0), rates, strict=True))
+    with piped(tones(tmp_path, name, codec, pitches), step=step) as stream:
+        source = StandardInput(stream, RAW_FORMAT)
+        samples, rate = heard(source)
+    assert rate == rates[0]
+    assert abs(len(samples) / rate - 1.5) < 0.05
+    half = rate // 2
+    for number, hertz in enumerate(pitches):
+        assert abs(pitch(samples[number * half : (number + 1) * half, 0], rate) - hertz) < 4
+    assert source.notes == []
+
+
+@pytest.mark.parametrize("announced", [None, 0, 0xFFFF_FFFF])
+def test_the_next_sentence_comes_whole_though_its_file_begins_after_a_pause(announced: int | None) -> None:
+    """No sample of the first waits for the second, and its header is no sound."""
+    first, second = buzz(22_050, 0.5), buzz(22_050, 0.4)[::-1]
+    files = [wav((each[:, None] * 32_767).astype("<i2"), 22_050, announced=announced) for each in (first, second)]
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as stream, os.fdopen(writing, "wb", buffering=0) as out:
+        out.write(files[0])
+        source = StandardInput(stream, RAW_FORMAT)
+        source.open()
+        got = source.read().samples
+        while len(got) < len(first) - 200:  # a packet may wait where the file does not say its length
+            got = np.concatenate([got, source.read().samples])
+        out.write(files[1][:7])  # in the middle of its mark
+        time.sleep(0.1)
+        out.write(files[1][7:])
+        out.close()
+        got = np.concatenate([got, *(block.samples for block in read_all(source))])
+        source.close()
+    np.testing.assert_allclose(got[:, 0], np.concatenate([first, second]), atol=1e-4)
+
+
+def test_what_is_no_sound_file_after_the_first_is_said(tmp_path: Path) -> None:
+    voice = buzz(16_000, 0.5)[:, None].astype("<f4")
+    nonsense = wav(np.zeros((2_000, 1), "<i2"), 2**31 - 1)
+    with piped(wav(voice, 16_000) + nonsense) as stream:
+        source = StandardInput(stream, RAW_FORMAT)
+        samples, _ = heard(source)
+    np.testing.assert_array_equal(samples, voice)
+    assert len(source.notes) == 1
+    assert source.notes[0].startswith("standard input is damaged: ")
+
+
 def test_raw_samples_stay_raw_to_the_last_one() -> None:
     values = np.random.default_rng(5).integers(-3, 3, 20_000).astype("<i2")  # much of it looks like a frame of MPEG
     for data in (values, values[1:], values[:3], values[:8_000]):

@@ -18,6 +18,7 @@ from realtime_dub.audio.samples import check_shape
 from realtime_dub.errors import MediaError
 from realtime_dub.paths import reason
 from realtime_dub.sources.pcm_stdin import descriptor_of
+from realtime_dub.sources.piped_files import OneFile
 from realtime_dub.sources.sniff import ENOUGH, MORE, RAW, kind_of
 from realtime_dub.sources.sound_frames import SoundFrames
 from realtime_dub.sources.stream_choice import SoundChoice, choose_sound
@@ -88,16 +89,9 @@ class PipedSound:
 
     def __init__(self, pipe: Pipe, kind: str, choice: SoundChoice) -> None:
         """``kind``: of ``sniff``. Raises MediaError for what cannot be decoded on its way."""
-        self._pipe, self._damage = pipe, ""
-        options = {"max_size": str(_wav_packet(pipe.head))} if kind == "wav" else {}
-        pipe.limit(HEADER_S)
+        self._pipe, self._damage, self._choice = pipe, "", choice
         try:
-            # Read once, from front to back: nothing else is there to be found, nothing else is opened.
-            self._container = av.open(_OneWay(pipe), "r", format=kind, options=options, metadata_errors="replace")
-            self._stream = choose_sound(self._container, choice, "standard input")
-            check_shape(
-                self._stream.codec_context.sample_rate, self._stream.codec_context.layout.nb_channels, "standard input"
-            )
+            self._begin(kind)
             decoded = self._decode()
             first = next(decoded, None)
         except (av.FFmpegError, OSError, ValueError) as error:
@@ -110,7 +104,9 @@ class PipedSound:
         self.rate, self.channels = self._frames.rate, self._frames.channels
         reading, self._writing = os.pipe()
         self.stream: BinaryIO = os.fdopen(reading, "rb", buffering=0)
-        self._thread = threading.Thread(target=self._run, args=(chain([first], decoded),), name="piped sound")
+        self._thread = threading.Thread(
+            target=self._run, args=(chain([first], decoded, self._next()),), name="piped sound"
+        )
         self._thread.daemon = True
         self._thread.start()
 
@@ -124,6 +120,27 @@ class PipedSound:
         """Idempotent."""
         self._pipe.close()
         self._thread.join(2)
+
+    def _begin(self, kind: str) -> None:
+        """Open the file whose bytes come next. Read once, from front to back: nothing else is there to be found."""
+        options = {"max_size": str(_wav_packet(self._pipe.head))} if kind == "wav" else {}
+        self._pipe.limit(HEADER_S)
+        self._file = OneFile(self._pipe, kind)
+        self._container = av.open(_OneWay(self._file), "r", format=kind, options=options, metadata_errors="replace")
+        self._stream = choose_sound(self._container, self._choice, "standard input")
+        context = self._stream.codec_context
+        check_shape(context.sample_rate, context.layout.nb_channels, "standard input")
+
+    def _next(self) -> Iterator[Any]:
+        """The files after the first, each as soon as it comes."""
+        while True:
+            self._file.skip()
+            if (kind := self._pipe.look()) in (RAW, MORE):
+                return
+            self._container.close()
+            self._begin(kind)
+            self._pipe.limit(None)
+            yield from self._decode()
 
     def _decode(self) -> Iterator[Any]:
         for packet in self._container.demux(self._stream):
@@ -144,6 +161,8 @@ class PipedSound:
             pass
         except (av.FFmpegError, OSError, ValueError) as error:
             self._damage = reason(error)
+        except MediaError as error:  # of a later file
+            self._damage = str(error)
         finally:
             os.close(self._writing)
             self._container.close()
@@ -160,8 +179,8 @@ class PipedSound:
 class _OneWay:
     """What PyAV needs of a file that cannot be sought in."""
 
-    def __init__(self, pipe: Pipe) -> None:
-        self.read = pipe.read
+    def __init__(self, file: OneFile) -> None:
+        self.read = file.read
 
 
 def _wav_packet(head: bytes) -> int:
