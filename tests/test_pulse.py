@@ -86,11 +86,16 @@ def test_the_hall_hears_the_stage_later_by_exactly_the_delay(pulse: PrivatePulse
     # Medians and shares, because a busy machine may delay the odd buffer of the sound server itself.
     middle = np.median(delays)
     assert abs(middle - DELAY_MS) < 15.0
-    assert (np.abs(delays - middle) < 5.0).mean() >= 0.75
-    half = len(delays) // 2
-    assert abs(np.median(delays[:half]) - np.median(delays[half:])) < 5.0  # it does not slide
+    losses = counts["microphone"]["losses"] + counts["speaker"]["losses"]
+    # A device that had to be opened again, on a machine that stood still, has another delay: each its own steady one.
+    pieces = np.split(delays, np.flatnonzero(np.abs(np.diff(delays)) > 5.0)[:losses] + 1)
+    steady = np.concatenate([np.abs(piece - np.median(piece)) < 5.0 for piece in pieces])
+    assert steady.mean() >= 0.75
+    whole = max(pieces, key=len)
+    half = len(whole) // 2
+    assert abs(np.median(whole[:half]) - np.median(whole[half:])) < 5.0  # it does not slide
     assert (counts["ended"], counts["error"]) == (True, "")
-    assert counts["microphone"]["losses"] + counts["speaker"]["losses"] <= 1
+    assert losses <= 1 or np.abs(delays - DELAY_MS).max() < 30.0
 
 
 def test_a_sound_server_that_dies_and_comes_back(pulse: PrivatePulse) -> None:

@@ -54,7 +54,9 @@ def test_frames_come_back_dubbed_and_in_step() -> None:
             nearest = [min((click - flash for click in clicks), key=abs) for flash in flashes[1:-1]]
             assert abs(float(np.median(nearest))) < 0.06, (flashes, clicks)
             stamps = np.array([pts for _, pts, _ in visitor.got.sounds])
-            np.testing.assert_allclose(np.diff(stamps), 0.02, atol=1e-6)
+            steps = np.diff(stamps) / 0.02
+            np.testing.assert_allclose(steps, np.round(steps), atol=1e-4)
+            assert ((np.round(steps) == 1) | (steps > 50)).all(), steps  # without a hole, but where the machine stood
             assert {len(samples) for _, _, samples in visitor.got.sounds} == {960}
             stats = visitor.got.stats[-1]
             assert stats["budget_ms"] == ROOMY_MS
