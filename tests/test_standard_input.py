@@ -251,18 +251,29 @@ def test_live_a_file_that_is_being_recorded_comes_as_it_is_recorded() -> None:
     assert np.median(late) < 60 * MS
 
 
-def test_live_raw_samples_may_begin_late_but_a_file_may_not() -> None:
-    clock = MonotonicClock()
+def test_live_raw_samples_may_begin_late() -> None:
     with piped(np.full(3_200, 8_192, "<i2").tobytes(), first_s=1.2) as stream:
-        samples, _, _ = live(stream, clock)
+        samples, _, _ = live(stream, MonotonicClock())
     assert abs(len(samples) - 3_200) < 40
     assert abs(np.median(samples) - 0.25) < 0.01
-    with piped(wav(buzz(16_000, 0.3)[:, None], 16_000), first_s=1.2) as stream:
-        source = StandardInput(stream, RAW_FORMAT, clock)
-        source.open()
-        with pytest.raises(MediaError, match="wav file on standard input: it began more than 1 s after the start"):
-            source.read()
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(48_000, 2), (8_000, 1), (16_000, 1)])
+def test_live_a_file_may_begin_late_too(rate: int, channels: int) -> None:
+    """A speech program that thinks for a while: the outputs have begun, at the rate that raw samples would have."""
+    tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(rate // 2) / rate)[:, None].repeat(channels, 1).astype(np.float32)
+    with piped(wav((tone * 32_767).astype("<i2"), rate), first_s=1.2) as stream:
+        source = StandardInput(stream, RAW_FORMAT, MonotonicClock())
+        info = source.open()
+        blocks = read_all(source)
         source.close()
+    samples = np.concatenate([block.samples for block in blocks])
+    assert (info.rate, info.channels, samples.shape[1]) == (16_000, 1, 1)
+    assert {block.rate for block in blocks} == {16_000}
+    assert abs(len(samples) / 16_000 - 0.5) < 0.02
+    assert abs(pitch(samples[:, 0], 16_000) - 440) < 4
+    start = "the wav file on standard input began more than 1 s after the start: it was brought to --pcm-rate 16000"
+    assert source.notes == [f"{start} and 1 channel"]
 
 
 def test_close_ends_it_at_once() -> None:

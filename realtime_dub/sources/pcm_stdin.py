@@ -100,6 +100,11 @@ class PcmSource:
         self._head = data
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Rate and channels of the blocks."""
+        return self._format.rate, self._decode.channels
+
+    @property
     def notes(self) -> list[str]:
         """What the user should know of the sound, as far as it was read."""
         return [*self._decode.notes("standard input"), *self._told]

@@ -87,8 +87,11 @@ class Pipe:
 class PipedSound:
     """The sound of a file that comes through a pipe, as raw f32le on ``stream``, at the speed of its reader."""
 
-    def __init__(self, pipe: Pipe, kind: str, choice: SoundChoice) -> None:
-        """``kind``: of ``sniff``. Raises MediaError for what cannot be decoded on its way."""
+    def __init__(self, pipe: Pipe, kind: str, choice: SoundChoice, shape: tuple[int, int] | None = None) -> None:
+        """``kind``: of ``sniff``; ``shape``: the rate and channels to bring it to. Raises MediaError.
+
+        That is for what cannot be decoded on its way.
+        """
         self._pipe, self._damage, self._choice = pipe, "", choice
         try:
             self._begin(kind)
@@ -100,7 +103,7 @@ class PipedSound:
             raise MediaError("no sound could be decoded from", f"the {kind} file on standard input", ADVICE)
         check_shape(first.sample_rate, first.layout.nb_channels, "standard input")
         pipe.limit(None)
-        self._frames = SoundFrames(first)
+        self._frames = SoundFrames(first, shape)
         self.rate, self.channels = self._frames.rate, self._frames.channels
         reading, self._writing = os.pipe()
         self.stream: BinaryIO = os.fdopen(reading, "rb", buffering=0)

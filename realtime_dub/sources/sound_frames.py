@@ -27,9 +27,9 @@ class SoundFrames:
     sample more or less: what it was, a stream's end or another's beginning, is to be asked for by :meth:`turn_to`.
     """
 
-    def __init__(self, first: Any) -> None:
-        self.rate = int(first.sample_rate)
-        self.channels = _channels(_places(first))
+    def __init__(self, first: Any, shape: tuple[int, int] | None = None) -> None:
+        """``shape``: another rate and number of channels than those of ``first``."""
+        self.rate, self.channels = shape or (int(first.sample_rate), _channels(_places(first)))
         self._shape: tuple[str, str, int] | None = None
         self._resampler: StreamResampler | None = None
         self._last = np.zeros((0, self.channels), np.float32)  # of what is being resampled

@@ -18,7 +18,8 @@ FIRST_S, THEN_S = 1.0, 0.5  # a live run waits so long to see what it is; a spee
 class StandardInput:
     """A file is known by its first bytes and says itself what it is; anything else is raw, in the given format.
 
-    Both are paced alike. Live, where nothing has come a second after the start, it is taken for raw samples.
+    Both are paced alike. Live, where nothing has come a second after the start, what comes is given the raw samples'
+    rate and channels, whatever it is: the outputs have begun.
     """
 
     def __init__(
@@ -30,11 +31,13 @@ class StandardInput:
         self._sound: PipedSound | None = None
         self._source: PcmSource | None = None
         self._undecided = False
+        self._late = ""
 
     @property
     def notes(self) -> list[str]:
         """What the user should know of the sound, as far as it was read."""
-        return [note for each in (self._sound, self._source) if each is not None for note in each.notes]
+        late = [self._late] if self._late else []
+        return late + [note for each in (self._sound, self._source) if each is not None for note in each.notes]
 
     def open(self) -> VoiceInfo:
         """Wait for what comes first. Raises MediaError for nothing, and a file that no pipe can carry."""
@@ -46,16 +49,14 @@ class StandardInput:
             self._source = PcmSource(self._stream, self._format, self._clock)
             self._source.unread(self._pipe.head)
         else:
-            self._sound = PipedSound(self._pipe, kind, self._choice)
-            fmt = PcmFormat(self._sound.rate, self._sound.channels, "f32le")
-            self._source = PcmSource(self._sound.stream, fmt, self._clock)
+            self._source = self._source_of_file(kind, None)
         return self._source.open()
 
     def read(self) -> AudioBlock:
         if self._source is None:
             raise EndOfStream
         if self._undecided:
-            self._decide(self._source)
+            self._source = self._decided(self._source)
         return self._source.read()
 
     def close(self) -> None:
@@ -64,11 +65,22 @@ class StandardInput:
             if each is not None:
                 each.close()
 
-    def _decide(self, source: PcmSource) -> None:
-        """What has come only now is raw; a file would have had to say its rate before the run began."""
+    def _decided(self, source: PcmSource) -> PcmSource:
+        """What reads that which has come only now."""
         kind = self._pipe.look(None, THEN_S)
         self._undecided = False
-        if kind not in (RAW, MORE):
-            what = f"the {kind} file on standard input: it began more than {FIRST_S:g} s after the start"
-            raise MediaError("cannot use", what, "start what sends it first")
-        source.unread(self._pipe.head)
+        if kind in (RAW, MORE):
+            source.unread(self._pipe.head)
+            return source
+        rate, channels = shape = source.shape
+        source = self._source_of_file(kind, shape)
+        brought = f"brought to --pcm-rate {rate} and {channels} channel{'s'[: channels - 1]}"
+        self._late = (
+            f"the {kind} file on standard input began more than {FIRST_S:g} s after the start: it was {brought}"
+        )
+        source.open()
+        return source
+
+    def _source_of_file(self, kind: str, shape: tuple[int, int] | None) -> PcmSource:
+        self._sound = sound = PipedSound(self._pipe, kind, self._choice, shape)
+        return PcmSource(sound.stream, PcmFormat(sound.rate, sound.channels, "f32le"), self._clock)
