@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
 POLITE = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+AGAIN_S = 0.02
 
 
 class Terminated(SystemExit):
@@ -32,6 +37,31 @@ def raised() -> contextlib.AbstractContextManager[None]:
 def held_off() -> contextlib.AbstractContextManager[None]:
     """Nobody asks twice while this is entered, for what is finished there is short: Ctrl-C does nothing either."""
     return _handled([signal.SIGINT, *polite()], lambda number, frame: None)
+
+
+def never_lost() -> None:
+    """For the rest of the process: what a signal raises while Python frees something is dropped there, so the signal is
+    sent once more, a little later.
+    """
+    before = sys.unraisablehook
+
+    def hook(args: Any) -> None:
+        if (number := _number(args.exc_value)) is None:
+            before(args)
+            return
+        again = threading.Timer(AGAIN_S, os.kill, (os.getpid(), number))
+        again.daemon = True
+        with contextlib.suppress(RuntimeError):  # at Python's end there is nothing to stop
+            again.start()
+
+    sys.unraisablehook = hook
+
+
+def _number(error: BaseException | None) -> int | None:
+    """The signal that raised ``error``."""
+    if isinstance(error, Terminated):
+        return error.exit_code - 128
+    return signal.SIGINT if isinstance(error, KeyboardInterrupt) else None
 
 
 @contextlib.contextmanager
