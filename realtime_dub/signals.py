@@ -30,8 +30,9 @@ def polite() -> list[signal.Signals]:
 
 
 def raised() -> contextlib.AbstractContextManager[None]:
-    """A polite signal raises Terminated while this is entered."""
-    return _handled(polite(), _raise)
+    """A polite signal raises Terminated while this is entered, Ctrl-C KeyboardInterrupt; never within an import."""
+    heard = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN  # a shell's background job does not hear Ctrl-C
+    return _handled([*polite(), *([signal.SIGINT] if heard else [])], _raise)
 
 
 def held_off() -> contextlib.AbstractContextManager[None]:
@@ -41,20 +42,25 @@ def held_off() -> contextlib.AbstractContextManager[None]:
 
 def never_lost() -> None:
     """For the rest of the process: what a signal raises while Python frees something is dropped there, so the signal is
-    sent once more, a little later.
+    sent once more.
     """
     before = sys.unraisablehook
 
     def hook(args: Any) -> None:
         if (number := _number(args.exc_value)) is None:
             before(args)
-            return
-        again = threading.Timer(AGAIN_S, os.kill, (os.getpid(), number))
-        again.daemon = True
-        with contextlib.suppress(RuntimeError):  # at Python's end there is nothing to stop
-            again.start()
+        else:
+            _again(number)
 
     sys.unraisablehook = hook
+
+
+def _again(number: int) -> None:
+    """Send the signal once more, a little later."""
+    again = threading.Timer(AGAIN_S, os.kill, (os.getpid(), number))
+    again.daemon = True
+    with contextlib.suppress(RuntimeError):  # at Python's end there is nothing to stop
+        again.start()
 
 
 def _number(error: BaseException | None) -> int | None:
@@ -79,4 +85,15 @@ def _handled(numbers: list[signal.Signals], handler: Callable[[int, FrameType | 
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
-    raise Terminated(number)
+    if _imports(frame):  # a library in C prints a traceback of its own, and says that it cannot be loaded
+        _again(number)
+    elif number == signal.SIGINT:
+        raise KeyboardInterrupt
+    else:
+        raise Terminated(number)
+
+
+def _imports(frame: FrameType | None) -> bool:
+    while frame is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
+        frame = frame.f_back
+    return frame is not None

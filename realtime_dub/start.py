@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
 from types import FrameType
 
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
@@ -15,23 +14,15 @@ INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
 def main() -> None:
     """The ``realtime-dub`` command."""
-    _on_interrupt(_leave)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a shell's background job does not hear Ctrl-C
+        signal.signal(signal.SIGINT, _leave)
     from realtime_dub.cli import main as command
 
-    _on_interrupt(signal.default_int_handler)
-    try:
-        command()
-    finally:  # all files are finished; what is left is Python's own end
-        _on_interrupt(_leave)
-
-
-def _on_interrupt(handler: Callable[[int, FrameType | None], object]) -> None:
-    """A shell's background job ignores Ctrl-C, and goes on doing so."""
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, handler)
+    command()
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
+    """Before a run there is nothing to finish, after it nothing any more; in it Ctrl-C is the run's."""
     try:
         os.write(2, b"error: stopped\n")
     finally:
