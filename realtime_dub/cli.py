@@ -500,6 +500,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         line = FAULTS.line(error, "in the command")
         return _fail(line, faults.EXIT_CODE) if line is not None else faults.EXIT_CODE
+    if code == INTERRUPTED:  # Typer's own answer to Ctrl-C
+        return _fail("stopped", INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 
@@ -507,6 +509,7 @@ def main() -> None:
     """The ``realtime-dub`` command."""
     standard_streams.settle()
     faults.catch_everything(FAULTS, _say)
+    signals.never_lost()
     code = run()
     if (why := standard_streams.why_output_is_lost()) is not None:
         code = max(code, _fail(f"cannot write to standard output: {why}", ConfigError.exit_code))

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
 POLITE = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+AGAIN_S = 0.02
 
 
 class Terminated(SystemExit):
@@ -25,13 +30,44 @@ def polite() -> list[signal.Signals]:
 
 
 def raised() -> contextlib.AbstractContextManager[None]:
-    """A polite signal raises Terminated while this is entered."""
-    return _handled(polite(), _raise)
+    """A polite signal raises Terminated while this is entered, Ctrl-C KeyboardInterrupt; never within an import."""
+    heard = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN  # a shell's background job does not hear Ctrl-C
+    return _handled([*polite(), *([signal.SIGINT] if heard else [])], _raise)
 
 
 def held_off() -> contextlib.AbstractContextManager[None]:
     """Nobody asks twice while this is entered, for what is finished there is short: Ctrl-C does nothing either."""
     return _handled([signal.SIGINT, *polite()], lambda number, frame: None)
+
+
+def never_lost() -> None:
+    """For the rest of the process: what a signal raises while Python frees something is dropped there, so the signal is
+    sent once more.
+    """
+    before = sys.unraisablehook
+
+    def hook(args: Any) -> None:
+        if (number := _number(args.exc_value)) is None:
+            before(args)
+        else:
+            _again(number)
+
+    sys.unraisablehook = hook
+
+
+def _again(number: int) -> None:
+    """Send the signal once more, a little later."""
+    again = threading.Timer(AGAIN_S, os.kill, (os.getpid(), number))
+    again.daemon = True
+    with contextlib.suppress(RuntimeError):  # at Python's end there is nothing to stop
+        again.start()
+
+
+def _number(error: BaseException | None) -> int | None:
+    """The signal that raised ``error``."""
+    if isinstance(error, Terminated):
+        return error.exit_code - 128
+    return signal.SIGINT if isinstance(error, KeyboardInterrupt) else None
 
 
 @contextlib.contextmanager
@@ -49,4 +85,15 @@ def _handled(numbers: list[signal.Signals], handler: Callable[[int, FrameType | 
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
-    raise Terminated(number)
+    if _imports(frame):  # a library in C prints a traceback of its own, and says that it cannot be loaded
+        _again(number)
+    elif number == signal.SIGINT:
+        raise KeyboardInterrupt
+    else:
+        raise Terminated(number)
+
+
+def _imports(frame: FrameType | None) -> bool:
+    while frame is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
+        frame = frame.f_back
+    return frame is not None

@@ -12,6 +12,8 @@ import select
 import sys
 from typing import Any, TextIO
 
+NOBODY_LISTENS = (errno.EPIPE, errno.EIO)  # the pipe's other end is gone, the terminal was closed
+
 
 class Forgiving(io.RawIOBase):
     """The raw stream under a text stream. What cannot be written is dropped, and ``error`` says why."""
@@ -62,7 +64,7 @@ def why_output_is_lost() -> str | None:
     sys.stdout.flush()
     raw = getattr(sys.stdout.buffer, "raw", None)
     error = raw.error if isinstance(raw, Forgiving) else None
-    return None if error is None or error.errno == errno.EPIPE else os.strerror(error.errno or 0)
+    return None if error is None or error.errno in NOBODY_LISTENS else os.strerror(error.errno or 0)
 
 
 def _number(text: str) -> int:

@@ -22,6 +22,8 @@ LAYERS = (
     ("audio", "blend", "contact_sheet", "face", "mouth", "publishers", "sources"),
     ("budget", "config", "pipeline", "stats", "sync"),
     ("cli", "doctor", "web"),
+    ("start",),
+    ("__main__",),
 )
 BESIDE = {
     "mouth": {"audio", "blend", "face"},

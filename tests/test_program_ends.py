@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -108,3 +109,62 @@ def test_a_file_run_with_a_full_disk_tells_what_is_kept(tmp_path: Path) -> None:
     assert 0 < kept_s < 8
     assert len(video_times(target)) / 25 == pytest.approx(kept_s, abs=0.13)
     assert (tmp_path / "s.json").exists()
+
+
+# Ctrl-C when each of these modules begins to be loaded, by a library that takes it for a failure of its own.
+STRUCK = """
+import os, runpy, sys, time
+class Struck:
+    def find_spec(self, name, *rest):
+        if name in {at!r}:
+            try:
+                os.kill(os.getpid(), 2)
+                time.sleep(0.01)
+            except BaseException as error:
+                raise ImportError("failed to import") from error
+sys.meta_path.insert(0, Struck())
+sys.argv = ["realtime-dub", "file", "demo", "--mic", "demo", "-o", "/dev/null/never.mp4"]
+runpy.run_module("realtime_dub", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize(
+    "at",
+    [("typer",), ("realtime_dub.cli",), ("realtime_dub.config",), ("numpy",), ("realtime_dub.config", "rich.text")],
+)
+def test_ctrl_c_while_something_is_loaded_is_no_failure_of_that(at: tuple[str, ...]) -> None:
+    command = [sys.executable, "-c", STRUCK.format(at=at)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "error: stopped\n")
+
+
+def test_the_command_begins_where_next_to_nothing_is_loaded() -> None:
+    scripts = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]["scripts"]
+    assert scripts["realtime-dub"] == "realtime_dub.start:main"
+    code = "import sys; before = set(sys.modules); import realtime_dub.start; print(sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert len(loaded := eval(done.stdout)) < 30
+    assert {name.partition(".")[0] for name in loaded} - sys.stdlib_module_names == {"realtime_dub"}
+
+
+FREED = """
+import os, sys, time
+from realtime_dub import cli, config
+class Freed:
+    def __del__(self):
+        os.kill(os.getpid(), {number})
+        time.sleep(0.01)
+def build(*rest, **values):
+    Freed()
+    time.sleep(20)
+config.build = build
+sys.argv = ["realtime-dub", "file", "demo", "-o", "never.mp4"]
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_strikes_while_something_is_freed_is_not_lost(number: int) -> None:
+    command = [sys.executable, "-c", FREED.format(number=int(number))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=15, check=False)
+    assert (done.returncode, done.stderr) == (128 + number, "error: stopped\n")

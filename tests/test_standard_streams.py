@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import shlex
 import subprocess
 import sys
@@ -90,6 +91,15 @@ def test_a_name_that_cannot_be_encoded_is_shown(here: Path) -> None:
         assert done.returncode == 2
         assert done.stderr.count(b"\n") == 1
         assert done.stderr.startswith(b"error: no such file: caf")
+
+
+def test_a_terminal_that_was_closed_does_not_change_the_exit_code(here: Path) -> None:
+    write_film(here / "film.mp4", steady(3), numbered(32, 32), sound_ms=120)
+    theirs, ours = pty.openpty()
+    os.close(theirs)  # from now on who writes is told EIO
+    done = subprocess.run(["bash", "-c", RUN], stdout=ours, stderr=subprocess.PIPE, timeout=60, check=False)
+    os.close(ours)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 @pytest.mark.parametrize("columns", ["-1", "0", "1", "39", "x"])

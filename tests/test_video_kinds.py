@@ -71,6 +71,13 @@ def test_a_still_is_one_whatever_its_name(tmp_path: Path, format: str, name: str
     assert np.abs(image.astype(int) - corners()).mean() < 6
 
 
+@pytest.mark.parametrize(
+    ("format", "name"), [("SGI", "a"), ("SGI", "a.sgi"), ("PCX", "a"), ("PCX", "a.mp4"), ("DDS", "a"), ("TGA", "a.tga")]
+)
+def test_a_painters_still_is_held_like_any(tmp_path: Path, format: str, name: str) -> None:
+    assert (read(tmp_path, coded(corners(), format), name) == corners()).all()
+
+
 def test_a_still_under_a_name_that_is_no_utf8(tmp_path: Path) -> None:
     name = os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe.jpg")
     Path(name).write_bytes(coded(corners(), "PNG"))
@@ -130,6 +137,23 @@ def test_a_film_of_pictures_starts_again(tmp_path: Path, format: str) -> None:
     assert [round(number(f.image) / 8) for f in frames] == [0, 1, 2, 0, 1, 2, 0]
     assert [f.pts_ns // MS for f in frames][:3] == [0, 40, 120]
     assert all(a.pts_ns < b.pts_ns for a, b in pairwise(frames))
+
+
+def test_opaque_pictures_that_do_not_cover_the_whole_leave_the_background(tmp_path: Path) -> None:
+    film = []
+    for k in range(3):
+        picture = np.zeros((48, 64, 4), np.uint8)
+        picture[12 + 8 * k : 20 + 8 * k, 8:56] = (0, 255, 0, 255)
+        film.append(Pil.fromarray(picture))
+    path = tmp_path / "a.webp"
+    film[0].save(path, save_all=True, append_images=film[1:], duration=40, lossless=True)
+    source = open_video(str(path), clock=VirtualClock(), background=TEAL, live=False)
+    source.open()
+    images = [source.read().image for _ in film]
+    source.close()
+    for k, image in enumerate(images):
+        assert tuple(image[14 + 8 * k, 30]) == (0, 255, 0)
+        assert tuple(image[2, 2]) == TEAL
 
 
 def test_a_cut_animation_is_refused_in_one_line(tmp_path: Path) -> None:

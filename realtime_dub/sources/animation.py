@@ -29,7 +29,7 @@ class AnimationSource:
 
     def open(self) -> VideoInfo:
         """Read the file and decode its first picture. Raises MediaError."""
-        self._data = bytes_of(self.path)
+        self._data = _uncovered(bytes_of(self.path))
         try:
             count = opened(self._data, str(self.path)).n_frames
             self._pictures = self._decoded()
@@ -74,3 +74,10 @@ class AnimationSource:
             shown_ms = picture.info.get("duration", 0)
             shown_ms = shown_ms if shown_ms >= LEAST_MS else UNTIMED_MS
             yield to_bgr(picture, str(self.path), self._background), round(shown_ms * MS)
+
+
+def _uncovered(data: bytes) -> bytes:
+    """A WebP whose pictures are all opaque says so, though they need not cover the whole: it is to be asked anyway."""
+    if data[:4] != b"RIFF" or data[12:16] != b"VP8X":
+        return data
+    return data[:20] + bytes([data[20] | 0x10]) + data[21:]

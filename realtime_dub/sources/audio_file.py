@@ -62,7 +62,9 @@ class AudioFileSource:
     @property
     def notes(self) -> list[str]:
         """What the user should know of the sound, as far as it was read."""
-        return self._notes + (self._frames.cleaner.notes(self._path.name) if self._frames else [])
+        early = [f"{self._path.name} is damaged ({self._damage}): parts of its sound were not decoded"]
+        damage = self._notes or (early if self._damage else [])
+        return damage + (self._frames.cleaner.notes(self._path.name) if self._frames else [])
 
     def open(self) -> VoiceInfo:
         with self._lock:

@@ -25,7 +25,9 @@ STILLS = (
         b"qoif",
         b"v/1\1",
     ),
-    *(b"\0\0\1\0", b"\0\0\0\x0cJXL ", b"\xff\x0a", b"#?RADIANCE", b"<svg"),
+    *(b"\0\0\1\0", b"\0\0\0\x0cJXL ", b"\xff\x0a", b"#?RADIANCE", b"<svg", b"DDS ", b"Y\xa6j\x95"),
+    *(b"\1\xda%c%c" % (packed, depth) for packed in (0, 1) for depth in (1, 2)),  # SGI
+    *(b"\n%c\1%c" % (version, bits) for version in (0, 2, 3, 4, 5) for bits in (1, 2, 4, 8)),  # PCX
     *(b"P%d%c" % (number, space) for number in range(1, 8) for space in b"\n\r\t "),
 )
 FILMS = (b"\x1aE\xdf\xa3", b"OggS", b"FLV\1", b"\0\0\1\xba", b"\0\0\1\xb3", b"0&\xb2u\x8ef\xcf\x11", b"YUV4MPEG2 ")

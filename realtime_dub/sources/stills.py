@@ -26,6 +26,7 @@ Pil.init()
 # What carries pictures and nothing else, as far as this Pillow has it; some of the others it hands to programs.
 KNOWN = (
     *("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "DIB", "PPM", "JPEG2000", "TGA", "ICO", "QOI", "PCX", "PSD"),
+    *("SGI", "SUN", "DDS"),
 )
 FORMATS = tuple(name for name in KNOWN if name in Pil.OPEN)
 ADVICE = "choose a JPEG, PNG, WebP, AVIF, HEIC, BMP or TIFF"

@@ -45,8 +45,7 @@ class VideoFileSource:
     a grid; ``duration_ns`` reaches to the next frame. A pts that is missing or does not rise is placed by
     ``avinput.RisingTimes``.
 
-    With ``loop`` the file starts anew directly after the end of its last frame; pts keep rising. What the reader
-    should tell the user once the stream has ended (a file cut short) is in ``notes``.
+    With ``loop`` the file starts anew directly after the end of its last frame; pts keep rising.
     """
 
     def __init__(
@@ -57,13 +56,19 @@ class VideoFileSource:
         self.loop = loop
         self._background = background
         self._fit = Fit(background)
-        self.notes: list[str] = []
+        self._notes: list[str] = []
         self._lock = threading.Lock()  # a container that is closed while it decodes takes the process with it
         self._container: Any = None
         self._damage: str | None = None
         self._frames: Iterator[Decoded] = iter(())
         self._ahead: Decoded | None = None
         self._seq = 0
+
+    @property
+    def notes(self) -> list[str]:
+        """What the reader should tell the user, as far as the file was read."""
+        early = [f"{self.path.name} is damaged ({self._damage}): some of its frames were not decoded"]
+        return self._notes or (early if self._damage else [])
 
     def open(self) -> VideoInfo:
         """Find the picture and decode its first frame. Raises MediaError."""
@@ -158,7 +163,7 @@ class VideoFileSource:
         try:
             self._start()
         except MediaError as error:  # the file has gone since
-            self.notes.append(str(error))
+            self._notes.append(str(error))
             return None
         self._times.resume_at(last.pts_ns + last.duration_ns)
         return next(self._frames, None)
@@ -186,9 +191,9 @@ class VideoFileSource:
         expected_ns = self._info.duration_ns
         end_ns = last.pts_ns + last.duration_ns
         short = expected_ns is not None and end_ns < expected_ns - 2 * self._period_ns
-        if not (short or self._damage) or self.notes:
+        if not (short or self._damage) or self._notes:
             return
         of = f" of {expected_ns / NS:.2f}" if short and expected_ns else ""
         why = f" ({self._damage})" if self._damage else ""
         decoded = f"{self._seq + 1} frames, {end_ns / NS:.2f}{of} s, were decoded"
-        self.notes.append(f"{self.path.name} is damaged or cut short{why}: {decoded}")
+        self._notes.append(f"{self.path.name} is damaged or cut short{why}: {decoded}")
