@@ -163,6 +163,19 @@ def test_a_look_that_comes_late_changes_nothing(tracked_first: TrackedFrame) -> 
     assert people.who(look(tracked_first, 29, other, shot=1)) is second
 
 
+@pytest.mark.parametrize(("distance", "another"), [(2.0, False), (2.4, True)])
+def test_two_people_who_look_alike_are_two_after_a_cut(
+    tracked_first: TrackedFrame, distance: float, another: bool
+) -> None:
+    people, (own, away) = People(Bank()), np.eye(2, LENGTH)
+    for k in range(10):
+        people.who(look(tracked_first, k, own))
+    met = [people.who(look(tracked_first, 10 + k, own + distance * away, shot=1)) for k in range(20)]
+    assert met[-1] is not None
+    assert (met[-1] is not people.expected) == another
+    assert (people.expected in met) != another
+
+
 def test_whoever_is_hard_to_see_is_dubbed_in_the_end(tracked_first: TrackedFrame) -> None:
     people, rng = People(Bank()), np.random.default_rng(0)
     own, other = 6 * np.eye(2, LENGTH)

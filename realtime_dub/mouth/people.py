@@ -22,7 +22,7 @@ from realtime_dub.mouth.style import Style
 # Distances of a face from a gallery. Two recordings of one person: half below 1, 95 of 100 below 1.8, 99 below 2.4.
 # Two people: 1 of 100 below 2.4, half beyond 4.
 KNOWN = 1.8  # somebody is known at once
-SAME = 2.5  # on the average of some looks it is the same person, after a break
+SAME = 2.2  # on the average of some looks it is the same person, after a break: 99 of 100 of their recordings
 SAME_UNBROKEN = 2.9  # and while one face is followed
 CLEARLY = 0.5  # nearer by this is another known person, even without a break
 
