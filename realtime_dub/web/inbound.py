@@ -24,7 +24,7 @@ from realtime_dub.clock import Clock
 from realtime_dub.errors import EndOfStream
 from realtime_dub.flow import LatestSlot
 from realtime_dub.losses import Lost
-from realtime_dub.media import MS, AudioBlock, Frame, Image, Samples, VideoInfo, VoiceInfo, ticks_to_ns
+from realtime_dub.media import MS, NS, AudioBlock, Frame, Image, Samples, VideoInfo, VoiceInfo, ticks_to_ns
 from realtime_dub.sources.fitting import Size
 from realtime_dub.sources.to_bgr import INTERPOLATION, UNSPECIFIED_MATRIX
 from realtime_dub.web.aiortc_access import SOUND_DELAY_NS
@@ -35,6 +35,7 @@ NETWORK_NS = 20 * MS  # later than the quickest packet, still within the budget 
 PICTURE_DELAY_NS = 40 * MS - CENTRE_NS + NETWORK_NS  # a frame is known to be complete when the next one begins
 WAIT_S = 0.05
 PAUSE_NS = 200 * MS  # a longer hole in the stamps is a pause
+LONGEST_LOSS_NS = 2 * NS  # that is filled with silence; longer ones are pauses, too
 BT_601 = (UNSPECIFIED_MATRIX, 5, 6)  # AVCOL_SPC_BT470BG, AVCOL_SPC_SMPTE170M; what browsers send without a tag
 QUEUE = 100  # frames of sound, two seconds
 NO_PTS = -1  # what was before a track's first frame is lost
@@ -228,7 +229,7 @@ class InboundVoice:
         """What was lost lies between two instants; where the sound after it seems older, nothing is cut off it."""
         next_ns = self._corrector.next_ns
         before: list[AudioBlock] = []
-        if next_ns is not None and captured_ns - next_ns > PAUSE_NS:
+        if next_ns is not None and captured_ns - next_ns > (LONGEST_LOSS_NS if lost else PAUSE_NS):
             self._corrector.rest()  # the half millisecond that was held would be a click by now
             lost = False
         elif lost and next_ns is not None and captured_ns < next_ns:
