@@ -23,6 +23,7 @@ from realtime_dub.web.whip_client import WhipClient
 
 TOKEN = "REALTIME_DUB_WHIP_TOKEN"  # in the environment
 SCHEMES = {"whip": "http", "whips": "https"}
+CANCEL_S = 1.0
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
 ADVICE = "write it as whip://HOST[:PORT]/PATH, or whips:// for https"
 log = logging.getLogger("realtime_dub.publishers")
@@ -63,9 +64,9 @@ class WhipPublisher(SidePublisher):
 
     async def _stop(self) -> None:
         """End the session on the server."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
+        while self._keeper is not None and not self._keeper.done():
+            self._keeper.cancel()  # more than once: Python 3.11's wait_for may lose it where both end at one moment
+            await asyncio.wait({self._keeper}, timeout=CANCEL_S)
         if self._push is not None:
             await self._push.close()
         if self._http is not None:
