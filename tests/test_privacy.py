@@ -26,7 +26,12 @@ RUNS = {
     "enroll": "enroll face.mp4 -o me.bank",
 }
 # Distribution -> module, where they differ.
-MODULES = {"opencv-contrib-python": "cv2", "python-osc": "pythonosc", "prometheus-client": "prometheus_client"}
+MODULES = {
+    "opencv-contrib-python": "cv2",
+    "pillow": "PIL",
+    "python-osc": "pythonosc",
+    "prometheus-client": "prometheus_client",
+}
 
 
 @dataclass
