@@ -23,3 +23,16 @@ def left_out(*names: str) -> Iterator[None]:
     finally:
         for name in missing:
             del sys.modules[name]
+
+
+@contextmanager
+def unsearched() -> Iterator[None]:
+    """While entered, nobody starts a compiler to find a C library: who asks for one is told to take its usual name."""
+    import ctypes.util
+
+    usual = ctypes.util.find_library
+    ctypes.util.find_library = lambda name: None
+    try:
+        yield
+    finally:
+        ctypes.util.find_library = usual

@@ -15,9 +15,11 @@ from collections.abc import Callable
 from typing import Any
 
 from realtime_dub.audio.sound_host import Kind
+from realtime_dub.imports import unsearched
 
 try:
-    import pulsectl
+    with unsearched():
+        import pulsectl
 except (ImportError, OSError):  # no Linux, or no libpulse: then ALSA's plugin has none either
     pulsectl = None
 
