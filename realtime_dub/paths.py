@@ -79,6 +79,14 @@ def size_of_plain_file(found: os.stat_result) -> int:
     return found.st_size
 
 
+def check_place(place: Path) -> None:
+    """Raises OSError where no file can come to be, whatever the rights are: a folder is there, or none to be in."""
+    if place.is_dir():
+        raise OSError(errno.EISDIR, "it is a folder")
+    if not place.parent.is_dir():
+        raise OSError(errno.ENOENT, f"there is no folder {place.parent}")
+
+
 def refuse_clashes(written: Iterable[Use], read: Iterable[Use]) -> None:
     """Raises ConfigError where a file that is to be written is also read, or is to be written twice.
 
@@ -157,10 +165,7 @@ class WholeFile:
 
     def _look(self) -> None:
         folder = self._place.parent
-        if self._place.is_dir():
-            raise OSError("it is a folder")
-        if not folder.is_dir():
-            raise OSError(f"there is no folder {folder}")
+        check_place(self._place)
         if self._is_special():
             self._look_at_special()
             return
@@ -168,7 +173,7 @@ class WholeFile:
             os.close(os.open(self._place, WRITE))
         if not self._place.exists() or os.access(folder, os.W_OK):
             with tempfile.TemporaryFile(dir=folder, buffering=0) as room:
-                _write_all(room.fileno(), bytes(ROOM_BYTES))
+                write_all(room.fileno(), bytes(ROOM_BYTES))
 
     def _look_at_special(self) -> None:
         descriptor = os.open(self.path, WRITE | getattr(os, "O_NONBLOCK", 0))  # fails where nobody reads from a pipe
@@ -206,12 +211,13 @@ class WholeFile:
 
 def _write_and_close(descriptor: int, data: bytes) -> None:
     try:
-        _write_all(descriptor, data)
+        write_all(descriptor, data)
     finally:
         os.close(descriptor)
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of it, however little is taken at a time. Raises OSError."""
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]

@@ -17,7 +17,7 @@ from typing import IO
 
 from realtime_dub.errors import LostOutput, MediaError
 from realtime_dub.media import NS
-from realtime_dub.paths import reason
+from realtime_dub.paths import check_place, reason, write_all
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 READER_PATIENCE_S = 10.0  # how long a pipe without a reader is waited for
@@ -37,10 +37,7 @@ def _check_writable(path: Path) -> None:
         with suppress(FileNotFoundError):
             os.stat(path)  # raises for a name that cannot be
         place = Path(os.path.realpath(path))
-        if place.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "it is a folder")
-        if not place.parent.is_dir():
-            raise FileNotFoundError(errno.ENOENT, f"there is no folder {place.parent}")
+        check_place(place)
         if not place.exists():
             tempfile.TemporaryFile(dir=place.parent).close()
         elif place.is_file():
@@ -81,14 +78,14 @@ class GrowingFile:
         file = self._file
         self._check_untouched(file)
         try:
-            _write_all(file, piece)
+            write_all(file.fileno(), piece)
         except OSError:
             self._take_back(file)
             raise
         self.size += len(piece)
         for at, patch in patches if self.seekable else ():
             file.seek(at)
-            _write_all(file, patch)
+            write_all(file.fileno(), patch)
         if self.seekable:
             file.seek(self.size)
 
@@ -152,12 +149,6 @@ def _is_at(path: Path, mine: os.stat_result) -> bool:
         return os.path.samestat(path.stat(), mine)
     except OSError:
         return False
-
-
-def _write_all(file: IO[bytes], data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view) :]
 
 
 def _open_pipe(path: Path) -> IO[bytes]:

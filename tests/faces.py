@@ -63,3 +63,13 @@ def opening_of(image: Image) -> float:
     found = read(image).face
     assert found is not None
     return float(opening(found.canonical)) / mouth_width(found.canonical)
+
+
+def openings_in(pictures: list[Image]) -> np.ndarray:
+    """Of the faces in one picture after another; those without a face are left out."""
+    tracker = MediaPipeTracker(smooth=False)
+    try:
+        faces = [tracker.track(frame_of(picture, n)).face for n, picture in enumerate(pictures)]
+    finally:
+        tracker.close()
+    return np.array([opening(face.canonical) for face in faces if face is not None])

@@ -11,13 +11,12 @@ import pytest
 
 from realtime_dub.blend.masks import lower_face, polygon
 from realtime_dub.config import FileConfig, LiveConfig, build
-from realtime_dub.face.landmarks import opening
 from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.media import Image
 from realtime_dub.pipeline.live import run_live
 from realtime_dub.pipeline.offline import run_file
 from realtime_dub.sources.demo import DemoSource
-from tests.faces import frame_of, portrait
+from tests.faces import openings_in, portrait
 
 SECONDS = 6
 
@@ -41,13 +40,9 @@ def sound_of(path: Path) -> tuple[np.ndarray, int]:
 
 
 def openings_of(pictures: list[Image]) -> np.ndarray:
-    tracker = MediaPipeTracker(smooth=False)
-    try:
-        faces = [tracker.track(frame_of(picture, n)).face for n, picture in enumerate(pictures)]
-    finally:
-        tracker.close()
-    assert all(face is not None for face in faces)
-    return np.array([opening(face.canonical) for face in faces if face is not None])
+    openings = openings_in(pictures)
+    assert len(openings) == len(pictures)
+    return openings
 
 
 def loudness(path: Path, ticks: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from sound_files import read_all
 
 from realtime_dub.errors import EndOfStream, MediaError
 from realtime_dub.media import MS, NS, AudioBlock
@@ -61,15 +62,6 @@ def write(
             container.mux(audio.encode(frame))
         container.mux(audio.encode(None))
     return path
-
-
-def read_all(source: AudioFileSource) -> list[AudioBlock]:
-    blocks = []
-    try:
-        while True:
-            blocks.append(source.read())
-    except EndOfStream:
-        return blocks
 
 
 def whole(blocks: list[AudioBlock]) -> np.ndarray:

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fake_sound import FakeHost
-from sound_files import wav
+from sound_files import read_all, wav
 
 from realtime_dub.audio.sound_host import Device
 from realtime_dub.clock import MonotonicClock, VirtualClock
 from realtime_dub.errors import ConfigError, DeviceError, EndOfStream
-from realtime_dub.media import MS, NS, AudioBlock
+from realtime_dub.media import MS, NS
 from realtime_dub.sources.audio_file import AudioFileSource
 from realtime_dub.sources.base import VoiceSource
 from realtime_dub.sources.demo_voice import DemoVoiceSource
@@ -26,15 +26,6 @@ from realtime_dub.sources.paced_voice import PacedVoice
 from realtime_dub.sources.pcm_stdin import PcmFormat, PcmSource
 from realtime_dub.sources.standard_input import StandardInput
 from realtime_dub.sources.voices import list_microphones, list_speakers, open_voice
-
-
-def read_all(source: VoiceSource) -> list[AudioBlock]:
-    blocks = []
-    try:
-        while True:
-            blocks.append(source.read())
-    except EndOfStream:
-        return blocks
 
 
 @pytest.fixture

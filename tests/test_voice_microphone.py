@@ -135,14 +135,20 @@ def reopened(source: MicrophoneSource, host: FakeHost, times: int = 1) -> None:
         time.sleep(0.001)
 
 
-def test_a_microphone_chosen_by_name_never_hears_another_device(host: FakeHost) -> None:
+def heard_on_the_stage(host: FakeHost, clock: VirtualClock, name: str) -> MicrophoneSource:
+    """A source that has heard the stage; now the sound server would put it into the hall."""
     host.place = "stage"
-    clock = VirtualClock()
-    source = MicrophoneSource("built-in", clock, host)
+    source = MicrophoneSource(name, clock, host)
     source.open()
     feed(host, clock, 20)
     read_all(source, 180 * MS)
     host.place = "hall"
+    return source
+
+
+def test_a_microphone_chosen_by_name_never_hears_another_device(host: FakeHost) -> None:
+    clock = VirtualClock()
+    source = heard_on_the_stage(host, clock, "built-in")
     reopened(source, host, times=3)
     host.streams[-1].feed(np.ones((480, 2), np.float32), 12 * MS)
     assert source.read().gap
@@ -157,13 +163,8 @@ def test_a_microphone_chosen_by_name_never_hears_another_device(host: FakeHost) 
 
 
 def test_the_default_microphone_follows_the_default_and_says_so(host: FakeHost) -> None:
-    host.place = "stage"
     clock = VirtualClock()
-    source = MicrophoneSource("default", clock, host)
-    source.open()
-    feed(host, clock, 20)
-    read_all(source, 180 * MS)
-    host.place = "hall"
+    source = heard_on_the_stage(host, clock, "default")
     reopened(source, host)
     feed(host, clock, 30)
     assert not read_all(source, clock.now_ns() - 20 * MS)[-1].gap

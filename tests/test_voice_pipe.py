@@ -15,14 +15,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soxr
-from faces import frame_of
+from faces import openings_in
 from test_end_to_end import pictures_of, sound_of
 
 from realtime_dub.clock import MonotonicClock
 from realtime_dub.errors import EndOfStream
-from realtime_dub.face.landmarks import opening
-from realtime_dub.face.tracker import MediaPipeTracker
-from realtime_dub.media import NS, AudioBlock, Image
+from realtime_dub.media import NS, AudioBlock
 from realtime_dub.sources.pcm_stdin import PcmFormat, PcmSource
 
 RATE, FPS = 22_050, 12
@@ -113,15 +111,6 @@ def found(sound: np.ndarray, sentence: np.ndarray, rate: int) -> tuple[float, li
     return float(np.mean(good)), [place for place, is_good in zip(places, good, strict=True) if is_good]
 
 
-def openings_of(pictures: list[Image]) -> np.ndarray:
-    tracker = MediaPipeTracker(smooth=False)
-    try:
-        faces = [tracker.track(frame_of(picture, n)).face for n, picture in enumerate(pictures)]
-    finally:
-        tracker.close()
-    return np.array([opening(face.canonical) for face in faces if face is not None])
-
-
 @pytest.mark.slow
 def test_the_recipe_for_a_speech_program_dubs_both_of_its_sentences(tmp_path: Path) -> None:
     said, out, stats = tmp_path / "said.npz", tmp_path / "out.mp4", tmp_path / "stats.json"
@@ -147,7 +136,7 @@ def test_the_recipe_for_a_speech_program_dubs_both_of_its_sentences(tmp_path: Pa
     assert spans[1][0] > spans[0][1] + 1.5
     pictures = pictures_of(out)
     for start_s, end_s in spans:
-        lips = openings_of(pictures[round(start_s * FPS) : round(end_s * FPS)])
+        lips = openings_in(pictures[round(start_s * FPS) : round(end_s * FPS)])
         assert np.percentile(lips, 90) > 0.1, lips
-    resting = openings_of(pictures[round((spans[0][1] + 1) * FPS) : round((spans[1][0] - 0.4) * FPS) : 2])
+    resting = openings_in(pictures[round((spans[0][1] + 1) * FPS) : round((spans[1][0] - 0.4) * FPS) : 2])
     assert resting.max() < 0.07

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from realtime_dub.media import Image
 from realtime_dub.mouth.bank_bounds import check_archive, check_picture
 from realtime_dub.mouth.cavity import gap
 from realtime_dub.mouth.shut import shut_shape
-from realtime_dub.paths import WholeFile, reason, size_of_plain_file
+from realtime_dub.paths import WholeFile, reason
 
 FORMAT = 1
 CAPACITY = 48
@@ -108,7 +107,6 @@ class Bank:
     def load(cls, path: Path) -> Bank:
         """Read a bank that :meth:`save` wrote. Raises BundleError for anything else."""
         try:
-            size_of_plain_file(os.stat(path))
             check_archive(path)
             with np.load(path, allow_pickle=False) as data:
                 if int(data["format"]) != FORMAT:

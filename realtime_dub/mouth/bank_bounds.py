@@ -11,6 +11,8 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from realtime_dub.paths import size_of_plain_file
+
 MOST_BYTES = 100_000_000  # of the file, and of all that is in it
 MOST_PICTURE, MOST_ARRAY = 3_000_000, 300_000  # bytes of one, packed as PNG or not at all
 MOST_MEMBERS = 1_000
@@ -19,9 +21,9 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def check_archive(path: Path) -> None:
-    """Raises ValueError for a file that is no bank, or unpacks to more than any; and what opening it raises."""
-    if path.stat().st_size > MOST_BYTES or not path.is_file():
-        raise ValueError("it is no file, or too large a one")
+    """Raises OSError for what is no plain file, ValueError for one that is no bank or unpacks to more than any."""
+    if size_of_plain_file(path.stat()) > MOST_BYTES:
+        raise ValueError("it is too large a file")
     with zipfile.ZipFile(path) as packed:
         members = packed.infolist()
         if len(members) > MOST_MEMBERS or sum(each.file_size for each in members) > MOST_BYTES:

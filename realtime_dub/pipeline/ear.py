@@ -80,6 +80,10 @@ class Ear:
         self._read = 0  # samples since start_ns at the ring's rate
         self._given = 0  # and at 16 kHz
 
+    def no_voice(self, name: str) -> str | None:
+        """What there is to say where ``name`` had no voice in it."""
+        return self.heard.note(name, self._generator.name != "passthrough")
+
     def hear_until(self, until_ns: int) -> None:
         """Up to ``until_ns``, in pieces of at most a second; silence where the ring has no sound."""
         end = ns_to_samples(until_ns - self._start_ns, self._ring.rate)

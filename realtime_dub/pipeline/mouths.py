@@ -112,7 +112,7 @@ class Mouths:
 
     def no_voice(self, name: str) -> str | None:
         """What there is to say where ``name`` had no voice in it."""
-        return self._ear.heard.note(name, self._generator.name != "passthrough") if self._ear else None
+        return self._ear.no_voice(name) if self._ear else None
 
     def latest_ns(self, deadline_ns: int) -> int:
         """The last moment at which a mouth for ``deadline_ns`` may be started."""

@@ -112,7 +112,7 @@ class _FileRun:
         )
         self._faces = 0
         self._ear: Ear | None = None
-        self._voice_name, self._speaks = voice.name, config.engine != "passthrough"
+        self._voice_name = voice.name
         self._stages: list[Ahead[Any]] = []
 
     def dub(self, progress: Progress) -> None:
@@ -153,7 +153,7 @@ class _FileRun:
                 self.recorder.note(note)
         if not self._faces:
             self.recorder.note(f"no face in {self._config.input}: the picture passes through unchanged")
-        if self._ear is not None and (note := self._ear.heard.note(self._voice_name, self._speaks)) is not None:
+        if self._ear is not None and (note := self._ear.no_voice(self._voice_name)) is not None:
             self.recorder.note(note)
         return self._reports.finish(self.recorder)
 

@@ -46,6 +46,11 @@ def kind_of(spec: str) -> str:
     >>> [kind_of(s) for s in ("demo", "0", "/dev/video2", "rtsp://host/cam", "me.JPG", "talk.mp4")]
     ['demo', 'webcam', 'webcam', 'url', 'image', 'file']
     """
+    kind = _kind_of(spec)
+    return "file" if kind == "animation" else kind
+
+
+def _kind_of(spec: str) -> str:
     if spec == "demo":
         return "demo"
     if is_number(spec) or spec.startswith("/dev/video"):
@@ -53,7 +58,7 @@ def kind_of(spec: str) -> str:
     if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://", spec):
         return "url"
     if (content := content_of(spec)) is not None:
-        return "image" if content == "still" else "file"
+        return {"still": "image", "film": "file", "animation": "animation"}[content]
     return "image" if Path(spec).suffix.lower() in IMAGE_SUFFIXES else "file"
 
 
@@ -76,11 +81,9 @@ def open_video(
     pictures of a file or stream, from 1. With ``live``, what could be pulled faster runs at its own speed. Raises
     MediaError for a path that is not there, ConfigError for an address that is none of a network.
     """
-    kind = kind_of(spec)
+    kind = _kind_of(spec)
     if kind in ("file", "image") and is_missing(spec):
         raise MediaError("no such file:", spec, "give a camera's number, a file, a URL, or demo")
-    if kind == "file" and content_of(spec) == "animation":
-        kind = "animation"
     if kind == "url":
         _check_scheme(spec)
     made_of: dict[str, tuple[Any, ...]] = {
