@@ -510,7 +510,10 @@ def main() -> None:
     standard_streams.settle()
     faults.catch_everything(FAULTS, _say)
     signals.never_lost()
+    signals.only_in_a_run()
     code = run()
     if (why := standard_streams.why_output_is_lost()) is not None:
         code = max(code, _fail(f"cannot write to standard output: {why}", ConfigError.exit_code))
-    sys.exit(code or (faults.EXIT_CODE if FAULTS.fatal else 0))
+    code = code or (faults.EXIT_CODE if FAULTS.fatal else 0)
+    signals.at_once(code)
+    sys.exit(code)

@@ -29,15 +29,31 @@ def polite() -> list[signal.Signals]:
     return [each for each in POLITE if signal.getsignal(each) is not signal.SIG_IGN]
 
 
+def heard() -> list[signal.Signals]:
+    """Those that end this program: a shell's background job does not hear Ctrl-C."""
+    return [*polite(), *([signal.SIGINT] if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN else [])]
+
+
 def raised() -> contextlib.AbstractContextManager[None]:
     """A polite signal raises Terminated while this is entered, Ctrl-C KeyboardInterrupt; never within an import."""
-    heard = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN  # a shell's background job does not hear Ctrl-C
-    return _handled([*polite(), *([signal.SIGINT] if heard else [])], _raise)
+    return _handled(heard(), _raise)
 
 
 def held_off() -> contextlib.AbstractContextManager[None]:
     """Nobody asks twice while this is entered, for what is finished there is short: Ctrl-C does nothing either."""
     return _handled([signal.SIGINT, *polite()], lambda number, frame: None)
+
+
+def only_in_a_run() -> None:
+    """For the rest of the process: before and after a run, which hears them itself, nothing is said twice."""
+    for each in heard():
+        signal.signal(each, lambda number, frame: None)
+
+
+def at_once(code: int) -> None:
+    """For the rest of the process, when all is said: whoever does not want to wait for its end ends it with ``code``."""
+    for each in heard():
+        signal.signal(each, lambda number, frame: os._exit(code))
 
 
 def never_lost() -> None:

@@ -138,6 +138,39 @@ def test_ctrl_c_while_something_is_loaded_is_no_failure_of_that(at: tuple[str, .
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "error: stopped\n")
 
 
+# Ctrl-C in the run, and again when Python ends: after the line was written, or while it is.
+TWICE = """
+import atexit, os, sys, time
+from realtime_dub import cli, config
+def build(*rest, **values):
+    os.kill(os.getpid(), 2)
+    time.sleep(20)
+def again():
+    os.kill(os.getpid(), {number})
+    time.sleep({seconds})
+config.build = build
+before = cli._say
+def say(message):
+    again()
+    before(message)
+if {saying}:
+    cli._say = say
+else:
+    atexit.register(again)
+sys.argv = ["realtime-dub", "file", "demo", "-o", "never.mp4"]
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("saying", [False, True])
+def test_who_asks_twice_is_told_once(number: int, saying: bool) -> None:
+    seconds = 0.1 if saying else 20
+    command = [sys.executable, "-c", TWICE.format(number=int(number), saying=saying, seconds=seconds)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=15, check=False)
+    assert (done.returncode, done.stderr) == (130, "error: stopped\n")
+
+
 def test_the_command_begins_where_next_to_nothing_is_loaded() -> None:
     scripts = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]["scripts"]
     assert scripts["realtime-dub"] == "realtime_dub.start:main"
