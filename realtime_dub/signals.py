@@ -51,7 +51,7 @@ def only_in_a_run() -> None:
 
 
 def at_once(code: int) -> None:
-    """For the rest of the process, when all is said: whoever does not want to wait for its end ends it with ``code``."""
+    """For the rest of the process, when all is said: whoever asks once more ends it at once, with ``code``."""
     for each in heard():
         signal.signal(each, lambda number, frame: os._exit(code))
 

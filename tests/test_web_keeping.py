@@ -77,6 +77,28 @@ def test_a_person_is_learnt_and_taken_along() -> None:
     asyncio.run(test())
 
 
+def test_what_is_learnt_outlives_the_runs_it_was_learnt_in() -> None:
+    async def test() -> None:
+        async with serving() as (studio, http, url), visiting(Visitor(http, url, height=480)) as visitor:
+            await visitor.connect()
+            session = studio.find(visitor.id)
+            await visitor.until(lambda: session.bank is not None and session.bank.neutral is not None, 40)
+            at = f"{url}/api/sessions/{visitor.id}"
+            await ask(http, "POST", f"{at}/enroll", json={"seconds": 1}, headers=HEADERS)
+            await visitor.patch(budget_ms=750)  # a second run begins before the one that learns is on air
+            await visitor.until(lambda: any(stats["enroll"] for stats in visitor.got.stats), 20)
+            await visitor.until(lambda: visitor.got.stats[-1]["enroll"] is None, 20)
+            assert session.bank.frozen
+            for changes in ({"engine": "passthrough"}, {"engine": "mouthbank"}):  # the first of which learns nothing
+                count = session._on_air
+                await visitor.patch(**changes)
+                await visitor.until(lambda count=count: session._on_air > count and len(session._runs) == 1, 20)
+                assert session.bank.frozen
+                assert session.bank.neutral is not None
+
+    asyncio.run(test())
+
+
 def test_what_unpacks_to_too_much_is_no_bank() -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as out, out.open("neutral.npy", "w") as entry:

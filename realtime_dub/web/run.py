@@ -129,8 +129,8 @@ class Run:
 
     @property
     def bank(self) -> object | None:
-        """What the engine has learnt of the person."""
-        return getattr(self.generator, "bank", None)
+        """What is known of the person: by the engine; before there is one, and where it learns nothing, as given."""
+        return getattr(self.generator, "bank", self.setup.bank)
 
     def _main(self) -> None:
         try:

@@ -18,6 +18,7 @@ from realtime_dub.mouth.bank import Bank
 from realtime_dub.pipeline.parts import part
 from realtime_dub.sources.base import VideoSource, VoiceSource
 from realtime_dub.web.config import ServeConfig, SessionOptions
+from realtime_dub.web.enrolment import Enrolment
 from realtime_dub.web.inbound import Inbound, InboundVideo, InboundVoice
 from realtime_dub.web.outlet import Outlet, OutletPublisher
 from realtime_dub.web.peer import Peer
@@ -25,7 +26,7 @@ from realtime_dub.web.recording import Recording
 from realtime_dub.web.refusals import Refusal, refused
 from realtime_dub.web.run import Run, RunSetup, least_budget_ms
 from realtime_dub.web.traffic import Traffic
-from realtime_dub.web.upkeep import attempt, log_failure, repeat
+from realtime_dub.web.upkeep import attempt, log_failure, repeat, until
 
 if TYPE_CHECKING:
     from realtime_dub.web.studio import Studio
@@ -57,7 +58,7 @@ class Session:
         self._traffic = Traffic()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._loaded: Bank | None = None  # for the next run
-        self._learning: tuple[float, float] | None = None  # since when, for how many seconds
+        self._learning: Enrolment | None = None
         self._recording: Recording | None = None
         if options.role == "studio":
             self.outlet = Outlet(clock, asyncio.get_running_loop())
@@ -185,17 +186,23 @@ class Session:
         run = self.recorder_run
         if run is None or self.options.engine != "mouthbank":
             raise Refusal(409, "There is nobody to learn from.", "Turn the camera and the mouthbank engine on first.")
-        self._learning = time.monotonic(), seconds
+        self._learning = Enrolment(seconds)
         self.use_bank(Bank())
-        self._spawn(self._finish_enrolling(seconds), "enrolment")
+        self._spawn(self._enrol(self._learning, self._count), "enrolment")
 
-    async def _finish_enrolling(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+    async def _enrol(self, learning: Enrolment, first: int) -> None:
+        """The seconds count from where the run that begins with nothing, or one that followed it, is on air."""
+        await until(lambda: self._on_air is not None and self._on_air >= first, CONNECT_S)
+        learning.begin()
+        await asyncio.sleep(learning.seconds)
+        if self._learning is not learning:  # begun anew
+            return
         self._learning = None
-        bank = self.recorder_run.bank if self.recorder_run is not None else None
-        if isinstance(bank, Bank) and bank.neutral is not None:
-            bank.frozen = True
-        else:
+        # A run that took over meanwhile, or is about to, looks on with a copy.
+        known = [run.bank for run in self._runs.values() if isinstance(run.bank, Bank)]
+        for bank in known:
+            bank.frozen = bank.neutral is not None
+        if not any(bank.frozen for bank in known):
             self._tell_note("No face was seen: film it from the front, in good light.")
 
     def start_recording(self) -> None:
@@ -299,8 +306,7 @@ class Session:
             told["av_offset_ms"] = report.av_offset_ms["mean"]
         told["recording"] = self._recording is not None and not self._recording.over
         if self._learning is not None:
-            since_s, seconds = self._learning
-            told["enroll"] = {"progress": round(min(1.0, (time.monotonic() - since_s) / seconds), 2)}
+            told["enroll"] = {"progress": round(self._learning.progress, 2)}
         if self.outlet is not None:
             told["fps"] = self._traffic.per_second("pictures", self.outlet.sent, time.monotonic())
         if self.peer is not None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
+LOOK_S = 0.02
 log = logging.getLogger("realtime_dub.web")
 
 
@@ -17,6 +19,16 @@ async def repeat(seconds: float, *steps: Callable[[], Awaitable[None]]) -> None:
         await asyncio.sleep(seconds)
         for number, step in enumerate(steps):
             said[number] = await attempt(step(), said.get(number, ""))
+
+
+async def until(so: Callable[[], bool], timeout_s: float) -> bool:
+    """Wait until ``so`` is true; False where it was not in time."""
+    ends_s = time.monotonic() + timeout_s
+    while not so():
+        if time.monotonic() >= ends_s:
+            return False
+        await asyncio.sleep(LOOK_S)
+    return True
 
 
 async def attempt(step: Awaitable[Any], said: str = "") -> str:
