@@ -16,7 +16,7 @@ from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width
 from realtime_dub.face.landmarks import LIPS, LIPS_INNER, LIPS_OUTER, opening
 from realtime_dub.face.types import Points, TrackedFrame
 from realtime_dub.media import Frame, Image
-from realtime_dub.mouth.bank import Bank
+from realtime_dub.mouth.bank import CLOSED_SHARE, Bank
 from realtime_dub.mouth.motion import Motion
 from realtime_dub.mouth.mouthbank import MouthbankGenerator
 from realtime_dub.mouth.render import Renderer
@@ -152,6 +152,19 @@ def test_who_was_seen_shut_is_not_guessed_at_and_not_forgotten() -> None:
     assert bank.shut is None
     assert before is not None
     assert opening(bank.closed) < 0.04
+
+
+def test_a_speaker_whose_lips_are_found_apart_at_their_nearest_is_taken_as_found() -> None:
+    bank = Bank()
+    for amount in (*np.linspace(-0.03, 0.2, 12), *np.tile(np.linspace(0.02, 0.2, 22), 3)):
+        bank._learn_neutral(dropped(float(amount)))
+    found = opening(np.asarray(bank._shapes)) / mouth_width(bank.neutral)
+    nearest = opening(bank.closed) / mouth_width(bank.neutral)
+    assert 0.08 < np.quantile(found, CLOSED_SHARE) < 0.12
+    assert nearest == pytest.approx(
+        np.quantile(found, CLOSED_SHARE), abs=0.01
+    )  # not what the first looks were taken for
+    assert bank.shut is None
 
 
 def test_the_guess_is_shut_and_has_the_faces_own_proportions() -> None:

@@ -26,7 +26,8 @@ from realtime_dub.sources.registry import open_video
 OUT = Path(__file__).parents[2] / "realtime_dub" / "face" / "descriptor.npz"
 AS_FILMED = "as filmed"
 TEXTURE = 48  # dimensions; the rest are the shape's
-EVERY = 4  # frames: those between differ by little
+EVERY, VARIED_EVERY = 6, 3  # frames: those between differ by little
+MOST_CLIPS = 40  # of a person, as filmed: nobody counts for much more than the others
 VARIED_CLIPS, VARIED_FRAMES = 3, 45
 RIDGE = 0.05  # of the mean variance, added to all
 VARIED_WEIGHT = 0.5  # of a variation's scatter against that of the film as it is
@@ -68,7 +69,7 @@ def looks(path: Path, variant: str) -> Iterator[tuple[Array, Array]]:
                     continue
                 image = VARIANTS[variant](image, face, rng)
             found = varied.track(Frame(image, frame.pts_ns, frame.seq)).face
-            if found is not None and frame.seq % EVERY == 0:
+            if found is not None and frame.seq % (EVERY if variant == AS_FILMED else VARIED_EVERY) == 0:
                 yield histograms(aligned(image, found)), upper_shape(found.canonical)
     finally:
         plain.close()
@@ -81,10 +82,15 @@ def gather(data: Path) -> tuple[Looks, Looks]:
     shapes: Looks = {}
     for person, paths in clips(data).items():
         for variant in (AS_FILMED, *VARIANTS):
-            chosen = paths if variant == AS_FILMED else paths[:: max(1, len(paths) // VARIED_CLIPS)][:VARIED_CLIPS]
+            chosen = (
+                paths[:MOST_CLIPS]
+                if variant == AS_FILMED
+                else paths[:: max(1, len(paths) // VARIED_CLIPS)][:VARIED_CLIPS]
+            )
             pairs = [pair for path in chosen for pair in looks(path, variant)]
             textures[person, variant], shapes[person, variant] = (np.array(each) for each in zip(*pairs, strict=True))
-        print(person, len(paths), "clips", flush=True)
+        looked = sum(len(each) for (name, _), each in textures.items() if name == person)
+        print(person, min(len(paths), MOST_CLIPS), "clips,", looked, "looks", flush=True)
     return textures, shapes
 
 

@@ -69,7 +69,12 @@ class Bank:
     def shut(self) -> Points | None:
         """The mouth shut (478, 3), canonical, as it is estimated where it was seen open only; else None."""
         nearest = self.neutral if self.closed is None else self.closed
-        return None if nearest is None else shut_shape(nearest)
+        return None if nearest is None else shut_shape(nearest, self.speaks)
+
+    @property
+    def speaks(self) -> bool:
+        """The person was seen to open and shut the mouth."""
+        return self.wide > 0
 
     def observe(self, tracked: TrackedFrame) -> None:
         """Learn from a tracked frame: the resting face, and the mouth where it is new or sharper."""
@@ -156,8 +161,11 @@ class Bank:
         opened_by = float(opening(neutral + opened)) - resting
         shut = max(0.0, resting - float(least)) / opened_by if opened_by > 0 else 0.0
         closed = np.asarray(neutral - np.float32(min(shut, 1.0)) * opened, np.float32)
-        if self.closed is None or shut_shape(closed) is None or shut_shape(self.closed) is not None:
+        if self.closed is None or self._is_shut(closed) or not self._is_shut(self.closed):
             self.closed = closed  # a mouth that was seen shut is remembered through a long laugh
+
+    def _is_shut(self, shape: Points) -> bool:
+        return shut_shape(shape, self.speaks) is None
 
     def _consider(self, tracked: TrackedFrame, face: Face) -> None:
         assert self.neutral is not None

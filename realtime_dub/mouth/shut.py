@@ -14,7 +14,10 @@ from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width
 from realtime_dub.face.landmarks import CORNERS, LIPS, LIPS_INNER, LIPS_OUTER, opening
 from realtime_dub.face.types import Points
 
-SEEN, OPEN = 0.07, 0.11  # mouth widths between the lips: below, a mouth was seen shut; above, it was seen open
+# Mouth widths between the lips: below the first a mouth was seen shut, above the second it was seen open. A speaker's
+# lips come nearer than a look or two can show, and where they are found apart even then, the finding is theirs.
+SEEN, OPEN = 0.07, 0.11
+SEEN_SPEAKING, OPEN_SPEAKING = 0.12, 0.2
 UPPER_SHARE = 0.15  # of an opening, that the upper lip has gone up
 CORNER_SHARE = 0.2  # and that the corners have gone down
 LOWER_HEIGHT = 0.92  # of the lower lip's height when shut: lips that meet press
@@ -31,13 +34,15 @@ _NEAREST = LIPS_OUTER[_APART.argmin(1)]
 _FOLLOWS = np.exp(-0.5 * (_APART.min(1, keepdims=True) / REACH) ** 2).astype(np.float32)
 
 
-def shut_shape(seen: Points) -> Points | None:
+def shut_shape(seen: Points, speaks: bool = False) -> Points | None:
     """The face ``seen`` (478, 3), canonical, with its mouth shut; None where it is.
 
-    Between ``SEEN`` and ``OPEN`` part of the way, so that a face on the border does not jump.
+    ``speaks``: it is that of somebody who was seen to speak, with the lips as near as they came.
+    On the border part of the way, so that a face there does not jump.
     """
     opened = float(opening(seen)) / mouth_width(seen)
-    share = float(np.clip((opened - SEEN) / (OPEN - SEEN), 0, 1))
+    least, most = (SEEN_SPEAKING, OPEN_SPEAKING) if speaks else (SEEN, OPEN)
+    share = float(np.clip((opened - least) / (most - least), 0, 1))
     return None if share <= 0 else np.asarray(seen + np.float32(share) * (_shut(seen) - seen), np.float32)
 
 
