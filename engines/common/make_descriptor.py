@@ -28,7 +28,7 @@ AS_FILMED = "as filmed"
 TEXTURE = 48  # dimensions; the rest are the shape's
 EVERY, VARIED_EVERY = 6, 3  # frames: those between differ by little
 MOST_CLIPS = 40  # of a person, as filmed: nobody counts for much more than the others
-VARIED_CLIPS, VARIED_FRAMES = 3, 45
+VARIED_CLIPS, VARIED_FRAMES = 3, 75
 RIDGE = 0.05  # of the mean variance, added to all
 VARIED_WEIGHT = 0.5  # of a variation's scatter against that of the film as it is
 
