@@ -20,8 +20,8 @@ from web_peers import HEADERS, Visitor, serving
 
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.connectivity import address
-from realtime_dub.web.guard import Bucket
 from realtime_dub.web.logs import JsonLines
+from realtime_dub.web.rates import Bucket
 
 TOKEN = "a-token-of-some-length"
 
@@ -151,7 +151,7 @@ def damaged(sdp: str) -> st.SearchStrategy[str]:
 
 
 def test_nonsense_is_answered_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime_dub.web.guard.Bucket.take", lambda *_: True)
+    monkeypatch.setattr("realtime_dub.web.rates.Bucket.take", lambda *_: True)
 
     async def test() -> None:
         async with serving() as (studio, http, url):

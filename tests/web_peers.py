@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from aiohttp import ClientSession, web
-from aiohttp.test_utils import TestServer
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import AudioFrame, VideoFrame
@@ -22,6 +21,7 @@ from faces import portrait
 from realtime_dub.web import aiortc_access
 from realtime_dub.web.api import STUDIO
 from realtime_dub.web.config import ServeConfig
+from realtime_dub.web.doors import Doors
 from realtime_dub.web.server import make_app
 from realtime_dub.web.studio import Studio
 
@@ -160,11 +160,12 @@ class Visitor:
 @contextlib.asynccontextmanager
 async def serving(**config: object) -> AsyncIterator[tuple[Studio, ClientSession, str]]:
     """A server on loopback, a client, and the server's address."""
-    app: web.Application = make_app(ServeConfig(**config))
-    server = TestServer(app, host="127.0.0.1")
-    await server.start_server()
+    settings = ServeConfig(**{"port": 0, **config})
+    app: web.Application = make_app(settings)
+    doors = Doors(app, settings)
+    port = await doors.open()
     try:
         async with ClientSession() as http:
-            yield app[STUDIO], http, str(server.make_url("")).rstrip("/")
+            yield app[STUDIO], http, f"http://127.0.0.1:{port}"
     finally:
-        await server.close()
+        await doors.close()

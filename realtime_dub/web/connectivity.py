@@ -16,7 +16,6 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -60,19 +59,6 @@ def with_public_ip(sdp: str, address: IPv4Address | None) -> str:
         return f"{line}\r\na=candidate:{foundation}p {component} udp {int(priority) - 1} {address} {port} typ host"
 
     return _HOST.sub(both, sdp)
-
-
-async def listen(runner: web.AppRunner, config: ServeConfig) -> int:
-    """Take requests; the port, where the configuration left it open. Raises ConfigError."""
-    context = await asyncio.to_thread(tls_context, config)
-    site = web.TCPSite(runner, config.host, config.port, ssl_context=context)
-    try:
-        await site.start()
-    except OSError as error:
-        where = f"{config.host}:{config.port}: {error.strerror}"
-        raise ConfigError("cannot listen on", where, "choose another host or port") from None
-    port: int = runner.addresses[0][1]
-    return port
 
 
 def address(config: ServeConfig, port: int) -> str:

@@ -13,7 +13,8 @@ from realtime_dub.pipeline.process import one_blas_thread, short_waits
 from realtime_dub.signals import polite
 from realtime_dub.web import api, visits, whip
 from realtime_dub.web.config import ServeConfig
-from realtime_dub.web.connectivity import address, listen, loop_factory, with_token
+from realtime_dub.web.connectivity import address, loop_factory, with_token
+from realtime_dub.web.doors import Doors, allow_descriptors
 from realtime_dub.web.guard import Guard
 from realtime_dub.web.logs import structured
 from realtime_dub.web.studio import Studio
@@ -32,20 +33,19 @@ def make_app(config: ServeConfig) -> web.Application:
 def serve(config: ServeConfig, say: Callable[[str], None] = print) -> None:
     """Until Ctrl-C. Raises UserError where it cannot start; ``say`` gets the address for people."""
     config = with_token(config)
+    allow_descriptors()
     runner = asyncio.Runner(loop_factory=loop_factory(config))
     with one_blas_thread(), short_waits(), structured(config.quiet), runner:
         runner.run(_serve(config, say))
 
 
 async def _serve(config: ServeConfig, say: Callable[[str], None]) -> None:
-    runner = web.AppRunner(make_app(config), access_log=None, handle_signals=False, shutdown_timeout=2)
-    await runner.setup()
+    doors = Doors(make_app(config), config)
     try:
-        port = await listen(runner, config)
-        say(address(config, port))
+        say(address(config, await doors.open()))
         await _interrupted()
     finally:
-        await runner.cleanup()
+        await doors.close()
 
 
 async def _interrupted() -> None:

@@ -18,6 +18,7 @@ from yarl import URL
 from realtime_dub import __version__
 from realtime_dub.web import connectivity, visits, whip
 from realtime_dub.web.config import ServeConfig, SessionOptions
+from realtime_dub.web.doors import Doors
 from realtime_dub.web.guard import Guard
 from realtime_dub.web.outlet import Outlet
 from realtime_dub.web.peer import Peer
@@ -85,7 +86,7 @@ class Viewers:
         self.config = config
         self.sessions: dict[str, Viewer] = {}
         self._outlet = outlet
-        self._runner: web.AppRunner | None = None
+        self._doors: Doors | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> str:
@@ -94,10 +95,9 @@ class Viewers:
         app[visits.HOST] = app[VIEWERS] = self
         own = [web.get("/", page), web.get("/api/config", told)]
         app.add_routes([*own, *whip.routes(["whep"]), *visits.routes(), *visits.static_routes()])
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2)
-        await self._runner.setup()
+        self._doors = Doors(app, self.config)
         try:
-            port = await connectivity.listen(self._runner, self.config)
+            port = await self._doors.open()
         except BaseException:
             await self.close()
             raise
@@ -110,8 +110,8 @@ class Viewers:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(self.end(id, "the run ends") for id in tuple(self.sessions)))
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._doors is not None:
+            await self._doors.close()
 
     async def open(self, options: SessionOptions, sdp: str) -> tuple[Viewer, str]:
         """Raises Refusal."""

@@ -19,6 +19,8 @@ from realtime_dub.web.refusals import Refusal
 STATIC = Path(__file__).with_name("static")
 MOST_JSON = 128 * 1024
 CHUNK = 256 * 1024
+# Nothing else is ever opened for a visitor, whatever he asks for.
+PARTS = {path.relative_to(STATIC).as_posix(): path for path in STATIC.rglob("*") if path.is_file()}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -94,11 +96,11 @@ async def page(request: web.Request) -> web.StreamResponse:
         response = web.HTTPFound(str(URL("/").with_query(rest)))
         response.set_cookie(COOKIE, config.token, httponly=True, samesite="Strict", secure=request.secure)
         raise response
-    return _file(STATIC / "index.html")
+    return _part("index.html")
 
 
 async def static(request: web.Request) -> web.StreamResponse:
-    return _file(STATIC / request.match_info["name"])
+    return _part(request.match_info["name"])
 
 
 async def health(request: web.Request) -> web.Response:
@@ -169,13 +171,26 @@ async def read_body(request: web.Request, most: int = MOST_JSON) -> bytes:
 async def read_json(request: web.Request) -> Any:
     """Raises Refusal."""
     try:
-        return json.loads(await read_body(request))
+        return json.loads(await read_body(request), parse_constant=_no_number, object_pairs_hook=_once_each)
     except (ValueError, RecursionError) as error:
         raise Refusal(400, "The request is no JSON.", "Send JSON.") from error
 
 
-def _file(path: Path) -> web.StreamResponse:
-    """A file of the page; what lies outside its folder is not there."""
-    if ".." in path.parts or not path.is_relative_to(STATIC) or path.suffix == ".py":
+def _no_number(name: str) -> None:
+    """NaN and its like are no JSON, though Python reads them."""
+    raise ValueError(name)
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A name that stands twice means one thing to one reader and another to the next."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name stands twice")
+    return found
+
+
+def _part(name: str) -> web.StreamResponse:
+    """A file of the page."""
+    if name not in PARTS:
         raise web.HTTPNotFound
-    return web.FileResponse(path, headers={"Cache-Control": "no-cache"})
+    return web.FileResponse(PARTS[name], headers={"Cache-Control": "no-cache"})

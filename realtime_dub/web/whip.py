@@ -39,8 +39,8 @@ def routes(kinds: Iterable[str] = tuple(ROLES)) -> list[web.RouteDef]:
         for route in (
             web.post(f"/{kind}/{{name}}", _kind(kind, open_session)),
             web.options(f"/{kind}/{{name}}", describe),
-            web.patch(f"/{kind}/{{name}}/{{id}}", trickle),
-            web.delete(f"/{kind}/{{name}}/{{id}}", end_session),
+            web.patch(f"/{kind}/{{name}}/{{id}}", _kind(kind, trickle)),
+            web.delete(f"/{kind}/{{name}}/{{id}}", _kind(kind, end_session)),
             web.options(f"/{kind}/{{name}}/{{id}}", describe),
         )
     ]
@@ -72,8 +72,8 @@ async def open_session(request: web.Request, kind: str) -> web.Response:
     return _with_links(request, web.Response(status=201, text=answer, content_type=SDP, headers=headers))
 
 
-async def trickle(request: web.Request) -> web.Response:
-    session = request.app[HOST].find(request.match_info["id"])
+async def trickle(request: web.Request, kind: str) -> web.Response:
+    session = _find(request, kind)
     if request.content_type != FRAGMENT:
         raise Refusal(415, "The body is no ICE fragment.", f"Send it as {FRAGMENT}.", {"Accept-Patch": FRAGMENT})
     fragment = parse_fragment((await read_body(request)).decode("utf-8", "replace"))
@@ -91,10 +91,17 @@ async def trickle(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-async def end_session(request: web.Request) -> web.Response:
-    host = request.app[HOST]
-    await host.end(host.find(request.match_info["id"]).id, "the sender or player ended it")
+async def end_session(request: web.Request, kind: str) -> web.Response:
+    await request.app[HOST].end(_find(request, kind).id, "the sender or player ended it")
     return web.Response(status=200)
+
+
+def _find(request: web.Request, kind: str) -> Visit:
+    """The session that the whole address names, not its last part alone. Raises Refusal."""
+    session = request.app[HOST].find(request.match_info["id"])
+    if (session.options.room, session.options.role) != (request.match_info["name"], ROLES[kind]):
+        raise Refusal(404, "There is no such session.", "Start a new one.")
+    return session
 
 
 def parse_fragment(text: str) -> Fragment:
