@@ -67,10 +67,10 @@ class Doors:
         await self._runner.cleanup()
 
     async def _accept(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
         while True:
+            await _somebody(listener)
             try:
-                accepted, address = await loop.sock_accept(listener)
+                accepted, address = listener.accept()
             except OSError as error:
                 await self._not_accepted(error)
                 continue
@@ -78,17 +78,16 @@ class Doors:
             if not self._arrived(accepted, address[0]):
                 self._refused += 1
                 rest_s = 0.0 if self._refused % limits.REFUSALS_AT_ONCE else limits.REFUSALS_REST_S
-            await asyncio.sleep(rest_s)  # sock_accept does not yield where somebody waits
+            await asyncio.sleep(rest_s)
 
     async def _not_accepted(self, error: OSError) -> None:
         if error.errno in EXHAUSTED:
             log.error("no connection can be taken: files or memory are used up")
             self._places.give_one_up()
             await asyncio.sleep(RETRY_S)
-        else:  # it was gone before it was taken
-            await asyncio.sleep(0)
 
     def _arrived(self, accepted: socket.socket, address: str) -> bool:
+        accepted.setblocking(False)
         place = self._places.take(caller_of(address), time.monotonic())
         if place is None:
             accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # nothing of it stays
@@ -131,6 +130,17 @@ def allow_descriptors() -> None:
     allowed = limits.MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, limits.MOST_DESCRIPTORS)
     if soft != resource.RLIM_INFINITY and soft < allowed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+
+
+async def _somebody(listener: socket.socket) -> None:
+    """Wait until somebody wants to come in. Where descriptors are used up, accept fails also if nobody does."""
+    loop = asyncio.get_running_loop()
+    there = asyncio.Event()
+    loop.add_reader(listener, there.set)
+    try:
+        await there.wait()
+    finally:
+        loop.remove_reader(listener)
 
 
 async def _listeners(host: str, port: int) -> list[socket.socket]:

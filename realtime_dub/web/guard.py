@@ -91,13 +91,12 @@ class Guard:
         if not bucket.take(caller, now_s):
             raise Refusal(429, "Too many requests.", "Wait a moment.", {"Retry-After": "2", "Connection": "close"})
         self._check_host(request)
-        _check_form(request)
-        if part or request.path in OPEN_PATHS:
-            return
-        if not known:
+        anybodys = part or request.path in OPEN_PATHS
+        if not known and not anybodys:
             do = "Open the address that the server printed, with its token."
             raise Refusal(401, "The token is missing or wrong.", do, {"WWW-Authenticate": "Bearer"})
-        if request.method not in SAFE:
+        _check_form(request)
+        if request.method not in SAFE and not anybodys:
             self._check_mutation(request, caller, now_s)
 
     def _check_host(self, request: web.Request) -> None:

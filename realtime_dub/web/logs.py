@@ -1,53 +1,118 @@
-"""One JSON object per line, with the session it is about. No address, no token, no session description."""
+"""One JSON object per line, with the session it is about. No address, no token, no session description.
+
+What a library logs may quote what a visitor sent, and so may what an exception says. Of both only kind and place in the
+source are told; the whole of a fault goes into the report, which nobody else reads.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import re
 import sys
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
 
 from realtime_dub import faults
 from realtime_dub.errors import RealtimeDubError
+from realtime_dub.web import limits
+from realtime_dub.web.rates import Bucket
 
-FIELDS = ("session", "role", "why", "note", "stuck_threads", "path", "address")
+OURS = "realtime_dub"
+FIELDS = ("session", "role", "why", "note", "stuck_threads", "path", "left_out")
 SHORT_ID = 6  # characters of a session's id: the whole would let a reader of the log end it
+OURS_IN_REPORT = " (this is a fault of ours"
+TEMPORARY = re.compile(r"\S*realtime-dub-\S+")  # its name is what a visitor's page asks for a file by
 
 
 class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        line = {"time": self.formatTime(record), "level": record.levelname.lower(), "event": record.getMessage()}
+        line = {"time": self.formatTime(record), "level": record.levelname.lower(), "event": _event(record)}
         for name in FIELDS:
             if hasattr(record, name):
                 line[name] = getattr(record, name)
         if "session" in line:
             line["session"] = line["session"][:SHORT_ID]
+        if "note" in line:
+            line["note"] = TEMPORARY.sub("a file", faults.without_secrets(line["note"]))
         if record.exc_info and (error := record.exc_info[1]) is not None:
             line["error"] = _told(error, record)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return json.dumps(line, default=str)  # in ASCII: a terminal obeys nothing of it
+
+
+class Seldom(logging.Filter):
+    """What comes again and again, because somebody means it to, is left out and counted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bucket = Bucket(limits.LINES_PER_S, limits.LINES_BURST)
+        self._left_out: Counter[str] = Counter()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        kind = f"{record.name}:{record.lineno}"
+        if not self._bucket.take(kind, time.monotonic()):
+            self._left_out[kind] += 1
+            return False
+        if left_out := self._left_out.pop(kind, 0):
+            record.left_out = left_out
+        return True
+
+
+def _event(record: logging.LogRecord) -> str:
+    if record.name.partition(".")[0] == OURS:
+        return record.getMessage()
+    return f"{record.name} tells of something at {record.module}:{record.lineno}"
 
 
 def _told(error: BaseException, record: logging.LogRecord) -> str:
     """One line; a fault's traceback goes where nobody else reads it."""
-    short = faults.without_secrets(f"{type(error).__name__}: {error}")
-    if record.levelno < logging.ERROR or isinstance(error, RealtimeDubError):
+    if isinstance(error, RealtimeDubError):
+        return TEMPORARY.sub("a file", faults.without_secrets(str(error)))
+    short = f"{type(error).__name__} at {_where(error.__traceback__)}"
+    if record.levelno < logging.ERROR:
         return short
-    return faults.OURS.line(error, record.getMessage(), fatal=False) or short
+    _, begins, report = (faults.OURS.line(error, _event(record), fatal=False) or "").rpartition(OURS_IN_REPORT)
+    return short + begins + report
+
+
+def _where(at: TracebackType | None) -> str:
+    """The innermost place of a traceback."""
+    if at is None:
+        return "an unknown place"
+    while at.tb_next is not None:
+        at = at.tb_next
+    return f"{Path(at.tb_frame.f_code.co_filename).stem}:{at.tb_lineno}"
+
+
+def unheard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """For ``set_exception_handler``: asyncio's own describes sockets, data and whom they came from."""
+    error = context.get("exception")
+    if not isinstance(error, OSError | None):  # a connection that breaks is no fault
+        logging.getLogger("realtime_dub.web").error("a background task failed", exc_info=error)
 
 
 @contextmanager
 def structured(quiet: bool) -> Iterator[None]:
-    """Send this server's log to standard error while entered; other libraries' from warnings on."""
+    """Send what is logged to standard error while entered: all of this server, of libraries what they warn of."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
-    loggers = {"realtime_dub.web": logging.WARNING if quiet else logging.INFO, "aiortc": logging.ERROR,
-               "aioice": logging.ERROR, "aiohttp": logging.ERROR}  # fmt: skip
-    for name, level in loggers.items():
-        logging.getLogger(name).addHandler(handler)
+    handler.addFilter(Seldom())
+    root = logging.getLogger()
+    levels = {"": logging.WARNING, "realtime_dub.web": logging.WARNING if quiet else logging.INFO,
+              "aiortc": logging.ERROR, "aioice": logging.ERROR, "aiohttp": logging.ERROR}  # fmt: skip
+    before = {name: logging.getLogger(name).level for name in levels}
+    root.addHandler(handler)
+    for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
     try:
         yield
     finally:
-        for name in loggers:
-            logging.getLogger(name).removeHandler(handler)
+        root.removeHandler(handler)
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)

@@ -16,7 +16,8 @@ from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.connectivity import address, loop_factory, with_token
 from realtime_dub.web.doors import Doors, allow_descriptors
 from realtime_dub.web.guard import Guard
-from realtime_dub.web.logs import structured
+from realtime_dub.web.logs import structured, unheard
+from realtime_dub.web.stopping import end_in_time
 from realtime_dub.web.studio import Studio
 
 log = logging.getLogger("realtime_dub.web")
@@ -40,6 +41,7 @@ def serve(config: ServeConfig, say: Callable[[str], None] = print) -> None:
 
 
 async def _serve(config: ServeConfig, say: Callable[[str], None]) -> None:
+    asyncio.get_running_loop().set_exception_handler(unheard)
     doors = Doors(make_app(config), config)
     try:
         say(address(config, await doors.open()))
@@ -53,6 +55,7 @@ async def _interrupted() -> None:
     for each in (signal.SIGINT, *polite()):
         loop.add_signal_handler(each, stop.set)
     await stop.wait()
+    end_in_time()
     log.info("stopping")
 
 
