@@ -40,21 +40,23 @@ def leave(*connections: Streams) -> None:
         writer.transport.abort()
 
 
-async def answer_of(streams: Streams, seconds: float = 20.0) -> Answer:
-    """The next answer on a connection."""
+async def answer_of(streams: Streams, seconds: float = 20.0, head: bool = False) -> Answer:
+    """The next answer on a connection; ``head``: one without its body."""
     reader, _ = streams
     with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
         async with asyncio.timeout(seconds):
-            return await _read(reader)
+            return await _read(reader, head)
     return Answer(0, {}, b"")
 
 
-async def _read(reader: asyncio.StreamReader) -> Answer:
+async def _read(reader: asyncio.StreamReader, head: bool) -> Answer:
     while True:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        status = int(head[0].split(" ")[1])
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
-        body = await reader.readexactly(int(headers.get("content-length", 0)))
+        lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        status = int(lines[0].split(" ")[1])
+        headers = {
+            name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:] if line)
+        }
+        body = b"" if head else await reader.readexactly(int(headers.get("content-length", 0)))
         if status >= 200:
             return Answer(status, headers, body)
 
@@ -63,7 +65,7 @@ async def ask(url: str, data: bytes, source: str | None = None, seconds: float =
     """One request on a connection of its own."""
     streams = await connect(url, data, source)
     try:
-        return await answer_of(streams, seconds)
+        return await answer_of(streams, seconds, head=data.startswith(b"HEAD "))
     finally:
         leave(streams)
 

@@ -99,7 +99,7 @@ def test_who_says_nothing_more_is_left(data: bytes) -> None:
     async def test() -> None:
         async with serving() as (_, _, url):
             streams = await connect(url, data)
-            dripping = asyncio.create_task(drip(streams[1], b"X: 1\r\n" if data and data != HEALTH else b"", 0.02))
+            dripping = asyncio.create_task(drip(streams[1], b"X: 1\r\n" if data and data != HEALTH else b"", 0.1))
             assert await closed_in(streams) < 10
             dripping.cancel()
             leave(streams)

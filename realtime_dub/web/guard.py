@@ -154,6 +154,10 @@ def _check_form(request: web.Request) -> None:
             getattr(request, name)
     except (ValueError, OverflowError) as error:
         raise Refusal(400, "The request has a date that cannot be.", "Mend it.") from error
+    try:
+        _ = request.http_range
+    except ValueError as error:
+        raise Refusal(416, "The request has a range that cannot be.", "Write it as bytes=FIRST-LAST.") from error
 
 
 def _refusal(request: web.Request, refusal: Refusal) -> web.StreamResponse:

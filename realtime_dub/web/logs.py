@@ -65,7 +65,7 @@ class Seldom(logging.Filter):
 
 
 def _event(record: logging.LogRecord) -> str:
-    if record.name.partition(".")[0] == OURS:
+    if (record.name or OURS).partition(".")[0] == OURS:
         return record.getMessage()
     return f"{record.name} tells of something at {record.module}:{record.lineno}"
 
