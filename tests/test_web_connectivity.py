@@ -23,7 +23,7 @@ from realtime_dub.errors import ConfigError
 from realtime_dub.losses import Lost
 from realtime_dub.stats import Recorder
 from realtime_dub.web.config import ServeConfig
-from realtime_dub.web.connectivity import PortRangeLoop, tls_context, with_public_ip
+from realtime_dub.web.connectivity import PortRangeLoop, address, greeting, tls_context, with_public_ip
 from realtime_dub.web.metrics import Metrics
 from realtime_dub.web.whip import _link
 
@@ -144,3 +144,38 @@ def test_the_dashboard_asks_for_what_there_is() -> None:
     asyncio.run(looked(metrics))
     told = set(re.findall(r"^(realtime_dub_\w+)", metrics.text().decode(), re.MULTILINE))
     assert asked <= told
+
+
+def opened(url: str) -> bool:
+    with urllib.request.urlopen(f"{url.partition('?')[0]}healthz", timeout=10) as response:
+        return response.status == 200
+
+
+def test_a_server_for_all_prints_what_others_can_open() -> None:
+    """Also where this machine has no network: then it can be opened here at least."""
+    config = ServeConfig(host="0.0.0.0", token="a-long-token")
+
+    async def test() -> None:
+        async with serving(host="0.0.0.0", token="a-long-token") as (_, http, url):
+            port = int(url.rpartition(":")[2])
+            first, here, camera = greeting(config, port).split("\n")
+            assert first == address(config, port)
+            assert "//0.0.0.0" not in first
+            assert first.endswith(f":{port}/?token=a-long-token")
+            assert await asyncio.to_thread(opened, first)
+            assert here == f"On this machine: http://127.0.0.1:{port}/?token=a-long-token"
+            assert "--self-signed" in camera
+            bearer = {"Authorization": "Bearer a-long-token"}
+            async with http.get(f"{url}/api/config", headers=bearer) as response:
+                share = (await response.json())["share"]
+            assert share == {"address": first.partition("?")[0], "token": "a-long-token"}
+
+    asyncio.run(test())
+
+
+def test_who_needs_no_advice_gets_the_address_alone() -> None:
+    assert greeting(ServeConfig(), 80) == "http://127.0.0.1:80/"
+    assert greeting(ServeConfig(host="studio.example", self_signed=True), 80) == "https://studio.example:80/"
+    public = ServeConfig(host="0.0.0.0", public_ip="203.0.113.7", self_signed=True)
+    assert greeting(public, 80).split("\n") == ["https://203.0.113.7:80/", "On this machine: https://127.0.0.1:80/"]
+    assert address(ServeConfig(host="::"), 80) != "http://[::]:80/"

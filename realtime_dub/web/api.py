@@ -10,7 +10,7 @@ from aiohttp import BodyPartReader, web
 from pydantic import BaseModel, Field
 
 from realtime_dub import __version__
-from realtime_dub.web import banks, visits
+from realtime_dub.web import banks, connectivity, visits
 from realtime_dub.web.config import LIVE_OPTIONS
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio import Studio
@@ -54,9 +54,16 @@ async def metrics(request: web.Request) -> web.Response:
 async def config(request: web.Request) -> web.Response:
     studio = request.app[STUDIO]
     told = studio.told() | {"version": __version__, "ice_servers": studio.config.ice_servers}
+    told["share"] = connectivity.shared(studio.config, _port(request))
     told["limits"] = {"upload_mb": studio.config.upload_mb}
     told["features"] = [*FEATURES, *(["server-voice"] if studio.config.server_mic else [])]
     return web.json_response(told)
+
+
+def _port(request: web.Request) -> int:
+    """The server's."""
+    name = request.get_extra_info("sockname")
+    return int(name[1]) if name else 0
 
 
 async def change_session(request: web.Request) -> web.Response:

@@ -27,6 +27,9 @@ PARTS_PER_S, PARTS_BURST = 200.0, 600.0  # small files: opening the page asks fo
 OFFERS_PER_S, OFFERS_BURST = 0.5, 10.0  # of connections for picture and sound
 MOST_CALLERS = 2_000  # addresses whose rates are remembered
 
+# Rooms (session).
+ABSENT_S = 5.0  # without picture and sound: then somebody else may send in the room
+
 # The log (logs).
 LINES_PER_S, LINES_BURST = 1.0, 60.0  # of one kind; what is left out is counted
 

@@ -13,7 +13,7 @@ from realtime_dub.pipeline.process import one_blas_thread, short_waits
 from realtime_dub.signals import polite
 from realtime_dub.web import api, visits, whip
 from realtime_dub.web.config import ServeConfig
-from realtime_dub.web.connectivity import address, loop_factory, with_token
+from realtime_dub.web.connectivity import greeting, loop_factory, with_token
 from realtime_dub.web.doors import Doors, allow_descriptors
 from realtime_dub.web.guard import Guard
 from realtime_dub.web.logs import structured, unheard
@@ -44,7 +44,7 @@ async def _serve(config: ServeConfig, say: Callable[[str], None]) -> None:
     asyncio.get_running_loop().set_exception_handler(unheard)
     doors = Doors(make_app(config), config)
     try:
-        say(address(config, await doors.open()))
+        say(greeting(config, await doors.open()))
         await _interrupted()
     finally:
         await doors.close()

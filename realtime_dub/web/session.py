@@ -17,6 +17,7 @@ from realtime_dub.media import NS
 from realtime_dub.mouth.bank import Bank
 from realtime_dub.pipeline.parts import part
 from realtime_dub.sources.base import VideoSource, VoiceSource
+from realtime_dub.web import limits
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.enrolment import Enrolment
 from realtime_dub.web.inbound import Inbound, InboundVideo, InboundVoice
@@ -115,6 +116,17 @@ class Session:
         if sends and state == "connected" and idle_s > self.config.idle_s:
             return "idle"
         return None
+
+    @property
+    def present(self) -> bool:
+        """Somebody sends, or is about to."""
+        state = self.peer.state if self.peer is not None else "new"
+        if self.closed or state == "closed":
+            return False
+        if state != "connected":
+            return time.monotonic() - self._disconnected_s < limits.ABSENT_S
+        silent_s = (self._clock.now_ns() - max(self.inbound.last_ns, self._connected_ns)) / NS
+        return self.options.picture != "camera" or silent_s < limits.ABSENT_S
 
     # What can be chosen while it runs.
 

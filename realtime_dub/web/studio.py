@@ -57,6 +57,8 @@ class Studio:
 
     async def open(self, options: SessionOptions, sdp: str) -> tuple[Session, str]:
         """A new session and the answer to its offer. Raises Refusal."""
+        if options.role == "studio":
+            await self._claim(options.room)
         if len(self.sessions) >= self.config.max_sessions:
             self.metrics.refused.labels("full").inc()
             raise Refusal(503, f"The studio is full: {self.config.max_sessions} are at work.", "Try again in a minute.",
@@ -72,6 +74,18 @@ class Studio:
         self.metrics.opened.labels(options.role).inc()
         log.info("session opened", extra={"session": session.id, "role": options.role})
         return session, answer
+
+    async def _claim(self, room: str | None) -> None:
+        """A room has one sender: the first, until he has left. Raises Refusal while he is there."""
+        while (sender := self._sender(room)) is not None:
+            if sender.present:
+                do = "Take another name, or wait until they have left."
+                raise Refusal(409, "Somebody is sending under that name.", do, {"Retry-After": "5"})
+            await self.end(sender.id, "another one sends in its room")
+
+    def _sender(self, room: str | None) -> Session | None:
+        senders = (each for each in self.sessions.values() if each.outlet is not None and not each.closed)
+        return next((each for each in senders if room and each.options.room == room), None)
 
     def find(self, id: str) -> Session:
         """Raises Refusal."""

@@ -60,12 +60,7 @@ async def open_session(request: web.Request, kind: str) -> web.Response:
     except ValidationError as error:
         raise Refusal(404, "There cannot be a stream of that name.", "Use letters, digits, - and _.") from error
     sdp = (await read_body(request)).decode("utf-8", "replace")
-    on_air = host.on_air(name)
-    if kind == "whip" and on_air:
-        raise Refusal(
-            409, "Somebody is sending under that name.", "Take another name or wait.", {"Retry-After": RETRY_S}
-        )
-    if kind == "whep" and not on_air:
+    if kind == "whep" and not host.on_air(name):
         raise Refusal(404, "Nobody is sending under that name.", "Try again later.", {"Retry-After": RETRY_S})
     session, answer = await host.open(options, sdp)
     headers = {"Location": f"/{kind}/{name}/{session.id}", "ETag": _etag(session), "Accept-Patch": FRAGMENT}
