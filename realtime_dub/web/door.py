@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
@@ -15,7 +14,7 @@ from realtime_dub.web import limits
 from realtime_dub.web.refusals import FAILED, HEADERS, NO_HTTP, SLOW, Refusal, answered, plain
 
 if TYPE_CHECKING:
-    from realtime_dub.web.places import Place
+    from realtime_dub.web.places import Place, Places
 
 OPTIONS: dict[str, Any] = {
     "access_log": None,
@@ -32,9 +31,9 @@ log = logging.getLogger("realtime_dub.web")
 class Door(web.RequestHandler):
     """Silent until :meth:`begin`, which the guard calls with each request's headers; busy until its answer is out."""
 
-    def __init__(self, server: Any, place: Place, leave: Callable[[Place], None]) -> None:
+    def __init__(self, server: Any, place: Place, places: Places) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **OPTIONS)
-        self._place, self._leave = place, leave
+        self._place, self._places = place, places
         self._request: web.BaseRequest | None = None
         self._last: web.BaseRequest | None = None  # answered; the rest of its body may still come
         self._received = 0  # bytes
@@ -54,7 +53,7 @@ class Door(web.RequestHandler):
         super().connection_lost(exc)
         if self._last is not None and not self._last.content.is_eof():
             self._last.content.set_exception(ConnectionResetError())  # aiohttp would wait for the rest
-        self._leave(self._place)
+        self._places.leave(self._place)
 
     def data_received(self, data: bytes) -> None:
         self._received += len(data)
@@ -62,7 +61,8 @@ class Door(web.RequestHandler):
 
     def begin(self, request: web.BaseRequest) -> None:
         """The headers of ``request`` are there."""
-        self._request, self._last, self._place.since_s = request, None, time.monotonic()
+        self._request, self._last = request, None
+        self._places.touch(self._place, time.monotonic())
         self._window = self._place.since_s, self._received
 
     def look(self, now_s: float) -> None:
@@ -100,7 +100,8 @@ class Door(web.RequestHandler):
         except OSError:  # nobody is there any more
             return resp, True
         finally:
-            self._request, self._last, self._place.since_s = None, request, time.monotonic()
+            self._request, self._last = None, request
+            self._places.touch(self._place, time.monotonic())
             self._silence_s = limits.IDLE_S
             if request.headers.get("Transfer-Encoding") and not request.content.is_eof():
                 self.force_close()  # to read on in small chunks costs more than it is worth

@@ -42,7 +42,6 @@ class Doors:
         self._context: ssl.SSLContext | None = None
         self._listeners: list[socket.socket] = []
         self._tasks: list[asyncio.Task[None]] = []
-        self._refused = 0
 
     async def open(self) -> int:
         """Start the application and take requests; the port, where none was given. Raises ConfigError."""
@@ -69,22 +68,25 @@ class Doors:
     async def _accept(self, listener: socket.socket) -> None:
         while True:
             await _somebody(listener)
+            await asyncio.sleep(self._let_in(listener))
+
+    def _let_in(self, listener: socket.socket) -> float:
+        """Take who waits, some at once; how many seconds the others on the loop have before the next."""
+        for _ in range(limits.ACCEPTED_AT_ONCE):
             try:
                 accepted, address = listener.accept()
             except OSError as error:
-                await self._not_accepted(error)
-                continue
-            rest_s = 0.0
-            if not self._arrived(accepted, address[0]):
-                self._refused += 1
-                rest_s = 0.0 if self._refused % limits.REFUSALS_AT_ONCE else limits.REFUSALS_REST_S
-            await asyncio.sleep(rest_s)
+                return self._not_accepted(error)
+            if self._arrived(accepted, address[0]):
+                return 0.0
+        return limits.REFUSALS_REST_S  # there was none but refusals
 
-    async def _not_accepted(self, error: OSError) -> None:
-        if error.errno in EXHAUSTED:
-            log.error("no connection can be taken: files or memory are used up")
-            self._places.give_one_up()
-            await asyncio.sleep(RETRY_S)
+    def _not_accepted(self, error: OSError) -> float:
+        if error.errno not in EXHAUSTED:
+            return 0.0  # nobody is there any more
+        log.error("no connection can be taken: files or memory are used up")
+        self._places.give_one_up()
+        return RETRY_S
 
     def _arrived(self, accepted: socket.socket, address: str) -> bool:
         accepted.setblocking(False)
@@ -99,7 +101,7 @@ class Doors:
     async def _connect(self, place: Place, accepted: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         waits_s = limits.TLS_S if self._context is not None else None
-        make = partial(Door, self._runner.server, place, self._places.leave)
+        make = partial(Door, self._runner.server, place, self._places)
         try:
             if hasattr(socket, "TCP_USER_TIMEOUT"):
                 unread_ms = int(1000 * limits.UNREAD_S)

@@ -8,8 +8,8 @@ from __future__ import annotations
 # Connections to the server (doors). Of one address means: of one IPv4 address, or of one IPv6 network of 64 bits.
 MOST_DESCRIPTORS = 65_536  # asked of the system by serve, up to what it allows: a session takes about ten
 MOST_CONNECTIONS = 512  # in all, or half the descriptors; where they are used up, the greediest address gives way
-CONNECTIONS_PER_S, CONNECTIONS_BURST = 200.0, 600.0  # new ones of one address: a proxy may bring an office of twenty
-REFUSALS_AT_ONCE, REFUSALS_REST_S = 64, 0.01  # of connections: then the others on the loop have their turn
+CONNECTIONS_PER_S, CONNECTIONS_BURST = 50.0, 600.0  # new ones of one address: a proxy may bring an office of twenty
+ACCEPTED_AT_ONCE, REFUSALS_REST_S = 32, 0.02  # of refused ones: then the others on the loop have their turn
 BACKLOG = 512  # connections that the system keeps until they are taken
 TLS_S = 10.0  # for a TLS handshake
 HEADERS_S = 10.0  # from a connection to the end of its first request's headers

@@ -61,7 +61,7 @@ class Places:
     def give_one_up(self, newcomer: str | None = None) -> bool:
         """End the longest silent connection of whoever has most; a busy one only for somebody who has less."""
         most = max(map(len, self._callers.values()), default=0)
-        greedy = [place for places in self._callers.values() if len(places) == most for place in places]
+        greedy = [_longest_silent(places) for places in self._callers.values() if len(places) == most]
         if not greedy:
             return False
         victim = min(greedy, key=lambda place: (place.busy, place.since_s))
@@ -70,6 +70,14 @@ class Places:
         victim.cut()
         self.leave(victim)
         return True
+
+    def touch(self, place: Place, now_s: float) -> None:
+        """A request begins or ends there."""
+        place.since_s = now_s
+        places = self._callers.get(place.caller, {})
+        if place in places:
+            del places[place]
+            places[place] = None  # the last in order
 
     def leave(self, place: Place) -> None:
         """Idempotent."""
@@ -89,3 +97,8 @@ class Places:
         for task in pending:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
+
+
+def _longest_silent(places: dict[Place, None]) -> Place:
+    """They stand in order; where all are busy, the first."""
+    return next((place for place in places if not place.busy), next(iter(places)))
