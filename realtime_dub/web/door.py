@@ -39,6 +39,8 @@ class Door(web.RequestHandler):
         self._received = 0  # bytes
         self._window = 0.0, 0  # since when the body's rate is measured, and bytes received then
         self._silence_s = limits.HEADERS_S
+        self._rest = limits.REST_BYTES  # of a body that may still come after the answer
+        self._until = 0  # so many bytes received
 
     @property
     def busy(self) -> bool:
@@ -57,13 +59,20 @@ class Door(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         self._received += len(data)
-        super().data_received(data)
+        if self._last is not None and self._received > self._until and not self._last.content.is_eof():
+            self.cut()
+        else:
+            super().data_received(data)
 
     def begin(self, request: web.BaseRequest) -> None:
         """The headers of ``request`` are there."""
         self._request, self._last = request, None
         self._places.touch(self._place, time.monotonic())
         self._window = self._place.since_s, self._received
+
+    def refuse(self) -> None:
+        """The present request is none of ours: little of its body is worth reading."""
+        self._rest = limits.UNWANTED_BYTES
 
     def look(self, now_s: float) -> None:
         """Cut what takes too long; about once a second."""
@@ -103,6 +112,7 @@ class Door(web.RequestHandler):
             self._request, self._last = None, request
             self._places.touch(self._place, time.monotonic())
             self._silence_s = limits.IDLE_S
+            self._until, self._rest = self._received + self._rest, limits.REST_BYTES
             if request.headers.get("Transfer-Encoding") and not request.content.is_eof():
                 self.force_close()  # to read on in small chunks costs more than it is worth
 

@@ -61,7 +61,7 @@ class Guard:
 
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            self.check(request)
+            self._admit(request)
             return await handler(request)
         except Refusal as refusal:
             return _refusal(request, refusal)
@@ -81,6 +81,14 @@ class Guard:
                 return answered(SHORT_OF)
             log.exception("a request failed", extra={"path": _route(request)})
             return answered(FAILED)
+
+    def _admit(self, request: web.Request) -> None:
+        try:
+            self.check(request)
+        except Refusal:
+            if isinstance(request.protocol, Door):
+                request.protocol.refuse()
+            raise
 
     def check(self, request: web.Request) -> None:
         """Raises Refusal."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 MOST_DESCRIPTORS = 65_536  # asked of the system by serve, up to what it allows: a session takes about ten
 MOST_CONNECTIONS = 512  # in all, or half the descriptors; where they are used up, the greediest address gives way
 CONNECTIONS_PER_S, CONNECTIONS_BURST = 50.0, 600.0  # new ones of one address: a proxy may bring an office of twenty
-ACCEPTED_AT_ONCE, REFUSALS_REST_S = 32, 0.02  # of refused ones: then the others on the loop have their turn
+ACCEPTED_AT_ONCE, REFUSALS_REST_S = 64, 0.01  # of refused ones: then the others on the loop have their turn
 BACKLOG = 512  # connections that the system keeps until they are taken
 TLS_S = 10.0  # for a TLS handshake
 HEADERS_S = 10.0  # from a connection to the end of its first request's headers
@@ -17,6 +17,7 @@ IDLE_S = 30.0  # from one answer to the end of the next request's headers
 HEADER_LINES, HEADER_LINE_BYTES = 64, 8_190  # of a request
 BODY_BYTES_PER_S, BODY_WINDOW_S = 8_000, 15.0  # the slowest body: 64 kbit/s, over so long; 50 MB may take 1.7 hours
 LINGER_S = 2.0  # for the rest of a body that is not wanted, so that its sender reads why
+REST_BYTES, UNWANTED_BYTES = 64_000_000, 256_000  # of it: of who may ask, and of who may not
 UNREAD_S = 20.0  # an answer of which nothing is taken for so long
 READ_BYTES = 16 * 1024  # at a time: the smallest chunks of HTTP take 2 ms to read then, not 25
 
