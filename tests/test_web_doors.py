@@ -33,7 +33,7 @@ OTHER = "127.0.0.2"
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The times of the table, shorter."""
-    for name, seconds in {"HEADERS_S": 0.4, "IDLE_S": 0.6, "BODY_WINDOW_S": 0.5}.items():
+    for name, seconds in {"HEADERS_S": 0.4, "TLS_S": 0.4, "IDLE_S": 0.6, "BODY_WINDOW_S": 0.5}.items():
         monkeypatch.setattr(limits, name, seconds)
     monkeypatch.setattr(doors, "SWEEP_S", 0.05)
 
@@ -94,12 +94,16 @@ def test_an_address_is_a_network_where_everybody_has_one() -> None:
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("data", [b"", b"GET / HTTP/1.1\r\n", HEALTH], ids=["silent", "headers", "idle"])
-def test_who_says_nothing_more_is_left(data: bytes) -> None:
+@pytest.mark.parametrize(
+    ("data", "secure"),
+    [(b"", False), (b"GET / HTTP/1.1\r\n", False), (HEALTH, False), (b"", True), (b"\x16\x03\x01", True)],
+    ids=["silent", "headers", "idle", "silent, TLS", "handshake"],
+)
+def test_who_says_nothing_more_is_left(data: bytes, secure: bool) -> None:
     async def test() -> None:
-        async with serving() as (_, _, url):
+        async with serving(self_signed=secure) as (_, _, url):
             streams = await connect(url, data)
-            dripping = asyncio.create_task(drip(streams[1], b"X: 1\r\n" if data and data != HEALTH else b"", 0.1))
+            dripping = asyncio.create_task(drip(streams[1], b"X: 1\r\n" if data.startswith(b"GET / ") else b"", 0.1))
             assert await closed_in(streams) < 10
             dripping.cancel()
             leave(streams)

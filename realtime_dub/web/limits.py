@@ -33,6 +33,7 @@ ABSENT_S = 5.0  # without picture and sound: then somebody else may send in the 
 
 # The log (logs).
 LINES_PER_S, LINES_BURST = 1.0, 60.0  # of one kind; what is left out is counted
+LINES_WAITING = 1_000  # where nobody reads them
 
 # The end (stopping).
 STOP_S = 4.0  # from the signal until the server ends by force, recordings finished or not

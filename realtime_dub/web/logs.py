@@ -14,8 +14,10 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
+from queue import Full, Queue
 from types import TracebackType
 from typing import Any
 
@@ -64,6 +66,16 @@ class Seldom(logging.Filter):
         return True
 
 
+class Aside(QueueHandler):
+    """To a thread of its own: whoever reads the log slowly, or a report of a fault, holds no visitor up."""
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        return record  # as it is: the formatter decides what of an exception is told
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """What does not fit is left out."""
+
+
 def _event(record: logging.LogRecord) -> str:
     if (record.name or OURS).partition(".")[0] == OURS:
         return record.getMessage()
@@ -100,9 +112,11 @@ def unheard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 @contextmanager
 def structured(quiet: bool) -> Iterator[None]:
     """Send what is logged to standard error while entered: all of this server, of libraries what they warn of."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
+    written = logging.StreamHandler(sys.stderr)
+    written.setFormatter(JsonLines())
+    handler = Aside(Queue(limits.LINES_WAITING))
     handler.addFilter(Seldom())
+    writer = QueueListener(handler.queue, written)
     root = logging.getLogger()
     levels = {"": logging.WARNING, "realtime_dub.web": logging.WARNING if quiet else logging.INFO,
               "aiortc": logging.ERROR, "aioice": logging.ERROR, "aiohttp": logging.ERROR}  # fmt: skip
@@ -110,9 +124,12 @@ def structured(quiet: bool) -> Iterator[None]:
     root.addHandler(handler)
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
+    writer.start()
     try:
         yield
     finally:
         root.removeHandler(handler)
+        with suppress(Full):  # nobody reads it
+            writer.stop()
         for name, level in before.items():
             logging.getLogger(name).setLevel(level)
