@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 import time
 from collections import Counter
@@ -155,6 +156,30 @@ def test_what_waits_for_a_decoder_that_stands_still_is_bounded() -> None:
                 assert decoded.dropped["overrun"] > 400
                 held.set()
                 await until(lambda decoded=decoded: decoded.frames)
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("codec", [VP8, H264], ids=["vp8", "h264"])
+def test_damaged_pictures_end_nothing(codec: Any) -> None:
+    async def test() -> None:
+        dice = random.Random(5)
+        kind = {"codec": "libx264", "tune": "zerolatency"} if codec is H264 else {}
+        pictures = coded(160, 96, frames=10, **kind)
+        async with Decoded() as decoded:
+            for k in range(300):
+                data = bytearray(pictures[k % len(pictures)])
+                for _ in range(dice.randrange(1, 6)):
+                    data[dice.randrange(min(len(data), 40 if k % 2 else len(data)))] = dice.randrange(256)
+                decoded.put(bytes(data[: dice.randrange(1, len(data) + 1)]), codec=codec)
+                if k % 20 == 19:
+                    await until(lambda: not decoded.decoding._tasks)
+            decoded.decoding._sizes = decoded.decoding._pictures = Allowance(1e6, 1e6)
+            count = len(decoded.frames)
+            decoded.put(*pictures, codec=codec)
+            await until(lambda: len(decoded.frames) > count)
+            assert decoded.sizes[-1] == (160, 96)
+            assert all(width * height <= 1_280 * 720 for width, height in decoded.sizes)
 
     asyncio.run(test())
 
