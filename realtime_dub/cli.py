@@ -368,6 +368,16 @@ def serve(
     turn_password: TurnPassword = None,
     public_ip: PublicIp = None,
     udp_ports: UdpPorts = None,
+    media_to: Annotated[
+        str,
+        typer.Option(
+            help="Addresses of visitors that are tried: machine, lan, internet (public ones only), auto (by --host).",
+            rich_help_panel=Net,
+        ),
+    ] = "auto",
+    picture_height: Annotated[
+        int, typer.Option(help="Lines of 16:9; pictures with more pixels are made smaller.", rich_help_panel=Input)
+    ] = 720,
     bundle: Bundle = None,
     quiet: Quiet = False,
 ) -> None:

@@ -22,7 +22,8 @@ from web_peers import FPS, Visitor, serving
 from realtime_dub.media import MS, NS
 from realtime_dub.sources.fitting import fitted
 from realtime_dub.sources.to_bgr import INTERPOLATION
-from realtime_dub.web.aiortc_access import LOWEST_BITRATE, SOUND_DELAY_NS, RangedVp8, SteadyBuffer
+from realtime_dub.web.aiortc_access import SOUND_DELAY_NS, SteadyBuffer
+from realtime_dub.web.encoders import LOWEST_BITRATE, RangedVp8
 from realtime_dub.web.inbound import BrowserToBgr
 from realtime_dub.web.timeline import MediaClock, TrackClock
 

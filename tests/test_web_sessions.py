@@ -125,6 +125,7 @@ def test_the_next_one_is_told_to_wait() -> None:
     async def test() -> None:
         async with serving(max_sessions=1) as (studio, http, url), visiting(Visitor(http, url)) as visitor:
             await visitor.connect(engine="passthrough")
+            await visitor.until(lambda: studio.find(visitor.id).came)
             async with visiting(Visitor(http, url)) as other:
                 status, told = await other.offer("/api/sessions", {})
             assert status == 503

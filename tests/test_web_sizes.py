@@ -11,7 +11,9 @@ import av
 import numpy as np
 import pytest
 from heif_files import heic
-from test_video_kinds import coded, corners
+from hostile_peers import CodedTrack, claiming, coded
+from test_video_kinds import coded as still
+from test_video_kinds import corners
 from test_web_safety import ask
 from test_web_sessions import visiting
 from web_peers import HEADERS, FaceTrack, Visitor, serving
@@ -20,6 +22,7 @@ from realtime_dub.clock import VirtualClock
 from realtime_dub.media import MS
 from realtime_dub.sources.registry import open_video
 from realtime_dub.web.inbound import Inbound, InboundVideo
+from realtime_dub.web.limits import WAITING_BYTES
 from realtime_dub.web.uploads import Uploads
 
 SIZES = ((320, 180), (640, 360), (1280, 720), (1280, 720), (321, 181), (320, 180))
@@ -55,8 +58,8 @@ def test_pictures_have_the_size_that_is_sent_and_a_change_is_a_scene() -> None:
     ("name", "data"),
     [
         ("IMG_1.HEIC", heic([corners(96, 128)], turns=((b"irot", 1),))),
-        ("me.avif", coded(corners(96, 128), "AVIF", quality=95)),
-        ("me.gif", coded(corners(96, 128), "PNG")),
+        ("me.avif", still(corners(96, 128), "AVIF", quality=95)),
+        ("me.gif", still(corners(96, 128), "PNG")),
     ],
 )
 def test_a_photograph_of_any_kind_can_be_sent(name: str, data: bytes) -> None:
@@ -88,6 +91,39 @@ class GrowingTrack(FaceTrack):
         face = self.faces[self.height]
         self._dark, self._bright = face._dark, face._bright
         return await super().recv()
+
+
+def test_what_is_too_large_is_told_and_counted_and_what_is_large_comes_back_smaller() -> None:
+    async def test() -> None:
+        async with serving() as (_, http, url), visiting(Visitor(http, url)) as visitor:
+            track = CodedTrack([coded(1_920, 1_080)[0], claiming(16_383, 16_383), claiming(4_096, 4_096)], fps=10)
+            next(each for each in visitor.pc.getSenders() if each.kind == "video").replaceTrack(track)
+            await visitor.connect(engine="passthrough")
+            pictures, stats = visitor.got.pictures, visitor.got.stats
+            await visitor.until(lambda: len(pictures) > 2 and stats and stats[-1]["dropped"], 40)
+            assert {image.shape[:2] for _, _, image in pictures} == {(720, 1_280)}
+            await visitor.until(lambda: any("too large" in told.get("note", "") for told in stats))
+            _, metrics, _ = await ask(http, "GET", f"{url}/metrics")
+            counted = next(line for line in metrics.decode().splitlines() if 'dropped_total{kind="too large"}' in line)
+            assert float(counted.split()[-1]) >= 2
+            assert await visitor.delete() == 204
+
+    asyncio.run(test())
+
+
+def test_pictures_that_wait_longer_are_smaller() -> None:
+    inbound, most = Inbound(VirtualClock()), 1_280 * 720
+    for budget_ms, pixels in ((250, most), (1_000, most), (5_000, 640 * 480)):
+        inbound.wait(budget_ms * MS, 25, most)
+        assert pixels <= inbound.most_pixels() <= most
+        assert inbound.most_pixels() * 3 * budget_ms * 25 / 1000 <= WAITING_BYTES
+    frame = av.VideoFrame(1_280, 720, "yuv420p")  # the size is that of the pictures to come
+    frame.pts, frame.time_base = 0, Fraction(1, 90_000)
+    inbound.picture(frame)
+    source = InboundVideo(inbound, Fraction(25))
+    info = source.open()
+    source.close()
+    assert info.width * info.height <= inbound.most_pixels()
 
 
 def test_what_comes_back_grows_and_shrinks_with_what_is_sent(tmp_path: Path) -> None:

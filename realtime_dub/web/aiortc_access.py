@@ -1,4 +1,4 @@
-"""Where the server reaches past aiortc's interface: the one module that knows names inside aiortc.
+"""Where the server reaches past aiortc's interface: with ``aiortc_guard`` the one that knows names inside aiortc.
 
 aiortc has no setting for its bitrates, none for its sound buffer, and does not tell of sender reports. The objects it
 keeps for them are exchanged or listened to per connection; nothing in its modules is changed.
@@ -7,23 +7,26 @@ keeps for them are exchanged or listened to per connection; nothing in its modul
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpTransceiver
-from aiortc.codecs import h264, vpx
+from aiortc.codecs import get_decoder
 from aiortc.jitterbuffer import MAX_MISORDER, JitterBuffer, JitterFrame
 from aiortc.rtp import RtcpSrPacket, RtpPacket
 
 from realtime_dub.media import MS, NS, rescale
 from realtime_dub.web.concealment import with_lost
 from realtime_dub.web.config import FRAME_MS
+from realtime_dub.web.decoding import PictureDecoding, SoundDecoding
+from realtime_dub.web.encoders import ENCODERS
+from realtime_dub.web.limits import MOST_CODED_PIXELS
 
 SOUND_DEPTH = 3  # packets that have to be there after the one that is given out
 SOUND_DELAY_NS = (SOUND_DEPTH + 1) * FRAME_MS * MS  # from the capture of a packet's first sample, without the network
-LOWEST_BITRATE = 150_000
 CLOSE_S = 5.0
-LESS, MORE = 0.85, 1.3  # a new bitrate is taken where it is so far from the old one
 
 OnReport = Callable[[int, int], None]  # the sender's clock in ns, pts in ns on the track's own time line
 
@@ -74,40 +77,6 @@ def _frame(packet: RtpPacket, lost: int) -> JitterFrame:
     return JitterFrame(data, packet.timestamp)
 
 
-class _Ranged:
-    """An encoder's ``target_bitrate`` within bounds of ours, and in steps.
-
-    aiortc begins a new encoder, and so sends a whole picture, for every change of more than a tenth: eight times in the
-    first ten seconds while the browser's estimate rises.
-    """
-
-    def __init__(self, start: int, most: int) -> None:
-        super().__init__()
-        self._most = most
-        self._rate = min(start, most)
-
-    @property
-    def target_bitrate(self) -> int:
-        return self._rate
-
-    @target_bitrate.setter
-    def target_bitrate(self, bitrate: int) -> None:
-        wanted = max(LOWEST_BITRATE, min(bitrate, self._most))
-        if wanted in (LOWEST_BITRATE, self._most) or not LESS <= wanted / self._rate <= MORE:
-            self._rate = wanted
-
-
-class RangedVp8(_Ranged, vpx.Vp8Encoder):
-    """VP8 with our bitrates."""
-
-
-class RangedH264(_Ranged, h264.H264Encoder):
-    """H.264 with our bitrates."""
-
-
-ENCODERS = {"video/vp8": RangedVp8, "video/h264": RangedH264}
-
-
 def use_bitrates(transceiver: RTCRtpTransceiver, start: int, most: int) -> None:
     """Before the first picture, once the codec is negotiated; bits per second."""
     codec = transceiver._codecs[0].mimeType.lower()
@@ -135,6 +104,50 @@ def on_sender_report(receiver: RTCRtpReceiver, rate: int, told: OnReport) -> Non
     setattr(receiver, "_handle_rtcp_packet", listen)  # noqa: B010  (mypy: a method)
 
 
+def limit_decoding(receiver: RTCRtpReceiver, dropped: Counter[str], most_pixels: Callable[[], int]) -> None:
+    """Before the first packet. aiortc's thread then stays in ``Decoding.get``, and is not joined on the event loop."""
+    track: Any = receiver.track
+    if track is None:  # nothing comes
+        return
+    parts = (
+        make_decoder,
+        track._queue.put_nowait,
+        _get(receiver, "RTCRtpReceiver", "decoder_error").set,
+        dropped,
+    )
+    picture = _get(receiver, "RTCRtpReceiver", "kind") == "video"
+    decoding = PictureDecoding(*parts, most_pixels=most_pixels) if picture else SoundDecoding(*parts)
+    _set(receiver, "RTCRtpReceiver", "decoder_queue", decoding)
+    receive = receiver.receive
+
+    async def start(parameters: Any) -> None:
+        await receive(parameters)
+        thread = _get(receiver, "RTCRtpReceiver", "decoder_thread")
+        if isinstance(thread, threading.Thread):
+            _set(receiver, "RTCRtpReceiver", "decoder_thread", _EndsByItself(thread))
+            setattr(receiver, "_decodes", thread)  # noqa: B010
+
+    setattr(receiver, "receive", start)  # noqa: B010  (mypy: a method)
+
+
+class _EndsByItself:
+    """A decoder's thread: it ends with the frame it has in hand, and nobody waits for it on the event loop."""
+
+    def __init__(self, thread: threading.Thread) -> None:
+        self.thread = thread
+
+    def join(self) -> None:
+        """aiortc calls it on the event loop."""
+
+
+def make_decoder(codec: Any) -> Any:
+    """aiortc's, on the one thread that it is called on; what gets past our look at the headers FFmpeg refuses."""
+    decoder: Any = get_decoder(codec)
+    decoder.codec.thread_count = 1
+    decoder.codec.options = {"max_pixels": str(MOST_CODED_PIXELS)}
+    return decoder
+
+
 async def close(pc: RTCPeerConnection) -> None:
     """End a connection and the tracks it sends. Raises whatever aiortc does with one that is half made.
 
@@ -147,10 +160,16 @@ async def close(pc: RTCPeerConnection) -> None:
     await asyncio.gather(*connecting, return_exceptions=True)
     try:
         await asyncio.wait_for(pc.close(), CLOSE_S)
+        await _decoders_ended(pc)
     finally:
         for transceiver in pc.getTransceivers():
             if transceiver.sender.track is not None:  # one that never came about has not ended it
                 transceiver.sender.track.stop()
+
+
+async def _decoders_ended(pc: RTCPeerConnection) -> None:
+    threads = [thread for receiver in pc.getReceivers() if (thread := getattr(receiver, "_decodes", None)) is not None]
+    await asyncio.gather(*(asyncio.to_thread(thread.join, CLOSE_S) for thread in threads if thread.is_alive()))
 
 
 def _connects(task: asyncio.Task[Any], pc: RTCPeerConnection) -> bool:

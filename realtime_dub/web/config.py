@@ -37,6 +37,8 @@ class ServeConfig(BaseModel):
     turn_password: str | None = None
     public_ip: IPv4Address | None = None
     udp_ports: str | None = None
+    media_to: Literal["auto", "machine", "lan", "internet"] = "auto"  # where addresses of visitors may be
+    picture_height: int = Field(720, ge=180, le=2_160)  # of 16:9; what has more pixels is made smaller
     bundle: Path | None = None
     quiet: bool = False
 
@@ -64,6 +66,11 @@ class ServeConfig(BaseModel):
             return None
         low, _, high = self.udp_ports.partition("-")
         return range(int(low), int(high) + 1)
+
+    @property
+    def picture_pixels(self) -> int:
+        """The largest picture that is worked on."""
+        return self.picture_height**2 * 16 // 9
 
     @property
     def secure(self) -> bool:

@@ -28,6 +28,8 @@ from realtime_dub.media import MS, NS, AudioBlock, Frame, Image, Samples, VideoI
 from realtime_dub.sources.fitting import Size
 from realtime_dub.sources.to_bgr import INTERPOLATION, UNSPECIFIED_MATRIX
 from realtime_dub.web.aiortc_access import SOUND_DELAY_NS
+from realtime_dub.web.decoding import fitted
+from realtime_dub.web.limits import WAITING_BYTES
 from realtime_dub.web.timeline import CENTRE_NS, MediaClock
 
 RATE, CHANNELS = 48_000, 1
@@ -51,6 +53,7 @@ class Inbound:
         self.size: Size | None = None  # of the newest picture
         self.last_ns = clock.now_ns()  # when anything came
         self.on_size: Callable[[], None] = lambda: None
+        self.working_pixels = 1_280 * 720  # larger pictures are made smaller
         self.times = MediaClock(SOUND_DELAY_NS)
         self._pictures: tuple[LatestSlot[tuple[Any, int]], ...] = ()
         self._sounds: tuple[queue.Queue[_Heard], ...] = ()
@@ -58,8 +61,18 @@ class Inbound:
         self.packets_lost = {"audio": 0, "video": 0}  # so far, as the connection counts them
         self._overrun: set[int] = set()  # readers whose last frame of sound was dropped
         self._next_pts: int | None = None
+        self._sound_ns = 0  # the latest that sound was captured
         self._mono = MonoMixer(RATE)
         self._lock = threading.Lock()
+
+    def most_pixels(self) -> int:
+        """Asked for by the decoder's thread."""
+        return self.working_pixels
+
+    def wait(self, budget_ns: int, fps: float, most: int) -> None:
+        """Pictures are to wait so long: none is larger than ``most``, nor than leaves all that wait in bounds."""
+        waiting = max(1, int(fps * budget_ns / NS))
+        self.working_pixels = min(most, WAITING_BYTES // (3 * waiting))
 
     def restart(self, kind: str) -> None:
         """A new track of that kind begins."""
@@ -82,7 +95,9 @@ class Inbound:
         self.last_ns = now_ns = self.clock.now_ns()
         lost = self._next_pts is not None and frame.pts != self._next_pts
         self._next_pts = frame.pts + frame.samples
-        captured_ns = self.times.sound_ns(ticks_to_ns(frame.pts, Fraction(frame.time_base)), now_ns)
+        told_ns = self.times.sound_ns(ticks_to_ns(frame.pts, Fraction(frame.time_base)), now_ns)
+        # Stamps that go to and fro would have holes filled for longer than the stream lasts.
+        captured_ns = self._sound_ns = max(self._sound_ns, min(told_ns, now_ns))
         heard = self._mono(samples_of(frame))[:, None]
         for each in self._sounds:
             if each.full():
@@ -142,7 +157,7 @@ class InboundVideo:
     def open(self) -> VideoInfo:
         assert self._inbound.size is not None, "opened after the first picture"
         self._slot = self._inbound.add_pictures()
-        width, height = self._inbound.size
+        width, height = fitted(*self._inbound.size, self._inbound.working_pixels)
         return VideoInfo(even(width), even(height), self._fps, live=True, name="browser camera")
 
     def read(self) -> Frame:
@@ -185,7 +200,7 @@ class BrowserToBgr:
         common = frame.format.name == "yuv420p" and frame.color_range != ColorRange.JPEG
         if even and common and frame.colorspace in BT_601:
             return np.asarray(cv2.cvtColor(frame.to_ndarray(), cv2.COLOR_YUV2BGR_I420), np.uint8)
-        picture = self._reformatter.reformat(frame, format="bgr24", interpolation=INTERPOLATION)
+        picture = self._reformatter.reformat(frame, format="bgr24", interpolation=INTERPOLATION, threads=1)
         return np.asarray(picture.to_ndarray(), np.uint8)
 
 

@@ -25,6 +25,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.opened = self._counter("sessions_opened", "Sessions opened", "role")
         self.refused = self._counter("refused", "Requests refused", "why")
+        self.dropped = self._counter("dropped", "What visitors sent that was too much or could not be read", "kind")
         self.sessions = self._gauge("sessions", "Sessions open")
         self.frames = Gauge("realtime_dub_frames", "Ticks of the open sessions", ["kind"], registry=self.registry)
         self.losses = Gauge("realtime_dub_losses", "What the open sessions have lost", ["kind"], registry=self.registry)

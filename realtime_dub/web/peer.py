@@ -7,6 +7,7 @@ import contextlib
 import functools
 import logging
 import re
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -23,14 +24,15 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError
 from aiortc.sdp import SessionDescription, candidate_from_sdp
 
-from realtime_dub.web import aiortc_access, connectivity
+from realtime_dub.web import aiortc_access, aiortc_guard, connectivity
+from realtime_dub.web.candidates import Targets
 from realtime_dub.web.config import ServeConfig
+from realtime_dub.web.floodgate import Floodgate
 from realtime_dub.web.inbound import Inbound
 from realtime_dub.web.outlet import AudioOut, Outlet
 from realtime_dub.web.refusals import Refusal
 
 MOST_SDP = 64 * 1024
-MOST_CANDIDATES = 100
 ANSWER_S = 10.0
 CLOCK_RATES = {"audio": 48_000, "video": 90_000}
 log = logging.getLogger("realtime_dub.web")
@@ -47,6 +49,7 @@ class Peer:
         outlet: Outlet | None,
         changed: Callable[[], None],
         message: Callable[[str], str | None] = lambda text: None,
+        dropped: Counter[str] | None = None,
     ) -> None:
         self._config, self._inbound, self._outlet = config, inbound, outlet
         self._changed, self._message = changed, message
@@ -54,7 +57,8 @@ class Peer:
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._readers: set[asyncio.Task[None]] = set()
         self._channel: Any = None
-        self._candidates = 0
+        self.dropped: Counter[str] = Counter() if dropped is None else dropped  # what was too much, by kind
+        self._gate, self._targets = Floodgate(self.dropped), Targets(config, self.dropped)
         self.ufrag: str | None = None  # of the other side's ICE, as in its offer
         self._pc.on("track", self._on_track)
         self._pc.on("connectionstatechange", changed)
@@ -73,21 +77,26 @@ class Peer:
         try:
             for kind in kinds:
                 self._add_transceiver(kind)
+            aiortc_guard.keep_to(self._pc, self._targets.allows)
+            offer = RTCSessionDescription(self._targets.offer(sdp), "offer")
             async with asyncio.timeout(ANSWER_S):
-                await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+                await self._pc.setRemoteDescription(offer)
                 self._reach_in()
                 await self._pc.setLocalDescription(await self._pc.createAnswer())
+                aiortc_guard.guard(self._pc, self._gate)
+        except Refusal:
+            raise
         except Exception as error:  # text from outside leads aiortc to any kind of error
             raise BAD_SDP from error
         return connectivity.with_public_ip(self._pc.localDescription.sdp, self._config.public_ip)
 
     async def add_candidate(self, line: str | None, mid: str | None, index: int | None) -> None:
         """A trickled candidate, None = there are no more. Raises Refusal."""
-        self._candidates += 1
-        if self._candidates > MOST_CANDIDATES:
-            raise Refusal(429, "There are too many candidates.", "Connect again.")
         try:
-            await self._pc.addIceCandidate(_candidate(line, mid, index))
+            if self._targets.takes(line) if line else not self._targets.refused:
+                await self._pc.addIceCandidate(_candidate(line, mid, index))
+        except Refusal:
+            raise
         except Exception as error:  # likewise
             raise Refusal(400, "The candidate cannot be used.", "Send it as the browser gave it.") from error
 
@@ -136,6 +145,7 @@ class Peer:
                 aiortc_access.use_bitrates(transceiver, config.bitrate_kbps * 1000, most * 1000)
             if self._inbound is not None:
                 told = functools.partial(self._inbound.times.report, transceiver.kind)
+                aiortc_access.limit_decoding(transceiver.receiver, self.dropped, self._inbound.most_pixels)
                 aiortc_access.on_sender_report(transceiver.receiver, CLOCK_RATES[transceiver.kind], told)
 
     def _on_track(self, track: MediaStreamTrack) -> None:
@@ -160,12 +170,15 @@ class Peer:
                     said = repr(error)
 
     def _on_channel(self, channel: Any) -> None:
-        if channel.label != "control":
+        if not self._gate.channel() or channel.label != "control" or self._channel is not None:
+            channel.close()
             return
         self._channel = channel
 
         def answer(text: object) -> None:
-            if isinstance(text, str) and len(text) <= 4096 and (reply := self._message(text)) is not None:
+            if not isinstance(text, str) or len(text) > 4096 or not self._gate.message():
+                return
+            if (reply := self._message(text)) is not None:
                 self.tell(reply)
 
         channel.on("message", answer)

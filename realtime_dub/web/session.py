@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 from realtime_dub.clock import Clock
 from realtime_dub.errors import RealtimeDubError
-from realtime_dub.media import NS
+from realtime_dub.media import MS, NS
 from realtime_dub.mouth.bank import Bank
 from realtime_dub.pipeline.parts import part
 from realtime_dub.sources.base import VideoSource, VoiceSource
 from realtime_dub.web import limits
 from realtime_dub.web.config import ServeConfig, SessionOptions
+from realtime_dub.web.dropped import Dropped
 from realtime_dub.web.enrolment import Enrolment
 from realtime_dub.web.inbound import Inbound, InboundVideo, InboundVoice
+from realtime_dub.web.limits import MOST_RUNS
 from realtime_dub.web.outlet import Outlet, OutletPublisher
 from realtime_dub.web.peer import Peer
 from realtime_dub.web.recording import Recording
@@ -36,6 +38,8 @@ STATS_S = 0.5
 CONNECT_S = 20.0  # for a connection to come about, or to come back
 GONE_S = 3.0  # after the other side has said that it closes
 PICTURE_FPS = Fraction(25)
+USUAL_BUDGET_MS = 350.0  # at least what is planned where none is asked for
+FULL = "The studio is full: others were connected sooner. Try again in a minute."
 log = logging.getLogger("realtime_dub.web")
 
 
@@ -51,6 +55,10 @@ class Session:
         self.peer: Peer | None = None
         self.note: str | None = None
         self.closed = False
+        self.came = False  # it has been connected
+        self.since_s = time.monotonic()
+        self.dropped = Dropped()
+        self._begins_again = False  # a run is to be begun when one has ended
         self._runs: dict[int, Run] = {}
         self._count = 0  # of runs begun
         self._on_air: int | None = None
@@ -65,6 +73,7 @@ class Session:
             self.outlet = Outlet(clock, asyncio.get_running_loop())
             self.outlet.taken_over = self._taken_over
             self.inbound.on_size = self._picture_came
+            self._bound_pictures()
 
     # The connection.
 
@@ -82,18 +91,17 @@ class Session:
             raise
         if before is None:
             self._spawn(repeat(STATS_S, self._tell_statistics), "statistics")
-            if self.options.role == "studio" and self.options.picture != "camera":
-                self._begin_run()
         return answer
 
     def _make_peer(self) -> Peer:
         role, studio = self.options.role, self._studio
+        told = self._changed, self._message, self.dropped
         if role == "viewer":
-            return Peer(self.config, None, studio.outlet_of(self.options.room), self._changed, self._message)
+            return Peer(self.config, None, studio.outlet_of(self.options.room), *told)
         if role == "interpreter":
             self.inbound = studio.room_voice(self.options.room)
-            return Peer(self.config, self.inbound, None, self._changed, self._message)
-        return Peer(self.config, self.inbound, self.outlet, self._changed, self._message)
+            return Peer(self.config, self.inbound, None, *told)
+        return Peer(self.config, self.inbound, self.outlet, *told)
 
     def _changed(self) -> None:
         state = self.peer.state if self.peer is not None else "closed"
@@ -102,6 +110,16 @@ class Session:
             self._disconnected_s = time.monotonic()
         else:
             self._connected_ns = self._clock.now_ns()
+            if not self.came:
+                self._arrived()
+
+    def _arrived(self) -> None:
+        """Connected for the first time: from now on it has a seat, and may cost something."""
+        self.came = self._studio.seats_left > 0
+        if not self.came:
+            self._tell_note(FULL)
+        elif self.options.role == "studio" and (self.options.picture != "camera" or self.inbound.size):
+            self._begin_run()
 
     @property
     def overdue(self) -> str | None:
@@ -111,6 +129,8 @@ class Session:
         away_s = now_s - self._disconnected_s
         if (state != "connected" and away_s > CONNECT_S) or (state == "closed" and away_s > GONE_S):
             return "not connected"
+        if state == "connected" and not self.came:
+            return "full"
         sends = self.options.role != "viewer" and self.options.picture == "camera"
         idle_s = (self._clock.now_ns() - max(self.inbound.last_ns, self._connected_ns)) / NS
         if sends and state == "connected" and idle_s > self.config.idle_s:
@@ -166,7 +186,7 @@ class Session:
     # The pipeline.
 
     def _picture_came(self) -> None:
-        if self.options.picture == "camera":
+        if self.options.picture == "camera" and self.came:
             self._begin_run()
 
     def _setup(self, options: SessionOptions) -> RunSetup:
@@ -251,6 +271,9 @@ class Session:
         for number, run in self._runs.items():
             if number != self._on_air:
                 run.ask_to_stop()
+        self._begins_again = len(self._runs) >= MOST_RUNS
+        if self._begins_again:  # with the options of then: the newest ones
+            return
         self._count += 1
         name = f"session {self.id[:6]}"
         publishers = (OutletPublisher(self.outlet, self._count),)
@@ -259,10 +282,16 @@ class Session:
         except Refusal as error:
             self._tell_note(str(error))
             return
+        self._bound_pictures()
         run = Run(name, self._setup(self.options), video, voice, publishers, self._clock, self._run_ended)
         self._loaded = None
         self._runs[self._count] = run
         run.start()
+
+    def _bound_pictures(self) -> None:
+        """Those that wait for the end of the latency budget."""
+        budget_ns = round((self.options.budget_ms or USUAL_BUDGET_MS) * MS)
+        self.inbound.wait(budget_ns, self.config.fps, self.config.picture_pixels)
 
     def _video(self) -> Callable[[], VideoSource]:
         kind, _, name = self.options.picture.partition(":")
@@ -292,6 +321,8 @@ class Session:
         self._runs = {number: each for number, each in self._runs.items() if each is not run}
         if run.error is not None and not self.closed:
             self._tell_note(str(run.error) or type(run.error).__name__)
+        if self._begins_again:
+            self._begin_run()
 
     def _tell_note(self, text: str) -> None:
         self.note = text
@@ -324,6 +355,9 @@ class Session:
         if self.peer is not None:
             told |= self._traffic.seen(await self.peer.statistics(), time.monotonic())
             self.inbound.packets_lost = self._traffic.lost
+        if (note := self.dropped.look(self._studio.metrics.dropped)) is not None:
+            self._tell_note(note)
+        told["dropped"] = {kind: count for kind, count in dict(self.dropped).items() if count}
         told["options"] = self.options.model_dump()
         return told | ({"note": self.note} if self.note else {})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from fractions import Fraction
 from typing import Any
 
@@ -16,6 +17,7 @@ from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.inbound import Inbound
 from realtime_dub.web.metrics import Metrics
 from realtime_dub.web.outlet import Outlet
+from realtime_dub.web.pending import make_room
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.run import RunSetup, least_budget_ms, make_generator
 from realtime_dub.web.session import Session
@@ -59,10 +61,11 @@ class Studio:
         """A new session and the answer to its offer. Raises Refusal."""
         if options.role == "studio":
             await self._claim(options.room)
-        if len(self.sessions) >= self.config.max_sessions:
+        if self.seats_left < 1:
             self.metrics.refused.labels("full").inc()
             raise Refusal(503, f"The studio is full: {self.config.max_sessions} are at work.", "Try again in a minute.",
                           {"Retry-After": "60"})  # fmt: skip
+        await make_room(self.sessions.values(), self.end, time.monotonic())
         session = Session(secrets.token_urlsafe(16), self, options, self._clock)
         self.sessions[session.id] = session
         try:
@@ -86,6 +89,11 @@ class Studio:
     def _sender(self, room: str | None) -> Session | None:
         senders = (each for each in self.sessions.values() if each.outlet is not None and not each.closed)
         return next((each for each in senders if room and each.options.room == room), None)
+
+    @property
+    def seats_left(self) -> int:
+        """For those who connect: a handshake takes none."""
+        return self.config.max_sessions - sum(each.came for each in self.sessions.values())
 
     def find(self, id: str) -> Session:
         """Raises Refusal."""

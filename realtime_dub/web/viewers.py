@@ -22,6 +22,7 @@ from realtime_dub.web.doors import Doors
 from realtime_dub.web.guard import Guard
 from realtime_dub.web.outlet import Outlet
 from realtime_dub.web.peer import Peer
+from realtime_dub.web.pending import make_room
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.traffic import Traffic
 from realtime_dub.web.upkeep import attempt_all, repeat
@@ -41,7 +42,8 @@ class Viewer:
         self.id, self.options = id, options
         self.peer: Peer | None = None
         self._config, self._outlet = config, outlet
-        self._away_s = time.monotonic()  # since when, while it is
+        self.came = False  # it has been connected
+        self.since_s = self._away_s = time.monotonic()  # the latter: since when, while it is
         self._traffic = Traffic()
 
     async def answer(self, sdp: str) -> str:
@@ -77,6 +79,8 @@ class Viewer:
     def _changed(self) -> None:
         if self.peer is None or self.peer.state != "connected":
             self._away_s = time.monotonic()
+        else:
+            self.came = True
 
 
 class Viewers:
@@ -117,9 +121,10 @@ class Viewers:
         """Raises Refusal."""
         if options.role != "viewer":
             raise Refusal(403, "This page is for watching.", "Start realtime-dub serve for a studio.")
-        if len(self.sessions) >= self.config.max_sessions:
+        if sum(each.came for each in self.sessions.values()) >= self.config.max_sessions:
             what = f"{self.config.max_sessions} are watching, and there is no room for more."
             raise Refusal(503, what, "Try again in a minute.", {"Retry-After": "60"})
+        await make_room(self.sessions.values(), self.end, time.monotonic())
         viewer = Viewer(secrets.token_urlsafe(16), options, self.config, self._outlet)
         self.sessions[viewer.id] = viewer
         try:
@@ -146,6 +151,8 @@ class Viewers:
     async def _sweep(self) -> None:
         overdue = [id for id, viewer in self.sessions.items() if viewer.overdue]
         await attempt_all(self.end(id, "not connected") for id in overdue)
+        came = [id for id, viewer in self.sessions.items() if viewer.came]
+        await attempt_all(self.end(id, "full") for id in came[self.config.max_sessions :])
 
     async def _tell(self) -> None:
         await attempt_all(viewer.tell() for viewer in tuple(self.sessions.values()))

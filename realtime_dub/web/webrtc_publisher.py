@@ -23,7 +23,7 @@ PORT, VIEWERS = 8090, 8
 SECRETS = {"token": "REALTIME_DUB_TOKEN", "turn_password": "REALTIME_DUB_TURN_PASSWORD"}  # in the environment
 OPTIONS = (
     *("token", "viewers", "codec", "bitrate_kbps", "max_bitrate_kbps", "tls_cert", "tls_key", "self_signed", "stun"),
-    *("turn", "turn_user", "turn_password", "public_ip", "udp_ports"),
+    *("turn", "turn_user", "turn_password", "public_ip", "udp_ports", "media_to"),
 )
 SHORT = re.compile(r"webrtc(:(?P<port>\d+))?", re.IGNORECASE)
 ADVICE = "write webrtc, webrtc:PORT or webrtc://HOST:PORT?token=..."

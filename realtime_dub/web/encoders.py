@@ -1,0 +1,42 @@
+"""aiortc's encoders with bounds of ours: it has no setting for its bitrates."""
+
+from __future__ import annotations
+
+from aiortc.codecs import h264, vpx
+
+LOWEST_BITRATE = 150_000
+LESS, MORE = 0.85, 1.3  # a new bitrate is taken where it is so far from the old one
+
+
+class _Ranged:
+    """An encoder's ``target_bitrate`` within bounds of ours, and in steps.
+
+    aiortc begins a new encoder, and so sends a whole picture, for every change of more than a tenth: eight times in the
+    first ten seconds while the browser's estimate rises.
+    """
+
+    def __init__(self, start: int, most: int) -> None:
+        super().__init__()
+        self._most = most
+        self._rate = min(start, most)
+
+    @property
+    def target_bitrate(self) -> int:
+        return self._rate
+
+    @target_bitrate.setter
+    def target_bitrate(self, bitrate: int) -> None:
+        wanted = max(LOWEST_BITRATE, min(bitrate, self._most))
+        if wanted in (LOWEST_BITRATE, self._most) or not LESS <= wanted / self._rate <= MORE:
+            self._rate = wanted
+
+
+class RangedVp8(_Ranged, vpx.Vp8Encoder):
+    """VP8 with our bitrates."""
+
+
+class RangedH264(_Ranged, h264.H264Encoder):
+    """H.264 with our bitrates."""
+
+
+ENCODERS = {"video/vp8": RangedVp8, "video/h264": RangedH264}
