@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import io
 import os
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -24,6 +25,7 @@ from test_web_safety import ask
 from test_web_sessions import visiting
 from web_peers import HEADERS, Visitor, serving
 
+from benchmarks.visit import Server
 from realtime_dub.clock import VirtualClock
 from realtime_dub.sources.audio_file import AudioFileSource
 from realtime_dub.sources.registry import open_video
@@ -280,6 +282,25 @@ def test_those_at_work_end_with_the_server(tmp_path: Path) -> None:
     assert time.monotonic() - since_s < 5
     for each in waiting:
         assert each.cancelled() or isinstance(each.exception(5), Refusal)
+
+
+def test_a_server_with_uploads_of_every_state_ends_when_it_is_told_to() -> None:
+    slow = hostile_files.wav(384_000, 2, 8_000_000)  # seconds to look at
+    body = form(file_part(VOICE), end=b"")
+
+    async def test(url: str, pid: int) -> None:
+        async with ClientSession() as http, contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(half_sent(url, len(body) + 50_000, body))
+            sending = [asyncio.create_task(send(http, url, slow)) for _ in range(3)]
+            await asyncio.sleep(1.5)
+            os.kill(pid, signal.SIGTERM)
+            await asyncio.gather(*sending, return_exceptions=True)
+
+    server = Server("--quiet")
+    asyncio.run(test(server.url.rstrip("/"), server.pid))
+    since_s = time.monotonic()
+    server.close()
+    assert time.monotonic() - since_s < 8
 
 
 # So many at a time.

@@ -24,8 +24,8 @@ BANK_S = 60.0  # for one to arrive
 
 # A file is looked at in a process of its own, which is killed where it asks for more.
 CHECKS_AT_ONCE = 2
-CHECK_S = 60.0  # as it is seen from outside: on a busy machine it comes last
-CHECK_CPU_S = 20
+CHECK_S = 90.0  # as it is seen from outside: on a busy machine it comes last
+CHECK_CPU_S = 40  # half an hour of MP3 takes 10
 CHECK_MEMORY = 512 << 20  # bytes of addresses beyond what its libraries take
 CHECK_OUTPUT = 400_000_000  # bytes of what it makes: FLAC of the sound, PNG of the picture
 SOUND_S = 1_800  # longest sound
