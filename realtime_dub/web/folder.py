@@ -18,6 +18,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from realtime_dub.errors import ConfigError
+from realtime_dub.paths import reason
 from realtime_dub.web.limits import RECORDING_FOUND_S
 
 if sys.platform != "win32":
@@ -33,7 +35,7 @@ class ServerFolder:
     """Blocking. Made once per server; :meth:`close` leaves the recordings where there are any."""
 
     def __init__(self, port: int, base: Path | None = None) -> None:
-        """Raises OSError where no folder can be made anywhere."""
+        """Raises ConfigError where no folder can be made anywhere."""
         self._lock: int | None = None
         self.path = self._make(port, [base] if base is not None else bases())
         self.uploads, self.recordings = self.path / UPLOADS, self.path / RECORDINGS
@@ -56,7 +58,11 @@ class ServerFolder:
             with contextlib.suppress(OSError):
                 _make_private(place)
                 return self._make_in(place, port)
-        return Path(tempfile.mkdtemp(prefix="realtime-dub-"))  # nobody will find it again
+        try:
+            return Path(tempfile.mkdtemp(prefix="realtime-dub-"))  # nobody will find it again
+        except OSError as error:
+            what = f"for what visitors send: {reason(error)}"
+            raise ConfigError("cannot make a folder", what, "set TMPDIR to one that can be written") from error
 
     def _make_in(self, place: Path, port: int) -> Path:
         """Locked before it has its name: nobody else ever sees it without its server."""

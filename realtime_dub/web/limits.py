@@ -9,8 +9,8 @@ from __future__ import annotations
 RECORDING_S = 1_800  # longest recording
 RECORDING_KEPT_S = 3_600  # how long one is offered after its end, and again after the server was started anew
 RECORDING_FOUND_S = 86_400  # how old one may be that a server finds which was killed, or stopped
-RECORDINGS_PER_VISITOR, RECORDINGS_IN_ALL = 20, 100  # fetched ones give way to new ones, others never
-RECORDING_LEAST_ROOM = 200_000_000  # bytes left on the disk below which none is begun and those at work end
+RECORDINGS_PER_VISITOR, RECORDINGS_IN_ALL = 50, 200  # fetched ones give way to new ones, others never
+RECORDING_LEAST_ROOM = 500_000_000  # bytes left on the disk below which none is begun and those at work end
 
 # What is uploaded. What a session uses does not count, and what none uses gives way to what is newer.
 UPLOAD_KEPT_S = 3_600  # unused for so long, it is removed
