@@ -120,7 +120,7 @@ async def give_bank(request: web.Request) -> web.Response:
 
 async def take_bank(request: web.Request) -> web.Response:
     session = request.app[STUDIO].find(request.match_info["id"])
-    session.use_bank(await request.app[STUDIO].banks.read(read_body(request, banks.MOST_BYTES)))
+    session.use_bank(await request.app[STUDIO].banks.read(session.id, read_body(request, banks.MOST_BYTES)))
     return web.json_response({"state": "loaded"})
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from realtime_dub.errors import BundleError
 from realtime_dub.mouth.bank import Bank
-from realtime_dub.web.limits import BANK_S, BANKS_ARRIVING, BANKS_AT_ONCE
+from realtime_dub.web.limits import BANK_S, BANKS_AT_ONCE
 from realtime_dub.web.refusals import Refusal
 
 MOST_BYTES = 30_000_000
@@ -19,18 +19,18 @@ MOST_UNPACKED = 100_000_000
 
 
 class BankInbox:
-    """Banks that pages send. So many are on their way, and fewer read, at a time: each fills memory."""
+    """Banks that pages send: one of each session, and few read at a time, because each fills memory."""
 
     def __init__(self) -> None:
-        self._arriving = 0
+        self._arriving: set[str] = set()
         self._reading = asyncio.Semaphore(BANKS_AT_ONCE)
 
-    async def read(self, body: Coroutine[Any, Any, bytes]) -> Bank:
+    async def read(self, session: str, body: Coroutine[Any, Any, bytes]) -> Bank:
         """The bank in ``body``, which is awaited for so long. Raises Refusal, BundleError."""
-        if self._arriving >= BANKS_ARRIVING:
+        if session in self._arriving:
             body.close()
-            raise Refusal(429, "Too many mouth banks are on their way.", "Wait a moment.", {"Retry-After": "5"})
-        self._arriving += 1
+            raise Refusal(429, "A mouth bank is on its way already.", "Wait a moment.", {"Retry-After": "5"})
+        self._arriving.add(session)
         try:
             async with asyncio.timeout(BANK_S):
                 data = await body
@@ -39,7 +39,7 @@ class BankInbox:
         except TimeoutError:
             raise Refusal(408, "The mouth bank came too slowly.", "Send it again.") from None
         finally:
-            self._arriving -= 1
+            self._arriving.discard(session)
 
 
 def to_bytes(bank: Bank) -> bytes:

@@ -1,17 +1,14 @@
-"""What a visitor sent, read in a process of its own and written anew: ``python -m realtime_dub.web.check_file``.
+"""What a visitor sent, read in a process of its own (started by ``checks``) and written anew.
 
 Damaged or malicious files make decoders hang, fill the memory or crash; here that costs a process that is killed.
 What the server plays is what was written here: FLAC of one or two channels, PNG of at most ``PICTURE_SIDE``. So nothing
 that a stranger made is ever decoded in the server's own process.
-
-Arguments: ``sound`` or ``picture``, the file, where to write. One line of JSON is answered.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -39,8 +36,7 @@ LAYOUTS = {1: "mono", 2: "stereo"}
 
 
 def main(kind: str, path: str, out: str) -> None:
-    """Writes ``out``, or says why not."""
-    os.nice(10)
+    """``kind`` is sound or picture. Writes ``out``, or says why not; one line of JSON is answered."""
     _bound()
     try:
         told = LOOKS[kind](Path(path), Path(out))
@@ -160,6 +156,3 @@ def _first_image(path: Path) -> Image:
 
 
 LOOKS = {"sound": sound, "picture": picture}
-
-if __name__ == "__main__":
-    main(*sys.argv[1:4])

@@ -19,7 +19,7 @@ RECEIVED_PER_VISITOR, RECEIVED_IN_ALL = 4, 12  # at once; the slowest gives way
 RECEIVED_LEAST_S = 5.0  # before it does
 UPLOAD_STALL_S = 15.0  # without a byte
 UPLOAD_LONGEST_S = 600.0  # for all of it
-BANKS_ARRIVING, BANKS_AT_ONCE = 6, 2  # on their way, 30 MB each; and read, each unpacking to 100 MB at most
+BANKS_AT_ONCE = 2  # are read, each unpacking to 100 MB at most; one of each session is on its way, 30 MB at most
 BANK_S = 60.0  # for one to arrive
 
 # A file is looked at in a process of its own, which is killed where it asks for more.
