@@ -10,6 +10,7 @@ from pathlib import Path
 import hostile_files
 import numpy as np
 import pytest
+from heif_files import heic
 from PIL import Image as Pil
 from test_video_kinds import corners
 
@@ -78,6 +79,16 @@ def test_a_large_picture_is_made_smaller_while_it_is_read(data: bytes, shape: tu
         for x in (0.1, 0.9):  # each corner has its colour, where it was
             there = [each[int(y * each.shape[0]), int(x * each.shape[1])].astype(int) for each in (whole, image)]
             assert np.abs(there[0] - there[1]).max() < 12
+
+
+def test_the_tiles_of_a_telephone_are_made_smaller_before_they_are_put_together() -> None:
+    whole = corners(480, 720)
+    tiles = [whole[y : y + 240, x : x + 240] for y in (0, 240) for x in (0, 240, 480)]
+    data = heic([np.ascontiguousarray(each) for each in tiles], grid=(2, 3), size=(720, 480), turns=((b"irot", 1),))
+    image, _ = read_still(data, "it", enough=150)
+    assert image.shape == (180, 120, 3)
+    small = np.rot90(whole)[2::4, 2::4]
+    assert np.abs(image.astype(int) - small).mean() < 6
 
 
 def test_a_small_picture_stays_as_it_is() -> None:

@@ -173,6 +173,7 @@ def _by_ffmpeg(data: bytes, shown: str, background: Colour, enough: int | None) 
             if item is None or not set(item.tiles) <= set(streams):
                 return _decoded(container, picture_stream(container, shown), background), ""
             by = 1 if enough is None else max(1, max(item.size) // enough)
+            by = 1 << by.bit_length() - 1  # of which tiles are multiples
             tiles = [shrunk(_decoded(container, streams[tile], background), by) for tile in item.tiles]
             image = replace(item, size=(item.size[0] // by, item.size[1] // by)).assembled(tiles)
     except DAMAGES as error:
