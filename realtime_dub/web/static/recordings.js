@@ -33,8 +33,8 @@ export class Recordings {
     let found;
     try {
       found = (await api.recordings(ids)).recordings;
-    } catch { // the list stays as it is; the server may come back
-      if (this.#tries++ < TRIES) this.#timer = setTimeout(() => this.refresh(), AGAIN_MS);
+    } catch (error) { // the list stays as it is; a server that does not answer may come back
+      if (error.status === 0 && this.#tries++ < TRIES) this.#timer = setTimeout(() => this.refresh(), AGAIN_MS);
       return;
     }
     this.#tries = 0;
