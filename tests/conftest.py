@@ -48,6 +48,14 @@ def _wait_for_end(threads: set[threading.Thread]) -> list[str]:
     return sorted(thread.name for thread in threads if thread.is_alive())
 
 
+@pytest.fixture(scope="session", autouse=True)
+def state_of_the_tests_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What servers keep lies in no home and meets no other server's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture
 def pulse(tmp_path: Path) -> Iterator[PrivatePulse]:
     """A sound server of the test's own."""

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "realtime_dub"
 # From the bottom up. A part may import from its own layer only what BESIDE gives it, and anything below.
 LAYERS = (
     ("errors",),
-    ("faults", "finding", "imports", "media", "paths", "signals", "standard_streams", "terminal"),
+    ("bounds", "faults", "finding", "imports", "media", "paths", "signals", "standard_streams", "terminal"),
     ("clock", "flow", "losses", "writing"),
     ("audio", "blend", "contact_sheet", "face", "mouth", "publishers", "sources"),
     ("budget", "config", "pipeline", "stats", "sync"),

@@ -62,12 +62,12 @@ def test_pictures_have_the_size_that_is_sent_and_a_change_is_a_scene() -> None:
         ("me.gif", still(corners(96, 128), "PNG")),
     ],
 )
-def test_a_photograph_of_any_kind_can_be_sent(name: str, data: bytes) -> None:
-    uploads = Uploads(1 << 20)
+def test_a_photograph_of_any_kind_can_be_sent(name: str, data: bytes, tmp_path: Path) -> None:
+    uploads = Uploads(1 << 20, tmp_path)
     try:
-        path = uploads.begin(name)
-        path.write_bytes(data)
-        upload = uploads.keep(path)
+        arrival = uploads.begin(name)
+        arrival.path.write_bytes(data)
+        upload = uploads.keep(arrival)
         source = open_video(str(uploads.find(upload.id, "picture")), clock=VirtualClock(), live=False)
         source.open()
         image = source.read().image

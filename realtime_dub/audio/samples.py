@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from realtime_dub.bounds import HIGHEST_RATE, LOWEST_RATE, MOST_CHANNELS
 from realtime_dub.errors import MediaError
 from realtime_dub.media import Samples
 
-LOWEST_RATE, HIGHEST_RATE = 4_000, 384_000  # Hz
-MOST_CHANNELS = 64
 LOUDEST = 64.0  # times full scale, 36 dB over it: no programme is that loud, damage is
 
 

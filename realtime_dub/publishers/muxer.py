@@ -61,6 +61,7 @@ class MuxPublisher:
         self._file: GrowingFile | None = None
         self._buffer: _Buffer | None = None
         self._failure: LostOutput | None = None
+        self._video: VideoEncoder | None = None
         self._audio: AudioEncoder | None = None
         # Of the pictures' time line: handed to the muxer, the same a tick ago, and safe.
         self._muxed_ns = self._muxed_before_ns = self._kept_ns = 0
@@ -111,7 +112,7 @@ class MuxPublisher:
             if self._container is None:
                 self._start(self._fmt)
             safe_ns, self._muxed_before_ns = self._muxed_before_ns, self._muxed_ns  # the muxer may hold a picture back
-            self._mux(self._video.encode(tick))
+            self._mux(self._encoder.encode(tick))
             if self._audio is not None and tick.audio is not None:
                 self._mux(self._audio.encode(tick.audio))
             if self._carried is not None:
@@ -125,7 +126,7 @@ class MuxPublisher:
             self._abandon()
             return
         with self._explained():
-            self._mux(self._video.flush())
+            self._mux(self._encoder.flush())
             if self._audio is not None:
                 self._mux(self._audio.flush())
             if self._carried is not None:
@@ -134,7 +135,7 @@ class MuxPublisher:
             self._write(self._muxed_ns)
             if self._file is not None:
                 self._file.close()
-        self._container = None
+        self._release()
 
     def _rehearse(self, fmt: OutputFormat) -> None:
         """Whether the encoder takes it is known before anything begins. What is carried over comes later."""
@@ -207,12 +208,22 @@ class MuxPublisher:
 
     def _abandon(self) -> None:
         """Leave the file as it is: a trailer would turn the fragments into a file whose end is missing."""
-        container, self._container = self._container, None
+        container = self._container
+        self._release()
         if self._file is not None:
             self._file.abandon()
         if container is not None:
             with contextlib.suppress(*ERRORS):
                 container.close()
+
+    def _release(self) -> None:
+        """Let go of the encoders: their threads end with them, and not when this is collected some time."""
+        self._container = self._video = self._audio = None
+
+    @property
+    def _encoder(self) -> VideoEncoder:
+        assert self._video is not None
+        return self._video
 
 
 class _Buffer:

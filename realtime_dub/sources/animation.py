@@ -34,7 +34,7 @@ class AnimationSource:
             count = opened(self._data, str(self.path)).n_frames
             self._pictures = self._decoded()
             image, duration_ns = self._ahead = next(self._pictures)
-        except (*DAMAGES, StopIteration) as error:
+        except (*DAMAGES, MemoryError, StopIteration) as error:
             raise MediaError("cannot read", f"{self.path}: {NO_PICTURE}", ADVICE) from error
         rate = Fraction(NS, duration_ns).limit_denominator(1001)
         fps = min(max(rate, Fraction(1)), Fraction(240))
@@ -62,7 +62,7 @@ class AnimationSource:
                 self._pictures = self._decoded()
                 following = next(self._pictures, None)
             return following
-        except DAMAGES:
+        except (*DAMAGES, MemoryError):
             self.notes.append(f"{self.path.name} is damaged or cut short: {self._seq + 1} pictures were decoded")
             return None
 

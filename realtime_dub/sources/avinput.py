@@ -8,6 +8,7 @@ from typing import Any
 
 import av
 
+from realtime_dub.bounds import MOST_PIXELS
 from realtime_dub.errors import MediaError
 from realtime_dub.media import NS, ticks_to_ns
 from realtime_dub.paths import reason
@@ -15,7 +16,6 @@ from realtime_dub.sources.deinterlacing import progressive
 from realtime_dub.sources.stream_choice import choose_film, films
 
 UNTAGGED_RATE = Fraction(25)
-MOST_PIXELS = 8192 * 8192  # of a picture: a size of more is damage, or meant to fill the memory
 TRANSPARENT = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders of these leave transparency out
 
 

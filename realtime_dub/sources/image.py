@@ -17,18 +17,21 @@ class ImageSource:
     picture that is cut short is given, and said in ``notes``.
     """
 
-    def __init__(self, path: str | Path, fps: float | Fraction = 25, background: Colour = BLACK) -> None:
+    def __init__(
+        self, path: str | Path, fps: float | Fraction = 25, background: Colour = BLACK, enough: int | None = None
+    ) -> None:
+        """``enough``: see :func:`stills.read_still`."""
         self.path = Path(path)
         self.fps = Fraction(fps).limit_denominator(1001)
         self.notes: list[str] = []
-        self._background = background
+        self._background, self._enough = background, enough
         self._image: Image | None = None
         self._seq = 0
 
     def open(self) -> VideoInfo:
         """Read the picture. Raises MediaError."""
         data = bytes_of(self.path)
-        self._image, note = read_still(data, str(self.path), self._background)
+        self._image, note = read_still(data, str(self.path), self._background, self._enough)
         if note:
             self.notes.append(f"{self.path.name} {note}")
         height, width = self._image.shape[:2]

@@ -14,12 +14,15 @@ from typing import Any, NoReturn
 
 import av
 
+from realtime_dub.bounds import MOST_PIXELS
 from realtime_dub.errors import MediaError
 from realtime_dub.paths import reason, size_of_plain_file
 
 BUFFER_BYTES = 1 << 18  # each read waits for the interpreter: fewer and larger ones
 # A pipe that nobody writes to would hold the program up for ever; of a file nothing is different.
 NOTHING_ELSE = {"protocol_whitelist": "none"}  # what a list of files or of network streams is kept from
+# FFmpeg decodes the first frames to learn what they are, before anybody could look at their size.
+WITHIN_BOUNDS = {"max_pixels": str(MOST_PIXELS)}
 READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -95,6 +98,7 @@ def open_alone(file: Any) -> Any:
         metadata_errors="replace",  # tags in an unknown encoding must not keep a film from playing
         buffer_size=BUFFER_BYTES,
         io_open=_open_nothing,
+        options=WITHIN_BOUNDS,
         container_options=NOTHING_ELSE,
     )
 

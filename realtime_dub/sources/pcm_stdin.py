@@ -16,7 +16,8 @@ import numpy as np
 
 from realtime_dub.audio.drift import DriftCorrector
 from realtime_dub.audio.mono import MonoMixer
-from realtime_dub.audio.samples import HIGHEST_RATE, LOWEST_RATE, MOST_CHANNELS, Cleaner
+from realtime_dub.audio.samples import Cleaner
+from realtime_dub.bounds import HIGHEST_RATE, LOWEST_RATE, MOST_CHANNELS
 from realtime_dub.clock import Clock
 from realtime_dub.errors import ConfigError, EndOfStream
 from realtime_dub.media import MS, NS, AudioBlock, Samples, VoiceInfo, ns_to_samples, samples_to_ns

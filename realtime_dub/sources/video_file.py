@@ -11,6 +11,7 @@ from typing import Any
 
 import av
 
+from realtime_dub.bounds import MOST_PIXELS
 from realtime_dub.errors import EndOfStream, MediaError
 from realtime_dub.media import BLACK, NS, Colour, Frame, VideoInfo, ticks_to_ns
 from realtime_dub.paths import reason
@@ -25,6 +26,8 @@ from realtime_dub.sources.avinput import (
 from realtime_dub.sources.fitting import Fit
 from realtime_dub.sources.opening import open_media
 from realtime_dub.sources.to_bgr import ToBgr, is_full_range
+
+NO_SIZE = f"it is damaged, or has more than {MOST_PIXELS // 1_000_000} million pixels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +80,11 @@ class VideoFileSource:
             self._times = RisingTimes(self._period_ns)
             self._ahead = next(self._frames, None)
             if self._ahead is None:
+                width = self._stream.width
                 self._release()
-                raise MediaError("no picture could be decoded from", str(self.path), "choose a video that plays")
+                # Without a size it was not decoded far enough to have one: damage, or more than may be allocated.
+                where = str(self.path) if width else f"{self.path}: {NO_SIZE}"
+                raise MediaError("no picture could be decoded from", where, "choose a video that plays")
             self._info = self._describe(self._ahead.picture)
         return self._info
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Literal
 
-from aiohttp import BodyPartReader, web
+from aiohttp import web
 from pydantic import BaseModel, Field
 
 from realtime_dub import __version__
 from realtime_dub.web import banks, connectivity, visits
 from realtime_dub.web.config import LIVE_OPTIONS
+from realtime_dub.web.limits import RECORDING_KEPT_S
+from realtime_dub.web.receiving import receive
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio import Studio
-from realtime_dub.web.visits import CHUNK, options, read, read_body, read_json
+from realtime_dub.web.visits import options, read, read_body, read_json
 
+MOST_ASKED = 50  # recordings in one question
 STUDIO: web.AppKey[Studio] = web.AppKey("studio", Studio)
 FEATURES = ("recording", "enroll", "bank", "rooms", "uploads", "pictures")  # what the page shows buttons for
 
@@ -35,7 +37,9 @@ def routes() -> list[web.RouteDef]:
         web.get("/api/config", config),
         web.patch("/api/sessions/{id}", change_session),
         web.post("/api/sessions/{id}/recording", record),
+        web.get("/api/recordings", recordings),
         web.get("/api/recordings/{id}", recording),
+        web.delete("/api/recordings/{id}", dismiss_recording),
         web.post("/api/sessions/{id}/enroll", enroll),
         web.get("/api/sessions/{id}/bank", give_bank),
         web.put("/api/sessions/{id}/bank", take_bank),
@@ -55,7 +59,7 @@ async def config(request: web.Request) -> web.Response:
     studio = request.app[STUDIO]
     told = studio.told() | {"version": __version__, "ice_servers": studio.config.ice_servers}
     told["share"] = connectivity.shared(studio.config, _port(request))
-    told["limits"] = {"upload_mb": studio.config.upload_mb}
+    told["limits"] = {"upload_mb": studio.config.upload_mb, "recording_kept_s": RECORDING_KEPT_S}
     told["features"] = [*FEATURES, *(["server-voice"] if studio.config.server_mic else [])]
     return web.json_response(told)
 
@@ -79,18 +83,31 @@ async def change_session(request: web.Request) -> web.Response:
 async def record(request: web.Request) -> web.Response:
     session = request.app[STUDIO].find(request.match_info["id"])
     if (await read(request, _Record)).action == "start":
-        session.start_recording()
-        return web.json_response({"state": "recording"})
-    id = await session.stop_recording()
-    if id is None:
+        begun = await session.keeping.start(session.outlet, request.remote or "")
+        return web.json_response(begun.told())
+    kept = await session.keeping.stop()
+    if kept is None:
         raise Refusal(409, "Nothing was recorded.", "Start a recording while a picture is shown.")
-    return web.json_response({"state": "stopped", "url": f"/api/recordings/{id}"})
+    return web.json_response(kept.told() | {"state": "stopped"})
+
+
+async def recordings(request: web.Request) -> web.Response:
+    """Of those that are named, what has become of them."""
+    ids = request.query.get("ids", "").split(",")
+    if len(ids) > MOST_ASKED:
+        raise Refusal(400, "Too many recordings were asked for.", f"Ask for {MOST_ASKED} at most.")
+    return web.json_response({"recordings": request.app[STUDIO].recordings.told(ids)})
 
 
 async def recording(request: web.Request) -> web.StreamResponse:
-    path = request.app[STUDIO].uploads.find(request.match_info["id"], "recording")
+    path = request.app[STUDIO].recordings.find(request.match_info["id"])
     headers = {"Content-Type": "video/mp4", "Content-Disposition": 'attachment; filename="ai-dubbed.mp4"'}
     return web.FileResponse(path, headers=headers)
+
+
+async def dismiss_recording(request: web.Request) -> web.Response:
+    await asyncio.to_thread(request.app[STUDIO].recordings.remove, request.match_info["id"])
+    return web.Response(status=204)
 
 
 async def enroll(request: web.Request) -> web.Response:
@@ -110,38 +127,11 @@ async def give_bank(request: web.Request) -> web.Response:
 
 async def take_bank(request: web.Request) -> web.Response:
     session = request.app[STUDIO].find(request.match_info["id"])
-    session.use_bank(await asyncio.to_thread(banks.from_bytes, await read_body(request, banks.MOST_BYTES)))
+    session.use_bank(await request.app[STUDIO].banks.read(session.id, read_body(request, banks.MOST_BYTES)))
     return web.json_response({"state": "loaded"})
 
 
 async def upload(request: web.Request) -> web.Response:
-    uploads = request.app[STUDIO].uploads
-    if not request.content_type.startswith("multipart/"):
-        raise Refusal(415, "The upload is no form.", "Send the file as multipart/form-data.")
-    try:
-        part = await (await request.multipart()).next()
-    except ValueError as error:
-        raise Refusal(400, "The form cannot be read.", "Send one file as multipart/form-data.") from error
-    if not isinstance(part, BodyPartReader) or not part.filename:
-        raise Refusal(400, "The form has no file.", "Send one file.")
-    path = uploads.begin(part.filename)
-    try:
-        await _receive(part, path, uploads.most_bytes)
-    except BaseException:
-        await asyncio.to_thread(path.unlink, True)
-        raise
-    kept = await asyncio.to_thread(uploads.keep, path)
+    studio = request.app[STUDIO]
+    kept = await receive(request, studio.uploads, studio.used_uploads)
     return web.json_response(kept.told(), status=201)
-
-
-async def _receive(part: BodyPartReader, path: Path, most: int) -> None:
-    size = 0
-    file = await asyncio.to_thread(path.open, "xb")
-    try:
-        while chunk := await part.read_chunk(CHUNK):
-            size += len(chunk)
-            if size > most:
-                raise Refusal(413, f"The file is larger than {most // 1_000_000} MB.", "Send a smaller one.")
-            await asyncio.to_thread(file.write, chunk)
-    finally:
-        await asyncio.to_thread(file.close)

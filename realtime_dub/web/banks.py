@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 import zipfile
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 from realtime_dub.errors import BundleError
 from realtime_dub.mouth.bank import Bank
+from realtime_dub.web.limits import BANK_S, BANKS_AT_ONCE
+from realtime_dub.web.refusals import Refusal
 
 MOST_BYTES = 30_000_000
 MOST_UNPACKED = 100_000_000
+
+
+class BankInbox:
+    """Banks that pages send: one of each session, and few read at a time, because each fills memory."""
+
+    def __init__(self) -> None:
+        self._arriving: set[str] = set()
+        self._reading = asyncio.Semaphore(BANKS_AT_ONCE)
+
+    async def read(self, session: str, body: Coroutine[Any, Any, bytes]) -> Bank:
+        """The bank in ``body``, which is awaited for so long. Raises Refusal, BundleError."""
+        if session in self._arriving:
+            body.close()
+            raise Refusal(429, "A mouth bank is on its way already.", "Wait a moment.", {"Retry-After": "5"})
+        self._arriving.add(session)
+        try:
+            async with asyncio.timeout(BANK_S):
+                data = await body
+            async with self._reading:
+                return await asyncio.to_thread(from_bytes, data)
+        except TimeoutError:
+            raise Refusal(408, "The mouth bank came too slowly.", "Send it again.") from None
+        finally:
+            self._arriving.discard(session)
 
 
 def to_bytes(bank: Bank) -> bytes:
@@ -26,11 +55,18 @@ def from_bytes(data: bytes) -> Bank:
     with tempfile.TemporaryDirectory(prefix="realtime-dub-") as folder:
         path = Path(folder) / "me.bank"
         path.write_bytes(data)
-        try:
-            with zipfile.ZipFile(path) as packed:
-                size = sum(each.file_size for each in packed.infolist())
-        except (zipfile.BadZipFile, OSError) as error:
-            raise BundleError("the file", "is no mouth bank", "choose one that was saved here") from error
-        if size > MOST_UNPACKED:
+        if _unpacked_bytes(path) > MOST_UNPACKED:
             raise BundleError("the mouth bank", "is too large", "choose one that was saved here")
-        return Bank.load(path)
+        try:
+            return Bank.load(path)
+        except BundleError as error:  # without the place where it lies for a moment
+            why = str(error).replace(str(path), "it").partition("; ")[0]
+            raise BundleError("the file", f"is no mouth bank: {why}", "choose one that was saved here") from error
+
+
+def _unpacked_bytes(path: Path) -> int:
+    try:
+        with zipfile.ZipFile(path) as packed:
+            return sum(each.file_size for each in packed.infolist())
+    except Exception as error:  # damaged ones lead the parser to errors of many kinds
+        raise BundleError("the file", "is no mouth bank", "choose one that was saved here") from error

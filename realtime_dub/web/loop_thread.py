@@ -23,9 +23,13 @@ class LoopThread:
         self._thread.start()
         self._started.wait()
 
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run ``work`` there and wait for it; from any other thread."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
+    def run(self, work: Coroutine[Any, Any, T], timeout_s: float | None = None) -> T:
+        """Run ``work`` there and wait for it; from any other thread. Raises TimeoutError, and then it is cancelled."""
+        running = asyncio.run_coroutine_threadsafe(work, self.loop)
+        try:
+            return running.result(timeout_s)
+        finally:
+            running.cancel()
 
     def close(self) -> None:
         """Idempotent."""

@@ -22,10 +22,10 @@ from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.dropped import Dropped
 from realtime_dub.web.enrolment import Enrolment
 from realtime_dub.web.inbound import Inbound, InboundVideo, InboundVoice
+from realtime_dub.web.keeping import Keeping
 from realtime_dub.web.limits import MOST_RUNS
 from realtime_dub.web.outlet import Outlet, OutletPublisher
 from realtime_dub.web.peer import Peer
-from realtime_dub.web.recording import Recording
 from realtime_dub.web.refusals import Refusal, refused
 from realtime_dub.web.run import Run, RunSetup, least_budget_ms
 from realtime_dub.web.traffic import Traffic
@@ -68,7 +68,7 @@ class Session:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._loaded: Bank | None = None  # for the next run
         self._learning: Enrolment | None = None
-        self._recording: Recording | None = None
+        self.keeping = Keeping(studio.recordings, clock, self._tell_note, self._spawn)
         if options.role == "studio":
             self.outlet = Outlet(clock, asyncio.get_running_loop())
             self.outlet.taken_over = self._taken_over
@@ -237,25 +237,6 @@ class Session:
         if not any(bank.frozen for bank in known):
             self._tell_note("No face was seen: film it from the front, in good light.")
 
-    def start_recording(self) -> None:
-        """Raises Refusal."""
-        if self.outlet is None:
-            raise Refusal(409, "This session gives no picture.", "Record the session that is watched.")
-        if self._recording is None:
-            self._recording = Recording(self._studio.uploads.new_recording(), self.outlet, self._clock)
-            self.outlet.recorder = self._recording.take
-
-    async def stop_recording(self) -> str | None:
-        """The recording's id, where there is one."""
-        recording, self._recording = self._recording, None
-        if recording is None or self.outlet is None:
-            return None
-        self.outlet.recorder = None
-        if not await asyncio.to_thread(recording.close):
-            return None
-        kept = await asyncio.to_thread(self._studio.uploads.keep_recording, recording.path)
-        return kept.id
-
     def _bank(self) -> Bank | None:
         if self._loaded is not None:
             return self._loaded.copy()
@@ -347,7 +328,7 @@ class Session:
             told |= {"frames": report.frames, "budget_ms": report.budget_ms}
             told["latency_ms"] = {name: report.latency_ms[name] for name in ("p50", "p95")}
             told["av_offset_ms"] = report.av_offset_ms["mean"]
-        told["recording"] = self._recording is not None and not self._recording.over
+        told["recording"] = self.keeping.running
         if self._learning is not None:
             told["enroll"] = {"progress": round(self._learning.progress, 2)}
         if self.outlet is not None:
@@ -381,11 +362,11 @@ class Session:
         if self.closed:
             return
         self.closed = True
+        await attempt(self.keeping.close())
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         stopped = await asyncio.gather(*(run.stop() for run in self._runs.values()))
-        await attempt(self.stop_recording())
         if self.peer is not None:
             await attempt(self.peer.close())
         for choice in (self.options.voice, self.options.picture):

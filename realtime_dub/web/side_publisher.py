@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Literal
 
 from realtime_dub.media import OutputFormat, Tick
 from realtime_dub.web.loop_thread import LoopThread
 from realtime_dub.web.outlet import Outlet, OutletPublisher
+
+STOP_S = 5.0
+log = logging.getLogger("realtime_dub.publishers")
 
 
 class SidePublisher:
@@ -29,7 +33,9 @@ class SidePublisher:
         if loop is None:
             return
         try:
-            loop.run(self._stop())
+            loop.run(self._stop(), STOP_S)
+        except TimeoutError:  # the other side does not answer: nobody waits longer for it
+            log.warning("an output did not end in time and was left")
         finally:
             loop.close()
 

@@ -13,11 +13,14 @@ from realtime_dub.clock import Clock, MonotonicClock
 from realtime_dub.media import MS
 from realtime_dub.mouth.bundle import look_aheads
 from realtime_dub.pipeline.process import give_back_memory
+from realtime_dub.web.banks import BankInbox
 from realtime_dub.web.config import ServeConfig, SessionOptions
+from realtime_dub.web.folder import ServerFolder
 from realtime_dub.web.inbound import Inbound
 from realtime_dub.web.metrics import Metrics
 from realtime_dub.web.outlet import Outlet
 from realtime_dub.web.pending import make_room
+from realtime_dub.web.recordings import Recordings
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.run import RunSetup, least_budget_ms, make_generator
 from realtime_dub.web.session import Session
@@ -36,7 +39,10 @@ class Studio:
     def __init__(self, config: ServeConfig, clock: Clock | None = None) -> None:
         self.config = config
         self.sessions: dict[str, Session] = {}
-        self.uploads = Uploads(config.upload_mb * 1_000_000)
+        self._folder = ServerFolder(config.port)
+        self.uploads = Uploads(config.upload_mb * 1_000_000, self._folder.uploads)
+        self.banks = BankInbox()
+        self.recordings = Recordings(self._folder.recordings)
         self.metrics = Metrics()
         self._clock = clock or MonotonicClock()
         self._voices: dict[str, Inbound] = {}  # of rooms
@@ -47,7 +53,7 @@ class Studio:
     async def start(self) -> None:
         """Load what all sessions share. Raises UserError."""
         await asyncio.to_thread(self._load)
-        sweeps = (self._sweep_sessions, self._sweep_rooms, self._sweep_uploads, self._look)
+        sweeps = (self._sweep_sessions, self._sweep_rooms, self._sweep_files, self._look)
         self._sweeper = asyncio.create_task(repeat(SWEEP_S, *sweeps), name="sweeper")
 
     async def close(self) -> None:
@@ -55,7 +61,7 @@ class Studio:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
         await asyncio.gather(*(self.end(id, "server stops") for id in tuple(self.sessions)))
-        await asyncio.to_thread(self.uploads.close)
+        await asyncio.to_thread(self._close_files)
 
     async def open(self, options: SessionOptions, sdp: str) -> tuple[Session, str]:
         """A new session and the answer to its offer. Raises Refusal."""
@@ -170,9 +176,19 @@ class Studio:
         used |= {session.options.voice.partition(":")[2] for session in self.sessions.values()}
         self._voices = {name: voice for name, voice in self._voices.items() if name in used}
 
-    async def _sweep_uploads(self) -> None:
+    def used_uploads(self) -> set[str]:
+        """Those that a session has chosen."""
+        choices = (choice for each in self.sessions.values() for choice in (each.options.voice, each.options.picture))
+        return {name for kind, _, name in (choice.partition(":") for choice in choices) if kind == "upload"}
+
+    async def _sweep_files(self) -> None:
         """Remove what is too old."""
-        await asyncio.to_thread(self.uploads.sweep)
+        await asyncio.to_thread(self.uploads.sweep, self.used_uploads())
+        await asyncio.to_thread(self.recordings.sweep)
+
+    def _close_files(self) -> None:
+        self.uploads.close()
+        self._folder.close()
 
     async def _look(self) -> None:
         self.metrics.look(self.sessions.values())

@@ -1,90 +1,129 @@
-"""Sound and pictures that a page sends, in a private folder that goes with the server; read by the code for files."""
+"""Sound and pictures that a page sends, in a private folder that goes with the server.
+
+None of them locks another visitor out: what no session uses gives way to what is newer, the slowest of those on their
+way to another one, and each is looked at by a process that can be killed (``check_file``).
+"""
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-import shutil
-import tempfile
+import threading
 import time
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-import cv2
-
-from realtime_dub.clock import VirtualClock
-from realtime_dub.errors import EndOfStream, RealtimeDubError
-from realtime_dub.media import NS, samples_to_ns
-from realtime_dub.pipeline.parts import part
+from realtime_dub.web.checks import Checks
+from realtime_dub.web.limits import (
+    CHECKS_AT_ONCE,
+    RECEIVED_IN_ALL,
+    RECEIVED_LEAST_S,
+    RECEIVED_PER_VISITOR,
+    UPLOAD_KEPT_S,
+    UPLOADS_IN_ALL,
+    UPLOADS_PER_VISITOR,
+)
 from realtime_dub.web.refusals import Refusal
 
-KEPT_S = 3_600
-MOST = 20  # files at a time
-SECONDS = 600  # of sound
-MOST_PIXELS = 1_280  # of a picture's longer side
-SUFFIXES: dict[str, Literal["sound", "picture"]] = {
+Kind = Literal["sound", "picture"]
+SUFFIXES: dict[str, Kind] = {
     **dict.fromkeys((".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".webm"), "sound"),
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".heic", ".heif", ".bmp", ".gif"), "picture"),
     **dict.fromkeys((".tif", ".tiff"), "picture"),
 }
+WRITTEN: dict[Kind, str] = {"sound": ".flac", "picture": ".png"}
+LONGEST_SUFFIX = 12  # that is shown
 
 
 @dataclass(frozen=True)
 class Upload:
     id: str
     path: Path
-    kind: Literal["sound", "picture", "recording"]
+    kind: Kind
     size: int
     seconds: float | None
-    until_s: float  # on the monotonic clock
+    until_s: float  # on the monotonic clock, while nobody uses it
+    visitor: str = ""
 
     def told(self) -> dict[str, object]:
         known = {"id": self.id, "kind": self.kind, "size": self.size, "seconds": self.seconds}
         return {name: value for name, value in known.items() if value is not None}
 
 
+@dataclass(eq=False)
+class Arrival:
+    """A file on its way; ``task`` receives it."""
+
+    path: Path
+    kind: Kind
+    visitor: str
+    task: asyncio.Task[Any] | None
+    since_s: float = field(default_factory=time.monotonic)
+    size: int = 0  # bytes by now
+    whole: bool = False  # it is here, and is looked at
+    given_up: bool = False  # for another one
+
+    @property
+    def per_s(self) -> float:
+        return self.size / max(0.001, time.monotonic() - self.since_s)
+
+
 class Uploads:
-    """Blocking; the server calls it off its loop. Names of files are ours, never the browser's."""
+    """Names of files are ours, never the browser's. What touches the disk is blocking: all but :meth:`begin`."""
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, most_bytes: int, folder: Path, checks: Checks | None = None) -> None:
         self.most_bytes = most_bytes
-        self._folder = Path(tempfile.mkdtemp(prefix="realtime-dub-"))
+        self.pool = ThreadPoolExecutor(CHECKS_AT_ONCE, "upload check")  # the others wait in line
+        self._folder, self._checks = folder, checks or Checks()
+        self._lock = threading.Lock()
         self._kept: dict[str, Upload] = {}
+        self._arriving: set[Arrival] = set()
 
-    def begin(self, name: str) -> Path:
-        """Where to write a file that was called ``name``. Raises Refusal."""
-        suffix = Path(name).suffix.lower()
+    def begin(self, name: str, visitor: str = "", task: asyncio.Task[Any] | None = None) -> Arrival:
+        """A place for a file that was called ``name``. Raises Refusal."""
+        suffix = Path(name[-64:].replace("\0", "")).suffix.lower()
         if suffix not in SUFFIXES:
+            shown = suffix[:LONGEST_SUFFIX] if suffix.isprintable() and suffix else "without a suffix"
             raise Refusal(
-                415,
-                f"Files of the kind {suffix or 'without a suffix'} are not taken.",
-                f"Send one of {' '.join(sorted(SUFFIXES))}.",
+                415, f"Files of the kind {shown} are not taken.", f"Send one of {' '.join(sorted(SUFFIXES))}."
             )
-        if len(self._kept) >= MOST:
-            raise Refusal(429, "Too many files are kept already.", "Close a session or wait an hour.")
-        return self._folder / f"{secrets.token_urlsafe(12)}{suffix}"
+        with self._lock:
+            self._let_in(visitor)
+            path = self._folder / f"{secrets.token_urlsafe(12)}{suffix}"
+            arrival = Arrival(path, SUFFIXES[suffix], visitor, task)
+            self._arriving.add(arrival)
+            return arrival
 
-    def keep(self, path: Path) -> Upload:
-        """Look whether it can be used. Raises Refusal; the file is gone then."""
-        kind = SUFFIXES[path.suffix]
+    def keep(self, arrival: Arrival, used: Collection[str] = ()) -> Upload:
+        """Look whether it can be used; ``used`` are those that sessions use. Raises Refusal; the file is gone then."""
+        id, arrival.whole = secrets.token_urlsafe(12), True
+        out = self._folder / f"{id}{WRITTEN[arrival.kind]}"
         try:
-            seconds = LOOKS[kind](path)
-        except (RealtimeDubError, EndOfStream) as error:
-            path.unlink(missing_ok=True)
-            raise Refusal(422, "The file cannot be read.", f"Choose another {kind}.") from error
-        upload = Upload(path.stem, path, kind, path.stat().st_size, seconds, time.monotonic() + KEPT_S)
-        self._kept[upload.id] = upload
-        return upload
+            told = self._checks.run(arrival.kind, arrival.path, out)
+            until_s = time.monotonic() + UPLOAD_KEPT_S
+            upload = Upload(id, out, arrival.kind, out.stat().st_size, told.get("seconds"), until_s, arrival.visitor)
+            with self._lock:
+                if arrival not in self._arriving:  # nobody waits for it any more
+                    raise Refusal(409, "The upload was given up.", "Send it again.")
+                self._make_room(arrival.visitor, used)
+                self._kept[id] = upload
+            return upload
+        except BaseException:
+            out.unlink(missing_ok=True)
+            raise
+        finally:
+            self.drop(arrival)
 
-    def new_recording(self) -> Path:
-        """Where to write one."""
-        return self._folder / f"{secrets.token_urlsafe(12)}.mp4"
-
-    def keep_recording(self, path: Path) -> Upload:
-        """It stays for an hour, also when the page has gone."""
-        upload = Upload(path.stem, path, "recording", path.stat().st_size, None, time.monotonic() + KEPT_S)
-        self._kept[upload.id] = upload
-        return upload
+    def drop(self, arrival: Arrival) -> None:
+        """It is not on its way any more. Idempotent."""
+        with self._lock:
+            self._arriving.discard(arrival)
+        self._checks.stop(arrival.path)
+        arrival.path.unlink(missing_ok=True)
 
     def find(self, id: str, kind: str) -> Path:
         """Raises Refusal."""
@@ -94,50 +133,52 @@ class Uploads:
         return upload.path
 
     def remove(self, id: str) -> None:
-        upload = self._kept.pop(id, None)
+        with self._lock:
+            upload = self._kept.pop(id, None)
         if upload is not None:
             upload.path.unlink(missing_ok=True)
 
-    def sweep(self) -> None:
-        """Remove what is too old."""
+    def sweep(self, used: Collection[str] = ()) -> None:
+        """Remove what is too old and not in use."""
         for upload in list(self._kept.values()):
-            if upload.until_s < time.monotonic():
+            if upload.until_s < time.monotonic() and upload.id not in used:
                 self.remove(upload.id)
 
     def close(self) -> None:
+        """Idempotent. The folder is not ours."""
+        self._checks.close()
+        self.pool.shutdown(cancel_futures=True)
         self._kept.clear()
-        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _let_in(self, visitor: str) -> None:
+        """Room for one more on its way: the slowest gives way. Raises Refusal where all of them are quick."""
+        mine = [each for each in self._arriving if each.visitor == visitor]
+        for there, most in ((mine, RECEIVED_PER_VISITOR), (list(self._arriving), RECEIVED_IN_ALL)):
+            if len(there) >= most:
+                slow = [each for each in there if not each.whole and _age_s(each) > RECEIVED_LEAST_S]
+                if not slow:
+                    raise Refusal(429, "Too many files are on their way.", "Wait a moment.", {"Retry-After": "5"})
+                given_up = min(slow, key=lambda each: each.per_s)
+                self._arriving.discard(given_up)
+                given_up.given_up = True
+                if given_up.task is not None:
+                    given_up.task.cancel()
+
+    def _make_room(self, visitor: str, used: Collection[str]) -> None:
+        """Of what nobody uses the oldest goes: this visitor's own, then that of who has most."""
+        unused = [each for each in self._kept.values() if each.id not in used]
+        mine = [each for each in unused if each.visitor == visitor]
+        if len(mine) >= UPLOADS_PER_VISITOR:
+            self._evict(mine)
+        elif len(unused) >= UPLOADS_IN_ALL:
+            most = Counter(each.visitor for each in unused).most_common(1)[0][0]
+            self._evict(each for each in unused if each.visitor == most)
+
+    def _evict(self, uploads: Iterable[Upload]) -> None:
+        oldest = min(uploads, key=lambda each: each.until_s)
+        del self._kept[oldest.id]
+        oldest.path.unlink(missing_ok=True)
 
 
-def _seconds_of(path: Path) -> float:
-    source = part("voice")(str(path), clock=VirtualClock(), video_path=None, live=False)
-    try:
-        rate, count = source.open().rate, 0
-        while count < SECONDS * rate:
-            try:
-                count += len(source.read().samples)
-            except EndOfStream:
-                break
-        if not count:
-            raise EndOfStream
-        return round(samples_to_ns(count, rate) / NS, 2)
-    finally:
-        source.close()
-
-
-def _look_at(path: Path) -> float | None:
-    """Brings the picture to a size that can be sent: even, and no larger than a camera's."""
-    source = part("video")(str(path), clock=VirtualClock(), live=False)
-    try:
-        source.open()
-        image = source.read().image
-    finally:
-        source.close()
-    scale = min(1.0, MOST_PIXELS / max(image.shape[:2]))
-    size = [max(2, int(side * scale) & ~1) for side in (image.shape[1], image.shape[0])]
-    # Whatever it was called, it is a PNG from now on: files are told by their content.
-    path.write_bytes(cv2.imencode(".png", cv2.resize(image, size, interpolation=cv2.INTER_AREA))[1].tobytes())
-    return None
-
-
-LOOKS = {"sound": _seconds_of, "picture": _look_at}
+def _age_s(arrival: Arrival) -> float:
+    return time.monotonic() - arrival.since_s

@@ -74,6 +74,8 @@ export const recording = (id, action) => json("POST", at(id, "/recording"), { js
 export const enroll = (id, seconds) => json("POST", at(id, "/enroll"), { json: { seconds } });
 export const bank = async (id) => (await call("GET", at(id, "/bank"))).blob();
 export const putBank = (id, file) => call("PUT", at(id, "/bank"), { body: file, timeoutMs: 60_000 });
+export const recordings = (ids) => json("GET", `api/recordings?ids=${ids.join(",")}`);
+export const removeRecording = (url) => call("DELETE", url);
 export const download = async (url) => (await call("GET", url, { timeoutMs: 600_000 })).blob();
 
 export async function upload(file) {

@@ -35,25 +35,46 @@ function burnIn(pen, badge, width, height) {
   pen.fillText(badge.textContent, width - box, 1.35 * size);
 }
 
+const OFTEN = 3; // statistics without a recording, after which it has ended
+
+// The one that is being made. The server keeps it whatever becomes of this page: `began` gets its name, `ended` is
+// called when it is over.
 export class Recording {
-  #show; #timer = 0; #since = 0;
+  #show; #began; #ended; #timer = 0; #since = 0; #missing = 0;
   running = false;
 
   // `show` is called with true or false and the seconds so far.
-  constructor(show) { this.#show = show; }
+  constructor(show, began, ended) {
+    [this.#show, this.#began, this.#ended] = [show, began, ended];
+    window.addEventListener("beforeunload", (event) => {
+      if (!this.running) return;
+      event.preventDefault();
+      event.returnValue = true; // older browsers ask only then
+    });
+  }
 
   async toggle(id) {
     if (!this.running) return this.#start(id);
     this.reset();
-    const { url } = await api.recording(id, "stop");
-    if (!url) return "The recording is empty.";
-    save(await api.download(url), `dubbed-${stamp()}.mp4`);
-    return "Recording saved.";
+    try {
+      const { url } = await api.recording(id, "stop");
+      save(await api.download(url), `dubbed-${stamp()}.mp4`);
+      return "Recording saved.";
+    } finally {
+      this.#ended();
+    }
+  }
+
+  // The server's word on whether it records.
+  follow(recording) {
+    this.#missing = recording ? 0 : this.#missing + 1;
+    if (this.running && this.#missing >= OFTEN) this.reset();
   }
 
   async #start(id) {
-    await api.recording(id, "start");
+    this.#began((await api.recording(id, "start")).id);
     this.running = true;
+    this.#missing = 0;
     this.#since = performance.now();
     this.#tick();
     this.#timer = setInterval(() => this.#tick(), 500);
@@ -64,7 +85,9 @@ export class Recording {
 
   reset() {
     clearInterval(this.#timer);
+    const ended = this.running;
     this.running = false;
     this.#show(false, 0);
+    if (ended) this.#ended();
   }
 }

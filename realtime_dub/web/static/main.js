@@ -6,6 +6,7 @@ import { Compare } from "./compare.js";
 import { Recording, save, snapshot, stamp } from "./keep.js";
 import { Keys } from "./keys.js";
 import { Meter, fillDevices, openCamera, openMicrophone, requireDevices } from "./media.js";
+import { Recordings } from "./recordings.js";
 import { Session } from "./session.js";
 import { Settings } from "./settings.js";
 import * as ui from "./ui.js";
@@ -23,7 +24,8 @@ const WELCOME = {
 class Studio {
   #config = null; #settings = null; #session = null; #tracks = { video: null, audio: null }; #starting = false; #since = 0; #enrolling = false; #lag = {};
   #board = new Board(); #compare = new Compare($("stage")); #meter = new Meter($("meter"));
-  #recording = new Recording((on, seconds) => showRecording(on, seconds));
+  #recordings = null;
+  #recording = new Recording((on, seconds) => showRecording(on, seconds), (id) => this.#recordings?.add(id), () => this.#recordings?.refresh());
 
   async load() {
     ui.clearFailure();
@@ -42,6 +44,8 @@ class Studio {
     ui.features(this.#config.features ?? []);
     $("foot").textContent = `realtime-dub ${this.#config.version ?? ""}. The dubbed picture is synthetic: say so to those who see it.`;
     this.#settings ??= this.#choosers();
+    this.#recordings ??= new Recordings(this.#config.limits?.recording_kept_s);
+    this.#recordings.refresh();
     $("start").disabled = false;
     await fillDevices($("camera"), $("microphone"));
   }
@@ -78,9 +82,11 @@ class Studio {
   }
 
   stop() {
+    const recorded = this.#recording.running;
     this.#session?.close();
     this.#release();
     ui.state("idle");
+    if (recorded) ui.notice("What was recorded is kept: see Your recordings.");
   }
 
   async #restart() {
@@ -135,6 +141,7 @@ class Studio {
     this.#board.server(stats);
     this.#lag.server = stats.latency_ms?.p50;
     this.#enrolled(stats.enroll);
+    this.#recording.follow(stats.recording);
     if (stats.note) ui.notice(stats.note);
     if (stats.options) this.#settings.show(stats.options);
     $("clock").hidden = false;

@@ -1,0 +1,158 @@
+"""What a visitor sent, read in a process of its own (started by ``checks``) and written anew.
+
+Damaged or malicious files make decoders hang, fill the memory or crash; here that costs a process that is killed.
+What the server plays is what was written here: FLAC of one or two channels, PNG of at most ``PICTURE_SIDE``. So nothing
+that a stranger made is ever decoded in the server's own process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from realtime_dub.audio.resample import StreamResampler
+from realtime_dub.clock import VirtualClock
+from realtime_dub.errors import EndOfStream, MediaError, RealtimeDubError
+from realtime_dub.media import NS, Image, Samples, samples_to_ns
+from realtime_dub.pipeline.parts import part
+from realtime_dub.sources.image import ImageSource
+from realtime_dub.web.limits import (
+    CHECK_CPU_S,
+    CHECK_MEMORY,
+    CHECK_OUTPUT,
+    PICTURE_SIDE,
+    SOUND_RATE,
+    SOUND_S,
+)
+
+FILES = 32  # descriptors
+LAYOUTS = {1: "mono", 2: "stereo"}
+
+
+def main(kind: str, path: str, out: str) -> None:
+    """``kind`` is sound or picture. Writes ``out``, or says why not; one line of JSON is answered."""
+    _bound()
+    try:
+        told = LOOKS[kind](Path(path), Path(out))
+    except MemoryError:
+        told = {"error": "The file asks for more memory than any should; make it smaller"}
+    except RealtimeDubError as error:
+        told = {"error": str(error).replace(path, "the file")}
+    print(json.dumps(told))
+
+
+def _bound() -> None:
+    """From here on no more memory, time, output or files than is allowed."""
+    with suppress(ImportError):  # Windows
+        import resource
+
+        for what, most in (
+            (resource.RLIMIT_CPU, CHECK_CPU_S),
+            (resource.RLIMIT_FSIZE, CHECK_OUTPUT),
+            (resource.RLIMIT_NOFILE, FILES),
+            (resource.RLIMIT_CORE, 0),
+            (resource.RLIMIT_AS, _addresses() + CHECK_MEMORY),
+        ):
+            with suppress(ValueError, OSError):
+                resource.setrlimit(what, (most, most))
+
+
+def _addresses() -> int:
+    """Bytes that this process has by now."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 1 << 31
+
+
+def sound(path: Path, out: Path) -> dict[str, Any]:
+    """Its length in seconds."""
+    source = part("voice")(str(path), clock=VirtualClock(), video_path=None, live=False)
+    try:
+        info = source.open()
+        resampler = StreamResampler(info.rate, SOUND_RATE, info.channels) if info.rate > SOUND_RATE else None
+        count = 0
+        with _Flac(out, min(info.rate, SOUND_RATE), info.channels) as flac:
+            with suppress(EndOfStream):
+                while True:
+                    samples = source.read().samples
+                    count += len(samples)
+                    if count > SOUND_S * info.rate:
+                        raise MediaError("the sound is longer than", f"{SOUND_S // 60} minutes", "send a part of it")
+                    flac.write(samples if resampler is None else resampler.process(samples))
+            if resampler is not None:
+                flac.write(resampler.flush())
+    finally:
+        source.close()
+    if not count:
+        raise MediaError("there is no sound in", str(path), "choose another file")
+    return {"seconds": round(samples_to_ns(count, info.rate) / NS, 2)}
+
+
+class _Flac:
+    def __init__(self, path: Path, rate: int, channels: int) -> None:
+        self._container = av.open(str(path), "w", format="flac")
+        self._stream = self._container.add_stream("flac", rate=rate, layout=LAYOUTS[channels])
+        self._stream.codec_context.format = "s16"
+        self._rate, self._layout, self._fifo = rate, LAYOUTS[channels], av.AudioFifo()
+
+    def write(self, samples: Samples) -> None:
+        """(n, channels)."""
+        if len(samples) == 0:
+            return
+        values = np.clip(np.round(samples * 32_767), -32_768, 32_767).astype(np.int16)
+        frame: Any = av.AudioFrame.from_ndarray(np.ascontiguousarray(values.reshape(1, -1)), "s16", self._layout)
+        frame.sample_rate = self._rate
+        self._fifo.write(frame)
+        self._send(partial=False)
+
+    def _send(self, partial: bool) -> None:
+        size = self._stream.codec_context.frame_size or 4_608
+        while (frame := self._fifo.read(size, partial)) is not None:
+            self._container.mux(self._stream.encode(frame))
+            if partial:
+                return
+
+    def __enter__(self) -> _Flac:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self._send(partial=True)
+            self._container.mux(self._stream.encode(None))
+        self._container.close()
+
+
+def picture(path: Path, out: Path) -> dict[str, Any]:
+    """Brings it to a size that can be sent: even, and no larger than a camera's."""
+    import cv2
+
+    image = _first_image(path)
+    scale = min(1.0, PICTURE_SIDE / max(image.shape[:2]))
+    size = [max(2, int(side * scale) & ~1) for side in (image.shape[1], image.shape[0])]
+    # Whatever it was called, it is a PNG from now on: files are told by their content.
+    out.write_bytes(cv2.imencode(".png", cv2.resize(image, size, interpolation=cv2.INTER_AREA))[1].tobytes())
+    return {"seconds": None}
+
+
+def _first_image(path: Path) -> Image:
+    source = part("video")(str(path), clock=VirtualClock(), live=False)
+    if isinstance(source, ImageSource):
+        source = ImageSource(path, enough=PICTURE_SIDE)
+    try:
+        source.open()
+        image: Image = source.read().image
+        return image
+    except EndOfStream:
+        raise MediaError("there is no picture in", str(path), "choose another file") from None
+    finally:
+        source.close()
+
+
+LOOKS = {"sound": sound, "picture": picture}

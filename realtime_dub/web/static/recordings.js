@@ -1,0 +1,125 @@
+// "Your recordings": those that this browser made, by names that nobody can guess, as long as the server keeps them.
+// A reload, a Stop or a server that was started anew loses none of them.
+
+import * as api from "./api.js";
+import { save } from "./keep.js";
+import { duration, notice, problem } from "./ui.js";
+
+const $ = (id) => document.getElementById(id);
+const STORE = "recordings";
+const LOOK_MS = 1000; // between two looks at one that is being made
+const AGAIN_MS = 5000, TRIES = 60; // where the server does not answer
+const KNOWN_MS = 86_400_000; // the server has none that is older than a day
+const MOST = 50;
+
+export class Recordings {
+  #timer = 0; #tries = 0;
+
+  constructor(keptS) {
+    const minutes = Math.round((keptS ?? 3600) / 60);
+    $("recordings-hint").textContent = `Kept on the server for ${minutes} minutes, then removed. Only this browser knows of them.`;
+  }
+
+  add(id) {
+    write([{ id, at: Date.now() }, ...known().filter((each) => each.id !== id)]);
+    this.refresh();
+  }
+
+  // What has become of them; again and again while one is being made.
+  async refresh() {
+    clearTimeout(this.#timer);
+    const ids = known().map((each) => each.id);
+    if (!ids.length) return this.#show([]);
+    let found;
+    try {
+      found = (await api.recordings(ids)).recordings;
+    } catch (error) { // the list stays as it is; a server that does not answer may come back
+      if (error.status === 0 && this.#tries++ < TRIES) this.#timer = setTimeout(() => this.refresh(), AGAIN_MS);
+      return;
+    }
+    this.#tries = 0;
+    this.#show(found);
+    clearTimeout(this.#timer);
+    if (found.some((each) => each.state === "recording")) this.#timer = setTimeout(() => this.refresh(), LOOK_MS);
+  }
+
+  #show(found) {
+    const begun = new Map(known().map((each) => [each.id, each.at]));
+    $("recordings").hidden = !found.length;
+    $("recordings-list").replaceChildren(...found.map((each) => this.#line(each, begun.get(each.id))));
+  }
+
+  #line(each, at) {
+    const name = when(at);
+    const line = document.createElement("li");
+    line.className = "row";
+    line.dataset.state = each.state;
+    line.append(words(name, told(each)));
+    if (each.state === "kept") {
+      line.append(button("Download", name, (pressed) => this.#download(each, at, pressed)), button("Remove", name, () => this.#remove(each)));
+    }
+    return line;
+  }
+
+  async #download(each, at, pressed) {
+    pressed.disabled = true;
+    try {
+      save(await api.download(each.url), `dubbed-${new Date(at).toISOString().slice(0, 19).replace("T", "-").replaceAll(":", "")}.mp4`);
+      notice("Recording saved. Remove it here when you have it.");
+    } catch (error) {
+      problem(error);
+      this.refresh();
+    }
+    pressed.disabled = false;
+  }
+
+  async #remove(each) {
+    try {
+      await api.removeRecording(each.url);
+      write(known().filter(({ id }) => id !== each.id));
+    } catch (error) {
+      problem(error);
+    }
+    this.refresh();
+  }
+}
+
+let unstored = []; // where the browser refuses storage: until the page is left
+
+function known() {
+  let stored = unstored;
+  try { stored = JSON.parse(localStorage.getItem(STORE)) ?? []; } catch { /* refused, or not ours */ }
+  const young = (each) => typeof each?.id === "string" && Date.now() - each.at < KNOWN_MS;
+  return Array.isArray(stored) ? stored.filter(young).slice(0, MOST) : [];
+}
+
+function write(list) {
+  unstored = list;
+  try { localStorage.setItem(STORE, JSON.stringify(list)); } catch { /* refused */ }
+}
+
+function when(at) { return new Date(at).toLocaleString([], { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }); }
+
+function told({ state, seconds, size, until, note }) {
+  if (state === "recording") return "Being recorded";
+  const length = seconds == null ? "" : `${duration(Math.round(seconds))}, `;
+  const hour = new Date(1000 * until).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  return `${length}${(size / 1e6).toFixed(1)} MB, until ${hour}${note ? `. Ended early: ${note}` : ""}`;
+}
+
+function words(name, rest) {
+  const both = document.createElement("span");
+  const hint = document.createElement("span");
+  hint.className = "hint";
+  hint.textContent = rest;
+  both.append(name, " ", hint);
+  return both;
+}
+
+function button(label, name, action) {
+  const made = document.createElement("button");
+  Object.assign(made, { type: "button", className: "button small", textContent: label });
+  made.setAttribute("aria-label", `${label} the recording of ${name}`);
+  made.addEventListener("click", () => action(made));
+  return made;
+}
