@@ -23,7 +23,7 @@ from realtime_dub.web.inbound import Inbound, InboundVideo, InboundVoice
 from realtime_dub.web.outlet import Outlet, OutletPublisher
 from realtime_dub.web.peer import Peer
 from realtime_dub.web.recording import Recording
-from realtime_dub.web.refusals import Refusal, refused
+from realtime_dub.web.refusals import Refusal, refused, sentence, sentences
 from realtime_dub.web.run import Run, RunSetup, least_budget_ms
 from realtime_dub.web.traffic import Traffic
 from realtime_dub.web.upkeep import attempt, log_failure, repeat, until
@@ -279,11 +279,11 @@ class Session:
     def _run_ended(self, run: Run) -> None:
         self._runs = {number: each for number, each in self._runs.items() if each is not run}
         if run.error is not None and not self.closed:
-            self._tell_note(str(run.error) or type(run.error).__name__)
+            self._tell_note(sentences(run.error))
 
     def _tell_note(self, text: str) -> None:
-        self.note = text
-        self._say(logging.WARNING, "note", note=text)
+        self.note = sentence(text)
+        self._say(logging.WARNING, "note", note=self.note)
 
     # What it says.
 
