@@ -10,10 +10,12 @@ from aiohttp import BodyPartReader, web
 from pydantic import BaseModel, Field
 
 from realtime_dub import __version__
+from realtime_dub.media import NS
 from realtime_dub.web import banks, visits
 from realtime_dub.web.config import LIVE_OPTIONS
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio import Studio
+from realtime_dub.web.uploads import FILES
 from realtime_dub.web.visits import CHUNK, options, read, read_body, read_json
 
 STUDIO: web.AppKey[Studio] = web.AppKey("studio", Studio)
@@ -22,6 +24,12 @@ FEATURES = ("recording", "enroll", "bank", "rooms", "uploads", "pictures")  # wh
 
 class _Record(BaseModel):
     action: Literal["start", "stop"]
+
+
+class _Steer(BaseModel):
+    playing: bool | None = None
+    at_s: float | None = Field(None, ge=0, le=36_000)
+    loop: bool | None = None
 
 
 class _Enroll(BaseModel):
@@ -39,6 +47,7 @@ def routes() -> list[web.RouteDef]:
         web.post("/api/sessions/{id}/enroll", enroll),
         web.get("/api/sessions/{id}/bank", give_bank),
         web.put("/api/sessions/{id}/bank", take_bank),
+        web.post("/api/sessions/{id}/voice", steer_voice),
         web.post("/api/uploads", upload),
         *visits.routes(),
         *visits.static_routes(),
@@ -54,7 +63,7 @@ async def metrics(request: web.Request) -> web.Response:
 async def config(request: web.Request) -> web.Response:
     studio = request.app[STUDIO]
     told = studio.told() | {"version": __version__, "ice_servers": studio.config.ice_servers}
-    told["limits"] = {"upload_mb": studio.config.upload_mb}
+    told["limits"] = {"upload_mb": studio.config.upload_mb, "files": FILES}
     told["features"] = [*FEATURES, *(["server-voice"] if studio.config.server_mic else [])]
     return web.json_response(told)
 
@@ -107,6 +116,16 @@ async def take_bank(request: web.Request) -> web.Response:
     return web.json_response({"state": "loaded"})
 
 
+async def steer_voice(request: web.Request) -> web.Response:
+    """A voice from a file: pause it, go on, from another place, repeat it or not."""
+    playback = request.app[STUDIO].find(request.match_info["id"]).playback
+    if playback is None:
+        raise Refusal(409, "The voice is none from a file.", "Choose one that was sent.")
+    asked = await read(request, _Steer)
+    playback.steer(asked.playing, None if asked.at_s is None else round(asked.at_s * NS), asked.loop)
+    return web.json_response({"voice": playback.told()})
+
+
 async def upload(request: web.Request) -> web.Response:
     uploads = request.app[STUDIO].uploads
     if not request.content_type.startswith("multipart/"):
@@ -117,7 +136,7 @@ async def upload(request: web.Request) -> web.Response:
         raise Refusal(400, "The form cannot be read.", "Send one file as multipart/form-data.") from error
     if not isinstance(part, BodyPartReader) or not part.filename:
         raise Refusal(400, "The form has no file.", "Send one file.")
-    path = uploads.begin(part.filename)
+    path = uploads.begin(part.filename, request.query.get("use"))
     try:
         await _receive(part, path, uploads.most_bytes)
     except BaseException:

@@ -23,9 +23,18 @@ MOST = 20  # files at a time
 SECONDS = 600  # of sound
 MOST_PIXELS = 1_280  # of a picture's longer side
 SUFFIXES: dict[str, Literal["sound", "picture"]] = {
-    **dict.fromkeys((".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".webm"), "sound"),
+    **dict.fromkeys((".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".aif", ".aiff"), "sound"),
+    **dict.fromkeys((".wma", ".amr", ".weba", ".mka", ".caf", ".ac3"), "sound"),
+    # Of a video the sound is taken.
+    **dict.fromkeys((".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".mpg", ".mpeg", ".ts", ".3gp"), "sound"),
+    **dict.fromkeys((".wmv", ".flv", ".ogv", ".mts", ".m2ts"), "sound"),
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".heic", ".heif", ".bmp", ".gif"), "picture"),
     **dict.fromkeys((".tif", ".tiff"), "picture"),
+}
+FILES = {use: [suffix for suffix, kind in SUFFIXES.items() if kind == use] for use in ("sound", "picture")}
+REFUSED = {
+    "sound": ("No sound can be read from the file.", "Choose another sound, or a video that has some."),
+    "picture": ("No picture can be read from the file.", "Choose another picture."),
 }
 
 
@@ -51,15 +60,14 @@ class Uploads:
         self._folder = Path(tempfile.mkdtemp(prefix="realtime-dub-"))
         self._kept: dict[str, Upload] = {}
 
-    def begin(self, name: str) -> Path:
-        """Where to write a file that was called ``name``. Raises Refusal."""
+    def begin(self, name: str, use: str | None = None) -> Path:
+        """Where to write a file that was called ``name``, to be used as "sound" or "picture". Raises Refusal."""
         suffix = Path(name).suffix.lower()
-        if suffix not in SUFFIXES:
-            raise Refusal(
-                415,
-                f"Files of the kind {suffix or 'without a suffix'} are not taken.",
-                f"Send one of {' '.join(sorted(SUFFIXES))}.",
-            )
+        taken = FILES.get(use or "", list(SUFFIXES))
+        if suffix not in taken:
+            what = f"Files of the kind {suffix}" if suffix else "Files without a suffix"
+            as_what = f" as a {use}" if use in FILES else ""
+            raise Refusal(415, f"{what} are not taken{as_what}.", f"Send one of {' '.join(taken)}")
         if len(self._kept) >= MOST:
             raise Refusal(429, "Too many files are kept already.", "Close a session or wait an hour.")
         return self._folder / f"{secrets.token_urlsafe(12)}{suffix}"
@@ -71,7 +79,7 @@ class Uploads:
             seconds = LOOKS[kind](path)
         except (RealtimeDubError, EndOfStream) as error:
             path.unlink(missing_ok=True)
-            raise Refusal(422, "The file cannot be read.", f"Choose another {kind}.") from error
+            raise Refusal(422, *REFUSED[kind]) from error
         upload = Upload(path.stem, path, kind, path.stat().st_size, seconds, time.monotonic() + KEPT_S)
         self._kept[upload.id] = upload
         return upload
@@ -92,6 +100,11 @@ class Uploads:
         if upload is None or upload.kind != kind:
             raise Refusal(404, f"There is no {kind} of that name.", "Send or make it again.")
         return upload.path
+
+    def length_ns(self, id: str) -> int:
+        """Of a sound that is there."""
+        upload = self._kept.get(id)
+        return 0 if upload is None else round((upload.seconds or 0) * NS)
 
     def remove(self, id: str) -> None:
         upload = self._kept.pop(id, None)

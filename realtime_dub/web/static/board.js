@@ -22,6 +22,7 @@ export class Board {
     this.#frames = [];
     this.#playedOffset = this.#shares = null;
     this.#charts.forEach((chart) => chart.clear());
+    for (const id of ["v-latency", "v-frames", "v-sync", "v-rate", "v-loss"]) $(id).textContent = "–"; // what was is not what is
   }
 
   server(stats) {

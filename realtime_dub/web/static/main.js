@@ -4,8 +4,12 @@ import * as api from "./api.js";
 import { Board } from "./board.js";
 import { Compare } from "./compare.js";
 import { Recording, save, snapshot, stamp } from "./keep.js";
+import { Counsel } from "./counsel.js";
 import { Keys } from "./keys.js";
 import { Meter, fillDevices, openCamera, openMicrophone, requireDevices } from "./media.js";
+import { Mirror } from "./mirror.js";
+import { Player } from "./player.js";
+import * as prefs from "./prefs.js";
 import { Session } from "./session.js";
 import { Settings } from "./settings.js";
 import * as ui from "./ui.js";
@@ -24,6 +28,7 @@ class Studio {
   #config = null; #settings = null; #session = null; #tracks = { video: null, audio: null }; #starting = false; #since = 0; #enrolling = false; #lag = {};
   #board = new Board(); #compare = new Compare($("stage")); #meter = new Meter($("meter"));
   #recording = new Recording((on, seconds) => showRecording(on, seconds));
+  #player = new Player(() => this.#session?.id); #counsel = new Counsel((ms) => this.#settings.budget(ms));
 
   async load() {
     ui.clearFailure();
@@ -44,6 +49,7 @@ class Studio {
     this.#settings ??= this.#choosers();
     $("start").disabled = false;
     await fillDevices($("camera"), $("microphone"));
+    this.#settings.restoreDevices();
   }
 
   #choosers() {
@@ -51,7 +57,6 @@ class Studio {
     settings.addEventListener("options", (event) => this.#change(event.detail));
     settings.addEventListener("devices", (event) => this.#device(event.detail));
     settings.addEventListener("restart", () => this.#restart());
-    settings.addEventListener("problem", (event) => ui.problem(event.detail));
     return settings;
   }
 
@@ -60,10 +65,13 @@ class Studio {
   async start() {
     if (this.#starting || this.#session) return;
     if (!this.#config) return this.load();
+    if (role === "studio" && !this.#settings.complete()) return;
     this.#starting = true;
+    const focused = document.activeElement;
     ui.clearFailure();
     $("start").disabled = true;
     try {
+      if (role === "studio") await this.#settings.ready();
       await this.#openDevices();
       const session = this.#connect();
       this.#running(true);
@@ -74,6 +82,7 @@ class Studio {
     } finally {
       this.#starting = false;
       $("start").disabled = false;
+      if (focused === $("start") && document.activeElement === document.body) focused.focus(); // lost while it was disabled
     }
   }
 
@@ -133,6 +142,8 @@ class Studio {
 
   #stats(stats) {
     this.#board.server(stats);
+    this.#counsel.show(stats.advice);
+    this.#player.show(stats.voice);
     this.#lag.server = stats.latency_ms?.p50;
     this.#enrolled(stats.enroll);
     if (stats.note) ui.notice(stats.note);
@@ -277,6 +288,9 @@ class Studio {
     ui.press($("mute"), false, "i-mic");
     this.#compare.live(false);
     this.#board.clear();
+    this.#counsel.clear();
+    this.#player.show(null);
+    this.#settings?.ended();
     this.#running(false);
   }
 }
@@ -341,6 +355,10 @@ function wire(studio) {
   on("full", fullScreen);
   on("theme", () => switchTheme(studio));
   on("help", () => $("help-dialog").showModal());
+  on("prefs-forget", () => {
+    prefs.forget();
+    $("prefs-says").textContent = "Forgotten: the page begins anew when it is loaded again.";
+  });
   on("enroll", () => studio.enroll());
   on("bank-save", () => studio.saveBank());
   $("bank-load").addEventListener("change", () => {
@@ -358,5 +376,6 @@ document.body.dataset.role = role;
 if (role === "viewer") $("stage").dataset.view = "dubbed";
 if (WELCOME[role]) [$("welcome-title").textContent, $("welcome-text").textContent] = WELCOME[role];
 const studio = new Studio();
+new Mirror($("stage"), $("original"), $("mirror"));
 wire(studio);
 studio.load();

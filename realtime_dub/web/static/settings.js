@@ -1,16 +1,17 @@
 // The choosers beside the picture: what they offer, what they are set to, and that a change acts at once.
 //
 // Events: "options" (a part of the session's options, to be sent), "devices" ("camera" or "microphone" was changed),
-// "restart" (what only a new session can do) and "problem" (an ApiError).
+// and "restart" (what only a new session can do).
 
-import * as api from "./api.js";
+import { Picker } from "./picker.js";
+import * as prefs from "./prefs.js";
 
 const $ = (id) => document.getElementById(id);
 const SETTLE_MS = 150; // a slider that moves is sent when it rests
 const LONGEST_BUDGET_MS = 1500;
 
 export class Settings extends EventTarget {
-  #engines = []; #engine; #ahead; #uploads = { voice: null, picture: null }; #onCamera = true;
+  #engines = []; #engine; #ahead; #sound; #still; #onCamera = true; #inUse = "mic"; // the voice that is
   #timer = 0; #changed = {}; #touched = new Set();
   #budgetMs = 0; // exact, where the slider goes in steps
 
@@ -29,8 +30,10 @@ export class Settings extends EventTarget {
       $(id).addEventListener("change", () => this.#device(id));
     }
     for (const radio of document.querySelectorAll("input[name=voice]")) radio.addEventListener("change", () => this.#voice());
-    $("sound").addEventListener("change", () => this.#upload("voice", $("sound").files[0]));
-    $("still").addEventListener("change", () => this.#upload("picture", $("still").files[0]));
+    this.#sound = new Picker($("sound"), "sound", config.limits);
+    this.#still = new Picker($("still"), "picture", config.limits);
+    this.#sound.addEventListener("ready", () => this.#voice());
+    this.#still.addEventListener("ready", () => this.#newPicture());
     $("room").addEventListener("change", () => this.#voice());
     $("room-link").addEventListener("click", () => this.#copyLink());
   }
@@ -39,7 +42,7 @@ export class Settings extends EventTarget {
   get microphone() { return $("microphone").value; }
   get processing() { return $("processing").checked; }
   get kind() { return document.querySelector("input[name=voice]:checked").value; }
-  get usesMicrophone() { return this.kind === "mic"; }
+  get usesMicrophone() { return this.#inUse === "mic"; }
   get usesCamera() { return $("camera").value !== "still"; }
 
   // What a new session is opened with. Only what was touched: the server knows its own defaults best.
@@ -49,6 +52,35 @@ export class Settings extends EventTarget {
     const picture = this.usesCamera || !this.#pictureOption() ? {} : { picture: this.#pictureOption() };
     const room = this.kind === "room" ? { room: this.#room() } : {};
     return { ...chosen, ...picture, ...room, voice: this.#voiceOption() ?? "mic" };
+  }
+
+  // A file that was asked for and is not chosen is asked for again; nothing starts without it.
+  complete() {
+    const missing = this.kind === "upload" && !this.#sound.chosen ? this.#sound : !this.usesCamera && !this.#still.chosen ? this.#still : null;
+    missing?.ask();
+    return !missing;
+  }
+
+  // Before a session: the files that it needs are with the server. Throws an ApiError.
+  async ready() {
+    if (this.kind === "upload") await this.#sound.ready();
+    if (!this.usesCamera) await this.#still.ready();
+    this.#inUse = this.kind;
+    this.#onCamera = this.usesCamera;
+  }
+
+  ended() {
+    this.#sound.forget();
+    this.#still.forget();
+  }
+
+  // As if it had been chosen; not kept for the next time, as it is this hour's need.
+  budget(ms) {
+    this.#budgetMs = ms;
+    $("budget").value = ms;
+    this.#touched.add("budget_ms");
+    this.#label();
+    this.#emit("options", { budget_ms: ms });
   }
 
   // The server's word on what it uses; a slider under a finger is left alone.
@@ -68,9 +100,46 @@ export class Settings extends EventTarget {
     $("engine").replaceChildren(...this.#engines.map((engine) => new Option(engine.name, engine.name)));
     this.#choose($("engine").value);
     $("budget").value = this.#budgetMs = config.budgets?.default_ms ?? 500;
-    $("sound-limit").textContent = config.limits?.upload_mb ? `up to ${config.limits.upload_mb} MB` : "";
-    $("room").value = room || `room-${crypto.getRandomValues(new Uint32Array(1))[0].toString(36)}`;
+    $("room").value = room || prefs.keptRoom() || `room-${crypto.getRandomValues(new Uint32Array(1))[0].toString(36)}`;
+    this.#restore(prefs.kept());
     this.#label();
+  }
+
+  // What was chosen the last time, as far as this server offers it.
+  #restore(kept) {
+    const offered = { engine: kept.engine, face: kept.face, strength: kept.strength };
+    for (const [id, value] of Object.entries(offered)) if (this.#takes(id, value)) this.#touched.add(id);
+    if (this.#touched.has("engine")) this.#choose($("engine").value);
+    if (this.#engine?.look_aheads?.some(({ ms }) => ms === kept.look_ahead_ms)) {
+      this.#showAhead(kept.look_ahead_ms);
+      this.#touched.add("look_ahead_ms");
+    }
+    if (this.#touched.has("engine") || this.#touched.has("look_ahead_ms")) this.#budgetMs = this.#ahead.default_ms;
+    if (kept.budget_ms >= this.#ahead.min_ms && kept.budget_ms <= Number($("budget").max)) {
+      this.#budgetMs = kept.budget_ms;
+      this.#touched.add("budget_ms");
+    }
+    $("budget").value = this.#budgetMs;
+    if (kept.processing !== undefined) $("processing").checked = kept.processing;
+    const voice = document.querySelector(`input[name=voice][value=${kept.voice ?? "mic"}]`);
+    voice.checked = !voice.closest("label").hidden;
+    if (!voice.checked) document.querySelector("input[name=voice][value=mic]").checked = true;
+    this.#showVoice();
+  }
+
+  // Whether the control has that value now.
+  #takes(id, value) {
+    if (value === undefined) return false;
+    const before = $(id).value;
+    $(id).value = value;
+    if ($(id).value === String(value)) return true;
+    $(id).value = before;
+    return false;
+  }
+
+  // Their names are known only now.
+  restoreDevices() {
+    for (const id of ["camera", "microphone"]) this.#takes(id, prefs.kept()[id]);
   }
 
   // An engine, with its usual look-ahead.
@@ -115,6 +184,7 @@ export class Settings extends EventTarget {
       const read = what();
       Object.assign(this.#changed, read);
       Object.keys(read).forEach((key) => this.#touched.add(key));
+      prefs.keep(read);
       this.#label();
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.#settled(), SETTLE_MS);
@@ -140,6 +210,7 @@ export class Settings extends EventTarget {
 
   #device(id) {
     $("field-still").hidden = this.usesCamera;
+    if (this.usesCamera) prefs.keep({ camera: this.camera || null, microphone: this.microphone || null, processing: this.processing });
     if (id !== "camera") this.#emit("devices", "microphone");
     else if (this.usesCamera === this.#onCamera) this.#emit("devices", "camera");
     else this.#newPicture();
@@ -147,45 +218,43 @@ export class Settings extends EventTarget {
 
   // Between camera and still lies a new session: what the picture is, the server fixes when it begins one.
   #newPicture() {
-    if (!this.#pictureOption()) return; // the file is not here yet
+    if (!this.usesCamera && !this.#still.chosen) return; // until there is a file, the camera goes on
     this.#onCamera = this.usesCamera;
     this.#emit("restart");
   }
 
   #pictureOption() {
     if (this.usesCamera) return "camera";
-    return this.#uploads.picture && `upload:${this.#uploads.picture}`;
+    return this.#still.id && `upload:${this.#still.id}`;
   }
 
-  // What a room may be called is what an address may hold as it is.
+  // What a room may be called: letters and digits of any script.
   #room() {
-    $("room").value = $("room").value.trim().replace(/[^\w-]+/g, "-") || "room";
+    $("room").value = $("room").value.normalize("NFC").trim().replace(/[^\p{L}\p{Nd}_-]+/gu, "-") || "room";
+    prefs.keepRoom($("room").value);
     return $("room").value;
   }
 
   #voiceOption() {
-    if (this.kind === "upload") return this.#uploads.voice && `upload:${this.#uploads.voice}`;
+    if (this.kind === "upload") return this.#sound.id && `upload:${this.#sound.id}`;
     return this.kind === "room" ? `room:${this.#room()}` : this.kind;
   }
 
-  #voice() {
+  #showVoice() {
     $("voice-upload").hidden = this.kind !== "upload";
     $("voice-room").hidden = this.kind !== "room";
-    this.#emit("devices", "microphone");
-    const voice = this.#voiceOption();
-    if (voice) this.#emit("options", { voice });
   }
 
-  async #upload(use, file) {
-    if (!file) return;
-    try {
-      this.#uploads[use] = (await api.upload(file)).id;
-    } catch (error) {
-      this.#emit("problem", error);
-      return;
-    }
-    if (use === "voice") this.#voice();
-    else this.#newPicture();
+  // Until there is a file, the voice that was goes on.
+  #voice() {
+    this.#showVoice();
+    if (this.kind !== "upload") prefs.keep({ voice: this.kind });
+    if (this.kind === "upload" && this.#sound.chosen && !this.#sound.id) this.#sound.again();
+    const voice = this.#voiceOption();
+    if (!voice) return;
+    this.#inUse = this.kind;
+    this.#emit("devices", "microphone");
+    this.#emit("options", { voice });
   }
 
   async #copyLink() {
