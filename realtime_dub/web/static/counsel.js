@@ -26,7 +26,7 @@ export class Counsel {
     const words = advice ? `${advice.what} ${advice.do}` : "";
     if ($("counsel-text").textContent !== words) $("counsel-text").textContent = words;
     $("counsel-take").hidden = !this.#offered || $("raise").checked;
-    $("counsel-take").textContent = this.#offered ? `Use ${this.#offered} ms` : "";
+    if (this.#offered) $("counsel-take").textContent = `Use ${this.#offered} ms`;
     this.#byItself();
   }
 
