@@ -11,7 +11,7 @@ from test_web_sessions import visiting
 from web_peers import Visitor, serving
 
 from realtime_dub.media import NS
-from realtime_dub.web.advice import STEPS_MS, WINDOW_S, Advice
+from realtime_dub.web.advice import SETTLE_S, STEPS_MS, WINDOW_S, Advice
 
 
 class Run:
@@ -26,7 +26,9 @@ class Run:
         self.advice.restart()
         self.frames = {}
 
-    def go_on(self, seconds: float = WINDOW_S + 1, budget_ms: float = 250, voice: str = "mic", **shares: float) -> Any:
+    def go_on(
+        self, seconds: float = SETTLE_S + WINDOW_S + 1, budget_ms: float = 250, voice: str = "mic", **shares: float
+    ) -> Any:
         """``shares`` of the ticks; what is none of them is fresh. The last advice."""
         told: dict[str, Any] = {}
         for _ in range(round(2 * seconds)):
@@ -69,8 +71,19 @@ def test_nothing_is_said_before_it_has_been_so_for_seconds() -> None:
 
 def test_what_was_said_is_taken_back_when_it_is_over_and_not_in_between() -> None:
     run = Run()
-    assert run.go_on(slow=0.4)
-    assert run.go_on(slow=0.12)  # no flicker round one threshold
+    assert run.go_on(slow=0.4)["budget_ms"]
+    told = run.go_on(slow=0.15)  # no flicker round one threshold
+    assert (told["why"], told["budget_ms"]) == ("late", None)
+    assert run.go_on() is None
+
+
+def test_a_run_that_took_over_is_judged_by_its_own_seconds_alone() -> None:
+    run = Run()
+    assert run.go_on(slow=1.0)
+    run.over()
+    assert run.go_on(seconds=SETTLE_S + WINDOW_S / 2, slow=1.0, budget_ms=300) is None
+    run.over()
+    assert run.go_on(seconds=SETTLE_S, slow=1.0) is None  # it was busy with its beginning
     assert run.go_on() is None
 
 

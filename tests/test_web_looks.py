@@ -111,6 +111,13 @@ def test_on_a_phone_both_pictures_are_whole_and_the_settings_come_before_the_cha
     assert bottom(running, ".panel") <= box(running, ".charts")["y"]
 
 
+def test_who_speaks_for_somebody_goes_on_reading_what_to_do(new_page: Any) -> None:
+    page = new_page().open("?role=interpreter&room=hall")
+    page.view.click("#start")
+    page.view.wait_for_selector("#state[data-state=live]")
+    assert box(page, "#welcome")["height"] > 150
+
+
 def test_figures_go_with_the_session(new_page: Any) -> None:
     page = new_page().open().start()
     page.until("parseInt(document.getElementById('v-latency').textContent) > 0")

@@ -48,6 +48,10 @@ export class Board {
     const before = this.#frames.length > SHARED_MESSAGES ? this.#frames.shift() : this.#frames[0];
     const kinds = ["fresh", "reused", "passthrough"];
     const since = kinds.map((kind) => (frames[kind] ?? 0) - (before[kind] ?? 0));
+    if (since.some((count) => count < 0)) { // another run took over, and counts anew
+      this.#frames = [frames];
+      return;
+    }
     const all = since.reduce((sum, count) => sum + count, 0);
     if (all > 0) this.#shares = Object.fromEntries(kinds.map((kind, i) => [kind, (100 * since[i]) / all]));
     if (!this.#shares) return;
