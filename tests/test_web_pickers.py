@@ -95,7 +95,7 @@ def test_a_video_is_offered_and_its_sound_is_taken(by_file: Page, talk: dict[str
 @pytest.mark.parametrize(
     ("refused", "says"),
     [
-        ("mute", "No sound can be read"),
+        ("mute", "Choose another"),
         ("still", "is no sound"),
         ("odd", "is no sound"),
         ("empty", "is empty"),
@@ -108,7 +108,7 @@ def test_what_is_refused_is_named_nowhere_and_the_file_before_it_stays(
     choose(by_file, talk[refused], says)
     said = by_file.text("#sound-says")
     assert said[0].isupper() or said.startswith(Path(talk[refused]).name)
-    assert said.endswith((".", ".wav", ".m2ts", ".ogv"))
+    assert said.endswith(".")
     assert ".png" not in said.replace("still.png", "")  # no pictures among the sounds
     assert by_file.text("#sound-name") == "sound.wav (0:20)"
     assert by_file.view.input_value("#sound") == ""  # the same name can be chosen again

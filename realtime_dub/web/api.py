@@ -13,9 +13,9 @@ from realtime_dub import __version__
 from realtime_dub.media import NS
 from realtime_dub.web import banks, visits
 from realtime_dub.web.config import LIVE_OPTIONS
+from realtime_dub.web.file_kinds import FILES
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio import Studio
-from realtime_dub.web.uploads import FILES
 from realtime_dub.web.visits import CHUNK, options, read, read_body, read_json
 
 STUDIO: web.AppKey[Studio] = web.AppKey("studio", Studio)

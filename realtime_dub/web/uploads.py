@@ -16,22 +16,13 @@ from realtime_dub.clock import VirtualClock
 from realtime_dub.errors import EndOfStream, RealtimeDubError
 from realtime_dub.media import NS, samples_to_ns
 from realtime_dub.pipeline.parts import part
+from realtime_dub.web.file_kinds import SUFFIXES, taken_suffix
 from realtime_dub.web.refusals import Refusal
 
 KEPT_S = 3_600
 MOST = 20  # files at a time
 SECONDS = 600  # of sound
 MOST_PIXELS = 1_280  # of a picture's longer side
-SUFFIXES: dict[str, Literal["sound", "picture"]] = {
-    **dict.fromkeys((".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".aif", ".aiff"), "sound"),
-    **dict.fromkeys((".wma", ".amr", ".weba", ".mka", ".caf", ".ac3"), "sound"),
-    # Of a video the sound is taken.
-    **dict.fromkeys((".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".mpg", ".mpeg", ".ts", ".3gp"), "sound"),
-    **dict.fromkeys((".wmv", ".flv", ".ogv", ".mts", ".m2ts"), "sound"),
-    **dict.fromkeys((".png", ".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".heic", ".heif", ".bmp", ".gif"), "picture"),
-    **dict.fromkeys((".tif", ".tiff"), "picture"),
-}
-FILES = {use: [suffix for suffix, kind in SUFFIXES.items() if kind == use] for use in ("sound", "picture")}
 REFUSED = {
     "sound": ("No sound can be read from the file.", "Choose another sound, or a video that has some."),
     "picture": ("No picture can be read from the file.", "Choose another picture."),
@@ -62,12 +53,7 @@ class Uploads:
 
     def begin(self, name: str, use: str | None = None) -> Path:
         """Where to write a file that was called ``name``, to be used as "sound" or "picture". Raises Refusal."""
-        suffix = Path(name).suffix.lower()
-        taken = FILES.get(use or "", list(SUFFIXES))
-        if suffix not in taken:
-            what = f"Files of the kind {suffix}" if suffix else "Files without a suffix"
-            as_what = f" as a {use}" if use in FILES else ""
-            raise Refusal(415, f"{what} are not taken{as_what}.", f"Send one of {' '.join(taken)}")
+        suffix = taken_suffix(name, use)
         if len(self._kept) >= MOST:
             raise Refusal(429, "Too many files are kept already.", "Close a session or wait an hour.")
         return self._folder / f"{secrets.token_urlsafe(12)}{suffix}"

@@ -5,6 +5,11 @@
 import * as api from "./api.js";
 import { duration } from "./ui.js";
 
+const USES = {
+  sound: { what: "Sound, or a video's sound", first: "Choose a sound file or a video first.", other: "Choose another one, such as .wav, .mp3 or .mp4." },
+  picture: { what: "A face from the front", first: "Choose a picture first.", other: "Choose another one, such as .jpg or .png." },
+};
+
 export class Picker extends EventTarget {
   #input; #name; #says; #use; #kinds; #mostMb; #file = null; #id = null; #seconds = 0; #turn = 0;
 
@@ -27,7 +32,7 @@ export class Picker extends EventTarget {
 
   // For those who want to start without one.
   ask() {
-    this.#say(this.#use === "sound" ? "Choose a sound file or a video first." : "Choose a picture first.", "problem");
+    this.#say(USES[this.#use].first, "problem");
     this.#input.focus();
   }
 
@@ -59,7 +64,7 @@ export class Picker extends EventTarget {
   #check(file) {
     const suffix = file.name.includes(".") ? file.name.slice(file.name.lastIndexOf(".")).toLowerCase() : "";
     if (this.#kinds.length && !this.#kinds.includes(suffix)) {
-      throw new api.ApiError(0, `${file.name} is no ${this.#use} that can be used here.`, `Choose one of ${this.#kinds.join(" ")}.`);
+      throw new api.ApiError(0, `${file.name} is no ${this.#use} that can be used here.`, USES[this.#use].other);
     }
     if (file.size > 1e6 * this.#mostMb) {
       throw new api.ApiError(0, `${file.name} has ${Math.ceil(file.size / 1e6)} MB.`, `Choose one of at most ${this.#mostMb} MB.`);
@@ -79,7 +84,7 @@ export class Picker extends EventTarget {
   }
 
   #hint() {
-    const what = this.#use === "sound" ? "Sound, or a video's sound" : "A face from the front";
+    const { what } = USES[this.#use];
     this.#say(Number.isFinite(this.#mostMb) ? `${what}; up to ${this.#mostMb} MB.` : `${what}.`);
   }
 
