@@ -123,6 +123,7 @@ def test_figures_go_with_the_session(new_page: Any) -> None:
     page.until("parseInt(document.getElementById('v-latency').textContent) > 0")
     page.view.keyboard.press("Enter")  # the button that began it has the focus still
     page.view.wait_for_selector("#welcome", state="visible")
+    assert page.view.get_attribute("#meter", "aria-valuenow") == "0"
     assert page.view.eval_on_selector_all(".card strong", "all => all.map(each => each.textContent)") == ["–"] * 5
     said = page.view.eval_on_selector_all(".card canvas", "all => all.map(each => each.ariaLabel)")
     assert all("no data yet" in words for words in said), said
@@ -229,6 +230,19 @@ def test_a_key_on_a_control_is_the_controls_own(running: Page, control: str) -> 
     assert running.view.evaluate("() => document.documentElement.dataset.theme") == theme
     assert running.view.get_attribute("#mute", "aria-pressed") == "false"
     running.view.eval_on_selector("#voice-room", "field => { field.hidden = true; }")
+
+
+def test_what_a_pointer_has_moved_gives_the_keys_back(running: Page) -> None:
+    size(running, "desk")
+    running.view.click(".segments label:nth-child(2)")
+    running.view.wait_for_selector("#swipe:visible")
+    running.view.click("#swipe")
+    before = float(running.view.input_value("#swipe"))
+    running.view.keyboard.press("ArrowRight")
+    assert float(running.view.input_value("#swipe")) == before + 4
+    for view in ("dubbed", "side"):
+        running.view.keyboard.press("c")
+        assert running.view.get_attribute("#stage", "data-view") == view
 
 
 @pytest.mark.parametrize("held", ["shift", "ctrl", "alt", "meta"])

@@ -123,6 +123,15 @@ def test_nothing_is_live_without_the_file_that_was_asked_for(by_file: Page) -> N
     assert by_file.view.eval_on_selector("#original", "video => video.srcObject") is None
 
 
+def test_start_waits_for_a_file_that_is_on_its_way(by_file: Page, talk: dict[str, str]) -> None:
+    by_file.view.route("**/api/uploads*", lambda route: (by_file.view.wait_for_timeout(600), route.continue_()))
+    by_file.view.set_input_files("#sound", talk["sound"])
+    by_file.start()
+    by_file.view.unroute("**/api/uploads*")
+    assert by_file.sent("POST", "/api/sessions")[0]["options"]["voice"].startswith("upload:")
+    by_file.view.wait_for_selector("#player-play:enabled")
+
+
 def test_until_there_is_a_file_the_microphone_goes_on(page: Page, talk: dict[str, str]) -> None:
     page.requests.clear()
     page.start()

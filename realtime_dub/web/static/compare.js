@@ -15,6 +15,8 @@ export class Compare {
     this.#delayed = new DelayedPicture(stage.querySelector("#original"), stage.querySelector("#aligned"));
     this.#swipe.addEventListener("input", () => this.#place());
     this.#radios.forEach((radio) => radio.addEventListener("change", () => this.show(radio.value)));
+    // What a pointer has moved gives the keys back: an arrow then moves the swipe, and no other view comes.
+    for (const moved of [this.#swipe, ...this.#radios]) moved.addEventListener("pointerup", () => setTimeout(() => moved.blur()));
     const { view } = prefs.kept();
     if (view && document.body.dataset.role === "studio") this.show(view); // who watches has one picture alone
   }

@@ -25,7 +25,7 @@ const WELCOME = {
 };
 
 class Studio {
-  #config = null; #settings = null; #session = null; #tracks = { video: null, audio: null }; #starting = false; #since = 0; #enrolling = false; #lag = {};
+  #config = null; #settings = null; #session = null; #tracks = { video: null, audio: null }; #starting = false; #since = 0; #enrolling = false; #lag = {}; #note;
   #board = new Board(); #compare = new Compare($("stage")); #meter = new Meter($("meter"));
   #recording = new Recording((on, seconds) => showRecording(on, seconds));
   #player = new Player(() => this.#session?.id); #counsel = new Counsel((ms) => this.#settings.budget(ms));
@@ -146,7 +146,8 @@ class Studio {
     this.#player.show(stats.voice);
     this.#lag.server = stats.latency_ms?.p50;
     this.#enrolled(stats.enroll);
-    if (stats.note) ui.notice(stats.note);
+    if (stats.note && stats.note !== this.#note) ui.notice(stats.note); // it is told again and again
+    this.#note = stats.note;
     if (stats.options) this.#settings.show(stats.options);
     $("clock").hidden = false;
     $("clock").textContent = `${ui.duration(Math.floor((performance.now() - this.#since) / 1000))} · ${Math.round(stats.fps ?? 0)} fps`;

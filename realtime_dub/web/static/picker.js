@@ -11,7 +11,7 @@ const USES = {
 };
 
 export class Picker extends EventTarget {
-  #input; #name; #says; #use; #kinds; #mostMb; #file = null; #id = null; #seconds = 0; #turn = 0;
+  #input; #name; #says; #use; #kinds; #mostMb; #file = null; #id = null; #seconds = 0; #turn = 0; #coming = null;
 
   // `use` is "sound" or "picture"; `limits` are the server's: {upload_mb, files: {sound: [".wav", ...], ...}}.
   constructor(input, use, limits = {}) {
@@ -23,12 +23,12 @@ export class Picker extends EventTarget {
     this.#kinds = limits.files?.[use] ?? [];
     this.#mostMb = limits.upload_mb ?? Infinity;
     input.accept = [input.accept, ...this.#kinds].join(",");
-    input.addEventListener("change", () => this.#chosen(input.files[0]));
+    input.addEventListener("change", () => this.#take(input.files[0]));
     this.#hint();
   }
 
   get id() { return this.#id; }
-  get chosen() { return this.#file !== null; }
+  get chosen() { return this.#file !== null || this.#coming !== null; }
 
   // For those who want to start without one.
   ask() {
@@ -38,20 +38,28 @@ export class Picker extends EventTarget {
 
   // The file is with the server when it resolves. Throws an ApiError.
   async ready() {
+    await this.#coming;
+    if (!this.#file) throw new api.ApiError(0, USES[this.#use].first, this.#says.textContent);
     if (!this.#id) await this.#send(this.#file);
   }
 
   // The same once more, for a session that began without it.
-  again() { this.#chosen(this.#file); }
+  again() { this.#take(this.#file); }
 
   // The server deletes a session's files with it; the next one is sent them again.
   forget() { this.#id = null; }
 
-  // A file that is refused leaves the one before in use, and its own name nowhere.
-  async #chosen(file) {
+  #take(file) {
+    if (!file) return; // the dialog was closed
     this.#input.value = ""; // so that the same file can be chosen again
-    if (!file) return;
-    const turn = this.#turn += 1;
+    const coming = this.#chosen(file, this.#turn += 1).finally(() => {
+      if (this.#coming === coming) this.#coming = null;
+    });
+    this.#coming = coming;
+  }
+
+  // A file that is refused leaves the one before in use, and its own name nowhere.
+  async #chosen(file, turn) {
     try {
       this.#check(file);
       this.#say(`Sending ${file.name}…`);
