@@ -84,6 +84,7 @@ def test_the_toolbar_is_one_row_and_nothing_is_beyond_the_edge(idle: Page, runni
     for page in (idle, running):
         size(page, name)
         assert page.check("toolbarRows") == 1
+        assert box(page, ".brand")["height"] < 40  # one line
         assert page.check("toolbarEnd") <= SIZES[name][0]
         assert page.check("sideways") == []
 
@@ -357,6 +358,8 @@ def test_with_the_systems_colours_every_control_is_seen_and_so_is_its_state(idle
                 after = seen(idle, selector)
                 assert (np.abs(before.astype(int) - after).max(axis=2) > 60).mean() > 0.01, f"{selector} looks the same"
         idle.view.evaluate("() => document.getElementById('help-dialog').close()")
+    for selector in ("#start span", ".brand span", ".segments :checked ~ span", ".choices span", "#group-voice h2"):
+        assert np.ptp(seen(idle, selector)[4:-4, 3:-3].reshape(-1, 3), axis=0).max() > 60, f"{selector} cannot be read"
     chosen, other = (seen(idle, f".segments label:nth-child({n})") for n in (1, 2))
     assert np.abs(chosen[3, 20].astype(int) - other[3, 20]).max() > 60
     idle.view.emulate_media(forced_colors="none", color_scheme="light")
