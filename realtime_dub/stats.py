@@ -13,7 +13,8 @@ How a tick is counted (each exactly once in the first three):
 Beside that, counted apart: ``lagged`` ticks showed the last picture on, because the source stalled or was lost or
 because the program itself was too late for a newer one (then ``reused``, too); ``skipped`` pictures were ready and a
 publisher was too slow to take them. Where there are any: ``starved`` ticks had no sound to make a mouth of when it had
-to be begun, and heard silence; ``slow`` ticks had their sound and no mouth in time, or it was left out after such ones.
+to be begun, and heard silence; ``slow`` ticks had their sound and no mouth in time, or it was left out after such ones;
+``faceless`` ticks had no face to dub.
 ``latency_ms`` is the age of the picture at hand-over and leaves lagged ticks out: they have no new picture to be late.
 ``av_offset_ms`` is how much the instants differ that picture and sound leaving together belong to: the voice that a
 fresh mouth speaks, else the capture of the picture, against the capture of the first sample. A mouth that is carried
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 Kind = Literal["fresh", "reused", "passthrough"]
-Missing = Literal["starved", "slow"]
+Missing = Literal["starved", "slow", "faceless"]
 Percentiles = dict[str, float]
 
 SETTLED_TICKS = 125  # encoders and decoders allocate their queues in the first seconds; growth is what comes after
@@ -225,7 +226,7 @@ class Recorder:
                 self._window.oldest_ns = max(self._window.oldest_ns, age_ns)
 
     def missing(self, what: Missing) -> None:
-        """The tick that left has no mouth of its own, for want of sound or of time."""
+        """The tick that left has no mouth of its own, for want of sound, of time or of a face."""
         with self._lock:
             self.frames[what] = self.frames.get(what, 0) + 1
 

@@ -334,6 +334,8 @@ class LivePipeline:
         return sound_ns, AudioBlock(self.voice.read(sound_ns, count), rate, samples_to_ns(first, rate))
 
     def _count_missing(self, job: Job) -> None:
+        if job.outcome == "lost":
+            self._recorder.missing("faceless")
         if job.starved:
             self._recorder.missing("starved")
         elif job.outcome == "missed" and job.pick is not None and not job.pick.lagged:

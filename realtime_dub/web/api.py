@@ -9,8 +9,10 @@ from aiohttp import web
 from pydantic import BaseModel, Field
 
 from realtime_dub import __version__
+from realtime_dub.media import NS
 from realtime_dub.web import banks, connectivity, visits
 from realtime_dub.web.config import LIVE_OPTIONS
+from realtime_dub.web.file_kinds import FILES
 from realtime_dub.web.limits import RECORDING_KEPT_S
 from realtime_dub.web.receiving import receive
 from realtime_dub.web.refusals import Refusal
@@ -24,6 +26,12 @@ FEATURES = ("recording", "enroll", "bank", "rooms", "uploads", "pictures")  # wh
 
 class _Record(BaseModel):
     action: Literal["start", "stop"]
+
+
+class _Steer(BaseModel):
+    playing: bool | None = None
+    at_s: float | None = Field(None, ge=0, le=36_000)
+    loop: bool | None = None
 
 
 class _Enroll(BaseModel):
@@ -43,6 +51,7 @@ def routes() -> list[web.RouteDef]:
         web.post("/api/sessions/{id}/enroll", enroll),
         web.get("/api/sessions/{id}/bank", give_bank),
         web.put("/api/sessions/{id}/bank", take_bank),
+        web.post("/api/sessions/{id}/voice", steer_voice),
         web.post("/api/uploads", upload),
         *visits.routes(),
         *visits.static_routes(),
@@ -59,7 +68,7 @@ async def config(request: web.Request) -> web.Response:
     studio = request.app[STUDIO]
     told = studio.told() | {"version": __version__, "ice_servers": studio.config.ice_servers}
     told["share"] = connectivity.shared(studio.config, _port(request))
-    told["limits"] = {"upload_mb": studio.config.upload_mb, "recording_kept_s": RECORDING_KEPT_S}
+    told["limits"] = {"upload_mb": studio.config.upload_mb, "recording_kept_s": RECORDING_KEPT_S, "files": FILES}
     told["features"] = [*FEATURES, *(["server-voice"] if studio.config.server_mic else [])]
     return web.json_response(told)
 
@@ -129,6 +138,16 @@ async def take_bank(request: web.Request) -> web.Response:
     session = request.app[STUDIO].find(request.match_info["id"])
     session.use_bank(await request.app[STUDIO].banks.read(session.id, read_body(request, banks.MOST_BYTES)))
     return web.json_response({"state": "loaded"})
+
+
+async def steer_voice(request: web.Request) -> web.Response:
+    """A voice from a file: pause it, go on, from another place, repeat it or not."""
+    playback = request.app[STUDIO].find(request.match_info["id"]).playback
+    if playback is None:
+        raise Refusal(409, "The voice is none from a file.", "Choose one that was sent.")
+    asked = await read(request, _Steer)
+    playback.steer(asked.playing, None if asked.at_s is None else round(asked.at_s * NS), asked.loop)
+    return web.json_response({"voice": playback.told()})
 
 
 async def upload(request: web.Request) -> web.Response:

@@ -25,7 +25,9 @@ async def receive(request: web.Request, uploads: Uploads, used: Any) -> Upload:
     try:
         async with asyncio.timeout(UPLOAD_LONGEST_S):
             reader, file = await _first_part(request)
-            arrival = uploads.begin(file.filename or "", request.remote or "", asyncio.current_task())
+            arrival = uploads.begin(
+                file.filename or "", request.remote or "", asyncio.current_task(), request.query.get("use")
+            )
             await _store(file, arrival, uploads.most_bytes)
             await _check_over(reader)
         loop = asyncio.get_running_loop()

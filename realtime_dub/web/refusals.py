@@ -1,8 +1,9 @@
-"""What a request is refused with: a status and two sentences. And what every answer says."""
+"""What people are told: whole sentences. What a request is refused with: a status and two of them, and what all say."""
 
 from __future__ import annotations
 
 import errno
+import re
 
 from aiohttp import web
 
@@ -20,14 +21,16 @@ HEADERS = {
     "Permissions-Policy": "camera=(self), microphone=(self), geolocation=(), payment=()",
 }
 USED_UP = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.ENOSPC, errno.EDQUOT}
+_FIRST_WORD = re.compile(r"[a-z]+(?:'[a-z]+)?(?=[\s,:;.!?]|$)(?!\.\w)")  # no option, no file, no address
+_ENDS = (".", "!", "?", "…")
 
 
 class Refusal(Exception):
     """``what`` happened and what to ``do``, one sentence each; answered as ``{"error": {"what", "do"}}``."""
 
     def __init__(self, status: int, what: str, do: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(what)
-        self.status, self.what, self.do, self.headers = status, what, do, headers or {}
+        self.status, self.what, self.do, self.headers = status, sentence(what), sentence(do), headers or {}
+        super().__init__(self.what)
 
     def body(self) -> dict[str, dict[str, str]]:
         return {"error": {"what": self.what, "do": self.do}}
@@ -58,3 +61,17 @@ def plain(error: web.HTTPException) -> Refusal:
 
 def answered(refusal: Refusal) -> web.Response:
     return web.json_response(refusal.body(), status=refusal.status, headers={**HEADERS, **refusal.headers})
+
+
+def sentence(text: str) -> str:
+    """``text`` with a capital and a stop, as everything has that a person reads. A name stays as it is written."""
+    text = text.strip()
+    if _FIRST_WORD.match(text):
+        text = text[0].upper() + text[1:]
+    return text if not text or text.endswith(_ENDS) else f"{text.rstrip(',;:')}."
+
+
+def sentences(error: BaseException) -> str:
+    """An error as a person reads it: what happened, then what to do."""
+    parts = (str(error) or type(error).__name__).split("; ")
+    return " ".join(sentence(part) for part in parts)

@@ -18,15 +18,17 @@ from realtime_dub.mouth.bank import Bank
 from realtime_dub.pipeline.parts import part
 from realtime_dub.sources.base import VideoSource, VoiceSource
 from realtime_dub.web import limits
+from realtime_dub.web.advice import Advice
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.dropped import Dropped
 from realtime_dub.web.enrolment import Enrolment
+from realtime_dub.web.file_voice import FileVoice, Playback
 from realtime_dub.web.inbound import Inbound, InboundVideo, InboundVoice
 from realtime_dub.web.keeping import Keeping
 from realtime_dub.web.limits import MOST_RUNS
 from realtime_dub.web.outlet import Outlet, OutletPublisher
 from realtime_dub.web.peer import Peer
-from realtime_dub.web.refusals import Refusal, refused
+from realtime_dub.web.refusals import Refusal, refused, sentence, sentences
 from realtime_dub.web.run import Run, RunSetup, least_budget_ms
 from realtime_dub.web.traffic import Traffic
 from realtime_dub.web.upkeep import attempt, log_failure, repeat, until
@@ -69,6 +71,8 @@ class Session:
         self._loaded: Bank | None = None  # for the next run
         self._learning: Enrolment | None = None
         self.keeping = Keeping(studio.recordings, clock, self._tell_note, self._spawn)
+        self._advice = Advice()
+        self._played: tuple[str, Playback] | None = None  # the upload that is the voice, and where it is
         if options.role == "studio":
             self.outlet = Outlet(clock, asyncio.get_running_loop())
             self.outlet.taken_over = self._taken_over
@@ -289,11 +293,23 @@ class Session:
             return partial(InboundVoice, self._studio.room_voice(name))
         if kind == "none":
             return partial(InboundVoice, Inbound(self._clock))  # nothing ever comes: silence
-        spec = self.config.server_mic if kind == "server" else str(self._studio.uploads.find(name, "sound"))
-        return partial(part("voice"), spec, clock=self._clock, video_path=None, live=True, loop=True)
+        if kind == "upload":
+            path = self._studio.uploads.find(name, "sound")
+            if self._played is None or self._played[0] != name:
+                self._played = name, Playback(self._clock, self._studio.uploads.length_ns(name))
+            return partial(FileVoice, path, self._played[1], self._clock)
+        return partial(part("voice"), self.config.server_mic, clock=self._clock, video_path=None, live=True, loop=True)
+
+    @property
+    def playback(self) -> Playback | None:
+        """Of the file that is the voice, where it is one."""
+        return self._played[1] if self._played and self.options.voice == f"upload:{self._played[0]}" else None
 
     def _taken_over(self, number: int) -> None:
         self._on_air = number
+        self._advice.restart()
+        if self.playback is not None:
+            self.playback.begin()
         for earlier, run in self._runs.items():
             if earlier < number:
                 run.ask_to_stop()
@@ -301,13 +317,13 @@ class Session:
     def _run_ended(self, run: Run) -> None:
         self._runs = {number: each for number, each in self._runs.items() if each is not run}
         if run.error is not None and not self.closed:
-            self._tell_note(str(run.error) or type(run.error).__name__)
+            self._tell_note(sentences(run.error))
         if self._begins_again:
             self._begin_run()
 
     def _tell_note(self, text: str) -> None:
-        self.note = text
-        self._say(logging.WARNING, "note", note=text)
+        self.note = sentence(text)
+        self._say(logging.WARNING, "note", note=self.note)
 
     # What it says.
 
@@ -328,6 +344,9 @@ class Session:
             told |= {"frames": report.frames, "budget_ms": report.budget_ms}
             told["latency_ms"] = {name: report.latency_ms[name] for name in ("p50", "p95")}
             told["av_offset_ms"] = report.av_offset_ms["mean"]
+            shares = self._advice.look(report.frames, time.monotonic())
+            told |= self._advice.told(shares, report.budget_ms, self.options.voice)
+        told["voice"] = self.playback.told() if self.playback is not None else None
         told["recording"] = self.keeping.running
         if self._learning is not None:
             told["enroll"] = {"progress": round(self._learning.progress, 2)}

@@ -17,7 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from realtime_dub.media import NS
 from realtime_dub.web.checks import Checks
+from realtime_dub.web.file_kinds import SUFFIXES, taken_suffix
 from realtime_dub.web.limits import (
     CHECKS_AT_ONCE,
     RECEIVED_IN_ALL,
@@ -30,13 +32,7 @@ from realtime_dub.web.limits import (
 from realtime_dub.web.refusals import Refusal
 
 Kind = Literal["sound", "picture"]
-SUFFIXES: dict[str, Kind] = {
-    **dict.fromkeys((".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".webm"), "sound"),
-    **dict.fromkeys((".png", ".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".heic", ".heif", ".bmp", ".gif"), "picture"),
-    **dict.fromkeys((".tif", ".tiff"), "picture"),
-}
 WRITTEN: dict[Kind, str] = {"sound": ".flac", "picture": ".png"}
-LONGEST_SUFFIX = 12  # that is shown
 
 
 @dataclass(frozen=True)
@@ -83,14 +79,11 @@ class Uploads:
         self._kept: dict[str, Upload] = {}
         self._arriving: set[Arrival] = set()
 
-    def begin(self, name: str, visitor: str = "", task: asyncio.Task[Any] | None = None) -> Arrival:
-        """A place for a file that was called ``name``. Raises Refusal."""
-        suffix = Path(name[-64:].replace("\0", "")).suffix.lower()
-        if suffix not in SUFFIXES:
-            shown = suffix[:LONGEST_SUFFIX] if suffix.isprintable() and suffix else "without a suffix"
-            raise Refusal(
-                415, f"Files of the kind {shown} are not taken.", f"Send one of {' '.join(sorted(SUFFIXES))}."
-            )
+    def begin(
+        self, name: str, visitor: str = "", task: asyncio.Task[Any] | None = None, use: str | None = None
+    ) -> Arrival:
+        """A place for a file that was called ``name``, to be used as "sound" or "picture". Raises Refusal."""
+        suffix = taken_suffix(name, use)
         with self._lock:
             self._let_in(visitor)
             path = self._folder / f"{secrets.token_urlsafe(12)}{suffix}"
@@ -131,6 +124,11 @@ class Uploads:
         if upload is None or upload.kind != kind:
             raise Refusal(404, f"There is no {kind} of that name.", "Send or make it again.")
         return upload.path
+
+    def length_ns(self, id: str) -> int:
+        """Of a sound that is there."""
+        upload = self._kept.get(id)
+        return 0 if upload is None else round((upload.seconds or 0) * NS)
 
     def remove(self, id: str) -> None:
         with self._lock:

@@ -78,8 +78,11 @@ export const recordings = (ids) => json("GET", `api/recordings?ids=${ids.join(",
 export const removeRecording = (url) => call("DELETE", url);
 export const download = async (url) => (await call("GET", url, { timeoutMs: 600_000 })).blob();
 
-export async function upload(file) {
+export const steer = (id, what) => json("POST", at(id, "/voice"), { json: what });
+
+// `use` is "sound" or "picture": what the server is to look for in the file.
+export async function upload(file, use) {
   const form = new FormData();
   form.append("file", file);
-  return json("POST", "api/uploads", { body: form, timeoutMs: 600_000 });
+  return json("POST", `api/uploads?use=${use}`, { body: form, timeoutMs: 600_000 });
 }

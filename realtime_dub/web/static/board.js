@@ -22,6 +22,7 @@ export class Board {
     this.#frames = [];
     this.#playedOffset = this.#shares = null;
     this.#charts.forEach((chart) => chart.clear());
+    for (const id of ["v-latency", "v-frames", "v-sync", "v-rate", "v-loss"]) $(id).textContent = "–"; // what was is not what is
   }
 
   server(stats) {
@@ -47,6 +48,10 @@ export class Board {
     const before = this.#frames.length > SHARED_MESSAGES ? this.#frames.shift() : this.#frames[0];
     const kinds = ["fresh", "reused", "passthrough"];
     const since = kinds.map((kind) => (frames[kind] ?? 0) - (before[kind] ?? 0));
+    if (since.some((count) => count < 0)) { // another run took over, and counts anew
+      this.#frames = [frames];
+      return;
+    }
     const all = since.reduce((sum, count) => sum + count, 0);
     if (all > 0) this.#shares = Object.fromEntries(kinds.map((kind, i) => [kind, (100 * since[i]) / all]));
     if (!this.#shares) return;

@@ -16,7 +16,11 @@ export class Chart {
 
   get length() { return this.#points.length; }
 
-  clear() { this.#points = []; this.draw(); }
+  clear() {
+    this.#points = [];
+    this.draw();
+    this.#describe();
+  }
 
   // One sample, {key: number or null}; `at` in seconds.
   add(values, at = performance.now() / 1000) {
@@ -112,7 +116,7 @@ export class Chart {
   // The picture in words, for those who do not see it.
   #describe() {
     const last = this.#points.at(-1);
-    const known = this.#series.filter(({ key }) => Number.isFinite(last[key]));
+    const known = this.#series.filter(({ key }) => Number.isFinite(last?.[key]));
     const words = known.map(({ key, label }) => `${label} ${Math.round(last[key] * 10) / 10} ${this.#options.unit}`);
     this.#canvas.setAttribute("aria-label", `${this.#options.name}: ${words.join(", ") || "no data yet"}`);
   }

@@ -1,5 +1,7 @@
 // The two pictures: side by side, swiped over each other, or the dubbed one alone.
 
+import * as prefs from "./prefs.js";
+
 const VIEWS = ["side", "swipe", "dubbed"];
 const HELD_FRAMES = 75; // three seconds at 25 fps; a longer delay shows the oldest that is held
 
@@ -13,6 +15,10 @@ export class Compare {
     this.#delayed = new DelayedPicture(stage.querySelector("#original"), stage.querySelector("#aligned"));
     this.#swipe.addEventListener("input", () => this.#place());
     this.#radios.forEach((radio) => radio.addEventListener("change", () => this.show(radio.value)));
+    // What a pointer has moved gives the keys back: an arrow then moves the swipe, and no other view comes.
+    for (const moved of [this.#swipe, ...this.#radios]) moved.addEventListener("pointerup", () => setTimeout(() => moved.blur()));
+    const { view } = prefs.kept();
+    if (view && document.body.dataset.role === "studio") this.show(view); // who watches has one picture alone
   }
 
   get view() { return this.#stage.dataset.view; }
@@ -24,6 +30,7 @@ export class Compare {
   show(view) {
     this.#stage.dataset.view = view;
     this.#radios.forEach((radio) => { radio.checked = radio.value === view; });
+    prefs.keep({ view });
     this.#align();
   }
 

@@ -1,7 +1,9 @@
-// Single keys, for those who want them: off where one types, and to be switched off altogether in the help.
+// Single keys, for those who want them: off wherever a control has the focus that takes keys itself, off with any
+// modifier, and to be switched off altogether in the help.
 
 const KEPT = "keys";
 const ARROWS = { ArrowLeft: -4, ArrowRight: 4 };
+const TAKES_KEYS = "input, select, textarea, progress, dialog, [contenteditable], [role=slider], [role=textbox]";
 
 export class Keys {
   #actions; #move; #on = read() !== "off";
@@ -21,15 +23,21 @@ export class Keys {
   }
 
   #pressed(event) {
-    if (!this.#on || event.ctrlKey || event.metaKey || event.altKey || event.repeat && !ARROWS[event.key]) return;
-    if (event.target.closest("input[type=text], input[type=password], select, dialog")) return;
-    if (ARROWS[event.key]) return event.target.closest("input") ? undefined : this.#move(ARROWS[event.key]);
-    const action = this.#actions[event.key.toLowerCase()];
+    if (event.repeat && event.key === "Enter" && event.target.closest("button")) event.preventDefault(); // one press, one click
+    if (!this.#on || !isSingle(event) || event.target.closest(TAKES_KEYS) || document.querySelector("dialog[open]")) return;
+    if (ARROWS[event.key]) return this.#move(ARROWS[event.key]);
+    const action = event.repeat ? null : this.#actions[event.key.toLowerCase()];
     if (!action) return;
     event.preventDefault();
     if (action instanceof HTMLElement) action.click(); // a disabled button does nothing, and that is right
     else action();
   }
+}
+
+// Nothing is held down beside it, but for Shift where the sign itself needs it.
+function isSingle(event) {
+  const shifted = event.shiftKey && !/^[^\w\s]$/.test(event.key);
+  return !(event.ctrlKey || event.metaKey || event.altKey || shifted || event.isComposing || event.defaultPrevented);
 }
 
 function read() {

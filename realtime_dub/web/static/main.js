@@ -4,8 +4,12 @@ import * as api from "./api.js";
 import { Board } from "./board.js";
 import { Compare } from "./compare.js";
 import { Recording, save, snapshot, stamp } from "./keep.js";
+import { Counsel } from "./counsel.js";
 import { Keys } from "./keys.js";
 import { Meter, fillDevices, openCamera, openMicrophone, requireDevices } from "./media.js";
+import { Mirror } from "./mirror.js";
+import { Player } from "./player.js";
+import * as prefs from "./prefs.js";
 import { Recordings } from "./recordings.js";
 import { Session } from "./session.js";
 import { Settings } from "./settings.js";
@@ -22,10 +26,11 @@ const WELCOME = {
 };
 
 class Studio {
-  #config = null; #settings = null; #session = null; #tracks = { video: null, audio: null }; #starting = false; #since = 0; #enrolling = false; #lag = {};
+  #config = null; #settings = null; #session = null; #tracks = { video: null, audio: null }; #starting = false; #since = 0; #enrolling = false; #lag = {}; #note;
   #board = new Board(); #compare = new Compare($("stage")); #meter = new Meter($("meter"));
   #recordings = null;
   #recording = new Recording((on, seconds) => showRecording(on, seconds), (id) => this.#recordings?.add(id), () => this.#recordings?.refresh());
+  #player = new Player(() => this.#session?.id); #counsel = new Counsel((ms) => this.#settings.budget(ms));
 
   async load() {
     ui.clearFailure();
@@ -48,6 +53,7 @@ class Studio {
     this.#recordings.refresh();
     $("start").disabled = false;
     await fillDevices($("camera"), $("microphone"));
+    this.#settings.restoreDevices();
   }
 
   #choosers() {
@@ -55,7 +61,6 @@ class Studio {
     settings.addEventListener("options", (event) => this.#change(event.detail));
     settings.addEventListener("devices", (event) => this.#device(event.detail));
     settings.addEventListener("restart", () => this.#restart());
-    settings.addEventListener("problem", (event) => ui.problem(event.detail));
     return settings;
   }
 
@@ -64,10 +69,13 @@ class Studio {
   async start() {
     if (this.#starting || this.#session) return;
     if (!this.#config) return this.load();
+    if (role === "studio" && !this.#settings.complete()) return;
     this.#starting = true;
+    const focused = document.activeElement;
     ui.clearFailure();
     $("start").disabled = true;
     try {
+      if (role === "studio") await this.#settings.ready();
       await this.#openDevices();
       const session = this.#connect();
       this.#running(true);
@@ -78,6 +86,7 @@ class Studio {
     } finally {
       this.#starting = false;
       $("start").disabled = false;
+      if (focused === $("start") && document.activeElement === document.body) focused.focus(); // lost while it was disabled
     }
   }
 
@@ -139,10 +148,13 @@ class Studio {
 
   #stats(stats) {
     this.#board.server(stats);
+    this.#counsel.show(stats.advice);
+    this.#player.show(stats.voice);
     this.#lag.server = stats.latency_ms?.p50;
     this.#enrolled(stats.enroll);
     this.#recording.follow(stats.recording);
-    if (stats.note) ui.notice(stats.note);
+    if (stats.note && stats.note !== this.#note) ui.notice(stats.note); // it is told again and again
+    this.#note = stats.note;
     if (stats.options) this.#settings.show(stats.options);
     $("clock").hidden = false;
     $("clock").textContent = `${ui.duration(Math.floor((performance.now() - this.#since) / 1000))} · ${Math.round(stats.fps ?? 0)} fps`;
@@ -284,6 +296,9 @@ class Studio {
     ui.press($("mute"), false, "i-mic");
     this.#compare.live(false);
     this.#board.clear();
+    this.#counsel.clear();
+    this.#player.show(null);
+    this.#settings?.ended();
     this.#running(false);
   }
 }
@@ -348,6 +363,10 @@ function wire(studio) {
   on("full", fullScreen);
   on("theme", () => switchTheme(studio));
   on("help", () => $("help-dialog").showModal());
+  on("prefs-forget", () => {
+    prefs.forget();
+    $("prefs-says").textContent = "Forgotten: the page begins anew when it is loaded again.";
+  });
   on("enroll", () => studio.enroll());
   on("bank-save", () => studio.saveBank());
   $("bank-load").addEventListener("change", () => {
@@ -365,5 +384,6 @@ document.body.dataset.role = role;
 if (role === "viewer") $("stage").dataset.view = "dubbed";
 if (WELCOME[role]) [$("welcome-title").textContent, $("welcome-text").textContent] = WELCOME[role];
 const studio = new Studio();
+new Mirror($("stage"), $("original"), $("mirror"));
 wire(studio);
 studio.load();

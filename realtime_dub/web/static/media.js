@@ -83,6 +83,7 @@ export class Meter {
     this.#context?.close();
     this.#context = null;
     this.#bar.style.setProperty("--level", 0);
+    this.#bar.setAttribute("aria-valuenow", 0);
   }
 
   // -60 dB is empty and 0 dB full.

@@ -1,0 +1,103 @@
+// A file that is asked for: checked before it is sent, named once it is in use, and sent again for the next session.
+//
+// Event: "ready", the file is with the server. What goes wrong is said beside the button.
+
+import * as api from "./api.js";
+import { duration } from "./ui.js";
+
+const USES = {
+  sound: { what: "Sound, or a video's sound", first: "Choose a sound file or a video first.", other: "Choose another one, such as .wav, .mp3 or .mp4." },
+  picture: { what: "A face from the front", first: "Choose a picture first.", other: "Choose another one, such as .jpg or .png." },
+};
+
+export class Picker extends EventTarget {
+  #input; #name; #says; #use; #kinds; #mostMb; #file = null; #id = null; #seconds = 0; #turn = 0; #coming = null;
+
+  // `use` is "sound" or "picture"; `limits` are the server's: {upload_mb, files: {sound: [".wav", ...], ...}}.
+  constructor(input, use, limits = {}) {
+    super();
+    this.#input = input;
+    this.#name = document.getElementById(`${input.id}-name`);
+    this.#says = document.getElementById(`${input.id}-says`);
+    this.#use = use;
+    this.#kinds = limits.files?.[use] ?? [];
+    this.#mostMb = limits.upload_mb ?? Infinity;
+    input.accept = [input.accept, ...this.#kinds].join(",");
+    input.addEventListener("change", () => this.#take(input.files[0]));
+    this.#hint();
+  }
+
+  get id() { return this.#id; }
+  get chosen() { return this.#file !== null || this.#coming !== null; }
+
+  // For those who want to start without one.
+  ask() {
+    this.#say(USES[this.#use].first, "problem");
+    this.#input.focus();
+  }
+
+  // The file is with the server when it resolves. Throws an ApiError.
+  async ready() {
+    await this.#coming;
+    if (!this.#file) throw new api.ApiError(0, USES[this.#use].first, this.#says.textContent);
+    if (!this.#id) await this.#send(this.#file);
+  }
+
+  // The same once more, for a session that began without it.
+  again() { this.#take(this.#file); }
+
+  // The server deletes a session's files with it; the next one is sent them again.
+  forget() { this.#id = null; }
+
+  #take(file) {
+    if (!file) return; // the dialog was closed
+    this.#input.value = ""; // so that the same file can be chosen again
+    const coming = this.#chosen(file, this.#turn += 1).finally(() => {
+      if (this.#coming === coming) this.#coming = null;
+    });
+    this.#coming = coming;
+  }
+
+  // A file that is refused leaves the one before in use, and its own name nowhere.
+  async #chosen(file, turn) {
+    try {
+      this.#check(file);
+      this.#say(`Sending ${file.name}…`);
+      await this.#send(file, () => turn === this.#turn);
+    } catch (error) {
+      if (turn === this.#turn) this.#say(`${error.message} ${error.do ?? ""}`, "problem");
+    }
+  }
+
+  #check(file) {
+    const suffix = file.name.includes(".") ? file.name.slice(file.name.lastIndexOf(".")).toLowerCase() : "";
+    if (this.#kinds.length && !this.#kinds.includes(suffix)) {
+      throw new api.ApiError(0, `${file.name} is no ${this.#use} that can be used here.`, USES[this.#use].other);
+    }
+    if (file.size > 1e6 * this.#mostMb) {
+      throw new api.ApiError(0, `${file.name} has ${Math.ceil(file.size / 1e6)} MB.`, `Choose one of at most ${this.#mostMb} MB.`);
+    }
+    if (!file.size) throw new api.ApiError(0, `${file.name} is empty.`, "Choose another one.");
+  }
+
+  async #send(file, wanted = () => true) {
+    const told = await api.upload(file, this.#use);
+    if (!wanted()) return; // another one was chosen meanwhile
+    this.#file = file;
+    this.#id = told.id;
+    this.#seconds = told.seconds ?? 0;
+    this.#name.textContent = this.#seconds ? `${file.name} (${duration(Math.round(this.#seconds))})` : file.name;
+    this.#hint();
+    this.dispatchEvent(new Event("ready"));
+  }
+
+  #hint() {
+    const { what } = USES[this.#use];
+    this.#say(Number.isFinite(this.#mostMb) ? `${what}; up to ${this.#mostMb} MB.` : `${what}.`);
+  }
+
+  #say(words, kind = "word") {
+    this.#says.dataset.kind = kind;
+    this.#says.textContent = words;
+  }
+}
