@@ -157,8 +157,9 @@ def test_messages_and_channels_are_answered_within_bounds() -> None:
         answered = []
         async with connected(AudioStreamTrack(), channel=True) as (visitor, peer, _):
             peer._message = lambda text: answered.append(text)
-            (channel,) = visitor._RTCPeerConnection__sctp._data_channels.values() or [None]
-            await until(lambda: channel.readyState == "open")
+            channels = visitor.sctp._data_channels
+            await until(lambda: [each.readyState for each in channels.values()] == ["open"])
+            (channel,) = channels.values()
             for k in range(300):
                 channel.send(str(k))
             await until(lambda: peer.dropped["messages"] > 0)
