@@ -85,12 +85,10 @@ def read_plain(path: Path, most: int) -> bytes:
 
     What was opened is looked at, not what the name stood for a moment ago; nothing waits for a pipe's writer.
     """
-    descriptor = os.open(path, READ)
-    with open(descriptor, "rb") as file:
-        if size_of_plain_file(os.fstat(descriptor)) <= most:
-            data = file.read(most + 1)
-            if len(data) <= most:
-                return data
+    size_of_plain_file(os.stat(path))
+    with open(os.open(path, READ), "rb") as file:
+        if (size := size_of_plain_file(os.fstat(file.fileno()))) <= most:
+            return file.read(size)
     raise OSError(errno.EFBIG, f"it is larger than {most // 1_000_000} MB")
 
 
