@@ -84,7 +84,7 @@ class BundleSpec(_Strict):
     points: tuple[Annotated[int, Field(ge=0, lt=MESH)], ...] = Field(max_length=MESH)
     licence: Name
     training_data: tuple[DataSpec, ...] = Field(max_length=256)
-    sha256: dict[Name, str] = Field(max_length=8)  # of every file beside the spec
+    sha256: dict[Name, str] = Field(max_length=4)  # of every file beside the spec
 
     @field_validator("sha256")
     @classmethod
@@ -122,10 +122,11 @@ class Bundle:
     ``known``: its network came with the program. Any other one runs where it can do no harm (``mouth/sandbox.py``).
     """
 
-    def __init__(self, folder: Path, spec: BundleSpec, known: bool) -> None:
+    def __init__(self, folder: Path, spec: BundleSpec, known: bool, model: bytes) -> None:
         self.folder = folder
         self.spec = spec
         self.known = known
+        self._model: bytes | None = model  # until it is opened
         self._lock = threading.Lock()
         self._sessions: dict[str, Session] = {}  # by what was asked for
 
@@ -144,7 +145,9 @@ class Bundle:
 
     def _opened(self, backend: str) -> Session:
         """What is opened is what was checked, whatever has become of the file since."""
-        model = _checked_file(self.folder / self.spec.model, self.spec.sha256[self.spec.model])
+        model, self._model = self._model, None
+        if model is None:
+            model = _checked_file(self.folder / self.spec.model, self.spec.sha256[self.spec.model])
         session = open_session(model, self.label, backend, self.known)
         check_declared(self.spec.name, declared_by(self.spec), session)
         return session
@@ -162,9 +165,8 @@ def load(folder: str | Path, known: bool = False) -> Bundle:
     """The bundle in ``folder``, every file checked against its hash. Raises BundleError."""
     folder = Path(folder)
     spec = _read_spec(folder / SPEC)
-    for name, expected in spec.sha256.items():
-        _checked_file(folder / name, expected)
-    return Bundle(folder, spec, known or spec.sha256[spec.model] in _known_models())
+    files = {name: _checked_file(folder / name, expected) for name, expected in spec.sha256.items()}
+    return Bundle(folder, spec, known or spec.sha256[spec.model] in _known_models(), files[spec.model])
 
 
 @functools.cache
