@@ -113,6 +113,7 @@ def test_live_what_can_be_no_mouth_is_held_then_passed_and_not_fresh() -> None:
 def test_live_an_engine_that_cannot_go_on_leaves_the_picture_and_the_sound() -> None:
     run = live(6, generator=BreaksDown(BundleError("cannot run bundle", "x: it crashed"), 2 * NS, 3 * NS))
     assert run.report.frames["total"] > 130
+    assert "slow" not in run.report.frames
     assert kinds(run, 2.5 * NS, 6 * NS) == {"passthrough"}
     [note] = [each for each in run.report.notes if "crashed" in each]
     assert note.endswith("no more mouths are made, the picture passes through unchanged")

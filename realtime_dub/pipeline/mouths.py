@@ -138,7 +138,10 @@ class Mouths:
     async def make(self, job: Job, seen: Seen, grid: Grid, deadline_ns: int) -> None:
         """Fill in ``job.outcome`` and ``job.result``, if the mouth is wanted and admitted."""
         async with self._free:
-            if self._is_let_go(job) or self._ended:
+            if self._is_let_go(job):
+                return
+            if self._ended:
+                job.outcome = "lost"
                 return
             now_ns = self._clock.now_ns()
             wants = self.ladder.wants(job.k, now_ns)
@@ -176,6 +179,7 @@ class Mouths:
     async def _run(self, job: Job, seen: Seen, media_ns: int, deadline_ns: int) -> None:
         probe = self.ladder.level is Level.PASS
         if (done := await self._run_engine(lambda: self._listen(media_ns, seen))) is None:
+            job.outcome = "lost"
             return
         made, took_ns = done
         self._cost.cost.add(took_ns)
