@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 
 import numpy as np
-import onnx_files as files
 import pytest
-from onnx_files import BANDS, POINTS, mouth_net, node, only_when_loud, value, write_bundle
 
+from benchmarks import networks as files
+from benchmarks.networks import BANDS, POINTS, mouth_net, node, only_when_loud, value, write_bundle
 from realtime_dub.errors import BundleError
 from realtime_dub.mouth import sandbox
 from realtime_dub.mouth.bundle import load, load_default
@@ -47,6 +47,10 @@ def grown(op: str, count: int) -> bytes:
 
 BAD = {
     "a loop without an end": mouth_net(state=[files.endless("go", "past", "next_past")], more=[TRUE]),
+    "a loop without an end over nothing": mouth_net(
+        state=[files.endless("go", "fixed", "end"), node("Add", ["past", "end"], ["next_past"])],
+        more=[TRUE, files.tensor("fixed", np.zeros((1, 4), np.float32))],
+    ),
     "eight gigabytes": grown("Add", 1 << 31),
     "a gigabyte": grown("Add", 1 << 28),
     "a gather out of range": mouth_net(
@@ -86,10 +90,12 @@ BAD = {
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "RUN_S", 1.0, raising=False)
+    monkeypatch.setattr(sandbox, "OPEN_S", 3.0, raising=False)
 
 
-def test_a_bundle_of_ones_own_is_taken(tmp_path: Path) -> None:
-    generator = MouthbankGenerator(bundle=write_bundle(tmp_path, mouth_net()))
+@pytest.mark.parametrize("net", [mouth_net(), files.lively()])
+def test_a_bundle_of_ones_own_is_taken(net: bytes, tmp_path: Path) -> None:
+    generator = MouthbankGenerator(bundle=write_bundle(tmp_path, net))
     hear(generator._motion, 0.1, 0.0)
     assert generator.heard_until_ns() > 0
 

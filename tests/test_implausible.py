@@ -7,12 +7,12 @@ from pathlib import Path
 
 import av
 import numpy as np
-import onnx_files as files
 import pytest
 from live_helpers import RATE, START_NS, PuppetGenerator, Run, live, within
 from media_files import output_format
-from onnx_files import mouth_net, node, only_when_loud, write_bundle
 
+from benchmarks import networks as files
+from benchmarks.networks import mouth_net, node, only_when_loud, write_bundle
 from realtime_dub.audio.mono import MonoMixer
 from realtime_dub.errors import BundleError, EndOfStream
 from realtime_dub.face.types import TrackedFrame

@@ -24,7 +24,7 @@ from realtime_dub.mouth import wire
 from realtime_dub.mouth.backend import Arrays, Declared
 
 START_S = 20.0  # for Python and ONNX Runtime to be loaded, on a busy machine
-OPEN_S = 8.0  # for the network to be read
+OPEN_S = 6.0  # for the network to be read; what does not depend on its inputs is computed then
 RUN_S = 2.0  # for one call; a live mouth takes a thousandth of it
 FETCH = "choose another bundle"
 
@@ -41,7 +41,8 @@ class SandboxSession:
         self._failed: str | None = None
         self._process, self._channel = _start()
         self.close = weakref.finalize(self, _end, self._process, self._channel)
-        head, _ = self._asked(lambda: wire.send_bytes(self._channel, model), START_S + OPEN_S)
+        self._asked(lambda: None, START_S)
+        head, _ = self._asked(lambda: wire.send_bytes(self._channel, model), OPEN_S)
         try:
             self.inputs, self.outputs = _declared(head["inputs"]), _declared(head["outputs"])
         except (KeyError, TypeError, ValueError) as error:

@@ -31,6 +31,7 @@ def main(descriptor: int, parent: int) -> None:
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     channel = socket.socket(fileno=descriptor)
     OnnxSession(LEAST_MODEL)
+    wire.send(channel, {}, {})  # ready
     _, model = wire.receive(channel)
     confine()
     session = _answer_open(channel, bytes(model))

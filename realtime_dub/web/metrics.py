@@ -15,7 +15,7 @@ from realtime_dub.stats import rss_mb
 if TYPE_CHECKING:
     from realtime_dub.web.session import Session
 
-KINDS = ("total", "fresh", "reused", "passthrough", "lagged", "skipped", "starved", "slow")
+KINDS = ("total", "fresh", "reused", "passthrough", "lagged", "skipped", "starved", "slow", "implausible")
 
 
 class Metrics:

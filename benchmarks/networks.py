@@ -175,6 +175,41 @@ def only_when_loud(level: float = 3.0) -> tuple[list[bytes], list[bytes]]:
     return nodes, [tensor("level", np.array(level, np.float32)), tensor("nothing", np.array(0, np.float32))]
 
 
+def lively() -> bytes:
+    """A mouth at rest, made of what is worth breaking: turns of a loop, gathers, sizes, a state that is mixed."""
+    nodes, more = only_when_loud(100.0)
+    few = number("keepdims", 0)
+    body = graph(
+        [node("Identity", ["go"], ["on"]), node("Mul", ["x", "half"], ["y"])],
+        [tensor("half", np.full(1, 0.5, np.float32))],
+        [value("turn", [], INT64), value("go", [], BOOL), value("x", [1, 4])],
+        [value("on", [], BOOL), value("y", [1, 4])],
+    )
+    state = [
+        node("ReduceMean", ["mel"], ["mean"], few),
+        node("Add", ["past", "mean"], ["mixed"]),
+        node("Loop", ["turns", "", "mixed"], ["less"], subgraph("body", body)),
+        node("Gather", ["less", "order"], ["moved"], number("axis", 1)),
+        node("Expand", ["moved", "size"], ["wide"]),
+        node("Slice", ["wide", "first", "last", "axis"], ["next_past"]),
+    ]
+    shown = [
+        *nodes,
+        *DISPLACEMENT[:2],
+        node("Add", ["rest", "loud"], ["quiet"]),
+        node("Add", ["quiet", "bias"], ["displacement"]),
+    ]
+    more += [
+        tensor("turns", np.array(3, np.int64)),
+        tensor("order", np.array([1, 2, 3, 0], np.int64)),
+        tensor("size", np.array([1, 4], np.int64)),
+        tensor("first", np.array([0], np.int64)),
+        tensor("last", np.array([4], np.int64)),
+        tensor("axis", np.array([1], np.int64)),
+    ]
+    return mouth_net(displacement=shown, state=state, more=more, ears=np.full((BANDS, 1), 0.2, np.float32))
+
+
 def big(count: int) -> tuple[list[bytes], list[bytes]]:
     """Nodes that make ``huge``, 0, by way of so many values."""
     nodes = [
