@@ -15,12 +15,14 @@ from benchmarks import networks as files
 from benchmarks.networks import mouth_net, node, only_when_loud, write_bundle
 from realtime_dub.audio.mono import MonoMixer
 from realtime_dub.errors import BundleError, EndOfStream
+from realtime_dub.face.alignment import LOWER, TEMPLATE
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import MS, NS, AudioBlock, samples_to_ns
 from realtime_dub.mouth.bundle import load_default
 from realtime_dub.mouth.contract import ImplausibleMouth, MouthPatch
 from realtime_dub.mouth.motion import MotionStream
 from realtime_dub.mouth.mouthbank import MouthbankGenerator
+from realtime_dub.mouth.plausible import Plausible
 from realtime_dub.pipeline.pulled import PulledVoice
 from realtime_dub.pipeline.voice_line import VoiceLine
 from realtime_dub.publishers.registry import open_publisher
@@ -66,6 +68,48 @@ def test_a_net_that_breaks_for_a_moment_goes_on_from_rest(how: str, tmp_path: Pa
         else:
             with pytest.raises(ImplausibleMouth):
                 generator.generate(tracked, at_ms * MS)
+
+
+def moved(way: str) -> np.ndarray:
+    """One output of a net (1, points, 3), in mouth widths."""
+    rng, shape = np.random.default_rng(0), (1, len(LOWER), 3)
+    return {
+        "rest": np.zeros(shape),
+        "a wide open mouth": 0.5 * np.clip(TEMPLATE[LOWER, 1:2] - TEMPLATE[13, 1], 0, 1) * np.array([[[0, 1, 0]]]),
+        "no numbers": np.full(shape, np.nan),
+        "one that is none": np.where(np.arange(len(LOWER))[:, None] == 9, np.inf, np.zeros(shape)),
+        "ten widths": np.full(shape, 10.0),
+        "a point far away": np.where(np.arange(len(LOWER))[:, None] == 9, 2.0, np.zeros(shape)),
+        "all of it down to the chin": np.zeros(shape) + np.array([0, 0.6, 0]),
+        "every point its own way": rng.uniform(-0.35, 0.35, shape),
+    }[way].astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("way", "can_be"),
+    [
+        ("rest", True),
+        ("a wide open mouth", True),
+        ("no numbers", False),
+        ("one that is none", False),
+        ("ten widths", False),
+        ("a point far away", False),
+        ("all of it down to the chin", False),
+        ("every point its own way", False),
+    ],
+)
+def test_what_can_be_a_mouth(way: str, can_be: bool) -> None:
+    plausible = Plausible(LOWER)
+    assert plausible(moved(way), np.array([0.5])).tolist() == [can_be]
+    assert plausible(moved(way), np.array([np.nan])).tolist() == [False]
+    assert plausible(moved(way), np.array([1.5])).tolist() == [False]
+
+
+def test_speech_at_any_level_makes_mouths_that_can_be() -> None:
+    sound = np.concatenate([0.1 * noise(1.0, 1.0), noise(20.0, 1.0), np.zeros(8_000, np.float32)])
+    stream = MotionStream(load_default())
+    stream.hear(sound, 0)
+    assert all(stream.at(at_ms * MS).plausible for at_ms in range(0, 2_300, 10))
 
 
 @pytest.mark.parametrize("bad", BAD)

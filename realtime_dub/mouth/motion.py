@@ -17,14 +17,13 @@ from realtime_dub.errors import BundleError
 from realtime_dub.media import MS, NS, Floats, samples_to_ns
 from realtime_dub.mouth.bundle import Bundle, declared_by
 from realtime_dub.mouth.own_level import OwnLevel
+from realtime_dub.mouth.plausible import Plausible
 from realtime_dub.mouth.tensors import check_results
 
 HISTORY_NS = 3 * NS
 MAX_FRAMES = 16  # per call of the network; longer sound goes in several
 JUMP_NS = 10 * MS  # sound that starts further than this from where the last ended starts a new stream
 NEVER_NS = -(1 << 62)
-FARTHEST = 1.0  # mouth widths that any point may be moved by: loud speech takes a fifth of one
-SURE_BEYOND = 0.01  # outside of 0..1 by more than this, a probability is none
 _TRY_SECONDS = 0.5
 
 
@@ -57,6 +56,7 @@ class MotionStream:
         self._displacements = np.zeros((length, len(spec.points), 3), np.float32)
         self._speech = np.zeros(length, np.float32)
         self._plausible = np.ones(length, np.bool_)
+        self._can_be = Plausible(self.points)
         self._feeds: dict[str, Floats] = {}
         self._try_out(bundle.known)
         self._restart(None)
@@ -113,7 +113,7 @@ class MotionStream:
         self._feeds["mel"] = mel[None]
         results = self._run(len(mel))
         moved, sure = results["displacement"][0], results["speech"][0]
-        plausible = _plausible(moved, sure)
+        plausible = self._can_be(moved, sure)
         if plausible.all():
             for state in self._spec.states:
                 self._feeds[state.before] = results[state.after]
@@ -162,9 +162,3 @@ class MotionStream:
         displacement = self._displacements[a] * (1 - part) + self._displacements[b] * part
         speech = float(self._speech[a] * (1 - part) + self._speech[b] * part)
         return Motion(displacement, speech, bool(self._plausible[a] and self._plausible[b]))
-
-
-def _plausible(moved: Floats, sure: Floats) -> npt.NDArray[np.bool_]:
-    """Of each of the network's outputs (m, points, 3) and (m,), whether it can be a mouth; False beside no numbers."""
-    near = np.abs(moved).max(axis=(1, 2)) <= FARTHEST
-    return np.asarray(near & (np.abs(sure - 0.5) <= 0.5 + SURE_BEYOND))
