@@ -190,11 +190,12 @@ def test_the_process_of_a_network_ends_with_whoever_began_it(tmp_path: Path) -> 
         "from realtime_dub.mouth.bundle import load\n"
         f"stream = MotionStream(load({str(folder)!r}))\n"
         "print(stream._session._process.pid, flush=True)\n"
-        "stream.hear(np.full(3200, 30, np.float32) * (-1) ** np.arange(3200), 0)\n"
+        "stream.hear(20 * np.random.default_rng(0).standard_normal(3200).astype(np.float32), 0)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     inner = int(process.stdout.readline())
     time.sleep(0.3)
+    assert process.poll() is None
     process.kill()
     process.communicate()
     until_s = time.monotonic() + 10
@@ -206,6 +207,13 @@ def test_the_process_of_a_network_ends_with_whoever_began_it(tmp_path: Path) -> 
 def test_the_networks_that_come_with_the_program_cost_no_process() -> None:
     assert isinstance(MouthbankGenerator()._motion._session, OnnxSession)
     assert isinstance(load(load_default().folder).session(), OnnxSession)  # and so does a copy of one
+
+
+@pytest.mark.parametrize("shape", [[1, None, 84, 3], [None, None, POINTS, 3], [1, None, POINTS * 3], [1, 1, POINTS, 3]])
+def test_a_spec_that_gives_a_mouth_another_shape_is_refused(shape: list[int | None], tmp_path: Path) -> None:
+    outputs = [{"name": "displacement", "shape": shape}, {"name": "speech", "shape": [1, None]}]
+    with pytest.raises(BundleError, match="test-net"):
+        MouthbankGenerator(bundle=write_bundle(tmp_path, mouth_net(), outputs=outputs))
 
 
 # The spec and the files beside it.

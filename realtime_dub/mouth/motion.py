@@ -78,8 +78,10 @@ class MotionStream:
             raise BundleError("cannot run bundle", what, "fetch it again, or choose another")
 
     def _check_names(self) -> None:
-        given = {tensor.name for tensor in self._spec.outputs}
-        if not {"displacement", "speech"} <= given or [tensor.name for tensor in self._spec.inputs] != ["mel"]:
+        shapes = {tensor.name: tensor.shape for tensor in self._spec.outputs}
+        wanted = {"displacement": (1, None, len(self.points), 3), "speech": (1, None)}
+        hears = [(tensor.name, tensor.shape) for tensor in self._spec.inputs]
+        if wanted.items() - shapes.items() or hears != [("mel", (1, None, self._spec.audio.bands))]:
             raise BundleError("not a motion bundle", self._spec.name, "choose one that turns mel into displacement")
 
     def _restart(self, origin_ns: int | None) -> None:
