@@ -6,8 +6,10 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from realtime_dub.face.alignment import LOWER
 
@@ -39,7 +41,7 @@ def message(*fields: Field) -> bytes:
     return out
 
 
-def tensor(name: str, values: np.ndarray) -> bytes:
+def tensor(name: str, values: npt.NDArray[Any]) -> bytes:
     kind = KINDS[str(values.dtype)]
     return message(*((1, size) for size in values.shape), (2, kind), (8, name), (9, values.tobytes()))
 
@@ -101,8 +103,8 @@ SPEECH = [
 STATE = [node("Identity", ["past"], ["next_past"])]
 
 
-def tensors(**changed: np.ndarray) -> list[bytes]:
-    usual = {
+def tensors(**changed: npt.NDArray[Any]) -> list[bytes]:
+    usual: dict[str, npt.NDArray[Any]] = {
         "weights": np.zeros((BANDS, POINTS * 3), np.float32),
         "shape": np.array([1, -1, POINTS, 3], np.int64),
         "bias": np.zeros(1, np.float32),
@@ -123,7 +125,7 @@ def mouth_net(
         value("speech", [1, "frames"]),
         value("next_past", [1, 4]),
     ),
-    **changed: np.ndarray,
+    **changed: npt.NDArray[Any],
 ) -> bytes:
     """A mouth that rests, of a person who may speak; or with some of its parts exchanged."""
     nodes = [*displacement, *speech, *state]

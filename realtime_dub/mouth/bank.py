@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
+import PIL.Image
 
 from realtime_dub.blend.masks import bounding_box
 from realtime_dub.errors import BundleError
@@ -243,13 +244,19 @@ def cut_mouth(tracked: TrackedFrame, face: Face, shape: npt.NDArray[np.float32],
 
 def _read_mouth(arrays: np.lib.npyio.NpzFile, i: int) -> Mouth:
     check_picture(arrays[f"image{i}"], MAX_WIDTH_PX, 2 * MAX_WIDTH_PX)
-    decoded = cv2.imdecode(arrays[f"image{i}"], cv2.IMREAD_COLOR)
-    if decoded is None:
-        raise ValueError("a picture does not decode")
-    image = np.asarray(decoded, np.uint8)
+    image = _decoded(arrays[f"image{i}"].tobytes())
     sharpness = float(bank_shapes.numbers(arrays[f"scalars{i}"], (2,), MOST_SHARPNESS)[0])
     shape, angles = bank_shapes.lip_shape(arrays[f"shape{i}"]), bank_shapes.directions(arrays[f"angles{i}"], (2,))
     return Mouth(image, bank_shapes.lips(arrays[f"lips{i}"], image), shape, angles, sharpness, gap(shape))
+
+
+def _decoded(data: bytes) -> Image:
+    """By pillow, which says nothing on the terminal of a picture that is broken."""
+    try:
+        with PIL.Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+            return np.ascontiguousarray(np.asarray(picture.convert("RGB"))[..., ::-1])
+    except Exception as error:  # of many kinds
+        raise ValueError("a picture does not decode") from error
 
 
 def _read_gallery(arrays: np.lib.npyio.NpzFile) -> Gallery:
