@@ -21,6 +21,7 @@ from realtime_dub.errors import ConfigError, MediaError
 
 ROOM_BYTES = 1 << 16  # a report has to find this much
 WRITE = os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOCTTY", 0)
+READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 NO_FILES = (
     (stat.S_ISDIR, "it is a folder"),
     (stat.S_ISFIFO, "it is a pipe, and is read more than once: write it to a file first"),
@@ -77,6 +78,18 @@ def size_of_plain_file(found: os.stat_result) -> int:
     if not found.st_size:
         raise OSError(errno.EINVAL, "it is empty")
     return found.st_size
+
+
+def read_plain(path: Path, most: int) -> bytes:
+    """All of a plain file. Raises OSError for another kind, an empty one and one of more than ``most`` bytes.
+
+    What was opened is looked at, not what the name stood for a moment ago; nothing waits for a pipe's writer.
+    """
+    size_of_plain_file(os.stat(path))
+    with open(os.open(path, READ), "rb") as file:
+        if (size := size_of_plain_file(os.fstat(file.fileno()))) <= most:
+            return file.read(size)
+    raise OSError(errno.EFBIG, f"it is larger than {most // 1_000_000} MB")
 
 
 def check_place(place: Path) -> None:

@@ -14,7 +14,8 @@ Beside that, counted apart: ``lagged`` ticks showed the last picture on, because
 because the program itself was too late for a newer one (then ``reused``, too); ``skipped`` pictures were ready and a
 publisher was too slow to take them. Where there are any: ``starved`` ticks had no sound to make a mouth of when it had
 to be begun, and heard silence; ``slow`` ticks had their sound and no mouth in time, or it was left out after such ones;
-``faceless`` ticks had no face to dub.
+``faceless`` ticks had no face to dub; for ``implausible`` ones the net gave what can be no mouth: the last one was
+held, or the frame passed through.
 ``latency_ms`` is the age of the picture at hand-over and leaves lagged ticks out: they have no new picture to be late.
 ``av_offset_ms`` is how much the instants differ that picture and sound leaving together belong to: the voice that a
 fresh mouth speaks, else the capture of the picture, against the capture of the first sample. A mouth that is carried
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 Kind = Literal["fresh", "reused", "passthrough"]
-Missing = Literal["starved", "slow", "faceless"]
+Missing = Literal["starved", "slow", "faceless", "implausible"]
 Percentiles = dict[str, float]
 
 SETTLED_TICKS = 125  # encoders and decoders allocate their queues in the first seconds; growth is what comes after
@@ -291,14 +292,17 @@ class Recorder:
                 rss_mb={"start": self.start_mb, "end": rss_mb()},
                 engine=self.engine,
                 bundle=self.bundle,
-                notes=(*self._notes, *self._starvation()),
+                notes=(*self._notes, *self._missing_notes()),
                 lost=tuple(self._lost),
             )
 
-    def _starvation(self) -> tuple[str, ...]:
-        """That it was not the engine."""
-        count, total = self.frames.get("starved", 0), self.frames["total"]
-        if not count:
-            return ()
-        what = "the voice paused or came late, the live mouth stayed"
-        return (f"no sound had come for {count} of {total} frames: {what}",)
+    def _missing_notes(self) -> tuple[str, ...]:
+        """That it was not the engine's slowness."""
+        notes, total = [], self.frames["total"]
+        if count := self.frames.get("starved", 0):
+            what = "the voice paused or came late, the live mouth stayed"
+            notes.append(f"no sound had come for {count} of {total} frames: {what}")
+        if count := self.frames.get("implausible", 0):
+            what = "the last one was held, or the live mouth stayed; choose another --bundle"
+            notes.append(f"the bundle gave no possible mouth for {count} of {total} frames: {what}")
+        return tuple(notes)

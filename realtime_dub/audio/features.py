@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from realtime_dub.media import Floats, samples_to_ns
 
+NARROWEST_HZ = 100.0  # from the lowest band to the highest
+
 
 class LogMelSpec(BaseModel):
     """Everything that fixes the front end. Kept in a bundle's ``spec.json``."""
@@ -21,21 +23,21 @@ class LogMelSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: str = Field(default="logmel", pattern="^logmel$")
-    rate: int = Field(default=16_000, gt=0, le=384_000)  # Hz
-    bands: int = Field(default=80, gt=0, le=1_024)
-    window: int = Field(default=400, gt=1, le=65_536)  # samples, periodic Hann
-    hop: int = Field(default=160, gt=0, le=65_536)  # samples
-    fft: int = Field(default=512, gt=1, le=65_536)
+    rate: int = Field(default=16_000, ge=4_000, le=384_000)  # Hz
+    bands: int = Field(default=80, ge=8, le=256)
+    window: int = Field(default=400, gt=1, le=8_192)  # samples, periodic Hann
+    hop: int = Field(default=160, gt=0, le=8_192)  # samples
+    fft: int = Field(default=512, gt=1, le=8_192)
     low_hz: float = Field(default=40.0, ge=0)
     high_hz: float = Field(default=7600.0, gt=0)
-    floor: float = Field(default=1e-8, gt=0)  # of the band power, before the logarithm
-    mean: float = -11.0  # taken off the natural logarithm
-    scale: float = Field(default=4.0, gt=0)  # divides it after that
+    floor: float = Field(default=1e-8, ge=1e-30, le=1)  # of the band power, before the logarithm
+    mean: float = Field(default=-11.0, ge=-100, le=100)  # taken off the natural logarithm
+    scale: float = Field(default=4.0, ge=0.01, le=100)  # divides it after that
 
     @model_validator(mode="after")
     def _consistent(self) -> LogMelSpec:
-        if not self.low_hz < self.high_hz <= self.rate / 2:
-            raise ValueError("low_hz is not below high_hz, or that not below half the rate")
+        if not self.low_hz + NARROWEST_HZ <= self.high_hz <= self.rate / 2:
+            raise ValueError(f"high_hz is not {NARROWEST_HZ:g} Hz above low_hz, or not below half the rate")
         if self.fft < self.window:
             raise ValueError("fft is shorter than the window")
         return self
@@ -70,7 +72,7 @@ def _mel(hz: float) -> float:
 def _fill_empty(triangles: npt.NDArray[np.float64], centres: npt.NDArray[np.float64]) -> None:
     """A low band narrower than the bins may hold none: it reads the two bins around its centre."""
     for band in np.flatnonzero(triangles.sum(0) < 1e-9):
-        low = int(centres[band])
+        low = min(int(centres[band]), len(triangles) - 2)
         triangles[low, band] = low + 1 - centres[band]
         triangles[low + 1, band] = centres[band] - low
 

@@ -18,6 +18,7 @@ MEMORY_HOPS = 50.0
 POINTS = 40  # of a hop, that are looked at
 JOINS, LEAVES = 2e-3, 5e-4  # energy beside the loudest channel's: -27 and -33 dB
 TURNS, RETURNS = -0.5, -0.2  # correlation with the others
+LOUDEST = 1.0  # a crack beyond full scale would decide for seconds
 NOTHING = 1e-12  # energy per point of digital silence
 
 _Matrix = npt.NDArray[np.float64]
@@ -76,7 +77,8 @@ class MonoMixer:
     def _listen(self) -> None:
         """The energy of changes from point to point: up to 2 kHz, where the voice is; little hum, no offset."""
         whole = len(self._held) - len(self._held) % self._stride
-        points = np.add.reduce(self._held[:whole].reshape(-1, self._stride, self._channels), axis=1)
+        held = np.clip(self._held[:whole], -LOUDEST, LOUDEST).reshape(-1, self._stride, self._channels)
+        points = np.add.reduce(held, axis=1)
         changes = points[1:] - points[:-1]
         self._energy *= 1 - 1 / MEMORY_HOPS
         self._energy += changes.T @ changes

@@ -25,6 +25,16 @@ def check_shape(rate: int, channels: int, shown: str) -> None:
     raise MediaError("cannot use the sound of", f"{shown}: it has {shape}", choose)
 
 
+def is_clean(samples: Samples) -> bool:
+    """All of it is sound: finite, and no louder than any. Microseconds."""
+    return not samples.size or bool(samples.min() >= -LOUDEST and samples.max() <= LOUDEST)  # False beside NaN
+
+
+def cleaned(samples: Samples) -> Samples:
+    """``samples`` themselves where all of them are sound; else with silence in the place of what is none."""
+    return samples if is_clean(samples) else np.where(np.abs(samples) <= LOUDEST, samples, np.float32(0))
+
+
 class Cleaner:
     """Puts silence in the place of what is not finite, or louder than any sound. Counts it, for one note."""
 
@@ -33,11 +43,10 @@ class Cleaner:
 
     def __call__(self, samples: Samples) -> Samples:
         """``samples`` themselves where all of them are sound."""
-        if not samples.size or (samples.min() >= -LOUDEST and samples.max() <= LOUDEST):  # False beside NaN
+        if is_clean(samples):
             return samples
-        sound = np.abs(samples) <= LOUDEST
-        self._put_out += int(samples.size - np.count_nonzero(sound))
-        return np.where(sound, samples, np.float32(0))
+        self._put_out += int(samples.size - np.count_nonzero(np.abs(samples) <= LOUDEST))
+        return cleaned(samples)
 
     def notes(self, name: str) -> list[str]:
         """What the user of ``name`` should know."""

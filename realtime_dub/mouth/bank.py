@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
+import PIL.Image
 
 from realtime_dub.blend.masks import bounding_box
 from realtime_dub.errors import BundleError
@@ -19,10 +20,11 @@ from realtime_dub.face.gallery import Gallery
 from realtime_dub.face.landmarks import LIPS, opening
 from realtime_dub.face.types import Face, Points, TrackedFrame
 from realtime_dub.media import Image
-from realtime_dub.mouth.bank_bounds import check_archive, check_picture
+from realtime_dub.mouth import bank_shapes
+from realtime_dub.mouth.bank_bounds import MOST_FILE, check_archive, check_picture
 from realtime_dub.mouth.cavity import gap
 from realtime_dub.mouth.shut import shut_shape
-from realtime_dub.paths import WholeFile, reason
+from realtime_dub.paths import WholeFile, read_plain, reason
 
 FORMAT = 1
 CAPACITY = 48
@@ -36,8 +38,7 @@ CLOSED_SHARE = 0.05  # quantile of the openings at which the lips are as near as
 WIDE_SHARE = 0.95  # quantile of the openings that says how far the person opens the mouth
 LEAST_WIDE = 0.08  # mouth widths; who never opened the mouth farther has not spoken
 ENOUGH_SHAPES = 12  # fewer say nothing of a range
-MOST_VALUE = 1e6  # of anything in a file
-LEAST_WIDTH = 0.1  # of a mouth, in units of the canonical face; as many times as wide at most
+MOST_SHARPNESS = 1e7
 
 
 @dataclass(slots=True, eq=False)
@@ -112,32 +113,41 @@ class Bank:
     def load(cls, path: Path) -> Bank:
         """Read a bank that :meth:`save` wrote. Raises BundleError for anything else."""
         try:
-            check_archive(path)
-            with np.load(path, allow_pickle=False) as data:
-                if int(data["format"]) != FORMAT:
-                    raise BundleError("cannot read bank", f"{path}: format {data['format']}", "enrol the person again")
-                count = sum(name.startswith("image") for name in data.files)
-                if count > CAPACITY:
-                    raise ValueError(f"{count} pictures are more than a bank has")
-                mouths = [_read_mouth(data, i) for i in range(count)]
-                neutral = _read_face(data["neutral"])
-                known = "closed" in data.files  # banks made before had none
-                closed = _read_face(data["closed"]) if known else None
-                wide = float(_checked(data["wide"], (1,))[0]) if known else 0.0
-                gallery = _read_gallery(data) if "faces" in data.files else Gallery()
+            data = read_plain(path, MOST_FILE)
         except FileNotFoundError:
             raise BundleError(
                 "no such bank", str(path), "make one with: realtime-dub enroll VIDEO -o ME.bank"
             ) from None
-        except BundleError:
-            raise
-        except OSError as error:
+        except (OSError, ValueError) as error:  # the latter for a name that no file can have
             raise BundleError("cannot read bank", f"{path}: {reason(error)}", "choose the file of a bank") from None
+        return cls.read(data, str(path))
+
+    @classmethod
+    def read(cls, data: bytes, name: str) -> Bank:
+        """The same from what is in the file, called ``name`` in messages."""
+        try:
+            check_archive(data)
+            with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+                return cls._of(arrays)
         except Exception as error:
-            raise BundleError(
-                "cannot read bank", f"{path}: {_reason(error)}", "make it again with realtime-dub enroll"
-            ) from None
-        return cls(mouths=mouths, neutral=neutral, closed=closed, wide=wide, frozen=True, gallery=gallery)
+            why, do = _reason(error), "make it again with realtime-dub enroll"
+            raise BundleError("cannot read bank", f"{name}: {why}", do) from None
+
+    @classmethod
+    def _of(cls, arrays: np.lib.npyio.NpzFile) -> Bank:
+        """Raises ValueError, and whatever else what is no bank brings about."""
+        if (version := arrays["format"]).shape != () or version != FORMAT:
+            raise ValueError("it has another format")
+        count = sum(name.startswith("image") for name in arrays.files)
+        if count > CAPACITY:
+            raise ValueError(f"{count} pictures are more than a bank has")
+        mouths = [_read_mouth(arrays, i) for i in range(count)]
+        known = "closed" in arrays.files  # banks made before had none
+        closed = bank_shapes.face(arrays["closed"]) if known else None
+        wide = float(bank_shapes.numbers(arrays["wide"], (1,), bank_shapes.MOST_WIDE)[0]) if known else 0.0
+        gallery = _read_gallery(arrays) if "faces" in arrays.files else Gallery()
+        neutral = bank_shapes.face(arrays["neutral"])
+        return cls(mouths=mouths, neutral=neutral, closed=closed, wide=max(wide, 0.0), frozen=True, gallery=gallery)
 
     def _learn_neutral(self, canonical: Points) -> None:
         if len(self._shapes) < SHAPES:
@@ -186,8 +196,11 @@ class Bank:
             self.mouths.pop(self._most_redundant())
 
     def _most_redundant(self) -> int:
-        shapes = np.stack([m.shape for m in self.mouths]).reshape(len(self.mouths), -1)
-        distance = ((shapes[:, None] - shapes[None]) ** 2).sum(-1)
+        """The less sharp of the two mouths that are most alike."""
+        flat = np.stack([m.shape for m in self.mouths]).reshape(len(self.mouths), -1).astype(np.float64)
+        flat -= flat.mean(0)
+        lengths = (flat**2).sum(1)
+        distance = lengths[:, None] + lengths - 2 * (flat @ flat.T)
         np.fill_diagonal(distance, np.inf)
         first, second = np.unravel_index(int(distance.argmin()), distance.shape)
         return int(first if self.mouths[int(first)].sharpness < self.mouths[int(second)].sharpness else second)
@@ -229,34 +242,27 @@ def cut_mouth(tracked: TrackedFrame, face: Face, shape: npt.NDArray[np.float32],
     return Mouth(image, lips.astype(np.float32), shape, view_angles(face), sharpness, gap(shape))
 
 
-def _read_mouth(data: np.lib.npyio.NpzFile, i: int) -> Mouth:
-    check_picture(data[f"image{i}"], MAX_WIDTH_PX, 2 * MAX_WIDTH_PX)
-    image = cv2.imdecode(data[f"image{i}"], cv2.IMREAD_COLOR)
-    if image is None:
-        raise ValueError("a picture does not decode")
-    sharpness, gap = (float(value) for value in _checked(data[f"scalars{i}"], (2,)))
-    lips, shape = _checked(data[f"lips{i}"], (40, 2)), _checked(data[f"shape{i}"], (40, 3))
-    return Mouth(np.asarray(image, np.uint8), lips, shape, _checked(data[f"angles{i}"], (2,)), sharpness, gap)
+def _read_mouth(arrays: np.lib.npyio.NpzFile, i: int) -> Mouth:
+    check_picture(arrays[f"image{i}"], MAX_WIDTH_PX, 2 * MAX_WIDTH_PX)
+    image = _decoded(arrays[f"image{i}"].tobytes())
+    sharpness = float(bank_shapes.numbers(arrays[f"scalars{i}"], (2,), MOST_SHARPNESS)[0])
+    shape, angles = bank_shapes.lip_shape(arrays[f"shape{i}"]), bank_shapes.directions(arrays[f"angles{i}"], (2,))
+    return Mouth(image, bank_shapes.lips(arrays[f"lips{i}"], image), shape, angles, sharpness, gap(shape))
 
 
-def _read_gallery(data: np.lib.npyio.NpzFile) -> Gallery:
-    count = min(len(data["faces"]), GALLERY_CAPACITY)
-    return Gallery(_checked(data["faces"][:count], (count, LENGTH)), _checked(data["views"][:count], (count, 2)))
+def _decoded(data: bytes) -> Image:
+    """By pillow, which says nothing on the terminal of a picture that is broken."""
+    try:
+        with PIL.Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+            return np.ascontiguousarray(np.asarray(picture.convert("RGB"))[..., ::-1])
+    except Exception as error:  # of many kinds
+        raise ValueError("a picture does not decode") from error
 
 
-def _checked(array: npt.NDArray[np.generic], shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-    values = array.astype(np.float32) if array.shape == shape else np.array([np.nan], np.float32)
-    if not (np.abs(values) <= MOST_VALUE).all():  # nor may any be no number
-        raise ValueError("an array has the wrong shape or values")
-    return values
-
-
-def _read_face(array: npt.NDArray[np.generic]) -> Points:
-    """A canonical face (478, 3)."""
-    face = _checked(array, (478, 3))
-    if not LEAST_WIDTH < mouth_width(face) < 1 / LEAST_WIDTH:
-        raise ValueError("a face has no mouth")
-    return face
+def _read_gallery(arrays: np.lib.npyio.NpzFile) -> Gallery:
+    count = min(len(arrays["faces"]), GALLERY_CAPACITY)
+    views = bank_shapes.directions(arrays["views"][:count], (count, 2))
+    return Gallery(bank_shapes.numbers(arrays["faces"][:count], (count, LENGTH), bank_shapes.MOST_DESCRIPTOR), views)
 
 
 def _reason(error: Exception) -> str:

@@ -2,43 +2,68 @@
 
 from __future__ import annotations
 
+import io
 import math
+import re
 import struct
 import zipfile
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from realtime_dub.paths import size_of_plain_file
-
-MOST_BYTES = 100_000_000  # of the file, and of all that is in it
+MOST_FILE, MOST_BYTES = 64_000_000, 100_000_000  # of the file, and of all that is in it
 MOST_PICTURE, MOST_ARRAY = 3_000_000, 300_000  # bytes of one, packed as PNG or not at all
 MOST_MEMBERS = 1_000
+MOST_DIRECTORY = 256 * MOST_MEMBERS  # bytes of the archive's own list, each entry of which takes memory
+NAME = re.compile(r"[a-z]{1,20}[0-9]{0,6}\.npy", re.ASCII)
 FORMAT: Any = np.lib.format  # of whose functions NumPy tells no types
 PNG = b"\x89PNG\r\n\x1a\n"
+_END, _END64 = b"PK\x05\x06", b"PK\x06\x07"
 
 
-def check_archive(path: Path) -> None:
-    """Raises OSError for what is no plain file, ValueError for one that is no bank or unpacks to more than any."""
-    if size_of_plain_file(path.stat()) > MOST_BYTES:
-        raise ValueError("it is too large a file")
-    with zipfile.ZipFile(path) as packed:
+def check_archive(data: bytes) -> None:
+    """Raises ValueError for what is no bank or unpacks to more than any, and what zipfile raises for what is no zip."""
+    _check_directory(data)
+    with zipfile.ZipFile(io.BytesIO(data)) as packed:
         members = packed.infolist()
         if len(members) > MOST_MEMBERS or sum(each.file_size for each in members) > MOST_BYTES:
-            raise ValueError("it holds too much")
+            raise ValueError("it is too large for a bank")
+        if len({each.filename for each in members}) < len(members):
+            raise ValueError("it holds two things of one name")
         for each in members:
-            most = MOST_PICTURE if each.filename.startswith("image") else MOST_ARRAY
-            with packed.open(each) as stream:
-                if each.file_size > most or _declared_bytes(stream) > each.file_size:
-                    raise ValueError(f"{each.filename} is too large")
+            _check_member(packed, each)
+
+
+def _check_directory(data: bytes) -> None:
+    """The list at the end, before it is read: it may have millions of entries."""
+    at = data.rfind(_END)
+    if at < 0 or len(data) < at + 22:
+        raise ValueError("it is no bank")
+    count, size = struct.unpack_from("<HI", data, at + 10)
+    if count > MOST_MEMBERS or size > MOST_DIRECTORY or data[max(0, at - 20) : at].startswith(_END64):
+        raise ValueError("it is too large for a bank")
+
+
+def _check_member(packed: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    name = member.filename[:40]
+    if not NAME.fullmatch(member.filename):
+        raise ValueError(f"{name} is no part of a bank")
+    if member.flag_bits & 1 or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{name} is encrypted, or packed in another way")
+    if member.file_size > (MOST_PICTURE if name.startswith("image") else MOST_ARRAY):
+        raise ValueError(f"{name} is too large")
+    with packed.open(member) as stream:
+        if not 0 <= _declared_bytes(stream) <= member.file_size:
+            raise ValueError(f"{name} is too large")
 
 
 def _declared_bytes(stream: IO[bytes]) -> int:
     """Of the array in a member."""
     version = FORMAT.read_magic(stream)
     shape, _, dtype = {(1, 0): FORMAT.read_array_header_1_0, (2, 0): FORMAT.read_array_header_2_0}[version](stream)
+    if dtype.kind not in "uif" or any(size < 0 for size in shape):
+        raise ValueError("an array holds no numbers")
     return int(math.prod(shape) * dtype.itemsize)
 
 

@@ -13,20 +13,27 @@ import math
 import re
 import threading
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 import realtime_dub
 from realtime_dub.audio.features import LogMelSpec
 from realtime_dub.errors import BundleError
 from realtime_dub.media import MS, NS
 from realtime_dub.mouth.backend import Session, open_session
-from realtime_dub.paths import reason, size_of_plain_file
+from realtime_dub.mouth.tensors import Expected, check_declared
+from realtime_dub.paths import read_plain, reason
 
 FORMAT = 1
 SPEC = "spec.json"
-MOST_VALUES = 10_000_000  # of a state
+MOST_SPEC, MOST_FILE = 1_000_000, 64_000_000  # bytes
+MOST_VALUES = 2_500_000  # of all states
+MOST_RATE = 1_000.0  # outputs per second
+MESH = 478  # points of the face
+
+Name = Annotated[str, Field(max_length=200)]
+Size = Annotated[int, Field(ge=1, le=65_536)]
 
 
 class _Strict(BaseModel):
@@ -36,33 +43,26 @@ class _Strict(BaseModel):
 class TensorSpec(_Strict):
     """A tensor of the network. A dimension of None is as long as the call is."""
 
-    name: str
-    shape: tuple[int | None, ...]
+    name: Name
+    shape: Annotated[tuple[Size | None, ...], Field(max_length=8)]
     dtype: Literal["float32"] = "float32"
 
 
 class StateSpec(_Strict):
     """A tensor carried from call to call: zeros at first, then what the last call gave as ``after``."""
 
-    before: str  # the network's input
-    after: str  # the output that becomes it
-    shape: tuple[PositiveInt, ...]
+    before: Name  # the network's input
+    after: Name  # the output that becomes it
+    shape: Annotated[tuple[Size, ...], Field(max_length=8)]
     dtype: Literal["float32"] = "float32"
-
-    @field_validator("shape")
-    @classmethod
-    def _bounded(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if math.prod(value) > MOST_VALUES:
-            raise ValueError(f"more than {MOST_VALUES} values")
-        return value
 
 
 class DataSpec(_Strict):
     """A data set the network was trained on."""
 
-    name: str
-    licence: str
-    citation: str
+    name: Name
+    licence: Name
+    citation: Annotated[str, Field(max_length=2_000)]
     hours: float = Field(ge=0)
 
 
@@ -70,20 +70,21 @@ class BundleSpec(_Strict):
     """What ``spec.json`` holds."""
 
     format: int
-    name: str
-    version: str
-    engine: str  # the generator that runs it
-    model: str  # file of the network
+    name: Name
+    version: Name
+    engine: Name  # the generator that runs it
+    model: Name  # file of the network
     audio: LogMelSpec
     look_ahead_ms: int = Field(ge=0, le=10_000)  # output n belongs to the frame this much earlier
-    frame_rate: float = Field(gt=0)  # outputs per second
-    inputs: tuple[TensorSpec, ...]
-    states: tuple[StateSpec, ...]
-    outputs: tuple[TensorSpec, ...]
-    points: tuple[int, ...]  # indices in the face mesh of the points that move
-    licence: str
-    training_data: tuple[DataSpec, ...]
-    sha256: dict[str, str]  # of every file beside the spec
+    frame_rate: float = Field(gt=0, le=MOST_RATE)  # outputs per second
+    inputs: tuple[TensorSpec, ...] = Field(max_length=16)
+    states: tuple[StateSpec, ...] = Field(max_length=256)
+    outputs: tuple[TensorSpec, ...] = Field(max_length=16)
+    # Indices in the face mesh of the points that move.
+    points: tuple[Annotated[int, Field(ge=0, lt=MESH)], ...] = Field(max_length=MESH)
+    licence: Name
+    training_data: tuple[DataSpec, ...] = Field(max_length=256)
+    sha256: dict[Name, str] = Field(max_length=4)  # of every file beside the spec
 
     @field_validator("sha256")
     @classmethod
@@ -91,6 +92,13 @@ class BundleSpec(_Strict):
         for name in value:
             if Path(name).name != name:
                 raise ValueError(f"{name!r} is not a plain file name")
+        return value
+
+    @field_validator("states")
+    @classmethod
+    def _bounded(cls, value: tuple[StateSpec, ...]) -> tuple[StateSpec, ...]:
+        if sum(math.prod(state.shape) for state in value) > MOST_VALUES:
+            raise ValueError(f"more than {MOST_VALUES} values")
         return value
 
     @model_validator(mode="after")
@@ -109,11 +117,16 @@ class BundleSpec(_Strict):
 
 
 class Bundle:
-    """A verified bundle. Its session is opened once and shared by every stream; state belongs to the streams."""
+    """A verified bundle. Its session is opened once and shared by every stream; state belongs to the streams.
 
-    def __init__(self, folder: Path, spec: BundleSpec) -> None:
+    ``known``: its network came with the program. Any other one runs where it can do no harm (``mouth/sandbox.py``).
+    """
+
+    def __init__(self, folder: Path, spec: BundleSpec, known: bool, model: bytes) -> None:
         self.folder = folder
         self.spec = spec
+        self.known = known
+        self._model: bytes | None = model  # until it is opened
         self._lock = threading.Lock()
         self._sessions: dict[str, Session] = {}  # by what was asked for
 
@@ -126,18 +139,41 @@ class Bundle:
         """The network on ``backend``, opened at the first call for it. Raises BundleError where none can run it."""
         with self._lock:
             if backend not in self._sessions:
-                session = open_session(self.folder / self.spec.model, backend)
+                session = self._opened(backend)
                 self._sessions[backend] = self._sessions.setdefault(session.backend, session)
             return self._sessions[backend]
 
+    def _opened(self, backend: str) -> Session:
+        """What is opened is what was checked, whatever has become of the file since."""
+        model, self._model = self._model, None
+        if model is None:
+            model = _checked_file(self.folder / self.spec.model, self.spec.sha256[self.spec.model])
+        session = open_session(model, self.label, backend, self.known)
+        check_declared(self.spec.name, declared_by(self.spec), session)
+        return session
 
-def load(folder: str | Path) -> Bundle:
+
+def declared_by(spec: BundleSpec) -> Expected:
+    """What a spec says of its network's tensors."""
+    states = spec.states
+    inputs = {tensor.name: tensor.shape for tensor in spec.inputs} | {each.before: each.shape for each in states}
+    outputs = {tensor.name: tensor.shape for tensor in spec.outputs} | {each.after: each.shape for each in states}
+    return Expected(inputs, outputs)
+
+
+def load(folder: str | Path, known: bool = False) -> Bundle:
     """The bundle in ``folder``, every file checked against its hash. Raises BundleError."""
     folder = Path(folder)
     spec = _read_spec(folder / SPEC)
-    for name, expected in spec.sha256.items():
-        _check_file(folder / name, expected)
-    return Bundle(folder, spec)
+    files = {name: _checked_file(folder / name, expected) for name, expected in spec.sha256.items()}
+    return Bundle(folder, spec, known or spec.sha256[spec.model] in _known_models(), files[spec.model])
+
+
+@functools.cache
+def _known_models() -> frozenset[str]:
+    """Hashes of the networks that come with the program."""
+    specs = (_read_spec(path) for path in _folder_of("").glob(f"*/bundle*/{SPEC}"))
+    return frozenset(spec.sha256[spec.model] for spec in specs)
 
 
 def load_default(name: str = "mouthbank", look_ahead_ms: int | None = None) -> Bundle:
@@ -172,7 +208,7 @@ def longest_look_ahead(name: str = "mouthbank") -> int | None:
 @functools.cache
 def _shared(folder: Path) -> Bundle:
     """By folder, not by what was asked for: the usual look-ahead is the same bundle with and without its number."""
-    return load(folder)
+    return load(folder, known=True)
 
 
 def _folder_of(name: str) -> Path:
@@ -181,8 +217,7 @@ def _folder_of(name: str) -> Path:
 
 def _read_spec(path: Path) -> BundleSpec:
     try:
-        size_of_plain_file(path.stat())
-        raw = json.loads(path.read_text("utf-8"))
+        raw = json.loads(read_plain(path, MOST_SPEC))
     except OSError as error:
         raise BundleError("cannot read bundle", f"{path}: {reason(error)}", f"choose a folder with {SPEC}") from error
     except (ValueError, RecursionError) as error:
@@ -190,20 +225,21 @@ def _read_spec(path: Path) -> BundleSpec:
     found = raw.get("format") if isinstance(raw, dict) else None
     if found != FORMAT or found is True:
         do = f"this version reads format {FORMAT}"
-        raise BundleError("unknown bundle format", f"{found!r} in {path}", do)
+        shown = repr(found)[:40] if isinstance(found, int | float | str) else "of no number"
+        raise BundleError("unknown bundle format", f"{shown} in {path}", do)
     try:
         return BundleSpec.model_validate(raw)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "spec"
-        raise BundleError("damaged bundle", f"{path}: {where}: {first['msg']}", "fetch it again") from error
+        where = ".".join(str(part) for part in first["loc"])[:100] or "spec"
+        raise BundleError("damaged bundle", f"{path}: {where}: {first['msg'][:300]}", "fetch it again") from error
 
 
-def _check_file(path: Path, expected: str) -> None:
+def _checked_file(path: Path, expected: str) -> bytes:
     try:
-        size_of_plain_file(path.stat())
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        data = read_plain(path, MOST_FILE)
     except (OSError, ValueError) as error:  # the latter for a name that no file can have
         raise BundleError("incomplete bundle", f"{path}: {reason(error)}", "fetch it again") from error
-    if found != expected:
+    if hashlib.sha256(data).hexdigest() != expected:
         raise BundleError("damaged bundle", f"{path}: its hash is not the one in {SPEC}", "fetch it again")
+    return data

@@ -15,7 +15,16 @@ from realtime_dub.blend.patch import MouthPatch
 from realtime_dub.face.types import FaceTracker, TrackedFrame
 from realtime_dub.media import Blendshapes, Samples
 
-__all__ = ["VOICE_RATE", "GivesBlendshapes", "Latency", "MouthGenerator", "MouthPatch", "Proves", "blendshapes_of"]
+__all__ = [
+    "VOICE_RATE",
+    "GivesBlendshapes",
+    "ImplausibleMouth",
+    "Latency",
+    "MouthGenerator",
+    "MouthPatch",
+    "Proves",
+    "blendshapes_of",
+]
 
 VOICE_RATE = 16_000  # Hz, mono: what every generator hears
 
@@ -27,6 +36,10 @@ class Latency:
     look_ahead_ns: int  # sound needed from after the instant of the picture
     front_end_ns: int  # half an analysis window, and whatever the front end delays
     compute_ns: int  # expected p95 of one ``generate``, until measured
+
+
+class ImplausibleMouth(Exception):
+    """What a generator made for an instant can be no mouth, and is not shown. The next one may be again."""
 
 
 class MouthGenerator(Protocol):
@@ -51,6 +64,7 @@ class MouthGenerator(Protocol):
         """The mouth for the voice at ``at_ns`` on this frame. None = the live mouth stays (silence, no face).
 
         The way from the live mouth to the dubbed one and back is the generator's: it begins and ends near None.
+        Raises ImplausibleMouth. A BundleError, here and from the others, ends it: no call will be any better.
         """
 
     def close(self) -> None:

@@ -9,17 +9,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from realtime_dub.audio.features import LogMel
+from realtime_dub.audio.samples import cleaned
 from realtime_dub.errors import BundleError
 from realtime_dub.media import MS, NS, Floats, samples_to_ns
-from realtime_dub.mouth.bundle import Bundle
+from realtime_dub.mouth.bundle import Bundle, declared_by
 from realtime_dub.mouth.own_level import OwnLevel
+from realtime_dub.mouth.plausible import Plausible
+from realtime_dub.mouth.tensors import check_results
 
 HISTORY_NS = 3 * NS
 MAX_FRAMES = 16  # per call of the network; longer sound goes in several
 JUMP_NS = 10 * MS  # sound that starts further than this from where the last ended starts a new stream
 NEVER_NS = -(1 << 62)
+_TRY_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +33,7 @@ class Motion:
 
     displacement: Floats  # (points, 3) in the person's mouth widths, from the neutral shape
     speech: float  # 0..1, how sure it is that the person speaks
+    plausible: bool = True  # False: what the network gave can be no mouth, this is rest
 
 
 class MotionStream:
@@ -40,30 +46,42 @@ class MotionStream:
         self.front_end_ns = spec.audio.half_window_ns
         self.hop_ns = spec.audio.hop_ns
         self._spec = spec
-        self._session = bundle.session(backend)
         self._check_names()
+        self._session = bundle.session(backend)
+        self._expected = declared_by(spec)
         self._front_end = LogMel(spec.audio)
         self._delay = spec.look_ahead_ns // spec.audio.hop_ns  # frames
         self._own_level = OwnLevel(spec.audio, self._delay)
         length = HISTORY_NS // spec.audio.hop_ns
         self._displacements = np.zeros((length, len(spec.points), 3), np.float32)
         self._speech = np.zeros(length, np.float32)
+        self._plausible = np.ones(length, np.bool_)
+        self._can_be = Plausible(self.points)
         self._feeds: dict[str, Floats] = {}
-        self._try_out()
+        self._try_out(bundle.known)
         self._restart(None)
 
-    def _try_out(self) -> None:
-        """Hears some silence, so that a network that is not as its spec says is found before anything begins."""
+    def _try_out(self, known: bool) -> None:
+        """Hears some silence, so that a network that is not as its spec says is found before anything begins.
+
+        One that is not known hears noise, too, and has to make mouths of both.
+        """
+        spec = self._spec.audio
         self._restart(None)
-        try:
-            self.hear(np.zeros(self._spec.audio.window + self._spec.audio.hop, np.float32), 0)
-        except Exception as error:  # each backend has its own tree
-            what = f"{self._spec.name}: its network is not as its spec says: {type(error).__name__}: {error}"
-            raise BundleError("cannot run bundle", what, "fetch it again") from error
+        self.hear(np.zeros(spec.window + spec.hop, np.float32), 0)
+        if known:
+            return
+        noise = 0.1 * np.random.default_rng(0).standard_normal(int(_TRY_SECONDS * spec.rate))
+        self.hear(noise.astype(np.float32), samples_to_ns(self._samples, spec.rate))
+        if not self._plausible[: self._outputs].all():
+            what = f"{self._spec.name}: what its network gives for silence and noise can be no mouth"
+            raise BundleError("cannot run bundle", what, "fetch it again, or choose another")
 
     def _check_names(self) -> None:
-        given = {tensor.name for tensor in self._spec.outputs}
-        if not {"displacement", "speech"} <= given or [tensor.name for tensor in self._spec.inputs] != ["mel"]:
+        shapes = {tensor.name: tensor.shape for tensor in self._spec.outputs}
+        wanted = {"displacement": (1, None, len(self.points), 3), "speech": (1, None)}
+        hears = [(tensor.name, tensor.shape) for tensor in self._spec.inputs]
+        if wanted.items() - shapes.items() or hears != [("mel", (1, None, self._spec.audio.bands))]:
             raise BundleError("not a motion bundle", self._spec.name, "choose one that turns mel into displacement")
 
     def _restart(self, origin_ns: int | None) -> None:
@@ -73,6 +91,10 @@ class MotionStream:
         self._outputs = 0  # of the network, the first ``_delay`` of which belong to no instant
         self._front_end.reset()
         self._own_level.reset()
+        self._forget()
+
+    def _forget(self) -> None:
+        """The network has heard nothing."""
         for state in self._spec.states:
             self._feeds[state.before] = np.zeros(state.shape, np.float32)
 
@@ -81,7 +103,7 @@ class MotionStream:
         if self._origin_ns is None or abs(pts_ns - self._end_ns()) > JUMP_NS:
             self._restart(pts_ns)
         self._samples += len(samples)
-        mel = self._front_end.process(samples)
+        mel = self._front_end.process(cleaned(samples))
         for start in range(0, len(mel), MAX_FRAMES):
             self._step(mel[start : start + MAX_FRAMES])
 
@@ -91,13 +113,32 @@ class MotionStream:
 
     def _step(self, mel: Floats) -> None:
         self._feeds["mel"] = mel[None]
-        results = self._session.run(self._feeds)
-        for state in self._spec.states:
-            self._feeds[state.before] = results[state.after]
+        results = self._run(len(mel))
+        moved, sure = results["displacement"][0], results["speech"][0]
+        plausible = self._can_be(moved, sure)
+        if plausible.all():
+            for state in self._spec.states:
+                self._feeds[state.before] = results[state.after]
+        else:
+            self._forget()  # or what spoilt this would spoil all that follows
+            moved, sure = np.where(plausible[:, None, None], moved, 0), np.where(plausible, sure, 0)
         places = (self._outputs + np.arange(len(mel))) % len(self._speech)
-        self._displacements[places] = results["displacement"][0]
-        self._speech[places] = self._own_level(mel, results["speech"][0])
+        self._displacements[places] = moved
+        self._speech[places] = self._own_level(mel, sure)
+        self._plausible[places] = plausible
         self._outputs += len(mel)
+
+    def _run(self, length: int) -> dict[str, npt.NDArray[np.float32]]:
+        """Raises BundleError, whatever the backend raises: each has its own tree."""
+        try:
+            results = self._session.run(self._feeds)
+        except BundleError:
+            raise
+        except Exception as error:
+            what = f"{self._spec.name}: its network is not as its spec says: {type(error).__name__}: {error}"
+            raise BundleError("cannot run bundle", what, "fetch it again") from error
+        check_results(self._spec.name, self._expected, results, length)
+        return results
 
     def forget_level(self) -> None:
         """Somebody else may speak from now on, at another level."""
@@ -121,4 +162,5 @@ class MotionStream:
         part = np.float32(place - low)
         a, b = low % len(self._speech), min(low + 1, newest) % len(self._speech)
         displacement = self._displacements[a] * (1 - part) + self._displacements[b] * part
-        return Motion(displacement, float(self._speech[a] * (1 - part) + self._speech[b] * part))
+        speech = float(self._speech[a] * (1 - part) + self._speech[b] * part)
+        return Motion(displacement, speech, bool(self._plausible[a] and self._plausible[b]))

@@ -14,7 +14,7 @@ from realtime_dub.media import MS, Blendshapes, Samples
 from realtime_dub.mouth import bundle as bundles
 from realtime_dub.mouth.bank import Bank
 from realtime_dub.mouth.blendshapes import BlendshapeSolver
-from realtime_dub.mouth.contract import VOICE_RATE, Latency, MouthPatch
+from realtime_dub.mouth.contract import VOICE_RATE, ImplausibleMouth, Latency, MouthPatch
 from realtime_dub.mouth.gate import FADE_IN_NS, SpeechGate
 from realtime_dub.mouth.motion import Motion, MotionStream
 from realtime_dub.mouth.people import People, Person
@@ -97,6 +97,8 @@ class MouthbankGenerator:
         motion = self._motion.at(at_ns)
         share = self._gate(motion.speech, at_ns)
         self._shown = motion.displacement * np.float32(self.strength * share)
+        if not motion.plausible:
+            raise ImplausibleMouth
         if tracked.face is None:
             return None
         person = self._meet(tracked)

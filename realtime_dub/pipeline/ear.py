@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from realtime_dub.face.types import TrackedFrame
-from realtime_dub.media import MS, NS, Floats, Samples, ns_to_samples, samples_to_ns
-from realtime_dub.mouth.contract import VOICE_RATE, MouthGenerator, MouthPatch
+from realtime_dub.media import MS, NS, Blendshapes, Floats, Samples, ns_to_samples, samples_to_ns
+from realtime_dub.mouth.contract import VOICE_RATE, ImplausibleMouth, MouthGenerator, MouthPatch, blendshapes_of
 from realtime_dub.pipeline.parts import Resampler, part
 
 MakeResampler = Callable[[int], Resampler]
@@ -67,6 +68,16 @@ class Heard:
         return None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Made:
+    """What the generator made for an instant."""
+
+    asked: bool = False  # it had heard enough
+    patch: MouthPatch | None = None
+    blendshapes: Blendshapes | None = None
+    implausible: bool = False
+
+
 class Ear:
     """Reads ``ring`` on from ``start_ns`` and lets the generator hear it. Used by the engine thread alone."""
 
@@ -93,6 +104,18 @@ class Ear:
             self.heard.sound(samples)
             self._give(self._mono(samples))
             self._read += count
+
+    def mouth(self, tracked: TrackedFrame, at_ns: int) -> Made:
+        """The mouth for the voice at ``at_ns``, as far as that is heard."""
+        askable = askable_ns(self._generator, at_ns)
+        if askable is None:
+            return Made()
+        try:
+            patch = self._generator.generate(tracked, askable)
+        except ImplausibleMouth:
+            return Made(asked=True, implausible=True)
+        self.heard.mouth(tracked, patch)
+        return Made(True, patch, blendshapes_of(self._generator))
 
     def _mono(self, samples: Samples) -> Floats:
         mixed: Floats = self._mixer(samples)

@@ -11,8 +11,10 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
+from realtime_dub.audio.samples import cleaned, is_clean
 from realtime_dub.clock import Clock
 from realtime_dub.errors import EndOfStream, MediaError
 from realtime_dub.losses import GapCount, Lost
@@ -87,6 +89,8 @@ class LivePipeline:
         self._gate.post(lambda: self._store.put(seen))
 
     def on_voice(self, block: AudioBlock) -> None:
+        if not is_clean(block.samples):  # one sample would stay in filters, levels and the net, and end an encoder
+            block = replace(block, samples=cleaned(block.samples))
         self.voice.put(block, self._clock.now_ns())
         self._gaps.hear(block)
         self._gate.post(lambda: None)
@@ -338,6 +342,8 @@ class LivePipeline:
             self._recorder.missing("faceless")
         if job.starved:
             self._recorder.missing("starved")
+        elif job.implausible:
+            self._recorder.missing("implausible")
         elif job.outcome == "missed" and job.pick is not None and not job.pick.lagged:
             self._recorder.missing("slow")
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import TypeVar
 
 from realtime_dub.budget import BudgetPlan
 from realtime_dub.clock import Clock
+from realtime_dub.errors import BundleError
 from realtime_dub.media import MS, NS, Blendshapes, Image
-from realtime_dub.mouth.contract import MouthGenerator, MouthPatch, blendshapes_of
-from realtime_dub.pipeline.ear import Ear, MakeResampler, Sound, askable_ns, needs_ns
+from realtime_dub.mouth.contract import MouthGenerator, MouthPatch
+from realtime_dub.pipeline.ear import Ear, Made, MakeResampler, Sound, needs_ns
 from realtime_dub.pipeline.executor import Executor
 from realtime_dub.stats import Recorder
 from realtime_dub.sync import (
@@ -37,6 +41,10 @@ TIMER_NS = 5 * MS
 SAFETY_NS = 10 * MS
 _OBSERVE_EVERY = 3  # ticks
 _RECENT = 6  # ticks, of which two may be starved, not in a row, before silence is heard in place of their sound
+
+log = logging.getLogger("realtime_dub.pipeline")
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +91,7 @@ class Job:
     pick: Pick | None = None
     outcome: Outcome = "missed"
     starved: bool = False  # its sound had not come when its mouth had to be begun: it is made of silence
+    implausible: bool = False  # what the engine made can be no mouth
     result: MouthPatch | None = None
     blendshapes: Blendshapes | None = None
     show: Show = field(default_factory=lambda: Show(None, 0.0, "passthrough"))
@@ -109,6 +118,7 @@ class Mouths:
         self._free = asyncio.Lock()
         self._starved: deque[bool] = deque(maxlen=_RECENT)
         self._ear: Ear | None = None  # from the warming up on
+        self._ended = False  # the generator cannot go on
 
     def no_voice(self, name: str) -> str | None:
         """What there is to say where ``name`` had no voice in it."""
@@ -122,13 +132,16 @@ class Mouths:
         """One mouth from half a second before the first picture: first runs load libraries and fill caches."""
         self._ear = Ear(voice, self._generator, first.capture_ns - NS, resampler)
         at_ns = first.capture_ns - NS // 2
-        (_, patch, _), _ = await self._engine.run(lambda: self._listen(at_ns, first))
-        return patch
+        done = await self._run_engine(lambda: self._listen(at_ns, first))
+        return None if done is None else done[0].patch
 
     async def make(self, job: Job, seen: Seen, grid: Grid, deadline_ns: int) -> None:
         """Fill in ``job.outcome`` and ``job.result``, if the mouth is wanted and admitted."""
         async with self._free:
             if self._is_let_go(job):
+                return
+            if self._ended:
+                job.outcome = "lost"
                 return
             now_ns = self._clock.now_ns()
             wants = self.ladder.wants(job.k, now_ns)
@@ -152,29 +165,47 @@ class Mouths:
             k % _OBSERVE_EVERY
             or seen.tracked.face is None
             or self._free.locked()
+            or self._ended
             or self.ladder.level is not Level.FULL
         ):
             return
         async with self._free:
-            if self._observing.fits(self._clock.now_ns(), latest_ns):
-                _, took_ns = await self._engine.run(lambda: self._generator.observe(seen.tracked))
-                self._observing.cost.add(took_ns)
-                self._recorder.stage("observe", took_ns)
+            if not self._observing.fits(self._clock.now_ns(), latest_ns):
+                return
+            if (done := await self._run_engine(lambda: self._generator.observe(seen.tracked))) is not None:
+                self._observing.cost.add(done[1])
+                self._recorder.stage("observe", done[1])
 
     async def _run(self, job: Job, seen: Seen, media_ns: int, deadline_ns: int) -> None:
         probe = self.ladder.level is Level.PASS
-        (asked, patch, shapes), took_ns = await self._engine.run(lambda: self._listen(media_ns, seen))
+        if (done := await self._run_engine(lambda: self._listen(media_ns, seen))) is None:
+            job.outcome = "lost"
+            return
+        made, took_ns = done
         self._cost.cost.add(took_ns)
         self._recorder.stage("engine", took_ns)
-        job.engine_ns = took_ns
-        in_time = asked and self._clock.now_ns() <= deadline_ns
-        job.blendshapes = shapes
+        job.engine_ns, job.blendshapes, job.implausible = took_ns, made.blendshapes, made.implausible
+        in_time = made.asked and self._clock.now_ns() <= deadline_ns
         if in_time:
             self.ladder.in_time(took_ns)
         else:
             self._missed(job)
-        if not probe:
-            self._keep(job, patch, in_time)
+        if not probe and not made.implausible:
+            self._keep(job, made.patch, in_time)
+
+    async def _run_engine(self, work: Callable[[], R]) -> tuple[R, int] | None:
+        """What ``work`` gave on the engine's thread, and how long it took; None where the engine cannot go on.
+
+        A network that crashed or hangs is no reason to end a call: the person is seen and heard without it.
+        """
+        try:
+            return await self._engine.run(work)
+        except BundleError as error:
+            self._ended = True
+            ended = f"{error}; no more mouths are made, the picture passes through unchanged"
+            if self._recorder.note(ended):
+                log.warning("%s", ended)
+            return None
 
     def _keep(self, job: Job, patch: MouthPatch | None, in_time: bool) -> None:
         if in_time and not job.shown.is_set():
@@ -182,16 +213,11 @@ class Mouths:
         elif patch is not None:
             self.fallback.offer(patch)
 
-    def _listen(self, media_ns: int, seen: Seen) -> tuple[bool, MouthPatch | None, Blendshapes | None]:
-        """On the engine's thread. False where the generator has not heard enough."""
+    def _listen(self, media_ns: int, seen: Seen) -> Made:
+        """On the engine's thread."""
         assert self._ear is not None
         self._ear.hear_until(media_ns + self.needs_ns)
-        at_ns = askable_ns(self._generator, media_ns)
-        if at_ns is None:
-            return False, None, None
-        patch = self._generator.generate(seen.tracked, at_ns)
-        self._ear.heard.mouth(seen.tracked, patch)
-        return True, patch, blendshapes_of(self._generator)
+        return self._ear.mouth(seen.tracked, media_ns)
 
     def _missed(self, job: Job) -> None:
         if job.starved:  # the engine had less time than it was promised

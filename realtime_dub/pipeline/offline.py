@@ -33,9 +33,9 @@ from realtime_dub.media import (
     ns_to_samples,
     samples_to_ns,
 )
-from realtime_dub.mouth.contract import MouthPatch, Proves, blendshapes_of
+from realtime_dub.mouth.contract import MouthPatch, Proves
 from realtime_dub.pipeline.ahead import Ahead, Behind
-from realtime_dub.pipeline.ear import Ear, askable_ns, needs_ns, resampler_delay_ns
+from realtime_dub.pipeline.ear import Ear, Made, needs_ns, resampler_delay_ns
 from realtime_dub.pipeline.files import Reports
 from realtime_dub.pipeline.parts import (
     film_of,
@@ -50,7 +50,7 @@ from realtime_dub.pipeline.process import one_blas_thread
 from realtime_dub.pipeline.pulled import PulledVoice
 from realtime_dub.sources.base import VideoSource, VoiceSource
 from realtime_dub.stats import Kind, Recorder, Report
-from realtime_dub.sync import Fallback, Seen
+from realtime_dub.sync import Fallback, Outcome, Seen
 
 Progress = Callable[[int, int | None], None]
 
@@ -70,6 +70,7 @@ class _Mouthed:
     audio: AudioBlock
     engine_ns: int
     blendshapes: Blendshapes | None
+    implausible: bool  # what the engine made can be no mouth
 
 
 def run_file(config: FileConfig, progress: Progress | None = None) -> Report:
@@ -266,9 +267,10 @@ class _FileRun:
             self._begin_extras(self._extras, zero_ns)
         self._ear = ear = Ear(self._sound, self._generator, zero_ns - NS)
         for seen, duration_ns in itertools.chain([first], spans):
-            patch, shapes, took_ns = self._mouth(ear, seen)
+            made, took_ns = self._mouth(ear, seen)
             at_ns = seen.capture_ns - zero_ns
-            yield _Mouthed(seen, patch, at_ns, duration_ns, self._audio(zero_ns, at_ns, duration_ns), took_ns, shapes)
+            audio = self._audio(zero_ns, at_ns, duration_ns)
+            yield _Mouthed(seen, made.patch, at_ns, duration_ns, audio, took_ns, made.blendshapes, made.implausible)
             self._sound.forget(seen.capture_ns - NS)
 
     def _encode(self, tick: Tick) -> None:
@@ -315,16 +317,13 @@ class _FileRun:
         if missing_ns > NS // 10:
             self.recorder.note(f"the voice ends {missing_ns / NS:.1f} s before the picture: silence from there on")
 
-    def _mouth(self, ear: Ear, seen: Seen) -> tuple[MouthPatch | None, Blendshapes | None, int]:
+    def _mouth(self, ear: Ear, seen: Seen) -> tuple[Made, int]:
         began_ns = time.perf_counter_ns()
         ear.hear_until(seen.capture_ns + needs_ns(self._generator, self._resample_ns))
-        at_ns = askable_ns(self._generator, seen.capture_ns)
-        patch = None if at_ns is None else self._generator.generate(seen.tracked, at_ns)
-        ear.heard.mouth(seen.tracked, patch)
-        shapes = None if at_ns is None else blendshapes_of(self._generator)
+        made = ear.mouth(seen.tracked, seen.capture_ns)
         took_ns = time.perf_counter_ns() - began_ns
         self.recorder.stage("engine", took_ns)
-        return patch, shapes, took_ns
+        return made, took_ns
 
     def _audio(self, zero_ns: int, at_ns: int, duration_ns: int) -> AudioBlock:
         """The sound under a frame. Borders are rounded from the start: no overlap, no gap, no drift."""
@@ -337,7 +336,8 @@ class _FileRun:
         frame, face, shot = item.seen.tracked.frame, item.seen.tracked.face, item.seen.tracked.shot
         self._clock.advance_to(item.pts_ns)
         self._faces += face is not None
-        show = self._fallback.step("lost" if face is None else "result", item.patch, shot)
+        outcome: Outcome = "lost" if face is None else "missed" if item.implausible else "result"
+        show = self._fallback.step(outcome, item.patch, shot)
         image, took_ns = frame.image, 0
         if show.patch is not None and face is not None:
             began_ns = time.perf_counter_ns()
@@ -346,6 +346,8 @@ class _FileRun:
             self.recorder.stage("compose", took_ns)
         kind: Kind = "passthrough" if face is None else show.kind
         self.recorder.handed_over(kind, None)
+        if item.implausible:
+            self.recorder.missing("implausible")
         self.recorder.compute(item.seen.track_ns + item.engine_ns + took_ns)
         self.recorder.offset(frame.pts_ns - (item.patch.at_ns if item.patch is not None else frame.pts_ns))
         if self._sheet is not None and seq % _SHEET_EVERY == 0:

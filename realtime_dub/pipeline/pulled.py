@@ -6,6 +6,7 @@ from collections import deque
 
 import numpy as np
 
+from realtime_dub.audio.samples import cleaned
 from realtime_dub.errors import EndOfStream
 from realtime_dub.media import AudioBlock, Samples, ns_to_samples, samples_to_ns
 from realtime_dub.sources.base import VoiceSource
@@ -58,5 +59,5 @@ class PulledVoice:
 
     def _append(self, block: AudioBlock) -> None:
         start = ns_to_samples(block.pts_ns, self.rate) if self._end is None else self._end
-        self._parts.append((start, block.samples))
+        self._parts.append((start, cleaned(block.samples)))
         self._end = start + len(block.samples)

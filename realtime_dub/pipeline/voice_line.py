@@ -28,6 +28,7 @@ MOST_EXPECTED_NS = 500 * MS  # and this much of it
 WORTH_NS = 100 * MS  # a delay that is not needed any more is cut from pauses where it is longer than this
 PAUSE_NS = 300 * MS  # a pause is quiet for so long already,
 QUIET = 0.1  # less loud than this share of the loudest of the last seconds
+FULL_SCALE = 1.0  # and a crack beyond it is not what a voice is measured by
 FADE_S = 20.0  # for that to fall to a third
 TOLD_NS = 20 * MS  # a shorter delay is not worth a note
 
@@ -192,7 +193,7 @@ class Pauses:
 
     def update(self, block: AudioBlock) -> bool:
         """``block`` belongs to a pause that has lasted for a while."""
-        peak = float(np.abs(block.samples).max(initial=0.0))
+        peak = min(float(np.abs(block.samples).max(initial=0.0)), FULL_SCALE)
         self._loudest = max(peak, self._loudest * (1.0 - block.duration_ns / NS / FADE_S))
         self._quiet_ns = self._quiet_ns + block.duration_ns if peak <= QUIET * self._loudest else 0
         return self._quiet_ns > PAUSE_NS

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-import zipfile
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from realtime_dub.errors import BundleError
 from realtime_dub.mouth.bank import Bank
 from realtime_dub.web.limits import BANK_S, BANKS_AT_ONCE
 from realtime_dub.web.refusals import Refusal
 
 MOST_BYTES = 30_000_000
-MOST_UNPACKED = 100_000_000
 
 
 class BankInbox:
@@ -52,21 +49,4 @@ def to_bytes(bank: Bank) -> bytes:
 
 def from_bytes(data: bytes) -> Bank:
     """Blocking. Raises BundleError for what is no bank, or is one that would unpack to more than it should."""
-    with tempfile.TemporaryDirectory(prefix="realtime-dub-") as folder:
-        path = Path(folder) / "me.bank"
-        path.write_bytes(data)
-        if _unpacked_bytes(path) > MOST_UNPACKED:
-            raise BundleError("the mouth bank", "is too large", "choose one that was saved here")
-        try:
-            return Bank.load(path)
-        except BundleError as error:  # without the place where it lies for a moment
-            why = str(error).replace(str(path), "it").partition("; ")[0]
-            raise BundleError("the file", f"is no mouth bank: {why}", "choose one that was saved here") from error
-
-
-def _unpacked_bytes(path: Path) -> int:
-    try:
-        with zipfile.ZipFile(path) as packed:
-            return sum(each.file_size for each in packed.infolist())
-    except Exception as error:  # damaged ones lead the parser to errors of many kinds
-        raise BundleError("the file", "is no mouth bank", "choose one that was saved here") from error
+    return Bank.read(data, "the file")

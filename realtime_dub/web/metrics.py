@@ -15,7 +15,10 @@ from realtime_dub.stats import rss_mb
 if TYPE_CHECKING:
     from realtime_dub.web.session import Session
 
-KINDS = ("total", "fresh", "reused", "passthrough", "lagged", "skipped", "starved", "slow", "faceless")
+KINDS = (
+    *("total", "fresh", "reused", "passthrough", "lagged", "skipped"),
+    *("starved", "slow", "faceless", "implausible"),
+)
 
 
 class Metrics:

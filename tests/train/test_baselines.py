@@ -74,7 +74,7 @@ def test_a_window_is_27_frames_and_no_more() -> None:
 @pytest.mark.parametrize("name", BASELINES)
 def test_the_exported_net_streams_what_torch_computes(name: str, tmp_path: Path) -> None:
     net = ready(name)
-    net.basis.mul_(0.1)
+    net.basis.mul_(0.01)  # mouths that can be some
     sound = (0.1 * np.random.default_rng(1).standard_normal(16_001)).astype(np.float32)
     mel = LogMel().process(sound)
     wanted = answers(net, torch.from_numpy(mel)[None])[0].numpy()
@@ -83,7 +83,7 @@ def test_the_exported_net_streams_what_torch_computes(name: str, tmp_path: Path)
         stream.hear(sound[at : at + 777], at * 62_500)
     for frame in range(0, len(mel) - LOOK_AHEAD, 7):
         found = stream.at(frame * 10_000_000).displacement
-        assert np.abs(found - wanted[frame + LOOK_AHEAD]).max() < 1e-5
+        assert np.abs(found - wanted[frame + LOOK_AHEAD]).max() < 1e-6
 
 
 def test_windows_in_training_are_those_of_a_stream() -> None:

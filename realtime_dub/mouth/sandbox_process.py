@@ -1,0 +1,95 @@
+"""The process of one foreign network: ``python -m realtime_dub.mouth.sandbox_process SOCKET PARENT``.
+
+It takes a model, says what tensors that has, and runs it for whoever started it, without a file, and in bounded memory.
+It ends with its parent, also in the middle of a run that has no end.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from realtime_dub.mouth import wire
+from realtime_dub.mouth.onnx import OnnxSession
+
+MOST_MEMORY = 320_000_000  # bytes beyond what is taken before the model comes
+LOOKS_EVERY_S = 0.5
+# The least network there is: what ONNX Runtime loads at its first one is loaded before files are out of reach.
+LEAST_MODEL = bytes.fromhex(
+    "08083a370a100a017812017922084964656e746974791201615a0f0a0178120a0a080801"
+    "12040a020801620f0a0179120a0a08080112040a02080142040a001011"
+)
+
+
+def main(descriptor: int, parent: int) -> None:
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    channel = socket.socket(fileno=descriptor)
+    OnnxSession(LEAST_MODEL)
+    wire.send(channel, {}, {})  # ready
+    _, model = wire.receive(channel)
+    confine()
+    session = _answer_open(channel, bytes(model))
+    while session is not None:
+        head, body = wire.receive(channel)
+        _answer_run(channel, session, head, body)
+
+
+def confine() -> None:
+    """No file is opened from here on, none written, no process begun, and memory has an end."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0]) if sys.platform == "linux" else 0
+    if pages:
+        _limit(resource.RLIMIT_AS, pages * resource.getpagesize() + MOST_MEMORY)
+    _limit(resource.RLIMIT_FSIZE, 0)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_NOFILE, 0)  # those that are open stay open
+
+
+def _limit(what: int, most: int) -> None:
+    resource.setrlimit(what, (most, most))
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(LOOKS_EVERY_S)
+    os._exit(0)
+
+
+def _answer_open(channel: socket.socket, model: bytes) -> OnnxSession | None:
+    try:
+        session = OnnxSession(model)
+    except Exception as error:
+        _refuse(channel, error)
+        return None
+    shapes = {"inputs": session.inputs, "outputs": session.outputs}
+    wire.send(channel, shapes, {})
+    return session
+
+
+def _answer_run(channel: socket.socket, session: OnnxSession, head: dict[str, Any], body: memoryview) -> None:
+    try:
+        results = session.run(wire.tensors_of(head, body))
+        if sum(each.nbytes for each in results.values()) > wire.MOST_BODY:
+            raise MemoryError("its outputs are too large")
+        if any(each.dtype != "float32" for each in results.values()):
+            raise TypeError("its outputs are no float32")
+    except Exception as error:
+        _refuse(channel, error)
+    else:
+        wire.send(channel, {}, results)
+
+
+def _refuse(channel: socket.socket, error: Exception) -> None:
+    wire.send(channel, {"error": f"{type(error).__name__}: {error}"[:1000]}, {})
+
+
+if __name__ == "__main__":
+    try:
+        main(int(sys.argv[1]), int(sys.argv[2]))
+    except (EOFError, OSError):  # whoever started this has ended
+        sys.exit(0)

@@ -1,0 +1,58 @@
+"""Whether a network's tensors are what its spec says, when it is opened and at every call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy.typing as npt
+
+from realtime_dub.errors import BundleError
+from realtime_dub.mouth.backend import Declared, Session
+
+FLOATS = "tensor(float)"
+Shape = tuple[int | None, ...]
+
+
+class Expected(NamedTuple):
+    """Shapes by name. A dimension of None is as long as the call is."""
+
+    inputs: Mapping[str, Shape]
+    outputs: Mapping[str, Shape]
+
+
+def check_declared(name: str, expected: Expected, session: Session) -> None:
+    """Raises BundleError where the network of the bundle ``name`` has other inputs, or lacks outputs."""
+    given = {each.name for each in session.inputs}
+    for odd in sorted(given ^ set(expected.inputs)):
+        raise _unlike(name, f"it {'wants' if odd in given else 'has no'} input {odd}")
+    _check_each(name, "input", expected.inputs, session.inputs)
+    for missing in sorted(set(expected.outputs) - {each.name for each in session.outputs}):
+        raise _unlike(name, f"it has no output {missing}")
+    _check_each(name, "output", expected.outputs, session.outputs)
+
+
+def check_results(name: str, expected: Expected, results: Mapping[str, npt.NDArray[Any]], length: int) -> None:
+    """Raises BundleError where a call over ``length`` steps gave something else."""
+    for tensor, shape in expected.outputs.items():
+        found = results[tensor]
+        if found.dtype != "float32" or found.shape != tuple([length if size is None else size for size in shape]):
+            raise _unlike(name, f"it gave {tensor} as {found.dtype}{list(found.shape)}")
+
+
+def _check_each(name: str, what: str, expected: Mapping[str, Shape], found: Iterable[Declared]) -> None:
+    for each in found:
+        if each.name in expected and not (each.kind == FLOATS and _fits(expected[each.name], each.shape)):
+            raise _unlike(name, f"its {what} {each.name} is {each.kind}{list(each.shape)}")
+
+
+def _fits(expected: Shape, declared: tuple[Any, ...]) -> bool:
+    """What a network leaves open is seen when it runs."""
+    if len(expected) != len(declared):
+        return False
+    pairs = zip(expected, declared, strict=True)
+    return all(own == size for own, size in pairs if isinstance(size, int))
+
+
+def _unlike(name: str, how: str) -> BundleError:
+    return BundleError("cannot run bundle", f"{name}: its network is not as its spec says: {how}", "fetch it again")
