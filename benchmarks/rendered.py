@@ -28,7 +28,7 @@ from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import NS, Frame, Image
 from realtime_dub.mouth.contract import VOICE_RATE
-from realtime_dub.pipeline.offline import run_file
+from realtime_dub.pipeline.file.run import run_file
 
 QUIET = 0.05  # of the clip's loudest frame: no speech below
 # The pipeline's tracker is smoothed and this one is not: the outlines differ by a few hundredths of a mouth width.

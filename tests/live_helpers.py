@@ -9,17 +9,17 @@ from fractions import Fraction
 
 import numpy as np
 
-from realtime_dub.budget import BudgetPlan, Stage
 from realtime_dub.clock import VirtualClock
 from realtime_dub.face.types import Face, FaceTracker, Pose, TrackedFrame
 from realtime_dub.media import MS, NS, AudioBlock, Frame, VoiceInfo, samples_to_ns
 from realtime_dub.mouth.contract import VOICE_RATE, Latency, MouthPatch
-from realtime_dub.pipeline.ear import mono_resampler, resampler_delay_ns
-from realtime_dub.pipeline.loop import LivePipeline
-from realtime_dub.pipeline.mouths import Timing
-from realtime_dub.pipeline.outputs import Stamped
-from realtime_dub.stats import Recorder, Report
-from realtime_dub.sync import Seen
+from realtime_dub.pipeline.live.loop import LivePipeline
+from realtime_dub.pipeline.live.mouths import Timing
+from realtime_dub.pipeline.live.outputs import Stamped
+from realtime_dub.pipeline.plan import BudgetPlan, Stage
+from realtime_dub.pipeline.schedule import Seen
+from realtime_dub.pipeline.statistics import Recorder, Report
+from realtime_dub.pipeline.voice_feeder import mono_resampler, resampler_delay_ns
 
 START_NS = 7 * NS  # the clock does not start at 0
 RATE = 48_000

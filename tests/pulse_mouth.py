@@ -24,7 +24,7 @@ from realtime_dub.media import MS, NS
 from realtime_dub.mouth.bundle import load_default
 from realtime_dub.mouth.gate import SpeechGate
 from realtime_dub.mouth.motion import MotionStream
-from realtime_dub.pipeline.ear import Ear
+from realtime_dub.pipeline.voice_feeder import Ear
 from realtime_dub.sources.microphone import MicrophoneSource
 
 STEP_NS = 40 * MS

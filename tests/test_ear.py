@@ -11,8 +11,8 @@ from live_helpers import EveryThird, PuppetGenerator, sound
 from realtime_dub.errors import EndOfStream
 from realtime_dub.flow import AudioRing
 from realtime_dub.media import MS, NS, AudioBlock, ns_to_samples, samples_to_ns
-from realtime_dub.pipeline.ear import Ear, askable_ns, needs_ns, resampler_delay_ns
-from realtime_dub.pipeline.pulled import PulledVoice
+from realtime_dub.pipeline.file.pulled import PulledVoice
+from realtime_dub.pipeline.voice_feeder import Ear, askable_ns, needs_ns, resampler_delay_ns
 
 
 class Holding:

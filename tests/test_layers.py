@@ -109,7 +109,7 @@ def test_an_upward_import_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "    from ..publishers import base\n"
         "    import torch.nn\n"
         "    from realtime_dub import cli\n"
-        "TABLE = {'x': 'realtime_dub.pipeline.live:run_live'}\n"
+        "TABLE = {'x': 'realtime_dub.pipeline.live.run:run_live'}\n"
     )
     monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
     assert [line.split(" imports ")[1] for line in offences(bad)] == [

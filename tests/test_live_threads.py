@@ -16,7 +16,6 @@ from live_helpers import RATE, PuppetGenerator
 from live_parts import Camera, Keeper, Microphone, Tracker
 
 from realtime_dub import mouth
-from realtime_dub.budget import BudgetTooSmall
 from realtime_dub.clock import MonotonicClock
 from realtime_dub.config import LiveConfig, build
 from realtime_dub.errors import DeviceError, MediaError
@@ -24,9 +23,10 @@ from realtime_dub.face.types import TrackedFrame
 from realtime_dub.losses import KINDS
 from realtime_dub.media import Frame
 from realtime_dub.pipeline import parts
-from realtime_dub.pipeline.inputs import ThreadedInputs
-from realtime_dub.pipeline.live import run_live
-from realtime_dub.stats import Report
+from realtime_dub.pipeline.live.inputs import ThreadedInputs
+from realtime_dub.pipeline.live.run import run_live
+from realtime_dub.pipeline.plan import BudgetTooSmall
+from realtime_dub.pipeline.statistics import Report
 
 
 def make_puppet(**_: object) -> PuppetGenerator:

@@ -21,9 +21,9 @@ from realtime_dub.config import FileConfig, build
 from realtime_dub.errors import ConfigError, MediaError
 from realtime_dub.media import MS, NS, Tick
 from realtime_dub.pipeline import parts
-from realtime_dub.pipeline.ahead import Ahead
-from realtime_dub.pipeline.offline import run_file
-from realtime_dub.stats import Report
+from realtime_dub.pipeline.file.run import run_file
+from realtime_dub.pipeline.file.stages import Ahead
+from realtime_dub.pipeline.statistics import Report
 
 GENERATORS: list[PuppetGenerator] = []
 

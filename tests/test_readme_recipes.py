@@ -301,8 +301,8 @@ def test_recipes_work_together(options: tuple[str, ...], here: Path, capfd: pyte
 
 @pytest.mark.parametrize("command", READ)
 def test_what_needs_others_is_understood(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from realtime_dub.pipeline import live as live_run
-    from realtime_dub.stats import Recorder, Report
+    from realtime_dub.pipeline.live import run as live_run
+    from realtime_dub.pipeline.statistics import Recorder, Report
 
     seen: list[LiveConfig] = []
 

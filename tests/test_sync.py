@@ -13,7 +13,7 @@ from live_helpers import FACE, POSE, frame_at
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import MS, NS, ns_to_samples, rescale, samples_to_ns
 from realtime_dub.mouth.contract import MouthPatch
-from realtime_dub.sync import (
+from realtime_dub.pipeline.schedule import (
     GUARD_NS,
     P95,
     PROBE_NS,

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from realtime_dub.clock import Clock
 from realtime_dub.media import NS, AudioBlock, Image, OutputFormat, Tick, ns_to_samples, samples_to_ns
-from realtime_dub.pipeline.outputs import PublisherThread, Stamped
-from realtime_dub.pipeline.parts import part
+from realtime_dub.pipeline.assembly import part
+from realtime_dub.pipeline.live.outputs import PublisherThread, Stamped
+from realtime_dub.pipeline.statistics import Recorder
 from realtime_dub.sources.fitting import Fit
-from realtime_dub.stats import Recorder
 from realtime_dub.web.outlet import RATE, Outlet
 
 LONGEST_NS = 1_800 * NS

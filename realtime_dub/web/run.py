@@ -17,21 +17,21 @@ from fractions import Fraction
 from pathlib import Path
 
 from realtime_dub import mouth
-from realtime_dub.budget import BudgetPlan
 from realtime_dub.clock import Clock
 from realtime_dub.errors import LostOutput
 from realtime_dub.media import MS, OutputFormat, VoiceInfo
 from realtime_dub.mouth.contract import MouthGenerator
-from realtime_dub.pipeline.executor import ThreadExecutor
-from realtime_dub.pipeline.inputs import ThreadedInputs
-from realtime_dub.pipeline.live import COMPOSE, plan_budget
-from realtime_dub.pipeline.loop import LivePipeline
-from realtime_dub.pipeline.mouths import Timing
-from realtime_dub.pipeline.outputs import PublisherThread
-from realtime_dub.pipeline.parts import make_compositor, part
+from realtime_dub.pipeline.assembly import make_compositor, part
+from realtime_dub.pipeline.live.executor import ThreadExecutor
+from realtime_dub.pipeline.live.inputs import ThreadedInputs
+from realtime_dub.pipeline.live.loop import LivePipeline
+from realtime_dub.pipeline.live.mouths import Timing
+from realtime_dub.pipeline.live.outputs import PublisherThread
+from realtime_dub.pipeline.plan import BudgetPlan
+from realtime_dub.pipeline.statistics import Recorder
+from realtime_dub.pipeline.timing import COMPOSE, plan_budget
 from realtime_dub.publishers.base import Publisher
 from realtime_dub.sources.base import VideoSource, VoiceSource
-from realtime_dub.stats import Recorder
 from realtime_dub.web.aiortc_access import SOUND_DELAY_NS
 from realtime_dub.web.inbound import NETWORK_NS, PICTURE_DELAY_NS, RATE
 

@@ -15,7 +15,7 @@ from realtime_dub.clock import Clock
 from realtime_dub.errors import RealtimeDubError
 from realtime_dub.media import NS
 from realtime_dub.mouth.bank import Bank
-from realtime_dub.pipeline.parts import part
+from realtime_dub.pipeline.assembly import part
 from realtime_dub.sources.base import VideoSource, VoiceSource
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.enrolment import Enrolment

@@ -15,7 +15,7 @@ import cv2
 from realtime_dub.clock import VirtualClock
 from realtime_dub.errors import EndOfStream, RealtimeDubError
 from realtime_dub.media import NS, samples_to_ns
-from realtime_dub.pipeline.parts import part
+from realtime_dub.pipeline.assembly import part
 from realtime_dub.web.refusals import Refusal
 
 KEPT_S = 3_600

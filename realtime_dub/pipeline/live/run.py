@@ -9,20 +9,12 @@ from contextlib import ExitStack
 from fractions import Fraction
 
 from realtime_dub import signals
-from realtime_dub.budget import BudgetPlan, BudgetTooSmall, Stage
 from realtime_dub.clock import Clock, MonotonicClock
 from realtime_dub.config import LiveConfig
 from realtime_dub.errors import BudgetError
 from realtime_dub.media import MS, NS, OutputFormat, Samples, VideoInfo, VoiceInfo
 from realtime_dub.mouth.contract import MouthGenerator
-from realtime_dub.pipeline.ear import resampler_delay_ns
-from realtime_dub.pipeline.executor import ThreadExecutor
-from realtime_dub.pipeline.files import Reports
-from realtime_dub.pipeline.inputs import StartsWith, ThreadedInputs, VoiceInStep
-from realtime_dub.pipeline.loop import LivePipeline
-from realtime_dub.pipeline.mouths import LEAD_NS, Timing
-from realtime_dub.pipeline.outputs import PublisherThread
-from realtime_dub.pipeline.parts import (
+from realtime_dub.pipeline.assembly import (
     film_of,
     make_compositor,
     make_generator,
@@ -31,11 +23,19 @@ from realtime_dub.pipeline.parts import (
     pcm_of,
     sound_of,
 )
+from realtime_dub.pipeline.live.executor import ThreadExecutor
+from realtime_dub.pipeline.live.inputs import StartsWith, ThreadedInputs, VoiceInStep
+from realtime_dub.pipeline.live.loop import LivePipeline
+from realtime_dub.pipeline.live.mouths import LEAD_NS, Timing
+from realtime_dub.pipeline.live.outputs import PublisherThread
+from realtime_dub.pipeline.plan import BudgetPlan, BudgetTooSmall, Stage
 from realtime_dub.pipeline.process import one_blas_thread, short_waits
+from realtime_dub.pipeline.reports import Reports
+from realtime_dub.pipeline.schedule import TOLERANCE_NS
+from realtime_dub.pipeline.statistics import Recorder, Report
+from realtime_dub.pipeline.voice_feeder import resampler_delay_ns
 from realtime_dub.publishers.base import Publisher
 from realtime_dub.sources.base import VideoSource, VoiceSource
-from realtime_dub.stats import Recorder, Report
-from realtime_dub.sync import TOLERANCE_NS
 from realtime_dub.terminal import console
 
 TRACK = Stage("tracker", 2 * MS, 12 * MS)

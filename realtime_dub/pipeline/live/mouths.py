@@ -7,14 +7,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from realtime_dub.budget import BudgetPlan
 from realtime_dub.clock import Clock
 from realtime_dub.media import MS, NS, Blendshapes, Image
 from realtime_dub.mouth.contract import MouthGenerator, MouthPatch, blendshapes_of
-from realtime_dub.pipeline.ear import Ear, MakeResampler, Sound, askable_ns, needs_ns
-from realtime_dub.pipeline.executor import Executor
-from realtime_dub.stats import Recorder
-from realtime_dub.sync import (
+from realtime_dub.pipeline.live.executor import Executor
+from realtime_dub.pipeline.plan import BudgetPlan
+from realtime_dub.pipeline.schedule import (
     GUARD_NS,
     TOLERANCE_NS,
     Admission,
@@ -27,6 +25,8 @@ from realtime_dub.sync import (
     Seen,
     Show,
 )
+from realtime_dub.pipeline.statistics import Recorder
+from realtime_dub.pipeline.voice_feeder import Ear, MakeResampler, Sound, askable_ns, needs_ns
 
 # The loop wakes this long before a tick. Its timers are late by a millisecond and a bit as a rule, but by 20 ms once in
 # ten minutes, when another thread holds the interpreter; with the frame's tolerance a tick stands 27 ms of that.

@@ -10,7 +10,7 @@ import numpy as np
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import MS, NS, Floats, Samples, ns_to_samples, samples_to_ns
 from realtime_dub.mouth.contract import VOICE_RATE, MouthGenerator, MouthPatch
-from realtime_dub.pipeline.parts import Resampler, part
+from realtime_dub.pipeline.assembly import Resampler, part
 
 MakeResampler = Callable[[int], Resampler]
 

@@ -18,16 +18,16 @@ from realtime_dub.errors import EndOfStream, MediaError
 from realtime_dub.losses import GapCount, Lost
 from realtime_dub.media import NS, AudioBlock, Image, Samples, Tick, VoiceInfo, samples_to_ns
 from realtime_dub.mouth.contract import MouthGenerator
-from realtime_dub.pipeline.ear import MakeResampler, mono_resampler, needs_ns
-from realtime_dub.pipeline.executor import Executor
-from realtime_dub.pipeline.inputs import Inputs, Which
-from realtime_dub.pipeline.mouths import LEAD_NS, SAFETY_NS, TIMER_NS, Job, Mouths, Timing
-from realtime_dub.pipeline.outputs import Output, Stamped
-from realtime_dub.pipeline.parts import Compositor, ContactSheet
-from realtime_dub.pipeline.voice_line import VoiceLine
-from realtime_dub.pipeline.waiting import Gate, first_of, stopped_by_signals
-from realtime_dub.stats import Kind, Recorder, Report
-from realtime_dub.sync import TOLERANCE_NS, Admission, FrameStore, Grid, Pick, Seen, Show, phase_lock
+from realtime_dub.pipeline.assembly import Compositor, ContactSheet
+from realtime_dub.pipeline.live.executor import Executor
+from realtime_dub.pipeline.live.inputs import Inputs, Which
+from realtime_dub.pipeline.live.mouths import LEAD_NS, SAFETY_NS, TIMER_NS, Job, Mouths, Timing
+from realtime_dub.pipeline.live.outputs import Output, Stamped
+from realtime_dub.pipeline.live.voice_line import VoiceLine
+from realtime_dub.pipeline.live.waiting import Gate, first_of, stopped_by_signals
+from realtime_dub.pipeline.schedule import TOLERANCE_NS, Admission, FrameStore, Grid, Pick, Seen, Show, phase_lock
+from realtime_dub.pipeline.statistics import Kind, Recorder, Report
+from realtime_dub.pipeline.voice_feeder import MakeResampler, mono_resampler, needs_ns
 
 _SHEET_EVERY = 25  # ticks
 _MOST_HELD = 3  # ticks in a row that show the last picture on

@@ -14,7 +14,7 @@ from typing import Literal
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import MS, NS, rescale
 from realtime_dub.mouth.contract import MouthPatch
-from realtime_dub.stats import Kind
+from realtime_dub.pipeline.statistics import Kind
 
 # A tick may leave so much after its time before its picture is older than the budget: frames are chosen accordingly.
 TOLERANCE_NS = 10 * MS

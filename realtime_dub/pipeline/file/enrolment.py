@@ -13,7 +13,7 @@ from realtime_dub.mouth.bank import Bank
 from realtime_dub.mouth.people import People
 from realtime_dub.mouth.proof import Pictures, prove
 from realtime_dub.paths import Use, WholeFile, refuse_clashes
-from realtime_dub.pipeline.offline import Progress
+from realtime_dub.pipeline.file.run import Progress
 from realtime_dub.pipeline.process import one_blas_thread
 from realtime_dub.sources.base import VideoSource
 

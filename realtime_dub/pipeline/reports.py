@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl
 from realtime_dub.config import FileConfig, LiveConfig
 from realtime_dub.errors import MediaError
 from realtime_dub.paths import Use, WholeFile, refuse_clashes
-from realtime_dub.pipeline.parts import ContactSheet, make_sheet, part
-from realtime_dub.stats import Recorder, Report
+from realtime_dub.pipeline.assembly import ContactSheet, make_sheet, part
+from realtime_dub.pipeline.statistics import Recorder, Report
 
 
 class Reports:

@@ -34,10 +34,7 @@ from realtime_dub.media import (
     samples_to_ns,
 )
 from realtime_dub.mouth.contract import MouthPatch, Proves, blendshapes_of
-from realtime_dub.pipeline.ahead import Ahead, Behind
-from realtime_dub.pipeline.ear import Ear, askable_ns, needs_ns, resampler_delay_ns
-from realtime_dub.pipeline.files import Reports
-from realtime_dub.pipeline.parts import (
+from realtime_dub.pipeline.assembly import (
     film_of,
     make_compositor,
     make_generator,
@@ -46,11 +43,14 @@ from realtime_dub.pipeline.parts import (
     pcm_of,
     sound_of,
 )
+from realtime_dub.pipeline.file.pulled import PulledVoice
+from realtime_dub.pipeline.file.stages import Ahead, Behind
 from realtime_dub.pipeline.process import one_blas_thread
-from realtime_dub.pipeline.pulled import PulledVoice
+from realtime_dub.pipeline.reports import Reports
+from realtime_dub.pipeline.schedule import Fallback, Seen
+from realtime_dub.pipeline.statistics import Kind, Recorder, Report
+from realtime_dub.pipeline.voice_feeder import Ear, askable_ns, needs_ns, resampler_delay_ns
 from realtime_dub.sources.base import VideoSource, VoiceSource
-from realtime_dub.stats import Kind, Recorder, Report
-from realtime_dub.sync import Fallback, Seen
 
 Progress = Callable[[int, int | None], None]
 

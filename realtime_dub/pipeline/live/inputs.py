@@ -11,9 +11,9 @@ from realtime_dub.face.types import FaceTracker
 from realtime_dub.flow import LatestSlot, Pump
 from realtime_dub.losses import Lost, lost_by
 from realtime_dub.media import AudioBlock, Frame, VoiceInfo
-from realtime_dub.pipeline.parts import part
+from realtime_dub.pipeline.assembly import part
+from realtime_dub.pipeline.schedule import Seen
 from realtime_dub.sources.base import VideoSource, VoiceSource
-from realtime_dub.sync import Seen
 
 Which = Literal["video", "voice"]
 StartsWith = Literal["itself", "picture", "ticks"]
