@@ -19,7 +19,7 @@ from realtime_dub.paths import WholeFile
 from realtime_dub.pipeline.file.enrolment import enroll
 from realtime_dub.sources.registry import open_video
 from tests.faces import portrait
-from tests.test_proof import open_mouth
+from tests.test_calibration import open_mouth
 
 
 def write_video(path: Path, pictures: list[np.ndarray]) -> Path:

@@ -18,9 +18,9 @@ PACKAGE = ROOT / "realtime_dub"
 LAYERS = (
     ("errors",),
     ("faults", "finding", "imports", "media", "paths", "signals", "standard_streams", "terminal"),
-    ("clock", "flow", "losses", "writing"),
+    ("clock", "flow", "losses", "notes", "writing"),
     ("audio", "blend", "contact_sheet", "face", "mouth", "publishers", "sources"),
-    ("budget", "config", "pipeline", "stats", "sync"),
+    ("config", "pipeline"),
     ("cli", "doctor", "web"),
     ("start",),
     ("__main__",),
@@ -31,10 +31,7 @@ BESIDE = {
     "contact_sheet": {"blend", "face"},
     "sources": {"audio"},
     "publishers": {"audio"},
-    "pipeline": {"budget", "config", "stats", "sync"},
-    "budget": {"config"},
-    "stats": {"budget", "config"},
-    "sync": {"budget", "config", "stats"},
+    "pipeline": {"config"},
     "cli": {"doctor", "web"},
     "doctor": {"web"},
 }
@@ -115,7 +112,7 @@ def test_an_upward_import_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert [line.split(" imports ")[1] for line in offences(bad)] == [
         "torch.nn",
         "realtime_dub.cli",
-        "realtime_dub.pipeline.live",
+        "realtime_dub.pipeline.live.run",
         "realtime_dub.publishers",
         "realtime_dub.publishers.base",
     ]

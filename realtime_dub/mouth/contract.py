@@ -15,7 +15,15 @@ from realtime_dub.blend.patch import MouthPatch
 from realtime_dub.face.types import FaceTracker, TrackedFrame
 from realtime_dub.media import Blendshapes, Samples
 
-__all__ = ["VOICE_RATE", "GivesBlendshapes", "Latency", "MouthGenerator", "MouthPatch", "Proves", "blendshapes_of"]
+__all__ = [
+    "VOICE_RATE",
+    "GivesBlendshapes",
+    "Latency",
+    "MouthGenerator",
+    "MouthPatch",
+    "SupportsCalibration",
+    "blendshapes_of",
+]
 
 VOICE_RATE = 16_000  # Hz, mono: what every generator hears
 
@@ -66,10 +74,10 @@ class GivesBlendshapes(Protocol):
 
 
 @runtime_checkable
-class Proves(Protocol):
+class SupportsCalibration(Protocol):
     """A generator that gains from seeing its mouths drawn before the first one is shown."""
 
-    def prove(self, pictures: Sequence[TrackedFrame], tracker: FaceTracker) -> None:
+    def calibrate(self, pictures: Sequence[TrackedFrame], tracker: FaceTracker) -> None:
         """After the person was observed, where there is time: some of the pictures, and a tracker to read drafts."""
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from realtime_dub.clock import Clock
 from realtime_dub.media import NS, AudioBlock, Image, OutputFormat, Tick, ns_to_samples, samples_to_ns
-from realtime_dub.pipeline.assembly import part
 from realtime_dub.pipeline.live.outputs import PublisherThread, Stamped
 from realtime_dub.pipeline.statistics import Recorder
+from realtime_dub.publishers.registry import open_publisher
 from realtime_dub.sources.fitting import Fit
 from realtime_dub.web.outlet import RATE, Outlet
 
@@ -58,7 +58,7 @@ class Recording:
         return self._seq > 0 and self.path.is_file()
 
     def _begin(self, image: Image, period_ns: int) -> PublisherThread:
-        publisher = part("publisher")(str(self.path), live=True)
+        publisher = open_publisher(str(self.path), live=True)
         thread = PublisherThread(publisher, self._clock, Recorder(), self._failed)
         fps = Fraction(NS, period_ns).limit_denominator(1001)
         thread.open(OutputFormat(image.shape[1], image.shape[0], fps, RATE, 1, True))

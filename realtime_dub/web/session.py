@@ -15,8 +15,9 @@ from realtime_dub.clock import Clock
 from realtime_dub.errors import RealtimeDubError
 from realtime_dub.media import NS
 from realtime_dub.mouth.bank import Bank
-from realtime_dub.pipeline.assembly import part
 from realtime_dub.sources.base import VideoSource, VoiceSource
+from realtime_dub.sources.registry import open_video
+from realtime_dub.sources.voices import open_voice
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.enrolment import Enrolment
 from realtime_dub.web.inbound import Inbound, InboundVideo, InboundVoice
@@ -257,7 +258,7 @@ class Session:
         if kind == "camera":
             return partial(InboundVideo, self.inbound, PICTURE_FPS)
         path = str(self._studio.uploads.find(name, "picture"))
-        return partial(part("video"), path, clock=self._clock, live=True, fps=self.config.fps)
+        return partial(open_video, path, clock=self._clock, live=True, fps=self.config.fps)
 
     def _voice(self) -> Callable[[], VoiceSource]:
         kind, _, name = self.options.voice.partition(":")
@@ -267,8 +268,8 @@ class Session:
             return partial(InboundVoice, self._studio.room_voice(name))
         if kind == "none":
             return partial(InboundVoice, Inbound(self._clock))  # nothing ever comes: silence
-        spec = self.config.server_mic if kind == "server" else str(self._studio.uploads.find(name, "sound"))
-        return partial(part("voice"), spec, clock=self._clock, video_path=None, live=True, loop=True)
+        spec = str(self.config.server_mic if kind == "server" else self._studio.uploads.find(name, "sound"))
+        return partial(open_voice, spec, clock=self._clock, video_path=None, live=True, loop=True)
 
     def _taken_over(self, number: int) -> None:
         self._on_air = number

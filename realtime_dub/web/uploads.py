@@ -15,7 +15,8 @@ import cv2
 from realtime_dub.clock import VirtualClock
 from realtime_dub.errors import EndOfStream, RealtimeDubError
 from realtime_dub.media import NS, samples_to_ns
-from realtime_dub.pipeline.assembly import part
+from realtime_dub.sources.registry import open_video
+from realtime_dub.sources.voices import open_voice
 from realtime_dub.web.refusals import Refusal
 
 KEPT_S = 3_600
@@ -110,7 +111,7 @@ class Uploads:
 
 
 def _seconds_of(path: Path) -> float:
-    source = part("voice")(str(path), clock=VirtualClock(), video_path=None, live=False)
+    source = open_voice(str(path), clock=VirtualClock(), video_path=None, live=False)
     try:
         rate, count = source.open().rate, 0
         while count < SECONDS * rate:
@@ -127,7 +128,7 @@ def _seconds_of(path: Path) -> float:
 
 def _look_at(path: Path) -> float | None:
     """Brings the picture to a size that can be sent: even, and no larger than a camera's."""
-    source = part("video")(str(path), clock=VirtualClock(), live=False)
+    source = open_video(str(path), clock=VirtualClock(), live=False)
     try:
         source.open()
         image = source.read().image
