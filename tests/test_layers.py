@@ -21,7 +21,7 @@ LAYERS = (
     ("clock", "flow", "losses", "notes", "writing"),
     ("audio", "blend", "contact_sheet", "face", "mouth", "publishers", "sources"),
     ("config", "pipeline"),
-    ("cli", "doctor", "web"),
+    ("api", "cli", "doctor", "web"),
     ("start",),
     ("__main__",),
 )

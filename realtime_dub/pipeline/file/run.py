@@ -21,7 +21,6 @@ from realtime_dub.face.types import FaceTracker
 from realtime_dub.media import (
     NS,
     AudioBlock,
-    Blendshapes,
     Frame,
     OutputFormat,
     Tick,
@@ -29,17 +28,16 @@ from realtime_dub.media import (
     ns_to_samples,
     samples_to_ns,
 )
-from realtime_dub.mouth.contract import MouthPatch, blendshapes_of
 from realtime_dub.notes import notes_of
 from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.file.pulled import PulledVoice
 from realtime_dub.pipeline.file.spans import Span, Spans
 from realtime_dub.pipeline.file.stages import BoundedWriter, PrefetchStage
+from realtime_dub.pipeline.file.ticks import FrameComposer, Mouth, MouthMaker
 from realtime_dub.pipeline.process import one_blas_thread
 from realtime_dub.pipeline.reports import Reports
-from realtime_dub.pipeline.schedule import Fallback, TrackedSample
+from realtime_dub.pipeline.schedule import TrackedSample
 from realtime_dub.pipeline.statistics import Kind, Recorder, Report
-from realtime_dub.pipeline.voice_feeder import VoiceFeeder, askable_ns, needs_ns, resampler_delay_ns
 from realtime_dub.publishers.base import CarriesExtras
 from realtime_dub.sources.base import VideoSource, VoiceSource, read_all
 from realtime_dub.sources.registry import kind_of
@@ -55,12 +53,11 @@ class _Mouthed:
     """A tracked frame with everything that its tick needs but the image."""
 
     sample: TrackedSample
-    patch: MouthPatch | None
+    mouth: Mouth
     pts_ns: int  # from the first frame
     duration_ns: int
     audio: AudioBlock
     engine_ns: int
-    blendshapes: Blendshapes | None
 
 
 def run_file(config: FileConfig, progress: Progress | None = None) -> Report:
@@ -89,18 +86,16 @@ class _FileRun:
         )
         self._generator = assembly.make_generator(config)
         stack.callback(self._generator.close)
-        self._compositor = assembly.make_compositor()
+        self._composer = FrameComposer(assembly.make_compositor())
         self._video = self._opened_video(width=config.width, height=config.height, fps=config.fps)
         self._info: VideoInfo = self._video.open()
         self._voice = self._opened_voice()
         self._voice_info = voice = self._voice.open()
         self._extras = self._open_extras()
         self._audio = PulledVoice(self._voice, voice.rate, voice.channels)
-        self._resample_ns = resampler_delay_ns(voice.rate)
-        self._fallback = Fallback()
         self.recorder = Recorder(0, self._generator.name, self._generator.bundle)
         self._faces = 0
-        self._feeder: VoiceFeeder | None = None
+        self._maker: MouthMaker | None = None
         self._stages: list[PrefetchStage[Any]] = []
 
     def dub(self, progress: Progress) -> None:
@@ -142,8 +137,8 @@ class _FileRun:
         notes: list[str | None] = [*notes_of(self._video, self._voice, self._generator, self._publisher)]
         if not self._faces:
             notes.append(f"no face in {self._config.input}: the picture passes through unchanged")
-        if self._feeder is not None:
-            notes.append(self._feeder.no_voice(self._voice_info.name))
+        if self._maker is not None:
+            notes.append(self._maker.no_voice(self._voice_info.name))
         for note in notes:
             if note is not None:
                 self.recorder.note(note)
@@ -241,9 +236,9 @@ class _FileRun:
         zero_ns = first[0].capture_ns
         if self._extras is not None:
             self._begin_extras(self._extras, zero_ns)
-        self._feeder = feeder = VoiceFeeder(self._audio, self._generator, zero_ns - NS)
+        self._maker = maker = MouthMaker(self._generator, self._audio, zero_ns)
         for span in itertools.chain([first], spans):
-            yield self._with_mouth(feeder, span, zero_ns)
+            yield self._with_mouth(maker, span, zero_ns)
             self._audio.forget(span[0].capture_ns - NS)
 
     def _spans(self) -> Spans:
@@ -258,18 +253,14 @@ class _FileRun:
 
     # One tick.
 
-    def _with_mouth(self, feeder: VoiceFeeder, span: Span, zero_ns: int) -> _Mouthed:
+    def _with_mouth(self, maker: MouthMaker, span: Span, zero_ns: int) -> _Mouthed:
         sample, duration_ns = span
         began_ns = time.perf_counter_ns()
-        feeder.hear_until(sample.capture_ns + needs_ns(self._generator, self._resample_ns))
-        at_ns = askable_ns(self._generator, sample.capture_ns)
-        patch = None if at_ns is None else self._generator.generate(sample.tracked, at_ns)
-        feeder.heard.mouth(sample.tracked, patch)
-        shapes = None if at_ns is None else blendshapes_of(self._generator)
+        mouth = maker.make(sample)
         took_ns = time.perf_counter_ns() - began_ns
         self.recorder.stage("engine", took_ns)
         pts_ns = sample.capture_ns - zero_ns
-        return _Mouthed(sample, patch, pts_ns, duration_ns, self._under(zero_ns, pts_ns, duration_ns), took_ns, shapes)
+        return _Mouthed(sample, mouth, pts_ns, duration_ns, self._under(zero_ns, pts_ns, duration_ns), took_ns)
 
     def _under(self, zero_ns: int, pts_ns: int, duration_ns: int) -> AudioBlock:
         """The audio under a frame. Borders are rounded from the start: no overlap, no gap, no drift."""
@@ -279,24 +270,21 @@ class _FileRun:
         return AudioBlock(self._audio.read(zero_ns + start_ns, end - first), rate, start_ns)
 
     def _tick(self, seq: int, item: _Mouthed) -> Tick:
-        tracked = item.sample.tracked
-        frame, face = tracked.frame, tracked.face
+        frame, face, patch = item.sample.tracked.frame, item.sample.tracked.face, item.mouth.patch
         self._clock.advance_to(item.pts_ns)
         self._faces += face is not None
-        composition = self._fallback.step("lost" if face is None else "result", item.patch, tracked.shot)
-        image, took_ns = frame.image, 0
-        if composition.patch is not None and face is not None:
-            began_ns = time.perf_counter_ns()
-            image = self._compositor.compose(tracked, composition.patch, composition.weight)
-            took_ns = time.perf_counter_ns() - began_ns
+        began_ns = time.perf_counter_ns()
+        image, composition = self._composer.compose(item.sample, patch)
+        took_ns = time.perf_counter_ns() - began_ns if image is not frame.image else 0
+        if took_ns:
             self.recorder.stage("compose", took_ns)
         kind: Kind = "passthrough" if face is None else composition.kind
         self.recorder.handed_over(kind, None)
         self.recorder.compute(item.sample.track_ns + item.engine_ns + took_ns)
-        self.recorder.offset(frame.pts_ns - (item.patch.at_ns if item.patch is not None else frame.pts_ns))
+        self.recorder.offset(0 if patch is None else frame.pts_ns - patch.at_ns)
         if self._sheet is not None and seq % _SHEET_EVERY == 0:
             self._sheet.add(frame.image, face, image, seq)
-        return Tick(image, item.pts_ns, item.duration_ns, seq, item.audio, item.blendshapes)
+        return Tick(image, item.pts_ns, item.duration_ns, seq, item.audio, item.mouth.blendshapes)
 
     def _total(self) -> int | None:
         if self._config.seconds is not None:

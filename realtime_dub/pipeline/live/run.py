@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from fractions import Fraction
@@ -14,6 +15,7 @@ from realtime_dub.config import LiveConfig
 from realtime_dub.notes import notes_of
 from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.live.inputs import StartsWith, VoiceInStep
+from realtime_dub.pipeline.live.loop import LivePipeline
 from realtime_dub.pipeline.plan import BudgetTooSmall
 from realtime_dub.pipeline.process import one_blas_thread, short_waits
 from realtime_dub.pipeline.reports import Reports
@@ -26,22 +28,34 @@ from realtime_dub.sources.paced import PacedVideo
 from realtime_dub.sources.paced_voice import PacedVoice
 from realtime_dub.terminal import console
 
+LOOK_S = 0.05  # between two looks whether to stop
 
-def run_live(config: LiveConfig) -> Report:
-    """Run until the video ends, ``seconds`` pass, Ctrl-C or no output is left. Raises UserError before anything is
-    written, or later what ended the inputs; the statistics file and the contact sheet are written in either case.
-    Outputs that ended before their time are in the report's ``lost``.
+
+def run_live(config: LiveConfig, stop: threading.Event | None = None) -> Report:
+    """Run until the video ends, ``seconds`` pass, ``stop`` is set, Ctrl-C or no output is left. Raises UserError before
+    anything is written, or later what ended the inputs; the statistics file and the contact sheet are written in either
+    case. Outputs that ended before their time are in the report's ``lost``.
     """
     clock = MonotonicClock()
     with one_blas_thread(), ExitStack() as stack:
         run = _LiveRun(config, clock, stack)
         try:
             with _live_line(run.recorder, clock, config.quiet), short_waits():
-                asyncio.run(run.pipeline.run())
+                asyncio.run(_until(run.pipeline, stop))
         finally:
             with signals.held_off():
                 report = run.finish()
     return report
+
+
+async def _until(pipeline: LivePipeline, stop: threading.Event | None) -> None:
+    running = asyncio.ensure_future(pipeline.run())
+    while stop is not None and not running.done():
+        await asyncio.wait({running}, timeout=LOOK_S)
+        if stop.is_set() and not running.done():
+            pipeline.stop()
+            break
+    await running
 
 
 class _LiveRun:
