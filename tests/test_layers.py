@@ -17,7 +17,7 @@ PACKAGE = ROOT / "realtime_dub"
 # From the bottom up. A part may import from its own layer only what BESIDE gives it, and anything below.
 LAYERS = (
     ("errors",),
-    ("faults", "finding", "imports", "media", "paths", "signals", "standard_streams", "terminal"),
+    ("faults", "finding", "imports", "media", "paths", "signals", "standard_streams", "terminal", "validation"),
     ("clock", "flow", "losses", "notes", "writing"),
     ("audio", "blend", "contact_sheet", "face", "mouth", "publishers", "sources"),
     ("config", "pipeline"),

@@ -6,13 +6,13 @@ A session holds weights only and may be called by several streams at once: what 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy.typing as npt
 
 from realtime_dub.errors import BundleError
+from realtime_dub.imports import resolve
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -37,9 +37,8 @@ def open_session(model: Path, backend: str = "auto") -> Session:
     names = list(BACKENDS) if backend == "auto" else [backend]
     reasons = []
     for name in names:
-        module, attribute = BACKENDS[name].split(":")
         try:
-            session: Session = getattr(import_module(module), attribute)(model)
+            session: Session = resolve(BACKENDS[name])(model)
             return session
         except Exception as error:  # every library has its own tree; the reasons go into one line
             reasons.append(f"{name}: {type(error).__name__}: {error}")

@@ -23,6 +23,7 @@ from realtime_dub.errors import BundleError
 from realtime_dub.media import MS, NS
 from realtime_dub.mouth.backend import Session, open_session
 from realtime_dub.paths import reason, size_of_plain_file
+from realtime_dub.validation import first_problem
 
 FORMAT = 1
 SPEC = "spec.json"
@@ -194,9 +195,9 @@ def _read_spec(path: Path) -> BundleSpec:
     try:
         return BundleSpec.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "spec"
-        raise BundleError("damaged bundle", f"{path}: {where}: {first['msg']}", "fetch it again") from error
+        problem = first_problem(error)
+        where = problem.where or "spec"
+        raise BundleError("damaged bundle", f"{path}: {where}: {problem.what}", "fetch it again") from error
 
 
 def _check_file(path: Path, expected: str) -> None:
