@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 import threading
@@ -195,3 +196,15 @@ def test_the_example_with_a_track() -> None:
     times = [float(frame.pts * frame.time_base) for frame in frames]
     assert times == sorted(set(times))
     assert frames[-1].height == 240
+
+
+def test_the_readmes_program_runs(given: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    for name, path in zip(("talk.mp4", "voice.wav"), given, strict=True):
+        (tmp_path / name).symlink_to(path)
+    seen: list[DubbedFrame] = []
+    names = {"samples": np.zeros(9600, np.float32), "image": portrait()[0], "seen": seen}
+    exec(code.replace("...  #", "seen.append(frame)  #"), names)
+    assert len(video_images(tmp_path / "dubbed.mp4")) == 25
+    assert [frame.image.shape for frame in seen] == [(240, 320, 3)]
