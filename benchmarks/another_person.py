@@ -38,7 +38,7 @@ from realtime_dub.media import NS, Frame, Image
 from realtime_dub.mouth.bank import Bank
 from realtime_dub.mouth.contract import VOICE_RATE
 from realtime_dub.mouth.people import People, Person
-from realtime_dub.pipeline.offline import run_file
+from realtime_dub.pipeline.file.run import run_file
 
 FPS = 25
 FRAME_MS = 1000 // FPS

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import ClassVar, Literal
 
 from realtime_dub.media import Image, OutputFormat, Tick
-from realtime_dub.pipeline import parts
+from realtime_dub.pipeline import assembly
 
 
 class CapturePublisher:
@@ -36,9 +36,9 @@ def open_capture(spec: str, **options: object) -> CapturePublisher:
 @contextmanager
 def captured() -> Iterator[list[Image]]:
     """Whatever a run in this block publishes ends up in the list."""
-    usual = parts.PARTS["publisher"]
-    parts.PARTS["publisher"] = "benchmarks.capture:open_capture"
+    usual = assembly.open_publisher
+    assembly.open_publisher = open_capture
     try:
         yield CapturePublisher.images
     finally:
-        parts.PARTS["publisher"] = usual
+        assembly.open_publisher = usual

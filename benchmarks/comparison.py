@@ -23,7 +23,7 @@ from realtime_dub.errors import ConfigError
 from realtime_dub.mouth.bundle import Bundle
 
 SNR_DB = (20, 10, 5, 0)
-Change = Callable[[Clip, np.random.Generator], Clip]
+Distortion = Callable[[Clip, np.random.Generator], Clip]
 Kept = dict[str, "dict[str, Score]"]  # by net, then by what was done to the voice
 
 
@@ -39,12 +39,12 @@ def unchanged(clip: Clip, rng: np.random.Generator) -> Clip:
     return clip
 
 
-def noisy(decibel: float) -> Change:
+def noisy(decibel: float) -> Distortion:
     """Pink noise so far below the voice."""
     return lambda clip, rng: replace(clip, audio=with_noise(clip, decibel, rng))
 
 
-CONDITIONS: dict[str, Change] = {
+CONDITIONS: dict[str, Distortion] = {
     "clean": unchanged,
     **{f"{decibel} dB": noisy(decibel) for decibel in SNR_DB},
     "telephone": lambda clip, rng: replace(clip, audio=telephone(clip.audio)),
@@ -52,7 +52,7 @@ CONDITIONS: dict[str, Change] = {
 }
 
 
-def score(bundle: Bundle, clips: Sequence[Clip], change: Change = unchanged) -> Score:
+def score(bundle: Bundle, clips: Sequence[Clip], change: Distortion = unchanged) -> Score:
     """How the net follows ``clips``; what chance does to a clip is the same for every bundle."""
     found = []
     for index, clip in enumerate(clips):

@@ -12,8 +12,8 @@ import argparse
 from benchmarks import overload
 from benchmarks.output import console, last_line, show
 from realtime_dub.config import LiveConfig, build
-from realtime_dub.pipeline.live import run_live
-from realtime_dub.stats import Report
+from realtime_dub.pipeline.live.run import run_live
+from realtime_dub.pipeline.statistics import Report
 
 OVERLOAD_S = 5.0
 

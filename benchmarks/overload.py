@@ -12,7 +12,7 @@ from realtime_dub import mouth
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import MS, NS, Samples
 from realtime_dub.mouth.contract import Latency, MouthPatch
-from realtime_dub.stats import Kind, Recorder
+from realtime_dub.pipeline.statistics import Kind, Recorder
 
 NAME = "overloaded"
 STEADY = 25  # fresh ticks in a row that count as recovered

@@ -55,7 +55,7 @@ def all_setups(args: argparse.Namespace) -> list[Setup]:
     """Every noise with every look-ahead."""
     engine = TRUE_MOTION if args.true_motion else args.engine
     return [
-        Setup(engine, args.bundle, Spoilt(noise_db, args.opus_kbit), look_ahead, args.face, args.settle)
+        Setup(engine, args.bundle, Spoilt(noise_db, args.opus_kbit), look_ahead, args.face, args.repeats)
         for look_ahead in args.look_ahead
         for noise_db in args.noise_db
     ]
@@ -83,7 +83,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--noise-db", type=noises, default=[None], metavar="DB,..", help="pink noise so far below")
     parser.add_argument("--opus-kbit", type=float, help="the voice after Opus at this bit rate")
     parser.add_argument("--face", choices=FACES, help="paint the clips first: a face that is hard to track and to draw")
-    parser.add_argument("--settle", type=int, default=1, help="look at each picture so many times: a steadier measure")
+    parser.add_argument("--repeats", type=int, default=1, help="look at each picture so many times: a steadier measure")
     parser.add_argument("--charts", type=Path, help="folder for the charts of several noises or look-aheads")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     return parser.parse_args()
@@ -99,7 +99,7 @@ def main() -> None:
     by_setup = list(zip(*found, strict=True))
     points = [report(each, scores, people, args.cross) for each, scores in zip(setups, by_setup, strict=True)]
     told = {"benchmark": "quality", "engine": setups[0].engine, "clips": len(clips), "cross": args.cross}
-    told |= {"face": args.face, "settle": args.settle}
+    told |= {"face": args.face, "repeats": args.repeats}
     if len(points) > 1:
         show_sweep(f"{len(clips)} clips", points)
     if args.charts:

@@ -28,7 +28,7 @@ from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import NS, Frame, Image
 from realtime_dub.mouth.contract import VOICE_RATE
-from realtime_dub.pipeline.offline import run_file
+from realtime_dub.pipeline.file.run import run_file
 
 QUIET = 0.05  # of the clip's loudest frame: no speech below
 # The pipeline's tracker is smoothed and this one is not: the outlines differ by a few hundredths of a mouth width.
@@ -46,12 +46,12 @@ class Look:
     shapes: Curve
 
     @classmethod
-    def at(cls, images: Sequence[Image], times_ns: Sequence[int], settle: int = 1) -> Look:
-        """``settle`` times each: the mesh looks where the last picture's face was, and finds hard lips by it."""
+    def at(cls, images: Sequence[Image], times_ns: Sequence[int], repeats: int = 1) -> Look:
+        """``repeats`` times each: the mesh looks where the last picture's face was, and finds hard lips by it."""
         tracker = MediaPipeTracker(smooth=False)
         try:
             stamped = [Frame(image, at_ns, k) for k, (image, at_ns) in enumerate(zip(images, times_ns, strict=True))]
-            tracked = [[tracker.track(frame) for _ in range(settle)][-1] for frame in stamped]
+            tracked = [[tracker.track(frame) for _ in range(repeats)][-1] for frame in stamped]
         finally:
             tracker.close()
         lost = np.full((478, 3), np.nan, np.float32)
@@ -77,7 +77,7 @@ class Setup:
     spoilt: Spoilt = UNSPOILT
     look_ahead: int | None = None
     face: str | None = None
-    settle: int = 1
+    repeats: int = 1
 
     def dub(self, clip: Path, sound: Path, seen: Look) -> list[Image]:
         """The pictures ``seen`` of ``clip`` speaking the voice of ``sound``."""
@@ -137,19 +137,19 @@ def spoken_frames(quiet: metrics.Bools) -> metrics.Bools:
 
 
 @lru_cache(2)
-def looked(clip: Path, face: str | None, settle: int) -> Look:
+def looked(clip: Path, face: str | None, repeats: int) -> Look:
     """A clip as it is, or with the face made a hard one; kept while several setups dub it."""
     seen = [(frame.image, frame.pts_ns) for frame in frames(str(clip))]
     images, times_ns = [image for image, _ in seen], [at_ns for _, at_ns in seen]
-    return Look.at(images if face is None else painted(images, face, times_ns), times_ns, settle)
+    return Look.at(images if face is None else painted(images, face, times_ns), times_ns, repeats)
 
 
 def score(clip: Path, sound: Path, setup: Setup, speaker: str = "") -> Score:
     """Dub, track, compare."""
-    source, truth = (looked(video, setup.face, setup.settle) for video in (clip, sound))
+    source, truth = (looked(video, setup.face, setup.repeats) for video in (clip, sound))
     with driven_by(truth.shapes, np.array(truth.times_ns)) if setup.engine == TRUE_MOTION else nullcontext():
         images = setup.dub(clip, sound, source)
-    result = Look.at(images, source.times_ns[: len(images)], setup.settle)
+    result = Look.at(images, source.times_ns[: len(images)], setup.repeats)
     grid_ns = common_grid_ns(result, truth)
     wanted, made = truth.shapes_at(grid_ns) / truth.width(), result.shapes_at(grid_ns) / source.width()
     openings = metrics.lip_opening(wanted), metrics.lip_opening(made)

@@ -15,7 +15,7 @@ from realtime_dub.errors import ConfigError, DependencyError, LostOutput, Realti
 from realtime_dub.terminal import console
 
 if TYPE_CHECKING:
-    from realtime_dub.stats import Report
+    from realtime_dub.pipeline.statistics import Report
 
 app = typer.Typer(
     name="realtime-dub",
@@ -235,7 +235,7 @@ def live(
     from realtime_dub.config import LiveConfig, build
 
     config = build(LiveConfig, **{**given, "to": tuple(to or ())})
-    from realtime_dub.pipeline.live import run_live
+    from realtime_dub.pipeline.live.run import run_live
 
     _show(run_live(config), quiet)
 
@@ -302,7 +302,7 @@ def dub_file(
     from realtime_dub.config import FileConfig, build
 
     config = build(FileConfig, **given)
-    from realtime_dub.pipeline.offline import run_file
+    from realtime_dub.pipeline.file.run import run_file
 
     with _Progress("dubbing", quiet) as progress:
         report = run_file(config, progress)
@@ -317,7 +317,7 @@ def make_bank(
     quiet: Quiet = False,
 ) -> None:
     """Learn from a video how your mouth looks; use it with --identity."""
-    from realtime_dub.pipeline.enrollment import enroll
+    from realtime_dub.pipeline.file.enrolment import enroll
 
     with _Progress("looking", quiet) as progress:
         summary = enroll(input, output, face=face, progress=progress)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from realtime_dub.errors import ConfigError
 from realtime_dub.media import BLACK, Colour
 from realtime_dub.paths import is_number
+from realtime_dub.validation import first_problem
 
 MOST_SECONDS = 31_622_400  # a year
 Preset = Literal[
@@ -102,7 +103,7 @@ def build(model: type[Model], **values: object) -> Model:
     try:
         return model(**values)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        name = ".".join(str(part) for part in first["loc"]) or model.__name__
-        to = name if first["type"] in ("missing", "extra_forbidden") else f"{name} = {first['input']!r}"
-        raise ConfigError("cannot use", to, first["msg"].removeprefix("Value error, ")) from None
+        problem = first_problem(error)
+        name = problem.where or model.__name__
+        to = name if problem.kind in ("missing", "extra_forbidden") else f"{name} = {problem.given!r}"
+        raise ConfigError("cannot use", to, problem.what) from None

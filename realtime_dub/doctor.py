@@ -7,12 +7,12 @@ import sys
 import time
 from collections.abc import Callable
 from importlib import import_module, metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from realtime_dub import __version__
 from realtime_dub.errors import RealtimeDubError, UserError
 from realtime_dub.finding import Finding, State
-from realtime_dub.imports import NOT_FOR_MEDIAPIPE, left_out
+from realtime_dub.imports import NOT_FOR_MEDIAPIPE, left_out, resolve
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -70,7 +70,7 @@ def examine() -> list[Finding]:
 def examine_network(config: ServeConfig) -> list[Finding]:
     """What ``realtime-dub serve`` is to be reached by, really tried."""
     try:
-        found: list[Finding] = _load("realtime_dub.web.reach:look")(config)
+        found: list[Finding] = resolve("realtime_dub.web.reach:look")(config)
     except ModuleNotFoundError as error:
         return [Finding("browser studio", "fail", f"{error.name} is missing", "run: pip install 'realtime-dub[web]'")]
     return found
@@ -97,15 +97,9 @@ def list_devices() -> dict[str, list[str]]:
 
 def _listed(target: str) -> list[str]:
     try:
-        return [str(line) for line in _load(target)()]
+        return [str(line) for line in resolve(target)()]
     except (RealtimeDubError, ImportError, OSError) as error:
         return [f"cannot be listed: {error}"]
-
-
-def _load(target: str) -> Callable[..., Any]:
-    module, attribute = target.split(":")
-    found: Callable[..., Any] = getattr(import_module(module), attribute)
-    return found
 
 
 def _guarded(name: str, check: Callable[[], Finding]) -> list[Finding]:
@@ -165,7 +159,7 @@ def _encoders() -> Finding:
 
 def _device(name: str, title: str, advice: str) -> Callable[[], Finding]:
     def check() -> Finding:
-        names = [str(line) for line in _load(DEVICES[title])()]
+        names = [str(line) for line in resolve(DEVICES[title])()]
         return Finding(name, "ok", "; ".join(names)) if names else Finding(name, "warn", "none found", advice)
 
     return check
@@ -194,7 +188,7 @@ def _providers() -> Finding:
 
 
 def _bundle() -> Finding:
-    bundle = _load("realtime_dub.mouth.bundle:load_default")()
+    bundle = resolve("realtime_dub.mouth.bundle:load_default")()
     spec = getattr(bundle, "spec", bundle)
     label = " ".join(str(getattr(spec, name)) for name in ("name", "version") if hasattr(spec, name))
     return Finding("mouth bundle", "ok", f"{label or 'built in'}, contents verified")
@@ -209,8 +203,8 @@ def _cores() -> Finding:
 
 def _speed() -> Finding:
     """The face tracker on the built-in picture for SPEED_TEST_S."""
-    tracker = _load("realtime_dub.face.tracker:MediaPipeTracker")("largest")
-    source = _load("realtime_dub.sources.demo:DemoSource")()
+    tracker = resolve("realtime_dub.face.tracker:MediaPipeTracker")("largest")
+    source = resolve("realtime_dub.sources.demo:DemoSource")()
     source.open()
     took: list[float] = []
     try:

@@ -1,15 +1,23 @@
-"""Libraries that do more when they are imported than they were asked for, and how they are kept from it."""
+"""Names that are imported when used; and libraries that do more when they are imported than they were asked for."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 # For parts of it that nobody uses here, MediaPipe loads a library that looks for every sound device of the machine, and
 # one that starts programs to find fonts and writes down in the user's home what it found.
 NOT_FOR_MEDIAPIPE = ("sounddevice", "matplotlib", "matplotlib.pyplot")
+
+
+def resolve(where: str) -> Any:
+    """What ``module:attribute`` names: tables name what they have to offer, and nothing is loaded before it is used."""
+    module, attribute = where.split(":")
+    return getattr(import_module(module), attribute)
 
 
 @contextmanager

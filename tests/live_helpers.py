@@ -9,17 +9,17 @@ from fractions import Fraction
 
 import numpy as np
 
-from realtime_dub.budget import BudgetPlan, Stage
 from realtime_dub.clock import VirtualClock
 from realtime_dub.face.types import Face, FaceTracker, Pose, TrackedFrame
 from realtime_dub.media import MS, NS, AudioBlock, Frame, VoiceInfo, samples_to_ns
 from realtime_dub.mouth.contract import VOICE_RATE, Latency, MouthPatch
-from realtime_dub.pipeline.ear import mono_resampler, resampler_delay_ns
-from realtime_dub.pipeline.loop import LivePipeline
-from realtime_dub.pipeline.mouths import Timing
-from realtime_dub.pipeline.outputs import Stamped
-from realtime_dub.stats import Recorder, Report
-from realtime_dub.sync import Seen
+from realtime_dub.pipeline.live.loop import LiveParts, LivePipeline
+from realtime_dub.pipeline.live.outputs import Stamped
+from realtime_dub.pipeline.plan import BudgetPlan, Stage
+from realtime_dub.pipeline.schedule import TrackedSample
+from realtime_dub.pipeline.statistics import Recorder, Report
+from realtime_dub.pipeline.timing import Timing
+from realtime_dub.pipeline.voice_feeder import mono_resampler, resampler_delay_ns
 
 START_NS = 7 * NS  # the clock does not start at 0
 RATE = 48_000
@@ -46,7 +46,7 @@ class PuppetGenerator:
         self.heard: list[np.ndarray] = []
         self.pts: list[int] = []
         self.observed = 0
-        self.proved: list[tuple[int, list[int]]] = []  # how many were observed by then, and which pictures came
+        self.calibrated: list[tuple[int, list[int]]] = []  # how many were observed by then, and which pictures came
 
     def latency(self) -> Latency:
         return self._latency
@@ -62,9 +62,9 @@ class PuppetGenerator:
     def observe(self, tracked: TrackedFrame) -> None:
         self.observed += 1
 
-    def prove(self, pictures: Sequence[TrackedFrame], tracker: FaceTracker) -> None:
+    def calibrate(self, pictures: Sequence[TrackedFrame], tracker: FaceTracker) -> None:
         assert all(tracker.track(tracked.frame).face is not None for tracked in pictures)
-        self.proved.append((self.observed, [tracked.frame.seq for tracked in pictures]))
+        self.calibrated.append((self.observed, [tracked.frame.seq for tracked in pictures]))
 
     def generate(self, tracked: TrackedFrame, at_ns: int) -> MouthPatch | None:
         assert at_ns <= self._heard_ns
@@ -152,7 +152,7 @@ class ScriptedInputs:
             await self.clock.sleep_until(capture_ns + self.track_ns)
             if not within(self.stalls, capture_ns):
                 face = None if within(self.faceless, capture_ns) else FACE
-                sink.on_seen(Seen(TrackedFrame(frame_at(capture_ns, seq), face), self.track_ns))
+                sink.on_frame(TrackedSample(TrackedFrame(frame_at(capture_ns, seq), face), self.track_ns))
         sink.on_end("video", None)
 
     async def _voice(self, sink) -> None:
@@ -275,16 +275,18 @@ async def _live(seconds, engine_ns, compose_ns, fps, budget_ms, generator, limit
     kinds, output = recorder.watch(clock), RecordingOutput(clock)
     pipeline = LivePipeline(
         clock,
-        ScriptedInputs(clock, **inputs),
-        [output],
-        generator,
-        PaintCompositor(),
-        VirtualExecutor(clock, lambda now_ns: engine_ns(now_ns - START_NS)),
-        VirtualExecutor(clock, lambda now_ns: compose_ns(now_ns - START_NS)),
+        LiveParts(
+            ScriptedInputs(clock, **inputs),
+            [output],
+            generator,
+            PaintCompositor(),
+            VirtualExecutor(clock, lambda now_ns: engine_ns(now_ns - START_NS)),
+            VirtualExecutor(clock, lambda now_ns: compose_ns(now_ns - START_NS)),
+            resampler=lambda rate: EveryThird() if rate == RATE else mono_resampler(rate),
+        ),
         VoiceInfo(rate, 1, True, "script", 10 * MS),
         Timing(fps, plan(budget_ms), resample_ns=0 if rate == RATE else resampler_delay_ns(rate), seconds=limit),
         recorder,
-        resampler=lambda rate: EveryThird() if rate == RATE else mono_resampler(rate),
     )
     task = asyncio.create_task(pipeline.run())
     if asleep is not None:

@@ -8,12 +8,16 @@ import time
 from fractions import Fraction
 from typing import ClassVar
 
+import pytest
 from live_helpers import FACE, RATE, EveryThird, PaintCompositor, frame_at, sound
 
 from realtime_dub.clock import Clock
 from realtime_dub.errors import DeviceError, EndOfStream, MediaError
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import MS, AudioBlock, Frame, OutputFormat, Tick, VideoInfo, VoiceInfo, samples_to_ns
+from realtime_dub.pipeline import assembly, voice_feeder
+from realtime_dub.pipeline.live import inputs
+from realtime_dub.pipeline.live import run as live_run
 
 
 class Camera:
@@ -42,7 +46,9 @@ class Camera:
 
 
 class PacedCamera(Camera):
-    """What stands for a file's picture."""
+    """What stands for a file's video."""
+
+    origin_ns = None
 
 
 class Microphone:
@@ -149,21 +155,17 @@ def open_publisher(spec, *, clock, live) -> Keeper:
     return Keeper(spec)
 
 
-def make_compositor() -> PaintCompositor:
-    return PaintCompositor()
-
-
-def make_resampler(*_: int) -> EveryThird:
-    return EveryThird()
-
-
-PARTS = {
-    "video": "live_parts:open_video",
-    "voice": "live_parts:open_voice",
-    "paced video": "live_parts:PacedCamera",
-    "paced voice": "live_parts:PacedMicrophone",
-    "publisher": "live_parts:open_publisher",
-    "tracker": "live_parts:Tracker",
-    "compositor": "live_parts:make_compositor",
-    "resampler": "live_parts:make_resampler",
-}
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These parts in place of the real ones."""
+    for name, made in (
+        ("open_video", open_video),
+        ("open_voice", open_voice),
+        ("open_publisher", open_publisher),
+        ("make_tracker", Tracker),
+        ("make_compositor", PaintCompositor),
+    ):
+        monkeypatch.setattr(assembly, name, made)
+    monkeypatch.setattr(live_run, "PacedVideo", PacedCamera)
+    for module in (live_run, inputs):
+        monkeypatch.setattr(module, "PacedVoice", PacedMicrophone)
+    monkeypatch.setattr(voice_feeder, "StreamResampler", lambda *_: EveryThird())

@@ -7,11 +7,14 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import pytest
 from live_helpers import FACE, EveryThird, PaintCompositor, frame_at, sound
 
 from realtime_dub.errors import EndOfStream, LostOutput, MediaError
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import MS, AudioBlock, Frame, VideoInfo, VoiceInfo, samples_to_ns
+from realtime_dub.pipeline import assembly, voice_feeder
+from realtime_dub.pipeline.file import run as file_run
 
 RATE = 48_000
 
@@ -126,23 +129,18 @@ def kind_of(spec: str) -> str:
     return SCRIPT.kind
 
 
-def make_compositor() -> PaintCompositor:
-    return PaintCompositor()
-
-
-def make_resampler(*_: int) -> EveryThird:
-    return EveryThird()
-
-
-PARTS = {
-    "video": "offline_helpers:open_video",
-    "voice": "offline_helpers:open_voice",
-    "publisher": "offline_helpers:open_publisher",
-    "kind of video": "offline_helpers:kind_of",
-    "tracker": "offline_helpers:ScriptTracker",
-    "compositor": "offline_helpers:make_compositor",
-    "resampler": "offline_helpers:make_resampler",
-}
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These parts in place of the real ones."""
+    for name, made in (
+        ("open_video", open_video),
+        ("open_voice", open_voice),
+        ("open_publisher", open_publisher),
+        ("make_tracker", ScriptTracker),
+        ("make_compositor", PaintCompositor),
+    ):
+        monkeypatch.setattr(assembly, name, made)
+    monkeypatch.setattr(file_run, "kind_of", kind_of)
+    monkeypatch.setattr(voice_feeder, "StreamResampler", lambda *_: EveryThird())
 
 
 def samples() -> np.ndarray:

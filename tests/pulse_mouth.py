@@ -24,7 +24,7 @@ from realtime_dub.media import MS, NS
 from realtime_dub.mouth.bundle import load_default
 from realtime_dub.mouth.gate import SpeechGate
 from realtime_dub.mouth.motion import MotionStream
-from realtime_dub.pipeline.ear import Ear
+from realtime_dub.pipeline.voice_feeder import VoiceFeeder
 from realtime_dub.sources.microphone import MicrophoneSource
 
 STEP_NS = 40 * MS
@@ -52,7 +52,7 @@ def listen(seconds: float) -> tuple[AudioRing, int, int]:
 def openings(ring: AudioRing, start_ns: int, end_ns: int, look_ahead_ms: int) -> tuple[list[float], list[float]]:
     """25 times a second, in seconds, and the change of the lips' opening that is shown there."""
     stream, gate = MotionStream(load_default("mouthbank", look_ahead_ms)), SpeechGate()
-    ear, at_ns = Ear(ring, stream, start_ns), start_ns
+    ear, at_ns = VoiceFeeder(ring, stream, start_ns), start_ns
     times_s, opened = [], []
     for until_ns in range(start_ns, end_ns, STEP_NS):
         ear.hear_until(until_ns)

@@ -21,8 +21,8 @@ from realtime_dub.media import Image
 from realtime_dub.mouth.bank import Bank
 from realtime_dub.mouth.mouthbank import MouthbankGenerator
 from realtime_dub.mouth.people import ENOUGH_LOOKS, MOST_PEOPLE, People
-from realtime_dub.pipeline.enrollment import enroll
-from realtime_dub.pipeline.offline import run_file
+from realtime_dub.pipeline.file.enrolment import enroll
+from realtime_dub.pipeline.file.run import run_file
 from tests.faces import frame_of
 from tests.sitters import Dubbed, at_rest, blue, dubbed, empty, fade, sitter, talk
 

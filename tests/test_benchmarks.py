@@ -13,7 +13,7 @@ from benchmarks.overload import Left, longest_freeze_ns, recovery_ns
 from benchmarks.relay import Relay, without_candidates
 from benchmarks.visit import NUMBERS, Seen, matched, matched_pictures, medians
 from realtime_dub.media import MS, NS
-from realtime_dub.stats import Kind
+from realtime_dub.pipeline.statistics import Kind
 
 PERIOD_NS = 40 * MS
 

@@ -18,7 +18,7 @@ from realtime_dub.mouth import backend, bundle
 from realtime_dub.mouth.bundle import Bundle, load, load_default
 from realtime_dub.mouth.motion import MotionStream
 from realtime_dub.mouth.mouthbank import MouthbankGenerator
-from realtime_dub.pipeline.parts import make_generator
+from realtime_dub.pipeline.assembly import make_generator
 
 
 @pytest.fixture(scope="module")

@@ -131,7 +131,7 @@ def test_the_program_ends_with_the_exit_code() -> None:
 
 def test_live_options_reach_the_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     live = pytest.importorskip("realtime_dub.pipeline.live")
-    stats = pytest.importorskip("realtime_dub.stats")
+    stats = pytest.importorskip("realtime_dub.pipeline.statistics")
     seen: list[Any] = []
 
     def run_live(config: object) -> object:
@@ -155,8 +155,8 @@ def test_live_options_reach_the_run(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
 
 def test_file_options_reach_the_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    offline = pytest.importorskip("realtime_dub.pipeline.offline")
-    stats = pytest.importorskip("realtime_dub.stats")
+    offline = pytest.importorskip("realtime_dub.pipeline.file.run")
+    stats = pytest.importorskip("realtime_dub.pipeline.statistics")
     seen: list[Any] = []
 
     def run_file(config: object, progress: Callable[[int, int | None], None]) -> object:
@@ -176,7 +176,7 @@ def test_file_options_reach_the_run(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
 
 def test_enroll_tells_what_it_learnt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    enrollment = pytest.importorskip("realtime_dub.pipeline.enrollment")
+    enrollment = pytest.importorskip("realtime_dub.pipeline.file.enrolment")
 
     def enroll(source: str, output: Path, *, face: str, progress: Callable[[int, int | None], None]) -> str:
         progress(3, 4)

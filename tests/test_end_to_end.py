@@ -13,8 +13,8 @@ from realtime_dub.blend.masks import lower_face, polygon
 from realtime_dub.config import FileConfig, LiveConfig, build
 from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.media import Image
-from realtime_dub.pipeline.live import run_live
-from realtime_dub.pipeline.offline import run_file
+from realtime_dub.pipeline.file.run import run_file
+from realtime_dub.pipeline.live.run import run_live
 from realtime_dub.sources.demo import DemoSource
 from tests.faces import openings_in, portrait
 

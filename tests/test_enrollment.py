@@ -16,10 +16,10 @@ from realtime_dub.errors import ConfigError, EndOfStream, MediaError
 from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.mouth.bank import Bank
 from realtime_dub.paths import WholeFile
-from realtime_dub.pipeline.enrollment import enroll
+from realtime_dub.pipeline.file.enrolment import enroll
 from realtime_dub.sources.registry import open_video
 from tests.faces import portrait
-from tests.test_proof import open_mouth
+from tests.test_calibration import open_mouth
 
 
 def write_video(path: Path, pictures: list[np.ndarray]) -> Path:

@@ -23,8 +23,8 @@ from realtime_dub.mouth.contract import ImplausibleMouth, MouthPatch
 from realtime_dub.mouth.motion import MotionStream
 from realtime_dub.mouth.mouthbank import MouthbankGenerator
 from realtime_dub.mouth.plausible import Plausible
-from realtime_dub.pipeline.pulled import PulledVoice
-from realtime_dub.pipeline.voice_line import VoiceLine
+from realtime_dub.pipeline.file.pulled import PulledVoice
+from realtime_dub.pipeline.live.voice_line import VoiceLine
 from realtime_dub.publishers.registry import open_publisher
 from tests.faces import tracked_portrait
 

@@ -16,17 +16,16 @@ from live_helpers import RATE, PuppetGenerator
 from live_parts import Camera, Keeper, Microphone, Tracker
 
 from realtime_dub import mouth
-from realtime_dub.budget import BudgetTooSmall
 from realtime_dub.clock import MonotonicClock
 from realtime_dub.config import LiveConfig, build
 from realtime_dub.errors import DeviceError, MediaError
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.losses import KINDS
 from realtime_dub.media import Frame
-from realtime_dub.pipeline import parts
-from realtime_dub.pipeline.inputs import ThreadedInputs
-from realtime_dub.pipeline.live import run_live
-from realtime_dub.stats import Report
+from realtime_dub.pipeline.live.inputs import ThreadedInputs
+from realtime_dub.pipeline.live.run import run_live
+from realtime_dub.pipeline.plan import BudgetTooSmall
+from realtime_dub.pipeline.statistics import Report
 
 
 def make_puppet(**_: object) -> PuppetGenerator:
@@ -36,8 +35,7 @@ def make_puppet(**_: object) -> PuppetGenerator:
 @pytest.fixture
 def go(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Report]]:
     """``go(**config)`` runs; no thread may be left."""
-    for name, where in live_parts.PARTS.items():
-        monkeypatch.setitem(parts.PARTS, name, where)
+    live_parts.stand_in(monkeypatch)
     monkeypatch.setitem(mouth.ENGINES, "puppet", f"{__name__}:make_puppet")
     Keeper.made.clear()
     before = set(threading.enumerate())
@@ -160,7 +158,7 @@ def test_pictures_that_are_never_tracked_are_counted() -> None:
             return super().track(frame)
 
     class Nobody:
-        def on_seen(self, seen: object) -> None: ...
+        def on_frame(self, seen: object) -> None: ...
 
         def on_voice(self, block: object) -> None: ...
 

@@ -14,8 +14,8 @@ from realtime_dub.errors import BundleError, ConfigError
 from realtime_dub.media import MS
 from realtime_dub.mouth.bundle import load_default
 from realtime_dub.mouth.mouthbank import MouthbankGenerator
-from realtime_dub.pipeline.offline import run_file
-from realtime_dub.pipeline.parts import make_generator
+from realtime_dub.pipeline.assembly import make_generator
+from realtime_dub.pipeline.file.run import run_file
 from tests.test_motion import RATE, hear_all, opening_change, trace, vowel
 
 LOOK_AHEADS = (0, 40, 80, 160)

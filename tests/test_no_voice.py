@@ -10,7 +10,7 @@ import pytest
 from sound_files import read_all, wav
 
 from realtime_dub.config import FileConfig, build
-from realtime_dub.pipeline.offline import run_file
+from realtime_dub.pipeline.file.run import run_file
 from realtime_dub.sources.demo_voice import DemoVoiceSource
 
 HISS = np.random.default_rng(3).standard_normal((16_000, 1)) * 1e-3

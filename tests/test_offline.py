@@ -20,10 +20,9 @@ from realtime_dub import cli, mouth
 from realtime_dub.config import FileConfig, build
 from realtime_dub.errors import ConfigError, MediaError
 from realtime_dub.media import MS, NS, Tick
-from realtime_dub.pipeline import parts
-from realtime_dub.pipeline.ahead import Ahead
-from realtime_dub.pipeline.offline import run_file
-from realtime_dub.stats import Report
+from realtime_dub.pipeline.file.run import run_file
+from realtime_dub.pipeline.file.stages import PrefetchStage
+from realtime_dub.pipeline.statistics import Report
 
 GENERATORS: list[PuppetGenerator] = []
 
@@ -36,8 +35,7 @@ def make_puppet(**_: object) -> PuppetGenerator:
 @pytest.fixture
 def dub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., Report]]:
     """``dub(script, **config)`` runs a file; no thread may be left."""
-    for name, where in offline_helpers.PARTS.items():
-        monkeypatch.setitem(parts.PARTS, name, where)
+    offline_helpers.stand_in(monkeypatch)
     monkeypatch.setitem(mouth.ENGINES, "puppet", f"{__name__}:make_puppet")
     before = threading.active_count()
 
@@ -127,12 +125,12 @@ def test_a_short_file_is_shown_whole(dub: Callable[..., Report]) -> None:
 
 def test_mouths_are_proved_once_after_everything_was_shown(dub: Callable[..., Report]) -> None:
     dub(Script(pts=[40 * k for k in range(75)], duration_ns=3000 * MS))
-    [(observed, pictures)] = GENERATORS[0].proved
+    [(observed, pictures)] = GENERATORS[0].calibrated
     assert observed == 75
     assert 4 <= len(pictures) <= 6
     assert max(np.diff(pictures)) < 30
     dub(Script(), identity=Path("me.bank"))
-    assert GENERATORS[1].proved == []
+    assert GENERATORS[1].calibrated == []
 
 
 def test_seconds_ends_it(dub: Callable[..., Report]) -> None:
@@ -240,7 +238,7 @@ def test_a_stage_ahead_keeps_order_and_raises_in_its_place() -> None:
         yield from range(20)
         raise MediaError("broken")
 
-    stage, got = Ahead("numbers", items(), depth=3), []
+    stage, got = PrefetchStage("numbers", items(), depth=3), []
     with pytest.raises(MediaError):
         got.extend(iter(stage))
     stage.stop()

@@ -13,9 +13,9 @@ from live_helpers import RATE, frame_at, sound
 from realtime_dub.clock import MonotonicClock
 from realtime_dub.errors import EndOfStream, LostOutput
 from realtime_dub.media import MS, AudioBlock, Tick
-from realtime_dub.pipeline import outputs
-from realtime_dub.pipeline.outputs import PublisherThread, Stamped
-from realtime_dub.stats import Recorder
+from realtime_dub.pipeline.live import outputs
+from realtime_dub.pipeline.live.outputs import PublisherThread, Stamped
+from realtime_dub.pipeline.statistics import Recorder
 
 COUNT = RATE // 25
 

@@ -50,9 +50,9 @@ BESIDE = (
 def commands() -> set[str]:
     """Whole command lines, and the options that the table of recipes adds to one."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```\w*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     fenced = [line.partition("  #")[0].strip() for block in blocks for line in block.splitlines()]
-    inline = re.findall(r"`([^`\n]+)`", re.sub(r"^```\n.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL))
+    inline = re.findall(r"`([^`\n]+)`", re.sub(r"^```\w*\n.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL))
     table = re.findall(r"`([^`\n]+)`", text.partition("### Recipes")[2].partition("\n## ")[0])
     found = [word.replace(r"\|", "|") for word in (*fenced, *inline)]
     return {each for each in found if re.search(r"(^|\| )realtime-dub ", each)} | {
@@ -301,8 +301,8 @@ def test_recipes_work_together(options: tuple[str, ...], here: Path, capfd: pyte
 
 @pytest.mark.parametrize("command", READ)
 def test_what_needs_others_is_understood(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from realtime_dub.pipeline import live as live_run
-    from realtime_dub.stats import Recorder, Report
+    from realtime_dub.pipeline.live import run as live_run
+    from realtime_dub.pipeline.statistics import Recorder, Report
 
     seen: list[LiveConfig] = []
 

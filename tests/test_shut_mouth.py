@@ -22,7 +22,7 @@ from realtime_dub.mouth.mouthbank import MouthbankGenerator
 from realtime_dub.mouth.render import Renderer
 from realtime_dub.mouth.shut import shut_shape
 from realtime_dub.mouth.style import Style
-from realtime_dub.pipeline.offline import run_file
+from realtime_dub.pipeline.file.run import run_file
 from realtime_dub.sources.image import ImageSource
 from tests.faces import jaw_drop, opening_of, read, tracked_portrait
 from tests.media_files import video_images

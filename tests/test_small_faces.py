@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from realtime_dub.face.areas import area_of
 from realtime_dub.face.landmarks import LIPS
-from realtime_dub.face.search import EVERY_NS, TILES_A_FRAME, FaceSearch, apart, area_of, close_up, tiles
+from realtime_dub.face.search import EVERY_NS, TILES_A_FRAME, FaceSearch, apart, close_up, tiles
 from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import Image

@@ -13,7 +13,7 @@ import pytest
 from films import numbered, steady, write_film
 
 from realtime_dub import cli
-from realtime_dub.stats import Recorder
+from realtime_dub.pipeline.statistics import Recorder
 from realtime_dub.terminal import console
 
 PROGRAM = f"{shlex.quote(sys.executable)} -c 'from realtime_dub.cli import main; main()'"

@@ -12,7 +12,7 @@ from sound_files import buzz, pitch, read_all, write_tracks
 from realtime_dub.clock import VirtualClock
 from realtime_dub.config import FileConfig, build
 from realtime_dub.errors import ConfigError, MediaError
-from realtime_dub.pipeline.offline import run_file
+from realtime_dub.pipeline.file.run import run_file
 from realtime_dub.sources.audio_file import AudioFileSource
 from realtime_dub.sources.registry import open_video
 from realtime_dub.sources.stream_choice import SoundChoice

@@ -10,7 +10,7 @@ from live_helpers import RATE, START_NS, live
 from voice_scripts import Listener, from_pipe, is_whole, open_in_silence, share_moved, speech, spoken, stamped
 
 from realtime_dub.media import MS, NS, AudioBlock
-from realtime_dub.pipeline.voice_line import VoiceLine
+from realtime_dub.pipeline.live.voice_line import VoiceLine
 
 PIPE = 16_000
 

@@ -21,7 +21,7 @@ from web_peers import Visitor, serving
 
 from realtime_dub.errors import ConfigError
 from realtime_dub.losses import Lost
-from realtime_dub.stats import Recorder
+from realtime_dub.pipeline.statistics import Recorder
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.connectivity import PortRangeLoop, address, greeting, tls_context, with_public_ip
 from realtime_dub.web.metrics import Metrics

@@ -123,8 +123,8 @@ def coded(power: Array, rng: np.random.Generator) -> Array:
     return out
 
 
-def harsh(power: Array, noises: list[Array], rng: np.random.Generator) -> Array:
-    """As :func:`disturb` for the worst of days: two sounds in three within 20 dB of a noise, or under it."""
+def strong(power: Array, noises: list[Array], rng: np.random.Generator) -> Array:
+    """As :func:`mild` for the worst of days: two sounds in three within 20 dB of a noise, or under it."""
     out = _as_another(power, rng)
     if rng.random() < 0.9:
         ratio = 10 ** (rng.uniform(*((-5, 20) if rng.random() < 0.75 else (20, 40))) / 10)
@@ -149,7 +149,7 @@ def _as_another(power: Array, rng: np.random.Generator) -> Array:
     return out
 
 
-def disturb(power: Array, noises: list[Array], rng: np.random.Generator) -> Array:
+def mild(power: Array, noises: list[Array], rng: np.random.Generator) -> Array:
     """One random voice, line, level and background for the sound of a clip (n, bands)."""
     out = _as_another(power, rng)
     if rng.random() < 0.15:
@@ -161,5 +161,5 @@ def disturb(power: Array, noises: list[Array], rng: np.random.Generator) -> Arra
 
 
 def either(power: Array, noises: list[Array], rng: np.random.Generator) -> Array:
-    """:func:`harsh` or :func:`disturb`, one sound in two: nets that hear nothing but noise learn less of the voice."""
-    return (harsh if rng.random() < 0.5 else disturb)(power, noises, rng)
+    """:func:`strong` or :func:`mild`, one sound in two: nets that hear nothing but noise learn less of the voice."""
+    return (strong if rng.random() < 0.5 else mild)(power, noises, rng)

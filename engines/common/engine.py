@@ -1,6 +1,6 @@
 """What an engine brings to ``train-engine``. A new one is a folder beside this one: ``engine.py``, ``config.toml``.
 
-``engine.py`` has ``Settings``, a pydantic model of the engine's own options, and ``make(settings, dataset, place,
+``engine.py`` has ``Settings``, a pydantic model of the engine's own options, and ``make(settings, dataset, context,
 seed)`` that gives an :class:`Engine`. ``config.toml`` has the defaults: a table ``[plan]`` (see ``loop.Plan``) and a
 table ``[engine]`` (the settings).
 """

@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 
 from engines.common import Array
-from realtime_dub.imports import NOT_FOR_MEDIAPIPE, left_out
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".mpg")
 
@@ -38,24 +37,16 @@ def extract(clip: Path, out: Path) -> None:
 def _read_landmarks(clip: Path) -> tuple[Array, Array]:
     import av
 
-    with left_out(*NOT_FOR_MEDIAPIPE):
-        import mediapipe
+    from realtime_dub.face.models import Mesh
 
-    rows, pts = [], []
-    mesh = mediapipe.solutions.face_mesh.FaceMesh(static_image_mode=False, max_num_faces=1, refine_landmarks=True)
-    with av.open(str(clip)) as container, mesh:
+    rows, pts, mesh = [], [], Mesh(1)
+    with av.open(str(clip)) as container:
         for frame in container.decode(video=0):
-            rows.append(_face(mesh.process(frame.to_ndarray(format="rgb24")), frame.width, frame.height))
+            found = mesh.find(np.asarray(frame.to_ndarray(format="bgr24"), np.uint8))
+            rows.append(found[0] if found else np.full((478, 3), np.nan, np.float32))
             pts.append(frame.time)
+    mesh.close()
     return np.array(rows, np.float32).reshape(-1, 478, 3), np.array(pts)
-
-
-def _face(result: object, width: int, height: int) -> Array:
-    faces = result.multi_face_landmarks  # type: ignore[attr-defined]
-    if not faces:
-        return np.full((478, 3), np.nan, np.float32)
-    # MediaPipe's z is in units of the picture's width.
-    return np.array([(p.x * width, p.y * height, p.z * width) for p in faces[0].landmark], np.float32)
 
 
 def _read_sound(clip: Path) -> tuple[Array, int]:

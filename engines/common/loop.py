@@ -24,7 +24,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from engines.common.place import Place
+from engines.common.distributed import DistributedContext
 
 Losses = dict[str, Tensor]
 Draw = Callable[[nn.Module, np.random.Generator], Losses]
@@ -89,16 +89,16 @@ class Trainer:
         net: nn.Module,
         plan: Plan,
         out: Path,
-        place: Place | None = None,
+        context: DistributedContext | None = None,
         score: str | None = None,
         watch: Watch | None = None,
     ) -> None:
-        self.place = place or Place()
-        self.net, self.plan, self.out = net.to(self.place.device), plan, out
+        self.context = context or DistributedContext()
+        self.net, self.plan, self.out = net.to(self.context.device), plan, out
         self._score, self._watch = score, watch
         self.average = copy.deepcopy(self.net).eval().requires_grad_(False)
         self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=plan.rate, weight_decay=plan.weight_decay)
-        self._scaler = self.place.scaler()
+        self._scaler = self.context.scaler()
         self.step = 0
         self.best: float | None = None
         self.since_best = 0  # validations
@@ -112,7 +112,7 @@ class Trainer:
     def run(self, losses: Draw, check: Check, until: int | None = None) -> None:
         """Train up to ``until`` (default: the plan's last step), logging, checking and saving on the way."""
         last = self.plan.steps if until is None else until
-        module = self.place.wrap(_Losses(self.net, losses))
+        module = self.context.wrap(_Losses(self.net, losses))
         started = time.monotonic()
         sums: dict[str, float] = {}
         first = self.step
@@ -125,11 +125,11 @@ class Trainer:
                 sums, first = {}, self.step
 
     def _advance(self, module: nn.Module) -> dict[str, float]:
-        seed, rank = self.plan.seed, self.place.rank
+        seed, rank = self.plan.seed, self.context.rank
         torch.manual_seed(seed * 1_000_003 + self.step + rank * 7_368_787)
         for group in self.optimizer.param_groups:
             group["lr"] = self.plan.rate_at(self.step)
-        with self.place.autocast():
+        with self.context.autocast():
             parts = module(np.random.default_rng([seed, self.step, rank] if rank else [seed, self.step]))
             total = torch.stack(list(parts.values())).sum()
         self.optimizer.zero_grad(set_to_none=True)
@@ -152,7 +152,7 @@ class Trainer:
 
     def _checkpoint(self, means: dict[str, float], check: Check, seconds: int) -> None:
         """Measure, log and save on the first process; the others wait to hear how it goes on."""
-        if self.place.first:
+        if self.context.first:
             found = check(self.average)
             self._judge(found)
             self.log({**means, **found, "seconds": seconds})
@@ -160,7 +160,7 @@ class Trainer:
             if self._watch is not None:
                 self._watch.row(self.step, {**means, **found, "rate": self.plan.rate_at(self.step)})
                 self._watch.net(self.step, self.average)
-        self.since_best = self.place.told(self.since_best)
+        self.since_best = self.context.broadcast(self.since_best)
 
     def _judge(self, found: Mapping[str, float]) -> None:
         if self._score is None:
@@ -174,7 +174,7 @@ class Trainer:
 
     def log(self, row: Mapping[str, object]) -> None:
         """One JSON line to ``log.jsonl`` and to the terminal."""
-        if not self.place.first:
+        if not self.context.first:
             return
         line = json.dumps({"step": self.step, **row})
         print(line, flush=True)
@@ -196,7 +196,7 @@ class Trainer:
         path = self.out / CHECKPOINT
         if not path.exists():
             return False
-        tensors = load_file(path, device=str(self.place.device))
+        tensors = load_file(path, device=str(self.context.device))
         self.net.load_state_dict(_under(tensors, "net."))
         self.average.load_state_dict(_under(tensors, "average."))
         moments: dict[int, dict[str, Tensor]] = {}
@@ -216,7 +216,7 @@ class Trainer:
         """Put the weights that scored best into ``average``, if any were kept."""
         path = self.out / BEST
         if path.exists():
-            self.average.load_state_dict(load_file(path, device=str(self.place.device)))
+            self.average.load_state_dict(load_file(path, device=str(self.context.device)))
 
 
 def _write(path: Path, tensors: dict[str, Tensor], about: dict[str, str]) -> None:

@@ -17,10 +17,10 @@ import numpy as np
 from engines.common import Array
 from engines.common.face_variants import VARIANTS
 from realtime_dub.clock import VirtualClock
-from realtime_dub.errors import EndOfStream
 from realtime_dub.face.descriptor import LENGTH, aligned, histograms, upper_shape
 from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.media import Frame
+from realtime_dub.sources.base import read_all
 from realtime_dub.sources.registry import open_video
 
 OUT = Path(__file__).parents[2] / "realtime_dub" / "face" / "descriptor.npz"
@@ -48,10 +48,7 @@ def frames(path: Path) -> Iterator[Frame]:
     source = open_video(str(path), clock=VirtualClock(), live=False)
     source.open()
     try:
-        while True:
-            yield source.read()
-    except EndOfStream:
-        return
+        yield from read_all(source.read)
     finally:
         source.close()
 

@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from engines.common import command
 from engines.common import engine as engines
 from engines.common.dataset import PARTS, Dataset
+from engines.common.distributed import process_group
 from engines.common.loop import CHECKPOINT, Plan, Trainer
-from engines.common.place import joined
 from realtime_dub.config import build
 from realtime_dub.errors import ConfigError
 
@@ -51,7 +51,7 @@ def train_engine(
 ) -> None:
     """Train an engine and write its bundle to RUN/bundle."""
     folder = out or Path("runs") / name
-    run = settle(name, data, folder, config, resume)
+    run = resolve_config(name, data, folder, config, resume)
     there = torch.cuda.device_count()
     wanted = there if gpus is None else gpus
     if wanted > there:
@@ -59,7 +59,7 @@ def train_engine(
     launch(run, folder, wanted or processes, wanted > 0)
 
 
-def settle(name: str, data: Path, out: Path, config: Path | None, resume: bool) -> RunConfig:
+def resolve_config(name: str, data: Path, out: Path, config: Path | None, resume: bool) -> RunConfig:
     """The run's configuration, checked and written down. Raises UserError before anything is trained."""
     path = out / CONFIG
     if resume and path.exists():
@@ -109,17 +109,17 @@ def train(rank: int, world: int, gpus: bool, meeting: str, run: RunConfig, out: 
         torch.set_num_threads(run.threads)
     torch.manual_seed(run.plan.seed)
     module = engines.load(run.name)
-    with joined(rank, world, gpus, meeting) as place, contextlib.ExitStack() as stack:
-        made: engines.Engine = module.make(module.Settings(**run.engine), Dataset(run.data), place, run.plan.seed)
+    with process_group(rank, world, gpus, meeting) as context, contextlib.ExitStack() as stack:
+        made: engines.Engine = module.make(module.Settings(**run.engine), Dataset(run.data), context, run.plan.seed)
         watch = None
-        if place.first:
+        if context.first:
             from engines.common.watch import TensorBoard
 
             watch = stack.enter_context(TensorBoard(out / "tensorboard", made.samples))
-        trainer = Trainer(made.network(), run.plan, out, place, made.score, watch)
-        trainer.log({"resumed": trainer.resume(), "device": str(place.device), "processes": world})
+        trainer = Trainer(made.network(), run.plan, out, context, made.score, watch)
+        trainer.log({"resumed": trainer.resume(), "device": str(context.device), "processes": world})
         trainer.run(made.losses, made.check)
-        if place.first:
+        if context.first:
             trainer.load_best()
             bundle = made.export(trainer.average.cpu(), out / "bundle")
             trainer.log({"best": trainer.best, "bundle": str(bundle)})

@@ -107,7 +107,7 @@ class WindowNet(Baseline):
         windows = torch.stack([x[:, i : x.shape[1] - WINDOW + 1 + i] for i in range(WINDOW)], -1)
         return *self.left(self._encoded(windows)), [x[:, 1 - WINDOW :]]
 
-    def sparse(self, mel: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
+    def strided_forward(self, mel: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
         """Coefficients (b, m, components) and logits (b, m) after the frames ``ends`` (b, m) of whole sounds alone."""
         x = torch.cat([self.initial_state(len(mel))[0], self.normalised(mel)], 1)
         rows = torch.arange(len(mel))[:, None]

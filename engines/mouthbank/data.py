@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from engines.common import Array
-from engines.common.augment import babble, disturb, make_noises, noise_like, switched_on, vary
+from engines.common.augment import babble, make_noises, mild, noise_like, switched_on, vary
 from engines.common.grid import Clip, Example, make_example
 from engines.common.loop import Losses
 from engines.common.metrics import LIPS_AT, OPENING_AT
@@ -18,7 +18,7 @@ from engines.common.no_voice import OtherSounds
 from engines.mouthbank.network import LOOK_AHEAD, GivesMotion
 from realtime_dub.audio.features import LogMel, LogMelSpec
 
-Change = Callable[[Array, list[Array], np.random.Generator], Array]
+Augmentation = Callable[[Array, list[Array], np.random.Generator], Array]
 OWN_SPEEDS = (1.0, 1.0, 0.93, 1.07)
 SPEEDS = (1.0, 0.85, 0.93, 1.07, 1.15, 1.3)
 LIPS_WEIGHT, DEPTH_WEIGHT = 3.0, 0.5
@@ -78,11 +78,11 @@ class Batches:
         size: int,
         frames: int,
         seed: int,
-        change: Change = disturb,
+        augmentation: Augmentation = mild,
         own_every: int = 2,
     ) -> None:
         self._own_every = own_every
-        self._change = change
+        self._augmentation = augmentation
         self._front_end = LogMel(spec)
         self._basis, self._size, self._frames = basis, size, frames
         self._items = {s: [self._item(make_example(clip, spec, s)) for clip in clips] for s in SPEEDS}
@@ -128,7 +128,7 @@ class Batches:
         power = item.power
         if rng.random() < DISTRACTED:
             power = self._others.among(rng, power, item.speech == 0)
-        power = self._change(power, self._noises, rng)
+        power = self._augmentation(power, self._noises, rng)
         return switched_on(power, item.speech == 0, rng) if rng.random() < DEAD_LINE else power
 
     def _voiceless(self, rng: np.random.Generator) -> tuple[Array, Array, Array]:

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from engines.common import Array
 from engines.common.dataset import Dataset, Entry, Track
+from engines.common.distributed import DistributedContext
 from engines.common.engine import Samples
 from engines.common.grid import Clip
 from engines.common.loop import Losses
 from engines.common.metrics import LIPS_AT, openings
-from engines.common.place import Place
 from engines.common.rates import places
 from engines.mouthbank.data import Batches, MotionLoss, make_basis
 from engines.mouthbank.export import export_bundle
@@ -53,8 +53,8 @@ class MouthbankEngine:
 
     score = "r"
 
-    def __init__(self, settings: Settings, dataset: Dataset, place: Place, seed: int) -> None:
-        self._settings, self._place, self._seed = settings, place, seed
+    def __init__(self, settings: Settings, dataset: Dataset, context: DistributedContext, seed: int) -> None:
+        self._settings, self._context, self._seed = settings, context, seed
         self._shape = Shape(
             width=settings.width,
             dilations=settings.dilations,
@@ -66,7 +66,7 @@ class MouthbankEngine:
         self._held = [as_clip(dataset.load(entry)) for entry in self._chosen(dataset.part("validation"))]
         self._basis = make_basis(np.concatenate([clip.motion for clip in clips]), settings.components)
         self._batches = Batches(clips, self._basis, self._spec, settings.batch, settings.frames, seed)
-        self._loss = _moved(MotionLoss(self._basis), place.device)
+        self._loss = _moved(MotionLoss(self._basis), context.device)
 
     def _chosen(self, entries: list[Entry]) -> list[Entry]:
         places = np.linspace(0, len(entries) - 1, min(self._settings.validation_tracks, len(entries)))
@@ -78,8 +78,8 @@ class MouthbankEngine:
 
     def losses(self, net: nn.Module, rng: np.random.Generator) -> Losses:
         assert isinstance(net, MotionNet)
-        mel, target, speech = (tensor.to(self._place.device) for tensor in self._batches.draw(rng))
-        with self._place.device:  # the net makes its first state on the default device
+        mel, target, speech = (tensor.to(self._context.device) for tensor in self._batches.draw(rng))
+        with self._context.device:  # the net makes its first state on the default device
             return self._loss(net, mel, target, speech)
 
     def check(self, net: nn.Module) -> dict[str, float]:
@@ -100,9 +100,9 @@ class MouthbankEngine:
         return export_bundle(_on_cpu(net), self._spec, out, self._settings.version)
 
 
-def make(settings: Settings, dataset: Dataset, place: Place, seed: int) -> MouthbankEngine:
+def make(settings: Settings, dataset: Dataset, context: DistributedContext, seed: int) -> MouthbankEngine:
     """The engine for ``train-engine``."""
-    return MouthbankEngine(settings, dataset, place, seed)
+    return MouthbankEngine(settings, dataset, context, seed)
 
 
 def as_clip(track: Track) -> Clip:

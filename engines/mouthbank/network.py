@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from engines.common.layers import CausalConv
+
 LOOK_AHEAD = 8  # frames of 10 ms
 
 
@@ -29,20 +31,6 @@ class Shape:
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)
-
-
-class CausalConv(nn.Module):
-    """A dilated convolution whose past is handed in, and handed back for the next chunk."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int, dilation: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv1d(inputs, outputs, kernel, dilation=dilation)
-        self.past = (kernel - 1) * dilation
-
-    def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
-        """``x`` (b, c, n) after ``past`` (b, c, self.past)."""
-        joined = torch.cat([past, x], dim=2)
-        return self.conv(joined), joined[:, :, -self.past :]
 
 
 class Block(nn.Module):

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engines.common.augment import disturb, vary
+from engines.common.augment import mild, vary
 from engines.common.grid import Clip
 from engines.common.loop import Draw, Losses, Plan, Trainer
 from engines.mouthbank.align import aligned
@@ -51,7 +51,7 @@ def window_loss(net: WindowNet, loss: MotionLoss, rows: Rows, rng: np.random.Gen
     last = mel.shape[1] - (WINDOWS - 1) * STEP
     first = torch.from_numpy(rng.integers(LOOK_AHEAD, last, (len(mel), 1)))
     ends = first + STEP * torch.arange(WINDOWS)
-    found, logit = net.sparse(mel, ends)
+    found, logit = net.strided_forward(mel, ends)
     at = torch.arange(len(mel))[:, None], ends - LOOK_AHEAD
     return loss.compare(found, logit, target[at], speech[at], span=4 // STEP)
 
@@ -78,8 +78,8 @@ def train_one(
     torch.manual_seed(plan.seed)
     spec, fresh = LogMelSpec(), (make or NETS[name])()
     basis = make_basis(np.concatenate([clip.motion for clip in clips["train"]]), fresh.shape.components)
-    change, own_every = (vary, 1) if name in UNDISTURBED else (disturb, 2)
-    batches = Batches(clips["train"], basis, spec, rows, frames, plan.seed, change, own_every)
+    augmentation, own_every = (vary, 1) if name in UNDISTURBED else (mild, 2)
+    batches = Batches(clips["train"], basis, spec, rows, frames, plan.seed, augmentation, own_every)
     trainer = Trainer(fitted(fresh, basis, batches), plan, out)
     amount = {part: len(found) for part, found in clips.items()}
     trainer.log({"net": name, "parameters": parameters(fresh), "resumed": trainer.resume(), "clips": amount})

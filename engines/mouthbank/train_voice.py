@@ -27,11 +27,11 @@ from engines.mouthbank.data import Basis, Batches, MotionLoss, make_basis
 from engines.mouthbank.export import GRID, export_bundle
 from engines.mouthbank.teacher import Teacher
 from engines.mouthbank.train import load_split, validate
-from engines.mouthbank.voice_data import Lessons, Taught, lesson_loss, voice_loss
+from engines.mouthbank.voice_data import DistilledSpeech, TeacherTargets, teacher_loss, voice_loss
 from engines.mouthbank.voice_net import VoiceNet, VoiceShape
 from engines.speech.cache import Entry, load, read_index, usable
 from engines.speech.corpus import FILMED
-from engines.speech.data import CHANGES, Speech
+from engines.speech.data import AUGMENTATIONS, Speech
 from engines.speech.evaluate import averaged, load_net
 from engines.speech.network import STRIDE, SpeechNet, SpeechShape
 from engines.speech.train import build_net as build_speech_net
@@ -49,11 +49,11 @@ HEARD = {
 }
 
 
-def train_teacher(lessons: Lessons, loss: MotionLoss, components: int, plan: Plan, out: Path) -> Teacher:
+def train_teacher(teacher_targets: TeacherTargets, loss: MotionLoss, components: int, plan: Plan, out: Path) -> Teacher:
     """The teacher, from its checkpoint if that is complete."""
     trainer = Trainer(Teacher(components), plan, out)
     trainer.resume()
-    trainer.run(lambda net, rng: lesson_loss(net, lessons, loss, rng), lambda net: {})
+    trainer.run(lambda net, rng: teacher_loss(net, teacher_targets, loss, rng), lambda net: {})
     assert isinstance(trainer.average, Teacher)
     return trainer.average
 
@@ -95,8 +95,8 @@ def described(entries: list[Entry]) -> tuple[DataSpec, ...]:
 def train(
     data: Path, cache: Path, speech: Path, hear: SpeechNet | None, shape: VoiceShape, out: Path, plan: Plan,
     offsets: dict[str, float],
-    tune_from: int = 0, teacher_steps: int = 1000, filmed_rows: int = 5, taught_rows: int = 11, frames: int = 300,
-    until: int | None = None, start: Path | None = None, change: str = "disturb",
+    tune_from: int = 0, teacher_steps: int = 1000, filmed_rows: int = 5, distilled_rows: int = 11, frames: int = 300,
+    until: int | None = None, start: Path | None = None, augmentation: str = "mild",
 ) -> Trainer:  # fmt: skip
     """A whole run from clips and speech to bundle, or as far as step ``until``."""
     torch.set_num_threads(1)
@@ -107,28 +107,35 @@ def train(
     basis = make_basis(np.concatenate([clip.motion for clip in own]), shape.components)
     loss = MotionLoss(basis)
     teacher_plan = Plan(steps=teacher_steps, seed=plan.seed)
-    teacher = train_teacher(Lessons(own, speech, basis, spec), loss, shape.components, teacher_plan, out / "teacher")
+    teacher = train_teacher(
+        TeacherTargets(own, speech, basis, spec), loss, shape.components, teacher_plan, out / "teacher"
+    )
     # The filmed speaker is among them, or the speech net would forget his sounds, of which his own rows tell nothing.
     entries = [entry for entry in usable(read_index(speech)) if entry.corpus in (*HEARD, FILMED)]
-    taught = Taught(
-        speech, [entry for entry in entries if entry.part == "train"], spec, plan.seed, teacher, CHANGES[change]
+    distilled = DistilledSpeech(
+        speech,
+        [entry for entry in entries if entry.part == "train"],
+        spec,
+        plan.seed,
+        teacher,
+        AUGMENTATIONS[augmentation],
     )
     held = [entry for entry in entries if entry.part == "held"]
     held = [held[i] for i in np.linspace(0, len(held) - 1, min(CHECKED, len(held))).astype(int)]
-    filmed = Batches(own, basis, spec, filmed_rows, frames, plan.seed, CHANGES[change], own_every=3)
+    filmed = Batches(own, basis, spec, filmed_rows, frames, plan.seed, AUGMENTATIONS[augmentation], own_every=3)
 
     def losses(net: nn.Module, rng: np.random.Generator) -> Losses:
         assert isinstance(net, VoiceNet)
         tuning = trainer.step >= tune_from
         net.hear.requires_grad_(tuning).train(tuning)
-        return voice_loss(net, filmed, taught, loss, rng, taught_rows, frames)
+        return voice_loss(net, filmed, distilled, loss, rng, distilled_rows, frames)
 
     def check(net: nn.Module) -> dict[str, float]:
         assert isinstance(net, VoiceNet)
         others = {"others": round(agreement(net, teacher, speech, held, spec), 4)}
         return validate(net, clips["validation"], spec) | others
 
-    fresh = build_net(hear, taught, shape, basis)
+    fresh = build_net(hear, distilled, shape, basis)
     if start is not None:
         fresh.load_state_dict(averaged(start))
     trainer = Trainer(fresh, plan, out)
@@ -153,10 +160,12 @@ def main() -> None:
     parser.add_argument("--start", type=Path, help="an earlier run of this command whose weights to begin with")
     parser.add_argument("--rate", type=float, default=Plan.rate, help="learning rate at its highest")
     parser.add_argument("--tune-from", type=int, default=0, help="the step from which the speech net learns too")
-    parser.add_argument("--change", choices=tuple(CHANGES), default="harsh", help="what is done to the sound")
+    parser.add_argument(
+        "--augmentation", choices=tuple(AUGMENTATIONS), default="strong", help="what is done to the sound"
+    )
     parser.add_argument("--width", type=int, default=VoiceShape.width)
     parser.add_argument("--speech-width", type=int, default=SpeechShape.width, help="without --net")
-    parser.add_argument("--rows", type=int, nargs=2, default=(5, 11), help="filmed and taught rows of a batch")
+    parser.add_argument("--rows", type=int, nargs=2, default=(5, 11), help="filmed and distilled rows of a batch")
     parser.add_argument("--frames", type=int, default=300, help="length of a row")
     parser.add_argument("--seed", type=int, default=Plan.seed)
     arguments = parser.parse_args()
@@ -167,7 +176,7 @@ def main() -> None:
     hear = load_net(arguments.net) if arguments.net else None
     speech = hear.shape if hear else SpeechShape(width=arguments.speech_width)
     shape = VoiceShape(speech=speech, width=arguments.width)
-    filmed_rows, taught_rows = arguments.rows
+    filmed_rows, distilled_rows = arguments.rows
     train(
         arguments.data,
         arguments.cache,
@@ -179,10 +188,10 @@ def main() -> None:
         offsets,
         arguments.tune_from,
         filmed_rows=filmed_rows,
-        taught_rows=taught_rows,
+        distilled_rows=distilled_rows,
         frames=arguments.frames,
         start=arguments.start,
-        change=arguments.change,
+        augmentation=arguments.augmentation,
     )
 
 

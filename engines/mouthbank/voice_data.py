@@ -15,14 +15,14 @@ from engines.mouthbank.data import Basis, Batches, MotionLoss
 from engines.mouthbank.teacher import Teacher, loudness
 from engines.mouthbank.voice_net import VoiceNet
 from engines.speech.cache import Entry, load
-from engines.speech.data import Change, Speech
+from engines.speech.data import Augmentation, Speech
 from engines.speech.inventory import INDEX, SIL, VISEMES
 from engines.speech.network import STRIDE
 from engines.speech.train import class_weights, phone_loss
 from realtime_dub.audio.features import LogMelSpec
 
 WARM_UP = 8  # outputs at a row's start without a past
-TAUGHT_WEIGHT = 0.6
+DISTILLED_WEIGHT = 0.6
 PHONE_WEIGHT = 0.5
 REST_WEIGHT = 0.3
 AWAY = 10  # outputs from the nearest word in which lips need not rest
@@ -30,7 +30,7 @@ NEAR = 3  # outputs around speech in which the teacher still is believed
 CLOSED = [INDEX[name] for name in VISEMES["closed"]]
 
 
-class Lessons:
+class TeacherTargets:
     """The filmed speaker's clips as the teacher reads them."""
 
     def __init__(self, clips: list[Clip], cache: Path, basis: Basis, spec: LogMelSpec) -> None:
@@ -55,29 +55,35 @@ def _key(clip: Clip) -> str:
     return f"grid__{clip.name}"
 
 
-def lesson_loss(
-    teacher: Teacher, lessons: Lessons, loss: MotionLoss, rng: np.random.Generator, size: int = 24
+def teacher_loss(
+    teacher: Teacher, teacher_targets: TeacherTargets, loss: MotionLoss, rng: np.random.Generator, size: int = 24
 ) -> Losses:
     """How far the teacher is from the filmed speaker."""
-    labels, loud, target, speech = lessons.draw(rng, size)
+    labels, loud, target, speech = teacher_targets.draw(rng, size)
     loud = loud + torch.from_numpy(rng.normal(0, 0.05, (size, 1)).astype(np.float32))
     found = teacher(labels, loud)
     parts = loss.compare(found, torch.zeros_like(speech), target, speech, span=2)
     return {name: value for name, value in parts.items() if name != "speech"}
 
 
-class Taught(Speech):
+class DistilledSpeech(Speech):
     """Many voices with the teacher's motion: the target of a frame is its label, then its coefficients."""
 
     def __init__(
-        self, folder: Path, entries: list[Entry], spec: LogMelSpec, seed: int, teacher: Teacher, change: Change
+        self,
+        folder: Path,
+        entries: list[Entry],
+        spec: LogMelSpec,
+        seed: int,
+        teacher: Teacher,
+        augmentation: Augmentation,
     ) -> None:
         self._teacher = teacher.eval()
-        super().__init__(folder, entries, spec, seed, change)
+        super().__init__(folder, entries, spec, seed, augmentation)
 
     def targets(self, log_power: Array, labels: Array) -> tuple[Array, Array]:
-        taught = self._teacher.teach(log_power, labels)
-        return log_power, np.concatenate([labels[:, None], taught], 1).astype(np.float16)
+        distilled = self._teacher.teach(log_power, labels)
+        return log_power, np.concatenate([labels[:, None], distilled], 1).astype(np.float16)
 
     def batch(self, rng: np.random.Generator, size: int, frames: int) -> tuple[Tensor, Tensor, Tensor]:
         """Features (size, frames, bands), labels (size, frames) and coefficients (size, frames, k)."""
@@ -88,12 +94,18 @@ class Taught(Speech):
 
 
 def voice_loss(
-    net: VoiceNet, filmed: Batches, taught: Taught, loss: MotionLoss, rng: np.random.Generator, size: int, frames: int
+    net: VoiceNet,
+    filmed: Batches,
+    distilled: DistilledSpeech,
+    loss: MotionLoss,
+    rng: np.random.Generator,
+    size: int,
+    frames: int,
 ) -> Losses:
     """Both halves of a batch: the filmed speaker's own motion, and the teacher's for everybody else; all heads."""
     mel, target, speech = filmed.draw(rng)
-    other_mel, labels, other_target = taught.batch(rng, size, frames)
-    heads, heard = net.sparse(torch.cat([mel, other_mel]))
+    other_mel, labels, other_target = distilled.batch(rng, size, frames)
+    heads, heard = net.strided_forward(torch.cat([mel, other_mel]))
     with torch.autocast(mel.device.type, enabled=False):
         full = [(found.float(), logit.float()) for found, logit in heads]
         parts = _head_losses(net, loss, full, (target, speech), (labels, other_target))
@@ -105,10 +117,10 @@ def _head_losses(
     loss: MotionLoss,
     heads: list[tuple[Tensor, Tensor]],
     filmed: tuple[Tensor, Tensor],
-    taught: tuple[Tensor, Tensor],
+    distilled: tuple[Tensor, Tensor],
 ) -> Losses:
-    """Mean over the heads; filmed rows come with (motion, speech), taught ones with (labels, motion)."""
-    (target, speech), (labels, other_target) = filmed, taught
+    """Mean over the heads; filmed rows come with (motion, speech), distilled ones with (labels, motion)."""
+    (target, speech), (labels, other_target) = filmed, distilled
     spoken = (labels != INDEX[SIL]).float()
     own = len(target)
     parts: Losses = {}
@@ -117,7 +129,7 @@ def _head_losses(
         told["rest"] = REST_WEIGHT * _restless(loss, found[:own], speech, late)
         known = _where_known(found[own:], other_target, spoken, late)
         others = _compare(loss, known, logit[own:], other_target, spoken, late)
-        told |= {f"taught_{name}": TAUGHT_WEIGHT * value for name, value in others.items()}
+        told |= {f"distilled_{name}": DISTILLED_WEIGHT * value for name, value in others.items()}
         told["closed"] = _closed(loss, found[own:], labels, late)
         for name, value in told.items():
             parts[name] = parts.get(name, torch.zeros(())) + value / len(heads)

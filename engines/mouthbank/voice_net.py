@@ -16,7 +16,8 @@ from dataclasses import asdict, dataclass, field
 import torch
 from torch import Tensor, nn
 
-from engines.mouthbank.network import LOOK_AHEAD, CausalConv, GivesMotion
+from engines.common.layers import CausalConv
+from engines.mouthbank.network import LOOK_AHEAD, GivesMotion
 from engines.speech.network import STRIDE, EvenBlock, SpeechNet, SpeechShape, convolved, pointwise
 
 DETAIL_DROPOUT = 0.3  # share of training rows from which the details are withheld
@@ -116,11 +117,11 @@ class VoiceNet(GivesMotion):
         motion, speech = head(nn.functional.gelu(x.transpose(1, 2), approximate="tanh"))
         return motion, speech, after
 
-    def sparse(self, mel: Tensor) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
+    def strided_forward(self, mel: Tensor) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
         """Each head's coefficients and speech logits, and the phoneme logits, at frames 0, STRIDE, ... of sounds."""
         logits, hidden = self.hear.sparse_heard(mel)
         x = convolved(self._told(mel[:, ::STRIDE], logits, hidden), self.enter.conv, 1).float()
         for block in self.blocks:
-            x = block.sparse(x)
+            x = block.strided_forward(x)
         x = nn.functional.gelu(x, approximate="tanh")
         return [head(x) for head in self.heads], logits

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from engines.common import Array
-from engines.common.augment import babble, disturb, either, harsh, make_noises, noise_like, switched_on
+from engines.common.augment import babble, either, make_noises, mild, noise_like, strong, switched_on
 from engines.common.no_voice import OtherSounds
 from engines.speech.augment import music, reverberate, stretch
 from engines.speech.cache import Entry, load
@@ -30,8 +30,8 @@ SHARES = {
 }
 WOMEN = 0.5  # of each corpus' time, as far as a clip comes no more than MOST times as often for it
 MOST = 4.0
-Change = Callable[[Array, list[Array], np.random.Generator], Array]
-CHANGES: dict[str, Change] = {"disturb": disturb, "either": either, "harsh": harsh}
+Augmentation = Callable[[Array, list[Array], np.random.Generator], Array]
+AUGMENTATIONS: dict[str, Augmentation] = {"mild": mild, "either": either, "strong": strong}
 NO_VOICE = 0.1  # share of rows in which the person does not speak
 NOTHING_ELSE = 0.4  # of these with a noise alone
 DISTRACTED = 0.4  # share of rows of speech with other sounds in the pauses
@@ -59,9 +59,9 @@ class Speech:
     """Clips of the cache in memory, and what is drawn from them."""
 
     def __init__(
-        self, folder: Path, entries: list[Entry], spec: LogMelSpec, seed: int, change: Change = disturb
+        self, folder: Path, entries: list[Entry], spec: LogMelSpec, seed: int, augmentation: Augmentation = mild
     ) -> None:
-        self._change = change
+        self._augmentation = augmentation
         self.front_end = LogMel(spec)
         self._clips = [self.targets(*load(folder, entry.key)) for entry in entries]
         self._weights = np.cumsum(clip_weights(entries))
@@ -103,7 +103,7 @@ class Speech:
     def row(self, rng: np.random.Generator, frames: int) -> tuple[Array, Array]:
         """One disturbed row: powers (frames, bands) and targets (frames, ...)."""
         power, targets = self.voices(rng, frames)
-        power = elsewhere(power, self._noises, rng, self._change)
+        power = elsewhere(power, self._noises, rng, self._augmentation)
         return switched_on(power, _silent(targets), rng) if rng.random() < DEAD_LINE else power, targets
 
     def voices(self, rng: np.random.Generator, frames: int) -> tuple[Array, Array]:
@@ -149,10 +149,10 @@ def _speed(rng: np.random.Generator) -> float:
     return float(np.exp(rng.uniform(-0.22, 0.3))) if rng.random() < 0.6 else 1.0
 
 
-def elsewhere(power: Array, noises: list[Array], rng: np.random.Generator, change: Change = disturb) -> Array:
+def elsewhere(power: Array, noises: list[Array], rng: np.random.Generator, augmentation: Augmentation = mild) -> Array:
     """Another voice, room, line and background for a row (n, bands). One in five stays nearly as it is."""
     if rng.random() < 0.3:
         power = reverberate(power, rng.uniform(0.1, 0.6), rng.uniform(0.1, 0.7))
     if rng.random() < 0.2:
         return power * np.float32(10 ** (rng.uniform(-15, 6) / 10))
-    return change(power, noises, rng)
+    return augmentation(power, noises, rng)

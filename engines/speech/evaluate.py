@@ -31,7 +31,7 @@ from engines.speech.synthesise import ESPEAK, FLITE
 from realtime_dub.audio.features import LogMel, LogMelSpec
 
 SHORTEST = 2  # outputs; what is shorter is no sound but the edge of one
-Change = Callable[[Array], Array]
+Distortion = Callable[[Array], Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,16 +49,16 @@ class Heard:
 
 
 def recognise(
-    net: SpeechNet, cache: Path, entries: list[Entry], spec: LogMelSpec, change: Change | None = None
+    net: SpeechNet, cache: Path, entries: list[Entry], spec: LogMelSpec, distort: Distortion | None = None
 ) -> list[Heard]:
-    """The net's best class per frame of each clip, ``change`` applied to its powers."""
+    """The net's best class per frame of each clip, ``distort`` applied to its powers."""
     front_end, late, heard = LogMel(spec), LOOK_AHEAD // STRIDE, []
     for entry in entries:
         logarithm, labels = load(cache, entry.key)
         power = np.exp(logarithm.astype(np.float32))
-        mel = front_end.compress(change(power) if change else power)
+        mel = front_end.compress(distort(power) if distort else power)
         with torch.no_grad():
-            found = net.sparse(torch.from_numpy(mel)[None])[0].argmax(-1).numpy()[late:]
+            found = net.strided_forward(torch.from_numpy(mel)[None])[0].argmax(-1).numpy()[late:]
         heard.append(Heard(entry, labels[::STRIDE][: len(found)], found))
     return heard
 
@@ -140,7 +140,7 @@ def _amount(entries: list[Entry]) -> dict[str, float]:
     return {"speakers": len({entry.speaker for entry in entries}), "clips": len(entries), "hours": hours}
 
 
-def changes(spec: LogMelSpec) -> dict[str, Change]:
+def changes(spec: LogMelSpec) -> dict[str, Distortion]:
     """What the sound of the speakers kept out is put through."""
     pink = make_noises(spec, np.random.default_rng(3), 60.0)[1]
     telephone = np.where((np.arange(spec.bands) < 52) & (np.arange(spec.bands) > 4), 1, 1e-4).astype(np.float32)

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
-from engines.mouthbank.network import CausalConv
+from engines.common.layers import CausalConv
 from engines.speech.inventory import CLASSES
 
 LOOK_AHEAD = 4  # frames of 10 ms
@@ -72,7 +72,7 @@ class EvenBlock(nn.Module):
         y, past = self.dilated(self.norm(x.transpose(1, 2)).transpose(1, 2), past)
         return x + self.pointwise(nn.functional.gelu(y, approximate="tanh")), past
 
-    def sparse(self, x: Tensor) -> Tensor:
+    def strided_forward(self, x: Tensor) -> Tensor:
         """``x`` (b, m, c) at every other frame from the start of the sound on."""
         y = convolved(self.norm(x), self.dilated.conv, self.dilated.conv.dilation[0] // STRIDE)
         return x + pointwise(self._dropped(nn.functional.gelu(y, approximate="tanh")), self.pointwise)
@@ -134,9 +134,9 @@ class SpeechNet(nn.Module):
         """Logits (b, ceil(n / STRIDE), classes) and what they are made of, at frames 0, STRIDE, ... from the start."""
         x = convolved(self.normalised(mel).transpose(1, 2), self.enter.conv, 1, STRIDE).float()
         for block in self.blocks:
-            x = block.sparse(x)
+            x = block.strided_forward(x)
         return self._leave(x)
 
-    def sparse(self, mel: Tensor) -> Tensor:
+    def strided_forward(self, mel: Tensor) -> Tensor:
         """The logits of :meth:`sparse_heard`."""
         return self.sparse_heard(mel)[0]

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from engines.common.loop import Losses, Plan, Trainer
 from engines.speech.cache import read_index, usable
-from engines.speech.data import CHANGES, Speech
+from engines.speech.data import AUGMENTATIONS, Speech
 from engines.speech.evaluate import frame_figures, load_net, recognise
 from engines.speech.inventory import INDEX, SIL, VISEMES
 from engines.speech.network import LOOK_AHEAD, STRIDE, SpeechNet, SpeechShape
@@ -66,7 +66,7 @@ def train(
     batch: int = 10,
     frames: int = 400,
     until: int | None = None,
-    change: str = "disturb",
+    augmentation: str = "mild",
     start: Path | None = None,
 ) -> Trainer:
     """A whole run, or as far as step ``until``, on from the net of the run ``start`` if one is named."""
@@ -74,7 +74,9 @@ def train(
     torch.manual_seed(plan.seed)
     spec = LogMelSpec(bands=shape.bands)
     entries = usable(read_index(cache))
-    speech = Speech(cache, [entry for entry in entries if entry.part == "train"], spec, plan.seed, CHANGES[change])
+    speech = Speech(
+        cache, [entry for entry in entries if entry.part == "train"], spec, plan.seed, AUGMENTATIONS[augmentation]
+    )
     held = [entry for entry in entries if entry.part == "held"]
     held = [held[i] for i in np.linspace(0, len(held) - 1, min(CHECKED, len(held))).astype(int)]
     weights = class_weights()
@@ -82,7 +84,7 @@ def train(
     def losses(net: nn.Module, rng: np.random.Generator) -> Losses:
         assert isinstance(net, SpeechNet)
         mel, labels = speech.draw(rng, batch, frames)
-        return {"phone": phone_loss(net.sparse(mel), labels, weights)}
+        return {"phone": phone_loss(net.strided_forward(mel), labels, weights)}
 
     def check(net: nn.Module) -> dict[str, float]:
         assert isinstance(net, SpeechNet)
@@ -103,7 +105,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/speech"))
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=Plan.seed)
-    parser.add_argument("--change", choices=tuple(CHANGES), default="harsh", help="what is done to the sound")
+    parser.add_argument(
+        "--augmentation", choices=tuple(AUGMENTATIONS), default="strong", help="what is done to the sound"
+    )
     parser.add_argument("--start", type=Path, help="an earlier run whose speech net to go on from")
     parser.add_argument("--rate", type=float, default=Plan.rate, help="learning rate at its highest")
     parser.add_argument("--width", type=int, default=SpeechShape.width)
@@ -115,7 +119,7 @@ def main() -> None:
         arguments.out,
         Plan(steps=arguments.steps, seed=arguments.seed, rate=arguments.rate),
         SpeechShape(width=arguments.width),
-        change=arguments.change,
+        augmentation=arguments.augmentation,
         start=arguments.start,
     )
 

@@ -6,12 +6,12 @@ import contextlib
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Literal, Protocol, TypeAlias
 
 from realtime_dub.clock import Clock
 from realtime_dub.errors import DeviceError
 from realtime_dub.flow import Worker
+from realtime_dub.imports import resolve
 from realtime_dub.media import MS, NS, Samples
 from realtime_dub.paths import is_number
 
@@ -75,7 +75,7 @@ class SoundHost(Protocol):
 
 def system_host() -> SoundHost:
     """The machine's own. Raises DependencyError where its library is missing."""
-    host: SoundHost = import_module("realtime_dub.audio.portaudio").HOST
+    host: SoundHost = resolve("realtime_dub.audio.portaudio:HOST")
     return host
 
 

@@ -6,18 +6,12 @@ looks at tiles of half the height, one after another, so that a face of a twenti
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
-from realtime_dub.face.quiet import quiet
-from realtime_dub.face.types import Points
-from realtime_dub.imports import NOT_FOR_MEDIAPIPE, left_out
+from realtime_dub.face.areas import Area
+from realtime_dub.face.models import Box, Detector
 from realtime_dub.media import NS, Image
-
-with left_out(*NOT_FOR_MEDIAPIPE):
-    from mediapipe.python.solutions.face_detection import FaceDetection
 
 EVERY_NS = NS  # from the beginning of one search to that of the next
 TILES_A_FRAME = 2  # where a picture may not come late: 1.5 ms each
@@ -28,33 +22,6 @@ FACES_HIGH = 3.0  # heights of a face that a close-up shows
 STEADY = 0.03  # of a face's height: what moved by less has not moved
 GROWTH, STEP = 0.06, 0.03  # a close-up's side changes when it is off by more, and by so much a picture
 _DETECTED_HIGH = 1.35  # heights of the detector's box from the hair to the chin, which is the mesh's face
-
-
-@dataclass(frozen=True, slots=True)
-class Area:
-    """A rectangle of a picture, pixels."""
-
-    x: int
-    y: int
-    width: int
-    height: int
-
-    def of(self, image: Image) -> Image:
-        """This part of ``image``."""
-        return image[self.y : self.y + self.height, self.x : self.x + self.width]
-
-    @property
-    def middle(self) -> tuple[float, float]:
-        return self.x + self.width / 2, self.y + self.height / 2
-
-    def holds(self, x: float, y: float) -> bool:
-        return self.x <= x < self.x + self.width and self.y <= y < self.y + self.height
-
-
-def area_of(points: Points) -> Area:
-    """The rectangle of a face (478, 3)."""
-    low, high = points[:468, :2].min(0), points[:468, :2].max(0)
-    return Area(int(low[0]), int(low[1]), int(high[0] - low[0]) + 1, int(high[1] - low[1]) + 1)
 
 
 def close_up(face: Area, image: Image, last: Area | None = None) -> Area:
@@ -92,9 +59,7 @@ class FaceSearch:
 
     def __init__(self, at_once: bool) -> None:
         self._a_frame = None if at_once else TILES_A_FRAME
-        with quiet():
-            self._detector: FaceDetection | None = FaceDetection(model_selection=0)
-            self._detector.process(np.zeros((64, 64, 3), np.uint8))  # now, and not in the first picture
+        self._detector = Detector()
         self._left: list[Area] = []
         self._size = (0, 0)
         self._began_ns: int | None = None
@@ -117,22 +82,17 @@ class FaceSearch:
 
     def close(self) -> None:
         """Release the model."""
-        if self._detector is not None:
-            self._detector.close()
-            self._detector = None
+        self._detector.close()
 
     def _in(self, tile: Area, image: Image) -> list[Area]:
-        if self._detector is None:
-            return []
         side = min(tile.width, DETECTOR_PX)
         small = cv2.resize(tile.of(image), (side, side), interpolation=cv2.INTER_AREA)
-        found = self._detector.process(cv2.cvtColor(small, cv2.COLOR_BGR2RGB)).detections or ()
-        return [_area(each.location_data.relative_bounding_box, tile) for each in found]
+        return [_area(box, tile) for box in self._detector.find(np.asarray(small, np.uint8))]
 
 
-def _area(box: object, tile: Area) -> Area:
+def _area(box: Box, tile: Area) -> Area:
     """The detector's box, made as high as the mesh's face would be."""
-    x, y, width, height = (tile.width * float(getattr(box, name)) for name in ("xmin", "ymin", "width", "height"))
+    x, y, width, height = (tile.width * share for share in box)
     top = y - (_DETECTED_HIGH - 1) * height
     return Area(round(tile.x + x), round(tile.y + top), round(width), round(_DETECTED_HIGH * height))
 

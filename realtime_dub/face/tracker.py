@@ -1,7 +1,7 @@
 """Finds, chooses and follows the face to dub: MediaPipe's face mesh behind the ``FaceTracker`` contract.
 
 A face that is too small for the mesh to find in the whole picture is searched for, and followed in a close-up.
-MediaPipe is known here, in ``mesh`` and in ``search`` alone, so that it can be exchanged.
+MediaPipe is known in ``models`` alone, so that it can be exchanged.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import numpy as np
 
 from realtime_dub.errors import ConfigError
 from realtime_dub.face.alignment import canonicalise
+from realtime_dub.face.areas import Area, area_of
 from realtime_dub.face.descriptor import aligned, describe
 from realtime_dub.face.landmarks import JAW, LIPS
-from realtime_dub.face.mesh import Mesh
-from realtime_dub.face.search import EVERY_NS, Area, FaceSearch, area_of, close_up
+from realtime_dub.face.models import Mesh
+from realtime_dub.face.search import EVERY_NS, FaceSearch, close_up
 from realtime_dub.face.shots import Shots
 from realtime_dub.face.smoothing import OneEuro
 from realtime_dub.face.types import Points, TrackedFrame

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from importlib import import_module
 
 from realtime_dub.errors import BundleError, ConfigError
+from realtime_dub.imports import resolve
 from realtime_dub.mouth.contract import MouthGenerator
 
 # A new engine is one file and one line here; modules are imported when used.
@@ -43,8 +43,7 @@ def takes(name: str, option: str) -> bool:
 def _maker(name: str) -> Callable[..., MouthGenerator]:
     if name not in ENGINES:
         raise BundleError("unknown engine", repr(name), f"choose one of {', '.join(sorted(ENGINES))}")
-    module, attribute = ENGINES[name].split(":")
-    make: Callable[..., MouthGenerator] = getattr(import_module(module), attribute)
+    make: Callable[..., MouthGenerator] = resolve(ENGINES[name])
     return make
 
 

@@ -6,12 +6,12 @@ A session holds weights only and may be called by several streams at once: what 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from typing import Any, NamedTuple, Protocol
 
 import numpy.typing as npt
 
 from realtime_dub.errors import BundleError
+from realtime_dub.imports import resolve
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -54,9 +54,8 @@ def open_session(model: bytes, name: str, backend: str = "auto", known: bool = T
     names = list(table) if backend == "auto" else [backend]
     reasons = []
     for each in names:
-        module, attribute = table[each].split(":")
         try:
-            session: Session = getattr(import_module(module), attribute)(model, name)
+            session: Session = resolve(table[each])(model, name)
             return session
         except BundleError:
             raise

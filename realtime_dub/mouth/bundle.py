@@ -24,6 +24,7 @@ from realtime_dub.media import MS, NS
 from realtime_dub.mouth.backend import Session, open_session
 from realtime_dub.mouth.tensors import Expected, check_declared
 from realtime_dub.paths import read_plain, reason
+from realtime_dub.validation import first_problem
 
 FORMAT = 1
 SPEC = "spec.json"
@@ -230,9 +231,9 @@ def _read_spec(path: Path) -> BundleSpec:
     try:
         return BundleSpec.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])[:100] or "spec"
-        raise BundleError("damaged bundle", f"{path}: {where}: {first['msg'][:300]}", "fetch it again") from error
+        problem = first_problem(error)
+        where = problem.where or "spec"
+        raise BundleError("damaged bundle", f"{path}: {where}: {problem.what}", "fetch it again") from error
 
 
 def _checked_file(path: Path, expected: str) -> bytes:

@@ -22,7 +22,7 @@ __all__ = [
     "Latency",
     "MouthGenerator",
     "MouthPatch",
-    "Proves",
+    "SupportsCalibration",
     "blendshapes_of",
 ]
 
@@ -80,10 +80,10 @@ class GivesBlendshapes(Protocol):
 
 
 @runtime_checkable
-class Proves(Protocol):
+class SupportsCalibration(Protocol):
     """A generator that gains from seeing its mouths drawn before the first one is shown."""
 
-    def prove(self, pictures: Sequence[TrackedFrame], tracker: FaceTracker) -> None:
+    def calibrate(self, pictures: Sequence[TrackedFrame], tracker: FaceTracker) -> None:
         """After the person was observed, where there is time: some of the pictures, and a tracker to read drafts."""
 
 

@@ -14,11 +14,11 @@ from realtime_dub.media import MS, Blendshapes, Samples
 from realtime_dub.mouth import bundle as bundles
 from realtime_dub.mouth.bank import Bank
 from realtime_dub.mouth.blendshapes import BlendshapeSolver
+from realtime_dub.mouth.calibration import calibrate
 from realtime_dub.mouth.contract import VOICE_RATE, ImplausibleMouth, Latency, MouthPatch
 from realtime_dub.mouth.gate import FADE_IN_NS, SpeechGate
 from realtime_dub.mouth.motion import Motion, MotionStream
 from realtime_dub.mouth.people import People, Person
-from realtime_dub.mouth.proof import prove
 
 COMPUTE_NS = 12 * MS  # p95 of sound, nets and drawing on one core of a laptop, until measured
 TEACH_NS = 200 * MS  # whom nobody has shown for so long is looked at while dubbing
@@ -87,9 +87,9 @@ class MouthbankGenerator:
         if (person := self._meet(tracked)) is not None:
             person.learn(tracked)
 
-    def prove(self, pictures: Sequence[TrackedFrame], tracker: FaceTracker) -> None:
+    def calibrate(self, pictures: Sequence[TrackedFrame], tracker: FaceTracker) -> None:
         for person in self.people.known:
-            prove(person.bank, [each for each in pictures if self.people.nearest(each) is person], tracker)
+            calibrate(person.bank, [each for each in pictures if self.people.nearest(each) is person], tracker)
             person.taught_ns = None
         self.people.restart()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from realtime_dub.media import OutputFormat, Samples, Tick
 
@@ -17,7 +17,7 @@ class Publisher(Protocol):
 
     ``policy`` says what the pipeline does when a publisher is slower than the grid: ``latest`` drops all but the
     newest tick (virtual camera, window), ``every`` queues a bounded number, then drops pictures, never sound (file,
-    stream). One may also have ``address``, which is printed once it is open, and ``notes``, lines for the report.
+    stream). One may also be one of the protocols below, and have ``notes``, lines for the report (``notes.HasNotes``).
 
     What fails later than :meth:`open` raises LostOutput, with how much is safe.
     """
@@ -34,3 +34,27 @@ class Publisher(Protocol):
 
     def close(self) -> None:
         """Flush and release. Idempotent."""
+
+
+@runtime_checkable
+class ReadsVoice(Protocol):
+    """A publisher that reads the delayed voice by the clock, ahead of its own latency, in place of the ticks' audio."""
+
+    def attach(self, read_voice: ReadVoice) -> None:
+        """Where the voice is read. Before ``open``."""
+
+
+@runtime_checkable
+class HasAddress(Protocol):
+    """A publisher that people go to."""
+
+    address: str | None
+    """What is printed once it is open."""
+
+
+@runtime_checkable
+class CarriesExtras(Protocol):
+    """A publisher that can hold what a film carries beside frames and audio."""
+
+    def carry(self, extras: Any) -> None:
+        """Tags, chapters, subtitles (``carried.Extras``). After ``open``, before the first tick."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from realtime_dub.clock import Clock, MonotonicClock
 from realtime_dub.errors import ConfigError, DependencyError
+from realtime_dub.imports import resolve
 from realtime_dub.publishers.base import Publisher
 
 # Modules are imported when used. A device may follow the name: vcam:/dev/video2.
@@ -50,7 +48,7 @@ def open_publisher(
     """
     if (path := file_of(spec, live)) is not None:
         if path.suffix.lower() == ".csv":
-            weights: Publisher = _load(CSV)(spec)
+            weights: Publisher = resolve(CSV)(spec)
             return weights
         return _muxer(spec, crf, preset)
     name, _, device = spec.partition(":")
@@ -60,7 +58,7 @@ def open_publisher(
         return _device(name, device)
     scheme = spec.partition("://")[0].lower() if "://" in spec else ""
     if live and scheme == "osc":
-        osc: Publisher = _load(OSC)(spec)
+        osc: Publisher = resolve(OSC)(spec)
         return osc
     if live and scheme in SCHEMES:
         return _muxer(spec, crf, preset)
@@ -81,9 +79,9 @@ def file_of(spec: str, live: bool = True) -> Path | None:
 def default_publisher() -> Publisher:
     """A virtual camera if there is one, else a preview window. Raises ConfigError that says what to do."""
     for name, probe in AVAILABLE.items():
-        if _load(probe)():
+        if resolve(probe)():
             return open_publisher(name)
-    advice = _load("realtime_dub.publishers.vcam:advice")()
+    advice = resolve("realtime_dub.publishers.vcam:advice")()
     raise ConfigError(
         "nowhere to show the picture:",
         "no virtual camera and no display",
@@ -94,26 +92,20 @@ def default_publisher() -> Publisher:
 def _device(name: str, device: str) -> Publisher:
     if device and name not in TAKES_A_DEVICE:
         raise ConfigError("no device is chosen for", repr(name), f"leave out {':' + device!r}")
-    make = _load(DEVICES[name])
+    make = resolve(DEVICES[name])
     publisher: Publisher = make(device) if device else make()
     return publisher
 
 
 def _muxer(spec: str, crf: int | None, preset: str | None) -> Publisher:
-    muxer: Publisher = _load(MUXER)(spec, crf=crf, preset=preset)
+    muxer: Publisher = resolve(MUXER)(spec, crf=crf, preset=preset)
     return muxer
 
 
 def _web(name: str, spec: str, clock: Clock) -> Publisher:
     try:
-        make = _load(WEB[name])
+        make = resolve(WEB[name])
     except ModuleNotFoundError as error:
         raise DependencyError(f"--to {name} needs", error.name or "", "run: pip install 'realtime-dub[web]'") from error
     publisher: Publisher = make(spec, clock)
     return publisher
-
-
-def _load(target: str) -> Callable[..., Any]:
-    module, attribute = target.split(":")
-    found: Callable[..., Any] = getattr(import_module(module), attribute)
-    return found

@@ -6,9 +6,13 @@ releases the device, and the blocked ``read`` then raises EndOfStream.
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from typing import Protocol, TypeVar
 
+from realtime_dub.errors import EndOfStream
 from realtime_dub.media import AudioBlock, Frame, VideoInfo, VoiceInfo
+
+T = TypeVar("T")
 
 
 class VideoSource(Protocol):
@@ -35,3 +39,13 @@ class VoiceSource(Protocol):
 
     def close(self) -> None:
         """Release everything. Idempotent."""
+
+
+def read_all(read: Callable[[], T]) -> Iterator[T]:
+    """All that ``read``, a source's, gives until the stream ends."""
+    while True:
+        try:
+            item = read()
+        except EndOfStream:
+            return
+        yield item

@@ -8,6 +8,7 @@ from dataclasses import replace
 from realtime_dub.clock import Clock
 from realtime_dub.errors import EndOfStream
 from realtime_dub.media import MS, NS, Frame, VideoInfo
+from realtime_dub.notes import notes_of
 from realtime_dub.sources.base import VideoSource
 
 SLICE_NS = 20 * MS  # longest sleep that a close has to wait for
@@ -49,8 +50,7 @@ class PacedVideo:
     @property
     def notes(self) -> list[str]:
         """The notes of the source."""
-        notes: list[str] = getattr(self._source, "notes", [])
-        return notes
+        return notes_of(self._source)
 
     def open(self) -> VideoInfo:
         info = self._source.open()

@@ -7,6 +7,7 @@ from collections import deque
 from realtime_dub.clock import Clock
 from realtime_dub.errors import EndOfStream
 from realtime_dub.media import MS, AudioBlock, VoiceInfo, ns_to_samples, samples_to_ns
+from realtime_dub.notes import notes_of
 from realtime_dub.sources.base import VoiceSource
 
 BLOCK_NS = 10 * MS
@@ -31,8 +32,7 @@ class PacedVoice:
     @property
     def notes(self) -> list[str]:
         """The notes of the source."""
-        notes: list[str] = getattr(self.source, "notes", [])
-        return notes
+        return notes_of(self.source)
 
     def open(self) -> VoiceInfo:
         info = self.source.open()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from realtime_dub.clock import Clock
 from realtime_dub.errors import ConfigError, MediaError
+from realtime_dub.imports import resolve
 from realtime_dub.media import BLACK, Colour
 from realtime_dub.paths import is_missing, is_number
 from realtime_dub.sources.base import VideoSource
@@ -99,9 +99,9 @@ def open_video(
         if kind not in ("file", "url"):
             raise ConfigError("--video-stream chooses", f"among the pictures of a file or stream: {spec!r} is none")
         options["stream"] = stream
-    source: VideoSource = _attribute(VIDEO_SOURCES[kind])(*made_of[kind], **options)
+    source: VideoSource = resolve(VIDEO_SOURCES[kind])(*made_of[kind], **options)
     paced = live and kind not in ("url", "webcam")
-    return _attribute("realtime_dub.sources.paced:PacedVideo")(source, clock) if paced else source
+    return resolve("realtime_dub.sources.paced:PacedVideo")(source, clock) if paced else source
 
 
 def _check_scheme(address: str) -> None:
@@ -110,8 +110,3 @@ def _check_scheme(address: str) -> None:
         raise ConfigError(
             "cannot read from", f"{scheme}://", "give a file by its path, or an rtsp:// or http:// address"
         )
-
-
-def _attribute(where: str) -> Any:
-    module, attribute = where.split(":")
-    return getattr(import_module(module), attribute)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from realtime_dub.audio.sound_host import SoundHost, describe, find_device, system_host
 from realtime_dub.clock import Clock
 from realtime_dub.errors import ConfigError, DeviceError
+from realtime_dub.imports import resolve
 from realtime_dub.paths import is_missing, is_number
 from realtime_dub.sources.base import VoiceSource
 
@@ -78,8 +78,7 @@ def list_speakers(host: SoundHost | None = None) -> list[str]:
 
 
 def _make(kind: str, *arguments: object) -> Any:
-    module, attribute = VOICES[kind].split(":")
-    return getattr(import_module(module), attribute)(*arguments)
+    return resolve(VOICES[kind])(*arguments)
 
 
 def _paced(source: VoiceSource, clock: Clock, start_ns: int | None) -> VoiceSource:

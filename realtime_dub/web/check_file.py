@@ -20,8 +20,9 @@ from realtime_dub.audio.resample import StreamResampler
 from realtime_dub.clock import VirtualClock
 from realtime_dub.errors import EndOfStream, MediaError, RealtimeDubError
 from realtime_dub.media import NS, Image, Samples, samples_to_ns
-from realtime_dub.pipeline.parts import part
 from realtime_dub.sources.image import ImageSource
+from realtime_dub.sources.registry import open_video
+from realtime_dub.sources.voices import open_voice
 from realtime_dub.web.limits import (
     CHECK_CPU_S,
     CHECK_MEMORY,
@@ -73,7 +74,7 @@ def _addresses() -> int:
 
 def sound(path: Path, out: Path) -> dict[str, Any]:
     """Its length in seconds."""
-    source = part("voice")(str(path), clock=VirtualClock(), video_path=None, live=False)
+    source = open_voice(str(path), clock=VirtualClock(), video_path=None, live=False)
     try:
         info = source.open()
         resampler = StreamResampler(info.rate, SOUND_RATE, info.channels) if info.rate > SOUND_RATE else None
@@ -142,7 +143,7 @@ def picture(path: Path, out: Path) -> dict[str, Any]:
 
 
 def _first_image(path: Path) -> Image:
-    source = part("video")(str(path), clock=VirtualClock(), live=False)
+    source = open_video(str(path), clock=VirtualClock(), live=False)
     if isinstance(source, ImageSource):
         source = ImageSource(path, enough=PICTURE_SIDE)
     try:

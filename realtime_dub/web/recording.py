@@ -14,10 +14,10 @@ from typing import Literal
 from realtime_dub.clock import Clock
 from realtime_dub.errors import LostOutput, RealtimeDubError
 from realtime_dub.media import NS, AudioBlock, Image, OutputFormat, Tick, ns_to_samples, samples_to_ns
-from realtime_dub.pipeline.outputs import PublisherThread, Stamped
-from realtime_dub.pipeline.parts import part
+from realtime_dub.pipeline.live.outputs import PublisherThread, Stamped
+from realtime_dub.pipeline.statistics import Recorder
+from realtime_dub.publishers.registry import open_publisher
 from realtime_dub.sources.fitting import Fit
-from realtime_dub.stats import Recorder
 from realtime_dub.web.limits import RECORDING_LEAST_ROOM, RECORDING_S
 from realtime_dub.web.outlet import RATE, Outlet
 
@@ -120,7 +120,7 @@ class _Film:
 
     def __init__(self, path: Path, period_ns: int) -> None:
         self._folder, self._fps = path.parent, Fraction(NS, period_ns).limit_denominator(1001)
-        self._publisher = part("publisher")(str(path), live=True)
+        self._publisher = open_publisher(str(path), live=True)
         self._fit = Fit()
         self._opened = False
 

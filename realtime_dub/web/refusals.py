@@ -25,6 +25,20 @@ _FIRST_WORD = re.compile(r"[a-z]+(?:'[a-z]+)?(?=[\s,:;.!?]|$)(?!\.\w)")  # no op
 _ENDS = (".", "!", "?", "…")
 
 
+def sentence(text: str) -> str:
+    """``text`` with a capital and a stop, as everything has that a person reads. A name stays as it is written."""
+    text = text.strip()
+    if _FIRST_WORD.match(text):
+        text = text[0].upper() + text[1:]
+    return text if not text or text.endswith(_ENDS) else f"{text.rstrip(',;:')}."
+
+
+def sentences(error: BaseException) -> str:
+    """An error as a person reads it: what happened, then what to do."""
+    parts = (str(error) or type(error).__name__).split("; ")
+    return " ".join(sentence(part) for part in parts)
+
+
 class Refusal(Exception):
     """``what`` happened and what to ``do``, one sentence each; answered as ``{"error": {"what", "do"}}``."""
 
@@ -61,17 +75,3 @@ def plain(error: web.HTTPException) -> Refusal:
 
 def answered(refusal: Refusal) -> web.Response:
     return web.json_response(refusal.body(), status=refusal.status, headers={**HEADERS, **refusal.headers})
-
-
-def sentence(text: str) -> str:
-    """``text`` with a capital and a stop, as everything has that a person reads. A name stays as it is written."""
-    text = text.strip()
-    if _FIRST_WORD.match(text):
-        text = text[0].upper() + text[1:]
-    return text if not text or text.endswith(_ENDS) else f"{text.rstrip(',;:')}."
-
-
-def sentences(error: BaseException) -> str:
-    """An error as a person reads it: what happened, then what to do."""
-    parts = (str(error) or type(error).__name__).split("; ")
-    return " ".join(sentence(part) for part in parts)

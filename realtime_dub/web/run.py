@@ -17,21 +17,16 @@ from fractions import Fraction
 from pathlib import Path
 
 from realtime_dub import mouth
-from realtime_dub.budget import BudgetPlan
 from realtime_dub.clock import Clock
 from realtime_dub.errors import LostOutput
-from realtime_dub.media import MS, OutputFormat, VoiceInfo
+from realtime_dub.media import MS, VoiceInfo
 from realtime_dub.mouth.contract import MouthGenerator
-from realtime_dub.pipeline.executor import ThreadExecutor
-from realtime_dub.pipeline.inputs import ThreadedInputs
-from realtime_dub.pipeline.live import COMPOSE, plan_budget
-from realtime_dub.pipeline.loop import LivePipeline
-from realtime_dub.pipeline.mouths import Timing
-from realtime_dub.pipeline.outputs import PublisherThread
-from realtime_dub.pipeline.parts import make_compositor, part
+from realtime_dub.pipeline import assembly
+from realtime_dub.pipeline.live.loop import LivePipeline
+from realtime_dub.pipeline.statistics import Recorder
+from realtime_dub.pipeline.timing import LiveSettings, Timing
 from realtime_dub.publishers.base import Publisher
 from realtime_dub.sources.base import VideoSource, VoiceSource
-from realtime_dub.stats import Recorder
 from realtime_dub.web.aiortc_access import SOUND_DELAY_NS
 from realtime_dub.web.inbound import NETWORK_NS, PICTURE_DELAY_NS, RATE
 
@@ -63,16 +58,15 @@ def make_generator(setup: RunSetup) -> MouthGenerator:
     )
 
 
-def plan_run(voice: VoiceInfo, generator: MouthGenerator, setup: RunSetup) -> tuple[BudgetPlan, int]:
-    """Raises BudgetTooSmall."""
-    return plan_budget(voice, generator, setup.fps, 0, setup.budget_ms, PICTURE_DELAY_NS)
+def settings_of(setup: RunSetup) -> LiveSettings:
+    return LiveSettings(setup.fps, setup.budget_ms, arrival_ns=PICTURE_DELAY_NS)
 
 
 def least_budget_ms(setup: RunSetup) -> tuple[int, int]:
     """The least budget with a browser's microphone, and the one that is used where none is asked for."""
     generator = make_generator(setup)
     voice = VoiceInfo(RATE, 1, True, "browser microphone", SOUND_DELAY_NS + NETWORK_NS + MS)
-    plan, _ = plan_run(voice, generator, setup)
+    plan = Timing.of(settings_of(setup), voice, generator).plan
     generator.close()
     return -(-plan.required_ns // MS), plan.budget_ns // MS
 
@@ -154,40 +148,13 @@ class Run:
             raise LostOutput("; ".join(lost))
 
     def _assemble(self, stack: ExitStack) -> LivePipeline:
-        setup, clock = self.setup, self._clock
-        video, voice_source = self._video(), self._voice()
-        for source in (video, voice_source):
+        setup = self.setup
+        video, voice = self._video(), self._voice()
+        for source in (video, voice):
             stack.callback(source.close)
         self.generator = make_generator(setup)
         stack.callback(self.generator.close)
-        tracker = part("tracker")(setup.face, at_once=False)
+        tracker = assembly.make_tracker(setup.face, at_once=False)
         stack.callback(tracker.close)
-        picture, voice = video.open(), voice_source.open()
-        plan, resample_ns = plan_run(voice, self.generator, setup)
-        self.recorder.budget_ns, self.recorder.bundle = plan.budget_ns, self.generator.bundle
-        outputs = [PublisherThread(each, clock, self.recorder, self._failed) for each in self._publishers]
-        for output in outputs:
-            stack.callback(output.close)
-        engine, composer = (ThreadExecutor(name, clock) for name in ("engine", "composer"))
-        stack.callback(engine.close)
-        stack.callback(composer.close)
-        fmt = OutputFormat(picture.width, picture.height, setup.fps, voice.rate, voice.channels, True)
-        for output in outputs:
-            output.open(fmt)
-        pipeline = LivePipeline(
-            clock,
-            ThreadedInputs(video, voice_source, tracker, clock),
-            outputs,
-            self.generator,
-            make_compositor(),
-            engine,
-            composer,
-            voice,
-            Timing(setup.fps, plan, resample_ns, 0, COMPOSE.max_ns, None),
-            self.recorder,
-        )
-        return pipeline
-
-    def _failed(self, name: str, error: Exception) -> None:
-        if self._pipeline is not None:
-            self._pipeline.on_failed(name, error)
+        members = assembly.LiveMembers(video, voice, tracker, self.generator, self._publishers)
+        return assembly.assemble_live(members, settings_of(setup), self._clock, self.recorder, stack)

@@ -15,8 +15,9 @@ from realtime_dub.clock import Clock
 from realtime_dub.errors import RealtimeDubError
 from realtime_dub.media import MS, NS
 from realtime_dub.mouth.bank import Bank
-from realtime_dub.pipeline.parts import part
 from realtime_dub.sources.base import VideoSource, VoiceSource
+from realtime_dub.sources.registry import open_video
+from realtime_dub.sources.voices import open_voice
 from realtime_dub.web import limits
 from realtime_dub.web.advice import Advice
 from realtime_dub.web.config import ServeConfig, SessionOptions
@@ -283,7 +284,7 @@ class Session:
         if kind == "camera":
             return partial(InboundVideo, self.inbound, PICTURE_FPS)
         path = str(self._studio.uploads.find(name, "picture"))
-        return partial(part("video"), path, clock=self._clock, live=True, fps=self.config.fps)
+        return partial(open_video, path, clock=self._clock, live=True, fps=self.config.fps)
 
     def _voice(self) -> Callable[[], VoiceSource]:
         kind, _, name = self.options.voice.partition(":")
@@ -298,7 +299,8 @@ class Session:
             if self._played is None or self._played[0] != name:
                 self._played = name, Playback(self._clock, self._studio.uploads.length_ns(name))
             return partial(FileVoice, path, self._played[1], self._clock)
-        return partial(part("voice"), self.config.server_mic, clock=self._clock, video_path=None, live=True, loop=True)
+        microphone = self.config.server_mic or ""
+        return partial(open_voice, microphone, clock=self._clock, video_path=None, live=True, loop=True)
 
     @property
     def playback(self) -> Playback | None:

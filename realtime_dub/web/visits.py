@@ -11,6 +11,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from yarl import URL
 
+from realtime_dub.validation import first_problem
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.guard import COOKIE
 from realtime_dub.web.peer import Peer
@@ -140,10 +141,9 @@ def options(present: dict[str, Any], changes: dict[str, Any]) -> SessionOptions:
     try:
         return SessionOptions(**{**present, **changes})
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        name = ".".join(str(each) for each in first["loc"])[:60] or "options"
-        what = f"The option {name} cannot be used"
-        raise Refusal(422, f"{what}: {first['msg'].removeprefix('Value error, ')}.", "Change it.") from error
+        problem = first_problem(error)
+        what = f"The option {problem.where or 'options'} cannot be used"
+        raise Refusal(422, f"{what}: {problem.what}.", "Change it.") from error
     except TypeError as error:
         raise Refusal(422, "The options cannot be used.", "Name each option once, by a word.") from error
 
@@ -153,9 +153,9 @@ async def read(request: web.Request, model: type[Any]) -> Any:
     try:
         return model.model_validate(await read_json(request))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        name = ".".join(str(each) for each in first["loc"])[:60] or "request"
-        raise Refusal(400, f"The request cannot be used: {name}: {first['msg']}.", "Send it as described.") from error
+        problem = first_problem(error)
+        what = f"The request cannot be used: {problem.where or 'request'}: {problem.what}."
+        raise Refusal(400, what, "Send it as described.") from error
 
 
 async def read_body(request: web.Request, most: int = MOST_JSON) -> bytes:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from realtime_dub.clock import Clock
 from realtime_dub.errors import ConfigError
 from realtime_dub.media import OutputFormat
+from realtime_dub.validation import first_problem
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.connectivity import loop_factory, with_token
 from realtime_dub.web.loop_thread import LoopThread
@@ -85,6 +86,6 @@ def _config(where: dict[str, str], given: dict[str, str]) -> ServeConfig:
     try:
         return ServeConfig.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        name = ".".join(str(part) for part in first["loc"]).replace("max_sessions", "viewers") or "the options"
-        raise ConfigError("cannot use", f"{name} of webrtc", first["msg"].removeprefix("Value error, ")) from None
+        problem = first_problem(error)
+        name = problem.where.replace("max_sessions", "viewers") or "the options"
+        raise ConfigError("cannot use", f"{name} of webrtc", problem.what) from None

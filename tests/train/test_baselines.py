@@ -91,7 +91,7 @@ def test_windows_in_training_are_those_of_a_stream() -> None:
     mel, ends = torch.randn(2, 60, 80), torch.tensor([[8, 12, 59], [9, 30, 31]])
     with torch.no_grad():
         whole, speech, _ = net.coefficients(mel, net.initial_state(2))
-        found, logit = net.sparse(mel, ends)
+        found, logit = net.strided_forward(mel, ends)
     rows = torch.arange(2)[:, None]
     assert torch.allclose(found, whole[rows, ends], atol=1e-5)
     assert torch.allclose(logit, speech[rows, ends], atol=1e-5)

@@ -33,11 +33,11 @@ def test_who_moves_as_the_teacher_is_in_full_agreement(tmp_path: Path) -> None:
     assert isinstance(teacher, Teacher)
     judge = Judge(tmp_path, teacher, net, SPEC)
     entries = read_index(tmp_path)[10:]
-    taught = iter([teacher.teach(*load(tmp_path, entry.key)) for entry in entries])
+    distilled = iter([teacher.teach(*load(tmp_path, entry.key)) for entry in entries])
 
     def as_taught(mel: Array) -> Array:
         with torch.no_grad():
-            return np.asarray(net.displacement(torch.from_numpy(next(taught))[None])[0, : len(mel) - 8].numpy())
+            return np.asarray(net.displacement(torch.from_numpy(next(distilled))[None])[0, : len(mel) - 8].numpy())
 
     same = judge.figures(as_taught, entries, lambda power: power)
     assert same["r"] == pytest.approx(1, abs=1e-4)

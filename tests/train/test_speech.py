@@ -70,7 +70,7 @@ def test_stream_is_offline_and_training_sees_the_same(net: torch.nn.Module) -> N
         for chunk in mel.split([4, 1, 20, 36], 1):
             *results, state = net(chunk, state)
             parts.append(results[0])
-        sparse = net.sparse(mel)
+        sparse = net.strided_forward(mel)
     assert torch.allclose(torch.cat(parts, 1), whole, atol=1e-5)
     if isinstance(net, VoiceNet):
         for frames, (motion, _) in zip(net.shape.look_aheads, sparse[0], strict=True):
@@ -204,7 +204,7 @@ def test_trains_for_any_voice_and_exports(tmp_path: Path) -> None:
     hear = randomised(SpeechNet(SHAPE))
     plan, few = (
         Plan(steps=3, warm_up=1, check_every=3),
-        {"teacher_steps": 3, "filmed_rows": 3, "taught_rows": 3, "frames": 60},
+        {"teacher_steps": 3, "filmed_rows": 3, "distilled_rows": 3, "frames": 60},
     )
     trainer = train_voice.train(
         data,

@@ -91,7 +91,7 @@ def config(path: Path, steps: int = 4, every: int = 2, patience: int = 0, rate: 
 
 def run(data: Path, out: Path, file: Path | None, resume: bool = False, world: int = 1) -> list[dict]:
     """A whole run; returns the rows of its log."""
-    settled = train_engine.settle("mouthbank", data, out, file, resume)
+    settled = train_engine.resolve_config("mouthbank", data, out, file, resume)
     train_engine.launch(settled, out, world, gpus=False)
     return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
 
@@ -127,12 +127,12 @@ def test_tensorboard_has_figures_curves_pictures_and_sound(data: Path, tmp_path:
 
 def test_a_run_goes_on_as_the_unbroken_one_would(data: Path, tmp_path: Path) -> None:
     run(data, tmp_path / "a", config(tmp_path / "c.toml"))
-    settled = train_engine.settle("mouthbank", data, tmp_path / "b", config(tmp_path / "c.toml"), False)
+    settled = train_engine.resolve_config("mouthbank", data, tmp_path / "b", config(tmp_path / "c.toml"), False)
     module = engines.load("mouthbank")
     from engines.common.dataset import Dataset
-    from engines.common.place import Place
+    from engines.common.distributed import DistributedContext
 
-    made = module.make(module.Settings(**settled.engine), Dataset(data), Place(), settled.plan.seed)
+    made = module.make(module.Settings(**settled.engine), Dataset(data), DistributedContext(), settled.plan.seed)
     Trainer(made.network(), settled.plan, tmp_path / "b", score="r").run(made.losses, made.check, until=2)
     rows = run(data, tmp_path / "b", None, resume=True)
     assert [row["step"] for row in rows if "resumed" in row] == [2]
@@ -184,9 +184,9 @@ def test_it_stops_when_it_gets_no_better_and_keeps_the_best(tmp_path: Path) -> N
 
 def test_what_cannot_be_is_refused_before_training(data: Path, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="unknown engine 'other'; choose one of mouthbank"):
-        train_engine.settle("other", data, tmp_path / "run", None, False)
+        train_engine.resolve_config("other", data, tmp_path / "run", None, False)
     with pytest.raises(ConfigError, match="not a prepared data set"):
-        train_engine.settle("mouthbank", tmp_path, tmp_path / "run", None, False)
+        train_engine.resolve_config("mouthbank", tmp_path, tmp_path / "run", None, False)
     wrong = tmp_path / "wrong.toml"
     for text, said in (
         ("[plan]\nstepps = 3", "plan.stepps"),
@@ -196,7 +196,7 @@ def test_what_cannot_be_is_refused_before_training(data: Path, tmp_path: Path) -
     ):
         wrong.write_text(text)
         with pytest.raises(ConfigError, match=said):
-            train_engine.settle("mouthbank", data, tmp_path / "run", wrong, False)
+            train_engine.resolve_config("mouthbank", data, tmp_path / "run", wrong, False)
     assert not (tmp_path / "run").exists()
 
 
@@ -204,9 +204,9 @@ def test_a_run_is_not_begun_over_another(data: Path, tmp_path: Path) -> None:
     file = config(tmp_path / "c.toml")
     run(data, tmp_path / "run", file)
     with pytest.raises(ConfigError, match="there is a run in"):
-        train_engine.settle("mouthbank", data, tmp_path / "run", file, False)
+        train_engine.resolve_config("mouthbank", data, tmp_path / "run", file, False)
     with pytest.raises(ConfigError, match="keeps its configuration"):
-        train_engine.settle("mouthbank", data, tmp_path / "run", file, True)
+        train_engine.resolve_config("mouthbank", data, tmp_path / "run", file, True)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there are GPUs here")

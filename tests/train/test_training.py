@@ -201,13 +201,13 @@ def test_either_is_harsh_for_half_of_the_sounds() -> None:
         rng.random()
         return rng
 
-    harsh, mild = 0, 0
+    strong, mild = 0, 0
     for seed in range(40):
         out = augment.either(power, noises, np.random.default_rng(seed))
-        harsh += np.array_equal(out, augment.harsh(power, noises, after_the_draw(seed)))
-        mild += np.array_equal(out, augment.disturb(power, noises, after_the_draw(seed)))
-    assert harsh + mild == 40
-    assert min(harsh, mild) > 8
+        strong += np.array_equal(out, augment.strong(power, noises, after_the_draw(seed)))
+        mild += np.array_equal(out, augment.mild(power, noises, after_the_draw(seed)))
+    assert strong + mild == 40
+    assert min(strong, mild) > 8
 
 
 def test_warp_moves_a_peak_and_keeps_shape() -> None:
@@ -215,7 +215,7 @@ def test_warp_moves_a_peak_and_keeps_shape() -> None:
     power[:, 40] = 1
     assert augment.warp(power, 1.2).mean(0).argmax() == 48
     noises = augment.make_noises(LogMelSpec(), np.random.default_rng(0), seconds=1.0)
-    out = augment.disturb(power, noises, np.random.default_rng(1))
+    out = augment.mild(power, noises, np.random.default_rng(1))
     assert out.shape == power.shape
     assert np.isfinite(out).all()
     assert (out >= 0).all()

@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,44 +15,34 @@ from engines.common.grid import to_16k
 from engines.common.prepare.layouts import Clip
 from engines.common.prepare.offset import HOP_MS, MARGIN
 from engines.common.prepare.segments import FPS, LEAST, THUMB, Look, Track, cut_tracks, look
-from realtime_dub.errors import EndOfStream, MediaError, UserError
+from realtime_dub.errors import MediaError, UserError
 from realtime_dub.face.types import Points
 from realtime_dub.media import MS, Frame, ns_to_samples
+from realtime_dub.sources.base import read_all
 
 RATE = 16_000
 MARGIN_SAMPLES = MARGIN * HOP_MS * RATE // 1000
 
 
 class FaceReader:
-    """MediaPipe's landmarks of the one face of a video's frames; made once per process, since loading takes long."""
+    """Landmarks of the one face of a video's frames; made once per process, since loading takes long."""
 
     def __init__(self) -> None:
         import cv2
 
-        from realtime_dub.face.quiet import quiet
-
-        with quiet():
-            from mediapipe.python.solutions.face_mesh import FaceMesh
+        from realtime_dub.face.models import Mesh
 
         cv2.setNumThreads(1)  # the workers share the cores
-        self._cv2, self._quiet = cv2, quiet
-        with quiet():
-            self._mesh: Any = FaceMesh(static_image_mode=False, max_num_faces=1, refine_landmarks=True)
+        self._mesh = Mesh(1)
 
     def start(self) -> None:
         """Forget the last video's face: without one in the picture, the next is searched for anew."""
-        with self._quiet():
-            self._mesh.process(np.zeros((64, 64, 3), np.uint8))
+        self._mesh.forget()
 
     def find(self, frame: Frame) -> Points | None:
         """(478, 3) pixels."""
-        with self._quiet():  # it logs when it loads its models, which is at the first face
-            found = self._mesh.process(self._cv2.cvtColor(frame.image, self._cv2.COLOR_BGR2RGB)).multi_face_landmarks
-        if not found:
-            return None
-        # MediaPipe's z is in units of the picture's width.
-        scale = np.array([frame.width, frame.height, frame.width], np.float32)
-        return np.array([(p.x, p.y, p.z) for p in found[0].landmark], np.float32) * scale
+        found = self._mesh.find(frame.image)
+        return found[0] if found else None
 
 
 @cache
@@ -132,14 +121,11 @@ def _looks(path: Path, sizes: Sequence[int]) -> Iterator[Look]:
     video.open()
     before: Look | None = None
     try:
-        while True:
-            frame = video.read()
+        for frame in read_all(video.read):
             now = look(frame, reader.find(frame), before, wanted)
             if now.crops:
                 before = now
             yield now
-    except EndOfStream:
-        return
     finally:
         video.close()
 
@@ -150,15 +136,13 @@ def read_sound(path: Path) -> Array:
     from realtime_dub.sources.audio_file import AudioFileSource
 
     source = AudioFileSource(path)
-    rate, blocks = source.open().rate, []
+    rate = source.open().rate
     mono = MonoMixer(rate)  # as a live voice is heard
     try:
-        while True:
-            blocks.append(mono(source.read().samples))
-    except EndOfStream:
-        sound = to_16k(np.concatenate(blocks), rate)
+        blocks = [mono(block.samples) for block in read_all(source.read)]
     finally:
         source.close()
+    sound = to_16k(np.concatenate(blocks), rate)
     if not np.any(np.abs(sound) > 1e-4):
         raise MediaError("only silence in", str(path))
     return sound

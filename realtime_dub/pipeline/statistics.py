@@ -195,6 +195,10 @@ class Recorder:
         self._losing: tuple[object, ...] = ()
         self._window = _Window()
 
+    def runs(self, budget_ns: int, engine: str, bundle: str) -> None:
+        """What the run is, where that was not known yet."""
+        self.budget_ns, self.engine, self.bundle = budget_ns, engine, bundle
+
     def begin(self) -> None:
         """Everything is loaded and warm: memory growth counts from here, in longer runs from ``SETTLED_TICKS`` on."""
         self.start_mb = rss_mb()

@@ -8,18 +8,19 @@ from typing import Protocol
 
 import numpy as np
 
+from realtime_dub.audio.mono import MonoMixer
+from realtime_dub.audio.resample import StreamResampler
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import MS, NS, Blendshapes, Floats, Samples, ns_to_samples, samples_to_ns
 from realtime_dub.mouth.contract import VOICE_RATE, ImplausibleMouth, MouthGenerator, MouthPatch, blendshapes_of
-from realtime_dub.pipeline.parts import Resampler, part
+from realtime_dub.pipeline.contracts import Resampler
 
 MakeResampler = Callable[[int], Resampler]
 
 
 def mono_resampler(rate: int) -> Resampler:
     """``rate`` -> 16 kHz, one channel."""
-    resampler: Resampler = part("resampler")(rate, VOICE_RATE, 1)
-    return resampler
+    return StreamResampler(rate, VOICE_RATE, 1)
 
 
 def resampler_delay_ns(rate: int, make: MakeResampler = mono_resampler) -> int:
@@ -78,7 +79,7 @@ class Made:
     implausible: bool = False
 
 
-class Ear:
+class VoiceFeeder:
     """Reads ``ring`` on from ``start_ns`` and lets the generator hear it. Used by the engine thread alone."""
 
     def __init__(
@@ -86,7 +87,7 @@ class Ear:
     ) -> None:
         self._ring, self._generator, self._start_ns = ring, generator, start_ns
         self.heard = Heard()
-        self._mixer = part("mono mixer")(ring.rate)
+        self._mixer = MonoMixer(ring.rate)
         self._resampler = None if ring.rate == VOICE_RATE else make(ring.rate)
         self._read = 0  # samples since start_ns at the ring's rate
         self._given = 0  # and at 16 kHz

@@ -12,7 +12,7 @@ from torch import nn
 
 
 @dataclass(frozen=True)
-class Place:
+class DistributedContext:
     """One process of ``world``, on ``device``. Alone and on the CPU unless told otherwise."""
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -45,7 +45,7 @@ class Place:
         devices = [self.device] if self.device.type == "cuda" else None
         return nn.parallel.DistributedDataParallel(module, device_ids=devices)
 
-    def told(self, value: int) -> int:
+    def broadcast(self, value: int) -> int:
         """The first process's ``value``, on every process."""
         if self.world == 1:
             return value
@@ -55,17 +55,17 @@ class Place:
 
 
 @contextlib.contextmanager
-def joined(rank: int, world: int, gpus: bool, meeting: str) -> Iterator[Place]:
-    """Process ``rank`` of ``world`` at its place; ``meeting`` is a file that they find each other by."""
+def process_group(rank: int, world: int, gpus: bool, meeting: str) -> Iterator[DistributedContext]:
+    """Process ``rank`` of ``world`` as it computes; ``meeting`` is a file that they find each other by."""
     device = torch.device("cuda", rank) if gpus else torch.device("cpu")
     if gpus:
         torch.cuda.set_device(device)
     if world == 1:
-        yield Place(device)
+        yield DistributedContext(device)
         return
     backend = "nccl" if gpus else "gloo"
     torch.distributed.init_process_group(backend, init_method=f"file://{meeting}", rank=rank, world_size=world)
     try:
-        yield Place(device, rank, world)
+        yield DistributedContext(device, rank, world)
     finally:
         torch.distributed.destroy_process_group()

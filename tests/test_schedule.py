@@ -1,4 +1,4 @@
-"""The grid's arithmetic, the choice of frames, admission, the ladder, the fallback."""
+"""The grid's arithmetic, the choice of frames, admission, the policy, the fallback."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from live_helpers import FACE, POSE, frame_at
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import MS, NS, ns_to_samples, rescale, samples_to_ns
 from realtime_dub.mouth.contract import MouthPatch
-from realtime_dub.sync import (
+from realtime_dub.pipeline.schedule import (
     GUARD_NS,
     P95,
     PROBE_NS,
     TOLERANCE_NS,
     Admission,
+    DegradationPolicy,
     Fallback,
     FrameStore,
     Grid,
-    Ladder,
     Level,
-    Seen,
+    TrackedSample,
     phase_lock,
 )
 
@@ -70,33 +70,33 @@ def test_phase_lock_is_in_step_and_not_early(fps: Fraction, capture: int, budget
     assert first - max(not_before, capture + budget - GUARD_NS) <= NS / fps + 1
 
 
-def seen(capture_ns: int, stale: bool = False) -> Seen:
-    return Seen(TrackedFrame(frame_at(capture_ns, 0, stale), FACE))
+def seen(capture_ns: int, stale: bool = False) -> TrackedSample:
+    return TrackedSample(TrackedFrame(frame_at(capture_ns, 0, stale), FACE))
 
 
 def test_store_gives_the_oldest_that_is_young_enough_then_repeats_it_then_is_lagged() -> None:
     store = FrameStore(8, 100)
-    assert store.pick(0) is None
+    assert store.choose(0) is None
     frames = [seen(at) for at in (10, 20, 30)]
     for each in frames:
         store.put(each)
-    first = store.pick(15)
-    assert (first.seen, first.new, first.lagged) == (frames[1], True, False)
-    again = store.pick(28)
-    assert again.seen is frames[2]
-    repeated = store.pick(29)
-    assert (repeated.seen, repeated.new, repeated.lagged) == (frames[2], False, False)
+    first = store.choose(15)
+    assert (first.sample, first.new, first.lagged) == (frames[1], True, False)
+    again = store.choose(28)
+    assert again.sample is frames[2]
+    repeated = store.choose(29)
+    assert (repeated.sample, repeated.new, repeated.lagged) == (frames[2], False, False)
     assert store.ready(30)
     assert not store.ready(31)
-    assert store.pick(31).lagged
+    assert store.choose(31).lagged
 
 
 def test_store_is_bounded_and_knows_a_frozen_source() -> None:
     store = FrameStore(3, 100)
     for at in range(10):
         store.put(seen(at, stale=at == 9))
-    assert store.pick(0).seen.capture_ns == 7
-    assert store.pick(9).lagged
+    assert store.choose(0).sample.capture_ns == 7
+    assert store.choose(9).lagged
     assert store.last.capture_ns == 9
 
 
@@ -106,10 +106,10 @@ def test_store_never_goes_back_and_never_gives_an_old_frame_as_young(steps: list
     for capture in captures:
         store.put(seen(capture))
         since += extra
-        pick = store.pick(since)
-        assert pick.seen.capture_ns >= last
-        assert pick.lagged == (pick.seen.capture_ns < since)
-        last = pick.seen.capture_ns
+        choice = store.choose(since)
+        assert choice.sample.capture_ns >= last
+        assert choice.lagged == (choice.sample.capture_ns < since)
+        last = choice.sample.capture_ns
 
 
 def test_p95_ignores_one_outlier_notices_two_and_forgets_after_three() -> None:
@@ -134,62 +134,62 @@ def test_admission() -> None:
     assert admission.latest_ns(100) == 90
 
 
-def ladder_with(level: Level) -> Ladder:
-    ladder = Ladder(40 * MS, 60 * MS)
+def policy_with(level: Level) -> DegradationPolicy:
+    policy = DegradationPolicy(40 * MS, 60 * MS)
     for _ in range((0, 3, 9)[level]):
-        ladder.missed()
-    assert ladder.level is level
-    return ladder
+        policy.missed()
+    assert policy.level is level
+    return policy
 
 
 def test_ladder_goes_down_after_three_misses_among_six_and_then_six_in_a_row() -> None:
-    ladder = Ladder(40 * MS, 60 * MS)
+    policy = DegradationPolicy(40 * MS, 60 * MS)
     for _ in range(20):  # one in three is lived with
-        ladder.missed()
-        ladder.in_time(8 * MS)
-        ladder.in_time(8 * MS)
-        ladder.in_time(8 * MS)
-    assert ladder.level is Level.FULL
-    half = ladder_with(Level.HALF)
+        policy.missed()
+        policy.in_time(8 * MS)
+        policy.in_time(8 * MS)
+        policy.in_time(8 * MS)
+    assert policy.level is Level.FULL
+    half = policy_with(Level.HALF)
     for _ in range(20):  # as long as some are in time, half the mouths are better than none
         for _ in range(5):
             half.missed()
         half.in_time(30 * MS)
     assert half.level is Level.HALF
-    assert ladder_with(Level.PASS).level is Level.PASS
+    assert policy_with(Level.PASS).level is Level.PASS
 
 
 def test_ladder_at_half_asks_every_second_tick_and_at_pass_only_probes() -> None:
-    half, low = ladder_with(Level.HALF), ladder_with(Level.PASS)
+    half, low = policy_with(Level.HALF), policy_with(Level.PASS)
     assert [half.wants(k, 0) for k in range(4)] == ["run", "skip", "run", "skip"]
     low.started(0)
     assert [low.wants(3, at) for at in (PROBE_NS - 1, PROBE_NS)] == ["skip", "probe"]
 
 
 def test_ladder_climbs_on_a_run_of_quick_jobs_only() -> None:
-    ladder = ladder_with(Level.PASS)
+    policy = policy_with(Level.PASS)
     for _ in range(20):
-        ladder.in_time(65 * MS)  # quick enough for nothing
-    assert ladder.level is Level.PASS
+        policy.in_time(65 * MS)  # quick enough for nothing
+    assert policy.level is Level.PASS
     for _ in range(3):
-        ladder.in_time(20 * MS)
-    assert ladder.level is Level.HALF
+        policy.in_time(20 * MS)
+    assert policy.level is Level.HALF
     for _ in range(20):
-        ladder.in_time(38 * MS)  # could not be kept up every tick
-    assert ladder.level is Level.HALF
+        policy.in_time(38 * MS)  # could not be kept up every tick
+    assert policy.level is Level.HALF
     for _ in range(6):
-        ladder.in_time(20 * MS)
-    assert ladder.level is Level.FULL
+        policy.in_time(20 * MS)
+    assert policy.level is Level.FULL
 
 
 def test_a_starved_engine_is_probed_at_every_level() -> None:
-    ladder = Ladder(40 * MS, 60 * MS)
-    ladder.started(0)
-    assert ladder.wants(1, PROBE_NS) == "probe"
+    policy = DegradationPolicy(40 * MS, 60 * MS)
+    policy.started(0)
+    assert policy.wants(1, PROBE_NS) == "probe"
 
 
 def test_an_engine_whose_every_mouth_was_refused_is_probed_too() -> None:
-    assert ladder_with(Level.PASS).wants(1, 0) == "probe"
+    assert policy_with(Level.PASS).wants(1, 0) == "probe"
 
 
 def patch(at_ns: int = 0, shot: int = 0) -> MouthPatch:
@@ -200,10 +200,10 @@ def test_a_lost_frame_leaves_the_picture_ahead_for_one_tick_only() -> None:
     store, period = FrameStore(8, ahead_ns=42), 40
     for at in (15, 55, 135, 175, 215, 255):  # the camera lost the one at 95
         store.put(seen(at))
-    picked = [store.pick(10 + k * period) for k in range(6)]
-    assert [each and each.seen.capture_ns for each in picked] == [15, 55, 135, 135, 175, 215]
-    assert [each and each.new for each in picked] == [True, True, True, False, True, True]
-    assert not any(each and each.lagged for each in picked)
+    chosen = [store.choose(10 + k * period) for k in range(6)]
+    assert [each and each.sample.capture_ns for each in chosen] == [15, 55, 135, 135, 175, 215]
+    assert [each and each.new for each in chosen] == [True, True, True, False, True, True]
+    assert not any(each and each.lagged for each in chosen)
 
 
 def speaking() -> Fallback:

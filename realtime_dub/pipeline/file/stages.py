@@ -14,10 +14,10 @@ T = TypeVar("T")
 _DEPTH = 6  # items between two stages
 
 
-class Ahead(Generic[T]):
+class PrefetchStage(Generic[T]):
     """Iterates over ``items`` on a thread. What that raises is raised here, in its place in the order.
 
-    Stages chain: the iterator of one may be the :class:`Ahead` of another. Closed from the last to the first.
+    Stages chain: the iterator of one may be the :class:`PrefetchStage` of another. Closed from the last to the first.
     """
 
     def __init__(self, name: str, items: Iterator[T], depth: int = _DEPTH) -> None:
@@ -73,7 +73,7 @@ class Ahead(Generic[T]):
             return not self._closed
 
 
-class Behind(Generic[T]):
+class BoundedWriter(Generic[T]):
     """Calls ``take`` for each item on a thread, at most ``depth`` behind. What it raises, a later call here raises."""
 
     def __init__(self, name: str, take: Callable[[T], None], depth: int = _DEPTH) -> None:

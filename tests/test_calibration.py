@@ -11,8 +11,8 @@ from realtime_dub.face.landmarks import LIPS
 from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.mouth.bank import Bank, Mouth
+from realtime_dub.mouth.calibration import SHOTS, CalibrationFrames, calibrate, corrected
 from realtime_dub.mouth.cavity import gap
-from realtime_dub.mouth.proof import SHOTS, Pictures, corrected, prove
 from tests.faces import tracked_portrait
 from tests.test_mouthbank_drawing import drawn, read
 
@@ -45,7 +45,7 @@ def test_a_misread_mouth_is_put_right_and_a_true_one_stays() -> None:
     wrong = bank.copy()
     tracker = MediaPipeTracker()
     try:
-        prove(bank, pictures, tracker)
+        calibrate(bank, pictures, tracker)
     finally:
         tracker.close()
     assert wrong.mouths[1].gap == pytest.approx(true[1] - 0.08, abs=0.01)  # what others hold is not touched
@@ -75,7 +75,7 @@ def test_lips_move_in_the_crop_as_they_do_in_the_face() -> None:
 
 
 def test_pictures_are_kept_of_the_longest_shots() -> None:
-    pictures, tracked = Pictures(), tracked_portrait()
+    pictures, tracked = CalibrationFrames(), tracked_portrait()
     lengths = {0: 30, 1: 1, 2: 40, 3: 2, 4: 1, 5: 20, 6: 1}
     for shot, length in lengths.items():
         for _ in range(length):
@@ -88,7 +88,7 @@ def test_pictures_are_kept_of_the_longest_shots() -> None:
 
 @pytest.mark.parametrize(("shown", "chosen"), [(0, 0), (1, 1), (6, 6), (13, 6), (200, 6)])
 def test_pictures_are_few_and_spread_over_all(shown: int, chosen: int) -> None:
-    pictures, tracked = Pictures(), tracked_portrait()
+    pictures, tracked = CalibrationFrames(), tracked_portrait()
     for seq in range(shown):
         pictures.show(replace(tracked, frame=replace(tracked.frame, seq=seq)))
         pictures.show(replace(tracked, face=None))

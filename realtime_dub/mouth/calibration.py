@@ -27,7 +27,7 @@ SHOTS = 3  # that pictures are kept of
 APART_NS = 10 * NS  # between two proofs, for the tracker: as far as that nothing is smoothed
 
 
-class Pictures:
+class CalibrationFrames:
     """A few of many pictures with a face, of each of the longest shots, evenly spread over all that were shown."""
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Pictures:
         return [tracked for spread in self._of_shot.values() for tracked in spread.chosen()]
 
 
-def prove(bank: Bank, pictures: Sequence[TrackedFrame], tracker: FaceTracker) -> None:
+def calibrate(bank: Bank, pictures: Sequence[TrackedFrame], tracker: FaceTracker) -> None:
     """Correct the lips of the bank's mouths by how ``tracker`` finds them drawn on ``PICTURES`` of ``pictures``.
 
     For n mouths and m pictures m (n + 1) pictures are tracked: 2 to 4 s for a full bank, on one core.

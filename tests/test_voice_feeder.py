@@ -11,8 +11,8 @@ from live_helpers import EveryThird, PuppetGenerator, sound
 from realtime_dub.errors import EndOfStream
 from realtime_dub.flow import AudioRing
 from realtime_dub.media import MS, NS, AudioBlock, ns_to_samples, samples_to_ns
-from realtime_dub.pipeline.ear import Ear, askable_ns, needs_ns, resampler_delay_ns
-from realtime_dub.pipeline.pulled import PulledVoice
+from realtime_dub.pipeline.file.pulled import PulledVoice
+from realtime_dub.pipeline.voice_feeder import VoiceFeeder, askable_ns, needs_ns, resampler_delay_ns
 
 
 class Holding:
@@ -34,11 +34,11 @@ def test_hearing_in_pieces_is_hearing_at_once(steps_ms: list[int]) -> None:
     ring = AudioRing(48_000, 1, 30 * NS)
     ring.write(AudioBlock(sound(0, 48_000 * 7), 48_000, NS))
     pieces, once = PuppetGenerator(), PuppetGenerator()
-    ear, until = Ear(ring, pieces, 0, lambda rate: EveryThird()), 0
+    ear, until = VoiceFeeder(ring, pieces, 0, lambda rate: EveryThird()), 0
     for step in steps_ms:
         until += step
         ear.hear_until(until * MS)
-    Ear(ring, once, 0, lambda rate: EveryThird()).hear_until(until * MS)
+    VoiceFeeder(ring, once, 0, lambda rate: EveryThird()).hear_until(until * MS)
     assert sum(map(len, pieces.heard)) == sum(map(len, once.heard)) == until * 16
     if until:
         assert np.array_equal(np.concatenate(pieces.heard), np.concatenate(once.heard))
@@ -49,7 +49,7 @@ def test_channels_are_mixed_and_times_are_exact() -> None:
     samples = np.stack([np.full(1600, 0.2), np.full(1600, 0.6)], axis=1).astype(np.float32)
     ring.write(AudioBlock(samples, 16_000, 5 * NS))
     generator = PuppetGenerator()
-    Ear(ring, generator, 5 * NS - 10 * MS).hear_until(5 * NS + 50 * MS)
+    VoiceFeeder(ring, generator, 5 * NS - 10 * MS).hear_until(5 * NS + 50 * MS)
     assert generator.pts == [5 * NS - 10 * MS]
     assert not generator.heard[0][:160].any()
     assert np.allclose(generator.heard[0][160:], 0.4)
@@ -65,7 +65,7 @@ def test_with_the_measured_delay_the_generator_can_be_asked() -> None:
     ring, generator = AudioRing(48_000, 1, 3 * NS), PuppetGenerator(look_ahead_ms=30)
     ring.write(AudioBlock(sound(0, 96_000), 48_000, 0))
     needs = needs_ns(generator, resampler_delay_ns(48_000, lambda rate: Holding()))
-    ear = Ear(ring, generator, 0, lambda rate: Holding())
+    ear = VoiceFeeder(ring, generator, 0, lambda rate: Holding())
     for k in range(20):
         ear.hear_until(k * 40 * MS + needs)
         assert askable_ns(generator, k * 40 * MS) == k * 40 * MS
@@ -117,6 +117,6 @@ def test_a_voice_with_opposite_signs_on_two_channels_is_heard() -> None:
     voice = sound(0, 32_000)
     ring.write(AudioBlock(np.concatenate([voice, -voice], axis=1), 16_000, 0))
     generator = PuppetGenerator()
-    Ear(ring, generator, 0).hear_until(2 * NS)
+    VoiceFeeder(ring, generator, 0).hear_until(2 * NS)
     heard = np.concatenate(generator.heard)[3200:]
     np.testing.assert_allclose(np.abs(heard), np.abs(voice[3200:, 0]), atol=1e-5)

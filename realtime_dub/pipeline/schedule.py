@@ -14,7 +14,7 @@ from typing import Literal
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import MS, NS, rescale
 from realtime_dub.mouth.contract import MouthPatch
-from realtime_dub.stats import Kind
+from realtime_dub.pipeline.statistics import Kind
 
 # A tick may leave so much after its time before its picture is older than the budget: frames are chosen accordingly.
 TOLERANCE_NS = 10 * MS
@@ -61,7 +61,7 @@ def phase_lock(capture_ns: int, fps: Fraction, budget_ns: int, not_before_ns: in
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Seen:
+class TrackedSample:
     """A tracked frame and what tracking it took."""
 
     tracked: TrackedFrame
@@ -73,10 +73,10 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pick:
+class FrameChoice:
     """The frame of a tick. ``lagged``: it is the last there was, too old, because the source stalled or was lost."""
 
-    seen: Seen
+    sample: TrackedSample
     new: bool
     lagged: bool = False
 
@@ -89,22 +89,22 @@ class FrameStore:
     """
 
     def __init__(self, length: int, ahead_ns: int) -> None:
-        self._waiting: deque[Seen] = deque(maxlen=length)
+        self._waiting: deque[TrackedSample] = deque(maxlen=length)
         self._ahead_ns = ahead_ns
-        self._last: Seen | None = None
+        self._last: TrackedSample | None = None
 
-    def put(self, seen: Seen) -> None:
-        self._waiting.append(seen)
+    def put(self, sample: TrackedSample) -> None:
+        self._waiting.append(sample)
 
     def has(self, since_ns: int) -> bool:
         """A frame of ``since_ns`` or later waits."""
         return bool(self._waiting) and self._waiting[-1].capture_ns >= since_ns
 
     def ready(self, since_ns: int) -> bool:
-        """``pick`` would give a frame of ``since_ns`` or later, be it the last one again."""
+        """``choose`` would give a frame of ``since_ns`` or later, be it the last one again."""
         return self.has(since_ns) or (self._last is not None and self._last.capture_ns >= since_ns)
 
-    def pick(self, since_ns: int) -> Pick | None:
+    def choose(self, since_ns: int) -> FrameChoice | None:
         """The oldest unpublished frame of ``since_ns`` or later, if it is not too far ahead; else the last again.
 
         None before the first. Older frames are dropped: too late to be published.
@@ -113,22 +113,22 @@ class FrameStore:
             self._last = self._waiting.popleft()
         if self._waiting and not self._repeats(since_ns):
             self._last = self._waiting.popleft()
-            return Pick(self._last, new=True, lagged=self._last.tracked.frame.stale)
+            return FrameChoice(self._last, new=True, lagged=self._last.tracked.frame.stale)
         if self._last is None:
             return None
         stale = self._last.tracked.frame.stale
-        return Pick(self._last, new=False, lagged=stale or self._last.capture_ns < since_ns)
+        return FrameChoice(self._last, new=False, lagged=stale or self._last.capture_ns < since_ns)
 
     def _repeats(self, since_ns: int) -> bool:
         ahead = self._waiting[0].capture_ns - since_ns > self._ahead_ns
         return ahead and self._last is not None and self._last.capture_ns >= since_ns
 
-    def young(self, since_ns: int) -> Seen | None:
+    def young(self, since_ns: int) -> TrackedSample | None:
         """The oldest waiting frame of ``since_ns`` or later, left in place."""
-        return next((seen for seen in self._waiting if seen.capture_ns >= since_ns), None)
+        return next((sample for sample in self._waiting if sample.capture_ns >= since_ns), None)
 
     @property
-    def last(self) -> Seen | None:
+    def last(self) -> TrackedSample | None:
         """The newest frame there is."""
         return self._waiting[-1] if self._waiting else self._last
 
@@ -137,7 +137,7 @@ class P95:
     """What a job takes: the 95th percentile of the last ``window``, but not more than the worst of the last three.
 
     One outlier does not move it; a second one does at once, and three quick jobs in a row bring it down again (the
-    slow way up is the ladder's). Starts from what was declared.
+    slow way up is the policy's). Starts from what was declared.
     """
 
     def __init__(self, expected_ns: int, window: int = 50) -> None:
@@ -158,6 +158,13 @@ class Admission:
 
     def __init__(self, expected_ns: int) -> None:
         self.cost = P95(expected_ns)
+        self._expected_ns = expected_ns
+
+    def refuse(self) -> None:
+        """A job was not started for want of time. Counts as one of the expected length: or one slow spell would keep
+        all others out for good.
+        """
+        self.cost.add(self._expected_ns)
 
     def fits(self, now_ns: int, deadline_ns: int) -> bool:
         return now_ns + self.cost.value_ns <= deadline_ns
@@ -175,7 +182,7 @@ class Level(IntEnum):
     PASS = 2  # the unchanged picture; a probe now and then finds out whether it is over
 
 
-class Ladder:
+class DegradationPolicy:
     """Degradation with hysteresis: misses go down fast, a longer run of quick jobs goes up.
 
     Three misses among the last six end ``FULL``. ``HALF`` ends after six in a row only: even a late mouth is worth
@@ -242,7 +249,7 @@ Outcome = Literal["result", "missed", "lost"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Show:
+class TickComposition:
     """What to compose for a tick: ``patch`` at ``weight`` (0..1), or the unchanged frame where there is none."""
 
     patch: MouthPatch | None
@@ -271,17 +278,17 @@ class Fallback:
         if self._patch is None or patch.at_ns > self._patch.at_ns:
             self._patch = patch
 
-    def step(self, outcome: Outcome, patch: MouthPatch | None = None, shot: int = 0) -> Show:
+    def step(self, outcome: Outcome, patch: MouthPatch | None = None, shot: int = 0) -> TickComposition:
         """Once per tick, in order. ``patch`` is the result where ``outcome`` is ``result``; ``shot`` the frame's."""
         if outcome == "result":
             self._age, self._patch = 0, patch
             self._weight = min(1.0, self._weight + self.STEP)
-            return Show(patch, self._weight if patch is not None else 0.0, "fresh")
+            return TickComposition(patch, self._weight if patch is not None else 0.0, "fresh")
         self._age += 1
         if outcome == "lost":
             self._weight = 0.0
         elif self._age > 1:
             self._weight = max(0.0, self._weight - self.STEP)
         if self._patch is None or self._patch.shot != shot or self._weight < 1e-6:
-            return Show(None, 0.0, "passthrough")
-        return Show(self._patch, self._weight, "reused")
+            return TickComposition(None, 0.0, "passthrough")
+        return TickComposition(self._patch, self._weight, "reused")

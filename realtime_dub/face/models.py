@@ -1,21 +1,29 @@
-"""MediaPipe's face mesh: landmarks of the faces in a picture, or in a part of it."""
+"""MediaPipe's models: the one module that knows it, so that it can be exchanged.
+
+The mesh gives landmarks of the faces in a frame, or in a part of it; the detector finds faces.
+"""
 
 from __future__ import annotations
 
 import contextlib
+from typing import TypeAlias
 
 import cv2
 import numpy as np
 
+from realtime_dub.face.areas import Area
 from realtime_dub.face.quiet import quiet
-from realtime_dub.face.search import Area
 from realtime_dub.face.types import Points
 from realtime_dub.imports import NOT_FOR_MEDIAPIPE, left_out
 from realtime_dub.media import Image
 
 with left_out(*NOT_FOR_MEDIAPIPE):
+    from mediapipe.python.solutions.face_detection import FaceDetection
     from mediapipe.python.solutions.face_mesh import FaceMesh
 
+Box: TypeAlias = tuple[float, float, float, float]  # x, y, width, height as shares of the image
+
+_NOBODY = np.zeros((64, 64, 3), np.uint8)
 NOISY_FRAMES = 2  # MediaPipe logs while it starts its detector, then its landmark model
 MAX_SIDE_PX = 1280  # larger pictures are made smaller first: the landmark model looks at 192 pixels of a face anyway
 
@@ -26,7 +34,7 @@ class Mesh:
     def __init__(self, most: int) -> None:
         with quiet():
             self._mesh: FaceMesh | None = FaceMesh(static_image_mode=False, max_num_faces=most, refine_landmarks=True)
-            self._mesh.process(np.zeros((64, 64, 3), np.uint8))  # loads the models now, not in the first frame
+            self._mesh.process(_NOBODY)  # loads the models now, not in the first frame
         self._found_before = 0
         self._rgb: Image | None = None
 
@@ -44,6 +52,12 @@ class Mesh:
         corner = np.array([0, 0, 0] if area is None else [area.x, area.y, 0], np.float32)
         return [np.array([(p.x, p.y, p.z) for p in face.landmark], np.float32) * scale + corner for face in found]
 
+    def forget(self) -> None:
+        """The next frame is of another film: look for faces anew."""
+        if self._mesh is not None:
+            with quiet():
+                self._mesh.process(_NOBODY)
+
     def close(self) -> None:
         """Release the model."""
         if self._mesh is not None:
@@ -60,3 +74,26 @@ class Mesh:
             self._rgb = np.empty(image.shape, np.uint8)
         cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=self._rgb)
         return self._rgb
+
+
+class Detector:
+    """Finds faces of at least a fifth of an image's height."""
+
+    def __init__(self) -> None:
+        with quiet():
+            self._detector: FaceDetection | None = FaceDetection(model_selection=0)
+            self._detector.process(_NOBODY)
+
+    def find(self, image: Image) -> list[Box]:
+        """Where in ``image`` (height, width, 3) BGR they are."""
+        if self._detector is None:
+            return []
+        found = self._detector.process(cv2.cvtColor(image, cv2.COLOR_BGR2RGB)).detections or ()
+        boxes = (each.location_data.relative_bounding_box for each in found)
+        return [(box.xmin, box.ymin, box.width, box.height) for box in boxes]
+
+    def close(self) -> None:
+        """Release the model."""
+        if self._detector is not None:
+            self._detector.close()
+            self._detector = None

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 from realtime_dub.config import FileConfig, LiveConfig
 from realtime_dub.errors import MediaError
 from realtime_dub.paths import Use, WholeFile, refuse_clashes
-from realtime_dub.pipeline.parts import ContactSheet, make_sheet, part
-from realtime_dub.stats import Recorder, Report
+from realtime_dub.pipeline.contracts import ContactSheet
+from realtime_dub.pipeline.statistics import Recorder, Report
+from realtime_dub.publishers.registry import file_of
 
 
 class Reports:
@@ -18,7 +20,7 @@ class Reports:
     def __init__(self, config: LiveConfig | FileConfig) -> None:
         """Raises ConfigError where a file would be written over another, MediaError where one cannot be written."""
         refuse_clashes(_written(config), _read(config))
-        self.sheet: ContactSheet | None = make_sheet(config)
+        self.sheet = _sheet(config.contact_sheet)
         self._stats = WholeFile(config.stats_json) if config.stats_json is not None else None
 
     def finish(self, recorder: Recorder) -> Report:
@@ -37,6 +39,14 @@ class Reports:
         return recorder.report()
 
 
+def _sheet(path: Path | None) -> ContactSheet | None:
+    if path is None:
+        return None
+    from realtime_dub import contact_sheet
+
+    return contact_sheet.ContactSheet(path)
+
+
 def _read(config: LiveConfig | FileConfig) -> Iterator[Use]:
     yield Use(config.webcam, "--webcam") if isinstance(config, LiveConfig) else Use(config.input, "INPUT")
     yield Use(config.mic, "--mic")
@@ -50,7 +60,7 @@ def _read(config: LiveConfig | FileConfig) -> Iterator[Use]:
 
 def _written(config: LiveConfig | FileConfig) -> Iterator[Use]:
     if isinstance(config, LiveConfig):
-        files = (part("file of an output")(spec) for spec in config.to)
+        files = (file_of(spec) for spec in config.to)
         yield from (Use(path, "--to") for path in files if path is not None)
     else:
         yield Use(config.output, "-o")

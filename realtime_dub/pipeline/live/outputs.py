@@ -15,8 +15,8 @@ from realtime_dub.errors import EndOfStream, LostOutput
 from realtime_dub.flow import Worker
 from realtime_dub.losses import Lost, lost_by
 from realtime_dub.media import NS, AudioBlock, OutputFormat, Tick
+from realtime_dub.pipeline.statistics import Recorder
 from realtime_dub.publishers.base import Publisher
-from realtime_dub.stats import Recorder
 
 _QUEUE = 8  # ticks that wait for a publisher that takes every one
 _PATIENCE_S = 10  # for what waits and the closing

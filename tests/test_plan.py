@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from realtime_dub.budget import MARGIN_NS, BudgetPlan, BudgetTooSmall, Stage
 from realtime_dub.errors import BudgetError
 from realtime_dub.media import MS
+from realtime_dub.pipeline.plan import MARGIN_NS, BudgetPlan, BudgetTooSmall, Stage
 
 VOICE = [Stage("voice block", 0, 10 * MS), Stage("look-ahead", 60 * MS, 60 * MS)]
 PICTURE = [Stage("frame interval", 0, 45 * MS), Stage("tracker", 0, 12 * MS)]

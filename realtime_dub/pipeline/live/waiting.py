@@ -14,7 +14,7 @@ from realtime_dub.signals import polite
 FOREVER_NS = 1 << 62
 
 
-class Gate:
+class LoopCondition:
     """Made where the loop runs. ``post`` may be called from any thread, everything else from the loop."""
 
     def __init__(self, clock: Clock) -> None:

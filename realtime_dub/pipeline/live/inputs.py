@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from realtime_dub.clock import Clock
 from realtime_dub.errors import EndOfStream
@@ -11,9 +11,11 @@ from realtime_dub.face.types import FaceTracker
 from realtime_dub.flow import LatestSlot, Pump
 from realtime_dub.losses import Lost, lost_by
 from realtime_dub.media import AudioBlock, Frame, VoiceInfo
-from realtime_dub.pipeline.parts import part
+from realtime_dub.notes import notes_of
+from realtime_dub.pipeline.schedule import TrackedSample
 from realtime_dub.sources.base import VideoSource, VoiceSource
-from realtime_dub.sync import Seen
+from realtime_dub.sources.paced import PacedVideo
+from realtime_dub.sources.paced_voice import PacedVoice
 
 Which = Literal["video", "voice"]
 StartsWith = Literal["itself", "picture", "ticks"]
@@ -22,7 +24,7 @@ StartsWith = Literal["itself", "picture", "ticks"]
 class Sink(Protocol):
     """Where the inputs put what they get. Called from their threads."""
 
-    def on_seen(self, seen: Seen) -> None: ...
+    def on_frame(self, sample: TrackedSample) -> None: ...
 
     def on_voice(self, block: AudioBlock) -> None: ...
 
@@ -44,23 +46,21 @@ class Inputs(Protocol):
 class VoiceInStep:
     """The sound of a file whose picture is paced: both run from the same instant, the file's time 0."""
 
-    def __init__(self, source: VoiceSource, video: VideoSource, clock: Clock) -> None:
+    def __init__(self, source: VoiceSource, video: PacedVideo, clock: Clock) -> None:
         self._source, self._video, self._clock = source, video, clock
-        self._paced: VoiceSource = part("paced voice")(source, clock)
+        self._paced = PacedVoice(source, clock)
 
     @property
     def notes(self) -> list[str]:
-        notes: list[str] = getattr(self._source, "notes", [])
-        return notes
+        return notes_of(self._source)
 
     def open(self) -> VoiceInfo:
         return self._paced.open()
 
     def start(self, first: Frame) -> None:
         """The picture is on its way: ``first`` is its first frame as paced."""
-        origin_ns: Any = getattr(self._video, "origin_ns", None)
-        start_ns = first.pts_ns if origin_ns is None else origin_ns
-        self._paced = part("paced voice")(self._source, self._clock, start_ns)
+        origin_ns = self._video.origin_ns
+        self._paced = PacedVoice(self._source, self._clock, first.pts_ns if origin_ns is None else origin_ns)
 
     def read(self) -> AudioBlock:
         return self._paced.read()
@@ -149,7 +149,7 @@ class ThreadedInputs:
             while (frame := self._slot.take()) is not None:
                 began_ns = self._clock.now_ns()
                 tracked = self._tracker.track(frame)
-                self._sink.on_seen(Seen(tracked, self._clock.now_ns() - began_ns))
+                self._sink.on_frame(TrackedSample(tracked, self._clock.now_ns() - began_ns))
         except BaseException as caught:
             error = caught
         self._sink.on_end("video", error or self._video_error)

@@ -1,0 +1,175 @@
+"""The one place where the parts of a run meet: the live loop, the file loop and the studio are put together here.
+
+Registries name their members and load them when asked; what has no registry and loads large libraries is imported where
+it is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from realtime_dub import mouth
+from realtime_dub.clock import Clock
+from realtime_dub.config import FileConfig, LiveConfig
+from realtime_dub.errors import ConfigError
+from realtime_dub.face.types import FaceTracker
+from realtime_dub.media import OutputFormat, VideoInfo, VoiceInfo
+from realtime_dub.mouth.contract import MouthGenerator
+from realtime_dub.pipeline.contracts import Compositor, ContactSheet
+from realtime_dub.pipeline.live.executor import ThreadExecutor
+from realtime_dub.pipeline.live.inputs import StartsWith, ThreadedInputs
+from realtime_dub.pipeline.live.loop import LiveParts, LivePipeline
+from realtime_dub.pipeline.live.outputs import PublisherThread
+from realtime_dub.pipeline.statistics import Recorder
+from realtime_dub.pipeline.timing import LiveSettings, Timing
+from realtime_dub.publishers.base import HasAddress, Publisher, ReadsVoice
+from realtime_dub.publishers.registry import open_publisher
+from realtime_dub.sources.base import VideoSource, VoiceSource
+from realtime_dub.sources.pcm_stdin import PcmFormat
+from realtime_dub.sources.registry import open_video
+from realtime_dub.sources.stream_choice import SoundChoice
+from realtime_dub.sources.voices import open_voice
+
+__all__ = ["open_publisher", "open_video", "open_voice"]  # with what is defined here: all that makes parts
+
+
+def make_generator(config: LiveConfig | FileConfig) -> MouthGenerator:
+    return mouth.create(
+        config.engine,
+        bundle=config.bundle,
+        identity=config.identity,
+        strength=None if config.strength == 1 else config.strength,
+        look_ahead_ms=_look_ahead_of(config),
+    )
+
+
+def _look_ahead_of(config: LiveConfig | FileConfig) -> int | None:
+    """What was asked for; else a live mouth waits for the usual time, and a file's as long as there is a net for."""
+    if config.look_ahead is not None or config.bundle is not None or isinstance(config, LiveConfig):
+        return config.look_ahead
+    from realtime_dub.mouth.bundle import longest_look_ahead
+
+    return longest_look_ahead(config.engine)
+
+
+def make_tracker(face: str, at_once: bool) -> FaceTracker:
+    """``face``: which of several; ``at_once``: take the time that a whole search of a frame needs."""
+    from realtime_dub.face.tracker import MediaPipeTracker
+
+    return MediaPipeTracker(face, at_once=at_once)
+
+
+def make_compositor() -> Compositor:
+    from realtime_dub.blend import composite
+
+    return composite.Compositor()
+
+
+def video_options(config: LiveConfig | FileConfig) -> dict[str, Any]:
+    """How frames are to be read: what is behind them, which of several streams."""
+    return {"background": config.background_bgr, "stream": config.video_stream}
+
+
+def voice_options(config: LiveConfig | FileConfig) -> dict[str, Any]:
+    """The shape of raw audio on standard input, and which of several streams of a file. Raises ConfigError."""
+    pcm = PcmFormat(config.pcm_rate, config.pcm_channels, config.pcm_format) if config.mic == "-" else None
+    if config.audio_stream is None and config.language is None:
+        return {"pcm": pcm}
+    if config.audio_stream is not None and config.language is not None:
+        raise ConfigError("cannot choose a sound by", "--audio-stream and --language", "give one of them")
+    return {"pcm": pcm, "choice": SoundChoice(config.audio_stream, config.language)}
+
+
+@dataclass(frozen=True, eq=False)
+class LiveMembers:
+    """The parts of a live run that differ from one to the next; made, not opened."""
+
+    video: VideoSource
+    voice: VoiceSource
+    tracker: FaceTracker
+    generator: MouthGenerator
+    publishers: Sequence[Publisher]
+    voice_starts_with: StartsWith = "itself"
+
+
+def assemble_live(
+    members: LiveMembers,
+    settings: LiveSettings,
+    clock: Clock,
+    recorder: Recorder,
+    stack: ExitStack,
+    sheet: ContactSheet | None = None,
+) -> LivePipeline:
+    """Open everything in the order in which it costs least to find out that it cannot be, each with its close on
+    ``stack``. Raises UserError, BudgetTooSmall where the times do not add up.
+    """
+    assembly = _LiveAssembly(members, clock, recorder, stack)
+    pipeline = assembly.make(settings, sheet)
+    assembly.open_outputs(pipeline)
+    return pipeline
+
+
+class _LiveAssembly:
+    def __init__(self, members: LiveMembers, clock: Clock, recorder: Recorder, stack: ExitStack) -> None:
+        self._members, self._clock, self._recorder, self._stack = members, clock, recorder, stack
+        self._pipeline: LivePipeline | None = None
+
+    def make(self, settings: LiveSettings, sheet: ContactSheet | None) -> LivePipeline:
+        members, clock = self._members, self._clock
+        compositor = make_compositor()
+        self._picture, self._voice = self._open_sources()
+        self._timing = Timing.of(settings, self._voice, members.generator, members.publishers)
+        self._recorder.runs(self._timing.plan.budget_ns, members.generator.name, members.generator.bundle)
+        self._outputs = [self._output(each) for each in members.publishers]
+        parts = LiveParts(
+            ThreadedInputs(members.video, members.voice, members.tracker, clock, members.voice_starts_with),
+            self._outputs,
+            members.generator,
+            compositor,
+            self._executor("engine"),
+            self._executor("composer"),
+            sheet,
+        )
+        self._pipeline = LivePipeline(clock, parts, self._voice, self._timing, self._recorder)
+        return self._pipeline
+
+    def open_outputs(self, pipeline: LivePipeline) -> None:
+        """Last, and after the pipeline is there: a speaker asks for the voice from the moment it is open."""
+        for output in self._outputs:
+            publisher = output.publisher
+            if isinstance(publisher, ReadsVoice):
+                publisher.attach(pipeline.read_voice)
+            output.open(self._format())
+            if isinstance(publisher, ReadsVoice):
+                pipeline.voice.leave(self._timing.speaker_room_ns(publisher, self._voice))
+            if isinstance(publisher, HasAddress) and publisher.address is not None:
+                print(f"watch at {publisher.address}", flush=True)  # also where quiet: nobody could find it otherwise
+
+    def _open_sources(self) -> tuple[VideoInfo, VoiceInfo]:
+        video, voice = self._members.video, self._members.voice
+        self._stack.callback(video.close)
+        picture = video.open()
+        self._stack.callback(voice.close)
+        return picture, voice.open()
+
+    def _output(self, publisher: Publisher) -> PublisherThread:
+        output = PublisherThread(publisher, self._clock, self._recorder, self._failed)
+        self._stack.callback(output.close)
+        return output
+
+    def _executor(self, name: str) -> ThreadExecutor:
+        executor = ThreadExecutor(name, self._clock)
+        self._stack.callback(executor.close)
+        return executor
+
+    def _format(self) -> OutputFormat:
+        picture, voice = self._picture, self._voice
+        size = picture.width, picture.height
+        return OutputFormat(*size, self._timing.fps, voice.rate, voice.channels, True, picture.full_range)
+
+    def _failed(self, name: str, error: Exception) -> None:
+        if self._pipeline is not None:
+            self._pipeline.on_failed(name, error)

@@ -1,0 +1,31 @@
+"""What the loops ask of parts that have no contract elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from realtime_dub.face.types import TrackedFrame
+from realtime_dub.media import Image, Samples
+from realtime_dub.mouth.contract import MouthPatch
+
+
+class Compositor(Protocol):
+    """Puts a mouth into a frame."""
+
+    def compose(self, tracked: TrackedFrame, patch: MouthPatch, weight: float) -> Image:
+        """A new image; ``patch`` is carried over where the pose changed. ``weight`` 0..1."""
+
+
+class Resampler(Protocol):
+    """Audio at another rate, in pieces."""
+
+    def process(self, samples: Samples) -> Samples:
+        """(n, channels) -> (m, channels), m as far as it can be known yet."""
+
+
+class ContactSheet(Protocol):
+    """Source, mouth and result side by side."""
+
+    def add(self, source: Image, face: Any, result: Image, seq: int) -> None: ...
+
+    def write(self) -> bool: ...

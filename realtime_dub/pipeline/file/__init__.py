@@ -1,0 +1,1 @@
+"""The file loop: the same stages on a virtual clock, and enrolment."""

@@ -1,0 +1,314 @@
+"""``realtime-dub file``: the same stages on a virtual clock, as fast as they go, with the same result every time.
+
+One tick per source frame, at the frame's own time; ``spans`` says where the result ends. Time 0 of the voice is time 0
+of the video's file; the result begins with the first frame.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from realtime_dub import signals
+from realtime_dub.clock import VirtualClock
+from realtime_dub.config import FileConfig
+from realtime_dub.errors import ConfigError, LostOutput, MediaError, RealtimeDubError
+from realtime_dub.face.types import FaceTracker
+from realtime_dub.media import (
+    NS,
+    AudioBlock,
+    Frame,
+    OutputFormat,
+    Tick,
+    VideoInfo,
+    ns_to_samples,
+    samples_to_ns,
+)
+from realtime_dub.notes import notes_of
+from realtime_dub.pipeline import assembly
+from realtime_dub.pipeline.file.pulled import PulledVoice
+from realtime_dub.pipeline.file.spans import Span, Spans
+from realtime_dub.pipeline.file.stages import BoundedWriter, PrefetchStage
+from realtime_dub.pipeline.file.ticks import FrameComposer, MouthMaker
+from realtime_dub.pipeline.process import one_blas_thread
+from realtime_dub.pipeline.reports import Reports
+from realtime_dub.pipeline.schedule import TrackedSample
+from realtime_dub.pipeline.statistics import Kind, Recorder, Report
+from realtime_dub.pipeline.voice_feeder import Made
+from realtime_dub.publishers.base import CarriesExtras
+from realtime_dub.sources.base import VideoSource, VoiceSource, read_all
+from realtime_dub.sources.registry import kind_of
+from realtime_dub.sources.stream_choice import SoundChoice
+
+Progress = Callable[[int, int | None], None]
+
+_SHEET_EVERY = 25  # ticks
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Mouthed:
+    """A tracked frame with everything that its tick needs but the image."""
+
+    sample: TrackedSample
+    made: Made
+    pts_ns: int  # from the first frame
+    duration_ns: int
+    audio: AudioBlock
+    engine_ns: int
+
+
+def run_file(config: FileConfig, progress: Progress | None = None) -> Report:
+    """Dub ``config.input`` into ``config.output``; ``progress(done, total)`` is called per tick, total None if unknown.
+
+    Raises UserError; what was written by then is kept and plays. A full disk and the like are in the report's ``lost``.
+    """
+    with one_blas_thread(), ExitStack() as stack:
+        run = _FileRun(config, stack)
+        try:
+            run.dub(progress or (lambda done, total: None))
+        except LostOutput as error:
+            run.recorder.lost(str(error))
+        return run.report()
+
+
+class _FileRun:
+    def __init__(self, config: FileConfig, stack: ExitStack) -> None:
+        self._config, self._stack = config, stack
+        self._clock = VirtualClock()
+        self._kind = _kind(config)
+        self._reports = Reports(config)
+        self._sheet = self._reports.sheet
+        self._publisher = assembly.open_publisher(
+            str(config.output), clock=self._clock, live=False, crf=config.crf, preset=config.preset
+        )
+        self._generator = assembly.make_generator(config)
+        stack.callback(self._generator.close)
+        self._composer = FrameComposer(assembly.make_compositor())
+        self._video = self._opened_video(width=config.width, height=config.height, fps=config.fps)
+        self._info: VideoInfo = self._video.open()
+        self._voice = self._opened_voice()
+        self._voice_info = voice = self._voice.open()
+        self._extras = self._open_extras()
+        self._audio = PulledVoice(self._voice, voice.rate, voice.channels)
+        self.recorder = Recorder(0, self._generator.name, self._generator.bundle)
+        self._faces = 0
+        self._maker: MouthMaker | None = None
+        self._stages: list[PrefetchStage[Any]] = []
+
+    def dub(self, progress: Progress) -> None:
+        """Enrol, then run the stages to the end. However it ends, what was written plays."""
+        self._publisher.open(self._format())
+        try:
+            self._enrol()
+        except BaseException:
+            self._publisher.close()
+            raise
+        tracker = self._tracker()
+        self._stack.callback(self._end_stages)
+        frames = self._prefetch("decode", self._frames())
+        tracked = self._prefetch("track", self._tracked(frames, tracker))
+        mouthed = self._prefetch("engine", self._mouthed(tracked))
+        self._write(mouthed, progress)
+
+    def _write(self, mouthed: Iterator[_Mouthed], progress: Progress) -> None:
+        encoder: BoundedWriter[Tick] = BoundedWriter("encode", self._encode)
+        self._stack.callback(encoder.close)
+        self.recorder.begin()
+        try:
+            for seq, item in enumerate(mouthed):
+                encoder.put(self._tick(seq, item))
+                progress(seq + 1, self._total())
+            encoder.finish(self._publisher.close)
+        except (KeyboardInterrupt, SystemExit):
+            with signals.held_off():
+                encoder.finish(self._publisher.close)
+            raise
+        except BaseException:
+            encoder.close()
+            with suppress(RealtimeDubError):  # the first error is the one to tell
+                self._publisher.close()
+            raise
+
+    def report(self) -> Report:
+        """The report, with everything that there is to say; written where that was asked for."""
+        notes: list[str | None] = [*notes_of(self._video, self._voice, self._generator, self._publisher)]
+        if not self._faces:
+            notes.append(f"no face in {self._config.input}: the picture passes through unchanged")
+        if self._maker is not None:
+            notes.append(self._maker.no_voice(self._voice_info.name))
+        for note in notes:
+            if note is not None:
+                self.recorder.note(note)
+        return self._reports.finish(self.recorder)
+
+    # What there is to begin with.
+
+    def _opened_video(self, **size: Any) -> VideoSource:
+        options = assembly.video_options(self._config)
+        video = assembly.open_video(self._config.input, clock=self._clock, loop=False, live=False, **size, **options)
+        self._stack.callback(video.close)
+        return video
+
+    def _opened_voice(self) -> VoiceSource:
+        config = self._config
+        own = config.input if self._kind == "file" else None
+        options = assembly.voice_options(config)
+        voice = assembly.open_voice(config.mic, clock=self._clock, video_path=own, loop=False, live=False, **options)
+        self._stack.callback(voice.close)
+        return voice
+
+    def _format(self) -> OutputFormat:
+        info, voice = self._info, self._voice_info
+        return OutputFormat(info.width, info.height, info.fps, voice.rate, voice.channels, False, info.full_range)
+
+    def _open_extras(self) -> Any:
+        """What the film carries beside frames and audio, for an output that can hold it."""
+        if self._kind != "file" or not isinstance(self._publisher, CarriesExtras):
+            return None
+        from realtime_dub.sources.extras import FilmExtras
+
+        config = self._config
+        own = SoundChoice(config.audio_stream, config.language) if config.mic == "video" else None
+        extras = FilmExtras(config.input, config.video_stream, own)
+        self._stack.callback(extras.close)
+        self._begin_extras(extras, extras.pictures_start_ns)  # chapters are written before the first frame
+        self._publisher.carry(extras)
+        return extras
+
+    def _begin_extras(self, extras: Any, zero_ns: int) -> None:
+        ends_ns = [] if self._config.extend else [self._info.duration_ns or extras.pictures_end_ns]
+        ends_ns += [None if self._config.seconds is None else round(self._config.seconds * NS)]
+        extras.begin(zero_ns, min((each for each in ends_ns if each is not None), default=None))
+
+    def _tracker(self) -> FaceTracker:
+        tracker = assembly.make_tracker(self._config.face, at_once=True)
+        self._stack.callback(tracker.close)
+        return tracker
+
+    def _enrol(self) -> None:
+        """Show the generator the person before the first mouth is made."""
+        if self._kind != "file" or self._config.identity is not None or self._config.engine == "passthrough":
+            return
+        from realtime_dub.pipeline.file.enrolment import show_film
+
+        video, tracker = self._opened_video(), self._tracker()
+        show_film(video, self._generator, tracker)
+        video.close()
+        tracker.close()
+
+    def _prefetch(self, name: str, items: Iterator[Any]) -> PrefetchStage[Any]:
+        stage: PrefetchStage[Any] = PrefetchStage(name, items)
+        self._stages.append(stage)
+        return stage
+
+    def _end_stages(self) -> None:
+        """All are told to stop before the first is waited for: each may be waiting for the one before it."""
+        for stage in self._stages:
+            stage.stop()
+        for stage in self._stages:
+            stage.join()
+
+    # The stages, each on its thread.
+
+    def _frames(self) -> Iterator[Frame]:
+        frames = self._timed("decode", read_all(self._video.read))
+        if self._config.seconds is None:
+            return frames
+        end_ns = round(self._config.seconds * NS)
+        return itertools.takewhile(lambda frame: frame.pts_ns < end_ns, frames)
+
+    def _tracked(self, frames: Iterator[Frame], tracker: FaceTracker) -> Iterator[TrackedSample]:
+        for frame in frames:
+            began_ns = time.perf_counter_ns()
+            tracked = tracker.track(frame)
+            took_ns = time.perf_counter_ns() - began_ns
+            self.recorder.stage("track", took_ns)
+            yield TrackedSample(tracked, took_ns)
+
+    def _mouthed(self, tracked: Iterator[TrackedSample]) -> Iterator[_Mouthed]:
+        spans = self._spans().of(tracked)
+        first = next(spans, None)
+        if first is None:
+            raise MediaError("there is no picture in", self._config.input, "choose a video that plays")
+        zero_ns = first[0].capture_ns
+        if self._extras is not None:
+            self._begin_extras(self._extras, zero_ns)
+        self._maker = maker = MouthMaker(self._generator, self._audio, zero_ns)
+        for span in itertools.chain([first], spans):
+            yield self._with_mouth(maker, span, zero_ns)
+            self._audio.forget(span[0].capture_ns - NS)
+
+    def _spans(self) -> Spans:
+        config = self._config
+        endless, cut = self._kind != "file", config.seconds is not None
+        return Spans(self._audio, self._info.fps, self.recorder.note, endless, cut, config.extend)
+
+    def _encode(self, tick: Tick) -> None:
+        began_ns = time.perf_counter_ns()
+        self._publisher.publish(tick)
+        self.recorder.stage("encode", time.perf_counter_ns() - began_ns)
+
+    # One tick.
+
+    def _with_mouth(self, maker: MouthMaker, span: Span, zero_ns: int) -> _Mouthed:
+        sample, duration_ns = span
+        began_ns = time.perf_counter_ns()
+        made = maker.make(sample)
+        took_ns = time.perf_counter_ns() - began_ns
+        self.recorder.stage("engine", took_ns)
+        pts_ns = sample.capture_ns - zero_ns
+        return _Mouthed(sample, made, pts_ns, duration_ns, self._under(zero_ns, pts_ns, duration_ns), took_ns)
+
+    def _under(self, zero_ns: int, pts_ns: int, duration_ns: int) -> AudioBlock:
+        """The audio under a frame. Borders are rounded from the start: no overlap, no gap, no drift."""
+        rate = self._audio.rate
+        first, end = ns_to_samples(pts_ns, rate), ns_to_samples(pts_ns + duration_ns, rate)
+        start_ns = samples_to_ns(first, rate)
+        return AudioBlock(self._audio.read(zero_ns + start_ns, end - first), rate, start_ns)
+
+    def _tick(self, seq: int, item: _Mouthed) -> Tick:
+        frame, face, patch = item.sample.tracked.frame, item.sample.tracked.face, item.made.patch
+        self._clock.advance_to(item.pts_ns)
+        self._faces += face is not None
+        began_ns = time.perf_counter_ns()
+        image, composition = self._composer.compose(item.sample, item.made)
+        took_ns = time.perf_counter_ns() - began_ns if image is not frame.image else 0
+        if took_ns:
+            self.recorder.stage("compose", took_ns)
+        kind: Kind = "passthrough" if face is None else composition.kind
+        self.recorder.handed_over(kind, None)
+        if item.made.implausible:
+            self.recorder.missing("implausible")
+        self.recorder.compute(item.sample.track_ns + item.engine_ns + took_ns)
+        self.recorder.offset(0 if patch is None else frame.pts_ns - patch.at_ns)
+        if self._sheet is not None and seq % _SHEET_EVERY == 0:
+            self._sheet.add(frame.image, face, image, seq)
+        return Tick(image, item.pts_ns, item.duration_ns, seq, item.audio, item.made.blendshapes)
+
+    def _total(self) -> int | None:
+        if self._config.seconds is not None:
+            return None
+        if self._info.frames is not None or self._info.duration_ns is None:
+            return self._info.frames
+        return round(self._info.duration_ns * self._info.fps / NS)
+
+    def _timed(self, name: str, items: Iterator[Frame]) -> Iterator[Frame]:
+        while True:
+            began_ns = time.perf_counter_ns()
+            item = next(items, None)
+            if item is None:
+                return
+            self.recorder.stage(name, time.perf_counter_ns() - began_ns)
+            yield item
+
+
+def _kind(config: FileConfig) -> str:
+    """file, image or demo. Raises ConfigError for what is live."""
+    kind = kind_of(config.input)
+    if kind not in ("file", "image", "demo"):
+        raise ConfigError("no file:", config.input, "name a video or a picture, or use --webcam for a live run")
+    return kind

@@ -1,0 +1,42 @@
+"""One tick where time is no object: the mouth for a frame, and the frame with it. Used by files and by the Dubber."""
+
+from __future__ import annotations
+
+from realtime_dub.media import NS, Image
+from realtime_dub.mouth.contract import MouthGenerator
+from realtime_dub.pipeline.contracts import Compositor
+from realtime_dub.pipeline.schedule import Fallback, Outcome, TickComposition, TrackedSample
+from realtime_dub.pipeline.voice_feeder import Made, Sound, VoiceFeeder, needs_ns, resampler_delay_ns
+
+
+class MouthMaker:
+    """Lets a generator hear as far as each frame needs, and asks it for the mouth. On one thread, frames in order."""
+
+    def __init__(self, generator: MouthGenerator, audio: Sound, first_ns: int) -> None:
+        """``audio`` is read from a second before ``first_ns`` on, the time of the first frame."""
+        self._feeder = VoiceFeeder(audio, generator, first_ns - NS)
+        self.needs_ns = needs_ns(generator, resampler_delay_ns(audio.rate))  # of audio after a frame's time
+
+    def make(self, sample: TrackedSample) -> Made:
+        self._feeder.hear_until(sample.capture_ns + self.needs_ns)
+        return self._feeder.mouth(sample.tracked, sample.capture_ns)
+
+    def no_voice(self, name: str) -> str | None:
+        """What there is to say where ``name`` had no voice in it."""
+        return self._feeder.no_voice(name)
+
+
+class FrameComposer:
+    """Puts mouths into frames, in order."""
+
+    def __init__(self, compositor: Compositor) -> None:
+        self._compositor, self._fallback = compositor, Fallback()
+
+    def compose(self, sample: TrackedSample, made: Made) -> tuple[Image, TickComposition]:
+        """The frame's own image where nothing is put into it."""
+        tracked = sample.tracked
+        outcome: Outcome = "lost" if tracked.face is None else "missed" if made.implausible else "result"
+        composition = self._fallback.step(outcome, made.patch, tracked.shot)
+        if composition.patch is None or tracked.face is None:
+            return tracked.frame.image, composition
+        return self._compositor.compose(tracked, composition.patch, composition.weight), composition

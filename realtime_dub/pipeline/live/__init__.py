@@ -1,0 +1,1 @@
+"""The live loop: paced by asyncio, worked by named threads."""

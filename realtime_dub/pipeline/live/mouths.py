@@ -1,0 +1,158 @@
+"""The engine in the live loop: one mouth per tick where it is expected in time, fewer where it is not."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
+
+from realtime_dub.clock import Clock
+from realtime_dub.errors import BundleError
+from realtime_dub.media import MS, NS
+from realtime_dub.mouth.contract import MouthGenerator, MouthPatch
+from realtime_dub.pipeline.live.executor import Executor
+from realtime_dub.pipeline.live.ticks import TickState
+from realtime_dub.pipeline.schedule import (
+    Admission,
+    DegradationPolicy,
+    Fallback,
+    Grid,
+    Level,
+    TrackedSample,
+)
+from realtime_dub.pipeline.statistics import Recorder
+from realtime_dub.pipeline.timing import Timing
+from realtime_dub.pipeline.voice_feeder import Made, MakeResampler, Sound, VoiceFeeder, needs_ns
+
+_OBSERVE_EVERY = 3  # ticks
+_RECENT = 6  # ticks, of which two may be starved, not in a row, before silence is heard in place of their sound
+log = logging.getLogger("realtime_dub.pipeline")
+
+R = TypeVar("R")
+
+
+class Mouths:
+    """Admission, degradation and fallback around a generator on its thread. Called from the loop."""
+
+    def __init__(
+        self, clock: Clock, generator: MouthGenerator, engine: Executor, timing: Timing, recorder: Recorder
+    ) -> None:
+        self._clock, self._generator, self._engine, self._recorder = clock, generator, engine, recorder
+        self.needs_ns = needs_ns(generator, timing.resample_ns)  # sound after the instant of a mouth
+        self.policy = DegradationPolicy(timing.period_ns, timing.window_ns)
+        self.fallback = Fallback()
+        self._cost = Admission(generator.latency().compute_ns)
+        self._observing = Admission(5 * MS)
+        self._free = asyncio.Lock()
+        self._starved: deque[bool] = deque(maxlen=_RECENT)
+        self._feeder: VoiceFeeder | None = None  # from the warming up on
+        self._ended = False  # the generator cannot go on
+
+    def no_voice(self, name: str) -> str | None:
+        """What there is to say where ``name`` had no voice in it."""
+        return self._feeder.no_voice(name) if self._feeder else None
+
+    def latest_ns(self, deadline_ns: int) -> int:
+        """The last moment at which a mouth for ``deadline_ns`` may be started."""
+        return self._cost.latest_ns(deadline_ns)
+
+    async def warm_up(self, first: TrackedSample, voice: Sound, resampler: MakeResampler) -> MouthPatch | None:
+        """One mouth from half a second before the first picture: first runs load libraries and fill caches."""
+        self._feeder = VoiceFeeder(voice, self._generator, first.capture_ns - NS, resampler)
+        at_ns = first.capture_ns - NS // 2
+        done = await self._run_engine(lambda: self._listen(at_ns, first))
+        return None if done is None else done[0].patch
+
+    async def make(self, tick: TickState, sample: TrackedSample, grid: Grid, deadline_ns: int) -> None:
+        """Fill in ``tick.outcome`` and ``tick.result``, if the mouth is wanted and admitted."""
+        async with self._free:
+            if self._is_let_go(tick):
+                return
+            if self._ended:
+                tick.outcome = "lost"
+                return
+            now_ns = self._clock.now_ns()
+            wants = self.policy.wants(tick.k, now_ns)
+            if wants == "skip":
+                return
+            if wants == "run" and not self._cost.fits(now_ns, deadline_ns):
+                self._missed(tick)
+                return
+            self.policy.started(now_ns)
+            await self._run(tick, sample, grid.media(tick.k), deadline_ns)
+
+    def _is_let_go(self, tick: TickState) -> bool:
+        """One block that is late costs a mouth and no more: its sound may still come for the hand-over."""
+        again = bool(self._starved) and self._starved[-1]
+        self._starved.append(tick.starved)
+        return tick.starved and not again and self._starved.count(True) < 3
+
+    async def observe(self, k: int, sample: TrackedSample, latest_ns: int) -> None:
+        """Let the generator look at the person now and then, if that is over by ``latest_ns`` and nobody waits."""
+        if (
+            k % _OBSERVE_EVERY
+            or sample.tracked.face is None
+            or self._free.locked()
+            or self._ended
+            or self.policy.level is not Level.FULL
+        ):
+            return
+        async with self._free:
+            if not self._observing.fits(self._clock.now_ns(), latest_ns):
+                return
+            if (done := await self._run_engine(lambda: self._generator.observe(sample.tracked))) is not None:
+                self._observing.cost.add(done[1])
+                self._recorder.stage("observe", done[1])
+
+    async def _run(self, tick: TickState, sample: TrackedSample, media_ns: int, deadline_ns: int) -> None:
+        probe = self.policy.level is Level.PASS
+        if (done := await self._run_engine(lambda: self._listen(media_ns, sample))) is None:
+            tick.outcome = "lost"
+            return
+        made, took_ns = done
+        self._cost.cost.add(took_ns)
+        self._recorder.stage("engine", took_ns)
+        tick.engine_ns, tick.blendshapes, tick.implausible = took_ns, made.blendshapes, made.implausible
+        in_time = made.asked and self._clock.now_ns() <= deadline_ns
+        if in_time:
+            self.policy.in_time(took_ns)
+        else:
+            self._missed(tick)
+        if not probe and not made.implausible:
+            self._keep(tick, made.patch, in_time)
+
+    async def _run_engine(self, work: Callable[[], R]) -> tuple[R, int] | None:
+        """What ``work`` gave on the engine's thread, and how long it took; None where the engine cannot go on.
+
+        A network that crashed or hangs is no reason to end a call: the person is seen and heard without it.
+        """
+        try:
+            return await self._engine.run(work)
+        except BundleError as error:
+            self._ended = True
+            ended = f"{error}; no more mouths are made, the picture passes through unchanged"
+            if self._recorder.note(ended):
+                log.warning("%s", ended)
+            return None
+
+    def _keep(self, tick: TickState, patch: MouthPatch | None, in_time: bool) -> None:
+        if in_time and not tick.decided.is_set():
+            tick.outcome, tick.result = "result", patch
+        elif patch is not None:
+            self.fallback.offer(patch)
+
+    def _listen(self, media_ns: int, sample: TrackedSample) -> Made:
+        """On the engine's thread."""
+        assert self._feeder is not None
+        self._feeder.hear_until(media_ns + self.needs_ns)
+        return self._feeder.mouth(sample.tracked, media_ns)
+
+    def _missed(self, tick: TickState) -> None:
+        if tick.starved:  # the engine had less time than it was promised
+            return
+        level = self.policy.level
+        self.policy.missed()
+        if self.policy.level is not level:
+            self._recorder.note("the engine was too slow for a while: fewer mouths were made, none was published late")

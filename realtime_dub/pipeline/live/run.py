@@ -1,0 +1,145 @@
+"""``realtime-dub --webcam ... --mic ...``: opens what was asked for, checks the budget, runs the loop, reports."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from fractions import Fraction
+
+from realtime_dub import signals
+from realtime_dub.clock import Clock, MonotonicClock
+from realtime_dub.config import LiveConfig
+from realtime_dub.notes import notes_of
+from realtime_dub.pipeline import assembly
+from realtime_dub.pipeline.live.inputs import StartsWith, VoiceInStep
+from realtime_dub.pipeline.live.loop import LivePipeline
+from realtime_dub.pipeline.plan import BudgetTooSmall
+from realtime_dub.pipeline.process import one_blas_thread, short_waits
+from realtime_dub.pipeline.reports import Reports
+from realtime_dub.pipeline.statistics import Recorder, Report
+from realtime_dub.pipeline.timing import LiveSettings
+from realtime_dub.publishers.base import Publisher
+from realtime_dub.publishers.registry import default_publisher
+from realtime_dub.sources.base import VideoSource, VoiceSource
+from realtime_dub.sources.paced import PacedVideo
+from realtime_dub.sources.paced_voice import PacedVoice
+from realtime_dub.terminal import console
+
+LOOK_S = 0.05  # between two looks whether to stop
+
+
+def run_live(config: LiveConfig, stop: threading.Event | None = None) -> Report:
+    """Run until the video ends, ``seconds`` pass, ``stop`` is set, Ctrl-C or no output is left. Raises UserError before
+    anything is written, or later what ended the inputs; the statistics file and the contact sheet are written in either
+    case. Outputs that ended before their time are in the report's ``lost``.
+    """
+    clock = MonotonicClock()
+    with one_blas_thread(), ExitStack() as stack:
+        run = _LiveRun(config, clock, stack)
+        try:
+            with _live_line(run.recorder, clock, config.quiet), short_waits():
+                asyncio.run(_until(run.pipeline, stop))
+        finally:
+            with signals.held_off():
+                report = run.finish()
+    return report
+
+
+async def _until(pipeline: LivePipeline, stop: threading.Event | None) -> None:
+    running = asyncio.ensure_future(pipeline.run())
+    while stop is not None and not running.done():
+        await asyncio.wait({running}, timeout=LOOK_S)
+        if stop.is_set() and not running.done():
+            pipeline.stop()
+            break
+    await running
+
+
+class _LiveRun:
+    """A live run as the command line asks for it."""
+
+    def __init__(self, config: LiveConfig, clock: Clock, stack: ExitStack) -> None:
+        self._reports = Reports(config)
+        publishers = _publishers(config, clock)
+        generator = assembly.make_generator(config)
+        stack.callback(generator.close)
+        tracker = assembly.make_tracker(config.face, at_once=False)
+        stack.callback(tracker.close)
+        video = _video(config, clock)
+        voice, starts_with = _voice(config, clock, video)
+        members = assembly.LiveMembers(video, voice, tracker, generator, publishers, starts_with)
+        fps = Fraction(config.fps).limit_denominator(1001)
+        settings = LiveSettings(fps, config.budget_ms, config.seconds)
+        self._tells = (video, voice, generator, *publishers)
+        self.recorder = Recorder()
+        try:
+            self.pipeline = assembly.assemble_live(members, settings, clock, self.recorder, stack, self._reports.sheet)
+        except BudgetTooSmall as error:
+            console(stderr=True).print(error.table)
+            raise
+
+    def finish(self) -> Report:
+        """The report; with what is to be written about a run that has begun."""
+        for note in notes_of(*self._tells):
+            self.recorder.note(note)
+        if not self.recorder.frames["total"]:
+            return self.recorder.report()
+        return self._reports.finish(self.recorder)
+
+
+def _publishers(config: LiveConfig, clock: Clock) -> list[Publisher]:
+    """Made, not opened: names that are wrong are found before anything else is."""
+    made = [assembly.open_publisher(spec, clock=clock, live=True) for spec in config.to] or [default_publisher()]
+    if config.speaker is not None:
+        from realtime_dub.publishers.speaker import SpeakerPublisher
+
+        made.append(SpeakerPublisher(config.speaker, clock))
+    return made
+
+
+def _video(config: LiveConfig, clock: Clock) -> VideoSource:
+    return assembly.open_video(
+        config.webcam,
+        clock=clock,
+        width=config.width,
+        height=config.height,
+        fps=config.fps,
+        loop=config.loop,
+        live=True,
+        **assembly.video_options(config),
+    )
+
+
+def _voice(config: LiveConfig, clock: Clock, video: VideoSource) -> tuple[VoiceSource, StartsWith]:
+    """The voice, and what it starts with: a file's own audio with its frames, what can wait with the ticks."""
+    in_step = isinstance(video, PacedVideo) and config.mic == "video"
+    voice = assembly.open_voice(
+        config.mic,
+        clock=clock,
+        video_path=config.webcam if in_step else None,
+        loop=config.loop,
+        live=not in_step,
+        **assembly.voice_options(config),
+    )
+    if isinstance(video, PacedVideo) and in_step:
+        return VoiceInStep(voice, video, clock), "picture"
+    waits = config.mic == "-" or isinstance(voice, PacedVoice)
+    return voice, "ticks" if waits else "itself"
+
+
+@contextlib.contextmanager
+def _live_line(recorder: Recorder, clock: Clock, quiet: bool) -> Iterator[None]:
+    """The statistics of the moment on a terminal, drawn by a thread of rich's."""
+    terminal = console(stderr=True)
+    if quiet or not terminal.is_terminal:
+        yield
+        return
+    from rich.live import Live
+
+    with Live(
+        get_renderable=lambda: recorder.line(clock.now_ns()), console=terminal, refresh_per_second=4, transient=True
+    ):
+        yield
