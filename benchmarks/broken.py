@@ -275,6 +275,8 @@ def _other_array(data: bytes, dice: random.Random) -> bytes:
         array = np.load(io.BytesIO(data), allow_pickle=False)
     except Exception:  # what NumPy raises for a head that makes no sense is of many kinds
         return data
+    if array.dtype.kind not in "iufb":  # broken already
+        return data
     out = io.BytesIO()
     with np.errstate(all="ignore"):
         np.save(out, _changed(array, dice), allow_pickle=False)
