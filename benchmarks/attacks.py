@@ -58,7 +58,7 @@ def server() -> Iterator[tuple[subprocess.Popen[str], str, IO[str]]]:
 def attacked(name: str, url: str) -> Iterator[None]:
     """An attack as a program."""
     command = [sys.executable, "-m", "benchmarks.attacks", "--attack", name, "--url", url]
-    process = subprocess.Popen(command, preexec_fn=lambda: os.nice(5) and None)
+    process = subprocess.Popen(command, preexec_fn=lambda: os.nice(19) and None)
     try:
         yield
     finally:

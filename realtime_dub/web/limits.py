@@ -9,7 +9,7 @@ from __future__ import annotations
 MOST_DESCRIPTORS = 65_536  # asked of the system by serve, up to what it allows: a session takes about ten
 MOST_CONNECTIONS = 512  # in all, or half the descriptors; where they are used up, the greediest address gives way
 CONNECTIONS_PER_S, CONNECTIONS_BURST = 50.0, 600.0  # new ones of one address: a proxy may bring an office of twenty
-ACCEPTED_AT_ONCE, REFUSALS_REST_S = 64, 0.01  # of refused ones: then the others on the loop have their turn
+ACCEPTED_AT_ONCE, REFUSALS_REST_S = 64, 0.02  # of refused ones: then the others on the loop have their turn
 BACKLOG = 512  # connections that the system keeps until they are taken
 TLS_S = 10.0  # for a TLS handshake
 HEADERS_S = 10.0  # from a connection to the end of its first request's headers
