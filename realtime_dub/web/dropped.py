@@ -11,7 +11,7 @@ NOTES = {
     "too many sizes": "Your picture changes its size too often: some of it is left out.",
     "too many": "You send too many pictures a second: some are left out.",
     "too much sound": "You send more sound than lasts a second in a second: some is left out.",
-    "packets": "You send more than 20 Mbit or 1500 packets a second: some are left out.",
+    "packets": "You send more than 12 Mbit or 1000 packets a second: some are left out.",
     "sources": "You send too many streams over one connection: nothing more of them is taken. Connect again.",
 }
 

@@ -45,9 +45,9 @@ MOST_CANDIDATE_LINES = 100  # in one offer, and trickled afterwards
 MOST_PENDING = 16  # handshakes under way; they take no seat
 PENDING_REST_S = 2.0  # an honest handshake takes less: an older one gives way when there are too many
 
-# What comes over one connection (floodgate). A visitor of 20 Mbit/s stays below.
-DATAGRAMS_PER_S, DATAGRAMS_BURST = 1_500.0, 1_500.0
-DATAGRAM_BYTES_PER_S, DATAGRAM_BYTES_BURST = 2.5e6, 2.5e6
+# What comes over one connection (floodgate). A visitor of 10 Mbit/s stays below.
+DATAGRAMS_PER_S, DATAGRAMS_BURST = 1_000.0, 1_500.0
+DATAGRAM_BYTES_PER_S, DATAGRAM_BYTES_BURST = 1.5e6, 2.5e6
 FLOOD_REST_S = 0.05  # a socket that brings more is not read for so long: the system drops it at no cost
 MOST_SOURCES = 16  # SSRCs of one connection: a browser has four; each takes memory until it ends
 RESENDS_PER_S, RESENDS_BURST = 400.0, 800.0  # packets sent again because they were asked for
@@ -74,6 +74,8 @@ RESUME_S = 5.0  # without one what comes is decoded all the same: a stream may h
 # What waits in a session (inbound, run).
 WAITING_BYTES = 128_000_000  # of pictures that wait for the end of the latency budget
 MOST_RUNS = 2  # pipelines of a session at a time: the one on air and the one that takes over
+RUNS_PER_S, RUNS_BURST = 0.5, 4.0  # pipelines that a session begins: each takes half a second of a core to load
+RUN_REST_S = 0.5  # until it is tried again, with the newest choices
 
 # What is recorded.
 RECORDING_S = 1_800  # longest recording

@@ -20,13 +20,14 @@ from realtime_dub.sources.registry import open_video
 from realtime_dub.sources.voices import open_voice
 from realtime_dub.web import limits
 from realtime_dub.web.advice import Advice
+from realtime_dub.web.allowance import Allowance
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.dropped import Dropped
 from realtime_dub.web.enrolment import Enrolment
 from realtime_dub.web.file_voice import FileVoice, Playback
 from realtime_dub.web.inbound import Inbound, InboundVideo, InboundVoice
 from realtime_dub.web.keeping import Keeping
-from realtime_dub.web.limits import MOST_RUNS
+from realtime_dub.web.limits import MOST_RUNS, RUN_REST_S, RUNS_BURST, RUNS_PER_S
 from realtime_dub.web.outlet import Outlet, OutletPublisher
 from realtime_dub.web.peer import Peer
 from realtime_dub.web.refusals import Refusal, refused, sentence, sentences
@@ -61,6 +62,7 @@ class Session:
         self.came = False  # it has been connected
         self.since_s = time.monotonic()
         self.dropped = Dropped()
+        self._starts = Allowance(RUNS_PER_S, RUNS_BURST)  # of runs
         self._begins_again = False  # a run is to be begun when one has ended
         self._runs: dict[int, Run] = {}
         self._count = 0  # of runs begun
@@ -257,9 +259,15 @@ class Session:
         for number, run in self._runs.items():
             if number != self._on_air:
                 run.ask_to_stop()
-        self._begins_again = len(self._runs) >= MOST_RUNS
-        if self._begins_again:  # with the options of then: the newest ones
+        if len(self._runs) >= MOST_RUNS:  # when one has ended, with the options of then: the newest ones
+            self._begins_again = True
             return
+        if not self._starts.take(1, time.monotonic()):
+            if not self._begins_again:
+                asyncio.get_running_loop().call_later(RUN_REST_S, self._begin_again)
+            self._begins_again = True
+            return
+        self._begins_again = False
         self._count += 1
         name = f"session {self.id[:6]}"
         publishers = (OutletPublisher(self.outlet, self._count),)
@@ -320,7 +328,11 @@ class Session:
         self._runs = {number: each for number, each in self._runs.items() if each is not run}
         if run.error is not None and not self.closed:
             self._tell_note(sentences(run.error))
+        self._begin_again()
+
+    def _begin_again(self) -> None:
         if self._begins_again:
+            self._begins_again = False
             self._begin_run()
 
     def _tell_note(self, text: str) -> None:
