@@ -111,6 +111,9 @@ def test_what_cannot_be_written_ends_the_recording_alone(tmp_path: Path) -> None
     assert (each.over, over) == (True, [1])
     assert not each.close()
     assert over == [1]
+    assert each.error is not None
+    assert recording.why(each.error).startswith("cannot write the file: ")
+    assert str(tmp_path) not in recording.why(each.error)
 
 
 @pytest.mark.parametrize("picture", [np.zeros((0, 0, 3), np.uint8), np.zeros((4, 4), np.float32), None])

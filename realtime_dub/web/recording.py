@@ -129,7 +129,7 @@ class _Film:
 
     def publish(self, tick: Tick) -> None:
         """Raises LostOutput, MediaError, OSError."""
-        if tick.seq % LOOK_EVERY == 0 and shutil.disk_usage(self._folder).free < RECORDING_LEAST_ROOM:
+        if tick.seq % LOOK_EVERY == 0 and self._room() < RECORDING_LEAST_ROOM:
             raise LostOutput("the disk is nearly full", kept_ns=tick.pts_ns)
         image = self._fit(tick.image)
         if not self._opened:
@@ -140,10 +140,18 @@ class _Film:
     def close(self) -> None:
         self._publisher.close()
 
+    def _room(self) -> int:
+        """Bytes on the disk; what is wrong with the folder is told by who writes there."""
+        try:
+            return shutil.disk_usage(self._folder).free
+        except OSError:
+            return RECORDING_LEAST_ROOM
+
 
 def why(error: Exception) -> str:
     """What a visitor is told of it: no path, and no more than one line."""
     if isinstance(error, RealtimeDubError | OSError):
         text = getattr(error, "strerror", None) or str(error).partition("; ")[0]
-        return " ".join(word for word in text.split() if "/" not in word).strip(" :,")
+        shown = ("the file" + ":" * word.endswith(":") if "/" in word else word for word in text.split())
+        return " ".join(shown)
     return type(error).__name__
