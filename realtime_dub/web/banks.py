@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
+from realtime_dub.errors import BundleError
 from realtime_dub.mouth.bank import Bank
 from realtime_dub.web.limits import BANK_S, BANKS_AT_ONCE
 from realtime_dub.web.refusals import Refusal
@@ -49,4 +50,8 @@ def to_bytes(bank: Bank) -> bytes:
 
 def from_bytes(data: bytes) -> Bank:
     """Blocking. Raises BundleError for what is no bank, or is one that would unpack to more than it should."""
-    return Bank.read(data, "the file")
+    try:
+        return Bank.read(data, "the file")
+    except BundleError as error:
+        why = str(error).removeprefix("cannot read bank the file: ").partition("; ")[0]
+        raise BundleError("the file", f"is no mouth bank: {why}", "choose one that was saved here") from error
