@@ -40,6 +40,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/api/sessions/{id}/bank", give_bank),
         web.put("/api/sessions/{id}/bank", take_bank),
         web.post("/api/uploads", upload),
+        web.get("/api/rooms/{name:[\\w-]{1,64}}", room),
         *visits.routes(),
         *visits.static_routes(),
     ]
@@ -55,8 +56,14 @@ async def config(request: web.Request) -> web.Response:
     studio = request.app[STUDIO]
     told = studio.told() | {"version": __version__, "ice_servers": studio.config.ice_servers}
     told["limits"] = {"upload_mb": studio.config.upload_mb}
+    told["invite"] = studio.config.token  # for links to be handed on; whoever reads this has it already
     told["features"] = [*FEATURES, *(["server-voice"] if studio.config.server_mic else [])]
     return web.json_response(told)
+
+
+async def room(request: web.Request) -> web.Response:
+    """For who waits outside until somebody stops sending."""
+    return web.json_response(request.app[STUDIO].rooms.asked(request.match_info["name"]))
 
 
 async def change_session(request: web.Request) -> web.Response:

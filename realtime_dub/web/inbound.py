@@ -83,7 +83,10 @@ class Inbound:
         lost = self._next_pts is not None and frame.pts != self._next_pts
         self._next_pts = frame.pts + frame.samples
         captured_ns = self.times.sound_ns(ticks_to_ns(frame.pts, Fraction(frame.time_base)), now_ns)
-        heard = self._mono(samples_of(frame))[:, None]
+        self.give(self._mono(samples_of(frame))[:, None], captured_ns, lost)
+
+    def give(self, heard: Samples, captured_ns: int, lost: bool) -> None:
+        """To whoever reads. ``lost``: something before it did not come."""
         for each in self._sounds:
             if each.full():
                 self.overflows += id(each) not in self._overrun

@@ -24,6 +24,7 @@ from realtime_dub.web.outlet import Outlet, OutletPublisher
 from realtime_dub.web.peer import Peer
 from realtime_dub.web.recording import Recording
 from realtime_dub.web.refusals import Refusal, refused
+from realtime_dub.web.room import Microphone, Room
 from realtime_dub.web.run import Run, RunSetup, least_budget_ms
 from realtime_dub.web.traffic import Traffic
 from realtime_dub.web.upkeep import attempt, log_failure, repeat, until
@@ -51,7 +52,9 @@ class Session:
         self.note: str | None = None
         self.closed = False
         self._runs: dict[int, Run] = {}
-        self._count = 0  # of runs begun
+        self._count = 0  # number of the newest run
+        self.room: Room | None = None
+        self._changing = asyncio.Lock()
         self._on_air: int | None = None
         self._disconnected_s = time.monotonic()  # since when, while it is
         self._connected_ns = clock.now_ns()  # since when, while it is
@@ -60,8 +63,17 @@ class Session:
         self._loaded: Bank | None = None  # for the next run
         self._learning: Enrolment | None = None
         self._recording: Recording | None = None
-        if options.role == "studio":
-            self.outlet = Outlet(clock, asyncio.get_running_loop())
+
+    def join(self) -> None:
+        """Into the room that was asked for, if any. Raises Refusal."""
+        name, role, rooms = self.options.room, self.options.role, self._studio.rooms
+        if name or role != "studio":
+            self.room = rooms.enter(name, role)
+            self.room.join(self)
+        if role == "interpreter" and self.room is not None:
+            self.inbound = Microphone(self.room)
+        if role == "studio":
+            self.outlet = self.room.outlet if self.room else Outlet(self._clock, asyncio.get_running_loop())
             self.outlet.taken_over = self._taken_over
             self.inbound.on_size = self._picture_came
 
@@ -86,13 +98,13 @@ class Session:
         return answer
 
     def _make_peer(self) -> Peer:
-        role, studio = self.options.role, self._studio
-        if role == "viewer":
-            return Peer(self.config, None, studio.outlet_of(self.options.room), self._changed, self._message)
-        if role == "interpreter":
-            self.inbound = studio.room_voice(self.options.room)
-            return Peer(self.config, self.inbound, None, self._changed, self._message)
-        return Peer(self.config, self.inbound, self.outlet, self._changed, self._message)
+        inbound = None if self.options.role == "viewer" else self.inbound
+        return Peer(self.config, inbound, self._seen, self._changed, self._message)
+
+    @property
+    def _seen(self) -> Outlet | None:
+        """What its page shows."""
+        return self.room.outlet if self.room is not None and self.options.role == "viewer" else self.outlet
 
     def _changed(self) -> None:
         state = self.peer.state if self.peer is not None else "closed"
@@ -101,6 +113,15 @@ class Session:
             self._disconnected_s = time.monotonic()
         else:
             self._connected_ns = self._clock.now_ns()
+
+    @property
+    def away_s(self) -> float:
+        """For how long nothing has been heard of it."""
+        if self.peer is None or self.peer.state != "connected":
+            return time.monotonic() - self._disconnected_s
+        if self.options.picture != "camera":
+            return 0.0  # it need not send
+        return (self._clock.now_ns() - max(self.inbound.last_ns, self._connected_ns)) / NS
 
     @property
     def overdue(self) -> str | None:
@@ -119,7 +140,16 @@ class Session:
     # What can be chosen while it runs.
 
     async def change(self, changes: dict[str, Any]) -> None:
-        """Checked options that differ from the present ones. Raises Refusal, and then nothing has changed."""
+        """Checked options that differ from the present ones. Raises Refusal, and then nothing has changed.
+
+        One after another: each is checked with, and added to, what the one before it has left.
+        """
+        async with self._changing:
+            if self.closed:
+                raise Refusal(404, "There is no such session.", "Start a new one.")
+            await self._change(changes)
+
+    async def _change(self, changes: dict[str, Any]) -> None:
         new = self.options.model_copy(update=changes)
         if new == self.options:
             return
@@ -239,7 +269,7 @@ class Session:
         for number, run in self._runs.items():
             if number != self._on_air:
                 run.ask_to_stop()
-        self._count += 1
+        self._count = self.outlet.next_run()
         name = f"session {self.id[:6]}"
         publishers = (OutletPublisher(self.outlet, self._count),)
         try:
@@ -264,7 +294,7 @@ class Session:
         if kind == "mic":
             return partial(InboundVoice, self.inbound)
         if kind == "room":
-            return partial(InboundVoice, self._studio.room_voice(name))
+            return partial(InboundVoice, self._studio.rooms.enter(name).voice)
         if kind == "none":
             return partial(InboundVoice, Inbound(self._clock))  # nothing ever comes: silence
         spec = self.config.server_mic if kind == "server" else str(self._studio.uploads.find(name, "sound"))
@@ -307,8 +337,10 @@ class Session:
         told["recording"] = self._recording is not None and not self._recording.over
         if self._learning is not None:
             told["enroll"] = {"progress": round(self._learning.progress, 2)}
-        if self.outlet is not None:
-            told["fps"] = self._traffic.per_second("pictures", self.outlet.sent, time.monotonic())
+        if self._seen is not None:
+            told["fps"] = self._traffic.per_second("pictures", self._seen.sent, time.monotonic())
+        if self.room is not None:
+            told["room"] = self._studio.rooms.told(self.room, self)
         if self.peer is not None:
             told |= self._traffic.seen(await self.peer.statistics(), time.monotonic())
             self.inbound.packets_lost = self._traffic.lost
@@ -318,6 +350,11 @@ class Session:
     async def _tell_statistics(self) -> None:
         if self.peer is not None:
             self.peer.tell(json.dumps(await self.statistics()))
+
+    def tell_room(self) -> None:
+        """At once, what the statistics also say."""
+        if self.room is not None and self.peer is not None and not self.closed:
+            self.peer.tell(json.dumps({"t": "room", "room": self._studio.rooms.told(self.room, self)}))
 
     def _message(self, text: str) -> str | None:
         try:
@@ -335,6 +372,8 @@ class Session:
         if self.closed:
             return
         self.closed = True
+        if self.room is not None:
+            self.room.leave(self)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

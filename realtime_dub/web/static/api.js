@@ -13,9 +13,10 @@ export class ApiError extends Error {
 // The token leaves the address at once: addresses end up in histories and screenshots.
 function takeToken() {
   const address = new URL(location.href);
-  const given = address.searchParams.get("token");
+  const given = address.searchParams.get("token") ?? new URLSearchParams(address.hash.slice(1)).get("token");
   if (given !== null) {
     address.searchParams.delete("token");
+    address.hash = "";
     history.replaceState(null, "", address);
   }
   try {
@@ -64,6 +65,8 @@ async function refusal(answer) {
 const json = async (...args) => (await call(...args)).json();
 const at = (id, tail = "") => `api/sessions/${encodeURIComponent(id)}${tail}`;
 
+export const session = (id) => json("GET", at(id), { timeoutMs: 2_000 });
+export const room = (name) => json("GET", `api/rooms/${encodeURIComponent(name)}`);
 export const config = () => json("GET", "api/config");
 export const openSession = (offer) => json("POST", "api/sessions", { json: offer });
 export const sendCandidate = (id, candidate) => call("POST", at(id, "/candidates"), { json: { candidate } });
@@ -76,8 +79,22 @@ export const bank = async (id) => (await call("GET", at(id, "/bank"))).blob();
 export const putBank = (id, file) => call("PUT", at(id, "/bank"), { body: file, timeoutMs: 60_000 });
 export const download = async (url) => (await call("GET", url, { timeoutMs: 600_000 })).blob();
 
+const files = new Map(); // by the name that the server gave: one that was started anew has them no more
+
 export async function upload(file) {
   const form = new FormData();
   form.append("file", file);
-  return json("POST", "api/uploads", { body: form, timeoutMs: 600_000 });
+  const kept = await json("POST", "api/uploads", { body: form, timeoutMs: 600_000 });
+  files.set(kept.id, file);
+  return kept;
+}
+
+// A session's options with their files sent again.
+export async function withFiles(options) {
+  const again = { ...options };
+  for (const key of ["voice", "picture"]) {
+    const file = files.get(again[key]?.replace(/^upload:/, ""));
+    if (file) again[key] = `upload:${(await upload(file)).id}`;
+  }
+  return again;
 }

@@ -12,6 +12,7 @@ const LONGEST_BUDGET_MS = 1500;
 export class Settings extends EventTarget {
   #engines = []; #engine; #ahead; #uploads = { voice: null, picture: null }; #onCamera = true;
   #timer = 0; #changed = {}; #touched = new Set();
+  #invite = null; // the token that links are handed on with
   #budgetMs = 0; // exact, where the slider goes in steps
 
   constructor(config, room) {
@@ -32,7 +33,8 @@ export class Settings extends EventTarget {
     $("sound").addEventListener("change", () => this.#upload("voice", $("sound").files[0]));
     $("still").addEventListener("change", () => this.#upload("picture", $("still").files[0]));
     $("room").addEventListener("change", () => this.#voice());
-    $("room-link").addEventListener("click", () => this.#copyLink());
+    $("room-link").addEventListener("click", () => this.#copyLink("interpreter"));
+    $("watch-link").addEventListener("click", () => this.#copyLink("viewer"));
   }
 
   get camera() { return $("camera").value; }
@@ -47,8 +49,7 @@ export class Settings extends EventTarget {
     const all = { engine: $("engine").value, look_ahead_ms: this.#ahead?.ms, face: $("face").value, strength: Number($("strength").value), budget_ms: this.#budgetMs };
     const chosen = Object.fromEntries(Object.entries(all).filter(([key]) => this.#touched.has(key)));
     const picture = this.usesCamera || !this.#pictureOption() ? {} : { picture: this.#pictureOption() };
-    const room = this.kind === "room" ? { room: this.#room() } : {};
-    return { ...chosen, ...picture, ...room, voice: this.#voiceOption() ?? "mic" };
+    return { ...chosen, ...picture, room: this.#room(), voice: this.#voiceOption() ?? "mic" };
   }
 
   // The server's word on what it uses; a slider under a finger is left alone.
@@ -65,6 +66,7 @@ export class Settings extends EventTarget {
 
   #offer(config, room) {
     this.#engines = config.engines ?? [];
+    this.#invite = config.invite;
     $("engine").replaceChildren(...this.#engines.map((engine) => new Option(engine.name, engine.name)));
     this.#choose($("engine").value);
     $("budget").value = this.#budgetMs = config.budgets?.default_ms ?? 500;
@@ -188,13 +190,15 @@ export class Settings extends EventTarget {
     else this.#newPicture();
   }
 
-  async #copyLink() {
+  // The token goes behind the #: browsers send that to no server, so that it stands in no log.
+  async #copyLink(role) {
     const address = new URL(location.pathname, location.href);
-    address.searchParams.set("role", "interpreter");
+    address.searchParams.set("role", role);
+    if (this.#invite) address.hash = new URLSearchParams({ token: this.#invite });
     address.searchParams.set("room", this.#room());
     try {
       await navigator.clipboard.writeText(address.href);
-      $("room-hint").textContent = "Link copied. Whoever opens it is the voice.";
+      $("room-hint").textContent = `Link copied. Whoever opens it ${role === "viewer" ? "watches" : "is the voice"}.`;
     } catch {
       $("room-hint").textContent = address.href;
     }
