@@ -68,9 +68,15 @@ const at = (id, tail = "") => `api/sessions/${encodeURIComponent(id)}${tail}`;
 export const session = (id) => json("GET", at(id), { timeoutMs: 2_000 });
 export const room = (name) => json("GET", `api/rooms/${encodeURIComponent(name)}`);
 export const config = () => json("GET", "api/config");
-export const openSession = (offer) => json("POST", "api/sessions", { json: offer });
+export function openSession(offer) {
+  use(offer.options);
+  return json("POST", "api/sessions", { json: offer });
+}
 export const sendCandidate = (id, candidate) => call("POST", at(id, "/candidates"), { json: { candidate } });
-export const change = (id, options) => json("PATCH", at(id), { json: options });
+export function change(id, options) {
+  use(options);
+  return json("PATCH", at(id), { json: options });
+}
 export const restartIce = (id, offer) => json("POST", at(id, "/ice"), { json: offer });
 export const closeSession = (id) => call("DELETE", at(id), { keepalive: true });
 export const recording = (id, action) => json("POST", at(id, "/recording"), { json: { action }, timeoutMs: 60_000 });
@@ -79,22 +85,29 @@ export const bank = async (id) => (await call("GET", at(id, "/bank"))).blob();
 export const putBank = (id, file) => call("PUT", at(id, "/bank"), { body: file, timeoutMs: 60_000 });
 export const download = async (url) => (await call("GET", url, { timeoutMs: 600_000 })).blob();
 
-const files = new Map(); // by the name that the server gave: one that was started anew has them no more
+// By the name that the server gave. It removes them with the session, and one that was started anew has none.
+const files = new Map();
 
 export async function upload(file) {
   const form = new FormData();
   form.append("file", file);
   const kept = await json("POST", "api/uploads", { body: form, timeoutMs: 600_000 });
-  files.set(kept.id, file);
+  files.set(kept.id, { file, used: false });
   return kept;
 }
 
-// A session's options with their files sent again.
+const fileOf = (option) => files.get(option?.replace(/^upload:/, ""));
+
+function use(options = {}) {
+  for (const kept of [fileOf(options.voice), fileOf(options.picture)]) if (kept) kept.used = true;
+}
+
+// A new session's options: files that another session has had are sent again.
 export async function withFiles(options) {
   const again = { ...options };
   for (const key of ["voice", "picture"]) {
-    const file = files.get(again[key]?.replace(/^upload:/, ""));
-    if (file) again[key] = `upload:${(await upload(file)).id}`;
+    const kept = fileOf(again[key]);
+    if (kept?.used) again[key] = `upload:${(await upload(kept.file)).id}`;
   }
   return again;
 }

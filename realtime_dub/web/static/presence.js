@@ -17,7 +17,7 @@ export function shown(role, link, room) {
 // Whether it is worth while to try again by itself: not where the answer would be the same for ever.
 export function passes(error) {
   if (!(error instanceof ApiError)) return false;
-  return [0, 404, 408, 409, 429].includes(error.status) || error.status >= 500;
+  return [0, 408, 409, 429].includes(error.status) || error.status >= 500;
 }
 
 // Tries `open` until it has come about or `cancel` was called. An error that does not pass is thrown.

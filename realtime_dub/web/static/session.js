@@ -12,10 +12,12 @@ const PATIENCE_S = 3; // a short disturbance mends itself
 const TRY_S = 8; // for one new connection, after which another is tried
 const GIVE_UP_S = 45; // the server ends a session that is away for that long
 const PAUSE_S = 1;
+const GONE = [401, 404]; // the answer of a server that was started anew, maybe with another token
 const SILENT_S = 2; // the server says something twice a second
 
 const NO_PATH = ["No path to the server was found.",
   "Different networks often need help: start the server with --stun or --turn, or with --public-ip and its UDP ports open in the firewall."];
+const ENDED = ["The server ended the session.", "Start again; if it ends again, the server's log says why."];
 const AWAY = ["The connection was lost and did not come back.",
   "Check your network, then start again. Different networks often need help: --stun, --turn or --public-ip on the server."];
 
@@ -176,7 +178,7 @@ export class Session extends EventTarget {
     try {
       await api.session(this.id);
     } catch (error) {
-      if (error.status === 404) this.#lose(error);
+      if (GONE.includes(error.status)) this.#lose(ENDED);
       if (error.status === 0) this.#repair();
     } finally {
       this.#asking = false;
@@ -192,7 +194,7 @@ export class Session extends EventTarget {
     this.#emit("state", "interrupted");
     const until = performance.now() + 1000 * GIVE_UP_S;
     while (!this.#ended && !(await this.#tryAgain())) {
-      if (performance.now() > until) this.#lose(new api.ApiError(0, ...AWAY));
+      if (performance.now() > until) this.#lose(AWAY);
       await pause(PAUSE_S);
     }
     this.#repairing = false;
@@ -209,7 +211,7 @@ export class Session extends EventTarget {
       await this.#answered(pc, answer.sdp);
       return await connects(pc, TRY_S);
     } catch (error) {
-      if (error.status === 404) this.#lose(error); // it has ended meanwhile, or the server was started anew
+      if (GONE.includes(error.status)) this.#lose(ENDED); // it has ended meanwhile, or the server was started anew
       return false;
     } finally {
       before.close();
@@ -220,11 +222,11 @@ export class Session extends EventTarget {
 
   #lost() {
     if (!this.#ended && this.#pc.connectionState === "connected") {
-      this.#lose(new api.ApiError(0, "The server ended the session.", "Start again; if it ends again, the server's log says why."));
+      this.#lose(ENDED);
     }
   }
 
-  #lose(error) { this.#over("lost", error); }
+  #lose(words) { this.#over("lost", new api.ApiError(0, ...words)); }
 
   #fail(error) { this.#over("failed", error); }
 
