@@ -145,16 +145,9 @@ class Rooms:
     def asked(self, name: str) -> dict[str, Any]:
         """What is told of a room to whoever asks; one that nobody is in is not made by that."""
         room = self.find(name)
-        empty: dict[str, Any] = {
-            "state": "waiting",
-            "sender": False,
-            "floor": None,
-            "heard": False,
-            "interpreters": 0,
-            "viewers": 0,
-        }
         if room is None:
-            return empty
+            return {"state": "waiting", "sender": False, "floor": None, "heard": False,
+                    "interpreters": 0, "viewers": 0}  # fmt: skip
         return self.told(room, None) | {"sender": room.sender is not None and self.gone(room) is None}
 
     def gone(self, room: Room) -> Session | None:
