@@ -119,6 +119,7 @@ class Studio {
   async #openAgain(back) {
     this.#config = await api.config();
     if (this.#kept.room && role === "studio" && (await api.room(this.#kept.room)).sender) throw new api.ApiError(409, "Somebody else sends in this room.", "");
+    if (back.over) return;
     if (Object.values(this.#tracks).some((track) => track?.readyState === "ended")) await this.#openDevices();
     const options = await api.withFiles(this.#kept);
     if (back.over) return;
@@ -207,7 +208,8 @@ class Studio {
   }
 
   async #change(options) {
-    if (!this.#session?.id || role !== "studio") return;
+    if (this.#back) this.#kept = { ...this.#kept, ...options }; // for the session that is to come
+    if (!this.#session?.id || this.#back || role !== "studio") return;
     try {
       this.#settings.show(await this.#session.change(options));
     } catch (error) {

@@ -75,10 +75,11 @@ export class Session extends EventTarget {
   // Resolves when it is; rejects where it will not be.
   live() {
     if (this.#pc.connectionState === "connected") return Promise.resolve();
+    if (this.#ended) return Promise.reject(new api.ApiError(0, ...ENDED));
     return new Promise((done, refuse) => {
       this.addEventListener("state", (event) => { if (event.detail === "live") done(); });
       for (const end of ["failed", "lost", "closed"]) {
-        this.addEventListener(end, (event) => refuse(event.detail ?? new api.ApiError(0, "The session was closed.", "Start again.")));
+        this.addEventListener(end, (event) => refuse(event.detail ?? new api.ApiError(0, ...ENDED)));
       }
     });
   }
