@@ -52,8 +52,8 @@ async def go(visitor: Visitor) -> None:
 @pytest.mark.slow
 def test_roles_in_any_order_and_each_leaves_and_comes_back() -> None:
     async def test() -> None:
-        async with serving(max_sessions=1) as (studio, http, url):
-            for number, order in enumerate(itertools.permutations(ROLES)):
+        for number, order in enumerate(itertools.permutations(ROLES)):
+            async with serving(max_sessions=1) as (studio, http, url):  # each anew: offers are limited in time
                 here = {role: await come(http, url, role) for role in order}
                 await watched(here["viewer"])
                 role = ROLES[number % 3]
