@@ -335,7 +335,9 @@ def serve(
         str | None,
         typer.Option(envvar="REALTIME_DUB_TOKEN", help="Whoever opens the page has to know it.", show_default=False),
     ] = None,
-    max_sessions: Annotated[int, typer.Option(help="Visitors at a time; the next one is told to wait.")] = 2,
+    max_sessions: Annotated[int, typer.Option(help="People dubbed at a time; the next one is told to wait.")] = 2,
+    max_interpreters: Annotated[int, typer.Option(help="Interpreters at a time, in all rooms.")] = 8,
+    max_viewers: Annotated[int, typer.Option(help="Viewers at a time, in all rooms.")] = 8,
     fps: Annotated[float, typer.Option(help="Pictures per second given back.", rich_help_panel=Output)] = 25,
     codec: Annotated[str, typer.Option(help="Preferred picture codec: vp8 or h264.", rich_help_panel=Output)] = "vp8",
     bitrate_kbps: Annotated[

@@ -458,11 +458,14 @@ def test_a_lost_connection_is_tried_again_with_new_credentials(new_page: NewPage
     assert first != again
 
 
-def test_a_server_that_ends_says_so(new_page: NewPage, servers: Servers) -> None:
+def test_a_server_that_ends_is_waited_for_until_stop(new_page: NewPage, servers: Servers) -> None:
     address = servers()
     page = new_page(address).open().start()
     servers.end(address)
-    page.fails_with("server ended the session", "Start again")
+    page.until("document.getElementById('state-text').textContent === 'Interrupted, reconnecting'")
+    assert page.view.eval_on_selector("#original", "video => video.srcObject.active")
+    page.view.click("#start")
+    page.until("document.getElementById('state-text').textContent === 'Ready'")
     assert page.view.eval_on_selector("#original", "video => video.srcObject") is None
 
 

@@ -160,7 +160,7 @@ def test_a_page_that_only_watches_is_found_in_its_room() -> None:
                 await viewer.connect(role="viewer", room="stage")
                 await viewer.until(lambda: len(viewer.got.pictures) > 5 and len(viewer.got.sounds) > 5, 40)
             async with visiting(Visitor(http, url, sends=False)) as lost:
-                assert (await lost.offer("/api/sessions", {"options": {"role": "viewer", "room": "none"}}))[0] == 404
+                assert (await lost.offer("/api/sessions", {"options": {"role": "viewer"}}))[0] == 422
 
     run(test)
 

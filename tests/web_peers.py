@@ -144,7 +144,7 @@ class Visitor:
 
     def _message(self, text: str) -> None:
         told = json.loads(text)
-        (self.got.stats if told["t"] == "stats" else self.got.pongs).append(told)
+        (self.got.pongs if told["t"] == "pong" else self.got.stats if told["t"] == "stats" else []).append(told)
 
     async def _keep(self, track: MediaStreamTrack) -> None:
         with contextlib.suppress(MediaStreamError):

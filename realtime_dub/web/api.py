@@ -53,6 +53,7 @@ def routes() -> list[web.RouteDef]:
         web.put("/api/sessions/{id}/bank", take_bank),
         web.post("/api/sessions/{id}/voice", steer_voice),
         web.post("/api/uploads", upload),
+        web.get("/api/rooms/{name:[\\w-]{1,64}}", room),
         *visits.routes(),
         *visits.static_routes(),
     ]
@@ -69,6 +70,7 @@ async def config(request: web.Request) -> web.Response:
     told = studio.told() | {"version": __version__, "ice_servers": studio.config.ice_servers}
     told["share"] = connectivity.shared(studio.config, _port(request))
     told["limits"] = {"upload_mb": studio.config.upload_mb, "recording_kept_s": RECORDING_KEPT_S, "files": FILES}
+    told["invite"] = studio.config.token  # for links to be handed on; whoever reads this has it already
     told["features"] = [*FEATURES, *(["server-voice"] if studio.config.server_mic else [])]
     return web.json_response(told)
 
@@ -77,6 +79,11 @@ def _port(request: web.Request) -> int:
     """The server's."""
     name = request.get_extra_info("sockname")
     return int(name[1]) if name else 0
+
+
+async def room(request: web.Request) -> web.Response:
+    """For who waits outside until somebody stops sending."""
+    return web.json_response(request.app[STUDIO].rooms.asked(request.match_info["name"]))
 
 
 async def change_session(request: web.Request) -> web.Response:

@@ -20,7 +20,9 @@ class ServeConfig(BaseModel):
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65_535)
     token: str | None = Field(None, min_length=8, max_length=200)
-    max_sessions: int = Field(2, ge=1, le=100)
+    max_sessions: int = Field(2, ge=1, le=100)  # pipelines; who only speaks or watches is counted apart
+    max_interpreters: int = Field(8, ge=0, le=1_000)
+    max_viewers: int = Field(8, ge=0, le=1_000)
     fps: float = Field(25, ge=5, le=60)
     codec: Literal["vp8", "h264"] = "vp8"
     bitrate_kbps: int = Field(1_500, ge=100, le=20_000)

@@ -98,7 +98,10 @@ class Inbound:
         told_ns = self.times.sound_ns(ticks_to_ns(frame.pts, Fraction(frame.time_base)), now_ns)
         # Stamps that go to and fro would have holes filled for longer than the stream lasts.
         captured_ns = self._sound_ns = max(self._sound_ns, min(told_ns, now_ns))
-        heard = self._mono(samples_of(frame))[:, None]
+        self.give(self._mono(samples_of(frame))[:, None], captured_ns, lost)
+
+    def give(self, heard: Samples, captured_ns: int, lost: bool) -> None:
+        """To whoever reads. ``lost``: something before it did not come."""
         for each in self._sounds:
             if each.full():
                 self.overflows += id(each) not in self._overrun

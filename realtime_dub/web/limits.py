@@ -28,8 +28,10 @@ PARTS_PER_S, PARTS_BURST = 200.0, 600.0  # small files: opening the page asks fo
 OFFERS_PER_S, OFFERS_BURST = 0.5, 10.0  # of connections for picture and sound
 MOST_CALLERS = 2_000  # addresses whose rates are remembered
 
-# Rooms (session).
-ABSENT_S = 5.0  # without picture and sound: then somebody else may send in the room
+# Rooms (room).
+MOST_ROOMS = 50  # each keeps two seconds of sound, and a name that anybody may choose
+AWAY_S = 4.0  # of nothing from a sender: viewers are told, and another one may have the room
+SILENT_MS = 900  # of no packet from an interpreter: another one may have the floor
 
 # The log (logs).
 LINES_PER_S, LINES_BURST = 1.0, 60.0  # of one kind; what is left out is counted

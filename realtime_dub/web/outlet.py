@@ -8,6 +8,7 @@ silence where there is none. Runs of the pipeline come and go; the time line goe
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -38,7 +39,10 @@ Planes = npt.NDArray[np.uint8]
 
 
 class Outlet:
-    """The output of one session. Runs publish from their threads; tracks read on the loop."""
+    """The output of one session, or of a room's senders one after another.
+
+    Runs publish from their threads; tracks read on the loop.
+    """
 
     def __init__(self, clock: Clock, loop: asyncio.AbstractEventLoop) -> None:
         self.clock, self.loop = clock, loop
@@ -47,11 +51,16 @@ class Outlet:
         self.lag_ns = LAG_NS
         self.started = asyncio.Event()
         self._run = 0
+        self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._readers: tuple[VideoOut, ...] = ()
         self.sent = 0  # pictures handed to the loop
         self.recorder: Callable[[Image, int, int], None] | None = None  # takes picture, pts and period
         self.taken_over: Callable[[int], None] = lambda run: None  # on the loop: this run gives the output now
+
+    def next_run(self) -> int:
+        """The number of a run that is made now: the later one takes over, whosesoever session it is."""
+        return next(self._numbers)
 
     def begin(self, run: int, period_ns: int) -> int | None:
         """Run ``run`` has its first tick: from now on the earlier ones are not heard. Where its time 0 lies in ours."""

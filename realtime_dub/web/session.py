@@ -18,7 +18,6 @@ from realtime_dub.mouth.bank import Bank
 from realtime_dub.sources.base import VideoSource, VoiceSource
 from realtime_dub.sources.registry import open_video
 from realtime_dub.sources.voices import open_voice
-from realtime_dub.web import limits
 from realtime_dub.web.advice import Advice
 from realtime_dub.web.allowance import Allowance
 from realtime_dub.web.config import ServeConfig, SessionOptions
@@ -31,6 +30,7 @@ from realtime_dub.web.limits import MOST_RUNS, RUN_REST_S, RUNS_BURST, RUNS_PER_
 from realtime_dub.web.outlet import Outlet, OutletPublisher
 from realtime_dub.web.peer import Peer
 from realtime_dub.web.refusals import Refusal, refused, sentence, sentences
+from realtime_dub.web.room import Microphone, Room
 from realtime_dub.web.run import Run, RunSetup, least_budget_ms
 from realtime_dub.web.traffic import Traffic
 from realtime_dub.web.upkeep import attempt, log_failure, repeat, until
@@ -65,7 +65,9 @@ class Session:
         self._starts = Allowance(RUNS_PER_S, RUNS_BURST)  # of runs
         self._begins_again = False  # a run is to be begun when one has ended
         self._runs: dict[int, Run] = {}
-        self._count = 0  # of runs begun
+        self._count = 0  # number of the newest run
+        self.room: Room | None = None
+        self._changing = asyncio.Lock()
         self._on_air: int | None = None
         self._disconnected_s = time.monotonic()  # since when, while it is
         self._connected_ns = clock.now_ns()  # since when, while it is
@@ -76,8 +78,17 @@ class Session:
         self.keeping = Keeping(studio.recordings, clock, self._tell_note, self._spawn)
         self._advice = Advice()
         self._played: tuple[str, Playback] | None = None  # the upload that is the voice, and where it is
-        if options.role == "studio":
-            self.outlet = Outlet(clock, asyncio.get_running_loop())
+
+    def join(self) -> None:
+        """Into the room that was asked for, if any. Raises Refusal."""
+        name, role, rooms = self.options.room, self.options.role, self._studio.rooms
+        if name or role != "studio":
+            self.room = rooms.enter(name, role)
+            self.room.join(self)
+        if role == "interpreter" and self.room is not None:
+            self.inbound = Microphone(self.room)
+        if role == "studio":
+            self.outlet = self.room.outlet if self.room else Outlet(self._clock, asyncio.get_running_loop())
             self.outlet.taken_over = self._taken_over
             self.inbound.on_size = self._picture_came
             self._bound_pictures()
@@ -101,14 +112,13 @@ class Session:
         return answer
 
     def _make_peer(self) -> Peer:
-        role, studio = self.options.role, self._studio
-        told = self._changed, self._message, self.dropped
-        if role == "viewer":
-            return Peer(self.config, None, studio.outlet_of(self.options.room), *told)
-        if role == "interpreter":
-            self.inbound = studio.room_voice(self.options.room)
-            return Peer(self.config, self.inbound, None, *told)
-        return Peer(self.config, self.inbound, self.outlet, *told)
+        inbound = None if self.options.role == "viewer" else self.inbound
+        return Peer(self.config, inbound, self._seen, self._changed, self._message, self.dropped)
+
+    @property
+    def _seen(self) -> Outlet | None:
+        """What its page shows."""
+        return self.room.outlet if self.room is not None and self.options.role == "viewer" else self.outlet
 
     def _changed(self) -> None:
         state = self.peer.state if self.peer is not None else "closed"
@@ -122,11 +132,20 @@ class Session:
 
     def _arrived(self) -> None:
         """Connected for the first time: from now on it has a seat, and may cost something."""
-        self.came = self._studio.seats_left > 0
+        self.came = self._studio.seats.left(self.options.role, self._studio.sessions.values()) > 0
         if not self.came:
             self._tell_note(FULL)
         elif self.options.role == "studio" and (self.options.picture != "camera" or self.inbound.size):
             self._begin_run()
+
+    @property
+    def away_s(self) -> float:
+        """For how long nothing has been heard of it."""
+        if self.peer is None or self.peer.state != "connected":
+            return time.monotonic() - self._disconnected_s
+        if self.options.picture != "camera":
+            return 0.0  # it need not send
+        return (self._clock.now_ns() - max(self.inbound.last_ns, self._connected_ns)) / NS
 
     @property
     def overdue(self) -> str | None:
@@ -144,21 +163,19 @@ class Session:
             return "idle"
         return None
 
-    @property
-    def present(self) -> bool:
-        """Somebody sends, or is about to."""
-        state = self.peer.state if self.peer is not None else "new"
-        if self.closed or state == "closed":
-            return False
-        if state != "connected":
-            return time.monotonic() - self._disconnected_s < limits.ABSENT_S
-        silent_s = (self._clock.now_ns() - max(self.inbound.last_ns, self._connected_ns)) / NS
-        return self.options.picture != "camera" or silent_s < limits.ABSENT_S
-
     # What can be chosen while it runs.
 
     async def change(self, changes: dict[str, Any]) -> None:
-        """Checked options that differ from the present ones. Raises Refusal, and then nothing has changed."""
+        """Checked options that differ from the present ones. Raises Refusal, and then nothing has changed.
+
+        One after another: each is checked with, and added to, what the one before it has left.
+        """
+        async with self._changing:
+            if self.closed:
+                raise Refusal(404, "There is no such session.", "Start a new one.")
+            await self._change(changes)
+
+    async def _change(self, changes: dict[str, Any]) -> None:
         new = self.options.model_copy(update=changes)
         if new == self.options:
             return
@@ -268,7 +285,7 @@ class Session:
             self._begins_again = True
             return
         self._begins_again = False
-        self._count += 1
+        self._count = self.outlet.next_run()
         name = f"session {self.id[:6]}"
         publishers = (OutletPublisher(self.outlet, self._count),)
         try:
@@ -299,7 +316,7 @@ class Session:
         if kind == "mic":
             return partial(InboundVoice, self.inbound)
         if kind == "room":
-            return partial(InboundVoice, self._studio.room_voice(name))
+            return partial(InboundVoice, self._studio.rooms.enter(name).voice)
         if kind == "none":
             return partial(InboundVoice, Inbound(self._clock))  # nothing ever comes: silence
         if kind == "upload":
@@ -364,8 +381,10 @@ class Session:
         told["recording"] = self.keeping.running
         if self._learning is not None:
             told["enroll"] = {"progress": round(self._learning.progress, 2)}
-        if self.outlet is not None:
-            told["fps"] = self._traffic.per_second("pictures", self.outlet.sent, time.monotonic())
+        if self._seen is not None:
+            told["fps"] = self._traffic.per_second("pictures", self._seen.sent, time.monotonic())
+        if self.room is not None:
+            told["room"] = self._studio.rooms.told(self.room, self)
         if self.peer is not None:
             told |= self._traffic.seen(await self.peer.statistics(), time.monotonic())
             self.inbound.packets_lost = self._traffic.lost
@@ -378,6 +397,11 @@ class Session:
     async def _tell_statistics(self) -> None:
         if self.peer is not None:
             self.peer.tell(json.dumps(await self.statistics()))
+
+    def tell_room(self) -> None:
+        """At once, what the statistics also say."""
+        if self.room is not None and self.peer is not None and not self.closed:
+            self.peer.tell(json.dumps({"t": "room", "room": self._studio.rooms.told(self.room, self)}))
 
     def _message(self, text: str) -> str | None:
         try:
@@ -396,6 +420,8 @@ class Session:
             return
         self.closed = True
         await attempt(self.keeping.close())
+        if self.room is not None:
+            self.room.leave(self)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

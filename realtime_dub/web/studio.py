@@ -16,19 +16,18 @@ from realtime_dub.pipeline.process import give_back_memory
 from realtime_dub.web.banks import BankInbox
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.folder import ServerFolder
-from realtime_dub.web.inbound import Inbound
 from realtime_dub.web.metrics import Metrics
-from realtime_dub.web.outlet import Outlet
 from realtime_dub.web.pending import make_room
 from realtime_dub.web.recordings import Recordings
 from realtime_dub.web.refusals import Refusal
+from realtime_dub.web.room import Rooms
 from realtime_dub.web.run import RunSetup, least_budget_ms, make_generator
+from realtime_dub.web.seats import Seats
 from realtime_dub.web.session import Session
 from realtime_dub.web.upkeep import attempt_all, repeat
 from realtime_dub.web.uploads import Uploads
 
 SWEEP_S = 1.0
-MOST_ROOMS = 50
 ENGINES = ("mouthbank", "passthrough")
 log = logging.getLogger("realtime_dub.web")
 
@@ -45,7 +44,8 @@ class Studio:
         self.recordings = Recordings(self._folder.recordings)
         self.metrics = Metrics()
         self._clock = clock or MonotonicClock()
-        self._voices: dict[str, Inbound] = {}  # of rooms
+        self.rooms = Rooms(self._clock, self.sessions)
+        self.seats = Seats(config)
         self._sweeper: asyncio.Task[None] | None = None
         self._engines: list[dict[str, Any]] = []
         self._budgets: dict[str, int] = {}
@@ -65,17 +65,18 @@ class Studio:
 
     async def open(self, options: SessionOptions, sdp: str) -> tuple[Session, str]:
         """A new session and the answer to its offer. Raises Refusal."""
-        if options.role == "studio":
-            await self._claim(options.room)
-        if self.seats_left < 1:
+        await self._make_way(options)
+        try:
+            self.seats.check(options.role, self.sessions.values())
+        except Refusal:
             self.metrics.refused.labels("full").inc()
-            raise Refusal(503, f"The studio is full: {self.config.max_sessions} are at work.", "Try again in a minute.",
-                          {"Retry-After": "60"})  # fmt: skip
+            raise
         await make_room(self.sessions.values(), self.end, time.monotonic())
         session = Session(secrets.token_urlsafe(16), self, options, self._clock)
         self.sessions[session.id] = session
         try:
             await session.check()
+            session.join()
             answer = await session.answer(sdp)
         except BaseException:
             await self.end(session.id, "refused")
@@ -83,23 +84,6 @@ class Studio:
         self.metrics.opened.labels(options.role).inc()
         log.info("session opened", extra={"session": session.id, "role": options.role})
         return session, answer
-
-    async def _claim(self, room: str | None) -> None:
-        """A room has one sender: the first, until he has left. Raises Refusal while he is there."""
-        while (sender := self._sender(room)) is not None:
-            if sender.present:
-                do = "Take another name, or wait until they have left."
-                raise Refusal(409, "Somebody is sending under that name.", do, {"Retry-After": "5"})
-            await self.end(sender.id, "another one sends in its room")
-
-    def _sender(self, room: str | None) -> Session | None:
-        senders = (each for each in self.sessions.values() if each.outlet is not None and not each.closed)
-        return next((each for each in senders if room and each.options.room == room), None)
-
-    @property
-    def seats_left(self) -> int:
-        """For those who connect: a handshake takes none."""
-        return self.config.max_sessions - sum(each.came for each in self.sessions.values())
 
     def find(self, id: str) -> Session:
         """Raises Refusal."""
@@ -110,7 +94,8 @@ class Studio:
 
     def on_air(self, room: str) -> bool:
         """Somebody sends a picture under that name."""
-        return any(each.options.room == room and each.outlet for each in self.sessions.values())
+        found = self.rooms.find(room)
+        return found is not None and found.sender is not None
 
     async def end(self, id: str, why: str) -> None:
         session = self.sessions.get(id)
@@ -121,27 +106,15 @@ class Studio:
                 self.sessions.pop(id, None)
             await asyncio.to_thread(give_back_memory)
 
-    def room_voice(self, name: str | None) -> Inbound:
-        """What the interpreter of a room says; silence before anyone comes. Raises Refusal."""
-        if not name:
-            raise Refusal(422, "An interpreter needs a room.", "Name one.")
-        if name not in self._voices:
-            if len(self._voices) >= MOST_ROOMS:
-                raise Refusal(503, "There are too many rooms.", "Try again later.")
-            self._voices[name] = Inbound(self._clock)
-        return self._voices[name]
-
-    def outlet_of(self, room: str | None) -> Outlet:
-        """What the studio session of a room gives. Raises Refusal."""
-        for session in self.sessions.values():
-            if room and session.options.room == room and session.outlet is not None and not session.closed:
-                return session.outlet
-        raise Refusal(404, "Nobody is on in that room.", "Start a session there first.")
-
     def told(self) -> dict[str, Any]:
         """For ``/api/config``."""
-        return {"engines": self._engines, "budgets": self._budgets, "sessions": len(self.sessions),
-                "max_sessions": self.config.max_sessions}  # fmt: skip
+        return {"engines": self._engines, "budgets": self._budgets, **self.seats.told(self.sessions.values())}
+
+    async def _make_way(self, options: SessionOptions) -> None:
+        """A sender that went without a word keeps nobody out of its room."""
+        room = self.rooms.find(options.room) if options.room and options.role == "studio" else None
+        if room is not None and (gone := self.rooms.gone(room)) is not None:
+            await self.end(gone.id, "another one sends in its room")
 
     def _load(self) -> None:
         self._engines = [self._engine(name) for name in ENGINES]
@@ -172,9 +145,7 @@ class Studio:
 
     async def _sweep_rooms(self) -> None:
         """Forget those without anyone."""
-        used = {session.options.room for session in self.sessions.values()}
-        used |= {session.options.voice.partition(":")[2] for session in self.sessions.values()}
-        self._voices = {name: voice for name, voice in self._voices.items() if name in used}
+        self.rooms.sweep(tuple(self.sessions.values()))
 
     def used_uploads(self) -> set[str]:
         """Those that a session has chosen."""

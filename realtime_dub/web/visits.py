@@ -79,6 +79,7 @@ def routes() -> list[web.RouteDef]:
     return [
         web.get("/healthz", health),
         web.post("/api/sessions", open_session),
+        web.get("/api/sessions/{id}", show_session),
         web.delete("/api/sessions/{id}", end_session),
         web.post("/api/sessions/{id}/candidates", add_candidate),
         web.post("/api/sessions/{id}/ice", connect_again),
@@ -113,6 +114,11 @@ async def open_session(request: web.Request) -> web.Response:
     session, answer = await request.app[HOST].open(options({}, offer.options), offer.sdp)
     told = {"id": session.id, "sdp": answer, "type": "answer", "options": session.options.model_dump()}
     return web.json_response(told, status=201, headers={"Location": f"/api/sessions/{session.id}"})
+
+
+async def show_session(request: web.Request) -> web.Response:
+    """For a page that has not been told anything for a while: whether there still is such a session."""
+    return web.json_response({"options": request.app[HOST].find(request.match_info["id"]).options.model_dump()})
 
 
 async def end_session(request: web.Request) -> web.Response:

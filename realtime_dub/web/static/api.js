@@ -13,9 +13,10 @@ export class ApiError extends Error {
 // The token leaves the address at once: addresses end up in histories and screenshots.
 function takeToken() {
   const address = new URL(location.href);
-  const given = address.searchParams.get("token");
+  const given = address.searchParams.get("token") ?? new URLSearchParams(address.hash.slice(1)).get("token");
   if (given !== null) {
     address.searchParams.delete("token");
+    address.hash = "";
     history.replaceState(null, "", address);
   }
   try {
@@ -64,6 +65,8 @@ async function refusal(answer) {
 const json = async (...args) => (await call(...args)).json();
 const at = (id, tail = "") => `api/sessions/${encodeURIComponent(id)}${tail}`;
 
+export const session = (id) => json("GET", at(id), { timeoutMs: 2_000 });
+export const room = (name) => json("GET", `api/rooms/${encodeURIComponent(name)}`);
 export const config = () => json("GET", "api/config");
 export const openSession = (offer) => json("POST", "api/sessions", { json: offer });
 export const sendCandidate = (id, candidate) => call("POST", at(id, "/candidates"), { json: { candidate } });

@@ -10,6 +10,7 @@ import { Meter, fillDevices, openCamera, openMicrophone, requireDevices } from "
 import { Mirror } from "./mirror.js";
 import { Player } from "./player.js";
 import * as prefs from "./prefs.js";
+import { Return, shown } from "./presence.js";
 import { Recordings } from "./recordings.js";
 import { Session } from "./session.js";
 import { Settings } from "./settings.js";
@@ -21,12 +22,13 @@ const ENROLL_S = 5;
 const page = new URLSearchParams(location.search);
 const role = ["interpreter", "viewer"].includes(page.get("role")) ? page.get("role") : "studio";
 const WELCOME = {
+  studio: [$("welcome-title").textContent, $("welcome-text").textContent],
   interpreter: ["You are the voice.", "Start the microphone and speak: the person in this room says it with their own mouth. Your camera is not used."],
   viewer: ["Watch live.", "The picture and the sound come from this server, already dubbed."],
 };
 
 class Studio {
-  #config = null; #settings = null; #session = null; #tracks = { video: null, audio: null }; #starting = false; #since = 0; #enrolling = false; #lag = {}; #note;
+  #config = null; #settings = null; #session = null; #tracks = { video: null, audio: null }; #starting = false; #since = 0; #link = "idle"; #room = null; #back = null; #kept = null; #enrolling = false; #lag = {}; #note;
   #board = new Board(); #compare = new Compare($("stage")); #meter = new Meter($("meter"));
   #recordings = null;
   #recording = new Recording((on, seconds) => showRecording(on, seconds), (id) => this.#recordings?.add(id), () => this.#recordings?.refresh());
@@ -45,7 +47,7 @@ class Studio {
       ui.failure(error, () => this.load());
       return;
     }
-    ui.state("idle");
+    this.#show("idle");
     ui.features(this.#config.features ?? []);
     $("foot").textContent = `realtime-dub ${this.#config.version ?? ""}. The dubbed picture is synthetic: say so to those who see it.`;
     this.#settings ??= this.#choosers();
@@ -64,10 +66,21 @@ class Studio {
     return settings;
   }
 
-  toggle() { return this.#session || this.#starting ? this.stop() : this.start(); }
+  // The connection and the room, as one.
+  #show(link) {
+    this.#link = link;
+    const name = shown(role, link, this.#room);
+    ui.state(name);
+    const usual = ["idle", "asking", "failed"].includes(name) || role === "interpreter" ? WELCOME[role] : null;
+    ui.scene(name, usual);
+    $("clock").hidden = name !== "live";
+    return name;
+  }
+
+  toggle() { return this.#session || this.#starting || this.#back ? this.stop() : this.start(); }
 
   async start() {
-    if (this.#starting || this.#session) return;
+    if (this.#starting || this.#session || this.#back) return;
     if (!this.#config) return this.load();
     if (role === "studio" && !this.#settings.complete()) return;
     this.#starting = true;
@@ -79,10 +92,12 @@ class Studio {
       await this.#openDevices();
       const session = this.#connect();
       this.#running(true);
-      await session.open(this.#options());
+      this.#kept = this.#options();
+      await session.open(this.#kept);
       if (session === this.#session) this.#settings.show(session.options);
     } catch (error) {
-      this.#failed(error instanceof api.ApiError ? error : new api.ApiError(0, "The session could not start.", `Reload the page and try again (${error.message}).`));
+      if (error.status === 409 && role === "studio") this.#return("queued");
+      else this.#failed(error instanceof api.ApiError ? error : new api.ApiError(0, "The session could not start.", `Reload the page and try again (${error.message}).`));
     } finally {
       this.#starting = false;
       $("start").disabled = false;
@@ -94,9 +109,47 @@ class Studio {
     const recorded = this.#recording.running;
     this.#session?.close();
     this.#release();
-    ui.state("idle");
+    this.#show("idle");
     if (recorded) ui.notice("What was recorded is kept: see Your recordings.");
   }
+
+  // The session is lost, the person stays: camera, microphone, settings and room are kept for the next one.
+  async #return(link) {
+    if (this.#back) return;
+    const session = this.#session, back = this.#back = new Return();
+    this.#kept = session.id ? session.options : this.#kept;
+    session.close();
+    this.#room = null;
+    this.#recording.reset();
+    this.#show(link);
+    this.#running(true);
+    try {
+      await back.run(() => this.#openAgain(back), (name) => this.#show(name));
+      if (this.#back === back) this.#back = null;
+    } catch (error) {
+      if (this.#back === back) this.#failed(error);
+    }
+  }
+
+  async #openAgain(back) {
+    this.#config = await api.config();
+    if (this.#kept.room && role === "studio" && (await api.room(this.#kept.room)).sender) throw new api.ApiError(409, "Somebody else sends in this room.", "");
+    if (back.over) return;
+    if (Object.values(this.#tracks).some((track) => track?.readyState === "ended")) await this.#openDevices();
+    const options = role === "studio" ? await this.#settings.renewed(this.#kept) : this.#kept;
+    if (back.over) return;
+    const session = this.#connect();
+    try {
+      await session.open(options);
+      await session.live();
+    } catch (error) {
+      session.close();
+      throw error;
+    }
+    if (session === this.#session) this.#settings.show(session.options);
+  }
+
+  #lost(session) { if (session === this.#session) this.#return("interrupted"); }
 
   async #restart() {
     if (!this.#session) return;
@@ -111,7 +164,7 @@ class Studio {
 
   async #openDevices() {
     if (role === "viewer") return;
-    ui.state("asking");
+    this.#show("asking");
     if (role === "studio" && this.#settings.usesCamera) this.#tracks.video = this.#watched(await openCamera(this.#settings.camera));
     if (role === "interpreter" || this.#settings.usesMicrophone) this.#tracks.audio = this.#watched(await this.#microphone());
     $("original").srcObject = this.#tracks.video && new MediaStream([this.#tracks.video]);
@@ -132,13 +185,18 @@ class Studio {
     session.addEventListener("picture", (event) => { $("dubbed").srcObject = event.detail; });
     session.addEventListener("stats", (event) => this.#stats(event.detail));
     session.addEventListener("network", (event) => this.#network(event.detail));
-    session.addEventListener("failed", (event) => this.#failed(event.detail));
+    session.addEventListener("room", (event) => {
+      this.#room = event.detail;
+      this.#show(this.#link);
+    });
+    session.addEventListener("failed", (event) => { if (!this.#back) this.#failed(event.detail); });
+    session.addEventListener("lost", () => this.#lost(session));
     this.#session = session;
     return session;
   }
 
   #state(name) {
-    ui.state(name);
+    if (name !== "connecting" || !this.#back) this.#show(name);
     if (name !== "live") return;
     if (role === "viewer" && !this.#since) listen();
     this.#since ||= performance.now();
@@ -156,8 +214,8 @@ class Studio {
     if (stats.note && stats.note !== this.#note) ui.notice(stats.note); // it is told again and again
     this.#note = stats.note;
     if (stats.options) this.#settings.show(stats.options);
-    $("clock").hidden = false;
-    $("clock").textContent = `${ui.duration(Math.floor((performance.now() - this.#since) / 1000))} · ${Math.round(stats.fps ?? 0)} fps`;
+    const time = ui.duration(Math.floor((performance.now() - this.#since) / 1000));
+    $("clock").textContent = role === "interpreter" ? time : `${time} · ${Math.round(stats.fps ?? 0)} fps`;
   }
 
   // How much later than the camera the dubbed picture is seen: the server's part, the way, and this browser's buffer.
@@ -169,7 +227,8 @@ class Studio {
   }
 
   async #change(options) {
-    if (!this.#session?.id || role !== "studio") return;
+    if (this.#back) this.#kept = { ...this.#kept, ...options }; // for the session that is to come
+    if (!this.#session?.id || this.#back || role !== "studio") return;
     try {
       this.#settings.show(await this.#session.change(options));
     } catch (error) {
@@ -265,7 +324,7 @@ class Studio {
   swipe(step) { this.#compare.move(step); }
 
   #running(on) {
-    $("welcome").hidden = on && role !== "interpreter"; // who only speaks has no picture in its place
+    $("room").readOnly = on; // links to it are out
     $("start").dataset.running = on ? "yes" : "no";
     $("start").querySelector("span").textContent = on ? "Stop" : "Start";
     $("start").querySelector("use").setAttribute("href", on ? "#i-stop" : "#i-play");
@@ -275,11 +334,14 @@ class Studio {
   #failed(error) {
     this.#session?.close();
     this.#release();
+    this.#show("failed");
     ui.failure(error, () => this.start());
   }
 
   #release() {
-    this.#session = null;
+    this.#session = this.#room = null;
+    this.#back?.cancel();
+    this.#back = null;
     Object.values(this.#tracks).forEach((track) => track?.stop());
     this.#tracks = { video: null, audio: null };
     for (const id of ["original", "dubbed"]) $(id).srcObject = null;
@@ -382,7 +444,7 @@ function wire(studio) {
 
 document.body.dataset.role = role;
 if (role === "viewer") $("stage").dataset.view = "dubbed";
-if (WELCOME[role]) [$("welcome-title").textContent, $("welcome-text").textContent] = WELCOME[role];
+ui.scene("idle", WELCOME[role]);
 const studio = new Studio();
 new Mirror($("stage"), $("original"), $("mirror"));
 wire(studio);

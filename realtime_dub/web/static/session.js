@@ -1,7 +1,8 @@
 // One session with the server: peer connection, control channel, changes while it runs, and its end.
 //
 // Events: "picture" (a MediaStream came), "state" ("connecting" | "live" | "interrupted"), "stats" (the server's
-// twice a second), "network" (this browser's, once a second), "failed" (an ApiError) and "closed".
+// twice a second), "room" (its state), "network" (this browser's, once a second), "failed" (an ApiError; no path was
+// found), "lost" (it was live, and another session may be) and "closed".
 
 import * as api from "./api.js";
 import { NetworkSampler } from "./network.js";
@@ -11,9 +12,12 @@ const PATIENCE_S = 3; // a short disturbance mends itself
 const TRY_S = 8; // for one new connection, after which another is tried
 const GIVE_UP_S = 45; // the server ends a session that is away for that long
 const PAUSE_S = 1;
+const GONE = [401, 404]; // the answer of a server that was started anew, maybe with another token
+const SILENT_S = 2; // the server says something twice a second
 
 const NO_PATH = ["No path to the server was found.",
   "Different networks often need help: start the server with --stun or --turn, or with --public-ip and its UDP ports open in the firewall."];
+const ENDED = ["The server ended the session.", "Start again; if it ends again, the server's log says why."];
 const AWAY = ["The connection was lost and did not come back.",
   "Check your network, then start again. Different networks often need help: --stun, --turn or --public-ip on the server."];
 
@@ -21,7 +25,8 @@ export class Session extends EventTarget {
   id = null;
   options = {};
   #pc; #video; #audio; #role; #iceServers; #tracks;
-  #waiting = []; #timers = new Set(); #repairing = false; #ended = false;
+  #waiting = []; #timers = new Set(); #repairing = false; #ended = false; #heardAt = 0; #asking = false;
+  #changes = null; #changing = null;
   #path = () => navigator.connection?.type;
   #lastPath = this.#path();
 
@@ -50,11 +55,33 @@ export class Session extends EventTarget {
     await this.#answered(this.#pc, answer.sdp);
   }
 
-  // Acts while it runs. Resolves to the options that the server now uses.
-  async change(options) {
-    const answer = await api.change(this.id, options);
-    this.options = answer.options ?? { ...this.options, ...options };
+  // Acts while it runs. Resolves to the options that the server now uses. What is changed meanwhile goes together.
+  change(options) {
+    this.#changes = { ...this.#changes, ...options };
+    this.#changing ??= this.#change().finally(() => { this.#changing = null; });
+    return this.#changing;
+  }
+
+  async #change() {
+    while (this.#changes) {
+      const changes = this.#changes;
+      this.#changes = null;
+      const answer = await api.change(this.id, changes);
+      this.options = answer.options ?? { ...this.options, ...changes };
+    }
     return this.options;
+  }
+
+  // Resolves when it is; rejects where it will not be.
+  live() {
+    if (this.#pc.connectionState === "connected") return Promise.resolve();
+    if (this.#ended) return Promise.reject(new api.ApiError(0, ...ENDED));
+    return new Promise((done, refuse) => {
+      this.addEventListener("state", (event) => { if (event.detail === "live") done(); });
+      for (const end of ["failed", "lost", "closed"]) {
+        this.addEventListener(end, (event) => refuse(event.detail ?? new api.ApiError(0, ...ENDED)));
+      }
+    });
   }
 
   replaceVideo(track) {
@@ -136,11 +163,27 @@ export class Session extends EventTarget {
     this.#clearTimers();
     this.#emit("state", "live");
     const sampler = new NetworkSampler(this.#pc);
+    this.#heardAt = performance.now();
     const timer = setInterval(async () => {
+      this.#listen();
       const sample = await sampler.sample();
       if (this.#timers.has(timer)) this.#emit("network", sample);
     }, 1000);
     this.#timers.add(timer);
+  }
+
+  // Nothing was said for a while: is there still such a session, or a server at all? Also after a laptop slept.
+  async #listen() {
+    if (this.#asking || performance.now() - this.#heardAt < 1000 * SILENT_S) return;
+    this.#asking = true;
+    try {
+      await api.session(this.id);
+    } catch (error) {
+      if (GONE.includes(error.status)) this.#lose(ENDED);
+      if (error.status === 0) this.#repair();
+    } finally {
+      this.#asking = false;
+    }
   }
 
   // The session on the server goes on; it is given a new connection, again and again until one holds.
@@ -152,7 +195,7 @@ export class Session extends EventTarget {
     this.#emit("state", "interrupted");
     const until = performance.now() + 1000 * GIVE_UP_S;
     while (!this.#ended && !(await this.#tryAgain())) {
-      if (performance.now() > until) this.#fail(new api.ApiError(0, ...AWAY));
+      if (performance.now() > until) this.#lose(AWAY);
       await pause(PAUSE_S);
     }
     this.#repairing = false;
@@ -169,7 +212,7 @@ export class Session extends EventTarget {
       await this.#answered(pc, answer.sdp);
       return await connects(pc, TRY_S);
     } catch (error) {
-      if (error.status === 404) this.#fail(new api.ApiError(0, "The session has ended meanwhile.", "Start again."));
+      if (GONE.includes(error.status)) this.#lose(ENDED); // it has ended meanwhile, or the server was started anew
       return false;
     } finally {
       before.close();
@@ -180,15 +223,19 @@ export class Session extends EventTarget {
 
   #lost() {
     if (!this.#ended && this.#pc.connectionState === "connected") {
-      this.#fail(new api.ApiError(0, "The server ended the session.", "Start again; if it ends again, the server's log says why."));
+      this.#lose(ENDED);
     }
   }
 
-  #fail(error) {
+  #lose(words) { this.#over("lost", new api.ApiError(0, ...words)); }
+
+  #fail(error) { this.#over("failed", error); }
+
+  #over(how, error) {
     if (this.#ended) return;
     this.#end();
     if (this.id) api.closeSession(this.id).catch(() => {});
-    this.#emit("failed", error);
+    this.#emit(how, error);
   }
 
   #end() {
@@ -202,6 +249,8 @@ export class Session extends EventTarget {
   #heard(text) {
     let message;
     try { message = JSON.parse(text); } catch { return; }
+    this.#heardAt = performance.now();
+    if (message.room) this.#emit("room", message.room);
     if (message.t === "stats") this.#emit("stats", message);
   }
 

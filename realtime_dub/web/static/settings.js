@@ -11,9 +11,12 @@ const $ = (id) => document.getElementById(id);
 
 export class Settings extends EventTarget {
   #mouth; #sound; #still; #onCamera = true; #inUse = "mic"; // the voice that is
+  #invite; #share; // the token that links are handed on with, and the server's address for others
 
   constructor(config, room) {
     super();
+    this.#invite = config.invite;
+    this.#share = config.share?.address;
     this.#mouth = new Mouth(config, (options) => this.#emit("options", options));
     $("room").value = room || prefs.keptRoom() || `room-${crypto.getRandomValues(new Uint32Array(1))[0].toString(36)}`;
     this.#restore(prefs.kept());
@@ -26,7 +29,8 @@ export class Settings extends EventTarget {
     this.#sound.addEventListener("ready", () => this.#voice());
     this.#still.addEventListener("ready", () => this.#newPicture());
     $("room").addEventListener("change", () => this.#voice());
-    $("room-link").addEventListener("click", () => this.#copyLink());
+    $("room-link").addEventListener("click", () => this.#copyLink("interpreter"));
+    $("watch-link").addEventListener("click", () => this.#copyLink("viewer"));
   }
 
   get camera() { return $("camera").value; }
@@ -39,8 +43,7 @@ export class Settings extends EventTarget {
   // What a new session is opened with.
   options() {
     const picture = this.usesCamera || !this.#pictureOption() ? {} : { picture: this.#pictureOption() };
-    const room = this.kind === "room" ? { room: this.#room() } : {};
-    return { ...this.#mouth.options(), ...picture, ...room, voice: this.#voiceOption() ?? "mic" };
+    return { ...this.#mouth.options(), ...picture, room: this.#room(), voice: this.#voiceOption() ?? "mic" };
   }
 
   // A file that was asked for and is not chosen is asked for again; nothing starts without it.
@@ -61,6 +64,19 @@ export class Settings extends EventTarget {
   show(options) { this.#mouth.show(options); }
 
   budget(ms) { this.#mouth.budget(ms); }
+
+  // `options` for another session, which has none of the files that this one has.
+  async renewed(options) {
+    this.ended();
+    const files = { voice: this.#sound, picture: this.#still };
+    const again = { ...options };
+    for (const [key, file] of Object.entries(files)) {
+      if (!again[key]?.startsWith("upload:")) continue;
+      await file.ready();
+      again[key] = `upload:${file.id}`;
+    }
+    return again;
+  }
 
   ended() {
     this.#sound.forget();
@@ -130,13 +146,17 @@ export class Settings extends EventTarget {
     this.#emit("options", { voice });
   }
 
-  async #copyLink() {
-    const address = new URL(location.pathname, location.href);
-    address.searchParams.set("role", "interpreter");
+  // The token goes behind the #: browsers send that to no server, so that it stands in no log.
+  // Who has the page open on the server's own machine is given the address that others find it at.
+  async #copyLink(role) {
+    const here = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
+    const address = new URL((here && this.#share) || new URL(location.pathname, location.href));
+    address.searchParams.set("role", role);
+    if (this.#invite) address.hash = new URLSearchParams({ token: this.#invite });
     address.searchParams.set("room", this.#room());
     try {
       await navigator.clipboard.writeText(address.href);
-      $("room-hint").textContent = "Link copied. Whoever opens it is the voice.";
+      $("room-hint").textContent = `Link copied. Whoever opens it ${role === "viewer" ? "watches" : "is the voice"}.`;
     } catch {
       $("room-hint").textContent = address.href;
     }

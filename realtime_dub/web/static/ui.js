@@ -13,12 +13,35 @@ const STATES = {
   live: ["live", "Live"],
   interrupted: ["busy", "Interrupted, reconnecting"],
   failed: ["failed", "Not connected"],
+  waiting: ["busy", "Waiting for the sender"],
+  ended: ["busy", "The sender has stopped"],
+  away: ["busy", "The sender's connection is interrupted"],
+  listening: ["busy", "Another interpreter has the floor"],
+  unheard: ["busy", "The speaker uses another voice"],
+  queued: ["busy", "Somebody else sends in this room"],
+};
+
+// Instead of a picture that stands still.
+const SCENES = {
+  waiting: ["Nobody is on yet.", "It begins here by itself."],
+  ended: ["The sender has stopped.", "It goes on here by itself when they are back."],
+  away: ["The sender's connection is interrupted.", "It goes on here by itself."],
+  listening: ["Another interpreter has the floor.", "You have it as soon as they leave."],
+  unheard: ["The speaker uses another voice.", "You are heard when they choose “An interpreter” as their voice."],
+  queued: ["Somebody else sends in this room.", "You are on as soon as they stop. To send now, ask them, or take another room."],
 };
 
 export function state(name) {
   const [kind, words] = STATES[name];
   $("state").dataset.state = kind;
   if ($("state-text").textContent !== words) $("state-text").textContent = words;
+}
+
+// Null where the picture is to be seen. `usual`: what stands there otherwise.
+export function scene(name, usual) {
+  const words = SCENES[name] ?? usual;
+  $("welcome").hidden = !words;
+  if (words) [$("welcome-title").textContent, $("welcome-text").textContent] = words;
 }
 
 export function notice(words, kind = "word") {

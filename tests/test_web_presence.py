@@ -1,0 +1,167 @@
+"""Several pages of one room in Chromium: what each says of it, and that all come back after the server was away."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import browser
+import pytest
+from playwright import sync_api
+from test_web_page import Page
+
+from benchmarks.visit import Server
+
+pytestmark = pytest.mark.skipif(browser.PROGRAM is None, reason="neither Chromium nor Chrome is installed")
+
+SOON_MS = 10_000  # five seconds on a machine of usual speed
+STATE = "document.getElementById('state-text').textContent"
+FRAMES = "document.getElementById('dubbed').getVideoPlaybackQuality().totalVideoFrames"
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    film: Path = browser.camera_film(tmp_path_factory.mktemp("camera") / "face.y4m", 320, 240, 15, 1)
+    with sync_api.sync_playwright() as playwright, browser.chromium(playwright, film) as running:
+        yield running
+
+
+@pytest.fixture
+def pages(chromium: Any) -> Iterator[Any]:
+    made: list[Page] = []
+
+    def make(url: str, query: str = "") -> Page:
+        context = chromium.new_context(permissions=["camera", "microphone", "clipboard-read", "clipboard-write"])
+        made.append(Page(context, url).open(query))
+        return made[-1]
+
+    yield make
+    for page in made:
+        with suppress(Exception):
+            page.view.context.close()
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def started(page: Page) -> Page:
+    page.view.click("#start")
+    return page
+
+
+def live(page: Page) -> None:
+    page.view.wait_for_selector("#state[data-state=live]", timeout=SOON_MS)
+    assert not page.view.is_visible("#failure")
+
+
+def moves(page: Page) -> None:
+    seen = page.view.evaluate(f"() => {FRAMES}")
+    page.until(f"{FRAMES} > {seen} + 5")
+
+
+def serve(port: int, *more: str) -> Server:
+    return Server("--quiet", "--port", str(port), *more)
+
+
+def test_all_pages_follow_the_sender_and_come_back_when_the_server_does(pages: Any, port: int) -> None:
+    server = serve(port, "--max-sessions", "1")
+    try:
+        viewer = started(pages(server.url, "?role=viewer&room=hall"))
+        viewer.until(f"{STATE} === 'Waiting for the sender'")
+        assert "Nobody is on yet" in viewer.text("#welcome-title")
+        sender = pages(server.url, "?room=hall").start()
+        interpreter = started(pages(server.url, "?role=interpreter&room=hall"))
+        interpreter.until(f"{STATE} === 'The speaker uses another voice'")
+        sender.view.check("input[name=voice][value=room]")
+        for page in (viewer, interpreter):
+            live(page)
+        moves(viewer)
+        sender.view.click("#start")
+        viewer.until(f"{STATE} === 'The sender has stopped'")
+        interpreter.until(f"{STATE} === 'The sender has stopped'")
+        sender.start()
+        for page in (viewer, interpreter):
+            live(page)
+        server.close()
+        for page in (sender, viewer, interpreter):
+            page.until(f"{STATE} === 'Interrupted, reconnecting'")
+        server = serve(port, "--max-sessions", "1")
+        for page in (sender, viewer, interpreter):
+            live(page)
+        moves(viewer)
+        moves(sender)
+        assert sender.view.eval_on_selector("#original", "video => video.srcObject.active")
+        assert sender.sent("POST", "/api/sessions")[-1]["options"]["voice"] == "room:hall"
+    finally:
+        server.close()
+
+
+def test_a_second_sender_and_a_second_interpreter_are_told_and_follow(pages: Any, port: int) -> None:
+    server = serve(port)
+    try:
+        first = pages(server.url, "?room=hall").start()
+        assert first.view.evaluate("() => document.getElementById('room').readOnly")
+        second = started(pages(server.url, "?room=hall"))
+        second.until(f"{STATE} === 'Somebody else sends in this room'")
+        one, two = (started(pages(server.url, "?role=interpreter&room=hall")) for _ in range(2))
+        two.until(f"{STATE} === 'Another interpreter has the floor'")
+        first.view.click("#start")
+        live(second)
+        moves(second)
+        second.view.check("input[name=voice][value=room]")
+        live(one)
+        one.view.click("#start")
+        live(two)
+    finally:
+        server.close()
+
+
+def test_a_copied_link_opens_with_its_role_and_the_token(pages: Any, port: int) -> None:
+    server = serve(port, "--token", "open-sesame")
+    try:
+        sender = pages(server.url)
+        sender.view.check("input[name=voice][value=room]")
+        for button, role in (("#room-link", "interpreter"), ("#watch-link", "viewer")):
+            sender.view.click(button)
+            sender.until("document.getElementById('room-hint').textContent.startsWith('Link copied')")
+            link = sender.view.evaluate("() => navigator.clipboard.readText()")
+            assert "token" not in link.partition("#")[0]
+            guest = pages(link)
+            assert guest.view.evaluate("() => document.body.dataset.role") == role
+            assert "token" not in guest.view.url
+            started(guest).until("document.getElementById('state').dataset.state === 'busy'")
+            guest.until(f"{STATE} === 'Waiting for the sender'")
+    finally:
+        server.close()
+
+
+def test_what_is_shown_of_connection_and_room(pages: Any, port: int) -> None:
+    server = serve(port)
+    try:
+        page = pages(server.url)
+        script = (
+            "async cases => { const { shown } = await import('/static/presence.js');"
+            " return cases.map(each => shown(...each)); }"
+        )
+        on = {"state": "live", "floor": "you", "heard": True}
+        cases = {
+            "idle": ["viewer", "idle", {"state": "ended"}],
+            "interrupted": ["viewer", "interrupted", on],
+            "waiting": ["viewer", "live", {"state": "waiting"}],
+            "ended": ["interpreter", "live", {**on, "state": "ended"}],
+            "away": ["viewer", "live", {"state": "interrupted"}],
+            "listening": ["interpreter", "live", {**on, "floor": "another"}],
+            "unheard": ["interpreter", "live", {**on, "heard": False}],
+            "live": ["interpreter", "live", on],
+            "queued": ["studio", "queued", {"state": "live"}],
+        }
+        assert page.view.evaluate(script, list(cases.values())) == list(cases)
+    finally:
+        server.close()
