@@ -85,6 +85,8 @@ def test_who_speaks_or_watches_takes_no_seat_of_a_pipeline() -> None:
         async with serving(max_sessions=1, max_viewers=1, max_interpreters=1) as (_, http, url):
             others = [await come(http, url, "viewer"), await come(http, url, "interpreter")]
             sender = await come(http, url, "studio")
+            for visitor in (*others, sender):  # a seat is taken by who is connected
+                await visitor.until(lambda visitor=visitor: visitor.got.stats)
             for role, word in (("studio", "full"), ("viewer", "viewer"), ("interpreter", "interpreter")):
                 async with visiting(Visitor(http, url, sends=role != "viewer")) as one_too_many:
                     options = {**OPTIONS[role], "room": "other"}
