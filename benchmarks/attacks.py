@@ -17,20 +17,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import IO, Any
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
 from av import VideoFrame
 
-from benchmarks import attacks_http, usage
+from benchmarks import attack_rtc, attack_uploads, attacks_http, usage
 from benchmarks.attacks_http import Target
 from benchmarks.neighbour import Neighbour, face
 from benchmarks.output import last_line, show
 from benchmarks.visit import PROGRAM
 
-ATTACKS = {**attacks_http.ATTACKS}
+LONGEST_S = 3_600.0  # that an attack is asked for: it is killed when it has been measured
 TOKEN = "a-token-of-the-benchmark"
 SETTLE_S, ALONE_S, CALM_S = 6.0, 10.0, 8.0
 FPS_LEAST, POINTS_MOST, MB_MOST, STOP_MOST_S = 24.0, 5.0, 50.0, 5.0
@@ -38,6 +38,18 @@ BUDGET_MS = 400  # room for two programs beside the server on two cores
 COLUMNS = ("attack", "fps alone", "fps", "fresh % alone", "fresh %", "cores", "MB more", "threads more",
            "slowest answer s", "unanswered", "stop s", "log kB", "holds")  # fmt: skip
 Figures = dict[str, Any]
+
+
+def of_seconds(attack: Callable[[str, str, float], Awaitable[Any]]) -> Callable[[Target], Awaitable[Any]]:
+    return lambda target: attack(target.url, target.token, LONGEST_S)
+
+
+ATTACKS: dict[str, Callable[[Target], Awaitable[Any]]] = {
+    **attacks_http.ATTACKS,
+    **{
+        name: of_seconds(each) for table in (attack_rtc.ATTACKS, attack_uploads.ATTACKS) for name, each in table.items()
+    },
+}
 
 
 @contextmanager
