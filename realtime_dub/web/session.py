@@ -244,11 +244,11 @@ class Session:
             raise Refusal(409, "There is nobody to learn from.", "Turn the camera and the mouthbank engine on first.")
         self._learning = Enrolment(seconds)
         self.use_bank(Bank())
-        self._spawn(self._enrol(self._learning, self._count), "enrolment")
+        self._spawn(self._enrol(self._learning), "enrolment")
 
-    async def _enrol(self, learning: Enrolment, first: int) -> None:
+    async def _enrol(self, learning: Enrolment) -> None:
         """The seconds count from where the run that begins with nothing, or one that followed it, is on air."""
-        await until(lambda: self._on_air is not None and self._on_air >= first, CONNECT_S)
+        await until(lambda: self._loaded is None and self._on_air == self._count, CONNECT_S)
         learning.begin()
         await asyncio.sleep(learning.seconds)
         if self._learning is not learning:  # begun anew
