@@ -165,3 +165,20 @@ def test_what_is_shown_of_connection_and_room(pages: Any, port: int) -> None:
         assert page.view.evaluate(script, list(cases.values())) == list(cases)
     finally:
         server.close()
+
+
+def test_a_copy_of_a_tab_that_is_live_gets_a_room_of_its_own(pages: Any, port: int) -> None:
+    """A browser copies what a tab keeps, also the name of its room, which nobody has asked for."""
+    server = serve(port)
+    try:
+        first = started(pages(server.url))
+        live(first)
+        room = first.sent("POST", "/api/sessions")[0]["options"]["room"]
+        copy = pages(server.url)
+        copy.view.evaluate(f"() => sessionStorage.setItem('room', {room!r})")
+        started(copy.open())
+        copy.view.wait_for_selector("#state[data-state=live]", timeout=2 * SOON_MS)
+        assert copy.sent("POST", "/api/sessions")[-1]["options"]["room"] != room
+        live(first)
+    finally:
+        server.close()

@@ -419,9 +419,9 @@ class Session:
         if self.closed:
             return
         self.closed = True
-        await attempt(self.keeping.close())
         if self.room is not None:
-            self.room.leave(self)
+            self.room.leave(self)  # at once: a recording takes a while to end
+        await attempt(self.keeping.close())
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

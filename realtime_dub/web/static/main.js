@@ -18,6 +18,7 @@ import * as ui from "./ui.js";
 
 const $ = (id) => document.getElementById(id);
 const ENROLL_S = 5;
+const GHOST_S = 6; // in which the server lets go of a page that was here and is gone
 
 const page = new URLSearchParams(location.search);
 const role = ["interpreter", "viewer"].includes(page.get("role")) ? page.get("role") : "studio";
@@ -28,7 +29,7 @@ const WELCOME = {
 };
 
 class Studio {
-  #config = null; #settings = null; #session = null; #tracks = { video: null, audio: null }; #starting = false; #since = 0; #link = "idle"; #room = null; #back = null; #kept = null; #enrolling = false; #lag = {}; #note;
+  #config = null; #settings = null; #session = null; #tracks = { video: null, audio: null }; #starting = false; #since = 0; #link = "idle"; #room = null; #back = null; #backMs = 0; #kept = null; #enrolling = false; #lag = {}; #note;
   #board = new Board(); #compare = new Compare($("stage")); #meter = new Meter($("meter"));
   #recordings = null;
   #recording = new Recording((on, seconds) => showRecording(on, seconds), (id) => this.#recordings?.add(id), () => this.#recordings?.refresh());
@@ -117,6 +118,7 @@ class Studio {
   async #return(link) {
     if (this.#back) return;
     const session = this.#session, back = this.#back = new Return();
+    this.#backMs = performance.now();
     this.#kept = session.id ? session.options : this.#kept;
     session.close();
     this.#room = null;
@@ -133,7 +135,7 @@ class Studio {
 
   async #openAgain(back) {
     this.#config = await api.config();
-    if (this.#kept.room && role === "studio" && (await api.room(this.#kept.room)).sender) throw new api.ApiError(409, "Somebody else sends in this room.", "");
+    if (this.#kept.room && role === "studio" && (await api.room(this.#kept.room)).sender) this.#taken();
     if (back.over) return;
     if (Object.values(this.#tracks).some((track) => track?.readyState === "ended")) await this.#openDevices();
     const options = role === "studio" ? await this.#settings.renewed(this.#kept) : this.#kept;
@@ -147,6 +149,13 @@ class Studio {
       throw error;
     }
     if (session === this.#session) this.#settings.show(session.options);
+  }
+
+  // A room that was not asked for by its name gets another one: this tab is a copy of one that is live there.
+  #taken() {
+    const late = performance.now() - this.#backMs > 1000 * GHOST_S;
+    if (late && !page.get("room")) this.#kept = { ...this.#kept, room: this.#settings.anotherRoom() };
+    throw new api.ApiError(409, "Somebody else sends in this room.", "");
   }
 
   #lost(session) { if (session === this.#session) this.#return("interrupted"); }

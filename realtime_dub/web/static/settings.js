@@ -18,7 +18,7 @@ export class Settings extends EventTarget {
     this.#invite = config.invite;
     this.#share = config.share?.address;
     this.#mouth = new Mouth(config, (options) => this.#emit("options", options));
-    $("room").value = room || prefs.keptRoom() || `room-${crypto.getRandomValues(new Uint32Array(1))[0].toString(36)}`;
+    $("room").value = room || prefs.keptRoom() || freshRoom();
     this.#restore(prefs.kept());
     for (const id of ["camera", "microphone", "processing"]) {
       $(id).addEventListener("change", () => this.#device(id));
@@ -117,6 +117,12 @@ export class Settings extends EventTarget {
     return this.#still.id && `upload:${this.#still.id}`;
   }
 
+  // A name that nobody has used; that of the room where it was asked for.
+  anotherRoom() {
+    if (this.kind !== "room") $("room").value = freshRoom();
+    return this.#room();
+  }
+
   // What a room may be called: letters and digits of any script.
   #room() {
     $("room").value = $("room").value.normalize("NFC").trim().replace(/[^\p{L}\p{Nd}_-]+/gu, "-") || "room";
@@ -164,3 +170,6 @@ export class Settings extends EventTarget {
 
   #emit(type, detail) { this.dispatchEvent(new CustomEvent(type, { detail })); }
 }
+
+// Nobody guesses it.
+function freshRoom() { return `room-${[...crypto.getRandomValues(new Uint32Array(2))].map((part) => part.toString(36)).join("")}`; }
