@@ -137,13 +137,13 @@ def test_a_bank_with_any_byte_changed_is_read_or_refused(members: Members, tmp_p
 
 
 def test_a_small_file_with_a_huge_picture_is_no_photograph_for_the_studio(tmp_path: Path) -> None:
-    uploads = Uploads(10_000_000)
+    uploads = Uploads(10_000_000, tmp_path)
     try:
-        path = uploads.begin("me.png")
-        path.write_bytes(png(30_000, 30_000))
-        assert path.stat().st_size < 1_000_000
-        with pytest.raises(Refusal, match="cannot be read"):
-            uploads.keep(path)
-        assert not path.exists()
+        arrival = uploads.begin("me.png")
+        arrival.path.write_bytes(png(30_000, 30_000))
+        assert arrival.path.stat().st_size < 1_000_000
+        with pytest.raises(Refusal, match="30000x30000"):
+            uploads.keep(arrival)
+        assert list(tmp_path.iterdir()) == []
     finally:
         uploads.close()

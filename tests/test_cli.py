@@ -130,7 +130,7 @@ def test_the_program_ends_with_the_exit_code() -> None:
 
 
 def test_live_options_reach_the_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    live = pytest.importorskip("realtime_dub.pipeline.live")
+    live = pytest.importorskip("realtime_dub.pipeline.live.run")
     stats = pytest.importorskip("realtime_dub.pipeline.statistics")
     seen: list[Any] = []
 
