@@ -238,6 +238,7 @@ def test_what_a_pointer_has_moved_gives_the_keys_back(running: Page) -> None:
     running.view.click(".segments label:nth-child(2)")
     running.view.wait_for_selector("#swipe:visible")
     running.view.click("#swipe")
+    running.until("document.activeElement.id !== 'swipe'")
     before = float(running.view.input_value("#swipe"))
     running.view.keyboard.press("ArrowRight")
     assert float(running.view.input_value("#swipe")) == before + 4
@@ -389,15 +390,17 @@ def test_long_words_stay_on_the_page(running: Page, name: str) -> None:
     )
 
 
-def test_a_room_is_named_in_any_script(running: Page) -> None:
+def test_a_room_is_named_in_any_script_and_keeps_its_name_while_it_is_live(running: Page) -> None:
     size(running, "desk")
+    running.view.click("#start")
+    running.view.wait_for_selector("#state[data-state=idle]")
     running.view.check("input[name=voice][value=room]")
     running.view.fill("#room", HEBREW)
-    with running.view.expect_response(lambda answer: answer.request.method == "PATCH") as answered:
-        running.view.press("#room", "Enter")
-    assert answered.value.ok
-    assert running.sent("PATCH")[-1] == {"voice": f"room:{HEBREW}"}
     assert running.view.eval_on_selector("#room", "field => getComputedStyle(field).direction") == "rtl"
+    running.start()
+    options = running.sent("POST", "/api/sessions")[-1]["options"]
+    assert (options["room"], options["voice"]) == (HEBREW, f"room:{HEBREW}")
+    assert running.view.eval_on_selector("#room", "field => field.readOnly")
     running.view.check("input[name=voice][value=mic]")
 
 
