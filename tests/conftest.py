@@ -108,3 +108,12 @@ def no_blocked_loop() -> Iterator[BlockBuster]:
         for function in ("io.TextIOWrapper.read", "os.stat"):
             blockbuster.functions[function].can_block_in("realtime_dub/pipeline/statistics.py", "rss_mb")
         yield blockbuster
+
+
+@pytest.fixture(autouse=True)
+def _ordinary_priority() -> None:
+    """A sound library may put the thread that opens a device before all others, and whatever that one starts: a busy
+    child of such a thread would keep the machine, and the test, waiting for good.
+    """
+    if sys.platform == "linux" and os.sched_getscheduler(0) != os.SCHED_OTHER:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))

@@ -256,7 +256,7 @@ def test_one_that_takes_too_long_is_killed(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(checks, "CHECK_S", 0.5)
     since_s = time.monotonic()
     with pytest.raises(Refusal, match="too long"):
-        Checks((sys.executable, "-c", "while True: pass")).run("sound", tmp_path, tmp_path)
+        Checks((sys.executable, "-c", "import time; time.sleep(60)")).run("sound", tmp_path, tmp_path)
     assert time.monotonic() - since_s < 10
 
 
@@ -267,7 +267,7 @@ def test_one_that_crashes_refuses_the_file(does: str, tmp_path: Path) -> None:
 
 
 def test_those_at_work_end_with_the_server(tmp_path: Path) -> None:
-    files = Uploads(1 << 20, tmp_path, Checks((sys.executable, "-c", "while True: pass")))
+    files = Uploads(1 << 20, tmp_path, Checks((sys.executable, "-c", "import time; time.sleep(60)")))
     waiting = []
     for _ in range(4):
         arrival = files.begin("a.wav")
