@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import asyncio.runners
+import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
