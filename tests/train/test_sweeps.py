@@ -37,7 +37,7 @@ def test_one_look_ahead_is_no_curve(tmp_path: Path) -> None:
     bundle = load_default()
     assert draw(tmp_path, {"built-in": bundle}, {"built-in": scores}) == {}
     assert [path.name for path in tmp_path.iterdir()] == ["noise.svg"]
-    sooner = Bundle(bundle.folder, bundle.spec.model_copy(update={"look_ahead_ms": 40}))
+    sooner = Bundle(bundle.folder, bundle.spec.model_copy(update={"look_ahead_ms": 40}), True, b"")
     assert draw(tmp_path, {"a": bundle, "b": sooner}, {"a": scores, "b": scores}) == {"knee_ms": 40}
     assert len(list(tmp_path.iterdir())) == 3
 
