@@ -19,6 +19,7 @@ from realtime_dub.errors import ConfigError
 from realtime_dub.media import NS, Frame, Image, Samples, ns_to_samples, samples_to_ns
 from realtime_dub.mouth.bank import Bank
 from realtime_dub.pipeline import assembly
+from realtime_dub.pipeline.file.pulled import TimedAudio
 from realtime_dub.pipeline.file.ticks import FrameComposer, MouthMaker
 from realtime_dub.pipeline.process import one_blas_thread
 from realtime_dub.pipeline.schedule import TrackedSample
@@ -172,13 +173,8 @@ class Dubber:
         return self._audio.read(samples_to_ns(first, rate), self._given - first)
 
 
-class PushedVoice:
-    """Audio that is pushed, read by time. Sample 0 is the one nearest to time 0; silence where nothing was pushed."""
-
-    def __init__(self, rate: int, channels: int) -> None:
-        self.rate, self.channels = rate, channels
-        self._parts: deque[tuple[int, Samples]] = deque()  # first sample's number, samples
-        self._end: int | None = None  # the number after the last sample
+class PushedVoice(TimedAudio):
+    """Audio that is pushed, read by time."""
 
     @property
     def end_ns(self) -> int:
@@ -194,22 +190,6 @@ class PushedVoice:
         if len(samples):
             self._parts.append((start, samples))
             self._end = start + len(samples)
-
-    def read(self, start_ns: int, count: int) -> Samples:
-        """``count`` samples from ``start_ns`` on, a new array (count, channels)."""
-        first = ns_to_samples(start_ns, self.rate)
-        out = np.zeros((count, self.channels), np.float32)
-        for start, samples in self._parts:
-            low, high = max(first, start), min(first + count, start + len(samples))
-            if high > low:
-                out[low - first : high - first] = samples[low - start : high - start]
-        return out
-
-    def forget(self, before_ns: int) -> None:
-        """Nothing from before ``before_ns`` will be read again."""
-        before = ns_to_samples(before_ns, self.rate)
-        while self._parts and self._parts[0][0] + len(self._parts[0][1]) < before:
-            self._parts.popleft()
 
 
 def _ns(time_s: float) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 
 from realtime_dub.clock import Clock
@@ -9,9 +10,9 @@ from realtime_dub.errors import EndOfStream
 from realtime_dub.media import MS, AudioBlock, VoiceInfo, ns_to_samples, samples_to_ns
 from realtime_dub.notes import notes_of
 from realtime_dub.sources.base import VoiceSource
+from realtime_dub.sources.paced import wait_until
 
 BLOCK_NS = 10 * MS
-SLICE_NS = 20 * MS  # longest sleep that a close has to wait for
 
 
 class PacedVoice:
@@ -27,7 +28,7 @@ class PacedVoice:
         self._pending: deque[AudioBlock] = deque()
         self._anchor_ns: int | None = None
         self._given = 0  # samples since the anchor
-        self._closed = False
+        self._closed = threading.Event()
 
     @property
     def notes(self) -> list[str]:
@@ -46,17 +47,13 @@ class PacedVoice:
         return block
 
     def close(self) -> None:
-        self._closed = True
+        self._closed.set()
         self.source.close()
 
     def _wait_until(self, when_ns: int) -> None:
         """In slices, for a start that lies far ahead not to keep a close waiting."""
-        while not self._closed:
-            now_ns = self._clock.now_ns()
-            if now_ns >= when_ns:
-                return
-            self._clock.sleep_until_blocking(min(when_ns, now_ns + SLICE_NS))
-        raise EndOfStream
+        if not wait_until(self._clock, when_ns, self._closed):
+            raise EndOfStream
 
     def _cut(self, block: AudioBlock) -> None:
         if self._anchor_ns is None:

@@ -16,9 +16,9 @@ from realtime_dub.clock import Clock
 from realtime_dub.errors import EndOfStream
 from realtime_dub.media import MS, NS, AudioBlock, Samples, VoiceInfo, ns_to_samples, samples_to_ns
 from realtime_dub.sources.audio_file import AudioFileSource
+from realtime_dub.sources.paced import wait_until
 
 BLOCK_NS = 10 * MS
-SLICE_NS = 20 * MS  # longest sleep that a close has to wait for
 STEP_NS = 5 * MS  # off its place by more than this, the file is read on from there
 BEHIND_NS = 200 * MS  # later than this, the sound begins anew at the present instant
 
@@ -74,7 +74,7 @@ class FileVoice:
 
     def __init__(self, path: Path, playback: Playback, clock: Clock) -> None:
         self._path, self._playback, self._clock = path, playback, clock
-        self._closed = False
+        self._closed = threading.Event()
         self._lock = threading.Lock()  # of the file that is open: a close comes from another thread
         self._source: AudioFileSource | None = None
 
@@ -98,7 +98,7 @@ class FileVoice:
 
     def close(self) -> None:
         with self._lock:
-            self._closed = True
+            self._closed.set()
             if self._source is not None:
                 self._source.close()
 
@@ -122,7 +122,7 @@ class FileVoice:
         with self._lock:
             if self._source is not None:
                 self._source.close()
-            if self._closed:
+            if self._closed.is_set():
                 raise EndOfStream
             self._source = AudioFileSource(self._path)
             info = self._source.open()
@@ -153,7 +153,7 @@ class FileVoice:
     def _more(self) -> Samples:
         """What lies ready of the file; nothing at its end. Raises EndOfStream once closed."""
         while not len(self._rest):
-            if self._closed:
+            if self._closed.is_set():
                 raise EndOfStream
             assert self._source is not None
             try:
@@ -164,9 +164,5 @@ class FileVoice:
 
     def _wait_until(self, when_ns: int) -> None:
         """In slices, for a close not to be kept waiting."""
-        while not self._closed:
-            now_ns = self._clock.now_ns()
-            if now_ns >= when_ns:
-                return
-            self._clock.sleep_until_blocking(min(when_ns, now_ns + SLICE_NS))
-        raise EndOfStream
+        if not wait_until(self._clock, when_ns, self._closed):
+            raise EndOfStream
