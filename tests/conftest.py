@@ -114,8 +114,8 @@ def no_blocked_loop() -> Iterator[BlockBuster]:
 
 @pytest.fixture(autouse=True)
 def _ordinary_priority() -> None:
-    """A sound library may put the thread that opens a device before all others, and whatever that one starts: a busy
-    child of such a thread would keep the machine, and the test, waiting for good.
+    """SVT-AV1, which makes a test's AVIF, puts the thread that calls it before all others (SCHED_FIFO 99, as root), and
+    with it whatever that one starts: a busy child would keep the machine, and a later test, waiting for good.
     """
     if sys.platform == "linux" and os.sched_getscheduler(0) != os.SCHED_OTHER:
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))

@@ -325,12 +325,17 @@ def test_a_still_picture_takes_the_cameras_place_in_a_new_session(live: Page, tm
 
 
 def test_interpreter_sends_a_voice_and_no_picture(new_page: NewPage) -> None:
-    page = new_page().open("?role=interpreter&room=hall")
+    page = new_page().open("?role=interpreter&room=gallery")
     assert "voice" in page.text("#welcome-title")
+    page.view.evaluate(
+        "() => { window.states = []; const state = document.getElementById('state');"
+        " new MutationObserver(() => states.push(state.dataset.state)).observe(state, { attributes: true }); }"
+    )
     page.view.click("#start")
-    page.view.wait_for_selector("#state[data-state=live]", timeout=WAIT_MS)
+    page.until("document.getElementById('state').textContent.includes('Waiting for the sender')")
+    assert "live" not in page.view.evaluate("() => states"), "there is nobody to speak for"
     offer = page.sent("POST", "/api/sessions")[0]
-    assert offer["options"] == {"role": "interpreter", "room": "hall"}
+    assert offer["options"] == {"role": "interpreter", "room": "gallery"}
     assert "m=audio" in offer["sdp"]
     assert "m=video" not in offer["sdp"]
 

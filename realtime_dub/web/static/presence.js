@@ -7,7 +7,8 @@ const QUEUE_S = 1;
 
 // What is shown. `link`: idle, asking, connecting, live, interrupted, queued, failed; `room`: as the server tells it.
 export function shown(role, link, room) {
-  if (link !== "live" || role === "studio" || !room) return link;
+  if (link !== "live" || role === "studio") return link;
+  if (!room) return "connecting"; // nobody has said yet whether there is anything to see or to speak for
   if (room.state !== "live") return { waiting: "waiting", ended: "ended", interrupted: "away" }[room.state] ?? link;
   if (role === "viewer") return "live";
   if (room.floor === "another") return "listening";
