@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from pulse import PrivatePulse
 
 from tests.pulse_sinks import RATE, SETTLE_S, Player, Recording
@@ -65,6 +66,7 @@ def lag_s(heard: tuple[np.ndarray, np.ndarray], seen: tuple[np.ndarray, np.ndarr
     return float(lags[int(np.argmax(scores))])
 
 
+@pytest.mark.slow
 def test_the_mouth_opens_with_its_sound_through_a_microphone(pulse: PrivatePulse) -> None:
     player = Player(pulse.play("stage"), knocks())
     stage = Recording(pulse.record("stage"))

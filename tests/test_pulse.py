@@ -19,6 +19,7 @@ from typing import Any
 
 import av
 import numpy as np
+import pytest
 from pulse import PrivatePulse
 
 from tests.pulse_sinks import RATE, SETTLE_S, Player, Recording
@@ -71,6 +72,7 @@ def delays_ms(stage: Recording, hall: Recording, after_s: float) -> np.ndarray:
     return (heard[before >= 0] - played[before[before >= 0]]) * 1e3
 
 
+@pytest.mark.slow
 def test_the_hall_hears_the_stage_later_by_exactly_the_delay(pulse: PrivatePulse) -> None:
     clicks = Player(pulse.play("stage"), click_train())
     stage, hall = Recording(pulse.record("stage")), Recording(pulse.record("hall"))
@@ -98,6 +100,7 @@ def test_the_hall_hears_the_stage_later_by_exactly_the_delay(pulse: PrivatePulse
     assert losses <= 1 or np.abs(delays - DELAY_MS).max() < 30.0
 
 
+@pytest.mark.slow
 def test_a_sound_server_that_dies_and_comes_back(pulse: PrivatePulse) -> None:
     loop = start_loop(pulse, 8.0)
     time.sleep(1.0)
@@ -116,6 +119,7 @@ def test_a_sound_server_that_dies_and_comes_back(pulse: PrivatePulse) -> None:
     assert abs(delays[-1] - DELAY_MS) < 20.0  # the rest of the error is being worked off
 
 
+@pytest.mark.slow
 def test_the_program_plays_the_microphone_later_by_its_budget_beside_a_picture(
     pulse: PrivatePulse, tmp_path: Path
 ) -> None:

@@ -73,6 +73,7 @@ def is_told(counts: dict[str, Any], device: str, times: int) -> bool:
     return any(f"{device} was lost {times + more} times" in counts["notes"] for more in range(3))
 
 
+@pytest.mark.slow
 def test_a_speaker_that_goes_and_comes_back_is_in_step_each_time(pulse: PrivatePulse) -> None:
     pulse.load("attic")
     pulse.pactl("set-default-sink", "attic")
@@ -96,6 +97,7 @@ def test_a_speaker_that_goes_and_comes_back_is_in_step_each_time(pulse: PrivateP
     assert is_told(counts, "speaker hall_speaker", 4)
 
 
+@pytest.mark.slow
 def test_a_microphone_that_goes_and_comes_back_never_hears_the_speaker(pulse: PrivatePulse) -> None:
     pulse.pactl("set-default-source", "hall.monitor")  # what PulseAudio would move it to
     with running(pulse) as loop:
@@ -117,6 +119,7 @@ def test_a_microphone_that_goes_and_comes_back_never_hears_the_speaker(pulse: Pr
     assert is_told(counts, "microphone stage_microphone", 2)
 
 
+@pytest.mark.slow
 def test_the_defaults_may_change_while_it_runs(pulse: PrivatePulse) -> None:
     for sink in ("yard", "attic"):
         pulse.load(sink)

@@ -127,6 +127,7 @@ def test_a_file_for_each_sentence_is_heard_to_the_last_one(
     assert source.notes == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("announced", [None, 0, 0xFFFF_FFFF])
 def test_the_next_sentence_comes_whole_though_its_file_begins_after_a_pause(announced: int | None) -> None:
     """No sample of the first waits for the second, and its header is no sound."""

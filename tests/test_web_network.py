@@ -50,6 +50,7 @@ def spoil(pc: RTCPeerConnection, loss: float, jitter_s: float, dice: random.Rand
     ice._send = lossy
 
 
+@pytest.mark.slow
 def test_loss_and_jitter_are_survived() -> None:
     async def test() -> None:
         dice = random.Random(7)

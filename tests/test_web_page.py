@@ -324,6 +324,7 @@ def test_a_still_picture_takes_the_cameras_place_in_a_new_session(live: Page, tm
     assert second["picture"].startswith("upload:")
 
 
+@pytest.mark.slow
 def test_interpreter_sends_a_voice_and_no_picture(new_page: NewPage) -> None:
     page = new_page().open("?role=interpreter&room=gallery")
     assert "voice" in page.text("#welcome-title")

@@ -70,6 +70,7 @@ def serve(port: int, *more: str) -> Server:
     return Server("--quiet", "--port", str(port), *more)
 
 
+@pytest.mark.slow
 def test_all_pages_follow_the_sender_and_come_back_when_the_server_does(pages: Any, port: int) -> None:
     server = serve(port, "--max-sessions", "1")
     try:
@@ -103,6 +104,7 @@ def test_all_pages_follow_the_sender_and_come_back_when_the_server_does(pages: A
         server.close()
 
 
+@pytest.mark.slow
 def test_a_second_sender_and_a_second_interpreter_are_told_and_follow(pages: Any, port: int) -> None:
     server = serve(port)
     try:
@@ -167,6 +169,7 @@ def test_what_is_shown_of_connection_and_room(pages: Any, port: int) -> None:
         server.close()
 
 
+@pytest.mark.slow
 def test_a_copy_of_a_tab_that_is_live_gets_a_room_of_its_own(pages: Any, port: int) -> None:
     """A browser copies what a tab keeps, also the name of its room, which nobody has asked for."""
     server = serve(port)

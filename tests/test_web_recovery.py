@@ -64,6 +64,7 @@ def moves_on(page: Page) -> None:
     page.view.wait_for_timeout(600)
 
 
+@pytest.mark.slow
 def test_a_cut_connection_comes_back_by_itself(context: Any) -> None:
     with Aside(serving()) as (aside, (studio, _, url)):
         page = Page(context, url + "/").open().start()

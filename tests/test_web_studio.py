@@ -73,6 +73,7 @@ def seen_for(visit: Visit, seconds: float) -> Any:
     return visit.seen()
 
 
+@pytest.mark.slow
 def test_picture_and_sound_come_back_together(visit: Visit) -> None:
     visit.view.wait_for_timeout(4000)  # the bitrate rises, the buffers settle
     # A machine that is busy with something else for some seconds pushes them apart; a fault of ours would stay.
@@ -108,6 +109,7 @@ def delays_ms(visit: Visit) -> Any:
     return np.array([np.median([took for _, took in each]) for each in (seen.pictures, seen.tones)])
 
 
+@pytest.mark.slow
 def test_a_larger_budget_delays_picture_and_sound_alike(visit: Visit) -> None:
     budget_ms = float(visit.view.inner_text("#budget-value").split()[0])
     before_ms = delays_ms(visit)
@@ -121,6 +123,7 @@ def test_a_larger_budget_delays_picture_and_sound_alike(visit: Visit) -> None:
     assert off_ms.max() < 100
 
 
+@pytest.mark.slow
 def test_another_voice_takes_the_microphones_place(visit: Visit, tmp_path: Path) -> None:
     assert seen_for(visit, 3).tones
     visit.view.check("input[name=voice][value=upload]")
@@ -166,6 +169,7 @@ def test_the_next_one_is_refused_politely(visit: Visit, server: Server) -> None:
     other.close()
 
 
+@pytest.mark.slow
 def test_the_mouth_speaks_and_the_rest_is_the_cameras(visit: Visit) -> None:
     """The last: the browser's buffers take their time to shrink again."""
     change(visit, "budget", ROOMY_MS)

@@ -172,6 +172,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 def test_what_only_declares_is_refused_with_a_sentence_and_fills_no_memory() -> None:
     """In the server's own process none of them is decoded."""
 
