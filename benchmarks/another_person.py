@@ -35,9 +35,9 @@ from realtime_dub.config import FileConfig, build
 from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import NS, Frame, Image
-from realtime_dub.mouth.bank import Bank
 from realtime_dub.mouth.contract import VOICE_RATE
-from realtime_dub.mouth.people import People, Person
+from realtime_dub.mouth.mouthbank.bank import Bank
+from realtime_dub.mouth.mouthbank.people import People, Person
 from realtime_dub.pipeline.file.run import run_file
 
 FPS = 25

@@ -20,7 +20,7 @@ from engines.common.grid import Clip
 from engines.mouthbank.evaluate import run_clip, with_noise
 from engines.mouthbank.voices import clip_figures, faster
 from realtime_dub.errors import ConfigError
-from realtime_dub.mouth.bundle import Bundle
+from realtime_dub.inference.bundle import Bundle
 
 SNR_DB = (20, 10, 5, 0)
 Distortion = Callable[[Clip, np.random.Generator], Clip]

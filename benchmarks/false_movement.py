@@ -27,10 +27,10 @@ from engines.common import Array
 from engines.common.metrics import LIPS_AT, OPENING_AT
 from engines.common.sounds import RATE
 from engines.speech.inventory import INDEX, SIL
+from realtime_dub.inference.bundle import Bundle, load, load_default
 from realtime_dub.media import MS, NS, Floats
-from realtime_dub.mouth.bundle import Bundle, load, load_default
-from realtime_dub.mouth.gate import FADE_OUT_NS, HOLD_NS, SpeechGate
-from realtime_dub.mouth.motion import MotionStream
+from realtime_dub.mouth.mouthbank.gate import FADE_OUT_NS, HOLD_NS, SpeechGate
+from realtime_dub.mouth.mouthbank.motion import MotionStream
 
 BLOCK = 2560  # the stream gives the same for any; fewer calls take less time
 FRAME_NS = 40 * MS
@@ -224,7 +224,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--bundle", type=Path)
     arguments = parser.parse_args()
-    bundle = load(arguments.bundle) if arguments.bundle else load_default()
+    bundle = load(arguments.bundle) if arguments.bundle else load_default("mouthbank")
     people = scenes.sentences(arguments.speech, arguments.cache, arguments.part, arguments.clips)
     report = measure(bundle, people, arguments.seconds)
     for name, told in (("Nobody speaks", report.alone), ("Between sentences", report.between)):

@@ -34,7 +34,8 @@ from benchmarks.broken import broken_archive, broken_bytes, broken_json, broken_
 from benchmarks.networks import write_bundle
 from benchmarks.output import last_line, show
 from realtime_dub.errors import BundleError
-from realtime_dub.mouth import sandbox, sandbox_process
+from realtime_dub.inference.sandbox import process as sandbox_process
+from realtime_dub.inference.sandbox import session as sandbox
 
 KINDS = ("spec", "graph", "bank")
 MOST_S, MOST_MB = 10.0, 512.0
@@ -228,7 +229,7 @@ def _try_graph(folder: Path) -> Callable[[random.Random], None]:
 
 
 def _try_bank(folder: Path) -> Callable[[random.Random], None]:
-    from realtime_dub.mouth.mouthbank import MouthbankGenerator
+    from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
 
     tracked = _portrait()
     path, generator = folder / "me.bank", MouthbankGenerator()
@@ -259,14 +260,14 @@ ATTEMPTS: dict[str, Callable[[Path], Callable[[random.Random], None]]] = {
 
 
 def _copy_of_the_bundle(folder: Path) -> Path:
-    from realtime_dub.mouth.bundle import load_default
+    from realtime_dub.inference.bundle import load_default
 
-    return Path(shutil.copytree(load_default().folder, folder / "bundle"))
+    return Path(shutil.copytree(load_default("mouthbank").folder, folder / "bundle"))
 
 
 def _use_bundle(bundle: Path) -> None:
     """Loads it and hears a little."""
-    from realtime_dub.mouth.mouthbank import MouthbankGenerator
+    from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
 
     generator = MouthbankGenerator(bundle=bundle)
     noise = 0.1 * np.random.default_rng(0).standard_normal(int(_SOUND_S * 16_000))

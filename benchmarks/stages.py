@@ -15,11 +15,11 @@ import numpy as np
 
 from benchmarks.media import frames, voice
 from benchmarks.output import Stopwatch, last_line, show
-from realtime_dub import mouth
 from realtime_dub.blend.composite import Compositor
 from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import NS, AudioBlock, Floats, Frame, Image, OutputFormat, Tick, ns_to_samples, samples_to_ns
+from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import VOICE_RATE, MouthGenerator
 from realtime_dub.publishers.base import Publisher
 from realtime_dub.publishers.registry import open_publisher
@@ -34,7 +34,7 @@ class Rig:
 
     def __init__(self, engine: str, sound: Floats, target: Publisher) -> None:
         self._tracker = MediaPipeTracker()
-        self._generator: MouthGenerator = mouth.create(engine)
+        self._generator: MouthGenerator = registry.create(engine)
         self._compositor, self._publisher, self._sound = Compositor(), target, sound
         self._heard = 0
 

@@ -20,7 +20,7 @@ from benchmarks.output import last_line, show
 from engines.common.dataset import Dataset
 from engines.common.grid import Clip
 from engines.mouthbank.engine import as_clip
-from realtime_dub.mouth.bundle import Bundle, load, load_default
+from realtime_dub.inference.bundle import Bundle, load, load_default
 
 NEAR_BEST = 0.01  # of r
 
@@ -46,7 +46,7 @@ def draw(out: Path, bundles: dict[str, Bundle], scores: dict[str, dict[str, Scor
         for name, found in scores.items()
     ]
     chart(out / "noise.svg", "Lip opening against noise", "signal to noise, dB", "r", lines)
-    clean = sorted((bundle.spec.look_ahead_ms, scores[name]["clean"]) for name, bundle in bundles.items())
+    clean = sorted((bundle.look_ahead_ms, scores[name]["clean"]) for name, bundle in bundles.items())
     at = tuple(float(ms) for ms, _ in clean)
     if len(set(at)) < 2:
         return {}
@@ -68,7 +68,7 @@ def named(given: Sequence[str]) -> dict[str, Bundle]:
 
 
 def _usual_name(bundle: Bundle) -> str:
-    return f"{bundle.spec.look_ahead_ms} ms ({bundle.folder.parent.name})"
+    return f"{bundle.look_ahead_ms} ms ({bundle.folder.parent.name})"
 
 
 def sweep(bundles: dict[str, Bundle], clips: Sequence[Clip], out: Path) -> dict[str, object]:
@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--compare", type=Path, metavar="FILE", help="show these bundles beside the nets of FILE")
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder for the charts")
     arguments = parser.parse_args()
-    built_in = load_default()
+    built_in = load_default("mouthbank")
     usual = {"shipped" if arguments.compare else _usual_name(built_in): built_in}
     bundles = named(arguments.bundle) if arguments.bundle else usual
     dataset = Dataset(arguments.data)

@@ -10,11 +10,12 @@ import numpy as np
 
 from engines.common import Array
 from engines.common.rates import at_times
-from realtime_dub import mouth
 from realtime_dub.face.alignment import LOWER, mouth_width, neutral_shape
 from realtime_dub.face.types import TrackedFrame
+from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import MouthPatch
-from realtime_dub.mouth.mouthbank import MouthbankGenerator
+from realtime_dub.mouth.engine import Engine
+from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
 
 NAME = "true-motion"
 
@@ -33,14 +34,23 @@ class TrueMotionGenerator(MouthbankGenerator):
         return person.renderer.render(tracked, motion, 1.0, at_ns)
 
 
+ENGINE = Engine(
+    NAME,
+    "the motion that was measured",
+    "benchmarks.true_motion:TrueMotionGenerator",
+    registry.engine("mouthbank").options,
+    identity=registry.engine("mouthbank").identity,
+)
+
+
 @contextmanager
 def driven_by(shapes: Array, times_ns: Array) -> Iterator[None]:
     """Here the engine ``true-motion`` moves as canonical shapes (T, 478, 3) do at ``times_ns`` (T,); NaN is rest."""
     neutral = neutral_shape(np.asarray(shapes[np.isfinite(shapes).all((1, 2))], np.float32))
     TrueMotionGenerator.motions = np.nan_to_num((shapes[:, LOWER] - neutral[LOWER]) / mouth_width(neutral))
     TrueMotionGenerator.times_ns = times_ns
-    mouth.ENGINES[NAME] = "benchmarks.true_motion:TrueMotionGenerator"
+    registry.ENGINES[NAME] = "benchmarks.true_motion:ENGINE"
     try:
         yield
     finally:
-        del mouth.ENGINES[NAME]
+        del registry.ENGINES[NAME]

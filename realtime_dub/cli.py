@@ -12,6 +12,8 @@ import typer
 
 from realtime_dub import __version__, faults, signals, standard_streams
 from realtime_dub.errors import ConfigError, DependencyError, LostOutput, RealtimeDubError, one_line
+from realtime_dub.inference import AUTO
+from realtime_dub.mouth import registry
 from realtime_dub.terminal import console
 
 if TYPE_CHECKING:
@@ -41,7 +43,14 @@ Face = Annotated[
 ]
 Engine = Annotated[
     str,
-    typer.Option(help="How the mouth is made: mouthbank, or passthrough to leave it as it is.", rich_help_panel=Mouth),
+    typer.Option(
+        help="How the mouth is made; `realtime-dub engines` lists them, passthrough leaves it as it is.",
+        rich_help_panel=Mouth,
+    ),
+]
+Backend = Annotated[
+    str,
+    typer.Option(help="What runs the network: auto, onnx-cpu, onnx-cuda, or another one.", rich_help_panel=Mouth),
 ]
 Bundle = Annotated[
     Path | None,
@@ -206,8 +215,9 @@ def live(
     fps: Annotated[float, typer.Option(help="Pictures per second asked of the camera.", rich_help_panel=Picture)] = 25,
     background: Background = "black",
     face: Face = "largest",
-    engine: Engine = "mouthbank",
+    engine: Engine = registry.DEFAULT,
     bundle: Bundle = None,
+    backend: Backend = AUTO,
     identity: Identity = None,
     strength: Strength = 1.0,
     look_ahead: LookAhead = None,
@@ -281,8 +291,9 @@ def dub_file(
     ] = None,
     background: Background = "black",
     face: Face = "largest",
-    engine: Engine = "mouthbank",
+    engine: Engine = registry.DEFAULT,
     bundle: Bundle = None,
+    backend: Backend = AUTO,
     identity: Identity = None,
     strength: Strength = 1.0,
     look_ahead: LookAhead = None,
@@ -314,15 +325,30 @@ def make_bank(
     input: Annotated[str, typer.Argument(metavar="INPUT", help="A video in which you speak, about a minute.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The mouth bank to write, such as me.bank.")],
     face: Face = "largest",
+    engine: Engine = registry.DEFAULT,
     quiet: Quiet = False,
 ) -> None:
     """Learn from a video how your mouth looks; use it with --identity."""
     from realtime_dub.pipeline.file.enrolment import enroll
 
     with _Progress("looking", quiet) as progress:
-        summary = enroll(input, output, face=face, progress=progress)
+        summary = enroll(input, output, engine=engine, face=face, progress=progress)
     if not quiet:
         typer.echo(summary)
+
+
+@app.command("engines")
+def list_engines() -> None:
+    """List the engines that there are, and what each can do."""
+    from rich.table import Table
+
+    table = Table("engine", "what it shows", "makes", "options", "learns you", "blendshapes")
+    for name in registry.names():
+        each = registry.engine(name)
+        options = ", ".join(text for option, text in registry.OPTIONS.items() if option in each.options)
+        yes = {True: "yes", False: ""}
+        table.add_row(name, each.summary, each.output, options, yes[each.learns_identity], yes[each.blendshapes])
+    console().print(table)
 
 
 @app.command()

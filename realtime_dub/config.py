@@ -8,7 +8,9 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from realtime_dub.errors import ConfigError
+from realtime_dub.inference import AUTO
 from realtime_dub.media import BLACK, Colour
+from realtime_dub.mouth import registry
 from realtime_dub.paths import is_number
 from realtime_dub.validation import first_problem
 
@@ -41,9 +43,10 @@ class _Shared(BaseModel):
     height: int = Field(480, ge=16, le=8192)
     fps: float = Field(25, ge=1, le=240)
     face: str = "largest"  # or left, right, or a number counted from the left
-    engine: str = "mouthbank"
+    engine: str = registry.DEFAULT
     bundle: Path | None = None
     identity: Path | None = None
+    backend: str = AUTO  # what runs the network
     strength: float = Field(1.0, ge=0, le=2)
     look_ahead: int | None = Field(None, ge=0, le=1000)  # ms of the voice that the mouth waits for
     stats_json: Path | None = None

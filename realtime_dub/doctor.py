@@ -13,6 +13,7 @@ from realtime_dub import __version__
 from realtime_dub.errors import RealtimeDubError, UserError
 from realtime_dub.finding import Finding, State
 from realtime_dub.imports import NOT_FOR_MEDIAPIPE, left_out, resolve
+from realtime_dub.mouth import registry
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -188,7 +189,7 @@ def _providers() -> Finding:
 
 
 def _bundle() -> Finding:
-    bundle = resolve("realtime_dub.mouth.bundle:load_default")()
+    bundle = resolve("realtime_dub.inference.bundle:load_default")(registry.DEFAULT)
     spec = getattr(bundle, "spec", bundle)
     label = " ".join(str(getattr(spec, name)) for name in ("name", "version") if hasattr(spec, name))
     return Finding("mouth bundle", "ok", f"{label or 'built in'}, contents verified")

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 # For parts of it that nobody uses here, MediaPipe loads a library that looks for every sound device of the machine, and
 # one that starts programs to find fonts and writes down in the user's home what it found.
@@ -18,6 +21,13 @@ def resolve(where: str) -> Any:
     """What ``module:attribute`` names: tables name what they have to offer, and nothing is loaded before it is used."""
     module, attribute = where.split(":")
     return getattr(import_module(module), attribute)
+
+
+def installed(group: str) -> dict[str, EntryPoint]:
+    """What other packages have to offer in the entry point group ``group``, by name; nothing of it is loaded."""
+    from importlib.metadata import entry_points
+
+    return {point.name: point for point in entry_points(group=group)}
 
 
 @contextmanager

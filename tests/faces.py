@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width
-from realtime_dub.face.landmarks import CHIN, LIPS_INNER, LIPS_OUTER, opening
+from realtime_dub.face.landmarks import CHIN, LIPS_INNER, LIPS_OUTER, mean_lip_opening
 from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import Frame, Image
@@ -62,7 +62,7 @@ def read(image: Image) -> TrackedFrame:
 def opening_of(image: Image) -> float:
     found = read(image).face
     assert found is not None
-    return float(opening(found.canonical)) / mouth_width(found.canonical)
+    return float(mean_lip_opening(found.canonical)) / mouth_width(found.canonical)
 
 
 def openings_in(pictures: list[Image]) -> np.ndarray:
@@ -72,4 +72,4 @@ def openings_in(pictures: list[Image]) -> np.ndarray:
         faces = [tracker.track(frame_of(picture, n)).face for n, picture in enumerate(pictures)]
     finally:
         tracker.close()
-    return np.array([opening(face.canonical) for face in faces if face is not None])
+    return np.array([mean_lip_opening(face.canonical) for face in faces if face is not None])

@@ -37,7 +37,7 @@ def frame_at(pts_ns: int, seq: int, stale: bool = False) -> Frame:
 class PuppetGenerator:
     """A mouth whose red is 255 for every instant, as long as it has heard that far."""
 
-    name, bundle = "puppet", "puppet 1"
+    name, bundle, backend = "puppet", "puppet 1", "none"
 
     def __init__(self, look_ahead_ms: int = 40, speaks: Callable[[int], bool] = lambda at_ns: True) -> None:
         self._latency = Latency(look_ahead_ms * MS, 0, 15 * MS)

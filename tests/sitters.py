@@ -19,7 +19,7 @@ from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.face.types import Face, TrackedFrame
 from realtime_dub.media import MS, Image
 from realtime_dub.mouth.contract import VOICE_RATE, MouthPatch
-from realtime_dub.mouth.mouthbank import MouthbankGenerator
+from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
 from tests.faces import frame_of, portrait, tracked_portrait
 
 Who = Literal["first", "second"]

@@ -18,9 +18,9 @@ from realtime_dub.face.gallery import CAPACITY, Gallery
 from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import Image
-from realtime_dub.mouth.bank import Bank
-from realtime_dub.mouth.mouthbank import MouthbankGenerator
-from realtime_dub.mouth.people import ENOUGH_LOOKS, MOST_PEOPLE, People
+from realtime_dub.mouth.mouthbank.bank import Bank
+from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
+from realtime_dub.mouth.mouthbank.people import ENOUGH_LOOKS, MOST_PEOPLE, People
 from realtime_dub.pipeline.file.enrolment import enroll
 from realtime_dub.pipeline.file.run import run_file
 from tests.faces import frame_of

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from realtime_dub.errors import BundleError
-from realtime_dub.mouth.bank import CAPACITY, Bank
+from realtime_dub.mouth.mouthbank.bank import CAPACITY, Bank
 from realtime_dub.web.banks import from_bytes
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.uploads import Uploads

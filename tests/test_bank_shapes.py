@@ -18,9 +18,9 @@ from test_bank_bounds import Members, as_image, members, packed, write
 from realtime_dub.errors import BundleError
 from realtime_dub.face.alignment import LOWER, TEMPLATE
 from realtime_dub.face.descriptor import LENGTH
-from realtime_dub.mouth import bank_shapes
-from realtime_dub.mouth.bank import CAPACITY, Bank, Mouth
-from realtime_dub.mouth.mouthbank import MouthbankGenerator
+from realtime_dub.mouth.mouthbank import bank_shapes
+from realtime_dub.mouth.mouthbank.bank import CAPACITY, Bank, Mouth
+from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
 from tests.faces import tracked_portrait
 
 __all__ = ["members"]

@@ -20,7 +20,7 @@ from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import BLENDSHAPES, MS, NS, Tick
 from realtime_dub.mouth.blendshapes import BlendshapeSolver
 from realtime_dub.mouth.contract import GivesBlendshapes, MouthPatch, blendshapes_of
-from realtime_dub.mouth.mouthbank import MouthbankGenerator
+from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
 from realtime_dub.mouth.passthrough import PassthroughGenerator
 from realtime_dub.pipeline.file.run import run_file
 from realtime_dub.publishers.osc import OscPublisher

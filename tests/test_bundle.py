@@ -14,16 +14,17 @@ import pytest
 from realtime_dub.config import FileConfig, LiveConfig, build
 from realtime_dub.errors import BundleError, ConfigError
 from realtime_dub.face.alignment import LOWER
-from realtime_dub.mouth import backend, bundle
-from realtime_dub.mouth.bundle import Bundle, load, load_default
-from realtime_dub.mouth.motion import MotionStream
-from realtime_dub.mouth.mouthbank import MouthbankGenerator
+from realtime_dub.inference import bundle
+from realtime_dub.inference import session as backend
+from realtime_dub.inference.bundle import Bundle, load, load_default
+from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
+from realtime_dub.mouth.mouthbank.motion import MotionStream
 from realtime_dub.pipeline.assembly import make_generator
 
 
 @pytest.fixture(scope="module")
 def shipped() -> Bundle:
-    return load_default()
+    return load_default("mouthbank")
 
 
 @pytest.fixture
@@ -65,7 +66,8 @@ def test_streams_share_one_session(shipped: Bundle) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 2}, "unknown bundle format 2"),
+        ({"format": 3}, "unknown bundle format 3"),
+        ({"format": 2}, "task: choose one of motion, crop"),
         ({"format": None}, "unknown bundle format"),
         ({"look_ahead_ms": -1}, "look_ahead_ms"),
         ({"look_ahead_ms": 33}, "whole number of hops"),
@@ -108,17 +110,17 @@ def test_no_folder_no_json_no_engine(tmp_path: Path) -> None:
 
 
 def test_one_bundle_is_loaded_once_however_it_is_asked_for() -> None:
-    assert load_default() is load_default("mouthbank", load_default().spec.look_ahead_ms)
+    assert load_default("mouthbank") is load_default("mouthbank", load_default("mouthbank").spec.look_ahead_ms)
     assert load_default("mouthbank", 40) is load_default("mouthbank", 40)
 
 
 def test_all_reasons_are_told_when_no_backend_can(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(backend.BACKENDS, "far", "realtime_dub.mouth.nowhere:Session")
+    monkeypatch.setitem(backend.BACKENDS, "far", "realtime_dub.inference.nowhere:Session")
     with pytest.raises(BundleError, match=r"onnx-cpu: .*far: ModuleNotFoundError") as caught:
-        backend.open_session(b"no network", "broken")
+        backend.open_session(b"no network", backend.Opening("broken"))
     assert "\n" not in str(caught.value)
     with pytest.raises(BundleError, match="unknown backend 'quantum'"):
-        backend.open_session(b"no network", "broken", "quantum")
+        backend.open_session(b"no network", backend.Opening("broken"), "quantum")
 
 
 def test_a_bundle_for_something_else_moves_no_mouth(copy: Path) -> None:
@@ -190,12 +192,12 @@ def test_a_backend_is_asked_for_anew_and_an_unknown_one_is_refused(shipped: Bund
 
 def test_folders_beside_the_bundles_are_no_look_aheads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Path(shutil.copytree(bundle._folder_of("mouthbank"), tmp_path / "mouthbank"))
-    known = bundle.look_aheads()
+    known = bundle.look_aheads("mouthbank")
     for name in ("bundle-old", "bundle-", "bundle-12", "bundle-40.bak", "bundle-٣"):
         (engine / name).mkdir()
     (engine / "bundle-7").write_text("a file")
     monkeypatch.setattr(bundle, "_folder_of", lambda name: engine)
-    assert bundle.look_aheads() == known
+    assert bundle.look_aheads("mouthbank") == known
 
 
 @pytest.mark.parametrize(

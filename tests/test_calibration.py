@@ -10,9 +10,9 @@ import pytest
 from realtime_dub.face.landmarks import LIPS
 from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.face.types import TrackedFrame
-from realtime_dub.mouth.bank import Bank, Mouth
-from realtime_dub.mouth.calibration import SHOTS, CalibrationFrames, calibrate, corrected
-from realtime_dub.mouth.cavity import gap
+from realtime_dub.mouth.mouthbank.bank import Bank, Mouth
+from realtime_dub.mouth.mouthbank.calibration import SHOTS, CalibrationFrames, calibrate, corrected
+from realtime_dub.mouth.mouthbank.cavity import max_lip_opening
 from tests.faces import tracked_portrait
 from tests.test_mouthbank_drawing import drawn, read
 
@@ -31,7 +31,7 @@ def misread(mouth: Mouth, by: float) -> Mouth:
     unit = np.ptp(lips[:20, 0]) / np.ptp(shape[:20, 0])
     shape[lower, 1] -= by
     lips[lower, 1] -= by * unit
-    return replace(mouth, shape=shape, lips=lips, gap=gap(shape))
+    return replace(mouth, shape=shape, lips=lips, max_lip_opening=max_lip_opening(shape))
 
 
 def test_a_misread_mouth_is_put_right_and_a_true_one_stays() -> None:
@@ -40,7 +40,7 @@ def test_a_misread_mouth_is_put_right_and_a_true_one_stays() -> None:
     for tracked in pictures:
         bank.observe(tracked)
     assert len(bank.mouths) == 2
-    true = [mouth.gap for mouth in bank.mouths]
+    true = [mouth.max_lip_opening for mouth in bank.mouths]
     bank.mouths[1] = misread(bank.mouths[1], 0.08)
     wrong = bank.copy()
     tracker = MediaPipeTracker()
@@ -48,9 +48,9 @@ def test_a_misread_mouth_is_put_right_and_a_true_one_stays() -> None:
         calibrate(bank, pictures, tracker)
     finally:
         tracker.close()
-    assert wrong.mouths[1].gap == pytest.approx(true[1] - 0.08, abs=0.01)  # what others hold is not touched
-    assert bank.mouths[1].gap == pytest.approx(true[1], abs=0.035)
-    assert bank.mouths[0].gap == pytest.approx(true[0], abs=0.03)
+    assert wrong.mouths[1].max_lip_opening == pytest.approx(true[1] - 0.08, abs=0.01)  # what others hold is not touched
+    assert bank.mouths[1].max_lip_opening == pytest.approx(true[1], abs=0.035)
+    assert bank.mouths[0].max_lip_opening == pytest.approx(true[0], abs=0.03)
     # The same as seen in the crop: its lips are where they were before they were misread.
     assert np.abs(bank.mouths[1].lips - misread(wrong.mouths[1], -0.08).lips).mean() < 3
 
@@ -64,12 +64,14 @@ def test_lips_move_in_the_crop_as_they_do_in_the_face() -> None:
         return (lips[:, :2] @ turn.T + (90, 60)).astype(np.float32)
 
     moved -= moved.mean(0)
-    mouth = Mouth(np.zeros((120, 180, 3), np.uint8), in_crop(shape), shape, np.zeros(2, np.float32), 1.0, gap(shape))
+    mouth = Mouth(
+        np.zeros((120, 180, 3), np.uint8), in_crop(shape), shape, np.zeros(2, np.float32), 1.0, max_lip_opening(shape)
+    )
     found = corrected(mouth, shape + moved)
     assert np.allclose(found.lips, in_crop(shape + moved), atol=0.01)
     assert np.allclose(found.shape[:, :2], (shape + moved)[:, :2], atol=1e-6)
     assert np.array_equal(found.shape[:, 2], shape[:, 2])
-    assert found.gap == pytest.approx(gap(found.shape))
+    assert found.max_lip_opening == pytest.approx(max_lip_opening(found.shape))
     elsewhere = corrected(mouth, shape + moved + np.float32(0.1))  # the mouth as a whole stays where it was
     assert np.allclose(elsewhere.lips, found.lips, atol=0.01)
 

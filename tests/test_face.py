@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from realtime_dub.errors import ConfigError
 from realtime_dub.face.alignment import LOWER, TEMPLATE, canonicalise, fit_pose, mouth_width, neutral_shape, project
-from realtime_dub.face.landmarks import LIPS, STABLE, opening
+from realtime_dub.face.landmarks import LIPS, STABLE, mean_lip_opening
 from realtime_dub.face.smoothing import OneEuro
 from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.face.types import Pose
-from realtime_dub.mouth.people import KNOWN, SAME
+from realtime_dub.mouth.mouthbank.people import KNOWN, SAME
 from tests.faces import frame_of, portrait, tracked_portrait
 from tests.sitters import sitter
 
@@ -51,7 +51,7 @@ def test_neutral_ignores_the_open_frames() -> None:
     shut, wide = TEMPLATE.copy(), TEMPLATE.copy()
     wide[LIPS[30:]] += np.array([0, 0.3, 0], np.float32)
     assert np.allclose(neutral_shape(np.stack([shut] * 5 + [wide] * 5)), shut)
-    assert opening(wide) > opening(shut) + 0.1
+    assert mean_lip_opening(wide) > mean_lip_opening(shut) + 0.1
     assert mouth_width(TEMPLATE) == pytest.approx(1.0, abs=1e-4)
 
 

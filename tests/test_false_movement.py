@@ -10,7 +10,7 @@ from benchmarks.false_movement import LEAD, SETTLED, Watched, between, onsets, p
 from benchmarks.scenes import Sentence
 from engines.common.metrics import OPENING_AT
 from engines.common.sounds import RATE
-from realtime_dub.mouth.bundle import load_default
+from realtime_dub.inference.bundle import load_default
 from tests.test_motion import vowel
 
 
@@ -68,7 +68,7 @@ def test_a_short_sound_stands_in_the_pauses_alone() -> None:
 def test_a_voice_opens_the_gate_and_silence_does_not() -> None:
     # A tone that does not change for a second is taken for music.
     said = [vowel(0.25, *formants) for formants in ((750, 1200), (400, 2000)) * 2]
-    watched = watch(load_default(), np.concatenate([np.zeros(RATE, np.float32), *said]))
+    watched = watch(load_default("mouthbank"), np.concatenate([np.zeros(RATE, np.float32), *said]))
     assert watched.share[:20].max() == 0
     assert watched.share[-15:].min() == 1
     assert watched.moved.shape == (50, 168, 3)

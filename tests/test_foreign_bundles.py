@@ -17,11 +17,11 @@ import pytest
 from benchmarks import networks as files
 from benchmarks.networks import BANDS, POINTS, mouth_net, node, only_when_loud, value, write_bundle
 from realtime_dub.errors import BundleError
-from realtime_dub.mouth import sandbox
-from realtime_dub.mouth.bundle import load, load_default
-from realtime_dub.mouth.motion import MotionStream
-from realtime_dub.mouth.mouthbank import MouthbankGenerator
-from realtime_dub.mouth.onnx import OnnxSession
+from realtime_dub.inference.backends.ort import OnnxSession
+from realtime_dub.inference.bundle import load, load_default
+from realtime_dub.inference.sandbox import session as sandbox
+from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
+from realtime_dub.mouth.mouthbank.motion import MotionStream
 
 FALSE, TRUE = (files.tensor("go", np.array(each)) for each in (False, True))
 OUTPUTS = (value("displacement", [1, "frames", POINTS, 3]), value("speech", [1, "frames"]))
@@ -111,7 +111,7 @@ def test_what_a_network_does_is_one_line(what: str, tmp_path: Path) -> None:
 
 def test_a_network_that_hangs_later_is_left_and_its_process_ended(tmp_path: Path) -> None:
     generator = MouthbankGenerator(bundle=write_bundle(tmp_path, loop_when_loud()))
-    process = generator._motion._session._process
+    process = generator._motion.session._process
     hear(generator._motion, 0.1, 0.0)
     for _ in range(2):
         with pytest.raises(BundleError, match="test-net 1: its network gave no answer within 1 s; choose another"):
@@ -121,14 +121,14 @@ def test_a_network_that_hangs_later_is_left_and_its_process_ended(tmp_path: Path
 
 def test_a_network_whose_process_is_killed_is_one_line(tmp_path: Path) -> None:
     generator = MouthbankGenerator(bundle=write_bundle(tmp_path, mouth_net()))
-    os.kill(generator._motion._session._process.pid, signal.SIGKILL)
+    os.kill(generator._motion.session._process.pid, signal.SIGKILL)
     with pytest.raises(BundleError, match=r"its network crashed \(SIGKILL\)"):
         hear(generator._motion, 0.1, 0.0)
 
 
 def test_no_process_is_left_behind(tmp_path: Path) -> None:
     generator = MouthbankGenerator(bundle=write_bundle(tmp_path, mouth_net()))
-    process = generator._motion._session._process
+    process = generator._motion.session._process
     del generator
     gc.collect()
     assert process.poll() is not None
@@ -139,7 +139,7 @@ def test_a_signal_ends_the_command_while_a_network_hangs(number: signal.Signals,
     """Also where nothing cuts the network short."""
     folder = write_bundle(tmp_path / "bundle", BAD["a loop without an end"])
     code = (
-        "from realtime_dub.mouth import sandbox; sandbox.RUN_S = 1000.0\n"
+        "from realtime_dub.inference.sandbox import session as sandbox; sandbox.RUN_S = 1000.0\n"
         "import sys; from realtime_dub.start import main; main()"
     )
     arguments = [
@@ -174,7 +174,7 @@ def _child_of(pid: int) -> int:
     until_s = time.monotonic() + 30
     while time.monotonic() < until_s:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        named = [each for each in children if b"sandbox_process" in Path(f"/proc/{each}/cmdline").read_bytes()]
+        named = [each for each in children if b"sandbox.process" in Path(f"/proc/{each}/cmdline").read_bytes()]
         if named:
             return int(named[0])
         time.sleep(0.1)
@@ -185,11 +185,11 @@ def test_the_process_of_a_network_ends_with_whoever_began_it(tmp_path: Path) -> 
     folder = write_bundle(tmp_path, loop_when_loud())
     code = (
         "import sys, threading, time, numpy as np\n"
-        "from realtime_dub.mouth import sandbox; sandbox.RUN_S = 1000.0\n"
-        "from realtime_dub.mouth.motion import MotionStream\n"
-        "from realtime_dub.mouth.bundle import load\n"
+        "from realtime_dub.inference.sandbox import session as sandbox; sandbox.RUN_S = 1000.0\n"
+        "from realtime_dub.mouth.mouthbank.motion import MotionStream\n"
+        "from realtime_dub.inference.bundle import load\n"
         f"stream = MotionStream(load({str(folder)!r}))\n"
-        "print(stream._session._process.pid, flush=True)\n"
+        "print(stream.session._process.pid, flush=True)\n"
         "stream.hear(20 * np.random.default_rng(0).standard_normal(3200).astype(np.float32), 0)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
@@ -205,8 +205,8 @@ def test_the_process_of_a_network_ends_with_whoever_began_it(tmp_path: Path) -> 
 
 
 def test_the_networks_that_come_with_the_program_cost_no_process() -> None:
-    assert isinstance(MouthbankGenerator()._motion._session, OnnxSession)
-    assert isinstance(load(load_default().folder).session(), OnnxSession)  # and so does a copy of one
+    assert isinstance(MouthbankGenerator()._motion.session, OnnxSession)
+    assert isinstance(load(load_default("mouthbank").folder).session(), OnnxSession)  # and so does a copy of one
 
 
 @pytest.mark.parametrize("shape", [[1, None, 84, 3], [None, None, POINTS, 3], [1, None, POINTS * 3], [1, 1, POINTS, 3]])

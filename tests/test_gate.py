@@ -6,10 +6,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime_dub.audio.features import LogMel, LogMelSpec
+from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 from realtime_dub.media import MS
-from realtime_dub.mouth.gate import HOLD_NS, OPEN_AT, SHUT_AT, SpeechGate
-from realtime_dub.mouth.own_level import BELOW_DB, OwnLevel
+from realtime_dub.mouth.mouthbank.gate import HOLD_NS, OPEN_AT, SHUT_AT, SpeechGate
+from realtime_dub.mouth.mouthbank.speaker_level import BELOW_DB, SpeakerLevel
 
 SPEC = LogMelSpec()
 DELAY = 8
@@ -28,7 +28,7 @@ def features(levels_db: list[float]) -> np.ndarray:
 
 def told(levels_db: list[float], speech: float = 0.9) -> np.ndarray:
     """Per frame of sound, what is left of the probability for the frame it belongs to."""
-    return OwnLevel(SPEC, DELAY)(features(levels_db), np.full(len(levels_db), speech, np.float32))
+    return SpeakerLevel(SPEC, DELAY)(features(levels_db), np.full(len(levels_db), speech, np.float32))
 
 
 def test_what_opens_the_gate_is_more_than_what_keeps_it_open() -> None:
@@ -76,7 +76,7 @@ def test_a_short_bang_does_not_deafen() -> None:
 
 
 def test_what_is_no_voice_does_not_set_the_level() -> None:
-    quiet = OwnLevel(SPEC, DELAY)
+    quiet = SpeakerLevel(SPEC, DELAY)
     speech = np.array([0.2] * (300 + DELAY) + [0.9] * 100, np.float32)
     assert (quiet(features([0.0] * 300 + [-60.0] * (100 + DELAY)), speech)[300 + DELAY :] > 0).all()
 
@@ -88,8 +88,8 @@ def test_what_is_no_voice_does_not_set_the_level() -> None:
 def test_blocks_of_any_size_give_the_same(steps: list[tuple[float, float, int]], sizes: list[int]) -> None:
     mel = features([level for level, _, count in steps for _ in range(count)])
     speech = np.array([sure for _, sure, count in steps for _ in range(count)], np.float32)
-    whole, parts, at, turn = OwnLevel(SPEC, DELAY)(mel, speech), [], 0, 0
-    own = OwnLevel(SPEC, DELAY)
+    whole, parts, at, turn = SpeakerLevel(SPEC, DELAY)(mel, speech), [], 0, 0
+    own = SpeakerLevel(SPEC, DELAY)
     while at < len(mel):
         size = sizes[turn % len(sizes)]
         parts.append(own(mel[at : at + size], speech[at : at + size]))

@@ -17,12 +17,12 @@ from realtime_dub.audio.mono import MonoMixer
 from realtime_dub.errors import BundleError, EndOfStream
 from realtime_dub.face.alignment import LOWER, TEMPLATE
 from realtime_dub.face.types import TrackedFrame
+from realtime_dub.inference.bundle import load_default
 from realtime_dub.media import MS, NS, AudioBlock, samples_to_ns
-from realtime_dub.mouth.bundle import load_default
 from realtime_dub.mouth.contract import ImplausibleMouth, MouthPatch
-from realtime_dub.mouth.motion import MotionStream
-from realtime_dub.mouth.mouthbank import MouthbankGenerator
-from realtime_dub.mouth.plausible import Plausible
+from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
+from realtime_dub.mouth.mouthbank.motion import MotionStream
+from realtime_dub.mouth.mouthbank.plausible import Plausible
 from realtime_dub.pipeline.file.pulled import PulledVoice
 from realtime_dub.pipeline.live.voice_line import VoiceLine
 from realtime_dub.publishers.registry import open_publisher
@@ -107,17 +107,17 @@ def test_what_can_be_a_mouth(way: str, can_be: bool) -> None:
 
 def test_speech_at_any_level_makes_mouths_that_can_be() -> None:
     sound = np.concatenate([0.1 * noise(1.0, 1.0), noise(20.0, 1.0), np.zeros(8_000, np.float32)])
-    stream = MotionStream(load_default())
+    stream = MotionStream(load_default("mouthbank"))
     stream.hear(sound, 0)
     assert all(stream.at(at_ms * MS).plausible for at_ms in range(0, 2_300, 10))
 
 
 @pytest.mark.parametrize("bad", BAD)
 def test_a_sample_that_is_none_spoils_no_mouth_after_it(bad: str) -> None:
-    sound, clean = noise(0.1, 2.0), MotionStream(load_default())
+    sound, clean = noise(0.1, 2.0), MotionStream(load_default("mouthbank"))
     clean.hear(sound, 0)
     sound[16_000] = BAD[bad]
-    spoilt = MotionStream(load_default())
+    spoilt = MotionStream(load_default("mouthbank"))
     for at in range(0, len(sound), 320):
         spoilt.hear(sound[at : at + 320], samples_to_ns(at, 16_000))
     found = [spoilt.at(at_ms * MS) for at_ms in range(0, 1_800, 10)]

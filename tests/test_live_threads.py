@@ -15,17 +15,20 @@ import pytest
 from live_helpers import RATE, PuppetGenerator
 from live_parts import Camera, Keeper, Microphone, Tracker
 
-from realtime_dub import mouth
 from realtime_dub.clock import MonotonicClock
 from realtime_dub.config import LiveConfig, build
 from realtime_dub.errors import DeviceError, MediaError
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.losses import KINDS
 from realtime_dub.media import Frame
+from realtime_dub.mouth import registry
+from realtime_dub.mouth.engine import Engine
 from realtime_dub.pipeline.live.inputs import ThreadedInputs
 from realtime_dub.pipeline.live.run import run_live
 from realtime_dub.pipeline.plan import BudgetTooSmall
 from realtime_dub.pipeline.statistics import Report
+
+ENGINE = Engine("puppet", "a puppet", f"{__name__}:make_puppet", frozenset(registry.OPTIONS))
 
 
 def make_puppet(**_: object) -> PuppetGenerator:
@@ -36,7 +39,7 @@ def make_puppet(**_: object) -> PuppetGenerator:
 def go(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Report]]:
     """``go(**config)`` runs; no thread may be left."""
     live_parts.stand_in(monkeypatch)
-    monkeypatch.setitem(mouth.ENGINES, "puppet", f"{__name__}:make_puppet")
+    monkeypatch.setitem(registry.ENGINES, "puppet", f"{__name__}:ENGINE")
     Keeper.made.clear()
     before = set(threading.enumerate())
 

@@ -11,9 +11,9 @@ import pytest
 
 from realtime_dub.config import FileConfig, LiveConfig, build
 from realtime_dub.errors import BundleError, ConfigError
+from realtime_dub.inference.bundle import load_default
 from realtime_dub.media import MS
-from realtime_dub.mouth.bundle import load_default
-from realtime_dub.mouth.mouthbank import MouthbankGenerator
+from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
 from realtime_dub.pipeline.assembly import make_generator
 from realtime_dub.pipeline.file.run import run_file
 from tests.test_motion import RATE, hear_all, opening_change, trace, vowel

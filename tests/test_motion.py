@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realtime_dub.audio.features import LogMel
+from realtime_dub.audio.frontends.logmel import LogMel
 from realtime_dub.face.alignment import LOWER
 from realtime_dub.face.landmarks import OPENING
-from realtime_dub.mouth.bundle import Bundle, load_default
-from realtime_dub.mouth.motion import MotionStream
+from realtime_dub.inference.bundle import Bundle, load_default
+from realtime_dub.mouth.mouthbank.motion import MotionStream
 
 RATE = 16_000
 ORIGIN_NS = 7_123_456_789
 HOP_NS = 10_000_000
 OPENING_AT = np.searchsorted(LOWER, OPENING)
-BUNDLE = load_default()
+BUNDLE = load_default("mouthbank")
 
 
 def vowel(seconds: float, first: float = 750, second: float = 1200, pitch: float = 120) -> np.ndarray:

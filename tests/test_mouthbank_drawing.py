@@ -17,10 +17,10 @@ from realtime_dub.blend.masks import lower_face, polygon
 from realtime_dub.errors import BundleError
 from realtime_dub.face.landmarks import LIPS_INNER
 from realtime_dub.media import MS, Image
-from realtime_dub.mouth.bank import CAPACITY, Bank, lip_shape
-from realtime_dub.mouth.cavity import gap
-from realtime_dub.mouth.gate import FADE_IN_NS, FADE_OUT_NS, HOLD_NS, SpeechGate
-from realtime_dub.mouth.render import Renderer, _unbent
+from realtime_dub.mouth.mouthbank.bank import CAPACITY, Bank, lip_shape
+from realtime_dub.mouth.mouthbank.cavity import max_lip_opening
+from realtime_dub.mouth.mouthbank.gate import FADE_IN_NS, FADE_OUT_NS, HOLD_NS, SpeechGate
+from realtime_dub.mouth.mouthbank.render import Renderer, _unbent
 from tests.faces import frame_of, jaw_drop, opening_of, read, tracked_portrait
 
 
@@ -62,7 +62,9 @@ def test_of_two_bank_mouths_the_one_that_need_not_be_opened_is_taken(bank: Bank)
     wider[30:, 1] += 0.02
     narrower[30:, 1] -= 0.02  # nearer than the moved one by the mean of the points, and not the one to take
     for better in (moved, wider):
-        bank.mouths = [replace(bank.mouths[0], shape=shape, gap=gap(shape)) for shape in (narrower, better)]
+        bank.mouths = [
+            replace(bank.mouths[0], shape=shape, max_lip_opening=max_lip_opening(shape)) for shape in (narrower, better)
+        ]
         assert renderer._choose(tracked.face, asked)[0] is bank.mouths[1]
 
 
@@ -75,10 +77,10 @@ def test_a_bank_mouth_keeps_some_of_its_shape_but_lips_that_should_touch_do(bank
         lip_shape(renderer._target(tracked.face, bank.neutral, jaw_drop(amount), 1.0), bank.neutral)
         for amount in (0.2, 0.0)
     )
-    mouth = replace(bank.mouths[0], shape=open_mouth, gap=gap(open_mouth))
+    mouth = replace(bank.mouths[0], shape=open_mouth, max_lip_opening=max_lip_opening(open_mouth))
     halfway = (open_mouth + shut_mouth) / 2
     kept = _unbent(mouth, halfway, 1.0)
-    assert gap(halfway[:, :2]) < gap(halfway[:, :2] + kept) < gap(open_mouth[:, :2])
+    assert max_lip_opening(halfway[:, :2]) < max_lip_opening(halfway[:, :2] + kept) < max_lip_opening(open_mouth[:, :2])
     assert 0 < np.abs(kept).max() < 0.5 * np.abs((open_mouth - halfway)[:, :2]).max()
     pressed = shut_mouth.copy()
     pressed[20:] = pressed[20]
@@ -155,7 +157,7 @@ def test_bank_is_bounded_and_keeps_variety(bank: Bank) -> None:
         bank.observe(type(tracked)(frame_of(picture, step), face))
         if step > 4 and len(bank.mouths) == CAPACITY and step % 40:
             continue
-    gaps = sorted(mouth.gap for mouth in bank.mouths)
+    gaps = sorted(mouth.max_lip_opening for mouth in bank.mouths)
     assert len(bank.mouths) <= CAPACITY
     assert gaps[-1] - gaps[0] > 0.2
 

@@ -16,10 +16,10 @@ from benchmarks.broken import broken_archive, broken_bytes, broken_json
 from benchmarks.mutations import run_all
 from realtime_dub.errors import BundleError
 from realtime_dub.face.alignment import LOWER
-from realtime_dub.mouth.bank import Bank
-from realtime_dub.mouth.bundle import load_default
-from realtime_dub.mouth.mouthbank import MouthbankGenerator
-from realtime_dub.mouth.render import Renderer
+from realtime_dub.inference.bundle import load_default
+from realtime_dub.mouth.mouthbank.bank import Bank
+from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
+from realtime_dub.mouth.mouthbank.render import Renderer
 from tests.faces import tracked_portrait
 
 COUNT = 150
@@ -39,7 +39,7 @@ def outcomes(attempt: Callable[[random.Random], None], count: int = COUNT) -> Co
 
 
 def test_broken_specs(tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(load_default().folder, tmp_path / "bundle"))
+    folder = Path(shutil.copytree(load_default("mouthbank").folder, tmp_path / "bundle"))
     whole = (folder / "spec.json").read_bytes()
 
     def attempt(dice: random.Random) -> None:

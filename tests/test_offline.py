@@ -16,15 +16,20 @@ import pytest
 from live_helpers import PuppetGenerator, sound
 from offline_helpers import RATE, Script, samples
 
-from realtime_dub import cli, mouth
+from realtime_dub import cli
 from realtime_dub.config import FileConfig, build
 from realtime_dub.errors import ConfigError, MediaError
 from realtime_dub.media import MS, NS, Tick
+from realtime_dub.mouth import registry
+from realtime_dub.mouth.engine import Engine
 from realtime_dub.pipeline.file.run import run_file
 from realtime_dub.pipeline.file.stages import PrefetchStage
 from realtime_dub.pipeline.statistics import Report
 
 GENERATORS: list[PuppetGenerator] = []
+
+
+ENGINE = Engine("puppet", "a puppet", f"{__name__}:make_puppet", frozenset(registry.OPTIONS), identity="nowhere:at_all")
 
 
 def make_puppet(**_: object) -> PuppetGenerator:
@@ -36,7 +41,7 @@ def make_puppet(**_: object) -> PuppetGenerator:
 def dub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., Report]]:
     """``dub(script, **config)`` runs a file; no thread may be left."""
     offline_helpers.stand_in(monkeypatch)
-    monkeypatch.setitem(mouth.ENGINES, "puppet", f"{__name__}:make_puppet")
+    monkeypatch.setitem(registry.ENGINES, "puppet", f"{__name__}:ENGINE")
     before = threading.active_count()
 
     def run(script: Script, **config: object) -> Report:

@@ -17,8 +17,8 @@ from engines.common.grid import _evenly, sample_motion
 from engines.common.rates import at_times, nearest, places, steady_ns
 from realtime_dub.blend.composite import Compositor
 from realtime_dub.media import MS, NS, Image
-from realtime_dub.mouth.bank import Bank
-from realtime_dub.mouth.render import Renderer
+from realtime_dub.mouth.mouthbank.bank import Bank
+from realtime_dub.mouth.mouthbank.render import Renderer
 from tests.faces import jaw_drop, tracked_portrait
 from tests.talkers import RATE
 

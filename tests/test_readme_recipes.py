@@ -25,7 +25,7 @@ from pythonosc.osc_bundle import OscBundle
 from realtime_dub import cli
 from realtime_dub.config import LiveConfig
 from realtime_dub.media import BLENDSHAPES, Samples
-from realtime_dub.mouth.bank import Bank
+from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.publishers.registry import open_publisher
 from realtime_dub.sources.demo_voice import DemoVoiceSource
 from realtime_dub.sources.registry import kind_of

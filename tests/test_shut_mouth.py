@@ -13,15 +13,15 @@ import pytest
 from realtime_dub.blend.composite import Compositor
 from realtime_dub.config import FileConfig, build
 from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width
-from realtime_dub.face.landmarks import LIPS, LIPS_INNER, LIPS_OUTER, opening
+from realtime_dub.face.landmarks import LIPS, LIPS_INNER, LIPS_OUTER, mean_lip_opening
 from realtime_dub.face.types import Points, TrackedFrame
 from realtime_dub.media import Frame, Image
-from realtime_dub.mouth.bank import CLOSED_SHARE, Bank
-from realtime_dub.mouth.motion import Motion
-from realtime_dub.mouth.mouthbank import MouthbankGenerator
-from realtime_dub.mouth.render import Renderer
-from realtime_dub.mouth.shut import shut_shape
-from realtime_dub.mouth.style import Style
+from realtime_dub.mouth.mouthbank.bank import CLOSED_SHARE, Bank
+from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
+from realtime_dub.mouth.mouthbank.motion import Motion
+from realtime_dub.mouth.mouthbank.render import Renderer
+from realtime_dub.mouth.mouthbank.shut import shut_shape
+from realtime_dub.mouth.mouthbank.style import Style
 from realtime_dub.pipeline.file.run import run_file
 from realtime_dub.sources.image import ImageSource
 from tests.faces import jaw_drop, opening_of, read, tracked_portrait
@@ -151,15 +151,15 @@ def test_who_was_seen_shut_is_not_guessed_at_and_not_forgotten() -> None:
         bank._learn_neutral(dropped(0.2))  # a long laugh
     assert bank.shut is None
     assert before is not None
-    assert opening(bank.closed) < 0.04
+    assert mean_lip_opening(bank.closed) < 0.04
 
 
 def test_a_speaker_whose_lips_are_found_apart_at_their_nearest_is_taken_as_found() -> None:
     bank = Bank()
     for amount in (*np.linspace(-0.03, 0.2, 12), *np.tile(np.linspace(0.02, 0.2, 22), 3)):
         bank._learn_neutral(dropped(float(amount)))
-    found = opening(np.asarray(bank._shapes)) / mouth_width(bank.neutral)
-    nearest = opening(bank.closed) / mouth_width(bank.neutral)
+    found = mean_lip_opening(np.asarray(bank._shapes)) / mouth_width(bank.neutral)
+    nearest = mean_lip_opening(bank.closed) / mouth_width(bank.neutral)
     assert 0.08 < np.quantile(found, CLOSED_SHARE) < 0.12
     assert nearest == pytest.approx(
         np.quantile(found, CLOSED_SHARE), abs=0.01
@@ -174,7 +174,7 @@ def test_the_guess_is_shut_and_has_the_faces_own_proportions() -> None:
     shape[LOWER] += jaw_drop(0.25)
     guess = shut_shape(shape)
     assert guess is not None
-    assert opening(guess) < 0.005
+    assert mean_lip_opening(guess) < 0.005
     width = mouth_width(portrait.canonical)
     off = np.linalg.norm((guess - portrait.canonical)[LIPS, :2], axis=1).mean() / width
     assert off < 0.5 * np.linalg.norm((shape - portrait.canonical)[LIPS, :2], axis=1).mean() / width
@@ -196,6 +196,6 @@ def test_a_face_between_open_and_shut_is_guessed_in_part() -> None:
     for amount in np.linspace(0, 0.1, 21):
         shape = dropped(float(amount))
         guess = shut_shape(shape)
-        openings.append(float(opening(shape if guess is None else guess)))
+        openings.append(float(mean_lip_opening(shape if guess is None else guess)))
     assert np.abs(np.diff(openings)).max() < 0.03
     assert openings[-1] < 0.01

@@ -18,7 +18,7 @@ from engines.speech.corpus import Row, read_phones, read_table, words_of
 from engines.speech.force_align import Segment, judge, spread
 from engines.speech.inventory import ARPABET, CLASSES, INDEX, SIL, VISEME_OF, VISEMES, from_arpabet, from_ipa, viseme_of
 from engines.speech.synthesise import flite_segments
-from realtime_dub.audio.features import LogMel, LogMelSpec
+from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 
 SPEC = LogMelSpec()
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width
-from realtime_dub.face.landmarks import LIPS_INNER, opening
+from realtime_dub.face.landmarks import LIPS_INNER, mean_lip_opening
 from realtime_dub.face.types import Points
-from realtime_dub.mouth.bank import ENOUGH_SHAPES, Bank
-from realtime_dub.mouth.motion import Motion
-from realtime_dub.mouth.style import LEAST, MOST, Style
+from realtime_dub.mouth.mouthbank.bank import ENOUGH_SHAPES, Bank
+from realtime_dub.mouth.mouthbank.motion import Motion
+from realtime_dub.mouth.mouthbank.style import LEAST, MOST, Style
 
 _LOWER_LIP = LIPS_INNER[11:]
 
@@ -42,7 +42,7 @@ def gap_of(bank: Bank, displacement: Points) -> float:
     assert bank.neutral is not None
     shape = bank.neutral.copy()
     shape[LOWER] += displacement * np.float32(mouth_width(bank.neutral))
-    return float(opening(shape) - opening(TEMPLATE)) / mouth_width(TEMPLATE)
+    return float(mean_lip_opening(shape) - mean_lip_opening(TEMPLATE)) / mouth_width(TEMPLATE)
 
 
 @pytest.fixture

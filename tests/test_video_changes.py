@@ -16,8 +16,8 @@ from test_video_live import Usb
 from test_video_url import Station, on_air
 
 from realtime_dub.clock import MonotonicClock, VirtualClock
+from realtime_dub.fitting import Fit, fitted
 from realtime_dub.media import MS, Frame, Image
-from realtime_dub.sources.fitting import Fit, fitted
 from realtime_dub.sources.paced import PacedVideo
 from realtime_dub.sources.url import UrlSource
 from realtime_dub.sources.video_file import VideoFileSource

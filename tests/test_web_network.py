@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from test_web_sessions import onsets, visiting
 from web_peers import FPS, Visitor, serving
 
+from realtime_dub.fitting import fitted
 from realtime_dub.media import MS, NS
-from realtime_dub.sources.fitting import fitted
 from realtime_dub.sources.to_bgr import INTERPOLATION
 from realtime_dub.web.aiortc_access import SOUND_DELAY_NS, SteadyBuffer
 from realtime_dub.web.encoders import LOWEST_BITRATE, RangedVp8

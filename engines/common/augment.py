@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from engines.common import Array
-from realtime_dub.audio.features import LogMel, LogMelSpec
+from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 
 
 def warp(power: Array, factor: float) -> Array:

@@ -15,7 +15,7 @@ import numpy as np
 
 from engines.common import Array
 from engines.common.rates import at_times
-from realtime_dub.audio.features import LogMel, LogMelSpec
+from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 from realtime_dub.face.alignment import LOWER, canonicalise, mouth_width, neutral_shape
 
 Words = list[tuple[int, int, str]]  # start ms, end ms, word

@@ -11,7 +11,7 @@ from engines.common import Array
 from engines.common.augment import random_curve, warp
 from engines.common.room_sounds import BACKGROUNDS, EVENTS
 from engines.common.sounds import BODY, Die
-from realtime_dub.audio.features import LogMel, LogMelSpec
+from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 
 EACH = 8  # sounds of each kind
 NEXT_DOOR = 16

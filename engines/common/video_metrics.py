@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from realtime_dub.face.landmarks import LIPS, opening
+from realtime_dub.face.landmarks import LIPS, mean_lip_opening
 
 Array = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -29,7 +29,7 @@ class Agreement(NamedTuple):
 
 def lip_opening(canonical: Array) -> Array:
     """Mean distance (T,) of the inner lips over their middle, in mouth widths."""
-    return opening(np.asarray(canonical, np.float32))
+    return mean_lip_opening(np.asarray(canonical, np.float32))
 
 
 def correlation(truth: Array, test: Array) -> float:

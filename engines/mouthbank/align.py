@@ -18,7 +18,7 @@ from engines.common.metrics import openings
 from engines.common.rates import places
 from engines.common.video_metrics import correlation
 from engines.mouthbank.network import LOOK_AHEAD, MotionNet
-from realtime_dub.audio.features import LogMel, LogMelSpec
+from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 
 REACH = 8  # frames of the net searched either way
 LEAST_R = 0.6  # a clip that fits nowhere has another sentence's sound, or none

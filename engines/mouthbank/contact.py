@@ -31,9 +31,9 @@ from engines.speech.corpus import EVALUATION, RATE, read_sound, read_table
 from engines.speech.force_align import Aligner, Segment
 from engines.speech.inventory import CLASSES, VISEMES
 from engines.speech.prepare import SAID
+from realtime_dub.inference.bundle import Bundle, load, load_default
 from realtime_dub.media import NS
-from realtime_dub.mouth.bundle import Bundle, load, load_default
-from realtime_dub.mouth.motion import MotionStream
+from realtime_dub.mouth.mouthbank.motion import MotionStream
 
 TOUCH = 0.03  # mouth widths
 AROUND_S = 0.04  # the aligner's borders are some 20 ms off, a picture is 40 ms long
@@ -136,7 +136,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=60)
     parser.add_argument("--bundle", type=Path)
     arguments = parser.parse_args()
-    bundle = load(arguments.bundle) if arguments.bundle else load_default()
+    bundle = load(arguments.bundle) if arguments.bundle else load_default("mouthbank")
     print(json.dumps(heard(bundle, arguments.speech, arguments.cache, arguments.part, arguments.clips)))
 
 

@@ -16,7 +16,7 @@ from engines.common.loop import Losses
 from engines.common.metrics import LIPS_AT, OPENING_AT
 from engines.common.no_voice import OtherSounds
 from engines.mouthbank.network import LOOK_AHEAD, GivesMotion
-from realtime_dub.audio.features import LogMel, LogMelSpec
+from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 
 Augmentation = Callable[[Array, list[Array], np.random.Generator], Array]
 OWN_SPEEDS = (1.0, 1.0, 0.93, 1.07)

@@ -23,7 +23,7 @@ from engines.mouthbank.data import Batches, MotionLoss, make_basis
 from engines.mouthbank.export import export_bundle
 from engines.mouthbank.network import LOOK_AHEAD, MotionNet, Shape
 from engines.mouthbank.train import build_net, validate
-from realtime_dub.audio.features import LogMel, LogMelSpec
+from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 from realtime_dub.face.alignment import LOWER, mouth_width, neutral_shape
 from realtime_dub.face.landmarks import LIPS, LIPS_OUTER
 

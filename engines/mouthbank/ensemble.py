@@ -19,7 +19,7 @@ from engines.mouthbank.voice_net import VoiceNet, VoiceShape
 from engines.speech.cache import read_index, usable
 from engines.speech.evaluate import averaged
 from engines.speech.network import SpeechShape
-from realtime_dub.audio.features import LogMelSpec
+from realtime_dub.audio.frontends.logmel import LogMelSpec
 
 FRAME_MS = 10
 

@@ -20,9 +20,9 @@ from engines.common.landmarks import clips_in
 from engines.common.metrics import lagged_correlation, lip_distance, openings
 from engines.common.video_metrics import correlation
 from engines.mouthbank.align import best_offset
+from realtime_dub.inference.bundle import Bundle, load, load_default
 from realtime_dub.media import MS, NS, Floats, ns_to_samples
-from realtime_dub.mouth.bundle import Bundle, load, load_default
-from realtime_dub.mouth.motion import Motion, MotionStream
+from realtime_dub.mouth.mouthbank.motion import Motion, MotionStream
 
 BLOCK = 640  # samples heard at a time, 40 ms
 FINE_NS = 10 * MS
@@ -52,9 +52,9 @@ def run_clip(bundle: Bundle, clip: Clip, audio: Array | None = None) -> Result:
     stream = MotionStream(bundle)
     motions: list[Motion] = []
     fine: list[Floats] = []
-    sound = with_end(sound, stream, bundle.spec.audio.rate)
+    sound = with_end(sound, stream, bundle.motion.audio.rate)
     for at in range(0, len(sound), BLOCK):
-        stream.hear(sound[at : at + BLOCK], at * NS // bundle.spec.audio.rate)
+        stream.hear(sound[at : at + BLOCK], at * NS // bundle.motion.audio.rate)
         while len(motions) < len(clip.motion) and _instant(len(motions), clip) <= stream.heard_until_ns():
             motions.append(stream.at(_instant(len(motions), clip)))
         while len(fine) * FINE_NS <= stream.heard_until_ns():
@@ -185,7 +185,7 @@ def main() -> None:
     names = [path.stem for path in clips_in(arguments.data)]
     names = names if arguments.part == "all" else split(names)[arguments.part]
     found = [load_clip(arguments.cache / f"{name}.npz", words.get(name)) for name in names]
-    bundle = load(arguments.bundle) if arguments.bundle else load_default()
+    bundle = load(arguments.bundle) if arguments.bundle else load_default("mouthbank")
     figures = evaluate(bundle, [clip for clip in found if clip is not None])
     text = json.dumps({"bundle": bundle.label, "part": arguments.part} | figures, indent=1)
     print(text)

@@ -12,10 +12,11 @@ import torch
 from onnx import numpy_helper
 
 from engines.mouthbank.network import GivesMotion
-from realtime_dub.audio.features import LogMelSpec
+from realtime_dub.audio.frontends.logmel import LogMelSpec
 from realtime_dub.face.alignment import LOWER
+from realtime_dub.inference.bundle import SPEC
+from realtime_dub.inference.spec import DataSpec, MotionSpec, StateSpec, TensorSpec
 from realtime_dub.media import NS, samples_to_ns
-from realtime_dub.mouth.bundle import FORMAT, SPEC, BundleSpec, DataSpec, StateSpec, TensorSpec
 
 MODEL = "motion.onnx"
 OPSET = 17
@@ -121,9 +122,9 @@ def _describe(
     version: str,
     trained_on: tuple[DataSpec, ...],
     digest: str,
-) -> BundleSpec:
-    return BundleSpec(
-        format=FORMAT,
+) -> MotionSpec:
+    return MotionSpec(
+        format=1,
         name="mouthbank-motion",
         version=version,
         engine="mouthbank",

@@ -37,9 +37,9 @@ from engines.speech.net_align import NetAligner
 from engines.speech.network import STRIDE
 from engines.speech.prepare import NET, make_aligner
 from engines.speech.pronounce import Pronouncer
-from realtime_dub.audio.features import LogMel, LogMelSpec
+from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 from realtime_dub.face.alignment import TEMPLATE
-from realtime_dub.mouth import bundle as bundles
+from realtime_dub.inference import bundle as bundles
 
 TEACHER = 0.80  # r in speech of the teacher with the true sounds, on filmed strangers (engines/mouthbank/README.md)
 CLIPS = 40  # of a group
@@ -64,10 +64,10 @@ def of_net(net: VoiceNet) -> Mover:
 def of_bundle(folder: Path) -> Mover:
     """A bundle, block by block with its state."""
     bundle = bundles.load(folder)
-    session, late = bundle.session(), bundle.spec.look_ahead_ns // bundle.spec.audio.hop_ns
+    session, late = bundle.session(), bundle.motion.look_ahead_ns // bundle.motion.audio.hop_ns
 
     def move(mel: Array) -> Array:
-        feeds = {state.before: np.zeros(state.shape, np.float32) for state in bundle.spec.states}
+        feeds = {state.before: np.zeros(state.zeros_shape(), np.float32) for state in bundle.spec.states}
         parts = []
         for at in range(0, len(mel), BLOCK):
             results = session.run(feeds | {"mel": mel[None, at : at + BLOCK]})

@@ -30,7 +30,7 @@ from engines.mouthbank.align import aligned, find_offsets
 from engines.mouthbank.data import Basis, Batches, MotionLoss, make_basis
 from engines.mouthbank.export import export_bundle
 from engines.mouthbank.network import GivesMotion, MotionNet, Shape
-from realtime_dub.audio.features import LogMel, LogMelSpec
+from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 
 ALIGN_AT = 1200  # steps
 Net = TypeVar("Net", bound=GivesMotion)

@@ -30,7 +30,7 @@ from engines.mouthbank.data import Batches, MotionLoss, make_basis
 from engines.mouthbank.export import export_bundle
 from engines.mouthbank.network import LOOK_AHEAD, MotionNet, Shape
 from engines.mouthbank.train import fitted, load_split, validate
-from realtime_dub.audio.features import LogMelSpec
+from realtime_dub.audio.frontends.logmel import LogMelSpec
 
 Net = MotionNet | Baseline
 NETS: dict[str, Callable[[], Net]] = {

@@ -35,9 +35,9 @@ from engines.speech.data import AUGMENTATIONS, Speech
 from engines.speech.evaluate import averaged, load_net
 from engines.speech.network import STRIDE, SpeechNet, SpeechShape
 from engines.speech.train import build_net as build_speech_net
-from realtime_dub.audio.features import LogMel, LogMelSpec
+from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 from realtime_dub.face.alignment import TEMPLATE
-from realtime_dub.mouth.bundle import DataSpec
+from realtime_dub.inference.spec import DataSpec
 
 CHECKED = 60  # held-out clips of other voices per validation
 HEARD = {

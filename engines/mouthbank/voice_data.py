@@ -19,7 +19,7 @@ from engines.speech.data import Augmentation, Speech
 from engines.speech.inventory import INDEX, SIL, VISEMES
 from engines.speech.network import STRIDE
 from engines.speech.train import class_weights, phone_loss
-from realtime_dub.audio.features import LogMelSpec
+from realtime_dub.audio.frontends.logmel import LogMelSpec
 
 WARM_UP = 8  # outputs at a row's start without a past
 DISTILLED_WEIGHT = 0.6

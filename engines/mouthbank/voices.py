@@ -28,7 +28,7 @@ from engines.common.rates import places
 from engines.common.video_metrics import correlation
 from engines.mouthbank import contact
 from engines.mouthbank.evaluate import Result, run_clip, step_ms, with_noise
-from realtime_dub.mouth.bundle import Bundle, load
+from realtime_dub.inference.bundle import Bundle, load
 
 QUIET = 1e-2  # of the power of a clip's loud parts: below, nobody speaks
 AWAY_S = 0.2  # of silence this far from words nobody speaks

@@ -19,7 +19,7 @@ from engines.common import Array
 from engines.speech.corpus import LANGUAGES_KEPT_OUT
 from engines.speech.force_align import Segment
 from engines.speech.inventory import INDEX, SIL
-from realtime_dub.audio.features import LogMel, LogMelSpec
+from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 
 INDEX_FILE = "index.tsv"
 FLOOR = 1e-12

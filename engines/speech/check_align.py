@@ -26,7 +26,7 @@ from engines.speech.inventory import CLASSES, INDEX, SIL, VISEME_OF
 from engines.speech.net_align import SHORTEST, NetAligner, Run
 from engines.speech.prepare import NET, make_aligner
 from engines.speech.pronounce import Pronouncer, Word
-from realtime_dub.audio.features import LogMelSpec
+from realtime_dub.audio.frontends.logmel import LogMelSpec
 
 NEAR = 2  # frames
 FRAME_MS = 10

@@ -17,7 +17,7 @@ from engines.speech.augment import music, reverberate, stretch
 from engines.speech.cache import Entry, load
 from engines.speech.corpus import FILMED
 from engines.speech.inventory import INDEX, SIL
-from realtime_dub.audio.features import LogMel, LogMelSpec
+from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 
 # Of the time heard; corpora that are not there leave theirs to the others.
 SHARES = {

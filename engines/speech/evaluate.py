@@ -28,7 +28,7 @@ from engines.speech.corpus import EVALUATION, FILMED, LANGUAGES_KEPT_OUT
 from engines.speech.inventory import CLASSES, INDEX, SIL, VISEME_OF, VISEMES
 from engines.speech.network import LOOK_AHEAD, STRIDE, SpeechNet, SpeechShape
 from engines.speech.synthesise import ESPEAK, FLITE
-from realtime_dub.audio.features import LogMel, LogMelSpec
+from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 
 SHORTEST = 2  # outputs; what is shorter is no sound but the edge of one
 Distortion = Callable[[Array], Array]

@@ -16,7 +16,7 @@ from engines.speech.force_align import FRAME_S, Alignment, Segment
 from engines.speech.inventory import CLASSES, INDEX, SIL
 from engines.speech.network import LOOK_AHEAD, SpeechNet
 from engines.speech.pronounce import Word
-from realtime_dub.audio.features import LogMel, LogMelSpec
+from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 
 SHORTEST = 3  # frames of a phone of one class
 SHORTEST_END = 2  # frames of each class of a phone of several

@@ -28,7 +28,7 @@ from engines.speech.corpus import EVALUATION, FILMED, RATE, Row, read_phones, re
 from engines.speech.force_align import Aligner, Alignment
 from engines.speech.pronounce import Pronouncer, Word, from_phones
 from engines.speech.synthesise import make_all
-from realtime_dub.audio.features import LogMelSpec
+from realtime_dub.audio.frontends.logmel import LogMelSpec
 
 if TYPE_CHECKING:
     from engines.speech.net_align import NetAligner

@@ -22,7 +22,7 @@ from engines.speech.cache import Entry, append, read_index, store
 from engines.speech.corpus import RATE, Row, words_of
 from engines.speech.force_align import Segment, spread
 from engines.speech.inventory import SIL, from_arpabet, from_ipa
-from realtime_dub.audio.features import LogMelSpec
+from realtime_dub.audio.frontends.logmel import LogMelSpec
 
 ESPEAK, FLITE = "espeak-ng", "flite"
 FLITE_VOICES = {"slt": "female", "rms": "male", "awb": "male", "kal16": "male"}

@@ -23,7 +23,7 @@ from engines.speech.data import AUGMENTATIONS, Speech
 from engines.speech.evaluate import frame_figures, load_net, recognise
 from engines.speech.inventory import INDEX, SIL, VISEMES
 from engines.speech.network import LOOK_AHEAD, STRIDE, SpeechNet, SpeechShape
-from realtime_dub.audio.features import LogMelSpec
+from realtime_dub.audio.frontends.logmel import LogMelSpec
 
 CHECKED = 80  # held-out clips per validation
 WARM_UP = 20  # outputs at a row's start that have no past to judge by

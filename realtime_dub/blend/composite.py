@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime_dub.blend.masks import bounding_box
-from realtime_dub.blend.patch import MouthPatch
+from realtime_dub.blend.patch import MouthPatch, WholeFrame
 from realtime_dub.face.alignment import TEMPLATE, project
 from realtime_dub.face.landmarks import CHIN, CORNERS, NOSE_BASE
 from realtime_dub.face.types import Pose, TrackedFrame
+from realtime_dub.fitting import fitted
 from realtime_dub.media import Image
 
 # The plane of the mouth: these points fix how a patch moves with the head.
@@ -22,13 +23,17 @@ _PLANE = TEMPLATE[[*CORNERS, CHIN, NOSE_BASE]]
 class Compositor:
     """Composes pictures of one stream."""
 
-    def compose(self, tracked: TrackedFrame, patch: MouthPatch, weight: float) -> Image:
-        """A new picture: the frame's own with ``patch`` over it, ``weight`` 0..1 of its opacity.
+    def compose(self, tracked: TrackedFrame, patch: MouthPatch | WholeFrame, weight: float) -> Image:
+        """A new image: the frame's own with ``patch`` over it, ``weight`` 0..1 of its opacity.
 
-        Where the patch's alpha is zero, pixels are the frame's, to the bit. Without a face the frame's own picture
-        comes back.
+        Where a patch's alpha is zero, pixels are the frame's, to the bit. Without a face there is no place for a
+        patch: the frame's own image comes back. A whole frame is shown without one.
         """
-        if tracked.face is None or weight <= 0:
+        if weight <= 0:
+            return tracked.frame.image
+        if isinstance(patch, WholeFrame):
+            return replaced(tracked.frame.image, patch.image, weight)
+        if tracked.face is None:
             return tracked.frame.image
         if tracked.face.pose is not patch.pose:
             moved = repose(patch, tracked.face.pose, tracked.frame.width, tracked.frame.height)
@@ -38,6 +43,19 @@ class Compositor:
         out = tracked.frame.image.copy()
         paste(out, patch, weight)
         return out
+
+
+def shows(patch: MouthPatch | WholeFrame | None, tracked: TrackedFrame) -> bool:
+    """Whether something of ``patch`` is to be seen on this frame."""
+    return isinstance(patch, WholeFrame) or (patch is not None and tracked.face is not None)
+
+
+def replaced(live: Image, other: Image, weight: float) -> Image:
+    """``other`` at the size of ``live``, faded into it where ``weight`` is below 1."""
+    whole = fitted(other, (live.shape[1], live.shape[0]))
+    if weight >= 1:
+        return whole
+    return np.asarray(cv2.addWeighted(live, 1 - weight, whole, weight, 0), np.uint8)
 
 
 def paste(out: Image, patch: MouthPatch, weight: float) -> None:

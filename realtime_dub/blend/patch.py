@@ -1,4 +1,4 @@
-"""What a mouth generator hands to the composite."""
+"""What a generator hands to the composite: a mouth for the frame, or a frame in its place."""
 
 from __future__ import annotations
 
@@ -25,3 +25,12 @@ class MouthPatch:
     pose: Pose  # of the face it was made for
     at_ns: int  # the instant of the voice that this mouth speaks
     shot: int = 0  # of the frame it was made for: it is carried over to no frame of another one
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WholeFrame:
+    """A frame to be shown in place of the live one."""
+
+    image: Image  # (h, w, 3) BGR; of another size than the live frame it is scaled, its aspect kept
+    at_ns: int  # the instant of the voice that its mouth speaks
+    shot: int = 0  # of the frame it was made for

@@ -12,7 +12,7 @@ from importlib.resources import files
 import numpy as np
 import numpy.typing as npt
 
-from realtime_dub.face.landmarks import CORNERS, NOSE_BASE, STABLE, opening
+from realtime_dub.face.landmarks import CORNERS, NOSE_BASE, STABLE, mean_lip_opening
 from realtime_dub.face.types import Face, Points, Pose
 
 
@@ -66,7 +66,7 @@ def neutral_shape(canonical: npt.NDArray[np.float32], share: float = 0.4) -> Poi
 
     Training, enrolment and the live bank all use this one definition, so that motion means the same everywhere.
     """
-    openings = opening(canonical)
+    openings = mean_lip_opening(canonical)
     chosen = canonical[openings <= np.quantile(openings, share)]
     return np.asarray(np.median(chosen, axis=0), np.float32)
 

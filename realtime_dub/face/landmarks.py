@@ -24,7 +24,7 @@ NOSE_BASE = 2
 STABLE = np.array([33, 133, 362, 263, 10, 109, 338, 151, 9, 8, 168, 6, 197, 195, 5, 4, 127, 356, 21, 251, 107, 336])
 
 
-def opening(canonical: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def mean_lip_opening(canonical: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Lip opening (...,) of shapes (..., 478, 3): mean distance of the inner lips over the middle five pairs."""
     gaps = canonical[..., OPENING[:, 0], :] - canonical[..., OPENING[:, 1], :]
     return np.asarray(np.linalg.norm(gaps, axis=-1).mean(-1), np.float32)

@@ -7,26 +7,35 @@ tracked frames as time allows, ``generate`` once per output tick. ``compose`` of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from pathlib import Path
+from typing import Protocol, Self, TypeAlias, runtime_checkable
 
-from realtime_dub.blend.patch import MouthPatch
+from realtime_dub.blend.patch import MouthPatch, WholeFrame
 from realtime_dub.face.types import FaceTracker, TrackedFrame
 from realtime_dub.media import Blendshapes, Samples
 
 __all__ = [
     "VOICE_RATE",
+    "Generated",
+    "GeneratesBatches",
     "GivesBlendshapes",
+    "HasStrength",
+    "Identity",
+    "IdentityKind",
     "ImplausibleMouth",
     "Latency",
+    "LearnsIdentity",
     "MouthGenerator",
     "MouthPatch",
     "SupportsCalibration",
+    "WholeFrame",
     "blendshapes_of",
 ]
 
 VOICE_RATE = 16_000  # Hz, mono: what every generator hears
+Generated: TypeAlias = MouthPatch | WholeFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,7 @@ class MouthGenerator(Protocol):
 
     name: str
     bundle: str  # name and version of what it runs, for the statistics
+    backend: str  # what runs it, for the statistics; "none" where nothing does
 
     def latency(self) -> Latency:
         """Declared before the start."""
@@ -60,8 +70,9 @@ class MouthGenerator(Protocol):
     def observe(self, tracked: TrackedFrame) -> None:
         """A look at the person, to learn from. Cheap; not every frame need be shown."""
 
-    def generate(self, tracked: TrackedFrame, at_ns: int) -> MouthPatch | None:
-        """The mouth for the voice at ``at_ns`` on this frame. None = the live mouth stays (silence, no face).
+    def generate(self, tracked: TrackedFrame, at_ns: int) -> Generated | None:
+        """The mouth for the voice at ``at_ns`` on this frame, or a whole frame. None = the live one stays (silence, no
+        face). A patch is shown where there is a face, a whole frame everywhere.
 
         The way from the live mouth to the dubbed one and back is the generator's: it begins and ends near None.
         Raises ImplausibleMouth. A BundleError, here and from the others, ends it: no call will be any better.
@@ -80,11 +91,86 @@ class GivesBlendshapes(Protocol):
 
 
 @runtime_checkable
+class GeneratesBatches(Protocol):
+    """A generator that makes several mouths of a file in less time than one by one."""
+
+    def generate_batch(self, asked: Sequence[tuple[TrackedFrame, int]]) -> Sequence[Generated | None]:
+        """``generate`` for each, in order; at most as many as its engine's ``file_batch``."""
+
+
+@runtime_checkable
+class HasStrength(Protocol):
+    """A generator whose mouths move more or less, as one likes."""
+
+    strength: float  # 0..2, 1 = as learnt; may be changed at any time
+
+
+class FramePicker(Protocol):
+    """Keeps a few of many frames."""
+
+    def show(self, tracked: TrackedFrame) -> None:
+        """One more; kept for now, or not."""
+
+    def chosen(self) -> list[TrackedFrame]:
+        """Those that were kept."""
+
+
+@runtime_checkable
 class SupportsCalibration(Protocol):
     """A generator that gains from seeing its mouths drawn before the first one is shown."""
 
-    def calibrate(self, pictures: Sequence[TrackedFrame], tracker: FaceTracker) -> None:
-        """After the person was observed, where there is time: some of the pictures, and a tracker to read drafts."""
+    def frames_to_calibrate(self) -> FramePicker:
+        """What picks, of the frames that are shown to it, those to calibrate with."""
+
+    def calibrate(self, frames: Sequence[TrackedFrame], tracker: FaceTracker) -> None:
+        """After the person was observed, where there is time: those frames, and a tracker to read drafts."""
+
+
+class Identity(Protocol):
+    """What an engine knows of one person."""
+
+    frozen: bool  # the resting face is held as it is
+
+    @property
+    def known(self) -> bool:
+        """Somebody was seen."""
+
+    def copy(self) -> Self:
+        """Another one that knows the same; two streams never share one."""
+
+    def save(self, path: Path) -> None:
+        """Into a file of its own. Raises BundleError where nobody is known."""
+
+
+@runtime_checkable
+class LearnsIdentity(Protocol):
+    """A generator that gets to know the person."""
+
+    @property
+    def identity(self) -> Identity:
+        """Of the person who is dubbed, or was last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What came of enrolling a person."""
+
+    identity: Identity
+    frames: int  # in which the person was seen; 0 = nobody was
+    summary: str  # one line
+
+
+class IdentityKind(Protocol):
+    """What an engine learns of people, without a generator: from files, and for them."""
+
+    def empty(self) -> Identity:
+        """Of nobody yet."""
+
+    def read(self, data: bytes, name: str) -> Identity:
+        """What ``Identity.save`` wrote. Raises BundleError; ``name`` is for the message."""
+
+    def learn(self, tracked: Iterator[TrackedFrame], tracker: FaceTracker, still: bool) -> Learnt:
+        """The person who is seen most in ``tracked``; ``still``: they are one photograph."""
 
 
 def blendshapes_of(generator: MouthGenerator) -> Blendshapes | None:

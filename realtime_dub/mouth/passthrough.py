@@ -5,6 +5,15 @@ from __future__ import annotations
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import Samples, samples_to_ns
 from realtime_dub.mouth.contract import VOICE_RATE, Latency, MouthPatch
+from realtime_dub.mouth.engine import Engine
+
+ENGINE = Engine(
+    name="passthrough",
+    summary="the mouth as it is",
+    make="realtime_dub.mouth.passthrough:PassthroughGenerator",
+    output="nothing",
+    needs_live_face=False,
+)
 
 
 class PassthroughGenerator:
@@ -12,6 +21,7 @@ class PassthroughGenerator:
 
     name = "passthrough"
     bundle = "none"
+    backend = "none"
 
     def __init__(self) -> None:
         self._heard_ns = -(1 << 62)

@@ -11,12 +11,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from realtime_dub import mouth
 from realtime_dub.clock import Clock
 from realtime_dub.config import FileConfig, LiveConfig
 from realtime_dub.errors import ConfigError
 from realtime_dub.face.types import FaceTracker
+from realtime_dub.inference import AUTO
 from realtime_dub.media import OutputFormat, VideoInfo, VoiceInfo
+from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import MouthGenerator
 from realtime_dub.pipeline.contracts import Compositor, ContactSheet
 from realtime_dub.pipeline.live.executor import ThreadExecutor
@@ -37,12 +38,13 @@ __all__ = ["open_publisher", "open_video", "open_voice"]  # with what is defined
 
 
 def make_generator(config: LiveConfig | FileConfig) -> MouthGenerator:
-    return mouth.create(
+    return registry.create(
         config.engine,
         bundle=config.bundle,
         identity=config.identity,
         strength=None if config.strength == 1 else config.strength,
         look_ahead_ms=_look_ahead_of(config),
+        backend=None if config.backend == AUTO else config.backend,
     )
 
 
@@ -50,7 +52,7 @@ def _look_ahead_of(config: LiveConfig | FileConfig) -> int | None:
     """What was asked for; else a live mouth waits for the usual time, and a file's as long as there is a net for."""
     if config.look_ahead is not None or config.bundle is not None or isinstance(config, LiveConfig):
         return config.look_ahead
-    from realtime_dub.mouth.bundle import longest_look_ahead
+    from realtime_dub.inference.bundle import longest_look_ahead
 
     return longest_look_ahead(config.engine)
 
@@ -122,7 +124,7 @@ class _LiveAssembly:
         compositor = make_compositor()
         self._picture, self._voice = self._open_sources()
         self._timing = Timing.of(settings, self._voice, members.generator, members.publishers)
-        self._recorder.runs(self._timing.plan.budget_ns, members.generator.name, members.generator.bundle)
+        self._recorder.runs(self._timing.plan.budget_ns, members.generator)
         self._outputs = [self._output(each) for each in members.publishers]
         parts = LiveParts(
             ThreadedInputs(members.video, members.voice, members.tracker, clock, members.voice_starts_with),

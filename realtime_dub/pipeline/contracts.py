@@ -6,14 +6,14 @@ from typing import Any, Protocol
 
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import Image, Samples
-from realtime_dub.mouth.contract import MouthPatch
+from realtime_dub.mouth.contract import Generated
 
 
 class Compositor(Protocol):
-    """Puts a mouth into a frame."""
+    """Puts a mouth into a frame, or a frame into its place."""
 
-    def compose(self, tracked: TrackedFrame, patch: MouthPatch, weight: float) -> Image:
-        """A new image; ``patch`` is carried over where the pose changed. ``weight`` 0..1."""
+    def compose(self, tracked: TrackedFrame, patch: Generated, weight: float) -> Image:
+        """A new image; a patch is carried over where the pose changed. ``weight`` 0..1."""
 
 
 class Resampler(Protocol):

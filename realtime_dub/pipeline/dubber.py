@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from realtime_dub import mouth
 from realtime_dub.audio.samples import Cleaner, can_be
 from realtime_dub.errors import ConfigError
+from realtime_dub.inference import AUTO
 from realtime_dub.media import NS, Frame, Image, Samples, ns_to_samples, samples_to_ns
-from realtime_dub.mouth.bank import Bank
+from realtime_dub.mouth import registry
+from realtime_dub.mouth.contract import Identity
 from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.file.pulled import TimedAudio
 from realtime_dub.pipeline.file.ticks import FrameComposer, MouthMaker
@@ -62,17 +63,19 @@ class Dubber:
         rate: int,
         channels: int = 1,
         fps: float = 25.0,
-        engine: str = "mouthbank",
+        engine: str = registry.DEFAULT,
         bundle: str | Path | None = None,
-        identity: str | Path | Bank | None = None,
+        identity: str | Path | Identity | None = None,
         strength: float = 1.0,
         look_ahead_ms: int | None = None,
+        backend: str = AUTO,
         face: str = "largest",
     ) -> None:
         """``rate`` in Hz and ``channels`` of the voice; ``fps``: nominal, how much audio goes with a frame.
 
-        ``engine``, ``bundle``, ``identity`` (a bank's file, or a bank), ``strength`` 0..2, ``look_ahead_ms`` and
-        ``face`` are those of the command line. Raises UserError: ConfigError, BundleError.
+        ``engine``, ``bundle``, ``identity`` (a file that ``enroll`` made, or what it holds), ``strength`` 0..2,
+        ``look_ahead_ms``, ``backend`` and ``face`` are those of the command line. Raises UserError: ConfigError,
+        BundleError.
         """
         if not can_be(rate, channels):
             raise ConfigError("cannot use audio", f"of {rate} Hz and {channels} channels", "give another rate or shape")
@@ -86,8 +89,9 @@ class Dubber:
             "identity": Path(identity) if isinstance(identity, str) else identity,
             "strength": None if strength == 1 else strength,
             "look_ahead_ms": look_ahead_ms,
+            "backend": None if backend == AUTO else backend,
         }
-        self._generator = mouth.create(engine, **options)
+        self._generator = registry.create(engine, **options)
         self._stack.callback(self._generator.close)
         self._tracker = assembly.make_tracker(face, at_once=False)
         self._stack.callback(self._tracker.close)
@@ -159,7 +163,7 @@ class Dubber:
         sample = TrackedSample(self._tracker.track(frame))
         if frame.seq % _OBSERVE_EVERY == 0:
             self._generator.observe(sample.tracked)
-        image, composition = self._composer.compose(sample, self._maker.make(sample))
+        image, composition = self._composer.compose(sample, self._maker.make([sample])[0])
         audio = self._leaving(frame)
         self._audio.forget(frame.pts_ns - NS)
         dubbed = composition.patch is not None and image is not frame.image

@@ -13,7 +13,7 @@ from typing import Literal
 
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import MS, NS, rescale
-from realtime_dub.mouth.contract import MouthPatch
+from realtime_dub.mouth.contract import Generated
 from realtime_dub.pipeline.statistics import Kind
 
 # A tick may leave so much after its time before its picture is older than the budget: frames are chosen accordingly.
@@ -252,7 +252,7 @@ Outcome = Literal["result", "missed", "lost"]
 class TickComposition:
     """What to compose for a tick: ``patch`` at ``weight`` (0..1), or the unchanged frame where there is none."""
 
-    patch: MouthPatch | None
+    patch: Generated | None
     weight: float
     kind: Kind
 
@@ -269,16 +269,16 @@ class Fallback:
     STEP = 1 / 3
 
     def __init__(self) -> None:
-        self._patch: MouthPatch | None = None  # the newest, None where the last result was the live mouth
+        self._patch: Generated | None = None  # the newest, None where the last result was the live mouth
         self._weight = 1.0
         self._age = 0
 
-    def offer(self, patch: MouthPatch) -> None:
+    def offer(self, patch: Generated) -> None:
         """A result that came after its tick: not fresh, but the newest to carry over."""
         if self._patch is None or patch.at_ns > self._patch.at_ns:
             self._patch = patch
 
-    def step(self, outcome: Outcome, patch: MouthPatch | None = None, shot: int = 0) -> TickComposition:
+    def step(self, outcome: Outcome, patch: Generated | None = None, shot: int = 0) -> TickComposition:
         """Once per tick, in order. ``patch`` is the result where ``outcome`` is ``result``; ``shot`` the frame's."""
         if outcome == "result":
             self._age, self._patch = 0, patch

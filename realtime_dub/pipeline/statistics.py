@@ -30,7 +30,7 @@ import math
 import threading
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
@@ -115,16 +115,20 @@ class Report:
     rss_mb: Percentiles
     engine: str
     bundle: str
+    backend: str = ""  # what ran the bundle's network
     notes: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()  # outputs that ended before their time, and why
 
     def as_dict(self) -> dict[str, object]:
         names = ("budget_ms", "frames", "losses", "latency_ms", "stages_ms", "compute_ms", "av_offset_ms", "rss_mb")
-        return {name: getattr(self, name) for name in (*names, "engine", "bundle")}
+        return {name: getattr(self, name) for name in (*names, "engine", "bundle", "backend")}
 
     def to_json(self) -> str:
         """One line of JSON with the names above; ``notes`` and ``lost`` are for people and stay out of it."""
         return json.dumps(self.as_dict(), ensure_ascii=False)
+
+    def _what_ran(self) -> str:
+        return f"{self.bundle} on {self.backend}" if self.backend not in ("", "none") else self.bundle
 
     def table(self) -> Table:
         """The report for a terminal."""
@@ -132,7 +136,7 @@ class Report:
         from rich.text import Text
 
         columns = ("", "p50", "p95", "p99", "max")
-        title = Text(f"{self.engine} ({self.bundle})", "table.title")  # as it is: a name may look like markup
+        title = Text(f"{self.engine} ({self._what_ran()})", "table.title")  # as it is: a name may look like markup
         table = Table(*columns, title=title, title_justify="left", min_width=78)
         rows = {"latency, capture to hand-over": self.latency_ms} if self.budget_ms else {}
         rows["compute per frame"] = self.compute_ms
@@ -170,6 +174,14 @@ class _Window:
     use: float = 0.0
 
 
+class Runs(Protocol):
+    """What makes the mouths of a run."""
+
+    name: str
+    bundle: str
+    backend: str
+
+
 @dataclass
 class Recorder:
     """Collects from any thread. ``budget_ns`` = 0 where there is none (files).
@@ -180,6 +192,7 @@ class Recorder:
     budget_ns: int = 0
     engine: str = ""
     bundle: str = ""
+    backend: str = ""
     frames: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys(("total", "fresh", "reused", "passthrough", "lagged", "skipped"), 0)
     )
@@ -195,9 +208,10 @@ class Recorder:
         self._losing: tuple[object, ...] = ()
         self._window = _Window()
 
-    def runs(self, budget_ns: int, engine: str, bundle: str) -> None:
+    def runs(self, budget_ns: int, engine: Runs) -> None:
         """What the run is, where that was not known yet."""
-        self.budget_ns, self.engine, self.bundle = budget_ns, engine, bundle
+        self.budget_ns = budget_ns
+        self.engine, self.bundle, self.backend = engine.name, engine.bundle, engine.backend
 
     def begin(self) -> None:
         """Everything is loaded and warm: memory growth counts from here, in longer runs from ``SETTLED_TICKS`` on."""
@@ -296,6 +310,7 @@ class Recorder:
                 rss_mb={"start": self.start_mb, "end": rss_mb()},
                 engine=self.engine,
                 bundle=self.bundle,
+                backend=self.backend,
                 notes=(*self._notes, *self._missing_notes()),
                 lost=tuple(self._lost),
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,7 +12,15 @@ from realtime_dub.audio.mono import MonoMixer
 from realtime_dub.audio.resample import StreamResampler
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import MS, NS, Blendshapes, Floats, Samples, ns_to_samples, samples_to_ns
-from realtime_dub.mouth.contract import VOICE_RATE, ImplausibleMouth, MouthGenerator, MouthPatch, blendshapes_of
+from realtime_dub.mouth import registry
+from realtime_dub.mouth.contract import (
+    VOICE_RATE,
+    Generated,
+    GeneratesBatches,
+    ImplausibleMouth,
+    MouthGenerator,
+    blendshapes_of,
+)
 from realtime_dub.pipeline.contracts import Resampler
 
 MakeResampler = Callable[[int], Resampler]
@@ -55,7 +63,7 @@ class Heard:
         """What the generator is given to hear."""
         self._sound = self._sound or bool(samples.any())
 
-    def mouth(self, seen: TrackedFrame, patch: MouthPatch | None) -> None:
+    def mouth(self, seen: TrackedFrame, patch: Generated | None) -> None:
         """What the generator made of it for a picture."""
         self._asked = self._asked or seen.face is not None
         self._spoken = self._spoken or patch is not None
@@ -74,7 +82,7 @@ class Made:
     """What the generator made for an instant."""
 
     asked: bool = False  # it had heard enough
-    patch: MouthPatch | None = None
+    patch: Generated | None = None
     blendshapes: Blendshapes | None = None
     implausible: bool = False
 
@@ -94,7 +102,7 @@ class VoiceFeeder:
 
     def no_voice(self, name: str) -> str | None:
         """What there is to say where ``name`` had no voice in it."""
-        return self.heard.note(name, self._generator.name != "passthrough")
+        return self.heard.note(name, self._generator.name != registry.NOTHING)
 
     def hear_until(self, until_ns: int) -> None:
         """Up to ``until_ns``, in pieces of at most a second; silence where the ring has no sound."""
@@ -117,6 +125,21 @@ class VoiceFeeder:
             return Made(asked=True, implausible=True)
         self.heard.mouth(tracked, patch)
         return Made(True, patch, blendshapes_of(self._generator))
+
+    def mouths(self, asked: Sequence[tuple[TrackedFrame, int]]) -> list[Made]:
+        """:meth:`mouth` for several frames of a file: together, where the generator can."""
+        if len(asked) > 1 and isinstance(self._generator, GeneratesBatches):
+            askable = [(tracked, askable_ns(self._generator, at_ns)) for tracked, at_ns in asked]
+            if all(at_ns is not None for _, at_ns in askable):
+                return self._batch([(tracked, at_ns) for tracked, at_ns in askable if at_ns is not None])
+        return [self.mouth(tracked, at_ns) for tracked, at_ns in asked]
+
+    def _batch(self, asked: Sequence[tuple[TrackedFrame, int]]) -> list[Made]:
+        assert isinstance(self._generator, GeneratesBatches)
+        patches = self._generator.generate_batch(asked)
+        for (tracked, _), patch in zip(asked, patches, strict=True):
+            self.heard.mouth(tracked, patch)
+        return [Made(True, patch) for patch in patches]
 
     def _mono(self, samples: Samples) -> Floats:
         mixed: Floats = self._mixer(samples)

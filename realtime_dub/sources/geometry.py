@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from av.filter import Graph
 
+from realtime_dub.fitting import Size
 from realtime_dub.media import Image
-from realtime_dub.sources.fitting import Size
 
 SQUARE = Fraction(1)
 STEPS = 3600  # columns that a probe gives for square pixels

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from realtime_dub.fitting import Size
 from realtime_dub.media import Image
-from realtime_dub.sources.fitting import Size
 
 Boxes = dict[bytes, bytes]
 HEADER = 8

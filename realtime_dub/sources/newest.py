@@ -8,10 +8,10 @@ from typing import Protocol
 
 from realtime_dub.clock import Clock
 from realtime_dub.errors import EndOfStream, UserError
+from realtime_dub.fitting import Fit
 from realtime_dub.flow import LatestSlot
 from realtime_dub.losses import Lost
 from realtime_dub.media import BLACK, Colour, Frame, Image
-from realtime_dub.sources.fitting import Fit
 
 SILENCE_S = 0.5  # a device that says nothing for this long is taken as lost, though its read has not failed
 FIRST_RETRY_S, LAST_RETRY_S = 0.25, 4.0

@@ -13,6 +13,7 @@ import av
 
 from realtime_dub.bounds import MOST_PIXELS
 from realtime_dub.errors import EndOfStream, MediaError
+from realtime_dub.fitting import Fit
 from realtime_dub.media import BLACK, NS, Colour, Frame, VideoInfo, ticks_to_ns
 from realtime_dub.paths import reason
 from realtime_dub.sources.avinput import (
@@ -23,7 +24,6 @@ from realtime_dub.sources.avinput import (
     picture_stream,
     start_ns,
 )
-from realtime_dub.sources.fitting import Fit
 from realtime_dub.sources.opening import open_media
 from realtime_dub.sources.to_bgr import ToBgr, is_full_range
 

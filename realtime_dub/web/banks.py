@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from realtime_dub.errors import BundleError
-from realtime_dub.mouth.bank import Bank
+from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.web.limits import BANK_S, BANKS_AT_ONCE
 from realtime_dub.web.refusals import Refusal
 

@@ -22,10 +22,10 @@ from realtime_dub.audio.drift import DriftCorrector
 from realtime_dub.audio.mono import MonoMixer
 from realtime_dub.clock import Clock
 from realtime_dub.errors import EndOfStream
+from realtime_dub.fitting import Size
 from realtime_dub.flow import LatestSlot
 from realtime_dub.losses import Lost
 from realtime_dub.media import MS, NS, AudioBlock, Frame, Image, Samples, VideoInfo, VoiceInfo, ticks_to_ns
-from realtime_dub.sources.fitting import Size
 from realtime_dub.sources.to_bgr import INTERPOLATION, UNSPECIFIED_MATRIX
 from realtime_dub.web.aiortc_access import SOUND_DELAY_NS
 from realtime_dub.web.decoding import fitted

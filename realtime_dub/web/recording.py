@@ -13,11 +13,11 @@ from typing import Literal
 
 from realtime_dub.clock import Clock
 from realtime_dub.errors import LostOutput, RealtimeDubError
+from realtime_dub.fitting import Fit
 from realtime_dub.media import NS, AudioBlock, Image, OutputFormat, Tick, ns_to_samples, samples_to_ns
 from realtime_dub.pipeline.live.outputs import PublisherThread, Stamped
 from realtime_dub.pipeline.statistics import Recorder
 from realtime_dub.publishers.registry import open_publisher
-from realtime_dub.sources.fitting import Fit
 from realtime_dub.web.limits import RECORDING_LEAST_ROOM, RECORDING_S
 from realtime_dub.web.outlet import RATE, Outlet
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from realtime_dub import mouth
 from realtime_dub.clock import Clock
 from realtime_dub.errors import LostOutput
 from realtime_dub.media import MS, VoiceInfo
+from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import MouthGenerator
 from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.live.loop import LivePipeline
@@ -47,14 +47,12 @@ class RunSetup:
 
 def make_generator(setup: RunSetup) -> MouthGenerator:
     """With those of the page's choices that the engine has: its controls are the same for all."""
-    options = {
-        "bundle": setup.bundle,
-        "identity": setup.bank,
-        "strength": setup.strength,
-        "look_ahead_ms": setup.look_ahead_ms,
-    }
-    return mouth.create(
-        setup.engine, **{name: each for name, each in options.items() if mouth.takes(setup.engine, name)}
+    return registry.create_with_known(
+        setup.engine,
+        bundle=setup.bundle,
+        identity=setup.bank,
+        strength=setup.strength,
+        look_ahead_ms=setup.look_ahead_ms,
     )
 
 
@@ -89,7 +87,7 @@ class Run:
         ended: Callable[[Run], None],
     ) -> None:
         self.setup = setup
-        self.recorder = Recorder(0, setup.engine, "")
+        self.recorder = Recorder(engine=setup.engine)
         self.error: BaseException | None = None
         self.generator: MouthGenerator | None = None
         self._video, self._voice, self._publishers, self._clock = video, voice, publishers, clock

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from realtime_dub.clock import Clock
 from realtime_dub.errors import RealtimeDubError
 from realtime_dub.media import MS, NS
-from realtime_dub.mouth.bank import Bank
+from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.sources.base import VideoSource, VoiceSource
 from realtime_dub.sources.registry import open_video
 from realtime_dub.sources.voices import open_voice

@@ -10,8 +10,8 @@ from fractions import Fraction
 from typing import Any
 
 from realtime_dub.clock import Clock, MonotonicClock
+from realtime_dub.inference.bundle import look_aheads
 from realtime_dub.media import MS
-from realtime_dub.mouth.bundle import look_aheads
 from realtime_dub.pipeline.process import give_back_memory
 from realtime_dub.web.banks import BankInbox
 from realtime_dub.web.config import ServeConfig, SessionOptions

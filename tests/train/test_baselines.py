@@ -17,9 +17,9 @@ from engines.common.loop import Plan  # noqa: E402
 from engines.mouthbank import baselines, train_baselines  # noqa: E402
 from engines.mouthbank.export import export_bundle  # noqa: E402
 from engines.mouthbank.network import LOOK_AHEAD, GivesMotion, MotionNet, Shape  # noqa: E402
-from realtime_dub.audio.features import LogMel, LogMelSpec  # noqa: E402
-from realtime_dub.mouth.bundle import load  # noqa: E402
-from realtime_dub.mouth.motion import MotionStream  # noqa: E402
+from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec  # noqa: E402
+from realtime_dub.inference.bundle import load  # noqa: E402
+from realtime_dub.mouth.mouthbank.motion import MotionStream  # noqa: E402
 
 SMALL = {
     "plain": lambda: MotionNet(Shape(width=8, dilations=(1, 4), components=3)),

@@ -8,7 +8,7 @@ import pytest
 from engines.common.no_voice import OtherSounds, next_door
 from engines.common.room_sounds import BACKGROUNDS, EVENTS
 from engines.common.sounds import BODY, RATE, Die, cough, laugh
-from realtime_dub.audio.features import LogMelSpec
+from realtime_dub.audio.frontends.logmel import LogMelSpec
 
 SPEC = LogMelSpec()
 

@@ -29,9 +29,9 @@ from engines.speech.evaluate import frame_figures, load_net, phone_errors, recog
 from engines.speech.force_align import Segment  # noqa: E402
 from engines.speech.inventory import INDEX, SIL  # noqa: E402
 from engines.speech.network import LOOK_AHEAD, STRIDE, SpeechNet, SpeechShape  # noqa: E402
-from realtime_dub.audio.features import LogMelSpec  # noqa: E402
-from realtime_dub.mouth.bundle import load  # noqa: E402
-from realtime_dub.mouth.motion import MotionStream  # noqa: E402
+from realtime_dub.audio.frontends.logmel import LogMelSpec  # noqa: E402
+from realtime_dub.inference.bundle import load  # noqa: E402
+from realtime_dub.mouth.mouthbank.motion import MotionStream  # noqa: E402
 
 SHAPE = SpeechShape(width=8, dilations=(2, 4), dropout=0.0)
 SPEC = LogMelSpec()

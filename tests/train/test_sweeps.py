@@ -17,7 +17,7 @@ from benchmarks.sweeps import draw, knee
 from engines.common.grid import Clip
 from realtime_dub.errors import ConfigError
 from realtime_dub.face.alignment import LOWER, TEMPLATE
-from realtime_dub.mouth.bundle import Bundle, load_default
+from realtime_dub.inference.bundle import Bundle, load_default
 
 
 def test_the_knee_is_the_least_that_is_nearly_best() -> None:
@@ -34,7 +34,7 @@ def test_charts_are_the_same_every_time(tmp_path: Path) -> None:
 
 def test_one_look_ahead_is_no_curve(tmp_path: Path) -> None:
     scores = {at: Score(0.9, 0.5) for at in ("clean", "20 dB", "10 dB", "5 dB", "0 dB")}
-    bundle = load_default()
+    bundle = load_default("mouthbank")
     assert draw(tmp_path, {"built-in": bundle}, {"built-in": scores}) == {}
     assert [path.name for path in tmp_path.iterdir()] == ["noise.svg"]
     sooner = Bundle(bundle.folder, bundle.spec.model_copy(update={"look_ahead_ms": 40}), True, b"")
@@ -54,7 +54,7 @@ def test_a_net_measured_anew_takes_its_place_beside_those_kept(tmp_path: Path) -
     path, clips = tmp_path / "figures.json", [short_clip("one")]
     old = {name: Score(0.1, 2.0) for name in CONDITIONS}
     write(path, clips, {"gone": old, "shipped": old})
-    kept = compared(path, {"shipped": load_default()}, clips)
+    kept = compared(path, {"shipped": load_default("mouthbank")}, clips)
     assert list(kept) == ["gone", "shipped"]
     assert kept["gone"] == old
     assert kept["shipped"] != old

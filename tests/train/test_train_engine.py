@@ -21,7 +21,7 @@ from engines.common.loop import Plan, Trainer  # noqa: E402
 from engines.common.watch import plot  # noqa: E402
 from realtime_dub.errors import BundleError, ConfigError  # noqa: E402
 from realtime_dub.face.alignment import TEMPLATE  # noqa: E402
-from realtime_dub.mouth.bundle import load  # noqa: E402
+from realtime_dub.inference.bundle import load  # noqa: E402
 
 FRAMES = 50
 LOWER_LIP = [14, 87, 317, 178, 402, 17]

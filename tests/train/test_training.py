@@ -19,11 +19,11 @@ from engines.mouthbank.evaluate import evaluate  # noqa: E402
 from engines.mouthbank.export import MODEL, export_bundle, rounded  # noqa: E402
 from engines.mouthbank.network import LOOK_AHEAD, MotionNet, Shape  # noqa: E402
 from engines.mouthbank.train import train  # noqa: E402
-from realtime_dub.audio.features import LogMel, LogMelSpec  # noqa: E402
+from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec  # noqa: E402
 from realtime_dub.face.alignment import LOWER, TEMPLATE  # noqa: E402
 from realtime_dub.face.landmarks import LIPS  # noqa: E402
-from realtime_dub.mouth.bundle import load  # noqa: E402
-from realtime_dub.mouth.motion import MotionStream  # noqa: E402
+from realtime_dub.inference.bundle import load  # noqa: E402
+from realtime_dub.mouth.mouthbank.motion import MotionStream  # noqa: E402
 
 SHAPE = Shape(width=8, dilations=(1, 4), components=3)
 FRAMES = 50

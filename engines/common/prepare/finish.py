@@ -23,8 +23,8 @@ from engines.common.prepare.clip import MARGIN_SAMPLES, RATE, track_path, write_
 from engines.common.prepare.segments import FPS
 from engines.common.prepare.speakers import group, signature
 from engines.common.prepare.speech import runs, speech_activity
-from realtime_dub.audio.features import LogMel
-from realtime_dub.face.landmarks import opening
+from realtime_dub.audio.frontends.logmel import LogMel
+from realtime_dub.face.landmarks import mean_lip_opening
 
 PARTS = ("train", "validation", "test")
 FAR_MS, SURE = 150, 0.95  # a track this far from the others needs this confidence: it may have another one's sound
@@ -107,7 +107,7 @@ def _load(out: Path, rows: list[Row], signatures: list[Array], step: Callable[[]
             canonical, sound = stored["canonical"], stored["sound"]
         front_end.reset()
         mel = front_end.process(sound.astype(np.float32) / 32768)
-        pairs.append(offsets.Pair(mel, opening(canonical)))
+        pairs.append(offsets.Pair(mel, mean_lip_opening(canonical)))
         signatures.append(signature(canonical, mel))
         step()
     return pairs

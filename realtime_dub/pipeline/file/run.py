@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +28,7 @@ from realtime_dub.media import (
     ns_to_samples,
     samples_to_ns,
 )
+from realtime_dub.mouth import registry
 from realtime_dub.notes import notes_of
 from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.file.pulled import PulledVoice
@@ -80,6 +81,7 @@ class _FileRun:
         self._config, self._stack = config, stack
         self._clock = VirtualClock()
         self._kind = _kind(config)
+        self._engine = registry.engine(config.engine)
         self._reports = Reports(config)
         self._sheet = self._reports.sheet
         self._publisher = assembly.open_publisher(
@@ -94,7 +96,8 @@ class _FileRun:
         self._voice_info = voice = self._voice.open()
         self._extras = self._open_extras()
         self._audio = PulledVoice(self._voice, voice.rate, voice.channels)
-        self.recorder = Recorder(0, self._generator.name, self._generator.bundle)
+        self.recorder = Recorder()
+        self.recorder.runs(0, self._generator)
         self._faces = 0
         self._maker: MouthMaker | None = None
         self._stages: list[PrefetchStage[Any]] = []
@@ -191,7 +194,7 @@ class _FileRun:
 
     def _enrol(self) -> None:
         """Show the generator the person before the first mouth is made."""
-        if self._kind != "file" or self._config.identity is not None or self._config.engine == "passthrough":
+        if self._kind != "file" or self._config.identity is not None or not self._engine.learns_identity:
             return
         from realtime_dub.pipeline.file.enrolment import show_film
 
@@ -238,9 +241,9 @@ class _FileRun:
         if self._extras is not None:
             self._begin_extras(self._extras, zero_ns)
         self._maker = maker = MouthMaker(self._generator, self._audio, zero_ns)
-        for span in itertools.chain([first], spans):
-            yield self._with_mouth(maker, span, zero_ns)
-            self._audio.forget(span[0].capture_ns - NS)
+        for together in _grouped(itertools.chain([first], spans), self._engine.file_batch):
+            yield from self._with_mouths(maker, together, zero_ns)
+            self._audio.forget(together[-1][0].capture_ns - NS)
 
     def _spans(self) -> Spans:
         config = self._config
@@ -254,14 +257,14 @@ class _FileRun:
 
     # One tick.
 
-    def _with_mouth(self, maker: MouthMaker, span: Span, zero_ns: int) -> _Mouthed:
-        sample, duration_ns = span
+    def _with_mouths(self, maker: MouthMaker, spans: Sequence[Span], zero_ns: int) -> Iterator[_Mouthed]:
         began_ns = time.perf_counter_ns()
-        made = maker.make(sample)
-        took_ns = time.perf_counter_ns() - began_ns
-        self.recorder.stage("engine", took_ns)
-        pts_ns = sample.capture_ns - zero_ns
-        return _Mouthed(sample, made, pts_ns, duration_ns, self._under(zero_ns, pts_ns, duration_ns), took_ns)
+        mouths = maker.make([sample for sample, _ in spans])
+        took_ns = (time.perf_counter_ns() - began_ns) // len(spans)
+        for (sample, duration_ns), made in zip(spans, mouths, strict=True):
+            self.recorder.stage("engine", took_ns)
+            pts_ns = sample.capture_ns - zero_ns
+            yield _Mouthed(sample, made, pts_ns, duration_ns, self._under(zero_ns, pts_ns, duration_ns), took_ns)
 
     def _under(self, zero_ns: int, pts_ns: int, duration_ns: int) -> AudioBlock:
         """The audio under a frame. Borders are rounded from the start: no overlap, no gap, no drift."""
@@ -304,6 +307,13 @@ class _FileRun:
                 return
             self.recorder.stage(name, time.perf_counter_ns() - began_ns)
             yield item
+
+
+def _grouped(spans: Iterable[Span], most: int) -> Iterator[list[Span]]:
+    """In order, as many together as an engine takes."""
+    spans = iter(spans)
+    while together := list(itertools.islice(spans, most)):
+        yield together
 
 
 def _kind(config: FileConfig) -> str:

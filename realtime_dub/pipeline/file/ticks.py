@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from realtime_dub.blend.composite import shows
 from realtime_dub.media import NS, Image
 from realtime_dub.mouth.contract import MouthGenerator
 from realtime_dub.pipeline.contracts import Compositor
@@ -17,9 +20,10 @@ class MouthMaker:
         self._feeder = VoiceFeeder(audio, generator, first_ns - NS)
         self.needs_ns = needs_ns(generator, resampler_delay_ns(audio.rate))  # of audio after a frame's time
 
-    def make(self, sample: TrackedSample) -> Made:
-        self._feeder.hear_until(sample.capture_ns + self.needs_ns)
-        return self._feeder.mouth(sample.tracked, sample.capture_ns)
+    def make(self, samples: Sequence[TrackedSample]) -> list[Made]:
+        """For one frame, or for as many as the engine takes together."""
+        self._feeder.hear_until(samples[-1].capture_ns + self.needs_ns)
+        return self._feeder.mouths([(each.tracked, each.capture_ns) for each in samples])
 
     def no_voice(self, name: str) -> str | None:
         """What there is to say where ``name`` had no voice in it."""
@@ -35,8 +39,10 @@ class FrameComposer:
     def compose(self, sample: TrackedSample, made: Made) -> tuple[Image, TickComposition]:
         """The frame's own image where nothing is put into it."""
         tracked = sample.tracked
-        outcome: Outcome = "lost" if tracked.face is None else "missed" if made.implausible else "result"
+        outcome: Outcome = "missed" if made.implausible else "result"
+        if tracked.face is None and not shows(made.patch, tracked):
+            outcome = "lost"
         composition = self._fallback.step(outcome, made.patch, tracked.shot)
-        if composition.patch is None or tracked.face is None:
+        if composition.patch is None or not shows(composition.patch, tracked):
             return tracked.frame.image, composition
         return self._compositor.compose(tracked, composition.patch, composition.weight), composition

@@ -11,7 +11,7 @@ from typing import TypeVar
 from realtime_dub.clock import Clock
 from realtime_dub.errors import BundleError
 from realtime_dub.media import MS, NS
-from realtime_dub.mouth.contract import MouthGenerator, MouthPatch
+from realtime_dub.mouth.contract import Generated, MouthGenerator
 from realtime_dub.pipeline.live.executor import Executor
 from realtime_dub.pipeline.live.ticks import TickState
 from realtime_dub.pipeline.schedule import (
@@ -58,7 +58,7 @@ class Mouths:
         """The last moment at which a mouth for ``deadline_ns`` may be started."""
         return self._cost.latest_ns(deadline_ns)
 
-    async def warm_up(self, first: TrackedSample, voice: Sound, resampler: MakeResampler) -> MouthPatch | None:
+    async def warm_up(self, first: TrackedSample, voice: Sound, resampler: MakeResampler) -> Generated | None:
         """One mouth from half a second before the first picture: first runs load libraries and fill caches."""
         self._feeder = VoiceFeeder(voice, self._generator, first.capture_ns - NS, resampler)
         at_ns = first.capture_ns - NS // 2
@@ -137,7 +137,7 @@ class Mouths:
                 log.warning("%s", ended)
             return None
 
-    def _keep(self, tick: TickState, patch: MouthPatch | None, in_time: bool) -> None:
+    def _keep(self, tick: TickState, patch: Generated | None, in_time: bool) -> None:
         if in_time and not tick.decided.is_set():
             tick.outcome, tick.result = "result", patch
         elif patch is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from realtime_dub.media import Blendshapes, Image
-from realtime_dub.mouth.contract import MouthPatch
+from realtime_dub.mouth.contract import Generated
 from realtime_dub.pipeline.live.inputs import Which
 from realtime_dub.pipeline.live.voice_line import VoiceLine
 from realtime_dub.pipeline.schedule import FrameChoice, FrameStore, Outcome, TickComposition
@@ -23,7 +23,7 @@ class TickState:
     outcome: Outcome = "missed"
     starved: bool = False  # its audio had not come when its mouth had to be begun: it is made of silence
     implausible: bool = False  # what the engine made can be no mouth
-    result: MouthPatch | None = None
+    result: Generated | None = None
     blendshapes: Blendshapes | None = None
     composition: TickComposition = field(default_factory=lambda: TickComposition(None, 0.0, "passthrough"))
     image: Image | None = None

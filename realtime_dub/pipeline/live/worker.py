@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from realtime_dub.blend.composite import shows
 from realtime_dub.clock import Clock
 from realtime_dub.pipeline.contracts import Compositor
 from realtime_dub.pipeline.live.deadlines import Deadlines
@@ -81,7 +82,7 @@ class TickWorker:
         """Not later than compositing has to begin. A mouth that comes later still is kept to be carried over."""
         task = self._spawn(self._run_engine(tick, sample), f"engine {tick.k}")
         await self._condition.before(task, self._deadlines.engine_ns(tick.k))
-        if sample.tracked.face is None:
+        if sample.tracked.face is None and not shows(tick.result, sample.tracked):
             tick.outcome = "lost"
 
     async def _run_engine(self, tick: TickState, sample: TrackedSample) -> None:
@@ -94,7 +95,7 @@ class TickWorker:
             return
         tracked, composing = tick.choice.sample.tracked, self._deadlines.composing
         patch, weight = tick.composition.patch, tick.composition.weight
-        if patch is None or tracked.face is None:
+        if patch is None or not shows(patch, tracked):
             tick.image = tracked.frame.image
         elif composing.fits(self._clock.now_ns(), self._deadlines.last_moment_ns(tick.k)):
             tick.image, took_ns = await self._composer.run(lambda: self._compositor.compose(tracked, patch, weight))

@@ -1,4 +1,4 @@
-"""mouthbank: the mouth's motion from sound, drawn with the person's own mouth (see engines/mouthbank/README.md)."""
+"""The generator: a net's motion in the person's own measure, drawn with the person's own mouth."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ import numpy as np
 from realtime_dub.errors import BundleError, ConfigError
 from realtime_dub.face.alignment import LOWER
 from realtime_dub.face.types import FaceTracker, TrackedFrame
+from realtime_dub.inference import AUTO
+from realtime_dub.inference import bundle as bundles
 from realtime_dub.media import MS, Blendshapes, Samples
-from realtime_dub.mouth import bundle as bundles
-from realtime_dub.mouth.bank import Bank
 from realtime_dub.mouth.blendshapes import BlendshapeSolver
-from realtime_dub.mouth.calibration import calibrate
-from realtime_dub.mouth.contract import VOICE_RATE, ImplausibleMouth, Latency, MouthPatch
-from realtime_dub.mouth.gate import FADE_IN_NS, SpeechGate
-from realtime_dub.mouth.motion import Motion, MotionStream
-from realtime_dub.mouth.people import People, Person
+from realtime_dub.mouth.contract import VOICE_RATE, FramePicker, ImplausibleMouth, Latency, MouthPatch
+from realtime_dub.mouth.mouthbank import ENGINE
+from realtime_dub.mouth.mouthbank.bank import Bank
+from realtime_dub.mouth.mouthbank.calibration import CalibrationFrames, calibrate
+from realtime_dub.mouth.mouthbank.gate import FADE_IN_NS, SpeechGate
+from realtime_dub.mouth.mouthbank.motion import Motion, MotionStream
+from realtime_dub.mouth.mouthbank.people import People, Person
 
 COMPUTE_NS = 12 * MS  # p95 of sound, nets and drawing on one core of a laptop, until measured
 TEACH_NS = 200 * MS  # whom nobody has shown for so long is looked at while dubbing
@@ -29,10 +31,11 @@ class MouthbankGenerator:
 
     ``bundle``: a folder, else the one that comes with the program; ``look_ahead_ms``: how much of the voice the
     built-in one waits for; ``identity``: a bank made by ``enroll``, or its file, which is used for that person only;
-    ``strength``: 0..2, how far the mouth moves (1 = as learnt), may be changed at any time.
+    ``backend``: what runs the network; ``strength``: 0..2, how far the mouth moves (1 = as learnt), may be changed at
+    any time.
     """
 
-    name = "mouthbank"
+    name = ENGINE.name
 
     def __init__(
         self,
@@ -40,15 +43,17 @@ class MouthbankGenerator:
         identity: Path | Bank | None = None,
         strength: float = 1.0,
         look_ahead_ms: int | None = None,
+        backend: str = AUTO,
     ) -> None:
         if not 0 <= strength <= 2:
             raise ConfigError("cannot use strength", str(strength), "give a number from 0 to 2")
         if bundle is not None and look_ahead_ms is not None:
             raise ConfigError("cannot choose a look-ahead with", str(bundle), "give --bundle or --look-ahead, not both")
         loaded = bundles.load(bundle) if bundle is not None else bundles.load_default(self.name, look_ahead_ms)
-        self._check(loaded.spec)
+        self._check(loaded)
         self.bundle = loaded.label
-        self._motion = MotionStream(loaded)
+        self._motion = MotionStream(loaded, backend)
+        self.backend = self._motion.session.backend
         self.strength = strength
         self.people = People(Bank.load(identity) if isinstance(identity, Path) else identity or Bank())
         self._gate = SpeechGate()
@@ -56,7 +61,8 @@ class MouthbankGenerator:
         self._solver = BlendshapeSolver()
         self._shown = np.zeros((len(self._motion.points), 3), np.float32)
 
-    def _check(self, spec: bundles.BundleSpec) -> None:
+    def _check(self, bundle: bundles.Bundle) -> None:
+        spec = bundle.motion
         if spec.engine != self.name:
             raise BundleError("cannot use bundle", f"{spec.name}: it is for the engine {spec.engine}", "choose another")
         if spec.points != tuple(LOWER) or spec.audio.rate != VOICE_RATE:
@@ -64,9 +70,13 @@ class MouthbankGenerator:
             raise BundleError("cannot use bundle", what, f"choose one for {VOICE_RATE} Hz and the {len(LOWER)} points")
 
     @property
-    def bank(self) -> Bank:
+    def identity(self) -> Bank:
         """Of the person who is dubbed, or was last."""
         return self.people.current.bank
+
+    @property
+    def bank(self) -> Bank:
+        return self.identity
 
     @property
     def notes(self) -> list[str]:
@@ -87,9 +97,12 @@ class MouthbankGenerator:
         if (person := self._meet(tracked)) is not None:
             person.learn(tracked)
 
-    def calibrate(self, pictures: Sequence[TrackedFrame], tracker: FaceTracker) -> None:
+    def frames_to_calibrate(self) -> FramePicker:
+        return CalibrationFrames()
+
+    def calibrate(self, frames: Sequence[TrackedFrame], tracker: FaceTracker) -> None:
         for person in self.people.known:
-            calibrate(person.bank, [each for each in pictures if self.people.nearest(each) is person], tracker)
+            calibrate(person.bank, [each for each in frames if self.people.nearest(each) is person], tracker)
             person.taught_ns = None
         self.people.restart()
 

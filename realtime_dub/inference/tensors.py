@@ -8,17 +8,27 @@ from typing import Any, NamedTuple
 import numpy.typing as npt
 
 from realtime_dub.errors import BundleError
-from realtime_dub.mouth.backend import Declared, Session
+from realtime_dub.inference.session import Declared, Session
+from realtime_dub.inference.spec import BundleSpec, Shape
 
 FLOATS = "tensor(float)"
-Shape = tuple[int | None, ...]
 
 
 class Expected(NamedTuple):
-    """Shapes by name. A dimension of None is as long as the call is."""
+    """Shapes by name. A size of None or "time" is as long as the call is, one of "batch" as many streams as it has."""
 
     inputs: Mapping[str, Shape]
     outputs: Mapping[str, Shape]
+
+
+def declared_by(spec: BundleSpec) -> Expected:
+    """What a spec says of its network's tensors."""
+    states = spec.states
+    inputs: dict[str, Shape] = {tensor.name: tensor.shape for tensor in spec.inputs}
+    outputs: dict[str, Shape] = {tensor.name: tensor.shape for tensor in spec.outputs}
+    inputs |= {each.before: each.shape for each in states}
+    outputs |= {each.after: each.shape for each in states}
+    return Expected(inputs, outputs)
 
 
 def check_declared(name: str, expected: Expected, session: Session) -> None:
@@ -32,12 +42,18 @@ def check_declared(name: str, expected: Expected, session: Session) -> None:
     _check_each(name, "output", expected.outputs, session.outputs)
 
 
-def check_results(name: str, expected: Expected, results: Mapping[str, npt.NDArray[Any]], length: int) -> None:
-    """Raises BundleError where a call over ``length`` steps gave something else."""
+def check_results(
+    name: str, expected: Expected, results: Mapping[str, npt.NDArray[Any]], length: int, batch: int = 1
+) -> None:
+    """Raises BundleError where a call of ``batch`` streams over ``length`` steps gave something else."""
     for tensor, shape in expected.outputs.items():
         found = results[tensor]
-        if found.dtype != "float32" or found.shape != tuple([length if size is None else size for size in shape]):
+        if found.dtype != "float32" or found.shape != _sizes(shape, length, batch):
             raise _unlike(name, f"it gave {tensor} as {found.dtype}{list(found.shape)}")
+
+
+def _sizes(shape: Shape, length: int, batch: int) -> tuple[int, ...]:
+    return tuple([size if isinstance(size, int) else batch if size == "batch" else length for size in shape])
 
 
 def _check_each(name: str, what: str, expected: Mapping[str, Shape], found: Iterable[Declared]) -> None:

@@ -15,9 +15,9 @@ import numpy as np
 from realtime_dub.face.gallery import Gallery, view
 from realtime_dub.face.types import Face, TrackedFrame
 from realtime_dub.media import MS, NS, Floats
-from realtime_dub.mouth.bank import Bank
-from realtime_dub.mouth.render import Renderer
-from realtime_dub.mouth.style import Style
+from realtime_dub.mouth.mouthbank.bank import Bank
+from realtime_dub.mouth.mouthbank.render import Renderer
+from realtime_dub.mouth.mouthbank.style import Style
 
 # Distances of a face from a gallery. Two recordings of one person: half below 1.3, 95 of 100 below 2.
 # Two people: of those it was learnt from none below 3.2, of others none below 2.6.

@@ -9,16 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from realtime_dub.audio.features import LogMel
+from realtime_dub.audio.frontends.logmel import LogMel
 from realtime_dub.audio.samples import cleaned
 from realtime_dub.errors import BundleError
+from realtime_dub.inference import AUTO
+from realtime_dub.inference.bundle import Bundle
+from realtime_dub.inference.state import CheckedStream
 from realtime_dub.media import MS, NS, Floats, samples_to_ns
-from realtime_dub.mouth.bundle import Bundle, declared_by
-from realtime_dub.mouth.own_level import OwnLevel
-from realtime_dub.mouth.plausible import Plausible
-from realtime_dub.mouth.tensors import check_results
+from realtime_dub.mouth.mouthbank.plausible import Plausible
+from realtime_dub.mouth.mouthbank.speaker_level import SpeakerLevel
 
 HISTORY_NS = 3 * NS
 MAX_FRAMES = 16  # per call of the network; longer sound goes in several
@@ -39,25 +39,24 @@ class Motion:
 class MotionStream:
     """One voice. ``points`` are the face mesh indices that ``Motion.displacement`` moves. Not thread-safe."""
 
-    def __init__(self, bundle: Bundle, backend: str = "auto") -> None:
-        spec = bundle.spec
+    def __init__(self, bundle: Bundle, backend: str = AUTO) -> None:
+        spec = bundle.motion
         self.points = np.array(spec.points)
         self.look_ahead_ns = spec.look_ahead_ns
         self.front_end_ns = spec.audio.half_window_ns
         self.hop_ns = spec.audio.hop_ns
         self._spec = spec
         self._check_names()
-        self._session = bundle.session(backend)
-        self._expected = declared_by(spec)
+        self.session = bundle.session(backend)
+        self._stream = CheckedStream(self.session, spec)
         self._front_end = LogMel(spec.audio)
         self._delay = spec.look_ahead_ns // spec.audio.hop_ns  # frames
-        self._own_level = OwnLevel(spec.audio, self._delay)
+        self._speaker_level = SpeakerLevel(spec.audio, self._delay)
         length = HISTORY_NS // spec.audio.hop_ns
         self._displacements = np.zeros((length, len(spec.points), 3), np.float32)
         self._speech = np.zeros(length, np.float32)
         self._plausible = np.ones(length, np.bool_)
         self._can_be = Plausible(self.points)
-        self._feeds: dict[str, Floats] = {}
         self._try_out(bundle.known)
         self._restart(None)
 
@@ -90,13 +89,8 @@ class MotionStream:
         self._samples = 0
         self._outputs = 0  # of the network, the first ``_delay`` of which belong to no instant
         self._front_end.reset()
-        self._own_level.reset()
-        self._forget()
-
-    def _forget(self) -> None:
-        """The network has heard nothing."""
-        for state in self._spec.states:
-            self._feeds[state.before] = np.zeros(state.shape, np.float32)
+        self._speaker_level.reset()
+        self._stream.forget()
 
     def hear(self, samples: Floats, pts_ns: int) -> None:
         """Sound (n,) at the bundle's rate, its first sample at ``pts_ns``; consecutive calls without holes."""
@@ -112,37 +106,23 @@ class MotionStream:
         return self._origin_ns + samples_to_ns(self._samples, self._spec.audio.rate)
 
     def _step(self, mel: Floats) -> None:
-        self._feeds["mel"] = mel[None]
-        results = self._run(len(mel))
+        results = self._stream.run({"mel": mel[None]}, len(mel))
         moved, sure = results["displacement"][0], results["speech"][0]
         plausible = self._can_be(moved, sure)
         if plausible.all():
-            for state in self._spec.states:
-                self._feeds[state.before] = results[state.after]
+            self._stream.keep()
         else:
-            self._forget()  # or what spoilt this would spoil all that follows
+            self._stream.forget()  # or what spoilt this would spoil all that follows
             moved, sure = np.where(plausible[:, None, None], moved, 0), np.where(plausible, sure, 0)
         places = (self._outputs + np.arange(len(mel))) % len(self._speech)
         self._displacements[places] = moved
-        self._speech[places] = self._own_level(mel, sure)
+        self._speech[places] = self._speaker_level(mel, sure)
         self._plausible[places] = plausible
         self._outputs += len(mel)
 
-    def _run(self, length: int) -> dict[str, npt.NDArray[np.float32]]:
-        """Raises BundleError, whatever the backend raises: each has its own tree."""
-        try:
-            results = self._session.run(self._feeds)
-        except BundleError:
-            raise
-        except Exception as error:
-            what = f"{self._spec.name}: its network is not as its spec says: {type(error).__name__}: {error}"
-            raise BundleError("cannot run bundle", what, "fetch it again") from error
-        check_results(self._spec.name, self._expected, results, length)
-        return results
-
     def forget_level(self) -> None:
         """Somebody else may speak from now on, at another level."""
-        self._own_level.reset()
+        self._speaker_level.reset()
 
     def heard_until_ns(self) -> int:
         """The newest instant whose motion is known; far in the past before the first sound."""

@@ -12,10 +12,10 @@ from collections import deque
 import numpy as np
 
 from realtime_dub.face.alignment import LOWER, mouth_width
-from realtime_dub.face.landmarks import opening
+from realtime_dub.face.landmarks import mean_lip_opening
 from realtime_dub.face.types import Points
-from realtime_dub.mouth.bank import WIDE_SHARE, Bank
-from realtime_dub.mouth.motion import Motion
+from realtime_dub.mouth.mouthbank.bank import WIDE_SHARE, Bank
+from realtime_dub.mouth.mouthbank.motion import Motion
 
 SPEAKS = 0.5  # probability of speech from which the motion is compared with the person's
 LEAST, MOST = 0.75, 2.0  # of the net's motion
@@ -43,7 +43,7 @@ class Style:
             return np.asarray(motion.displacement * np.float32(strength), np.float32)
         own = width if shut is None else mouth_width(shut)  # a smile is wider than what the motion is measured in
         if motion.speech > SPEAKS and bank.closed is not None and bank.wide > 0:
-            wide = bank.wide * width + float(opening(bank.closed) - opening(nearest))
+            wide = bank.wide * width + float(mean_lip_opening(bank.closed) - mean_lip_opening(nearest))
             self._measure(motion.displacement * np.float32(own), nearest, wide)
         nearer = (nearest - bank.neutral)[LOWER] / width
         return np.asarray(motion.displacement * np.float32(self.scale * strength * (own / width)) + nearer, np.float32)
@@ -52,7 +52,7 @@ class Style:
         """How far the person opens the mouth against how far the net would open it."""
         shape = closed.copy()
         shape[LOWER] += moved
-        self._openings.append(float(opening(shape) - opening(closed)))
+        self._openings.append(float(mean_lip_opening(shape) - mean_lip_opening(closed)))
         widest = max(float(np.quantile(self._openings, WIDE_SHARE)), _LEAST_OPENING)
         trust = len(self._openings) / (len(self._openings) + ENOUGH)
         self.scale = 1 + trust * (float(np.clip(wide / widest, LEAST, MOST)) - 1)

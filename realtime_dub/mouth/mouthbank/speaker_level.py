@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from realtime_dub.audio.features import LogMelSpec
+from realtime_dub.audio.frontends.logmel import LogMelSpec
 from realtime_dub.media import NS, Floats
 
 BELOW_DB = 18.0  # quieter than the person's loud sounds by this much is not the person
@@ -19,7 +19,7 @@ LOWEST = 4  # bands below this one hold rumble
 AROUND = 2  # frames before an instant whose level counts as its own
 
 
-class OwnLevel:
+class SpeakerLevel:
     """Takes the probability of speech away where it is too quiet. Chunks of any size give the same."""
 
     def __init__(self, spec: LogMelSpec, delay: int) -> None:

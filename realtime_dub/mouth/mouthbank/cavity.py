@@ -19,7 +19,7 @@ FLESH = np.array([0.78, 0.74, 1.08])  # the inside is redder than the lips, what
 FALLBACK_LIPS = np.array([70.0, 70.0, 130.0])  # where no pixel of the lips is left to look at
 
 
-def gap(shape: npt.NDArray[np.float32]) -> float:
+def max_lip_opening(shape: npt.NDArray[np.float32]) -> float:
     """The widest opening of the inner lips of a lip shape (40, 2 or 3), outer lips first, in the unit of the shape."""
     return float(np.linalg.norm(shape[21:30] - shape[39:30:-1], axis=1).max())
 

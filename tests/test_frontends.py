@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from realtime_dub.audio.features import LogMel, LogMelSpec, mel_filters
+from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec, mel_filters
 
 SPEC = LogMelSpec()
 

@@ -1,4 +1,4 @@
-"""The process of one foreign network: ``python -m realtime_dub.mouth.sandbox_process SOCKET PARENT``.
+"""The process of one foreign network: ``python -m realtime_dub.inference.sandbox.process SOCKET PARENT``.
 
 It takes a model, says what tensors that has, and runs it for whoever started it, without a file, and in bounded memory.
 It ends with its parent, also in the middle of a run that has no end.
@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from realtime_dub.mouth import wire
-from realtime_dub.mouth.onnx import OnnxSession
+from realtime_dub.inference.backends.ort import OnnxSession
+from realtime_dub.inference.sandbox import wire
 
 MOST_MEMORY = 320_000_000  # bytes beyond what is taken before the model comes
 LOOKS_EVERY_S = 0.5

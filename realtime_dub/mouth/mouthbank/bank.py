@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 import cv2
 import numpy as np
@@ -17,13 +18,13 @@ from realtime_dub.face.alignment import mouth_width, neutral_shape
 from realtime_dub.face.descriptor import LENGTH
 from realtime_dub.face.gallery import CAPACITY as GALLERY_CAPACITY
 from realtime_dub.face.gallery import Gallery
-from realtime_dub.face.landmarks import LIPS, opening
+from realtime_dub.face.landmarks import LIPS, mean_lip_opening
 from realtime_dub.face.types import Face, Points, TrackedFrame
 from realtime_dub.media import Image
-from realtime_dub.mouth import bank_shapes
-from realtime_dub.mouth.bank_bounds import MOST_FILE, check_archive, check_picture
-from realtime_dub.mouth.cavity import gap
-from realtime_dub.mouth.shut import shut_shape
+from realtime_dub.mouth.mouthbank import bank_shapes
+from realtime_dub.mouth.mouthbank.bank_bounds import MOST_FILE, check_archive, check_picture
+from realtime_dub.mouth.mouthbank.cavity import max_lip_opening
+from realtime_dub.mouth.mouthbank.shut import shut_shape
 from realtime_dub.paths import WholeFile, read_plain, reason
 
 FORMAT = 1
@@ -50,7 +51,7 @@ class Mouth:
     shape: npt.NDArray[np.float32]  # (40, 3) canonical lips less the person's lip centre at rest, mouth widths
     angles: npt.NDArray[np.float32]  # (2,) yaw, pitch as direction cosines
     sharpness: float
-    gap: float  # widest opening of the inner lips, mouth widths
+    max_lip_opening: float  # widest opening of the inner lips, mouth widths
 
 
 @dataclass(slots=True, eq=False)
@@ -77,6 +78,11 @@ class Bank:
         """The person was seen to open and shut the mouth."""
         return self.wide > 0
 
+    @property
+    def known(self) -> bool:
+        """Somebody was seen."""
+        return self.neutral is not None
+
     def observe(self, tracked: TrackedFrame) -> None:
         """Learn from a tracked frame: the resting face, and the mouth where it is new or sharper."""
         face = tracked.face
@@ -86,7 +92,7 @@ class Bank:
             self._learn_neutral(face.canonical)
         self._consider(tracked, face)
 
-    def copy(self) -> Bank:
+    def copy(self) -> Self:
         """Another bank that knows the same; the pictures, which nobody changes, are shared."""
         return replace(self, mouths=list(self.mouths), gallery=self.gallery.copy(), _shapes=list(self._shapes))
 
@@ -104,7 +110,7 @@ class Bank:
             arrays[f"lips{i}"] = mouth.lips
             arrays[f"shape{i}"] = mouth.shape
             arrays[f"angles{i}"] = mouth.angles
-            arrays[f"scalars{i}"] = np.array([mouth.sharpness, mouth.gap])
+            arrays[f"scalars{i}"] = np.array([mouth.sharpness, mouth.max_lip_opening])
         packed = io.BytesIO()
         np.savez(packed, **arrays)
         WholeFile(path).write(packed.getvalue())  # a bank is there whole or not at all
@@ -163,12 +169,12 @@ class Bank:
 
     def _learn_range(self, shapes: npt.NDArray[np.float32], neutral: Points) -> None:
         """How near the lips come and how far they go, and the resting face with the lips that near."""
-        openings, resting = opening(shapes), float(opening(neutral))
+        openings, resting = mean_lip_opening(shapes), float(mean_lip_opening(neutral))
         least, widest = np.quantile(openings, (CLOSED_SHARE, WIDE_SHARE))
         wide = float(widest - least) / mouth_width(neutral)
         self.wide = wide if wide >= LEAST_WIDE else 0.0
         opened = shapes[openings >= widest].mean(0) - neutral
-        opened_by = float(opening(neutral + opened)) - resting
+        opened_by = float(mean_lip_opening(neutral + opened)) - resting
         shut = max(0.0, resting - float(least)) / opened_by if opened_by > 0 else 0.0
         closed = np.asarray(neutral - np.float32(min(shut, 1.0)) * opened, np.float32)
         if self.closed is None or self._is_shut(closed) or not self._is_shut(self.closed):
@@ -239,7 +245,7 @@ def cut_mouth(tracked: TrackedFrame, face: Face, shape: npt.NDArray[np.float32],
         factor = MAX_WIDTH_PX / w
         image = np.asarray(cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
         lips = (lips + 0.5) * np.float32(factor) - 0.5
-    return Mouth(image, lips.astype(np.float32), shape, view_angles(face), sharpness, gap(shape))
+    return Mouth(image, lips.astype(np.float32), shape, view_angles(face), sharpness, max_lip_opening(shape))
 
 
 def _read_mouth(arrays: np.lib.npyio.NpzFile, i: int) -> Mouth:
@@ -247,7 +253,7 @@ def _read_mouth(arrays: np.lib.npyio.NpzFile, i: int) -> Mouth:
     image = _decoded(arrays[f"image{i}"].tobytes())
     sharpness = float(bank_shapes.numbers(arrays[f"scalars{i}"], (2,), MOST_SHARPNESS)[0])
     shape, angles = bank_shapes.lip_shape(arrays[f"shape{i}"]), bank_shapes.directions(arrays[f"angles{i}"], (2,))
-    return Mouth(image, bank_shapes.lips(arrays[f"lips{i}"], image), shape, angles, sharpness, gap(shape))
+    return Mouth(image, bank_shapes.lips(arrays[f"lips{i}"], image), shape, angles, sharpness, max_lip_opening(shape))
 
 
 def _decoded(data: bytes) -> Image:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width
-from realtime_dub.face.landmarks import CORNERS, LIPS, LIPS_INNER, LIPS_OUTER, opening
+from realtime_dub.face.landmarks import CORNERS, LIPS, LIPS_INNER, LIPS_OUTER, mean_lip_opening
 from realtime_dub.face.types import Points
 
 # Mouth widths between the lips: below the first a mouth was seen shut, above the second it was seen open. A speaker's
@@ -40,7 +40,7 @@ def shut_shape(seen: Points, speaks: bool = False) -> Points | None:
     ``speaks``: it is that of somebody who was seen to speak, with the lips as near as they came.
     On the border part of the way, so that a face there does not jump.
     """
-    opened = float(opening(seen)) / mouth_width(seen)
+    opened = float(mean_lip_opening(seen)) / mouth_width(seen)
     least, most = (SEEN_SPEAKING, OPEN_SPEAKING) if speaks else (SEEN, OPEN)
     share = float(np.clip((opened - least) / (most - least), 0, 1))
     return None if share <= 0 else np.asarray(seen + np.float32(share) * (_shut(seen) - seen), np.float32)

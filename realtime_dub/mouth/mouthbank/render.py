@@ -17,9 +17,9 @@ from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width, project
 from realtime_dub.face.landmarks import LIPS, LIPS_OUTER, OPENING
 from realtime_dub.face.types import Face, Points, TrackedFrame
 from realtime_dub.media import Image
-from realtime_dub.mouth.bank import Bank, Mouth, lip_shape, view_angles
-from realtime_dub.mouth.cavity import gap, missing, paint_cavity
-from realtime_dub.mouth.lips import Bend, bring_nearer
+from realtime_dub.mouth.mouthbank.bank import Bank, Mouth, lip_shape, view_angles
+from realtime_dub.mouth.mouthbank.cavity import max_lip_opening, missing, paint_cavity
+from realtime_dub.mouth.mouthbank.lips import Bend, bring_nearer
 
 GRID = 1 / 14  # step of the coarse warp grid
 LIP_RIM = 0.10  # skin around the lips that comes with a bank mouth
@@ -86,7 +86,9 @@ class Renderer:
             return None
         target = self._target(face, neutral, displacement, share)
         wanted = lip_shape(target, neutral)
-        if self._bank.shut is not None and gap(wanted) < gap(lip_shape(face.canonical, neutral)):
+        if self._bank.shut is not None and max_lip_opening(wanted) < max_lip_opening(
+            lip_shape(face.canonical, neutral)
+        ):
             self._current = None
             return self._drawn(tracked, face, target, None, 0.0, at_ns, nearer=True)
         mouth, unseen = self._choose(face, wanted)
@@ -145,19 +147,19 @@ class Renderer:
         """The bank mouth to use, None = the live one is as good; and the share of its inside that nobody has seen."""
         assert self._bank.neutral is not None
         live = lip_shape(face.canonical, self._bank.neutral)
-        wanted_gap, live_gap = gap(wanted), gap(live)
-        unseen = missing(wanted_gap, live_gap)
+        wanted_opening, live_gap = max_lip_opening(wanted), max_lip_opening(live)
+        unseen = missing(wanted_opening, live_gap)
         cost = float(_distance(live, wanted)) - LIVE_BONUS + UNSEEN_COST * unseen
-        cost += OPEN_COST * max(0.0, wanted_gap - live_gap)
+        cost += OPEN_COST * max(0.0, wanted_opening - live_gap)
         cost -= SWITCH_COST if self._current is None else 0
         best = None
         if mouths := self._bank.mouths:
-            opened = wanted_gap - np.array([mouth.gap for mouth in mouths], np.float32)
+            opened = wanted_opening - np.array([mouth.max_lip_opening for mouth in mouths], np.float32)
             costs = self._costs(mouths, wanted, opened, view_angles(face))
             nearest = int((costs + SHUT_COST * np.maximum(0, -opened)).argmin())
             if costs[nearest] < cost:
                 best = mouths[nearest]
-                unseen = missing(wanted_gap, best.gap)
+                unseen = missing(wanted_opening, best.max_lip_opening)
         self._current = best
         return best, unseen
 
@@ -169,10 +171,12 @@ class Renderer:
         angles: npt.NDArray[np.float32],
     ) -> npt.NDArray[np.float32]:
         """What each of the bank's mouths (n,) costs against the live one: bent, turned, painted, opened."""
-        wanted_gap = gap(wanted)
+        wanted_opening = max_lip_opening(wanted)
         costs = _distance(np.stack([mouth.shape for mouth in mouths]), wanted)
         costs += ANGLE_COST * np.abs(np.stack([mouth.angles for mouth in mouths]) - angles).sum(-1)
-        costs += np.array([UNSEEN_COST * missing(wanted_gap, mouth.gap) for mouth in mouths], np.float32)
+        costs += np.array(
+            [UNSEEN_COST * missing(wanted_opening, mouth.max_lip_opening) for mouth in mouths], np.float32
+        )
         costs -= [SWITCH_COST if mouth is self._current else 0 for mouth in mouths]
         return costs + OPEN_COST * np.maximum(0, opened)
 
@@ -229,9 +233,9 @@ def _unbent(mouth: Mouth, wanted: npt.NDArray[np.float32], share: float) -> npt.
     another one where hair or a dark inside hides the lips' edges; one that was really seen does not. Lips that should
     touch do, and those that should go farther than anything seen go nearly as far.
     """
-    own, wanted_gap = (mouth.shape - wanted)[:, :2], gap(wanted)
-    bent = BENT_OPEN if mouth.gap < wanted_gap else BENT_SHUT
-    apart = min(1.0, wanted_gap / APART)
+    own, wanted_opening = (mouth.shape - wanted)[:, :2], max_lip_opening(wanted)
+    bent = BENT_OPEN if mouth.max_lip_opening < wanted_opening else BENT_SHUT
+    apart = min(1.0, wanted_opening / APART)
     near = min(1.0, NEAR / max(float(np.abs(own).max()), 1e-6))
     return np.asarray(own * np.float32(share * apart * near * (1 - bent)), np.float32)
 

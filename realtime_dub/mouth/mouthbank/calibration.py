@@ -18,9 +18,9 @@ from realtime_dub.blend.composite import Compositor
 from realtime_dub.face.types import Face, FaceTracker, TrackedFrame
 from realtime_dub.flow import Spread
 from realtime_dub.media import NS, Frame, Image
-from realtime_dub.mouth.bank import Bank, Mouth, lip_shape
-from realtime_dub.mouth.cavity import gap
-from realtime_dub.mouth.render import Renderer
+from realtime_dub.mouth.mouthbank.bank import Bank, Mouth, lip_shape
+from realtime_dub.mouth.mouthbank.cavity import max_lip_opening
+from realtime_dub.mouth.mouthbank.render import Renderer
 
 PICTURES = 6
 SHOTS = 3  # that pictures are kept of
@@ -85,7 +85,7 @@ def corrected(mouth: Mouth, found: npt.NDArray[np.float32]) -> Mouth:
     widths, pixels = ((at - at.mean(0)) @ np.array([1, 1j]) for at in (own, mouth.lips))
     turned = (np.vdot(widths, pixels) / np.vdot(widths, widths)) * (moved @ np.array([1, 1j]))
     lips = mouth.lips + np.stack([turned.real, turned.imag], 1)
-    return replace(mouth, lips=lips.astype(np.float32), shape=shape, gap=gap(shape))
+    return replace(mouth, lips=lips.astype(np.float32), shape=shape, max_lip_opening=max_lip_opening(shape))
 
 
 class _Reader:

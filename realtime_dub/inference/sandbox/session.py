@@ -20,8 +20,8 @@ from typing import Any
 import numpy.typing as npt
 
 from realtime_dub.errors import BundleError
-from realtime_dub.mouth import wire
-from realtime_dub.mouth.backend import Arrays, Declared
+from realtime_dub.inference.sandbox import wire
+from realtime_dub.inference.session import Arrays, Declared, Opening
 
 START_S = 20.0  # for Python and ONNX Runtime to be loaded, on a busy machine
 OPEN_S = 6.0  # for the network to be read; what does not depend on its inputs is computed then
@@ -92,6 +92,10 @@ class SandboxSession:
         return BundleError("cannot run bundle", f"{self._name}: {self._failed}", FETCH)
 
 
+def open_apart(model: bytes, opening: Opening) -> SandboxSession:
+    return SandboxSession(model, opening.name)
+
+
 def _declared(found: Any) -> list[Declared]:
     return [Declared(str(name), str(kind), tuple(shape)) for name, kind, shape in found]
 
@@ -101,7 +105,14 @@ def _start() -> tuple[subprocess.Popen[bytes], socket.socket]:
     ours, theirs = socket.socketpair()
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, sys.path)), OMP_NUM_THREADS="1")
     environment["OPENBLAS_NUM_THREADS"] = "1"
-    command = [sys.executable, "-P", "-m", "realtime_dub.mouth.sandbox_process", str(theirs.fileno()), str(os.getpid())]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "realtime_dub.inference.sandbox.process",
+        str(theirs.fileno()),
+        str(os.getpid()),
+    ]
     null = subprocess.DEVNULL
     with theirs:
         process = subprocess.Popen(

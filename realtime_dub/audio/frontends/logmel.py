@@ -8,10 +8,13 @@ the mean power spectral density there, and white noise of variance v gives v in 
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from realtime_dub.audio.frontends.framing import Framing, hann, oshaughnessy_edges, triangles
 from realtime_dub.media import Floats, samples_to_ns
 
 NARROWEST_HZ = 100.0  # from the lowest band to the highest
@@ -22,7 +25,7 @@ class LogMelSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    kind: str = Field(default="logmel", pattern="^logmel$")
+    kind: Literal["logmel"] = "logmel"
     rate: int = Field(default=16_000, ge=4_000, le=384_000)  # Hz
     bands: int = Field(default=80, ge=8, le=256)
     window: int = Field(default=400, gt=1, le=8_192)  # samples, periodic Hann
@@ -43,6 +46,11 @@ class LogMelSpec(BaseModel):
         return self
 
     @property
+    def features(self) -> int:
+        """Values per frame."""
+        return self.bands
+
+    @property
     def hop_ns(self) -> int:
         """Time from frame to frame."""
         return samples_to_ns(self.hop, self.rate)
@@ -55,26 +63,18 @@ class LogMelSpec(BaseModel):
 
 def mel_filters(spec: LogMelSpec) -> npt.NDArray[np.float32]:
     """Triangles (fft // 2 + 1, bands), columns summing to one."""
-    edges_mel = np.linspace(_mel(spec.low_hz), _mel(spec.high_hz), spec.bands + 2)
-    edges = 700.0 * (10.0 ** (edges_mel / 2595.0) - 1.0)
-    bins = np.arange(spec.fft // 2 + 1)[:, None] * (spec.rate / spec.fft)
-    rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
-    triangles = np.maximum(0.0, np.minimum(rising, falling))
-    _fill_empty(triangles, edges[1:-1] * spec.fft / spec.rate)
-    return np.asarray(triangles / triangles.sum(0), np.float32)
+    edges_hz = oshaughnessy_edges(spec.low_hz, spec.high_hz, spec.bands + 2)
+    filters = triangles(edges_hz, spec.rate, spec.fft)
+    _fill_empty(filters, edges_hz[1:-1] * spec.fft / spec.rate)
+    return np.asarray(filters / filters.sum(0), np.float32)
 
 
-def _mel(hz: float) -> float:
-    return float(2595.0 * np.log10(1.0 + hz / 700.0))
-
-
-def _fill_empty(triangles: npt.NDArray[np.float64], centres: npt.NDArray[np.float64]) -> None:
+def _fill_empty(filters: npt.NDArray[np.float64], centres: npt.NDArray[np.float64]) -> None:
     """A low band narrower than the bins may hold none: it reads the two bins around its centre."""
-    for band in np.flatnonzero(triangles.sum(0) < 1e-9):
-        low = min(int(centres[band]), len(triangles) - 2)
-        triangles[low, band] = low + 1 - centres[band]
-        triangles[low + 1, band] = centres[band] - low
+    for band in np.flatnonzero(filters.sum(0) < 1e-9):
+        low = min(int(centres[band]), len(filters) - 2)
+        filters[low, band] = low + 1 - centres[band]
+        filters[low + 1, band] = centres[band] - low
 
 
 class LogMel:
@@ -82,16 +82,19 @@ class LogMel:
 
     def __init__(self, spec: LogMelSpec | None = None) -> None:
         self.spec = spec or LogMelSpec()
-        phase = 2 * np.pi * np.arange(self.spec.window) / self.spec.window
-        window = 0.5 - 0.5 * np.cos(phase)
+        window = hann(self.spec.window)
         self._window = (window / np.sqrt((window**2).sum())).astype(np.float32)
         self._filters = mel_filters(self.spec)
-        self.reset()
+        self._framing = Framing(self.spec.window, self.spec.hop)
+
+    @property
+    def frames(self) -> int:
+        """Given so far."""
+        return self._framing.count
 
     def reset(self) -> None:
         """Forget the sound heard; the next sample is the first."""
-        self._pending = np.zeros(self.spec.window // 2, np.float32)
-        self.frames = 0  # given so far
+        self._framing.reset()
 
     def frame_ns(self, index: int) -> int:
         """The instant of a frame's centre, counted from the first sample's."""
@@ -101,21 +104,22 @@ class LogMel:
         """Sound (n,) in; the frames that it completes (m, bands), m >= 0, from frame ``self.frames`` on."""
         return self.compress(self.power(samples))
 
+    def finish(self) -> Floats:
+        """The frames (m, bands) that only the silence behind the end completes."""
+        return self.compress(self._density(self._framing.finish()))
+
     def power(self, samples: Floats) -> Floats:
         """As :meth:`process`, before floor and logarithm: mean power density per band (m, bands)."""
-        spec = self.spec
-        heard = np.concatenate([self._pending, np.asarray(samples, np.float32)])
-        count = max(0, (len(heard) - spec.window) // spec.hop + 1)
-        self._pending = heard[count * spec.hop :]
-        self.frames += count
-        if count == 0:
-            return np.zeros((0, spec.bands), np.float32)
-        windows = np.lib.stride_tricks.sliding_window_view(heard, spec.window)[:: spec.hop][:count]
-        spectrum = np.fft.rfft(windows * self._window, spec.fft)
-        density = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
-        return np.asarray(density @ self._filters, np.float32)
+        return self._density(self._framing.process(samples))
 
     def compress(self, power: Floats) -> Floats:
         """Normalised logarithm of band powers of any shape."""
         logarithm = np.log(np.maximum(power, np.float32(self.spec.floor)))
         return np.asarray((logarithm - self.spec.mean) / self.spec.scale, np.float32)
+
+    def _density(self, windows: Floats) -> Floats:
+        if not len(windows):
+            return np.zeros((0, self.spec.bands), np.float32)
+        spectrum = np.fft.rfft(windows * self._window, self.spec.fft)
+        density = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
+        return np.asarray(density @ self._filters, np.float32)

@@ -1,0 +1,117 @@
+"""Mel-frequency cepstra, as small recurrent nets for lips hear them.
+
+Two shapes are in use: 13 of one frame period without the first (landmark dubbing), and 13 with the log mean energy and
+the first difference of both, 28 in all (Synthesizing Obama). See ``tests/test_frontends.py`` for their specs.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from realtime_dub.audio.frontends.framing import Framing, hamming, hann, oshaughnessy_edges, triangles
+from realtime_dub.media import Floats, samples_to_ns
+
+
+class MfccSpec(BaseModel):
+    """Everything that fixes the front end."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    kind: Literal["mfcc"] = "mfcc"
+    rate: int = Field(default=16_000, ge=4_000, le=384_000)  # Hz
+    window: int = Field(default=400, gt=1, le=16_384)  # samples
+    hop: int = Field(default=160, gt=0, le=16_384)  # samples
+    fft: int = Field(default=512, gt=1, le=16_384)
+    taper: Literal["hann", "hamming"] = "hamming"
+    filters: int = Field(default=40, ge=8, le=256)
+    low_hz: float = Field(default=133.0, ge=0)
+    high_hz: float = Field(default=6856.0, gt=0)
+    cepstra: int = Field(default=13, ge=2, le=64)
+    without_first: bool = False  # the loudness
+    energy: bool = False  # the logarithm of a window's mean square is added
+    differences: bool = False  # to the frame before are added
+    floor: float = Field(default=1e-10, ge=1e-30, le=1)  # of powers, before the logarithm
+
+    @model_validator(mode="after")
+    def _consistent(self) -> MfccSpec:
+        if not self.low_hz < self.high_hz <= self.rate / 2:
+            raise ValueError("high_hz is not above low_hz, or not below half the rate")
+        if self.fft < self.window:
+            raise ValueError("fft is shorter than the window")
+        if self.cepstra > self.filters:
+            raise ValueError("there are more cepstra than filters")
+        return self
+
+    @property
+    def features(self) -> int:
+        """Values per frame."""
+        return (self.cepstra - self.without_first + self.energy) * (2 if self.differences else 1)
+
+    @property
+    def hop_ns(self) -> int:
+        """Time from frame to frame."""
+        return samples_to_ns(self.hop, self.rate)
+
+    @property
+    def half_window_ns(self) -> int:
+        """How much sound after its centre a frame needs."""
+        return samples_to_ns(self.window - self.window // 2, self.rate)
+
+
+class Mfcc:
+    """The front end of one stream of sound."""
+
+    def __init__(self, spec: MfccSpec | None = None) -> None:
+        self.spec = spec = spec or MfccSpec()
+        self._framing = Framing(spec.window, spec.hop)
+        self._window = (hann if spec.taper == "hann" else hamming)(spec.window).astype(np.float32)
+        edges = oshaughnessy_edges(spec.low_hz, spec.high_hz, spec.filters + 2)
+        self._filters = triangles(edges, spec.rate, spec.fft).astype(np.float32)
+        self._cosines = _cosines(spec.filters, spec.cepstra)
+        self.reset()
+
+    @property
+    def frames(self) -> int:
+        return self._framing.count
+
+    def reset(self) -> None:
+        self._framing.reset()
+        self._before: Floats | None = None
+
+    def process(self, samples: Floats) -> Floats:
+        """Sound (n,) in; the frames (m, features) that it completes."""
+        return self._features(self._framing.process(samples))
+
+    def finish(self) -> Floats:
+        return self._features(self._framing.finish())
+
+    def _features(self, windows: Floats) -> Floats:
+        spec = self.spec
+        power = np.abs(np.fft.rfft(windows * self._window, spec.fft)) ** 2 / spec.fft
+        logarithms = np.log(np.maximum(power.astype(np.float32) @ self._filters, np.float32(spec.floor)))
+        parts = [(logarithms @ self._cosines)[:, int(spec.without_first) :]]
+        if spec.energy:
+            mean_square = np.mean(np.square(windows), axis=1, keepdims=True)
+            parts.append(np.log(np.maximum(mean_square, np.float32(spec.floor))))
+        found = np.concatenate(parts, 1).astype(np.float32)
+        return self._with_differences(found) if spec.differences else found
+
+    def _with_differences(self, found: Floats) -> Floats:
+        """The first frame has none: it is taken to follow one like itself."""
+        if not len(found):
+            return np.zeros((0, self.spec.features), np.float32)
+        before = found[:1] if self._before is None else self._before
+        self._before = found[-1:]
+        return np.concatenate([found, np.diff(found, axis=0, prepend=before)], 1)
+
+
+def _cosines(filters: int, count: int) -> npt.NDArray[np.float32]:
+    """The orthonormal DCT-II (filters, count)."""
+    at = (np.arange(filters)[:, None] + 0.5) * np.arange(count)
+    matrix = np.cos(np.pi * at / filters) * np.sqrt(2.0 / filters)
+    matrix[:, 0] /= np.sqrt(2.0)
+    return np.asarray(matrix, np.float32)

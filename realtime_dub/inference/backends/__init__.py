@@ -1,0 +1,1 @@
+"""What runs networks: one file per backend, and the table in ``inference/session.py``."""

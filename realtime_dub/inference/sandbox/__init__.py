@@ -1,0 +1,1 @@
+"""Networks from elsewhere, each in a process of its own."""

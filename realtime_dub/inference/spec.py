@@ -1,0 +1,213 @@
+"""What ``spec.json`` of a bundle holds: one model for all tasks, told apart by ``task``.
+
+| task | the network hears or sees | and gives |
+|---|---|---|
+| ``motion`` | audio features | how points of the face mesh move |
+| ``crop`` | audio features, a crop of the face | the crop with the mouth that speaks |
+| ``landmarks`` | audio features, landmarks beside the mouth | landmarks of the mouth |
+| ``frame`` | a drawing | a whole frame |
+| ``speech`` | phonemes, crops of the lips | audio |
+
+Format 1 had ``motion`` alone, without its name. Colour order, layout and normalisation live inside the network: what
+goes in and comes out of ``crop`` and ``frame`` is BGR in 0..1.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from realtime_dub.audio.frontends import AudioSpec
+from realtime_dub.audio.frontends.logmel import LogMelSpec
+from realtime_dub.media import MS, NS
+
+FORMATS = (1, 2)
+MOST_VALUES = 2_500_000  # of all states
+MOST_RATE = 1_000.0  # outputs per second
+MOST_PIXELS = 1_024  # a side, of a network's pictures
+MESH = 478  # points of the face
+
+Name = Annotated[str, Field(max_length=200)]
+Size = Annotated[int, Field(ge=1, le=65_536)]
+# A size that differs from call to call: how many streams go together, how long the call is. None is format 1's "time".
+Axis = Literal["batch", "time"]
+Shape: TypeAlias = tuple[int | str | None, ...]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class TensorSpec(Strict):
+    """A tensor of the network."""
+
+    name: Name
+    shape: Annotated[tuple[Size | Axis | None, ...], Field(max_length=8)]
+    dtype: Literal["float32"] = "float32"
+
+
+class StateSpec(Strict):
+    """A tensor carried from call to call: zeros at first, then what the last call gave as ``after``."""
+
+    before: Name  # the network's input
+    after: Name  # the output that becomes it
+    shape: Annotated[tuple[Size | Literal["batch"], ...], Field(max_length=8)]
+    dtype: Literal["float32"] = "float32"
+
+    def zeros_shape(self, batch: int = 1) -> tuple[int, ...]:
+        """Of what ``batch`` streams that go together begin with."""
+        return tuple(batch if isinstance(size, str) else size for size in self.shape)
+
+
+class DataSpec(Strict):
+    """A data set the network was trained on."""
+
+    name: Name
+    licence: Name
+    citation: Annotated[str, Field(max_length=2_000)]
+    hours: float = Field(ge=0)
+
+
+class CropSpec(Strict):
+    """The square of the face that a network paints, and what it is shown of it."""
+
+    size: int = Field(ge=16, le=MOST_PIXELS)  # pixels a side
+    # ``box``: upright, around the face's points; ``template``: turned and scaled so that eyes and mouth lie where they
+    # do in the template.
+    alignment: Literal["box", "template"] = "box"
+    # Of the box's height and width, added on each side: top, bottom, left, right.
+    margins: tuple[float, float, float, float] = (0.0, 0.1, 0.0, 0.0)
+    hidden_from: float = Field(0.5, ge=0, le=1)  # of the height: below it, the network is shown nothing
+    reference: bool = True  # it is shown the whole crop of another moment as well
+
+    @field_validator("margins")
+    @classmethod
+    def _near(cls, value: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+        if any(abs(margin) > 1 for margin in value):
+            raise ValueError("a margin is more than the face")
+        return value
+
+
+class _Common(Strict):
+    """What every bundle says."""
+
+    format: int
+    name: Name
+    version: Name
+    engine: Name  # the generator that runs it
+    model: Name  # file of the network
+    inputs: tuple[TensorSpec, ...] = Field(max_length=16)
+    states: tuple[StateSpec, ...] = Field((), max_length=256)
+    outputs: tuple[TensorSpec, ...] = Field(max_length=16)
+    licence: Name
+    notice: Annotated[str, Field(max_length=10_000)] = ""  # whom to name, what must be said
+    training_data: tuple[DataSpec, ...] = Field(max_length=256)
+    sha256: dict[Name, str] = Field(max_length=4)  # of every file beside the spec
+
+    @field_validator("sha256")
+    @classmethod
+    def _plain_names(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            if Path(name).name != name:
+                raise ValueError(f"{name!r} is not a plain file name")
+        return value
+
+    @field_validator("states")
+    @classmethod
+    def _bounded(cls, value: tuple[StateSpec, ...]) -> tuple[StateSpec, ...]:
+        if sum(math.prod(state.zeros_shape()) for state in value) > MOST_VALUES:
+            raise ValueError(f"more than {MOST_VALUES} values")
+        return value
+
+    @model_validator(mode="after")
+    def _has_model(self) -> _Common:
+        if self.model not in self.sha256:
+            raise ValueError(f"no hash for {self.model}")
+        return self
+
+
+class HearingSpec(_Common):
+    """A network that follows a voice."""
+
+    audio: AudioSpec
+    look_ahead_ms: int = Field(ge=0, le=10_000)  # audio that it hears from after the instant it gives something for
+
+    @property
+    def look_ahead_ns(self) -> int:
+        return self.look_ahead_ms * MS
+
+
+class MotionSpec(HearingSpec):
+    """Audio features -> displacement of points of the face mesh, one output per hop."""
+
+    task: Literal["motion"] = "motion"
+    audio: LogMelSpec
+    frame_rate: float = Field(gt=0, le=MOST_RATE)  # outputs per second
+    # Indices in the face mesh of the points that move.
+    points: tuple[Annotated[int, Field(ge=0, lt=MESH)], ...] = Field(max_length=MESH)
+
+    @model_validator(mode="after")
+    def _in_step(self) -> MotionSpec:
+        if abs(self.frame_rate * self.audio.hop_ns - NS) > 1:
+            raise ValueError("frame_rate is not one output per hop")
+        if self.look_ahead_ns % self.audio.hop_ns:
+            raise ValueError("look_ahead_ms is not a whole number of hops")
+        return self
+
+
+class CropTaskSpec(HearingSpec):
+    """Audio features and a crop of the face -> the crop with another mouth."""
+
+    task: Literal["crop"]
+    crop: CropSpec
+    window_frames: int = Field(ge=1, le=1_024)  # audio features per crop, centred on its instant
+
+
+class LandmarksSpec(HearingSpec):
+    """Audio features and the landmarks that a voice does not move -> the landmarks of the mouth."""
+
+    task: Literal["landmarks"]
+    frame_rate: float = Field(gt=0, le=MOST_RATE)  # outputs per second
+    # Indices in the face mesh: what is shown to the network, and what it gives.
+    shown: tuple[Annotated[int, Field(ge=0, lt=MESH)], ...] = Field((), max_length=MESH)
+    points: tuple[Annotated[int, Field(ge=0, lt=MESH)], ...] = Field(min_length=3, max_length=MESH)
+
+
+class FrameSpec(_Common):
+    """A drawing -> a whole frame."""
+
+    task: Literal["frame"]
+    width: int = Field(ge=16, le=MOST_PIXELS)
+    height: int = Field(ge=16, le=MOST_PIXELS)
+    drawing_channels: int = Field(3, ge=1, le=64)
+
+
+class SpeechSpec(_Common):
+    """Phonemes, and crops of the lips, -> audio."""
+
+    task: Literal["speech"]
+    phonemes: tuple[Name, ...] = Field(min_length=1, max_length=512)
+    rate: int = Field(ge=8_000, le=48_000)  # Hz, of the audio that it gives
+    lips_size: int = Field(0, ge=0, le=MOST_PIXELS)  # pixels a side of the crops; 0 = it sees none
+    frame_rate: float = Field(25.0, gt=0, le=MOST_RATE)  # crops per second
+
+
+BundleSpec: TypeAlias = MotionSpec | CropTaskSpec | LandmarksSpec | FrameSpec | SpeechSpec
+TASKS: dict[str, type[BundleSpec]] = {
+    "motion": MotionSpec,
+    "crop": CropTaskSpec,
+    "landmarks": LandmarksSpec,
+    "frame": FrameSpec,
+    "speech": SpeechSpec,
+}
+
+
+def parse(raw: dict[str, Any]) -> BundleSpec:
+    """The spec in ``spec.json``'s object. Raises pydantic's ValidationError, ValueError for a task that is none."""
+    task = "motion" if raw.get("format") == 1 else raw.get("task")
+    if not isinstance(task, str) or task not in TASKS:
+        raise ValueError(f"task: choose one of {', '.join(TASKS)}")
+    return TASKS[task].model_validate(raw)
