@@ -342,12 +342,13 @@ def list_engines() -> None:
     """List the engines that there are, and what each can do."""
     from rich.table import Table
 
-    table = Table("engine", "what it shows", "makes", "options", "learns you", "blendshapes")
+    table = Table()
+    for title, whole in (("engine", True), ("what it shows", True), ("takes", False)):
+        table.add_column(title, no_wrap=whole)
     for name in registry.names():
         each = registry.engine(name)
-        options = ", ".join(text for option, text in registry.OPTIONS.items() if option in each.options)
-        yes = {True: "yes", False: ""}
-        table.add_row(name, each.summary, each.output, options, yes[each.learns_identity], yes[each.blendshapes])
+        options = " ".join(text for option, text in registry.OPTIONS.items() if option in each.options)
+        table.add_row(name, each.summary, options)
     console().print(table)
 
 

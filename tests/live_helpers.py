@@ -13,6 +13,7 @@ from realtime_dub.clock import VirtualClock
 from realtime_dub.face.types import Face, FaceTracker, Pose, TrackedFrame
 from realtime_dub.media import MS, NS, AudioBlock, Frame, VoiceInfo, samples_to_ns
 from realtime_dub.mouth.contract import VOICE_RATE, Latency, MouthPatch
+from realtime_dub.mouth.mouthbank.calibration import CalibrationFrames
 from realtime_dub.pipeline.live.loop import LiveParts, LivePipeline
 from realtime_dub.pipeline.live.outputs import Stamped
 from realtime_dub.pipeline.plan import BudgetPlan, Stage
@@ -61,6 +62,9 @@ class PuppetGenerator:
 
     def observe(self, tracked: TrackedFrame) -> None:
         self.observed += 1
+
+    def frames_to_calibrate(self) -> CalibrationFrames:
+        return CalibrationFrames()
 
     def calibrate(self, pictures: Sequence[TrackedFrame], tracker: FaceTracker) -> None:
         assert all(tracker.track(tracked.frame).face is not None for tracked in pictures)

@@ -72,7 +72,9 @@ def test_mouths_of_a_video_are_drawn_and_read_again(tmp_path: Path) -> None:
     moved = [np.abs(a.shape - b.shape).max() for a, b in zip(bank.mouths, observed.mouths, strict=True)]
     assert max(moved) > 1e-4
     assert max(moved) < 0.15
-    assert max(mouth.max_lip_opening for mouth in bank.mouths) - min(mouth.max_lip_opening for mouth in bank.mouths) > 0.1
+    assert (
+        max(mouth.max_lip_opening for mouth in bank.mouths) - min(mouth.max_lip_opening for mouth in bank.mouths) > 0.1
+    )
 
 
 def test_without_a_face_nothing_is_written(tmp_path: Path) -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.fft
+import scipy.signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from realtime_dub.audio.frontends import AudioSpec, open_front_end
 from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec, mel_filters
+from realtime_dub.audio.frontends.mfcc import Mfcc, MfccSpec
+from realtime_dub.audio.frontends.painter_mel import PainterMel, PainterMelSpec
 
 SPEC = LogMelSpec()
 
@@ -82,3 +87,69 @@ def test_every_filter_sums_to_one() -> None:
 def test_a_spec_that_cannot_be_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         LogMelSpec.model_validate(change)
+
+
+FRONT_ENDS = [
+    LogMelSpec(),
+    PainterMelSpec(),
+    MfccSpec(energy=True, differences=True),  # Synthesizing Obama: 28 values, 100 a second
+    # Landmark dubbing: 12 values, one of each frame period of 25 fps, window three of them.
+    MfccSpec(window=1920, hop=640, fft=2048, taper="hann", without_first=True),
+]
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(0, 3000), min_size=1, max_size=8), st.integers(0, 99))
+@pytest.mark.parametrize("spec", FRONT_ENDS, ids=lambda spec: f"{spec.kind}-{spec.features}")
+def test_every_front_end_streams_what_it_gives_at_once(spec: AudioSpec, sizes: list[int], seed: int) -> None:
+    sound = noise(sum(sizes), seed)
+    stream, whole = open_front_end(spec), open_front_end(spec)
+    parts = [stream.process(part) for part in np.split(sound, np.cumsum(sizes)[:-1])]
+    streamed = np.concatenate([*parts, stream.finish()])
+    at_once = np.concatenate([whole.process(sound), whole.finish()])
+    assert streamed.shape == at_once.shape == (-(-len(sound) // spec.hop), spec.features)
+    assert np.abs(streamed - at_once).max(initial=0) < 1e-4
+    stream.reset()
+    again = np.concatenate([stream.process(sound), stream.finish()])
+    assert np.array_equal(again, at_once)
+
+
+@pytest.mark.parametrize("spec", FRONT_ENDS, ids=lambda spec: f"{spec.kind}-{spec.features}")
+def test_a_frame_comes_with_half_a_window_of_sound_and_not_before(spec: AudioSpec) -> None:
+    stream = open_front_end(spec)
+    first = -(-spec.half_window_ns * spec.rate // 1_000_000_000)
+    assert len(stream.process(noise(first - 1))) == 0
+    assert len(stream.process(noise(1))) == 1
+
+
+def test_the_mel_of_painters_is_what_librosa_gives() -> None:
+    """librosa 0.11: stft with zeros around, mel with its defaults, then Wav2Lip's decibels and scale."""
+    at_s = np.arange(16_000) / 16_000
+    sound = 0.3 * np.sin(2 * np.pi * 440 * at_s) + 0.1 * np.sin(2 * np.pi * 3000 * at_s)
+    found = PainterMel().process(sound.astype(np.float32))
+    wanted = {
+        0: [-1.3787, 0.8309, -1.392, 0.651, -1.334],
+        1: [-1.9305, 0.5689, -1.8713, 0.2601, -1.8129],
+        40: [-4.0, 0.1356, -4.0, -0.8206, -4.0],
+    }
+    for frame, values in wanted.items():
+        assert np.allclose(found[frame, [0, 11, 30, 56, 79]], values, atol=1e-3)
+
+
+def test_cepstra_are_the_cosine_transform_of_log_bands() -> None:
+    """Against SciPy, of one window in the middle of a stream."""
+    spec, sound = MfccSpec(energy=True), noise(16_000)
+    found = Mfcc(spec).process(sound)[50]
+    window = sound[50 * spec.hop - 200 : 50 * spec.hop + 200]
+    power = np.abs(np.fft.rfft(window * scipy.signal.get_window("hamming", 400, fftbins=False), 512)) ** 2 / 512
+    mels = np.linspace(*(2595 * np.log10(1 + np.array([133, 6856]) / 700)), 42)
+    edges, at = 700 * (10 ** (mels / 2595) - 1), np.arange(257) * 16_000 / 512
+    bands = [power @ np.interp(at, edges[i : i + 3], [0, 1, 0], left=0, right=0) for i in range(40)]
+    assert np.allclose(found[:13], scipy.fft.dct(np.log(bands), norm="ortho")[:13], atol=1e-3)
+    assert found[13] == pytest.approx(np.log(np.mean(window**2)), abs=1e-4)
+
+
+def test_differences_are_to_the_frame_before() -> None:
+    found = Mfcc(MfccSpec(differences=True)).process(noise(4_000))
+    assert np.array_equal(found[1:, 13:], np.diff(found[:, :13], axis=0))
+    assert not found[0, 13:].any()

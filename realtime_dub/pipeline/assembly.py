@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from realtime_dub.clock import Clock
@@ -28,13 +28,15 @@ from realtime_dub.pipeline.statistics import Recorder
 from realtime_dub.pipeline.timing import LiveSettings, Timing
 from realtime_dub.publishers.base import HasAddress, Publisher, ReadsVoice
 from realtime_dub.publishers.registry import open_publisher
+from realtime_dub.sources import voices
 from realtime_dub.sources.base import VideoSource, VoiceSource
 from realtime_dub.sources.pcm_stdin import PcmFormat
 from realtime_dub.sources.registry import open_video
 from realtime_dub.sources.stream_choice import SoundChoice
-from realtime_dub.sources.voices import open_voice
+from realtime_dub.voice import registry as made_voices
+from realtime_dub.voice.contract import VoiceFromVideo
 
-__all__ = ["open_publisher", "open_video", "open_voice"]  # with what is defined here: all that makes parts
+__all__ = ["open_publisher", "open_video"]  # with what is defined here: all that makes parts
 
 
 def make_generator(config: LiveConfig | FileConfig) -> MouthGenerator:
@@ -55,6 +57,13 @@ def _look_ahead_of(config: LiveConfig | FileConfig) -> int | None:
     from realtime_dub.inference.bundle import longest_look_ahead
 
     return longest_look_ahead(config.engine)
+
+
+def open_voice(spec: str, **options: Any) -> VoiceSource:
+    """The voice ``spec`` means, still to be opened: made of the picture, or one of those of ``sources/voices.py``."""
+    if spec.startswith(made_voices.PREFIX):
+        return made_voices.open_voice_from_video(spec)
+    return voices.open_voice(spec, **options)
 
 
 def make_tracker(face: str, at_once: bool) -> FaceTracker:
@@ -122,7 +131,7 @@ class _LiveAssembly:
     def make(self, settings: LiveSettings, sheet: ContactSheet | None) -> LivePipeline:
         members, clock = self._members, self._clock
         compositor = make_compositor()
-        self._picture, self._voice = self._open_sources()
+        self._picture, self._voice = self._open_sources(settings)
         self._timing = Timing.of(settings, self._voice, members.generator, members.publishers)
         self._recorder.runs(self._timing.plan.budget_ns, members.generator)
         self._outputs = [self._output(each) for each in members.publishers]
@@ -150,12 +159,15 @@ class _LiveAssembly:
             if isinstance(publisher, HasAddress) and publisher.address is not None:
                 print(f"watch at {publisher.address}", flush=True)  # also where quiet: nobody could find it otherwise
 
-    def _open_sources(self) -> tuple[VideoInfo, VoiceInfo]:
+    def _open_sources(self, settings: LiveSettings) -> tuple[VideoInfo, VoiceInfo]:
         video, voice = self._members.video, self._members.voice
         self._stack.callback(video.close)
         picture = video.open()
         self._stack.callback(voice.close)
-        return picture, voice.open()
+        heard = voice.open()
+        if isinstance(voice, VoiceFromVideo):  # its frames have to be there first
+            heard = replace(heard, block_ns=heard.block_ns + settings.seen_ns)
+        return picture, heard
 
     def _output(self, publisher: Publisher) -> PublisherThread:
         output = PublisherThread(publisher, self._clock, self._recorder, self._failed)

@@ -37,6 +37,17 @@ class LiveSettings:
     seconds: float | None = None  # None = until it is stopped
     arrival_ns: int = 0  # how long a frame is on its way here after its capture, from a camera that is far away
 
+    @property
+    def seen(self) -> list[Stage]:
+        """What it takes from an instant until a frame of it is tracked."""
+        seen = [Stage("frame interval", 0, int(NS / self.fps) + TOLERANCE_NS), TRACK]
+        return [Stage("arrival", 0, self.arrival_ns), *seen] if self.arrival_ns else seen
+
+    @property
+    def seen_ns(self) -> int:
+        """That, at most."""
+        return sum(stage.max_ns for stage in self.seen)
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -105,9 +116,6 @@ def plan_budget(
         Stage("front end", latency.front_end_ns, latency.front_end_ns),
         Stage("look-ahead", latency.look_ahead_ns, latency.look_ahead_ns),
     ]
-    seen = [Stage("frame interval", 0, int(NS / settings.fps) + TOLERANCE_NS), TRACK]
-    if settings.arrival_ns:
-        seen.insert(0, Stage("arrival", 0, settings.arrival_ns))
     engine = Stage(f"engine {generator.name}", 0, latency.compute_ns)
     after = [engine, COMPOSE, HAND_OVER, Stage("publish", 0, publish_ns)]
-    return BudgetPlan.of(heard, seen, after, settings.budget_ms)
+    return BudgetPlan.of(heard, settings.seen, after, settings.budget_ms)

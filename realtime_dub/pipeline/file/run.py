@@ -7,6 +7,7 @@ of the video's file; the result begins with the first frame.
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -33,7 +34,7 @@ from realtime_dub.notes import notes_of
 from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.file.pulled import PulledVoice
 from realtime_dub.pipeline.file.spans import Span, Spans
-from realtime_dub.pipeline.file.stages import BoundedWriter, PrefetchStage
+from realtime_dub.pipeline.file.stages import DEPTH, BoundedWriter, PrefetchStage
 from realtime_dub.pipeline.file.ticks import FrameComposer, MouthMaker
 from realtime_dub.pipeline.process import one_blas_thread
 from realtime_dub.pipeline.reports import Reports
@@ -44,6 +45,7 @@ from realtime_dub.publishers.base import CarriesExtras
 from realtime_dub.sources.base import VideoSource, VoiceSource, read_all
 from realtime_dub.sources.registry import kind_of
 from realtime_dub.sources.stream_choice import SoundChoice
+from realtime_dub.voice.contract import VoiceFromVideo
 
 Progress = Callable[[int, int | None], None]
 
@@ -113,7 +115,7 @@ class _FileRun:
         tracker = self._tracker()
         self._stack.callback(self._end_stages)
         frames = self._prefetch("decode", self._frames())
-        tracked = self._prefetch("track", self._tracked(frames, tracker))
+        tracked = self._prefetch("track", self._tracked(frames, tracker), self._ahead())
         mouthed = self._prefetch("engine", self._mouthed(tracked))
         self._write(mouthed, progress)
 
@@ -203,8 +205,16 @@ class _FileRun:
         video.close()
         tracker.close()
 
-    def _prefetch(self, name: str, items: Iterator[Any]) -> PrefetchStage[Any]:
-        stage: PrefetchStage[Any] = PrefetchStage(name, items)
+    def _ahead(self) -> int:
+        """How many frames are tracked ahead: as many as a voice that is made of them needs for the next mouth."""
+        if not isinstance(self._voice, VoiceFromVideo):
+            return DEPTH
+        latency = self._generator.latency()
+        need_ns = self._voice_info.block_ns + latency.look_ahead_ns + latency.front_end_ns + NS // 4
+        return DEPTH + self._engine.file_batch + math.ceil(need_ns * self._info.fps / NS)
+
+    def _prefetch(self, name: str, items: Iterator[Any], depth: int = DEPTH) -> PrefetchStage[Any]:
+        stage: PrefetchStage[Any] = PrefetchStage(name, items, depth)
         self._stages.append(stage)
         return stage
 
@@ -225,12 +235,19 @@ class _FileRun:
         return itertools.takewhile(lambda frame: frame.pts_ns < end_ns, frames)
 
     def _tracked(self, frames: Iterator[Frame], tracker: FaceTracker) -> Iterator[TrackedSample]:
-        for frame in frames:
-            began_ns = time.perf_counter_ns()
-            tracked = tracker.track(frame)
-            took_ns = time.perf_counter_ns() - began_ns
-            self.recorder.stage("track", took_ns)
-            yield TrackedSample(tracked, took_ns)
+        shown_to = self._voice if isinstance(self._voice, VoiceFromVideo) else None
+        try:
+            for frame in frames:
+                began_ns = time.perf_counter_ns()
+                tracked = tracker.track(frame)
+                took_ns = time.perf_counter_ns() - began_ns
+                self.recorder.stage("track", took_ns)
+                if shown_to is not None:
+                    shown_to.watch(tracked)
+                yield TrackedSample(tracked, took_ns)
+        finally:
+            if shown_to is not None:
+                shown_to.end()
 
     def _mouthed(self, tracked: Iterator[TrackedSample]) -> Iterator[_Mouthed]:
         spans = self._spans().of(tracked)

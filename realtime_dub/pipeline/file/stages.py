@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from realtime_dub.flow import Worker
 
 T = TypeVar("T")
-_DEPTH = 6  # items between two stages
+DEPTH = 6  # items between two stages
 
 
 class PrefetchStage(Generic[T]):
@@ -20,7 +20,7 @@ class PrefetchStage(Generic[T]):
     Stages chain: the iterator of one may be the :class:`PrefetchStage` of another. Closed from the last to the first.
     """
 
-    def __init__(self, name: str, items: Iterator[T], depth: int = _DEPTH) -> None:
+    def __init__(self, name: str, items: Iterator[T], depth: int = DEPTH) -> None:
         self._items = items
         self._depth = depth
         self._ready: deque[T] = deque()
@@ -76,7 +76,7 @@ class PrefetchStage(Generic[T]):
 class BoundedWriter(Generic[T]):
     """Calls ``take`` for each item on a thread, at most ``depth`` behind. What it raises, a later call here raises."""
 
-    def __init__(self, name: str, take: Callable[[T], None], depth: int = _DEPTH) -> None:
+    def __init__(self, name: str, take: Callable[[T], None], depth: int = DEPTH) -> None:
         self._worker = Worker(name)
         self._take, self._depth = take, depth
         self._pending: deque[Future[None]] = deque()

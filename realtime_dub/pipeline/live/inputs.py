@@ -16,6 +16,7 @@ from realtime_dub.pipeline.schedule import TrackedSample
 from realtime_dub.sources.base import VideoSource, VoiceSource
 from realtime_dub.sources.paced import PacedVideo
 from realtime_dub.sources.paced_voice import PacedVoice
+from realtime_dub.voice.contract import VoiceFromVideo
 
 Which = Literal["video", "voice"]
 StartsWith = Literal["itself", "picture", "ticks"]
@@ -85,6 +86,7 @@ class ThreadedInputs:
         voice_starts_with: StartsWith = "itself",
     ) -> None:
         self._video, self._voice, self._tracker, self._clock = video, voice, tracker, clock
+        self._shown_to = voice if isinstance(voice, VoiceFromVideo) else None
         self._starts_with = voice_starts_with
         self._voice_may = threading.Event()
         self._closing = False
@@ -149,7 +151,11 @@ class ThreadedInputs:
             while (frame := self._slot.take()) is not None:
                 began_ns = self._clock.now_ns()
                 tracked = self._tracker.track(frame)
+                if self._shown_to is not None:
+                    self._shown_to.watch(tracked)
                 self._sink.on_frame(TrackedSample(tracked, self._clock.now_ns() - began_ns))
         except BaseException as caught:
             error = caught
+        if self._shown_to is not None:
+            self._shown_to.end()
         self._sink.on_end("video", error or self._video_error)

@@ -1,0 +1,1 @@
+"""Voices that are made here: of what is seen, of a script."""

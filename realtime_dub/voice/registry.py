@@ -1,0 +1,43 @@
+"""Voices that are made of the picture. A new one is one file and one line here, or another package's entry point.
+
+An entry point of the group ``realtime_dub.voices`` names what makes a ``VoiceFromVideo`` (``voice/contract.py``) of one
+argument: the text behind its name, empty where there is none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from realtime_dub.errors import ConfigError
+from realtime_dub.imports import installed, resolve
+
+if TYPE_CHECKING:
+    from realtime_dub.voice.contract import VoiceFromVideo
+
+GROUP = "realtime_dub.voices"
+PREFIX = "from-video:"
+VOICES: dict[str, str] = {}
+
+
+def names() -> list[str]:
+    """Our own, then those of other packages."""
+    return [*VOICES, *sorted(set(installed(GROUP)) - set(VOICES))]
+
+
+def open_voice_from_video(spec: str) -> VoiceFromVideo:
+    """The voice that ``from-video:NAME`` or ``from-video:NAME:ARGUMENT`` means, still to be opened.
+
+    Raises ConfigError for a name that is none.
+    """
+    name, _, argument = spec.removeprefix(PREFIX).partition(":")
+    points = installed(GROUP)
+    make: Any
+    if name in VOICES:
+        make = resolve(VOICES[name])
+    elif name in points:
+        make = points[name].load()
+    else:
+        choices = f"choose one of {', '.join(names())}" if names() else "install a package that has one"
+        raise ConfigError("no such voice from video:", repr(name), choices)
+    voice: VoiceFromVideo = make(argument)
+    return voice
