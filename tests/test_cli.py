@@ -178,10 +178,12 @@ def test_file_options_reach_the_run(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 def test_enroll_tells_what_it_learnt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     enrollment = pytest.importorskip("realtime_dub.pipeline.file.enrolment")
 
-    def enroll(source: str, output: Path, *, face: str, progress: Callable[[int, int | None], None]) -> str:
+    def enroll(
+        source: str, output: Path, *, engine: str, face: str, progress: Callable[[int, int | None], None]
+    ) -> str:
         progress(3, 4)
-        return f"{source} -> {output}, {face}"
+        return f"{source} -> {output}, {face}, {engine}"
 
     monkeypatch.setattr(enrollment, "enroll", enroll)
     code, out, _ = run(capsys, "enroll", "me.mp4", "-o", "me.bank", "--face", "right")
-    assert (code, out) == (0, "me.mp4 -> me.bank, right\n")
+    assert (code, out) == (0, "me.mp4 -> me.bank, right, mouthbank\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import Awaitable, Callable
@@ -12,7 +13,7 @@ import pytest
 from aiohttp import ClientSession
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from raw_http import Answer, ask
+from raw_http import Answer, answer_of, ask, connect, leave
 from web_peers import Visitor, serving
 
 from realtime_dub.web.logs import JsonLines
@@ -158,6 +159,29 @@ def test_what_is_no_http_is_refused(caplog: pytest.LogCaptureFixture) -> None:
     async def visit(url: str, studio: Studio) -> None:
         for sent in BROKEN:
             check(await ask(url, sent), sent)
+
+    serve(visit, caplog)
+
+
+def chunks(size: int, count: int) -> bytes:
+    return (b"%x\r\n" % size + b"a" * size + b"\r\n") * count
+
+
+def test_a_body_in_the_smallest_chunks_is_not_read_to_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    async def visit(url: str, studio: Studio) -> None:
+        whole = await ask(url, WHIP + chunks(4_000, 3) + chunks(1, 20) + b"0\r\n\r\n")
+        assert whole.status == 400  # read, and no SDP
+        streams = await connect(url, WHIP)
+        sent = 0
+        with contextlib.suppress(ConnectionError):
+            while sent < 40:
+                streams[1].write(chunks(1, 1_000))  # 6 kB for 1 kB
+                await streams[1].drain()
+                await asyncio.sleep(0.01)
+                sent += 1
+        assert sent < 20
+        assert (await answer_of(streams)).status == 0
+        leave(streams)
 
     serve(visit, caplog)
 

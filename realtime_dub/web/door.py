@@ -37,6 +37,7 @@ class Door(web.RequestHandler):
         self._request: web.BaseRequest | None = None
         self._last: web.BaseRequest | None = None  # answered; the rest of its body may still come
         self._received = 0  # bytes
+        self._began = 0  # of the present request's body, in bytes received
         self._window = 0.0, 0  # since when the body's rate is measured, and bytes received then
         self._silence_s = limits.HEADERS_S
         self._rest = limits.REST_BYTES  # of a body that may still come after the answer
@@ -63,12 +64,23 @@ class Door(web.RequestHandler):
             self.cut()
         else:
             super().data_received(data)
+            self._look_at_chunks()
+
+    def _look_at_chunks(self) -> None:
+        """A body in chunks of a byte or two costs a hundred times what it is long."""
+        request = self._request
+        if request is None or not request.headers.get("Transfer-Encoding") or request.content.is_eof():
+            return
+        raw = self._received - self._began
+        if raw > limits.CHUNKED_BYTES and raw > limits.CHUNKED_SHARE * request.content.total_bytes:
+            self.cut()
 
     def begin(self, request: web.BaseRequest) -> None:
         """The headers of ``request`` are there."""
         self._request, self._last = request, None
         self._places.touch(self._place, time.monotonic())
         self._window = self._place.since_s, self._received
+        self._began = self._received
 
     def refuse(self) -> None:
         """The present request is none of ours: little of its body is worth reading."""
