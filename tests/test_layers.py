@@ -103,6 +103,27 @@ def test_sources_and_publishers_are_strangers() -> None:
             assert other not in {part_of(name) for name in imported(path)}, path
 
 
+ROOMS = sorted(path.parent for path in (PACKAGE / "mouth").glob("*/__init__.py"))
+
+
+def test_rooms_of_engines_are_strangers() -> None:
+    names = {room.name for room in ROOMS}
+    assert "mouthbank" in names
+    for room in ROOMS:
+        for path in room.rglob("*.py"):
+            others = {name.split(".")[2] for name in imported(path) if name.startswith("realtime_dub.mouth.")}
+            assert others & names <= {room.name}, path
+
+
+def test_engines_are_named_in_their_rooms_and_in_the_registry_alone() -> None:
+    """What asks for an engine by its name asks for what it can do, or it does not know the next one."""
+    named = re.compile(r"""["']mouthbank["']|mouth\.mouthbank|mouth\.passthrough|["']passthrough["'].*engine""")
+    allowed = {PACKAGE / "mouth" / "registry.py", PACKAGE / "mouth" / "passthrough.py"}
+    for path in MODULES:
+        if path not in allowed and not any(room in path.parents for room in ROOMS):
+            assert not named.search(path.read_text()), path
+
+
 def test_an_upward_import_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bad = tmp_path / "realtime_dub" / "sources" / "bad.py"
     bad.parent.mkdir(parents=True)

@@ -156,6 +156,11 @@ def check_devices(out: str, **_: object) -> None:
     ]
 
 
+def check_engines(out: str, **_: object) -> None:
+    assert "mouthbank" in out
+    assert "passthrough" in out
+
+
 def check_help(out: str, **_: object) -> None:
     assert "--seconds" in out
 
@@ -166,6 +171,7 @@ RUN: dict[str, Callable[..., None]] = {
     "realtime-dub devices": check_devices,
     "realtime-dub doctor": lambda out, **_: None,
     "realtime-dub --help": check_help,
+    "realtime-dub engines": check_engines,
     "realtime-dub file --help": check_help,
     "realtime-dub --webcam 0 --mic interpreter.wav --to vcam --speaker dub": check_live,
     "tts | realtime-dub --webcam 0 --mic - --pcm-rate 22050 --to vcam": check_live,
@@ -196,7 +202,7 @@ READ = (
     "--budget-ms 150",  # whether it holds depends on the machine
 )
 NOT_RUN = {"realtime-dub serve": "it runs until it is stopped", "realtime-dub file": "names what was measured"}
-LIVE = {each for each in RUN if not re.match("realtime-dub (devices|doctor|file|enroll|--help)", each)}
+LIVE = {each for each in RUN if not re.match("realtime-dub (devices|doctor|engines|file|enroll|--help)", each)}
 
 
 def test_every_command_of_the_readme_is_accounted_for() -> None:

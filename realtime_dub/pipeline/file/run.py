@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from realtime_dub import signals
+from realtime_dub.blend.composite import shows
 from realtime_dub.clock import VirtualClock
 from realtime_dub.config import FileConfig
 from realtime_dub.errors import ConfigError, LostOutput, MediaError, RealtimeDubError
@@ -299,7 +300,8 @@ class _FileRun:
         took_ns = time.perf_counter_ns() - began_ns if image is not frame.image else 0
         if took_ns:
             self.recorder.stage("compose", took_ns)
-        kind: Kind = "passthrough" if face is None else composition.kind
+        seen = face is not None or shows(composition.patch, item.sample.tracked)
+        kind: Kind = composition.kind if seen else "passthrough"
         self.recorder.handed_over(kind, None)
         if item.made.implausible:
             self.recorder.missing("implausible")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from realtime_dub.blend.composite import shows
 from realtime_dub.clock import Clock
 from realtime_dub.media import AudioBlock, Image, Tick, samples_to_ns
 from realtime_dub.pipeline.contracts import ContactSheet
@@ -38,7 +39,8 @@ class HandOver:
         now_ns = self._clock.now_ns()
         sample, image, composition, lagged = self._leaving(tick, now_ns)
         frame = sample.tracked.frame
-        kind: Kind = "passthrough" if sample.tracked.face is None else composition.kind
+        seen = sample.tracked.face is not None or shows(composition.patch, sample.tracked)
+        kind: Kind = composition.kind if seen else "passthrough"
         self._recorder.handed_over(kind, now_ns - frame.pts_ns, lagged)
         self._count_missing(tick)
         self._recorder.compute(sample.track_ns + tick.engine_ns + tick.compose_ns)
