@@ -47,7 +47,7 @@ FIRST, SECOND, BACK = 2, 2, 1  # clips
 
 
 @dataclass(frozen=True)
-class Told:
+class Compared:
     """What became of a film of two speakers."""
 
     wrong: int  # frames of the second drawn as the first
@@ -60,7 +60,7 @@ def images_of(clips: Iterable[Path]) -> list[Image]:
     return [frame.image for clip in clips for frame in frames(str(clip))]
 
 
-def joined(before: Sequence[Image], after: Sequence[Image], fade: bool) -> list[Image]:
+def one_film(before: Sequence[Image], after: Sequence[Image], fade: bool) -> list[Image]:
     """One after the other; a fade takes its frames from both."""
     if not fade:
         return [*before, *after]
@@ -86,10 +86,10 @@ def met(images: Iterable[Image]) -> tuple[list[Person | None], People]:
     return found, people
 
 
-def told(first: Sequence[Path], second: Sequence[Path], fade: bool) -> Told:
+def compared(first: Sequence[Path], second: Sequence[Path], fade: bool) -> Compared:
     """A film of two speakers."""
     parts = images_of(first[:FIRST]), images_of(second[:SECOND]), images_of(first[FIRST : FIRST + BACK])
-    found, people = met(joined(joined(parts[0], parts[1], fade), parts[2], fade))
+    found, people = met(one_film(one_film(parts[0], parts[1], fade), parts[2], fade))
     own, lost = found[0], FADE if fade else 0
     begin = len(parts[0]) - lost // 2  # a fade counts as the second's from its middle on
     end = begin + len(parts[1]) - lost
@@ -97,7 +97,7 @@ def told(first: Sequence[Path], second: Sequence[Path], fade: bool) -> Told:
     second_at = next((k for k, each in enumerate(theirs) if each not in (None, own)), None)
     back_at = next((k for k, each in enumerate(found[end:]) if each is own), None)
     wrong = sum(each is own for each in theirs)
-    return Told(wrong, _ms(second_at), _ms(back_at), len(people.known))
+    return Compared(wrong, _ms(second_at), _ms(back_at), len(people.known))
 
 
 def _ms(frames_late: int | None) -> float:
@@ -199,7 +199,7 @@ def main() -> None:
     args = arguments()
     clips = speakers(args.data, args.speakers)
     pairs = pairs_of(clips, args.pairs)
-    films = {f"{a} {b}": vars(told(clips[a], clips[b], args.fade)) for a, b in pairs}
+    films = {f"{a} {b}": vars(compared(clips[a], clips[b], args.fade)) for a, b in pairs}
     rows = {name: alone(each[: args.clips]) for name, each in clips.items() if args.clips and len(each) > 1}
     drawn = {f"{a} {b}": dubbed(clips[a], clips[b]) for a, b in pairs_of(clips, args.dub)} if args.dub else {}
     tables: list[tuple[str, dict[str, dict[str, float]]]] = [

@@ -57,7 +57,7 @@ def run_all(
         busy = [each for each in watched if each.begin(next(waiting, None))]
         while busy:
             for each in busy:
-                if (outcome := each.look()) is None:
+                if (outcome := each.outcome()) is None:
                     continue
                 counts[outcome] += 1
                 if counts.total() % _TOLD_EVERY == 0:
@@ -99,7 +99,7 @@ class _Watched:
         self._channel.send(seed)
         return True
 
-    def look(self) -> str | None:
+    def outcome(self) -> str | None:
         """What happened, once it has."""
         self.peak_mb = max(self.peak_mb, _tree_mb(self._process.pid))
         late = time.monotonic() - self._since_s > MOST_S

@@ -546,7 +546,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """The ``realtime-dub`` command."""
-    standard_streams.settle()
+    standard_streams.make_safe()
     faults.catch_everything(FAULTS, _say)
     signals.never_lost()
     signals.only_in_a_run()

@@ -120,7 +120,7 @@ def catch_everything(faults: Faults, say: Callable[[str], None]) -> None:
     ``say``. In a thread, in a task that nobody waits for, in a finaliser, at exit.
     """
 
-    def told(error: BaseException | None, where: str, fatal: bool) -> None:
+    def report(error: BaseException | None, where: str, fatal: bool) -> None:
         if isinstance(error, RealtimeDubError):
             faults.fatal = faults.fatal or fatal
             say(str(error))
@@ -134,15 +134,15 @@ def catch_everything(faults: Faults, say: Callable[[str], None]) -> None:
 
         def emit(self, record: logging.LogRecord) -> None:
             error = record.exc_info[1] if record.exc_info else None
-            told(error, f"{record.name}: {record.getMessage()}", fatal=True)
+            report(error, f"{record.name}: {record.getMessage()}", fatal=True)
             if error is None and record.name.partition(".")[0] == __name__.partition(".")[0]:
                 print(one_line(record.getMessage()), file=sys.stderr, flush=True)
 
     def unraisable(args: Any) -> None:
-        told(args.exc_value, args.err_msg or "in a finaliser", fatal=False)  # nothing that was asked for is missing
+        report(args.exc_value, args.err_msg or "in a finaliser", fatal=False)  # nothing that was asked for is missing
 
-    sys.excepthook = lambda kind, error, at: told(error, "outside the command", fatal=True)
-    threading.excepthook = lambda args: told(args.exc_value, f"thread {getattr(args.thread, 'name', '')}", fatal=True)
+    sys.excepthook = lambda kind, error, at: report(error, "outside the command", fatal=True)
+    threading.excepthook = lambda args: report(args.exc_value, f"thread {getattr(args.thread, 'name', '')}", fatal=True)
     sys.unraisablehook = unraisable
     logging.raiseExceptions = False
     logging.lastResort = Last(logging.WARNING)

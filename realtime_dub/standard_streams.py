@@ -42,7 +42,7 @@ class Forgiving(io.RawIOBase):
         return len(data)
 
 
-def settle() -> None:
+def make_safe() -> None:
     """Make the standard streams safe to use. For a process of our own, at its start."""
     for descriptor in (0, 1, 2):
         try:

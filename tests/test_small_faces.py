@@ -89,7 +89,7 @@ def test_live_a_search_takes_little_of_each_picture_and_is_done_within_a_second(
     found = []
     for number in range(25):
         before = len(looked)
-        found.append(search.look(picture, number * EVERY_NS // 25))
+        found.append(search.search(picture, number * EVERY_NS // 25))
         assert len(looked) - before <= TILES_A_FRAME
     search.close()
     assert len(looked) == len(tiles(1920, 1080)) <= 16

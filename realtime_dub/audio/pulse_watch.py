@@ -57,11 +57,11 @@ class Server:
     def subscribe(self, changed: Callable[[], None]) -> None:
         """``changed`` is called, within any call here, whenever a stream comes, goes or changes."""
 
-        def told(_: object) -> None:
+        def on_event(_: object) -> None:
             changed()
             raise pulsectl.PulseLoopStop
 
-        self._pulse.event_callback_set(told)
+        self._pulse.event_callback_set(on_event)
         self._ask(lambda: self._pulse.event_mask_set("sink_input" if self._kind == "output" else "source_output"))
 
     def wait(self) -> None:

@@ -65,7 +65,7 @@ class FaceSearch:
         self._began_ns: int | None = None
         self._found: list[Area] = []
 
-    def look(self, image: Image, at_ns: int) -> list[Area] | None:
+    def search(self, image: Image, at_ns: int) -> list[Area] | None:
         """The faces of a search that is at most ``EVERY_NS`` old; None while the next one is under way."""
         size = image.shape[1], image.shape[0]
         old = self._began_ns is None or not 0 <= at_ns - self._began_ns < EVERY_NS

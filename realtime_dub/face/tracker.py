@@ -187,7 +187,7 @@ class MediaPipeTracker:
 
     def _small(self, faces: list[Points], frame: Frame) -> list[Area] | None:
         """The faces that the mesh does not find in the whole picture; None while the search for them is under way."""
-        found = self._search.look(frame.image, frame.pts_ns)
+        found = self._search.search(frame.image, frame.pts_ns)
         if found is None:
             return None
         known = [area_of(face) for face in faces]

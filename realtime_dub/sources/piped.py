@@ -40,7 +40,7 @@ class Pipe:
         self._until_s: float | None = None
         self.head = b""  # looked at, and to be read again
 
-    def look(self, first_s: float | None = None, then_s: float | None = None) -> str:
+    def peek(self, first_s: float | None = None, then_s: float | None = None) -> str:
         """What it carries, by ``sniff``: waits ``first_s`` for anything, ``then_s`` for what decides (None = long).
 
         MORE where nothing came.
@@ -138,7 +138,7 @@ class PipedSound:
         """The files after the first, each as soon as it comes."""
         while True:
             self._file.skip()
-            if (kind := self._pipe.look()) in (RAW, MORE):
+            if (kind := self._pipe.peek()) in (RAW, MORE):
                 return
             self._container.close()
             self._begin(kind)

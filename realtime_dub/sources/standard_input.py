@@ -41,7 +41,7 @@ class StandardInput:
 
     def open(self) -> VoiceInfo:
         """Wait for what comes first. Raises MediaError for nothing, and a file that no pipe can carry."""
-        kind = self._pipe.look() if self._clock is None else self._pipe.look(FIRST_S, THEN_S)
+        kind = self._pipe.peek() if self._clock is None else self._pipe.peek(FIRST_S, THEN_S)
         if kind == MORE and self._clock is None:
             raise MediaError("no sound came on", "standard input", "send it raw samples or a sound file")
         self._undecided = kind == MORE
@@ -67,7 +67,7 @@ class StandardInput:
 
     def _decided(self, source: PcmSource) -> PcmSource:
         """What reads that which has come only now."""
-        kind = self._pipe.look(None, THEN_S)
+        kind = self._pipe.peek(None, THEN_S)
         self._undecided = False
         if kind in (RAW, MORE):
             source.unread(self._pipe.head)

@@ -1,4 +1,4 @@
-"""Proofs: how each of a bank's mouths looks once it is drawn.
+"""Calibration: how each of a bank's mouths looks once it is drawn.
 
 Lips that are hard to find, under hair, pale, small or dark, are read by what stands around them and by the picture
 before. A mouth cut out at one moment may look like another one in the face of another moment; so each is drawn, in its
@@ -24,7 +24,7 @@ from realtime_dub.mouth.mouthbank.render import Renderer
 
 PICTURES = 6
 SHOTS = 3  # that pictures are kept of
-APART_NS = 10 * NS  # between two proofs, for the tracker: as far as that nothing is smoothed
+APART_NS = 10 * NS  # between two drawings, for the tracker: as far as that nothing is smoothed
 
 
 class CalibrationFrames:

@@ -24,7 +24,7 @@ class SpeechGate:
         self._at_ns: int | None = None
 
     def __call__(self, speech: float, at_ns: int) -> float:
-        """The share at ``at_ns``."""
+        """The blend weight at ``at_ns``."""
         step_ns = 0 if self._at_ns is None else max(0, at_ns - self._at_ns)
         self._at_ns = at_ns
         threshold = OPEN_AT if self._share == 0 else SHUT_AT

@@ -108,8 +108,8 @@ class MouthbankGenerator:
 
     def generate(self, tracked: TrackedFrame, at_ns: int) -> MouthPatch | None:
         motion = self._motion.at(at_ns)
-        share = self._gate(motion.speech, at_ns)
-        self._shown = motion.displacement * np.float32(self.strength * share)
+        blend_weight = self._gate(motion.speech, at_ns)
+        self._shown = motion.displacement * np.float32(self.strength * blend_weight)
         if not motion.plausible:
             raise ImplausibleMouth
         if tracked.face is None:
@@ -120,18 +120,18 @@ class MouthbankGenerator:
             return None
         if person.taught_ns is not None and tracked.frame.pts_ns - person.taught_ns >= TEACH_NS:
             person.learn(tracked)
-        share = min(share, self._since_known(at_ns))
-        if share <= 0 and not tracked.frame.still:
+        blend_weight = min(blend_weight, self._since_known(at_ns))
+        if blend_weight <= 0 and not tracked.frame.still:
             return None
         if person.bank.neutral is None:
             person.bank.observe(tracked)  # nobody has shown this person yet: begin with the face at hand
         if tracked.frame.still and person.bank.shut is not None:
             # A photograph's open mouth says nothing: between words it rests shut.
-            motion, share = Motion(motion.displacement * np.float32(share), motion.speech), 1.0
-        elif share <= 0:
+            motion, blend_weight = Motion(motion.displacement * np.float32(blend_weight), motion.speech), 1.0
+        elif blend_weight <= 0:
             return None
         displacement = person.style(motion, person.bank, self.strength)
-        return person.renderer.render(tracked, displacement, share, at_ns)
+        return person.renderer.render(tracked, displacement, blend_weight, at_ns)
 
     def _meet(self, tracked: TrackedFrame) -> Person | None:
         """Whose face it is. Another person may speak at quite another level."""

@@ -27,7 +27,7 @@ SAME_UNBROKEN = 2.9  # and while one face is followed
 CLEARLY = 0.5  # nearer by this is another known person, even without a break
 
 FEW_LOOKS = 4  # clearly another's, to go over without a break
-ENOUGH_LOOKS, ENOUGH_NS = 10, 360 * MS  # to settle who it is, and to know a resting face
+ENOUGH_LOOKS, ENOUGH_NS = 10, 360 * MS  # to decide who it is, and to know a resting face
 FADES_NS = 160 * MS  # so long the face before may still shine through
 CHANGES_NS = 2 * NS  # a face that changes for longer is one that is hard to see, not one that fades
 STAYS_NS = 500 * MS  # a look that stays so long is one of this person's

@@ -76,15 +76,16 @@ class Renderer:
         self._bank = bank
         self._current: Mouth | None = None
 
-    def render(self, tracked: TrackedFrame, displacement: Points, share: float, at_ns: int) -> MouthPatch | None:
+    def render(self, tracked: TrackedFrame, displacement: Points, blend_weight: float, at_ns: int) -> MouthPatch | None:
         """The patch for a mouth moved by ``displacement`` (len(LOWER), 3) from rest, in this person's mouth widths.
 
-        ``share`` 0..1 goes from the live mouth to the dubbed one. None where nothing of the lower face is in the frame.
+        ``blend_weight`` 0..1 goes from the live mouth to the dubbed one. None where nothing of the lower face is in the
+        frame.
         """
         face, neutral = tracked.face, self._bank.neutral
         if face is None or neutral is None:
             return None
-        target = self._target(face, neutral, displacement, share)
+        target = self._target(face, neutral, displacement, blend_weight)
         wanted = lip_shape(target, neutral)
         if self._bank.shut is not None and max_lip_opening(wanted) < max_lip_opening(
             lip_shape(face.canonical, neutral)
@@ -93,7 +94,7 @@ class Renderer:
             return self._drawn(tracked, face, target, None, 0.0, at_ns, nearer=True)
         mouth, unseen = self._choose(face, wanted)
         if mouth is not None:
-            target[LIPS, :2] += _unbent(mouth, wanted, share) * np.float32(mouth_width(neutral))
+            target[LIPS, :2] += _unbent(mouth, wanted, blend_weight) * np.float32(mouth_width(neutral))
         return self._drawn(tracked, face, target, mouth, unseen, at_ns)
 
     def show(self, tracked: TrackedFrame, mouth: Mouth) -> MouthPatch | None:
@@ -137,10 +138,10 @@ class Renderer:
         paint_cavity(region, goal, box, unit, unseen)
         return MouthPatch(region, _edge(outline, box, unit), box, face.pose, at_ns, tracked.shot)
 
-    def _target(self, face: Face, neutral: Points, displacement: Points, share: float) -> Points:
+    def _target(self, face: Face, neutral: Points, displacement: Points, blend_weight: float) -> Points:
         wanted = neutral[LOWER] + _until_lips_touch(neutral, displacement * np.float32(mouth_width(neutral)))
         target = face.canonical.copy()
-        target[LOWER] += REACH * np.float32(share) * (wanted - target[LOWER])
+        target[LOWER] += REACH * np.float32(blend_weight) * (wanted - target[LOWER])
         return target
 
     def _choose(self, face: Face, wanted: npt.NDArray[np.float32]) -> tuple[Mouth | None, float]:
@@ -226,7 +227,7 @@ def _until_lips_touch(neutral: Points, moved: Points) -> Points:
     return moved * np.float32((least - resting) / opened)
 
 
-def _unbent(mouth: Mouth, wanted: npt.NDArray[np.float32], share: float) -> npt.NDArray[np.float32]:
+def _unbent(mouth: Mouth, wanted: npt.NDArray[np.float32], blend_weight: float) -> npt.NDArray[np.float32]:
     """What is left (40, 2) of a bank mouth's own shape when it is bent to ``wanted``, mouth widths.
 
     A mouth bent by a tenth of its width, above all one that is opened, may look to a tracker, and to people, like quite
@@ -237,7 +238,7 @@ def _unbent(mouth: Mouth, wanted: npt.NDArray[np.float32], share: float) -> npt.
     bent = BENT_OPEN if mouth.max_lip_opening < wanted_opening else BENT_SHUT
     apart = min(1.0, wanted_opening / APART)
     near = min(1.0, NEAR / max(float(np.abs(own).max()), 1e-6))
-    return np.asarray(own * np.float32(share * apart * near * (1 - bent)), np.float32)
+    return np.asarray(own * np.float32(blend_weight * apart * near * (1 - bent)), np.float32)
 
 
 def _distance(shapes: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
