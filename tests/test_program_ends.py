@@ -149,12 +149,12 @@ def again():
     os.kill(os.getpid(), {number})
     time.sleep({seconds})
 config.build = build
-before = cli._say
+before = cli.say
 def say(message):
     again()
     before(message)
 if {saying}:
-    cli._say = say
+    cli.say = say
 else:
     atexit.register(again)
 sys.argv = ["realtime-dub", "file", "demo", "-o", "never.mp4"]

@@ -1,0 +1,106 @@
+"""Commands that work on files, and with engines."""
+
+from __future__ import annotations
+
+import typer
+
+from realtime_dub.cli.options import (
+    AudioStream,
+    Backend,
+    Background,
+    BankInput,
+    BankOutput,
+    Bundle,
+    Engine,
+    Face,
+    FileCrf,
+    FileExtend,
+    FileInput,
+    FileMic,
+    FileOutput,
+    FilePreset,
+    Identity,
+    Language,
+    LookAhead,
+    PcmChannels,
+    PcmFormat,
+    PcmRate,
+    Quiet,
+    Seconds,
+    Sheet,
+    StatsJson,
+    Strength,
+    VideoStream,
+)
+from realtime_dub.cli.output import ProgressBar, show
+from realtime_dub.inference import AUTO
+from realtime_dub.mouth import registry
+from realtime_dub.terminal import console
+
+
+def dub_file(
+    input: FileInput,
+    output: FileOutput,
+    mic: FileMic = "video",
+    extend: FileExtend = False,
+    crf: FileCrf = None,
+    preset: FilePreset = None,
+    background: Background = "black",
+    face: Face = "largest",
+    engine: Engine = registry.DEFAULT,
+    bundle: Bundle = None,
+    backend: Backend = AUTO,
+    identity: Identity = None,
+    strength: Strength = 1.0,
+    look_ahead: LookAhead = None,
+    seconds: Seconds = None,
+    stats_json: StatsJson = None,
+    contact_sheet: Sheet = None,
+    pcm_rate: PcmRate = 16_000,
+    pcm_channels: PcmChannels = 1,
+    pcm_format: PcmFormat = "s16le",
+    video_stream: VideoStream = None,
+    audio_stream: AudioStream = None,
+    language: Language = None,
+    quiet: Quiet = False,
+) -> None:
+    """Dub a video file or a photo, as fast as the machine goes."""
+    given = locals()
+    from realtime_dub.config import FileConfig, build
+
+    config = build(FileConfig, **given)
+    from realtime_dub.pipeline.file.run import run_file
+
+    with ProgressBar("dubbing", quiet) as progress:
+        report = run_file(config, progress)
+    show(report, quiet)
+
+
+def make_bank(
+    input: BankInput,
+    output: BankOutput,
+    face: Face = "largest",
+    engine: Engine = registry.DEFAULT,
+    quiet: Quiet = False,
+) -> None:
+    """Learn from a video how your mouth looks; use it with --identity."""
+    from realtime_dub.pipeline.file.enrolment import enroll
+
+    with ProgressBar("looking", quiet) as progress:
+        summary = enroll(input, output, engine=engine, face=face, progress=progress)
+    if not quiet:
+        typer.echo(summary)
+
+
+def list_engines() -> None:
+    """List the engines that there are, and what each can do."""
+    from rich.table import Table
+
+    table = Table()
+    for title, whole in (("engine", True), ("what it shows", True), ("takes", False)):
+        table.add_column(title, no_wrap=whole)
+    for name in registry.names():
+        each = registry.engine(name)
+        options = " ".join(text for option, text in registry.OPTIONS.items() if option in each.options)
+        table.add_row(name, each.summary, options)
+    console().print(table)

@@ -1,0 +1,91 @@
+"""A live run: what the program does without a command."""
+
+from __future__ import annotations
+
+import typer
+
+from realtime_dub.cli.options import (
+    AudioStream,
+    Backend,
+    Background,
+    Bundle,
+    Engine,
+    Face,
+    Identity,
+    Language,
+    LiveBudgetMs,
+    LiveFps,
+    LiveHeight,
+    LiveLoop,
+    LiveMic,
+    LiveSpeaker,
+    LiveTo,
+    LiveVersion,
+    LiveWebcam,
+    LiveWidth,
+    LookAhead,
+    PcmChannels,
+    PcmFormat,
+    PcmRate,
+    Quiet,
+    Seconds,
+    Sheet,
+    StatsJson,
+    Strength,
+    VideoStream,
+)
+from realtime_dub.cli.output import show
+from realtime_dub.errors import ConfigError
+from realtime_dub.inference import AUTO
+from realtime_dub.mouth import registry
+
+
+def live(
+    context: typer.Context,
+    webcam: LiveWebcam = "0",
+    mic: LiveMic = "default",
+    to: LiveTo = None,
+    speaker: LiveSpeaker = None,
+    budget_ms: LiveBudgetMs = None,
+    width: LiveWidth = 640,
+    height: LiveHeight = 480,
+    fps: LiveFps = 25,
+    background: Background = "black",
+    face: Face = "largest",
+    engine: Engine = registry.DEFAULT,
+    bundle: Bundle = None,
+    backend: Backend = AUTO,
+    identity: Identity = None,
+    strength: Strength = 1.0,
+    look_ahead: LookAhead = None,
+    loop: LiveLoop = False,
+    seconds: Seconds = None,
+    stats_json: StatsJson = None,
+    contact_sheet: Sheet = None,
+    pcm_rate: PcmRate = 16_000,
+    pcm_channels: PcmChannels = 1,
+    pcm_format: PcmFormat = "s16le",
+    video_stream: VideoStream = None,
+    audio_stream: AudioStream = None,
+    language: Language = None,
+    quiet: Quiet = False,
+    version: LiveVersion = False,
+) -> None:
+    given = {name: value for name, value in locals().items() if name not in ("context", "version")}
+    if context.invoked_subcommand is not None:
+        _refuse_live_options(context)
+        return
+    from realtime_dub.config import LiveConfig, build
+
+    config = build(LiveConfig, **{**given, "to": tuple(to or ())})
+    from realtime_dub.pipeline.live.run import run_live
+
+    show(run_live(config), quiet)
+
+
+def _refuse_live_options(context: typer.Context) -> None:
+    """``realtime-dub --mic x file ...`` would silently do without the microphone."""
+    given = [name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
+    if given:
+        option = "--" + given[0].replace("_", "-")
+        raise ConfigError(f"{option} before", f"{context.invoked_subcommand!r}", "write options after the command")

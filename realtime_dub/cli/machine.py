@@ -1,0 +1,120 @@
+"""Commands about this machine: a server on it, its devices, what it has."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import typer
+
+from realtime_dub.cli.options import (
+    Bundle,
+    PublicIp,
+    Quiet,
+    ServeBitrateKbps,
+    ServeCodec,
+    ServeFps,
+    ServeHost,
+    ServeIdleS,
+    ServeMaxBitrateKbps,
+    ServeMaxInterpreters,
+    ServeMaxSessions,
+    ServeMaxViewers,
+    ServeMediaTo,
+    ServePictureHeight,
+    ServePort,
+    ServeSelfSigned,
+    ServeServerMic,
+    ServeToken,
+    ServeUploadMb,
+    Stun,
+    TlsCert,
+    TlsKey,
+    Turn,
+    TurnPassword,
+    TurnUser,
+    UdpPorts,
+)
+from realtime_dub.errors import ConfigError, DependencyError
+from realtime_dub.terminal import console
+
+
+def serve(
+    host: ServeHost = "127.0.0.1",
+    port: ServePort = 8080,
+    token: ServeToken = None,
+    max_sessions: ServeMaxSessions = 2,
+    max_interpreters: ServeMaxInterpreters = 8,
+    max_viewers: ServeMaxViewers = 8,
+    fps: ServeFps = 25,
+    codec: ServeCodec = "vp8",
+    bitrate_kbps: ServeBitrateKbps = 1_500,
+    max_bitrate_kbps: ServeMaxBitrateKbps = 2_000,
+    upload_mb: ServeUploadMb = 50,
+    server_mic: ServeServerMic = None,
+    idle_s: ServeIdleS = 30,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    self_signed: ServeSelfSigned = False,
+    stun: Stun = None,
+    turn: Turn = None,
+    turn_user: TurnUser = None,
+    turn_password: TurnPassword = None,
+    public_ip: PublicIp = None,
+    udp_ports: UdpPorts = None,
+    media_to: ServeMediaTo = "auto",
+    picture_height: ServePictureHeight = 720,
+    bundle: Bundle = None,
+    quiet: Quiet = False,
+) -> None:
+    """Let a browser use this machine: open the printed address, see your own face speak."""
+    given = locals()
+    _need_web()
+    from realtime_dub.config import build
+    from realtime_dub.web.config import ServeConfig
+    from realtime_dub.web.server import serve as run_server
+
+    run_server(build(ServeConfig, **given), typer.echo)
+
+
+def _need_web() -> None:
+    for name in ("aiohttp", "aiortc", "prometheus_client"):
+        if find_spec(name) is None:
+            raise DependencyError("the server needs", name, "pip install 'realtime-dub[web]'")
+
+
+def devices() -> None:
+    """List cameras, microphones, speakers and virtual cameras."""
+    from realtime_dub.doctor import list_devices
+
+    out = console()
+    for title, found in list_devices().items():
+        out.print(f"[bold]{title}[/bold]")
+        for line in found:
+            out.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+
+
+def doctor(
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    stun: Stun = None,
+    turn: Turn = None,
+    turn_user: TurnUser = None,
+    turn_password: TurnPassword = None,
+    public_ip: PublicIp = None,
+    udp_ports: UdpPorts = None,
+) -> None:
+    """Check that this machine has all that is needed, and say what to do where it has not.
+
+    Give it the network options of serve, and it tries these too.
+    """
+    given = locals()
+    from realtime_dub.config import build
+    from realtime_dub.doctor import can_run, examine, examine_network, table
+    from realtime_dub.web.config import ServeConfig
+
+    config = build(ServeConfig, **{**given, "turn_password": turn_password if turn else None})
+    checks = examine()
+    if any(value is not None for name, value in given.items() if name != "turn_password"):
+        checks += examine_network(config)
+    console().print(table(checks))
+    raise typer.Exit(0 if can_run(checks) else ConfigError.exit_code)

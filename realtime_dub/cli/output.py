@@ -1,0 +1,53 @@
+"""What the commands print."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from realtime_dub.errors import LostOutput, one_line
+from realtime_dub.terminal import console
+
+if TYPE_CHECKING:
+    from realtime_dub.pipeline.statistics import Report
+
+
+class ProgressBar:
+    """A progress bar on standard error, called with (done, total); total is None where it is unknown."""
+
+    def __init__(self, what: str, quiet: bool) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        terminal = console(stderr=True)
+        # Where nobody watches it, all that a bar leaves is an empty line.
+        self._bar = Progress(*columns, console=terminal, disable=quiet or not terminal.is_terminal, transient=True)
+        self._task = self._bar.add_task(what, total=None)
+
+    def __enter__(self) -> ProgressBar:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, done: int, total: int | None) -> None:
+        self._bar.update(self._task, completed=done, total=total)
+
+
+def show(report: Report, quiet: bool) -> None:
+    if not quiet:
+        console().print(report.table())
+    if report.lost:
+        raise LostOutput("; ".join(report.lost))
+
+
+def say(message: str) -> None:
+    """One red line on standard error; plain where even that cannot be had."""
+    line = f"error: {one_line(message)}"
+    try:
+        from rich.text import Text
+
+        console(stderr=True).print(Text(line, style="red"), soft_wrap=True)
+    except Exception:
+        print(line, file=sys.stderr)
