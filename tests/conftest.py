@@ -108,7 +108,7 @@ def no_blocked_loop() -> Iterator[BlockBuster]:
         blockbuster.functions["threading.Lock.acquire"].deactivate()
         # /proc is memory, no disk: the size of the process, once at the start of a run and once at its end.
         for function in ("io.TextIOWrapper.read", "os.stat"):
-            blockbuster.functions[function].can_block_in("realtime_dub/pipeline/statistics.py", "rss_mb")
+            blockbuster.functions[function].can_block_in("realtime_dub/pipeline/measures.py", "rss_mb")
         yield blockbuster
 
 

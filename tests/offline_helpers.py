@@ -14,7 +14,7 @@ from realtime_dub.errors import EndOfStream, LostOutput, MediaError
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import MS, AudioBlock, Frame, VideoInfo, VoiceInfo, samples_to_ns
 from realtime_dub.pipeline import assembly, voice_feeder
-from realtime_dub.pipeline.file import run as file_run
+from realtime_dub.pipeline.file import parts as file_parts
 
 RATE = 48_000
 
@@ -139,7 +139,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
         ("make_compositor", PaintCompositor),
     ):
         monkeypatch.setattr(assembly, name, made)
-    monkeypatch.setattr(file_run, "kind_of", kind_of)
+    monkeypatch.setattr(file_parts, "kind_of", kind_of)
     monkeypatch.setattr(voice_feeder, "StreamResampler", lambda *_: EveryThird())
 
 

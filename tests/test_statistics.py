@@ -12,7 +12,8 @@ from rich.console import Console
 
 from realtime_dub.losses import GapCount, Lost
 from realtime_dub.media import MS, NS, AudioBlock
-from realtime_dub.pipeline.statistics import Histogram, Recorder, rss_mb
+from realtime_dub.pipeline.measures import Histogram, rss_mb
+from realtime_dub.pipeline.statistics import Recorder
 
 
 @given(st.lists(st.integers(1_000, 10**12), min_size=1, max_size=300), st.sampled_from([50, 95, 99]))

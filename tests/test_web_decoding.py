@@ -18,7 +18,7 @@ from aiortc.mediastreams import AudioStreamTrack
 from hostile_peers import CodedTrack, claiming, coded, connected, until
 from test_web_headers import claim
 
-from realtime_dub.pipeline.statistics import rss_mb
+from realtime_dub.pipeline.measures import rss_mb
 from realtime_dub.web.aiortc_access import make_decoder
 from realtime_dub.web.allowance import Allowance
 from realtime_dub.web.decoding import Decoding, PictureDecoding, SoundDecoding

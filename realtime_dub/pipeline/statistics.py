@@ -26,17 +26,14 @@ over is a current picture with a mouth one or two ticks old: that is what ``reus
 from __future__ import annotations
 
 import json
-import math
 import threading
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
-
-import numpy as np
 
 from realtime_dub.errors import one_line
 from realtime_dub.losses import lost_by
 from realtime_dub.media import MS, NS
+from realtime_dub.pipeline.measures import Histogram, Percentiles, rss_mb
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -44,61 +41,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["fresh", "reused", "passthrough"]
 Missing = Literal["starved", "slow", "faceless", "implausible"]
-Percentiles = dict[str, float]
 
 SETTLED_TICKS = 125  # encoders and decoders allocate their queues in the first seconds; growth is what comes after
-
-_GROWTH = 1.005  # each bin is half a percent wider than the last
-_FLOOR_NS = 1_000
-_BINS = math.ceil(math.log(1e9) / math.log(_GROWTH)) + 2  # 1 µs .. 1000 s
-
-
-class Histogram:
-    """Durations in bins that grow by half a percent: any number of values in 33 kB. The maximum is exact."""
-
-    def __init__(self) -> None:
-        self._counts = np.zeros(_BINS, np.int64)
-        self.count = 0
-        self.sum_ns = 0
-        self.max_ns = 0
-
-    def add(self, value_ns: int) -> None:
-        at = 0 if value_ns <= _FLOOR_NS else 1 + int(math.log(value_ns / _FLOOR_NS) / math.log(_GROWTH))
-        self._counts[min(at, _BINS - 1)] += 1
-        self.count += 1
-        self.sum_ns += value_ns
-        self.max_ns = max(self.max_ns, value_ns)
-
-    def percentile_ms(self, percent: float) -> float:
-        """The nearest-rank percentile in ms, at most half a percent too large; 0 where nothing was added."""
-        if not self.count:
-            return 0.0
-        rank = max(1, math.ceil(self.count * percent / 100))
-        at = int(np.searchsorted(np.cumsum(self._counts), rank))
-        return round(min(_FLOOR_NS * _GROWTH**at, self.max_ns) / MS, 3)
-
-    def summary(self, with_max: bool = False) -> Percentiles:
-        out = {f"p{percent}": self.percentile_ms(percent) for percent in (50, 95, 99)}
-        return {**out, "max": round(self.max_ns / MS, 3)} if with_max else out
-
-
-def rss_mb() -> float:
-    """Resident memory of this process in MB (10^6 bytes); 0 where the system does not tell."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except (OSError, ValueError, IndexError):
-        return _peak_rss_mb()
-    import resource
-
-    return round(pages * resource.getpagesize() / 1e6, 1)
-
-
-def _peak_rss_mb() -> float:
-    try:
-        import resource
-    except ImportError:
-        return 0.0
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 1)  # bytes on macOS
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 from realtime_dub import losses
-from realtime_dub.pipeline.statistics import rss_mb
+from realtime_dub.pipeline.measures import rss_mb
 
 if TYPE_CHECKING:
     from realtime_dub.web.session import Session

@@ -18,21 +18,18 @@ from realtime_dub import signals
 from realtime_dub.blend.composite import shows
 from realtime_dub.clock import VirtualClock
 from realtime_dub.config import FileConfig
-from realtime_dub.errors import ConfigError, LostOutput, MediaError, RealtimeDubError
+from realtime_dub.errors import LostOutput, MediaError, RealtimeDubError
 from realtime_dub.face.types import FaceTracker
 from realtime_dub.media import (
     NS,
     AudioBlock,
     Frame,
-    OutputFormat,
     Tick,
-    VideoInfo,
     ns_to_samples,
     samples_to_ns,
 )
-from realtime_dub.mouth import registry
 from realtime_dub.notes import notes_of
-from realtime_dub.pipeline import assembly
+from realtime_dub.pipeline.file.parts import FileParts
 from realtime_dub.pipeline.file.pulled import PulledVoice
 from realtime_dub.pipeline.file.spans import Span, Spans
 from realtime_dub.pipeline.file.stages import DEPTH, BoundedWriter, PrefetchStage
@@ -42,10 +39,7 @@ from realtime_dub.pipeline.reports import Reports
 from realtime_dub.pipeline.schedule import TrackedSample
 from realtime_dub.pipeline.statistics import Kind, Recorder, Report
 from realtime_dub.pipeline.voice_feeder import Made
-from realtime_dub.publishers.base import CarriesExtras
-from realtime_dub.sources.base import VideoSource, VoiceSource, read_all
-from realtime_dub.sources.registry import kind_of
-from realtime_dub.sources.stream_choice import SoundChoice
+from realtime_dub.sources.base import read_all
 from realtime_dub.voice.contract import VoiceFromVideo
 
 Progress = Callable[[int, int | None], None]
@@ -83,37 +77,26 @@ class _FileRun:
     def __init__(self, config: FileConfig, stack: ExitStack) -> None:
         self._config, self._stack = config, stack
         self._clock = VirtualClock()
-        self._kind = _kind(config)
-        self._engine = registry.engine(config.engine)
         self._reports = Reports(config)
         self._sheet = self._reports.sheet
-        self._publisher = assembly.open_publisher(
-            str(config.output), clock=self._clock, live=False, crf=config.crf, preset=config.preset
-        )
-        self._generator = assembly.make_generator(config)
-        stack.callback(self._generator.close)
-        self._composer = FrameComposer(assembly.make_compositor())
-        self._video = self._opened_video(width=config.width, height=config.height, fps=config.fps)
-        self._info: VideoInfo = self._video.open()
-        self._voice = self._opened_voice()
-        self._voice_info = voice = self._voice.open()
-        self._extras = self._open_extras()
-        self._audio = PulledVoice(self._voice, voice.rate, voice.channels)
+        self._parts = parts = FileParts(config, self._clock, stack)
+        self._composer = FrameComposer(parts.compositor)
+        self._audio = PulledVoice(parts.voice, parts.voice_info.rate, parts.voice_info.channels)
         self.recorder = Recorder()
-        self.recorder.runs(0, self._generator)
+        self.recorder.runs(0, parts.generator)
         self._faces = 0
         self._maker: MouthMaker | None = None
         self._stages: list[PrefetchStage[Any]] = []
 
     def dub(self, progress: Progress) -> None:
         """Enrol, then run the stages to the end. However it ends, what was written plays."""
-        self._publisher.open(self._format())
+        self._parts.publisher.open(self._parts.output_format())
         try:
             self._enrol()
         except BaseException:
-            self._publisher.close()
+            self._parts.publisher.close()
             raise
-        tracker = self._tracker()
+        tracker = self._parts.open_tracker()
         self._stack.callback(self._end_stages)
         frames = self._prefetch("decode", self._frames())
         tracked = self._prefetch("track", self._tracked(frames, tracker), self._ahead())
@@ -127,92 +110,49 @@ class _FileRun:
         try:
             for seq, item in enumerate(mouthed):
                 encoder.put(self._tick(seq, item))
-                progress(seq + 1, self._total())
-            encoder.finish(self._publisher.close)
+                progress(seq + 1, self._parts.total)
+            encoder.finish(self._parts.publisher.close)
         except (KeyboardInterrupt, SystemExit):
             with signals.held_off():
-                encoder.finish(self._publisher.close)
+                encoder.finish(self._parts.publisher.close)
             raise
         except BaseException:
             encoder.close()
             with suppress(RealtimeDubError):  # the first error is the one to tell
-                self._publisher.close()
+                self._parts.publisher.close()
             raise
 
     def report(self) -> Report:
         """The report, with everything that there is to say; written where that was asked for."""
-        notes: list[str | None] = [*notes_of(self._video, self._voice, self._generator, self._publisher)]
+        parts = self._parts
+        notes: list[str | None] = [*notes_of(parts.video, parts.voice, parts.generator, parts.publisher)]
         if not self._faces:
             notes.append(f"no face in {self._config.input}: the picture passes through unchanged")
         if self._maker is not None:
-            notes.append(self._maker.no_voice(self._voice_info.name))
+            notes.append(self._maker.no_voice(self._parts.voice_info.name))
         for note in notes:
             if note is not None:
                 self.recorder.note(note)
         return self._reports.finish(self.recorder)
 
-    # What there is to begin with.
-
-    def _opened_video(self, **size: Any) -> VideoSource:
-        options = assembly.video_options(self._config)
-        video = assembly.open_video(self._config.input, clock=self._clock, loop=False, live=False, **size, **options)
-        self._stack.callback(video.close)
-        return video
-
-    def _opened_voice(self) -> VoiceSource:
-        config = self._config
-        own = config.input if self._kind == "file" else None
-        options = assembly.voice_options(config)
-        voice = assembly.open_voice(config.mic, clock=self._clock, video_path=own, loop=False, live=False, **options)
-        self._stack.callback(voice.close)
-        return voice
-
-    def _format(self) -> OutputFormat:
-        info, voice = self._info, self._voice_info
-        return OutputFormat(info.width, info.height, info.fps, voice.rate, voice.channels, False, info.full_range)
-
-    def _open_extras(self) -> Any:
-        """What the film carries beside frames and audio, for an output that can hold it."""
-        if self._kind != "file" or not isinstance(self._publisher, CarriesExtras):
-            return None
-        from realtime_dub.sources.extras import FilmExtras
-
-        config = self._config
-        own = SoundChoice(config.audio_stream, config.language) if config.mic == "video" else None
-        extras = FilmExtras(config.input, config.video_stream, own)
-        self._stack.callback(extras.close)
-        self._begin_extras(extras, extras.pictures_start_ns)  # chapters are written before the first frame
-        self._publisher.carry(extras)
-        return extras
-
-    def _begin_extras(self, extras: Any, zero_ns: int) -> None:
-        ends_ns = [] if self._config.extend else [self._info.duration_ns or extras.pictures_end_ns]
-        ends_ns += [None if self._config.seconds is None else round(self._config.seconds * NS)]
-        extras.begin(zero_ns, min((each for each in ends_ns if each is not None), default=None))
-
-    def _tracker(self) -> FaceTracker:
-        tracker = assembly.make_tracker(self._config.face, at_once=True)
-        self._stack.callback(tracker.close)
-        return tracker
-
     def _enrol(self) -> None:
         """Show the generator the person before the first mouth is made."""
-        if self._kind != "file" or self._config.identity is not None or not self._engine.learns_identity:
+        if self._parts.kind != "file" or self._config.identity is not None or not self._parts.engine.learns_identity:
             return
         from realtime_dub.pipeline.file.enrolment import show_film
 
-        video, tracker = self._opened_video(), self._tracker()
-        show_film(video, self._generator, tracker)
+        video, tracker = self._parts.open_video(), self._parts.open_tracker()
+        show_film(video, self._parts.generator, tracker)
         video.close()
         tracker.close()
 
     def _ahead(self) -> int:
         """How many frames are tracked ahead: as many as a voice that is made of them needs for the next mouth."""
-        if not isinstance(self._voice, VoiceFromVideo):
+        if not isinstance(self._parts.voice, VoiceFromVideo):
             return DEPTH
-        latency = self._generator.latency()
-        need_ns = self._voice_info.block_ns + latency.look_ahead_ns + latency.front_end_ns + NS // 4
-        return DEPTH + self._engine.file_batch + math.ceil(need_ns * self._info.fps / NS)
+        latency = self._parts.generator.latency()
+        need_ns = self._parts.voice_info.block_ns + latency.look_ahead_ns + latency.front_end_ns + NS // 4
+        return DEPTH + self._parts.engine.file_batch + math.ceil(need_ns * self._parts.info.fps / NS)
 
     def _prefetch(self, name: str, items: Iterator[Any], depth: int = DEPTH) -> PrefetchStage[Any]:
         stage: PrefetchStage[Any] = PrefetchStage(name, items, depth)
@@ -229,14 +169,14 @@ class _FileRun:
     # The stages, each on its thread.
 
     def _frames(self) -> Iterator[Frame]:
-        frames = self._timed("decode", read_all(self._video.read))
+        frames = self._timed("decode", read_all(self._parts.video.read))
         if self._config.seconds is None:
             return frames
         end_ns = round(self._config.seconds * NS)
         return itertools.takewhile(lambda frame: frame.pts_ns < end_ns, frames)
 
     def _tracked(self, frames: Iterator[Frame], tracker: FaceTracker) -> Iterator[TrackedSample]:
-        shown_to = self._voice if isinstance(self._voice, VoiceFromVideo) else None
+        shown_to = self._parts.voice if isinstance(self._parts.voice, VoiceFromVideo) else None
         try:
             for frame in frames:
                 began_ns = time.perf_counter_ns()
@@ -256,21 +196,20 @@ class _FileRun:
         if first is None:
             raise MediaError("there is no picture in", self._config.input, "choose a video that plays")
         zero_ns = first[0].capture_ns
-        if self._extras is not None:
-            self._begin_extras(self._extras, zero_ns)
-        self._maker = maker = MouthMaker(self._generator, self._audio, zero_ns)
-        for together in _grouped(itertools.chain([first], spans), self._engine.file_batch):
+        self._parts.begin_extras(zero_ns)
+        self._maker = maker = MouthMaker(self._parts.generator, self._audio, zero_ns)
+        for together in _grouped(itertools.chain([first], spans), self._parts.engine.file_batch):
             yield from self._with_mouths(maker, together, zero_ns)
             self._audio.forget(together[-1][0].capture_ns - NS)
 
     def _spans(self) -> Spans:
         config = self._config
-        endless, cut = self._kind != "file", config.seconds is not None
-        return Spans(self._audio, self._info.fps, self.recorder.note, endless, cut, config.extend)
+        endless, cut = self._parts.kind != "file", config.seconds is not None
+        return Spans(self._audio, self._parts.info.fps, self.recorder.note, endless, cut, config.extend)
 
     def _encode(self, tick: Tick) -> None:
         began_ns = time.perf_counter_ns()
-        self._publisher.publish(tick)
+        self._parts.publisher.publish(tick)
         self.recorder.stage("encode", time.perf_counter_ns() - began_ns)
 
     # One tick.
@@ -311,13 +250,6 @@ class _FileRun:
             self._sheet.add(frame.image, face, image, seq)
         return Tick(image, item.pts_ns, item.duration_ns, seq, item.audio, item.made.blendshapes)
 
-    def _total(self) -> int | None:
-        if self._config.seconds is not None:
-            return None
-        if self._info.frames is not None or self._info.duration_ns is None:
-            return self._info.frames
-        return round(self._info.duration_ns * self._info.fps / NS)
-
     def _timed(self, name: str, items: Iterator[Frame]) -> Iterator[Frame]:
         while True:
             began_ns = time.perf_counter_ns()
@@ -333,11 +265,3 @@ def _grouped(spans: Iterable[Span], most: int) -> Iterator[list[Span]]:
     spans = iter(spans)
     while together := list(itertools.islice(spans, most)):
         yield together
-
-
-def _kind(config: FileConfig) -> str:
-    """file, image or demo. Raises ConfigError for what is live."""
-    kind = kind_of(config.input)
-    if kind not in ("file", "image", "demo"):
-        raise ConfigError("no file:", config.input, "name a video or a picture, or use --webcam for a live run")
-    return kind

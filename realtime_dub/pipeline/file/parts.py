@@ -1,0 +1,102 @@
+"""What a file run is made of, opened in the order in which it costs least to find out that it cannot be."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+from realtime_dub.clock import VirtualClock
+from realtime_dub.config import FileConfig
+from realtime_dub.errors import ConfigError
+from realtime_dub.face.types import FaceTracker
+from realtime_dub.media import NS, OutputFormat, VideoInfo
+from realtime_dub.mouth import registry
+from realtime_dub.pipeline import assembly
+from realtime_dub.publishers.base import CarriesExtras
+from realtime_dub.sources.base import VideoSource, VoiceSource
+from realtime_dub.sources.registry import kind_of
+from realtime_dub.sources.stream_choice import SoundChoice
+
+
+class FileParts:
+    """Made by ``assembly``, each with its close on ``stack``. Raises UserError."""
+
+    def __init__(self, config: FileConfig, clock: VirtualClock, stack: ExitStack) -> None:
+        self._config, self._clock, self._stack = config, clock, stack
+        self.kind = _kind(config)
+        self.engine = registry.engine(config.engine)
+        self.publisher = assembly.open_publisher(
+            str(config.output), clock=clock, live=False, crf=config.crf, preset=config.preset
+        )
+        self.generator = assembly.make_generator(config)
+        stack.callback(self.generator.close)
+        self.compositor = assembly.make_compositor()
+        self.video = self.open_video(width=config.width, height=config.height, fps=config.fps)
+        self.info: VideoInfo = self.video.open()
+        self.voice = self._open_voice()
+        self.voice_info = self.voice.open()
+        self.extras = self._open_extras()
+
+    def open_video(self, **size: Any) -> VideoSource:
+        """The film, once more where it is shown to the engine first."""
+        options = assembly.video_options(self._config)
+        video = assembly.open_video(self._config.input, clock=self._clock, loop=False, live=False, **size, **options)
+        self._stack.callback(video.close)
+        return video
+
+    def open_tracker(self) -> FaceTracker:
+        tracker = assembly.make_tracker(self._config.face, at_once=True)
+        self._stack.callback(tracker.close)
+        return tracker
+
+    def output_format(self) -> OutputFormat:
+        info, voice = self.info, self.voice_info
+        return OutputFormat(info.width, info.height, info.fps, voice.rate, voice.channels, False, info.full_range)
+
+    @property
+    def total(self) -> int | None:
+        """How many frames there will be, where that is known."""
+        info = self.info
+        if self._config.seconds is not None:
+            return None
+        if info.frames is not None or info.duration_ns is None:
+            return info.frames
+        return round(info.duration_ns * info.fps / NS)
+
+    def begin_extras(self, zero_ns: int) -> None:
+        """``zero_ns``: the film's time at which the result begins."""
+        if self.extras is None:
+            return
+        ends_ns = [] if self._config.extend else [self.info.duration_ns or self.extras.pictures_end_ns]
+        ends_ns += [None if self._config.seconds is None else round(self._config.seconds * NS)]
+        self.extras.begin(zero_ns, min((each for each in ends_ns if each is not None), default=None))
+
+    def _open_voice(self) -> VoiceSource:
+        config = self._config
+        own = config.input if self.kind == "file" else None
+        options = assembly.voice_options(config)
+        voice = assembly.open_voice(config.mic, clock=self._clock, video_path=own, loop=False, live=False, **options)
+        self._stack.callback(voice.close)
+        return voice
+
+    def _open_extras(self) -> Any:
+        """What the film carries beside frames and audio, for an output that can hold it."""
+        if self.kind != "file" or not isinstance(self.publisher, CarriesExtras):
+            return None
+        from realtime_dub.sources.extras import FilmExtras
+
+        config = self._config
+        own = SoundChoice(config.audio_stream, config.language) if config.mic == "video" else None
+        self.extras = extras = FilmExtras(config.input, config.video_stream, own)
+        self._stack.callback(extras.close)
+        self.begin_extras(extras.pictures_start_ns)  # chapters are written before the first frame
+        self.publisher.carry(extras)
+        return extras
+
+
+def _kind(config: FileConfig) -> str:
+    """file, image or demo. Raises ConfigError for what is live."""
+    kind = kind_of(config.input)
+    if kind not in ("file", "image", "demo"):
+        raise ConfigError("no file:", config.input, "name a video or a picture, or use --webcam for a live run")
+    return kind
