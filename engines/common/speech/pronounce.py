@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import re
 
-from engines.speech.inventory import from_arpabet, from_ipa
-from engines.speech.synthesise import LEFT_OUT, NAMES, Espeak
+from engines.common.speech.inventory import from_arpabet, from_ipa
+from engines.common.speech.synthesise import LEFT_OUT, NAMES, Espeak
 
 Phone = tuple[str, ...]  # classes that are said one after another: two for a diphthong or an affricate like "ts"
 Word = list[Phone]
