@@ -61,9 +61,9 @@ def _in_turn(entries: list[Entry]) -> list[Entry]:
     """One clip of each speaker, then a second of each, in the index's order of keys."""
     seen: dict[str, int] = {}
     turns = []
-    for entry in sorted(entries, key=lambda e: e.track):
+    for entry in sorted(entries, key=lambda e: e.name):
         turn = seen[entry.speaker] = seen.get(entry.speaker, 0) + 1
-        turns.append((turn, entry.track, entry))
+        turns.append((turn, entry.name, entry))
     return [entry for *_, entry in sorted(turns, key=lambda item: item[:2])]
 
 
@@ -71,7 +71,7 @@ def _sentence(dataset: Dataset, entry: Entry) -> Sentence:
     sound, labels = dataset.sound(entry), dataset.phones(entry)[1]
     said = np.repeat(labels > 0, HOP)
     voiced = sound[: len(said)][said[: len(sound)]]
-    return Sentence(entry.track, entry.speaker, at_level(sound, 0.0, float(np.sqrt((voiced**2).mean()))), labels)
+    return Sentence(entry.name, entry.speaker, at_level(sound, 0.0, float(np.sqrt((voiced**2).mean()))), labels)
 
 
 def at_level(sound: Floats, decibel: float, rms: float | None = None) -> Floats:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import wave
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,12 @@ class Entry:
     sane: bool = False  # whether text and sound belong together
     aligner: str = ""
     root: Path = Path()  # the prepared folder
+    alias: str = ""  # where another folder has a track of the same name
+
+    @property
+    def name(self) -> str:
+        """By which the track is told from all others of its data set."""
+        return self.alias or self.track
 
     @property
     def filmed(self) -> bool:
@@ -82,7 +88,7 @@ class Dataset:
 
     def __init__(self, *roots: Path) -> None:
         self.roots = roots
-        self.entries = [entry for root in roots for entry in read_entries(root) if entry.part]
+        self.entries = _told_apart([entry for root in roots for entry in read_entries(root) if entry.part])
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.roots))
@@ -140,7 +146,16 @@ def as_clip(track: Track) -> Clip:
     neutral = neutral_shape(track.canonical[track.seen])
     width = mouth_width(neutral)
     motion = ((track.canonical[:, LOWER] - neutral[LOWER]) / width).astype(np.float32)
-    return Clip(track.entry.track, track.audio, motion, track.fps, neutral / width, track.entry.words or None)
+    return Clip(track.entry.name, track.audio, motion, track.fps, neutral / width, track.entry.words or None)
+
+
+def _told_apart(entries: list[Entry]) -> list[Entry]:
+    """Entries whose names differ: sentences of one corpus are called alike in the folders of its speakers."""
+    counts = Counter(entry.track for entry in entries)
+    return [
+        replace(entry, alias=f"{entry.root.resolve()}/{entry.track}") if counts[entry.track] > 1 else entry
+        for entry in entries
+    ]
 
 
 def usable(entries: Iterable[Entry]) -> list[Entry]:

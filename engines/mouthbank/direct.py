@@ -63,6 +63,7 @@ class DirectEngine(Engine):
         self._clips = filmed(work)
         self._held = held_clips(work.dataset, settings.validation_tracks)
         self._basis = make_basis(np.concatenate([clip.motion for clip in self._clips]), settings.components)
+        self._measured = work.context.broadcast((work.out / OFFSETS).exists()) > 0
         self._batches = self._draws(read_offsets(work.out))
         self._loss = MotionLoss(self._basis).to(work.context.device)
 
@@ -83,7 +84,7 @@ class DirectEngine(Engine):
 
     def turn(self, step: int, net: nn.Module, average: nn.Module) -> None:
         path, context = self._work.out / OFFSETS, self._work.context
-        if path.exists():
+        if self._measured:
             return
         if context.first:
             measured = on_cpu(average)

@@ -34,7 +34,7 @@ class TeacherTargets:
     """The filmed clips whose phonemes are known, as the teacher reads them. Raises ConfigError without any."""
 
     def __init__(self, clips: list[Clip], dataset: Dataset, basis: Basis, spec: LogMelSpec) -> None:
-        known = {entry.track: entry for entry in dataset.entries if entry.filmed and entry.seconds > 0}
+        known = {entry.name: entry for entry in dataset.entries if entry.filmed and entry.seconds > 0}
         phones = {clip.name: dataset.phones(known[clip.name]) for clip in clips if clip.name in known}
         self._rows = [self._row(clip, *phones[clip.name], basis, spec) for clip in clips if clip.name in phones]
         if not self._rows:

@@ -90,7 +90,7 @@ def mean_of(figures: list[dict[str, float]]) -> dict[str, float]:
 
 def by_group(each: Mapping[str, dict[str, float]], entries: Iterable[Entry], people: People) -> dict[str, object]:
     """The mean of the tracks' figures by gender and by language, of those whom ``people`` knows."""
-    speakers = {entry.track: entry.speaker for entry in entries}
+    speakers = {entry.name: entry.speaker for entry in entries}
     figures = list(each.values())
     found = groups([speakers[name] for name in each], people)
     return {

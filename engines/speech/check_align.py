@@ -84,13 +84,13 @@ class Checker:
 
     def language(self, entries: list[Entry]) -> dict[str, float]:
         """True texts against texts of other clips of ``entries``."""
-        sounds = {e.track: sum(map(len, readings[0])) for e in entries if (readings := self._readings(e))}
-        entries = [entry for entry in entries if entry.track in sounds]
+        sounds = {e.name: sum(map(len, readings[0])) for e in entries if (readings := self._readings(e))}
+        entries = [entry for entry in entries if entry.name in sounds]
         told = []
         for entry in entries:
             posteriors, _ = self._hear(entry)
             others = [other for other in entries if other is not entry]
-            other = min(others, key=lambda one: abs(sounds[one.track] - sounds[entry.track]))
+            other = min(others, key=lambda one: abs(sounds[one.name] - sounds[entry.name]))
             true, wrong = self._best(posteriors, entry), self._best(posteriors, other)
             wins = bool(true) and (not wrong or (true is not None and true.score > wrong.score))
             told.append([wins, bool(true and true.sane), bool(wrong and wrong.sane)])

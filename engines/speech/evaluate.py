@@ -99,7 +99,7 @@ def sequence(labels: Array, shortest: int) -> list[int]:
 
 def amounts(entries: list[Entry]) -> dict[str, dict[str, object]]:
     """What there is to learn from and to measure with, by corpus, aligner and, where there are many, language."""
-    trusted = {entry.track for entry in usable(entries)}
+    trusted = {entry.name for entry in usable(entries)}
     told: dict[str, dict[str, object]] = {}
     kinds: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
@@ -111,7 +111,7 @@ def amounts(entries: list[Entry]) -> dict[str, dict[str, object]]:
     for name, own in sorted(kinds.items()):
         told[name] = {"tried": len(own), "aligned": sum(entry.seconds > 0 for entry in own)}
         for part in PARTS:
-            if kept := [entry for entry in own if entry.part == part and entry.track in trusted]:
+            if kept := [entry for entry in own if entry.part == part and entry.name in trusted]:
                 told[name][part] = _amount(kept)
     return told
 
@@ -125,11 +125,11 @@ def figures_of(net: SpeechNet, dataset: Dataset, spec: LogMelSpec) -> dict[str, 
     """All figures: of every group, and of what is kept out in noise, on a telephone and the like."""
     entries = dataset.entries
     found = groups(usable(entries))
-    strangers = list({entry.track: entry for clips in found.values() for entry in clips}.values())
-    heard = {one.entry.track: one for one in recognise(net, dataset, strangers, spec)}
+    strangers = list({entry.name: entry for clips in found.values() for entry in clips}.values())
+    heard = {one.entry.name: one for one in recognise(net, dataset, strangers, spec)}
     figures: dict[str, object] = {"classes": len(CLASSES), "parameters": sum(p.numel() for p in net.parameters())}
     for name, clips in found.items():
-        figures[name] = _amount(clips) | frame_figures([heard[entry.track] for entry in clips])
+        figures[name] = _amount(clips) | frame_figures([heard[entry.name] for entry in clips])
     for name, change in changes(spec).items():
         figures[name] = frame_figures(recognise(net, dataset, found["held_out"], spec, change))
         if away := found.get("languages_kept_out"):

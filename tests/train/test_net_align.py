@@ -42,6 +42,7 @@ from engines.common.speech.strangers import groups  # noqa: E402
 from engines.common.speech.synthesise import Espeak  # noqa: E402
 from engines.speech.check_align import agreement, borders  # noqa: E402
 from engines.speech.engine import Settings, SpeechEngine  # noqa: E402
+from realtime_dub.errors import DependencyError  # noqa: E402
 
 Floats = npt.NDArray[np.float32]
 WORDS: list[Word] = [[("p",), ("a",)], [("t",), ("o", "ʊ")]]
@@ -57,7 +58,7 @@ def posteriors_of(*stretches: tuple[str, int], right: float = 0.7, seed: int = 0
 def espeak() -> Espeak:
     try:
         return Espeak()
-    except OSError:
+    except DependencyError:
         pytest.skip("espeak-ng is not here")
 
 
@@ -207,7 +208,8 @@ def test_other_languages_become_tracks(tmp_path: Path) -> None:
     assert all(entry.aligner == NET and entry.seconds > 0 for entry in entries.values())
     assert entries["fi"].part == "test"
     log_power, labels = dataset.phones(entries["de"])
-    assert len(log_power) == len(labels) == len(dataset.sound(entries["de"])) // SPEC.hop + 1
+    assert len(log_power) == len(labels)
+    assert abs(len(dataset.sound(entries["de"])) / SPEC.hop - len(labels)) < 3
     assert {INDEX["ɡ"], INDEX["u"]} <= set(labels)
 
 

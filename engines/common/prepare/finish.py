@@ -19,7 +19,7 @@ from engines.common.dataset import PARTS
 from engines.common.grid import split
 from engines.common.prepare import offset as offsets
 from engines.common.prepare.clip import MARGIN_SAMPLES, RATE, track_path, write_whole
-from engines.common.prepare.phones import npy, write_sound
+from engines.common.prepare.phones import BAD, BAD_HEAD, bad_lines, npy, write_sound
 from engines.common.prepare.segments import FPS
 from engines.common.prepare.speakers import group, signature
 from engines.common.prepare.speech import runs, speech_activity
@@ -91,12 +91,7 @@ def finish(
             _judge(batch, found, least_confidence)
     labelled = all(row.speaker is not None for row in rows)
     _name_speakers(rows, signatures)
-    away = [row for row in rows if row.speaker in kept_out]
-    for row in away:
-        row.part = "" if row.dropped else "test"
-    gone = {row.clip for row in away}
-    names = [record["name"] for record in records if record["name"] not in gone]
-    notes += _divide([row for row in rows if row.speaker not in kept_out], names)
+    notes += _assign(rows, [record["name"] for record in records], kept_out)
     for row in rows:
         if row.part:
             _write_sound(out, row)
@@ -144,6 +139,17 @@ def _name_speakers(rows: list[Row], signatures: list[Array]) -> None:
     if nameless:
         for index, label in zip(nameless, group(np.stack([signatures[i] for i in nameless])), strict=True):
             rows[index].speaker = label
+
+
+def _assign(rows: list[Row], clips: list[str], kept_out: Collection[str]) -> list[str]:
+    """Fill in the parts of all tracks; returns what has to be said about it."""
+    away = [row for row in rows if row.speaker in kept_out]
+    for row in away:
+        row.part = "" if row.dropped else "test"
+    gone = {row.clip for row in away}
+    missing = sorted(set(kept_out) - {str(row.speaker) for row in away})
+    notes = [f"nobody is called {', '.join(missing)}, who should be kept out"] if missing else []
+    return notes + _divide([row for row in rows if row.speaker not in kept_out], [c for c in clips if c not in gone])
 
 
 def _divide(rows: list[Row], clips: list[str]) -> list[str]:
@@ -197,5 +203,4 @@ def _write_index(out: Path, summary: Summary) -> None:
     for part in PARTS:
         names = "".join(f"{row.track}\n" for row in summary.kept(part))
         write_whole(out / f"{part}.txt", names.encode())
-    bad = "".join(f"{file}\t{' '.join(why.split())}\n" for file, why in summary.bad)
-    write_whole(out / "bad.tsv", ("file\treason\n" + bad).encode())
+    write_whole(out / BAD, (BAD_HEAD + bad_lines(summary.bad)).encode())

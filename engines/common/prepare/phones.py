@@ -24,7 +24,9 @@ from engines.common.speech.inventory import INDEX, SIL
 from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 
 FLOOR = 1e-12
+BAD, BAD_HEAD = "bad.tsv", "file\treason\n"
 POCKETSPHINX, NET = "pocketsphinx", "net"
+UNREAD = "unread"  # in the place of an aligner, where a file cannot be used
 
 
 def labels_of(segments: Iterable[Segment], frames: int, hop_s: float = 0.01) -> Array:
@@ -76,6 +78,17 @@ def append_row(path: Path, row: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(row) + "\n")
+
+
+def append_bad(root: Path, rows: Iterable[tuple[str, str]]) -> None:
+    """Add files that cannot be used, and why, to the list of them."""
+    path = root / BAD
+    before = path.read_text("utf-8") if path.exists() else BAD_HEAD
+    write_whole(path, (before + bad_lines(rows)).encode())
+
+
+def bad_lines(rows: Iterable[tuple[str, str]]) -> str:
+    return "".join(f"{file}\t{' '.join(why.split())}\n" for file, why in rows)
 
 
 def tidy(path: Path) -> list[dict[str, Any]]:

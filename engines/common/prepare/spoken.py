@@ -19,9 +19,12 @@ from engines.common import Array
 from engines.common.dataset import ALIGNMENTS, INDEX, Dataset, Entry, read_entries, usable
 from engines.common.grid import SILENCE
 from engines.common.prepare.phones import (
+    BAD,
     NET,
     POCKETSPHINX,
+    UNREAD,
     append_alignment,
+    append_bad,
     append_row,
     relabel,
     store,
@@ -93,10 +96,13 @@ def prepare_speech(
         preparer.add_all(folder, [row for row in table if row.language == ENGLISH])
     if hours_synthetic:
         make_all(table, out, hours_synthetic, spec)
+    if preparer.bad:
+        append_bad(out, preparer.bad)
     entries = read_entries(out) if (out / INDEX).exists() else []
     trusted = usable(entries)
-    seconds, people = sum(entry.seconds for entry in trusted), {entry.speaker for entry in trusted}
-    return f"{len(trusted)} of {len(entries)} clips with phonemes, {seconds / 3600:.2f} h of {len(people)} speakers"
+    hours, people = sum(entry.seconds for entry in trusted) / 3600, {entry.speaker for entry in trusted}
+    told = f"{len(trusted)} of {len(entries)} clips with phonemes, {hours:.2f} h of {len(people)} speakers"
+    return f"{told}; {len(preparer.bad)} could not be read, see {out / BAD}" if preparer.bad else told
 
 
 class Preparer:
@@ -108,6 +114,7 @@ class Preparer:
         out.mkdir(parents=True, exist_ok=True)
         self._heard = {row["track"] for row in tidy(out / INDEX)}
         self._tried = {row["track"]: row for row in tidy(out / ALIGNMENTS)}
+        self.bad: list[tuple[str, str]] = []  # file and reason
 
     def add(self, row: Row, sound: Array, words: list[str], phones: list[list[str]] | None = None) -> bool:
         """Keep an English clip and align it; False where that is not possible."""
@@ -118,8 +125,8 @@ class Preparer:
         """Every English clip of a table."""
         phones = read_phones(folder / REFERENCE_PHONES)
         for row in in_turn(rows):
-            if row.key not in self._tried:
-                self.add(row, read_sound(folder / row.file), words_of(row.text), phones.get(_clip(row)))
+            if row.key not in self._tried and (sound := self._read(folder, row)) is not None:
+                self.add(row, sound, words_of(row.text), phones.get(_clip(row)))
             self._step()
 
     def add_by_net(self, folder: Path, rows: list[Row], aligner: NetAligner, again: bool = False) -> None:
@@ -141,8 +148,8 @@ class Preparer:
         tried = self._tried.get(row.key)
         if tried is None:
             return row.language != ENGLISH and row.corpus == OTHERS
-        if tried["aligner"] == NET:
-            return again
+        if tried["aligner"] in (NET, UNREAD):
+            return again and tried["aligner"] == NET
         return tried["seconds"] == 0 and row.corpus != EVALUATION
 
     def _align_by_net(self, row: Row, folder: Path, readings: list[list[Word]], aligner: NetAligner) -> None:
@@ -152,7 +159,10 @@ class Preparer:
         if row.key in self._heard:
             sound = Dataset(self._out).sound(Entry(row.key, row.speaker, row.part, root=self._out))
         else:
-            sound = self._keep(row, read_sound(folder / row.file))
+            read = self._read(folder, row)
+            if read is None:
+                return
+            sound = self._keep(row, read)
         self._aligned(row.key, sound, aligner.align(sound, readings), NET)
 
     def _align_again(self, track: str, readings: list[list[Word]], aligner: NetAligner) -> None:
@@ -163,6 +173,15 @@ class Preparer:
             append_alignment(self._out, track, found, self._tried[track]["seconds"], NET)
         else:
             append_row(self._out / ALIGNMENTS, {**self._tried[track], "sane": False})
+
+    def _read(self, folder: Path, row: Row) -> Array | None:
+        """The sound of a clip; a file that cannot be used is written down, and not tried again."""
+        try:
+            return read_sound(folder / row.file)
+        except Exception as error:  # whatever a broken file brings up is no reason to stop at it
+            self.bad.append((row.file, f"{type(error).__name__}: {error}"))
+            append_alignment(self._out, row.key, None, 0.0, UNREAD)
+            return None
 
     def _keep(self, row: Row, sound: Array) -> Array:
         """The sound of a clip as the prepared folder has it from now on."""

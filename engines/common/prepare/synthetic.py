@@ -23,6 +23,7 @@ from engines.common.speech.synthesise import (
     speak_flite,
 )
 from realtime_dub.audio.frontends.logmel import LogMelSpec
+from realtime_dub.errors import MediaError
 
 FLITE_SHARE = 0.4
 FEWEST = 3  # segments; fewer are no sentence
@@ -31,13 +32,15 @@ FEWEST = 3  # segments; fewer are no sentence
 def make_all(table: list[Row], out: Path, hours: float, spec: LogMelSpec, seed: int = 0) -> dict[str, float]:
     """Synthesise ``hours`` of speech from the table's texts into ``out``; goes on where it was broken off.
 
-    Returns the hours by synthesiser.
+    Returns the hours by synthesiser. Raises MediaError without English texts, DependencyError without a synthesiser.
     """
     out.mkdir(parents=True, exist_ok=True)
     have = {row["track"]: row["seconds"] for row in tidy(out / ALIGNMENTS)}
     seconds = {name: sum(s for key, s in have.items() if key.startswith(f"{name}__")) for name in (ESPEAK, FLITE)}
     goals = {FLITE: hours * 3600 * FLITE_SHARE, ESPEAK: hours * 3600 * (1 - FLITE_SHARE)}
     texts = _texts(table)
+    if not texts[ENGLISH]:
+        raise MediaError("no English texts to train on in the table", "of clips", "leave --synthetic out")
     espeak = Espeak()
     for engine, goal in goals.items():
         index = 0

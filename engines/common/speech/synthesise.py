@@ -18,6 +18,7 @@ from engines.common import Array
 from engines.common.speech.corpus import RATE
 from engines.common.speech.force_align import Segment, spread
 from engines.common.speech.inventory import SIL, from_arpabet, from_ipa
+from realtime_dub.errors import DependencyError
 
 ESPEAK, FLITE = "espeak-ng", "flite"
 FLITE_VOICES = {"slt": "female", "rms": "male", "awb": "male", "kal16": "male"}
@@ -54,10 +55,14 @@ class Espeak:
     """espeak-ng through its library. One per process."""
 
     def __init__(self, library: str = "libespeak-ng.so.1") -> None:
-        self._library = ctypes.CDLL(library)
+        """Raises DependencyError where espeak-ng is not installed."""
+        try:
+            self._library = ctypes.CDLL(library)
+        except OSError as error:
+            raise DependencyError("cannot load", library, "install the system package espeak-ng") from error
         self.rate = self._library.espeak_Initialize(_SYNCHRONOUS, 0, None, _PHONEME_EVENTS_IPA)
         if self.rate <= 0:
-            raise RuntimeError("espeak-ng does not start; install the package espeak-ng")
+            raise DependencyError("cannot start", ESPEAK, "install the system package espeak-ng again")
         self._callback = _CALLBACK(self._take)
         self._library.espeak_SetSynthCallback(self._callback)
         self._sound: list[Array] = []
@@ -119,12 +124,15 @@ def to_rate(sound: Array, rate: int) -> Array:
 
 
 def speak_flite(text: str, voice: str, stretch: float, pitch: float) -> tuple[Array, list[Segment]]:
-    """As :meth:`Espeak.speak`, by flite; ``pitch`` multiplies the voice's own."""
+    """As :meth:`Espeak.speak`, by flite; ``pitch`` multiplies the voice's own. Raises DependencyError without it."""
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/said.wav"
         settings = ["--setf", f"duration_stretch={stretch:.3f}", "--setf", f"f0_shift={pitch:.3f}"]
         command = ["flite", "-voice", voice, *settings, "-psdur", "-t", text, "-o", path]
-        told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        try:
+            told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        except FileNotFoundError as error:
+            raise DependencyError("cannot run", FLITE, "install the system package flite") from error
         with wave.open(path) as file:
             rate = file.getframerate()
             sound = np.frombuffer(file.readframes(file.getnframes()), np.int16).astype(np.float32) / 32768
