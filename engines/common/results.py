@@ -46,6 +46,15 @@ def ready(net: Net, tensors: dict[str, Tensor]) -> Net:
     return net.eval().requires_grad_(False)
 
 
+def begun_from(net: nn.Module, path: Path, tensors: dict[str, Tensor], shape: object) -> None:
+    """Put the weights of an earlier net into a fresh one. Raises ConfigError where it has another ``shape``."""
+    if shape != net.shape:
+        mine, other = asdict(net.shape), asdict(shape)  # type: ignore[call-overload]
+        unlike = ", ".join(f"{name} {other[name]}" for name in mine if other.get(name) != mine[name])
+        raise ConfigError("cannot begin with", f"{path}: its net has {unlike}", "give the stage the same, or no start")
+    net.load_state_dict(tensors)
+
+
 def located(path: Path, *stages: str) -> Path:
     """The net's file at ``path``: that file, the one in that folder, or that of the first of ``stages`` which is there.
 

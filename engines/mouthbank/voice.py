@@ -19,7 +19,7 @@ from engines.common.engine import Engine, Samples, Work
 from engines.common.grid import Clip
 from engines.common.loop import Losses
 from engines.common.metrics import lagged_correlation, openings
-from engines.common.results import located, read_net
+from engines.common.results import begun_from, located, read_net, shaped
 from engines.common.speech.losses import load_speech
 from engines.common.speech.network import STRIDE
 from engines.mouthbank.align import aligned
@@ -127,7 +127,8 @@ class VoiceEngine(Engine):
         net.hear.load_state_dict(hear.state_dict())
         net.basis.copy_(torch.from_numpy(self._basis.components))
         if settings.start is not None:
-            net.load_state_dict(read_net(located(settings.start, "voice"))[0])
+            tensors, earlier = read_net(located(settings.start, "voice"))
+            begun_from(net, settings.start, tensors, shaped(VoiceShape, earlier))
         if self.turns:
             net.hear.requires_grad_(False).eval()
         return net

@@ -13,6 +13,7 @@ from torch import nn
 from engines.common.augment import AUGMENTATIONS, Harshness
 from engines.common.engine import Engine, Stage, Work
 from engines.common.loop import Losses
+from engines.common.results import begun_from
 from engines.common.speech.data import Speech
 from engines.common.speech.losses import build_net, class_weights, load_speech, phone_loss
 from engines.common.speech.network import SpeechNet, SpeechShape
@@ -56,7 +57,8 @@ class SpeechEngine(Engine):
         torch.manual_seed(self._work.seed)
         net = build_net(self._speech, self._shape)
         if self._settings.start is not None:
-            net.load_state_dict(load_speech(self._settings.start).state_dict())
+            earlier = load_speech(self._settings.start)
+            begun_from(net, self._settings.start, earlier.state_dict(), earlier.shape)
         return net
 
     def losses(self, net: nn.Module, rng: np.random.Generator) -> Losses:

@@ -69,12 +69,17 @@ def frame_figures(heard: list[Heard]) -> dict[str, float]:
     closed = np.isin(spoken, [INDEX[name] for name in VISEMES["closed"]])
     errors, total = np.sum([h.errors for h in heard], axis=0)
     return {
-        "frames": round(float((spoken == found)[voiced].mean()), 4),
-        "visemes": round(float((visemes[spoken] == visemes[found])[voiced].mean()), 4),
-        "closed_found": round(float((visemes[found] == visemes[INDEX["p"]])[closed].mean()), 4),
-        "silence": round(float((found == INDEX[SIL])[~voiced].mean()), 4),
+        "frames": _share((spoken == found)[voiced]),
+        "visemes": _share((visemes[spoken] == visemes[found])[voiced]),
+        "closed_found": _share((visemes[found] == visemes[INDEX["p"]])[closed]),
+        "silence": _share((found == INDEX[SIL])[~voiced]),
         "phone_error": round(float(errors / max(total, 1)), 4),
     }
+
+
+def _share(right: Array) -> float:
+    """The share of ``right`` (n,) that is true; 0 of nothing, which JSON can say."""
+    return round(float(right.mean()), 4) if len(right) else 0.0
 
 
 def phone_errors(spoken: Array, found: Array) -> tuple[int, int]:

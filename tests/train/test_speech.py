@@ -31,6 +31,7 @@ from engines.mouthbank.voice_net import VoiceNet, VoiceShape  # noqa: E402
 from engines.mouthbank.voices import compare  # noqa: E402
 from engines.speech import engine as speech_engine  # noqa: E402
 from engines.speech.evaluate import frame_figures, phone_errors, recognise, sequence  # noqa: E402
+from realtime_dub.errors import ConfigError  # noqa: E402
 from realtime_dub.inference.bundle import load_default  # noqa: E402
 
 SHAPE = SpeechShape(width=8, dilations=(2, 4), dropout=0.0)
@@ -145,6 +146,9 @@ def test_speech_net_learns_two_sounds(tmp_path: Path) -> None:
     assert set(figures) == {"frames", "visemes", "closed_found", "silence", "phone_error"}
     on = speech_engine.SpeechEngine(settings.model_copy(update={"start": out}), work(tmp_path / "data", out)).network()
     assert all(torch.equal(a, b) for a, b in zip(on.state_dict().values(), net.state_dict().values(), strict=True))
+    wider = settings.model_copy(update={"start": out, "width": 12})
+    with pytest.raises(ConfigError, match=r"cannot begin with .*: its net has width 8; give the stage the same"):
+        speech_engine.SpeechEngine(wider, work(tmp_path / "data", out)).network()
 
 
 def test_phone_error_counts_edits() -> None:
