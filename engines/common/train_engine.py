@@ -46,6 +46,8 @@ def train_engine(
         raise ConfigError("cannot use", f"--gpus {wanted}: this machine has {there}", f"give --gpus {there}")
     nets = _given(name, given or [])
     run, todo = resolve(name, data or [], folder, config, stage, nets, resume)
+    if not todo:
+        typer.echo(f"there is nothing left to do in {folder}")
     launch(run, folder, todo, wanted or processes, wanted > 0)
 
 
@@ -65,7 +67,8 @@ def resolve(
     todo = engines.chosen(name, stage)
     kept = out / CONFIG
     nets = given or {}
-    run = _kept(kept, name, data, nets, config) if kept.exists() else _fresh(name, data, nets, config)
+    goes_on = kept.exists() and (resume or any(begun(out, each) or done(out, each) for each in engines.stages_of(name)))
+    run = _kept(kept, name, data, nets, config) if goes_on else _fresh(name, data, nets, config)
     todo = [each for each in todo if each not in run.given]
     if not resume and (found := [each for each in todo if begun(out, each) or done(out, each)]):
         way = "give --resume to go on with it, or another --out"

@@ -171,6 +171,8 @@ def test_what_cannot_be_is_refused_before_training(data: Path, tmp_path: Path) -
 
 def test_a_run_is_not_begun_over_another(data: Path, tmp_path: Path) -> None:
     file = config(tmp_path / "c.toml")
+    for _ in range(2):  # what was broken off before its first checkpoint is no run yet
+        train_engine.resolve("mouthbank", [data], tmp_path / "run", file, "direct")
     run(data, tmp_path / "run", file)
     with pytest.raises(ConfigError, match=r"there is a run in .*direct"):
         train_engine.resolve("mouthbank", [data], tmp_path / "run", None, "direct")

@@ -21,7 +21,7 @@ from engines.common.prepare.report import write_report
 from engines.common.prepare.segments import CROP_SIDE, FPS
 from engines.common.prepare.spoken import Net, align_filmed, prepare_speech
 from engines.common.prepare.workers import CRASHED, work
-from engines.common.speech.corpus import ENGLISH
+from engines.common.speech.corpus import ENGLISH, read_table
 from realtime_dub.audio.frontends.logmel import LogMelSpec
 from realtime_dub.errors import ConfigError, MediaError
 
@@ -64,11 +64,7 @@ def prepare_dataset(
     """Turn talking videos or speech into tracks to train on. Stop it at any moment: the same command goes on."""
     console = Console(stderr=True, quiet=quiet)
     if layout == SPEECH:
-        _settle(out, {"format": FORMAT, "layout": layout})
-        with _progress(console) as progress:
-            task = progress.add_task("speech", total=None)
-            net = Net(aligner, again) if aligner else None
-            told = prepare_speech(folder, out, LogMelSpec(), synthetic, net, limit, lambda: progress.advance(task))
+        told = speech(folder, out, synthetic, Net(aligner, again) if aligner else None, limit, console)
         if not quiet:
             typer.echo(told)
         return
@@ -85,6 +81,17 @@ def prepare_dataset(
             f"{kept} tracks of {len({row.speaker for row in summary.kept()})} speakers, {dropped} dropped, "
             f"{aligned} with phonemes, {len(summary.bad)} files could not be used; see {out / 'report.html'}"
         )
+
+
+def speech(
+    folder: Path, out: Path, hours_synthetic: float, net: Net | None, limit: int | None, console: Console
+) -> str:
+    """A folder of speech. Raises UserError as :func:`prepare` does."""
+    table = read_table(folder)[:limit]
+    _settle(out, {"format": FORMAT, "layout": SPEECH})
+    with _progress(console) as progress:
+        task = progress.add_task("speech", total=None)
+        return prepare_speech(folder, table, out, LogMelSpec(), hours_synthetic, net, lambda: progress.advance(task))
 
 
 def _progress(console: Console) -> Progress:

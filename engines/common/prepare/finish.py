@@ -16,7 +16,7 @@ import numpy as np
 
 from engines.common import Array
 from engines.common.dataset import PARTS
-from engines.common.grid import split
+from engines.common.grid import UNTOLD, split
 from engines.common.prepare import offset as offsets
 from engines.common.prepare.clip import MARGIN_SAMPLES, RATE, track_path, write_whole
 from engines.common.prepare.phones import BAD, BAD_HEAD, bad_lines, npy, write_sound
@@ -192,7 +192,7 @@ def _write_sound(out: Path, row: Row) -> None:
     spoken = speech_activity(sound)
     row.speech_share = round(float(spoken.mean()), 3)
     if not row.words:
-        row.words = [(a * 10, b * 10, "speech") for a, b in runs(spoken)]
+        row.words = [(a * 10, b * 10, UNTOLD) for a, b in runs(spoken)]
     write_sound(out, row.track, sound)
     write_whole(out / "speech" / f"{row.track}.npy", npy(spoken))
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from engines.common import Array
 from engines.common.dataset import ALIGNMENTS, INDEX, Dataset, Entry, read_entries, usable
-from engines.common.grid import SILENCE
+from engines.common.grid import SILENCE, UNTOLD
 from engines.common.prepare.phones import (
     BAD,
     NET,
@@ -40,7 +40,6 @@ from engines.common.speech.corpus import (
     Row,
     read_phones,
     read_sound,
-    read_table,
     words_of,
 )
 from engines.common.speech.force_align import Aligner, Alignment
@@ -53,7 +52,6 @@ if TYPE_CHECKING:
 OTHERS = "Common Voice 6.1"  # the corpus of many languages
 COUNTED = 400  # tracks that tell how often each class is spoken
 REFERENCE, REFERENCE_PHONES = "speechocean762", "speechocean762.text-phone"  # the corpus that tells its phones
-HEARD = "speech"  # what stands for words where nobody told them
 Step = Callable[[], None]
 
 
@@ -80,15 +78,14 @@ class Net:
 
 def prepare_speech(
     folder: Path,
+    table: list[Row],
     out: Path,
     spec: LogMelSpec,
     hours_synthetic: float = 0.0,
     net: Net | None = None,
-    limit: int | None = None,
     step: Step = lambda: None,
 ) -> str:
-    """A folder of speech with its ``transcripts.tsv`` as a prepared folder; returns what there is to say of it."""
-    table = read_table(folder)[:limit]
+    """The clips of a table in ``folder`` as a prepared folder; returns what there is to say of it."""
     preparer = Preparer(out, spec, step)
     if net:
         preparer.add_by_net(folder, table, make_aligner(net.run, [out], spec), net.again)
@@ -116,10 +113,10 @@ class Preparer:
         self._tried = {row["track"]: row for row in tidy(out / ALIGNMENTS)}
         self.bad: list[tuple[str, str]] = []  # file and reason
 
-    def add(self, row: Row, sound: Array, words: list[str], phones: list[list[str]] | None = None) -> bool:
-        """Keep an English clip and align it; False where that is not possible."""
+    def add(self, row: Row, sound: Array, words: list[str], phones: list[list[str]] | None = None) -> None:
+        """Keep an English clip, and align it where that is possible."""
         sound = self._keep(row, sound)
-        return self._aligned(row.key, sound, self._aligner.align(sound, words, phones), POCKETSPHINX)
+        self._aligned(row.key, sound, self._aligner.align(sound, words, phones), POCKETSPHINX)
 
     def add_all(self, folder: Path, rows: list[Row]) -> None:
         """Every English clip of a table."""
@@ -191,11 +188,10 @@ class Preparer:
             self._heard.add(row.key)
         return kept
 
-    def _aligned(self, track: str, sound: Array, found: Alignment | None, aligner: str) -> bool:
+    def _aligned(self, track: str, sound: Array, found: Alignment | None, aligner: str) -> None:
         if found:
             store(self._out, track, sound, found.segments, self._spec)
         append_alignment(self._out, track, found, len(sound) / RATE, aligner)
-        return found is not None
 
 
 def row_of(row: Row) -> dict[str, Any]:
@@ -226,7 +222,7 @@ def align_filmed(out: Path, spec: LogMelSpec, step: Step = lambda: None) -> int:
 
 def _words(entry: Entry) -> list[str]:
     """What is said in a filmed track, as a dictionary knows it."""
-    timed = [word for *_, word in entry.words if word not in (SILENCE, HEARD)]
+    timed = [word for *_, word in entry.words if word not in (SILENCE, UNTOLD)]
     return [SAID.get(word, word) for word in (words_of(" ".join(timed)) or words_of(entry.text))]
 
 
