@@ -1,4 +1,4 @@
-"""Alignment by the speech net: borders, least durations, pauses that are left out, and what comes into the cache."""
+"""Alignment by the speech net: borders, least durations, pauses left out, and what becomes of other languages."""
 
 # ruff: noqa: RUF001
 

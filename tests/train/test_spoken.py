@@ -12,15 +12,20 @@ pytest.importorskip("pocketsphinx")
 
 from test_speech import SHAPE  # noqa: E402
 from test_stages import CORPUS, execute, sentences, speaker  # noqa: E402
-from tiny import filmed, heard  # noqa: E402
+from tiny import SPEC, filmed, heard  # noqa: E402
 
 from engines.common.dataset import ALIGNMENTS, Dataset  # noqa: E402
 from engines.common.make_demo_voice import SENTENCES  # noqa: E402
-from engines.common.prepare import cli, finish  # noqa: E402
+from engines.common.make_template import faces_in, mean_face  # noqa: E402
+from engines.common.prepare import cli, finish, synthetic  # noqa: E402
 from engines.common.prepare.phones import NET, POCKETSPHINX, write_sound  # noqa: E402
 from engines.common.results import NET as NET_FILE  # noqa: E402
 from engines.common.results import write_net  # noqa: E402
+from engines.common.speech.corpus import Row  # noqa: E402
+from engines.common.speech.force_align import Segment  # noqa: E402
 from engines.common.speech.network import SpeechNet  # noqa: E402
+from realtime_dub.errors import MediaError  # noqa: E402
+from realtime_dub.face.alignment import TEMPLATE  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +97,35 @@ def test_people_and_corpora_are_told() -> None:
         "corpus": "GRID audiovisual sentence corpus", "language": "en", "gender": "male",
     }  # fmt: skip
     assert cli._about("generic", {}) == {"corpus": "", "language": "", "gender": ""}
+
+
+class Synthesiser:
+    """In the place of espeak-ng, which need not be installed: a second of noise, and four sounds in it."""
+
+    def speak(self, *_: object) -> tuple[np.ndarray, list[Segment]]:
+        noise = 0.1 * np.random.default_rng(0).standard_normal(16_000)
+        return noise.astype(np.float32), [Segment(name, 0.2 * i, 0.2 * i + 0.2) for i, name in enumerate("samo")]
+
+
+def test_texts_of_people_to_train_on_are_synthesised_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(synthetic, "Espeak", Synthesiser)
+    monkeypatch.setattr(synthetic, "speak_flite", Synthesiser().speak)
+    texts = {part: f"said by {part}" for part in ("train", "validation")}
+    table = [Row("f", CORPUS, "en", speaker(part), "", text) for part, text in texts.items()]
+    for _ in range(2):
+        hours = synthetic.make_all(table, tmp_path, 10 / 3600, SPEC)
+        assert hours == {"espeak-ng": pytest.approx(6 / 3600), "flite": pytest.approx(4 / 3600)}
+    entries = Dataset(tmp_path).spoken("train")
+    assert len(entries) == 10
+    assert {entry.text for entry in entries} == {texts["train"]}
+    assert {entry.corpus for entry in entries} == {"espeak-ng", "flite"}
+    with pytest.raises(MediaError, match="no English texts"):
+        synthetic.make_all(table[1:], tmp_path / "none", 1, SPEC)
+
+
+def test_the_template_is_made_of_prepared_faces(tmp_path: Path) -> None:
+    face = mean_face(faces_in(Dataset(filmed(tmp_path, 2, held=1))))
+    assert np.abs(face - TEMPLATE)[:, :2].mean() < 0.01
 
 
 def test_tracks_of_one_name_in_two_folders_are_told_apart(tmp_path: Path) -> None:
