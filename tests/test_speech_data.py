@@ -101,7 +101,10 @@ def test_flite_times_are_read() -> None:
 def test_a_prepared_folder_keeps_sound_powers_classes_and_index(tmp_path: Path) -> None:
     noise = (0.1 * np.random.default_rng(0).standard_normal(8000)).astype(np.float32)
     sound = write_sound(tmp_path, "k49", noise)
-    assert np.abs(sound - noise).max() < 1e-4
+    assert np.abs(sound - noise).max() <= 0.5 / 32768
+    assert np.array_equal(write_sound(tmp_path, "k49", sound * 1.0), sound)  # 16 bits stay what they are
+    loud = np.array([-1.5, -1, 0.99997, 1.5], np.float32)
+    assert write_sound(tmp_path, "loud", loud).tolist() == [-1, -1, 32767 / 32768, 32767 / 32768]
     store(tmp_path, "k49", sound, [Segment("s", 0.1, 0.3)], SPEC)
     for i in range(50):
         append_row(tmp_path / TRACKS, {"track": f"k{i}", "speaker": "s", "part": "train", "corpus": "c"})

@@ -18,7 +18,7 @@ import numpy as np
 
 from engines.common import Array
 from engines.common.dataset import ALIGNMENTS, read_rows
-from engines.common.prepare.clip import RATE, write_whole
+from engines.common.prepare.clip import RATE, pcm16, write_whole
 from engines.common.speech.force_align import Alignment, Segment
 from engines.common.speech.inventory import INDEX, SIL
 from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
@@ -62,7 +62,7 @@ def npy(values: Array) -> bytes:
 
 def write_sound(root: Path, track: str, sound: Array) -> Array:
     """Keep a sound (n,) at 16 kHz, float or int16; returns it as it will be read."""
-    pcm = sound if sound.dtype == np.int16 else np.round(np.clip(sound, -1, 1) * 32767).astype("<i2")
+    pcm = sound if sound.dtype == np.int16 else pcm16(sound)
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1)
