@@ -68,7 +68,7 @@ def _in_turn(entries: list[Entry]) -> list[Entry]:
 
 
 def _sentence(dataset: Dataset, entry: Entry) -> Sentence:
-    sound, labels = dataset.sound(entry), dataset.phones(entry)[1]
+    sound, labels = dataset.audio(entry), dataset.phones(entry)[1]
     said = np.repeat(labels > 0, HOP)
     voiced = sound[: len(said)][said[: len(sound)]]
     return Sentence(entry.name, entry.speaker, at_level(sound, 0.0, float(np.sqrt((voiced**2).mean()))), labels)

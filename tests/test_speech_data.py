@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from engines.common.dataset import ALIGNMENTS, Dataset, usable
 from engines.common.dataset import INDEX as TRACKS
-from engines.common.prepare.phones import append_row, labels_of, store, write_sound
+from engines.common.prepare.phones import append_row, labels_of, store, write_audio
 from engines.common.speech.corpus import Row, read_phones, read_table, words_of
 from engines.common.speech.force_align import Segment, judge, spread
 from engines.common.speech.inventory import (
@@ -100,11 +100,11 @@ def test_flite_times_are_read() -> None:
 
 def test_a_prepared_folder_keeps_sound_powers_classes_and_index(tmp_path: Path) -> None:
     noise = (0.1 * np.random.default_rng(0).standard_normal(8000)).astype(np.float32)
-    sound = write_sound(tmp_path, "k49", noise)
+    sound = write_audio(tmp_path, "k49", noise)
     assert np.abs(sound - noise).max() <= 0.5 / 32768
-    assert np.array_equal(write_sound(tmp_path, "k49", sound * 1.0), sound)  # 16 bits stay what they are
+    assert np.array_equal(write_audio(tmp_path, "k49", sound * 1.0), sound)  # 16 bits stay what they are
     loud = np.array([-1.5, -1, 0.99997, 1.5], np.float32)
-    assert write_sound(tmp_path, "loud", loud).tolist() == [-1, -1, 32767 / 32768, 32767 / 32768]
+    assert write_audio(tmp_path, "loud", loud).tolist() == [-1, -1, 32767 / 32768, 32767 / 32768]
     store(tmp_path, "k49", sound, [Segment("s", 0.1, 0.3)], SPEC)
     for i in range(50):
         append_row(tmp_path / TRACKS, {"track": f"k{i}", "speaker": "s", "part": "train", "corpus": "c"})
@@ -112,7 +112,7 @@ def test_a_prepared_folder_keeps_sound_powers_classes_and_index(tmp_path: Path) 
     dataset = Dataset(tmp_path)
     entry = dataset.entries[49]
     log_power, labels = dataset.phones(entry)
-    assert np.array_equal(dataset.sound(entry), sound)
+    assert np.array_equal(dataset.audio(entry), sound)
     assert np.allclose(log_power, np.log(LogMel(SPEC).power(sound)), atol=0.01)
     assert (labels == INDEX["s"]).sum() == 20
     kept = {one.track for one in usable(dataset.entries)}

@@ -30,7 +30,7 @@ LOW_SCORE = 0.04  # of the tracks of a language in a corpus, the share that fits
 
 @dataclass(frozen=True)
 class Entry:
-    """A track as the index tells of it. What is told of an alignment is empty where none was tried."""
+    """A row of the index, and of its last alignment, which is empty where none was tried."""
 
     track: str
     speaker: str
@@ -41,7 +41,7 @@ class Entry:
     offset_ms: float = 0.0  # that was taken out
     corpus: str = ""
     language: str = ""
-    gender: str = ""  # "male", "female" or "" where it is not told
+    gender: str = ""  # "male", "female" or "" where it is unknown
     seconds: float = 0.0  # of aligned sound; 0 where the alignment failed
     score: float = 0.0  # of the alignment, in its aligner's units
     sane: bool = False  # whether text and sound belong together
@@ -51,7 +51,7 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """By which the track is told from all others of its data set."""
+        """By which the track differs from all others of its data set."""
         return self.alias or self.track
 
     @property
@@ -88,7 +88,7 @@ class Dataset:
 
     def __init__(self, *roots: Path) -> None:
         self.roots = roots
-        self.entries = _told_apart([entry for root in roots for entry in read_entries(root) if entry.part])
+        self.entries = _distinct([entry for root in roots for entry in read_entries(root) if entry.part])
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.roots))
@@ -113,13 +113,13 @@ class Dataset:
         with np.load(entry.file("tracks", ".npz"), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in ("canonical", "rotation", "scale", "shift", "seen")}
         speech = np.load(entry.file("speech", ".npy"), allow_pickle=False)
-        return Track(entry, **arrays, audio=self.sound(entry), speech=speech)
+        return Track(entry, **arrays, audio=self.audio(entry), speech=speech)
 
     def clip(self, entry: Entry) -> Clip:
         """A filmed track as motion nets learn it."""
         return as_clip(self.load(entry))
 
-    def sound(self, entry: Entry) -> Array:
+    def audio(self, entry: Entry) -> Array:
         """The sound (n,) at 16 kHz."""
         return read_wav(entry.file("sound", ".wav"))
 
@@ -149,7 +149,7 @@ def as_clip(track: Track) -> Clip:
     return Clip(track.entry.name, track.audio, motion, track.fps, neutral / width, track.entry.words or None)
 
 
-def _told_apart(entries: list[Entry]) -> list[Entry]:
+def _distinct(entries: list[Entry]) -> list[Entry]:
     """Entries whose names differ: sentences of one corpus are called alike in the folders of its speakers."""
     counts = Counter(entry.track for entry in entries)
     return [
@@ -190,8 +190,8 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 def _entry(row: dict[str, Any], root: Path) -> Entry:
     words = [(int(start), int(end), str(word)) for start, end, word in row.get("words", [])]
-    told = {name: row[name] for name in Entry.__dataclass_fields__ if name in row}
-    return Entry(**told | {"words": words, "root": root})
+    known = {name: row[name] for name in Entry.__dataclass_fields__ if name in row}
+    return Entry(**known | {"words": words, "root": root})
 
 
 def read_wav(path: Path) -> Array:

@@ -18,7 +18,7 @@ from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 
 Words = list[tuple[int, int, str]]  # start ms, end ms, word
 SILENCE = "sil"
-UNTOLD = "speech"  # stands for words where nobody told them
+ANY_WORD = "speech"  # stands for words where nobody told them
 FADE_MS = (400, 900)  # motion this far from speech goes over into rest; nearer there are breaths, which can be heard
 
 

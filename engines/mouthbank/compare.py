@@ -112,8 +112,8 @@ class ComparedEngine(Engine):
         return self._amounts
 
     def export(self, net: nn.Module, out: Path) -> Path:
-        told = described(self._work.dataset, heard=False)
-        return export_bundle(on_cpu(net), self._spec, out / "bundle", self._settings.version, told)
+        corpora = described(self._work.dataset, heard=False)
+        return export_bundle(on_cpu(net), self._spec, out / "bundle", self._settings.version, corpora)
 
 
 def maker(kind: Kind) -> Callable[[Settings, Work], ComparedEngine]:

@@ -119,7 +119,7 @@ def heard(bundle: Bundle, dataset: Dataset, part: str, count: int) -> dict[str, 
     chosen = [known[i] for i in np.linspace(0, len(known) - 1, min(count, len(known))).astype(int)]
     told: list[Contact] = []
     for entry in chosen:
-        told += of_sound(bundle, dataset.sound(entry), labelled(dataset.phones(entry)[1]))
+        told += of_sound(bundle, dataset.audio(entry), labelled(dataset.phones(entry)[1]))
     speakers = len({entry.speaker for entry in chosen})
     return {"bundle": bundle.label, "part": part, "clips": len(chosen), "speakers": speakers} | figures(told)
 

@@ -104,8 +104,8 @@ class DirectEngine(Engine):
         return {"clips": amount, "explained": self._basis.explained}
 
     def export(self, net: nn.Module, out: Path) -> Path:
-        told = described(self._work.dataset, heard=False)
-        return export_bundle(on_cpu(net), self._spec, out / "bundle", self._settings.version, told)
+        corpora = described(self._work.dataset, heard=False)
+        return export_bundle(on_cpu(net), self._spec, out / "bundle", self._settings.version, corpora)
 
 
 def filmed(work: Work) -> list[Clip]:

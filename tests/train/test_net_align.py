@@ -209,7 +209,7 @@ def test_other_languages_become_tracks(tmp_path: Path) -> None:
     assert entries["fi"].part == "test"
     log_power, labels = dataset.phones(entries["de"])
     assert len(log_power) == len(labels)
-    assert abs(len(dataset.sound(entries["de"])) / SPEC.hop - len(labels)) < 3
+    assert abs(len(dataset.audio(entries["de"])) / SPEC.hop - len(labels)) < 3
     assert {INDEX["ɡ"], INDEX["u"]} <= set(labels)
 
 

@@ -18,7 +18,7 @@ from engines.common.dataset import ALIGNMENTS, Dataset  # noqa: E402
 from engines.common.make_demo_voice import SENTENCES  # noqa: E402
 from engines.common.make_template import faces_in, mean_face  # noqa: E402
 from engines.common.prepare import cli, finish, synthetic  # noqa: E402
-from engines.common.prepare.phones import NET, POCKETSPHINX, write_sound  # noqa: E402
+from engines.common.prepare.phones import NET, POCKETSPHINX, write_audio  # noqa: E402
 from engines.common.results import NET as NET_FILE  # noqa: E402
 from engines.common.results import write_net  # noqa: E402
 from engines.common.speech.corpus import Row  # noqa: E402
@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("speech")
     rows = ["file\tcorpus\tlanguage\tspeaker\tgender\ttext"]
     for index, voice in enumerate(sentences()[:2]):
-        write_sound(root, f"{index}", voice)
+        write_audio(root, f"{index}", voice)
         corpus, text = (CORPUS, SENTENCES[0]) if index == 0 else ("speechocean762", "xyzzy")
         rows.append(f"sound/{index}.wav\t{corpus}\ten\t{speaker('train')}\tf\t{text}")
     rows.append(f"sound/gone.wav\t{CORPUS}\ten\tx\tm\tgone")

@@ -21,7 +21,7 @@ from engines.common.dataset import Dataset  # noqa: E402
 from engines.common.grid import to_16k  # noqa: E402
 from engines.common.loop import Trainer  # noqa: E402
 from engines.common.make_demo_voice import SENTENCES  # noqa: E402
-from engines.common.prepare.phones import write_sound  # noqa: E402
+from engines.common.prepare.phones import write_audio  # noqa: E402
 from engines.common.results import NET, read_net  # noqa: E402
 from engines.common.speech.corpus import Row, words_of  # noqa: E402
 from engines.common.speech.inventory import INDEX, SIL  # noqa: E402
@@ -101,7 +101,7 @@ def prepared(voices: list[np.ndarray], tmp_path_factory: pytest.TempPathFactory)
     table = ["file\tcorpus\tlanguage\tspeaker\tgender\ttext"]
     for part in ("train", "validation"):
         for index, voice in enumerate(voices):
-            write_sound(root / "speech", f"{part}{index}", voice)
+            write_audio(root / "speech", f"{part}{index}", voice)
             table.append(f"sound/{part}{index}.wav\t{CORPUS}\ten\t{speaker(part)}\tmale\t{SENTENCES[index]}")
     (root / "speech" / "transcripts.tsv").write_text("\n".join(table) + "\n", "utf-8")
     film, heard = root / "prepared" / "film", root / "prepared" / "speech"
@@ -141,7 +141,7 @@ def test_filmed_and_heard_tracks_have_phonemes(prepared: tuple[Path, Path]) -> N
     for entry in aligned:
         log_power, labels = dataset.phones(entry)
         assert len(log_power) == len(labels)
-        assert abs(len(dataset.sound(entry)) / 160 - len(labels)) < 3
+        assert abs(len(dataset.audio(entry)) / 160 - len(labels)) < 3
         assert 0.5 < (labels != INDEX[SIL]).mean() < 0.95
         assert entry.language == "en"
 

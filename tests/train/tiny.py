@@ -9,7 +9,7 @@ import numpy as np
 from engines.common.dataset import ALIGNMENTS, INDEX, Dataset
 from engines.common.distributed import DistributedContext
 from engines.common.engine import Work
-from engines.common.prepare.phones import append_row, store, write_sound
+from engines.common.prepare.phones import append_row, store, write_audio
 from engines.common.speech.force_align import Segment
 from realtime_dub.audio.frontends.logmel import LogMelSpec
 from realtime_dub.face.alignment import TEMPLATE
@@ -44,7 +44,7 @@ def write_track(root: Path, name: str, seed: int, part: str, speaker: str = "ann
     np.savez(root / "tracks" / f"{name}.npz", canonical=canonical, **pose)
     np.save(root / "speech" / f"{name}.npy", np.repeat(loud > 0, 4))
     envelope = np.interp(np.arange(FRAMES * 640) / 640, np.arange(FRAMES), loud)
-    sound = write_sound(root, name, (0.1 * envelope * rng.standard_normal(FRAMES * 640)).astype(np.float32))
+    sound = write_audio(root, name, (0.1 * envelope * rng.standard_normal(FRAMES * 640)).astype(np.float32))
     row = {"track": name, "speaker": speaker, "frames": FRAMES, "part": part, "words": WORDS}
     append_row(root / INDEX, row | {"corpus": "GRID audiovisual sentence corpus", "language": "en"})
     if phones:
@@ -70,7 +70,7 @@ def heard(root: Path) -> Dataset:
         quiet = np.zeros(1600)
         sound = np.concatenate([quiet, *(sounds[name] for name in order), quiet]).astype(np.float32)
         segments = [Segment(name, 0.1 + 0.2 * i, 0.3 + 0.2 * i) for i, name in enumerate(order)]
-        store(root, f"k{index}", write_sound(root, f"k{index}", sound), segments, SPEC)
+        store(root, f"k{index}", write_audio(root, f"k{index}", sound), segments, SPEC)
         part, gender = ("validation" if index > 9 else "train"), ("female" if index < 3 else "male")
         told = {"corpus": "Common Voice 13", "language": "en", "gender": gender}
         append_row(root / INDEX, {"track": f"k{index}", "speaker": f"s{index}", "part": part, **told})

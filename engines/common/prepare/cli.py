@@ -64,9 +64,9 @@ def prepare_dataset(
     """Turn talking videos or speech into tracks to train on. Stop it at any moment: the same command goes on."""
     console = Console(stderr=True, quiet=quiet)
     if layout == SPEECH:
-        told = speech(folder, out, synthetic, Net(aligner, again) if aligner else None, limit, console)
+        line = speech(folder, out, synthetic, Net(aligner, again) if aligner else None, limit, console)
         if not quiet:
-            typer.echo(told)
+            typer.echo(line)
         return
     if synthetic or aligner:
         raise ConfigError("cannot use --synthetic or --aligner with", f"--layout {layout}", f"give --layout {SPEECH}")

@@ -16,10 +16,10 @@ import numpy as np
 
 from engines.common import Array
 from engines.common.dataset import PARTS
-from engines.common.grid import UNTOLD, split
+from engines.common.grid import ANY_WORD, split
 from engines.common.prepare import offset as offsets
 from engines.common.prepare.clip import MARGIN_SAMPLES, RATE, track_path, write_whole
-from engines.common.prepare.phones import BAD, BAD_HEAD, bad_lines, npy, write_sound
+from engines.common.prepare.phones import BAD, BAD_HEAD, bad_lines, npy, write_audio
 from engines.common.prepare.segments import FPS
 from engines.common.prepare.speakers import group, signature
 from engines.common.prepare.speech import runs, speech_activity
@@ -94,7 +94,7 @@ def finish(
     notes += _assign(rows, [record["name"] for record in records], kept_out)
     for row in rows:
         if row.part:
-            _write_sound(out, row)
+            _write_audio(out, row)
         step()
     bad = [(record["file"], record["error"]) for record in records if record["error"]]
     summary = Summary(rows, bad, float(np.median(common_ms)), notes, labelled)
@@ -183,7 +183,7 @@ def _people(by_speaker: dict[str, list[Row]]) -> tuple[list[str], list[str], lis
     return sorted(set(order) - set(held)), sorted(held[::2]), sorted(held[1::2])
 
 
-def _write_sound(out: Path, row: Row) -> None:
+def _write_audio(out: Path, row: Row) -> None:
     """The sound in step with the pictures, as long as they are, and where in it somebody speaks."""
     with np.load(track_path(out, row.track), allow_pickle=False) as stored:
         raw = stored["sound"]
@@ -192,8 +192,8 @@ def _write_sound(out: Path, row: Row) -> None:
     spoken = speech_activity(sound)
     row.speech_share = round(float(spoken.mean()), 3)
     if not row.words:
-        row.words = [(a * 10, b * 10, UNTOLD) for a, b in runs(spoken)]
-    write_sound(out, row.track, sound)
+        row.words = [(a * 10, b * 10, ANY_WORD) for a, b in runs(spoken)]
+    write_audio(out, row.track, sound)
     write_whole(out / "speech" / f"{row.track}.npy", npy(spoken))
 
 

@@ -60,7 +60,7 @@ def npy(values: Array) -> bytes:
     return buffer.getvalue()
 
 
-def write_sound(root: Path, track: str, sound: Array) -> Array:
+def write_audio(root: Path, track: str, sound: Array) -> Array:
     """Keep a sound (n,) at 16 kHz, float or int16; returns it as it will be read."""
     pcm = sound if sound.dtype == np.int16 else pcm16(sound)
     buffer = io.BytesIO()
@@ -107,5 +107,5 @@ def append_alignment(
     ``seconds`` of its sound count if it was found; a sound that is moved by other than ``moved_ms`` is aligned anew.
     """
     score, sane = (round(found.score, 3), found.sane) if found else (0.0, False)
-    told = {"track": track, "seconds": round(seconds, 2) if found else 0.0, "score": score, "sane": sane}
-    append_row(root / ALIGNMENTS, {**told, "aligner": aligner, "moved_ms": moved_ms})
+    row = {"track": track, "seconds": round(seconds, 2) if found else 0.0, "score": score, "sane": sane}
+    append_row(root / ALIGNMENTS, {**row, "aligner": aligner, "moved_ms": moved_ms})

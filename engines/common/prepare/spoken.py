@@ -17,7 +17,7 @@ import numpy as np
 
 from engines.common import Array
 from engines.common.dataset import ALIGNMENTS, INDEX, Dataset, Entry, read_entries, usable
-from engines.common.grid import SILENCE, UNTOLD
+from engines.common.grid import ANY_WORD, SILENCE
 from engines.common.prepare.phones import (
     BAD,
     NET,
@@ -29,7 +29,7 @@ from engines.common.prepare.phones import (
     relabel,
     store,
     tidy,
-    write_sound,
+    write_audio,
 )
 from engines.common.prepare.synthetic import make_all
 from engines.common.speech.corpus import (
@@ -98,8 +98,8 @@ def prepare_speech(
     entries = read_entries(out) if (out / INDEX).exists() else []
     trusted = usable(entries)
     hours, people = sum(entry.seconds for entry in trusted) / 3600, {entry.speaker for entry in trusted}
-    told = f"{len(trusted)} of {len(entries)} clips with phonemes, {hours:.2f} h of {len(people)} speakers"
-    return f"{told}; {len(preparer.bad)} could not be read, see {out / BAD}" if preparer.bad else told
+    summary = f"{len(trusted)} of {len(entries)} clips with phonemes, {hours:.2f} h of {len(people)} speakers"
+    return f"{summary}; {len(preparer.bad)} could not be read, see {out / BAD}" if preparer.bad else summary
 
 
 class Preparer:
@@ -132,11 +132,11 @@ class Preparer:
         ``again``: also those that a net has aligned before.
         """
         pronouncer = Pronouncer()
-        phones = {clip: from_phones(told) for clip, told in read_phones(folder / REFERENCE_PHONES).items()}
+        phones = {clip: from_phones(spoken) for clip, spoken in read_phones(folder / REFERENCE_PHONES).items()}
         for row in in_turn(rows):
             if self._for_net(row, again):
-                told = phones.get(_clip(row))
-                readings: list[list[Word]] = [told] if told else pronouncer.readings(row.text, row.language)
+                reference = phones.get(_clip(row))
+                readings: list[list[Word]] = [reference] if reference else pronouncer.readings(row.text, row.language)
                 if readings:
                     self._align_by_net(row, folder, readings, aligner)
             self._step()
@@ -154,7 +154,7 @@ class Preparer:
             self._align_again(row.key, readings, aligner)
             return
         if row.key in self._heard:
-            sound = Dataset(self._out).sound(Entry(row.key, row.speaker, row.part, root=self._out))
+            sound = Dataset(self._out).audio(Entry(row.key, row.speaker, row.part, root=self._out))
         else:
             read = self._read(folder, row)
             if read is None:
@@ -182,7 +182,7 @@ class Preparer:
 
     def _keep(self, row: Row, sound: Array) -> Array:
         """The sound of a clip as the prepared folder has it from now on."""
-        kept = write_sound(self._out, row.key, sound)
+        kept = write_audio(self._out, row.key, sound)
         if row.key not in self._heard:
             append_row(self._out / INDEX, row_of(row))
             self._heard.add(row.key)
@@ -196,8 +196,8 @@ class Preparer:
 
 def row_of(row: Row) -> dict[str, Any]:
     """What the index tells of a clip that is only heard."""
-    told = {"track": row.key, "speaker": row.speaker, "part": row.part, "text": row.text, "corpus": row.corpus}
-    return {**told, "language": row.language, "gender": row.gender}
+    known = {"track": row.key, "speaker": row.speaker, "part": row.part, "text": row.text, "corpus": row.corpus}
+    return {**known, "language": row.language, "gender": row.gender}
 
 
 def _clip(row: Row) -> str:
@@ -211,7 +211,7 @@ def align_filmed(out: Path, spec: LogMelSpec, step: Step = lambda: None) -> int:
     for entry in dataset.entries:
         before = tried.get(entry.track)
         if (before is None or before.get("moved_ms") != entry.offset_ms) and (words := _words(entry)):
-            sound = dataset.sound(entry)
+            sound = dataset.audio(entry)
             alignment = aligner.align(sound, words)
             if alignment:
                 store(out, entry.track, sound, alignment.segments, spec)
@@ -222,7 +222,7 @@ def align_filmed(out: Path, spec: LogMelSpec, step: Step = lambda: None) -> int:
 
 def _words(entry: Entry) -> list[str]:
     """What is said in a filmed track, as a dictionary knows it."""
-    timed = [word for *_, word in entry.words if word not in (SILENCE, UNTOLD)]
+    timed = [word for *_, word in entry.words if word not in (SILENCE, ANY_WORD)]
     return [SAID.get(word, word) for word in (words_of(" ".join(timed)) or words_of(entry.text))]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engines.common import Array
 from engines.common.dataset import ALIGNMENTS, INDEX
-from engines.common.prepare.phones import append_row, store, tidy, write_sound
+from engines.common.prepare.phones import append_row, store, tidy, write_audio
 from engines.common.speech.corpus import ENGLISH, RATE, Row, words_of
 from engines.common.speech.force_align import Segment
 from engines.common.speech.synthesise import (
@@ -65,11 +65,11 @@ def _make(
 ) -> float:
     """One sentence; returns its seconds."""
     speak = _by_flite if engine == FLITE else lambda texts, rng: _by_espeak(espeak, texts, rng)
-    sound, segments, told = speak(texts, rng)
+    sound, segments, about = speak(texts, rng)
     good = len(segments) > FEWEST
     if good:
-        kept = write_sound(out, key, sound * 0.5)
-        append_row(out / INDEX, {"track": key, "corpus": engine, "part": "train", **told})
+        kept = write_audio(out, key, sound * 0.5)
+        append_row(out / INDEX, {"track": key, "corpus": engine, "part": "train", **about})
         store(out, key, kept, segments, spec)
     taken = round(len(sound) / RATE, 2) if good else 0.0
     append_row(out / ALIGNMENTS, {"track": key, "seconds": taken, "score": 0.0, "sane": good, "aligner": ""})
@@ -83,8 +83,8 @@ def _by_flite(texts: dict[str, list[str]], rng: random.Random) -> Spoken:
     voice = rng.choice(list(FLITE_VOICES))
     text = " ".join(words_of(rng.choice(texts[ENGLISH])))
     sound, segments = speak_flite(text, voice, rng.uniform(0.75, 1.2), rng.uniform(0.85, 1.25))
-    told = {"language": ENGLISH, "speaker": f"{FLITE} {voice}", "gender": FLITE_VOICES[voice], "text": text}
-    return sound, segments, told
+    about = {"language": ENGLISH, "speaker": f"{FLITE} {voice}", "gender": FLITE_VOICES[voice], "text": text}
+    return sound, segments, about
 
 
 def _by_espeak(espeak: Espeak, texts: dict[str, list[str]], rng: random.Random) -> Spoken:
