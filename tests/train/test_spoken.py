@@ -70,6 +70,7 @@ def test_options_that_do_not_go_together_are_refused(
     out = tmp_path / "out"
     for arguments, said in (
         ((folder, "-o", out, "--synthetic", "1"), "cannot use --synthetic or --aligner with --layout generic"),
+        ((folder, "--layout", "speech", "-o", out, "--again"), "cannot use --again without a net to align with"),
         ((tmp_path, "--layout", "speech", "-o", out), "no table of the clips:"),
         ((folder, "--layout", "speech", "-o", tmp_path / "o", "--aligner", "none"), "not a prepared data set"),
         ((folder, "--layout", "words", "-o", out), "unknown layout 'words'; choose one of generic, grid, lrs2, speech"),

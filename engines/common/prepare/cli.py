@@ -63,12 +63,14 @@ def prepare_dataset(
 ) -> None:
     """Turn talking videos or speech into tracks to train on. Stop it at any moment: the same command goes on."""
     console = Console(stderr=True, quiet=quiet)
+    if again and not aligner:
+        raise ConfigError("cannot use --again", "without a net to align with", "give --aligner RUN too")
     if layout == SPEECH:
         line = speech(folder, out, synthetic, Net(aligner, again) if aligner else None, limit, console)
         if not quiet:
             typer.echo(line)
         return
-    if synthetic or aligner:
+    if synthetic or aligner:  # of speech alone
         raise ConfigError("cannot use --synthetic or --aligner with", f"--layout {layout}", f"give --layout {SPEECH}")
     sizes = _sizes(crops)
     summary = prepare(folder, out, layout, sizes, workers, min_confidence, limit, console, tuple(keep_out or ()))
@@ -87,11 +89,12 @@ def speech(
     folder: Path, out: Path, hours_synthetic: float, net: Net | None, limit: int | None, console: Console
 ) -> str:
     """A folder of speech. Raises UserError as :func:`prepare` does."""
-    table = read_table(folder)[:limit]
+    table = read_table(folder)
     _settle(out, {"format": FORMAT, "layout": SPEECH})
     with _progress(console) as progress:
         task = progress.add_task("speech", total=None)
-        return prepare_speech(folder, table, out, LogMelSpec(), hours_synthetic, net, lambda: progress.advance(task))
+        step = partial(progress.advance, task)
+        return prepare_speech(folder, table, out, LogMelSpec(), hours_synthetic, net, limit, step)
 
 
 def _progress(console: Console) -> Progress:

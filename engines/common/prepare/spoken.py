@@ -83,14 +83,15 @@ def prepare_speech(
     spec: LogMelSpec,
     hours_synthetic: float = 0.0,
     net: Net | None = None,
+    limit: int | None = None,
     step: Step = lambda: None,
 ) -> str:
     """The clips of a table in ``folder`` as a prepared folder; returns what there is to say of it."""
     preparer = Preparer(out, spec, step)
     if net:
-        preparer.add_by_net(folder, table, make_aligner(net.run, [out], spec), net.again)
+        preparer.add_by_net(folder, in_turn(table)[:limit], make_aligner(net.run, [out], spec), net.again)
     else:
-        preparer.add_all(folder, [row for row in table if row.language == ENGLISH])
+        preparer.add_all(folder, in_turn([row for row in table if row.language == ENGLISH])[:limit])
     if hours_synthetic:
         make_all(table, out, hours_synthetic, spec)
     if preparer.bad:
@@ -121,7 +122,7 @@ class Preparer:
     def add_all(self, folder: Path, rows: list[Row]) -> None:
         """Every English clip of a table."""
         phones = read_phones(folder / REFERENCE_PHONES)
-        for row in in_turn(rows):
+        for row in rows:
             if row.key not in self._tried and (sound := self._read(folder, row)) is not None:
                 self.add(row, sound, words_of(row.text), phones.get(_clip(row)))
             self._step()
@@ -133,7 +134,7 @@ class Preparer:
         """
         pronouncer = Pronouncer()
         phones = {clip: from_phones(spoken) for clip, spoken in read_phones(folder / REFERENCE_PHONES).items()}
-        for row in in_turn(rows):
+        for row in rows:
             if self._for_net(row, again):
                 reference = phones.get(_clip(row))
                 readings: list[list[Word]] = [reference] if reference else pronouncer.readings(row.text, row.language)
