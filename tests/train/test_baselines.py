@@ -23,6 +23,8 @@ from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec  # noqa: E402
 from realtime_dub.inference.bundle import load  # noqa: E402
 from realtime_dub.mouth.mouthbank.motion import MotionStream  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("few_sounds")
+
 SMALL = {
     "plain": lambda: MotionNet(Shape(width=8, dilations=(1, 4), components=3)),
     "window": lambda: baselines.WindowNet(baselines.WindowShape(widths=(2, 2, 4, 4, 8), components=3)),

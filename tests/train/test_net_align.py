@@ -44,6 +44,8 @@ from engines.speech.check_align import agreement, borders  # noqa: E402
 from engines.speech.engine import Settings, SpeechEngine  # noqa: E402
 from realtime_dub.errors import DependencyError  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("few_sounds")
+
 Floats = npt.NDArray[np.float32]
 WORDS: list[Word] = [[("p",), ("a",)], [("t",), ("o", "ʊ")]]
 

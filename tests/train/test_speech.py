@@ -34,6 +34,8 @@ from engines.speech.evaluate import frame_figures, phone_errors, recognise, sequ
 from realtime_dub.errors import ConfigError  # noqa: E402
 from realtime_dub.inference.bundle import load_default  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("few_sounds")
+
 SHAPE = SpeechShape(width=8, dilations=(2, 4), dropout=0.0)
 
 

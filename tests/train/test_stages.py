@@ -30,6 +30,8 @@ from realtime_dub.mouth.mouthbank.motion import MotionStream  # noqa: E402
 from realtime_dub.sources.base import read_all  # noqa: E402
 from realtime_dub.sources.demo_voice import DemoVoiceSource  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("few_sounds")
+
 CORPUS = "Common Voice 13"
 SMALL = """
 [speech]

@@ -25,6 +25,8 @@ from engines.common.watch import plot  # noqa: E402
 from realtime_dub.errors import BundleError, ConfigError  # noqa: E402
 from realtime_dub.inference.bundle import load  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("few_sounds")
+
 SMALL = """
 [direct.plan]
 steps = {steps}

@@ -31,6 +31,8 @@ from realtime_dub.face.landmarks import LIPS  # noqa: E402
 from realtime_dub.inference.bundle import load  # noqa: E402
 from realtime_dub.mouth.mouthbank.motion import MotionStream  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("few_sounds")
+
 SHAPE = Shape(width=8, dilations=(1, 4), components=3)
 SMALL = Settings(batch=3, frames=120, width=8, dilations=(1, 4), components=3, align_at=3)
 
