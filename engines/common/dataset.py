@@ -119,6 +119,16 @@ class Dataset:
         """A filmed track as motion nets learn it."""
         return as_clip(self.load(entry))
 
+    def clip_as_filmed(self, entry: Entry) -> Clip:
+        """As :meth:`clip`, the offset that was taken out put back: sound as far from its picture as it was filmed."""
+        with np.load(entry.file("tracks", ".npz"), allow_pickle=False) as stored:
+            raw = stored["sound"].astype(np.float32) / 32768
+        clip = self.clip(entry)
+        margin = (len(raw) - len(clip.audio)) // 2
+        late = round(entry.offset_ms)
+        words = [(start + late, end + late, word) for start, end, word in clip.words or []]
+        return replace(clip, audio=raw[margin : margin + len(clip.audio)], words=words or None)
+
     def audio(self, entry: Entry) -> Array:
         """The sound (n,) at 16 kHz."""
         return read_wav(entry.file("sound", ".wav"))

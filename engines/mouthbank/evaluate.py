@@ -188,7 +188,7 @@ def main() -> None:
     arguments = parser.parse_args()
     dataset = Dataset(arguments.data)
     bundle = load(arguments.bundle) if arguments.bundle else load_default("mouthbank")
-    figures = evaluate(bundle, [dataset.clip(entry) for entry in entries_of(dataset, arguments.part)])
+    figures = evaluate(bundle, [dataset.clip_as_filmed(entry) for entry in entries_of(dataset, arguments.part)])
     text = json.dumps({"bundle": bundle.label, "part": arguments.part} | figures, indent=1)
     print(text)
     if arguments.json:

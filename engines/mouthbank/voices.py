@@ -2,6 +2,7 @@
 
 ``python -m engines.mouthbank.voices --data PREPARED [--part test] --bundle A [B ...] [--json F]``
 
+Sound and picture are as far apart as they were filmed; training and the sweeps have them put in step.
 r is that of the lip opening at lag 0 within a clip, averaged over clips. The distance of a clip's lips is told as
 a share of what its own mean shape would score; 1 is a mouth that stands still. The prepared folder, or the table given
 as ``--people``, tells the speakers' gender and language (``engines/common/people.py``).
@@ -114,7 +115,7 @@ def compare(bundle: Bundle, dataset: Dataset, entries: list[Entry], people: Peop
         "opus_16_kbit": lambda clip: run_clip(bundle, clip, opus(clip.audio)),
         "smaller_by_15_percent": lambda clip: run_clip(bundle, faster(clip, 1.15)),
     }
-    clips = [dataset.clip(entry) for entry in entries]
+    clips = [dataset.clip_as_filmed(entry) for entry in entries]
     told: dict[str, object] = {"bundle": bundle.label, "clips": len(clips)}
     for name, run in conditions.items():
         results = [run(clip) for clip in clips]

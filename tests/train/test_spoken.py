@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,17 @@ def test_texts_of_people_to_train_on_are_synthesised_once(tmp_path: Path, monkey
 def test_the_template_is_made_of_prepared_faces(tmp_path: Path) -> None:
     face = mean_face(faces_in(Dataset(filmed(tmp_path, 2, held=1))))
     assert np.abs(face - TEMPLATE)[:, :2].mean() < 0.01
+
+
+def test_a_clip_as_filmed_has_its_offset_again(tmp_path: Path) -> None:
+    dataset = Dataset(filmed(tmp_path, 2, held=1))
+    finish._write_sound(tmp_path, finish.Row("t0", "t0", "p0", 50, "", [], offset_ms=40.0))
+    entry = replace(dataset.entries[0], offset_ms=40.0)
+    clip, step = dataset.clip_as_filmed(entry), dataset.clip(entry)
+    assert len(clip.audio) == len(step.audio)
+    assert np.array_equal(clip.audio[640:], step.audio[:-640])  # it came 40 ms late
+    assert clip.words == [(40, 520, "sil"), (520, 2040, "bin")]
+    assert np.array_equal(clip.motion, step.motion)
 
 
 def test_tracks_of_one_name_in_two_folders_are_told_apart(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from engines.common.dataset import ALIGNMENTS, INDEX, Dataset
 from engines.common.distributed import DistributedContext
 from engines.common.engine import Work
+from engines.common.prepare.clip import MARGIN_SAMPLES
 from engines.common.prepare.phones import append_row, store, write_audio
 from engines.common.speech.force_align import Segment
 from realtime_dub.audio.frontends.logmel import LogMelSpec
@@ -41,10 +42,11 @@ def write_track(root: Path, name: str, seed: int, part: str, speaker: str = "ann
     }
     for folder in ("tracks", "speech"):
         (root / folder).mkdir(parents=True, exist_ok=True)
-    np.savez(root / "tracks" / f"{name}.npz", canonical=canonical, **pose)
     np.save(root / "speech" / f"{name}.npy", np.repeat(loud > 0, 4))
     envelope = np.interp(np.arange(FRAMES * 640) / 640, np.arange(FRAMES), loud)
     sound = write_audio(root, name, (0.1 * envelope * rng.standard_normal(FRAMES * 640)).astype(np.float32))
+    around = np.pad(np.round(sound * 32768).astype(np.int16), MARGIN_SAMPLES)
+    np.savez(root / "tracks" / f"{name}.npz", canonical=canonical, sound=around, **pose)
     row = {"track": name, "speaker": speaker, "frames": FRAMES, "part": part, "words": WORDS}
     append_row(root / INDEX, row | {"corpus": "GRID audiovisual sentence corpus", "language": "en"})
     if phones:
