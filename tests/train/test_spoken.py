@@ -132,7 +132,7 @@ def test_the_template_is_made_of_prepared_faces(tmp_path: Path) -> None:
 
 def test_a_clip_as_filmed_has_its_offset_again(tmp_path: Path) -> None:
     dataset = Dataset(filmed(tmp_path, 2, held=1))
-    finish._write_sound(tmp_path, finish.Row("t0", "t0", "p0", 50, "", [], offset_ms=40.0))
+    finish._write_audio(tmp_path, finish.Row("t0", "t0", "p0", 50, "", [], offset_ms=40.0))
     entry = replace(dataset.entries[0], offset_ms=40.0)
     clip, step = dataset.clip_as_filmed(entry), dataset.clip(entry)
     assert len(clip.audio) == len(step.audio)
