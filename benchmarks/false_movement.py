@@ -28,6 +28,7 @@ from engines.common.dataset import Dataset
 from engines.common.metrics import LIPS_AT, OPENING_AT
 from engines.common.sounds import RATE
 from engines.common.speech.inventory import INDEX, SIL
+from realtime_dub.inference.bundle import Bundle, load, load_default
 from realtime_dub.media import MS, NS, Floats
 from realtime_dub.mouth.mouthbank.gate import FADE_OUT_NS, HOLD_NS, SpeechGate
 from realtime_dub.mouth.mouthbank.motion import MotionStream

@@ -29,6 +29,7 @@ from engines.common.speech.corpus import EVALUATION, RATE, SAID
 from engines.common.speech.force_align import Aligner, Segment
 from engines.common.speech.inventory import CLASSES, VISEMES
 from engines.mouthbank.evaluate import Result, with_end
+from realtime_dub.inference.bundle import Bundle, load, load_default
 from realtime_dub.media import NS
 from realtime_dub.mouth.mouthbank.motion import MotionStream
 
