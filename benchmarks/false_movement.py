@@ -1,10 +1,10 @@
 """What moves the mouth although the person does not speak, and what the gate misses of speech.
 
-`python -m benchmarks.false_movement --speech SPEECH --cache CACHE [--part held] [--bundle FOLDER]`
+`python -m benchmarks.false_movement --data PREPARED [--part validation] [--bundle FOLDER]`
 
 Everything is heard block by block through the code that runs live: motion net, probability of speech, gate, 25 pictures
-a second. SPEECH and CACHE are the folders of `engines.speech.prepare`; of their people those are heard whom no net was
-trained on: `--part evaluation` a corpus kept out, `--part held` speakers kept out of the other corpora, on whom the
+a second. PREPARED is a folder of `prepare-dataset SPEECH --layout speech`; of its people those are heard whom no net
+was trained on: `--part test` a corpus kept out, `--part validation` speakers kept out of the other corpora, on whom the
 gate was chosen. The sounds that are no speech are made from a seed (`scenes.py`).
 
 Speed: of the lips that the dub moves, as a share of their speed in clean speech; opening: mean change from rest, mouth
@@ -24,9 +24,10 @@ from benchmarks import scenes
 from benchmarks.output import last_line, show
 from benchmarks.scenes import Sentence
 from engines.common import Array
+from engines.common.dataset import Dataset
 from engines.common.metrics import LIPS_AT, OPENING_AT
 from engines.common.sounds import RATE
-from engines.speech.inventory import INDEX, SIL
+from engines.common.speech.inventory import INDEX, SIL
 from realtime_dub.inference.bundle import Bundle, load, load_default
 from realtime_dub.media import MS, NS, Floats
 from realtime_dub.mouth.mouthbank.gate import FADE_OUT_NS, HOLD_NS, SpeechGate
@@ -217,15 +218,14 @@ def measure(bundle: Bundle, people: list[Sentence], seconds: float) -> Report:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure what moves the mouth although the person does not speak.")
-    parser.add_argument("--speech", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--part", choices=("evaluation", "held"), default="evaluation")
+    parser.add_argument("--data", type=Path, required=True, action="append", help="prepared folder; may be repeated")
+    parser.add_argument("--part", choices=("test", "validation"), default="test")
     parser.add_argument("--clips", type=int, default=24)
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--bundle", type=Path)
     arguments = parser.parse_args()
     bundle = load(arguments.bundle) if arguments.bundle else load_default("mouthbank")
-    people = scenes.sentences(arguments.speech, arguments.cache, arguments.part, arguments.clips)
+    people = scenes.sentences(Dataset(*arguments.data), arguments.part, arguments.clips)
     report = measure(bundle, people, arguments.seconds)
     for name, told in (("Nobody speaks", report.alone), ("Between sentences", report.between)):
         show(

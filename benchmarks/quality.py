@@ -29,8 +29,8 @@ from benchmarks.scores import Score, summary, table, written
 from benchmarks.spoilt import Spoilt
 from benchmarks.true_motion import NAME as TRUE_MOTION
 from engines.common.grid import split
-from engines.common.landmarks import VIDEO_SUFFIXES
 from engines.common.people import People, people_of, speaker_of
+from engines.common.prepare.layouts import VIDEO_SUFFIXES
 
 
 def chosen(data: Path, part: str, clips: int | None) -> list[Path]:

@@ -6,15 +6,13 @@ The sounds come from another seed than those of training, and from ranges outsid
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from benchmarks.spoilt import pink
+from engines.common.dataset import Dataset, Entry
 from engines.common.room_sounds import BACKGROUNDS, EVENTS
 from engines.common.sounds import BODY, RATE, Die
-from engines.speech.cache import Entry, load, read_index, usable
-from engines.speech.corpus import read_sound, read_table
 from realtime_dub.media import Floats
 
 HOP = RATE // 100
@@ -50,31 +48,30 @@ class Sentence:
     name: str
     speaker: str
     sound: Floats  # (n,) at 16 kHz, speech of SPEECH_RMS
-    labels: Floats  # (frames,) at 100 Hz, class of engines.speech.inventory; 0 is silence
+    labels: Floats  # (frames,) at 100 Hz, class of engines.common.speech.inventory; 0 is silence
 
 
-def sentences(speech: Path, cache: Path, part: str = "evaluation", count: int = 24) -> list[Sentence]:
-    """``count`` clips, speaker by speaker in turn, of ``part`` (held or evaluation) of the cache's corpora."""
-    files = {row.key: row.file for row in read_table(speech)}
-    known = [e for e in usable(read_index(cache)) if e.part == part and e.corpus in CORPORA and e.key in files]
-    return [_sentence(speech / files[entry.key], cache, entry) for entry in _in_turn(known)[:count]]
+def sentences(dataset: Dataset, part: str = "test", count: int = 24) -> list[Sentence]:
+    """``count`` clips, speaker by speaker in turn, of ``part`` (validation or test) of the corpora of real voices."""
+    known = [entry for entry in dataset.spoken(part) if entry.corpus in CORPORA]
+    return [_sentence(dataset, entry) for entry in _in_turn(known)[:count]]
 
 
 def _in_turn(entries: list[Entry]) -> list[Entry]:
     """One clip of each speaker, then a second of each, in the index's order of keys."""
     seen: dict[str, int] = {}
     turns = []
-    for entry in sorted(entries, key=lambda e: e.key):
+    for entry in sorted(entries, key=lambda e: e.name):
         turn = seen[entry.speaker] = seen.get(entry.speaker, 0) + 1
-        turns.append((turn, entry.key, entry))
+        turns.append((turn, entry.name, entry))
     return [entry for *_, entry in sorted(turns, key=lambda item: item[:2])]
 
 
-def _sentence(path: Path, cache: Path, entry: Entry) -> Sentence:
-    sound, labels = read_sound(path), load(cache, entry.key)[1]
+def _sentence(dataset: Dataset, entry: Entry) -> Sentence:
+    sound, labels = dataset.audio(entry), dataset.phones(entry)[1]
     said = np.repeat(labels > 0, HOP)
     voiced = sound[: len(said)][said[: len(sound)]]
-    return Sentence(entry.key, entry.speaker, at_level(sound, 0.0, float(np.sqrt((voiced**2).mean()))), labels)
+    return Sentence(entry.name, entry.speaker, at_level(sound, 0.0, float(np.sqrt((voiced**2).mean()))), labels)
 
 
 def at_level(sound: Floats, decibel: float, rms: float | None = None) -> Floats:

@@ -19,7 +19,6 @@ from benchmarks.comparison import SNR_DB, Score, noisy, score
 from benchmarks.output import last_line, show
 from engines.common.dataset import Dataset
 from engines.common.grid import Clip
-from engines.mouthbank.engine import as_clip
 from realtime_dub.inference.bundle import Bundle, load, load_default
 
 NEAR_BEST = 0.01  # of r
@@ -101,7 +100,7 @@ def main() -> None:
     usual = {"shipped" if arguments.compare else _usual_name(built_in): built_in}
     bundles = named(arguments.bundle) if arguments.bundle else usual
     dataset = Dataset(arguments.data)
-    clips = [as_clip(dataset.load(entry)) for entry in dataset.part(arguments.part)[: arguments.clips]]
+    clips = [dataset.clip(entry) for entry in dataset.part(arguments.part)[: arguments.clips]]
     if arguments.compare:
         last_line(compare(arguments.compare, bundles, clips, arguments.out))
     else:

@@ -38,10 +38,16 @@ def loudness(frames: int, seed: int, fps: int = 25) -> np.ndarray:
 
 
 def write_talker(
-    path: Path, seconds: float = 1.6, fps: int = 25, seed: int = 0, face: bool = True, sound: bool = True
+    path: Path,
+    seconds: float = 1.6,
+    fps: int = 25,
+    seed: int = 0,
+    face: bool = True,
+    sound: bool = True,
+    voice: np.ndarray | None = None,
 ) -> None:
-    """A video (.mp4 with AAC, .mkv with PCM) whose mouth follows its sound."""
-    loud = loudness(round(seconds * fps), seed, fps)
+    """A video (.mp4 with AAC, .mkv with PCM) whose mouth follows its sound: a noise, or ``voice`` (n,) at RATE."""
+    loud = loudness(round(seconds * fps), seed, fps) if voice is None else level(voice, fps)
     blank = mouth_frame(0)
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=fps, options={"preset": "ultrafast", "qp": "18"})
@@ -55,11 +61,18 @@ def write_talker(
             container.mux(video.encode(av.VideoFrame.from_ndarray(cut, format="bgr24")))
         container.mux(video.encode(None))
         if stream is not None:
-            noise = _noise(loud, fps, seed)[None]
-            samples = noise if kind == "fltp" else np.round(noise * 32767).astype(np.int16)
+            heard = (_noise(loud, fps, seed) if voice is None else voice.astype(np.float32))[None]
+            samples = heard if kind == "fltp" else np.round(heard * 32767).astype(np.int16)
             block = av.AudioFrame.from_ndarray(samples, format=kind, layout="mono")
             block.rate, block.time_base, block.pts = RATE, Fraction(1, RATE), 0
             container.mux([*stream.encode(block), *stream.encode(None)])
+
+
+def level(voice: np.ndarray, fps: int) -> np.ndarray:
+    """How loud a voice (n,) is in each frame, 0..1."""
+    size = RATE // fps
+    power = np.sqrt((voice[: len(voice) // size * size].reshape(-1, size) ** 2).mean(1))
+    return np.clip(power / np.quantile(power, 0.95), 0, 1)
 
 
 def _noise(loud: np.ndarray, fps: int, seed: int) -> np.ndarray:

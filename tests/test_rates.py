@@ -13,7 +13,6 @@ import pytest
 
 from benchmarks.rendered import Setup, quiet_frames, score
 from benchmarks.true_motion import NAME as TRUE_MOTION
-from engines.common.grid import _evenly, sample_motion
 from engines.common.rates import at_times, nearest, places, steady_ns
 from realtime_dub.blend.composite import Compositor
 from realtime_dub.media import MS, NS, Image
@@ -96,15 +95,3 @@ def test_values_between_known_times_lie_on_a_line_and_what_is_unknown_stays_so()
     assert at_times(values, known, np.array([-5, 0, 10, 40])).ravel().tolist() == [0, 0, 1, 4]
     assert np.isnan(at_times(values, known, np.array([50, 100, 500]))).all()
     assert nearest(known, np.array([-1, 19, 21, 71, 900])).tolist() == [0, 0, 1, 2, 2]
-
-
-def test_motion_of_a_variable_rate_or_a_late_beginning_is_laid_on_an_even_one() -> None:
-    late = np.array(RATES["variable"]) / NS + 0.2
-    fps = (len(late) - 1) / (late[-1] - late[0])
-    motion = np.tile(np.sin(3 * late)[:, None, None], (1, 168, 3)).astype(np.float32)
-    even = _evenly(motion, late, fps)
-    times = np.arange(0.25, late[-1] - 0.05, 0.01)
-    assert np.abs(sample_motion(even, fps, times)[:, 0, 0] - np.sin(3 * times)).max() < 0.02
-    steady = np.round(np.arange(30) / 30, 3)
-    assert _evenly(motion[:26], steady[:26], 30.0) is not None
-    assert np.array_equal(_evenly(motion[:26], steady[:26], 30.0), motion[:26])

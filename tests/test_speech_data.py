@@ -12,12 +12,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.speech.augment import music, reverberate, stretch
-from engines.speech.cache import Entry, append, labels_of, load, read_index, store, usable
-from engines.speech.corpus import Row, read_phones, read_table, words_of
-from engines.speech.force_align import Segment, judge, spread
-from engines.speech.inventory import ARPABET, CLASSES, INDEX, SIL, VISEME_OF, VISEMES, from_arpabet, from_ipa, viseme_of
-from engines.speech.synthesise import flite_segments
+from engines.common.dataset import ALIGNMENTS, Dataset, usable
+from engines.common.dataset import INDEX as TRACKS
+from engines.common.prepare.phones import append_row, labels_of, store, write_audio
+from engines.common.speech.corpus import Row, read_phones, read_table, words_of
+from engines.common.speech.force_align import Segment, judge, spread
+from engines.common.speech.inventory import (
+    ARPABET,
+    CLASSES,
+    INDEX,
+    SIL,
+    VISEME_OF,
+    VISEMES,
+    from_arpabet,
+    from_ipa,
+    viseme_of,
+)
+from engines.common.speech.rooms import music, reverberate, stretch
+from engines.common.speech.synthesise import flite_segments
 from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 
 SPEC = LogMelSpec()
@@ -86,17 +98,25 @@ def test_flite_times_are_read() -> None:
     assert segments[-1].end == pytest.approx(0.45)
 
 
-def test_cache_keeps_powers_labels_and_index(tmp_path: Path) -> None:
-    sound = (0.1 * np.random.default_rng(0).standard_normal(8000)).astype(np.float32)
-    store(tmp_path, "clip", sound, [Segment("s", 0.1, 0.3)], SPEC)
-    log_power, labels = load(tmp_path, "clip")
+def test_a_prepared_folder_keeps_sound_powers_classes_and_index(tmp_path: Path) -> None:
+    noise = (0.1 * np.random.default_rng(0).standard_normal(8000)).astype(np.float32)
+    sound = write_audio(tmp_path, "k49", noise)
+    assert np.abs(sound - noise).max() <= 0.5 / 32768
+    assert np.array_equal(write_audio(tmp_path, "k49", sound * 1.0), sound)  # 16 bits stay what they are
+    loud = np.array([-1.5, -1, 0.99997, 1.5], np.float32)
+    assert write_audio(tmp_path, "loud", loud).tolist() == [-1, -1, 32767 / 32768, 32767 / 32768]
+    store(tmp_path, "k49", sound, [Segment("s", 0.1, 0.3)], SPEC)
+    for i in range(50):
+        append_row(tmp_path / TRACKS, {"track": f"k{i}", "speaker": "s", "part": "train", "corpus": "c"})
+        append_row(tmp_path / ALIGNMENTS, {"track": f"k{i}", "seconds": 1.0, "score": float(i), "sane": i != 7})
+    dataset = Dataset(tmp_path)
+    entry = dataset.entries[49]
+    log_power, labels = dataset.phones(entry)
+    assert np.array_equal(dataset.audio(entry), sound)
     assert np.allclose(log_power, np.log(LogMel(SPEC).power(sound)), atol=0.01)
     assert (labels == INDEX["s"]).sum() == 20
-    entries = [Entry(f"k{i}", "c", "en", "s", "female", "train", 1.0, float(i), i != 7) for i in range(50)]
-    for entry in entries:
-        append(tmp_path, entry)
-    assert read_index(tmp_path) == entries
-    kept = {entry.key for entry in usable(read_index(tmp_path))}
+    kept = {one.track for one in usable(dataset.entries)}
+    assert kept == {one.track for one in dataset.spoken("train")}
     assert "k7" not in kept
     assert "k0" not in kept  # the worst score
     assert "k49" in kept
@@ -108,12 +128,12 @@ def test_speakers_are_held_out_whole(tmp_path: Path) -> None:
     rows += ["l/1.opus\tLibriSpeech\ten\tx\t\tyes"]
     (tmp_path / "transcripts.tsv").write_text("\n".join(rows) + "\n", "utf-8")
     table = read_table(tmp_path)
-    assert table[-1].part == "evaluation"
+    assert table[-1].part == "test"
     parts: dict[str, set[str]] = {}
     for row in table[:-1]:
         parts.setdefault(row.speaker, set()).add(row.part)
     assert all(len(part) == 1 for part in parts.values())
-    assert {part for own in parts.values() for part in own} == {"train", "held"}
+    assert {part for own in parts.values() for part in own} == {"train", "validation"}
     assert words_of(table[0].text) == ["don't", "say", "no"]
     assert Row("a/b.opus", "c", "en", "s", "", "").key == "a__b"
 

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Every figure of engines/mouthbank/README.md and docs/quality.md: tools/measure-voice.sh GRID LANDMARKS PREPARED [OUT]
-# GRID holds s1 and others, LANDMARKS their landmark files, PREPARED is prepare-dataset's folder of s1. With the environment
-# variables SPEECH (cache of engines.speech.prepare) and RUN (of engines.mouthbank.train_voice) also docs/free-speech.md and
-# the figures of the speech net.
+# Every figure of engines/mouthbank/README.md and docs/quality.md: tools/measure-voice.sh GRID PREPARED [OUT]
+# GRID holds s1 and others, PREPARED the folders s1 and others that prepare-dataset has made of them, with --layout grid.
+# With PREPARED/speech (--layout speech) and the environment variable RUN (of train-engine mouthbank) also docs/free-speech.md
+# and the figures of the speech net.
 set -eu
-grid=$1 landmarks=$2 prepared=$3 out=${4:-engines/mouthbank/training}
+grid=$1 prepared=$2 out=${3:-engines/mouthbank/training}
 people=benchmarks/grid.people.tsv
 python=${PYTHON:-python} bundle=engines/mouthbank/bundle
 # quality NAME FOLDER OPTIONS...
@@ -14,7 +14,7 @@ quality() {
     "$python" -m benchmarks.quality --json "$out/rendered_$name.json" --data "$folder" \
         --people "$people" --look-ahead 80 "$@" | tail -1
 }
-voices() { "$python" -m engines.mouthbank.voices --cache "$landmarks" --bundle "$bundle" --people "$people" "$@" > /dev/null; }
+voices() { "$python" -m engines.mouthbank.voices --bundle "$bundle" --people "$people" "$@" > /dev/null; }
 mkdir -p "$out/baselines"
 quality others "$grid/others"
 quality others_file "$grid/others" --look-ahead 160
@@ -25,18 +25,19 @@ quality others_opus_16_kbit "$grid/others" --opus-kbit 16
 sweep=""
 for each in "$bundle" "$bundle"-*; do sweep="$sweep --bundle $each"; done
 # shellcheck disable=SC2086
-"$python" -m benchmarks.sweeps --data "$prepared" --clips 20 $sweep -o docs | tail -1 > "$out/look_ahead.json"
-voices --data "$grid/s1" --part test --json "$out/s1_test.json"
+"$python" -m benchmarks.sweeps --data "$prepared/s1" --clips 20 $sweep -o docs | tail -1 > "$out/look_ahead.json"
+voices --data "$prepared/s1" --part test --json "$out/s1_test.json"
 quality others_true_motion "$grid/others" --cross --true-motion
 quality s1_true_motion "$grid" --clips 10 --cross --true-motion
 quality s1_cross "$grid" --clips 10 --cross
 quality s1_noise "$grid" --part validation --noise-db clean,20,10,5,0 --charts docs
 quality s1_look_ahead "$grid" --part validation --look-ahead 0,40,80,160 --charts docs
-# The other nets' figures are kept; --bundle NAME=FOLDER, from engines.mouthbank.train_baselines, measures one of them anew.
-"$python" -m benchmarks.sweeps --data "$prepared" --part validation --clips 60 --compare "$out/baselines/figures.json" \
+# The other nets' figures are kept; --bundle NAME=FOLDER, from the stages compare-..., measures one of them anew.
+"$python" -m benchmarks.sweeps --data "$prepared/s1" --part validation --clips 60 --compare "$out/baselines/figures.json" \
     -o docs | tail -1
-voices --data "$grid/others" --json "$out/other_speakers.json"
-if [ -n "${SPEECH:-}" ] && [ -n "${RUN:-}" ]; then
-    "$python" -m engines.mouthbank.proxy --cache "$SPEECH" --voice "$RUN" --bundle "$bundle" --json "$out/free_speech.json" > /dev/null
-    "$python" -m engines.speech.evaluate --cache "$SPEECH" --net "$RUN" --json engines/speech/training/figures.json > /dev/null
+voices --data "$prepared/others" --json "$out/other_speakers.json"
+if [ -d "$prepared/speech" ] && [ -n "${RUN:-}" ]; then
+    set -- --data "$prepared/s1" --data "$prepared/speech"
+    "$python" -m engines.mouthbank.proxy "$@" --run "$RUN" --bundle "$bundle" --json "$out/free_speech.json" > /dev/null
+    "$python" -m engines.speech.evaluate "$@" --net "$RUN/voice" --json engines/speech/training/figures.json > /dev/null
 fi

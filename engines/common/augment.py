@@ -5,10 +5,16 @@ Everything works on band powers before the logarithm, where independent sounds a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Literal
+
 import numpy as np
 
 from engines.common import Array
 from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
+
+Augmentation = Callable[[Array, list[Array], np.random.Generator], Array]
+Harshness = Literal["mild", "either", "strong"]
 
 
 def warp(power: Array, factor: float) -> Array:
@@ -163,3 +169,6 @@ def mild(power: Array, noises: list[Array], rng: np.random.Generator) -> Array:
 def either(power: Array, noises: list[Array], rng: np.random.Generator) -> Array:
     """:func:`strong` or :func:`mild`, one sound in two: nets that hear nothing but noise learn less of the voice."""
     return (strong if rng.random() < 0.5 else mild)(power, noises, rng)
+
+
+AUGMENTATIONS: dict[Harshness, Augmentation] = {"mild": mild, "either": either, "strong": strong}

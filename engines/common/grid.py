@@ -14,13 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from engines.common import Array
-from engines.common.rates import at_times
 from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
-from realtime_dub.face.alignment import LOWER, canonicalise, mouth_width, neutral_shape
 
 Words = list[tuple[int, int, str]]  # start ms, end ms, word
 SILENCE = "sil"
-EVEN_S = 0.01  # frames that are off an even rate by less are not moved: containers round to milliseconds
+ANY_WORD = "speech"  # stands for words where nobody told them
 FADE_MS = (400, 900)  # motion this far from speech goes over into rest; nearer there are breaths, which can be heard
 
 
@@ -55,22 +53,6 @@ def read_words(path: Path) -> dict[str, Words]:
     return dict(words)
 
 
-def load_clip(path: Path, words: Words | None = None) -> Clip | None:
-    """A clip from its landmark file; None where fewer than half of its frames show a face."""
-    with np.load(path, allow_pickle=False) as stored:
-        landmarks, pts = stored["lm"], stored["pts"]
-        audio = to_16k(stored["audio"], int(stored["rate"]))
-    seen = ~np.isnan(landmarks[:, 0, 0])
-    if seen.sum() < max(2, len(landmarks) // 2):
-        return None
-    canonical = np.stack([canonicalise(points).canonical for points in landmarks[seen]])
-    neutral = neutral_shape(canonical)
-    width = mouth_width(neutral)
-    motion = _fill((canonical[:, LOWER] - neutral[LOWER]) / width, seen)
-    fps = round((len(pts) - 1) / (pts[-1] - pts[0]), 3)
-    return Clip(path.stem, audio, _evenly(motion, pts, fps), fps, neutral / width, words)
-
-
 def to_16k(audio: Array, rate: int) -> Array:
     """Mono sound at 16 kHz, float32."""
     if rate == 16_000:
@@ -78,24 +60,6 @@ def to_16k(audio: Array, rate: int) -> Array:
     import soxr
 
     return np.asarray(soxr.resample(audio, rate, 16_000), np.float32)
-
-
-def _fill(motion: Array, seen: Array) -> Array:
-    """Frames without a face take the straight line between their neighbours."""
-    if seen.all():
-        return motion.astype(np.float32)
-    flat = motion.reshape(len(motion), -1)
-    at = np.arange(len(seen))
-    filled = np.stack([np.interp(at, at[seen], column) for column in flat.T], 1)
-    return filled.reshape(len(seen), *motion.shape[1:]).astype(np.float32)
-
-
-def _evenly(motion: Array, pts: Array, fps: float) -> Array:
-    """Motion (T, 168, 3) of frames at ``pts`` as it is at k / ``fps``: clips of a variable rate, or that begin late."""
-    even = np.arange(len(pts)) / fps
-    if np.abs(pts - even).max() < EVEN_S:
-        return motion
-    return at_times(motion, pts, np.arange(int(pts[-1] * fps + 1e-3) + 1) / fps)
 
 
 def sample_motion(motion: Array, fps: float, times_s: Array) -> Array:

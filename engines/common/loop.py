@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 import torch
@@ -47,7 +47,8 @@ class Plan:
     clip: float = 1.0
     average: float = 0.998  # decay of the averaged weights
     check_every: int = 500  # steps between validations and checkpoints
-    patience: int = 0  # validations without a better score before the end; 0 = all steps
+    keep: Literal["last", "best"] = "last"  # the averaged weights of the last step, or those with the best score
+    patience: int = 0  # with "best": validations without a better score before the end; 0 = all steps
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step: a line up, then half a cosine down to a hundredth."""

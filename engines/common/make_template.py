@@ -1,7 +1,6 @@
 """Make ``realtime_dub/face/template.npy``: the mirrored mean face that canonical coordinates refer to.
 
-``python -m engines.common.make_template LANDMARKS...`` where each file is an ``.npz``
-whose ``lm`` is (T, 478, 3) pixels.
+``python -m engines.common.make_template PREPARED...`` of folders that prepare-dataset has made of videos.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from engines.common.dataset import Dataset
 from realtime_dub.face.landmarks import CORNERS, STABLE
 
 ROUNDS = 6
@@ -71,10 +71,14 @@ def mean_face(faces: np.ndarray) -> np.ndarray:
     return template
 
 
-def main(paths: list[str]) -> None:
-    faces = np.concatenate([np.load(path)["lm"][::5] for path in sorted(paths)]).astype(np.float64)
-    faces = faces[~np.isnan(faces[:, 0, 0])]
-    np.save(OUT, mean_face(faces).astype(np.float32))
+def faces_in(dataset: Dataset) -> np.ndarray:
+    """Every fifth face of the filmed tracks (n, 478, 3), pixels."""
+    tracks = (dataset.load(entry) for entry in dataset.entries if entry.filmed)
+    return np.concatenate([track.landmarks()[track.seen][::5] for track in tracks]).astype(np.float64)
+
+
+def main(folders: list[str]) -> None:
+    np.save(OUT, mean_face(faces_in(Dataset(*map(Path, folders)))).astype(np.float32))
 
 
 if __name__ == "__main__":

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
+import json
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-import torch.multiprocessing
 import typer
-from pydantic import BaseModel, ConfigDict, Field
 
 from engines.common import command
 from engines.common import engine as engines
-from engines.common.dataset import PARTS, Dataset
-from engines.common.distributed import process_group
-from engines.common.loop import CHECKPOINT, Plan, Trainer
+from engines.common.runs import RunConfig, begun, check, done, launch
 from realtime_dub.config import build
 from realtime_dub.errors import ConfigError
 
@@ -25,60 +20,119 @@ CONFIG = "config.json"
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-class RunConfig(BaseModel):
-    """Everything that fixes a run beside its data; kept in the run's folder."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str  # of the engine
-    data: Path
-    plan: Plan = Plan()
-    threads: int = Field(0, ge=0)  # of torch, per process; 0 = as many as there are cores
-    engine: dict[str, Any] = {}  # as the engine's own Settings have it
-
-
 @app.command()
 def train_engine(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The engine: a folder in engines/.")],
-    data: Annotated[Path, typer.Option(help="A folder made by prepare-dataset.")],
+    data: Annotated[
+        list[Path] | None, typer.Option(help="A folder made by prepare-dataset; several, one option each.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder; runs/NAME without it.")] = None,
     config: Annotated[
         Path | None, typer.Option(help="A TOML file with what shall differ from engines/NAME/config.toml.")
+    ] = None,
+    stage: Annotated[str | None, typer.Option(help="Make this stage alone; without it all, in their order.")] = None,
+    given: Annotated[
+        list[str] | None, typer.Option(metavar="STAGE=RUN", help="Take a stage's net from another run.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that is in --out.")] = False,
     gpus: Annotated[int | None, typer.Option(min=0, help="GPUs to use: all there are, without it; 0 = none.")] = None,
     processes: Annotated[int, typer.Option(min=1, help="Processes that train together where no GPU does.")] = 1,
 ) -> None:
-    """Train an engine and write its bundle to RUN/bundle."""
+    """Train an engine, stage by stage, and write its bundles to RUN/bundle."""
     folder = out or Path("runs") / name
-    run = resolve_config(name, data, folder, config, resume)
     there = torch.cuda.device_count()
     wanted = there if gpus is None else gpus
     if wanted > there:
         raise ConfigError("cannot use", f"--gpus {wanted}: this machine has {there}", f"give --gpus {there}")
-    launch(run, folder, wanted or processes, wanted > 0)
+    nets = _given(name, given or [])
+    run, todo = resolve(name, data or [], folder, config, stage, nets, resume)
+    if not todo:
+        typer.echo(f"there is nothing left to do in {folder}")
+    launch(run, folder, todo, wanted or processes, wanted > 0)
 
 
-def resolve_config(name: str, data: Path, out: Path, config: Path | None, resume: bool) -> RunConfig:
-    """The run's configuration, checked and written down. Raises UserError before anything is trained."""
-    path = out / CONFIG
-    if resume and path.exists():
-        if config is not None:
-            raise ConfigError("cannot change", f"{out} with --config", "a run that goes on keeps its configuration")
-        return RunConfig.model_validate_json(path.read_text())
-    if (out / CHECKPOINT).exists():
-        raise ConfigError("there is a run in", str(out), "give --resume to go on with it, or another --out")
-    values = _read(engines.default_config(engines.load(name).__name__.split(".")[1]))
+def resolve(
+    name: str,
+    data: list[Path],
+    out: Path,
+    config: Path | None = None,
+    stage: str | None = None,
+    given: dict[str, Path] | None = None,
+    resume: bool = False,
+) -> tuple[RunConfig, list[str]]:
+    """The run's configuration, checked and written down, and the stages to make.
+
+    Raises UserError before anything is trained.
+    """
+    todo = engines.chosen(name, stage)
+    kept = out / CONFIG
+    nets = given or {}
+    goes_on = kept.exists() and (resume or any(begun(out, each) or done(out, each) for each in engines.stages_of(name)))
+    run = _kept(kept, name, data, nets, config) if goes_on else _fresh(name, data, nets, config)
+    todo = [each for each in todo if each not in run.given]
+    if not resume and (found := [each for each in todo if begun(out, each) or done(out, each)]):
+        way = "give --resume to go on with it, or another --out"
+        raise ConfigError("there is a run in", f"{out} ({', '.join(found)})", way)
+    todo = [each for each in todo if not done(out, each)]
+    check(run, out, todo)
+    out.mkdir(parents=True, exist_ok=True)
+    kept.write_text(run.model_dump_json(indent=1) + "\n")
+    return run, todo
+
+
+def _kept(path: Path, name: str, data: list[Path], given: dict[str, Path], config: Path | None) -> RunConfig:
+    """The configuration of a run that goes on; its data may have moved."""
+    if config is not None:
+        raise ConfigError("cannot change", f"{path.parent} with --config", "a run that goes on keeps its configuration")
+    run = RunConfig.model_validate_json(path.read_text())
+    if run.name != name:
+        raise ConfigError("cannot train", f"{name} in {path.parent}: it has a run of {run.name}", "give another --out")
+    return run.model_copy(update={"data": tuple(data) or run.data, "given": run.given | given})
+
+
+def _fresh(name: str, data: list[Path], given: dict[str, Path], config: Path | None) -> RunConfig:
+    """A run's configuration: the engines' own, and over it that of the file ``config``."""
+    if not data:
+        raise ConfigError("no data:", "--data is missing", "name a folder made by prepare-dataset")
+    values = defaults(name)
     if config is not None:
         values = _merged(values, _read(config))
-    run = build(RunConfig, **{**values, "name": name, "data": data})
-    run = run.model_copy(update={"engine": build(engines.load(name).Settings, **run.engine).model_dump()})
-    dataset = Dataset(data)
-    for part in PARTS[:2]:
-        dataset.part(part)
-    out.mkdir(parents=True, exist_ok=True)
-    path.write_text(run.model_dump_json(indent=1) + "\n")
-    return run
+    stages = engines.stages_of(name)
+    about = {key: values.pop(key) for key in ("threads",) if key in values}
+    if unknown := [key for key in values if key not in stages]:
+        raise ConfigError("unknown stage", f"{unknown[0]!r} of {name}", f"choose one of {', '.join(stages)}")
+    found = {each: values.get(each, {}) for each in stages}
+    run = build(RunConfig, **about, name=name, data=data, given=given, stages=found)
+    checked = {
+        each: conf.model_copy(update={"engine": _settings(stages[each].settings, conf.engine)})
+        for each, conf in run.stages.items()
+    }
+    return run.model_copy(update={"stages": checked})
+
+
+def _settings(kind: Any, values: dict[str, Any]) -> dict[str, Any]:
+    settled: dict[str, Any] = json.loads(build(kind, **values).model_dump_json())
+    return settled
+
+
+def defaults(name: str) -> dict[str, Any]:
+    """What ``engines/NAME/config.toml`` says, over what borrowed stages have at home."""
+    values: dict[str, Any] = {}
+    for stage, about in engines.stages_of(name).items():
+        if about.home:
+            values[stage] = _read(engines.default_config(about.home)).get(stage, {})
+    return _merged(values, _read(engines.default_config(name)))
+
+
+def _given(name: str, options: list[str]) -> dict[str, Path]:
+    """The nets of ``STAGE=RUN``. Raises ConfigError for what is not of that form."""
+    nets = {}
+    for text in options:
+        stage, equals, path = text.partition("=")
+        if not equals or not path:
+            raise ConfigError("cannot use --given", repr(text), "give STAGE=RUN, such as speech=runs/speech")
+        nets[engines.chosen(name, stage)[0]] = Path(path)
+    return nets
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -91,38 +145,6 @@ def _read(path: Path) -> dict[str, Any]:
 def _merged(values: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
     tables = {key: _merged(values[key], others[key]) for key in others if isinstance(values.get(key), dict)}
     return {**values, **others, **tables}
-
-
-def launch(run: RunConfig, out: Path, world: int, gpus: bool) -> None:
-    """Train in this process, or in ``world`` new ones that work together."""
-    with tempfile.TemporaryDirectory() as folder:
-        meeting = f"{folder}/meeting"
-        if world == 1:
-            train(0, 1, gpus, meeting, run, out)
-        else:
-            torch.multiprocessing.spawn(train, (world, gpus, meeting, run, out), nprocs=world)
-
-
-def train(rank: int, world: int, gpus: bool, meeting: str, run: RunConfig, out: Path) -> None:
-    """One process of a run, from its last checkpoint to the bundle."""
-    if run.threads:
-        torch.set_num_threads(run.threads)
-    torch.manual_seed(run.plan.seed)
-    module = engines.load(run.name)
-    with process_group(rank, world, gpus, meeting) as context, contextlib.ExitStack() as stack:
-        made: engines.Engine = module.make(module.Settings(**run.engine), Dataset(run.data), context, run.plan.seed)
-        watch = None
-        if context.first:
-            from engines.common.watch import TensorBoard
-
-            watch = stack.enter_context(TensorBoard(out / "tensorboard", made.samples))
-        trainer = Trainer(made.network(), run.plan, out, context, made.score, watch)
-        trainer.log({"resumed": trainer.resume(), "device": str(context.device), "processes": world})
-        trainer.run(made.losses, made.check)
-        if context.first:
-            trainer.load_best()
-            bundle = made.export(trainer.average.cpu(), out / "bundle")
-            trainer.log({"best": trainer.best, "bundle": str(bundle)})
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Whether the lips touch in every p, b and m that is spoken.
 
-``python -m engines.mouthbank.contact --speech SPEECH --cache CACHE [--part held] [--clips 60] [--bundle FOLDER]`` for
-people who were only heard, none of them in training; for filmed ones ``engines.mouthbank.voices`` counts the same.
+``python -m engines.mouthbank.contact --data PREPARED [--part validation] [--clips 60] [--bundle FOLDER]`` for people
+ who were only heard, none of them in training; for filmed ones ``engines.mouthbank.voices`` counts the same.
 
 A sound's time is the phone aligner's, 40 ms more at either end. Lips touch where the gap between the inner lips is at
 most 0.03 mouth widths at a picture. A filmed person's gap is that of their neutral shape with the predicted motion. Of
@@ -22,15 +22,13 @@ from pathlib import Path
 import numpy as np
 
 from engines.common import Array
+from engines.common.dataset import Dataset
 from engines.common.grid import SILENCE, Clip
 from engines.common.metrics import OPENING_AT
+from engines.common.speech.corpus import EVALUATION, RATE, SAID
+from engines.common.speech.force_align import Aligner, Segment
+from engines.common.speech.inventory import CLASSES, VISEMES
 from engines.mouthbank.evaluate import Result, with_end
-from engines.speech.cache import load as load_labels
-from engines.speech.cache import read_index, usable
-from engines.speech.corpus import EVALUATION, RATE, read_sound, read_table
-from engines.speech.force_align import Aligner, Segment
-from engines.speech.inventory import CLASSES, VISEMES
-from engines.speech.prepare import SAID
 from realtime_dub.inference.bundle import Bundle, load, load_default
 from realtime_dub.media import NS
 from realtime_dub.mouth.mouthbank.motion import MotionStream
@@ -116,28 +114,26 @@ def _shares(told: list[Contact]) -> dict[str, float]:
     return shares | ({"touch_real": round(float(np.mean(real)), 4)} if real else {})
 
 
-def heard(bundle: Bundle, speech: Path, cache: Path, part: str, count: int) -> dict[str, object]:
-    """Figures for ``count`` clips of people never trained on."""
-    files = {row.key: row.file for row in read_table(speech)}
-    known = [e for e in usable(read_index(cache)) if e.part == part and e.key in files]
+def heard(bundle: Bundle, dataset: Dataset, part: str, count: int) -> dict[str, object]:
+    """Figures for ``count`` tracks of people never trained on, who are only heard."""
+    known = [entry for entry in dataset.spoken(part) if not entry.filmed]
     chosen = [known[i] for i in np.linspace(0, len(known) - 1, min(count, len(known))).astype(int)]
     told: list[Contact] = []
     for entry in chosen:
-        told += of_sound(bundle, read_sound(speech / files[entry.key]), labelled(load_labels(cache, entry.key)[1]))
+        told += of_sound(bundle, dataset.audio(entry), labelled(dataset.phones(entry)[1]))
     speakers = len({entry.speaker for entry in chosen})
     return {"bundle": bundle.label, "part": part, "clips": len(chosen), "speakers": speakers} | figures(told)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Count the p, b and m in which the lips of people unknown touch.")
-    parser.add_argument("--speech", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--part", choices=("held", "evaluation"), default="held", help=f"evaluation: {EVALUATION}")
+    parser.add_argument("--data", type=Path, required=True, action="append", help="prepared folder; may be repeated")
+    parser.add_argument("--part", choices=("validation", "test"), default="validation", help=f"test: {EVALUATION}")
     parser.add_argument("--clips", type=int, default=60)
     parser.add_argument("--bundle", type=Path)
     arguments = parser.parse_args()
     bundle = load(arguments.bundle) if arguments.bundle else load_default("mouthbank")
-    print(json.dumps(heard(bundle, arguments.speech, arguments.cache, arguments.part, arguments.clips)))
+    print(json.dumps(heard(bundle, Dataset(*arguments.data), arguments.part, arguments.clips)))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from engines.common import Array
-from engines.common.augment import babble, make_noises, mild, noise_like, switched_on, vary
+from engines.common.augment import Augmentation, babble, make_noises, mild, noise_like, switched_on, vary
 from engines.common.grid import Clip, Example, make_example
 from engines.common.loop import Losses
 from engines.common.metrics import LIPS_AT, OPENING_AT
@@ -18,7 +17,6 @@ from engines.common.no_voice import OtherSounds
 from engines.mouthbank.network import LOOK_AHEAD, GivesMotion
 from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 
-Augmentation = Callable[[Array, list[Array], np.random.Generator], Array]
 OWN_SPEEDS = (1.0, 1.0, 0.93, 1.07)
 SPEEDS = (1.0, 0.85, 0.93, 1.07, 1.15, 1.3)
 LIPS_WEIGHT, DEPTH_WEIGHT = 3.0, 0.5
@@ -151,6 +149,11 @@ class MotionLoss:
         self._weights = torch.from_numpy(basis.spread / basis.spread[0])
         self._lips = torch.from_numpy(lips / np.sqrt((lips**2).sum(0).mean()))
         self._gaps = torch.from_numpy(gaps / np.sqrt((gaps**2).sum()))
+
+    def to(self, device: torch.device) -> MotionLoss:
+        """This, computing on ``device``."""
+        self._weights, self._lips, self._gaps = (x.to(device) for x in (self._weights, self._lips, self._gaps))
+        return self
 
     def __call__(self, net: GivesMotion, mel: Tensor, target: Tensor, speech: Tensor) -> Losses:
         found, logit, _ = net.coefficients(mel, net.initial_state(len(mel)))

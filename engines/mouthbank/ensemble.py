@@ -1,27 +1,63 @@
-"""The mean of several motion nets as one net: each hears another part of a voice rightly.
+"""Stage ``ensemble``: the mean of several motion nets as one net, each of which hears another part of a voice rightly.
 
-``python -m engines.mouthbank.ensemble --net runs/mouthbank --voice runs/voice --speech CACHE --out engines/mouthbank``
-writes the bundles that are shipped, one for each look-ahead.
+It writes the bundles that are shipped, one for each look-ahead.
 """
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
+from typing import Annotated
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from engines.mouthbank.export import export_bundle, rounded
+from engines.common.engine import Join, Work
+from engines.common.results import located, read_net, ready, shaped
+from engines.mouthbank.export import described, export_bundle, rounded
 from engines.mouthbank.network import LOOK_AHEAD, GivesMotion, MotionNet, Shape
-from engines.mouthbank.train_voice import HEARD, described
 from engines.mouthbank.voice_net import VoiceNet, VoiceShape
-from engines.speech.cache import read_index, usable
-from engines.speech.evaluate import averaged
-from engines.speech.network import SpeechShape
 from realtime_dub.audio.frontends.logmel import LogMelSpec
 
 FRAME_MS = 10
+
+
+class Shares(BaseModel):
+    """Of each net, as far as the look-ahead allows it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    direct: Annotated[float, Field(ge=0)] = 1.0
+    voice: Annotated[float, Field(gt=0)] = 4.0  # the one that can look ahead as little as is wanted
+
+
+class Settings(BaseModel):
+    """``[ensemble.engine]`` of the configuration."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    motion: Shares = Shares()
+    speech: Shares | None = None  # of the logit of speech; as of motion, without it
+    look_aheads_ms: tuple[int, ...] = (0, 40, 80, 160)  # the bundles to write
+    version: str = "1.0.0"
+
+
+class Ensemble(Join):
+    """Joins the direct net and the voice net."""
+
+    def __init__(self, settings: Settings, work: Work) -> None:
+        self._settings, self._data = settings, described(work.dataset)
+        self._nets: list[GivesMotion] = [load_motion(work.results["direct"]), load_voice(work.results["voice"])]
+
+    def join(self, out: Path) -> list[Path]:
+        motion, speech = self._settings.motion, self._settings.speech or self._settings.motion
+        nets = shipped(self._nets, [motion.direct, motion.voice], [speech.direct, speech.voice])
+        written = []
+        for frames, net in nets.items():
+            if frames * FRAME_MS in self._settings.look_aheads_ms:
+                folder = out / ("bundle" if frames == LOOK_AHEAD else f"bundle-{frames * FRAME_MS}")
+                written.append(export_bundle(rounded(net), LogMelSpec(), folder, self._settings.version, self._data))
+        return written
 
 
 class Mean(GivesMotion):
@@ -74,22 +110,16 @@ class Delayed(GivesMotion):
         return given[..., :-1], given[..., -1], [*after, waiting[:, -self.frames :]]
 
 
-def load_motion(run: Path) -> MotionNet:
-    """The averaged net of a run of ``engines.mouthbank.train``."""
-    tensors = averaged(run)
-    net = MotionNet(Shape(width=tensors["leave.weight"].shape[0])).eval().requires_grad_(False)
-    net.load_state_dict(tensors)
-    return net
+def load_motion(path: Path) -> MotionNet:
+    """The direct net of a run (see :func:`located`)."""
+    tensors, shape = read_net(located(path, "direct"))
+    return ready(MotionNet(shaped(Shape, shape)), tensors)
 
 
-def load_voice(run: Path) -> VoiceNet:
-    """The averaged net of a run of ``engines.mouthbank.train_voice``."""
-    tensors = averaged(run)
-    speech = SpeechShape(width=tensors["hear.enter.conv.weight"].shape[0])
-    shape = VoiceShape(speech=speech, width=tensors["enter.conv.weight"].shape[0])
-    net = VoiceNet(shape).eval().requires_grad_(False)
-    net.load_state_dict(tensors)
-    return net
+def load_voice(path: Path) -> VoiceNet:
+    """The voice net of a run."""
+    tensors, shape = read_net(located(path, "voice"))
+    return ready(VoiceNet(shaped(VoiceShape, shape)), tensors)
 
 
 def shipped(nets: list[GivesMotion], shares: list[float], speech: list[float] | None = None) -> dict[int, GivesMotion]:
@@ -114,27 +144,3 @@ def waiting(net: GivesMotion, frames: int) -> GivesMotion | None:
         return None
     at = net.ahead(max(nearer)) if isinstance(net, VoiceNet) else net
     return at if max(nearer) == frames else Delayed(at, frames - max(nearer))
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Join motion nets into the bundles that are shipped.")
-    parser.add_argument("--net", type=Path, action="append", default=[], help="run of engines.mouthbank.train")
-    parser.add_argument("--voice", type=Path, action="append", default=[], help="run of engines.mouthbank.train_voice")
-    parser.add_argument("--share", type=float, action="append", help="of the motion, in the order of --net, --voice")
-    parser.add_argument("--speech-share", type=float, action="append", help="of the logit of speech; else as of motion")
-    parser.add_argument("--speech", type=Path, required=True, help="cache of engines.speech.prepare")
-    parser.add_argument("--version", default="4.1.0")
-    parser.add_argument("--look-ahead", type=int, action="append", help="ms; only these bundles, else all")
-    parser.add_argument("--out", type=Path, required=True, help="folder for bundle and bundle-MS")
-    arguments = parser.parse_args()
-    nets: list[GivesMotion] = [*map(load_motion, arguments.net), *map(load_voice, arguments.voice)]
-    data = described([e for e in usable(read_index(arguments.speech)) if e.corpus in HEARD and e.part == "train"])
-    for frames, net in shipped(nets, arguments.share or [1.0] * len(nets), arguments.speech_share).items():
-        if arguments.look_ahead and frames * FRAME_MS not in arguments.look_ahead:
-            continue
-        folder = arguments.out / ("bundle" if frames == LOOK_AHEAD else f"bundle-{frames * FRAME_MS}")
-        export_bundle(rounded(net), LogMelSpec(), folder, arguments.version, data)
-
-
-if __name__ == "__main__":
-    main()

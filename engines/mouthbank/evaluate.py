@@ -1,6 +1,6 @@
 """Measure a bundle on clips it has never seen, through the code that runs live.
 
-``python -m engines.mouthbank.evaluate --data CLIPS --cache LANDMARKS --part test [--bundle FOLDER] [--json F]``
+``python -m engines.mouthbank.evaluate --data PREPARED --part test [--bundle FOLDER] [--json F]``
 ``--part all`` takes every clip of a folder: other speakers.
 """
 
@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from engines.common import Array
-from engines.common.grid import SILENCE, Clip, load_clip, read_words, speech_at, split
-from engines.common.landmarks import clips_in
+from engines.common.dataset import PARTS, Dataset, Entry
+from engines.common.grid import SILENCE, Clip, speech_at
 from engines.common.metrics import lagged_correlation, lip_distance, openings
 from engines.common.video_metrics import correlation
 from engines.mouthbank.align import best_offset
@@ -24,6 +24,7 @@ from realtime_dub.inference.bundle import Bundle, load, load_default
 from realtime_dub.media import MS, NS, Floats, ns_to_samples
 from realtime_dub.mouth.mouthbank.motion import Motion, MotionStream
 
+ALL = "all"
 BLOCK = 640  # samples heard at a time, 40 ms
 FINE_NS = 10 * MS
 FLUSH_NS = 120 * MS  # of silence beyond the look-ahead, for windows and blocks
@@ -44,6 +45,11 @@ class Result:
         """Lip opening, predicted and real (T,)."""
         real = self.clip.motion[: len(self.motion)]
         return openings(self.motion, self.clip.neutral), openings(real, self.clip.neutral)
+
+
+def entries_of(dataset: Dataset, part: str) -> list[Entry]:
+    """The filmed tracks of a part, or of all."""
+    return [entry for entry in dataset.entries if entry.filmed] if part == ALL else dataset.part(part)
 
 
 def run_clip(bundle: Bundle, clip: Clip, audio: Array | None = None) -> Result:
@@ -175,18 +181,14 @@ def evaluate(bundle: Bundle, clips: list[Clip]) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure mouthbank's motion net.")
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--part", choices=("validation", "test", "all"), default="validation")
+    parser.add_argument("--data", type=Path, required=True, help="folder made by prepare-dataset")
+    parser.add_argument("--part", choices=(*PARTS, ALL), default="validation")
     parser.add_argument("--bundle", type=Path)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    words = read_words(arguments.data.with_name(f"{arguments.data.name}.words.tsv"))
-    names = [path.stem for path in clips_in(arguments.data)]
-    names = names if arguments.part == "all" else split(names)[arguments.part]
-    found = [load_clip(arguments.cache / f"{name}.npz", words.get(name)) for name in names]
+    dataset = Dataset(arguments.data)
     bundle = load(arguments.bundle) if arguments.bundle else load_default("mouthbank")
-    figures = evaluate(bundle, [clip for clip in found if clip is not None])
+    figures = evaluate(bundle, [dataset.clip_as_filmed(entry) for entry in entries_of(dataset, arguments.part)])
     text = json.dumps({"bundle": bundle.label, "part": arguments.part} | figures, indent=1)
     print(text)
     if arguments.json:

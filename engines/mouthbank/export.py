@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ import onnx
 import torch
 from onnx import numpy_helper
 
+from engines.common.dataset import Dataset, Entry, usable
+from engines.common.rates import STEADY_FPS
 from engines.mouthbank.network import GivesMotion
 from realtime_dub.audio.frontends.logmel import LogMelSpec
 from realtime_dub.face.alignment import LOWER
@@ -21,13 +24,23 @@ from realtime_dub.media import NS, samples_to_ns
 MODEL = "motion.onnx"
 OPSET = 17
 MANY = 1024  # numbers from which a tensor of weights is stored short
-GRID = DataSpec(
-    name="GRID audiovisual sentence corpus, speaker s1",
-    licence="CC BY 4.0",
-    citation="Cooke, Barker, Cunningham, Shao: An audio-visual corpus for speech perception and automatic speech "
-    "recognition. JASA 120(5), 2006",
-    hours=0.75,
-)
+GRID = "GRID audiovisual sentence corpus"
+# Licences of the corpora that were trained on, and whom to cite.
+CORPORA = {
+    GRID: (
+        "CC BY 4.0",
+        "Cooke, Barker, Cunningham, Shao: An audio-visual corpus for speech perception and automatic speech "
+        "recognition. JASA 120(5), 2006",
+    ),
+    "Common Voice 13": ("CC0", "Common Voice, Mozilla, version 13, English"),
+    "Common Voice 6.1": ("CC0", "Common Voice, Mozilla, version 6.1, 23 languages"),
+    "speechocean762": ("free for commercial and other use (OpenSLR 101)", "Zhang et al., Interspeech 2021"),
+    "espeak-ng": ("synthesised; text CC0", "espeak-ng 1.51"),
+    "flite": ("synthesised; text CC0", "flite 2.2, voices of CMU"),
+}
+UNKNOWN = "another corpus"
+LICENCE_UNKNOWN = "as its owner has it"
+FEW = 5  # filmed speakers who are named
 
 
 class _Flat(torch.nn.Module):
@@ -47,7 +60,7 @@ def export_bundle(
     spec: LogMelSpec,
     out: Path,
     version: str = "1.0.0",
-    trained_on: tuple[DataSpec, ...] = (GRID,),
+    trained_on: tuple[DataSpec, ...] = (),
 ) -> Path:
     """Write the bundle folder ``out`` for ``net``; returns it."""
     out.mkdir(parents=True, exist_ok=True)
@@ -58,6 +71,25 @@ def export_bundle(
     described = _describe(net, spec, states, version, trained_on, digest)
     (out / SPEC).write_text(json.dumps(described.model_dump(mode="json"), indent=1) + "\n", "utf-8")
     return out
+
+
+def described(dataset: Dataset, heard: bool = True) -> tuple[DataSpec, ...]:
+    """What a bundle says it was trained on: the filmed corpora, and those that were only ``heard``."""
+    entries = [entry for entry in dataset.entries if entry.part == "train" and entry.filmed]
+    if heard:
+        entries += [entry for entry in usable(dataset.entries) if entry.part == "train" and not entry.filmed]
+    by_corpus: dict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        by_corpus[entry.corpus or UNKNOWN].append(entry)
+    return tuple(_corpus(name, own) for name, own in by_corpus.items())
+
+
+def _corpus(name: str, entries: list[Entry]) -> DataSpec:
+    licence, citation = CORPORA.get(name, (LICENCE_UNKNOWN, ""))
+    people = sorted({entry.speaker for entry in entries if entry.filmed})
+    named = f"{name}, {', '.join(people) if len(people) <= FEW else f'{len(people)} speakers'}" if people else name
+    hours = round(sum(entry.frames / STEADY_FPS or entry.seconds for entry in entries) / 3600, 2)
+    return DataSpec(name=named, licence=licence, citation=citation, hours=hours)
 
 
 def rounded(net: GivesMotion) -> GivesMotion:

@@ -1,12 +1,12 @@
 """What to expect on free speech of people who were never filmed: does the net that only listens move as the teacher
 who is told the sounds?
 
-``python -m engines.mouthbank.proxy --cache SPEECH_CACHE --voice RUN [--bundle FOLDER] [--json F]``
+``python -m engines.mouthbank.proxy --data PREPARED --run RUN [--bundle FOLDER] [--json F]``
 
-With ``--aligner RUN --speech FOLDER``: besides, how far the teacher agrees with itself when English is aligned a second
+With ``--aligner RUN``: besides, how far the teacher agrees with itself when English is aligned a second
 time, by that run's speech net: what the uncertain times of sounds cost by themselves.
 
-RUN is a run of ``engines.mouthbank.train_voice``: its net is measured, or the bundle in its place; its teacher is the
+RUN is a run of ``train-engine mouthbank``: its voice net is measured, or the bundle in its place; its teacher is the
 judge. r is that of the lip opening at lag 0 within a clip, averaged over clips; "spoken": between the first sound of a
 clip and the last. If the net's errors against the teacher have nothing to do with the teacher's errors against a real
 mouth, then r against that mouth is the product of both: ``expected`` = ``r_spoken`` x :data:`TEACHER`.
@@ -24,19 +24,20 @@ import numpy as np
 import torch
 
 from engines.common import Array
+from engines.common.dataset import Dataset, Entry
 from engines.common.metrics import openings
+from engines.common.prepare.phones import NET, labels_of
+from engines.common.prepare.spoken import make_aligner
+from engines.common.speech.corpus import LANGUAGES_KEPT_OUT
+from engines.common.speech.inventory import INDEX, SIL
+from engines.common.speech.net_align import NetAligner
+from engines.common.speech.network import STRIDE
+from engines.common.speech.pronounce import Pronouncer
+from engines.common.speech.strangers import changes, groups
 from engines.common.video_metrics import correlation
 from engines.mouthbank.ensemble import load_voice
-from engines.mouthbank.teacher import Teacher
+from engines.mouthbank.teacher import Teacher, load_teacher
 from engines.mouthbank.voice_net import VoiceNet
-from engines.speech.cache import Entry, labels_of, load, read_index, usable
-from engines.speech.corpus import LANGUAGES_KEPT_OUT, read_table
-from engines.speech.evaluate import averaged, changes, groups
-from engines.speech.inventory import INDEX, SIL
-from engines.speech.net_align import NetAligner
-from engines.speech.network import STRIDE
-from engines.speech.prepare import NET, make_aligner
-from engines.speech.pronounce import Pronouncer
 from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 from realtime_dub.face.alignment import TEMPLATE
 from realtime_dub.inference import bundle as bundles
@@ -78,14 +79,6 @@ def of_bundle(folder: Path) -> Mover:
     return move
 
 
-def load_teacher(folder: Path) -> Teacher:
-    """The averaged teacher of a run."""
-    tensors = averaged(folder)
-    teacher = Teacher(len(tensors["motion.weight"]), len(tensors["enter.weight"])).eval()
-    teacher.load_state_dict(tensors)
-    return teacher
-
-
 def clip_agreement(found: Array, taught: Array, labels: Array) -> tuple[float, float]:
     """r of two lip openings (m,) over a clip, and between the first of its sounds and the last."""
     count = min(len(found), len(taught))
@@ -98,8 +91,8 @@ def clip_agreement(found: Array, taught: Array, labels: Array) -> tuple[float, f
 class Judge:
     """The teacher, and the basis in which it speaks."""
 
-    def __init__(self, cache: Path, teacher: Teacher, net: VoiceNet, spec: LogMelSpec) -> None:
-        self._cache, self._teacher, self._net = cache, teacher, net
+    def __init__(self, dataset: Dataset, teacher: Teacher, net: VoiceNet, spec: LogMelSpec) -> None:
+        self._dataset, self._teacher, self._net = dataset, teacher, net
         self._front_end = LogMel(spec)
 
     def _opening(self, log_power: Array, labels: Array) -> Array:
@@ -107,12 +100,12 @@ class Judge:
         with torch.no_grad():
             return openings(self._net.displacement(coefficients)[0].numpy(), TEMPLATE)
 
-    def aligned_anew(self, aligner: NetAligner, texts: dict[str, str], entries: list[Entry]) -> dict[str, float]:
-        """The teacher told the times of another aligner against the teacher told those of the cache."""
+    def aligned_anew(self, aligner: NetAligner, entries: list[Entry]) -> dict[str, float]:
+        """The teacher told the times of another aligner against the teacher told those that are kept."""
         pronouncer, scores = Pronouncer(), []
         for entry in entries:
-            log_power, labels = load(self._cache, entry.key)
-            readings = pronouncer.readings(texts[entry.key], entry.language)
+            log_power, labels = self._dataset.phones(entry)
+            readings = pronouncer.readings(entry.text, entry.language)
             found = aligner.align_power(np.exp(log_power.astype(np.float32)), readings)
             if found and entry.aligner != NET:
                 other = self._opening(log_power, labels_of(found.segments, len(labels)))
@@ -125,7 +118,7 @@ class Judge:
         """Mean r over clips, and of those the standard error."""
         scores = []
         for entry in entries:
-            log_power, labels = load(self._cache, entry.key)
+            log_power, labels = self._dataset.phones(entry)
             taught = self._opening(log_power, labels)
             mel = self._front_end.compress(change(np.exp(log_power.astype(np.float32))))
             found = openings(move(mel), TEMPLATE)
@@ -167,26 +160,23 @@ def measure(judge: Judge, move: Mover, entries: list[Entry], spec: LogMelSpec) -
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Does the listening net move as the teacher who knows the sounds?")
-    parser.add_argument("--cache", type=Path, required=True, help="cache of engines.speech.prepare")
-    parser.add_argument("--voice", type=Path, required=True, help="run of engines.mouthbank.train_voice")
+    parser.add_argument("--data", type=Path, required=True, action="append", help="prepared folder; may be repeated")
+    parser.add_argument("--run", type=Path, required=True, help="run of train-engine mouthbank")
     parser.add_argument("--teacher", type=Path, help="another run's teacher, if its basis is the same")
     parser.add_argument("--bundle", type=Path, help="measure this bundle in place of the run's net")
     parser.add_argument("--aligner", type=Path, help="run whose speech net aligns English a second time")
-    parser.add_argument("--speech", type=Path, help="with --aligner: folder with transcripts.tsv")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    spec, net = LogMelSpec(), load_voice(arguments.voice)
-    judge = Judge(arguments.cache, load_teacher(arguments.teacher or arguments.voice / "teacher"), net, spec)
+    spec, net, dataset = LogMelSpec(), load_voice(arguments.run), Dataset(*arguments.data)
+    judge = Judge(dataset, load_teacher(arguments.teacher or arguments.run), net, spec)
     move = of_bundle(arguments.bundle) if arguments.bundle else of_net(net.ahead(LOOK_AHEAD))
-    entries = usable(read_index(arguments.cache))
+    entries = dataset.spoken()
     figures = measure(judge, move, entries, spec)
-    if arguments.aligner and arguments.speech:
-        aligner = make_aligner(arguments.aligner, arguments.cache, spec)
-        texts = {row.key: row.text for row in read_table(arguments.speech)}
+    if arguments.aligner:
+        aligner = make_aligner(arguments.aligner, arguments.data, spec)
         for name in TWICE:
-            clips = chosen(entries)[name]
-            figures[name] = {**figures[name], "aligned_twice": judge.aligned_anew(aligner, texts, clips)}
+            figures[name] = {**figures[name], "aligned_twice": judge.aligned_anew(aligner, chosen(entries)[name])}
     text = json.dumps({"teacher_on_filmed_strangers": TEACHER, "look_ahead_frames": LOOK_AHEAD} | figures, indent=1)
     print(text)
     if arguments.json:

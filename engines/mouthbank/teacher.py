@@ -7,16 +7,29 @@ targets from which the motion net learns to listen to many voices.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from engines.common import Array
-from engines.speech.inventory import CLASSES, VISEME_OF, VISEMES
-from engines.speech.network import STRIDE
+from engines.common.results import located, read_net, ready, shaped
+from engines.common.speech.inventory import CLASSES, VISEME_OF, VISEMES
+from engines.common.speech.network import STRIDE
 
 CLASS_DROPOUT = 0.3  # then only the viseme is told: sounds the filmed speaker never made are judged by it
 QUIET = -7.0  # floor of the loudness below the clip's loud parts, natural logarithm of power
+
+
+@dataclass(frozen=True)
+class TeacherShape:
+    """Sizes of the net, kept with its weights."""
+
+    components: int = 20
+    width: int = 96
+    dilations: tuple[int, ...] = (1, 2, 4, 1)
 
 
 class Teacher(nn.Module):
@@ -24,17 +37,19 @@ class Teacher(nn.Module):
 
     visemes: Tensor
 
-    def __init__(self, components: int, width: int = 96, dilations: tuple[int, ...] = (1, 2, 4, 1)) -> None:
+    def __init__(self, shape: TeacherShape) -> None:
         super().__init__()
+        self.shape = shape
+        width = shape.width
         self.register_buffer("visemes", torch.tensor(VISEME_OF))
         self.enter = nn.Conv1d(len(CLASSES) + len(VISEMES) + 1, width, 5, padding=2)
-        self.blocks = nn.ModuleList(nn.Conv1d(width, width, 3, dilation=d, padding=d) for d in dilations)
-        self.motion = nn.Conv1d(width, components, 1)
+        self.blocks = nn.ModuleList(nn.Conv1d(width, width, 3, dilation=d, padding=d) for d in shape.dilations)
+        self.motion = nn.Conv1d(width, shape.components, 1)
 
     def forward(self, labels: Tensor, loudness: Tensor) -> Tensor:
         classes = nn.functional.one_hot(labels, len(CLASSES)).float()
         if self.training:
-            classes = classes * (torch.rand(*labels.shape[:1], 1, len(CLASSES)) > CLASS_DROPOUT)
+            classes = classes * (torch.rand(*labels.shape[:1], 1, len(CLASSES), device=labels.device) > CLASS_DROPOUT)
         visemes = nn.functional.one_hot(self.visemes[labels], len(VISEMES)).float()
         x = self.enter(torch.cat([classes, visemes, loudness[..., None]], -1).transpose(1, 2))
         for block in self.blocks:
@@ -47,6 +62,12 @@ class Teacher(nn.Module):
         with torch.no_grad():
             found = self(torch.from_numpy(labels[::STRIDE].astype(np.int64))[None], loud)[0].numpy()
         return np.asarray(np.repeat(found, STRIDE, 0)[: len(labels)], np.float32)
+
+
+def load_teacher(path: Path) -> Teacher:
+    """The teacher of a run (see :func:`located`)."""
+    tensors, shape = read_net(located(path, "teacher"))
+    return ready(Teacher(shaped(TeacherShape, shape)), tensors)
 
 
 def loudness(log_power: Array) -> Array:

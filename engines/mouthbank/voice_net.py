@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from engines.common.layers import CausalConv
+from engines.common.speech.network import STRIDE, EvenBlock, SpeechNet, SpeechShape, convolved, pointwise
 from engines.mouthbank.network import LOOK_AHEAD, GivesMotion
-from engines.speech.network import STRIDE, EvenBlock, SpeechNet, SpeechShape, convolved, pointwise
 
 DETAIL_DROPOUT = 0.3  # share of training rows from which the details are withheld
 RANGES = ((2, 16), (16, 40), (40, 76))  # bands whose mean levels are told beside the posteriors

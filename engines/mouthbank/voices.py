@@ -1,10 +1,11 @@
 """Compare bundles on voices and lines they were not made for: one table, clip by clip, through the code that runs live.
 
-``python -m engines.mouthbank.voices --data CLIPS --cache LANDMARKS [--part test] --bundle A [B ...] [--json F]``
+``python -m engines.mouthbank.voices --data PREPARED [--part test] --bundle A [B ...] [--json F]``
 
+Sound and picture are as far apart as they were filmed; training and the sweeps have them put in step.
 r is that of the lip opening at lag 0 within a clip, averaged over clips. The distance of a clip's lips is told as
-a share of what its own mean shape would score; 1 is a mouth that stands still. ``people.tsv`` in CLIPS, or the table
-given as ``--people``, tells the speakers' gender and language (``engines/common/people.py``).
+a share of what its own mean shape would score; 1 is a mouth that stands still. The prepared folder, or the table given
+as ``--people``, tells the speakers' gender and language (``engines/common/people.py``).
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.common.codecs import opus
-from engines.common.grid import SILENCE, Clip, load_clip, read_words, speech_at, split
-from engines.common.landmarks import clips_in
+from engines.common.dataset import PARTS, Dataset, Entry
+from engines.common.grid import SILENCE, Clip, speech_at
 from engines.common.metrics import LIPS_AT, lip_distance
-from engines.common.people import People, groups, people_of, speaker_of
+from engines.common.people import People, groups, read_people
 from engines.common.rates import places
 from engines.common.video_metrics import correlation
 from engines.mouthbank import contact
-from engines.mouthbank.evaluate import Result, run_clip, step_ms, with_noise
+from engines.mouthbank.evaluate import ALL, Result, entries_of, run_clip, step_ms, with_noise
 from realtime_dub.inference.bundle import Bundle, load
 
 QUIET = 1e-2  # of the power of a clip's loud parts: below, nobody speaks
@@ -88,10 +89,11 @@ def mean_of(figures: list[dict[str, float]]) -> dict[str, float]:
     return {name: round(float(np.mean([one[name] for one in figures])), 4) for name in figures[0]} if figures else {}
 
 
-def by_group(each: Mapping[str, dict[str, float]], data: Path, people: People) -> dict[str, object]:
-    """The mean of the clips' figures by gender and by language, of those whom ``people`` knows."""
+def by_group(each: Mapping[str, dict[str, float]], entries: Iterable[Entry], people: People) -> dict[str, object]:
+    """The mean of the tracks' figures by gender and by language, of those whom ``people`` knows."""
+    speakers = {entry.name: entry.speaker for entry in entries}
     figures = list(each.values())
-    found = groups([speaker_of(data / name, data) for name in each], people)
+    found = groups([speakers[name] for name in each], people)
     return {
         name: {value: mean_of([figures[place] for place in places]) for value, places in values.items()}
         for name, values in found.items()
@@ -99,7 +101,12 @@ def by_group(each: Mapping[str, dict[str, float]], data: Path, people: People) -
     }
 
 
-def compare(bundle: Bundle, clips: list[Clip], data: Path = Path(), people: People | None = None) -> dict[str, object]:
+def people_in(entries: Iterable[Entry]) -> People:
+    """What the prepared folder itself tells of its speakers."""
+    return {entry.speaker: {"gender": entry.gender, "language": entry.language} for entry in entries}
+
+
+def compare(bundle: Bundle, dataset: Dataset, entries: list[Entry], people: People | None = None) -> dict[str, object]:
     """All figures of one bundle."""
     rng = np.random.default_rng(0)
     conditions: dict[str, Callable[[Clip], Result]] = {
@@ -108,13 +115,14 @@ def compare(bundle: Bundle, clips: list[Clip], data: Path = Path(), people: Peop
         "opus_16_kbit": lambda clip: run_clip(bundle, clip, opus(clip.audio)),
         "smaller_by_15_percent": lambda clip: run_clip(bundle, faster(clip, 1.15)),
     }
+    clips = [dataset.clip_as_filmed(entry) for entry in entries]
     told: dict[str, object] = {"bundle": bundle.label, "clips": len(clips)}
     for name, run in conditions.items():
         results = [run(clip) for clip in clips]
         each = {result.clip.name: clip_figures(result) for result in results}
         told[name] = mean_of(list(each.values()))
         if name == "clean":
-            told |= by_group(each, data, people or {})
+            told |= by_group(each, entries, people_in(entries) if people is None else people)
             told["closed"] = contact.figures(contact.of_results(results))
             told |= restless(results)
             told["each"] = {clip: round(figures["r"], 3) for clip, figures in each.items()} if len(clips) < 30 else {}
@@ -123,20 +131,15 @@ def compare(bundle: Bundle, clips: list[Clip], data: Path = Path(), people: Peop
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Compare motion bundles on the same clips.")
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--part", choices=("validation", "test", "all"), default="all")
+    parser.add_argument("--data", type=Path, required=True, help="folder made by prepare-dataset")
+    parser.add_argument("--part", choices=(*PARTS, ALL), default=ALL)
     parser.add_argument("--bundle", type=Path, nargs="+", required=True)
-    parser.add_argument("--people", type=Path, help="table of speakers (people.tsv in --data without it)")
+    parser.add_argument("--people", type=Path, help="table of speakers (what the folder tells of them without it)")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    people = people_of(arguments.data, arguments.people)
-    words = read_words(arguments.data.with_name(f"{arguments.data.name}.words.tsv"))
-    names = [path.stem for path in clips_in(arguments.data)]
-    names = names if arguments.part == "all" else split(names)[arguments.part]
-    loaded = [load_clip(arguments.cache / f"{name}.npz", words.get(name)) for name in names]
-    clips = [clip for clip in loaded if clip is not None]
-    found = [compare(load(folder), clips, arguments.data, people) for folder in arguments.bundle]
+    people, dataset = read_people(arguments.people) if arguments.people else None, Dataset(arguments.data)
+    entries = entries_of(dataset, arguments.part)
+    found = [compare(load(folder), dataset, entries, people) for folder in arguments.bundle]
     text = json.dumps(found, indent=1)
     print(text)
     if arguments.json:

@@ -1,6 +1,6 @@
 """How far alignments by our own speech net can be trusted.
 
-``python -m engines.speech.check_align --speech FOLDER --cache CACHE --net RUN [--clips 120] [--json F]``
+``python -m engines.speech.check_align --data PREPARED [--data ...] --net RUN [--clips 120] [--json F]``
 
 English speakers kept out, with pocketsphinx' alignment as the reference: how far borders are off when the net is told
 the same sounds, and how many frames agree when it is told the text. Other languages, of which there is no reference:
@@ -19,13 +19,13 @@ import numpy as np
 import torch
 
 from engines.common import Array
-from engines.speech.cache import Entry, labels_of, load, read_index, usable
-from engines.speech.corpus import FILMED, Row, read_table
-from engines.speech.force_align import Alignment
-from engines.speech.inventory import CLASSES, INDEX, SIL, VISEME_OF
-from engines.speech.net_align import SHORTEST, NetAligner, Run
-from engines.speech.prepare import NET, make_aligner
-from engines.speech.pronounce import Pronouncer, Word
+from engines.common.dataset import Dataset, Entry, usable
+from engines.common.prepare.phones import NET, labels_of
+from engines.common.prepare.spoken import make_aligner
+from engines.common.speech.force_align import Alignment
+from engines.common.speech.inventory import CLASSES, INDEX, SIL, VISEME_OF
+from engines.common.speech.net_align import SHORTEST, NetAligner, Run
+from engines.common.speech.pronounce import Pronouncer, Word
 from realtime_dub.audio.frontends.logmel import LogMelSpec
 
 NEAR = 2  # frames
@@ -52,19 +52,18 @@ def agreement(found: Array, labels: Array) -> list[float]:
 
 
 class Checker:
-    """Clips of a cache and their texts."""
+    """Aligned tracks and their texts."""
 
-    def __init__(self, cache: Path, rows: list[Row], aligner: NetAligner) -> None:
-        self._cache, self._aligner = cache, aligner
-        self._rows = {row.key: row for row in rows}
+    def __init__(self, dataset: Dataset, aligner: NetAligner) -> None:
+        self._dataset, self._aligner = dataset, aligner
         self._pronouncer = Pronouncer()
 
     def _hear(self, entry: Entry) -> tuple[Array, Array]:
-        log_power, labels = load(self._cache, entry.key)
+        log_power, labels = self._dataset.phones(entry)
         return self._aligner.posteriors(np.exp(log_power.astype(np.float32))), labels
 
     def _readings(self, entry: Entry) -> list[list[Word]]:
-        return self._pronouncer.readings(self._rows[entry.key].text, entry.language)
+        return self._pronouncer.readings(entry.text, entry.language)
 
     def _best(self, posteriors: Array, entry: Entry) -> Alignment | None:
         return self._aligner.align_best(posteriors, self._readings(entry))
@@ -85,13 +84,13 @@ class Checker:
 
     def language(self, entries: list[Entry]) -> dict[str, float]:
         """True texts against texts of other clips of ``entries``."""
-        sounds = {e.key: sum(map(len, readings[0])) for e in entries if (readings := self._readings(e))}
-        entries = [entry for entry in entries if entry.key in sounds]
+        sounds = {e.name: sum(map(len, readings[0])) for e in entries if (readings := self._readings(e))}
+        entries = [entry for entry in entries if entry.name in sounds]
         told = []
         for entry in entries:
             posteriors, _ = self._hear(entry)
             others = [other for other in entries if other is not entry]
-            other = min(others, key=lambda one: abs(sounds[one.key] - sounds[entry.key]))
+            other = min(others, key=lambda one: abs(sounds[one.name] - sounds[entry.name]))
             true, wrong = self._best(posteriors, entry), self._best(posteriors, other)
             wins = bool(true) and (not wrong or (true is not None and true.score > wrong.score))
             told.append([wins, bool(true and true.sane), bool(wrong and wrong.sane)])
@@ -102,7 +101,7 @@ class Checker:
 def check(checker: Checker, entries: list[Entry], count: int) -> dict[str, dict[str, float]]:
     """All figures; ``count`` English clips and some of each language, drawn alike each time."""
     draw = random.Random(0)
-    held = [e for e in usable(entries) if e.part == "held" and e.aligner != NET and e.corpus != FILMED]
+    held = [e for e in usable(entries) if e.part == "validation" and e.aligner != NET and not e.filmed]
     figures = {"en": checker.english(draw.sample(held, min(count, len(held))))}
     languages: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
@@ -116,16 +115,15 @@ def check(checker: Checker, entries: list[Entry], count: int) -> dict[str, dict[
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Check alignments by a speech net.")
-    parser.add_argument("--speech", type=Path, required=True, help="folder with transcripts.tsv")
-    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True, action="append", help="prepared folder; may be repeated")
     parser.add_argument("--net", type=Path, required=True, help="run whose speech net aligns")
     parser.add_argument("--clips", type=int, default=120, help="English clips")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    aligner = make_aligner(arguments.net, arguments.cache, LogMelSpec())
-    checker = Checker(arguments.cache, read_table(arguments.speech), aligner)
-    text = json.dumps(check(checker, read_index(arguments.cache), arguments.clips), indent=1)
+    dataset = Dataset(*arguments.data)
+    checker = Checker(dataset, make_aligner(arguments.net, arguments.data, LogMelSpec()))
+    text = json.dumps(check(checker, dataset.entries, arguments.clips), indent=1)
     print(text)
     if arguments.json:
         arguments.json.write_text(text + "\n")

@@ -1,6 +1,6 @@
 """How well the speech net hears people it has never heard.
 
-``python -m engines.speech.evaluate --cache CACHE --net runs/speech [--json F]``
+``python -m engines.speech.evaluate --data PREPARED [--data ...] --net RUN [--json F]``
 
 Frame accuracy is that of the aligner's labels, which are some 20 ms off at the borders of sounds: no net reaches 1.
 The labels of other languages than English are what a net of this kind made of espeak-ng's reading of the text: their
@@ -13,25 +13,22 @@ import argparse
 import functools
 import json
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
 from engines.common import Array
-from engines.common.augment import make_noises, warp
-from engines.speech.cache import Entry, load, read_index, usable
-from engines.speech.corpus import EVALUATION, FILMED, LANGUAGES_KEPT_OUT
-from engines.speech.inventory import CLASSES, INDEX, SIL, VISEME_OF, VISEMES
-from engines.speech.network import LOOK_AHEAD, STRIDE, SpeechNet, SpeechShape
-from engines.speech.synthesise import ESPEAK, FLITE
+from engines.common.dataset import PARTS, Dataset, Entry, usable
+from engines.common.speech.inventory import CLASSES, INDEX, SIL, VISEME_OF, VISEMES
+from engines.common.speech.losses import load_speech
+from engines.common.speech.network import LOOK_AHEAD, STRIDE, SpeechNet
+from engines.common.speech.strangers import Distortion, changes, groups
+from engines.common.speech.synthesise import ESPEAK, FLITE
 from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 
 SHORTEST = 2  # outputs; what is shorter is no sound but the edge of one
-Distortion = Callable[[Array], Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +46,12 @@ class Heard:
 
 
 def recognise(
-    net: SpeechNet, cache: Path, entries: list[Entry], spec: LogMelSpec, distort: Distortion | None = None
+    net: SpeechNet, dataset: Dataset, entries: list[Entry], spec: LogMelSpec, distort: Distortion | None = None
 ) -> list[Heard]:
     """The net's best class per frame of each clip, ``distort`` applied to its powers."""
     front_end, late, heard = LogMel(spec), LOOK_AHEAD // STRIDE, []
     for entry in entries:
-        logarithm, labels = load(cache, entry.key)
+        logarithm, labels = dataset.phones(entry)
         power = np.exp(logarithm.astype(np.float32))
         mel = front_end.compress(distort(power) if distort else power)
         with torch.no_grad():
@@ -72,12 +69,17 @@ def frame_figures(heard: list[Heard]) -> dict[str, float]:
     closed = np.isin(spoken, [INDEX[name] for name in VISEMES["closed"]])
     errors, total = np.sum([h.errors for h in heard], axis=0)
     return {
-        "frames": round(float((spoken == found)[voiced].mean()), 4),
-        "visemes": round(float((visemes[spoken] == visemes[found])[voiced].mean()), 4),
-        "closed_found": round(float((visemes[found] == visemes[INDEX["p"]])[closed].mean()), 4),
-        "silence": round(float((found == INDEX[SIL])[~voiced].mean()), 4),
+        "frames": _share((spoken == found)[voiced]),
+        "visemes": _share((visemes[spoken] == visemes[found])[voiced]),
+        "closed_found": _share((visemes[found] == visemes[INDEX["p"]])[closed]),
+        "silence": _share((found == INDEX[SIL])[~voiced]),
         "phone_error": round(float(errors / max(total, 1)), 4),
     }
+
+
+def _share(right: Array) -> float:
+    """The share of ``right`` (n,) that is true; 0 of nothing, which JSON can say."""
+    return round(float(right.mean()), 4) if len(right) else 0.0
 
 
 def phone_errors(spoken: Array, found: Array) -> tuple[int, int]:
@@ -100,37 +102,21 @@ def sequence(labels: Array, shortest: int) -> list[int]:
     return [name for i, name in enumerate(names) if i == 0 or names[i - 1] != name]
 
 
-def groups(entries: list[Entry]) -> dict[str, list[Entry]]:
-    """Whom the card tells of, real voices alone: speakers kept out, by corpus, gender and language, and what is kept
-    out whole: a corpus, and languages."""
-    held = [entry for entry in entries if entry.part == "held"]
-    away = [entry for entry in entries if entry.part == "evaluation" and entry.corpus not in (ESPEAK, FLITE)]
-    found = {"held_out": held, "librispeech": [entry for entry in away if entry.corpus == EVALUATION]}
-    found["languages_kept_out"] = [entry for entry in away if entry.language in LANGUAGES_KEPT_OUT]
-    for corpus in sorted({entry.corpus for entry in held}):
-        found[corpus] = [entry for entry in held if entry.corpus == corpus]
-    for gender in ("female", "male"):
-        found[gender] = [e for e in held if e.gender == gender and e.corpus != FILMED]
-    for language in sorted({entry.language for entry in held}):
-        found[f"language {language}"] = [e for e in held if e.language == language and e.corpus != FILMED]
-    for language in LANGUAGES_KEPT_OUT:
-        found[f"language kept out {language}"] = [entry for entry in away if entry.language == language]
-    return {name: clips for name, clips in found.items() if clips}
-
-
 def amounts(entries: list[Entry]) -> dict[str, dict[str, object]]:
-    """What a cache has to learn from and to measure with, by corpus, aligner and, where there are many, language."""
-    trusted = {entry.key for entry in usable(entries)}
+    """What there is to learn from and to measure with, by corpus, aligner and, where there are many, language."""
+    trusted = {entry.name for entry in usable(entries)}
     told: dict[str, dict[str, object]] = {}
     kinds: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
+        if not entry.aligner and not entry.seconds:
+            continue  # nobody tried
         kinds[f"{entry.corpus}, {entry.aligner}" if entry.aligner else entry.corpus].append(entry)
         if entry.corpus not in (ESPEAK, FLITE) and (entry.language != "en" or entry.aligner):
             kinds[f"{entry.corpus}, {entry.aligner}, {entry.language}"].append(entry)
     for name, own in sorted(kinds.items()):
         told[name] = {"tried": len(own), "aligned": sum(entry.seconds > 0 for entry in own)}
-        for part in ("train", "held", "evaluation"):
-            if kept := [entry for entry in own if entry.part == part and entry.key in trusted]:
+        for part in PARTS:
+            if kept := [entry for entry in own if entry.part == part and entry.name in trusted]:
                 told[name][part] = _amount(kept)
     return told
 
@@ -140,58 +126,30 @@ def _amount(entries: list[Entry]) -> dict[str, float]:
     return {"speakers": len({entry.speaker for entry in entries}), "clips": len(entries), "hours": hours}
 
 
-def changes(spec: LogMelSpec) -> dict[str, Distortion]:
-    """What the sound of the speakers kept out is put through."""
-    pink = make_noises(spec, np.random.default_rng(3), 60.0)[1]
-    telephone = np.where((np.arange(spec.bands) < 52) & (np.arange(spec.bands) > 4), 1, 1e-4).astype(np.float32)
-    return {
-        "pink_noise_10_db": lambda power: power + np.resize(pink, power.shape) * (power.mean() / 10),
-        "telephone": lambda power: power * telephone,
-        "tract_15_percent_shorter": lambda power: warp(power, 1.15),
-        "quieter_by_20_db": lambda power: power * np.float32(0.01),
-    }
-
-
-def averaged(folder: Path) -> dict[str, torch.Tensor]:
-    """The averaged weights of a run's checkpoint."""
-    tensors = load_file(folder / "checkpoint.safetensors")
-    return {k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")}
-
-
-def load_net(folder: Path, shape: SpeechShape | None = None) -> SpeechNet:
-    """The net of a run, or the one inside a run of ``engines.mouthbank.train_voice``."""
-    tensors = averaged(folder)
-    inside = {k.removeprefix("hear."): v for k, v in tensors.items() if k.startswith("hear.")}
-    tensors = inside or tensors
-    net = SpeechNet(shape or SpeechShape(width=tensors["enter.conv.weight"].shape[0])).eval().requires_grad_(False)
-    net.load_state_dict(tensors)
-    return net
-
-
-def figures_of(net: SpeechNet, cache: Path, spec: LogMelSpec) -> dict[str, object]:
+def figures_of(net: SpeechNet, dataset: Dataset, spec: LogMelSpec) -> dict[str, object]:
     """All figures: of every group, and of what is kept out in noise, on a telephone and the like."""
-    entries = read_index(cache)
+    entries = dataset.entries
     found = groups(usable(entries))
-    strangers = list({entry.key: entry for clips in found.values() for entry in clips}.values())
-    heard = {one.entry.key: one for one in recognise(net, cache, strangers, spec)}
+    strangers = list({entry.name: entry for clips in found.values() for entry in clips}.values())
+    heard = {one.entry.name: one for one in recognise(net, dataset, strangers, spec)}
     figures: dict[str, object] = {"classes": len(CLASSES), "parameters": sum(p.numel() for p in net.parameters())}
     for name, clips in found.items():
-        figures[name] = _amount(clips) | frame_figures([heard[entry.key] for entry in clips])
+        figures[name] = _amount(clips) | frame_figures([heard[entry.name] for entry in clips])
     for name, change in changes(spec).items():
-        figures[name] = frame_figures(recognise(net, cache, found["held_out"], spec, change))
+        figures[name] = frame_figures(recognise(net, dataset, found["held_out"], spec, change))
         if away := found.get("languages_kept_out"):
-            figures[f"{name}, languages_kept_out"] = frame_figures(recognise(net, cache, away, spec, change))
+            figures[f"{name}, languages_kept_out"] = frame_figures(recognise(net, dataset, away, spec, change))
     return figures | {"data": amounts(entries)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the speech net.")
-    parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--net", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--data", type=Path, required=True, action="append", help="prepared folder; may be repeated")
+    parser.add_argument("--net", type=Path, required=True, help="folder of a run, or of its stage speech or voice")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    text = json.dumps(figures_of(load_net(arguments.net), arguments.cache, LogMelSpec()), indent=1)
+    text = json.dumps(figures_of(load_speech(arguments.net), Dataset(*arguments.data), LogMelSpec()), indent=1)
     print(text)
     if arguments.json:
         arguments.json.write_text(text + "\n")

@@ -10,16 +10,20 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from test_training import write_clip  # noqa: E402
+from tiny import filmed, work  # noqa: E402
 
-from engines.common.grid import Clip, load_clip  # noqa: E402
+from engines.common.distributed import DistributedContext  # noqa: E402
 from engines.common.loop import Plan  # noqa: E402
-from engines.mouthbank import baselines, train_baselines  # noqa: E402
+from engines.common.runs import train  # noqa: E402
+from engines.mouthbank import baselines, compare  # noqa: E402
+from engines.mouthbank.direct import OFFSETS  # noqa: E402
 from engines.mouthbank.export import export_bundle  # noqa: E402
 from engines.mouthbank.network import LOOK_AHEAD, GivesMotion, MotionNet, Shape  # noqa: E402
 from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec  # noqa: E402
 from realtime_dub.inference.bundle import load  # noqa: E402
 from realtime_dub.mouth.mouthbank.motion import MotionStream  # noqa: E402
+
+pytestmark = pytest.mark.usefixtures("few_sounds")
 
 SMALL = {
     "plain": lambda: MotionNet(Shape(width=8, dilations=(1, 4), components=3)),
@@ -48,7 +52,7 @@ def answers(net: GivesMotion, mel: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("name", BASELINES)
 def test_it_is_as_large_as_the_direct_net(name: str) -> None:
     direct = baselines.parameters(MotionNet(Shape()))
-    assert baselines.parameters(train_baselines.NETS[name]()) == pytest.approx(direct, rel=0.02)
+    assert baselines.parameters(compare.fresh(name, compare.Settings())) == pytest.approx(direct, rel=0.02)
 
 
 @pytest.mark.parametrize("name", BASELINES)
@@ -97,22 +101,22 @@ def test_windows_in_training_are_those_of_a_stream() -> None:
     assert torch.allclose(logit, speech[rows, ends], atol=1e-5)
 
 
-@pytest.fixture(scope="module", name="clips")
-def make_clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Clip]]:
-    folder, found = tmp_path_factory.mktemp("clips"), []
-    for index in range(6):
-        write_clip(folder / f"c{index}.npz", index)
-        clip = load_clip(folder / f"c{index}.npz", [(480, 2000, "bin")])
-        assert clip is not None
-        found.append(clip)
-    return {"train": found[:5], "validation": found[5:]}
+@pytest.fixture(scope="module", name="folder")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prepared folder, and beside it what a direct net has measured of its clips."""
+    folder = filmed(tmp_path_factory.mktemp("data"), 6, held=1)
+    (folder / OFFSETS).write_text(json.dumps({f"t{index}": 0.01 * (index % 2) for index in range(5)}))
+    return folder
 
 
 @pytest.mark.parametrize("name", ["plain", *BASELINES])
-def test_a_few_steps_lower_the_loss(name: str, clips: dict[str, list[Clip]], tmp_path: Path) -> None:
+def test_a_few_steps_lower_the_loss(name: compare.Kind, folder: Path, tmp_path: Path) -> None:
     plan = Plan(steps=40, warm_up=5, check_every=20, rate=1e-2)
-    train_baselines.train_one(name, clips, tmp_path, plan, SMALL[name], rows=4, frames=120)
+    small = {"width": 8, "recurrent_width": 8, "window_widths": (2, 2, 4, 4, 8)}
+    settings = compare.Settings(batch=4, frames=120, components=3, **small)
+    made = compare.maker(name)(settings, work(folder, tmp_path, direct=folder / "net.safetensors"))
+    train(made, plan, tmp_path, DistributedContext())
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     losses = [row["basis"] + row["lips"] for row in rows if "lips" in row]
     assert losses[-1] < 0.9 * losses[0]
-    assert load(tmp_path / "bundle").spec.look_ahead_ms == 80
+    assert load(tmp_path / "bundle").look_ahead_ms == 80

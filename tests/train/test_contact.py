@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from engines.common.speech.force_align import Segment
+from engines.common.speech.inventory import INDEX
 from engines.mouthbank.contact import Contact, contacts, figures, labelled
-from engines.speech.force_align import Segment
-from engines.speech.inventory import INDEX
 
 
 def test_the_closed_sounds_of_a_clip_are_found_with_their_times() -> None:

@@ -1,4 +1,4 @@
-"""Alignment by the speech net: borders, least durations, pauses that are left out, and what comes into the cache."""
+"""Alignment by the speech net: borders, least durations, pauses left out, and what becomes of other languages."""
 
 # ruff: noqa: RUF001
 
@@ -15,16 +15,19 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from test_speech import SHAPE, SPEC, make_corpus  # noqa: E402
+from test_speech import SHAPE  # noqa: E402
+from tiny import SPEC, heard, work  # noqa: E402
 
+from engines.common.dataset import ALIGNMENTS, Dataset, Entry, read_entries, usable  # noqa: E402
+from engines.common.dataset import INDEX as TRACKS  # noqa: E402
+from engines.common.distributed import DistributedContext  # noqa: E402
 from engines.common.loop import Plan  # noqa: E402
-from engines.speech import train as speech_train  # noqa: E402
-from engines.speech.cache import Entry, append, labels_of, load, read_index, tidy, usable  # noqa: E402
-from engines.speech.check_align import agreement, borders  # noqa: E402
-from engines.speech.corpus import Row, read_table  # noqa: E402
-from engines.speech.evaluate import groups, load_net  # noqa: E402
-from engines.speech.inventory import CLASSES, INDEX, SIL  # noqa: E402
-from engines.speech.net_align import (  # noqa: E402
+from engines.common.prepare.phones import NET, append_row, labels_of, tidy  # noqa: E402
+from engines.common.runs import train  # noqa: E402
+from engines.common.speech.corpus import Row, read_table  # noqa: E402
+from engines.common.speech.inventory import CLASSES, INDEX, SIL  # noqa: E402
+from engines.common.speech.losses import load_speech  # noqa: E402
+from engines.common.speech.net_align import (  # noqa: E402
     SHORTEST,
     SHORTEST_PAUSE,
     NetAligner,
@@ -33,9 +36,15 @@ from engines.speech.net_align import (  # noqa: E402
     frequency_of,
     runs_of,
 )
-from engines.speech.network import SpeechNet  # noqa: E402
-from engines.speech.pronounce import Pronouncer, Word, words_in  # noqa: E402
-from engines.speech.synthesise import Espeak  # noqa: E402
+from engines.common.speech.network import SpeechNet  # noqa: E402
+from engines.common.speech.pronounce import Pronouncer, Word, words_in  # noqa: E402
+from engines.common.speech.strangers import groups  # noqa: E402
+from engines.common.speech.synthesise import Espeak  # noqa: E402
+from engines.speech.check_align import agreement, borders  # noqa: E402
+from engines.speech.engine import Settings, SpeechEngine  # noqa: E402
+from realtime_dub.errors import DependencyError  # noqa: E402
+
+pytestmark = pytest.mark.usefixtures("few_sounds")
 
 Floats = npt.NDArray[np.float32]
 WORDS: list[Word] = [[("p",), ("a",)], [("t",), ("o", "ʊ")]]
@@ -51,7 +60,7 @@ def posteriors_of(*stretches: tuple[str, int], right: float = 0.7, seed: int = 0
 def espeak() -> Espeak:
     try:
         return Espeak()
-    except OSError:
+    except DependencyError:
         pytest.skip("espeak-ng is not here")
 
 
@@ -156,12 +165,13 @@ def test_text_fits_the_times_of_its_synthesiser() -> None:
 
 
 def test_a_trained_net_aligns_with_its_look_ahead_taken_off(tmp_path: Path) -> None:
-    make_corpus(tmp_path)
+    dataset, out = heard(tmp_path / "data"), tmp_path / "run"
     plan = Plan(steps=60, warm_up=5, check_every=60, average=0.9, rate=1e-2)
-    speech_train.train(tmp_path, tmp_path / "run", plan, SHAPE, batch=4, frames=100)
-    frequency = frequency_of(load(tmp_path, f"k{i}")[1] for i in range(8))
-    aligner = NetAligner(load_net(tmp_path / "run", SHAPE), frequency, SPEC)
-    log_power, labels = load(tmp_path, "k10")
+    settings = Settings(batch=4, frames=100, width=8, dilations=(2, 4), dropout=0)
+    train(SpeechEngine(settings, work(tmp_path / "data", out)), plan, out, DistributedContext())
+    frequency = frequency_of(dataset.phones(entry)[1] for entry in dataset.entries[:8])
+    aligner = NetAligner(load_speech(out), frequency, SPEC)
+    log_power, labels = dataset.phones(dataset.entries[10])
     posteriors = aligner.posteriors(np.exp(log_power.astype(np.float32)))
     assert len(posteriors) == len(labels)
     found = aligner.align_heard(posteriors, [[("a",), ("s",)]])
@@ -178,9 +188,9 @@ def write_wave(path: Path, sound: Floats) -> None:
         file.writeframes((sound * 32767).astype(np.int16).tobytes())
 
 
-def test_other_languages_go_into_the_cache(tmp_path: Path) -> None:
+def test_other_languages_become_tracks(tmp_path: Path) -> None:
     pytest.importorskip("pocketsphinx")
-    from engines.speech.prepare import NET, Preparer
+    from engines.common.prepare.spoken import Preparer
 
     voice = espeak()
     rows = ["file\tcorpus\tlanguage\tspeaker\tgender\ttext"]
@@ -188,50 +198,51 @@ def test_other_languages_go_into_the_cache(tmp_path: Path) -> None:
         write_wave(tmp_path / f"cv/{language}.wav", 0.5 * voice.speak(text, language, 150, 50, 50)[0])
         rows.append(f"cv/{language}.wav\tCommon Voice 6.1\t{language}\ts1\tfemale\t{text}")
     (tmp_path / "transcripts.tsv").write_text("\n".join(rows) + "\n", "utf-8")
-    (tmp_path / "speechocean762.text-phone").write_text("", "utf-8")
     aligner = NetAligner(SpeechNet(SHAPE), np.full(len(CLASSES), 1 / len(CLASSES)), SPEC)
-    out = tmp_path / "cache"
+    out = tmp_path / "prepared"
     for again in (False, False, True):
         Preparer(out, SPEC).add_by_net(tmp_path, read_table(tmp_path), aligner, again)
-    assert len((out / "index.tsv").read_text().splitlines()) == 1 + 2 + 2  # the second time nothing, the third again
-    entries = {entry.language: entry for entry in read_index(out)}
+    # The second time nothing is aligned, the third time all again.
+    assert [len((out / name).read_text().splitlines()) for name in (TRACKS, ALIGNMENTS)] == [2, 4]
+    dataset = Dataset(out)
+    entries = {entry.language: entry for entry in dataset.entries}
     assert set(entries) == {"de", "fi"}
     assert all(entry.aligner == NET and entry.seconds > 0 for entry in entries.values())
-    assert entries["fi"].part == "evaluation"
-    log_power, labels = load(out, entries["de"].key)
+    assert entries["fi"].part == "test"
+    log_power, labels = dataset.phones(entries["de"])
     assert len(log_power) == len(labels)
+    assert abs(len(dataset.audio(entries["de"])) / SPEC.hop - len(labels)) < 3
     assert {INDEX["ɡ"], INDEX["u"]} <= set(labels)
 
 
-def entry(key: str, language: str, part: str, score: float = 0.0, aligner: str = "net", corpus: str = "cv") -> Entry:
-    return Entry(key, corpus, language, f"s{key}", "", part, 1.0, score, True, aligner)
+def entry(track: str, language: str, part: str, score: float = 0.0, aligner: str = "net", corpus: str = "cv") -> Entry:
+    told = {"corpus": corpus, "language": language, "seconds": 1.0, "score": score, "sane": True, "aligner": aligner}
+    return Entry(track, f"s{track}", part, **told)  # type: ignore[arg-type]
 
 
-def test_languages_are_kept_out_whole(tmp_path: Path) -> None:
-    for one in (entry("a", "fi", "train", corpus="espeak-ng"), entry("b", "de", "held"), entry("a2", "hi", "train")):
-        append(tmp_path, one)
-    told = tidy(tmp_path)
-    assert told == read_index(tmp_path)
-    assert [one.part for one in told] == ["evaluation", "held", "evaluation"]
+def test_languages_are_kept_out_whole() -> None:
+    parts = {language: Row("f", "c", language, "s", "", "").part for language in ("fi", "hi", "pt")}
+    assert set(parts.values()) == {"test"}
+    told = [entry("a", "fi", "test", corpus="espeak-ng"), entry("b", "de", "validation"), entry("a2", "hi", "test")]
     found = groups(told)
-    assert [one.key for one in found["languages_kept_out"]] == ["a2"]  # real voices alone
-    assert [one.key for one in found["language de"]] == ["b"]
-    assert {Row("f", "c", language, "s", "", "").part for language in ("fi", "hi", "pt")} == {"evaluation"}
+    assert [one.track for one in found["languages_kept_out"]] == ["a2"]  # real voices alone
+    assert [one.track for one in found["language de"]] == ["b"]
 
 
 def test_scores_are_compared_within_a_language_and_an_aligner() -> None:
     easy = [entry(f"e{i}", "en", "train", -15.0 - i, "pocketsphinx") for i in range(30)]
     hard = [entry(f"h{i}", "vi", "train", -2.0 - i / 100) for i in range(30)]
-    kept = {one.key for one in usable(easy + hard)}
+    kept = {one.track for one in usable(easy + hard)}
     assert len(kept) == 56
     assert not {"e29", "e28", "h29", "h28"} & kept
 
 
-def test_indices_of_before_are_read_and_the_last_row_of_a_clip_holds(tmp_path: Path) -> None:
-    names = ["key", "corpus", "language", "speaker", "gender", "part", "seconds", "score", "sane"]
-    rows = ["\t".join(names), "k\tCommon Voice 13\ten\ts\tmale\ttrain\t0.0\t0.0\tFalse"]
-    (tmp_path / "index.tsv").write_text("\n".join(rows) + "\n")
-    assert tidy(tmp_path)[0].aligner == ""
-    better = entry("k", "en", "train")
-    append(tmp_path, better)
-    assert read_index(tmp_path) == [better]
+def test_the_last_alignment_of_a_track_holds_and_a_broken_row_does_not_count(tmp_path: Path) -> None:
+    append_row(tmp_path / TRACKS, {"track": "k", "speaker": "s", "part": "train"})
+    for seconds in (0.0, 2.5):
+        append_row(tmp_path / ALIGNMENTS, {"track": "k", "seconds": seconds, "score": -1.0, "sane": seconds > 0})
+    with (tmp_path / ALIGNMENTS).open("a") as stream:
+        stream.write('{"track": "k", "seco')  # as if the writer had been killed
+    assert [one.seconds for one in read_entries(tmp_path)] == [2.5]
+    assert len(tidy(tmp_path / ALIGNMENTS)) == 2
+    assert (tmp_path / ALIGNMENTS).read_text().endswith("}\n")

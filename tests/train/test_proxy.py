@@ -9,15 +9,16 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from test_speech import SHAPE, SPEC, make_corpus, randomised  # noqa: E402
+from test_speech import SHAPE, randomised  # noqa: E402
+from tiny import SPEC, heard  # noqa: E402
 
 from engines.common import Array  # noqa: E402
+from engines.common.dataset import Entry  # noqa: E402
+from engines.common.speech.inventory import INDEX, SIL  # noqa: E402
 from engines.mouthbank.export import export_bundle  # noqa: E402
 from engines.mouthbank.proxy import TEACHER, Judge, chosen, clip_agreement, measure, of_bundle, of_net  # noqa: E402
-from engines.mouthbank.teacher import Teacher  # noqa: E402
+from engines.mouthbank.teacher import Teacher, TeacherShape  # noqa: E402
 from engines.mouthbank.voice_net import VoiceNet, VoiceShape  # noqa: E402
-from engines.speech.cache import Entry, load, read_index  # noqa: E402
-from engines.speech.inventory import INDEX, SIL  # noqa: E402
 
 
 def tiny_net() -> VoiceNet:
@@ -28,12 +29,12 @@ def tiny_net() -> VoiceNet:
 
 
 def test_who_moves_as_the_teacher_is_in_full_agreement(tmp_path: Path) -> None:
-    make_corpus(tmp_path)
-    net, teacher = tiny_net(), randomised(Teacher(3, width=8, dilations=(1, 2)))
+    dataset = heard(tmp_path)
+    net, teacher = tiny_net(), randomised(Teacher(TeacherShape(3, width=8, dilations=(1, 2))))
     assert isinstance(teacher, Teacher)
-    judge = Judge(tmp_path, teacher, net, SPEC)
-    entries = read_index(tmp_path)[10:]
-    distilled = iter([teacher.teach(*load(tmp_path, entry.key)) for entry in entries])
+    judge = Judge(dataset, teacher, net, SPEC)
+    entries = dataset.entries[10:]
+    distilled = iter([teacher.teach(*dataset.phones(entry)) for entry in entries])
 
     def as_taught(mel: Array) -> Array:
         with torch.no_grad():
@@ -42,10 +43,10 @@ def test_who_moves_as_the_teacher_is_in_full_agreement(tmp_path: Path) -> None:
     same = judge.figures(as_taught, entries, lambda power: power)
     assert same["r"] == pytest.approx(1, abs=1e-4)
     assert same["expected"] == pytest.approx(TEACHER, abs=1e-4)
-    heard = measure(judge, of_net(net), entries, SPEC)["english, speakers kept out"]
-    assert heard["clips"] == 2
-    assert heard["clean"]["r"] < 0.99  # type: ignore[index]
-    assert heard["clean"] != heard["pink_noise_10_db"]
+    found = measure(judge, of_net(net), entries, SPEC)["english, speakers kept out"]
+    assert found["clips"] == 2
+    assert found["clean"]["r"] < 0.99  # type: ignore[index]
+    assert found["clean"] != found["pink_noise_10_db"]
 
 
 def test_a_bundle_moves_as_its_net(tmp_path: Path) -> None:
@@ -69,14 +70,16 @@ def test_speech_is_what_lies_between_the_first_sound_and_the_last() -> None:
 
 def test_strangers_are_drawn_alike_each_time() -> None:
     def stranger(i: int, language: str, part: str, corpus: str = "Common Voice 6.1") -> Entry:
-        return Entry(f"{language}{i}", corpus, language, f"s{i}", "female" if i % 3 else "male", part, 3.0, 0.0, True)
+        gender = "female" if i % 3 else "male"
+        told = {"corpus": corpus, "language": language, "gender": gender, "seconds": 3.0, "sane": True}
+        return Entry(f"{language}{i}", f"s{i}", part, **told)  # type: ignore[arg-type]
 
-    entries = [stranger(i, "en", "held") for i in range(60)] + [stranger(i, "en", "train") for i in range(60, 90)]
-    entries += [stranger(i, "fi", "evaluation") for i in range(9)]
-    entries += [stranger(i, "fi", "evaluation", "espeak-ng") for i in range(9, 12)]
+    entries = [stranger(i, "en", "validation") for i in range(60)] + [stranger(i, "en", "train") for i in range(60, 90)]
+    entries += [stranger(i, "fi", "test") for i in range(9)]
+    entries += [stranger(i, "fi", "test", "espeak-ng") for i in range(9, 12)]
     groups = chosen(entries)
     assert groups == chosen(entries)
     assert {name: len(clips) for name, clips in groups.items()} == {
         "english, speakers kept out": 40, "women": 40, "men": 20, "language kept out fi": 9,
     }  # fmt: skip
-    assert all(entry.part == "held" for entry in groups["women"])
+    assert all(entry.part == "validation" for entry in groups["women"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,31 +9,34 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from test_training import write_clip  # noqa: E402
+from tiny import SPEC, filmed, heard, work  # noqa: E402
 
 from engines.common.codecs import opus  # noqa: E402
+from engines.common.dataset import Dataset  # noqa: E402
+from engines.common.distributed import DistributedContext  # noqa: E402
 from engines.common.loop import Plan  # noqa: E402
-from engines.mouthbank import train_voice  # noqa: E402
+from engines.common.results import NET, write_net  # noqa: E402
+from engines.common.runs import train  # noqa: E402
+from engines.common.speech import data as speech_data  # noqa: E402
+from engines.common.speech.data import clip_weights  # noqa: E402
+from engines.common.speech.inventory import INDEX, SIL  # noqa: E402
+from engines.common.speech.losses import load_speech  # noqa: E402
+from engines.common.speech.network import LOOK_AHEAD, STRIDE, SpeechNet, SpeechShape  # noqa: E402
 from engines.mouthbank.ensemble import shipped  # noqa: E402
 from engines.mouthbank.network import LOOK_AHEAD as WHOLE_LOOK_AHEAD  # noqa: E402
 from engines.mouthbank.network import MotionNet, Shape  # noqa: E402
-from engines.mouthbank.teacher import Teacher, loudness  # noqa: E402
+from engines.mouthbank.teacher import Teacher, TeacherShape, loudness  # noqa: E402
+from engines.mouthbank.voice import TeacherEngine, TeacherSettings, VoiceEngine, VoiceSettings  # noqa: E402
 from engines.mouthbank.voice_net import VoiceNet, VoiceShape  # noqa: E402
 from engines.mouthbank.voices import compare  # noqa: E402
-from engines.speech import data as speech_data  # noqa: E402
-from engines.speech import train as speech_train  # noqa: E402
-from engines.speech.cache import Entry, append, read_index, store  # noqa: E402
-from engines.speech.data import clip_weights  # noqa: E402
-from engines.speech.evaluate import frame_figures, load_net, phone_errors, recognise, sequence  # noqa: E402
-from engines.speech.force_align import Segment  # noqa: E402
-from engines.speech.inventory import INDEX, SIL  # noqa: E402
-from engines.speech.network import LOOK_AHEAD, STRIDE, SpeechNet, SpeechShape  # noqa: E402
-from realtime_dub.audio.frontends.logmel import LogMelSpec  # noqa: E402
-from realtime_dub.inference.bundle import load  # noqa: E402
-from realtime_dub.mouth.mouthbank.motion import MotionStream  # noqa: E402
+from engines.speech import engine as speech_engine  # noqa: E402
+from engines.speech.evaluate import frame_figures, phone_errors, recognise, sequence  # noqa: E402
+from realtime_dub.errors import ConfigError  # noqa: E402
+from realtime_dub.inference.bundle import load_default  # noqa: E402
+
+pytestmark = pytest.mark.usefixtures("few_sounds")
 
 SHAPE = SpeechShape(width=8, dilations=(2, 4), dropout=0.0)
-SPEC = LogMelSpec()
 
 
 def randomised(net: torch.nn.Module) -> torch.nn.Module:
@@ -44,20 +46,6 @@ def randomised(net: torch.nn.Module) -> torch.nn.Module:
         for parameter in net.parameters():
             parameter.add_(0.2 * torch.randn_like(parameter))
     return net.eval()
-
-
-def make_corpus(folder: Path) -> None:
-    """Two sounds, one noise and one tone, that make two phonemes."""
-    rng = np.random.default_rng(0)
-    time = np.arange(3200) / 16_000
-    sounds = {"s": 0.1 * rng.standard_normal(3200), "a": 0.2 * np.sin(2 * np.pi * 300 * time)}
-    for index in range(12):
-        order = ["s", "a"] if index % 2 else ["a", "s"]
-        sound = np.concatenate([np.zeros(1600), *(sounds[name] for name in order), np.zeros(1600)])
-        segments = [Segment(name, 0.1 + 0.2 * i, 0.3 + 0.2 * i) for i, name in enumerate(order)]
-        store(folder, f"k{index}", sound.astype(np.float32), segments, SPEC)
-        part, gender = ("held" if index > 9 else "train"), ("female" if index < 3 else "male")
-        append(folder, Entry(f"k{index}", "Common Voice 13", "en", f"s{index}", gender, part, 0.6, 0.0, True))
 
 
 @pytest.mark.parametrize("net", [SpeechNet(SHAPE), VoiceNet(VoiceShape(SHAPE, width=8, dilations=(2, 4)))])
@@ -104,10 +92,10 @@ def test_the_mean_of_nets_waits_for_the_one_that_looks_farthest_ahead() -> None:
 
 
 def test_sounds_in_the_pauses_leave_labels_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make_corpus(tmp_path)
+    dataset = heard(tmp_path)
     monkeypatch.setattr(speech_data, "DISTRACTED", 1.0)
     monkeypatch.setattr(speech_data, "NO_VOICE", 0.0)
-    clips = speech_data.Speech(tmp_path, read_index(tmp_path), SPEC, 0)
+    clips = speech_data.Speech(dataset, dataset.entries, SPEC, 0)
     rows = [clips.voices(np.random.default_rng(seed), 200) for seed in range(20)]
     assert all(power.shape == (200, SPEC.bands) and labels.shape == (200,) for power, labels in rows)
     power, labels = (np.concatenate(column) for column in zip(*rows, strict=True))
@@ -149,17 +137,20 @@ def test_nothing_is_heard_ahead_of_its_time() -> None:
 
 
 def test_speech_net_learns_two_sounds(tmp_path: Path) -> None:
-    make_corpus(tmp_path)
+    dataset, out = heard(tmp_path / "data"), tmp_path / "run"
     plan = Plan(steps=60, warm_up=5, check_every=30, average=0.9, rate=1e-2)
-    speech_train.train(tmp_path, tmp_path / "run", plan, SHAPE, batch=4, frames=100, until=30)
-    trainer = speech_train.train(tmp_path, tmp_path / "run", plan, SHAPE, batch=4, frames=100)
-    assert trainer.step == 60
-    assert '"resumed": true' in (tmp_path / "run" / "log.jsonl").read_text()
-    net = load_net(tmp_path / "run", SHAPE)
-    heard = recognise(net, tmp_path, [e for e in read_index(tmp_path) if e.part == "held"], SPEC)
-    figures = frame_figures(heard)
+    settings = speech_engine.Settings(batch=4, frames=100, width=8, dilations=(2, 4), dropout=0)
+    made = speech_engine.SpeechEngine(settings, work(tmp_path / "data", out))
+    train(made, plan, out, DistributedContext())
+    net = load_speech(out)
+    figures = frame_figures(recognise(net, dataset, dataset.spoken("validation"), SPEC))
     assert figures["frames"] > 0.6
     assert set(figures) == {"frames", "visemes", "closed_found", "silence", "phone_error"}
+    on = speech_engine.SpeechEngine(settings.model_copy(update={"start": out}), work(tmp_path / "data", out)).network()
+    assert all(torch.equal(a, b) for a, b in zip(on.state_dict().values(), net.state_dict().values(), strict=True))
+    wider = settings.model_copy(update={"start": out, "width": 12})
+    with pytest.raises(ConfigError, match=r"cannot begin with .*: its net has width 8; give the stage the same"):
+        speech_engine.SpeechEngine(wider, work(tmp_path / "data", out)).network()
 
 
 def test_phone_error_counts_edits() -> None:
@@ -171,14 +162,13 @@ def test_phone_error_counts_edits() -> None:
 
 
 def test_women_are_heard_as_much_as_men(tmp_path: Path) -> None:
-    make_corpus(tmp_path)
-    entries = read_index(tmp_path)
+    entries = heard(tmp_path).entries
     women = sum(w for w, e in zip(clip_weights(entries), entries, strict=True) if e.gender == "female")
     assert women == pytest.approx(0.5)
 
 
 def test_teacher_reads_sounds_and_loudness_alone() -> None:
-    teacher = randomised(Teacher(3, width=8, dilations=(1, 2)))
+    teacher = randomised(Teacher(TeacherShape(3, width=8, dilations=(1, 2))))
     log_power = np.random.default_rng(0).normal(-9, 2, (40, 80)).astype(np.float16)
     labels = np.repeat(np.array([0, 5, 30, 0], np.uint8), 10)
     found = teacher.teach(log_power, labels)
@@ -188,60 +178,40 @@ def test_teacher_reads_sounds_and_loudness_alone() -> None:
     assert loudness(log_power).min() >= -1
 
 
-def test_trains_for_any_voice_and_exports(tmp_path: Path) -> None:
-    data, cache, speech = tmp_path / "talker", tmp_path / "cache", tmp_path / "speech"
-    for folder in (data, cache, speech):
-        folder.mkdir()
-    rows = ["clip\tstart_ms\tend_ms\tword"]
-    make_corpus(speech)
-    for index in range(12):
-        name = f"c{index:02}"
-        (data / f"{name}.mp4").touch()
-        write_clip(cache / f"{name}.npz", index)
-        rows += [f"{name}\t0\t480\tsil", f"{name}\t480\t2000\tbin"]
-        shutil.copy(speech / "k0.npz", speech / f"grid__{name}.npz")
-    data.with_name("talker.words.tsv").write_text("\n".join(rows) + "\n")
+def test_trains_for_any_voice(tmp_path: Path) -> None:
+    root = filmed(tmp_path / "data", 8, phones=True)
+    heard(root)
     hear = randomised(SpeechNet(SHAPE))
-    plan, few = (
-        Plan(steps=3, warm_up=1, check_every=3),
-        {"teacher_steps": 3, "filmed_rows": 3, "distilled_rows": 3, "frames": 60},
-    )
-    trainer = train_voice.train(
-        data,
-        cache,
-        speech,
-        hear,
-        VoiceShape(SHAPE, 8, dilations=(2,), details=2, components=3),
-        tmp_path / "out",
-        plan,
-        {},
-        tune_from=3,
-        **few,
-    )
-    net = trainer.average
+    for folder in ("speech", "direct", "teacher", "voice", "again"):
+        (tmp_path / folder).mkdir()
+    nets = {name: tmp_path / name / NET for name in ("speech", "direct", "teacher")}
+    write_net(nets["speech"], hear)
+    plan, context = Plan(steps=3, warm_up=1, check_every=3), DistributedContext()
+    teacher = TeacherEngine(TeacherSettings(components=3, width=8), work(root, tmp_path / "teacher", **nets))
+    train(teacher, plan, tmp_path / "teacher", context)
+    small = {"width": 8, "dilations": (2,), "details": 2, "filmed_rows": 3, "distilled_rows": 3, "frames": 60}
+    settings = VoiceSettings(**small, tune_from=3)
+    made = VoiceEngine(settings, work(root, tmp_path / "voice", **nets))
+    net = train(made, plan, tmp_path / "voice", context).average
     assert isinstance(net, VoiceNet)
     assert all(torch.equal(a, b) for a, b in zip(net.hear.parameters(), hear.parameters(), strict=True))
-    again = train_voice.train(
-        data, cache, speech, None, net.shape, tmp_path / "again", plan, {}, start=tmp_path / "out", **few
-    )
+    settings = VoiceSettings(**small, start=tmp_path / "voice")  # tuned from the first step on
+    again = train(VoiceEngine(settings, work(root, tmp_path / "again", **nets)), plan, tmp_path / "again", context)
     assert isinstance(again.net, VoiceNet)
-    assert not torch.equal(
-        next(again.net.hear.parameters()), next(net.hear.parameters())
-    )  # tuned from the first step on
-    bundles = {ms: load(tmp_path / "out" / f"bundle-{ms}") for ms in (0, 40, 80, 160)}
-    assert all(bundle.spec.look_ahead_ms == ms for ms, bundle in bundles.items())
-    bundle = bundles[80]
-    assert {"GRID audiovisual sentence corpus, speaker s1", "Common Voice 13"} <= {
-        d.name for d in bundle.spec.training_data
-    }
-    stream = MotionStream(bundle)
-    sound = (0.1 * np.random.default_rng(0).standard_normal(8000)).astype(np.float32)
-    for start in range(0, 8000, 640):
-        stream.hear(sound[start : start + 640], start * 62_500)
-    people = {data.name: {"gender": "woman", "language": ""}}
-    figures = compare(bundle, train_voice.load_split(data, cache)["validation"][:1], data, people)
+    assert not torch.equal(next(again.net.hear.parameters()), next(net.hear.parameters()))
+    inside = load_speech(tmp_path / "again")
+    assert torch.equal(inside.leave.weight, again.average.hear.leave.weight)
+
+
+def test_bundles_are_compared_on_prepared_tracks(tmp_path: Path) -> None:
+    dataset = Dataset(filmed(tmp_path, 3, held=1, phones=True))
+    figures = compare(
+        load_default("mouthbank"), dataset, dataset.part("validation"), {"p0": {"gender": "woman", "language": ""}}
+    )
     assert figures["clips"] == 1
     assert figures["gender"] == {"woman": figures["clean"]}
+    own = compare(load_default("mouthbank"), dataset, dataset.part("validation"))
+    assert own["language"] == {"en": own["clean"]}
 
 
 def test_opus_keeps_time() -> None:

@@ -10,72 +10,52 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from tiny import FRAMES, filmed, work  # noqa: E402
+
 from engines.common import augment, grid  # noqa: E402  (they need torch's extra)
+from engines.common.dataset import Dataset  # noqa: E402
+from engines.common.distributed import DistributedContext  # noqa: E402
 from engines.common.loop import Plan, Trainer  # noqa: E402
 from engines.common.metrics import lagged_correlation  # noqa: E402
+from engines.common.results import NET, read_net  # noqa: E402
+from engines.common.runs import train  # noqa: E402
 from engines.mouthbank.align import aligned, best_offset  # noqa: E402
 from engines.mouthbank.data import make_basis  # noqa: E402
+from engines.mouthbank.direct import OFFSETS, DirectEngine, Settings  # noqa: E402
 from engines.mouthbank.evaluate import evaluate  # noqa: E402
 from engines.mouthbank.export import MODEL, export_bundle, rounded  # noqa: E402
 from engines.mouthbank.network import LOOK_AHEAD, MotionNet, Shape  # noqa: E402
-from engines.mouthbank.train import train  # noqa: E402
 from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec  # noqa: E402
 from realtime_dub.face.alignment import LOWER, TEMPLATE  # noqa: E402
 from realtime_dub.face.landmarks import LIPS  # noqa: E402
 from realtime_dub.inference.bundle import load  # noqa: E402
 from realtime_dub.mouth.mouthbank.motion import MotionStream  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("few_sounds")
+
 SHAPE = Shape(width=8, dilations=(1, 4), components=3)
-FRAMES = 50
-LOWER_LIP = [14, 87, 317, 178, 402, 17]
+SMALL = Settings(batch=3, frames=120, width=8, dilations=(1, 4), components=3, align_at=3)
 
 
-def write_clip(path: Path, seed: int) -> None:
-    """Two seconds of a face whose lower lip follows the loudness of a tone."""
-    rng = np.random.default_rng(seed)
-    loud = np.clip(np.sin(np.arange(FRAMES) / rng.uniform(1.5, 3)), 0, 1)
-    loud[:12] = 0
-    points = np.repeat(TEMPLATE[None], FRAMES, 0).copy()
-    points[:, LOWER_LIP, 1] += 0.2 * loud[:, None]
-    points += rng.normal(0, 0.002, points.shape)
-    envelope = np.interp(np.arange(FRAMES * 640) / 640, np.arange(FRAMES), loud)
-    audio = (0.1 * envelope * rng.standard_normal(FRAMES * 640)).astype(np.float32)
-    lm = (points * 60 + 150).astype(np.float32)
-    np.savez(path, lm=lm, pts=np.arange(FRAMES) * 0.04, audio=audio, rate=16_000)
+def weights(path: Path) -> np.ndarray:
+    return np.concatenate([tensor.numpy().ravel() for tensor in read_net(path)[0].values()])
 
 
-@pytest.fixture
-def corpus(tmp_path: Path) -> tuple[Path, Path]:
-    """Folders of 12 clips (the names alone count here: their landmarks are there already) and of their landmarks."""
-    data, cache = tmp_path / "talker", tmp_path / "cache"
-    data.mkdir()
-    cache.mkdir()
-    rows = ["clip\tstart_ms\tend_ms\tword"]
-    for index in range(12):
-        (data / f"c{index:02}.mp4").touch()
-        write_clip(cache / f"c{index:02}.npz", index)
-        rows += [f"c{index:02}\t0\t480\tsil", f"c{index:02}\t480\t2000\tbin"]
-    data.with_name("talker.words.tsv").write_text("\n".join(rows) + "\n")
-    return data, cache
-
-
-def weights(trainer: Trainer) -> np.ndarray:
-    return np.concatenate([p.detach().numpy().ravel() for p in trainer.average.parameters()])
-
-
-def test_trains_resumes_and_exports(corpus: tuple[Path, Path], tmp_path: Path) -> None:
-    plan = Plan(steps=4, warm_up=1, check_every=2)
-    unbroken = train(*corpus, tmp_path / "a", plan, SHAPE, batch=3, frames=120, align_at=3)
-    assert len((tmp_path / "a" / "log.jsonl").read_text().splitlines()) == 4
-    (tmp_path / "b").mkdir()
-    train(*corpus, tmp_path / "b", plan, SHAPE, batch=3, frames=120, align_at=3, until=2)
-    resumed = train(*corpus, tmp_path / "b", plan, SHAPE, batch=3, frames=120, align_at=3)
+def test_trains_resumes_after_putting_clips_right_and_exports(tmp_path: Path) -> None:
+    root, plan = filmed(tmp_path / "data", 12), Plan(steps=4, warm_up=1, check_every=2)
+    train(DirectEngine(SMALL, work(root, tmp_path / "a")), plan, tmp_path / "a", DistributedContext())
+    assert [json.loads(line)["step"] for line in (tmp_path / "a" / "log.jsonl").read_text().splitlines()] == [
+        0, 2, 3, 4, 4,
+    ]  # fmt: skip
+    made = DirectEngine(SMALL, work(root, tmp_path / "b"))
+    Trainer(made.network(), plan, tmp_path / "b").run(made.losses, made.check, until=3)
+    train(DirectEngine(SMALL, work(root, tmp_path / "b")), plan, tmp_path / "b", DistributedContext())
     assert '"resumed": true' in (tmp_path / "b" / "log.jsonl").read_text()
-    assert np.allclose(weights(resumed), weights(unbroken), atol=1e-6)
+    assert (tmp_path / "a" / OFFSETS).read_text() == (tmp_path / "b" / OFFSETS).read_text()
+    assert np.allclose(weights(tmp_path / "a" / NET), weights(tmp_path / "b" / NET), atol=1e-6)
     bundle = load(tmp_path / "a" / "bundle")
-    clip = grid.load_clip(corpus[1] / "c00.npz", [(480, 2000, "bin")])
-    assert clip is not None
-    figures = evaluate(bundle, [clip])
+    dataset = Dataset(root)
+    figures = evaluate(bundle, [dataset.clip(dataset.part("validation")[0])])
     assert figures["clips"] == 1
     assert -1 <= float(str(figures["r"])) <= 1
 
@@ -104,12 +84,13 @@ def test_the_exported_net_streams_what_torch_computes(tmp_path: Path, short: boo
         assert abs(motion.speech - float(speech[0, frame + LOOK_AHEAD])) < 1e-5
 
 
-def test_learns_in_a_few_steps(corpus: tuple[Path, Path], tmp_path: Path) -> None:
+def test_learns_in_a_few_steps(tmp_path: Path) -> None:
     plan = Plan(steps=60, warm_up=5, check_every=60, rate=1e-2)
-    trainer = train(*corpus, tmp_path / "a", plan, SHAPE, batch=4, frames=150)
-    assert trainer.step == 60
-    log = (tmp_path / "a" / "log.jsonl").read_text().splitlines()
-    assert json.loads(log[-1])["r"] > 0.5
+    settings = SMALL.model_copy(update={"batch": 4, "frames": 150, "align_at": 0})
+    made = DirectEngine(settings, work(filmed(tmp_path / "data", 12), tmp_path / "a"))
+    assert train(made, plan, tmp_path / "a", DistributedContext()).step == 60
+    rows = [json.loads(line) for line in (tmp_path / "a" / "log.jsonl").read_text().splitlines()]
+    assert next(row["r"] for row in rows if "r" in row) > 0.5
 
 
 def test_lag_is_found_with_its_sign() -> None:

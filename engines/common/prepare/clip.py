@@ -148,6 +148,11 @@ def read_sound(path: Path) -> Array:
     return sound
 
 
+def pcm16(sound: Array) -> Array:
+    """Sound as 16 bits hold it: what was 16 bits before comes out as it was."""
+    return np.clip(np.round(sound * 32768), -32768, 32767).astype("<i2")
+
+
 def _around(sound: Array, track: Track) -> Array:
     """The sound of a track and of half a second on either side (n,), silence where there is none."""
     start = ns_to_samples(track.start_ns, RATE) - MARGIN_SAMPLES
@@ -167,7 +172,7 @@ def _save(path: Path, track: Track, sound: Array, sizes: Sequence[int]) -> None:
         "shift": track.shift,
         "seen": track.seen,
         "matrix": track.matrix,
-        "sound": np.round(np.clip(sound, -1, 1) * 32767).astype(np.int16),
+        "sound": pcm16(sound),
         "thumb": np.frombuffer(track.crops[THUMB][len(track) // 2], np.uint8),
     }
     for size in sizes:

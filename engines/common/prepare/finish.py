@@ -5,11 +5,9 @@ Quick beside the reading of videos, and made anew whenever the command runs.
 
 from __future__ import annotations
 
-import io
 import json
-import wave
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,16 +15,17 @@ from typing import Any
 import numpy as np
 
 from engines.common import Array
-from engines.common.grid import split
+from engines.common.dataset import PARTS
+from engines.common.grid import ANY_WORD, split
 from engines.common.prepare import offset as offsets
 from engines.common.prepare.clip import MARGIN_SAMPLES, RATE, track_path, write_whole
+from engines.common.prepare.phones import BAD, BAD_HEAD, bad_lines, npy, write_audio
 from engines.common.prepare.segments import FPS
 from engines.common.prepare.speakers import group, signature
 from engines.common.prepare.speech import runs, speech_activity
 from realtime_dub.audio.frontends.logmel import LogMel
 from realtime_dub.face.landmarks import mean_lip_opening
 
-PARTS = ("train", "validation", "test")
 FAR_MS, SURE = 150, 0.95  # a track this far from the others needs this confidence: it may have another one's sound
 HELD_SHARE = 0.1  # of the speakers for validation, and as many for test
 LEAST_SPEAKERS = 3  # fewer cannot be kept apart: then it is clips that are held out
@@ -49,6 +48,9 @@ class Row:
     part: str = ""  # empty = dropped
     dropped: str = ""
     speech_share: float = 0.0
+    corpus: str = ""
+    language: str = ""
+    gender: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,16 @@ class Summary:
 
 
 def finish(
-    out: Path, records: list[dict[str, Any]], least_confidence: float, step: Callable[[], None] = lambda: None
+    out: Path,
+    records: list[dict[str, Any]],
+    least_confidence: float,
+    step: Callable[[], None] = lambda: None,
+    kept_out: Collection[str] = (),
 ) -> Summary:
-    """Offsets, speakers, lists, sound and index for the tracks of ``records``."""
+    """Offsets, speakers, lists, sound and index for the tracks of ``records``.
+
+    Speakers ``kept_out`` are for test, and not counted where others are held out.
+    """
     rows = [_row(record, track) for record in records for track in record["tracks"]]
     notes = [FEW.format(offsets.LEAST_TRACKS)] if len(rows) < offsets.LEAST_TRACKS else []
     signatures: list[Array] = []
@@ -82,10 +91,10 @@ def finish(
             _judge(batch, found, least_confidence)
     labelled = all(row.speaker is not None for row in rows)
     _name_speakers(rows, signatures)
-    notes += _divide(rows, [record["name"] for record in records])
+    notes += _assign(rows, [record["name"] for record in records], kept_out)
     for row in rows:
         if row.part:
-            _write_sound(out, row)
+            _write_audio(out, row)
         step()
     bad = [(record["file"], record["error"]) for record in records if record["error"]]
     summary = Summary(rows, bad, float(np.median(common_ms)), notes, labelled)
@@ -96,7 +105,9 @@ def finish(
 def _row(record: dict[str, Any], track: dict[str, Any]) -> Row:
     start, end = track["start_ms"], track["start_ms"] + track["frames"] * 1000 // FPS
     words = [(a - start, b - start, word) for a, b, word in record["words"] if b > start and a < end]
-    return Row(track["name"], record["name"], record["speaker"], track["frames"], record["text"], words)
+    row = Row(track["name"], record["name"], record["speaker"], track["frames"], record["text"], words)
+    row.corpus, row.language, row.gender = (record.get(key, "") for key in ("corpus", "language", "gender"))
+    return row
 
 
 def _load(out: Path, rows: list[Row], signatures: list[Array], step: Callable[[], None]) -> list[offsets.Pair]:
@@ -130,6 +141,17 @@ def _name_speakers(rows: list[Row], signatures: list[Array]) -> None:
             rows[index].speaker = label
 
 
+def _assign(rows: list[Row], clips: list[str], kept_out: Collection[str]) -> list[str]:
+    """Fill in the parts of all tracks; returns what has to be said about it."""
+    away = [row for row in rows if row.speaker in kept_out]
+    for row in away:
+        row.part = "" if row.dropped else "test"
+    gone = {row.clip for row in away}
+    missing = sorted(set(kept_out) - {str(row.speaker) for row in away})
+    notes = [f"nobody is called {', '.join(missing)}, who should be kept out"] if missing else []
+    return notes + _divide([row for row in rows if row.speaker not in kept_out], [c for c in clips if c not in gone])
+
+
 def _divide(rows: list[Row], clips: list[str]) -> list[str]:
     """Fill in the parts of tracks that come from ``clips``; returns what has to be said about it."""
     kept = [row for row in rows if not row.dropped]
@@ -161,7 +183,7 @@ def _people(by_speaker: dict[str, list[Row]]) -> tuple[list[str], list[str], lis
     return sorted(set(order) - set(held)), sorted(held[::2]), sorted(held[1::2])
 
 
-def _write_sound(out: Path, row: Row) -> None:
+def _write_audio(out: Path, row: Row) -> None:
     """The sound in step with the pictures, as long as they are, and where in it somebody speaks."""
     with np.load(track_path(out, row.track), allow_pickle=False) as stored:
         raw = stored["sound"]
@@ -170,21 +192,9 @@ def _write_sound(out: Path, row: Row) -> None:
     spoken = speech_activity(sound)
     row.speech_share = round(float(spoken.mean()), 3)
     if not row.words:
-        row.words = [(a * 10, b * 10, "speech") for a, b in runs(spoken)]
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes(sound.astype("<i2").tobytes())
-    write_whole(out / "sound" / f"{row.track}.wav", buffer.getvalue())
-    write_whole(out / "speech" / f"{row.track}.npy", _npy(spoken))
-
-
-def _npy(values: Array) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, values, allow_pickle=False)
-    return buffer.getvalue()
+        row.words = [(a * 10, b * 10, ANY_WORD) for a, b in runs(spoken)]
+    write_audio(out, row.track, sound)
+    write_whole(out / "speech" / f"{row.track}.npy", npy(spoken))
 
 
 def _write_index(out: Path, summary: Summary) -> None:
@@ -193,5 +203,4 @@ def _write_index(out: Path, summary: Summary) -> None:
     for part in PARTS:
         names = "".join(f"{row.track}\n" for row in summary.kept(part))
         write_whole(out / f"{part}.txt", names.encode())
-    bad = "".join(f"{file}\t{' '.join(why.split())}\n" for file, why in summary.bad)
-    write_whole(out / "bad.tsv", ("file\treason\n" + bad).encode())
+    write_whole(out / BAD, (BAD_HEAD + bad_lines(summary.bad)).encode())

@@ -4,6 +4,8 @@
 ``grid``     clips of one speaker, or of several told apart by ``s26_name`` or by folders; word times from
              ``FOLDER.words.tsv`` (clip, start_ms, end_ms, word) or from ``*.align`` beside a clip or in ``align/``.
 ``lrs2``     ``[main/|pretrain/]SPEAKER/CLIP.mp4`` with ``CLIP.txt``, whose word times are read where it has any.
+
+``speech``, sound without a face, is not read here: see ``spoken.py``.
 """
 
 from __future__ import annotations
@@ -14,11 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engines.common.grid import Words, read_words
-from engines.common.landmarks import VIDEO_SUFFIXES
 from realtime_dub.errors import ConfigError, MediaError
 
-SUFFIXES = (*VIDEO_SUFFIXES, ".m4v", ".mpeg", ".ts", ".flv", ".wmv", ".3gp")
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".m4v", ".mpeg", ".ts", ".flv", ".wmv", ".3gp")
 ALIGN_PER_MS = 25  # GRID's alignments count 25,000 per second
+SPEECH = "speech"
+CORPORA = {"grid": "GRID audiovisual sentence corpus", "lrs2": "LRS2"}  # by layout; both are English
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,12 @@ class Clip:
 def find_clips(folder: Path, layout: str) -> list[Clip]:
     """Every video of ``folder``, by name. Raises ConfigError for an unknown layout, MediaError where there is none."""
     if layout not in LAYOUTS:
-        raise ConfigError("unknown layout", repr(layout), f"choose one of {', '.join(LAYOUTS)}")
+        raise ConfigError("unknown layout", repr(layout), f"choose one of {', '.join((*LAYOUTS, SPEECH))}")
     if not folder.is_dir():
         raise MediaError("no such folder:", str(folder), "name the folder that holds the videos")
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
     if not paths:
-        raise MediaError("no videos in", str(folder), f"they end in {', '.join(SUFFIXES)}")
+        raise MediaError("no videos in", str(folder), f"they end in {', '.join(VIDEO_SUFFIXES)}")
     stems = Counter(path.relative_to(folder).with_suffix("").as_posix() for path in paths)
     return [LAYOUTS[layout](folder, path, _name(folder, path, stems)) for path in paths]
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from engines.common.dataset import PARTS
 from engines.common.prepare.clip import track_path, write_whole
-from engines.common.prepare.finish import PARTS, Row, Summary
+from engines.common.prepare.finish import Row, Summary
 from engines.common.prepare.segments import FPS
 
 PICTURES = 48

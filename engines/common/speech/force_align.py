@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engines.common import Array
-from engines.speech.inventory import SIL, from_arpabet
+from engines.common.speech.inventory import SIL, from_arpabet
 
 FRAME_S = 0.01
 # A frame of the aligner begins at its index and is 25.6 ms long; ours is centred on its index.

@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 
-from engines.speech.inventory import from_arpabet, from_ipa
-from engines.speech.synthesise import LEFT_OUT, NAMES, Espeak
+from engines.common.speech.inventory import from_arpabet, from_ipa
+from engines.common.speech.synthesise import LEFT_OUT, NAMES, Espeak
 
 Phone = tuple[str, ...]  # classes that are said one after another: two for a diphthong or an affricate like "ts"
 Word = list[Phone]
@@ -33,7 +34,11 @@ class Pronouncer:
     """Text to words of phones; espeak-ng must be installed."""
 
     def __init__(self, espeak: Espeak | None = None) -> None:
-        self._espeak = espeak or Espeak()
+        self._given = espeak
+
+    @cached_property
+    def _espeak(self) -> Espeak:
+        return self._given or Espeak()
 
     def readings(self, text: str, language: str) -> list[list[Word]]:
         """The ways to say a text; none where the language is not read well or the text has no sounds."""

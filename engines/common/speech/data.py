@@ -3,41 +3,35 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from engines.common import Array
-from engines.common.augment import babble, either, make_noises, mild, noise_like, strong, switched_on
+from engines.common.augment import Augmentation, babble, make_noises, mild, noise_like, switched_on
+from engines.common.dataset import Dataset, Entry
 from engines.common.no_voice import OtherSounds
-from engines.speech.augment import music, reverberate, stretch
-from engines.speech.cache import Entry, load
-from engines.speech.corpus import FILMED
-from engines.speech.inventory import INDEX, SIL
+from engines.common.speech.inventory import INDEX, SIL
+from engines.common.speech.rooms import music, reverberate, stretch
 from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 
-# Of the time heard; corpora that are not there leave theirs to the others.
+# Of the time heard; corpora that are not there leave theirs to the others, any other one has a share of 1.
 SHARES = {
     "Common Voice 13": 5.0,
     "Common Voice 6.1": 4.0,
     "speechocean762": 2.5,
     "flite": 1.0,
     "espeak-ng": 1.5,
-    FILMED: 1.0,
 }
 WOMEN = 0.5  # of each corpus' time, as far as a clip comes no more than MOST times as often for it
 MOST = 4.0
-Augmentation = Callable[[Array, list[Array], np.random.Generator], Array]
-AUGMENTATIONS: dict[str, Augmentation] = {"mild": mild, "either": either, "strong": strong}
 NO_VOICE = 0.1  # share of rows in which the person does not speak
 NOTHING_ELSE = 0.4  # of these with a noise alone
 DISTRACTED = 0.4  # share of rows of speech with other sounds in the pauses
 DEAD_LINE = 0.15  # share of rows in which the line is dead in some pauses
 PAUSE = (20, 120)  # frames put between two clips of some rows
-SPEECH_LEVEL = 10**-1.9  # of a clip of the cache, as a rule
+SPEECH_LEVEL = 10**-1.9  # of a clip of the corpora, as a rule
 
 
 def clip_weights(entries: list[Entry]) -> Array:
@@ -56,14 +50,14 @@ def clip_weights(entries: list[Entry]) -> Array:
 
 
 class Speech:
-    """Clips of the cache in memory, and what is drawn from them."""
+    """Aligned tracks in memory, and what is drawn from them."""
 
     def __init__(
-        self, folder: Path, entries: list[Entry], spec: LogMelSpec, seed: int, augmentation: Augmentation = mild
+        self, dataset: Dataset, entries: list[Entry], spec: LogMelSpec, seed: int, augmentation: Augmentation = mild
     ) -> None:
         self._augmentation = augmentation
         self.front_end = LogMel(spec)
-        self._clips = [self.targets(*load(folder, entry.key)) for entry in entries]
+        self._clips = [self.targets(*dataset.phones(entry)) for entry in entries]
         self._weights = np.cumsum(clip_weights(entries))
         rng = np.random.default_rng([seed, 11])
         some = [np.exp(self._clips[i][0].astype(np.float32)) for i in rng.integers(0, len(entries), 60)]

@@ -1,6 +1,6 @@
 """The speech net: log-mel features to the sound spoken, 100 times a second, with the look-ahead as a delay.
 
-Causal dilated convolutions after :mod:`engines.mouthbank.network`. Every dilation is even, so that odd frames do not
+Causal dilated convolutions after the motion net of mouthbank. Every dilation is even, so that odd frames do not
 touch even ones behind the first layer: training computes every other frame, for half the work, and the stream,
 which computes all of them, gives the very same values there.
 """
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from engines.common.layers import CausalConv
-from engines.speech.inventory import CLASSES
+from engines.common.speech.inventory import CLASSES
 
 LOOK_AHEAD = 4  # frames of 10 ms
 STRIDE = 2  # every how many-th frame training computes

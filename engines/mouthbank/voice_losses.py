@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from engines.common import Array
+from engines.common.augment import Augmentation
+from engines.common.dataset import Dataset, Entry
 from engines.common.grid import Clip, make_example
 from engines.common.loop import Losses
+from engines.common.speech.data import Speech
+from engines.common.speech.inventory import INDEX, SIL, VISEMES
+from engines.common.speech.losses import class_weights, phone_loss
+from engines.common.speech.network import STRIDE
 from engines.mouthbank.data import Basis, Batches, MotionLoss
 from engines.mouthbank.teacher import Teacher, loudness
 from engines.mouthbank.voice_net import VoiceNet
-from engines.speech.cache import Entry, load
-from engines.speech.data import Augmentation, Speech
-from engines.speech.inventory import INDEX, SIL, VISEMES
-from engines.speech.network import STRIDE
-from engines.speech.train import class_weights, phone_loss
 from realtime_dub.audio.frontends.logmel import LogMelSpec
+from realtime_dub.errors import ConfigError
 
 WARM_UP = 8  # outputs at a row's start without a past
 DISTILLED_WEIGHT = 0.6
@@ -31,15 +31,22 @@ CLOSED = [INDEX[name] for name in VISEMES["closed"]]
 
 
 class TeacherTargets:
-    """The filmed speaker's clips as the teacher reads them."""
+    """The filmed clips whose phonemes are known, as the teacher reads them. Raises ConfigError without any."""
 
-    def __init__(self, clips: list[Clip], cache: Path, basis: Basis, spec: LogMelSpec) -> None:
-        self._rows = [self._row(clip, cache, basis, spec) for clip in clips if (cache / f"{_key(clip)}.npz").exists()]
-        self._length = min((len(row[0]) for row in self._rows), default=0)
+    def __init__(self, clips: list[Clip], dataset: Dataset, basis: Basis, spec: LogMelSpec) -> None:
+        known = {entry.name: entry for entry in dataset.entries if entry.filmed and entry.seconds > 0}
+        phones = {clip.name: dataset.phones(known[clip.name]) for clip in clips if clip.name in known}
+        self._rows = [self._row(clip, *phones[clip.name], basis, spec) for clip in clips if clip.name in phones]
+        if not self._rows:
+            way = "the teacher learns from filmed people whose words are known: prepare one of them with --layout grid"
+            raise ConfigError("no filmed track has phonemes in", str(dataset), way)
+        self._length = min(len(row[0]) for row in self._rows)
 
-    def _row(self, clip: Clip, cache: Path, basis: Basis, spec: LogMelSpec) -> tuple[Array, ...]:
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def _row(self, clip: Clip, log_power: Array, labels: Array, basis: Basis, spec: LogMelSpec) -> tuple[Array, ...]:
         example = make_example(clip, spec)
-        log_power, labels = load(cache, _key(clip))
         count = min(len(labels), len(example.motion))
         loud, coefficients = loudness(log_power), basis.coefficients(example.motion)
         return tuple(a[:count:STRIDE] for a in (labels.astype(np.int64), loud, coefficients, example.speech))
@@ -51,16 +58,13 @@ class TeacherTargets:
         return tuple(torch.from_numpy(column) for column in columns)
 
 
-def _key(clip: Clip) -> str:
-    return f"grid__{clip.name}"
-
-
 def teacher_loss(
     teacher: Teacher, teacher_targets: TeacherTargets, loss: MotionLoss, rng: np.random.Generator, size: int = 24
 ) -> Losses:
     """How far the teacher is from the filmed speaker."""
-    labels, loud, target, speech = teacher_targets.draw(rng, size)
-    loud = loud + torch.from_numpy(rng.normal(0, 0.05, (size, 1)).astype(np.float32))
+    device = next(teacher.parameters()).device
+    labels, loud, target, speech = (tensor.to(device) for tensor in teacher_targets.draw(rng, size))
+    loud = loud + torch.from_numpy(rng.normal(0, 0.05, (size, 1)).astype(np.float32)).to(device)
     found = teacher(labels, loud)
     parts = loss.compare(found, torch.zeros_like(speech), target, speech, span=2)
     return {name: value for name, value in parts.items() if name != "speech"}
@@ -71,7 +75,7 @@ class DistilledSpeech(Speech):
 
     def __init__(
         self,
-        folder: Path,
+        dataset: Dataset,
         entries: list[Entry],
         spec: LogMelSpec,
         seed: int,
@@ -79,7 +83,7 @@ class DistilledSpeech(Speech):
         augmentation: Augmentation,
     ) -> None:
         self._teacher = teacher.eval()
-        super().__init__(folder, entries, spec, seed, augmentation)
+        super().__init__(dataset, entries, spec, seed, augmentation)
 
     def targets(self, log_power: Array, labels: Array) -> tuple[Array, Array]:
         distilled = self._teacher.teach(log_power, labels)
@@ -103,13 +107,15 @@ def voice_loss(
     frames: int,
 ) -> Losses:
     """Both halves of a batch: the filmed speaker's own motion, and the teacher's for everybody else; all heads."""
-    mel, target, speech = filmed.draw(rng)
-    other_mel, labels, other_target = distilled.batch(rng, size, frames)
+    device = next(net.parameters()).device
+    mel, target, speech = (tensor.to(device) for tensor in filmed.draw(rng))
+    other_mel, labels, other_target = (tensor.to(device) for tensor in distilled.batch(rng, size, frames))
     heads, heard = net.strided_forward(torch.cat([mel, other_mel]))
     with torch.autocast(mel.device.type, enabled=False):
         full = [(found.float(), logit.float()) for found, logit in heads]
         parts = _head_losses(net, loss, full, (target, speech), (labels, other_target))
-        return parts | {"phone": PHONE_WEIGHT * phone_loss(heard.float()[len(mel) :], labels, class_weights())}
+        phone = phone_loss(heard.float()[len(mel) :], labels, class_weights().to(device))
+        return parts | {"phone": PHONE_WEIGHT * phone}
 
 
 def _head_losses(
@@ -132,7 +138,7 @@ def _head_losses(
         told |= {f"distilled_{name}": DISTILLED_WEIGHT * value for name, value in others.items()}
         told["closed"] = _closed(loss, found[own:], labels, late)
         for name, value in told.items():
-            parts[name] = parts.get(name, torch.zeros(())) + value / len(heads)
+            parts[name] = parts.get(name, torch.zeros((), device=value.device)) + value / len(heads)
     return parts
 
 
@@ -169,7 +175,7 @@ def _restless(loss: MotionLoss, found: Tensor, speech: Tensor, late: int) -> Ten
 def _closed(loss: MotionLoss, found: Tensor, labels: Tensor, late: int) -> Tensor:
     """Lips that stand open in the middle of p, b or m."""
     labels = labels[:, ::STRIDE]
-    closed = torch.isin(labels, torch.tensor(CLOSED))
+    closed = torch.isin(labels, torch.tensor(CLOSED, device=labels.device))
     inside = closed & closed.roll(1, 1) & closed.roll(-1, 1)
     count = found.shape[1] - late
     gap = torch.relu(loss.opened(found[:, late:]))[inside[:, :count]]

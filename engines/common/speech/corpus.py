@@ -14,12 +14,15 @@ from pathlib import Path
 import numpy as np
 
 from engines.common import Array
+from realtime_dub.errors import MediaError
 
 RATE = 16_000
+ENGLISH = "en"
 EVALUATION = "LibriSpeech"  # heard for measuring alone
-FILMED = "GRID s1"  # the speaker whose face is known
 LANGUAGES_KEPT_OUT = ("fi", "hi", "pt")  # so are these, of which no voice is trained on
 HELD_OUT = 10  # one speaker in so many is never trained on
+SAID = {"z": "zed"}  # how GRID's British speakers say what is written
+TABLE, COLUMNS = "transcripts.tsv", ("file", "corpus", "language", "speaker", "gender", "text")
 _WORD = re.compile(r"[a-z']+")
 
 
@@ -36,20 +39,23 @@ class Row:
 
     @property
     def key(self) -> str:
-        """Name of the clip's file in the cache."""
+        """Name of the clip's track."""
         return Path(self.file).with_suffix("").as_posix().replace("/", "__")
 
     @property
     def part(self) -> str:
-        """``train``, ``held`` (a speaker kept out) or ``evaluation`` (a corpus or a language kept out)."""
+        """``train``, ``validation`` (a speaker kept out) or ``test`` (a corpus or a language kept out)."""
         if self.corpus == EVALUATION or self.language in LANGUAGES_KEPT_OUT:
-            return "evaluation"
-        return "held" if zlib.crc32(f"{self.corpus}/{self.speaker}".encode()) % HELD_OUT == 0 else "train"
+            return "test"
+        return "validation" if zlib.crc32(f"{self.corpus}/{self.speaker}".encode()) % HELD_OUT == 0 else "train"
 
 
 def read_table(folder: Path) -> list[Row]:
-    """All clips of a folder of corpora."""
-    with (folder / "transcripts.tsv").open(newline="", encoding="utf-8") as stream:
+    """All clips of a folder of corpora. Raises MediaError where there is no table of them."""
+    path = folder / TABLE
+    if not path.exists():
+        raise MediaError("no table of the clips:", str(path), f"it has the columns {', '.join(COLUMNS)}, by tabs")
+    with path.open(newline="", encoding="utf-8") as stream:
         rows = csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
         return [_row(row) for row in rows]
 
@@ -77,7 +83,9 @@ def read_sound(path: Path) -> Array:
 
 
 def read_phones(path: Path) -> dict[str, list[list[str]]]:
-    """Reference phones per word of speechocean762's clips: ``000010011.0<TAB>W_B IY0_E``."""
+    """Reference phones per word of speechocean762's clips: ``000010011.0<TAB>W_B IY0_E``; none without the file."""
+    if not path.exists():
+        return {}
     clips: dict[str, list[list[str]]] = {}
     for line in path.read_text("utf-8").splitlines():
         name, phones = line.split("\t", 1)

@@ -7,22 +7,18 @@ recorded voices of six people and tells where its segments end. Both are Debian 
 from __future__ import annotations
 
 import ctypes
-import random
 import subprocess
 import tempfile
 import wave
-from collections import defaultdict
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
 from engines.common import Array
-from engines.speech.cache import Entry, append, read_index, store
-from engines.speech.corpus import RATE, Row, words_of
-from engines.speech.force_align import Segment, spread
-from engines.speech.inventory import SIL, from_arpabet, from_ipa
-from realtime_dub.audio.frontends.logmel import LogMelSpec
+from engines.common.speech.corpus import RATE
+from engines.common.speech.force_align import Segment, spread
+from engines.common.speech.inventory import SIL, from_arpabet, from_ipa
+from realtime_dub.errors import DependencyError
 
 ESPEAK, FLITE = "espeak-ng", "flite"
 FLITE_VOICES = {"slt": "female", "rms": "male", "awb": "male", "kal16": "male"}
@@ -31,7 +27,6 @@ VARIANTS = ("", "+f1", "+f2", "+f3", "+f4", "+f5", "+m1", "+m2", "+m3", "+m4", "
 NAMES = {"sv-SE": "sv", "zh-CN": "cmn"}
 LEFT_OUT = ("ja", "zh-CN")
 ENGLISHES = ("gmw/en", "en-us", "en-gb-scotland", "en-gb-x-rp", "en-029")
-FLITE_SHARE = 0.4
 
 
 class _Event(ctypes.Structure):
@@ -60,10 +55,14 @@ class Espeak:
     """espeak-ng through its library. One per process."""
 
     def __init__(self, library: str = "libespeak-ng.so.1") -> None:
-        self._library = ctypes.CDLL(library)
+        """Raises DependencyError where espeak-ng is not installed."""
+        try:
+            self._library = ctypes.CDLL(library)
+        except OSError as error:
+            raise DependencyError("cannot load", library, "install the system package espeak-ng") from error
         self.rate = self._library.espeak_Initialize(_SYNCHRONOUS, 0, None, _PHONEME_EVENTS_IPA)
         if self.rate <= 0:
-            raise RuntimeError("espeak-ng does not start; install the package espeak-ng")
+            raise DependencyError("cannot start", ESPEAK, "install the system package espeak-ng again")
         self._callback = _CALLBACK(self._take)
         self._library.espeak_SetSynthCallback(self._callback)
         self._sound: list[Array] = []
@@ -125,12 +124,15 @@ def to_rate(sound: Array, rate: int) -> Array:
 
 
 def speak_flite(text: str, voice: str, stretch: float, pitch: float) -> tuple[Array, list[Segment]]:
-    """As :meth:`Espeak.speak`, by flite; ``pitch`` multiplies the voice's own."""
+    """As :meth:`Espeak.speak`, by flite; ``pitch`` multiplies the voice's own. Raises DependencyError without it."""
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/said.wav"
         settings = ["--setf", f"duration_stretch={stretch:.3f}", "--setf", f"f0_shift={pitch:.3f}"]
         command = ["flite", "-voice", voice, *settings, "-psdur", "-t", text, "-o", path]
-        told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        try:
+            told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        except FileNotFoundError as error:
+            raise DependencyError("cannot run", FLITE, "install the system package flite") from error
         with wave.open(path) as file:
             rate = file.getframerate()
             sound = np.frombuffer(file.readframes(file.getnframes()), np.int16).astype(np.float32) / 32768
@@ -146,54 +148,3 @@ def flite_segments(told: str) -> list[Segment]:
         segments += spread(from_arpabet(name), start, float(end))
         start = float(end)
     return segments
-
-
-def make_all(table: list[Row], out: Path, hours: float, spec: LogMelSpec, seed: int = 0) -> None:
-    """Synthesise ``hours`` of speech from the table's texts into the cache; goes on where it was broken off."""
-    out.mkdir(parents=True, exist_ok=True)
-    have = {entry.key: entry.seconds for entry in read_index(out) if entry.corpus in (ESPEAK, FLITE)}
-    seconds = {name: sum(s for key, s in have.items() if key.startswith(name)) for name in (ESPEAK, FLITE)}
-    goals = {FLITE: hours * 3600 * FLITE_SHARE, ESPEAK: hours * 3600 * (1 - FLITE_SHARE)}
-    texts = _texts(table)
-    espeak = Espeak()
-    for engine, goal in goals.items():
-        index = 0
-        while seconds[engine] < goal:
-            key = f"{engine}__{index:05}"
-            if key not in have:
-                seconds[engine] += _make(engine, espeak, texts, out, key, random.Random(f"{seed} {key}"), spec)
-            index += 1
-        print(f"{engine}: {seconds[engine] / 3600:.2f} h", flush=True)
-
-
-def _texts(table: list[Row]) -> dict[str, list[str]]:
-    texts: dict[str, list[str]] = defaultdict(list)
-    for row in table:
-        if row.part == "train" and row.language not in LEFT_OUT:
-            texts[row.language].append(row.text)
-    return texts
-
-
-def _make(
-    engine: str, espeak: Espeak, texts: dict[str, list[str]], out: Path, key: str, rng: random.Random, spec: LogMelSpec
-) -> float:
-    """One sentence; returns its seconds."""
-    if engine == FLITE:
-        language, voice = "en", rng.choice(list(FLITE_VOICES))
-        text = " ".join(words_of(rng.choice(texts["en"])))
-        sound, segments = speak_flite(text, voice, rng.uniform(0.75, 1.2), rng.uniform(0.85, 1.25))
-        gender = FLITE_VOICES[voice]
-    else:
-        language = "en" if rng.random() < 0.3 else rng.choice(sorted(texts))
-        variant = rng.choice(VARIANTS)
-        voice = (rng.choice(ENGLISHES) if language == "en" else NAMES.get(language, language)) + variant
-        sound, segments = espeak.speak(
-            rng.choice(texts[language]), voice, rng.randint(120, 240), rng.randint(20, 80), rng.randint(20, 80)
-        )
-        gender = "female" if "+f" in variant else "male"
-    good = len(segments) > 3
-    if good:
-        store(out, key, sound * np.float32(0.5), segments, spec)
-    taken = round(len(sound) / RATE, 2) if good else 0.0
-    append(out, Entry(key, engine, language, f"{engine} {voice}", gender, "train", taken, 0.0, good))
-    return taken

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from engines.common import Array
-from engines.speech.force_align import FRAME_S, Alignment, Segment
-from engines.speech.inventory import CLASSES, INDEX, SIL
-from engines.speech.network import LOOK_AHEAD, SpeechNet
-from engines.speech.pronounce import Word
+from engines.common.speech.force_align import FRAME_S, Alignment, Segment
+from engines.common.speech.inventory import CLASSES, INDEX, SIL
+from engines.common.speech.network import LOOK_AHEAD, SpeechNet
+from engines.common.speech.pronounce import Word
 from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 
 SHORTEST = 3  # frames of a phone of one class
