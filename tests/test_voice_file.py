@@ -220,8 +220,8 @@ def test_what_has_no_sound(tmp_path: Path) -> None:
     for path, words in [
         (empty, "cannot read .*empty.wav: it is empty; choose"),
         (text, "cannot read .*text.wav: .*; choose"),
-        (headed, "no sound in .*headed.wav.*; choose"),
-        (silent_film, "no sound in .*film.mp4; choose"),
+        (headed, "no audio in .*headed.wav.*; choose"),
+        (silent_film, "no audio in .*film.mp4; choose"),
         (tmp_path / "nowhere.wav", "no such file: .*nowhere.wav"),
         (tmp_path, "cannot read"),
     ]:

@@ -73,7 +73,7 @@ class AudioFileSource:
             first = next(decoded, None)
             if first is None:
                 self._release()
-                raise MediaError("no sound in", f"{self._path}: its sound has no length", "choose a file that has some")
+                raise MediaError("no audio in", f"{self._path}: its audio stream is empty", "choose a file with audio")
             self._check(first)
             self.language = stream.language
             self._frames = SoundFrames(first)
