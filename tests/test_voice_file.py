@@ -186,7 +186,7 @@ def test_cut_short_keeps_what_there_is_and_says_so(tmp_path: Path) -> None:
     source = AudioFileSource(path)
     source.open()
     assert abs(len(whole(read_all(source))) - 16_000) < 200
-    assert source.notes == ["a.wav is damaged or cut short: 1.00 of 1.98 s of sound were decoded"]
+    assert source.notes == ["a.wav is damaged or cut short: 1.00 of 1.98 s of audio were decoded"]
     source.close()
 
 

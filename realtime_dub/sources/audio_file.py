@@ -247,5 +247,5 @@ class AudioFileSource:
         of = f" of {expected_ns / NS:.2f}" if short and expected_ns else ""
         why = f" ({self._damage})" if self._damage else ""
         self._notes.append(
-            f"{self._path.name} is damaged or cut short{why}: {heard_ns / NS:.2f}{of} s of sound were decoded"
+            f"{self._path.name} is damaged or cut short{why}: {heard_ns / NS:.2f}{of} s of audio were decoded"
         )
