@@ -39,7 +39,7 @@ class ContactSheet(Spread[_Row]):
         super().__init__(rows, 2 * rows - 1)
         self.path = Path(path)
         if self.path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-            raise ConfigError("a contact sheet is a picture, not", repr(str(path)), "use a name such as sheet.png")
+            raise ConfigError("a contact sheet is an image, not", repr(str(path)), "use a name such as sheet.png")
         self._file = WholeFile(path)
 
     def add(self, source: Image, face: Face | None, result: Image, seq: int) -> None:

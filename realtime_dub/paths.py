@@ -115,11 +115,11 @@ def refuse_clashes(written: Iterable[Use], read: Iterable[Use]) -> None:
             continue
         if key in inputs:
             raise ConfigError(
-                "cannot write over the file that is read:", str(taken[key]), f"choose another name for {use.option}"
+                "cannot overwrite an input file:", str(taken[key]), f"choose another name for {use.option}"
             )
         if key in taken:
             both = f"{taken[key]} and {use}"
-            raise ConfigError("cannot write two things to one file:", both, "choose another name for one of them")
+            raise ConfigError("cannot write two outputs to one file:", both, "choose another name for one of them")
         taken[key] = use
 
 
@@ -219,7 +219,7 @@ class WholeFile:
         except (OSError, ValueError) as error:
             no_reader = getattr(error, "errno", None) == errno.ENXIO
             why = "nobody reads from it" if no_reader else reason(error)
-            raise MediaError("cannot write", f"{self.path}: {why}", "choose a place that can be written") from error
+            raise MediaError("cannot write", f"{self.path}: {why}", "choose a folder that you may write to") from error
 
 
 def _write_and_close(descriptor: int, data: bytes) -> None:

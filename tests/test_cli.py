@@ -54,8 +54,11 @@ def test_help_names_all_that_a_user_can_do(capsys: pytest.CaptureFixture[str]) -
         (["--fps", "x"], "Invalid value for '--fps'"),
         (["file"], "Missing argument"),
         (["file", "a.mp4"], "Missing option '--output'"),
-        (["--mic", "a.wav", "file", "a.mp4", "-o", "b.mp4"], "--mic before 'file'; write options after the command"),
-        (["--budget-ms", "100", "doctor"], "--budget-ms before 'doctor'"),
+        (
+            ["--mic", "a.wav", "file", "a.mp4", "-o", "b.mp4"],
+            "--mic stands before 'file'; write options after the command",
+        ),
+        (["--budget-ms", "100", "doctor"], "--budget-ms stands before 'doctor'"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_code_2(

@@ -133,9 +133,7 @@ def test_pictures_of_letters_go_where_they_can(tmp_path: Path) -> None:
         assert [len([p for p in container.demux(each) if p.size]) for each in container.streams.subtitles[:1]] == [3]
     told = dub(source, tmp_path / "out.mp4")
     [note] = [note for note in told.notes if "subtitles" in note]
-    assert (
-        note == "subtitles (eng, dvdsub) cannot be held by this kind of file and are left out; write .mkv to keep them"
-    )
+    assert note == "this kind of file cannot hold subtitles (eng, dvdsub): they are left out; write .mkv to keep them"
     assert list(subtitles_of(tmp_path / "out.mp4")) == ["ger"]
 
 
@@ -143,7 +141,7 @@ def test_pictures_of_letters_go_where_they_can(tmp_path: Path) -> None:
 def test_a_kind_of_file_that_holds_no_text_says_so(tmp_path: Path, output: str) -> None:
     source = write_film(tmp_path / "a.mkv", {"eng": "subrip"})
     report = dub(source, tmp_path / output)
-    assert [note for note in report.notes if "subtitles (eng, srt) cannot be held" in note]
+    assert [note for note in report.notes if "cannot hold subtitles (eng, srt)" in note]
     with av.open(str(tmp_path / output)) as container:
         assert sum(1 for _ in container.decode(video=0)) == 50
 

@@ -209,7 +209,7 @@ def test_live_inputs_and_the_input_itself_are_refused(dub: Callable[..., Report]
     with pytest.raises(ConfigError, match="--webcam"):
         dub(Script(kind="webcam"))
     (tmp_path / "a.mp4").write_bytes(b"mine")
-    with pytest.raises(ConfigError, match="cannot write over the file that is read"):
+    with pytest.raises(ConfigError, match="cannot overwrite an input file"):
         dub(Script(), input=str(tmp_path / "a.mp4"), output=tmp_path / "a.mp4")
 
 

@@ -43,7 +43,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 LIVE = "--webcam film.mp4 --mic voice.mp4"
-READ, TWICE = "cannot write over the file that is read", "cannot write two things to one file"
+READ, TWICE = "cannot overwrite an input file", "cannot write two outputs to one file"
 CLASHES = [
     (f"{LIVE} --to film.mp4", READ),
     (f"{LIVE} --to ./sub/../film.mp4", READ),

@@ -190,14 +190,14 @@ def test_a_file_that_cannot_be_read_from_a_pipe_is_refused_with_a_sentence(tmp_p
 
 
 def test_nothing_at_all_is_said_to_be_nothing() -> None:
-    with piped(b"") as stream, pytest.raises(MediaError, match="no sound came on standard input; send it"):
+    with piped(b"") as stream, pytest.raises(MediaError, match="no audio came on standard input; send raw"):
         StandardInput(stream, RAW_FORMAT).open()
 
 
 def test_a_nonsense_rate_in_a_header_is_refused() -> None:
     with piped(wav(np.zeros((2_000, 1), "<i2"), 2**31 - 1)) as stream:
         source = StandardInput(stream, RAW_FORMAT)
-        with pytest.raises(MediaError, match="the sound of standard input: it has 2147483647 Hz"):
+        with pytest.raises(MediaError, match="the audio of standard input: it has 2147483647 Hz"):
             source.open()
         source.close()
 

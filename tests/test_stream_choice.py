@@ -61,20 +61,20 @@ def test_the_one_that_is_asked_for(tmp_path: Path, suffix: str) -> None:
 def test_what_there_is_instead(tmp_path: Path) -> None:
     path = write_tracks(tmp_path / "a.mkv", TONES, (60, 120))
     listed = r"a\.mkv; choose one of 1 \(eng, aac, 48000 Hz, mono\), 2 \(ger, .*\), 3 \(fra, .*\)"
-    with pytest.raises(MediaError, match=f"no sound stream 4 in .*{listed}"):
+    with pytest.raises(MediaError, match=f"no audio stream 4 in .*{listed}"):
         AudioFileSource(path, False, SoundChoice(4)).open()
-    with pytest.raises(MediaError, match=f"no sound in the language 'ita' in .*{listed}"):
+    with pytest.raises(MediaError, match=f"no audio in the language 'ita' in .*{listed}"):
         AudioFileSource(path, False, SoundChoice(language="ita")).open()
-    with pytest.raises(MediaError, match=r"no picture stream 3 in .*; choose one of 1 \(.*64x48\), 2 \(.*64x48\)"):
+    with pytest.raises(MediaError, match=r"no video stream 3 in .*; choose one of 1 \(.*64x48\), 2 \(.*64x48\)"):
         VideoFileSource(path, stream=3).open()
 
 
 def test_a_choice_where_there_is_none(tmp_path: Path) -> None:
     clock = VirtualClock()
     for spec in ("demo", "default"):
-        with pytest.raises(ConfigError, match="--audio-stream and --language choose among the sounds of a file"):
+        with pytest.raises(ConfigError, match="--audio-stream and --language need a file with audio, not"):
             open_voice(spec, clock=clock, video_path=None, live=True, choice=SoundChoice(2))
-    with pytest.raises(ConfigError, match="--video-stream chooses among the pictures"):
+    with pytest.raises(ConfigError, match="--video-stream needs a video file or an address, not"):
         open_video("demo", clock=clock, live=False, stream=2)
     both = build(FileConfig, input="demo", output=tmp_path / "a.mp4", audio_stream=1, language="eng")
     with pytest.raises(ConfigError, match="--audio-stream and --language; give one of them"):
@@ -97,7 +97,7 @@ def test_a_cover_is_no_film(tmp_path: Path) -> None:
             part.rate, part.pts = 48_000, at
             container.mux(sound.encode(part))
         container.mux(sound.encode(None))
-    with pytest.raises(MediaError, match=r"no picture in .*song\.mp3"):
+    with pytest.raises(MediaError, match=r"no video in .*song\.mp3"):
         VideoFileSource(path).open()
     assert AudioFileSource(path).open() is not None
 

@@ -203,7 +203,7 @@ def test_folder_and_sound_alone_are_refused(tmp_path: Path) -> None:
         frame.sample_rate = 16_000
         out.mux(sound.encode(frame))
         out.mux(sound.encode())
-    with pytest.raises(MediaError, match="no picture in"):
+    with pytest.raises(MediaError, match="no video in"):
         VideoFileSource(tmp_path / "a.m4a").open()
 
 

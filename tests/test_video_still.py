@@ -78,7 +78,7 @@ def test_grey_and_sixteen_bit(tmp_path: Path, flags: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "says"), [(None, "no such file"), (b"", "empty"), (b"\xff\xd8 not a picture", "no picture")]
+    ("content", "says"), [(None, "no such file"), (b"", "empty"), (b"\xff\xd8 not a picture", "it is not a picture")]
 )
 def test_what_is_no_picture_is_refused(tmp_path: Path, content: bytes | None, says: str) -> None:
     path = tmp_path / "a.jpg"

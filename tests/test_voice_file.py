@@ -186,7 +186,7 @@ def test_cut_short_keeps_what_there_is_and_says_so(tmp_path: Path) -> None:
     source = AudioFileSource(path)
     source.open()
     assert abs(len(whole(read_all(source))) - 16_000) < 200
-    assert source.notes == ["a.wav is damaged or cut short: 1.00 of 1.98 s of sound were decoded"]
+    assert source.notes == ["a.wav is damaged or cut short: 1.00 of 1.98 s of audio were decoded"]
     source.close()
 
 
@@ -220,8 +220,8 @@ def test_what_has_no_sound(tmp_path: Path) -> None:
     for path, words in [
         (empty, "cannot read .*empty.wav: it is empty; choose"),
         (text, "cannot read .*text.wav: .*; choose"),
-        (headed, "no sound in .*headed.wav.*; choose"),
-        (silent_film, "no sound in .*film.mp4; choose"),
+        (headed, "no audio in .*headed.wav.*; choose"),
+        (silent_film, "no audio in .*film.mp4; choose"),
         (tmp_path / "nowhere.wav", "no such file: .*nowhere.wav"),
         (tmp_path, "cannot read"),
     ]:

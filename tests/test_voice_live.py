@@ -103,7 +103,7 @@ def test_close_ends_a_read_on_a_silent_pipe() -> None:
 
 def test_pcm_shapes_that_cannot_be() -> None:
     for wrong in ({"rate": 0}, {"rate": 8_000, "channels": 0}, {"rate": 8_000, "sample_format": "u8"}):
-        with pytest.raises(ConfigError, match="raw sound"):
+        with pytest.raises(ConfigError, match="raw audio"):
             PcmFormat(**wrong)  # type: ignore[arg-type]
 
 
@@ -161,11 +161,11 @@ def test_what_a_mic_means(ramp_file: str) -> None:
 @pytest.mark.parametrize(
     ("spec", "live", "error", "words"),
     [
-        ("nobody.wav", True, DeviceError, r"no file and no microphone 'nobody.wav'; choose one of 0 'Desk mic'"),
+        ("nobody.wav", True, DeviceError, r"no file or microphone is called 'nobody.wav'; choose one of 0 'Desk mic'"),
         ("9", True, DeviceError, r"no microphone '9'; choose one of 0 'Desk mic'"),
-        ("desk", False, ConfigError, "a microphone 'desk'; is live"),
-        ("video", True, ConfigError, "comes from no file"),
-        ("-", True, ConfigError, "give its rate"),
+        ("desk", False, ConfigError, "with the live microphone 'desk'"),
+        ("video", True, ConfigError, "--mic video needs a video file"),
+        ("-", True, ConfigError, "give rate, channels"),
     ],
 )
 def test_what_a_mic_cannot_mean(spec: str, live: bool, error: type[Exception], words: str) -> None:

@@ -95,7 +95,7 @@ def test_a_video_is_offered_and_its_sound_is_taken(by_file: Page, talk: dict[str
 @pytest.mark.parametrize(
     ("refused", "says"),
     [
-        ("mute", "No sound in the file"),
+        ("mute", "No audio in the file"),
         ("still", "is no sound"),
         ("odd", "is no sound"),
         ("empty", "is empty"),

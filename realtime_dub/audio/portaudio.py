@@ -122,4 +122,4 @@ def _device_errors(what: str) -> Iterator[None]:
         yield
     except (sounddevice.PortAudioError, ValueError) as error:
         reason = str(error.args[0]) if error.args else type(error).__name__
-        raise DeviceError(what, reason, "is it plugged in, and used by no other program?") from error
+        raise DeviceError(what, reason, "plug it in, or close the program that uses it") from error

@@ -22,7 +22,7 @@ def check_shape(rate: int, channels: int, shown: str) -> None:
         return
     shape = f"{rate} Hz and {channels} channel{'s' * (channels != 1)}"
     choose = f"choose {LOWEST_RATE} to {HIGHEST_RATE} Hz and up to {MOST_CHANNELS} channels"
-    raise MediaError("cannot use the sound of", f"{shown}: it has {shape}", choose)
+    raise MediaError("cannot use the audio of", f"{shown}: it has {shape}", choose)
 
 
 def is_clean(samples: Samples) -> bool:
@@ -52,6 +52,4 @@ class Cleaner:
         """What the user of ``name`` should know."""
         if not self._put_out:
             return []
-        return [
-            f"{name} has {self._put_out} samples that are no sound (no numbers, or beyond any level): silence there"
-        ]
+        return [f"{name} has {self._put_out} samples that are not finite, or far too loud: replaced with silence"]

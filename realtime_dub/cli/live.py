@@ -88,4 +88,6 @@ def _refuse_live_options(context: typer.Context) -> None:
     given = [name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
     if given:
         option = "--" + given[0].replace("_", "-")
-        raise ConfigError(f"{option} before", f"{context.invoked_subcommand!r}", "write options after the command")
+        raise ConfigError(
+            f"{option} stands before", f"{context.invoked_subcommand!r}", "write options after the command"
+        )

@@ -103,9 +103,9 @@ def doctor(
     public_ip: PublicIp = None,
     udp_ports: UdpPorts = None,
 ) -> None:
-    """Check that this machine has all that is needed, and say what to do where it has not.
+    """Check this machine, and say what to do if something is missing.
 
-    Give it the network options of serve, and it tries these too.
+    With the network options of serve, doctor tests these too.
     """
     given = locals()
     from realtime_dub.config import build

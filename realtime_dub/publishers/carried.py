@@ -83,7 +83,7 @@ class Carried:
         else:
             told = ", ".join(part for part in (source.language, codec) if part)
             kept = "" if name == "matroska" else "; write .mkv to keep them"
-            self.notes.append(f"subtitles ({told}) cannot be held by this kind of file and are left out{kept}")
+            self.notes.append(f"this kind of file cannot hold subtitles ({told}): they are left out{kept}")
             return None, None
         stream.time_base = MILLISECOND
         stream.metadata.update({key: source.metadata[key] for key in ("language", "title") if key in source.metadata})

@@ -63,7 +63,7 @@ def check_size(fmt: OutputFormat) -> None:
     width, height = even(fmt.width), even(fmt.height)
     if max(width, height) > MOST_SIDE or (width + 128) * (height + 128) >= MOST_AREA:
         raise MediaError(
-            "cannot write pictures of",
+            "cannot write frames of",
             f"{fmt.width}x{fmt.height}",
             f"H.264 takes up to {MOST_SIDE} a side: make it smaller",
         )

@@ -83,15 +83,15 @@ def default_publisher() -> Publisher:
             return open_publisher(name)
     advice = resolve("realtime_dub.publishers.vcam:advice")()
     raise ConfigError(
-        "nowhere to show the picture:",
-        "no virtual camera and no display",
+        "nowhere to show the video:",
+        "there is no virtual camera and no display",
         f"give --to out.mp4, or for a camera {advice}",
     )
 
 
 def _device(name: str, device: str) -> Publisher:
     if device and name not in TAKES_A_DEVICE:
-        raise ConfigError("no device is chosen for", repr(name), f"leave out {':' + device!r}")
+        raise ConfigError("cannot choose a device for", repr(name), f"leave out {':' + device!r}")
     make = resolve(DEVICES[name])
     publisher: Publisher = make(device) if device else make()
     return publisher

@@ -63,7 +63,9 @@ class VirtualCameraPublisher:
         try:
             self._camera.send(np.ascontiguousarray(tick.image))
         except (RuntimeError, ValueError, OSError) as error:
-            raise DeviceError("cannot send to", f"{self.name}: {error}", "start again once it is back") from error
+            raise DeviceError(
+                "cannot send to", f"{self.name}: {error}", "start realtime-dub again when it is back"
+            ) from error
 
     def close(self) -> None:
         camera, self._camera = self._camera, None

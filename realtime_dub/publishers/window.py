@@ -42,12 +42,12 @@ class WindowPublisher:
         """Raises DependencyError where no window can be shown, ConfigError for a second one beside the first."""
         if platform.system() == "Darwin" and threading.current_thread() is not threading.main_thread():
             raise DependencyError(
-                "no preview window", "on macOS, which draws on a program's first thread only", "use vcam"
+                "cannot open a preview window", "on macOS, except on a program's first thread", "use --to vcam"
             )
         if not is_available():
             raise DependencyError("no display", "for the preview window", "use --to vcam or --to out.mp4 instead")
         if WindowPublisher._drawing not in (None, threading.current_thread()):
-            raise ConfigError("there is a preview window already,", "and it is the only one", "give --to window once")
+            raise ConfigError("cannot open", "a second preview window", "give --to window once")
         WindowPublisher._drawing = threading.current_thread()
         cv2.namedWindow(self._title, cv2.WINDOW_AUTOSIZE)
 

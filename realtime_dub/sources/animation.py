@@ -63,7 +63,7 @@ class AnimationSource:
                 following = next(self._pictures, None)
             return following
         except (*DAMAGES, MemoryError):
-            self.notes.append(f"{self.path.name} is damaged or cut short: {self._seq + 1} pictures were decoded")
+            self.notes.append(f"{self.path.name} is damaged or cut short: {self._seq + 1} frames were decoded")
             return None
 
     def _decoded(self) -> Iterator[tuple[Image, int]]:

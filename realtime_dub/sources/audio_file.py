@@ -73,7 +73,7 @@ class AudioFileSource:
             first = next(decoded, None)
             if first is None:
                 self._release()
-                raise MediaError("no sound in", f"{self._path}: its sound has no length", "choose a file that has some")
+                raise MediaError("no audio in", f"{self._path}: its audio stream is empty", "choose a file with audio")
             self._check(first)
             self.language = stream.language
             self._frames = SoundFrames(first)
@@ -247,5 +247,5 @@ class AudioFileSource:
         of = f" of {expected_ns / NS:.2f}" if short and expected_ns else ""
         why = f" ({self._damage})" if self._damage else ""
         self._notes.append(
-            f"{self._path.name} is damaged or cut short{why}: {heard_ns / NS:.2f}{of} s of sound were decoded"
+            f"{self._path.name} is damaged or cut short{why}: {heard_ns / NS:.2f}{of} s of audio were decoded"
         )

@@ -35,7 +35,7 @@ def picture_stream(container: Any, shown: str, number: int | None = None) -> Any
     """
     chosen = choose_film(container, number, shown)
     if chosen.codec_context is None:
-        raise MediaError("cannot decode the picture of", shown, "convert it to H.264 first")
+        raise MediaError("cannot decode the video of", shown, "convert it to H.264 first")
     refuse_too_large(chosen.width, chosen.height, shown)
     return chosen
 

@@ -42,11 +42,15 @@ class PcmFormat:
 
     def __post_init__(self) -> None:
         if not LOWEST_RATE <= self.rate <= HIGHEST_RATE:
-            raise ConfigError("raw sound at", f"{self.rate} Hz", f"give a rate from {LOWEST_RATE} to {HIGHEST_RATE}")
+            raise ConfigError(
+                "cannot read raw audio at", f"{self.rate} Hz", f"give a rate from {LOWEST_RATE} to {HIGHEST_RATE}"
+            )
         if not 1 <= self.channels <= MOST_CHANNELS:
-            raise ConfigError("raw sound of", f"{self.channels} channels", f"give 1 to {MOST_CHANNELS}")
+            raise ConfigError("cannot read raw audio of", f"{self.channels} channels", f"give 1 to {MOST_CHANNELS}")
         if self.sample_format not in FORMATS:
-            raise ConfigError("raw sound as", repr(self.sample_format), f"choose one of {', '.join(FORMATS)}")
+            raise ConfigError(
+                "cannot read raw audio as", repr(self.sample_format), f"choose one of {', '.join(FORMATS)}"
+            )
 
     @property
     def frame_bytes(self) -> int:

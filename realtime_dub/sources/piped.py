@@ -28,7 +28,7 @@ HEADER_S = 10.0  # for the header, once it has begun
 CHUNK = 1 << 16
 ATOMIC = getattr(select, "PIPE_BUF", 512)  # bytes that a pipe takes whole where it takes any
 WAV_PACKETS_PER_S = 200  # FFmpeg's own are a tenth of a second: as late as that the voice would come
-ADVICE = "send WAV, FLAC, Ogg or MP3, or give the file by its name"
+ADVICE = "send WAV, FLAC, Ogg or MP3, or give the file's name"
 
 
 class Pipe:
@@ -100,7 +100,7 @@ class PipedSound:
         except (av.FFmpegError, OSError, ValueError) as error:
             raise MediaError("cannot read", f"the {kind} file on standard input: {reason(error)}", ADVICE) from error
         if first is None:
-            raise MediaError("no sound could be decoded from", f"the {kind} file on standard input", ADVICE)
+            raise MediaError("no audio could be decoded from", f"the {kind} file on standard input", ADVICE)
         check_shape(first.sample_rate, first.layout.nb_channels, "standard input")
         pipe.limit(None)
         self._frames = SoundFrames(first, shape)

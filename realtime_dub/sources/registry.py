@@ -97,7 +97,7 @@ def open_video(
     options: dict[str, Any] = {} if kind == "demo" else {"background": background}
     if stream is not None:
         if kind not in ("file", "url"):
-            raise ConfigError("--video-stream chooses", f"among the pictures of a file or stream: {spec!r} is none")
+            raise ConfigError("--video-stream needs", f"a video file or an address, not {spec!r}", "leave it out")
         options["stream"] = stream
     source: VideoSource = resolve(VIDEO_SOURCES[kind])(*made_of[kind], **options)
     paced = live and kind not in ("url", "webcam")

@@ -43,7 +43,7 @@ class StandardInput:
         """Wait for what comes first. Raises MediaError for nothing, and a file that no pipe can carry."""
         kind = self._pipe.peek() if self._clock is None else self._pipe.peek(FIRST_S, THEN_S)
         if kind == MORE and self._clock is None:
-            raise MediaError("no sound came on", "standard input", "send it raw samples or a sound file")
+            raise MediaError("no audio came on", "standard input", "send raw samples or an audio file")
         self._undecided = kind == MORE
         if kind in (RAW, MORE):
             self._source = PcmSource(self._stream, self._format, self._clock)

@@ -33,9 +33,9 @@ KNOWN = (
 )
 FORMATS = tuple(name for name in KNOWN if name in Pil.OPEN)
 ADVICE = "choose a JPEG, PNG, WebP, AVIF, HEIC, BMP or TIFF"
-NO_MEMORY = "it needs more memory than there is"
+NO_MEMORY = "there is not enough memory for it"
 CUT_SHORT = "is cut short or damaged: a part of the picture is missing"
-NO_PICTURE = "it is no picture, or a damaged one"
+NO_PICTURE = "it is not a picture, or it is damaged"
 # What damaged bytes lead Pillow, FFmpeg and the parsing to.
 DAMAGES = (
     *(av.FFmpegError, OSError, EOFError, ValueError, SyntaxError, LookupError, ArithmeticError),
@@ -49,7 +49,7 @@ def bytes_of(path: Path) -> bytes:
     """All of a file that holds pictures. Raises MediaError, before it is read for one that is too large for any."""
     with suppress(OSError, ValueError):  # told when it is opened
         if path.stat().st_size > MOST_BYTES:
-            raise MediaError("cannot use", f"{path}: it is larger than any picture", ADVICE)
+            raise MediaError("cannot use", f"{path}: the file is too large for a picture", ADVICE)
     return read_bytes(path, "choose a picture")
 
 
@@ -138,7 +138,7 @@ def to_bgr(picture: Any, shown: str, background: Colour) -> Image:
     """Of a picture that Pillow has decoded. Raises MediaError for one without a brightness."""
     if picture.mode == "F":
         raise MediaError(
-            "cannot tell the brightness of", f"{shown}: its pixels are fractions", "save it with 8 or 16 bits"
+            "cannot use", f"{shown}: its pixels are fractions, of unknown brightness", "save it with 8 or 16 bits"
         )
     if picture.mode.startswith("I"):
         grey = np.asarray(picture).astype(np.int64).clip(0, 65_535)

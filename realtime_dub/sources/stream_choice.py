@@ -39,8 +39,8 @@ def choose_film(container: Any, number: int | None, shown: str) -> Any:
     """The video stream of that number, from 1, else the one marked as default, else the first. Raises MediaError."""
     found = films(container)
     if not found:
-        raise MediaError("no picture in", shown, "choose a file or stream with video")
-    return _marked(found) if number is None else _numbered(found, number, "picture stream", shown)
+        raise MediaError("no video in", shown, "choose a file or address with video")
+    return _marked(found) if number is None else _numbered(found, number, "video stream", shown)
 
 
 def choose_sound(container: Any, choice: SoundChoice, shown: str) -> Any:
@@ -48,14 +48,14 @@ def choose_sound(container: Any, choice: SoundChoice, shown: str) -> Any:
     known = [stream for stream in container.streams.audio if stream.codec_context is not None]
     found = [stream for stream in known if stream.codec_context.sample_rate > 0]
     if not found:
-        raise MediaError("no sound in", shown, "choose a file with sound")
+        raise MediaError("no audio in", shown, "choose a file with audio")
     if choice.number is not None:
-        return _numbered(found, choice.number, "sound stream", shown)
+        return _numbered(found, choice.number, "audio stream", shown)
     if choice.language is None:
         return _marked(found)
     spoken = [stream for stream in found if _same(choice.language, stream.language)]
     if not spoken:
-        raise MediaError(f"no sound in the language {choice.language!r} in", shown, _choices(found))
+        raise MediaError(f"no audio in the language {choice.language!r} in", shown, _choices(found))
     return _marked(spoken)
 
 

@@ -84,7 +84,7 @@ class ToBgr:
 
     def _reformat(self, frame: Any, geometry: Geometry, layout: str) -> Any:
         if frame.colorspace in UNKNOWN_MATRICES:
-            raise MediaError("cannot tell the colours of", "this video", "convert it to BT.709 or BT.2020 first")
+            raise MediaError("unknown colours in", "this video", "convert it to BT.709 or BT.2020 first")
         unscaled = geometry.scaled == (frame.width, frame.height)
         return self._reformatter.reformat(
             frame,

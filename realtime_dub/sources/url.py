@@ -138,7 +138,7 @@ class UrlSource(NewestSource):
             first = self._link.grab()
         except (LinkLost, EndOfStream) as error:
             self._link.release()
-            raise MediaError("no picture could be decoded from", shown(self.url)) from error
+            raise MediaError("no frame could be decoded from", shown(self.url)) from error
         except MediaError:
             self._link.release()
             raise

@@ -84,7 +84,7 @@ class VideoFileSource:
                 self._release()
                 # Without a size it was not decoded far enough to have one: damage, or more than may be allocated.
                 where = str(self.path) if width else f"{self.path}: {NO_SIZE}"
-                raise MediaError("no picture could be decoded from", where, "choose a video that plays")
+                raise MediaError("no frame could be decoded from", where, "choose a video that plays")
             self._info = self._describe(self._ahead.picture)
         return self._info
 

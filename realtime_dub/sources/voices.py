@@ -48,17 +48,18 @@ def open_voice(
     source: VoiceSource
     chosen = () if choice is None else (choice,)
     if chosen and spec not in ("video", "-") and not _is_file(spec):
-        raise ConfigError("--audio-stream and --language choose", f"among the sounds of a file: {spec!r} is none")
+        raise ConfigError("--audio-stream and --language need", f"a file with audio, not {spec!r}", "leave them out")
     if spec == "-":
         if pcm is None:
-            raise ConfigError("raw sound on standard input", "without its shape", "give its rate, channels and format")
+            do = "give rate, channels and format"
+            raise ConfigError("cannot read raw audio of unknown shape on", "standard input", do)
         source = _make("standard input", sys.stdin.buffer, pcm, clock if live else None, choice)
         return source
     if spec == "demo":
         source = _make("demo", loop)
     elif spec == "video":
         if video_path is None:
-            raise ConfigError("--mic video:", "the picture comes from no file", "name a file or a microphone")
+            raise ConfigError("--mic video needs", "a video file as the camera", "name an audio file or a microphone")
         source = _make("file", video_path, loop, *chosen)
     elif _is_file(spec):
         source = _make("file", spec, loop, *chosen)
@@ -98,8 +99,8 @@ def _microphone(spec: str, clock: Clock, live: bool, host: SoundHost | None) -> 
         if spec == "default" or is_number(spec):
             raise
         hint = describe(host.devices("input"), "input")
-        raise DeviceError("no file and no microphone", repr(spec), hint) from error
+        raise DeviceError("no file or microphone is called", repr(spec), hint) from error
     if not live:
-        raise ConfigError("a microphone", repr(spec), "is live: it cannot dub a file; name a file with the voice")
+        raise ConfigError("cannot dub a file with", f"the live microphone {spec!r}", "name a file with the voice")
     source: VoiceSource = _make("microphone", spec, clock, host)
     return source

@@ -112,7 +112,9 @@ def no_picture(device: str) -> DeviceError:
         os.close(os.open(node(device), os.O_RDWR | os.O_NONBLOCK))
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EPERM):
-            return DeviceError("no right to use camera", node(device), "add yourself to the group video, log in again")
+            return DeviceError(
+                "you may not use camera", node(device), "add yourself to the group video and log in again"
+            )
         if error.errno == errno.EBUSY:
             return DeviceError("camera is busy:", node(device), "close the program that uses it")
     return DeviceError("no picture from camera", node(device), "close other programs that use it, or choose another")

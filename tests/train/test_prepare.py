@@ -92,7 +92,7 @@ def test_bad_files_are_listed_with_their_reason(prepared: tuple[Path, finish.Sum
     reasons = {Path(file).name: why for file, why in summary.bad}
     assert set(reasons) == {"wall.mp4", "mute.mp4", "empty.mp4", "text.mp4"}
     assert "no face" in reasons["wall.mp4"]
-    assert "no sound" in reasons["mute.mp4"]
+    assert "no audio" in reasons["mute.mp4"]
     assert "empty" in reasons["empty.mp4"]
     assert len((out / "bad.tsv").read_text().splitlines()) == 5
 
