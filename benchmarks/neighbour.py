@@ -16,7 +16,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import AudioFrame, VideoFrame
 
 from realtime_dub.sources.demo import DemoSource
-from realtime_dub.web import aiortc_access
+from realtime_dub.web.rtc import aiortc_access
 
 FPS, RATE, SAMPLES = 25, 48_000, 960
 CONNECT_S = 60.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from realtime_dub.audio.sound_host import Device, Kind, OnInput, OnOutput
+from realtime_dub.audio.device_contract import Device, Kind, OnInput, OnOutput
 from realtime_dub.errors import DeviceError
 from realtime_dub.media import MS, Samples
 

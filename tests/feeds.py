@@ -15,7 +15,7 @@ from media_files import grid, output_format, ticks
 from realtime_dub.clock import MonotonicClock
 from realtime_dub.media import Image, OutputFormat
 from realtime_dub.publishers.registry import open_publisher
-from realtime_dub.web.loop_thread import LoopThread
+from realtime_dub.web.publish.loop_thread import LoopThread
 
 FPS = 25
 T = TypeVar("T")

@@ -14,10 +14,10 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from realtime_dub.clock import MonotonicClock
-from realtime_dub.web import aiortc_access
 from realtime_dub.web.config import ServeConfig
-from realtime_dub.web.inbound import Inbound
-from realtime_dub.web.peer import Peer
+from realtime_dub.web.rtc import aiortc_access
+from realtime_dub.web.rtc.inbound import Inbound
+from realtime_dub.web.rtc.peer import Peer
 
 
 def coded(width: int, height: int, codec: str = "libvpx", frames: int = 1, **options: str) -> list[bytes]:

@@ -9,7 +9,7 @@ import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection
 from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
 
-from realtime_dub.web import aiortc_access
+from realtime_dub.web.rtc import aiortc_access
 
 
 async def connecting() -> tuple[RTCPeerConnection, RTCPeerConnection]:

@@ -27,7 +27,7 @@ from realtime_dub.media import Image
 from realtime_dub.sources.base import read_all
 from realtime_dub.sources.demo import DemoSource
 from realtime_dub.sources.voices import open_voice
-from realtime_dub.web import aiortc_access
+from realtime_dub.web.rtc import aiortc_access
 
 ROOT = Path(__file__).parent.parent
 FPS, SECONDS = 25, 2

@@ -16,9 +16,9 @@ import pytest
 
 from realtime_dub.errors import BundleError
 from realtime_dub.mouth.mouthbank.bank import CAPACITY, Bank
-from realtime_dub.web.banks import from_bytes
 from realtime_dub.web.refusals import Refusal
-from realtime_dub.web.uploads import Uploads
+from realtime_dub.web.studio.banks import from_bytes
+from realtime_dub.web.studio.uploads import Uploads
 from tests.faces import tracked_portrait
 
 Members = dict[str, bytes]

@@ -15,7 +15,7 @@ import pytest
 
 from realtime_dub import cli, faults
 from realtime_dub.faults import Faults, shown, without_secrets
-from realtime_dub.web.logs import JsonLines
+from realtime_dub.web.http.logs import JsonLines
 
 ROOT = Path(__file__).parent.parent
 START = """

@@ -41,7 +41,15 @@ BESIDE = {
     "doctor": {"web"},
 }
 # Publishers that are made of the studio's parts. Only the table names them, and loads them when they are asked for.
-NAMED_ABOVE = {("publishers", "realtime_dub.web.webrtc_publisher"), ("publishers", "realtime_dub.web.whip_publisher")}
+NAMED_ABOVE = {
+    ("publishers", "realtime_dub.web.publish.webrtc_publisher"),
+    ("publishers", "realtime_dub.web.publish.whip_publisher"),
+}
+# The rooms of the studio, from the bottom up. A room imports from those below it; what lies beside them, all may.
+# `publish` is on top, because `--to webrtc` opens a server of pages of its own.
+WEB_ROOMS = ("rtc", "studio", "http", "publish")
+# Tables and what they name that still stand in one module with the contract that both need.
+CIRCLES_LEFT = (frozenset({"backend", "onnx", "sandbox"}),)
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 NEVER = {"engines", "export", "benchmarks", "tests", "torch"}
 HEAVY = ("torch", "cv2", "mediapipe", "aiortc", "onnxruntime")
@@ -49,27 +57,72 @@ TABLE_ENTRY = re.compile(r"\w+(\.\w+)+:\w+")
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
-def imported(path: Path) -> Iterator[str]:
-    """Every module that a file imports, anywhere in it: of ``from a import b`` both ``a`` and ``a.b``, and what its
-    tables name as ``"module:attribute"``.
+def statements(path: Path) -> Iterator[tuple[str, str]]:
+    """Every import of a file, anywhere in it, as (module, what of it); also what its tables name as
+    ``"module:attribute"``.
     """
     here = path.relative_to(ROOT).with_suffix("").parts[:-1]
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            yield from ((alias.name, "") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             above = ".".join(here[: len(here) - node.level + 1]) if node.level else ""
             base = ".".join(part for part in (above, node.module or "") if part)
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names)
+            yield from ((base, alias.name) for alias in node.names)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and TABLE_ENTRY.fullmatch(node.value):
-            yield node.value.partition(":")[0]
+            yield node.value.partition(":")[0], ""
+
+
+def imported(path: Path) -> set[str]:
+    """Every module that a file may import: of ``from a import b`` both ``a`` and ``a.b``."""
+    found = set(statements(path))
+    return {module for module, _ in found} | {f"{module}.{name}" for module, name in found if name}
 
 
 def part_of(module: str) -> str | None:
     """``realtime_dub.sources.base`` -> ``sources``; None for what is not ours, or is the bare package."""
     names = module.split(".")
     return names[1] if names[0] == "realtime_dub" and len(names) > 1 and names[1] in LEVEL else None
+
+
+def name_of(path: Path) -> str:
+    """``realtime_dub/web/rates.py`` -> ``realtime_dub.web.rates``; a package is called as its folder."""
+    names = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(names[:-1] if names[-1] == "__init__" else names)
+
+
+def room_of(module: str) -> int:
+    """How high its room is in the studio; -1 for what all rooms share."""
+    names = module.split(".")
+    return WEB_ROOMS.index(names[2]) if len(names) > 3 and names[2] in WEB_ROOMS else -1
+
+
+def graph_of(paths: list[Path]) -> dict[str, set[str]]:
+    """Which of ``paths`` imports which. Of ``from a import b`` it is b where that is a module, else a. The bare package
+    is left out: it only names what is loaded when it is asked for.
+    """
+    names = {name_of(path) for path in paths} - {"realtime_dub"}
+    graph = {}
+    for path in paths:
+        exact = {f"{module}.{name}" if f"{module}.{name}" in names else module for module, name in statements(path)}
+        graph[name_of(path)] = exact & names - {name_of(path)}
+    return graph
+
+
+def circles(graph: dict[str, set[str]]) -> list[frozenset[str]]:
+    """Modules that import each other, over however many others."""
+    above = {module: reached(graph, module) for module in graph}
+    rings = {frozenset(other for other in above[module] if module in above.get(other, ())) for module in graph}
+    return sorted((ring for ring in rings if len(ring) > 1), key=sorted)
+
+
+def reached(graph: dict[str, set[str]], module: str) -> set[str]:
+    found: set[str] = set()
+    waiting = set(graph[module])
+    while waiting:
+        found.add(other := waiting.pop())
+        waiting |= graph.get(other, set()) - found
+    return found
 
 
 def offences(path: Path) -> list[str]:
@@ -122,6 +175,34 @@ def test_engines_are_named_in_their_rooms_and_in_the_registry_alone() -> None:
     for path in MODULES:
         if path not in allowed and not any(room in path.parents for room in ROOMS):
             assert not named.search(path.read_text()), path
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "web").rglob("*.py")), ids=lambda path: path.name)
+def test_rooms_of_the_studio_import_down(path: Path) -> None:
+    mine = room_of(name_of(path))
+    assert {name for name in imported(path) if name.startswith("realtime_dub.web.") and room_of(name) > mine} == set()
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    """Type checkers' imports and tables count: they say as much of who needs whom."""
+    left = {frozenset(f"realtime_dub.mouth.{name}" for name in names) for names in CIRCLES_LEFT}
+    assert [sorted(ring) for ring in circles(graph_of(MODULES)) if not any(ring <= known for known in left)] == []
+
+
+def test_a_circle_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "realtime_dub"
+    package.mkdir()
+    texts = {
+        "host": "TABLE = {'x': 'realtime_dub.guest:Guest'}",
+        "guest": "if TYPE_CHECKING:\n    from realtime_dub.way import Way",
+        "way": "from realtime_dub import host",
+        "alone": "from realtime_dub import host",
+    }
+    for name, text in texts.items():
+        (package / f"{name}.py").write_text(text)
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    ring = frozenset({"realtime_dub.host", "realtime_dub.guest", "realtime_dub.way"})
+    assert circles(graph_of(sorted(package.glob("*.py")))) == [ring]
 
 
 def test_an_upward_import_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from realtime_dub.errors import EndOfStream, MediaError
 from realtime_dub.sources.opening import open_media
 from realtime_dub.sources.registry import open_video
 from realtime_dub.sources.voices import open_voice
-from realtime_dub.web.reach import certificate
+from realtime_dub.web.http.reach import certificate
 
 NO_UTF8 = b"\xff\xfe".decode("utf-8", "surrogateescape")
 # To FFmpeg an address, another file, a pattern, a list of files; to a shell an option; to a terminal a command.

@@ -14,7 +14,7 @@ import pytest
 from fake_sound import FakeHost
 from sound_files import read_all, wav
 
-from realtime_dub.audio.sound_host import Device
+from realtime_dub.audio.device_contract import Device
 from realtime_dub.clock import MonotonicClock, VirtualClock
 from realtime_dub.errors import ConfigError, DeviceError, EndOfStream
 from realtime_dub.media import MS, NS

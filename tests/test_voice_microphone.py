@@ -14,7 +14,8 @@ import pytest
 from fake_sound import FakeHost
 
 from realtime_dub.audio.callback_ring import CallbackRing
-from realtime_dub.audio.sound_host import Device, find_device
+from realtime_dub.audio.device_contract import Device
+from realtime_dub.audio.sound_host import find_device
 from realtime_dub.clock import MonotonicClock, VirtualClock
 from realtime_dub.errors import DeviceError, EndOfStream
 from realtime_dub.losses import Lost

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fake_sound import FakeHost
 
-from realtime_dub.audio.sound_host import Device
+from realtime_dub.audio.device_contract import Device
 from realtime_dub.clock import VirtualClock
 from realtime_dub.errors import DeviceError
 from realtime_dub.media import MS, NS, OutputFormat, Samples, Tick

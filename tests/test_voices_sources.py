@@ -13,13 +13,13 @@ from fake_sound import FakeHost
 from live_helpers import RATE, START_NS, Run, live
 from voice_scripts import Coming, Listener, is_whole, open_in_silence, share_moved, speech, spoken
 
-from realtime_dub.audio.sound_host import Device
+from realtime_dub.audio.device_contract import Device
 from realtime_dub.clock import VirtualClock
 from realtime_dub.errors import EndOfStream
 from realtime_dub.media import MS, NS, AudioBlock, VoiceInfo, samples_to_ns
 from realtime_dub.sources.microphone import MicrophoneSource
 from realtime_dub.sources.paced_voice import PacedVoice
-from realtime_dub.web.inbound import Inbound, InboundVoice
+from realtime_dub.web.rtc.inbound import Inbound, InboundVoice
 
 DESK = Device(0, "Desk mic", 1, RATE)
 FRAME = RATE // 50

@@ -11,7 +11,7 @@ from test_web_sessions import visiting
 from web_peers import Visitor, serving
 
 from realtime_dub.media import NS
-from realtime_dub.web.advice import SETTLE_S, STEPS_MS, WINDOW_S, Advice
+from realtime_dub.web.studio.advice import SETTLE_S, STEPS_MS, WINDOW_S, Advice
 
 
 class Run:

@@ -15,12 +15,12 @@ from aiortc.mediastreams import AudioStreamTrack
 from aiortc.sdp import SessionDescription
 from hostile_peers import CodedTrack, Taken, coded, until
 
-from realtime_dub.web import aiortc_access
-from realtime_dub.web.candidates import Targets, own_addresses, scope_of
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.limits import MOST_TARGETS
-from realtime_dub.web.peer import Peer
 from realtime_dub.web.refusals import Refusal
+from realtime_dub.web.rtc import aiortc_access
+from realtime_dub.web.rtc.candidates import Targets, own_addresses, scope_of
+from realtime_dub.web.rtc.peer import Peer
 
 OWN = next(str(each) for each in own_addresses() if each.version == 4)
 

@@ -13,8 +13,8 @@ from av import AudioFrame, CodecContext
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime_dub.web.aiortc_access import SteadyBuffer
-from realtime_dub.web.concealment import frame_samples, with_lost
+from realtime_dub.web.rtc.aiortc_access import SteadyBuffer
+from realtime_dub.web.rtc.concealment import frame_samples, with_lost
 
 FRAME = 960
 RATE = 48_000

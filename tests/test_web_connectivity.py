@@ -23,9 +23,10 @@ from realtime_dub.errors import ConfigError
 from realtime_dub.losses import Lost
 from realtime_dub.pipeline.statistics import Recorder
 from realtime_dub.web.config import ServeConfig
-from realtime_dub.web.connectivity import PortRangeLoop, address, greeting, tls_context, with_public_ip
-from realtime_dub.web.metrics import Metrics
-from realtime_dub.web.whip import _link
+from realtime_dub.web.http.connectivity import address, greeting, tls_context
+from realtime_dub.web.http.whip import _link
+from realtime_dub.web.rtc.ports import PortRangeLoop, with_public_ip
+from realtime_dub.web.studio.metrics import Metrics
 
 CANDIDATE = "a=candidate:ab 1 udp 2130706431 10.0.0.5 40000 typ host"
 

@@ -19,10 +19,10 @@ from hostile_peers import CodedTrack, claiming, coded, connected, until
 from test_web_headers import claim
 
 from realtime_dub.pipeline.measures import rss_mb
-from realtime_dub.web.aiortc_access import make_decoder
 from realtime_dub.web.allowance import Allowance
-from realtime_dub.web.decoding import Decoding, PictureDecoding, SoundDecoding
 from realtime_dub.web.limits import QUEUED_PICTURES, QUEUED_SOUNDS
+from realtime_dub.web.rtc.aiortc_access import make_decoder
+from realtime_dub.web.rtc.decoding import Decoding, PictureDecoding, SoundDecoding
 
 VP8, H264 = (next(each for each in CODECS["video"] if each.name == name) for name in ("VP8", "H264"))
 OPUS = next(each for each in CODECS["audio"] if each.name == "opus")

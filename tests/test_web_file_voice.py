@@ -17,7 +17,7 @@ from web_peers import HEADERS, Visitor, serving
 from realtime_dub.clock import VirtualClock
 from realtime_dub.errors import EndOfStream
 from realtime_dub.media import NS
-from realtime_dub.web.file_voice import FileVoice, Playback
+from realtime_dub.web.studio.file_voice import FileVoice, Playback
 
 RATE, SECONDS = 16_000, 2.0
 START_NS = 5 * NS

@@ -21,16 +21,16 @@ from hostile_peers import CodedTrack, coded, connected, until
 
 from realtime_dub.clock import VirtualClock
 from realtime_dub.media import MS, NS
-from realtime_dub.web import aiortc_guard
 from realtime_dub.web.allowance import Allowance
-from realtime_dub.web.floodgate import Floodgate
-from realtime_dub.web.inbound import Inbound, InboundVoice
 from realtime_dub.web.limits import (
     MESSAGES_BURST,
     MOST_CHANNELS,
     MOST_SOURCES,
     RESENDS_BURST,
 )
+from realtime_dub.web.rtc import aiortc_guard
+from realtime_dub.web.rtc.floodgate import Floodgate
+from realtime_dub.web.rtc.inbound import Inbound, InboundVoice
 
 
 def transport_of(pc: RTCPeerConnection) -> Any:

@@ -7,7 +7,7 @@ from hostile_peers import claiming, coded
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime_dub.web.headers import Declared, read
+from realtime_dub.web.rtc.headers import Declared, read
 
 KINDS = {
     "baseline": {"profile": "baseline", "tune": "zerolatency"},

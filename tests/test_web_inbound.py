@@ -9,7 +9,7 @@ import numpy as np
 
 from realtime_dub.clock import VirtualClock
 from realtime_dub.media import MS, NS
-from realtime_dub.web.inbound import QUEUE, Inbound, InboundVoice
+from realtime_dub.web.rtc.inbound import QUEUE, Inbound, InboundVoice
 
 TONE = (9_000 * np.sin(2 * np.pi * 200 * np.arange(960) / 48_000)).astype(np.int16)  # four periods: frames join
 

@@ -14,7 +14,7 @@ from test_web_sessions import visiting
 from web_peers import HEADERS, Visitor, serving
 
 from realtime_dub.errors import BundleError
-from realtime_dub.web import banks
+from realtime_dub.web.studio import banks
 
 
 def test_a_recording_plays_with_both_tracks(tmp_path: Path) -> None:

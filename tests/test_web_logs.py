@@ -12,7 +12,7 @@ import pytest
 from realtime_dub import faults
 from realtime_dub.faults import Faults
 from realtime_dub.web import limits
-from realtime_dub.web.logs import JsonLines, Seldom, structured, unheard
+from realtime_dub.web.http.logs import JsonLines, Seldom, structured, unheard
 
 SECRET = "203.0.113.9"
 
@@ -78,9 +78,9 @@ def test_what_comes_again_and_again_is_counted(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(limits, "LINES_BURST", 5)
     monkeypatch.setattr(limits, "LINES_PER_S", 1e6)
     seldom, record = Seldom(), logging.LogRecord("a", logging.ERROR, "", 7, "it failed", (), None)
-    monkeypatch.setattr("realtime_dub.web.logs.time.monotonic", lambda: 0.0)
+    monkeypatch.setattr("realtime_dub.web.http.logs.time.monotonic", lambda: 0.0)
     assert [seldom.filter(record) for _ in range(8)] == [True] * 5 + [False] * 3
     assert seldom.filter(logging.LogRecord("a", logging.ERROR, "", 8, "another", (), None))
-    monkeypatch.setattr("realtime_dub.web.logs.time.monotonic", lambda: 1.0)
+    monkeypatch.setattr("realtime_dub.web.http.logs.time.monotonic", lambda: 1.0)
     assert seldom.filter(record)
     assert json.loads(JsonLines().format(record))["left_out"] == 3

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from raw_http import Answer, answer_of, ask, connect, leave
 from web_peers import Visitor, serving
 
-from realtime_dub.web.logs import JsonLines
-from realtime_dub.web.studio import Studio
+from realtime_dub.web.http.logs import JsonLines
+from realtime_dub.web.studio.studio import Studio
 
 TOKEN = "a-token-of-some-length"
 HOST = b"Host: 127.0.0.1\r\n"
@@ -111,7 +111,7 @@ def test_no_token_of_any_letters_is_a_failure(caplog: pytest.LogCaptureFixture) 
     serve(visit, caplog)
 
 
-PARTS = [b"%00", b"a%00.js", b"x" * 4_000, b"..%2f..%2fguard.py", b"%2e%2e/guard.py", b"../guard.py", b"..%5cguard.py",
+PARTS = [b"%00", b"a%00.js", b"x" * 4_000, b"..%2fconfig.py", b"%2e%2e/config.py", b"../config.py", b"..%5cconfig.py",
          b"%ff.js", b"\xff.js", b"%ed%a0%80", b"main.js%00", b"main.js/", b"./main.js%2f", b"%2fetc%2fpasswd",
          b"//etc/passwd", b"CON", b"main.js%20", b".", b"%", b"%zz", b"vendor"]  # fmt: skip
 

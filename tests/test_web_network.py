@@ -22,10 +22,10 @@ from web_peers import FPS, Visitor, serving
 from realtime_dub.fitting import fitted
 from realtime_dub.media import MS, NS
 from realtime_dub.sources.to_bgr import INTERPOLATION
-from realtime_dub.web.aiortc_access import SOUND_DELAY_NS, SteadyBuffer
-from realtime_dub.web.encoders import LOWEST_BITRATE, RangedVp8
-from realtime_dub.web.inbound import BrowserToBgr
-from realtime_dub.web.timeline import MediaClock, TrackClock
+from realtime_dub.web.rtc.aiortc_access import SOUND_DELAY_NS, SteadyBuffer
+from realtime_dub.web.rtc.encoders import LOWEST_BITRATE, RangedVp8
+from realtime_dub.web.rtc.inbound import BrowserToBgr
+from realtime_dub.web.rtc.timeline import MediaClock, TrackClock
 
 
 def spoil(pc: RTCPeerConnection, loss: float, jitter_s: float, dice: random.Random) -> None:

@@ -12,9 +12,9 @@ from test_web_sessions import run, visiting
 from web_peers import Visitor, serving
 
 from realtime_dub.web.limits import MOST_PENDING, MOST_RUNS
-from realtime_dub.web.pending import make_room
 from realtime_dub.web.refusals import Refusal
-from realtime_dub.web.studio import Studio
+from realtime_dub.web.studio.pending import make_room
+from realtime_dub.web.studio.studio import Studio
 
 
 class Comer:

@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from realtime_dub import cli
-from realtime_dub.web import reach
 from realtime_dub.web.config import ServeConfig
+from realtime_dub.web.http import reach
 
 USER, PASSWORD, REALM, NONCE = "me", "sesame", "example", b"once"
 SEEN = ("203.0.113.7", 40_000)

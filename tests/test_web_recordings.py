@@ -27,14 +27,15 @@ from web_peers import HEADERS, Visitor, serving
 from benchmarks.visit import Server
 from realtime_dub.clock import MonotonicClock
 from realtime_dub.media import MS
-from realtime_dub.web import folder as folders
-from realtime_dub.web import limits, recording, recordings
-from realtime_dub.web.folder import ServerFolder
-from realtime_dub.web.keeping import Keeping
-from realtime_dub.web.outlet import Outlet
-from realtime_dub.web.recording import Recording
-from realtime_dub.web.recordings import Recordings
+from realtime_dub.web import limits
 from realtime_dub.web.refusals import Refusal
+from realtime_dub.web.rtc.outlet import Outlet
+from realtime_dub.web.studio import folder as folders
+from realtime_dub.web.studio import recording, recordings
+from realtime_dub.web.studio.folder import ServerFolder
+from realtime_dub.web.studio.keeping import Keeping
+from realtime_dub.web.studio.recording import Recording
+from realtime_dub.web.studio.recordings import Recordings
 
 PICTURE = np.zeros((48, 64, 3), np.uint8)
 PERIOD_NS = 40 * MS

@@ -14,7 +14,7 @@ from playwright import sync_api
 from test_web_page import Page
 from web_peers import serving
 
-from realtime_dub.web.studio import Studio
+from realtime_dub.web.studio.studio import Studio
 
 pytestmark = pytest.mark.skipif(browser.PROGRAM is None, reason="neither Chromium nor Chrome is installed")
 

@@ -19,8 +19,8 @@ from pydantic import ValidationError
 from web_peers import HEADERS, Visitor, serving
 
 from realtime_dub.web.config import ServeConfig, SessionOptions
-from realtime_dub.web.connectivity import address
-from realtime_dub.web.logs import JsonLines
+from realtime_dub.web.http.connectivity import address
+from realtime_dub.web.http.logs import JsonLines
 from realtime_dub.web.rates import Bucket
 
 TOKEN = "a-token-of-some-length"

@@ -16,7 +16,7 @@ import pytest
 from aiortc import RTCSessionDescription
 from web_peers import FPS, ROOMY_MS, Visitor, serving
 
-from realtime_dub.web.studio import Studio
+from realtime_dub.web.studio.studio import Studio
 
 
 @contextlib.asynccontextmanager
@@ -203,7 +203,7 @@ def test_a_lost_connection_is_made_anew_in_the_same_session() -> None:
 
 def test_a_visitor_who_goes_without_a_word_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test() -> None:
-        monkeypatch.setattr("realtime_dub.web.session.GONE_S", 0.5)
+        monkeypatch.setattr("realtime_dub.web.studio.session.GONE_S", 0.5)
         async with serving() as (studio, http, url):
             async with visiting(Visitor(http, url)) as visitor:
                 await visitor.connect(engine="passthrough")

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from realtime_dub.web import side_publisher
-from realtime_dub.web.loop_thread import LoopThread
-from realtime_dub.web.side_publisher import SidePublisher
+from realtime_dub.web.publish import side_publisher
+from realtime_dub.web.publish.loop_thread import LoopThread
+from realtime_dub.web.publish.side_publisher import SidePublisher
 
 
 class Stubborn(SidePublisher):

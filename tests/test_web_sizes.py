@@ -21,9 +21,9 @@ from web_peers import HEADERS, FaceTrack, Visitor, serving
 from realtime_dub.clock import VirtualClock
 from realtime_dub.media import MS
 from realtime_dub.sources.registry import open_video
-from realtime_dub.web.inbound import Inbound, InboundVideo
 from realtime_dub.web.limits import WAITING_BYTES
-from realtime_dub.web.uploads import Uploads
+from realtime_dub.web.rtc.inbound import Inbound, InboundVideo
+from realtime_dub.web.studio.uploads import Uploads
 
 SIZES = ((320, 180), (640, 360), (1280, 720), (1280, 720), (321, 181), (320, 180))
 

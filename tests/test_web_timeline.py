@@ -17,9 +17,9 @@ from av import VideoFrame
 
 from realtime_dub.clock import MonotonicClock
 from realtime_dub.media import MS, NS
-from realtime_dub.web import aiortc_access
-from realtime_dub.web.inbound import Inbound
-from realtime_dub.web.timeline import CENTRE_NS, MediaClock
+from realtime_dub.web.rtc import aiortc_access
+from realtime_dub.web.rtc.inbound import Inbound
+from realtime_dub.web.rtc.timeline import CENTRE_NS, MediaClock
 
 NETWORK_NS = 30 * MS
 SHADES = 16

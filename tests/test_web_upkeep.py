@@ -12,15 +12,15 @@ from test_web_sessions import visiting
 from web_peers import Visitor, serving
 
 from realtime_dub.clock import MonotonicClock
-from realtime_dub.web import studio as studios
-from realtime_dub.web import viewers
 from realtime_dub.web.config import ServeConfig, SessionOptions
-from realtime_dub.web.outlet import Outlet
-from realtime_dub.web.session import Session
-from realtime_dub.web.studio import Studio
+from realtime_dub.web.publish import viewers
+from realtime_dub.web.publish.viewers import Viewer, Viewers
+from realtime_dub.web.rtc.outlet import Outlet
+from realtime_dub.web.studio import studio as studios
+from realtime_dub.web.studio.session import Session
+from realtime_dub.web.studio.studio import Studio
+from realtime_dub.web.studio.uploads import Upload
 from realtime_dub.web.upkeep import repeat
-from realtime_dub.web.uploads import Upload
-from realtime_dub.web.viewers import Viewer, Viewers
 
 
 async def until(ready, seconds: float = 10.0) -> None:

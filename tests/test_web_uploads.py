@@ -29,11 +29,12 @@ from benchmarks.visit import Server
 from realtime_dub.clock import VirtualClock
 from realtime_dub.sources.audio_file import AudioFileSource
 from realtime_dub.sources.registry import open_video
-from realtime_dub.web import checks, receiving, uploads
-from realtime_dub.web.checks import Checks
+from realtime_dub.web.http import receiving
 from realtime_dub.web.refusals import Refusal
-from realtime_dub.web.studio import Studio
-from realtime_dub.web.uploads import Uploads
+from realtime_dub.web.studio import checks, uploads
+from realtime_dub.web.studio.checks import Checks
+from realtime_dub.web.studio.studio import Studio
+from realtime_dub.web.studio.uploads import Uploads
 
 BOUNDARY = "----a-boundary"
 VOICE = sample(".wav")

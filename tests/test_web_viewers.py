@@ -18,7 +18,7 @@ from web_peers import Visitor
 
 from realtime_dub.errors import ConfigError
 from realtime_dub.publishers.registry import open_publisher
-from realtime_dub.web.webrtc_publisher import WebRtcPublisher, parse
+from realtime_dub.web.publish.webrtc_publisher import WebRtcPublisher, parse
 
 
 def address(publisher: WebRtcPublisher) -> str:

@@ -11,8 +11,8 @@ from multidict import CIMultiDictProxy
 from test_web_sessions import visiting
 from web_peers import Visitor, serving
 
+from realtime_dub.web.http.whip import FRAGMENT, SDP, _link, parse_fragment
 from realtime_dub.web.refusals import Refusal
-from realtime_dub.web.whip import FRAGMENT, SDP, _link, parse_fragment
 
 
 async def post(http: ClientSession, url: str, visitor: Visitor, **more: str) -> tuple[int, str, CIMultiDictProxy[str]]:

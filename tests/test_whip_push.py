@@ -21,9 +21,10 @@ from test_web_reach import relay
 from web_peers import serving
 
 from realtime_dub.errors import ConfigError, MediaError
-from realtime_dub.web import aiortc_access, push
-from realtime_dub.web.whip_client import ice_servers
-from realtime_dub.web.whip_publisher import parse
+from realtime_dub.web.publish import push
+from realtime_dub.web.publish.whip_client import ice_servers
+from realtime_dub.web.publish.whip_publisher import parse
+from realtime_dub.web.rtc import aiortc_access
 
 TOKEN = "a-secret-token"
 SDP = "application/sdp"

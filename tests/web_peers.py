@@ -18,12 +18,12 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import AudioFrame, VideoFrame
 from faces import portrait
 
-from realtime_dub.web import aiortc_access
-from realtime_dub.web.api import STUDIO
 from realtime_dub.web.config import ServeConfig
-from realtime_dub.web.doors import Doors
-from realtime_dub.web.server import make_app
-from realtime_dub.web.studio import Studio
+from realtime_dub.web.http.api import STUDIO
+from realtime_dub.web.http.doors import Doors
+from realtime_dub.web.http.server import make_app
+from realtime_dub.web.rtc import aiortc_access
+from realtime_dub.web.studio.studio import Studio
 
 HEADERS = {"X-Requested-With": "realtime-dub"}
 FPS = 25

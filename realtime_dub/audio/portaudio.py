@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from realtime_dub.audio.device_contract import Device, Kind, OnInput, OnOutput, SoundStream
 from realtime_dub.audio.pulse_watch import PulseWatch
-from realtime_dub.audio.sound_host import Device, Kind, OnInput, OnOutput, SoundStream
 from realtime_dub.errors import DependencyError, DeviceError
 from realtime_dub.media import NS, ns_to_samples
 

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from realtime_dub.audio.sound_host import Kind
+from realtime_dub.audio.device_contract import Kind
 from realtime_dub.imports import unsearched
 
 try:

@@ -71,7 +71,7 @@ def serve(
     _need_web()
     from realtime_dub.config import build
     from realtime_dub.web.config import ServeConfig
-    from realtime_dub.web.server import serve as run_server
+    from realtime_dub.web.http.server import serve as run_server
 
     run_server(build(ServeConfig, **given), typer.echo)
 

@@ -22,9 +22,9 @@ SCHEMES = ("rtmp", "rtmps", "srt", "udp")
 OSC = "realtime_dub.publishers.osc:OscPublisher"
 CSV = "realtime_dub.publishers.blendshapes_csv:BlendshapeCsvPublisher"
 WEB = {
-    "webrtc": "realtime_dub.web.webrtc_publisher:WebRtcPublisher",
-    "whip": "realtime_dub.web.whip_publisher:WhipPublisher",
-    "whips": "realtime_dub.web.whip_publisher:WhipPublisher",
+    "webrtc": "realtime_dub.web.publish.webrtc_publisher:WebRtcPublisher",
+    "whip": "realtime_dub.web.publish.whip_publisher:WhipPublisher",
+    "whips": "realtime_dub.web.publish.whip_publisher:WhipPublisher",
 }
 CHOICES = (
     "vcam, vcam:DEVICE, window, null, a file such as out.mp4 or out.mkv, rtmp://..., srt://..., udp://..., "

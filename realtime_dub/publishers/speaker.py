@@ -8,19 +8,11 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from realtime_dub.audio.device_contract import SoundHost, SoundStream
 from realtime_dub.audio.drift import JUMP_NS, DriftEstimator, catch_up
 from realtime_dub.audio.mono import MonoMixer
 from realtime_dub.audio.resample import SincInterpolator
-from realtime_dub.audio.sound_host import (
-    STALL_NS,
-    START_NS,
-    Reopener,
-    SoundHost,
-    SoundStream,
-    Whereabouts,
-    find_device,
-    system_host,
-)
+from realtime_dub.audio.sound_host import STALL_NS, START_NS, Reopener, Whereabouts, find_device, system_host
 from realtime_dub.clock import Clock
 from realtime_dub.errors import DeviceError
 from realtime_dub.losses import Lost

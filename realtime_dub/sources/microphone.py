@@ -7,18 +7,10 @@ from collections import deque
 from dataclasses import replace
 
 from realtime_dub.audio.callback_ring import CallbackRing
+from realtime_dub.audio.device_contract import SoundHost, SoundStream
 from realtime_dub.audio.drift import DriftCorrector
 from realtime_dub.audio.samples import Cleaner
-from realtime_dub.audio.sound_host import (
-    STALL_NS,
-    START_NS,
-    Reopener,
-    SoundHost,
-    SoundStream,
-    Whereabouts,
-    find_device,
-    system_host,
-)
+from realtime_dub.audio.sound_host import STALL_NS, START_NS, Reopener, Whereabouts, find_device, system_host
 from realtime_dub.clock import Clock
 from realtime_dub.errors import DeviceError, EndOfStream
 from realtime_dub.losses import Lost

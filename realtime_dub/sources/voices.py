@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from realtime_dub.audio.sound_host import SoundHost, describe, find_device, system_host
+from realtime_dub.audio.device_contract import SoundHost
+from realtime_dub.audio.sound_host import describe, find_device, system_host
 from realtime_dub.clock import Clock
 from realtime_dub.errors import ConfigError, DeviceError
 from realtime_dub.imports import resolve

@@ -1,0 +1,1 @@
+"""The server's doors: what is asked of it over HTTP, by whom, how often, and what everybody is answered."""

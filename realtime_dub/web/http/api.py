@@ -1,0 +1,164 @@
+"""The requests that only the studio's page makes; what it shares with other servers is in ``visits``."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+from aiohttp import web
+from pydantic import BaseModel, Field
+
+from realtime_dub import __version__
+from realtime_dub.media import NS
+from realtime_dub.web.config import LIVE_OPTIONS
+from realtime_dub.web.http import connectivity, visits
+from realtime_dub.web.http.receiving import receive
+from realtime_dub.web.http.visits import options, read, read_body, read_json
+from realtime_dub.web.limits import RECORDING_KEPT_S
+from realtime_dub.web.refusals import Refusal
+from realtime_dub.web.studio import banks
+from realtime_dub.web.studio.file_kinds import FILES
+from realtime_dub.web.studio.studio import Studio
+
+MOST_ASKED = 50  # recordings in one question
+STUDIO: web.AppKey[Studio] = web.AppKey("studio", Studio)
+FEATURES = ("recording", "enroll", "bank", "rooms", "uploads", "pictures")  # what the page shows buttons for
+
+
+class _Record(BaseModel):
+    action: Literal["start", "stop"]
+
+
+class _Steer(BaseModel):
+    playing: bool | None = None
+    at_s: float | None = Field(None, ge=0, le=36_000)
+    loop: bool | None = None
+
+
+class _Enroll(BaseModel):
+    seconds: float = Field(5, ge=1, le=60)
+
+
+def routes() -> list[web.RouteDef]:
+    return [
+        web.get("/", visits.page),
+        web.get("/metrics", metrics),
+        web.get("/api/config", config),
+        web.patch("/api/sessions/{id}", change_session),
+        web.post("/api/sessions/{id}/recording", record),
+        web.get("/api/recordings", recordings),
+        web.get("/api/recordings/{id}", recording),
+        web.delete("/api/recordings/{id}", dismiss_recording),
+        web.post("/api/sessions/{id}/enroll", enroll),
+        web.get("/api/sessions/{id}/bank", give_bank),
+        web.put("/api/sessions/{id}/bank", take_bank),
+        web.post("/api/sessions/{id}/voice", steer_voice),
+        web.post("/api/uploads", upload),
+        web.get("/api/rooms/{name:[\\w-]{1,64}}", room),
+        *visits.routes(),
+        *visits.static_routes(),
+    ]
+
+
+async def metrics(request: web.Request) -> web.Response:
+    studio = request.app[STUDIO]
+    studio.metrics.look(studio.sessions.values())
+    return web.Response(body=studio.metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
+
+
+async def config(request: web.Request) -> web.Response:
+    studio = request.app[STUDIO]
+    told = studio.told() | {"version": __version__, "ice_servers": studio.config.ice_servers}
+    told["share"] = connectivity.shared(studio.config, _port(request))
+    told["limits"] = {"upload_mb": studio.config.upload_mb, "recording_kept_s": RECORDING_KEPT_S, "files": FILES}
+    told["invite"] = studio.config.token  # for links to be handed on; whoever reads this has it already
+    told["features"] = [*FEATURES, *(["server-voice"] if studio.config.server_mic else [])]
+    return web.json_response(told)
+
+
+def _port(request: web.Request) -> int:
+    """The server's."""
+    name = request.get_extra_info("sockname")
+    return int(name[1]) if name else 0
+
+
+async def room(request: web.Request) -> web.Response:
+    """For who waits outside until somebody stops sending."""
+    return web.json_response(request.app[STUDIO].rooms.asked(request.match_info["name"]))
+
+
+async def change_session(request: web.Request) -> web.Response:
+    session = request.app[STUDIO].find(request.match_info["id"])
+    changes = await read_json(request)
+    if not isinstance(changes, dict) or set(changes) - LIVE_OPTIONS:
+        raise Refusal(422, "Only some options can be changed.", f"Change {', '.join(sorted(LIVE_OPTIONS))}.")
+    new = options(session.options.model_dump(), changes)
+    await session.change({name: getattr(new, name) for name in changes})
+    return web.json_response({"options": session.options.model_dump()})
+
+
+async def record(request: web.Request) -> web.Response:
+    session = request.app[STUDIO].find(request.match_info["id"])
+    if (await read(request, _Record)).action == "start":
+        begun = await session.keeping.start(session.outlet, request.remote or "")
+        return web.json_response(begun.told())
+    kept = await session.keeping.stop()
+    if kept is None:
+        raise Refusal(409, "Nothing was recorded.", "Start a recording while a picture is shown.")
+    return web.json_response(kept.told() | {"state": "stopped"})
+
+
+async def recordings(request: web.Request) -> web.Response:
+    """Of those that are named, what has become of them."""
+    ids = request.query.get("ids", "").split(",")
+    if len(ids) > MOST_ASKED:
+        raise Refusal(400, "Too many recordings were asked for.", f"Ask for {MOST_ASKED} at most.")
+    return web.json_response({"recordings": request.app[STUDIO].recordings.told(ids)})
+
+
+async def recording(request: web.Request) -> web.StreamResponse:
+    path = request.app[STUDIO].recordings.find(request.match_info["id"])
+    headers = {"Content-Type": "video/mp4", "Content-Disposition": 'attachment; filename="ai-dubbed.mp4"'}
+    return web.FileResponse(path, headers=headers)
+
+
+async def dismiss_recording(request: web.Request) -> web.Response:
+    await asyncio.to_thread(request.app[STUDIO].recordings.remove, request.match_info["id"])
+    return web.Response(status=204)
+
+
+async def enroll(request: web.Request) -> web.Response:
+    session = request.app[STUDIO].find(request.match_info["id"])
+    session.enroll((await read(request, _Enroll)).seconds)
+    return web.json_response({"state": "learning"})
+
+
+async def give_bank(request: web.Request) -> web.Response:
+    bank = request.app[STUDIO].find(request.match_info["id"]).bank
+    if bank is None:
+        raise Refusal(404, "Nothing is known of the person yet.", "Let the camera see the face first.")
+    body = await asyncio.to_thread(banks.to_bytes, bank)
+    headers = {"Content-Type": "application/octet-stream", "Content-Disposition": 'attachment; filename="me.bank"'}
+    return web.Response(body=body, headers=headers)
+
+
+async def take_bank(request: web.Request) -> web.Response:
+    session = request.app[STUDIO].find(request.match_info["id"])
+    session.use_bank(await request.app[STUDIO].banks.read(session.id, read_body(request, banks.MOST_BYTES)))
+    return web.json_response({"state": "loaded"})
+
+
+async def steer_voice(request: web.Request) -> web.Response:
+    """A voice from a file: pause it, go on, from another place, repeat it or not."""
+    playback = request.app[STUDIO].find(request.match_info["id"]).playback
+    if playback is None:
+        raise Refusal(409, "The voice is none from a file.", "Choose one that was sent.")
+    asked = await read(request, _Steer)
+    playback.steer(asked.playing, None if asked.at_s is None else round(asked.at_s * NS), asked.loop)
+    return web.json_response({"voice": playback.told()})
+
+
+async def upload(request: web.Request) -> web.Response:
+    studio = request.app[STUDIO]
+    kept = await receive(request, studio.uploads, studio.used_uploads)
+    return web.json_response(kept.told(), status=201)

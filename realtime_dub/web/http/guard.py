@@ -1,0 +1,195 @@
+"""What every request has to pass: the host it was sent to, its origin, the token, its rate. And what every answer says.
+
+A page of another site that is open in the same browser can send requests here, and by rebinding its name even read the
+answers; neither it nor anyone without the token gets past this. Nothing of a body is read before.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from realtime_dub.errors import RealtimeDubError
+from realtime_dub.web import limits
+from realtime_dub.web.config import ServeConfig
+from realtime_dub.web.http.answers import FAILED, HEADERS, NO_HTTP, SHORT_OF, USED_UP, answered, plain
+from realtime_dub.web.http.door import Door
+from realtime_dub.web.http.page_files import FILES, INDEX
+from realtime_dub.web.rates import Bucket, caller_of
+from realtime_dub.web.refusals import Refusal, refused
+
+COOKIE = "realtime-dub-token"
+REQUESTED_WITH = "realtime-dub"
+LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
+OPEN_PATHS = {"/healthz"}
+OPEN_PARTS = "/static/"  # of the page, which everyone may read in the source
+SAFE = {"GET", "HEAD", "OPTIONS"}
+# A name, an IPv4 or an IPv6 address and a port: what browsers send. All else means one thing here and another there.
+AUTHORITY = re.compile(
+    r"(?:(?P<name>[a-z0-9_](?:[a-z0-9_.-]{0,252}[a-z0-9_])?)|\[(?P<six>[0-9a-f:.]{2,45})\])(?::\d{1,5})?"
+)
+DATES = ("if_modified_since", "if_unmodified_since", "if_range")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+log = logging.getLogger("realtime_dub.web")
+
+
+class Guard:
+    """The middleware."""
+
+    def __init__(self, config: ServeConfig) -> None:
+        self._config = config
+        self._names = LOCAL_NAMES | {config.host.lower()}
+        self._requests = Bucket(limits.REQUESTS_PER_S, limits.REQUESTS_BURST)
+        self._known = Bucket(limits.KNOWN_PER_S, limits.KNOWN_BURST)
+        self._parts = Bucket(limits.PARTS_PER_S, limits.PARTS_BURST)
+        self._offers = Bucket(limits.OFFERS_PER_S, limits.OFFERS_BURST)
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if isinstance(request.protocol, Door):
+            request.protocol.begin(request)
+        response = await self._answer(request, handler)
+        if not response.prepared:
+            response.headers.update(HEADERS)
+            response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            self._admit(request)
+            return await handler(request)
+        except Refusal as refusal:
+            return _refusal(request, refusal)
+        except RealtimeDubError as error:
+            return answered(refused(error))
+        except web.HTTPException as error:
+            if error.status < 400:
+                error.headers.update(HEADERS)
+                raise
+            return answered(plain(error))
+        except web.RequestPayloadError:
+            return answered(NO_HTTP)
+        except ConnectionError:  # whoever asked has gone
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in USED_UP:
+                return answered(SHORT_OF)
+            log.exception("a request failed", extra={"path": _route(request)})
+            return answered(FAILED)
+
+    def _admit(self, request: web.Request) -> None:
+        try:
+            self.check(request)
+        except Refusal:
+            if isinstance(request.protocol, Door):
+                request.protocol.refuse()
+            raise
+
+    def check(self, request: web.Request) -> None:
+        """Raises Refusal."""
+        caller, now_s = caller_of(request.remote), time.monotonic()
+        part = request.path.startswith(OPEN_PARTS)
+        known = self._knows(request)
+        bucket = self._parts if part else self._known if known else self._requests
+        if not bucket.take(caller, now_s):
+            raise Refusal(429, "Too many requests.", "Wait a moment.", {"Retry-After": "2", "Connection": "close"})
+        self._check_host(request)
+        anybodys = part or request.path in OPEN_PATHS
+        if not known and not anybodys:
+            do = "Open the address that the server printed, with its token."
+            raise Refusal(401, "The token is missing or wrong.", do, {"WWW-Authenticate": "Bearer"})
+        _check_form(request)
+        if request.method not in SAFE and not anybodys:
+            self._check_mutation(request, caller, now_s)
+
+    def _check_host(self, request: web.Request) -> None:
+        if len(request.headers.getall("Host", ())) > 1 or (host := host_name(request.host)) is None:
+            raise Refusal(400, "The header Host names no host.", "Send one name, with its port.")
+        if self._config.local and host not in self._names:
+            raise Refusal(403, "The server was asked for under a foreign name.", "Open it as localhost.")
+        origin = request.headers.get("Origin")
+        if origin is not None and not same_origin(origin, request):
+            raise Refusal(403, "The request came from another site.", "Open the page of this server.")
+
+    def _check_mutation(self, request: web.Request, caller: str, now_s: float) -> None:
+        if request.path.startswith("/api/") and request.headers.get("X-Requested-With") != REQUESTED_WITH:
+            raise Refusal(403, "The header X-Requested-With is missing.", f"Send X-Requested-With: {REQUESTED_WITH}.")
+        offers = request.path == "/api/sessions" or request.path.startswith(("/whip/", "/whep/"))
+        if request.method == "POST" and offers and not self._offers.take(caller, now_s):
+            raise Refusal(429, "Too many connections were asked for.", "Wait a moment.", {"Retry-After": "10"})
+
+    def _knows(self, request: web.Request) -> bool:
+        """Whoever sends the request knows the token, or there is none; what anybody may ask tells nothing of that."""
+        token = self._config.token
+        if token is None:
+            return request.path not in OPEN_PATHS
+        scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
+        given = [_cookie(request), bearer if scheme.lower() == "bearer" else ""]
+        if request.method == "GET" and request.path == "/":
+            given.append(request.query.get("token", ""))
+        return any(hmac.compare_digest(_bytes(each), _bytes(token)) for each in given)
+
+
+def host_name(host: str) -> str | None:
+    """The name in a Host header, in small letters; None where it is none."""
+    found = AUTHORITY.fullmatch(host.lower())
+    return found and (found["name"] or found["six"])
+
+
+def same_origin(origin: str, request: web.Request) -> bool:
+    """The page that sends the request came from this server."""
+    scheme, _, authority = origin.lower().partition("://")
+    return (
+        scheme in ("http", "https") and AUTHORITY.fullmatch(authority) is not None and authority == request.host.lower()
+    )
+
+
+def _check_form(request: web.Request) -> None:
+    """What means one thing to a proxy and another here, or is more than it seems. Raises Refusal."""
+    if not request.raw_path.startswith("/") and not (request.raw_path == "*" and request.method == "OPTIONS"):
+        raise Refusal(400, "The request names no path of this server.", "Begin it with /.")
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Refusal(415, "The request is packed.", "Send it without Content-Encoding.")
+    if request.path.startswith("/api/") and "Transfer-Encoding" in request.headers:
+        raise Refusal(411, "The request does not say how long it is.", "Send it with Content-Length.")
+    try:
+        for name in DATES:
+            getattr(request, name)
+    except (ValueError, OverflowError) as error:
+        raise Refusal(400, "The request has a date that cannot be.", "Mend it.") from error
+    try:
+        _ = request.http_range
+    except ValueError as error:
+        raise Refusal(416, "The request has a range that cannot be.", "Write it as bytes=FIRST-LAST.") from error
+
+
+def _refusal(request: web.Request, refusal: Refusal) -> web.StreamResponse:
+    # Whoever opens the page without the token gets the page, which asks for it.
+    if refusal.status == 401 and request.method == "GET" and request.path == "/":
+        return web.FileResponse(FILES[INDEX], status=401)
+    response = answered(refusal)
+    if refusal.status in (408, 429):
+        response.force_close()  # the next one has to come in by the door again
+    return response
+
+
+def _cookie(request: web.Request) -> str:
+    try:
+        return request.cookies.get(COOKIE, "")
+    except Exception:  # aiohttp's versions differ in what they raise
+        return ""
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _route(request: web.Request) -> str:
+    """The request's route as it is written here: its address would name a session."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "none"

@@ -1,0 +1,146 @@
+"""WHIP (RFC 9725) and WHEP: OBS, GStreamer or a media server sends a picture and a voice to ``/whip/NAME``, players
+watch the result at ``/whep/NAME``.
+
+What is pushed is a studio session in the room NAME; whoever plays it is a viewer there. Trickled candidates are taken;
+an ICE restart is not (aiortc cannot), which is answered with 422 as the RFC wants it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from realtime_dub.web.config import SessionOptions
+from realtime_dub.web.http.visits import HOST, Visit, read_body
+from realtime_dub.web.refusals import Refusal
+
+SDP, FRAGMENT = "application/sdp", "application/trickle-ice-sdpfrag"
+ROLES: dict[str, Literal["studio", "viewer"]] = {"whip": "studio", "whep": "viewer"}
+RETRY_S = "5"
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """What a trickle-ICE fragment (RFC 8840) says: (candidate, None = there are no more; the mid it belongs to)."""
+
+    ufrag: str | None
+    candidates: tuple[tuple[str | None, str | None], ...]
+
+
+def routes(kinds: Iterable[str] = tuple(ROLES)) -> list[web.RouteDef]:
+    return [
+        route
+        for kind in kinds
+        for route in (
+            web.post(f"/{kind}/{{name}}", _kind(kind, open_session)),
+            web.options(f"/{kind}/{{name}}", describe),
+            web.patch(f"/{kind}/{{name}}/{{id}}", _kind(kind, trickle)),
+            web.delete(f"/{kind}/{{name}}/{{id}}", _kind(kind, end_session)),
+            web.options(f"/{kind}/{{name}}/{{id}}", describe),
+        )
+    ]
+
+
+async def describe(request: web.Request) -> web.Response:
+    """Also the ICE servers, for clients that cannot take them after their offer (RFC 9725, section 4.6)."""
+    return _with_links(request, web.Response(status=204, headers={"Accept-Post": SDP, "Accept-Patch": FRAGMENT}))
+
+
+async def open_session(request: web.Request, kind: str) -> web.Response:
+    if request.content_type != SDP:
+        raise Refusal(415, "The body is no session description.", f"Send the offer as {SDP}.", {"Accept-Post": SDP})
+    host, name = request.app[HOST], request.match_info["name"]
+    try:
+        options = SessionOptions.model_validate({"role": ROLES[kind], "room": name})
+    except ValidationError as error:
+        raise Refusal(404, "There cannot be a stream of that name.", "Use letters, digits, - and _.") from error
+    sdp = (await read_body(request)).decode("utf-8", "replace")
+    if kind == "whep" and not host.on_air(name):
+        raise Refusal(404, "Nobody is sending under that name.", "Try again later.", {"Retry-After": RETRY_S})
+    session, answer = await host.open(options, sdp)
+    headers = {"Location": f"/{kind}/{name}/{session.id}", "ETag": _etag(session), "Accept-Patch": FRAGMENT}
+    return _with_links(request, web.Response(status=201, text=answer, content_type=SDP, headers=headers))
+
+
+async def trickle(request: web.Request, kind: str) -> web.Response:
+    session = _find(request, kind)
+    if request.content_type != FRAGMENT:
+        raise Refusal(415, "The body is no ICE fragment.", f"Send it as {FRAGMENT}.", {"Accept-Patch": FRAGMENT})
+    fragment = parse_fragment((await read_body(request)).decode("utf-8", "replace"))
+    match = request.headers.get("If-Match")
+    if match is None:
+        raise Refusal(428, "The header If-Match is missing.", "Send the ETag of the answer in it.")
+    offered = session.peer.ufrag if session.peer is not None else None
+    if match == "*" or (fragment.ufrag is not None and fragment.ufrag != offered):
+        raise Refusal(422, "ICE cannot be restarted here.", "End the session and connect again.")
+    if match.strip('"') != session.id[-8:]:
+        raise Refusal(412, "The header If-Match names another ICE session.", "Send the ETag of the answer.")
+    for candidate, mid in fragment.candidates:
+        if session.peer is not None:
+            await session.peer.add_candidate(candidate, mid, None if mid is not None else 0)
+    return web.Response(status=204)
+
+
+async def end_session(request: web.Request, kind: str) -> web.Response:
+    await request.app[HOST].end(_find(request, kind).id, "the sender or player ended it")
+    return web.Response(status=200)
+
+
+def _find(request: web.Request, kind: str) -> Visit:
+    """The session that the whole address names, not its last part alone. Raises Refusal."""
+    session = request.app[HOST].find(request.match_info["id"])
+    if (session.options.room, session.options.role) != (request.match_info["name"], ROLES[kind]):
+        raise Refusal(404, "There is no such session.", "Start a new one.")
+    return session
+
+
+def parse_fragment(text: str) -> Fragment:
+    """Raises Refusal."""
+    ufrag, mid = None, None
+    candidates: list[tuple[str | None, str | None]] = []
+    for line in text.splitlines():
+        name, _, value = line.strip().partition(":")
+        if name == "a=ice-ufrag":
+            ufrag = value
+        elif name == "a=mid":
+            mid = value
+        elif name == "a=candidate":
+            candidates.append((f"candidate:{value}", mid))
+        elif name == "a=end-of-candidates":
+            candidates.append((None, mid))
+        elif not re.fullmatch(r"[a-z]=.*", line.strip()) and line.strip():
+            raise Refusal(400, "The ICE fragment cannot be read.", "Send it as RFC 8840 describes.")
+    return Fragment(ufrag, tuple(candidates))
+
+
+def _with_links(request: web.Request, response: web.Response) -> web.Response:
+    for server in request.app[HOST].config.ice_servers:
+        response.headers.add("Link", _link(server))
+    return response
+
+
+def _link(server: dict[str, str]) -> str:
+    """An ICE server as RFC 9725, section 4.6, writes it."""
+    link = f'<{server["urls"]}>; rel="ice-server"'
+    if "username" in server:
+        username, credential = (server[name].replace('"', "") for name in ("username", "credential"))
+        link += f'; username="{username}"; credential="{credential}"; credential-type="password"'
+    return link
+
+
+def _etag(session: Visit) -> str:
+    return f'"{session.id[-8:]}"'
+
+
+def _kind(
+    kind: str, handler: Callable[[web.Request, str], Awaitable[web.Response]]
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(request: web.Request) -> web.Response:
+        return await handler(request, kind)
+
+    return handle

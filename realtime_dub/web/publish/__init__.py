@@ -1,0 +1,1 @@
+"""``--to webrtc`` and ``--to whip://``: outputs of a local run, made of the studio's parts."""

@@ -1,0 +1,48 @@
+"""What publishers over WebRTC share: an outlet on a thread and loop of its own, so that nobody waits for a network."""
+
+from __future__ import annotations
+
+import logging
+from typing import Literal
+
+from realtime_dub.media import OutputFormat, Tick
+from realtime_dub.web.publish.loop_thread import LoopThread
+from realtime_dub.web.rtc.outlet import Outlet, OutletPublisher
+
+STOP_S = 5.0
+log = logging.getLogger("realtime_dub.publishers")
+
+
+class SidePublisher:
+    """``publish`` hands over and returns. A subclass opens its loop, then the outlet with :meth:`_feed`."""
+
+    policy: Literal["latest", "every"] = "every"
+    latency_ns = 0
+
+    def __init__(self) -> None:
+        self._loop: LoopThread | None = None
+        self._inner: OutletPublisher | None = None
+
+    def publish(self, tick: Tick) -> None:
+        assert self._inner is not None, "publish comes after open"
+        self._inner.publish(tick)
+
+    def close(self) -> None:
+        """Tell the other side that it is over. Idempotent."""
+        loop, self._loop = self._loop, None
+        if loop is None:
+            return
+        try:
+            loop.run(self._stop(), STOP_S)
+        except TimeoutError:  # the other side does not answer: nobody waits longer for it
+            log.warning("an output did not end in time and was left")
+        finally:
+            loop.close()
+
+    def _feed(self, outlet: Outlet, fmt: OutputFormat) -> None:
+        self._inner = OutletPublisher(outlet, 1)
+        self._inner.open(fmt)
+
+    async def _stop(self) -> None:
+        """End what was begun, on the loop."""
+        raise NotImplementedError

@@ -1,0 +1,248 @@
+"""Between the packets of one track and its frames: a bounded queue, and a decoder with limits.
+
+aiortc puts coded frames into an unbounded queue, decodes whatever size they claim, and joins its thread on the event
+loop. Here what a picture says of itself is read first (``headers``), its decoder has so much time in a second, larger
+pictures are made smaller at once, and the thread ends by itself with the frame it has in hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from av.video.reformatter import VideoReformatter
+
+from realtime_dub.web.allowance import Allowance
+from realtime_dub.web.limits import (
+    DECODE_S_BURST,
+    DECODE_S_PER_S,
+    HANDED_OVER,
+    KEY_FRAME_REST_S,
+    PICTURES_BURST,
+    PICTURES_PER_S,
+    QUEUED_PICTURE_BYTES,
+    QUEUED_PICTURES,
+    QUEUED_SOUNDS,
+    RESUME_S,
+    SIZES_BURST,
+    SIZES_PER_S,
+    SOUND_S_BURST,
+    SOUND_S_PER_S,
+)
+from realtime_dub.web.rtc import headers
+
+RATE = 48_000  # of sound
+LEAST_EVEN = 2  # pixels of a side: 4:2:0 colour has half of it
+Task = tuple[Any, Any]  # codec, coded frame
+
+
+def fitted(width: int, height: int, most_pixels: int) -> tuple[int, int]:
+    """The size that a picture is given which has too many pixels: even, in its shape."""
+    if width * height <= most_pixels:
+        return width, height
+    scale = math.sqrt(most_pixels / (width * height))
+    return max(LEAST_EVEN, int(width * scale) & ~1), max(LEAST_EVEN, int(height * scale) & ~1)
+
+
+class Decoder(Protocol):
+    def decode(self, encoded_frame: Any) -> list[Any]: ...
+
+
+class Decoding:
+    """``make``: a decoder for a codec. ``give``: takes a frame, on the loop. ``ask``: for a whole picture.
+
+    It stands where aiortc has its queue: ``put`` is called on the loop, ``get`` on the thread, which stays in it.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[Any], Decoder],
+        give: Callable[[Any], None],
+        ask: Callable[[], None],
+        dropped: Counter[str],
+    ) -> None:
+        self._make, self._give, self._ask, self._dropped = make, give, ask, dropped
+        self._loop = asyncio.get_running_loop()
+        self._ready = threading.Condition()
+        self._tasks: deque[Task] = deque()
+        self._bytes = 0
+        self._over = False
+        self._handed = 0
+        self._decoders: dict[str, Decoder] = {}
+        self._time = Allowance(DECODE_S_PER_S, DECODE_S_BURST)
+
+    def put(self, task: Task | None) -> None:
+        """None = it is over, and what waits is not decoded any more."""
+        with self._ready:
+            if task is None:
+                self._over = True
+                self._clear()
+            elif not self._over:
+                self._add(task)
+            self._ready.notify()
+
+    def get(self) -> None:
+        """Decode until it is over."""
+        while (task := self._next()) is not None:
+            codec, frame = task
+            try:
+                self._one(codec, frame)
+            except Exception:  # of FFmpeg, for whatever a stranger sends
+                self._dropped["damaged"] += 1
+                self._failed()
+        self._decoders.clear()
+
+    def _one(self, codec: Any, frame: Any) -> None:
+        raise NotImplementedError
+
+    def _failed(self) -> None:
+        """What came last was not decoded."""
+
+    def _full(self) -> bool:
+        raise NotImplementedError
+
+    def _make_room(self) -> None:
+        raise NotImplementedError
+
+    def _decoded(self, codec: Any, frame: Any) -> list[Any]:
+        if codec.name not in self._decoders:
+            self._decoders[codec.name] = self._make(codec)
+        began_s = time.thread_time()
+        try:
+            return self._decoders[codec.name].decode(frame)
+        finally:
+            self._time.spend(time.thread_time() - began_s)
+
+    def _hand_over(self, frame: Any) -> None:
+        """To the loop, which may be slower than the decoder."""
+        if self._handed >= HANDED_OVER:
+            self._dropped["overrun"] += 1
+            return
+        self._handed += 1
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._take, frame)
+
+    def _take(self, frame: Any) -> None:
+        self._handed -= 1
+        self._give(frame)
+
+    def _add(self, task: Task) -> None:
+        self._tasks.append(task)
+        self._bytes += len(task[1].data)
+        if self._full():
+            self._make_room()
+
+    def _clear(self) -> None:
+        self._tasks.clear()
+        self._bytes = 0
+
+    def _next(self) -> Task | None:
+        with self._ready:
+            self._ready.wait_for(lambda: self._tasks or self._over)
+            if self._over:
+                return None
+            task = self._tasks.popleft()
+            self._bytes -= len(task[1].data)
+            return task
+
+
+class PictureDecoding(Decoding):
+    """``most_pixels``: a larger picture is made smaller."""
+
+    def __init__(self, *parts: Any, most_pixels: Callable[[], int]) -> None:
+        super().__init__(*parts)
+        self._most_pixels = most_pixels
+        self._reformatter = VideoReformatter()
+        self._sizes, self._pictures = Allowance(SIZES_PER_S, SIZES_BURST), Allowance(PICTURES_PER_S, PICTURES_BURST)
+        self._size: headers.Declared | None = None
+        self._waits_since_s: float | None = None  # for a whole picture: what lies between was left out
+        self._asked_s = 0.0
+
+    def _one(self, codec: Any, frame: Any) -> None:
+        now_s = time.monotonic()
+        header = headers.read(codec.name, frame.data)
+        if (why := self._refuses(header, now_s)) is not None:
+            self._dropped[why] += 1
+            self._wait(now_s)
+            return
+        for picture in self._decoded(codec, frame):
+            if self._pictures.take(1, now_s):
+                self._hand_over(self._fitted(picture))
+            else:
+                self._dropped["too many"] += 1
+
+    def _refuses(self, header: headers.Header, now_s: float) -> str | None:
+        """Why a picture is not decoded."""
+        if not all(size.usable for size in header.sizes):
+            return "too large"
+        if self._time.left(now_s) <= 0:
+            return "too costly"
+        if self._waits_since_s is not None and not header.whole and now_s - self._waits_since_s < RESUME_S:
+            return "incomplete"
+        changes = len({*header.sizes, self._size} - {None}) - 1 if header.sizes else 0
+        if changes > 0 and not self._sizes.take(changes, now_s):
+            return "too many sizes"
+        self._size, self._waits_since_s = header.sizes[-1] if header.sizes else self._size, None
+        return None
+
+    def _wait(self, now_s: float) -> None:
+        if self._waits_since_s is None:
+            self._waits_since_s = now_s
+        if now_s - self._asked_s > KEY_FRAME_REST_S:
+            self._asked_s = now_s
+            self._ask()
+
+    def _failed(self) -> None:
+        """What follows is decoded all the same, as far as it can be; a whole picture would mend it."""
+        if time.monotonic() - self._asked_s > KEY_FRAME_REST_S:
+            self._asked_s = time.monotonic()
+            self._ask()
+
+    def _fitted(self, picture: Any) -> Any:
+        width, height = fitted(picture.width, picture.height, self._most_pixels())
+        if (width, height) == (picture.width, picture.height):
+            return picture
+        began_s = time.thread_time()
+        smaller = self._reformatter.reformat(picture, width=width, height=height, interpolation="AREA", threads=1)
+        smaller.pts, smaller.time_base = picture.pts, picture.time_base
+        self._time.spend(time.thread_time() - began_s)
+        return smaller
+
+    def _full(self) -> bool:
+        return len(self._tasks) > QUEUED_PICTURES or self._bytes > QUEUED_PICTURE_BYTES
+
+    def _make_room(self) -> None:
+        """What waits is of no use without what would be left out: all of it goes, and a whole picture is asked for."""
+        self._dropped["overrun"] += len(self._tasks)
+        self._clear()
+        self._wait(time.monotonic())
+
+
+class SoundDecoding(Decoding):
+    """Opus."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self._seconds = Allowance(SOUND_S_PER_S, SOUND_S_BURST)
+
+    def _one(self, codec: Any, frame: Any) -> None:
+        now_s = time.monotonic()
+        if self._time.left(now_s) <= 0 or self._seconds.left(now_s) <= 0:
+            self._dropped["too much sound"] += 1
+            return
+        for sound in self._decoded(codec, frame):
+            self._seconds.spend(sound.samples / RATE)
+            self._hand_over(sound)
+
+    def _full(self) -> bool:
+        return len(self._tasks) > QUEUED_SOUNDS
+
+    def _make_room(self) -> None:
+        self._bytes -= len(self._tasks.popleft()[1].data)
+        self._dropped["overrun"] += 1

@@ -1,0 +1,88 @@
+"""The recording of one session: begun and ended on request, and ended with the session, whatever ends that."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from realtime_dub.clock import Clock
+from realtime_dub.web.limits import RECORDING_KEPT_S, RECORDING_S
+from realtime_dub.web.refusals import Refusal
+from realtime_dub.web.rtc.outlet import Outlet
+from realtime_dub.web.studio.recording import Recording, why
+from realtime_dub.web.studio.recordings import Kept, Recordings
+
+KEPT = f"What was recorded is kept for {RECORDING_KEPT_S // 60} minutes."
+
+
+class Keeping:
+    """At most one recording at a time. On the server's loop."""
+
+    def __init__(
+        self,
+        recordings: Recordings,
+        clock: Clock,
+        tell: Callable[[str], None],
+        spawn: Callable[[Coroutine[Any, Any, Any], str], None],
+    ) -> None:
+        self._recordings, self._clock, self._tell, self._spawn = recordings, clock, tell, spawn
+        self._lock = asyncio.Lock()
+        self._now: tuple[Kept, Recording] | None = None
+        self._outlet: Outlet | None = None
+        self._closed = False
+
+    @property
+    def running(self) -> bool:
+        return self._now is not None and not self._now[1].over
+
+    async def start(self, outlet: Outlet | None, visitor: str) -> Kept:
+        """The one that runs where there is one. Raises Refusal."""
+        if outlet is None:
+            raise Refusal(409, "This session gives no picture.", "Record the session that is watched.")
+        async with self._lock:
+            if self._closed:
+                raise Refusal(404, "There is no such session.", "Start a new one.")
+            if self._now is None:
+                kept = await asyncio.to_thread(self._recordings.begin, visitor)
+                self._outlet, self._now = outlet, (kept, Recording(kept.path, outlet, self._clock, self._over))
+                outlet.recorder = self._now[1].take
+            return self._now[0]
+
+    async def stop(self) -> Kept | None:
+        """What there is to fetch."""
+        async with self._lock:
+            now, self._now = self._now, None
+            if now is None:
+                return None
+            if self._outlet is not None:
+                self._outlet.recorder = None
+            return await asyncio.to_thread(self._finish, *now)
+
+    async def close(self) -> None:
+        """The session ends: so does what is recorded of it, and stays."""
+        self._closed = True
+        await self.stop()
+
+    def _finish(self, kept: Kept, recording: Recording) -> Kept | None:
+        try:
+            recording.close()
+        finally:
+            note = why(recording.error) if recording.error is not None else None
+            ended = self._recordings.end(kept.id, recording.seconds, note)
+        return ended
+
+    def _over(self) -> None:
+        """It ended by itself."""
+        if self._now is not None:
+            self._spawn(self._end(self._now[1]), "recording")
+
+    async def _end(self, recording: Recording) -> None:
+        if self._now is None or self._now[1] is not recording:
+            return
+        kept = await self.stop()
+        if recording.error is None:
+            self._tell(f"The recording is {RECORDING_S // 60} minutes long, which is the most. {KEPT}")
+        else:
+            what = f"The recording ended: {why(recording.error)}."
+            self._tell(f"{what} {KEPT if kept is not None else 'Nothing of it could be kept.'}")

@@ -1,0 +1,157 @@
+"""A session's output as an mp4: what the browser gets, with both tracks, whichever run of the pipeline made it."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+from realtime_dub.clock import Clock
+from realtime_dub.errors import LostOutput, RealtimeDubError
+from realtime_dub.fitting import Fit
+from realtime_dub.media import NS, AudioBlock, Image, OutputFormat, Tick, ns_to_samples, samples_to_ns
+from realtime_dub.pipeline.live.outputs import PublisherThread, Stamped
+from realtime_dub.pipeline.statistics import Recorder
+from realtime_dub.publishers.registry import open_publisher
+from realtime_dub.web.limits import RECORDING_LEAST_ROOM, RECORDING_S
+from realtime_dub.web.rtc.outlet import RATE, Outlet
+
+LONGEST_NS = RECORDING_S * NS
+LOOK_EVERY = 50  # pictures between two looks at the room on the disk
+
+
+class Recording:
+    """Attached to an outlet, it takes every picture and the sound up to its end.
+
+    :meth:`take` never raises and waits for nothing: opening, encoding and writing are another thread's, and what goes
+    wrong there ends the recording alone. A film has one size: pictures of another than its first are fitted in.
+    """
+
+    def __init__(self, path: Path, outlet: Outlet, clock: Clock, over: Callable[[], None] = lambda: None) -> None:
+        """``over`` is called once, on the outlet's loop, where it ends by itself."""
+        self.path = path
+        self.error: Exception | None = None
+        self._outlet, self._clock, self._told_over = outlet, clock, over
+        self._lock = threading.Lock()
+        self._closed = False
+        self._over = threading.Event()
+        self._thread: PublisherThread | None = None
+        self._start_ns = 0
+        self._last_ns = -1
+        self._read = 0  # samples since the start
+        self._seq = 0
+
+    @property
+    def over(self) -> bool:
+        """It failed, or is as long as it may be."""
+        return self._over.is_set()
+
+    @property
+    def seconds(self) -> float:
+        """Of what has been taken, or, where it failed, of what is safe."""
+        kept_ns = self.error.kept_ns if isinstance(self.error, LostOutput) else samples_to_ns(self._read, RATE)
+        return round(kept_ns / NS, 2)
+
+    def take(self, image: Image, pts_ns: int, period_ns: int) -> None:
+        """A picture of the outlet's time line. On the run's thread."""
+        try:
+            with self._lock:
+                if not (self._closed or self.over):
+                    self._take(image, pts_ns, period_ns)
+        except Exception as error:  # whatever it is, the picture that people watch goes on
+            self._failed("", error)
+
+    def close(self) -> bool:
+        """Write the end; True where there is something to play. Off the loop; idempotent."""
+        with self._lock:
+            self._closed = True
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.close()
+        with contextlib.suppress(OSError):
+            return self.path.stat().st_size > 0
+        return False
+
+    def _take(self, image: Image, pts_ns: int, period_ns: int) -> None:
+        if self._thread is None:
+            self._thread = PublisherThread(_Film(self.path, period_ns), self._clock, Recorder(), self._failed)
+            self._start_ns = pts_ns
+        at_ns = pts_ns - self._start_ns
+        if at_ns <= self._last_ns:
+            return
+        if at_ns > LONGEST_NS:
+            self._end()
+            return
+        self._last_ns = at_ns
+        sound = self._sound(at_ns + period_ns)
+        self._thread.offer(Stamped(Tick(image, at_ns, period_ns, self._seq, sound), None, 0))
+        self._seq += 1
+
+    def _sound(self, until_ns: int) -> AudioBlock:
+        """Every sample once, silence where there was none."""
+        count = ns_to_samples(until_ns, RATE) - self._read
+        at_ns = samples_to_ns(self._read, RATE)
+        self._read += count
+        return AudioBlock(self._outlet.ring.read(self._start_ns + at_ns, count), RATE, at_ns)
+
+    def _failed(self, name: str, error: Exception) -> None:
+        if self.error is None:
+            self.error = error
+        self._end()
+
+    def _end(self) -> None:
+        if not self._over.is_set():
+            self._over.set()
+            with contextlib.suppress(RuntimeError):  # the server is gone
+                self._outlet.loop.call_soon_threadsafe(self._told_over)
+
+
+class _Film:
+    """The file. Opened with its first picture, on the publisher's thread, of which nobody waits for anything."""
+
+    policy: Literal["latest", "every"] = "every"
+    latency_ns = 0
+    name = "recording"
+
+    def __init__(self, path: Path, period_ns: int) -> None:
+        self._folder, self._fps = path.parent, Fraction(NS, period_ns).limit_denominator(1001)
+        self._publisher = open_publisher(str(path), live=True)
+        self._fit = Fit()
+        self._opened = False
+
+    def open(self, fmt: OutputFormat) -> None:
+        """See :meth:`publish`."""
+
+    def publish(self, tick: Tick) -> None:
+        """Raises LostOutput, MediaError, OSError."""
+        if tick.seq % LOOK_EVERY == 0 and self._room() < RECORDING_LEAST_ROOM:
+            raise LostOutput("the disk is nearly full", kept_ns=tick.pts_ns)
+        image = self._fit(tick.image)
+        if not self._opened:
+            self._publisher.open(OutputFormat(image.shape[1], image.shape[0], self._fps, RATE, 1, True))
+            self._opened = True
+        self._publisher.publish(replace(tick, image=image))
+
+    def close(self) -> None:
+        self._publisher.close()
+
+    def _room(self) -> int:
+        """Bytes on the disk; what is wrong with the folder is told by who writes there."""
+        try:
+            return shutil.disk_usage(self._folder).free
+        except OSError:
+            return RECORDING_LEAST_ROOM
+
+
+def why(error: Exception) -> str:
+    """What a visitor is told of it: no path, and no more than one line."""
+    if isinstance(error, RealtimeDubError | OSError):
+        text = getattr(error, "strerror", None) or str(error).partition("; ")[0]
+        shown = ("the file" + ":" * word.endswith(":") if "/" in word else word for word in text.split())
+        return " ".join(shown)
+    return type(error).__name__

@@ -1,0 +1,158 @@
+"""The recordings of a server: being made, kept for a time, found again after the server was started anew.
+
+Whoever knows the name of one, which cannot be guessed, is who made it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shutil
+import threading
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import av
+
+from realtime_dub.web.limits import (
+    RECORDING_KEPT_S,
+    RECORDING_LEAST_ROOM,
+    RECORDINGS_IN_ALL,
+    RECORDINGS_PER_VISITOR,
+)
+from realtime_dub.web.refusals import Refusal
+from realtime_dub.web.studio.folder import plain_files
+
+NAME_BYTES = 16
+LEFT_BY_SERVER = ""  # the visitor of a recording that was found
+
+
+@dataclass(frozen=True)
+class Kept:
+    """``until_s`` is on the system's clock, which a page knows too; None while it is being made."""
+
+    id: str
+    path: Path
+    visitor: str
+    until_s: float | None = None
+    seconds: float | None = None
+    size: int = 0
+    note: str | None = None  # why it ended before its time
+    fetched: bool = False
+
+    @property
+    def state(self) -> Literal["recording", "kept"]:
+        return "recording" if self.until_s is None else "kept"
+
+    def told(self) -> dict[str, object]:
+        """For the page."""
+        told = {"id": self.id, "state": self.state, "url": f"/api/recordings/{self.id}", "note": self.note}
+        return told | {"seconds": self.seconds, "size": self.size, "until": self.until_s}
+
+
+class Recordings:
+    """Thread-safe. What touches the disk is blocking: all but :meth:`find` and :meth:`told`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._kept: dict[str, Kept] = {}
+        for film in plain_files(folder):
+            self._find(film)
+
+    def begin(self, visitor: str = LEFT_BY_SERVER) -> Kept:
+        """A new one, to be written to its path. Raises Refusal."""
+        with contextlib.suppress(OSError):
+            self._folder.mkdir(mode=0o700, exist_ok=True)  # somebody may have cleaned up
+            if shutil.disk_usage(self._folder).free < RECORDING_LEAST_ROOM:
+                raise Refusal(507, "The server's disk is nearly full.", "Tell who runs the server, or record later.")
+        id = secrets.token_urlsafe(NAME_BYTES)
+        with self._lock:
+            self._make_room(visitor)
+            self._kept[id] = Kept(id, self._folder / f"{id}.mp4", visitor)
+            return self._kept[id]
+
+    def end(self, id: str, seconds: float, note: str | None) -> Kept | None:
+        """It is written; None where there is nothing to keep."""
+        with self._lock:
+            begun = self._kept.pop(id, None)
+            if begun is None:
+                return None
+            try:
+                size = begun.path.stat().st_size
+            except OSError:
+                size = 0
+            if not size:
+                begun.path.unlink(missing_ok=True)
+                return None
+            until_s = time.time() + RECORDING_KEPT_S
+            self._kept[id] = replace(begun, until_s=until_s, seconds=seconds, size=size, note=note)
+            return self._kept[id]
+
+    def find(self, id: str) -> Path:
+        """Raises Refusal."""
+        kept = self._kept.get(id)
+        if kept is None:
+            raise Refusal(404, "There is no recording of that name.", "It may have been kept for its time already.")
+        if kept.until_s is None:
+            raise Refusal(409, "It is still being recorded.", "Stop it first, or wait a moment.", {"Retry-After": "1"})
+        with self._lock:
+            if id in self._kept:
+                self._kept[id] = replace(kept, fetched=True)
+        return kept.path
+
+    def told(self, ids: list[str]) -> list[dict[str, object]]:
+        """Of those that there are."""
+        return [kept.told() for id in ids if (kept := self._kept.get(id)) is not None]
+
+    def remove(self, id: str) -> None:
+        """One that is being made is not."""
+        with self._lock:
+            self._remove(id)
+
+    def sweep(self) -> None:
+        """Remove what was kept for its time."""
+        now_s = time.time()
+        with self._lock:
+            for id in [id for id, kept in self._kept.items() if kept.until_s is not None and kept.until_s < now_s]:
+                self._remove(id)
+
+    def _remove(self, id: str) -> None:
+        kept = self._kept.get(id)
+        if kept is None or kept.until_s is None:
+            return
+        del self._kept[id]
+        kept.path.unlink(missing_ok=True)
+
+    def _make_room(self, visitor: str) -> None:
+        """Raises Refusal. Whatever nobody has fetched yet stays."""
+        mine = [kept for kept in self._kept.values() if kept.visitor == visitor]
+        for there, most in ((mine, RECORDINGS_PER_VISITOR), (list(self._kept.values()), RECORDINGS_IN_ALL)):
+            if len(there) < most:
+                continue
+            fetched = [kept for kept in there if kept.fetched and kept.until_s is not None]
+            if not fetched:
+                raise Refusal(429, f"{most} recordings are kept already.", "Fetch or remove one of them first.")
+            self._remove(min(fetched, key=lambda kept: kept.until_s or 0).id)
+
+    def _find(self, film: Path) -> None:
+        """One that an earlier server left, whole or not."""
+        size = film.stat().st_size
+        if not size:
+            film.unlink(missing_ok=True)
+            return
+        until_s = time.time() + RECORDING_KEPT_S
+        self._kept[film.stem] = Kept(film.stem, film, LEFT_BY_SERVER, until_s, _seconds_of(film), size)
+
+
+def _seconds_of(film: Path) -> float | None:
+    """Of our own making, so counted without decoding: a film of a server that was killed does not know its length."""
+    try:
+        with av.open(str(film)) as container:
+            sound = container.streams.audio[0]
+            ends = [(packet.pts or 0) + (packet.duration or 0) for packet in container.demux(sound)]
+            return round(float(max(ends) * (sound.time_base or 0)), 2)
+    except (av.FFmpegError, OSError, ValueError, LookupError):
+        return None

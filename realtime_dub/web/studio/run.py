@@ -1,0 +1,158 @@
+"""One run of the live pipeline inside a session, on a thread and an event loop of its own.
+
+The server's loop sends packets and must never wait for a tracker to load; the pipeline's loop paces and must never wait
+for a handshake. Where a chooser asks for something that a pipeline is built with, a second run takes over from the
+first when its first tick is ready: nothing is reconnected and nothing stands still.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from realtime_dub.clock import Clock
+from realtime_dub.errors import LostOutput
+from realtime_dub.media import MS, VoiceInfo
+from realtime_dub.mouth import registry
+from realtime_dub.mouth.contract import MouthGenerator
+from realtime_dub.pipeline import assembly
+from realtime_dub.pipeline.live.loop import LivePipeline
+from realtime_dub.pipeline.statistics import Recorder
+from realtime_dub.pipeline.timing import LiveSettings, Timing
+from realtime_dub.publishers.base import Publisher
+from realtime_dub.sources.base import VideoSource, VoiceSource
+from realtime_dub.web.rtc.aiortc_access import SOUND_DELAY_NS
+from realtime_dub.web.rtc.inbound import NETWORK_NS, PICTURE_DELAY_NS, RATE
+
+
+@dataclass(frozen=True)
+class RunSetup:
+    """What a run is built with."""
+
+    engine: str
+    bundle: Path | None
+    look_ahead_ms: int | None
+    budget_ms: float | None
+    strength: float
+    face: str
+    fps: Fraction
+    bank: object | None  # what was learnt of the person by the run before
+
+
+def make_generator(setup: RunSetup) -> MouthGenerator:
+    """With those of the page's choices that the engine has: its controls are the same for all."""
+    return registry.create_with_known(
+        setup.engine,
+        bundle=setup.bundle,
+        identity=setup.bank,
+        strength=setup.strength,
+        look_ahead_ms=setup.look_ahead_ms,
+    )
+
+
+def settings_of(setup: RunSetup) -> LiveSettings:
+    return LiveSettings(setup.fps, setup.budget_ms, arrival_ns=PICTURE_DELAY_NS)
+
+
+def least_budget_ms(setup: RunSetup) -> tuple[int, int]:
+    """The least budget with a browser's microphone, and the one that is used where none is asked for."""
+    generator = make_generator(setup)
+    voice = VoiceInfo(RATE, 1, True, "browser microphone", SOUND_DELAY_NS + NETWORK_NS + MS)
+    plan = Timing.of(settings_of(setup), voice, generator).plan
+    generator.close()
+    return -(-plan.required_ns // MS), plan.budget_ns // MS
+
+
+class Run:
+    """Sources, tracker, engine and publishers, from :meth:`start` to :meth:`stop`. Called from the server's loop.
+
+    ``video`` and ``voice`` make the sources, on the run's thread. ``ended`` is called on the server's loop when the
+    thread is over, by itself or by ``stop``.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        setup: RunSetup,
+        video: Callable[[], VideoSource],
+        voice: Callable[[], VoiceSource],
+        publishers: tuple[Publisher, ...],
+        clock: Clock,
+        ended: Callable[[Run], None],
+    ) -> None:
+        self.setup = setup
+        self.recorder = Recorder(engine=setup.engine)
+        self.error: BaseException | None = None
+        self.generator: MouthGenerator | None = None
+        self._video, self._voice, self._publishers, self._clock = video, voice, publishers, clock
+        self._server, self._ended = asyncio.get_running_loop(), ended
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pipeline: LivePipeline | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._main, name=name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def ask_to_stop(self) -> None:
+        """Come to an end, without waiting for it."""
+        self._stopping.set()
+        with contextlib.suppress(RuntimeError):  # its loop is closed: it has ended
+            if self._loop is not None and self._pipeline is not None:
+                self._loop.call_soon_threadsafe(self._pipeline.stop)
+
+    async def stop(self, timeout_s: float = 10.0) -> bool:
+        """False where the thread did not end in time."""
+        self.ask_to_stop()
+        if self._thread.ident is not None:
+            await asyncio.to_thread(self._thread.join, timeout_s)
+        return not self._thread.is_alive()
+
+    def set_strength(self, strength: float) -> None:
+        """At once."""
+        if self.generator is not None and hasattr(self.generator, "strength"):
+            self.generator.strength = strength
+
+    @property
+    def bank(self) -> object | None:
+        """What is known of the person: by the engine; before there is one, and where it learns nothing, as given."""
+        return getattr(self.generator, "bank", self.setup.bank)
+
+    def _main(self) -> None:
+        try:
+            with ExitStack() as stack:
+                pipeline = self._assemble(stack)
+                if not self._stopping.is_set():
+                    asyncio.run(self._go(pipeline))
+        except Exception as error:  # told by the session
+            self.error = error
+        with contextlib.suppress(RuntimeError):  # the server is gone
+            self._server.call_soon_threadsafe(self._ended, self)
+
+    async def _go(self, pipeline: LivePipeline) -> None:
+        self._loop = asyncio.get_running_loop()
+        running = asyncio.ensure_future(pipeline.run())
+        await asyncio.sleep(0)  # it has begun: now it can be stopped
+        self._pipeline = pipeline
+        if self._stopping.is_set():
+            pipeline.stop()
+        if lost := (await running).lost:
+            raise LostOutput("; ".join(lost))
+
+    def _assemble(self, stack: ExitStack) -> LivePipeline:
+        setup = self.setup
+        video, voice = self._video(), self._voice()
+        for source in (video, voice):
+            stack.callback(source.close)
+        self.generator = make_generator(setup)
+        stack.callback(self.generator.close)
+        tracker = assembly.make_tracker(setup.face, at_once=False)
+        stack.callback(tracker.close)
+        members = assembly.LiveMembers(video, voice, tracker, self.generator, self._publishers)
+        return assembly.assemble_live(members, settings_of(setup), self._clock, self.recorder, stack)

@@ -1,0 +1,165 @@
+"""All sessions of a server, the rooms they meet in, and what was uploaded."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from fractions import Fraction
+from typing import Any
+
+from realtime_dub.clock import Clock, MonotonicClock
+from realtime_dub.inference.bundle import look_aheads
+from realtime_dub.media import MS
+from realtime_dub.pipeline.process import give_back_memory
+from realtime_dub.web.config import ServeConfig, SessionOptions
+from realtime_dub.web.refusals import Refusal
+from realtime_dub.web.studio.banks import BankInbox
+from realtime_dub.web.studio.folder import ServerFolder
+from realtime_dub.web.studio.metrics import Metrics
+from realtime_dub.web.studio.pending import make_room
+from realtime_dub.web.studio.recordings import Recordings
+from realtime_dub.web.studio.room import Rooms
+from realtime_dub.web.studio.run import RunSetup, least_budget_ms, make_generator
+from realtime_dub.web.studio.seats import Seats
+from realtime_dub.web.studio.session import Session
+from realtime_dub.web.studio.uploads import Uploads
+from realtime_dub.web.upkeep import attempt_all, repeat
+
+SWEEP_S = 1.0
+ENGINES = ("mouthbank", "passthrough")
+log = logging.getLogger("realtime_dub.web")
+
+
+class Studio:
+    """Made and closed on the server's loop."""
+
+    def __init__(self, config: ServeConfig, clock: Clock | None = None) -> None:
+        self.config = config
+        self.sessions: dict[str, Session] = {}
+        self._folder = ServerFolder(config.port)
+        self.uploads = Uploads(config.upload_mb * 1_000_000, self._folder.uploads)
+        self.banks = BankInbox()
+        self.recordings = Recordings(self._folder.recordings)
+        self.metrics = Metrics()
+        self._clock = clock or MonotonicClock()
+        self.rooms = Rooms(self._clock, self.sessions)
+        self.seats = Seats(config)
+        self._sweeper: asyncio.Task[None] | None = None
+        self._engines: list[dict[str, Any]] = []
+        self._budgets: dict[str, int] = {}
+
+    async def start(self) -> None:
+        """Load what all sessions share. Raises UserError."""
+        await asyncio.to_thread(self._load)
+        sweeps = (self._sweep_sessions, self._sweep_rooms, self._sweep_files, self._look)
+        self._sweeper = asyncio.create_task(repeat(SWEEP_S, *sweeps), name="sweeper")
+
+    async def close(self) -> None:
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
+        await asyncio.gather(*(self.end(id, "server stops") for id in tuple(self.sessions)))
+        await asyncio.to_thread(self._close_files)
+
+    async def open(self, options: SessionOptions, sdp: str) -> tuple[Session, str]:
+        """A new session and the answer to its offer. Raises Refusal."""
+        await self._make_way(options)
+        try:
+            self.seats.check(options.role, self.sessions.values())
+        except Refusal:
+            self.metrics.refused.labels("full").inc()
+            raise
+        await make_room(self.sessions.values(), self.end, time.monotonic())
+        session = Session(secrets.token_urlsafe(16), self, options, self._clock)
+        self.sessions[session.id] = session
+        try:
+            await session.check()
+            session.join()
+            answer = await session.answer(sdp)
+        except BaseException:
+            await self.end(session.id, "refused")
+            raise
+        self.metrics.opened.labels(options.role).inc()
+        log.info("session opened", extra={"session": session.id, "role": options.role})
+        return session, answer
+
+    def find(self, id: str) -> Session:
+        """Raises Refusal."""
+        session = self.sessions.get(id)
+        if session is None or session.closed:
+            raise Refusal(404, "There is no such session.", "Start a new one.")
+        return session
+
+    def on_air(self, room: str) -> bool:
+        """Somebody sends a picture under that name."""
+        found = self.rooms.find(room)
+        return found is not None and found.sender is not None
+
+    async def end(self, id: str, why: str) -> None:
+        session = self.sessions.get(id)
+        if session is not None:
+            try:
+                await session.close(why)
+            finally:
+                self.sessions.pop(id, None)
+            await asyncio.to_thread(give_back_memory)
+
+    def told(self) -> dict[str, Any]:
+        """For ``/api/config``."""
+        return {"engines": self._engines, "budgets": self._budgets, **self.seats.told(self.sessions.values())}
+
+    async def _make_way(self, options: SessionOptions) -> None:
+        """A sender that went without a word keeps nobody out of its room."""
+        room = self.rooms.find(options.room) if options.room and options.role == "studio" else None
+        if room is not None and (gone := self.rooms.gone(room)) is not None:
+            await self.end(gone.id, "another one sends in its room")
+
+    def _load(self) -> None:
+        self._engines = [self._engine(name) for name in ENGINES]
+        least_ms, default_ms = least_budget_ms(self._setup(ENGINES[0]))
+        self._budgets = {"min_ms": least_ms, "default_ms": default_ms}
+
+    def _engine(self, name: str) -> dict[str, Any]:
+        """What the page is told of an engine: with each look-ahead the budgets that go with it."""
+        generator = make_generator(self._setup(name))
+        bundle, usual_ms = generator.bundle, generator.latency().look_ahead_ns // MS
+        generator.close()
+        choice = name == "mouthbank" and self.config.bundle is None
+        offered = []
+        for ms in look_aheads(name) if choice else [usual_ms]:
+            least_ms, default_ms = least_budget_ms(self._setup(name, ms if choice else None))
+            offered.append({"ms": ms, "min_ms": least_ms, "default_ms": default_ms})
+        return {"name": name, "bundle": bundle, "look_ahead_ms": usual_ms, "look_aheads": offered}
+
+    def _setup(self, engine: str, look_ahead_ms: int | None = None) -> RunSetup:
+        bundle = self.config.bundle if engine == "mouthbank" else None
+        fps = Fraction(self.config.fps).limit_denominator(1001)
+        return RunSetup(engine, bundle, look_ahead_ms, None, 1.0, "largest", fps, None)
+
+    async def _sweep_sessions(self) -> None:
+        """Close what is over."""
+        overdue = [(id, why) for id, session in self.sessions.items() if (why := session.overdue) is not None]
+        await attempt_all(self.end(id, why) for id, why in overdue)
+
+    async def _sweep_rooms(self) -> None:
+        """Forget those without anyone."""
+        self.rooms.sweep(tuple(self.sessions.values()))
+
+    def used_uploads(self) -> set[str]:
+        """Those that a session has chosen."""
+        choices = (choice for each in self.sessions.values() for choice in (each.options.voice, each.options.picture))
+        return {name for kind, _, name in (choice.partition(":") for choice in choices) if kind == "upload"}
+
+    async def _sweep_files(self) -> None:
+        """Remove what is too old."""
+        await asyncio.to_thread(self.uploads.sweep, self.used_uploads())
+        await asyncio.to_thread(self.recordings.sweep)
+
+    def _close_files(self) -> None:
+        self.uploads.close()
+        self._folder.close()
+
+    async def _look(self) -> None:
+        self.metrics.look(self.sessions.values())
