@@ -125,8 +125,8 @@ def test_the_metrics_tell_what_the_open_sessions_have_lost() -> None:
     async def text() -> str:
         recorder, metrics = Recorder(), Metrics()
         recorder.collect(Leaky())
-        session = SimpleNamespace(recorder_run=SimpleNamespace(recorder=recorder))
-        metrics.look([session, session, SimpleNamespace(recorder_run=None)])
+        session = SimpleNamespace(present_run=SimpleNamespace(recorder=recorder))
+        metrics.look([session, session, SimpleNamespace(present_run=None)])
         return metrics.text().decode()
 
     told = asyncio.run(text())

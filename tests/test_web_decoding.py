@@ -19,8 +19,8 @@ from hostile_peers import CodedTrack, claiming, coded, connected, until
 from test_web_headers import claim
 
 from realtime_dub.pipeline.measures import rss_mb
-from realtime_dub.web.allowance import Allowance
 from realtime_dub.web.limits import QUEUED_PICTURES, QUEUED_SOUNDS
+from realtime_dub.web.rates import TokenBucket
 from realtime_dub.web.rtc.aiortc_access import make_decoder
 from realtime_dub.web.rtc.decoding import Decoding, PictureDecoding, SoundDecoding
 
@@ -123,13 +123,13 @@ def test_decoding_has_so_much_time_in_a_second() -> None:
 
     async def test() -> None:
         async with Decoded(make=Slow) as decoded:
-            decoded.decoding._time = Allowance(0, 0.18)
+            decoded.decoding._time = TokenBucket(0, 0.18)
             whole, *others = coded(160, 96, frames=20)
             decoded.put(whole, *others)
             await until(lambda: decoded.dropped["too costly"] + len(decoded.frames) == 20)
             assert len(decoded.frames) == 4
             assert decoded.asked >= 1
-            decoded.decoding._time = Allowance(0, 10)
+            decoded.decoding._time = TokenBucket(0, 10)
             decoded.put(others[0], whole, others[0])
             await until(lambda: len(decoded.frames) == 6)
             assert decoded.dropped == {"too costly": 16, "incomplete": 1}
@@ -174,7 +174,7 @@ def test_damaged_pictures_end_nothing(codec: Any) -> None:
                 decoded.put(bytes(data[: dice.randrange(1, len(data) + 1)]), codec=codec)
                 if k % 20 == 19:
                     await until(lambda: not decoded.decoding._tasks)
-            decoded.decoding._sizes = decoded.decoding._pictures = Allowance(1e6, 1e6)
+            decoded.decoding._sizes = decoded.decoding._pictures = TokenBucket(1e6, 1e6)
             count = len(decoded.frames)
             decoded.put(*pictures, codec=codec)
             await until(lambda: len(decoded.frames) > count)

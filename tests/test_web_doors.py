@@ -21,8 +21,8 @@ from web_peers import serving
 
 from realtime_dub.web import limits
 from realtime_dub.web.http import doors
+from realtime_dub.web.http.callers import caller_of
 from realtime_dub.web.http.places import Places
-from realtime_dub.web.rates import caller_of
 
 TOKEN = "a-token-of-some-length"
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
@@ -194,7 +194,7 @@ def test_where_descriptors_are_used_up_a_silent_visitor_gives_his_up() -> None:
 
 SERVE = """
 import asyncio, sys, threading
-from realtime_dub.web.http import api, server, visits
+from realtime_dub.web.http import api, routes, server
 from realtime_dub.web.config import ServeConfig
 async def hang(request):
     await asyncio.to_thread(threading.Event().wait)

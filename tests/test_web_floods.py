@@ -21,13 +21,13 @@ from hostile_peers import CodedTrack, coded, connected, until
 
 from realtime_dub.clock import VirtualClock
 from realtime_dub.media import MS, NS
-from realtime_dub.web.allowance import Allowance
 from realtime_dub.web.limits import (
     MESSAGES_BURST,
     MOST_CHANNELS,
     MOST_SOURCES,
     RESENDS_BURST,
 )
+from realtime_dub.web.rates import TokenBucket
 from realtime_dub.web.rtc import aiortc_guard
 from realtime_dub.web.rtc.floodgate import Floodgate
 from realtime_dub.web.rtc.inbound import Inbound, InboundVoice
@@ -50,7 +50,7 @@ def jumping(number: int, timestamp: int, kind: int) -> bytes:
 def test_packets_above_a_rate_are_left_out_and_the_visitor_stays() -> None:
     async def test() -> None:
         async with connected(AudioStreamTrack()) as (visitor, peer, taken):
-            peer._gate._datagrams = Allowance(200, 200)  # what any machine can send more of
+            peer._gate._datagrams = TokenBucket(200, 200)  # what any machine can send more of
             began_s, sender = time.monotonic(), transport_of(visitor)
             for number in range(3_000):
                 await sender._send_rtp(packet(number))

@@ -14,7 +14,13 @@ from test_web_sessions import visiting
 from web_peers import HEADERS, Visitor, serving
 
 from realtime_dub.errors import BundleError
+from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.web.studio import banks
+from realtime_dub.web.studio.session import Session
+
+
+def bank_of(session: Session) -> Bank | None:
+    return session._enrolment.bank
 
 
 def test_a_recording_plays_with_both_tracks(tmp_path: Path) -> None:
@@ -63,7 +69,7 @@ def test_a_person_is_learnt_and_taken_along() -> None:
             assert (status, told) == (200, {"state": "learning"})
             await visitor.until(lambda: any(stats["enroll"] for stats in visitor.got.stats), 10)
             await visitor.until(lambda: visitor.got.stats[-1]["enroll"] is None, 20)
-            assert studio.find(visitor.id).bank.frozen
+            assert bank_of(studio.find(visitor.id)).frozen
             assert visitor.got.stats[-1]["budget_ms"] > 150  # none was asked for
             status, bank, headers = await ask(http, "GET", f"{at}/bank")
             assert (status, headers["Content-Type"]) == (200, "application/octet-stream")
@@ -82,19 +88,20 @@ def test_what_is_learnt_outlives_the_runs_it_was_learnt_in() -> None:
         async with serving() as (studio, http, url), visiting(Visitor(http, url, height=480)) as visitor:
             await visitor.connect()
             session = studio.find(visitor.id)
-            await visitor.until(lambda: session.bank is not None and session.bank.neutral is not None, 40)
+            await visitor.until(lambda: bank_of(session) is not None and bank_of(session).neutral is not None, 40)
             at = f"{url}/api/sessions/{visitor.id}"
             await ask(http, "POST", f"{at}/enroll", json={"seconds": 1}, headers=HEADERS)
             await visitor.patch(budget_ms=750)  # a second run begins before the one that learns is on air
             await visitor.until(lambda: any(stats["enroll"] for stats in visitor.got.stats), 20)
             await visitor.until(lambda: visitor.got.stats[-1]["enroll"] is None, 20)
-            assert session.bank.frozen
+            assert bank_of(session).frozen
+            runs = session._runs
             for changes in ({"engine": "passthrough"}, {"engine": "mouthbank"}):  # the first of which learns nothing
-                count = session._on_air
+                count = runs._on_air
                 await visitor.patch(**changes)
-                await visitor.until(lambda count=count: session._on_air > count and len(session._runs) == 1, 20)
-                assert session.bank.frozen
-                assert session.bank.neutral is not None
+                await visitor.until(lambda count=count: runs._on_air > count and len(runs.newest_first) == 1, 20)
+                assert bank_of(session).frozen
+                assert bank_of(session).neutral is not None
 
     asyncio.run(test())
 

@@ -27,7 +27,7 @@ ERROR = {"what", "do"}
 
 @pytest.fixture(autouse=True)
 def no_rates(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime_dub.web.rates.Bucket.take", lambda *_: True)
+    monkeypatch.setattr("realtime_dub.web.http.callers.CallerRates.take", lambda *_: True)
 
 
 def request(target: bytes, headers: bytes = KNOWN, method: bytes = b"GET", body: bytes = b"") -> bytes:

@@ -57,7 +57,7 @@ def test_loss_and_jitter_are_survived() -> None:
         async with serving() as (studio, http, url), visiting(Visitor(http, url)) as visitor:
             await visitor.connect(budget_ms=350)
             await visitor.until(lambda: len(visitor.got.pictures) > 5, 40)
-            for pc in (visitor.pc, studio.find(visitor.id).peer._pc):
+            for pc in (visitor.pc, studio.find(visitor.id)._connection._peer._pc):
                 spoil(pc, 0.02, 0.05, dice)
             before = 2
             # A machine that is busy with something else for some seconds pushes them apart; a fault of ours would stay.
@@ -75,7 +75,7 @@ def test_loss_and_jitter_are_survived() -> None:
             assert abs(float(np.median(offsets))) <= 0.06, offsets
             stats = visitor.got.stats[-1]
             assert stats["loss_percent"] < 15
-            assert studio.find(visitor.id).recorder_run.recorder.report().losses["packets"] > 0
+            assert studio.find(visitor.id).present_run.recorder.report().losses["packets"] > 0
             assert stats["frames"]["fresh"] + stats["frames"]["reused"] > stats["frames"]["total"] / 3
             assert await visitor.delete() == 204
         await asyncio.sleep(0.3)  # what is still on its way arrives

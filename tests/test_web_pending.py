@@ -78,7 +78,7 @@ def test_eighty_changes_at_once_make_one_pipeline_with_the_newest() -> None:
     async def most(studio: Studio, id: str, over: asyncio.Event) -> tuple[int, int]:
         runs = threads = 0
         while not over.is_set():
-            runs = max(runs, len(studio.find(id)._runs))
+            runs = max(runs, len(studio.find(id)._runs.newest_first))
             threads = max(threads, sum(not each.name.startswith("asyncio_") for each in threading.enumerate()))
             await asyncio.sleep(0.005)
         return runs, threads
@@ -92,12 +92,12 @@ def test_eighty_changes_at_once_make_one_pipeline_with_the_newest() -> None:
             watching = asyncio.create_task(most(studio, visitor.id, over))
             await asyncio.gather(*(session.change({"face": str(1 + k % 4), "strength": k / 80}) for k in range(80)))
             await session.change({"face": "right", "strength": 1.5})
-            await visitor.until(lambda: [each.setup.face for each in session._runs.values()] == ["right"], 60)
+            await visitor.until(lambda: [each.setup.face for each in session._runs.newest_first] == ["right"], 60)
             over.set()
             runs, threads = await watching
             assert runs <= MOST_RUNS
             assert threads <= 2 * alone
-            assert session.recorder_run.setup.strength == 1.5
+            assert session.present_run.setup.strength == 1.5
             assert await visitor.delete() == 204
 
     run(test)

@@ -33,9 +33,9 @@ from realtime_dub.web.rtc.outlet import Outlet
 from realtime_dub.web.studio import folder as folders
 from realtime_dub.web.studio import recording, recordings
 from realtime_dub.web.studio.folder import ServerFolder
-from realtime_dub.web.studio.keeping import Keeping
 from realtime_dub.web.studio.recording import Recording
 from realtime_dub.web.studio.recordings import Recordings
+from realtime_dub.web.studio.session_recorder import SessionRecorder
 
 PICTURE = np.zeros((48, 64, 3), np.uint8)
 PERIOD_NS = 40 * MS
@@ -154,20 +154,20 @@ def test_it_ends_at_its_longest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         tasks: list[asyncio.Task] = []
         shelf = await asyncio.to_thread(Recordings, tmp_path)
         outlet = Outlet(MonotonicClock(), asyncio.get_running_loop())
-        keeping = Keeping(
+        recorder = SessionRecorder(
             shelf, MonotonicClock(), notes.append, lambda work, _: tasks.append(asyncio.create_task(work))
         )
-        begun = await keeping.start(outlet, "me")
+        begun = await recorder.start(outlet, "me")
         with pytest.raises(Refusal, match="still being recorded"):
             shelf.find(begun.id)
-        assert keeping.running
+        assert recorder.running
         for k in range(20):
             assert outlet.recorder is not None
             outlet.recorder(PICTURE, k * PERIOD_NS, PERIOD_NS)
         await asyncio.sleep(0)
         await asyncio.gather(*tasks)
-        assert not keeping.running
-        assert await keeping.stop() is None
+        assert not recorder.running
+        assert await recorder.stop() is None
         assert "30 minutes long" in notes[0]
         assert "kept for 60 minutes" in notes[0]
         kept = shelf.told([begun.id])[0]

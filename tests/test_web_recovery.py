@@ -42,7 +42,7 @@ def context(chromium: Any) -> Iterator[Any]:
 async def cut(studio: Studio) -> None:
     """From now on nothing comes or goes on the present connections, as when a router is unplugged."""
     for session in studio.sessions.values():
-        ice = session.peer._pc.getTransceivers()[0].receiver.transport.transport._connection
+        ice = session._connection._peer._pc.getTransceivers()[0].receiver.transport.transport._connection
         for protocol in ice._protocols:
             protocol.datagram_received = lambda data, addr: None
             protocol.send_stun = lambda message, addr: None
@@ -70,11 +70,11 @@ def test_a_cut_connection_comes_back_by_itself(context: Any) -> None:
         page = Page(context, url + "/").open().start()
         moves_on(page)
         (session,) = studio.sessions.values()
-        first = session.peer
+        first = session._connection._peer
         aside.run(cut(studio))
         page.until("document.getElementById('state-text').textContent === 'Interrupted, reconnecting'")
         page.until("document.getElementById('state').dataset.state === 'live'")
-        assert session.peer is not first
+        assert session._connection._peer is not first
         moves_on(page)
         assert list(studio.sessions.values()) == [session]
         assert session.options.strength == 1.5

@@ -19,9 +19,9 @@ from pydantic import ValidationError
 from web_peers import HEADERS, Visitor, serving
 
 from realtime_dub.web.config import ServeConfig, SessionOptions
+from realtime_dub.web.http.callers import CallerRates
 from realtime_dub.web.http.connectivity import address
 from realtime_dub.web.http.logs import JsonLines
-from realtime_dub.web.rates import Bucket
 
 TOKEN = "a-token-of-some-length"
 
@@ -97,7 +97,7 @@ def test_without_the_token_only_the_health_is_told() -> None:
 
 
 def test_requests_are_limited() -> None:
-    bucket = Bucket(per_s=1, burst=3)
+    bucket = CallerRates(per_s=1, burst=3)
     assert [bucket.take("a", 0.0) for _ in range(4)] == [True, True, True, False]
     assert bucket.take("b", 0.0)
     assert bucket.take("a", 1.5)
@@ -151,7 +151,7 @@ def damaged(sdp: str) -> st.SearchStrategy[str]:
 
 
 def test_nonsense_is_answered_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime_dub.web.rates.Bucket.take", lambda *_: True)
+    monkeypatch.setattr("realtime_dub.web.http.callers.CallerRates.take", lambda *_: True)
 
     async def test() -> None:
         async with serving() as (studio, http, url):

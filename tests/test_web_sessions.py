@@ -96,11 +96,11 @@ def test_choosers_act_live() -> None:
             session = studio.find(visitor.id)
             before = len(visitor.got.pictures)
             assert (await visitor.patch(strength=0.5))[1]["options"]["strength"] == 0.5
-            assert len(session._runs) == 1  # strength needs no other pipeline
+            assert len(session._runs.newest_first) == 1  # strength needs no other pipeline
             status, told = await visitor.patch(budget_ms=500)
             assert (status, told["options"]["budget_ms"]) == (200, 500)
             await visitor.until(lambda: visitor.got.stats[-1]["budget_ms"] == 500, 40)
-            await visitor.until(lambda: len(session._runs) == 1, 20)
+            await visitor.until(lambda: len(session._runs.newest_first) == 1, 20)
             await visitor.until(lambda: len(visitor.got.pictures) > before + 20, 20)
             stamps = [pts for _, pts, _ in visitor.got.pictures]
             assert (np.diff(stamps) > 0).all()  # one time line through both
@@ -203,7 +203,7 @@ def test_a_lost_connection_is_made_anew_in_the_same_session() -> None:
 
 def test_a_visitor_who_goes_without_a_word_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test() -> None:
-        monkeypatch.setattr("realtime_dub.web.studio.session.GONE_S", 0.5)
+        monkeypatch.setattr("realtime_dub.web.studio.connection.GONE_S", 0.5)
         async with serving() as (studio, http, url):
             async with visiting(Visitor(http, url)) as visitor:
                 await visitor.connect(engine="passthrough")

@@ -37,7 +37,7 @@ async def broken(*_: object) -> None:
 def long_gone(studio: Studio, id: str) -> Session:
     """A session whose page never connected."""
     session = Session(id, studio, SessionOptions(role="interpreter", room="r"), MonotonicClock())
-    session._disconnected_s -= 100
+    session._connection._disconnected_s -= 100
     studio.sessions[id] = session
     return session
 
@@ -92,14 +92,14 @@ def test_viewers_are_swept_and_told_whatever_one_of_them_does(monkeypatch: pytes
         told = []
         for id in ("breaks", "watches"):
             host.sessions[id] = Viewer(id, SessionOptions(role="viewer", room="live"), host.config, outlet)
-        monkeypatch.setattr(host.sessions["breaks"], "tell", broken)
+        monkeypatch.setattr(host.sessions["breaks"], "send_statistics", broken)
 
         async def tell() -> None:
             told.append(1)
 
-        monkeypatch.setattr(host.sessions["watches"], "tell", tell)
+        monkeypatch.setattr(host.sessions["watches"], "send_statistics", tell)
         await until(lambda: len(told) > 3)
-        host.sessions["watches"]._away_s -= 100
+        host.sessions["watches"]._connection._disconnected_s -= 100
         await until(lambda: "watches" not in host.sessions)
         await host.close()
 
@@ -110,7 +110,7 @@ def test_who_sends_nothing_for_the_time_allowed_leaves() -> None:
     async def test() -> None:
         async with serving(idle_s=2) as (studio, http, url), visiting(Visitor(http, url)) as visitor:
             await visitor.connect(budget_ms=800)
-            await visitor.until(lambda: studio.find(visitor.id).inbound.size is not None, 30)
+            await visitor.until(lambda: studio.find(visitor.id).input.size is not None, 30)
             assert studio.find(visitor.id).overdue is None
             stopped_s = time.monotonic()
             for sender in visitor.pc.getSenders():

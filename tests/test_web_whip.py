@@ -36,7 +36,7 @@ def test_what_is_pushed_is_played_dubbed() -> None:
             assert headers["Location"].startswith("/whip/stage/")
             await sender.pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
             session = next(iter(studio.sessions.values()))
-            await sender.until(lambda: session.outlet.sent > 5, 40)
+            await sender.until(lambda: session.output.sent > 5, 40)
             async with visiting(Visitor(http, url, sends=False)) as player:
                 status, answer, told = await post(http, f"{url}/whep/stage", player)
                 assert status == 201, answer

@@ -116,7 +116,7 @@ def test_the_studio_takes_what_is_pushed() -> None:
     with Aside(serving(token=TOKEN)) as (aside, (studio, _, url)):
         spec = f"whip://{url.partition('://')[2]}/whip/stage?token={TOKEN}"
         with publishing(spec) as (publisher, took):
-            aside.until(lambda: any(each.outlet.sent > 5 for each in studio.sessions.values()), 40)
+            aside.until(lambda: any(each.output.sent > 5 for each in studio.sessions.values()), 40)
             assert publisher.notes == []
             assert TOKEN not in publisher.name
         aside.until(lambda: studio.sessions == {})

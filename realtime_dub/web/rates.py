@@ -1,36 +1,28 @@
-"""How much of something each caller may have: tokens that come back with time."""
+"""How much of something may be had: tokens that come back with time, up to so many."""
 
 from __future__ import annotations
 
-import ipaddress
-from collections import OrderedDict
 
-from realtime_dub.web import limits
+class TokenBucket:
+    """Fills by ``per_s`` up to ``most``. One thread at a time."""
 
+    def __init__(self, per_s: float, most: float) -> None:
+        self._per_s, self._most = per_s, most
+        self._left, self._since_s = most, 0.0
 
-class Bucket:
-    """Tokens per caller, refilled with time."""
+    def left(self, now_s: float) -> float:
+        """What may be used now; below 0 after more was spent than there was."""
+        self._left = min(self._most, self._left + max(0.0, now_s - self._since_s) * self._per_s)
+        self._since_s = now_s
+        return self._left
 
-    def __init__(self, per_s: float, burst: float) -> None:
-        self._per_s, self._burst = per_s, burst
-        self._callers: OrderedDict[str, tuple[float, float]] = OrderedDict()
+    def take(self, amount: float, now_s: float) -> bool:
+        """False, and nothing is used, where there is not so much."""
+        if self.left(now_s) < amount:
+            return False
+        self._left -= amount
+        return True
 
-    def take(self, caller: str, now_s: float) -> bool:
-        """False where the caller has used up what it has."""
-        left, since_s = self._callers.pop(caller, (self._burst, now_s))
-        left = min(self._burst, left + (now_s - since_s) * self._per_s)
-        self._callers[caller] = max(0.0, left - 1), now_s
-        if len(self._callers) > limits.MOST_CALLERS:
-            self._callers.popitem(last=False)
-        return left >= 1
-
-
-def caller_of(address: str | None) -> str:
-    """Who counts as one: an IPv4 address; of IPv6 the first half, as everybody has the other half to choose from."""
-    if address is None or ":" not in address:
-        return address or ""
-    try:
-        numeric = ipaddress.IPv6Address(address.partition("%")[0])
-    except ValueError:
-        return address
-    return str(numeric.ipv4_mapped or ipaddress.IPv6Address(int(numeric) >> 64 << 64))
+    def spend(self, amount: float) -> None:
+        """Of what has been used already, whatever is left."""
+        self._left -= amount

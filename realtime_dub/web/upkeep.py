@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
 LOOK_S = 0.02
@@ -52,3 +52,22 @@ def log_failure(task: asyncio.Task[Any]) -> None:
     """For ``add_done_callback``: what nobody awaits is told of at least."""
     if not task.cancelled() and (error := task.exception()) is not None:
         log.error("a background task failed", exc_info=error)
+
+
+class Tasks:
+    """Those of one owner, called after it. They end with it."""
+
+    def __init__(self, owner: str) -> None:
+        self._owner = owner
+        self._running: set[asyncio.Task[Any]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> None:
+        task = asyncio.create_task(work, name=f"{name} {self._owner}")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        task.add_done_callback(log_failure)
+
+    async def close(self) -> None:
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""The requests that only the studio's page makes; what it shares with other servers is in ``visits``."""
+"""The requests that only the studio's page makes; what it shares with other servers is in ``routes``."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from pydantic import BaseModel, Field
 from realtime_dub import __version__
 from realtime_dub.media import NS
 from realtime_dub.web.config import LIVE_OPTIONS
-from realtime_dub.web.http import connectivity, visits
+from realtime_dub.web.http import connectivity
+from realtime_dub.web.http import routes as common
 from realtime_dub.web.http.receiving import receive
-from realtime_dub.web.http.visits import options, read, read_body, read_json
+from realtime_dub.web.http.routes import options, read, read_body, read_json
 from realtime_dub.web.limits import RECORDING_KEPT_S
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio import banks
@@ -41,7 +42,7 @@ class _Enroll(BaseModel):
 
 def routes() -> list[web.RouteDef]:
     return [
-        web.get("/", visits.page),
+        web.get("/", common.page),
         web.get("/metrics", metrics),
         web.get("/api/config", config),
         web.patch("/api/sessions/{id}", change_session),
@@ -55,8 +56,8 @@ def routes() -> list[web.RouteDef]:
         web.post("/api/sessions/{id}/voice", steer_voice),
         web.post("/api/uploads", upload),
         web.get("/api/rooms/{name:[\\w-]{1,64}}", room),
-        *visits.routes(),
-        *visits.static_routes(),
+        *common.routes(),
+        *common.static_routes(),
     ]
 
 
@@ -100,12 +101,11 @@ async def change_session(request: web.Request) -> web.Response:
 async def record(request: web.Request) -> web.Response:
     session = request.app[STUDIO].find(request.match_info["id"])
     if (await read(request, _Record)).action == "start":
-        begun = await session.keeping.start(session.outlet, request.remote or "")
-        return web.json_response(begun.told())
-    kept = await session.keeping.stop()
+        return web.json_response(await session.start_recording(request.remote or ""))
+    kept = await session.stop_recording()
     if kept is None:
         raise Refusal(409, "Nothing was recorded.", "Start a recording while a picture is shown.")
-    return web.json_response(kept.told() | {"state": "stopped"})
+    return web.json_response(kept | {"state": "stopped"})
 
 
 async def recordings(request: web.Request) -> web.Response:
@@ -129,12 +129,12 @@ async def dismiss_recording(request: web.Request) -> web.Response:
 
 async def enroll(request: web.Request) -> web.Response:
     session = request.app[STUDIO].find(request.match_info["id"])
-    session.enroll((await read(request, _Enroll)).seconds)
+    await session.enroll((await read(request, _Enroll)).seconds)
     return web.json_response({"state": "learning"})
 
 
 async def give_bank(request: web.Request) -> web.Response:
-    bank = request.app[STUDIO].find(request.match_info["id"]).bank
+    bank = await request.app[STUDIO].find(request.match_info["id"]).known()
     if bank is None:
         raise Refusal(404, "Nothing is known of the person yet.", "Let the camera see the face first.")
     body = await asyncio.to_thread(banks.to_bytes, bank)
@@ -144,18 +144,16 @@ async def give_bank(request: web.Request) -> web.Response:
 
 async def take_bank(request: web.Request) -> web.Response:
     session = request.app[STUDIO].find(request.match_info["id"])
-    session.use_bank(await request.app[STUDIO].banks.read(session.id, read_body(request, banks.MOST_BYTES)))
+    await session.use_bank(await request.app[STUDIO].banks.read(session.id, read_body(request, banks.MOST_BYTES)))
     return web.json_response({"state": "loaded"})
 
 
 async def steer_voice(request: web.Request) -> web.Response:
     """A voice from a file: pause it, go on, from another place, repeat it or not."""
-    playback = request.app[STUDIO].find(request.match_info["id"]).playback
-    if playback is None:
-        raise Refusal(409, "The voice is none from a file.", "Choose one that was sent.")
+    session = request.app[STUDIO].find(request.match_info["id"])
     asked = await read(request, _Steer)
-    playback.steer(asked.playing, None if asked.at_s is None else round(asked.at_s * NS), asked.loop)
-    return web.json_response({"voice": playback.told()})
+    at_ns = None if asked.at_s is None else round(asked.at_s * NS)
+    return web.json_response({"voice": await session.steer_voice(asked.playing, at_ns, asked.loop)})
 
 
 async def upload(request: web.Request) -> web.Response:

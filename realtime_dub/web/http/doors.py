@@ -23,9 +23,9 @@ from realtime_dub.errors import ConfigError
 from realtime_dub.web import limits
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.http import connectivity
+from realtime_dub.web.http.callers import caller_of
 from realtime_dub.web.http.door import Door
 from realtime_dub.web.http.places import Place, Places
-from realtime_dub.web.rates import caller_of
 from realtime_dub.web.upkeep import log_failure, repeat
 
 SWEEP_S, RETRY_S = 1.0, 0.2

@@ -18,9 +18,9 @@ from realtime_dub.errors import RealtimeDubError
 from realtime_dub.web import limits
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.http.answers import FAILED, HEADERS, NO_HTTP, SHORT_OF, USED_UP, answered, plain
+from realtime_dub.web.http.callers import CallerRates, caller_of
 from realtime_dub.web.http.door import Door
 from realtime_dub.web.http.page_files import FILES, INDEX
-from realtime_dub.web.rates import Bucket, caller_of
 from realtime_dub.web.refusals import Refusal, refused
 
 COOKIE = "realtime-dub-token"
@@ -44,10 +44,10 @@ class Guard:
     def __init__(self, config: ServeConfig) -> None:
         self._config = config
         self._names = LOCAL_NAMES | {config.host.lower()}
-        self._requests = Bucket(limits.REQUESTS_PER_S, limits.REQUESTS_BURST)
-        self._known = Bucket(limits.KNOWN_PER_S, limits.KNOWN_BURST)
-        self._parts = Bucket(limits.PARTS_PER_S, limits.PARTS_BURST)
-        self._offers = Bucket(limits.OFFERS_PER_S, limits.OFFERS_BURST)
+        self._requests = CallerRates(limits.REQUESTS_PER_S, limits.REQUESTS_BURST)
+        self._known = CallerRates(limits.KNOWN_PER_S, limits.KNOWN_BURST)
+        self._parts = CallerRates(limits.PARTS_PER_S, limits.PARTS_BURST)
+        self._offers = CallerRates(limits.OFFERS_PER_S, limits.OFFERS_BURST)
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:

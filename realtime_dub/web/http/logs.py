@@ -24,7 +24,7 @@ from typing import Any
 from realtime_dub import faults
 from realtime_dub.errors import RealtimeDubError
 from realtime_dub.web import limits
-from realtime_dub.web.rates import Bucket
+from realtime_dub.web.http.callers import CallerRates
 
 OURS = "realtime_dub"
 FIELDS = ("session", "role", "why", "note", "stuck_threads", "path", "left_out")
@@ -53,7 +53,7 @@ class Seldom(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._bucket = Bucket(limits.LINES_PER_S, limits.LINES_BURST)
+        self._bucket = CallerRates(limits.LINES_PER_S, limits.LINES_BURST)
         self._left_out: Counter[str] = Counter()
 
     def filter(self, record: logging.LogRecord) -> bool:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import Protocol
 
 from realtime_dub.web import limits
-from realtime_dub.web.rates import Bucket
+from realtime_dub.web.http.callers import CallerRates
 
 
 class Handler(Protocol):
@@ -53,7 +53,7 @@ class Places:
     def __init__(self, most: int) -> None:
         self._most, self._count = most, 0
         self._callers: defaultdict[str, dict[Place, None]] = defaultdict(dict)
-        self._arrivals = Bucket(limits.CONNECTIONS_PER_S, limits.CONNECTIONS_BURST)
+        self._arrivals = CallerRates(limits.CONNECTIONS_PER_S, limits.CONNECTIONS_BURST)
 
     def take(self, caller: str, now_s: float) -> Place | None:
         """None where there is none for this caller."""

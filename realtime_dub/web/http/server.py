@@ -12,7 +12,7 @@ from aiohttp import web
 from realtime_dub.pipeline.process import one_blas_thread, short_waits
 from realtime_dub.signals import polite
 from realtime_dub.web.config import ServeConfig
-from realtime_dub.web.http import api, visits, whip
+from realtime_dub.web.http import api, routes, whip
 from realtime_dub.web.http.connectivity import greeting, with_token
 from realtime_dub.web.http.doors import Doors, allow_descriptors
 from realtime_dub.web.http.guard import Guard
@@ -26,7 +26,7 @@ log = logging.getLogger("realtime_dub.web")
 
 def make_app(config: ServeConfig) -> web.Application:
     """The application; its studio starts and ends with it."""
-    app = web.Application(middlewares=[Guard(config).middleware], client_max_size=visits.MOST_JSON)
+    app = web.Application(middlewares=[Guard(config).middleware], client_max_size=routes.MOST_JSON)
     app.cleanup_ctx.append(_studio(config))
     app.add_routes(whip.routes() + api.routes())
     return app
@@ -63,7 +63,7 @@ async def _interrupted() -> None:
 def _studio(config: ServeConfig) -> Callable[[web.Application], AsyncIterator[None]]:
     async def context(app: web.Application) -> AsyncIterator[None]:
         studio = await asyncio.to_thread(Studio, config)
-        app[api.STUDIO] = app[visits.HOST] = studio
+        app[api.STUDIO] = app[routes.HOST] = studio
         try:
             await studio.start()
             yield

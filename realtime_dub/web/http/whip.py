@@ -16,8 +16,9 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from realtime_dub.web.config import SessionOptions
-from realtime_dub.web.http.visits import HOST, Visit, read_body
+from realtime_dub.web.http.routes import HOST, read_body
 from realtime_dub.web.refusals import Refusal
+from realtime_dub.web.studio.handle import SessionHandle
 
 SDP, FRAGMENT = "application/sdp", "application/trickle-ice-sdpfrag"
 ROLES: dict[str, Literal["studio", "viewer"]] = {"whip": "studio", "whep": "viewer"}
@@ -75,14 +76,12 @@ async def trickle(request: web.Request, kind: str) -> web.Response:
     match = request.headers.get("If-Match")
     if match is None:
         raise Refusal(428, "The header If-Match is missing.", "Send the ETag of the answer in it.")
-    offered = session.peer.ufrag if session.peer is not None else None
-    if match == "*" or (fragment.ufrag is not None and fragment.ufrag != offered):
+    if match == "*" or (fragment.ufrag is not None and fragment.ufrag != session.ufrag):
         raise Refusal(422, "ICE cannot be restarted here.", "End the session and connect again.")
     if match.strip('"') != session.id[-8:]:
         raise Refusal(412, "The header If-Match names another ICE session.", "Send the ETag of the answer.")
     for candidate, mid in fragment.candidates:
-        if session.peer is not None:
-            await session.peer.add_candidate(candidate, mid, None if mid is not None else 0)
+        await session.add_candidate(candidate, mid, None if mid is not None else 0)
     return web.Response(status=204)
 
 
@@ -91,7 +90,7 @@ async def end_session(request: web.Request, kind: str) -> web.Response:
     return web.Response(status=200)
 
 
-def _find(request: web.Request, kind: str) -> Visit:
+def _find(request: web.Request, kind: str) -> SessionHandle:
     """The session that the whole address names, not its last part alone. Raises Refusal."""
     session = request.app[HOST].find(request.match_info["id"])
     if (session.options.room, session.options.role) != (request.match_info["name"], ROLES[kind]):
@@ -133,7 +132,7 @@ def _link(server: dict[str, str]) -> str:
     return link
 
 
-def _etag(session: Visit) -> str:
+def _etag(session: SessionHandle) -> str:
     return f'"{session.id[-8:]}"'
 
 

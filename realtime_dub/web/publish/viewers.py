@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import secrets
 import time
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -17,20 +19,19 @@ from yarl import URL
 
 from realtime_dub import __version__
 from realtime_dub.web.config import ServeConfig, SessionOptions
-from realtime_dub.web.http import connectivity, visits, whip
+from realtime_dub.web.http import connectivity, routes, whip
 from realtime_dub.web.http.doors import Doors
 from realtime_dub.web.http.guard import Guard
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.rtc.outlet import Outlet
 from realtime_dub.web.rtc.peer import Peer
 from realtime_dub.web.rtc.traffic import Traffic
+from realtime_dub.web.studio.connection import Connection
 from realtime_dub.web.studio.pending import make_room
 from realtime_dub.web.upkeep import attempt_all, repeat
 
 ROOM = "live"
 STATS_S, SWEEP_S = 0.5, 1.0
-CONNECT_S = 20.0  # for a connection to come about, or to come back
-GONE_S = 3.0  # after the other side has said that it closes
 log = logging.getLogger("realtime_dub.web")
 VIEWERS: web.AppKey[Viewers] = web.AppKey("viewers")
 
@@ -40,48 +41,48 @@ class Viewer:
 
     def __init__(self, id: str, options: SessionOptions, config: ServeConfig, outlet: Outlet) -> None:
         self.id, self.options = id, options
-        self.peer: Peer | None = None
-        self._config, self._outlet = config, outlet
-        self.came = False  # it has been connected
-        self.since_s = self._away_s = time.monotonic()  # the latter: since when, while it is
+        self._outlet = outlet
         self._traffic = Traffic()
+        self._connection = Connection(partial(Peer, config, None, outlet), lambda: True, outlet.clock)
 
     async def answer(self, sdp: str) -> str:
         """Connect; also again, from a new connection of the same page. Raises Refusal."""
-        before, self.peer = self.peer, Peer(self._config, None, self._outlet, self._changed)
-        self._away_s = time.monotonic()
-        if before is not None:
-            await before.close()
-        try:
-            return await self.peer.answer(sdp)
-        except Refusal:
-            await self.peer.close()
-            raise
+        return await self._connection.answer(sdp)
+
+    async def add_candidate(self, line: str | None, mid: str | None, index: int | None) -> None:
+        await self._connection.add_candidate(line, mid, index)
+
+    @property
+    def ufrag(self) -> str | None:
+        return self._connection.ufrag
+
+    @property
+    def came(self) -> bool:
+        """It has been connected."""
+        return self._connection.came
+
+    @property
+    def since_s(self) -> float:
+        return self._connection.since_s
 
     @property
     def overdue(self) -> bool:
-        state = self.peer.state if self.peer is not None else "closed"
-        away_s = time.monotonic() - self._away_s
-        return (state != "connected" and away_s > CONNECT_S) or (state == "closed" and away_s > GONE_S)
+        return self._connection.overdue(math.inf) is not None
 
-    async def tell(self) -> None:
-        """The statistics of this connection, to its page."""
-        if self.peer is not None:
-            now_s = time.monotonic()
-            told: dict[str, Any] = {"t": "stats", "fps": self._traffic.per_second("pictures", self._outlet.sent, now_s)}
-            told["room"] = {"state": "live" if self._outlet.sent else "waiting"}
-            told |= self._traffic.seen(await self.peer.statistics(), now_s)
-            self.peer.tell(json.dumps(told))
+    async def statistics(self) -> dict[str, Any]:
+        """Of this connection, for its page."""
+        now_s = time.monotonic()
+        told: dict[str, Any] = {"t": "stats", "fps": self._traffic.per_second("pictures", self._outlet.sent, now_s)}
+        told["room"] = {"state": "live" if self._outlet.sent else "waiting"}
+        found = await self._connection.statistics()
+        return told if found is None else told | self._traffic.seen(found, now_s)
 
-    async def close(self) -> None:
-        if self.peer is not None:
-            await self.peer.close()
+    async def send_statistics(self) -> None:
+        self._connection.send(json.dumps(await self.statistics()))
 
-    def _changed(self) -> None:
-        if self.peer is None or self.peer.state != "connected":
-            self._away_s = time.monotonic()
-        else:
-            self.came = True
+    async def close(self, why: str) -> None:
+        await self._connection.close()
+        log.info("a viewer left", extra={"session": self.id, "why": why})
 
 
 class Viewers:
@@ -96,17 +97,17 @@ class Viewers:
 
     async def start(self) -> str:
         """Listen; the address to open. Raises ConfigError."""
-        app = web.Application(middlewares=[Guard(self.config).middleware], client_max_size=visits.MOST_JSON)
-        app[visits.HOST] = app[VIEWERS] = self
+        app = web.Application(middlewares=[Guard(self.config).middleware], client_max_size=routes.MOST_JSON)
+        app[routes.HOST] = app[VIEWERS] = self
         own = [web.get("/", page), web.get("/api/config", told)]
-        app.add_routes([*own, *whip.routes(["whep"]), *visits.routes(), *visits.static_routes()])
+        app.add_routes([*own, *whip.routes(["whep"]), *routes.routes(), *routes.static_routes()])
         self._doors = Doors(app, self.config)
         try:
             port = await self._doors.open()
         except BaseException:
             await self.close()
             raise
-        upkeep = ((SWEEP_S, self._sweep), (STATS_S, self._tell))
+        upkeep = ((SWEEP_S, self._sweep), (STATS_S, self._send_statistics))
         self._tasks = [asyncio.create_task(repeat(seconds, step)) for seconds, step in upkeep]
         return connectivity.address(self.config, port)
 
@@ -143,8 +144,7 @@ class Viewers:
     async def end(self, id: str, why: str) -> None:
         viewer = self.sessions.pop(id, None)
         if viewer is not None:
-            await viewer.close()
-            log.info("a viewer left", extra={"session": id, "why": why})
+            await viewer.close(why)
 
     def on_air(self, room: str) -> bool:
         return room == ROOM
@@ -155,15 +155,15 @@ class Viewers:
         came = [id for id, viewer in self.sessions.items() if viewer.came]
         await attempt_all(self.end(id, "full") for id in came[self.config.max_sessions :])
 
-    async def _tell(self) -> None:
-        await attempt_all(viewer.tell() for viewer in tuple(self.sessions.values()))
+    async def _send_statistics(self) -> None:
+        await attempt_all(viewer.send_statistics() for viewer in tuple(self.sessions.values()))
 
 
 async def page(request: web.Request) -> web.StreamResponse:
     """The studio's page in its role of a viewer."""
     if request.query.get("role") != "viewer":
         raise web.HTTPFound(str(URL("/").with_query({**request.query, "role": "viewer", "room": ROOM})))
-    return await visits.page(request)
+    return await routes.page(request)
 
 
 async def told(request: web.Request) -> web.Response:

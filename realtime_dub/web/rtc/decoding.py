@@ -18,7 +18,6 @@ from typing import Any, Protocol
 
 from av.video.reformatter import VideoReformatter
 
-from realtime_dub.web.allowance import Allowance
 from realtime_dub.web.limits import (
     DECODE_S_BURST,
     DECODE_S_PER_S,
@@ -35,6 +34,7 @@ from realtime_dub.web.limits import (
     SOUND_S_BURST,
     SOUND_S_PER_S,
 )
+from realtime_dub.web.rates import TokenBucket
 from realtime_dub.web.rtc import headers
 
 RATE = 48_000  # of sound
@@ -75,7 +75,7 @@ class Decoding:
         self._over = False
         self._handed = 0
         self._decoders: dict[str, Decoder] = {}
-        self._time = Allowance(DECODE_S_PER_S, DECODE_S_BURST)
+        self._time = TokenBucket(DECODE_S_PER_S, DECODE_S_BURST)
 
     def put(self, task: Task | None) -> None:
         """None = it is over, and what waits is not decoded any more."""
@@ -159,7 +159,7 @@ class PictureDecoding(Decoding):
         super().__init__(*parts)
         self._most_pixels = most_pixels
         self._reformatter = VideoReformatter()
-        self._sizes, self._pictures = Allowance(SIZES_PER_S, SIZES_BURST), Allowance(PICTURES_PER_S, PICTURES_BURST)
+        self._sizes, self._pictures = TokenBucket(SIZES_PER_S, SIZES_BURST), TokenBucket(PICTURES_PER_S, PICTURES_BURST)
         self._size: headers.Declared | None = None
         self._waits_since_s: float | None = None  # for a whole picture: what lies between was left out
         self._asked_s = 0.0
@@ -229,7 +229,7 @@ class SoundDecoding(Decoding):
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
-        self._seconds = Allowance(SOUND_S_PER_S, SOUND_S_BURST)
+        self._seconds = TokenBucket(SOUND_S_PER_S, SOUND_S_BURST)
 
     def _one(self, codec: Any, frame: Any) -> None:
         now_s = time.monotonic()

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from realtime_dub.web import limits
-from realtime_dub.web.allowance import Allowance
+from realtime_dub.web.rates import TokenBucket
 
 LEAST_DATAGRAM = 8  # bytes: no protocol here has less, and aiortc looks at the first one
 
@@ -17,13 +17,13 @@ class Floodgate:
 
     def __init__(self, dropped: Counter[str]) -> None:
         self.dropped = dropped
-        self._datagrams = Allowance(limits.DATAGRAMS_PER_S, limits.DATAGRAMS_BURST)
-        self._bytes = Allowance(limits.DATAGRAM_BYTES_PER_S, limits.DATAGRAM_BYTES_BURST)
-        self._resends = Allowance(limits.RESENDS_PER_S, limits.RESENDS_BURST)
-        self._key_frames = Allowance(limits.KEY_FRAMES_PER_S, limits.KEY_FRAMES_BURST)
-        self._data = Allowance(limits.DATA_PACKETS_PER_S, limits.DATA_PACKETS_BURST)
-        self._data_bytes = Allowance(limits.DATA_BYTES_PER_S, limits.DATA_BYTES_BURST)
-        self._messages = Allowance(limits.MESSAGES_PER_S, limits.MESSAGES_BURST)
+        self._datagrams = TokenBucket(limits.DATAGRAMS_PER_S, limits.DATAGRAMS_BURST)
+        self._bytes = TokenBucket(limits.DATAGRAM_BYTES_PER_S, limits.DATAGRAM_BYTES_BURST)
+        self._resends = TokenBucket(limits.RESENDS_PER_S, limits.RESENDS_BURST)
+        self._key_frames = TokenBucket(limits.KEY_FRAMES_PER_S, limits.KEY_FRAMES_BURST)
+        self._data = TokenBucket(limits.DATA_PACKETS_PER_S, limits.DATA_PACKETS_BURST)
+        self._data_bytes = TokenBucket(limits.DATA_BYTES_PER_S, limits.DATA_BYTES_BURST)
+        self._messages = TokenBucket(limits.MESSAGES_PER_S, limits.MESSAGES_BURST)
         self._sources: set[bytes] = set()
         self._channels = 0
 

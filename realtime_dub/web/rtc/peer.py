@@ -101,7 +101,7 @@ class Peer:
         except Exception as error:  # likewise
             raise Refusal(400, "The candidate cannot be used.", "Send it as the browser gave it.") from error
 
-    def tell(self, text: str) -> None:
+    def send(self, text: str) -> None:
         """Over the data channel, where there is one and it is not choked."""
         if self._channel is not None and self._channel.readyState == "open" and self._channel.bufferedAmount < 65_536:
             self._channel.send(text)
@@ -180,7 +180,7 @@ class Peer:
             if not isinstance(text, str) or len(text) > 4096 or not self._gate.message():
                 return
             if (reply := self._message(text)) is not None:
-                self.tell(reply)
+                self.send(reply)
 
         channel.on("message", answer)
 

@@ -25,6 +25,7 @@ HERE = str(Path(realtime_dub.__file__).parents[1])
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 KEPT = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")  # of the environment
 UNREADABLE = "The file cannot be read."
+MOST_SAID = 300  # characters
 
 
 class Checks:
@@ -50,7 +51,7 @@ class Checks:
             raise Refusal(422, UNREADABLE, f"Choose another {kind}.")
         if "error" in told:
             what, _, do = str(told["error"]).partition("; ")
-            raise Refusal(422, _sentence(what), _sentence(do or f"choose another {kind}"))
+            raise Refusal(422, _short(what), _short(do or f"choose another {kind}"))
         return told
 
     def stop(self, path: Path) -> None:
@@ -97,6 +98,6 @@ def _read(said: str) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
-def _sentence(text: str) -> str:
-    text = one_line(text)[:300].rstrip(".")
-    return f"{text[:1].upper()}{text[1:]}."
+def _short(text: str) -> str:
+    """What a process said of a file from outside, in one line."""
+    return one_line(text)[:MOST_SAID]

@@ -21,7 +21,7 @@ KINDS = (
 
 class Measured(Protocol):
     @property
-    def recorder_run(self) -> Run | None:
+    def present_run(self) -> Run | None:
         """Whose counts are told."""
 
 
@@ -44,7 +44,7 @@ class Metrics:
 
     def look(self, sessions: Iterable[Measured]) -> None:
         """Take the present values. On the server's loop."""
-        runs = [session.recorder_run for session in sessions]
+        runs = [session.present_run for session in sessions]
         reports = [run.recorder.report() for run in runs if run is not None]
         self.sessions.set(len(runs))
         for kind in KINDS:

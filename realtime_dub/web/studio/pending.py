@@ -11,8 +11,14 @@ from realtime_dub.web.refusals import Refusal
 
 class Arriving(Protocol):
     id: str
-    came: bool  # it has been connected
-    since_s: float  # it was made
+
+    @property
+    def came(self) -> bool:
+        """It has been connected."""
+
+    @property
+    def since_s(self) -> float:
+        """It was made."""
 
 
 async def make_room(sessions: Iterable[Arriving], end: Callable[[str, str], Awaitable[None]], now_s: float) -> None:

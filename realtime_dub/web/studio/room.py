@@ -27,14 +27,14 @@ class Member(Protocol):
 
     id: str
     options: SessionOptions
-    inbound: Inbound
+    input: Inbound
     closed: bool
 
     @property
     def away_s(self) -> float:
         """For how long nothing has been heard of it."""
 
-    def tell_room(self) -> None:
+    def send_room(self) -> None:
         """Something in the room is another now."""
 
 
@@ -60,7 +60,7 @@ class Room:
             self.sender, self._begun = session, self.outlet.sent
         else:
             (self.interpreters if role == "interpreter" else self.viewers).append(session)
-        self._tell()
+        self._broadcast()
 
     def leave(self, session: Member) -> None:
         """Idempotent. Who has waited longest for the floor gets it."""
@@ -69,19 +69,19 @@ class Room:
         for members in (self.interpreters, self.viewers):
             if session in members:
                 members.remove(session)
-        if self.floor is session.inbound:
+        if self.floor is session.input:
             self.floor = None
         self.settle_floor()
-        self._tell()
+        self._broadcast()
 
     def settle_floor(self) -> None:
         """The first keeps it as long as sound comes from there; one who is silent loses it to one who is not."""
         if self.floor is not None and self.floor.sounds:
             return
-        speaking = [each.inbound for each in self.interpreters if isinstance(each.inbound, Microphone)]
+        speaking = [each.input for each in self.interpreters if isinstance(each.input, Microphone)]
         before, self.floor = self.floor, next((each for each in speaking if each.sounds), self.floor)
         if self.floor is not before:
-            self._tell()
+            self._broadcast()
 
     @property
     def state(self) -> State:
@@ -96,15 +96,15 @@ class Room:
         state = self.state
         if session is not None and session.options.role == "interpreter" and self.sender is None and heard:
             state = "live"  # who hears this room sends in another one, or in none
-        mine = session is not None and self.floor is session.inbound
+        mine = session is not None and self.floor is session.input
         floor = None if self.floor is None else "you" if mine else "another"
         return {"state": state, "sender": self.sender is not None, "floor": floor, "heard": heard,
                 "interpreters": len(self.interpreters), "viewers": len(self.viewers)}  # fmt: skip
 
-    def _tell(self) -> None:
+    def _broadcast(self) -> None:
         for session in (self.sender, *self.interpreters, *self.viewers):
             if session is not None:
-                session.tell_room()
+                session.send_room()
 
 
 class Microphone(Inbound):

@@ -21,8 +21,11 @@ FULL = {
 
 class Seated(Protocol):
     options: SessionOptions
-    came: bool  # it has been connected
     closed: bool
+
+    @property
+    def came(self) -> bool:
+        """It has been connected."""
 
 
 class Seats:

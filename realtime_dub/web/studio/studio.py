@@ -17,6 +17,7 @@ from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio.banks import BankInbox
 from realtime_dub.web.studio.folder import ServerFolder
+from realtime_dub.web.studio.handle import StudioHandle
 from realtime_dub.web.studio.metrics import Metrics
 from realtime_dub.web.studio.pending import make_room
 from realtime_dub.web.studio.recordings import Recordings
@@ -63,7 +64,7 @@ class Studio:
         await asyncio.gather(*(self.end(id, "server stops") for id in tuple(self.sessions)))
         await asyncio.to_thread(self._close_files)
 
-    async def open(self, options: SessionOptions, sdp: str) -> tuple[Session, str]:
+    async def open(self, options: SessionOptions, sdp: str) -> tuple[StudioHandle, str]:
         """A new session and the answer to its offer. Raises Refusal."""
         await self._make_way(options)
         try:
@@ -85,7 +86,11 @@ class Studio:
         log.info("session opened", extra={"session": session.id, "role": options.role})
         return session, answer
 
-    def find(self, id: str) -> Session:
+    def has_seat(self, role: str) -> bool:
+        """For one more of that role."""
+        return self.seats.left(role, self.sessions.values()) > 0
+
+    def find(self, id: str) -> StudioHandle:
         """Raises Refusal."""
         session = self.sessions.get(id)
         if session is None or session.closed:

@@ -16,17 +16,17 @@ from realtime_dub.web.studio.recordings import Kept, Recordings
 KEPT = f"What was recorded is kept for {RECORDING_KEPT_S // 60} minutes."
 
 
-class Keeping:
+class SessionRecorder:
     """At most one recording at a time. On the server's loop."""
 
     def __init__(
         self,
         recordings: Recordings,
         clock: Clock,
-        tell: Callable[[str], None],
+        note: Callable[[str], None],
         spawn: Callable[[Coroutine[Any, Any, Any], str], None],
     ) -> None:
-        self._recordings, self._clock, self._tell, self._spawn = recordings, clock, tell, spawn
+        self._recordings, self._clock, self._note, self._spawn = recordings, clock, note, spawn
         self._lock = asyncio.Lock()
         self._now: tuple[Kept, Recording] | None = None
         self._outlet: Outlet | None = None
@@ -82,7 +82,7 @@ class Keeping:
             return
         kept = await self.stop()
         if recording.error is None:
-            self._tell(f"The recording is {RECORDING_S // 60} minutes long, which is the most. {KEPT}")
+            self._note(f"The recording is {RECORDING_S // 60} minutes long, which is the most. {KEPT}")
         else:
             what = f"The recording ended: {why(recording.error)}."
-            self._tell(f"{what} {KEPT if kept is not None else 'Nothing of it could be kept.'}")
+            self._note(f"{what} {KEPT if kept is not None else 'Nothing of it could be kept.'}")

@@ -15,22 +15,11 @@ from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.http.guard import COOKIE
 from realtime_dub.web.http.page_files import FILES, INDEX
 from realtime_dub.web.refusals import Refusal
-from realtime_dub.web.rtc.peer import Peer
+from realtime_dub.web.studio.handle import SessionHandle
 
 MOST_JSON = 128 * 1024
 CHUNK = 256 * 1024
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class Visit(Protocol):
-    """One connection's session."""
-
-    id: str
-    options: SessionOptions
-    peer: Peer | None
-
-    async def answer(self, sdp: str) -> str:
-        """The answer to an offer; also to a later one of a new connection. Raises Refusal."""
 
 
 class Host(Protocol):
@@ -38,10 +27,10 @@ class Host(Protocol):
 
     config: ServeConfig
 
-    async def open(self, options: SessionOptions, sdp: str) -> tuple[Visit, str]:
+    async def open(self, options: SessionOptions, sdp: str) -> tuple[SessionHandle, str]:
         """A new session and the answer to its offer. Raises Refusal."""
 
-    def find(self, id: str) -> Visit:
+    def find(self, id: str) -> SessionHandle:
         """Raises Refusal."""
 
     async def end(self, id: str, why: str) -> None:
@@ -127,9 +116,8 @@ async def end_session(request: web.Request) -> web.Response:
 async def add_candidate(request: web.Request) -> web.Response:
     session = request.app[HOST].find(request.match_info["id"])
     given = (await read(request, _Candidates)).candidate
-    if session.peer is not None:
-        line = given.candidate if given is not None else None
-        await session.peer.add_candidate(line, given and given.sdpMid, given and given.sdpMLineIndex)
+    line = given.candidate if given is not None else None
+    await session.add_candidate(line, given and given.sdpMid, given and given.sdpMLineIndex)
     return web.Response(status=204)
 
 

@@ -1,0 +1,78 @@
+"""What a session's options name: where its frames and its voice come from, opened when a run begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from functools import partial
+
+from realtime_dub.clock import Clock
+from realtime_dub.sources.base import VideoSource, VoiceSource
+from realtime_dub.sources.registry import open_video
+from realtime_dub.sources.voices import open_voice
+from realtime_dub.web.config import ServeConfig, SessionOptions
+from realtime_dub.web.refusals import Refusal
+from realtime_dub.web.rtc.inbound import Inbound, InboundVideo, InboundVoice
+from realtime_dub.web.studio.file_voice import FileVoice, Playback
+from realtime_dub.web.studio.room import Rooms
+from realtime_dub.web.studio.uploads import Uploads
+
+CAMERA_FPS = Fraction(25)
+
+
+class ChosenSources:
+    """One session's. ``input`` is what its browser sends. On the server's loop."""
+
+    def __init__(self, config: ServeConfig, uploads: Uploads, rooms: Rooms, input: Inbound, clock: Clock) -> None:
+        self._config, self._uploads, self._rooms, self._clock = config, uploads, rooms, clock
+        self._input = input
+        self._played: tuple[str, Playback] | None = None  # the upload that is the voice, and where it is
+
+    def check(self, options: SessionOptions) -> None:
+        """Raises Refusal where something that is named is not there."""
+        kind, _, name = options.voice.partition(":")
+        if kind == "upload":
+            self._uploads.find(name, "sound")
+        if kind == "server" and self._config.server_mic is None:
+            raise Refusal(409, "This server offers no microphone.", "Start it with --server-mic.")
+        if options.picture != "camera":
+            self._uploads.find(options.picture.partition(":")[2], "picture")
+
+    def video(self, options: SessionOptions) -> Callable[[], VideoSource]:
+        """Raises Refusal."""
+        kind, _, name = options.picture.partition(":")
+        if kind == "camera":
+            return partial(InboundVideo, self._input, CAMERA_FPS)
+        path = str(self._uploads.find(name, "picture"))
+        return partial(open_video, path, clock=self._clock, live=True, fps=self._config.fps)
+
+    def voice(self, options: SessionOptions) -> Callable[[], VoiceSource]:
+        """Raises Refusal."""
+        kind, _, name = options.voice.partition(":")
+        if kind == "mic":
+            return partial(InboundVoice, self._input)
+        if kind == "room":
+            return partial(InboundVoice, self._rooms.enter(name).voice)
+        if kind == "none":
+            return partial(InboundVoice, Inbound(self._clock))  # nothing ever comes: silence
+        if kind == "upload":
+            return self._file_voice(name)
+        microphone = self._config.server_mic or ""
+        return partial(open_voice, microphone, clock=self._clock, video_path=None, live=True, loop=True)
+
+    def playback(self, options: SessionOptions) -> Playback | None:
+        """Of the file that is the voice, where it is one."""
+        return self._played[1] if self._played and options.voice == f"upload:{self._played[0]}" else None
+
+    def remove(self, options: SessionOptions) -> None:
+        """What was uploaded for this session. Blocking."""
+        for choice in (options.voice, options.picture):
+            kind, _, name = choice.partition(":")
+            if kind == "upload":
+                self._uploads.remove(name)
+
+    def _file_voice(self, name: str) -> Callable[[], VoiceSource]:
+        path = self._uploads.find(name, "sound")
+        if self._played is None or self._played[0] != name:
+            self._played = name, Playback(self._clock, self._uploads.length_ns(name))
+        return partial(FileVoice, path, self._played[1], self._clock)
