@@ -16,7 +16,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from realtime_dub.clock import MonotonicClock
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.rtc import aiortc_access
-from realtime_dub.web.rtc.inbound import Inbound
+from realtime_dub.web.rtc.browser_input import BrowserInput
 from realtime_dub.web.rtc.peer import Peer
 
 
@@ -62,7 +62,7 @@ class CodedTrack(MediaStreamTrack):
         return packet
 
 
-class Taken(Inbound):
+class Taken(BrowserInput):
     """What came through, kept."""
 
     def __init__(self) -> None:

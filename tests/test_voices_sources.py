@@ -19,7 +19,8 @@ from realtime_dub.errors import EndOfStream
 from realtime_dub.media import MS, NS, AudioBlock, VoiceInfo, samples_to_ns
 from realtime_dub.sources.microphone import MicrophoneSource
 from realtime_dub.sources.paced_voice import PacedVoice
-from realtime_dub.web.rtc.inbound import Inbound, InboundVoice
+from realtime_dub.web.rtc.browser_input import BrowserInput
+from realtime_dub.web.rtc.browser_sources import BrowserVoice
 
 DESK = Device(0, "Desk mic", 1, RATE)
 FRAME = RATE // 50
@@ -117,8 +118,8 @@ class Browser:
 
     def __init__(self) -> None:
         self.clock, self.coming = VirtualClock(START_NS), Coming()
-        self._inbound = Inbound(self.clock)
-        self._voice = InboundVoice(self._inbound)
+        self._input = BrowserInput(self.clock)
+        self._voice = BrowserVoice(self._input)
         self._voice.open()
         self._frames = 0
 
@@ -127,11 +128,11 @@ class Browser:
         for number in range(len(values) // FRAME):
             due_ns = START_NS + round((from_s + number * 0.02 + 0.02 + late(number * 0.02)) * NS)
             self.clock.advance_to(due_ns)
-            self._inbound.sound(self._frame(values[number * FRAME : (number + 1) * FRAME]))
+            self._input.sound(self._frame(values[number * FRAME : (number + 1) * FRAME]))
             self._read()
 
     def leave(self) -> None:
-        self._inbound.restart("audio")
+        self._input.restart("audio")
         self._frames = 0
 
     def _frame(self, values: np.ndarray) -> AudioFrame:

@@ -11,7 +11,7 @@ from test_web_sessions import visiting
 from web_peers import Visitor, serving
 
 from realtime_dub.media import NS
-from realtime_dub.web.studio.advice import SETTLE_S, STEPS_MS, WINDOW_S, Advice
+from realtime_dub.web.studio.advice import STEPS_MS, WARM_UP_S, WINDOW_S, Advice
 
 
 class Run:
@@ -27,7 +27,7 @@ class Run:
         self.frames = {}
 
     def go_on(
-        self, seconds: float = SETTLE_S + WINDOW_S + 1, budget_ms: float = 250, voice: str = "mic", **shares: float
+        self, seconds: float = WARM_UP_S + WINDOW_S + 1, budget_ms: float = 250, voice: str = "mic", **shares: float
     ) -> Any:
         """``shares`` of the ticks; what is none of them is fresh. The last advice."""
         told: dict[str, Any] = {}
@@ -35,7 +35,7 @@ class Run:
             for name, share in {**shares, "total": 1.0, "fresh": 1 - sum(shares.values())}.items():
                 self.frames[name] = self.frames.get(name, 0) + round(100 * share)
             self.now_s += 0.5
-            told = self.advice.told(self.advice.look(self.frames, self.now_s), budget_ms, voice)
+            told = self.advice.to_dict(self.advice.update(self.frames, self.now_s), budget_ms, voice)
         return told["advice"]
 
 
@@ -81,9 +81,9 @@ def test_a_run_that_took_over_is_judged_by_its_own_seconds_alone() -> None:
     run = Run()
     assert run.go_on(slow=1.0)
     run.over()
-    assert run.go_on(seconds=SETTLE_S + WINDOW_S / 2, slow=1.0, budget_ms=300) is None
+    assert run.go_on(seconds=WARM_UP_S + WINDOW_S / 2, slow=1.0, budget_ms=300) is None
     run.over()
-    assert run.go_on(seconds=SETTLE_S, slow=1.0) is None  # it was busy with its beginning
+    assert run.go_on(seconds=WARM_UP_S, slow=1.0) is None  # it was busy with its beginning
     assert run.go_on() is None
 
 

@@ -113,7 +113,7 @@ def test_the_command_serves_over_https_and_ends_with_ctrl_c() -> None:
 
 
 async def looked(metrics: Metrics) -> None:
-    metrics.look([])
+    metrics.update([])
 
 
 class Leaky:
@@ -126,7 +126,7 @@ def test_the_metrics_tell_what_the_open_sessions_have_lost() -> None:
         recorder, metrics = Recorder(), Metrics()
         recorder.collect(Leaky())
         session = SimpleNamespace(present_run=SimpleNamespace(recorder=recorder))
-        metrics.look([session, session, SimpleNamespace(present_run=None)])
+        metrics.update([session, session, SimpleNamespace(present_run=None)])
         return metrics.text().decode()
 
     told = asyncio.run(text())

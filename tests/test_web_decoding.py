@@ -19,10 +19,10 @@ from hostile_peers import CodedTrack, claiming, coded, connected, until
 from test_web_headers import claim
 
 from realtime_dub.pipeline.measures import rss_mb
-from realtime_dub.web.limits import QUEUED_PICTURES, QUEUED_SOUNDS
+from realtime_dub.web.limits import QUEUED_AUDIO, QUEUED_FRAMES
 from realtime_dub.web.rates import TokenBucket
 from realtime_dub.web.rtc.aiortc_access import make_decoder
-from realtime_dub.web.rtc.decoding import Decoding, PictureDecoding, SoundDecoding
+from realtime_dub.web.rtc.decoding import AudioDecoding, Decoding, VideoDecoding
 
 VP8, H264 = (next(each for each in CODECS["video"] if each.name == name) for name in ("VP8", "H264"))
 OPUS = next(each for each in CODECS["audio"] if each.name == "opus")
@@ -31,12 +31,12 @@ OPUS = next(each for each in CODECS["audio"] if each.name == "opus")
 class Decoded:
     """One track's decoding, on a thread as aiortc has it."""
 
-    def __init__(self, kind: type[Decoding] = PictureDecoding, make: Any = make_decoder) -> None:
+    def __init__(self, kind: type[Decoding] = VideoDecoding, make: Any = make_decoder) -> None:
         self.dropped: Counter[str] = Counter()
         self.frames: list[Any] = []
         self.asked = 0
         parts = make, self.frames.append, self._ask, self.dropped
-        more = {"most_pixels": lambda: 1_280 * 720} if kind is PictureDecoding else {}
+        more = {"most_pixels": lambda: 1_280 * 720} if kind is VideoDecoding else {}
         self.decoding = kind(*parts, **more)
         self._thread = threading.Thread(target=self.decoding.get, name="decoder")
         self._pts = 0
@@ -146,11 +146,11 @@ def test_what_waits_for_a_decoder_that_stands_still_is_bounded() -> None:
                 held.wait(20)
                 return self._real.decode(frame)
 
-        for kind, most in ((PictureDecoding, QUEUED_PICTURES), (SoundDecoding, QUEUED_SOUNDS)):
+        for kind, most in ((VideoDecoding, QUEUED_FRAMES), (AudioDecoding, QUEUED_AUDIO)):
             held.clear()
             async with Decoded(kind, Standing) as decoded:
-                whole = coded(160, 96)[0] if kind is PictureDecoding else b"\xfc\xff\xfe"
-                codec = VP8 if kind is PictureDecoding else OPUS
+                whole = coded(160, 96)[0] if kind is VideoDecoding else b"\xfc\xff\xfe"
+                codec = VP8 if kind is VideoDecoding else OPUS
                 decoded.put(*[whole] * 500, codec=codec)
                 assert len(decoded.decoding._tasks) <= most
                 assert decoded.dropped["overrun"] > 400
@@ -174,7 +174,7 @@ def test_damaged_pictures_end_nothing(codec: Any) -> None:
                 decoded.put(bytes(data[: dice.randrange(1, len(data) + 1)]), codec=codec)
                 if k % 20 == 19:
                     await until(lambda: not decoded.decoding._tasks)
-            decoded.decoding._sizes = decoded.decoding._pictures = TokenBucket(1e6, 1e6)
+            decoded.decoding._sizes = decoded.decoding._frames = TokenBucket(1e6, 1e6)
             count = len(decoded.frames)
             decoded.put(*pictures, codec=codec)
             await until(lambda: len(decoded.frames) > count)

@@ -55,7 +55,7 @@ def test_it_is_silent_until_somebody_hears_it_and_then_begins_at_its_beginning(h
     heard.playback.begin()
     places = heard(1.0)
     assert places[-1] == pytest.approx(1.0, abs=0.02)
-    assert heard.playback.told() == {"playing": True, "at_s": 1.0, "seconds": 2.0, "loop": True}
+    assert heard.playback.to_dict() == {"playing": True, "at_s": 1.0, "seconds": 2.0, "loop": True}
     heard.playback.begin()  # again, from the next run: it goes on
     assert heard(0.2)[-1] == pytest.approx(1.2, abs=0.02)
 
@@ -67,7 +67,7 @@ def test_a_pause_is_silence_and_goes_on_where_it_was(heard: Heard) -> None:
     faded = heard(1.0)
     assert np.abs(np.diff(faded)).max() < 0.01  # no click
     assert not faded[len(faded) // 50 :].any()
-    assert heard.playback.told()["at_s"] == pytest.approx(0.5, abs=0.02)
+    assert heard.playback.to_dict()["at_s"] == pytest.approx(0.5, abs=0.02)
     heard.playback.steer(playing=True)
     again = heard(0.5)
     assert np.abs(np.diff(again)).max() < 0.01
@@ -88,7 +88,7 @@ def test_it_repeats_unless_it_shall_not(heard: Heard) -> None:
     assert heard(5.5)[-1] == pytest.approx(1.5, abs=0.03)
     heard.playback.steer(loop=False)
     assert not heard(1.0)[RATE * 6 // 10 :].any()
-    told = heard.playback.told()
+    told = heard.playback.to_dict()
     assert (told["playing"], told["at_s"]) == (False, SECONDS)
     heard.playback.steer(playing=True)  # played on after its end: from the beginning
     assert heard(0.5)[-1] == pytest.approx(0.5, abs=0.02)

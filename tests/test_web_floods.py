@@ -29,8 +29,9 @@ from realtime_dub.web.limits import (
 )
 from realtime_dub.web.rates import TokenBucket
 from realtime_dub.web.rtc import aiortc_guard
+from realtime_dub.web.rtc.browser_input import BrowserInput
+from realtime_dub.web.rtc.browser_sources import BrowserVoice
 from realtime_dub.web.rtc.floodgate import Floodgate
-from realtime_dub.web.rtc.inbound import Inbound, InboundVoice
 
 
 def transport_of(pc: RTCPeerConnection) -> Any:
@@ -178,16 +179,16 @@ def test_messages_and_channels_are_answered_within_bounds() -> None:
 @pytest.mark.parametrize("step", [1 << 31, 48_000 * 3_600, 43_000, -43_000])
 def test_stamps_that_jump_to_and_fro_fill_little_more_than_the_time_that_passed(step: int) -> None:
     clock = VirtualClock(NS)
-    inbound = Inbound(clock)
-    voice = InboundVoice(inbound)
+    browser_input = BrowserInput(clock)
+    voice = BrowserVoice(browser_input)
     voice.open()
     blocks = []
     for k in range(400):
         clock.advance_to(NS + k * 20 * MS)
         frame = av.AudioFrame("s16", "mono", 960)
         frame.sample_rate, frame.pts, frame.time_base = 48_000, k * 960 + step * (k % 2), Fraction(1, 48_000)
-        inbound.sound(frame)
-        heard, captured_ns, lost = voice._sounds.get_nowait()
+        browser_input.sound(frame)
+        heard, captured_ns, lost = voice._audio_readers.get_nowait()
         blocks += voice._stamped(heard, captured_ns, lost)
     voice.close()
     assert sum(block.duration_ns for block in blocks) < 13 * NS  # of eight; without bounds 186

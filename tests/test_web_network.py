@@ -22,10 +22,10 @@ from web_peers import FPS, Visitor, serving
 from realtime_dub.fitting import fitted
 from realtime_dub.media import MS, NS
 from realtime_dub.sources.to_bgr import INTERPOLATION
-from realtime_dub.web.rtc.aiortc_access import SOUND_DELAY_NS, SteadyBuffer
+from realtime_dub.web.rtc.aiortc_access import AUDIO_DELAY_NS, SteadyBuffer
+from realtime_dub.web.rtc.browser_sources import BrowserToBgr
+from realtime_dub.web.rtc.capture_clock import CaptureClock, TrackClock
 from realtime_dub.web.rtc.encoders import LOWEST_BITRATE, RangedVp8
-from realtime_dub.web.rtc.inbound import BrowserToBgr
-from realtime_dub.web.rtc.timeline import MediaClock, TrackClock
 
 
 def spoil(pc: RTCPeerConnection, loss: float, jitter_s: float, dice: random.Random) -> None:
@@ -128,14 +128,14 @@ def test_the_bitrate_moves_in_steps_within_its_bounds() -> None:
 
 def test_reports_bring_sound_and_picture_together() -> None:
     """The picture is 60 ms longer on its way than the sound; reports say what was captured when."""
-    media = MediaClock(SOUND_DELAY_NS)
+    media = CaptureClock(AUDIO_DELAY_NS)
     media.report("audio", 100 * NS, 0)
     media.report("video", 100 * NS + 250 * MS, 0)  # the camera was started a quarter of a second later
     for number in range(1500):
         now = NS + number * 20 * MS
-        sound = media.sound_ns(number * 20 * MS, now + SOUND_DELAY_NS)
+        sound = media.audio_ns(number * 20 * MS, now + AUDIO_DELAY_NS)
         if number % 2 == 0 and number >= 14:
-            picture = media.picture_ns(number * 20 * MS - 250 * MS, now + 100 * MS)
+            picture = media.frame_ns(number * 20 * MS - 250 * MS, now + 100 * MS)
     captured_apart = sound - number * 20 * MS - (picture - (number - 1) * 20 * MS)
     assert abs(captured_apart) <= 25 * MS  # less than a picture; half of one is meant
 

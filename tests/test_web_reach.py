@@ -75,7 +75,7 @@ def relay() -> Iterator[int]:
 
 
 def only(config: ServeConfig) -> reach.Finding:
-    (found,) = reach.look(config)
+    (found,) = reach.examine(config)
     return found
 
 
@@ -86,7 +86,7 @@ def turned(port: int, password: str = PASSWORD) -> ServeConfig:
 def test_stun_tells_the_address_and_the_public_one_is_compared() -> None:
     with relay() as port:
         for ip, state in (("203.0.113.7", "ok"), ("203.0.113.8", "fail")):
-            first, second = reach.look(ServeConfig(stun=f"stun:127.0.0.1:{port}", public_ip=ip))
+            first, second = reach.examine(ServeConfig(stun=f"stun:127.0.0.1:{port}", public_ip=ip))
             assert (first.state, "seen as 203.0.113.7:40000" in first.detail) == ("ok", True)
             assert second.state == state
         assert "--public-ip 203.0.113.7" in second.advice

@@ -29,7 +29,7 @@ from realtime_dub.clock import MonotonicClock
 from realtime_dub.media import MS
 from realtime_dub.web import limits
 from realtime_dub.web.refusals import Refusal
-from realtime_dub.web.rtc.outlet import Outlet
+from realtime_dub.web.rtc.output_timeline import OutputTimeline
 from realtime_dub.web.studio import folder as folders
 from realtime_dub.web.studio import recording, recordings
 from realtime_dub.web.studio.folder import ServerFolder
@@ -45,10 +45,10 @@ def native_threads() -> int:
     return len(os.listdir("/proc/self/task"))
 
 
-def outlet_of_nobody() -> Outlet:
+def timeline_of_nobody() -> OutputTimeline:
     """Its loop calls at once what it is given."""
     loop = SimpleNamespace(call_soon_threadsafe=lambda call, *given: call(*given))
-    return Outlet(MonotonicClock(), loop)  # type: ignore[arg-type]
+    return OutputTimeline(MonotonicClock(), loop)  # type: ignore[arg-type]
 
 
 def film(recording: Recording, pictures: int, first: int = 0) -> None:
@@ -74,9 +74,9 @@ def uncollected() -> Iterator[None]:
 
 
 def test_of_many_short_recordings_no_thread_stays(tmp_path: Path, uncollected: None) -> None:
-    outlet, before = outlet_of_nobody(), native_threads()
+    timeline, before = timeline_of_nobody(), native_threads()
     for k in range(24):
-        each = Recording(tmp_path / f"{k}.mp4", outlet, MonotonicClock())
+        each = Recording(tmp_path / f"{k}.mp4", timeline, MonotonicClock())
         film(each, 3)
         assert each.close()
         each.close()
@@ -87,9 +87,9 @@ def test_of_many_short_recordings_no_thread_stays(tmp_path: Path, uncollected: N
 
 
 def test_what_is_stopped_while_it_starts_leaves_nothing_at_work(tmp_path: Path) -> None:
-    outlet = outlet_of_nobody()
+    timeline = timeline_of_nobody()
     for k in range(10):
-        each = Recording(tmp_path / f"{k}.mp4", outlet, MonotonicClock())
+        each = Recording(tmp_path / f"{k}.mp4", timeline, MonotonicClock())
         taking = threading.Thread(target=film, args=(each, 50))
         taking.start()
         time.sleep(0.001 * k)
@@ -103,7 +103,7 @@ def test_what_is_stopped_while_it_starts_leaves_nothing_at_work(tmp_path: Path) 
 
 def test_what_cannot_be_written_ends_the_recording_alone(tmp_path: Path) -> None:
     over: list[int] = []
-    each = Recording(tmp_path / "gone" / "film.mp4", outlet_of_nobody(), MonotonicClock(), lambda: over.append(1))
+    each = Recording(tmp_path / "gone" / "film.mp4", timeline_of_nobody(), MonotonicClock(), lambda: over.append(1))
     film(each, 5)
     end_s = time.monotonic() + 10
     while not over and time.monotonic() < end_s:
@@ -119,7 +119,7 @@ def test_what_cannot_be_written_ends_the_recording_alone(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("picture", [np.zeros((0, 0, 3), np.uint8), np.zeros((4, 4), np.float32), None])
 def test_what_is_no_picture_ends_the_recording_alone(tmp_path: Path, picture: object) -> None:
-    each = Recording(tmp_path / "film.mp4", outlet_of_nobody(), MonotonicClock())
+    each = Recording(tmp_path / "film.mp4", timeline_of_nobody(), MonotonicClock())
     each.take(picture, 0, PERIOD_NS)  # type: ignore[arg-type]
     each.take(picture, PERIOD_NS, 0)  # type: ignore[arg-type]
     assert not each.close()
@@ -130,7 +130,7 @@ def test_a_disk_that_gets_full_ends_it_and_what_was_written_plays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recording, "LOOK_EVERY", 1)
-    each = Recording(tmp_path / "film.mp4", outlet_of_nobody(), MonotonicClock())
+    each = Recording(tmp_path / "film.mp4", timeline_of_nobody(), MonotonicClock())
     for k in range(20):
         film(each, 1, first=k)
         time.sleep(0.01)
@@ -153,24 +153,24 @@ def test_it_ends_at_its_longest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         notes: list[str] = []
         tasks: list[asyncio.Task] = []
         shelf = await asyncio.to_thread(Recordings, tmp_path)
-        outlet = Outlet(MonotonicClock(), asyncio.get_running_loop())
+        timeline = OutputTimeline(MonotonicClock(), asyncio.get_running_loop())
         recorder = SessionRecorder(
             shelf, MonotonicClock(), notes.append, lambda work, _: tasks.append(asyncio.create_task(work))
         )
-        begun = await recorder.start(outlet, "me")
+        begun = await recorder.start(timeline, "me")
         with pytest.raises(Refusal, match="still being recorded"):
             shelf.find(begun.id)
         assert recorder.running
         for k in range(20):
-            assert outlet.recorder is not None
-            outlet.recorder(PICTURE, k * PERIOD_NS, PERIOD_NS)
+            assert timeline.recorder is not None
+            timeline.recorder(PICTURE, k * PERIOD_NS, PERIOD_NS)
         await asyncio.sleep(0)
         await asyncio.gather(*tasks)
         assert not recorder.running
         assert await recorder.stop() is None
         assert "30 minutes long" in notes[0]
         assert "kept for 60 minutes" in notes[0]
-        kept = shelf.told([begun.id])[0]
+        kept = shelf.to_dict([begun.id])[0]
         assert (kept["state"], kept["note"]) == ("kept", None)
         data = await asyncio.to_thread(shelf.find(begun.id).read_bytes)
         assert played(data)[1] == pytest.approx(11 * 0.04, abs=0.05)
@@ -198,7 +198,7 @@ def test_what_was_fetched_gives_way_and_nothing_else(tmp_path: Path, monkeypatch
     made(shelf, "you")
     shelf.find(mine[1])
     mine.append(made(shelf, "me"))
-    assert [each["id"] for each in shelf.told(mine)] == [mine[0], mine[2], mine[3]]
+    assert [each["id"] for each in shelf.to_dict(mine)] == [mine[0], mine[2], mine[3]]
     made(shelf, "you")
     with pytest.raises(Refusal, match="5 recordings"):
         shelf.begin("him")
@@ -210,13 +210,13 @@ def test_what_was_fetched_gives_way_and_nothing_else(tmp_path: Path, monkeypatch
 def test_it_is_kept_for_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shelf = Recordings(tmp_path)
     id = made(shelf)
-    until_s = shelf.told([id])[0]["until"]
+    until_s = shelf.to_dict([id])[0]["until"]
     assert until_s == pytest.approx(time.time() + limits.RECORDING_KEPT_S, abs=30)
     begun = shelf.begin()
     shelf.remove(begun.id)
     monkeypatch.setattr(time, "time", lambda: until_s + 1)
     shelf.sweep()
-    assert [each["id"] for each in shelf.told([id, begun.id])] == [begun.id]  # one at work is never swept
+    assert [each["id"] for each in shelf.to_dict([id, begun.id])] == [begun.id]  # one at work is never swept
     assert shelf.end(begun.id, 0.0, None) is None  # nothing came
     assert list(tmp_path.iterdir()) == []
 

@@ -22,7 +22,8 @@ from realtime_dub.clock import VirtualClock
 from realtime_dub.media import MS
 from realtime_dub.sources.registry import open_video
 from realtime_dub.web.limits import WAITING_BYTES
-from realtime_dub.web.rtc.inbound import Inbound, InboundVideo
+from realtime_dub.web.rtc.browser_input import BrowserInput
+from realtime_dub.web.rtc.browser_sources import BrowserVideo
 from realtime_dub.web.studio.uploads import Uploads
 
 SIZES = ((320, 180), (640, 360), (1280, 720), (1280, 720), (321, 181), (320, 180))
@@ -30,18 +31,18 @@ SIZES = ((320, 180), (640, 360), (1280, 720), (1280, 720), (321, 181), (320, 180
 
 def test_pictures_have_the_size_that_is_sent_and_a_change_is_a_scene() -> None:
     clock = VirtualClock()
-    inbound = Inbound(clock)
+    browser_input = BrowserInput(clock)
     begun = []
-    inbound.on_size = lambda: begun.append(inbound.size)
-    source, sizes, scenes = InboundVideo(inbound, Fraction(25)), [], []
+    browser_input.on_size = lambda: begun.append(browser_input.size)
+    source, sizes, scenes = BrowserVideo(browser_input, Fraction(25)), [], []
     for k, (width, height) in enumerate(SIZES):
         clock.advance_to(k * 40 * MS)
         frame = av.VideoFrame.from_ndarray(np.full((height, width, 3), 10 * k, np.uint8)).reformat(format="yuv420p")
         frame.pts, frame.time_base = k * 3600, Fraction(1, 90_000)
         if k == 0:
-            inbound.picture(frame)
+            browser_input.picture(frame)
             info = source.open()
-        inbound.picture(frame)
+        browser_input.picture(frame)
         got = source.read()
         sizes.append((got.width, got.height))
         scenes.append(got.scene)
@@ -51,7 +52,7 @@ def test_pictures_have_the_size_that_is_sent_and_a_change_is_a_scene() -> None:
     assert begun == [SIZES[0]]
     assert sizes == [(320, 180), (640, 360), (1280, 720), (1280, 720), (320, 180), (320, 180)]
     assert scenes == [0, 1, 2, 2, 3, 4]
-    assert inbound.size == SIZES[-1]
+    assert browser_input.size == SIZES[-1]
 
 
 @pytest.mark.parametrize(
@@ -112,18 +113,18 @@ def test_what_is_too_large_is_told_and_counted_and_what_is_large_comes_back_smal
 
 
 def test_pictures_that_wait_longer_are_smaller() -> None:
-    inbound, most = Inbound(VirtualClock()), 1_280 * 720
+    browser_input, most = BrowserInput(VirtualClock()), 1_280 * 720
     for budget_ms, pixels in ((250, most), (1_000, most), (5_000, 640 * 480)):
-        inbound.wait(budget_ms * MS, 25, most)
-        assert pixels <= inbound.most_pixels() <= most
-        assert inbound.most_pixels() * 3 * budget_ms * 25 / 1000 <= WAITING_BYTES
+        browser_input.wait(budget_ms * MS, 25, most)
+        assert pixels <= browser_input.most_pixels() <= most
+        assert browser_input.most_pixels() * 3 * budget_ms * 25 / 1000 <= WAITING_BYTES
     frame = av.VideoFrame(1_280, 720, "yuv420p")  # the size is that of the pictures to come
     frame.pts, frame.time_base = 0, Fraction(1, 90_000)
-    inbound.picture(frame)
-    source = InboundVideo(inbound, Fraction(25))
+    browser_input.picture(frame)
+    source = BrowserVideo(browser_input, Fraction(25))
     info = source.open()
     source.close()
-    assert info.width * info.height <= inbound.most_pixels()
+    assert info.width * info.height <= browser_input.most_pixels()
 
 
 def test_what_comes_back_grows_and_shrinks_with_what_is_sent(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from realtime_dub.clock import MonotonicClock
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.publish import viewers
 from realtime_dub.web.publish.viewers import Viewer, Viewers
-from realtime_dub.web.rtc.outlet import Outlet
+from realtime_dub.web.rtc.output_timeline import OutputTimeline
 from realtime_dub.web.studio import studio as studios
 from realtime_dub.web.studio.session import Session
 from realtime_dub.web.studio.studio import Studio
@@ -86,12 +86,12 @@ def test_viewers_are_swept_and_told_whatever_one_of_them_does(monkeypatch: pytes
         monkeypatch.setattr(viewers, name, 0.02)
 
     async def test() -> None:
-        outlet = Outlet(MonotonicClock(), asyncio.get_running_loop())
-        host = Viewers(ServeConfig(port=0), outlet)
+        timeline = OutputTimeline(MonotonicClock(), asyncio.get_running_loop())
+        host = Viewers(ServeConfig(port=0), timeline)
         await host.start()
         told = []
         for id in ("breaks", "watches"):
-            host.sessions[id] = Viewer(id, SessionOptions(role="viewer", room="live"), host.config, outlet)
+            host.sessions[id] = Viewer(id, SessionOptions(role="viewer", room="live"), host.config, timeline)
         monkeypatch.setattr(host.sessions["breaks"], "send_statistics", broken)
 
         async def tell() -> None:

@@ -73,7 +73,7 @@ def test_viewers_leave_nothing_behind() -> None:
 
     with publishing("webrtc:0") as (publisher, _):
         asyncio.run(test(address(publisher)))
-        assert (publisher._viewers.sessions, publisher._viewers._outlet.watched) == ({}, 0)
+        assert (publisher._viewers.sessions, publisher._viewers._timeline.watched) == ({}, 0)
 
 
 async def lost(data: bytes) -> None:

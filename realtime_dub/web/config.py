@@ -70,7 +70,7 @@ class ServeConfig(BaseModel):
         return range(int(low), int(high) + 1)
 
     @property
-    def picture_pixels(self) -> int:
+    def frame_pixels(self) -> int:
         """The largest picture that is worked on."""
         return self.picture_height**2 * 16 // 9
 

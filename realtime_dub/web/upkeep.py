@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
-LOOK_S = 0.02
+POLL_S = 0.02
 log = logging.getLogger("realtime_dub.web")
 
 
@@ -27,7 +27,7 @@ async def until(so: Callable[[], bool], timeout_s: float) -> bool:
     while not so():
         if time.monotonic() >= ends_s:
             return False
-        await asyncio.sleep(LOOK_S)
+        await asyncio.sleep(POLL_S)
     return True
 
 

@@ -63,18 +63,18 @@ def routes() -> list[web.RouteDef]:
 
 async def metrics(request: web.Request) -> web.Response:
     studio = request.app[STUDIO]
-    studio.metrics.look(studio.sessions.values())
+    studio.metrics.update(studio.sessions.values())
     return web.Response(body=studio.metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
 
 
 async def config(request: web.Request) -> web.Response:
     studio = request.app[STUDIO]
-    told = studio.told() | {"version": __version__, "ice_servers": studio.config.ice_servers}
-    told["share"] = connectivity.shared(studio.config, _port(request))
-    told["limits"] = {"upload_mb": studio.config.upload_mb, "recording_kept_s": RECORDING_KEPT_S, "files": FILES}
-    told["invite"] = studio.config.token  # for links to be handed on; whoever reads this has it already
-    told["features"] = [*FEATURES, *(["server-voice"] if studio.config.server_mic else [])]
-    return web.json_response(told)
+    fields = studio.to_dict() | {"version": __version__, "ice_servers": studio.config.ice_servers}
+    fields["share"] = connectivity.shared(studio.config, _port(request))
+    fields["limits"] = {"upload_mb": studio.config.upload_mb, "recording_kept_s": RECORDING_KEPT_S, "files": FILES}
+    fields["invite"] = studio.config.token  # for links to be handed on; whoever reads this has it already
+    fields["features"] = [*FEATURES, *(["server-voice"] if studio.config.server_mic else [])]
+    return web.json_response(fields)
 
 
 def _port(request: web.Request) -> int:
@@ -113,7 +113,7 @@ async def recordings(request: web.Request) -> web.Response:
     ids = request.query.get("ids", "").split(",")
     if len(ids) > MOST_ASKED:
         raise Refusal(400, "Too many recordings were asked for.", f"Ask for {MOST_ASKED} at most.")
-    return web.json_response({"recordings": request.app[STUDIO].recordings.told(ids)})
+    return web.json_response({"recordings": request.app[STUDIO].recordings.to_dict(ids)})
 
 
 async def recording(request: web.Request) -> web.StreamResponse:
@@ -159,4 +159,4 @@ async def steer_voice(request: web.Request) -> web.Response:
 async def upload(request: web.Request) -> web.Response:
     studio = request.app[STUDIO]
     kept = await receive(request, studio.uploads, studio.used_uploads)
-    return web.json_response(kept.told(), status=201)
+    return web.json_response(kept.to_dict(), status=201)

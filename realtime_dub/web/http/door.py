@@ -87,7 +87,7 @@ class Door(web.RequestHandler):
         """The present request is none of ours: little of its body is worth reading."""
         self._rest = limits.UNWANTED_BYTES
 
-    def look(self, now_s: float) -> None:
+    def enforce(self, now_s: float) -> None:
         """Cut what takes too long; about once a second."""
         if self._request is None:
             if now_s - self._place.since_s > self._silence_s:
@@ -95,9 +95,9 @@ class Door(web.RequestHandler):
         elif self._request.content.is_eof() or self.transport is None or not self.transport.is_reading():
             self._window = now_s, self._received  # the body is complete, or has to wait for us
         else:
-            self._look_at_body(self._request, now_s)
+            self._measure_body(self._request, now_s)
 
-    def _look_at_body(self, request: web.BaseRequest, now_s: float) -> None:
+    def _measure_body(self, request: web.BaseRequest, now_s: float) -> None:
         since_s, before = self._window
         if now_s - since_s < limits.BODY_WINDOW_S:
             return

@@ -119,7 +119,7 @@ class Doors:
     async def _sweep(self) -> None:
         now_s = time.monotonic()
         for place in self._places.all():
-            place.look(now_s)
+            place.enforce(now_s)
 
 
 def most_connections() -> int:

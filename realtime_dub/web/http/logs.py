@@ -44,7 +44,7 @@ class JsonLines(logging.Formatter):
         if "note" in line:
             line["note"] = TEMPORARY.sub("a file", faults.without_secrets(line["note"]))
         if record.exc_info and (error := record.exc_info[1]) is not None:
-            line["error"] = _told(error, record)
+            line["error"] = _described(error, record)
         return json.dumps(line, default=str)  # in ASCII: a terminal obeys nothing of it
 
 
@@ -82,7 +82,7 @@ def _event(record: logging.LogRecord) -> str:
     return f"{record.name} tells of something at {record.module}:{record.lineno}"
 
 
-def _told(error: BaseException, record: logging.LogRecord) -> str:
+def _described(error: BaseException, record: logging.LogRecord) -> str:
     """One line; a fault's traceback goes where nobody else reads it."""
     if isinstance(error, RealtimeDubError):
         return TEMPORARY.sub("a file", faults.without_secrets(str(error)))

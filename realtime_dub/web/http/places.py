@@ -16,7 +16,7 @@ class Handler(Protocol):
     @property
     def busy(self) -> bool: ...
 
-    def look(self, now_s: float) -> None: ...
+    def enforce(self, now_s: float) -> None: ...
 
     def cut(self) -> None: ...
 
@@ -34,10 +34,10 @@ class Place:
         """A request of it is being answered."""
         return self.door is not None and self.door.busy
 
-    def look(self, now_s: float) -> None:
+    def enforce(self, now_s: float) -> None:
         """Cut what takes too long."""
         if self.door is not None:
-            self.door.look(now_s)
+            self.door.enforce(now_s)
 
     def cut(self) -> None:
         """End the connection at once."""

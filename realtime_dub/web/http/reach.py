@@ -26,12 +26,12 @@ SOON = datetime.timedelta(days=14)
 WRONG_CREDENTIALS = (401, 441)
 
 
-def look(config: ServeConfig) -> list[Finding]:
+def examine(config: ServeConfig) -> list[Finding]:
     """Try every option that is given. Blocking, some seconds; starts an event loop of its own."""
-    return asyncio.run(_look(config))
+    return asyncio.run(_examine(config))
 
 
-async def _look(config: ServeConfig) -> list[Finding]:
+async def _examine(config: ServeConfig) -> list[Finding]:
     found, seen = [], None
     if config.stun is not None:
         seen, finding = await _stun(config.stun)

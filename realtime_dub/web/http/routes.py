@@ -98,8 +98,8 @@ async def health(request: web.Request) -> web.Response:
 async def open_session(request: web.Request) -> web.Response:
     offer = await read(request, _Offer)
     session, answer = await request.app[HOST].open(options({}, offer.options), offer.sdp)
-    told = {"id": session.id, "sdp": answer, "type": "answer", "options": session.options.model_dump()}
-    return web.json_response(told, status=201, headers={"Location": f"/api/sessions/{session.id}"})
+    fields = {"id": session.id, "sdp": answer, "type": "answer", "options": session.options.model_dump()}
+    return web.json_response(fields, status=201, headers={"Location": f"/api/sessions/{session.id}"})
 
 
 async def show_session(request: web.Request) -> web.Response:

@@ -20,10 +20,10 @@ from aiortc import (
 from realtime_dub.errors import MediaError
 from realtime_dub.web.publish.whip_client import Answered, WhipClient
 from realtime_dub.web.rtc import aiortc_access
-from realtime_dub.web.rtc.outlet import AudioOut, Outlet
+from realtime_dub.web.rtc.output_timeline import AudioOut, OutputTimeline
 
 CONNECT_S = 10.0
-LOOK_S = 0.5
+POLL_S = 0.5
 SILENT_S = 8.0  # a server reports what it receives about once a second
 BITRATES = 1_500_000, 4_000_000  # to begin with, and at most, as ``serve`` has them
 FIRST = {"video": "video/h264", "audio": "audio/opus"}  # what every media server takes
@@ -32,9 +32,11 @@ FIRST = {"video": "video/h264", "audio": "audio/opus"}  # what every media serve
 class Push:
     """Made, used and closed on a loop."""
 
-    def __init__(self, client: WhipClient, outlet: Outlet, servers: tuple[RTCIceServer, ...], name: str) -> None:
+    def __init__(
+        self, client: WhipClient, timeline: OutputTimeline, servers: tuple[RTCIceServer, ...], name: str
+    ) -> None:
         self.servers = servers  # after the answer: those that it named
-        self._client, self._outlet, self._name = client, outlet, name
+        self._client, self._timeline, self._name = client, timeline, name
         configuration = RTCConfiguration(iceServers=list(servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         self._pc = RTCPeerConnection(configuration)
         self._changed = asyncio.Event()
@@ -44,7 +46,7 @@ class Push:
 
     async def connect(self) -> None:
         """Raises MediaError."""
-        pictures, _ = (self._add(kind) for kind in ("video", "audio"))
+        video, _ = (self._add(kind) for kind in ("video", "audio"))
         try:
             await self._pc.setLocalDescription(await self._pc.createOffer())
         except Exception as error:  # a TURN server may refuse in many ways
@@ -53,7 +55,7 @@ class Push:
         self.servers = self._answered.servers
         try:
             await self._pc.setRemoteDescription(RTCSessionDescription(self._answered.sdp, "answer"))
-            aiortc_access.use_bitrates(pictures, *BITRATES)
+            aiortc_access.use_bitrates(video, *BITRATES)
         except Exception as error:  # text from outside leads aiortc to any kind of error
             do = "it may want another codec or another kind of stream"
             raise self._failed("its answer cannot be used", do) from error
@@ -69,7 +71,7 @@ class Push:
             if await self._silent_s() > SILENT_S:
                 return f"nothing has come from the server for {SILENT_S:.0f} s"
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), LOOK_S)
+                await asyncio.wait_for(self._changed.wait(), POLL_S)
 
     async def close(self) -> None:
         """Also on the server. Idempotent."""
@@ -80,7 +82,7 @@ class Push:
             await aiortc_access.close(self._pc)
 
     def _add(self, kind: str) -> RTCRtpTransceiver:
-        track = self._outlet.subscribe() if kind == "video" else AudioOut(self._outlet)
+        track = self._timeline.subscribe() if kind == "video" else AudioOut(self._timeline)
         pair: RTCRtpTransceiver = self._pc.addTransceiver(track, "sendonly")
         codecs = RTCRtpSender.getCapabilities(kind).codecs
         if kind == "audio":
@@ -97,7 +99,7 @@ class Push:
                 raise self._failed("no path for picture and sound was found", do)
             self._changed.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), min(left_s, LOOK_S))
+                await asyncio.wait_for(self._changed.wait(), min(left_s, POLL_S))
 
     def _failed(self, what: str, do: str) -> MediaError:
         return MediaError("cannot publish to", f"{self._name}: {what}", do)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from realtime_dub.media import OutputFormat, Tick
 from realtime_dub.web.publish.loop_thread import LoopThread
-from realtime_dub.web.rtc.outlet import Outlet, OutletPublisher
+from realtime_dub.web.rtc.output_timeline import OutputTimeline, TimelinePublisher
 
 STOP_S = 5.0
 log = logging.getLogger("realtime_dub.publishers")
@@ -21,7 +21,7 @@ class SidePublisher:
 
     def __init__(self) -> None:
         self._loop: LoopThread | None = None
-        self._inner: OutletPublisher | None = None
+        self._inner: TimelinePublisher | None = None
 
     def publish(self, tick: Tick) -> None:
         assert self._inner is not None, "publish comes after open"
@@ -39,8 +39,8 @@ class SidePublisher:
         finally:
             loop.close()
 
-    def _feed(self, outlet: Outlet, fmt: OutputFormat) -> None:
-        self._inner = OutletPublisher(outlet, 1)
+    def _feed(self, timeline: OutputTimeline, fmt: OutputFormat) -> None:
+        self._inner = TimelinePublisher(timeline, 1)
         self._inner.open(fmt)
 
     async def _stop(self) -> None:

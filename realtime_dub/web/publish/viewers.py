@@ -23,7 +23,7 @@ from realtime_dub.web.http import connectivity, routes, whip
 from realtime_dub.web.http.doors import Doors
 from realtime_dub.web.http.guard import Guard
 from realtime_dub.web.refusals import Refusal
-from realtime_dub.web.rtc.outlet import Outlet
+from realtime_dub.web.rtc.output_timeline import OutputTimeline
 from realtime_dub.web.rtc.peer import Peer
 from realtime_dub.web.rtc.traffic import Traffic
 from realtime_dub.web.studio.connection import Connection
@@ -39,11 +39,11 @@ VIEWERS: web.AppKey[Viewers] = web.AppKey("viewers")
 class Viewer:
     """One page, or player, that watches."""
 
-    def __init__(self, id: str, options: SessionOptions, config: ServeConfig, outlet: Outlet) -> None:
+    def __init__(self, id: str, options: SessionOptions, config: ServeConfig, timeline: OutputTimeline) -> None:
         self.id, self.options = id, options
-        self._outlet = outlet
+        self._timeline = timeline
         self._traffic = Traffic()
-        self._connection = Connection(partial(Peer, config, None, outlet), lambda: True, outlet.clock)
+        self._connection = Connection(partial(Peer, config, None, timeline), lambda: True, timeline.clock)
 
     async def answer(self, sdp: str) -> str:
         """Connect; also again, from a new connection of the same page. Raises Refusal."""
@@ -72,10 +72,10 @@ class Viewer:
     async def statistics(self) -> dict[str, Any]:
         """Of this connection, for its page."""
         now_s = time.monotonic()
-        told: dict[str, Any] = {"t": "stats", "fps": self._traffic.per_second("pictures", self._outlet.sent, now_s)}
-        told["room"] = {"state": "live" if self._outlet.sent else "waiting"}
+        fields: dict[str, Any] = {"t": "stats", "fps": self._traffic.per_second("pictures", self._timeline.sent, now_s)}
+        fields["room"] = {"state": "live" if self._timeline.sent else "waiting"}
         found = await self._connection.statistics()
-        return told if found is None else told | self._traffic.seen(found, now_s)
+        return fields if found is None else fields | self._traffic.seen(found, now_s)
 
     async def send_statistics(self) -> None:
         self._connection.send(json.dumps(await self.statistics()))
@@ -88,10 +88,10 @@ class Viewer:
 class Viewers:
     """All of them, and the server. Made, used and closed on its own loop."""
 
-    def __init__(self, config: ServeConfig, outlet: Outlet) -> None:
+    def __init__(self, config: ServeConfig, timeline: OutputTimeline) -> None:
         self.config = config
         self.sessions: dict[str, Viewer] = {}
-        self._outlet = outlet
+        self._timeline = timeline
         self._doors: Doors | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -99,7 +99,7 @@ class Viewers:
         """Listen; the address to open. Raises ConfigError."""
         app = web.Application(middlewares=[Guard(self.config).middleware], client_max_size=routes.MOST_JSON)
         app[routes.HOST] = app[VIEWERS] = self
-        own = [web.get("/", page), web.get("/api/config", told)]
+        own = [web.get("/", page), web.get("/api/config", config)]
         app.add_routes([*own, *whip.routes(["whep"]), *routes.routes(), *routes.static_routes()])
         self._doors = Doors(app, self.config)
         try:
@@ -127,7 +127,7 @@ class Viewers:
             what = f"{self.config.max_sessions} are watching, and there is no room for more."
             raise Refusal(503, what, "Try again in a minute.", {"Retry-After": "60"})
         await make_room(self.sessions.values(), self.end, time.monotonic())
-        viewer = Viewer(secrets.token_urlsafe(16), options, self.config, self._outlet)
+        viewer = Viewer(secrets.token_urlsafe(16), options, self.config, self._timeline)
         self.sessions[viewer.id] = viewer
         try:
             return viewer, await viewer.answer(sdp)
@@ -166,7 +166,7 @@ async def page(request: web.Request) -> web.StreamResponse:
     return await routes.page(request)
 
 
-async def told(request: web.Request) -> web.Response:
+async def config(request: web.Request) -> web.Response:
     viewers = request.app[VIEWERS]
     counts = {"sessions": len(viewers.sessions), "max_sessions": viewers.config.max_sessions}
     none: dict[str, list[str]] = {"engines": [], "features": []}

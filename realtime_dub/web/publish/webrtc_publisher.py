@@ -18,7 +18,7 @@ from realtime_dub.web.http.connectivity import with_token
 from realtime_dub.web.publish.loop_thread import LoopThread
 from realtime_dub.web.publish.side_publisher import SidePublisher
 from realtime_dub.web.publish.viewers import Viewers
-from realtime_dub.web.rtc.outlet import Outlet
+from realtime_dub.web.rtc.output_timeline import OutputTimeline
 from realtime_dub.web.rtc.ports import loop_factory
 
 PORT, VIEWERS = 8090, 8
@@ -50,10 +50,10 @@ class WebRtcPublisher(SidePublisher):
         """Raises ConfigError where it cannot listen or a certificate cannot be used."""
         self.config = with_token(self.config)
         self._loop = LoopThread("webrtc", loop_factory(self.config))
-        outlet = Outlet(self._clock, self._loop.loop)
-        self._viewers = Viewers(self.config, outlet)
+        timeline = OutputTimeline(self._clock, self._loop.loop)
+        self._viewers = Viewers(self.config, timeline)
         self.address = self._loop.run(self._viewers.start())
-        self._feed(outlet, fmt)
+        self._feed(timeline, fmt)
 
     async def _stop(self) -> None:
         """Tell the viewers that it is over."""

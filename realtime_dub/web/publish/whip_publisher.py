@@ -18,7 +18,7 @@ from realtime_dub.web.publish.loop_thread import LoopThread
 from realtime_dub.web.publish.push import Push
 from realtime_dub.web.publish.side_publisher import SidePublisher
 from realtime_dub.web.publish.whip_client import WhipClient
-from realtime_dub.web.rtc.outlet import Outlet
+from realtime_dub.web.rtc.output_timeline import OutputTimeline
 from realtime_dub.web.upkeep import attempt
 
 TOKEN = "REALTIME_DUB_WHIP_TOKEN"  # in the environment
@@ -49,8 +49,8 @@ class WhipPublisher(SidePublisher):
     def open(self, fmt: OutputFormat) -> None:
         """Connect. Raises MediaError."""
         self._loop = LoopThread("whip")
-        self._outlet = Outlet(self._clock, self._loop.loop)
-        self._feed(self._outlet, fmt)
+        self._timeline = OutputTimeline(self._clock, self._loop.loop)
+        self._feed(self._timeline, fmt)
         self._loop.run(self._start())
 
     # On the loop.
@@ -79,7 +79,7 @@ class WhipPublisher(SidePublisher):
         have been needed, a second offer has them.
         """
         for last in (False, True):
-            push = Push(self._client, self._outlet, self._known, self.name)
+            push = Push(self._client, self._timeline, self._known, self.name)
             try:
                 await push.connect()
             except BaseException as error:

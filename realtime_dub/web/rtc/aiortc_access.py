@@ -21,11 +21,11 @@ from realtime_dub.media import MS, NS, rescale
 from realtime_dub.web.config import FRAME_MS
 from realtime_dub.web.limits import MOST_CODED_PIXELS
 from realtime_dub.web.rtc.concealment import with_lost
-from realtime_dub.web.rtc.decoding import PictureDecoding, SoundDecoding
+from realtime_dub.web.rtc.decoding import AudioDecoding, VideoDecoding
 from realtime_dub.web.rtc.encoders import ENCODERS
 
-SOUND_DEPTH = 3  # packets that have to be there after the one that is given out
-SOUND_DELAY_NS = (SOUND_DEPTH + 1) * FRAME_MS * MS  # from the capture of a packet's first sample, without the network
+AUDIO_DEPTH = 3  # packets that have to be there after the one that is given out
+AUDIO_DELAY_NS = (AUDIO_DEPTH + 1) * FRAME_MS * MS  # from the capture of a packet's first sample, without the network
 CLOSE_S = 5.0
 
 OnReport = Callable[[int, int], None]  # the sender's clock in ns, pts in ns on the track's own time line
@@ -37,7 +37,7 @@ class SteadyBuffer(JitterBuffer):
     aiortc's own waits for a lost packet until its buffer overflows, and from then on keeps 300 ms instead of 80.
     """
 
-    def __init__(self, depth: int = SOUND_DEPTH) -> None:
+    def __init__(self, depth: int = AUDIO_DEPTH) -> None:
         super().__init__(capacity=16)
         self._depth = depth
         self._held: dict[int, RtpPacket] = {}
@@ -89,7 +89,7 @@ def use_steady_buffer(receiver: RTCRtpReceiver) -> None:
     _set(receiver, "RTCRtpReceiver", "jitter_buffer", SteadyBuffer())
 
 
-def on_sender_report(receiver: RTCRtpReceiver, rate: int, told: OnReport) -> None:
+def on_sender_report(receiver: RTCRtpReceiver, rate: int, fields: OnReport) -> None:
     """Call ``told`` for every sender report that comes once the track's first frame is known."""
     mapper = _get(receiver, "RTCRtpReceiver", "timestamp_mapper")
     handle = receiver._handle_rtcp_packet
@@ -98,7 +98,7 @@ def on_sender_report(receiver: RTCRtpReceiver, rate: int, told: OnReport) -> Non
         if isinstance(packet, RtcpSrPacket) and mapper._origin is not None:
             info = packet.sender_info
             ticks = (info.rtp_timestamp - mapper._origin + (1 << 31)) % (1 << 32) - (1 << 31)
-            told(ntp_ns(info.ntp_timestamp), rescale(ticks, NS, rate))
+            fields(ntp_ns(info.ntp_timestamp), rescale(ticks, NS, rate))
         await handle(packet)
 
     setattr(receiver, "_handle_rtcp_packet", listen)  # noqa: B010  (mypy: a method)
@@ -116,7 +116,7 @@ def limit_decoding(receiver: RTCRtpReceiver, dropped: Counter[str], most_pixels:
         dropped,
     )
     picture = _get(receiver, "RTCRtpReceiver", "kind") == "video"
-    decoding = PictureDecoding(*parts, most_pixels=most_pixels) if picture else SoundDecoding(*parts)
+    decoding = VideoDecoding(*parts, most_pixels=most_pixels) if picture else AudioDecoding(*parts)
     _set(receiver, "RTCRtpReceiver", "decoder_queue", decoding)
     receive = receiver.receive
 

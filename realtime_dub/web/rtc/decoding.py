@@ -19,20 +19,20 @@ from typing import Any, Protocol
 from av.video.reformatter import VideoReformatter
 
 from realtime_dub.web.limits import (
+    AUDIO_S_BURST,
+    AUDIO_S_PER_S,
     DECODE_S_BURST,
     DECODE_S_PER_S,
+    FRAMES_BURST,
+    FRAMES_PER_S,
     HANDED_OVER,
     KEY_FRAME_REST_S,
-    PICTURES_BURST,
-    PICTURES_PER_S,
-    QUEUED_PICTURE_BYTES,
-    QUEUED_PICTURES,
-    QUEUED_SOUNDS,
+    QUEUED_AUDIO,
+    QUEUED_FRAME_BYTES,
+    QUEUED_FRAMES,
     RESUME_S,
     SIZES_BURST,
     SIZES_PER_S,
-    SOUND_S_BURST,
-    SOUND_S_PER_S,
 )
 from realtime_dub.web.rates import TokenBucket
 from realtime_dub.web.rtc import headers
@@ -152,14 +152,14 @@ class Decoding:
             return task
 
 
-class PictureDecoding(Decoding):
+class VideoDecoding(Decoding):
     """``most_pixels``: a larger picture is made smaller."""
 
     def __init__(self, *parts: Any, most_pixels: Callable[[], int]) -> None:
         super().__init__(*parts)
         self._most_pixels = most_pixels
         self._reformatter = VideoReformatter()
-        self._sizes, self._pictures = TokenBucket(SIZES_PER_S, SIZES_BURST), TokenBucket(PICTURES_PER_S, PICTURES_BURST)
+        self._sizes, self._frames = TokenBucket(SIZES_PER_S, SIZES_BURST), TokenBucket(FRAMES_PER_S, FRAMES_BURST)
         self._size: headers.Declared | None = None
         self._waits_since_s: float | None = None  # for a whole picture: what lies between was left out
         self._asked_s = 0.0
@@ -171,9 +171,9 @@ class PictureDecoding(Decoding):
             self._dropped[why] += 1
             self._wait(now_s)
             return
-        for picture in self._decoded(codec, frame):
-            if self._pictures.take(1, now_s):
-                self._hand_over(self._fitted(picture))
+        for image in self._decoded(codec, frame):
+            if self._frames.take(1, now_s):
+                self._hand_over(self._fitted(image))
             else:
                 self._dropped["too many"] += 1
 
@@ -204,18 +204,18 @@ class PictureDecoding(Decoding):
             self._asked_s = time.monotonic()
             self._ask()
 
-    def _fitted(self, picture: Any) -> Any:
-        width, height = fitted(picture.width, picture.height, self._most_pixels())
-        if (width, height) == (picture.width, picture.height):
-            return picture
+    def _fitted(self, image: Any) -> Any:
+        width, height = fitted(image.width, image.height, self._most_pixels())
+        if (width, height) == (image.width, image.height):
+            return image
         began_s = time.thread_time()
-        smaller = self._reformatter.reformat(picture, width=width, height=height, interpolation="AREA", threads=1)
-        smaller.pts, smaller.time_base = picture.pts, picture.time_base
+        smaller = self._reformatter.reformat(image, width=width, height=height, interpolation="AREA", threads=1)
+        smaller.pts, smaller.time_base = image.pts, image.time_base
         self._time.spend(time.thread_time() - began_s)
         return smaller
 
     def _full(self) -> bool:
-        return len(self._tasks) > QUEUED_PICTURES or self._bytes > QUEUED_PICTURE_BYTES
+        return len(self._tasks) > QUEUED_FRAMES or self._bytes > QUEUED_FRAME_BYTES
 
     def _make_room(self) -> None:
         """What waits is of no use without what would be left out: all of it goes, and a whole picture is asked for."""
@@ -224,24 +224,24 @@ class PictureDecoding(Decoding):
         self._wait(time.monotonic())
 
 
-class SoundDecoding(Decoding):
+class AudioDecoding(Decoding):
     """Opus."""
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
-        self._seconds = TokenBucket(SOUND_S_PER_S, SOUND_S_BURST)
+        self._seconds = TokenBucket(AUDIO_S_PER_S, AUDIO_S_BURST)
 
     def _one(self, codec: Any, frame: Any) -> None:
         now_s = time.monotonic()
         if self._time.left(now_s) <= 0 or self._seconds.left(now_s) <= 0:
             self._dropped["too much sound"] += 1
             return
-        for sound in self._decoded(codec, frame):
-            self._seconds.spend(sound.samples / RATE)
-            self._hand_over(sound)
+        for audio in self._decoded(codec, frame):
+            self._seconds.spend(audio.samples / RATE)
+            self._hand_over(audio)
 
     def _full(self) -> bool:
-        return len(self._tasks) > QUEUED_SOUNDS
+        return len(self._tasks) > QUEUED_AUDIO
 
     def _make_room(self) -> None:
         self._bytes -= len(self._tasks.popleft()[1].data)

@@ -31,7 +31,7 @@ class Dropped(Counter[str]):
         super().__init__()
         self._seen: Counter[str] = Counter()
 
-    def look(self, counts: Counts) -> str | None:
+    def report(self, counts: Counts) -> str | None:
         """Add to the server's what came since the last look; what to tell the visitor of a kind that is new."""
         note = None
         for kind, count in tuple(self.items()):

@@ -27,10 +27,10 @@ from aiortc.sdp import SessionDescription, candidate_from_sdp
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.rtc import aiortc_access, aiortc_guard
+from realtime_dub.web.rtc.browser_input import BrowserInput
 from realtime_dub.web.rtc.candidates import Targets
 from realtime_dub.web.rtc.floodgate import Floodgate
-from realtime_dub.web.rtc.inbound import Inbound
-from realtime_dub.web.rtc.outlet import AudioOut, Outlet
+from realtime_dub.web.rtc.output_timeline import AudioOut, OutputTimeline
 from realtime_dub.web.rtc.ports import with_public_ip
 
 MOST_SDP = 64 * 1024
@@ -46,13 +46,13 @@ class Peer:
     def __init__(
         self,
         config: ServeConfig,
-        inbound: Inbound | None,
-        outlet: Outlet | None,
+        browser_input: BrowserInput | None,
+        timeline: OutputTimeline | None,
         changed: Callable[[], None],
         message: Callable[[str], str | None] = lambda text: None,
         dropped: Counter[str] | None = None,
     ) -> None:
-        self._config, self._inbound, self._outlet = config, inbound, outlet
+        self._config, self._input, self._timeline = config, browser_input, timeline
         self._changed, self._message = changed, message
         servers = [RTCIceServer(**server) for server in config.ice_servers]
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
@@ -126,9 +126,9 @@ class Peer:
 
     def _add_transceiver(self, kind: str) -> None:
         track = None
-        if self._outlet is not None:
-            track = self._outlet.subscribe() if kind == "video" else AudioOut(self._outlet)
-        direction = "sendrecv" if track and self._inbound else "sendonly" if track else "recvonly"
+        if self._timeline is not None:
+            track = self._timeline.subscribe() if kind == "video" else AudioOut(self._timeline)
+        direction = "sendrecv" if track and self._input else "sendonly" if track else "recvonly"
         transceiver = self._pc.addTransceiver(track or kind, direction)
         codecs = RTCRtpSender.getCapabilities(kind).codecs
         first = "audio/opus" if kind == "audio" else f"video/{self._config.codec}"
@@ -141,24 +141,24 @@ class Peer:
         for transceiver in self._pc.getTransceivers():
             if transceiver.kind == "audio":
                 aiortc_access.use_steady_buffer(transceiver.receiver)
-            elif self._outlet is not None:
+            elif self._timeline is not None:
                 most = max(config.bitrate_kbps, config.max_bitrate_kbps)
                 aiortc_access.use_bitrates(transceiver, config.bitrate_kbps * 1000, most * 1000)
-            if self._inbound is not None:
-                told = functools.partial(self._inbound.times.report, transceiver.kind)
-                aiortc_access.limit_decoding(transceiver.receiver, self.dropped, self._inbound.most_pixels)
-                aiortc_access.on_sender_report(transceiver.receiver, CLOCK_RATES[transceiver.kind], told)
+            if self._input is not None:
+                report = functools.partial(self._input.capture_clock.report, transceiver.kind)
+                aiortc_access.limit_decoding(transceiver.receiver, self.dropped, self._input.most_pixels)
+                aiortc_access.on_sender_report(transceiver.receiver, CLOCK_RATES[transceiver.kind], report)
 
     def _on_track(self, track: MediaStreamTrack) -> None:
-        if self._inbound is None:
+        if self._input is None:
             return
-        reader = asyncio.create_task(self._read(track, self._inbound), name=f"read {track.kind}")
+        reader = asyncio.create_task(self._read(track, self._input), name=f"read {track.kind}")
         self._readers.add(reader)
         reader.add_done_callback(self._readers.discard)
 
-    async def _read(self, track: MediaStreamTrack, inbound: Inbound) -> None:
-        inbound.restart(track.kind)
-        take = inbound.picture if track.kind == "video" else inbound.sound
+    async def _read(self, track: MediaStreamTrack, browser_input: BrowserInput) -> None:
+        browser_input.restart(track.kind)
+        take = browser_input.add_frame if track.kind == "video" else browser_input.add_audio
         said = ""
         with contextlib.suppress(MediaStreamError):
             while True:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 Why = Literal["no face", "no voice", "late voice", "late"]
 
 WINDOW_S = 4.0
-SETTLE_S = 1.5  # a run that begins takes time from itself: what it misses then does not count
+WARM_UP_S = 1.5  # a run that begins takes time from itself: what it misses then does not count
 SAID, UNSAID = 0.2, 0.12  # shares of missing mouths: from the first on it is said, below the second no more
 MOST_PART = 0.5  # no face or no voice is said where that is so most of the time
 STEPS_MS = (200, 250, 300, 350, 400, 500, 600, 800, 1_000, 1_250, 1_500)
@@ -50,27 +50,27 @@ class Advice:
         self._seen: deque[_Seen] = deque()
         self._tried: dict[float, float] = {}  # budgets, in ms, and the share of fresh mouths that each brought
         self._why: Why | None = None
-        self._settled_s: float | None = None  # from when on it counts
+        self._counts_from_s: float | None = None  # from when on it counts
 
     def restart(self) -> None:
         """Another run is on air: it counts anew, and what was said of the one before is said no more."""
         self._seen.clear()
-        self._why = self._settled_s = None
+        self._why = self._counts_from_s = None
 
-    def look(self, frames: dict[str, int], now_s: float) -> Shares | None:
+    def update(self, frames: dict[str, int], now_s: float) -> Shares | None:
         """What is so far; the shares as soon as there are some."""
         if self._seen and frames.get("total", 0) < self._seen[-1].frames.get("total", 0):
             self.restart()
-        if self._settled_s is None:
-            self._settled_s = now_s + SETTLE_S
-        if now_s < self._settled_s:
+        if self._counts_from_s is None:
+            self._counts_from_s = now_s + WARM_UP_S
+        if now_s < self._counts_from_s:
             return None
         self._seen.append(_Seen(now_s, dict(frames)))
         while len(self._seen) > 2 and now_s - self._seen[1].at_s >= WINDOW_S:
             self._seen.popleft()
         return self._shares()
 
-    def told(self, shares: Shares | None, budget_ms: float, voice: str) -> dict[str, Any]:
+    def to_dict(self, shares: Shares | None, budget_ms: float, voice: str) -> dict[str, Any]:
         """``mouths`` and ``advice`` for the page; ``voice`` is the session's choice."""
         if shares is None:
             return {"mouths": None, "advice": None}

@@ -24,12 +24,12 @@ from realtime_dub.sources.image import ImageSource
 from realtime_dub.sources.registry import open_video
 from realtime_dub.sources.voices import open_voice
 from realtime_dub.web.limits import (
+    AUDIO_FILE_RATE,
+    AUDIO_FILE_S,
     CHECK_CPU_S,
     CHECK_MEMORY,
     CHECK_OUTPUT,
-    PICTURE_SIDE,
-    SOUND_RATE,
-    SOUND_S,
+    IMAGE_SIDE,
 )
 
 FILES = 32  # descriptors
@@ -40,12 +40,12 @@ def main(kind: str, path: str, out: str) -> None:
     """``kind`` is sound or picture. Writes ``out``, or says why not; one line of JSON is answered."""
     _bound()
     try:
-        told = LOOKS[kind](Path(path), Path(out))
+        fields = READERS[kind](Path(path), Path(out))
     except MemoryError:
-        told = {"error": "The file asks for more memory than any should; make it smaller"}
+        fields = {"error": "The file asks for more memory than any should; make it smaller"}
     except RealtimeDubError as error:
-        told = {"error": str(error).replace(path, "the file")}
-    print(json.dumps(told))
+        fields = {"error": str(error).replace(path, "the file")}
+    print(json.dumps(fields))
 
 
 def _bound() -> None:
@@ -72,20 +72,22 @@ def _addresses() -> int:
         return 1 << 31
 
 
-def sound(path: Path, out: Path) -> dict[str, Any]:
+def audio_file(path: Path, out: Path) -> dict[str, Any]:
     """Its length in seconds."""
     source = open_voice(str(path), clock=VirtualClock(), video_path=None, live=False)
     try:
         info = source.open()
-        resampler = StreamResampler(info.rate, SOUND_RATE, info.channels) if info.rate > SOUND_RATE else None
+        resampler = StreamResampler(info.rate, AUDIO_FILE_RATE, info.channels) if info.rate > AUDIO_FILE_RATE else None
         count = 0
-        with _Flac(out, min(info.rate, SOUND_RATE), info.channels) as flac:
+        with _Flac(out, min(info.rate, AUDIO_FILE_RATE), info.channels) as flac:
             with suppress(EndOfStream):
                 while True:
                     samples = source.read().samples
                     count += len(samples)
-                    if count > SOUND_S * info.rate:
-                        raise MediaError("the sound is longer than", f"{SOUND_S // 60} minutes", "send a part of it")
+                    if count > AUDIO_FILE_S * info.rate:
+                        raise MediaError(
+                            "the sound is longer than", f"{AUDIO_FILE_S // 60} minutes", "send a part of it"
+                        )
                     flac.write(samples if resampler is None else resampler.process(samples))
             if resampler is not None:
                 flac.write(resampler.flush())
@@ -130,12 +132,12 @@ class _Flac:
         self._container.close()
 
 
-def picture(path: Path, out: Path) -> dict[str, Any]:
+def image_file(path: Path, out: Path) -> dict[str, Any]:
     """Brings it to a size that can be sent: even, and no larger than a camera's."""
     import cv2
 
     image = _first_image(path)
-    scale = min(1.0, PICTURE_SIDE / max(image.shape[:2]))
+    scale = min(1.0, IMAGE_SIDE / max(image.shape[:2]))
     size = [max(2, int(side * scale) & ~1) for side in (image.shape[1], image.shape[0])]
     # Whatever it was called, it is a PNG from now on: files are told by their content.
     out.write_bytes(cv2.imencode(".png", cv2.resize(image, size, interpolation=cv2.INTER_AREA))[1].tobytes())
@@ -145,7 +147,7 @@ def picture(path: Path, out: Path) -> dict[str, Any]:
 def _first_image(path: Path) -> Image:
     source = open_video(str(path), clock=VirtualClock(), live=False)
     if isinstance(source, ImageSource):
-        source = ImageSource(path, enough=PICTURE_SIDE)
+        source = ImageSource(path, enough=IMAGE_SIDE)
     try:
         source.open()
         image: Image = source.read().image
@@ -156,4 +158,4 @@ def _first_image(path: Path) -> Image:
         source.close()
 
 
-LOOKS = {"sound": sound, "picture": picture}
+READERS = {"sound": audio_file, "picture": image_file}

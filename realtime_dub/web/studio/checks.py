@@ -46,13 +46,13 @@ class Checks:
             raise Refusal(422, "The file takes too long to read.", f"Choose another {kind}, or a part of it.") from None
         finally:
             self._end(path, process)
-        told = _read(said) if process.returncode == 0 else {}
-        if not told:
+        fields = _read(said) if process.returncode == 0 else {}
+        if not fields:
             raise Refusal(422, UNREADABLE, f"Choose another {kind}.")
-        if "error" in told:
-            what, _, do = str(told["error"]).partition("; ")
+        if "error" in fields:
+            what, _, do = str(fields["error"]).partition("; ")
             raise Refusal(422, _short(what), _short(do or f"choose another {kind}"))
-        return told
+        return fields
 
     def stop(self, path: Path) -> None:
         """Nobody waits for this one any more."""
@@ -92,10 +92,10 @@ class Checks:
 
 def _read(said: str) -> dict[str, Any]:
     try:
-        told = json.loads(said)
+        fields = json.loads(said)
     except ValueError:
         return {}
-    return told if isinstance(told, dict) else {}
+    return fields if isinstance(fields, dict) else {}
 
 
 def _short(text: str) -> str:

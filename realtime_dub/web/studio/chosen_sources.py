@@ -12,7 +12,8 @@ from realtime_dub.sources.registry import open_video
 from realtime_dub.sources.voices import open_voice
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.refusals import Refusal
-from realtime_dub.web.rtc.inbound import Inbound, InboundVideo, InboundVoice
+from realtime_dub.web.rtc.browser_input import BrowserInput
+from realtime_dub.web.rtc.browser_sources import BrowserVideo, BrowserVoice
 from realtime_dub.web.studio.file_voice import FileVoice, Playback
 from realtime_dub.web.studio.room import Rooms
 from realtime_dub.web.studio.uploads import Uploads
@@ -23,7 +24,7 @@ CAMERA_FPS = Fraction(25)
 class ChosenSources:
     """One session's. ``input`` is what its browser sends. On the server's loop."""
 
-    def __init__(self, config: ServeConfig, uploads: Uploads, rooms: Rooms, input: Inbound, clock: Clock) -> None:
+    def __init__(self, config: ServeConfig, uploads: Uploads, rooms: Rooms, input: BrowserInput, clock: Clock) -> None:
         self._config, self._uploads, self._rooms, self._clock = config, uploads, rooms, clock
         self._input = input
         self._played: tuple[str, Playback] | None = None  # the upload that is the voice, and where it is
@@ -42,7 +43,7 @@ class ChosenSources:
         """Raises Refusal."""
         kind, _, name = options.picture.partition(":")
         if kind == "camera":
-            return partial(InboundVideo, self._input, CAMERA_FPS)
+            return partial(BrowserVideo, self._input, CAMERA_FPS)
         path = str(self._uploads.find(name, "picture"))
         return partial(open_video, path, clock=self._clock, live=True, fps=self._config.fps)
 
@@ -50,11 +51,11 @@ class ChosenSources:
         """Raises Refusal."""
         kind, _, name = options.voice.partition(":")
         if kind == "mic":
-            return partial(InboundVoice, self._input)
+            return partial(BrowserVoice, self._input)
         if kind == "room":
-            return partial(InboundVoice, self._rooms.enter(name).voice)
+            return partial(BrowserVoice, self._rooms.enter(name).voice)
         if kind == "none":
-            return partial(InboundVoice, Inbound(self._clock))  # nothing ever comes: silence
+            return partial(BrowserVoice, BrowserInput(self._clock))  # nothing ever comes: silence
         if kind == "upload":
             return self._file_voice(name)
         microphone = self._config.server_mic or ""

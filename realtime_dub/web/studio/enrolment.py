@@ -12,7 +12,7 @@ from realtime_dub.web.upkeep import until
 READY_S = 20.0  # for the run that begins with nothing to be on air
 
 
-class Looking:
+class Span:
     """``seconds`` of looking, from :meth:`begin` on."""
 
     def __init__(self, seconds: float) -> None:
@@ -41,7 +41,7 @@ class Enrolment:
     ) -> None:
         self._banks, self._on_air, self._note = banks, on_air, note
         self._loaded: Bank | None = None  # for the next run
-        self._now: Looking | None = None
+        self._now: Span | None = None
 
     @property
     def bank(self) -> Bank | None:
@@ -63,20 +63,20 @@ class Enrolment:
         """0 to 1; None while nobody is learnt."""
         return self._now.progress if self._now is not None else None
 
-    def forget(self, seconds: float) -> Looking:
+    def forget(self, seconds: float) -> Span:
         """The person, from the next run on; what :meth:`learn` takes to look at them for so long."""
-        self._now = Looking(seconds)
+        self._now = Span(seconds)
         self.load(Bank())
         return self._now
 
-    async def learn(self, looking: Looking) -> None:
+    async def learn(self, span: Span) -> None:
         """Then the resting face is held. The seconds count from where the run that begins with nothing, or one that
         followed it, is on air.
         """
         await until(lambda: self._loaded is None and self._on_air(), READY_S)
-        looking.begin()
-        await asyncio.sleep(looking.seconds)
-        if self._now is not looking:  # begun anew
+        span.begin()
+        await asyncio.sleep(span.seconds)
+        if self._now is not span:  # begun anew
             return
         self._now = None
         known = self._banks()  # a run that took over meanwhile, or is about to, looks on with a copy

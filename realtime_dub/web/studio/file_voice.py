@@ -55,7 +55,7 @@ class Playback:
             place_ns = self._place(instant_ns)
             return place_ns if self._playing and 0 <= place_ns < self._length_ns else None
 
-    def told(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """For the page."""
         with self._lock:
             place_ns = self._place(self._clock.now_ns())

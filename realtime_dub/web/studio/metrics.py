@@ -42,7 +42,7 @@ class Metrics:
         self.tasks = self._gauge("tasks", "Tasks on the server's event loop")
         self.threads = self._gauge("threads", "Threads of the process, without the pool of the event loop")
 
-    def look(self, sessions: Iterable[Measured]) -> None:
+    def update(self, sessions: Iterable[Measured]) -> None:
         """Take the present values. On the server's loop."""
         runs = [session.present_run for session in sessions]
         reports = [run.recorder.report() for run in runs if run is not None]

@@ -19,10 +19,10 @@ from realtime_dub.pipeline.live.outputs import PublisherThread, Stamped
 from realtime_dub.pipeline.statistics import Recorder
 from realtime_dub.publishers.registry import open_publisher
 from realtime_dub.web.limits import RECORDING_LEAST_ROOM, RECORDING_S
-from realtime_dub.web.rtc.outlet import RATE, Outlet
+from realtime_dub.web.rtc.output_timeline import RATE, OutputTimeline
 
 LONGEST_NS = RECORDING_S * NS
-LOOK_EVERY = 50  # pictures between two looks at the room on the disk
+ROOM_CHECKED_EVERY = 50  # pictures between two looks at the room on the disk
 
 
 class Recording:
@@ -32,11 +32,13 @@ class Recording:
     wrong there ends the recording alone. A film has one size: pictures of another than its first are fitted in.
     """
 
-    def __init__(self, path: Path, outlet: Outlet, clock: Clock, over: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, path: Path, timeline: OutputTimeline, clock: Clock, over: Callable[[], None] = lambda: None
+    ) -> None:
         """``over`` is called once, on the outlet's loop, where it ends by itself."""
         self.path = path
         self.error: Exception | None = None
-        self._outlet, self._clock, self._told_over = outlet, clock, over
+        self._timeline, self._clock, self._when_over = timeline, clock, over
         self._lock = threading.Lock()
         self._closed = False
         self._over = threading.Event()
@@ -88,16 +90,16 @@ class Recording:
             self._end()
             return
         self._last_ns = at_ns
-        sound = self._sound(at_ns + period_ns)
-        self._thread.offer(Stamped(Tick(image, at_ns, period_ns, self._seq, sound), None, 0))
+        audio = self._audio(at_ns + period_ns)
+        self._thread.offer(Stamped(Tick(image, at_ns, period_ns, self._seq, audio), None, 0))
         self._seq += 1
 
-    def _sound(self, until_ns: int) -> AudioBlock:
+    def _audio(self, until_ns: int) -> AudioBlock:
         """Every sample once, silence where there was none."""
         count = ns_to_samples(until_ns, RATE) - self._read
         at_ns = samples_to_ns(self._read, RATE)
         self._read += count
-        return AudioBlock(self._outlet.ring.read(self._start_ns + at_ns, count), RATE, at_ns)
+        return AudioBlock(self._timeline.ring.read(self._start_ns + at_ns, count), RATE, at_ns)
 
     def _failed(self, name: str, error: Exception) -> None:
         if self.error is None:
@@ -108,7 +110,7 @@ class Recording:
         if not self._over.is_set():
             self._over.set()
             with contextlib.suppress(RuntimeError):  # the server is gone
-                self._outlet.loop.call_soon_threadsafe(self._told_over)
+                self._timeline.loop.call_soon_threadsafe(self._when_over)
 
 
 class _Film:
@@ -129,7 +131,7 @@ class _Film:
 
     def publish(self, tick: Tick) -> None:
         """Raises LostOutput, MediaError, OSError."""
-        if tick.seq % LOOK_EVERY == 0 and self._room() < RECORDING_LEAST_ROOM:
+        if tick.seq % ROOM_CHECKED_EVERY == 0 and self._room() < RECORDING_LEAST_ROOM:
             raise LostOutput("the disk is nearly full", kept_ns=tick.pts_ns)
         image = self._fit(tick.image)
         if not self._opened:

@@ -46,10 +46,10 @@ class Kept:
     def state(self) -> Literal["recording", "kept"]:
         return "recording" if self.until_s is None else "kept"
 
-    def told(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, object]:
         """For the page."""
-        told = {"id": self.id, "state": self.state, "url": f"/api/recordings/{self.id}", "note": self.note}
-        return told | {"seconds": self.seconds, "size": self.size, "until": self.until_s}
+        fields = {"id": self.id, "state": self.state, "url": f"/api/recordings/{self.id}", "note": self.note}
+        return fields | {"seconds": self.seconds, "size": self.size, "until": self.until_s}
 
 
 class Recordings:
@@ -103,9 +103,9 @@ class Recordings:
                 self._kept[id] = replace(kept, fetched=True)
         return kept.path
 
-    def told(self, ids: list[str]) -> list[dict[str, object]]:
+    def to_dict(self, ids: list[str]) -> list[dict[str, object]]:
         """Of those that there are."""
-        return [kept.told() for id in ids if (kept := self._kept.get(id)) is not None]
+        return [kept.to_dict() for id in ids if (kept := self._kept.get(id)) is not None]
 
     def remove(self, id: str) -> None:
         """One that is being made is not."""
@@ -151,8 +151,8 @@ def _seconds_of(film: Path) -> float | None:
     """Of our own making, so counted without decoding: a film of a server that was killed does not know its length."""
     try:
         with av.open(str(film)) as container:
-            sound = container.streams.audio[0]
-            ends = [(packet.pts or 0) + (packet.duration or 0) for packet in container.demux(sound)]
-            return round(float(max(ends) * (sound.time_base or 0)), 2)
+            audio = container.streams.audio[0]
+            ends = [(packet.pts or 0) + (packet.duration or 0) for packet in container.demux(audio)]
+            return round(float(max(ends) * (audio.time_base or 0)), 2)
     except (av.FFmpegError, OSError, ValueError, LookupError):
         return None

@@ -16,8 +16,8 @@ from realtime_dub.media import MS, Samples
 from realtime_dub.web.config import SessionOptions
 from realtime_dub.web.limits import AWAY_S, MOST_ROOMS, SILENT_MS
 from realtime_dub.web.refusals import Refusal
-from realtime_dub.web.rtc.inbound import Inbound
-from realtime_dub.web.rtc.outlet import Outlet
+from realtime_dub.web.rtc.browser_input import BrowserInput
+from realtime_dub.web.rtc.output_timeline import OutputTimeline
 
 State = Literal["waiting", "live", "interrupted", "ended"]
 
@@ -27,7 +27,7 @@ class Member(Protocol):
 
     id: str
     options: SessionOptions
-    input: Inbound
+    input: BrowserInput
     closed: bool
 
     @property
@@ -43,8 +43,8 @@ class Room:
 
     def __init__(self, name: str, clock: Clock) -> None:
         self.name, self.clock = name, clock
-        self.outlet = Outlet(clock, asyncio.get_running_loop())
-        self.voice = Inbound(clock)  # what the interpreter with the floor says; silence before anyone comes
+        self.timeline = OutputTimeline(clock, asyncio.get_running_loop())
+        self.voice = BrowserInput(clock)  # what the interpreter with the floor says; silence before anyone comes
         self.sender: Member | None = None
         self.floor: Microphone | None = None
         self.interpreters: list[Member] = []  # in the order in which they came
@@ -57,7 +57,7 @@ class Room:
         if role == "studio":
             if self.sender is not None:
                 raise Refusal(409, "Somebody else sends in this room.", "Wait until they stop, or take another room.")
-            self.sender, self._begun = session, self.outlet.sent
+            self.sender, self._begun = session, self.timeline.sent
         else:
             (self.interpreters if role == "interpreter" else self.viewers).append(session)
         self._broadcast()
@@ -71,15 +71,15 @@ class Room:
                 members.remove(session)
         if self.floor is session.input:
             self.floor = None
-        self.settle_floor()
+        self.resolve_floor()
         self._broadcast()
 
-    def settle_floor(self) -> None:
+    def resolve_floor(self) -> None:
         """The first keeps it as long as sound comes from there; one who is silent loses it to one who is not."""
-        if self.floor is not None and self.floor.sounds:
+        if self.floor is not None and self.floor.is_heard:
             return
         speaking = [each.input for each in self.interpreters if isinstance(each.input, Microphone)]
-        before, self.floor = self.floor, next((each for each in speaking if each.sounds), self.floor)
+        before, self.floor = self.floor, next((each for each in speaking if each.is_heard), self.floor)
         if self.floor is not before:
             self._broadcast()
 
@@ -87,11 +87,11 @@ class Room:
     def state(self) -> State:
         if self.sender is None:
             return "waiting" if self._begun is None else "ended"
-        if self.outlet.sent == self._begun:
+        if self.timeline.sent == self._begun:
             return "waiting"
         return "interrupted" if self.sender.away_s > AWAY_S else "live"
 
-    def told(self, session: Member | None, heard: bool) -> dict[str, Any]:
+    def to_dict(self, session: Member | None, heard: bool) -> dict[str, Any]:
         """For a member's page. ``heard``: a person speaks with the voice of this room."""
         state = self.state
         if session is not None and session.options.role == "interpreter" and self.sender is None and heard:
@@ -107,7 +107,7 @@ class Room:
                 session.send_room()
 
 
-class Microphone(Inbound):
+class Microphone(BrowserInput):
     """What one interpreter sends, with a clock of its own: heard in the room while it has the floor."""
 
     def __init__(self, room: Room) -> None:
@@ -116,14 +116,14 @@ class Microphone(Inbound):
         self._came_ns: int | None = None  # when the last sound came
 
     @property
-    def sounds(self) -> bool:
+    def is_heard(self) -> bool:
         """Sound has come lately; a microphone that is muted sends silence, which counts."""
         return self._came_ns is not None and self.clock.now_ns() - self._came_ns < SILENT_MS * MS
 
     def give(self, heard: Samples, captured_ns: int, lost: bool) -> None:
         self._came_ns = self.clock.now_ns()
         before = self._room.floor
-        self._room.settle_floor()
+        self._room.resolve_floor()
         if self._room.floor is self:
             self._room.voice.packets_lost = self.packets_lost
             self._room.voice.give(heard, captured_ns, lost or before is not self)
@@ -151,10 +151,10 @@ class Rooms:
     def find(self, name: str) -> Room | None:
         return self._rooms.get(name)
 
-    def told(self, room: Room, session: Member | None) -> dict[str, Any]:
+    def to_dict(self, room: Room, session: Member | None) -> dict[str, Any]:
         """What a member of the room is told, or somebody who is not in it."""
         heard = any(each.options.voice == f"room:{room.name}" and not each.closed for each in self._sessions.values())
-        return room.told(session, heard)
+        return room.to_dict(session, heard)
 
     def asked(self, name: str) -> dict[str, Any]:
         """What is told of a room to whoever asks; one that nobody is in is not made by that."""
@@ -162,7 +162,7 @@ class Rooms:
         if room is None:
             return {"state": "waiting", "sender": False, "floor": None, "heard": False,
                     "interpreters": 0, "viewers": 0}  # fmt: skip
-        return self.told(room, None) | {"sender": room.sender is not None and self.gone(room) is None}
+        return self.to_dict(room, None) | {"sender": room.sender is not None and self.gone(room) is None}
 
     def gone(self, room: Room) -> Member | None:
         """The sender, where it has not been heard of for so long that another one may have the room."""

@@ -27,8 +27,8 @@ from realtime_dub.pipeline.statistics import Recorder
 from realtime_dub.pipeline.timing import LiveSettings, Timing
 from realtime_dub.publishers.base import Publisher
 from realtime_dub.sources.base import VideoSource, VoiceSource
-from realtime_dub.web.rtc.aiortc_access import SOUND_DELAY_NS
-from realtime_dub.web.rtc.inbound import NETWORK_NS, PICTURE_DELAY_NS, RATE
+from realtime_dub.web.rtc.aiortc_access import AUDIO_DELAY_NS
+from realtime_dub.web.rtc.browser_input import FRAME_DELAY_NS, NETWORK_NS, RATE
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,13 @@ def make_generator(setup: RunSetup) -> MouthGenerator:
 
 
 def settings_of(setup: RunSetup) -> LiveSettings:
-    return LiveSettings(setup.fps, setup.budget_ms, arrival_ns=PICTURE_DELAY_NS)
+    return LiveSettings(setup.fps, setup.budget_ms, arrival_ns=FRAME_DELAY_NS)
 
 
 def least_budget_ms(setup: RunSetup) -> tuple[int, int]:
     """The least budget with a browser's microphone, and the one that is used where none is asked for."""
     generator = make_generator(setup)
-    voice = VoiceInfo(RATE, 1, True, "browser microphone", SOUND_DELAY_NS + NETWORK_NS + MS)
+    voice = VoiceInfo(RATE, 1, True, "browser microphone", AUDIO_DELAY_NS + NETWORK_NS + MS)
     plan = Timing.of(settings_of(setup), voice, generator).plan
     generator.close()
     return -(-plan.required_ns // MS), plan.budget_ns // MS

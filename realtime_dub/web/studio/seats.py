@@ -51,7 +51,7 @@ class Seats:
                 503, FULL[role].format(most=self.most[role]), "Try again in a minute.", {"Retry-After": RETRY_S}
             )
 
-    def told(self, sessions: Iterable[Seated]) -> dict[str, int]:
+    def to_dict(self, sessions: Iterable[Seated]) -> dict[str, int]:
         """For ``/api/config``."""
         present = tuple(sessions)
         return {

@@ -16,9 +16,9 @@ from realtime_dub.media import MS
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.refusals import Refusal, refused, sentence
+from realtime_dub.web.rtc.browser_input import BrowserInput
 from realtime_dub.web.rtc.dropped import Dropped
-from realtime_dub.web.rtc.inbound import Inbound
-from realtime_dub.web.rtc.outlet import Outlet, OutletPublisher
+from realtime_dub.web.rtc.output_timeline import OutputTimeline, TimelinePublisher
 from realtime_dub.web.rtc.peer import Peer
 from realtime_dub.web.studio.chosen_sources import ChosenSources
 from realtime_dub.web.studio.connection import Connection
@@ -61,8 +61,8 @@ class Session:
         self.note: str | None = None
         self.closed = False
         self.room: Room | None = None
-        self.input = Inbound(clock)
-        self.output: Outlet | None = None
+        self.input = BrowserInput(clock)
+        self.output: OutputTimeline | None = None
         self._changing = asyncio.Lock()
         self._dropped = Dropped()
         self._tasks = Tasks(id[:6])
@@ -84,7 +84,7 @@ class Session:
         if role == "interpreter" and self.room is not None:
             self.input = Microphone(self.room)
         if role == "studio":
-            self.output = self.room.outlet if self.room else Outlet(self._clock, asyncio.get_running_loop())
+            self.output = self.room.timeline if self.room else OutputTimeline(self._clock, asyncio.get_running_loop())
             self.output.taken_over = self._taken_over
             self.input.on_size = self._first_frame
             self._bound_frames()
@@ -136,9 +136,9 @@ class Session:
         return Peer(self.config, given, self._seen, changed, pong, self._dropped)
 
     @property
-    def _seen(self) -> Outlet | None:
+    def _seen(self) -> OutputTimeline | None:
         """What its page shows."""
-        return self.room.outlet if self.room is not None and self.options.role == "viewer" else self.output
+        return self.room.timeline if self.room is not None and self.options.role == "viewer" else self.output
 
     def _admit(self) -> bool:
         """Connected for the first time: from now on it has a seat, and may cost something."""
@@ -212,7 +212,7 @@ class Session:
         video, voice = self._sources.video(self.options), self._sources.voice(self.options)
         self._bound_frames()
         number = self.output.next_run()
-        publishers = (OutletPublisher(self.output, number),)
+        publishers = (TimelinePublisher(self.output, number),)
         setup, name = self._setup(self.options), f"session {self.id[:6]}"
         self._enrolment.taken()
         return number, Run(name, setup, video, voice, publishers, self._clock, ended)
@@ -220,7 +220,7 @@ class Session:
     def _bound_frames(self) -> None:
         """Those that wait for the end of the latency budget."""
         budget_ns = round((self.options.budget_ms or USUAL_BUDGET_MS) * MS)
-        self.input.wait(budget_ns, self.config.fps, self.config.picture_pixels)
+        self.input.wait(budget_ns, self.config.fps, self.config.frame_pixels)
 
     def _taken_over(self, number: int) -> None:
         self._runs.take_over(number)
@@ -250,44 +250,44 @@ class Session:
         run = self._runs.present
         if run is None or self.options.engine != "mouthbank":
             raise Refusal(409, "There is nobody to learn from.", "Turn the camera and the mouthbank engine on first.")
-        looking = self._enrolment.forget(seconds)
+        span = self._enrolment.forget(seconds)
         self._runs.begin()
-        self._tasks.spawn(self._enrolment.learn(looking), "enrolment")
+        self._tasks.spawn(self._enrolment.learn(span), "enrolment")
 
     # What is made of it, and steered in it.
 
     async def start_recording(self, visitor: str) -> dict[str, object]:
-        return (await self._recorder.start(self.output, visitor)).told()
+        return (await self._recorder.start(self.output, visitor)).to_dict()
 
     async def stop_recording(self) -> dict[str, object] | None:
         kept = await self._recorder.stop()
-        return kept.told() if kept is not None else None
+        return kept.to_dict() if kept is not None else None
 
     async def steer_voice(self, playing: bool | None, at_ns: int | None, loop: bool | None) -> dict[str, Any]:
         playback = self._sources.playback(self.options)
         if playback is None:
             raise Refusal(409, "The voice is none from a file.", "Choose one that was sent.")
         playback.steer(playing, at_ns, loop)
-        return playback.told()
+        return playback.to_dict()
 
     # What it says.
 
     async def statistics(self) -> dict[str, Any]:
         """What the page shows."""
         counts, playback = self._statistics, self._sources.playback(self.options)
-        told = {**BLANK, **counts.of_run(self._runs.present, self.options.voice), **counts.of_output(self._seen)}
-        told |= {"voice": playback.told() if playback is not None else None, "recording": self._recorder.running}
+        fields = {**BLANK, **counts.of_run(self._runs.present, self.options.voice), **counts.of_output(self._seen)}
+        fields |= {"voice": playback.to_dict() if playback is not None else None, "recording": self._recorder.running}
         if (progress := self._enrolment.progress) is not None:
-            told["enroll"] = {"progress": round(progress, 2)}
+            fields["enroll"] = {"progress": round(progress, 2)}
         if self.room is not None:
-            told["room"] = self._shared.rooms.told(self.room, self)
-        told |= counts.of_connection(await self._connection.statistics())
+            fields["room"] = self._shared.rooms.to_dict(self.room, self)
+        fields |= counts.of_connection(await self._connection.statistics())
         self.input.packets_lost = counts.packets_lost
-        if (note := self._dropped.look(self._shared.metrics.dropped)) is not None:
+        if (note := self._dropped.report(self._shared.metrics.dropped)) is not None:
             self._send_note(note)
-        told["dropped"] = {kind: count for kind, count in dict(self._dropped).items() if count}
-        told["options"] = self.options.model_dump()
-        return told | ({"note": self.note} if self.note else {})
+        fields["dropped"] = {kind: count for kind, count in dict(self._dropped).items() if count}
+        fields["options"] = self.options.model_dump()
+        return fields | ({"note": self.note} if self.note else {})
 
     async def _send_statistics(self) -> None:
         self._connection.send(json.dumps(await self.statistics()))
@@ -295,7 +295,7 @@ class Session:
     def send_room(self) -> None:
         """At once, what the statistics also say."""
         if self.room is not None and not self.closed:
-            self._connection.send(json.dumps({"t": "room", "room": self._shared.rooms.told(self.room, self)}))
+            self._connection.send(json.dumps({"t": "room", "room": self._shared.rooms.to_dict(self.room, self)}))
 
     def _send_note(self, text: str) -> None:
         """With the next statistics."""

@@ -9,7 +9,7 @@ from typing import Any
 from realtime_dub.clock import Clock
 from realtime_dub.web.limits import RECORDING_KEPT_S, RECORDING_S
 from realtime_dub.web.refusals import Refusal
-from realtime_dub.web.rtc.outlet import Outlet
+from realtime_dub.web.rtc.output_timeline import OutputTimeline
 from realtime_dub.web.studio.recording import Recording, why
 from realtime_dub.web.studio.recordings import Kept, Recordings
 
@@ -29,24 +29,24 @@ class SessionRecorder:
         self._recordings, self._clock, self._note, self._spawn = recordings, clock, note, spawn
         self._lock = asyncio.Lock()
         self._now: tuple[Kept, Recording] | None = None
-        self._outlet: Outlet | None = None
+        self._timeline: OutputTimeline | None = None
         self._closed = False
 
     @property
     def running(self) -> bool:
         return self._now is not None and not self._now[1].over
 
-    async def start(self, outlet: Outlet | None, visitor: str) -> Kept:
+    async def start(self, timeline: OutputTimeline | None, visitor: str) -> Kept:
         """The one that runs where there is one. Raises Refusal."""
-        if outlet is None:
+        if timeline is None:
             raise Refusal(409, "This session gives no picture.", "Record the session that is watched.")
         async with self._lock:
             if self._closed:
                 raise Refusal(404, "There is no such session.", "Start a new one.")
             if self._now is None:
                 kept = await asyncio.to_thread(self._recordings.begin, visitor)
-                self._outlet, self._now = outlet, (kept, Recording(kept.path, outlet, self._clock, self._over))
-                outlet.recorder = self._now[1].take
+                self._timeline, self._now = timeline, (kept, Recording(kept.path, timeline, self._clock, self._over))
+                timeline.recorder = self._now[1].take
             return self._now[0]
 
     async def stop(self) -> Kept | None:
@@ -55,8 +55,8 @@ class SessionRecorder:
             now, self._now = self._now, None
             if now is None:
                 return None
-            if self._outlet is not None:
-                self._outlet.recorder = None
+            if self._timeline is not None:
+                self._timeline.recorder = None
             return await asyncio.to_thread(self._finish, *now)
 
     async def close(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from realtime_dub.web.rtc.outlet import Outlet
+from realtime_dub.web.rtc.output_timeline import OutputTimeline
 from realtime_dub.web.rtc.traffic import Traffic
 from realtime_dub.web.studio.advice import Advice
 from realtime_dub.web.studio.run import Run
@@ -42,16 +42,16 @@ class SessionStatistics:
         if run is None:
             return {"latency_ms": {"p50": 0, "p95": 0}}
         report = run.recorder.report()
-        shares = self._advice.look(report.frames, time.monotonic())
+        shares = self._advice.update(report.frames, time.monotonic())
         return {
             "frames": report.frames,
             "budget_ms": report.budget_ms,
             "latency_ms": {name: report.latency_ms[name] for name in ("p50", "p95")},
             "av_offset_ms": report.av_offset_ms["mean"],
-            **self._advice.told(shares, report.budget_ms, voice),
+            **self._advice.to_dict(shares, report.budget_ms, voice),
         }
 
-    def of_output(self, output: Outlet | None) -> dict[str, Any]:
+    def of_output(self, output: OutputTimeline | None) -> dict[str, Any]:
         """What the page shows, if it shows anything."""
         if output is None:
             return {}

@@ -54,7 +54,7 @@ class Studio:
     async def start(self) -> None:
         """Load what all sessions share. Raises UserError."""
         await asyncio.to_thread(self._load)
-        sweeps = (self._sweep_sessions, self._sweep_rooms, self._sweep_files, self._look)
+        sweeps = (self._sweep_sessions, self._sweep_rooms, self._sweep_files, self._update_metrics)
         self._sweeper = asyncio.create_task(repeat(SWEEP_S, *sweeps), name="sweeper")
 
     async def close(self) -> None:
@@ -111,9 +111,9 @@ class Studio:
                 self.sessions.pop(id, None)
             await asyncio.to_thread(give_back_memory)
 
-    def told(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """For ``/api/config``."""
-        return {"engines": self._engines, "budgets": self._budgets, **self.seats.told(self.sessions.values())}
+        return {"engines": self._engines, "budgets": self._budgets, **self.seats.to_dict(self.sessions.values())}
 
     async def _make_way(self, options: SessionOptions) -> None:
         """A sender that went without a word keeps nobody out of its room."""
@@ -166,5 +166,5 @@ class Studio:
         self.uploads.close()
         self._folder.close()
 
-    async def _look(self) -> None:
-        self.metrics.look(self.sessions.values())
+    async def _update_metrics(self) -> None:
+        self.metrics.update(self.sessions.values())

@@ -45,7 +45,7 @@ class Upload:
     until_s: float  # on the monotonic clock, while nobody uses it
     visitor: str = ""
 
-    def told(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, object]:
         known = {"id": self.id, "kind": self.kind, "size": self.size, "seconds": self.seconds}
         return {name: value for name, value in known.items() if value is not None}
 
@@ -96,9 +96,9 @@ class Uploads:
         id, arrival.whole = secrets.token_urlsafe(12), True
         out = self._folder / f"{id}{WRITTEN[arrival.kind]}"
         try:
-            told = self._checks.run(arrival.kind, arrival.path, out)
+            fields = self._checks.run(arrival.kind, arrival.path, out)
             until_s = time.monotonic() + UPLOAD_KEPT_S
-            upload = Upload(id, out, arrival.kind, out.stat().st_size, told.get("seconds"), until_s, arrival.visitor)
+            upload = Upload(id, out, arrival.kind, out.stat().st_size, fields.get("seconds"), until_s, arrival.visitor)
             with self._lock:
                 if arrival not in self._arriving:  # nobody waits for it any more
                     raise Refusal(409, "The upload was given up.", "Send it again.")

@@ -9,7 +9,8 @@ import numpy as np
 
 from realtime_dub.clock import VirtualClock
 from realtime_dub.media import MS, NS
-from realtime_dub.web.rtc.inbound import QUEUE, Inbound, InboundVoice
+from realtime_dub.web.rtc.browser_input import QUEUE, BrowserInput
+from realtime_dub.web.rtc.browser_sources import BrowserVoice
 
 TONE = (9_000 * np.sin(2 * np.pi * 200 * np.arange(960) / 48_000)).astype(np.int16)  # four periods: frames join
 
@@ -22,17 +23,17 @@ def frame(index: int, *signs: int) -> av.AudioFrame:
     return made
 
 
-def send(inbound: Inbound, clock: VirtualClock, index: int, *signs: int) -> None:
+def send(browser_input: BrowserInput, clock: VirtualClock, index: int, *signs: int) -> None:
     clock.advance_to(NS + (index + 1) * 20 * MS)
-    inbound.sound(frame(index, *signs))
+    browser_input.sound(frame(index, *signs))
 
 
 def test_opposite_channels_do_not_cancel_and_a_change_of_channels_is_taken() -> None:
     clock = VirtualClock(NS)
-    inbound = Inbound(clock)
-    sounds = inbound.add_sounds()
+    browser_input = BrowserInput(clock)
+    sounds = browser_input.add_audio_reader()
     for index in range(90):
-        send(inbound, clock, index, *((1, -1) if index < 30 else (1,) if index < 60 else (0, 1)))
+        send(browser_input, clock, index, *((1, -1) if index < 30 else (1,) if index < 60 else (0, 1)))
     level = [float(np.abs(sounds.get_nowait()[0]).max()) for _ in range(90)]
     assert min(level[2:30]) > 0.25
     assert min(level[30:60]) > 0.25
@@ -41,14 +42,14 @@ def test_opposite_channels_do_not_cancel_and_a_change_of_channels_is_taken() -> 
 
 def test_sound_that_a_slow_reader_loses_is_a_marked_gap() -> None:
     clock = VirtualClock(NS)
-    inbound = Inbound(clock)
-    voice = InboundVoice(inbound)
+    browser_input = BrowserInput(clock)
+    voice = BrowserVoice(browser_input)
     voice.open()
     for index in range(QUEUE + 25):  # half a second too much
-        send(inbound, clock, index, 1)
+        send(browser_input, clock, index, 1)
     blocks = [voice.read() for _ in range(QUEUE)]
-    send(inbound, clock, QUEUE + 25, 1)
-    while voice._pending or not voice._sounds.empty():
+    send(browser_input, clock, QUEUE + 25, 1)
+    while voice._pending or not voice._audio_readers.empty():
         blocks.append(voice.read())
     voice.close()
     lost_ns = sum(block.duration_ns for block in blocks if block.gap)

@@ -16,7 +16,7 @@ WINDOWS = 4
 SLEW = 0.002  # of time: how fast the line rises after a slower network or a drifting clock
 JUMP_NS = NS  # further off, it is another stream
 TRUST_NS = 500 * MS  # reports that say more than this against the arrivals are wrong
-SETTLING_NS = 700 * MS  # of a held line, from the first arrival on
+LOCKING_NS = 700 * MS  # of a held line, from the first arrival on
 HELD_NS = 15 * MS  # a held line that is further off moves
 CENTRE_NS = 20 * MS  # the grid takes pictures from 10 to 50 ms after its instant: meant are -10 to 30
 FIRST_INTERVAL_NS = 33 * MS  # what the first picture is taken to have waited for the second
@@ -69,7 +69,7 @@ class TrackClock:
     def _moves(self, floor: int, arrival_ns: int) -> bool:
         assert self._offset is not None
         off = abs(floor - self._offset)
-        if arrival_ns - self._began_ns > SETTLING_NS:
+        if arrival_ns - self._began_ns > LOCKING_NS:
             self._moving = off > HELD_NS or (self._moving and off > MS)
         return self._moving
 
@@ -78,16 +78,16 @@ class TrackClock:
         self._offset += min(floor - self._offset, SLEW * elapsed_ns)
 
 
-class MediaClock:
+class CaptureClock:
     """Both tracks of one browser. ``sound_delay_ns``: what the way of the sound holds back at least, by its making.
 
     The picture's line is the reference: the output's grid is locked to it. The sound is moved to what the reports say,
     so slowly that the correction of drift can bend it there.
     """
 
-    def __init__(self, sound_delay_ns: int) -> None:
-        self._sound_delay_ns = sound_delay_ns
-        self._sound, self._picture = TrackClock(), TrackClock(held=True)
+    def __init__(self, audio_delay_ns: int) -> None:
+        self._audio_delay_ns = audio_delay_ns
+        self._audio, self._video = TrackClock(), TrackClock(held=True)
         self._reports: dict[str, int] = {}  # the sender's clock at pts 0 of each track
         self._began_ns: int | None = None  # when the next picture began to come
         self._shift_ns = 0.0  # of the sound, by the reports
@@ -96,21 +96,21 @@ class MediaClock:
         """Another track of that kind begins."""
         self._reports.pop(kind, None)
         if kind == "audio":
-            self._sound = TrackClock()
+            self._audio = TrackClock()
         else:
-            self._picture, self._began_ns = TrackClock(held=True), None
+            self._video, self._began_ns = TrackClock(held=True), None
 
     def report(self, kind: str, sender_ns: int, pts_ns: int) -> None:
         """The sender says that its clock was ``sender_ns`` at ``pts_ns`` of a track."""
         self._reports[kind] = sender_ns - pts_ns
 
-    def sound_ns(self, pts_ns: int, arrival_ns: int) -> int:
+    def audio_ns(self, pts_ns: int, arrival_ns: int) -> int:
         """The capture of the first sample of a frame of sound."""
-        own_ns = self._sound.update(pts_ns, arrival_ns) - self._sound_delay_ns
+        own_ns = self._audio.update(pts_ns, arrival_ns) - self._audio_delay_ns
         self._follow_reports(own_ns)
         return pts_ns + own_ns + round(self._shift_ns)
 
-    def picture_ns(self, pts_ns: int, arrival_ns: int) -> int:
+    def frame_ns(self, pts_ns: int, arrival_ns: int) -> int:
         """The capture of a picture.
 
         A picture is known to be complete, and comes, when the first packet of the next one does. So the arrival of one
@@ -119,12 +119,12 @@ class MediaClock:
         began_ns, self._began_ns = self._began_ns, arrival_ns
         if began_ns is None:
             return arrival_ns - FIRST_INTERVAL_NS + CENTRE_NS
-        return pts_ns + self._picture.update(pts_ns, began_ns) + CENTRE_NS
+        return pts_ns + self._video.update(pts_ns, began_ns) + CENTRE_NS
 
     def _follow_reports(self, own_ns: int) -> None:
         target = 0.0
-        picture_ns = self._picture.offset_ns
-        if picture_ns is not None and {"audio", "video"} <= self._reports.keys():
-            told_ns = picture_ns - self._reports["video"] + self._reports["audio"]
-            target = told_ns - own_ns if abs(told_ns - own_ns) < TRUST_NS else 0.0
+        frame_ns = self._video.offset_ns
+        if frame_ns is not None and {"audio", "video"} <= self._reports.keys():
+            reported_ns = frame_ns - self._reports["video"] + self._reports["audio"]
+            target = reported_ns - own_ns if abs(reported_ns - own_ns) < TRUST_NS else 0.0
         self._shift_ns += max(-STEP_NS, min(STEP_NS, target - self._shift_ns))

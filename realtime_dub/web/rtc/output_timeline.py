@@ -38,7 +38,7 @@ PENDING = 4  # pictures; the newest that is due leaves
 Planes = npt.NDArray[np.uint8]
 
 
-class Outlet:
+class OutputTimeline:
     """The output of one session, or of a room's senders one after another.
 
     Runs publish from their threads; tracks read on the loop.
@@ -80,8 +80,8 @@ class Outlet:
     def current(self, run: int) -> bool:
         return run == self._run
 
-    def picture(self, planes: Planes, pts_ns: int) -> None:
-        self.loop.call_soon_threadsafe(self._picture, planes, pts_ns)
+    def add_frame(self, planes: Planes, pts_ns: int) -> None:
+        self.loop.call_soon_threadsafe(self._add_frame, planes, pts_ns)
 
     def subscribe(self) -> VideoOut:
         """A video track of its own. On the loop."""
@@ -101,21 +101,21 @@ class Outlet:
         assert self.origin_ns is not None
         await self.clock.sleep_until(self.origin_ns + pts_ns + self.lag_ns)
 
-    def _picture(self, planes: Planes, pts_ns: int) -> None:
+    def _add_frame(self, planes: Planes, pts_ns: int) -> None:
         self.sent += 1
         for reader in self._readers:
             reader.put(planes, pts_ns)
 
 
-class OutletPublisher:
+class TimelinePublisher:
     """A publisher of one run of the pipeline into an outlet."""
 
     name = "webrtc"
     policy: Literal["latest", "every"] = "every"
     latency_ns = 0
 
-    def __init__(self, outlet: Outlet, run: int) -> None:
-        self._outlet, self._run = outlet, run
+    def __init__(self, timeline: OutputTimeline, run: int) -> None:
+        self._timeline, self._run = timeline, run
         self._base_ns: int | None = None
         self._resampler: StreamResampler | None = None
         self._given = 0  # samples at 48 kHz
@@ -128,27 +128,27 @@ class OutletPublisher:
 
     def publish(self, tick: Tick) -> None:
         if self._base_ns is None:
-            self._base_ns = self._outlet.begin(self._run, self._period_ns)
-        if self._base_ns is None or not self._outlet.current(self._run):
+            self._base_ns = self._timeline.begin(self._run, self._period_ns)
+        if self._base_ns is None or not self._timeline.current(self._run):
             return
         if tick.audio is not None:
-            self._sound(tick.audio.samples)
-        if (record := self._outlet.recorder) is not None:
+            self._add_audio(tick.audio.samples)
+        if (record := self._timeline.recorder) is not None:
             record(tick.image, self._base_ns + tick.pts_ns, tick.duration_ns)
         planes = np.asarray(cv2.cvtColor(tick.image, cv2.COLOR_BGR2YUV_I420), np.uint8)
-        self._outlet.picture(planes, self._base_ns + tick.pts_ns)
+        self._timeline.add_frame(planes, self._base_ns + tick.pts_ns)
 
     def close(self) -> None:
         """The outlet is the session's."""
 
-    def _sound(self, samples: Samples) -> None:
+    def _add_audio(self, samples: Samples) -> None:
         assert self._base_ns is not None
         mixed = self._mono(samples)[:, None]
         if self._resampler is not None:
             mixed = self._resampler.process(mixed)
         start_ns = self._base_ns + samples_to_ns(self._given, RATE)
         self._given += len(mixed)
-        self._outlet.ring.write(AudioBlock(mixed, RATE, start_ns))
+        self._timeline.ring.write(AudioBlock(mixed, RATE, start_ns))
 
 
 class VideoOut(MediaStreamTrack):
@@ -156,9 +156,9 @@ class VideoOut(MediaStreamTrack):
 
     kind = "video"
 
-    def __init__(self, outlet: Outlet) -> None:
+    def __init__(self, timeline: OutputTimeline) -> None:
         super().__init__()
-        self._outlet = outlet
+        self._timeline = timeline
         self._pending: deque[tuple[Planes, int]] = deque(maxlen=PENDING)
         self._came = asyncio.Event()
 
@@ -174,7 +174,7 @@ class VideoOut(MediaStreamTrack):
                 self._came.clear()
                 await self._came.wait()
                 continue
-            await self._outlet.until(self._pending[0][1])
+            await self._timeline.until(self._pending[0][1])
             planes, pts_ns = self._due()
             frame = VideoFrame.from_ndarray(planes, format="yuv420p")
             frame.pts, frame.time_base = ns_to_ticks(pts_ns, VIDEO_TIME_BASE), VIDEO_TIME_BASE
@@ -182,12 +182,12 @@ class VideoOut(MediaStreamTrack):
 
     def stop(self) -> None:
         super().stop()
-        self._outlet.remove(self)
+        self._timeline.remove(self)
         self._came.set()
 
     def _due(self) -> tuple[Planes, int]:
-        assert self._outlet.origin_ns is not None
-        now_ns = self._outlet.clock.now_ns() - self._outlet.origin_ns - self._outlet.lag_ns
+        assert self._timeline.origin_ns is not None
+        now_ns = self._timeline.clock.now_ns() - self._timeline.origin_ns - self._timeline.lag_ns
         taken = self._pending.popleft()
         while self._pending and self._pending[0][1] <= now_ns:
             taken = self._pending.popleft()
@@ -199,29 +199,29 @@ class AudioOut(MediaStreamTrack):
 
     kind = "audio"
 
-    def __init__(self, outlet: Outlet) -> None:
+    def __init__(self, timeline: OutputTimeline) -> None:
         super().__init__()
-        self._outlet = outlet
+        self._timeline = timeline
         self._next: int | None = None  # number of the frame
 
     async def recv(self) -> AudioFrame:
-        outlet = self._outlet
-        await outlet.started.wait()
-        assert outlet.origin_ns is not None
-        now = (outlet.clock.now_ns() - outlet.origin_ns) // FRAME_NS
+        timeline = self._timeline
+        await timeline.started.wait()
+        assert timeline.origin_ns is not None
+        now = (timeline.clock.now_ns() - timeline.origin_ns) // FRAME_NS
         if self._next is None or now - self._next > RATE // FRAME_SAMPLES:  # joined, or slept for a second
             self._next = max(0, now)
         pts_ns = self._next * FRAME_NS
-        await outlet.until(pts_ns)
+        await timeline.until(pts_ns)
         if self.readyState != "live":
             raise MediaStreamError
-        samples = outlet.ring.read(pts_ns, FRAME_SAMPLES)
+        samples = timeline.ring.read(pts_ns, FRAME_SAMPLES)
         self._next += 1
-        frame: AudioFrame = sound_frame(samples, pts_ns // FRAME_NS * FRAME_SAMPLES)
+        frame: AudioFrame = audio_frame(samples, pts_ns // FRAME_NS * FRAME_SAMPLES)
         return frame
 
 
-def sound_frame(samples: Samples, pts: int) -> Any:
+def audio_frame(samples: Samples, pts: int) -> Any:
     """(n, 1) as 16-bit mono at 48 kHz."""
     values = np.clip(np.round(samples.T * 32_767), -32_768, 32_767).astype(np.int16)
     frame: Any = AudioFrame.from_ndarray(np.ascontiguousarray(values), format="s16", layout="mono")

@@ -18,8 +18,8 @@ from av import VideoFrame
 from realtime_dub.clock import MonotonicClock
 from realtime_dub.media import MS, NS
 from realtime_dub.web.rtc import aiortc_access
-from realtime_dub.web.rtc.inbound import Inbound
-from realtime_dub.web.rtc.timeline import CENTRE_NS, MediaClock
+from realtime_dub.web.rtc.browser_input import BrowserInput
+from realtime_dub.web.rtc.capture_clock import CENTRE_NS, CaptureClock
 
 NETWORK_NS = 30 * MS
 SHADES = 16
@@ -37,11 +37,11 @@ def captures(rates: list[tuple[float, float]]) -> list[int]:
 
 def errors_ms(captured: list[int], jitter_ms: float = 0.0) -> np.ndarray:
     """How much too young each picture is taken to be. One comes when the next one begins to."""
-    dice, clock = random.Random(5), MediaClock(0)
+    dice, clock = random.Random(5), CaptureClock(0)
     off = []
     for this, following in itertools.pairwise(captured):
         arrival_ns = 3 * NS + following + NETWORK_NS + round(dice.uniform(0, jitter_ms) * MS)
-        off.append(clock.picture_ns(this, arrival_ns) - CENTRE_NS - (3 * NS + this + NETWORK_NS))
+        off.append(clock.frame_ns(this, arrival_ns) - CENTRE_NS - (3 * NS + this + NETWORK_NS))
     return np.array(off) / MS
 
 
@@ -96,15 +96,15 @@ def test_a_real_connections_pictures_are_as_old_as_they_are() -> None:
     """Through aiortc's sender, encoder, receiver and decoder."""
 
     async def test() -> list[float]:
-        camera, inbound, off = ChangingCamera(), Inbound(MonotonicClock()), []
+        camera, browser_input, off = ChangingCamera(), BrowserInput(MonotonicClock()), []
         sender, receiver = RTCPeerConnection(), RTCPeerConnection()
         over = asyncio.Event()
 
         async def read(track: MediaStreamTrack) -> None:
-            slot = inbound.add_pictures()
+            slot = browser_input.add_frame_reader()
             with contextlib.suppress(MediaStreamError):
                 while True:
-                    inbound.picture(await track.recv())
+                    browser_input.picture(await track.recv())
                     frame, captured_ns = slot.take(0)
                     shade = round((float(np.median(frame.to_ndarray(format="gray"))) - 20) / 12)
                     number = max(n for n in range(len(camera.taken_ns)) if n % SHADES == shade)
