@@ -154,9 +154,9 @@ class Visit:
         tones = [(page_ms, delays[at]) for at, page_ms in got if at in delays]
         return Seen(matched_pictures(pictures["sent"], pictures["got"]), tones, pictures["got"])
 
-    def inbound(self) -> dict[str, float]:
+    def received(self) -> dict[str, float]:
         """The browser's own count of the dubbed pictures."""
-        return dict(self.view.evaluate("() => marks.inbound()"))
+        return dict(self.view.evaluate("() => marks.received()"))
 
     def close(self) -> None:
         self.context.close()

@@ -70,12 +70,12 @@ class Taken(BrowserInput):
         self.sizes: list[tuple[int, int]] = []
         self.sounds = 0
 
-    def picture(self, frame: Any) -> None:
-        super().picture(frame)
+    def add_frame(self, frame: Any) -> None:
+        super().add_frame(frame)
         self.sizes.append((frame.width, frame.height))
 
-    def sound(self, frame: Any) -> None:
-        super().sound(frame)
+    def add_audio(self, frame: Any) -> None:
+        super().add_audio(frame)
         self.sounds += 1
 
 

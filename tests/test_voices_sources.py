@@ -128,7 +128,7 @@ class Browser:
         for number in range(len(values) // FRAME):
             due_ns = START_NS + round((from_s + number * 0.02 + 0.02 + late(number * 0.02)) * NS)
             self.clock.advance_to(due_ns)
-            self._input.sound(self._frame(values[number * FRAME : (number + 1) * FRAME]))
+            self._input.add_audio(self._frame(values[number * FRAME : (number + 1) * FRAME]))
             self._read()
 
     def leave(self) -> None:

@@ -25,7 +25,7 @@ def frame(index: int, *signs: int) -> av.AudioFrame:
 
 def send(browser_input: BrowserInput, clock: VirtualClock, index: int, *signs: int) -> None:
     clock.advance_to(NS + (index + 1) * 20 * MS)
-    browser_input.sound(frame(index, *signs))
+    browser_input.add_audio(frame(index, *signs))
 
 
 def test_opposite_channels_do_not_cancel_and_a_change_of_channels_is_taken() -> None:
@@ -49,7 +49,7 @@ def test_sound_that_a_slow_reader_loses_is_a_marked_gap() -> None:
         send(browser_input, clock, index, 1)
     blocks = [voice.read() for _ in range(QUEUE)]
     send(browser_input, clock, QUEUE + 25, 1)
-    while voice._pending or not voice._audio_readers.empty():
+    while voice._pending or not voice._queue.empty():
         blocks.append(voice.read())
     voice.close()
     lost_ns = sum(block.duration_ns for block in blocks if block.gap)

@@ -104,7 +104,7 @@ def test_a_real_connections_pictures_are_as_old_as_they_are() -> None:
             slot = browser_input.add_frame_reader()
             with contextlib.suppress(MediaStreamError):
                 while True:
-                    browser_input.picture(await track.recv())
+                    browser_input.add_frame(await track.recv())
                     frame, captured_ns = slot.take(0)
                     shade = round((float(np.median(frame.to_ndarray(format="gray"))) - 20) / 12)
                     number = max(n for n in range(len(camera.taken_ns)) if n % SHADES == shade)

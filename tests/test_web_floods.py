@@ -187,8 +187,8 @@ def test_stamps_that_jump_to_and_fro_fill_little_more_than_the_time_that_passed(
         clock.advance_to(NS + k * 20 * MS)
         frame = av.AudioFrame("s16", "mono", 960)
         frame.sample_rate, frame.pts, frame.time_base = 48_000, k * 960 + step * (k % 2), Fraction(1, 48_000)
-        browser_input.sound(frame)
-        heard, captured_ns, lost = voice._audio_readers.get_nowait()
+        browser_input.add_audio(frame)
+        heard, captured_ns, lost = voice._queue.get_nowait()
         blocks += voice._stamped(heard, captured_ns, lost)
     voice.close()
     assert sum(block.duration_ns for block in blocks) < 13 * NS  # of eight; without bounds 186

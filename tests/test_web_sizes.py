@@ -40,9 +40,9 @@ def test_pictures_have_the_size_that_is_sent_and_a_change_is_a_scene() -> None:
         frame = av.VideoFrame.from_ndarray(np.full((height, width, 3), 10 * k, np.uint8)).reformat(format="yuv420p")
         frame.pts, frame.time_base = k * 3600, Fraction(1, 90_000)
         if k == 0:
-            browser_input.picture(frame)
+            browser_input.add_frame(frame)
             info = source.open()
-        browser_input.picture(frame)
+        browser_input.add_frame(frame)
         got = source.read()
         sizes.append((got.width, got.height))
         scenes.append(got.scene)
@@ -120,7 +120,7 @@ def test_pictures_that_wait_longer_are_smaller() -> None:
         assert browser_input.most_pixels() * 3 * budget_ms * 25 / 1000 <= WAITING_BYTES
     frame = av.VideoFrame(1_280, 720, "yuv420p")  # the size is that of the pictures to come
     frame.pts, frame.time_base = 0, Fraction(1, 90_000)
-    browser_input.picture(frame)
+    browser_input.add_frame(frame)
     source = BrowserVideo(browser_input, Fraction(25))
     info = source.open()
     source.close()

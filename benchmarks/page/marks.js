@@ -30,7 +30,7 @@ window.marks = {
   forget() { [this.pictures.sent, this.pictures.got, ...this.tones].forEach((list) => { list.length = 0; }); },
 
   // What came in as pictures, as the browser counts it.
-  async inbound() {
+  async received() {
     const report = await this.peer.getStats();
     return [...report.values()].find(({ type, kind }) => type === "inbound-rtp" && kind === "video");
   },

@@ -63,7 +63,7 @@ class ServeConfig(BaseModel):
 
     @property
     def port_range(self) -> range | None:
-        """Of UDP ports for pictures and sound."""
+        """Of UDP ports for video and audio."""
         if self.udp_ports is None:
             return None
         low, _, high = self.udp_ports.partition("-")

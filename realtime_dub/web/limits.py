@@ -27,11 +27,11 @@ READ_BYTES = 16 * 1024  # at a time: the smallest chunks of HTTP take 2 ms to re
 REQUESTS_PER_S, REQUESTS_BURST = 20.0, 60.0  # without the token
 KNOWN_PER_S, KNOWN_BURST = 60.0, 300.0  # with it: an office may be behind one address
 PARTS_PER_S, PARTS_BURST = 200.0, 600.0  # small files: opening the page asks for twenty of them
-OFFERS_PER_S, OFFERS_BURST = 0.5, 10.0  # of connections for picture and sound
+OFFERS_PER_S, OFFERS_BURST = 0.5, 10.0  # of connections for video and audio
 MOST_CALLERS = 2_000  # addresses whose rates are remembered
 
 # Rooms (room).
-MOST_ROOMS = 50  # each keeps two seconds of sound, and a name that anybody may choose
+MOST_ROOMS = 50  # each keeps two seconds of audio, and a name that anybody may choose
 AWAY_S = 4.0  # of nothing from a sender: viewers are told, and another one may have the room
 SILENT_MS = 900  # of no packet from an interpreter: another one may have the floor
 
@@ -43,7 +43,7 @@ LINES_WAITING = 1_000  # where nobody reads them
 STOP_S = 4.0  # from the signal until the server ends by force, recordings finished or not
 ANSWERS_S = 0.25  # of it, for requests that are being answered
 
-# Connections for picture and sound (candidates, pending): what an offer can make the server do before anybody came.
+# Connections for video and audio (candidates, pending): what an offer can make the server do before anybody came.
 MOST_TARGETS = 20  # addresses of one visitor that are tried: a machine with ten networks, each twice
 MOST_CANDIDATE_LINES = 100  # in one offer, and trickled afterwards
 MOST_PENDING = 16  # handshakes under way; they take no seat
@@ -55,28 +55,28 @@ DATAGRAM_BYTES_PER_S, DATAGRAM_BYTES_BURST = 1.5e6, 2.5e6
 FLOOD_REST_S = 0.05  # a socket that brings more is not read for so long: the system drops it at no cost
 MOST_SOURCES = 16  # SSRCs of one connection: a browser has four; each takes memory until it ends
 RESENDS_PER_S, RESENDS_BURST = 400.0, 800.0  # packets sent again because they were asked for
-KEY_FRAMES_PER_S, KEY_FRAMES_BURST = 2.0, 4.0  # whole pictures asked of us
+KEY_FRAMES_PER_S, KEY_FRAMES_BURST = 2.0, 4.0  # key frames asked of us
 DATA_BYTES_PER_S, DATA_BYTES_BURST = 64e3, 256e3  # of data channels
 DATA_PACKETS_PER_S, DATA_PACKETS_BURST = 100.0, 300.0
 MESSAGES_PER_S, MESSAGES_BURST = 10.0, 50.0  # that are answered
 MOST_CHANNELS = 8  # data channels of one connection; the page has one
 
-# Pictures and sound before and after their decoder (headers, decoding).
-MOST_SIDE, LEAST_SIDE = 4_096, 16  # pixels, as the coded picture says
+# Video and audio before and after their decoder (headers, decoding).
+MOST_SIDE, LEAST_SIDE = 4_096, 16  # pixels, as the coded frame says
 MOST_CODED_PIXELS = 4_096 * 2_304
-MOST_HELD_PIXELS = 44_000_000  # of the pictures that a stream says its decoder has to keep: 66 MB
+MOST_HELD_PIXELS = 44_000_000  # of the frames that a stream says its decoder has to keep: 66 MB
 SIZES_PER_S, SIZES_BURST = 1.0, 8.0  # changes of size: each one builds decoder, tracking and encoder anew
 FRAMES_PER_S, FRAMES_BURST = 65.0, 65.0  # that the session is given
 QUEUED_FRAMES, QUEUED_FRAME_BYTES = 30, 3_000_000  # coded, before their decoder
 QUEUED_AUDIO = 50  # coded, a second
 HANDED_OVER = 8  # decoded, on their way to the event loop
 DECODE_S_PER_S, DECODE_S_BURST = 0.35, 0.7  # of a core for one track: 1080p at 30 fps on a slow machine
-AUDIO_S_PER_S, AUDIO_S_BURST = 1.25, 5.0  # sound that comes in a second
-KEY_FRAME_REST_S = 0.3  # between requests for a whole picture
+AUDIO_S_PER_S, AUDIO_S_BURST = 1.25, 5.0  # audio that comes in a second
+KEY_FRAME_REST_S = 0.3  # between requests for a key frame
 RESUME_S = 5.0  # without one what comes is decoded all the same: a stream may have none
 
-# What waits in a session (inbound, run).
-WAITING_BYTES = 128_000_000  # of pictures that wait for the end of the latency budget
+# What waits in a session (browser input, run).
+WAITING_BYTES = 128_000_000  # of frames that wait for the end of the latency budget
 MOST_RUNS = 2  # pipelines of a session at a time: the one on air and the one that takes over
 RUNS_PER_S, RUNS_BURST = 0.5, 4.0  # pipelines that a session begins: each takes half a second of a core to load
 RUN_REST_S = 0.5  # until it is tried again, with the newest choices
@@ -103,7 +103,7 @@ CHECKS_AT_ONCE = 2
 CHECK_S = 90.0  # as it is seen from outside: on a busy machine it comes last
 CHECK_CPU_S = 40  # half an hour of MP3 takes 10
 CHECK_MEMORY = 512 << 20  # bytes of addresses beyond what its libraries take
-CHECK_OUTPUT = 400_000_000  # bytes of what it makes: FLAC of the sound, PNG of the picture
-AUDIO_FILE_S = 1_800  # longest sound
+CHECK_OUTPUT = 400_000_000  # bytes of what it makes: FLAC of audio, PNG of an image
+AUDIO_FILE_S = 1_800  # longest audio
 AUDIO_FILE_RATE = 48_000  # what is faster is brought to this, as it leaves with no more
-IMAGE_SIDE = 1_280  # larger pictures are scaled down, JPEG ones in the decoder
+IMAGE_SIDE = 1_280  # larger images are scaled down, JPEG ones in the decoder

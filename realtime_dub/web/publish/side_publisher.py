@@ -1,4 +1,4 @@
-"""What publishers over WebRTC share: an outlet on a thread and loop of its own, so that nobody waits for a network."""
+"""What publishers over WebRTC share: an output timeline on a thread and loop of its own. Nobody waits for a network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = logging.getLogger("realtime_dub.publishers")
 
 
 class SidePublisher:
-    """``publish`` hands over and returns. A subclass opens its loop, then the outlet with :meth:`_feed`."""
+    """``publish`` hands over and returns. A subclass opens its loop, then the output timeline with :meth:`_feed`."""
 
     policy: Literal["latest", "every"] = "every"
     latency_ns = 0

@@ -1,6 +1,6 @@
-"""A server of pages that watch one outlet: what ``--to webrtc`` puts beside the local pipeline.
+"""A server of pages that watch one output timeline: what ``--to webrtc`` puts beside the local pipeline.
 
-Every viewer is a peer of its own, with its own encoder: one on a slow line skips pictures, and nobody waits for it.
+Every viewer is a peer of its own, with its own encoder: one on a slow line skips frames, and nobody waits for it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Where the server reaches past aiortc's interface: with ``aiortc_guard`` the one that knows names inside aiortc.
 
-aiortc has no setting for its bitrates, none for its sound buffer, and does not tell of sender reports. The objects it
+aiortc has no setting for its bitrates, none for its audio buffer, and does not tell of sender reports. The objects it
 keeps for them are exchanged or listened to per connection; nothing in its modules is changed.
 """
 
@@ -32,7 +32,7 @@ OnReport = Callable[[int, int], None]  # the sender's clock in ns, pts in ns on 
 
 
 class SteadyBuffer(JitterBuffer):
-    """Sound packets in order, after a constant number of packets; the one after a hole tells the decoder of it.
+    """Audio packets in order, after a constant number of packets; the one after a hole tells the decoder of it.
 
     aiortc's own waits for a lost packet until its buffer overflows, and from then on keeps 300 ms instead of 80.
     """
@@ -78,7 +78,7 @@ def _frame(packet: RtpPacket, lost: int) -> JitterFrame:
 
 
 def use_bitrates(transceiver: RTCRtpTransceiver, start: int, most: int) -> None:
-    """Before the first picture, once the codec is negotiated; bits per second."""
+    """Before the first frame, once the codec is negotiated; bits per second."""
     codec = transceiver._codecs[0].mimeType.lower()
     if codec in ENCODERS:
         _set(transceiver.sender, "RTCRtpSender", "encoder", ENCODERS[codec](start, most))
@@ -115,8 +115,8 @@ def limit_decoding(receiver: RTCRtpReceiver, dropped: Counter[str], most_pixels:
         _get(receiver, "RTCRtpReceiver", "decoder_error").set,
         dropped,
     )
-    picture = _get(receiver, "RTCRtpReceiver", "kind") == "video"
-    decoding = VideoDecoding(*parts, most_pixels=most_pixels) if picture else AudioDecoding(*parts)
+    video = _get(receiver, "RTCRtpReceiver", "kind") == "video"
+    decoding = VideoDecoding(*parts, most_pixels=most_pixels) if video else AudioDecoding(*parts)
     _set(receiver, "RTCRtpReceiver", "decoder_queue", decoding)
     receive = receiver.receive
 

@@ -24,7 +24,7 @@ from realtime_dub.web.rtc.capture_clock import CENTRE_NS, CaptureClock
 RATE = 48_000
 NETWORK_NS = 20 * MS  # later than the quickest packet, still within the budget that is planned without being asked
 FRAME_DELAY_NS = 40 * MS - CENTRE_NS + NETWORK_NS  # a frame is known to be complete when the next one begins
-QUEUE = 100  # frames of sound, two seconds
+QUEUE = 100  # frames of audio, two seconds
 NO_PTS = -1  # what was before a track's first frame is lost
 
 Heard = tuple[Samples, int, bool]
@@ -35,18 +35,18 @@ class BrowserInput:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.size: Size | None = None  # of the newest picture
+        self.size: Size | None = None  # of the newest frame
         self.last_ns = clock.now_ns()  # when anything came
         self.on_size: Callable[[], None] = lambda: None
-        self.working_pixels = 1_280 * 720  # larger pictures are made smaller
+        self.working_pixels = 1_280 * 720  # larger frames are made smaller
         self.capture_clock = CaptureClock(AUDIO_DELAY_NS)
         self._frame_readers: tuple[LatestSlot[tuple[Any, int]], ...] = ()
         self._audio_readers: tuple[queue.Queue[Heard], ...] = ()
-        self.overflows = 0  # times that a reader was too slow for the sound
+        self.overflows = 0  # times that a reader was too slow for the audio
         self.packets_lost = {"audio": 0, "video": 0}  # so far, as the connection counts them
-        self._overrun: set[int] = set()  # readers whose last frame of sound was dropped
+        self._overrun: set[int] = set()  # readers whose last frame of audio was dropped
         self._next_pts: int | None = None
-        self._audio_ns = 0  # the latest that sound was captured
+        self._audio_ns = 0  # the latest that audio was captured
         self._mono = MonoMixer(RATE)
         self._lock = threading.Lock()
 
@@ -55,7 +55,7 @@ class BrowserInput:
         return self.working_pixels
 
     def wait(self, budget_ns: int, fps: float, most: int) -> None:
-        """Pictures are to wait so long: none is larger than ``most``, nor than leaves all that wait in bounds."""
+        """Frames are to wait so long: none is larger than ``most``, nor than leaves all that wait in bounds."""
         waiting = max(1, int(fps * budget_ns / NS))
         self.working_pixels = min(most, WAITING_BYTES // (3 * waiting))
 
@@ -115,7 +115,7 @@ class BrowserInput:
 
 
 def samples_of(frame: Any) -> Samples:
-    """(n, channels) of an interleaved or planar frame of 16-bit sound."""
+    """(n, channels) of an interleaved or planar frame of 16-bit audio."""
     values = frame.to_ndarray()
     if not frame.format.is_planar:
         values = values.reshape(-1, frame.layout.nb_channels).T

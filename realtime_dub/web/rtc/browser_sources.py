@@ -32,12 +32,12 @@ BT_601 = (UNSPECIFIED_MATRIX, 5, 6)  # AVCOL_SPC_BT470BG, AVCOL_SPC_SMPTE170M; w
 
 
 def even(size: int) -> int:
-    """What encoders can take of it: 4:2:0 colour has half the picture's width and height."""
+    """What encoders can take of it: 4:2:0 colour has half the frame's width and height."""
     return max(2, size & ~1)
 
 
 class BrowserVideo:
-    """A browser's camera. Its pictures have the size that the browser sends, which begins low and follows the line.
+    """A browser's camera. Its frames have the size that the browser sends, which begins low and follows the line.
 
     A change of it is another scene. ``info`` has the size at the time of opening.
     """
@@ -51,7 +51,7 @@ class BrowserVideo:
         self._bgr = BrowserToBgr()
 
     def open(self) -> VideoInfo:
-        assert self._input.size is not None, "opened after the first picture"
+        assert self._input.size is not None, "opened after the first frame"
         self._slot = self._input.add_frame_reader()
         width, height = fitted(*self._input.size, self._input.working_pixels)
         return VideoInfo(even(width), even(height), self._fps, live=True, name="browser camera")
@@ -83,7 +83,7 @@ class BrowserVideo:
 class BrowserToBgr:
     """Turns decoded frames into BGR, full range.
 
-    OpenCV takes the common ones, planes of BT.601: a fifth of the time that swscale needs to keep a picture's
+    OpenCV takes the common ones, planes of BT.601: a fifth of the time that swscale needs to keep a frame's
     brightness, for hardly more noise (rms 2.0 levels instead of 1.5).
     """
 
@@ -137,7 +137,7 @@ class BrowserVoice:
             self._input.remove(self._queue)
 
     def _stamped(self, heard: Samples, captured_ns: int, lost: bool) -> list[AudioBlock]:
-        """What was lost lies between two instants; where the sound after it seems older, nothing is cut off it."""
+        """What was lost lies between two instants; where the audio after it seems older, nothing is cut off it."""
         next_ns = self._corrector.next_ns
         before: list[AudioBlock] = []
         if next_ns is not None and captured_ns - next_ns > (LONGEST_LOSS_NS if lost else PAUSE_NS):

@@ -1,4 +1,4 @@
-"""Which addresses of a visitor the server sends to, to find a path for picture and sound.
+"""Which addresses of a visitor the server sends to, to find a path for video and audio.
 
 An offer names them, and a server tries whatever is named: without a look at them it is a tool for reaching into its own
 network. A visitor who can reach the server needs none of them: its own packets tell where it is.

@@ -1,7 +1,7 @@
 """When what a browser sends was captured, on the pipeline's clock.
 
-Each inbound track counts from zero on its own. The offset to our clock is taken from the arrivals: the quickest packets
-of the last seconds waited for nothing, so the lower envelope of arrival less count is the line, and it is followed
+Each track counts from zero on its own. The offset to our clock is taken from the arrivals: the quickest packets of the
+last seconds waited for nothing, so the lower envelope of arrival less count is the line, and it is followed
 slowly, as clocks drift. Where the browser's sender reports tell the offset between its two tracks, that is used.
 """
 
@@ -18,9 +18,9 @@ JUMP_NS = NS  # further off, it is another stream
 TRUST_NS = 500 * MS  # reports that say more than this against the arrivals are wrong
 LOCKING_NS = 700 * MS  # of a held line, from the first arrival on
 HELD_NS = 15 * MS  # a held line that is further off moves
-CENTRE_NS = 20 * MS  # the grid takes pictures from 10 to 50 ms after its instant: meant are -10 to 30
-FIRST_INTERVAL_NS = 33 * MS  # what the first picture is taken to have waited for the second
-STEP_NS = MS // 5  # per frame of sound, towards what the reports say: a hundredth of its length
+CENTRE_NS = 20 * MS  # the grid takes frames from 10 to 50 ms after its instant: meant are -10 to 30
+FIRST_INTERVAL_NS = 33 * MS  # what the first frame is taken to have waited for the second
+STEP_NS = MS // 5  # per frame of audio, towards what the reports say: a hundredth of its length
 
 
 class TrackClock:
@@ -79,9 +79,9 @@ class TrackClock:
 
 
 class CaptureClock:
-    """Both tracks of one browser. ``sound_delay_ns``: what the way of the sound holds back at least, by its making.
+    """Both tracks of one browser. ``audio_delay_ns``: what the way of the audio holds back at least, by its making.
 
-    The picture's line is the reference: the output's grid is locked to it. The sound is moved to what the reports say,
+    The video's line is the reference: the output's grid is locked to it. The audio is moved to what the reports say,
     so slowly that the correction of drift can bend it there.
     """
 
@@ -89,8 +89,8 @@ class CaptureClock:
         self._audio_delay_ns = audio_delay_ns
         self._audio, self._video = TrackClock(), TrackClock(held=True)
         self._reports: dict[str, int] = {}  # the sender's clock at pts 0 of each track
-        self._began_ns: int | None = None  # when the next picture began to come
-        self._shift_ns = 0.0  # of the sound, by the reports
+        self._began_ns: int | None = None  # when the next frame began to come
+        self._shift_ns = 0.0  # of the audio, by the reports
 
     def restart(self, kind: str) -> None:
         """Another track of that kind begins."""
@@ -105,15 +105,15 @@ class CaptureClock:
         self._reports[kind] = sender_ns - pts_ns
 
     def audio_ns(self, pts_ns: int, arrival_ns: int) -> int:
-        """The capture of the first sample of a frame of sound."""
+        """The capture of the first sample of a frame of audio."""
         own_ns = self._audio.update(pts_ns, arrival_ns) - self._audio_delay_ns
         self._follow_reports(own_ns)
         return pts_ns + own_ns + round(self._shift_ns)
 
     def frame_ns(self, pts_ns: int, arrival_ns: int) -> int:
-        """The capture of a picture.
+        """The capture of a frame.
 
-        A picture is known to be complete, and comes, when the first packet of the next one does. So the arrival of one
+        A frame is known to be complete, and comes, when the first packet of the next one does. So the arrival of one
         tells the way of the next, whatever the camera's rate is and however it changes.
         """
         began_ns, self._began_ns = self._began_ns, arrival_ns

@@ -1,4 +1,4 @@
-"""What takes the place of lost sound: Opus conceals a frame itself, where it is told that there was one.
+"""What takes the place of lost audio: Opus conceals a frame itself, where it is told that there was one.
 
 In an Opus packet a frame of length 0 means "lost" (RFC 6716, section 3.2.1), and a packet may hold several frames. So
 the packet that follows a hole is written anew, with an empty frame before its own for each that was lost; the decoder

@@ -1,8 +1,8 @@
 """Between the packets of one track and its frames: a bounded queue, and a decoder with limits.
 
 aiortc puts coded frames into an unbounded queue, decodes whatever size they claim, and joins its thread on the event
-loop. Here what a picture says of itself is read first (``headers``), its decoder has so much time in a second, larger
-pictures are made smaller at once, and the thread ends by itself with the frame it has in hand.
+loop. Here what a frame says of itself is read first (``headers``), its decoder has so much time in a second, larger
+frames are made smaller at once, and the thread ends by itself with the frame it has in hand.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from realtime_dub.web.limits import (
 from realtime_dub.web.rates import TokenBucket
 from realtime_dub.web.rtc import headers
 
-RATE = 48_000  # of sound
+RATE = 48_000  # of audio
 LEAST_EVEN = 2  # pixels of a side: 4:2:0 colour has half of it
 Task = tuple[Any, Any]  # codec, coded frame
 
 
 def fitted(width: int, height: int, most_pixels: int) -> tuple[int, int]:
-    """The size that a picture is given which has too many pixels: even, in its shape."""
+    """The size that a frame is given which has too many pixels: even, in its shape."""
     if width * height <= most_pixels:
         return width, height
     scale = math.sqrt(most_pixels / (width * height))
@@ -55,7 +55,7 @@ class Decoder(Protocol):
 
 
 class Decoding:
-    """``make``: a decoder for a codec. ``give``: takes a frame, on the loop. ``ask``: for a whole picture.
+    """``make``: a decoder for a codec. ``give``: takes a frame, on the loop. ``ask``: for a key frame.
 
     It stands where aiortc has its queue: ``put`` is called on the loop, ``get`` on the thread, which stays in it.
     """
@@ -153,7 +153,7 @@ class Decoding:
 
 
 class VideoDecoding(Decoding):
-    """``most_pixels``: a larger picture is made smaller."""
+    """``most_pixels``: a larger frame is made smaller."""
 
     def __init__(self, *parts: Any, most_pixels: Callable[[], int]) -> None:
         super().__init__(*parts)
@@ -161,7 +161,7 @@ class VideoDecoding(Decoding):
         self._reformatter = VideoReformatter()
         self._sizes, self._frames = TokenBucket(SIZES_PER_S, SIZES_BURST), TokenBucket(FRAMES_PER_S, FRAMES_BURST)
         self._size: headers.Declared | None = None
-        self._waits_since_s: float | None = None  # for a whole picture: what lies between was left out
+        self._waits_since_s: float | None = None  # for a key frame: what lies between was left out
         self._asked_s = 0.0
 
     def _one(self, codec: Any, frame: Any) -> None:
@@ -178,7 +178,7 @@ class VideoDecoding(Decoding):
                 self._dropped["too many"] += 1
 
     def _refuses(self, header: headers.Header, now_s: float) -> str | None:
-        """Why a picture is not decoded."""
+        """Why a frame is not decoded."""
         if not all(size.usable for size in header.sizes):
             return "too large"
         if self._time.left(now_s) <= 0:
@@ -199,7 +199,7 @@ class VideoDecoding(Decoding):
             self._ask()
 
     def _failed(self) -> None:
-        """What follows is decoded all the same, as far as it can be; a whole picture would mend it."""
+        """What follows is decoded all the same, as far as it can be; a key frame would mend it."""
         if time.monotonic() - self._asked_s > KEY_FRAME_REST_S:
             self._asked_s = time.monotonic()
             self._ask()
@@ -218,7 +218,7 @@ class VideoDecoding(Decoding):
         return len(self._tasks) > QUEUED_FRAMES or self._bytes > QUEUED_FRAME_BYTES
 
     def _make_room(self) -> None:
-        """What waits is of no use without what would be left out: all of it goes, and a whole picture is asked for."""
+        """What waits is of no use without what would be left out: all of it goes, and a key frame is asked for."""
         self._dropped["overrun"] += len(self._tasks)
         self._clear()
         self._wait(time.monotonic())

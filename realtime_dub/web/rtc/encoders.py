@@ -11,7 +11,7 @@ LESS, MORE = 0.85, 1.3  # a new bitrate is taken where it is so far from the old
 class _Ranged:
     """An encoder's ``target_bitrate`` within bounds of ours, and in steps.
 
-    aiortc begins a new encoder, and so sends a whole picture, for every change of more than a tenth: eight times in the
+    aiortc begins a new encoder, and so sends a key frame, for every change of more than a tenth: eight times in the
     first ten seconds while the browser's estimate rises.
     """
 

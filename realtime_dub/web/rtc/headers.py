@@ -1,7 +1,7 @@
-"""What a coded picture says of itself, read before a decoder allocates for it: VP8 (RFC 6386), H.264 (ITU-T H.264).
+"""What a coded frame says of itself, read before a decoder allocates for it: VP8 (RFC 6386), H.264 (ITU-T H.264).
 
 A decoder believes the size in a header: a key frame of VP8 of a kilobyte can ask for 1.6 GB. H.264 says it in the
-sequence parameter set, and how many pictures its decoder has to keep besides.
+sequence parameter set, and how many frames its decoder has to keep besides.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LONGEST_SPS = 512  # bytes; with every scaling list written out it has about 40
 
 @dataclass(frozen=True)
 class Declared:
-    """``held``: pictures that a decoder keeps for reference."""
+    """``held``: frames that a decoder keeps for reference."""
 
     width: int
     height: int
@@ -34,7 +34,7 @@ class Declared:
 
 @dataclass(frozen=True)
 class Header:
-    """``whole``: it needs no picture before it. ``sizes``: all that it says, none where it goes on with the last."""
+    """``whole``: it needs no frame before it. ``sizes``: all that it says, none where it goes on with the last."""
 
     whole: bool
     sizes: tuple[Declared, ...] = ()
@@ -125,7 +125,7 @@ def _scaling_list(bits: _Bits, count: int) -> None:
 
 
 def _order(bits: _Bits) -> None:
-    """How pictures are counted."""
+    """How frames are counted."""
     kind = bits.ue()
     if kind == 0:
         bits.ue()

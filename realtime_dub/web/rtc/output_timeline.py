@@ -1,7 +1,7 @@
-"""What a session gives: dubbed pictures and the delayed voice as tracks, released together on one time line.
+"""What a session gives: dubbed frames and the delayed voice as tracks, released together on one time line.
 
-A sender report pairs a frame's time with the moment at which it is sent; a browser brings picture and sound together by
-these. So both leave by the clock: a frame of presentation time p at ``origin + p + lag``, sound in frames of 20 ms,
+A sender report pairs a frame's time with the moment at which it is sent; a browser brings video and audio together by
+these. So both leave by the clock: a frame of presentation time p at ``origin + p + lag``, audio in frames of 20 ms,
 silence where there is none. Runs of the pipeline come and go; the time line goes on.
 """
 
@@ -33,7 +33,7 @@ FRAME_NS = FRAME_MS * MS
 FRAME_SAMPLES = RATE * FRAME_MS // 1000
 LAG_NS = 5 * MS  # for the way from the tick through the publisher's thread to the loop
 KEPT_NS = 2 * NS
-PENDING = 4  # pictures; the newest that is due leaves
+PENDING = 4  # frames; the newest that is due leaves
 
 Planes = npt.NDArray[np.uint8]
 
@@ -54,8 +54,8 @@ class OutputTimeline:
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._readers: tuple[VideoOut, ...] = ()
-        self.sent = 0  # pictures handed to the loop
-        self.recorder: Callable[[Image, int, int], None] | None = None  # takes picture, pts and period
+        self.sent = 0  # frames handed to the loop
+        self.recorder: Callable[[Image, int, int], None] | None = None  # takes frame, pts and period
         self.taken_over: Callable[[int], None] = lambda run: None  # on the loop: this run gives the output now
 
     def next_run(self) -> int:
@@ -69,7 +69,7 @@ class OutputTimeline:
                 return None
             self._run = run
             if period_ns % FRAME_NS:
-                self.lag_ns = LAG_NS + FRAME_NS  # a frame of sound may need the next tick
+                self.lag_ns = LAG_NS + FRAME_NS  # a frame of audio may need the next tick
             self.loop.call_soon_threadsafe(self.taken_over, run)
             now_ns = self.clock.now_ns()
             if self.origin_ns is None:
@@ -108,7 +108,7 @@ class OutputTimeline:
 
 
 class TimelinePublisher:
-    """A publisher of one run of the pipeline into an outlet."""
+    """A publisher of one run of the pipeline into an output timeline."""
 
     name = "webrtc"
     policy: Literal["latest", "every"] = "every"
@@ -139,7 +139,7 @@ class TimelinePublisher:
         self._timeline.add_frame(planes, self._base_ns + tick.pts_ns)
 
     def close(self) -> None:
-        """The outlet is the session's."""
+        """The output timeline is the session's."""
 
     def _add_audio(self, samples: Samples) -> None:
         assert self._base_ns is not None
@@ -152,7 +152,7 @@ class TimelinePublisher:
 
 
 class VideoOut(MediaStreamTrack):
-    """The newest picture that is due. A slow encoder skips; nothing waits in line."""
+    """The newest frame that is due. A slow encoder skips; nothing waits in line."""
 
     kind = "video"
 

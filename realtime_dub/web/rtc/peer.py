@@ -1,4 +1,4 @@
-"""One WebRTC connection: what comes goes into an inbound, what leaves comes from an outlet."""
+"""One WebRTC connection: what comes goes into a browser input, what leaves comes from an output timeline."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ BAD_SDP = Refusal(400, "The session description cannot be used.", "Send the offe
 
 
 class Peer:
-    """``inbound`` None = nothing is taken from the other side; ``outlet`` None = nothing is sent."""
+    """``browser_input`` None = nothing is taken from the other side; ``timeline`` None = nothing is sent."""
 
     def __init__(
         self,
@@ -186,7 +186,7 @@ class Peer:
 
 
 def _kinds_of(sdp: str) -> list[str]:
-    """The kinds of media offered. Raises Refusal for what is not one browser's offer of picture and sound."""
+    """The kinds of media offered. Raises Refusal for what is not one browser's offer of video and audio."""
     if len(sdp) > MOST_SDP:
         raise Refusal(413, "The session description is too long.", f"Keep it below {MOST_SDP // 1024} kB.")
     try:

@@ -41,9 +41,9 @@ class Traffic:
     def _loss(self, found: Sequence[tuple[str, Any]], now_s: float) -> float:
         """The worse direction, in percent."""
         there = [100 * each.fractionLost / 256 for _, each in found if each.type == "remote-inbound-rtp"]
-        browser_input = [each for _, each in found if each.type == "inbound-rtp"]
-        lost = self.per_second("lost", sum(each.packetsLost for each in browser_input), now_s)
-        came = self.per_second("came", sum(each.packetsReceived for each in browser_input), now_s)
+        received = [each for _, each in found if each.type == "inbound-rtp"]
+        lost = self.per_second("lost", sum(each.packetsLost for each in received), now_s)
+        came = self.per_second("came", sum(each.packetsReceived for each in received), now_s)
         here = 100 * lost / (lost + came) if lost + came else 0.0
         worst: float = max([here, *there])
         return worst

@@ -29,14 +29,14 @@ export class NetworkSampler {
   #totals(report) {
     const totals = { at: performance.now(), received: 0, sent: 0, lost: 0, packets: 0, buffered: 0, emitted: 0, lossOut: null, rtt: null, fps: null, playing: {} };
     for (const entry of report.values()) {
-      if (entry.type === "inbound-rtp") this.#inbound(entry, totals);
+      if (entry.type === "inbound-rtp") this.#received(entry, totals);
       if (entry.type === "outbound-rtp") totals.sent += entry.bytesSent;
       if (entry.type === "remote-inbound-rtp") this.#remote(entry, totals);
     }
     return totals;
   }
 
-  #inbound(entry, totals) {
+  #received(entry, totals) {
     totals.received += entry.bytesReceived;
     totals.lost += entry.packetsLost;
     totals.packets += entry.packetsReceived;

@@ -22,20 +22,20 @@ from realtime_dub.web.limits import RECORDING_LEAST_ROOM, RECORDING_S
 from realtime_dub.web.rtc.output_timeline import RATE, OutputTimeline
 
 LONGEST_NS = RECORDING_S * NS
-ROOM_CHECKED_EVERY = 50  # pictures between two looks at the room on the disk
+ROOM_CHECKED_EVERY = 50  # frames between two looks at the room on the disk
 
 
 class Recording:
-    """Attached to an outlet, it takes every picture and the sound up to its end.
+    """Attached to an output timeline, it takes every frame and the audio up to its end.
 
     :meth:`take` never raises and waits for nothing: opening, encoding and writing are another thread's, and what goes
-    wrong there ends the recording alone. A film has one size: pictures of another than its first are fitted in.
+    wrong there ends the recording alone. A film has one size: frames of another than its first are fitted in.
     """
 
     def __init__(
         self, path: Path, timeline: OutputTimeline, clock: Clock, over: Callable[[], None] = lambda: None
     ) -> None:
-        """``over`` is called once, on the outlet's loop, where it ends by itself."""
+        """``over`` is called once, on the output timeline's loop, where it ends by itself."""
         self.path = path
         self.error: Exception | None = None
         self._timeline, self._clock, self._when_over = timeline, clock, over
@@ -60,12 +60,12 @@ class Recording:
         return round(kept_ns / NS, 2)
 
     def take(self, image: Image, pts_ns: int, period_ns: int) -> None:
-        """A picture of the outlet's time line. On the run's thread."""
+        """A frame of the output timeline. On the run's thread."""
         try:
             with self._lock:
                 if not (self._closed or self.over):
                     self._take(image, pts_ns, period_ns)
-        except Exception as error:  # whatever it is, the picture that people watch goes on
+        except Exception as error:  # whatever it is, what people watch goes on
             self._failed("", error)
 
     def close(self) -> bool:
@@ -114,7 +114,7 @@ class Recording:
 
 
 class _Film:
-    """The file. Opened with its first picture, on the publisher's thread, of which nobody waits for anything."""
+    """The file. Opened with its first frame, on the publisher's thread, of which nobody waits for anything."""
 
     policy: Literal["latest", "every"] = "every"
     latency_ns = 0

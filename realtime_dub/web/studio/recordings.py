@@ -53,7 +53,7 @@ class Kept:
 
 
 class Recordings:
-    """Thread-safe. What touches the disk is blocking: all but :meth:`find` and :meth:`told`."""
+    """Thread-safe. What touches the disk is blocking: all but :meth:`find` and :meth:`to_dict`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -39,7 +39,7 @@ class Member(Protocol):
 
 
 class Room:
-    """One of them. Everybody in it is told the same by :meth:`told`."""
+    """One of them. Everybody in it is told the same by :meth:`to_dict`."""
 
     def __init__(self, name: str, clock: Clock) -> None:
         self.name, self.clock = name, clock
@@ -49,7 +49,7 @@ class Room:
         self.floor: Microphone | None = None
         self.interpreters: list[Member] = []  # in the order in which they came
         self.viewers: list[Member] = []
-        self._begun: int | None = None  # pictures that had left when the sender came; None: nobody has come yet
+        self._begun: int | None = None  # frames that had left when the sender came; None: nobody has come yet
 
     def join(self, session: Member) -> None:
         """Raises Refusal where somebody else sends."""
@@ -75,7 +75,7 @@ class Room:
         self._broadcast()
 
     def resolve_floor(self) -> None:
-        """The first keeps it as long as sound comes from there; one who is silent loses it to one who is not."""
+        """The first keeps it as long as audio comes from there; one who is silent loses it to one who is not."""
         if self.floor is not None and self.floor.is_heard:
             return
         speaking = [each.input for each in self.interpreters if isinstance(each.input, Microphone)]
@@ -113,11 +113,11 @@ class Microphone(BrowserInput):
     def __init__(self, room: Room) -> None:
         super().__init__(room.clock)
         self._room = room
-        self._came_ns: int | None = None  # when the last sound came
+        self._came_ns: int | None = None  # when the last audio came
 
     @property
     def is_heard(self) -> bool:
-        """Sound has come lately; a microphone that is muted sends silence, which counts."""
+        """Audio has come lately; a microphone that is muted sends silence, which counts."""
         return self._came_ns is not None and self.clock.now_ns() - self._came_ns < SILENT_MS * MS
 
     def give(self, heard: Samples, captured_ns: int, lost: bool) -> None:

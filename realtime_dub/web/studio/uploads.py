@@ -1,4 +1,4 @@
-"""Sound and pictures that a page sends, in a private folder that goes with the server.
+"""Audio files and images that a page sends, in a private folder that goes with the server.
 
 None of them locks another visitor out: what no session uses gives way to what is newer, the slowest of those on their
 way to another one, and each is looked at by a process that can be killed (``check_file``).
