@@ -1,10 +1,11 @@
 // One session with the server: peer connection, control channel, changes while it runs, and its end.
 //
-// Events: "picture" (a MediaStream came), "state" ("connecting" | "live" | "interrupted"), "stats" (the server's
+// Events: "stream" (a MediaStream came), "state" ("connecting" | "live" | "interrupted"), "stats" (the server's
 // twice a second), "room" (its state), "network" (this browser's, once a second), "failed" (an ApiError; no path was
 // found), "lost" (it was live, and another session may be) and "closed".
 
 import * as api from "./api.js";
+import { Link } from "./link.js";
 import { NetworkSampler } from "./network.js";
 
 const CONNECT_S = 15; // longer than any working path takes to be found
@@ -24,8 +25,8 @@ const AWAY = ["The connection was lost and did not come back.",
 export class Session extends EventTarget {
   id = null;
   options = {};
-  #pc; #video; #audio; #role; #iceServers; #tracks;
-  #waiting = []; #timers = new Set(); #repairing = false; #ended = false; #heardAt = 0; #asking = false;
+  #link; #role; #iceServers; #tracks;
+  #timers = new Set(); #repairing = false; #ended = false; #heardAt = 0; #asking = false;
   #changes = null; #changing = null;
   #path = () => navigator.connection?.type;
   #lastPath = this.#path();
@@ -36,7 +37,7 @@ export class Session extends EventTarget {
     this.#iceServers = iceServers;
     this.#tracks = { ...tracks };
     this.#role = role;
-    this.#pc = this.#connection();
+    this.#link = this.#newLink();
     window.addEventListener("online", this.#moved);
     navigator.connection?.addEventListener("change", this.#mayHaveMoved);
   }
@@ -44,15 +45,14 @@ export class Session extends EventTarget {
   async open(options) {
     this.#emit("state", "connecting");
     this.#after(CONNECT_S, () => this.#noPath());
-    await this.#pc.setLocalDescription();
-    const answer = await api.openSession({ ...this.#offer(this.#pc), options });
+    const answer = await api.openSession({ ...(await this.#link.offer()), options });
     if (this.#ended) { // stopped while the server was answering
       await api.closeSession(answer.id);
       return;
     }
     this.id = answer.id;
     this.options = answer.options ?? {};
-    await this.#answered(this.#pc, answer.sdp);
+    await this.#link.answered(answer.sdp);
   }
 
   // Acts while it runs. Resolves to the options that the server now uses. What is changed meanwhile goes together.
@@ -74,7 +74,7 @@ export class Session extends EventTarget {
 
   // Resolves when it is; rejects where it will not be.
   live() {
-    if (this.#pc.connectionState === "connected") return Promise.resolve();
+    if (this.#link.state === "connected") return Promise.resolve();
     if (this.#ended) return Promise.reject(new api.ApiError(0, ...ENDED));
     return new Promise((done, refuse) => {
       this.addEventListener("state", (event) => { if (event.detail === "live") done(); });
@@ -86,12 +86,12 @@ export class Session extends EventTarget {
 
   replaceVideo(track) {
     this.#tracks.video = track;
-    return this.#video?.sender.replaceTrack(track);
+    return this.#link.replaceVideo(track);
   }
 
   replaceAudio(track) {
     this.#tracks.audio = track;
-    return this.#audio.sender.replaceTrack(track);
+    return this.#link.replaceAudio(track);
   }
 
   close() {
@@ -101,42 +101,17 @@ export class Session extends EventTarget {
     this.#emit("closed");
   }
 
-  // A new peer connection with the present tracks. What an earlier one still says is not heard any more.
-  #connection() {
-    const pc = new RTCPeerConnection({ iceServers: this.#iceServers, bundlePolicy: "max-bundle" });
-    const heard = (action) => (event) => { if (pc === this.#pc) action(event); };
-    const control = pc.createDataChannel("control");
-    const stream = new MediaStream();
-    control.onmessage = heard((event) => this.#heard(event.data));
-    control.onclose = heard(() => this.#lost());
-    if (this.#role !== "interpreter") this.#video = this.#transceiver(pc, "video");
-    this.#audio = this.#transceiver(pc, "audio");
-    pc.ontrack = heard((event) => {
-      stream.addTrack(event.track);
-      this.#emit("picture", stream);
+  // A new connection with the present tracks. What an earlier one still says is not heard any more.
+  #newLink() {
+    const heard = (action) => (what) => { if (link === this.#link) action(what); };
+    const link = new Link(this.#iceServers, this.#tracks, this.#role, {
+      message: heard((text) => this.#heard(text)),
+      closed: heard(() => this.#lost()),
+      stream: heard((stream) => this.#emit("stream", stream)),
+      candidate: heard((candidate) => this.#send(candidate)),
+      state: heard((state) => this.#changed(state)),
     });
-    pc.onicecandidate = heard((event) => this.#candidate(event.candidate));
-    pc.onconnectionstatechange = heard(() => this.#changed(pc.connectionState));
-    return pc;
-  }
-
-  #transceiver(pc, kind) {
-    const direction = { studio: "sendrecv", interpreter: "sendonly", viewer: "recvonly" }[this.#role];
-    return pc.addTransceiver(this.#tracks[kind] ?? kind, { direction });
-  }
-
-  #offer(pc) { return { sdp: pc.localDescription.sdp, type: "offer" }; }
-
-  // Candidates wait for the answer: before it the server has nothing that they could belong to.
-  async #answered(pc, sdp) {
-    this.#waiting.splice(0).forEach((candidate) => this.#send(candidate));
-    this.#waiting = null;
-    await pc.setRemoteDescription({ type: "answer", sdp });
-  }
-
-  #candidate(candidate) {
-    if (this.#waiting) this.#waiting.push(candidate);
-    else this.#send(candidate);
+    return link;
   }
 
   // One that is lost is no failure: the others, or the time limit, decide.
@@ -146,7 +121,7 @@ export class Session extends EventTarget {
     if (state === "connected") this.#connected();
     if (state === "disconnected") {
       this.#emit("state", "interrupted");
-      this.#after(PATIENCE_S, () => { if (this.#pc.connectionState !== "connected") this.#repair(); });
+      this.#after(PATIENCE_S, () => { if (this.#link.state !== "connected") this.#repair(); });
     }
     if (state === "failed") this.#repair();
   }
@@ -162,7 +137,7 @@ export class Session extends EventTarget {
   #connected() {
     this.#clearTimers();
     this.#emit("state", "live");
-    const sampler = new NetworkSampler(this.#pc);
+    const sampler = new NetworkSampler(this.#link.peer);
     this.#heardAt = performance.now();
     const timer = setInterval(async () => {
       this.#listen();
@@ -203,14 +178,12 @@ export class Session extends EventTarget {
 
   // True where the new connection holds. The old one is closed once the server has let go of it.
   async #tryAgain() {
-    const before = this.#pc;
-    const pc = this.#pc = this.#connection();
-    this.#waiting = [];
+    const before = this.#link;
+    const link = this.#link = this.#newLink();
     try {
-      await pc.setLocalDescription();
-      const answer = await api.restartIce(this.id, this.#offer(pc));
-      await this.#answered(pc, answer.sdp);
-      return await connects(pc, TRY_S);
+      const answer = await api.restartIce(this.id, await link.offer());
+      await link.answered(answer.sdp);
+      return await link.connects(TRY_S);
     } catch (error) {
       if (GONE.includes(error.status)) this.#lose(ENDED); // it has ended meanwhile, or the server was started anew
       return false;
@@ -222,7 +195,7 @@ export class Session extends EventTarget {
   #noPath() { this.#fail(new api.ApiError(0, ...NO_PATH)); }
 
   #lost() {
-    if (!this.#ended && this.#pc.connectionState === "connected") {
+    if (!this.#ended && this.#link.state === "connected") {
       this.#lose(ENDED);
     }
   }
@@ -243,7 +216,7 @@ export class Session extends EventTarget {
     window.removeEventListener("online", this.#moved);
     navigator.connection?.removeEventListener("change", this.#mayHaveMoved);
     this.#clearTimers();
-    this.#pc.close();
+    this.#link.close();
   }
 
   #heard(text) {
@@ -265,13 +238,3 @@ export class Session extends EventTarget {
 }
 
 const pause = (seconds) => new Promise((done) => { setTimeout(done, 1000 * seconds); });
-
-// Whether `pc` is connected before `seconds` are over.
-async function connects(pc, seconds) {
-  const until = performance.now() + 1000 * seconds;
-  while (pc.connectionState !== "connected") {
-    if (["failed", "closed"].includes(pc.connectionState) || performance.now() > until) return false;
-    await pause(0.1);
-  }
-  return true;
-}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -108,3 +109,14 @@ class Connection:
         self._connected_ns = self._clock.now_ns()
         if not self.came:
             self.came = self._admit()
+
+
+def pong(text: str) -> str | None:
+    """The answer to a page that asks for the server's time."""
+    try:
+        asked = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(asked, dict) or asked.get("t") != "ping" or not isinstance(asked.get("at"), int | float):
+        return None
+    return json.dumps({"t": "pong", "at": asked["at"], "server_ms": time.time() * 1000})

@@ -26,9 +26,11 @@ class Member(Protocol):
     """A session, as its room knows it."""
 
     id: str
-    options: SessionOptions
     input: BrowserInput
     closed: bool
+
+    @property
+    def options(self) -> SessionOptions: ...
 
     @property
     def away_s(self) -> float:

@@ -20,8 +20,10 @@ FULL = {
 
 
 class Seated(Protocol):
-    options: SessionOptions
     closed: bool
+
+    @property
+    def options(self) -> SessionOptions: ...
 
     @property
     def came(self) -> bool:

@@ -5,32 +5,30 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any
 
 from realtime_dub.clock import Clock
 from realtime_dub.errors import RealtimeDubError
 from realtime_dub.media import MS
 from realtime_dub.mouth.mouthbank.bank import Bank
-from realtime_dub.web.config import ServeConfig, SessionOptions
+from realtime_dub.web.config import SessionOptions
 from realtime_dub.web.refusals import Refusal, refused, sentence
 from realtime_dub.web.rtc.browser_input import BrowserInput
 from realtime_dub.web.rtc.dropped import Dropped
 from realtime_dub.web.rtc.output_timeline import OutputTimeline, TimelinePublisher
 from realtime_dub.web.rtc.peer import Peer
+from realtime_dub.web.studio.choices import Choices
 from realtime_dub.web.studio.chosen_sources import ChosenSources
-from realtime_dub.web.studio.connection import Connection
+from realtime_dub.web.studio.connection import Connection, pong
 from realtime_dub.web.studio.enrolment import Enrolment
-from realtime_dub.web.studio.metrics import Metrics
-from realtime_dub.web.studio.recordings import Recordings
-from realtime_dub.web.studio.room import Microphone, Room, Rooms
+from realtime_dub.web.studio.room import Microphone, Room
 from realtime_dub.web.studio.run import Run, RunSetup, least_budget_ms
 from realtime_dub.web.studio.run_switcher import RunSwitcher
 from realtime_dub.web.studio.session_recorder import SessionRecorder
 from realtime_dub.web.studio.session_statistics import BLANK, STATS_S, SessionStatistics
-from realtime_dub.web.studio.uploads import Uploads
+from realtime_dub.web.studio.shared import Shared
 from realtime_dub.web.upkeep import Tasks, attempt, repeat
 
 USUAL_BUDGET_MS = 350.0  # at least what is planned where none is asked for
@@ -38,24 +36,11 @@ FULL = "The studio is full: others were connected sooner. Try again in a minute.
 log = logging.getLogger("realtime_dub.web")
 
 
-class Shared(Protocol):
-    """What the sessions of a server have in common."""
-
-    config: ServeConfig
-    uploads: Uploads
-    recordings: Recordings
-    rooms: Rooms
-    metrics: Metrics
-
-    def has_seat(self, role: str) -> bool:
-        """For one more of that role."""
-
-
 class Session:
     """Made, used and closed on the server's loop."""
 
     def __init__(self, id: str, shared: Shared, options: SessionOptions, clock: Clock) -> None:
-        self.id, self.options = id, options
+        self.id = id
         self.config = shared.config
         self._shared, self._clock = shared, clock
         self.note: str | None = None
@@ -63,7 +48,7 @@ class Session:
         self.room: Room | None = None
         self.input = BrowserInput(clock)
         self.output: OutputTimeline | None = None
-        self._changing = asyncio.Lock()
+        self._choices = Choices(options, self._check, self._chosen)
         self._dropped = Dropped()
         self._tasks = Tasks(id[:6])
         self._statistics = SessionStatistics()
@@ -72,8 +57,13 @@ class Session:
         self._runs = RunSwitcher(self._make_run, self._send_note)
         self._enrolment = Enrolment(self._banks, lambda: self._runs.newest_is_on_air, self._send_note)
         self._recorder = SessionRecorder(shared.recordings, clock, self._send_note, self._tasks.spawn)
-        heard_ns = (lambda: self.input.last_ns) if self._sends else None
+        sends = options.role != "viewer" and options.picture == "camera"
+        heard_ns = (lambda: self.input.last_ns) if sends else None
         self._connection = Connection(self._make_peer, self._admit, clock, heard_ns, self._log_state)
+
+    @property
+    def options(self) -> SessionOptions:
+        return self._choices.options
 
     def join(self) -> None:
         """Into the room that was asked for, if any. Raises Refusal."""
@@ -126,11 +116,6 @@ class Session:
         """Why the session is to be closed, if it is."""
         return self._connection.overdue(self.config.idle_s)
 
-    @property
-    def _sends(self) -> bool:
-        """Its browser has to send, or has gone."""
-        return self.options.role != "viewer" and self.options.picture == "camera"
-
     def _make_peer(self, changed: Callable[[], None]) -> Peer:
         given = None if self.options.role == "viewer" else self.input
         return Peer(self.config, given, self._seen, changed, pong, self._dropped)
@@ -152,24 +137,14 @@ class Session:
     # What can be chosen while it runs.
 
     async def change(self, changes: dict[str, Any]) -> None:
-        """Checked options that differ from the present ones. Raises Refusal, and then nothing has changed.
+        """Checked options that differ from the present ones. Raises Refusal, and then nothing has changed."""
+        await self._choices.change(changes)
 
-        One after another: each is checked with, and added to, what the one before it has left.
-        """
-        async with self._changing:
-            if self.closed:
-                raise Refusal(404, "There is no such session.", "Start a new one.")
-            await self._change(changes)
-
-    async def _change(self, changes: dict[str, Any]) -> None:
-        new = self.options.model_copy(update=changes)
-        if new == self.options:
-            return
-        await self._check(new)
-        strength_only = new.model_copy(update={"strength": self.options.strength}) == self.options
-        self.options, self.note = new, None
+    def _chosen(self, before: SessionOptions, after: SessionOptions) -> None:
+        self.note = None
+        strength_only = after.model_copy(update={"strength": before.strength}) == before
         for run in self._runs.newest_first:
-            run.set_strength(new.strength)
+            run.set_strength(after.strength)
         if not strength_only and self._runs.any:
             self._runs.begin()
 
@@ -309,6 +284,7 @@ class Session:
         if self.closed:
             return
         self.closed = True
+        self._choices.close()
         if self.room is not None:
             self.room.leave(self)  # at once: a recording takes a while to end
         await attempt(self._recorder.close())
@@ -323,14 +299,3 @@ class Session:
 
     def _log(self, level: int, event: str, **fields: object) -> None:
         log.log(level, event, extra={"session": self.id, **fields})
-
-
-def pong(text: str) -> str | None:
-    """The answer to a page that asks for the server's time."""
-    try:
-        asked = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(asked, dict) or asked.get("t") != "ping" or not isinstance(asked.get("at"), int | float):
-        return None
-    return json.dumps({"t": "pong", "at": asked["at"], "server_ms": time.time() * 1000})

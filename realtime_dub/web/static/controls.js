@@ -1,0 +1,16 @@
+// The buttons that a running session changes.
+
+const $ = (id) => document.getElementById(id);
+const FOR_LIVE = ["mute", "listen", "snapshot", "record", "enroll", "bank-save", "bank-load"];
+
+export function usable(on) {
+  for (const id of FOR_LIVE) $(id).disabled = !on;
+}
+
+export function running(on) {
+  $("room").readOnly = on; // links to it are out
+  $("start").dataset.running = on ? "yes" : "no";
+  $("start").querySelector("span").textContent = on ? "Stop" : "Start";
+  $("start").querySelector("use").setAttribute("href", on ? "#i-stop" : "#i-play");
+  $("start").disabled = false;
+}

@@ -1,0 +1,224 @@
+// The studio: holds what is running, from the first click to the end, and brings it back where it was lost.
+
+import * as api from "./api.js";
+import { Choosing } from "./choosing.js";
+import { Comeback } from "./comeback.js";
+import { Compare } from "./compare.js";
+import * as controls from "./controls.js";
+import { Devices } from "./devices.js";
+import { Figures } from "./figures.js";
+import { Recording } from "./keep.js";
+import { requireDevices } from "./media.js";
+import { Person } from "./person.js";
+import { shown } from "./presence.js";
+import { Recordings } from "./recordings.js";
+import { WELCOME, role, room } from "./role.js";
+import { Session } from "./session.js";
+import { Settings } from "./settings.js";
+import { listen, setListening, showRecording } from "./stage.js";
+import * as ui from "./ui.js";
+
+const $ = (id) => document.getElementById(id);
+
+export class Studio {
+  devices = new Devices(); person = new Person(() => this.#session?.id);
+  #config = null; #settings = null; #session = null; #starting = false; #link = "idle"; #room = null;
+  #compare = new Compare($("stage")); #recordings = null;
+  #figures = new Figures(() => this.#session?.id, (ms) => this.#settings.budget(ms));
+  #recording = new Recording(showRecording, (id) => this.#recordings?.add(id), () => this.#recordings?.refresh());
+  #comeback = new Comeback({
+    config: async () => { this.#config = await api.config(); },
+    devices: async () => { if (this.devices.lost) await this.#openDevices(); },
+    options: (kept) => this.#settings.renewed(kept),
+    anotherRoom: () => this.#settings.anotherRoom(),
+    open: (options) => this.#openLive(options),
+  });
+
+  async load() {
+    ui.clearFailure();
+    try {
+      this.#config = await api.config();
+      if (this.#config.watch && role !== "viewer") { // a server that is for watching alone
+        location.replace(`?${new URLSearchParams({ role: "viewer", room: this.#config.watch })}`);
+        return;
+      }
+      if (role !== "viewer") requireDevices(); // said at once, not after the button: a secure origin is needed
+    } catch (error) {
+      ui.failure(error, () => this.load());
+      return;
+    }
+    this.#show("idle");
+    ui.features(this.#config.features ?? []);
+    $("foot").textContent = `realtime-dub ${this.#config.version ?? ""}. The dubbed picture is synthetic: say so to those who see it.`;
+    if (!this.#settings) {
+      this.#settings = new Settings(this.#config, room);
+      new Choosing(this.#settings, this.devices, this.#comeback, () => this.#session, () => this.#restart());
+    }
+    this.#recordings ??= new Recordings(this.#config.limits?.recording_kept_s);
+    this.#recordings.refresh();
+    $("start").disabled = false;
+    await this.devices.use(this.#settings);
+  }
+
+  toggle() { return this.#session || this.#starting || this.#comeback.running ? this.stop() : this.start(); }
+
+  async start() {
+    if (this.#starting || this.#session || this.#comeback.running) return;
+    if (!this.#config) return this.load();
+    if (role === "studio" && !this.#settings.complete()) return;
+    this.#starting = true;
+    const focused = document.activeElement;
+    ui.clearFailure();
+    $("start").disabled = true;
+    try {
+      await this.#open();
+    } catch (error) {
+      if (error.status === 409 && role === "studio") this.#return("queued");
+      else this.#failed(error instanceof api.ApiError ? error : new api.ApiError(0, "The session could not start.", `Reload the page and try again (${error.message}).`));
+    } finally {
+      this.#starting = false;
+      $("start").disabled = false;
+      if (focused === $("start") && document.activeElement === document.body) focused.focus(); // lost while it was disabled
+    }
+  }
+
+  stop() {
+    const recorded = this.#recording.running;
+    this.#session?.close();
+    this.#release();
+    this.#show("idle");
+    if (recorded) ui.notice("What was recorded is kept: see Your recordings.");
+  }
+
+  async record() {
+    try {
+      ui.notice(await this.#recording.toggle(this.#session.id));
+    } catch (error) {
+      ui.problem(error);
+    }
+  }
+
+  redraw() { this.#figures.redraw(); }
+  nextView() { if (role !== "viewer") this.#compare.next(); }
+  swipe(step) { this.#compare.move(step); }
+
+  // The connection and the room, as one.
+  #show(link) {
+    this.#link = link;
+    const name = shown(role, link, this.#room);
+    ui.state(name);
+    ui.scene(name, ["idle", "asking", "failed"].includes(name) || role === "interpreter" ? WELCOME : null);
+    $("clock").hidden = name !== "live";
+  }
+
+  async #open() {
+    if (role === "studio") await this.#settings.ready();
+    await this.#openDevices();
+    const session = this.#connect();
+    controls.running(true);
+    this.#comeback.kept = this.#options();
+    await session.open(this.#comeback.kept);
+    if (session === this.#session) this.#settings.show(session.options);
+  }
+
+  async #openDevices() {
+    if (role !== "viewer") this.#show("asking");
+    await this.devices.open();
+  }
+
+  #options() {
+    const common = role === "studio" ? this.#settings.options() : { role };
+    return room && !common.room ? { ...common, room } : common;
+  }
+
+  #connect() {
+    const session = new Session(this.#config.ice_servers ?? [], this.devices.tracks, role);
+    const on = (type, action) => session.addEventListener(type, (event) => action(event.detail));
+    on("state", (name) => this.#state(name));
+    on("stream", (stream) => { $("dubbed").srcObject = stream; });
+    on("stats", (stats) => this.#stats(stats));
+    on("network", (sample) => {
+      this.#figures.network(sample);
+      this.#compare.delayMs = this.#figures.delayMs;
+    });
+    on("room", (state) => {
+      this.#room = state;
+      this.#show(this.#link);
+    });
+    on("failed", (error) => { if (!this.#comeback.running) this.#failed(error); });
+    on("lost", () => { if (session === this.#session) this.#return("interrupted"); });
+    this.#session = session;
+    return session;
+  }
+
+  #state(name) {
+    if (name !== "connecting" || !this.#comeback.running) this.#show(name);
+    if (name !== "live") return;
+    if (this.#figures.begin() && role === "viewer") listen();
+    this.#compare.live(true);
+    controls.usable(true);
+  }
+
+  #stats(stats) {
+    this.#figures.server(stats);
+    this.person.follow(stats.enroll);
+    this.#recording.follow(stats.recording);
+    if (stats.options) this.#settings.show(stats.options);
+  }
+
+  async #return(link) {
+    if (this.#comeback.running) return;
+    const session = this.#session;
+    if (session.id) this.#comeback.kept = session.options;
+    session.close();
+    this.#room = null;
+    this.#recording.reset();
+    this.#show(link);
+    controls.running(true);
+    try {
+      await this.#comeback.run((name) => this.#show(name));
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  async #openLive(options) {
+    const session = this.#connect();
+    try {
+      await session.open(options);
+      await session.live();
+    } catch (error) {
+      session.close();
+      throw error;
+    }
+    if (session === this.#session) this.#settings.show(session.options);
+  }
+
+  async #restart() {
+    if (!this.#session) return;
+    this.stop();
+    await this.start();
+  }
+
+  #failed(error) {
+    this.#session?.close();
+    this.#release();
+    this.#show("failed");
+    ui.failure(error, () => this.start());
+  }
+
+  #release() {
+    this.#session = this.#room = null;
+    this.#comeback.cancel();
+    this.devices.release();
+    $("dubbed").srcObject = null;
+    controls.usable(false);
+    this.#recording.reset();
+    this.person.clear();
+    setListening(false);
+    this.#compare.live(false);
+    this.#figures.clear();
+    this.#settings?.ended();
+    controls.running(false);
+  }
+}

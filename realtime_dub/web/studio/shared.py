@@ -1,0 +1,24 @@
+"""What the sessions of a server have in common."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from realtime_dub.web.config import ServeConfig
+from realtime_dub.web.studio.metrics import Metrics
+from realtime_dub.web.studio.recordings import Recordings
+from realtime_dub.web.studio.room import Rooms
+from realtime_dub.web.studio.uploads import Uploads
+
+
+class Shared(Protocol):
+    """The studio, as a session knows it."""
+
+    config: ServeConfig
+    uploads: Uploads
+    recordings: Recordings
+    rooms: Rooms
+    metrics: Metrics
+
+    def has_seat(self, role: str) -> bool:
+        """For one more of that role."""
