@@ -106,7 +106,8 @@ def test_a_terminal_that_was_closed_does_not_change_the_exit_code(here: Path) ->
 def test_a_terminal_of_any_width_will_do(
     columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from realtime_dub.doctor import Finding, table
+    from realtime_dub.doctor import table
+    from realtime_dub.finding import Finding
 
     monkeypatch.setenv("COLUMNS", columns)
     assert cli.run(["--help"]) == 0

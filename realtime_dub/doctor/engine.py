@@ -1,0 +1,39 @@
+"""What mouths are drawn and films written with: the bundle, ONNX Runtime, encoders, processor cores."""
+
+from __future__ import annotations
+
+import os
+
+from realtime_dub.finding import Finding
+from realtime_dub.imports import resolve
+from realtime_dub.mouth import registry
+
+MIN_CORES = 2
+
+
+def bundle() -> Finding:
+    bundle = resolve("realtime_dub.inference.bundle:load_default")(registry.DEFAULT)
+    spec = getattr(bundle, "spec", bundle)
+    label = " ".join(str(getattr(spec, name)) for name in ("name", "version") if hasattr(spec, name))
+    return Finding("mouth bundle", "ok", f"{label or 'built in'}, contents verified")
+
+
+def providers() -> Finding:
+    import onnxruntime
+
+    return Finding("ONNX Runtime", "ok", ", ".join(onnxruntime.get_available_providers()))
+
+
+def encoders() -> Finding:
+    from realtime_dub.publishers.encoding import require_encoder
+
+    require_encoder("libx264")
+    require_encoder("aac")
+    return Finding("encoders", "ok", "H.264 and AAC")
+
+
+def cores() -> Finding:
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if count >= MIN_CORES:
+        return Finding("CPU cores", "ok", str(count))
+    return Finding("CPU cores", "warn", str(count), f"live dubbing wants {MIN_CORES}: expect a longer delay")
