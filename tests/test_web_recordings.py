@@ -170,7 +170,7 @@ def test_it_ends_at_its_longest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert await recorder.stop() is None
         assert "30 minutes long" in notes[0]
         assert "kept for 60 minutes" in notes[0]
-        kept = shelf.to_dict([begun.id])[0]
+        kept = shelf.to_dicts([begun.id])[0]
         assert (kept["state"], kept["note"]) == ("kept", None)
         data = await asyncio.to_thread(shelf.find(begun.id).read_bytes)
         assert played(data)[1] == pytest.approx(11 * 0.04, abs=0.05)
@@ -198,7 +198,7 @@ def test_what_was_fetched_gives_way_and_nothing_else(tmp_path: Path, monkeypatch
     made(shelf, "you")
     shelf.find(mine[1])
     mine.append(made(shelf, "me"))
-    assert [each["id"] for each in shelf.to_dict(mine)] == [mine[0], mine[2], mine[3]]
+    assert [each["id"] for each in shelf.to_dicts(mine)] == [mine[0], mine[2], mine[3]]
     made(shelf, "you")
     with pytest.raises(Refusal, match="5 recordings"):
         shelf.begin("him")
@@ -210,13 +210,13 @@ def test_what_was_fetched_gives_way_and_nothing_else(tmp_path: Path, monkeypatch
 def test_it_is_kept_for_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shelf = Recordings(tmp_path)
     id = made(shelf)
-    until_s = shelf.to_dict([id])[0]["until"]
+    until_s = shelf.to_dicts([id])[0]["until"]
     assert until_s == pytest.approx(time.time() + limits.RECORDING_KEPT_S, abs=30)
     begun = shelf.begin()
     shelf.remove(begun.id)
     monkeypatch.setattr(time, "time", lambda: until_s + 1)
     shelf.sweep()
-    assert [each["id"] for each in shelf.to_dict([id, begun.id])] == [begun.id]  # one at work is never swept
+    assert [each["id"] for each in shelf.to_dicts([id, begun.id])] == [begun.id]  # one at work is never swept
     assert shelf.end(begun.id, 0.0, None) is None  # nothing came
     assert list(tmp_path.iterdir()) == []
 

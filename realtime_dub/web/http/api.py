@@ -113,7 +113,7 @@ async def recordings(request: web.Request) -> web.Response:
     ids = request.query.get("ids", "").split(",")
     if len(ids) > MOST_ASKED:
         raise Refusal(400, "Too many recordings were asked for.", f"Ask for {MOST_ASKED} at most.")
-    return web.json_response({"recordings": request.app[STUDIO].recordings.to_dict(ids)})
+    return web.json_response({"recordings": request.app[STUDIO].recordings.to_dicts(ids)})
 
 
 async def recording(request: web.Request) -> web.StreamResponse:

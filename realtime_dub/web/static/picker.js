@@ -81,11 +81,11 @@ export class Picker extends EventTarget {
   }
 
   async #send(file, wanted = () => true) {
-    const told = await api.upload(file, this.#use);
+    const upload = await api.upload(file, this.#use);
     if (!wanted()) return; // another one was chosen meanwhile
     this.#file = file;
-    this.#id = told.id;
-    this.#seconds = told.seconds ?? 0;
+    this.#id = upload.id;
+    this.#seconds = upload.seconds ?? 0;
     this.#name.textContent = this.#seconds ? `${file.name} (${duration(Math.round(this.#seconds))})` : file.name;
     this.#hint();
     this.dispatchEvent(new Event("ready"));

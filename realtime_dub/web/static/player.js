@@ -6,22 +6,22 @@ import * as ui from "./ui.js";
 const $ = (id) => document.getElementById(id);
 
 export class Player {
-  #id = () => null; #told = null;
+  #id = () => null; #state = null;
 
   // `id` gives the session's.
   constructor(id) {
     this.#id = id;
-    $("player-play").addEventListener("click", () => this.#ask({ playing: !this.#told?.playing }));
+    $("player-play").addEventListener("click", () => this.#ask({ playing: !this.#state?.playing }));
     $("player-restart").addEventListener("click", () => this.#ask({ playing: true, at_s: 0 }));
-    $("player-loop").addEventListener("click", () => this.#ask({ loop: !this.#told?.loop }));
+    $("player-loop").addEventListener("click", () => this.#ask({ loop: !this.#state?.loop }));
   }
 
   // The server's word: {playing, at_s, seconds, loop}, or null where the voice is none from a file.
-  show(told) {
-    this.#told = told ?? null;
-    $("player").hidden = !told;
-    for (const id of ["player-play", "player-restart", "player-loop"]) $(id).disabled = !told;
-    if (told) this.#place(told);
+  show(state) {
+    this.#state = state ?? null;
+    $("player").hidden = !state;
+    for (const id of ["player-play", "player-restart", "player-loop"]) $(id).disabled = !state;
+    if (state) this.#place(state);
   }
 
   #place({ playing, at_s, seconds, loop }) {

@@ -32,8 +32,8 @@ export class Return {
 
   get over() { return this.#over; }
 
-  // `told` is called with "interrupted", or "queued" where somebody else sends in the room.
-  async run(open, told) {
+  // `show` is called with "interrupted", or "queued" where somebody else sends in the room.
+  async run(open, show) {
     for (let tries = 0; !this.#over; tries++) {
       await this.#pause(WAITS_S[Math.min(tries, WAITS_S.length - 1)]);
       if (this.#over) return;
@@ -43,7 +43,7 @@ export class Return {
       } catch (error) {
         if (!passes(error)) throw error;
         if (this.#over) return;
-        told(error.status === 409 ? "queued" : "interrupted");
+        show(error.status === 409 ? "queued" : "interrupted");
         if (error.status === 409) tries = 0;
         await this.#pause(error.status === 409 ? QUEUE_S : 0);
       }

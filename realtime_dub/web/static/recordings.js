@@ -54,7 +54,7 @@ export class Recordings {
     const line = document.createElement("li");
     line.className = "row";
     line.dataset.state = each.state;
-    line.append(words(name, told(each)));
+    line.append(words(name, described(each)));
     if (each.state === "kept") {
       line.append(button("Download", name, (pressed) => this.#download(each, at, pressed)), button("Remove", name, () => this.#remove(each)));
     }
@@ -100,7 +100,7 @@ function write(list) {
 
 function when(at) { return new Date(at).toLocaleString([], { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }); }
 
-function told({ state, seconds, size, until, note }) {
+function described({ state, seconds, size, until, note }) {
   if (state === "recording") return "Being recorded";
   const length = seconds == null ? "" : `${duration(Math.round(seconds))}, `;
   const hour = new Date(1000 * until).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });

@@ -10,7 +10,7 @@ import * as prefs from "./prefs.js";
 const $ = (id) => document.getElementById(id);
 
 export class Settings extends EventTarget {
-  #mouth; #sound; #still; #onCamera = true; #inUse = "mic"; // the voice that is
+  #mouth; #audioFile; #still; #onCamera = true; #inUse = "mic"; // the voice that is
   #invite; #share; // the token that links are handed on with, and the server's address for others
 
   constructor(config, room) {
@@ -24,9 +24,9 @@ export class Settings extends EventTarget {
       $(id).addEventListener("change", () => this.#device(id));
     }
     for (const radio of document.querySelectorAll("input[name=voice]")) radio.addEventListener("change", () => this.#voice());
-    this.#sound = new Picker($("sound"), "sound", config.limits);
+    this.#audioFile = new Picker($("sound"), "sound", config.limits);
     this.#still = new Picker($("still"), "picture", config.limits);
-    this.#sound.addEventListener("ready", () => this.#voice());
+    this.#audioFile.addEventListener("ready", () => this.#voice());
     this.#still.addEventListener("ready", () => this.#newPicture());
     $("room").addEventListener("change", () => this.#voice());
     $("room-link").addEventListener("click", () => this.#copyLink("interpreter"));
@@ -48,14 +48,14 @@ export class Settings extends EventTarget {
 
   // A file that was asked for and is not chosen is asked for again; nothing starts without it.
   complete() {
-    const missing = this.kind === "upload" && !this.#sound.chosen ? this.#sound : !this.usesCamera && !this.#still.chosen ? this.#still : null;
+    const missing = this.kind === "upload" && !this.#audioFile.chosen ? this.#audioFile : !this.usesCamera && !this.#still.chosen ? this.#still : null;
     missing?.ask();
     return !missing;
   }
 
   // Before a session: the files that it needs are with the server. Throws an ApiError.
   async ready() {
-    if (this.kind === "upload") await this.#sound.ready();
+    if (this.kind === "upload") await this.#audioFile.ready();
     if (!this.usesCamera) await this.#still.ready();
     this.#inUse = this.kind;
     this.#onCamera = this.usesCamera;
@@ -68,7 +68,7 @@ export class Settings extends EventTarget {
   // `options` for another session, which has none of the files that this one has.
   async renewed(options) {
     this.ended();
-    const files = { voice: this.#sound, picture: this.#still };
+    const files = { voice: this.#audioFile, picture: this.#still };
     const again = { ...options };
     for (const [key, file] of Object.entries(files)) {
       if (!again[key]?.startsWith("upload:")) continue;
@@ -79,7 +79,7 @@ export class Settings extends EventTarget {
   }
 
   ended() {
-    this.#sound.forget();
+    this.#audioFile.forget();
     this.#still.forget();
   }
 
@@ -131,7 +131,7 @@ export class Settings extends EventTarget {
   }
 
   #voiceOption() {
-    if (this.kind === "upload") return this.#sound.id && `upload:${this.#sound.id}`;
+    if (this.kind === "upload") return this.#audioFile.id && `upload:${this.#audioFile.id}`;
     return this.kind === "room" ? `room:${this.#room()}` : this.kind;
   }
 
@@ -144,7 +144,7 @@ export class Settings extends EventTarget {
   #voice() {
     this.#showVoice();
     if (this.kind !== "upload") prefs.keep({ voice: this.kind });
-    if (this.kind === "upload" && this.#sound.chosen && !this.#sound.id) this.#sound.again();
+    if (this.kind === "upload" && this.#audioFile.chosen && !this.#audioFile.id) this.#audioFile.again();
     const voice = this.#voiceOption();
     if (!voice) return;
     this.#inUse = this.kind;

@@ -53,7 +53,7 @@ class Kept:
 
 
 class Recordings:
-    """Thread-safe. What touches the disk is blocking: all but :meth:`find` and :meth:`to_dict`."""
+    """Thread-safe. What touches the disk is blocking: all but :meth:`find` and :meth:`to_dicts`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -103,7 +103,7 @@ class Recordings:
                 self._kept[id] = replace(kept, fetched=True)
         return kept.path
 
-    def to_dict(self, ids: list[str]) -> list[dict[str, object]]:
+    def to_dicts(self, ids: list[str]) -> list[dict[str, object]]:
         """Of those that there are."""
         return [kept.to_dict() for id in ids if (kept := self._kept.get(id)) is not None]
 
