@@ -145,6 +145,16 @@ def test_imports_go_down(path: Path) -> None:
     assert offences(path) == []
 
 
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_tables_name_what_there_is(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and TABLE_ENTRY.fullmatch(node.value):
+            module, _, attribute = node.value.partition(":")
+            if module.startswith("realtime_dub."):
+                text = (ROOT / Path(*module.split("."))).with_suffix(".py").read_text()
+                assert re.search(rf"^(def |class |from .* import .*)?\b{attribute}\b", text, re.MULTILINE), node.value
+
+
 def test_every_part_has_a_layer() -> None:
     parts = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in MODULES}
     assert parts - set(LEVEL) - {"__init__", "__main__"} == set()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def examine_network(config: ServeConfig) -> list[Finding]:
     """What ``realtime-dub serve`` is to be reached by, really tried."""
     try:
-        found: list[Finding] = resolve("realtime_dub.web.http.reach:look")(config)
+        found: list[Finding] = resolve("realtime_dub.web.http.reach:examine")(config)
     except ModuleNotFoundError as error:
         return [Finding("browser studio", "fail", f"{error.name} is missing", "run: pip install 'realtime-dub[web]'")]
     return found
