@@ -29,12 +29,12 @@ class Connection:
         admit: Callable[[], bool],
         clock: Clock,
         heard_ns: Callable[[], int] | None = None,
-        log_state: Callable[[str], None] = lambda state: None,
+        log: Callable[[str], None] = lambda event: None,
     ) -> None:
         self.came = False  # it has been connected, and was admitted
         self.since_s = time.monotonic()
         self._make_peer, self._admit, self._clock = make_peer, admit, clock
-        self._heard_ns, self._log_state = heard_ns, log_state
+        self._heard_ns, self._log = heard_ns, log
         self._peer: Peer | None = None
         self._disconnected_s = self.since_s  # since when, while it is
         self._connected_ns = clock.now_ns()  # since when, while it is
@@ -102,7 +102,7 @@ class Connection:
         return (self._clock.now_ns() - max(self._heard_ns(), self._connected_ns)) / NS
 
     def _changed(self) -> None:
-        self._log_state(self.state)
+        self._log(f"connection {self.state}")
         if self.state != "connected":
             self._disconnected_s = time.monotonic()
             return

@@ -68,9 +68,13 @@ class RunSwitcher:
     def newest_first(self) -> list[Run]:
         return [self._runs[number] for number in sorted(self._runs, reverse=True)]
 
+    def refuse(self) -> None:
+        """None begins any more."""
+        self._closed = True
+
     async def close(self) -> int:
         """End all; how many did not end in time."""
-        self._closed = True
+        self.refuse()
         return (await asyncio.gather(*(run.stop() for run in self._runs.values()))).count(False)
 
     def _begin(self) -> None:

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from realtime_dub.clock import Clock
@@ -59,7 +60,8 @@ class Session:
         self._recorder = SessionRecorder(shared.recordings, clock, self._send_note, self._tasks.spawn)
         sends = options.role != "viewer" and options.picture == "camera"
         heard_ns = (lambda: self.input.last_ns) if sends else None
-        self._connection = Connection(self._make_peer, self._admit, clock, heard_ns, self._log_state)
+        log_state = partial(self._log, logging.INFO)
+        self._connection = Connection(self._make_peer, self._admit, clock, heard_ns, log_state)
 
     @property
     def options(self) -> SessionOptions:
@@ -285,6 +287,7 @@ class Session:
             return
         self.closed = True
         self._choices.close()
+        self._runs.refuse()
         if self.room is not None:
             self.room.leave(self)  # at once: a recording takes a while to end
         await attempt(self._recorder.close())
@@ -293,9 +296,6 @@ class Session:
         await attempt(self._connection.close())
         await attempt(asyncio.to_thread(self._sources.remove, self.options))
         self._log(logging.INFO, "session closed", why=why, stuck_threads=stuck)
-
-    def _log_state(self, state: str) -> None:
-        self._log(logging.INFO, f"connection {state}")
 
     def _log(self, level: int, event: str, **fields: object) -> None:
         log.log(level, event, extra={"session": self.id, **fields})
