@@ -60,8 +60,7 @@ class Session:
         self._recorder = SessionRecorder(shared.recordings, clock, self._send_note, self._tasks.spawn)
         sends = options.role != "viewer" and options.picture == "camera"
         heard_ns = (lambda: self.input.last_ns) if sends else None
-        log_state = partial(self._log, logging.INFO)
-        self._connection = Connection(self._make_peer, self._admit, clock, heard_ns, log_state)
+        self._connection = Connection(self._make_peer, self._admit, clock, heard_ns, partial(self._log, logging.INFO))
 
     @property
     def options(self) -> SessionOptions:

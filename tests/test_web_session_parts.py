@@ -1,0 +1,173 @@
+"""The parts of a session, each alone: choices, the runs that take over, what is learnt of a person."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from realtime_dub.errors import ConfigError
+from realtime_dub.mouth.bank import Bank
+from realtime_dub.web.config import SessionOptions
+from realtime_dub.web.http.callers import CallerRates
+from realtime_dub.web.limits import MOST_RUNS, RUNS_BURST
+from realtime_dub.web.rates import TokenBucket
+from realtime_dub.web.refusals import Refusal
+from realtime_dub.web.studio.choices import Choices
+from realtime_dub.web.studio.connection import pong
+from realtime_dub.web.studio.enrolment import Enrolment
+from realtime_dub.web.studio.run_switcher import RunSwitcher
+from realtime_dub.web.upkeep import until
+
+
+class Pipeline:
+    """What a switcher knows of a run: it is begun, asked to stop, and says when it has ended."""
+
+    def __init__(self, ended: Callable[[Any], None]) -> None:
+        self.begun = self.asked = False
+        self.error: BaseException | None = None
+        self._ended = ended
+
+    def start(self) -> None:
+        self.begun = True
+
+    def ask_to_stop(self) -> None:
+        self.asked = True
+
+    def end(self, error: BaseException | None = None) -> None:
+        self.error = error
+        self._ended(self)
+
+    async def stop(self) -> bool:
+        return True
+
+
+class Switched:
+    def __init__(self) -> None:
+        self.made: list[Pipeline] = []
+        self.notes: list[str] = []
+        self.switcher = RunSwitcher(self._make, self.notes.append)
+
+    def _make(self, ended: Callable[[Any], None]) -> tuple[int, Any]:
+        self.made.append(Pipeline(ended))
+        return len(self.made), self.made[-1]
+
+
+def test_a_run_that_takes_over_ends_the_one_before() -> None:
+    switched = Switched()
+    switched.switcher.begin()
+    switched.switcher.take_over(1)
+    switched.switcher.begin()
+    first, second = switched.made
+    assert (first.asked, second.begun, switched.switcher.present) == (False, True, first)
+    switched.switcher.take_over(2)
+    assert (first.asked, second.asked, switched.switcher.present) == (True, False, second)
+    first.end()
+    assert switched.switcher.newest_first == [second]
+
+
+def test_what_is_chosen_while_two_runs_are_at_work_waits_for_one_to_end() -> None:
+    switched = Switched()
+    for _ in range(MOST_RUNS + 3):
+        switched.switcher.begin()
+    assert len(switched.made) == MOST_RUNS
+    assert all(run.asked for run in switched.made), "none is on air, so none is needed"
+    switched.made[0].end()
+    assert len(switched.made) == MOST_RUNS + 1
+
+
+def test_a_run_that_fails_is_noted_and_one_that_is_refused_is_not_counted() -> None:
+    switched = Switched()
+    switched.switcher.begin()
+    switched.made[0].end(ConfigError("cannot use", "it", "take another"))
+    assert "Take another." in switched.notes[0]
+
+    def refused(ended: Callable[[Any], None]) -> tuple[int, Any]:
+        raise Refusal(404, "There is no sound of that name.", "Send it again.")
+
+    notes: list[str] = []
+    switcher = RunSwitcher(refused, notes.append)
+    switcher.begin()
+    assert notes == ["There is no sound of that name."]
+    assert not switcher.any
+
+
+def test_after_too_many_begun_at_once_the_newest_choice_is_tried_later() -> None:
+    async def test() -> None:
+        switched = Switched()
+        for _ in range(int(RUNS_BURST)):
+            switched.switcher.begin()
+            switched.made[-1].end()
+        switched.switcher.begin()
+        assert len(switched.made) == RUNS_BURST
+        assert await until(lambda: len(switched.made) > RUNS_BURST, 20)
+        switched.switcher.refuse()
+        switched.made[-1].end()
+        switched.switcher.begin()
+        assert len(switched.made) == RUNS_BURST + 1
+        assert await switched.switcher.close() == 0
+
+    asyncio.run(test())
+
+
+def test_each_change_is_added_to_what_the_one_before_it_has_left() -> None:
+    async def test() -> None:
+        seen: list[tuple[float, str]] = []
+
+        async def check(options: SessionOptions) -> None:
+            await asyncio.sleep(0)
+            if options.face == "4":
+                raise Refusal(422, "It cannot be.", "Choose another one.")
+
+        choices = Choices(SessionOptions(), check, lambda _, after: seen.append((after.strength, after.face)))
+        with pytest.raises(Refusal):
+            await choices.change({"strength": 2.0, "face": "4"})
+        await asyncio.gather(choices.change({"strength": 0.5}), choices.change({"face": "left"}))
+        await choices.change({"face": "left"})  # as it is
+        assert seen == [(0.5, "largest"), (0.5, "left")]
+        choices.close()
+        with pytest.raises(Refusal):
+            await choices.change({"face": "right"})
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_person_is_forgotten_looked_at_and_held(seen: bool) -> None:
+    async def test() -> None:
+        runs, notes = [Bank()], []
+        enrolment = Enrolment(lambda: runs, lambda: True, notes.append)
+        before = runs[0]
+        span = enrolment.forget(0.1)
+        assert enrolment.bank is not before
+        assert enrolment.progress == 0
+        work = asyncio.create_task(enrolment.learn(span))
+        await asyncio.sleep(0.05)
+        assert enrolment.progress == 0, "no run has begun with nothing yet"
+        runs[0] = Bank()
+        runs[0].neutral = np.zeros((478, 3)) if seen else None
+        enrolment.taken()
+        await work
+        assert (runs[0].frozen, bool(notes), enrolment.progress) == (seen, not seen, None)
+
+    asyncio.run(test())
+
+
+def test_who_asks_for_the_time_is_answered_and_nobody_else() -> None:
+    assert '"at": 5' in str(pong('{"t": "ping", "at": 5}'))
+    assert [pong(text) for text in ("", "[]", '{"t": "ping"}', '{"t": "stats", "at": 1}', "[" * 100_000)] == [None] * 5
+
+
+def test_a_caller_who_goes_on_asking_has_nothing_of_what_comes_back() -> None:
+    bucket, rates = TokenBucket(per_s=1, most=1), CallerRates(per_s=1, burst=1)
+    assert bucket.take(1, 10.0)
+    assert rates.take("a", 10.0)
+    for half_s in range(1, 6):
+        assert not rates.take("a", 10 + half_s / 2)
+    assert not bucket.take(1, 10.5)
+    assert bucket.take(1, 11.0), "what was refused costs nothing"
+    assert rates.take("a", 20.0)
+    assert rates.take("b", 10.0)
