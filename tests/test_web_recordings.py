@@ -129,7 +129,7 @@ def test_what_is_no_picture_ends_the_recording_alone(tmp_path: Path, picture: ob
 def test_a_disk_that_gets_full_ends_it_and_what_was_written_plays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recording, "LOOK_EVERY", 1)
+    monkeypatch.setattr(recording, "ROOM_CHECKED_EVERY", 1)
     each = Recording(tmp_path / "film.mp4", timeline_of_nobody(), MonotonicClock())
     for k in range(20):
         film(each, 1, first=k)

@@ -106,7 +106,7 @@ def test_the_first_interpreter_keeps_the_floor_and_the_second_gets_it_when_the_f
             second = await come(http, url, "interpreter")
             await second.until(lambda: room(second).get("floor") == "another")
             microphone = studio.find(second.id).input
-            await second.until(lambda: microphone.sounds)
+            await second.until(lambda: microphone.is_heard)
             assert room(first)["floor"] == "you"
             assert studio.rooms.find("hall").floor is not microphone
             await go(first)
