@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from realtime_dub.errors import ConfigError
-from realtime_dub.mouth.bank import Bank
+from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.web.config import SessionOptions
 from realtime_dub.web.http.callers import CallerRates
 from realtime_dub.web.limits import MOST_RUNS, RUNS_BURST

@@ -65,9 +65,9 @@ class Door(web.RequestHandler):
             self.cut()
         else:
             super().data_received(data)
-            self._look_at_chunks()
+            self._check_chunks()
 
-    def _look_at_chunks(self) -> None:
+    def _check_chunks(self) -> None:
         """A body in chunks of a byte or two costs a hundred times what it is long."""
         request = self._request
         if request is None or not request.headers.get("Transfer-Encoding") or request.content.is_eof():

@@ -14,9 +14,9 @@ import numpy as np
 
 from realtime_dub.audio.mono import MonoMixer
 from realtime_dub.clock import Clock
+from realtime_dub.fitting import Size
 from realtime_dub.flow import LatestSlot
 from realtime_dub.media import MS, NS, Samples, ticks_to_ns
-from realtime_dub.fitting import Size
 from realtime_dub.web.limits import WAITING_BYTES
 from realtime_dub.web.rtc.aiortc_access import AUDIO_DELAY_NS
 from realtime_dub.web.rtc.capture_clock import CENTRE_NS, CaptureClock

@@ -15,10 +15,10 @@ from av.video.reformatter import ColorRange, VideoReformatter
 
 from realtime_dub.audio.drift import DriftCorrector
 from realtime_dub.errors import EndOfStream
+from realtime_dub.fitting import Size
 from realtime_dub.flow import LatestSlot
 from realtime_dub.losses import Lost
 from realtime_dub.media import MS, NS, AudioBlock, Frame, Image, Samples, VideoInfo, VoiceInfo
-from realtime_dub.fitting import Size
 from realtime_dub.sources.to_bgr import INTERPOLATION, UNSPECIFIED_MATRIX
 from realtime_dub.web.rtc.aiortc_access import AUDIO_DELAY_NS
 from realtime_dub.web.rtc.browser_input import NETWORK_NS, RATE, BrowserInput, Heard

@@ -13,6 +13,8 @@ from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.web.limits import BANK_S, BANKS_AT_ONCE
 from realtime_dub.web.refusals import Refusal
 
+__all__ = ["MOST_BYTES", "Bank", "BankInbox", "from_bytes", "to_bytes"]
+
 MOST_BYTES = 30_000_000
 
 

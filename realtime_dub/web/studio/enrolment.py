@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from realtime_dub.mouth.mouthbank.bank import Bank
+from realtime_dub.web.studio.banks import Bank
 from realtime_dub.web.upkeep import until
 
 READY_S = 20.0  # for the run that begins with nothing to be on air

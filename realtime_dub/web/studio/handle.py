@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.web.config import SessionOptions
+from realtime_dub.web.studio.banks import Bank
 
 
 class SessionHandle(Protocol):

@@ -13,13 +13,13 @@ from typing import Any
 from realtime_dub.clock import Clock
 from realtime_dub.errors import RealtimeDubError
 from realtime_dub.media import MS
-from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.web.config import SessionOptions
 from realtime_dub.web.refusals import Refusal, refused, sentence
 from realtime_dub.web.rtc.browser_input import BrowserInput
 from realtime_dub.web.rtc.dropped import Dropped
 from realtime_dub.web.rtc.output_timeline import OutputTimeline, TimelinePublisher
 from realtime_dub.web.rtc.peer import Peer
+from realtime_dub.web.studio.banks import Bank
 from realtime_dub.web.studio.choices import Choices
 from realtime_dub.web.studio.chosen_sources import ChosenSources
 from realtime_dub.web.studio.connection import Connection, pong
