@@ -119,7 +119,7 @@ def holds(figures: Figures) -> bool:
 async def calm(pid: int, before: usage.Usage) -> usage.Usage:
     """What the server has once the attacker's sessions have ended, as their threads tell."""
     until_s = time.monotonic() + GONE_S
-    while (after := usage.of(pid)).threads > before.threads + 4 and time.monotonic() < until_s:
+    while usage.of(pid).threads > before.threads + 4 and time.monotonic() < until_s:  # noqa: ASYNC110  (of a process)
         await asyncio.sleep(1)
     await asyncio.sleep(2)
     return usage.of(pid)

@@ -234,7 +234,7 @@ def _try_bank(folder: Path) -> Callable[[random.Random], None]:
     tracked = _portrait()
     path, generator = folder / "me.bank", MouthbankGenerator()
     generator.observe(tracked)
-    generator.bank.save(path)
+    generator.identity.save(path)
     whole = path.read_bytes()
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}

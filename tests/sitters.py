@@ -110,7 +110,7 @@ class Dubbed:
     """One frame, what was drawn on it, and with whose bank."""
 
     def __init__(self, tracked: TrackedFrame, patch: MouthPatch | None, generator: MouthbankGenerator) -> None:
-        self.tracked, self.patch, self.bank = tracked, patch, generator.bank
+        self.tracked, self.patch, self.bank = tracked, patch, generator.identity
         self.known = generator.people.who(tracked) is not None
         self.image = tracked.frame.image if patch is None else Compositor().compose(tracked, patch, 1.0)
 

@@ -67,7 +67,7 @@ def test_the_second_person_never_has_the_firsts_mouth_and_the_first_gets_it_back
 
 def test_a_bank_of_ones_own_is_for_that_person_alone(first_bank: Path) -> None:
     generator = MouthbankGenerator(identity=first_bank)
-    enrolled = generator.bank
+    enrolled = generator.identity
     shown = list(dubbed(generator, talk("second", 30) + talk("first", 15)))
     assert not any(each.patch for each in shown[: ENOUGH_LOOKS - 1])
     assert not any(each.blue > BLUE for each in shown[:30])

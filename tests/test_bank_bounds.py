@@ -108,7 +108,7 @@ def test_what_no_bank_holds_is_refused_and_costs_no_memory(what: str, members: M
         tracemalloc.stop()
     assert "\n" not in str(caught.value)
     with pytest.raises(BundleError):
-        from_bytes(path.read_bytes())
+        from_bytes(path.read_bytes(), "mouthbank")
 
 
 def test_a_bank_as_it_was_saved_is_taken(members: Members, tmp_path: Path) -> None:

@@ -194,7 +194,7 @@ def test_a_million_members_cost_nothing(tmp_path: Path) -> None:
 def test_a_good_bank_is_taken_and_draws(members: Members, tmp_path: Path) -> None:
     generator = MouthbankGenerator(identity=write(tmp_path / "me.bank", members))
     tracked = tracked_portrait()
-    bank = generator.bank
+    bank = generator.identity
     assert np.array_equal(bank.neutral, unpacked(members["neutral.npy"]))
     patch = generator.people.current.renderer.render(tracked, np.zeros((len(LOWER), 3), np.float32), 1.0, 0)
     assert patch is not None

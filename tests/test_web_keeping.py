@@ -20,7 +20,7 @@ from realtime_dub.web.studio.session import Session
 
 
 def bank_of(session: Session) -> Bank | None:
-    return session._enrolment.bank
+    return session._enrolment.known.get("mouthbank")
 
 
 def test_a_recording_plays_with_both_tracks(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_person_is_learnt_and_taken_along() -> None:
             assert visitor.got.stats[-1]["budget_ms"] > 150  # none was asked for
             status, bank, headers = await ask(http, "GET", f"{at}/bank")
             assert (status, headers["Content-Type"]) == (200, "application/octet-stream")
-            loaded = await asyncio.to_thread(banks.from_bytes, bank)
+            loaded = await asyncio.to_thread(banks.from_bytes, bank, "mouthbank")
             assert loaded.neutral.shape == (478, 3)
             assert (await ask(http, "PUT", f"{at}/bank", data=bank, headers=HEADERS))[1] == {"state": "loaded"}
             assert (await ask(http, "PUT", f"{at}/bank", data=b"no bank", headers=HEADERS))[0] == 422
@@ -113,4 +113,4 @@ def test_what_unpacks_to_too_much_is_no_bank() -> None:
             entry.write(bytes(1_000_000))
     assert len(packed.getvalue()) < 1_000_000
     with pytest.raises(BundleError, match="too large"):
-        banks.from_bytes(packed.getvalue())
+        banks.from_bytes(packed.getvalue(), "mouthbank")

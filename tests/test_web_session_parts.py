@@ -138,20 +138,20 @@ def test_each_change_is_added_to_what_the_one_before_it_has_left() -> None:
 @pytest.mark.parametrize("seen", [True, False])
 def test_a_person_is_forgotten_looked_at_and_held(seen: bool) -> None:
     async def test() -> None:
-        runs, notes = [Bank()], []
+        runs, notes = [{"mouthbank": Bank()}], []
         enrolment = Enrolment(lambda: runs, lambda: True, notes.append)
-        before = runs[0]
-        span = enrolment.forget(0.1)
-        assert enrolment.bank is not before
+        before = runs[0]["mouthbank"]
+        span = enrolment.forget("mouthbank", 0.1)
+        assert enrolment.known["mouthbank"] is not before
         assert enrolment.progress == 0
-        work = asyncio.create_task(enrolment.learn(span))
+        work = asyncio.create_task(enrolment.learn("mouthbank", span))
         await asyncio.sleep(0.05)
         assert enrolment.progress == 0, "no run has begun with nothing yet"
-        runs[0] = Bank()
-        runs[0].neutral = np.zeros((478, 3)) if seen else None
+        bank = runs[0]["mouthbank"] = Bank()
+        bank.neutral = np.zeros((478, 3)) if seen else None
         enrolment.taken()
         await work
-        assert (runs[0].frozen, bool(notes), enrolment.progress) == (seen, not seen, None)
+        assert (bank.frozen, bool(notes), enrolment.progress) == (seen, not seen, None)
 
     asyncio.run(test())
 

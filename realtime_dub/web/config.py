@@ -9,6 +9,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from realtime_dub.mouth import registry
+
 FRAME_MS = 20  # sound goes over the wire in frames of this length
 
 
@@ -102,7 +104,7 @@ class SessionOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    engine: Literal["mouthbank", "passthrough"] = "mouthbank"
+    engine: str = Field(registry.DEFAULT, max_length=64)
     look_ahead_ms: int | None = Field(None, ge=0, le=1_000)  # None: the engine's usual one
     budget_ms: float | None = Field(None, gt=0, le=5_000)
     strength: float = Field(1.0, ge=0, le=2)
@@ -111,6 +113,13 @@ class SessionOptions(BaseModel):
     picture: str = Field("camera", pattern=r"^(camera|upload:[\w-]{1,64})$")
     room: str | None = Field(None, pattern=r"^[\w-]{1,64}$")
     role: Literal["studio", "interpreter", "viewer"] = "studio"
+
+    @field_validator("engine")
+    @classmethod
+    def _known_engine(cls, value: str) -> str:
+        if value not in registry.names():
+            raise ValueError(f"choose one of {', '.join(registry.names())}")
+        return value
 
     @field_validator("voice")
     @classmethod

@@ -75,10 +75,6 @@ class MouthbankGenerator:
         return self.people.current.bank
 
     @property
-    def bank(self) -> Bank:
-        return self.identity
-
-    @property
     def notes(self) -> list[str]:
         """What the user should know of who was there."""
         return self.people.notes()

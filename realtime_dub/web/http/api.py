@@ -144,7 +144,8 @@ async def give_bank(request: web.Request) -> web.Response:
 
 async def take_bank(request: web.Request) -> web.Response:
     session = request.app[STUDIO].find(request.match_info["id"])
-    await session.use_bank(await request.app[STUDIO].banks.read(session.id, read_body(request, banks.MOST_BYTES)))
+    body = read_body(request, banks.MOST_BYTES)
+    await session.use_bank(await request.app[STUDIO].banks.read(session.id, session.options.engine, body))
     return web.json_response({"state": "loaded"})
 
 

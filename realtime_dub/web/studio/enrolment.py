@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
-from realtime_dub.web.studio.banks import Bank
+from realtime_dub.mouth import registry
+from realtime_dub.mouth.contract import Identity
 from realtime_dub.web.upkeep import until
 
+Known = Mapping[str, Identity]  # of one person, by engine
 READY_S = 20.0  # for the run that begins with nothing to be on air
 
 
@@ -31,56 +33,58 @@ class Span:
 
 
 class Enrolment:
-    """One session's. ``banks`` are those of its runs, the newest first; ``on_air`` says whether the newest run is.
+    """One session's. ``known``: by its runs, the newest first; ``on_air`` says whether the newest run is.
 
     ``note`` is for the visitor. On the server's loop.
     """
 
     def __init__(
-        self, banks: Callable[[], list[Bank]], on_air: Callable[[], bool], note: Callable[[str], None]
+        self, known: Callable[[], Sequence[Known]], on_air: Callable[[], bool], note: Callable[[str], None]
     ) -> None:
-        self._banks, self._on_air, self._note = banks, on_air, note
-        self._loaded: Bank | None = None  # for the next run
+        self._known, self._on_air, self._note = known, on_air, note
+        self._loaded: dict[str, Identity] = {}  # for the next run
         self._now: Span | None = None
 
     @property
-    def bank(self) -> Bank | None:
-        """What is known of the person: a copy, as two runs may be at work for a moment."""
-        if self._loaded is not None:
-            return self._loaded.copy()
-        return next((bank.copy() for bank in self._banks()), None)
+    def known(self) -> dict[str, Identity]:
+        """What is known of the person: copies, as two runs may be at work for a moment."""
+        found: dict[str, Identity] = {}
+        for known in (self._loaded, *self._known()):
+            found = {**known, **found}
+        return {engine: identity.copy() for engine, identity in found.items()}
 
-    def load(self, bank: Bank) -> None:
+    def load(self, engine: str, identity: Identity) -> None:
         """The next run begins with it."""
-        self._loaded = bank
+        self._loaded[engine] = identity
 
     def taken(self) -> None:
-        """A run has begun, with :attr:`bank`."""
-        self._loaded = None
+        """A run has begun, with what is :attr:`known`."""
+        self._loaded = {}
 
     @property
     def progress(self) -> float | None:
         """0 to 1; None while nobody is learnt."""
         return self._now.progress if self._now is not None else None
 
-    def forget(self, seconds: float) -> Span:
+    def forget(self, engine: str, seconds: float) -> Span:
         """The person, from the next run on; what :meth:`learn` takes to look at them for so long."""
         self._now = Span(seconds)
-        self.load(Bank())
+        self.load(engine, registry.identity_kind(engine).empty())
         return self._now
 
-    async def learn(self, span: Span) -> None:
+    async def learn(self, engine: str, span: Span) -> None:
         """Then the resting face is held. The seconds count from where the run that begins with nothing, or one that
         followed it, is on air.
         """
-        await until(lambda: self._loaded is None and self._on_air(), READY_S)
+        await until(lambda: not self._loaded and self._on_air(), READY_S)
         span.begin()
         await asyncio.sleep(span.seconds)
         if self._now is not span:  # begun anew
             return
         self._now = None
-        known = self._banks()  # a run that took over meanwhile, or is about to, looks on with a copy
-        for bank in known:
-            bank.frozen = bank.neutral is not None
-        if not any(bank.frozen for bank in known):
+        # A run that took over meanwhile, or is about to, looks on with a copy.
+        learnt = [known[engine] for known in self._known() if engine in known]
+        for identity in learnt:
+            identity.frozen = identity.known
+        if not any(identity.frozen for identity in learnt):
             self._note("No face was seen: film it from the front, in good light.")

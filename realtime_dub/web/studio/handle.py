@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from realtime_dub.mouth.contract import Identity
 from realtime_dub.web.config import SessionOptions
-from realtime_dub.web.studio.banks import Bank
 
 
 class SessionHandle(Protocol):
@@ -49,10 +49,10 @@ class StudioHandle(SessionHandle, Protocol):
     async def enroll(self, seconds: float) -> None:
         """Forget the person and look for so long; then the resting face is held."""
 
-    async def known(self) -> Bank | None:
-        """A copy of what is known of the person."""
+    async def known(self) -> Identity | None:
+        """A copy of what its engine knows of the person."""
 
-    async def use_bank(self, bank: Bank) -> None:
+    async def use_bank(self, bank: Identity) -> None:
         """From now on, a moment later."""
 
     async def steer_voice(self, playing: bool | None, at_ns: int | None, loop: bool | None) -> dict[str, Any]:

@@ -20,15 +20,17 @@ from realtime_dub.clock import Clock
 from realtime_dub.errors import LostOutput
 from realtime_dub.media import MS, VoiceInfo
 from realtime_dub.mouth import registry
-from realtime_dub.mouth.contract import MouthGenerator
+from realtime_dub.mouth.contract import HasStrength, LearnsIdentity, MouthGenerator
 from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.live.loop import LivePipeline
 from realtime_dub.pipeline.statistics import Recorder
 from realtime_dub.pipeline.timing import LiveSettings, Timing
 from realtime_dub.publishers.base import Publisher
 from realtime_dub.sources.base import VideoSource, VoiceSource
+from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.rtc.aiortc_access import AUDIO_DELAY_NS
 from realtime_dub.web.rtc.browser_input import FRAME_DELAY_NS, NETWORK_NS, RATE
+from realtime_dub.web.studio.enrolment import Known
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class RunSetup:
     strength: float
     face: str
     fps: Fraction
-    bank: object | None  # what was learnt of the person by the run before
+    known: Known  # what was learnt of the person by the runs before
 
 
 def make_generator(setup: RunSetup) -> MouthGenerator:
@@ -50,10 +52,15 @@ def make_generator(setup: RunSetup) -> MouthGenerator:
     return registry.create_with_known(
         setup.engine,
         bundle=setup.bundle,
-        identity=setup.bank,
+        identity=setup.known.get(setup.engine),
         strength=setup.strength,
         look_ahead_ms=setup.look_ahead_ms,
     )
+
+
+def bundle_for(engine: str, config: ServeConfig) -> Path | None:
+    """The bundle of the server's own, for an engine that takes one."""
+    return config.bundle if "bundle" in registry.engine(engine).options else None
 
 
 def settings_of(setup: RunSetup) -> LiveSettings:
@@ -116,13 +123,15 @@ class Run:
 
     def set_strength(self, strength: float) -> None:
         """At once."""
-        if self.generator is not None and hasattr(self.generator, "strength"):
+        if isinstance(self.generator, HasStrength):
             self.generator.strength = strength
 
     @property
-    def bank(self) -> object | None:
-        """What is known of the person: by the engine; before there is one, and where it learns nothing, as given."""
-        return getattr(self.generator, "bank", self.setup.bank)
+    def known(self) -> Known:
+        """What is known of the person: by the engine; before there is one, and of other engines, as given."""
+        if isinstance(self.generator, LearnsIdentity):
+            return {**self.setup.known, self.setup.engine: self.generator.identity}
+        return self.setup.known
 
     def _main(self) -> None:
         try:

@@ -13,19 +13,20 @@ from typing import Any
 from realtime_dub.clock import Clock
 from realtime_dub.errors import RealtimeDubError
 from realtime_dub.media import MS
+from realtime_dub.mouth import registry
+from realtime_dub.mouth.contract import Identity
 from realtime_dub.web.config import SessionOptions
 from realtime_dub.web.refusals import Refusal, refused, sentence
 from realtime_dub.web.rtc.browser_input import BrowserInput
 from realtime_dub.web.rtc.dropped import Dropped
 from realtime_dub.web.rtc.output_timeline import OutputTimeline, TimelinePublisher
 from realtime_dub.web.rtc.peer import Peer
-from realtime_dub.web.studio.banks import Bank
 from realtime_dub.web.studio.choices import Choices
 from realtime_dub.web.studio.chosen_sources import ChosenSources
 from realtime_dub.web.studio.connection import Connection, pong
-from realtime_dub.web.studio.enrolment import Enrolment
+from realtime_dub.web.studio.enrolment import Enrolment, Known
 from realtime_dub.web.studio.room import Microphone, Room
-from realtime_dub.web.studio.run import Run, RunSetup, least_budget_ms
+from realtime_dub.web.studio.run import Run, RunSetup, bundle_for, least_budget_ms
 from realtime_dub.web.studio.run_switcher import RunSwitcher
 from realtime_dub.web.studio.session_recorder import SessionRecorder
 from realtime_dub.web.studio.session_statistics import BLANK, STATS_S, SessionStatistics
@@ -56,7 +57,7 @@ class Session:
         self._sends_statistics = False
         self._sources = ChosenSources(shared.config, shared.uploads, shared.rooms, self.input, clock)
         self._runs = RunSwitcher(self._make_run, self._send_note)
-        self._enrolment = Enrolment(self._banks, lambda: self._runs.newest_is_on_air, self._send_note)
+        self._enrolment = Enrolment(self._known, lambda: self._runs.newest_is_on_air, self._send_note)
         self._recorder = SessionRecorder(shared.recordings, clock, self._send_note, self._tasks.spawn)
         sends = options.role != "viewer" and options.picture == "camera"
         heard_ns = (lambda: self.input.last_ns) if sends else None
@@ -170,7 +171,7 @@ class Session:
             self._runs.begin()
 
     def _setup(self, options: SessionOptions) -> RunSetup:
-        bundle = self.config.bundle if options.engine == "mouthbank" else None
+        bundle = bundle_for(options.engine, self.config)
         return RunSetup(
             options.engine,
             bundle,
@@ -179,7 +180,7 @@ class Session:
             options.strength,
             options.face,
             Fraction(self.config.fps).limit_denominator(1001),
-            self._enrolment.bank,
+            self._enrolment.known,
         )
 
     def _make_run(self, ended: Callable[[Run], None]) -> tuple[int, Run]:
@@ -211,24 +212,26 @@ class Session:
 
     # The person.
 
-    def _banks(self) -> list[Bank]:
-        return [run.bank for run in self._runs.newest_first if isinstance(run.bank, Bank)]
+    def _known(self) -> list[Known]:
+        return [run.known for run in self._runs.newest_first]
 
-    async def known(self) -> Bank | None:
-        return self._enrolment.bank
+    async def known(self) -> Identity | None:
+        return self._enrolment.known.get(self.options.engine)
 
-    async def use_bank(self, bank: Bank) -> None:
-        self._enrolment.load(bank)
+    async def use_bank(self, bank: Identity) -> None:
+        self._enrolment.load(self.options.engine, bank)
         if self._runs.any:
             self._runs.begin()
 
     async def enroll(self, seconds: float) -> None:
         run = self._runs.present
-        if run is None or self.options.engine != "mouthbank":
-            raise Refusal(409, "There is nobody to learn from.", "Turn the camera and the mouthbank engine on first.")
-        span = self._enrolment.forget(seconds)
+        engine = self.options.engine
+        if run is None or not registry.engine(engine).learns_identity:
+            do = "Turn the camera on, and an engine that learns a person."
+            raise Refusal(409, "There is nobody to learn from.", do)
+        span = self._enrolment.forget(engine, seconds)
         self._runs.begin()
-        self._tasks.spawn(self._enrolment.learn(span), "enrolment")
+        self._tasks.spawn(self._enrolment.learn(engine, span), "enrolment")
 
     # What is made of it, and steered in it.
 

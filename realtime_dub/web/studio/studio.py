@@ -10,8 +10,10 @@ from fractions import Fraction
 from typing import Any
 
 from realtime_dub.clock import Clock, MonotonicClock
+from realtime_dub.errors import UserError
 from realtime_dub.inference.bundle import look_aheads
 from realtime_dub.media import MS
+from realtime_dub.mouth import registry
 from realtime_dub.pipeline.process import give_back_memory
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.refusals import Refusal
@@ -22,14 +24,13 @@ from realtime_dub.web.studio.metrics import Metrics
 from realtime_dub.web.studio.pending import make_room
 from realtime_dub.web.studio.recordings import Recordings
 from realtime_dub.web.studio.room import Rooms
-from realtime_dub.web.studio.run import RunSetup, least_budget_ms, make_generator
+from realtime_dub.web.studio.run import RunSetup, bundle_for, least_budget_ms, make_generator
 from realtime_dub.web.studio.seats import Seats
 from realtime_dub.web.studio.session import Session
 from realtime_dub.web.studio.uploads import Uploads
 from realtime_dub.web.upkeep import attempt_all, repeat
 
 SWEEP_S = 1.0
-ENGINES = ("mouthbank", "passthrough")
 log = logging.getLogger("realtime_dub.web")
 
 
@@ -122,16 +123,26 @@ class Studio:
             await self.end(gone.id, "another one sends in its room")
 
     def _load(self) -> None:
-        self._engines = [self._engine(name) for name in ENGINES]
-        least_ms, default_ms = least_budget_ms(self._setup(ENGINES[0]))
+        self._engines = [found for name in registry.names() if (found := self._offered(name)) is not None]
+        least_ms, default_ms = least_budget_ms(self._setup(registry.DEFAULT))
         self._budgets = {"min_ms": least_ms, "default_ms": default_ms}
+
+    def _offered(self, name: str) -> dict[str, Any] | None:
+        """None for one that cannot be had here, because it needs a bundle that this server was not given."""
+        try:
+            return self._engine(name)
+        except (UserError, TypeError) as error:
+            if name == registry.DEFAULT:
+                raise
+            log.warning("an engine is not offered", extra={"engine": name, "why": str(error)})
+            return None
 
     def _engine(self, name: str) -> dict[str, Any]:
         """What the page is told of an engine: with each look-ahead the budgets that go with it."""
         generator = make_generator(self._setup(name))
         bundle, usual_ms = generator.bundle, generator.latency().look_ahead_ns // MS
         generator.close()
-        choice = name == "mouthbank" and self.config.bundle is None
+        choice = "look_ahead_ms" in registry.engine(name).options and self.config.bundle is None
         offered = []
         for ms in look_aheads(name) if choice else [usual_ms]:
             least_ms, default_ms = least_budget_ms(self._setup(name, ms if choice else None))
@@ -139,9 +150,9 @@ class Studio:
         return {"name": name, "bundle": bundle, "look_ahead_ms": usual_ms, "look_aheads": offered}
 
     def _setup(self, engine: str, look_ahead_ms: int | None = None) -> RunSetup:
-        bundle = self.config.bundle if engine == "mouthbank" else None
+        bundle = bundle_for(engine, self.config)
         fps = Fraction(self.config.fps).limit_denominator(1001)
-        return RunSetup(engine, bundle, look_ahead_ms, None, 1.0, "largest", fps, None)
+        return RunSetup(engine, bundle, look_ahead_ms, None, 1.0, "largest", fps, {})
 
     async def _sweep_sessions(self) -> None:
         """Close what is over."""
