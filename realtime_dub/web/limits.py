@@ -72,13 +72,15 @@ QUEUED_AUDIO = 50  # coded, a second
 HANDED_OVER = 8  # decoded, on their way to the event loop
 DECODE_S_PER_S, DECODE_S_BURST = 0.35, 0.7  # of a core for one track: 1080p at 30 fps on a slow machine
 AUDIO_S_PER_S, AUDIO_S_BURST = 1.25, 5.0  # audio that comes in a second
+USUAL_PIXELS = 640 * 480  # of a frame, before and after it was made smaller: larger ones give way (priority)
+STEPS_PER_DOUBLING, MOST_STEPS = 4, 15  # of niceness: 720p has 7, 1080p 12
 KEY_FRAME_REST_S = 0.3  # between requests for a key frame
 RESUME_S = 5.0  # without one what comes is decoded all the same: a stream may have none
 
 # What waits in a session (browser input, run).
 WAITING_BYTES = 128_000_000  # of frames that wait for the end of the latency budget
 MOST_RUNS = 2  # pipelines of a session at a time: the one on air and the one that takes over
-RUNS_PER_S, RUNS_BURST = 0.5, 4.0  # pipelines that a session begins: each takes half a second of a core to load
+RUNS_PER_S, RUNS_BURST = 0.2, 4.0  # pipelines that a session begins: each takes half a second of a core to load
 RUN_REST_S = 0.5  # until it is tried again, with the newest choices
 
 # What is recorded.

@@ -22,7 +22,7 @@ from realtime_dub.web.config import FRAME_MS
 from realtime_dub.web.limits import MOST_CODED_PIXELS
 from realtime_dub.web.rtc.concealment import with_lost
 from realtime_dub.web.rtc.decoding import AudioDecoding, VideoDecoding
-from realtime_dub.web.rtc.encoders import ENCODERS
+from realtime_dub.web.rtc.encoders import ENCODERS, Apart
 
 AUDIO_DEPTH = 3  # packets that have to be there after the one that is given out
 AUDIO_DELAY_NS = (AUDIO_DEPTH + 1) * FRAME_MS * MS  # from the capture of a packet's first sample, without the network
@@ -163,6 +163,9 @@ async def close(pc: RTCPeerConnection) -> None:
         await _decoders_ended(pc)
     finally:
         for transceiver in pc.getTransceivers():
+            encoder = _get(transceiver.sender, "RTCRtpSender", "encoder")
+            if isinstance(encoder, Apart):
+                encoder.close()
             if transceiver.sender.track is not None:  # one that never came about has not ended it
                 transceiver.sender.track.stop()
 

@@ -36,6 +36,7 @@ from realtime_dub.web.limits import (
 )
 from realtime_dub.web.rates import TokenBucket
 from realtime_dub.web.rtc import headers
+from realtime_dub.web.rtc.priority import give_way, steps_for
 
 RATE = 48_000  # of audio
 LEAST_EVEN = 2  # pixels of a side: 4:2:0 colour has half of it
@@ -171,6 +172,8 @@ class VideoDecoding(Decoding):
             self._dropped[why] += 1
             self._wait(now_s)
             return
+        if header.sizes:
+            give_way(steps_for(max(size.width * size.height for size in header.sizes)))
         for image in self._decoded(codec, frame):
             if self._frames.take(1, now_s):
                 self._hand_over(self._fitted(image))

@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 from aiortc.codecs import h264, vpx
+
+from realtime_dub.web.rtc.priority import give_way, steps_for
 
 LOWEST_BITRATE = 150_000
 LESS, MORE = 0.85, 1.3  # a new bitrate is taken where it is so far from the old one
+
+
+class Apart:
+    """Encodes large frames on a thread of its own, which gives way."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self._thread: ThreadPoolExecutor | None = None
+
+    def encode(self, frame: Any, force_keyframe: bool = False) -> Any:
+        steps = steps_for(frame.width * frame.height)
+        if self._thread is None and not steps:
+            return super().encode(frame, force_keyframe)  # type: ignore[misc]
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, "video-encoder", give_way, (steps,))
+        return self._thread.submit(super().encode, frame, force_keyframe).result()  # type: ignore[misc]
+
+    def close(self) -> None:
+        """With the frame in hand. Idempotent."""
+        if self._thread is not None:
+            self._thread.shutdown(wait=False)
 
 
 class _Ranged:
@@ -31,11 +57,11 @@ class _Ranged:
             self._rate = wanted
 
 
-class RangedVp8(_Ranged, vpx.Vp8Encoder):
+class RangedVp8(Apart, _Ranged, vpx.Vp8Encoder):
     """VP8 with our bitrates."""
 
 
-class RangedH264(_Ranged, h264.H264Encoder):
+class RangedH264(Apart, _Ranged, h264.H264Encoder):
     """H.264 with our bitrates."""
 
 
