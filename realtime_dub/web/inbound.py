@@ -29,7 +29,7 @@ from realtime_dub.media import MS, NS, AudioBlock, Frame, Image, Samples, VideoI
 from realtime_dub.sources.to_bgr import INTERPOLATION, UNSPECIFIED_MATRIX
 from realtime_dub.web.aiortc_access import SOUND_DELAY_NS
 from realtime_dub.web.decoding import fitted
-from realtime_dub.web.limits import WAITING_BYTES
+from realtime_dub.web.limits import STILL_S, WAITING_BYTES
 from realtime_dub.web.timeline import CENTRE_NS, MediaClock
 
 RATE, CHANNELS = 48_000, 1
@@ -52,6 +52,7 @@ class Inbound:
         self.clock = clock
         self.size: Size | None = None  # of the newest picture
         self.last_ns = clock.now_ns()  # when anything came
+        self._pictured_ns: int | None = None  # when a picture came
         self.on_size: Callable[[], None] = lambda: None
         self.working_pixels = 1_280 * 720  # larger pictures are made smaller
         self.times = MediaClock(SOUND_DELAY_NS)
@@ -64,6 +65,11 @@ class Inbound:
         self._sound_ns = 0  # the latest that sound was captured
         self._mono = MonoMixer(RATE)
         self._lock = threading.Lock()
+
+    @property
+    def moves(self) -> bool:
+        """Pictures come; a pipeline shows the last one on while none do."""
+        return self._pictured_ns is not None and self.clock.now_ns() - self._pictured_ns < STILL_S * NS
 
     def most_pixels(self) -> int:
         """Asked for by the decoder's thread."""
@@ -82,7 +88,7 @@ class Inbound:
 
     def picture(self, frame: Any) -> None:
         """A decoded ``av.VideoFrame``."""
-        self.last_ns = now_ns = self.clock.now_ns()
+        self.last_ns = self._pictured_ns = now_ns = self.clock.now_ns()
         captured_ns = self.times.picture_ns(ticks_to_ns(frame.pts, Fraction(frame.time_base)), now_ns)
         for slot in self._pictures:
             slot.put((frame, captured_ns))

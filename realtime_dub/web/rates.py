@@ -19,10 +19,11 @@ class Bucket:
         """False where the caller has used up what it has."""
         left, since_s = self._callers.pop(caller, (self._burst, now_s))
         left = min(self._burst, left + (now_s - since_s) * self._per_s)
-        self._callers[caller] = max(0.0, left - 1), now_s
+        enough = left >= 1
+        self._callers[caller] = left - enough, now_s  # nothing for a refusal: who asks on would never have one again
         if len(self._callers) > limits.MOST_CALLERS:
             self._callers.popitem(last=False)
-        return left >= 1
+        return enough
 
 
 def caller_of(address: str | None) -> str:

@@ -21,7 +21,7 @@ from realtime_dub.web.refusals import Refusal
 if TYPE_CHECKING:
     from realtime_dub.web.session import Session
 
-State = Literal["waiting", "live", "interrupted", "ended"]
+State = Literal["waiting", "live", "ended"]
 
 
 class Room:
@@ -73,9 +73,8 @@ class Room:
     def state(self) -> State:
         if self.sender is None:
             return "waiting" if self._begun is None else "ended"
-        if self.outlet.sent == self._begun:
-            return "waiting"
-        return "interrupted" if self.sender.away_s > AWAY_S else "live"
+        comes = self.sender.films and self.sender.away_s <= AWAY_S
+        return "live" if comes and self.outlet.flows and self.outlet.sent != self._begun else "waiting"
 
     def told(self, session: Session | None, heard: bool) -> dict[str, Any]:
         """For a member's page. ``heard``: a person speaks with the voice of this room."""

@@ -26,10 +26,11 @@ from realtime_dub.web.enrolment import Enrolment
 from realtime_dub.web.file_voice import FileVoice, Playback
 from realtime_dub.web.inbound import Inbound, InboundVideo, InboundVoice
 from realtime_dub.web.keeping import Keeping
-from realtime_dub.web.limits import MOST_RUNS, RUN_REST_S, RUNS_BURST, RUNS_PER_S
+from realtime_dub.web.limits import MOST_RUNS, RUN_AGAIN_S, RUN_CALM_S, RUN_REST_S, RUNS_BURST, RUNS_PER_S
 from realtime_dub.web.outlet import Outlet, OutletPublisher
 from realtime_dub.web.peer import Peer
 from realtime_dub.web.refusals import Refusal, refused, sentence, sentences
+from realtime_dub.web.retries import Retries
 from realtime_dub.web.room import Microphone, Room
 from realtime_dub.web.run import Run, RunSetup, least_budget_ms
 from realtime_dub.web.traffic import Traffic
@@ -64,6 +65,7 @@ class Session:
         self.dropped = Dropped()
         self._starts = Allowance(RUNS_PER_S, RUNS_BURST)  # of runs
         self._begins_again = False  # a run is to be begun when one has ended
+        self._retries = Retries(RUN_REST_S, RUN_AGAIN_S, RUN_CALM_S)
         self._runs: dict[int, Run] = {}
         self._count = 0  # number of the newest run
         self.room: Room | None = None
@@ -146,6 +148,11 @@ class Session:
         if self.options.picture != "camera":
             return 0.0  # it need not send
         return (self._clock.now_ns() - max(self.inbound.last_ns, self._connected_ns)) / NS
+
+    @property
+    def films(self) -> bool:
+        """Its camera gives pictures, or it has another picture."""
+        return self.options.picture != "camera" or self.inbound.moves
 
     @property
     def overdue(self) -> str | None:
@@ -345,7 +352,14 @@ class Session:
         self._runs = {number: each for number, each in self._runs.items() if each is not run}
         if run.error is not None and not self.closed:
             self._tell_note(sentences(run.error))
+            rest_s = self._retries.pause_s(time.monotonic())
+            asyncio.get_running_loop().call_later(rest_s, self._revive)
         self._begin_again()
+
+    def _revive(self) -> None:
+        """A run that failed is begun again: nobody in the room can do it."""
+        if not self._runs:
+            self._begin_run()
 
     def _begin_again(self) -> None:
         if self._begins_again:

@@ -69,7 +69,7 @@ class Viewer:
         if self.peer is not None:
             now_s = time.monotonic()
             told: dict[str, Any] = {"t": "stats", "fps": self._traffic.per_second("pictures", self._outlet.sent, now_s)}
-            told["room"] = {"state": "live" if self._outlet.sent else "waiting"}
+            told["room"] = {"state": "live" if self._outlet.flows else "waiting", "sender": self._outlet.sent > 0}
             told |= self._traffic.seen(await self.peer.statistics(), now_s)
             self.peer.tell(json.dumps(told))
 

@@ -10,8 +10,10 @@ import { Meter, fillDevices, openCamera, openMicrophone, requireDevices } from "
 import { Mirror } from "./mirror.js";
 import { Player } from "./player.js";
 import * as prefs from "./prefs.js";
-import { Return, shown } from "./presence.js";
+import { Return, passes, shown } from "./presence.js";
 import { Recordings } from "./recordings.js";
+import { regain } from "./regain.js";
+import * as resume from "./resume.js";
 import { Session } from "./session.js";
 import { Settings } from "./settings.js";
 import * as ui from "./ui.js";
@@ -29,7 +31,7 @@ const WELCOME = {
 };
 
 class Studio {
-  #config = null; #settings = null; #session = null; #tracks = { video: null, audio: null }; #starting = false; #since = 0; #link = "idle"; #room = null; #back = null; #backMs = 0; #kept = null; #enrolling = false; #lag = {}; #note;
+  #config = null; #settings = null; #session = null; #tracks = { video: null, audio: null }; #starting = false; #since = 0; #link = "idle"; #room = null; #moved = false; #back = null; #backMs = 0; #kept = null; #enrolling = false; #lag = {}; #note;
   #board = new Board(); #compare = new Compare($("stage")); #meter = new Meter($("meter"));
   #recordings = null;
   #recording = new Recording((on, seconds) => showRecording(on, seconds), (id) => this.#recordings?.add(id), () => this.#recordings?.refresh());
@@ -57,6 +59,7 @@ class Studio {
     $("start").disabled = false;
     await fillDevices($("camera"), $("microphone"));
     this.#settings.restoreDevices();
+    if (resume.wanted()) this.start(true);
   }
 
   #choosers() {
@@ -70,7 +73,8 @@ class Studio {
   // The connection and the room, as one.
   #show(link) {
     this.#link = link;
-    const name = shown(role, link, this.#room);
+    this.#moved ||= this.#room?.state === "live";
+    const name = shown(role, link, this.#room, this.#moved);
     ui.state(name);
     const usual = ["idle", "asking", "failed"].includes(name) || role === "interpreter" ? WELCOME[role] : null;
     ui.scene(name, usual);
@@ -78,13 +82,19 @@ class Studio {
     return name;
   }
 
-  toggle() { return this.#session || this.#starting || this.#back ? this.stop() : this.start(); }
+  toggle() {
+    if (!this.#session && !this.#starting && !this.#back) return this.start();
+    resume.keep(false);
+    return this.stop();
+  }
 
-  async start() {
+  // `again`: by itself, after a reload; then what passes is waited for, as after a lost connection.
+  async start(again = false) {
     if (this.#starting || this.#session || this.#back) return;
     if (!this.#config) return this.load();
     if (role === "studio" && !this.#settings.complete()) return;
     this.#starting = true;
+    resume.keep(this.#settings.lasting);
     const focused = document.activeElement;
     ui.clearFailure();
     $("start").disabled = true;
@@ -98,6 +108,7 @@ class Studio {
       if (session === this.#session) this.#settings.show(session.options);
     } catch (error) {
       if (error.status === 409 && role === "studio") this.#return("queued");
+      else if (again && this.#session && passes(error)) this.#return("interrupted");
       else this.#failed(error instanceof api.ApiError ? error : new api.ApiError(0, "The session could not start.", `Reload the page and try again (${error.message}).`));
     } finally {
       this.#starting = false;
@@ -122,6 +133,7 @@ class Studio {
     this.#kept = session.id ? session.options : this.#kept;
     session.close();
     this.#room = null;
+    this.#moved = false;
     this.#recording.reset();
     this.#show(link);
     this.#running(true);
@@ -134,8 +146,8 @@ class Studio {
   }
 
   async #openAgain(back) {
-    this.#config = await api.config();
-    if (this.#kept.room && role === "studio" && (await api.room(this.#kept.room)).sender) this.#taken();
+    this.#config = await api.askedAgain();
+    if (this.#kept.room && role === "studio" && (await api.room(this.#kept.room)).sender) this.#occupied();
     if (back.over) return;
     if (Object.values(this.#tracks).some((track) => track?.readyState === "ended")) await this.#openDevices();
     const options = role === "studio" ? await this.#settings.renewed(this.#kept) : this.#kept;
@@ -152,7 +164,7 @@ class Studio {
   }
 
   // A room that was not asked for by its name gets another one: this tab is a copy of one that is live there.
-  #taken() {
+  #occupied() {
     const late = performance.now() - this.#backMs > 1000 * GHOST_S;
     if (late && !page.get("room")) this.#kept = { ...this.#kept, room: this.#settings.anotherRoom() };
     throw new api.ApiError(409, "Somebody else sends in this room.", "");
@@ -181,11 +193,19 @@ class Studio {
     await fillDevices($("camera"), $("microphone"));
   }
 
-  #microphone() { return openMicrophone(this.#settings.microphone, this.#settings.processing); }
+  #microphone(deviceId = this.#settings.microphone) { return openMicrophone(deviceId, this.#settings.processing); }
 
   #watched(track) {
-    track.onended = () => ui.notice(`The ${track.kind === "video" ? "camera" : "microphone"} was taken away. Plug it in again, or choose another one.`, "problem");
+    track.onended = () => this.#taken(track);
     return track;
+  }
+
+  async #taken(track) {
+    const { kind } = track, name = kind === "video" ? "camera" : "microphone";
+    ui.notice(`The ${name} was taken away. Plug it in again, or choose another one.`, "problem");
+    const { deviceId } = track.getSettings(); // that one: another may look elsewhere
+    const open = () => (kind === "video" ? this.#newCamera(deviceId) : this.#newMicrophone(deviceId, !track.enabled));
+    if (await regain(open, () => this.#session && this.#tracks[kind] === track) && this.#session) ui.notice(`The ${name} is back.`);
   }
 
   #connect() {
@@ -236,6 +256,7 @@ class Studio {
   }
 
   async #change(options) {
+    if (this.#session) resume.keep(this.#settings.lasting);
     if (this.#back) this.#kept = { ...this.#kept, ...options }; // for the session that is to come
     if (!this.#session?.id || this.#back || role !== "studio") return;
     try {
@@ -257,19 +278,21 @@ class Studio {
     }
   }
 
-  async #newCamera() {
+  async #newCamera(deviceId = this.#settings.camera) {
     this.#tracks.video?.stop(); // first: many cameras open only once
-    this.#tracks.video = this.#settings.usesCamera ? this.#watched(await openCamera(this.#settings.camera)) : null;
+    this.#tracks.video = this.#settings.usesCamera ? this.#watched(await openCamera(deviceId)) : null;
+    if (!this.#session) return this.#release(); // stopped meanwhile
     $("original").srcObject = this.#tracks.video && new MediaStream([this.#tracks.video]);
     await this.#session.replaceVideo(this.#tracks.video);
   }
 
-  async #newMicrophone() {
+  async #newMicrophone(deviceId = this.#settings.microphone, muted = false) {
     this.#tracks.audio?.stop();
-    this.#tracks.audio = role === "interpreter" || this.#settings.usesMicrophone ? this.#watched(await this.#microphone()) : null;
+    this.#tracks.audio = role === "interpreter" || this.#settings.usesMicrophone ? this.#watched(await this.#microphone(deviceId)) : null;
+    if (!this.#session) return this.#release();
+    setMuted(this.#tracks.audio, muted);
     this.#meter.watch(this.#tracks.audio);
     await this.#session.replaceAudio(this.#tracks.audio);
-    setMuted(this.#tracks.audio, false);
   }
 
   // The stage takes the shape of the camera, which a phone changes when it is turned.
@@ -341,6 +364,7 @@ class Studio {
   }
 
   #failed(error) {
+    resume.keep(false);
     this.#session?.close();
     this.#release();
     this.#show("failed");
@@ -349,6 +373,7 @@ class Studio {
 
   #release() {
     this.#session = this.#room = null;
+    this.#moved = false;
     this.#back?.cancel();
     this.#back = null;
     Object.values(this.#tracks).forEach((track) => track?.stop());
@@ -447,6 +472,7 @@ function wire(studio) {
   navigator.mediaDevices?.addEventListener("devicechange", () => fillDevices($("camera"), $("microphone")));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => studio.redraw());
   window.addEventListener("pagehide", () => studio.stop());
+  window.addEventListener("pageshow", (event) => { if (event.persisted && resume.wanted(true)) studio.start(true); });
   const buttons = { s: $("start"), m: $("mute"), l: $("listen"), r: $("record"), p: $("snapshot"), f: $("full"), t: $("theme"), e: $("enroll"), "?": $("help") };
   new Keys({ ...buttons, c: () => studio.nextView() }, (step) => studio.swipe(step), $("keys-on"));
 }
