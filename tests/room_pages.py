@@ -111,12 +111,12 @@ def own_chromium(playwright: Any, camera: Path) -> Iterator[tuple[Any, Callable[
     """A browser whose processes can all be sent a signal, as a laptop is put to sleep and wakes up."""
     before = set(processes(os.getpid()))
     with browser.chromium(playwright, camera) as running:
+        new = [each for each in processes(os.getpid()) if each not in before]  # from parents to children
 
         def send(what: signal.Signals) -> None:
-            for each in set(processes(os.getpid())) - before:
+            for each in processes(new[0]):
                 with suppress(OSError):
-                    if Path(f"/proc/{each}/comm").read_text().startswith(("chrom", "headless")):
-                        os.kill(each, what)
+                    os.kill(each, what)
 
         try:
             yield running, send
