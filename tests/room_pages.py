@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import browser
 from test_web_page import Page
@@ -85,7 +87,16 @@ class People:
         if words != "Live":
             shown.pop(role, None)
             return False
-        return role == "interpreter" or frames >= shown.setdefault(role, frames) + 3
+        if role == "interpreter":
+            return self._is_heard()
+        return frames >= shown.setdefault(role, frames) + 3
+
+    def _is_heard(self) -> bool:
+        """By the server: a page that has just woken up may not know that it is gone."""
+        with suppress(OSError), urlopen(f"{self._url}api/rooms/hall", timeout=2) as answer:
+            room = json.load(answer)
+            return bool(room["interpreters"] and room["floor"])
+        return False
 
     def _rest(self) -> None:
         next(iter(self.pages.values())).view.wait_for_timeout(LOOK_MS)
