@@ -159,7 +159,9 @@ def session_of(studio: Studio, role: str) -> Session:
 
 
 @pytest.mark.parametrize("told", [True, False])
-@pytest.mark.parametrize("role", ["sender", "viewer", "interpreter"])
+@pytest.mark.parametrize(
+    "role", ["sender", *(pytest.param(each, marks=pytest.mark.slow) for each in ("viewer", "interpreter"))]
+)
 def test_a_line_that_is_lost_and_comes_back(
     chromium: Any, served: tuple[Aside, Studio, str], role: str, told: bool
 ) -> None:
@@ -234,13 +236,6 @@ def test_each_role_sleeps_for_twenty_seconds(chromium: Any, playwright: Any, fil
 
 
 # A page whose picture stops, though its connection is there.
-
-
-def frozen(page: Page, on: bool) -> None:
-    """As the browser does it with tabs that nobody looks at."""
-    page.view.context.new_cdp_session(page.view).send(
-        "Page.setWebLifecycleState", {"state": "frozen" if on else "active"}
-    )
 
 
 UNPLUG = """() => { window.asked = navigator.mediaDevices.getUserMedia;

@@ -70,7 +70,7 @@ export const session = (id) => json("GET", at(id), { timeoutMs: 2_000 });
 export const room = (name) => json("GET", `api/rooms/${encodeURIComponent(name)}`, { timeoutMs: ASK_MS });
 export const config = (timeoutMs) => json("GET", "api/config", { timeoutMs });
 export const askedAgain = () => config(ASK_MS);
-export const openSession = (offer) => json("POST", "api/sessions", { json: offer });
+export const openSession = (offer) => json("POST", "api/sessions", { json: offer, timeoutMs: 10_000 });
 export const sendCandidate = (id, candidate) => call("POST", at(id, "/candidates"), { json: { candidate } });
 export const change = (id, options) => json("PATCH", at(id), { json: options });
 export const restartIce = (id, offer) => json("POST", at(id, "/ice"), { json: offer, timeoutMs: ASK_MS });

@@ -11,7 +11,7 @@ const CONNECT_S = 15; // longer than any working path takes to be found
 const PATIENCE_S = 3; // a short disturbance mends itself
 const TRY_S = 8; // for one new connection, after which another is tried
 const GIVE_UP_S = 45; // the server ends a session that is away for that long
-const PAUSE_S = 1;
+const PAUSE_S = 0.5;
 const GONE = [401, 404]; // the answer of a server that was started anew, maybe with another token
 const SILENT_S = 2, DEAD_S = 4; // the server says something twice a second; so long nothing, and the path is dead
 
