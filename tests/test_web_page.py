@@ -269,7 +269,7 @@ def test_enrolment_shows_progress_and_the_bank_goes_both_ways(live: Page, tmp_pa
     mine = tmp_path / "mine.bank"
     waiting.value.save_as(mine)
     live.view.set_input_files("#bank-load", str(mine))
-    live.until("document.getElementById('notice').textContent.includes('bank is in use')")
+    live.until("document.getElementById('notice').textContent.includes('mouth bank is in use')")
     mine.write_bytes(b"no bank any more")
     live.view.set_input_files("#bank-load", str(mine))
     live.until("document.getElementById('notice').textContent.includes('is no mouth bank')")

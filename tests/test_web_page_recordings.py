@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +13,13 @@ from typing import Any
 import av
 import browser
 import pytest
+from feeds import Aside
 from playwright import sync_api
 from test_web_page import CHECKS, Page
+from web_peers import serving
 
 from benchmarks.visit import Server
+from realtime_dub.web import recording
 
 pytestmark = pytest.mark.skipif(browser.PROGRAM is None, reason="neither Chromium nor Chrome is installed")
 LISTED = "document.querySelectorAll('#recordings-list li[data-state=kept]').length"
@@ -105,3 +111,45 @@ def test_the_button_saves_it_and_it_is_listed_all_the_same(page: Page) -> None:
     page.view.click("#start")
     page.view.wait_for_selector("#welcome", state="visible")
     assert "is kept" not in page.text("#notice")
+
+
+def fetched(page: Page) -> Path:
+    with page.view.expect_download() as waiting:
+        page.view.click("#recordings-list button:has-text('Download')")
+    return Path(waiting.value.path())
+
+
+def test_what_a_killed_server_had_written_is_fetched_from_the_next_one(context: Any) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    server = Server("--quiet", "--port", port)
+    page = Page(context, server.url).open()
+    try:
+        record(page)
+        os.kill(server.pid, signal.SIGKILL)
+        server.close()
+        server = Server("--quiet", "--port", port)
+        page.until(f"{LISTED} === 1")
+        page.until("document.getElementById('state').dataset.state === 'live'")  # and its page goes on
+        assert frames(fetched(page)) > 10
+    finally:
+        page.view.evaluate("() => localStorage.clear()")
+        page.view.close()
+        server.close()
+
+
+def test_what_was_written_before_the_disk_was_full_is_fetched(context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "LOOK_EVERY", 1)
+    with Aside(serving()) as (_, (_, _, url)):
+        page = Page(context, url + "/").open()
+        record(page)
+        monkeypatch.setattr(recording, "RECORDING_LEAST_ROOM", 1 << 60)
+        page.until(f"{LISTED} === 1")
+        assert "Ended early: the disk is nearly full" in page.text("#recordings-list")
+        assert "recording ended" in page.text("#notice")
+        page.view.wait_for_selector("#rec-badge", state="hidden")
+        assert page.text("#state") == "Live"
+        assert frames(fetched(page)) > 10
+        page.view.evaluate("() => localStorage.clear()")
+        page.view.close()

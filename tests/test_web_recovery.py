@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,7 @@ import pytest
 from feeds import Aside, publishing
 from playwright import sync_api
 from test_web_page import Page
-from web_peers import serving
-
-from realtime_dub.web.studio.studio import Studio
+from web_peers import cut, serving
 
 pytestmark = pytest.mark.skipif(browser.PROGRAM is None, reason="neither Chromium nor Chrome is installed")
 
@@ -39,16 +36,6 @@ def context(chromium: Any) -> Iterator[Any]:
     made.close()
 
 
-async def cut(studio: Studio) -> None:
-    """From now on nothing comes or goes on the present connections, as when a router is unplugged."""
-    for session in studio.sessions.values():
-        ice = session._connection._peer._pc.getTransceivers()[0].receiver.transport.transport._connection
-        for protocol in ice._protocols:
-            protocol.datagram_received = lambda data, addr: None
-            protocol.send_stun = lambda message, addr: None
-            protocol.send_data = lambda data, addr: asyncio.sleep(0)
-
-
 def frames(page: Page) -> int:
     return int(page.view.evaluate("() => document.getElementById('dubbed').getVideoPlaybackQuality().totalVideoFrames"))
 
@@ -71,7 +58,7 @@ def test_a_cut_connection_comes_back_by_itself(context: Any) -> None:
         moves_on(page)
         (session,) = studio.sessions.values()
         first = session._connection._peer
-        aside.run(cut(studio))
+        aside.run(cut(*studio.sessions.values()))
         page.until("document.getElementById('state-text').textContent === 'Interrupted, reconnecting'")
         page.until("document.getElementById('state').dataset.state === 'live'")
         assert session._connection._peer is not first
@@ -89,7 +76,7 @@ def test_a_new_network_is_used_at_once(context: Any) -> None:
     """The browser says that it is online again: no waiting for the old path to fail."""
     with Aside(serving()) as (aside, (studio, _, url)):
         page = Page(context, url + "/").open().start()
-        aside.run(cut(studio))
+        aside.run(cut(*studio.sessions.values()))
         context.set_offline(True)
         context.set_offline(False)
         page.until("performance.getEntriesByType('resource').some(entry => entry.name.endsWith('/ice'))")
@@ -103,7 +90,7 @@ def test_a_session_that_ended_meanwhile_is_followed_by_another(context: Any) -> 
     with Aside(serving()) as (aside, (studio, _, url)):
         page = Page(context, url + "/").open().start()
         (session,) = studio.sessions
-        aside.run(cut(studio))
+        aside.run(cut(*studio.sessions.values()))
         aside.run(studio.end(session, "test"))
         aside.until(lambda: studio.sessions and session not in studio.sessions)
         page.until("document.getElementById('state').dataset.state === 'live'")

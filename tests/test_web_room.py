@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,13 @@ import pytest
 from test_web_sessions import visiting
 from web_peers import HEADERS, ROOMY_MS, Visitor, serving
 
-ROLES = ("studio", "interpreter", "viewer")
+ROLES = ("studio", "interpreter", "viewer", "second viewer")
 SOON_S = 10.0  # five on a machine of usual speed
 OPTIONS: dict[str, dict[str, Any]] = {
     "studio": {"engine": "passthrough", "voice": "room:hall", "room": "hall", "budget_ms": ROOMY_MS},
     "interpreter": {"role": "interpreter", "room": "hall"},
     "viewer": {"role": "viewer", "room": "hall"},
+    "second viewer": {"role": "viewer", "room": "hall"},
 }
 
 
@@ -26,7 +28,7 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
 
 
 async def come(http: Any, url: str, role: str) -> Visitor:
-    visitor = Visitor(http, url, sends=role != "viewer")
+    visitor = Visitor(http, url, sends="viewer" not in role)
     await visitor.connect(**OPTIONS[role])
     return visitor
 
@@ -49,22 +51,37 @@ async def go(visitor: Visitor) -> None:
     await visitor.close()
 
 
-@pytest.mark.slow
-def test_roles_in_any_order_and_each_leaves_and_comes_back() -> None:
-    async def test() -> None:
-        for number, order in enumerate(itertools.permutations(ROLES)):
-            async with serving(max_sessions=1) as (studio, http, url):  # each anew: offers are limited in time
-                here = {role: await come(http, url, role) for role in order}
-                await watched(here["viewer"])
-                role = ROLES[number % 3]
-                await go(here.pop(role))
-                here[role] = await come(http, url, role)
-                await watched(here["viewer"])
-                for visitor in here.values():
-                    await go(visitor)
-                assert studio.sessions == {}
+async def all_are_on(here: dict[str, Visitor]) -> None:
+    """From now on both viewers watch and hear, and each is told that the room is live."""
+    await asyncio.gather(*(watched(here[role]) for role in ROLES[2:]))
+    for visitor in here.values():
+        await visitor.until(lambda visitor=visitor: room(visitor).get("state") == "live", SOON_S)
 
-    run(test)
+
+async def comes_and_goes(order: tuple[str, ...], leaving: tuple[str, ...]) -> None:
+    async with serving(max_sessions=1) as (studio, http, url):
+        here = {role: await come(http, url, role) for role in order}
+        await all_are_on(here)
+        for role in leaving:
+            await go(here.pop(role))
+            here[role] = await come(http, url, role)
+            await all_are_on(here)
+        for visitor in here.values():
+            await go(visitor)
+        assert studio.sessions == {}
+
+
+def test_four_roles_in_one_order_and_one_leaves_and_comes_back() -> None:
+    run(lambda: comes_and_goes(("viewer", "interpreter", "second viewer", "studio"), ("studio",)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", list(itertools.permutations(ROLES, 2)))
+def test_four_roles_in_any_order_and_each_leaves_and_comes_back(first: tuple[str, str]) -> None:
+    rest = [role for role in ROLES if role not in first]
+    for number, last in enumerate((rest, rest[::-1])):
+        order = (*first, *last)
+        run(partial(comes_and_goes, order, order[number::2]))
 
 
 def test_a_viewer_waits_and_is_told_when_the_sender_goes_and_comes() -> None:

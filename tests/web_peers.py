@@ -23,6 +23,7 @@ from realtime_dub.web.http.api import STUDIO
 from realtime_dub.web.http.doors import Doors
 from realtime_dub.web.http.server import make_app
 from realtime_dub.web.rtc import aiortc_access
+from realtime_dub.web.studio.session import Session
 from realtime_dub.web.studio.studio import Studio
 
 HEADERS = {"X-Requested-With": "realtime-dub"}
@@ -155,6 +156,16 @@ class Visitor:
                     self.got.pictures.append((now, pts, frame.to_ndarray(format="bgr24")))
                 else:
                     self.got.sounds.append((now, pts, frame.to_ndarray().reshape(-1, 2)[:, 0].copy()))
+
+
+async def cut(*sessions: Session) -> None:
+    """From now on nothing comes or goes on their present connections, as when a router is unplugged."""
+    for session in sessions:
+        ice = session._connection._peer._pc.getTransceivers()[0].receiver.transport.transport._connection
+        for protocol in ice._protocols:
+            protocol.datagram_received = lambda data, addr: None
+            protocol.send_stun = lambda message, addr: None
+            protocol.send_data = lambda data, addr: asyncio.sleep(0)
 
 
 @contextlib.asynccontextmanager

@@ -27,12 +27,13 @@ READ_BYTES = 16 * 1024  # at a time: the smallest chunks of HTTP take 2 ms to re
 REQUESTS_PER_S, REQUESTS_BURST = 20.0, 60.0  # without the token
 KNOWN_PER_S, KNOWN_BURST = 60.0, 300.0  # with it: an office may be behind one address
 PARTS_PER_S, PARTS_BURST = 200.0, 600.0  # small files: opening the page asks for forty of them
-OFFERS_PER_S, OFFERS_BURST = 0.5, 10.0  # of connections for video and audio
+OFFERS_PER_S, OFFERS_BURST = 0.5, 24.0  # of connections for video and audio: an office comes back as one
 MOST_CALLERS = 2_000  # addresses whose rates are remembered
 
 # Rooms (room).
 MOST_ROOMS = 50  # each keeps two seconds of audio, and a name that anybody may choose
-AWAY_S = 4.0  # of nothing from a sender: viewers are told, and another one may have the room
+STILL_S = 2.0  # without a frame from a sender, or without one that leaves: its room waits
+AWAY_S = 4.0  # of nothing from a sender: another one may have the room
 SILENT_MS = 900  # of no packet from an interpreter: another one may have the floor
 
 # The log (logs).
@@ -82,6 +83,7 @@ WAITING_BYTES = 128_000_000  # of frames that wait for the end of the latency bu
 MOST_RUNS = 2  # pipelines of a session at a time: the one on air and the one that takes over
 RUNS_PER_S, RUNS_BURST = 0.2, 4.0  # pipelines that a session begins: each takes half a second of a core to load
 RUN_REST_S = 0.5  # until it is tried again, with the newest choices
+RUN_AGAIN_S, RUN_CALM_S = 10.0, 60.0  # the longest rest after runs that failed; so long without one, and it counts anew
 
 # What is recorded.
 RECORDING_S = 1_800  # longest recording

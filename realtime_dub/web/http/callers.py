@@ -17,14 +17,12 @@ class CallerRates:
         self._callers: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def take(self, caller: str, now_s: float) -> bool:
-        """False where the caller has used up what it has: also what it had of the next one, as it asks too often."""
+        """False where the caller has used up what it has. A refusal costs nothing: who asks on would never come in."""
         bucket = self._callers.pop(caller, None) or TokenBucket(self._per_s, self._burst)
         self._callers[caller] = bucket
         if len(self._callers) > limits.MOST_CALLERS:
             self._callers.popitem(last=False)
-        left = bucket.left(now_s)
-        bucket.spend(min(1.0, left))
-        return left >= 1
+        return bucket.take(1.0, now_s)
 
 
 def caller_of(address: str | None) -> str:

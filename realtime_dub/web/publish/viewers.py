@@ -73,7 +73,8 @@ class Viewer:
         """Of this connection, for its page."""
         now_s = time.monotonic()
         fields: dict[str, Any] = {"t": "stats", "fps": self._traffic.per_second("pictures", self._timeline.sent, now_s)}
-        fields["room"] = {"state": "live" if self._timeline.sent else "waiting"}
+        state = "live" if self._timeline.flows else "waiting"
+        fields["room"] = {"state": state, "sender": self._timeline.sent > 0}
         found = await self._connection.statistics()
         return fields if found is None else fields | self._traffic.seen(found, now_s)
 

@@ -17,7 +17,7 @@ from realtime_dub.clock import Clock
 from realtime_dub.fitting import Size
 from realtime_dub.flow import LatestSlot
 from realtime_dub.media import MS, NS, Samples, ticks_to_ns
-from realtime_dub.web.limits import WAITING_BYTES
+from realtime_dub.web.limits import STILL_S, WAITING_BYTES
 from realtime_dub.web.rtc.aiortc_access import AUDIO_DELAY_NS
 from realtime_dub.web.rtc.capture_clock import CENTRE_NS, CaptureClock
 
@@ -37,6 +37,7 @@ class BrowserInput:
         self.clock = clock
         self.size: Size | None = None  # of the newest frame
         self.last_ns = clock.now_ns()  # when anything came
+        self._filmed_ns: int | None = None  # when a frame came
         self.on_size: Callable[[], None] = lambda: None
         self.working_pixels = 1_280 * 720  # larger frames are made smaller
         self.capture_clock = CaptureClock(AUDIO_DELAY_NS)
@@ -49,6 +50,11 @@ class BrowserInput:
         self._audio_ns = 0  # the latest that audio was captured
         self._mono = MonoMixer(RATE)
         self._lock = threading.Lock()
+
+    @property
+    def moves(self) -> bool:
+        """Frames come; a pipeline shows the last one on while none do."""
+        return self._filmed_ns is not None and self.clock.now_ns() - self._filmed_ns < STILL_S * NS
 
     def most_pixels(self) -> int:
         """Asked for by the decoder's thread."""
@@ -67,7 +73,7 @@ class BrowserInput:
 
     def add_frame(self, frame: Any) -> None:
         """A decoded ``av.VideoFrame``."""
-        self.last_ns = now_ns = self.clock.now_ns()
+        self.last_ns = self._filmed_ns = now_ns = self.clock.now_ns()
         captured_ns = self.capture_clock.frame_ns(ticks_to_ns(frame.pts, Fraction(frame.time_base)), now_ns)
         for slot in self._frame_readers:
             slot.put((frame, captured_ns))

@@ -27,6 +27,7 @@ from realtime_dub.clock import Clock
 from realtime_dub.flow import AudioRing
 from realtime_dub.media import MS, NS, AudioBlock, Image, OutputFormat, Samples, Tick, ns_to_ticks, samples_to_ns
 from realtime_dub.web.config import FRAME_MS
+from realtime_dub.web.limits import STILL_S
 
 RATE = 48_000
 FRAME_NS = FRAME_MS * MS
@@ -55,6 +56,7 @@ class OutputTimeline:
         self._lock = threading.Lock()
         self._readers: tuple[VideoOut, ...] = ()
         self.sent = 0  # frames handed to the loop
+        self._sent_ns = 0  # when the last one was
         self.recorder: Callable[[Image, int, int], None] | None = None  # takes frame, pts and period
         self.taken_over: Callable[[int], None] = lambda run: None  # on the loop: this run gives the output now
 
@@ -93,6 +95,11 @@ class OutputTimeline:
         self._readers = tuple(each for each in self._readers if each is not reader)
 
     @property
+    def flows(self) -> bool:
+        """Pictures leave; none do where a run stands still or has ended."""
+        return self.sent > 0 and self.clock.now_ns() - self._sent_ns < STILL_S * NS
+
+    @property
     def watched(self) -> int:
         return len(self._readers)
 
@@ -103,6 +110,7 @@ class OutputTimeline:
 
     def _add_frame(self, planes: Planes, pts_ns: int) -> None:
         self.sent += 1
+        self._sent_ns = self.clock.now_ns()
         for reader in self._readers:
             reader.put(planes, pts_ns)
 

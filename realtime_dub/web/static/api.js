@@ -1,6 +1,7 @@
 // The server's JSON interface: one function per call; every refusal becomes an ApiError that says what to do.
 
 const HEADER = "realtime-dub"; // another site's form cannot send it: the server takes it as a sign of this page
+const ASK_MS = 3000; // for what is tried again: an answer that is lost on the way never comes
 let token = takeToken();
 
 export class ApiError extends Error {
@@ -66,12 +67,13 @@ const json = async (...args) => (await call(...args)).json();
 const at = (id, tail = "") => `api/sessions/${encodeURIComponent(id)}${tail}`;
 
 export const session = (id) => json("GET", at(id), { timeoutMs: 2_000 });
-export const room = (name) => json("GET", `api/rooms/${encodeURIComponent(name)}`);
-export const config = () => json("GET", "api/config");
-export const openSession = (offer) => json("POST", "api/sessions", { json: offer });
+export const room = (name) => json("GET", `api/rooms/${encodeURIComponent(name)}`, { timeoutMs: ASK_MS });
+export const config = (timeoutMs) => json("GET", "api/config", { timeoutMs });
+export const askedAgain = () => config(ASK_MS);
+export const openSession = (offer) => json("POST", "api/sessions", { json: offer, timeoutMs: 10_000 });
 export const sendCandidate = (id, candidate) => call("POST", at(id, "/candidates"), { json: { candidate } });
 export const change = (id, options) => json("PATCH", at(id), { json: options });
-export const restartIce = (id, offer) => json("POST", at(id, "/ice"), { json: offer });
+export const restartIce = (id, offer) => json("POST", at(id, "/ice"), { json: offer, timeoutMs: ASK_MS });
 export const closeSession = (id) => call("DELETE", at(id), { keepalive: true });
 export const recording = (id, action) => json("POST", at(id, "/recording"), { json: { action }, timeoutMs: 60_000 });
 export const enroll = (id, seconds) => json("POST", at(id, "/enroll"), { json: { seconds } });

@@ -1,6 +1,7 @@
 // What is chosen while a session runs: its options, a device, or what needs another session.
 
 import { role } from "./role.js";
+import * as resume from "./resume.js";
 import * as ui from "./ui.js";
 
 export class Choosing {
@@ -15,6 +16,7 @@ export class Choosing {
   }
 
   async #change(options) {
+    if (this.#session()) resume.keep(this.#settings.lasting);
     if (this.#comeback.running) this.#comeback.change(options); // for the session that is to come
     const session = this.#session();
     if (!session?.id || this.#comeback.running || role !== "studio") return;
@@ -31,10 +33,9 @@ export class Choosing {
     if (!this.#session() || role === "viewer") return;
     try {
       if (which === "camera") {
-        await this.#session().replaceVideo(await this.#devices.newCamera());
+        await this.#devices.newCamera();
       } else {
-        await this.#session().replaceAudio(await this.#devices.newMicrophone());
-        this.#devices.mute(false);
+        await this.#devices.newMicrophone();
       }
     } catch (error) {
       ui.problem(error);

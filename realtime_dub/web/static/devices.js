@@ -1,13 +1,17 @@
 // The camera and the microphone of a session: opened for the role, exchanged while it runs, muted, released.
 
 import { Meter, fillDevices, openCamera, openMicrophone } from "./media.js";
+import { regain } from "./regain.js";
 import { role } from "./role.js";
 import * as ui from "./ui.js";
 
 const $ = (id) => document.getElementById(id);
 
 export class Devices {
-  #tracks = { video: null, audio: null }; #settings = null; #meter = new Meter($("meter"));
+  #tracks = { video: null, audio: null }; #settings = null; #meter = new Meter($("meter")); #session;
+
+  // `session` gives the one that runs, if any: a device that is exchanged is sent there.
+  constructor(session) { this.#session = session; }
 
   // Which of them, and how, the settings say.
   async use(settings) {
@@ -30,19 +34,21 @@ export class Devices {
     await this.list();
   }
 
-  // Another camera, if any: for who sends its frames.
-  async newCamera() {
+  async newCamera(deviceId = this.#settings.camera) {
     this.#tracks.video?.stop(); // first: many cameras open only once
-    this.#tracks.video = this.#settings.usesCamera ? await this.#camera() : null;
+    this.#tracks.video = this.#settings.usesCamera ? await this.#camera(deviceId) : null;
+    if (!this.#session()) return this.release(); // stopped meanwhile
     $("original").srcObject = this.#stream;
-    return this.#tracks.video;
+    await this.#session().replaceVideo(this.#tracks.video);
   }
 
-  async newMicrophone() {
+  async newMicrophone(deviceId = this.#settings.microphone, muted = false) {
     this.#tracks.audio?.stop();
-    this.#tracks.audio = this.#speaks ? await this.#microphone() : null;
+    this.#tracks.audio = this.#speaks ? await this.#microphone(deviceId) : null;
+    if (!this.#session()) return this.release();
+    this.mute(muted);
     this.#meter.watch(this.#tracks.audio);
-    return this.#tracks.audio;
+    await this.#session().replaceAudio(this.#tracks.audio);
   }
 
   toggleMute() { if (this.#tracks.audio) this.mute(this.#tracks.audio.enabled); }
@@ -69,12 +75,23 @@ export class Devices {
     this.#meter.watch(this.#tracks.audio);
   }
 
-  async #camera() { return watched(await openCamera(this.#settings.camera)); }
+  async #camera(deviceId = this.#settings.camera) { return this.#watched(await openCamera(deviceId)); }
 
-  async #microphone() { return watched(await openMicrophone(this.#settings.microphone, this.#settings.processing)); }
-}
+  async #microphone(deviceId = this.#settings.microphone) {
+    return this.#watched(await openMicrophone(deviceId, this.#settings.processing));
+  }
 
-function watched(track) {
-  track.onended = () => ui.notice(`The ${track.kind === "video" ? "camera" : "microphone"} was taken away. Plug it in again, or choose another one.`, "problem");
-  return track;
+  #watched(track) {
+    track.onended = () => this.#taken(track);
+    return track;
+  }
+
+  async #taken(track) {
+    const { kind } = track, name = kind === "video" ? "camera" : "microphone";
+    ui.notice(`The ${name} was taken away. Plug it in again, or choose another one.`, "problem");
+    const { deviceId } = track.getSettings(); // that one: another may look elsewhere
+    const open = () => (kind === "video" ? this.newCamera(deviceId) : this.newMicrophone(deviceId, !track.enabled));
+    const back = await regain(open, () => this.#session() && this.#tracks[kind] === track);
+    if (back && this.#session()) ui.notice(`The ${name} is back.`);
+  }
 }

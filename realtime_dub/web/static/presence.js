@@ -2,14 +2,16 @@
 
 import { ApiError } from "./api.js";
 
-const WAITS_S = [0, 0.3, 0.5, 1, 1.5]; // between tries; the last again and again: live within 5 s of the server's return
+const WAITS_S = [0, 0.3, 0.5, 1]; // between tries; the last again and again: live within 5 s of the server's return
 const QUEUE_S = 1;
 
 // What is shown. `link`: idle, asking, connecting, live, interrupted, queued, failed; `room`: as the server tells it.
-export function shown(role, link, room) {
-  if (link !== "live" || role === "studio") return link;
+// `moved`: the picture that this page sends has been live.
+export function shown(role, link, room, moved = false) {
+  if (link !== "live") return link;
+  if (role === "studio") return moved && room?.state === "waiting" ? "still" : link;
   if (!room) return "connecting"; // nobody has said yet whether there is anything to see or to speak for
-  if (room.state !== "live") return { waiting: "waiting", ended: "ended", interrupted: "away" }[room.state] ?? link;
+  if (room.state !== "live") return room.state === "ended" ? "ended" : room.sender ? "away" : "waiting";
   if (role === "viewer") return "live";
   if (room.floor === "another") return "listening";
   return room.heard === false ? "unheard" : "live";
@@ -54,6 +56,7 @@ export class Return {
     return new Promise((done) => {
       this.#wake = done;
       setTimeout(done, 1000 * seconds);
+      window.addEventListener("online", done, { once: true });
     });
   }
 }

@@ -12,9 +12,9 @@ const CONNECT_S = 15; // longer than any working path takes to be found
 const PATIENCE_S = 3; // a short disturbance mends itself
 const TRY_S = 8; // for one new connection, after which another is tried
 const GIVE_UP_S = 45; // the server ends a session that is away for that long
-const PAUSE_S = 1;
+const PAUSE_S = 0.5;
 const GONE = [401, 404]; // the answer of a server that was started anew, maybe with another token
-const SILENT_S = 2; // the server says something twice a second
+const SILENT_S = 2, DEAD_S = 4; // the server says something twice a second; so long nothing, and the path is dead
 
 const NO_PATH = ["No path to the server was found.",
   "Different networks often need help: start the server with --stun or --turn, or with --public-ip and its UDP ports open in the firewall."];
@@ -153,6 +153,7 @@ export class Session extends EventTarget {
     this.#asking = true;
     try {
       await api.session(this.id);
+      if (performance.now() - this.#heardAt > 1000 * DEAD_S) this.#repair();
     } catch (error) {
       if (GONE.includes(error.status)) this.#lose(ENDED);
       if (error.status === 0) this.#repair();

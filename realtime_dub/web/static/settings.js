@@ -38,6 +38,7 @@ export class Settings extends EventTarget {
   get processing() { return $("processing").checked; }
   get kind() { return document.querySelector("input[name=voice]:checked").value; }
   get usesMicrophone() { return this.#inUse === "mic"; }
+  get lasting() { return this.kind !== "upload" && this.usesCamera; } // a file has to be chosen anew after a reload
   get usesCamera() { return $("camera").value !== "still"; }
 
   // What a new session is opened with.

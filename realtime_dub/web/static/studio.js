@@ -10,8 +10,9 @@ import { Figures } from "./figures.js";
 import { Recording } from "./keep.js";
 import { requireDevices } from "./media.js";
 import { Person } from "./person.js";
-import { shown } from "./presence.js";
+import { passes, shown } from "./presence.js";
 import { Recordings } from "./recordings.js";
+import * as resume from "./resume.js";
 import { WELCOME, role, room } from "./role.js";
 import { Session } from "./session.js";
 import { Settings } from "./settings.js";
@@ -21,13 +22,13 @@ import * as ui from "./ui.js";
 const $ = (id) => document.getElementById(id);
 
 export class Studio {
-  devices = new Devices(); person = new Person(() => this.#session?.id);
-  #config = null; #settings = null; #session = null; #starting = false; #link = "idle"; #room = null;
+  devices = new Devices(() => this.#session); person = new Person(() => this.#session?.id);
+  #config = null; #settings = null; #session = null; #starting = false; #link = "idle"; #room = null; #moved = false;
   #compare = new Compare($("stage")); #recordings = null;
   #figures = new Figures(() => this.#session?.id, (ms) => this.#settings.budget(ms));
   #recording = new Recording(showRecording, (id) => this.#recordings?.add(id), () => this.#recordings?.refresh());
   #comeback = new Comeback({
-    config: async () => { this.#config = await api.config(); },
+    config: async () => { this.#config = await api.askedAgain(); },
     devices: async () => { if (this.devices.lost) await this.#openDevices(); },
     options: (kept) => this.#settings.renewed(kept),
     anotherRoom: () => this.#settings.anotherRoom(),
@@ -58,15 +59,22 @@ export class Studio {
     this.#recordings.refresh();
     $("start").disabled = false;
     await this.devices.use(this.#settings);
+    if (resume.wanted()) this.start(true);
   }
 
-  toggle() { return this.#session || this.#starting || this.#comeback.running ? this.stop() : this.start(); }
+  toggle() {
+    if (!this.#session && !this.#starting && !this.#comeback.running) return this.start();
+    resume.keep(false);
+    return this.stop();
+  }
 
-  async start() {
+  // `again`: by itself, after a reload; then what passes is waited for, as after a lost connection.
+  async start(again = false) {
     if (this.#starting || this.#session || this.#comeback.running) return;
     if (!this.#config) return this.load();
     if (role === "studio" && !this.#settings.complete()) return;
     this.#starting = true;
+    resume.keep(this.#settings.lasting);
     const focused = document.activeElement;
     ui.clearFailure();
     $("start").disabled = true;
@@ -74,6 +82,7 @@ export class Studio {
       await this.#open();
     } catch (error) {
       if (error.status === 409 && role === "studio") this.#return("queued");
+      else if (again && this.#session && passes(error)) this.#return("interrupted");
       else this.#failed(error instanceof api.ApiError ? error : new api.ApiError(0, "The session could not start.", `Reload the page and try again (${error.message}).`));
     } finally {
       this.#starting = false;
@@ -105,7 +114,8 @@ export class Studio {
   // The connection and the room, as one.
   #show(link) {
     this.#link = link;
-    const name = shown(role, link, this.#room);
+    this.#moved ||= this.#room?.state === "live";
+    const name = shown(role, link, this.#room, this.#moved);
     ui.state(name);
     ui.scene(name, ["idle", "asking", "failed"].includes(name) || role === "interpreter" ? WELCOME : null);
     $("clock").hidden = name !== "live";
@@ -172,6 +182,7 @@ export class Studio {
     if (session.id) this.#comeback.kept = session.options;
     session.close();
     this.#room = null;
+    this.#moved = false;
     this.#recording.reset();
     this.#show(link);
     controls.running(true);
@@ -201,6 +212,7 @@ export class Studio {
   }
 
   #failed(error) {
+    resume.keep(false);
     this.#session?.close();
     this.#release();
     this.#show("failed");
@@ -209,6 +221,7 @@ export class Studio {
 
   #release() {
     this.#session = this.#room = null;
+    this.#moved = false;
     this.#comeback.cancel();
     this.devices.release();
     $("dubbed").srcObject = null;

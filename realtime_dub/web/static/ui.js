@@ -15,7 +15,8 @@ const STATES = {
   failed: ["failed", "Not connected"],
   waiting: ["busy", "Waiting for the sender"],
   ended: ["busy", "The sender has stopped"],
-  away: ["busy", "The sender's connection is interrupted"],
+  away: ["busy", "Waiting for the sender's picture"],
+  still: ["busy", "No picture leaves"],
   listening: ["busy", "Another interpreter has the floor"],
   unheard: ["busy", "The speaker uses another voice"],
   queued: ["busy", "Somebody else sends in this room"],
@@ -25,7 +26,7 @@ const STATES = {
 const SCENES = {
   waiting: ["Nobody is on yet.", "It begins here by itself."],
   ended: ["The sender has stopped.", "It goes on here by itself when they are back."],
-  away: ["The sender's connection is interrupted.", "It goes on here by itself."],
+  away: ["No picture comes from the sender.", "It goes on here by itself."],
   listening: ["Another interpreter has the floor.", "You have it as soon as they leave."],
   unheard: ["The speaker uses another voice.", "You are heard when they choose “An interpreter” as their voice."],
   queued: ["Somebody else sends in this room.", "You are on as soon as they stop. To send now, ask them, or take another room."],

@@ -3,6 +3,7 @@
 import { Keys } from "./keys.js";
 import { snapshot } from "./keep.js";
 import * as prefs from "./prefs.js";
+import * as resume from "./resume.js";
 import { fullScreen, setListening, shape } from "./stage.js";
 
 const $ = (id) => document.getElementById(id);
@@ -41,6 +42,7 @@ export function wire(studio) {
   navigator.mediaDevices?.addEventListener("devicechange", () => studio.devices.list());
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => studio.redraw());
   window.addEventListener("pagehide", () => studio.stop());
+  window.addEventListener("pageshow", (event) => { if (event.persisted && resume.wanted(true)) studio.start(true); });
   wireKeys(studio);
 }
 

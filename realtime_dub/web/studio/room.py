@@ -19,7 +19,7 @@ from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.rtc.browser_input import BrowserInput
 from realtime_dub.web.rtc.output_timeline import OutputTimeline
 
-State = Literal["waiting", "live", "interrupted", "ended"]
+State = Literal["waiting", "live", "ended"]
 
 
 class Member(Protocol):
@@ -35,6 +35,10 @@ class Member(Protocol):
     @property
     def away_s(self) -> float:
         """For how long nothing has been heard of it."""
+
+    @property
+    def films(self) -> bool:
+        """Its camera gives frames, or it has another picture."""
 
     def send_room(self) -> None:
         """Something in the room is another now."""
@@ -89,9 +93,8 @@ class Room:
     def state(self) -> State:
         if self.sender is None:
             return "waiting" if self._begun is None else "ended"
-        if self.timeline.sent == self._begun:
-            return "waiting"
-        return "interrupted" if self.sender.away_s > AWAY_S else "live"
+        comes = self.sender.films and self.sender.away_s <= AWAY_S
+        return "live" if comes and self.timeline.flows and self.timeline.sent != self._begun else "waiting"
 
     def to_dict(self, session: Member | None, heard: bool) -> dict[str, Any]:
         """For a member's page. ``heard``: a person speaks with the voice of this room."""

@@ -6,9 +6,10 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from realtime_dub.web.limits import MOST_RUNS, RUN_REST_S, RUNS_BURST, RUNS_PER_S
+from realtime_dub.web.limits import MOST_RUNS, RUN_AGAIN_S, RUN_CALM_S, RUN_REST_S, RUNS_BURST, RUNS_PER_S
 from realtime_dub.web.rates import TokenBucket
 from realtime_dub.web.refusals import Refusal, sentences
+from realtime_dub.web.retries import Retries
 from realtime_dub.web.studio.run import Run
 
 Make = Callable[[Callable[[Run], None]], tuple[int, Run]]
@@ -25,6 +26,7 @@ class RunSwitcher:
         self._newest = 0
         self._on_air: int | None = None
         self._starts = TokenBucket(RUNS_PER_S, RUNS_BURST)
+        self._retries = Retries(RUN_REST_S, RUN_AGAIN_S, RUN_CALM_S)
         self._begins_again = False  # a run is to be begun when one has ended
         self._closed = False
 
@@ -102,4 +104,11 @@ class RunSwitcher:
         self._runs = {number: each for number, each in self._runs.items() if each is not run}
         if run.error is not None and not self._closed:
             self._note(sentences(run.error))
+            rest_s = self._retries.pause_s(time.monotonic())
+            asyncio.get_running_loop().call_later(rest_s, self._revive)
         self._begin_again()
+
+    def _revive(self) -> None:
+        """A run that failed is begun again: nobody in the room can do it."""
+        if not self._runs:
+            self.begin()

@@ -115,6 +115,11 @@ class Session:
         return self._connection.away_s
 
     @property
+    def films(self) -> bool:
+        """Its camera gives frames, or it has another picture."""
+        return self.options.picture != "camera" or self.input.moves
+
+    @property
     def overdue(self) -> str | None:
         """Why the session is to be closed, if it is."""
         return self._connection.overdue(self.config.idle_s)
