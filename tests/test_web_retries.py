@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from realtime_dub.web.rates import Bucket
+from realtime_dub.web.http.callers import CallerRates
 from realtime_dub.web.retries import Retries
 
 
@@ -13,7 +13,7 @@ def test_each_rest_is_twice_the_last_until_a_calm_time() -> None:
 
 
 def test_who_asks_on_while_refused_is_let_in_again() -> None:
-    bucket = Bucket(per_s=0.5, burst=2)
+    bucket = CallerRates(per_s=0.5, burst=2)
     assert [bucket.take("office", 0.0) for _ in range(3)] == [True, True, False]
     taken = [bucket.take("office", 0.5 * count) for count in range(1, 41)]
     assert sum(taken) == 10
