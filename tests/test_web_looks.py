@@ -115,7 +115,7 @@ def test_on_a_phone_both_pictures_are_whole_and_the_settings_come_before_the_cha
 def test_who_speaks_for_somebody_goes_on_reading_what_to_do(new_page: Any) -> None:
     page = new_page().open("?role=interpreter&room=hall")
     page.view.click("#start")
-    page.view.wait_for_selector("#state[data-state=live]")
+    page.until("document.getElementById('state').textContent.includes('Waiting for the sender')")
     assert box(page, "#welcome")["height"] > 150
 
 
