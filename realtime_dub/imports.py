@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ def resolve(where: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
+@functools.cache
 def installed(group: str) -> dict[str, EntryPoint]:
     """What other packages have to offer in the entry point group ``group``, by name; nothing of it is loaded."""
     from importlib.metadata import entry_points

@@ -17,6 +17,7 @@ from realtime_dub.face.alignment import LOWER
 from realtime_dub.inference import bundle
 from realtime_dub.inference import session as backend
 from realtime_dub.inference.bundle import Bundle, load, load_default
+from realtime_dub.inference.contract import Opening
 from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
 from realtime_dub.mouth.mouthbank.motion import MotionStream
 from realtime_dub.pipeline.assembly import make_generator
@@ -117,10 +118,10 @@ def test_one_bundle_is_loaded_once_however_it_is_asked_for() -> None:
 def test_all_reasons_are_told_when_no_backend_can(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(backend.BACKENDS, "far", "realtime_dub.inference.nowhere:Session")
     with pytest.raises(BundleError, match=r"onnx-cpu: .*far: ModuleNotFoundError") as caught:
-        backend.open_session(b"no network", backend.Opening("broken"))
+        backend.open_session(b"no network", Opening("broken"))
     assert "\n" not in str(caught.value)
     with pytest.raises(BundleError, match="unknown backend 'quantum'"):
-        backend.open_session(b"no network", backend.Opening("broken"), "quantum")
+        backend.open_session(b"no network", Opening("broken"), "quantum")
 
 
 def test_a_bundle_for_something_else_moves_no_mouth(copy: Path) -> None:

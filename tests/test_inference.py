@@ -18,7 +18,8 @@ from realtime_dub.inference import session as sessions
 from realtime_dub.inference.backends.ort import OnnxSession, OnnxStream
 from realtime_dub.inference.batching import BatchingSession
 from realtime_dub.inference.bundle import load, load_default
-from realtime_dub.inference.session import Opening, open_session
+from realtime_dub.inference.contract import Opening
+from realtime_dub.inference.session import open_session
 from realtime_dub.inference.spec import (
     BundleSpec,
     CropTaskSpec,

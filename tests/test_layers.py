@@ -48,11 +48,6 @@ NAMED_ABOVE = {
 # The rooms of the studio, from the bottom up. A room imports from those below it; what lies beside them, all may.
 # `publish` is on top, because `--to webrtc` opens a server of pages of its own.
 WEB_ROOMS = ("rtc", "studio", "http", "publish")
-# Tables and what they name that still stand in one module with the contract that both need.
-CIRCLES_LEFT = (
-    frozenset({"inference.session", "inference.backends.ort", "inference.sandbox.session"}),
-    frozenset({"mouth.mouthbank", "mouth.mouthbank.generator"}),
-)
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 NEVER = {"engines", "export", "benchmarks", "tests", "torch"}
 HEAVY = ("torch", "cv2", "mediapipe", "aiortc", "onnxruntime")
@@ -199,8 +194,7 @@ def test_rooms_of_the_studio_import_down(path: Path) -> None:
 
 def test_no_module_imports_itself_in_a_circle() -> None:
     """Type checkers' imports and tables count: they say as much of who needs whom."""
-    left = {frozenset(f"realtime_dub.{name}" for name in names) for names in CIRCLES_LEFT}
-    assert [sorted(ring) for ring in circles(graph_of(MODULES)) if not any(ring <= known for known in left)] == []
+    assert [sorted(ring) for ring in circles(graph_of(MODULES))] == []
 
 
 def test_a_circle_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

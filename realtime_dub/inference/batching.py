@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime_dub.errors import BundleError
-from realtime_dub.inference.session import Arrays, Declared, Session
+from realtime_dub.inference.contract import Arrays, Declared, Session
 from realtime_dub.inference.spec import BundleSpec, Shape
 from realtime_dub.inference.tensors import declared_by
 

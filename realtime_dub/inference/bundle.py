@@ -18,7 +18,8 @@ from pydantic import ValidationError
 import realtime_dub
 from realtime_dub.errors import BundleError
 from realtime_dub.inference import AUTO
-from realtime_dub.inference.session import Opening, Session, open_session
+from realtime_dub.inference.contract import Opening, Session
+from realtime_dub.inference.session import open_session
 from realtime_dub.inference.spec import FORMATS, BundleSpec, HearingSpec, MotionSpec, parse
 from realtime_dub.inference.tensors import check_declared, declared_by
 from realtime_dub.paths import read_plain, reason

@@ -7,20 +7,13 @@ point of the group ``realtime_dub.backends``: its name is the backend's, it is c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
-
-import numpy.typing as npt
+from collections.abc import Mapping
+from typing import Any
 
 from realtime_dub.errors import BundleError
 from realtime_dub.imports import installed, resolve
 from realtime_dub.inference import AUTO
-from realtime_dub.inference.spec import BundleSpec
-
-Arrays = Mapping[str, npt.NDArray[Any]]
-Precision = Literal["fp32", "fp16", "bf16", "fp8"]
+from realtime_dub.inference.contract import Opening, Session
 
 GROUP = "realtime_dub.backends"
 BACKENDS = {
@@ -33,38 +26,6 @@ SANDBOXES = {
 }
 # Small networks lose more on the way to a GPU than it saves them.
 SMALL_TASKS = ("motion", "landmarks")
-
-
-class Declared(NamedTuple):
-    """A tensor as the network itself declares it. Sizes that are not fixed are names or None."""
-
-    name: str
-    kind: str  # "tensor(float)"
-    shape: tuple[Any, ...]
-
-
-class Session(Protocol):
-    """A network ready to run."""
-
-    backend: str
-    inputs: Sequence[Declared]
-    outputs: Sequence[Declared]
-
-    def run(self, feeds: Arrays) -> dict[str, npt.NDArray[Any]]:
-        """All outputs by name for all inputs by name."""
-
-
-@dataclass(frozen=True, eq=False)
-class Opening:
-    """What a backend may want to know of a network, beside its bytes."""
-
-    name: str = "network"  # for messages
-    spec: BundleSpec | None = None  # sizes, axes and states, of which profiles and bindings are made
-    device: str = ""  # "0" = the first GPU; "" = the backend's choice
-    cache: Path | None = None  # where what is built of it may be kept
-    precision: Precision = "fp32"
-    progress: Callable[[str, float], None] | None = None  # what is being built, and its share done, 0..1
-    known: bool = True  # else it runs where it can do no harm
 
 
 def open_session(model: bytes, opening: Opening, backend: str = AUTO) -> Session:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime_dub.errors import BundleError
-from realtime_dub.inference.session import Arrays, Session
+from realtime_dub.inference.contract import Arrays, Session
 from realtime_dub.inference.spec import BundleSpec, StateSpec
 from realtime_dub.inference.tensors import check_results, declared_by
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy.typing as npt
 
 from realtime_dub.errors import BundleError
-from realtime_dub.inference.session import Declared, Session
+from realtime_dub.inference.contract import Declared, Session
 from realtime_dub.inference.spec import BundleSpec, Shape
 
 FLOATS = "tensor(float)"

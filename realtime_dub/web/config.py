@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from realtime_dub.mouth import registry
 
+ENGINES = tuple(registry.names())  # asked once: whoever is asked on the event loop must not look at files
 FRAME_MS = 20  # sound goes over the wire in frames of this length
 
 
@@ -117,8 +118,8 @@ class SessionOptions(BaseModel):
     @field_validator("engine")
     @classmethod
     def _known_engine(cls, value: str) -> str:
-        if value not in registry.names():
-            raise ValueError(f"choose one of {', '.join(registry.names())}")
+        if value not in ENGINES:
+            raise ValueError(f"choose one of {', '.join(ENGINES)}")
         return value
 
     @field_validator("voice")

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from realtime_dub.inference.session import Arrays, Declared, Opening
+from realtime_dub.inference.contract import Arrays, Declared, Opening
 from realtime_dub.inference.spec import StateSpec
 
 CUDA = "CUDAExecutionProvider"

@@ -20,8 +20,8 @@ from typing import Any
 import numpy.typing as npt
 
 from realtime_dub.errors import BundleError
+from realtime_dub.inference.contract import Arrays, Declared, Opening
 from realtime_dub.inference.sandbox import wire
-from realtime_dub.inference.session import Arrays, Declared, Opening
 
 START_S = 20.0  # for Python and ONNX Runtime to be loaded, on a busy machine
 OPEN_S = 6.0  # for the network to be read; what does not depend on its inputs is computed then

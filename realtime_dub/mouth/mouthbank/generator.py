@@ -15,7 +15,6 @@ from realtime_dub.inference import bundle as bundles
 from realtime_dub.media import MS, Blendshapes, Samples
 from realtime_dub.mouth.blendshapes import BlendshapeSolver
 from realtime_dub.mouth.contract import VOICE_RATE, FramePicker, ImplausibleMouth, Latency, MouthPatch
-from realtime_dub.mouth.mouthbank import ENGINE
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.calibration import CalibrationFrames, calibrate
 from realtime_dub.mouth.mouthbank.gate import FADE_IN_NS, SpeechGate
@@ -35,7 +34,7 @@ class MouthbankGenerator:
     any time.
     """
 
-    name = ENGINE.name
+    name = "mouthbank"
 
     def __init__(
         self,

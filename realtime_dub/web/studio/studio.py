@@ -15,7 +15,7 @@ from realtime_dub.inference.bundle import look_aheads
 from realtime_dub.media import MS
 from realtime_dub.mouth import registry
 from realtime_dub.pipeline.process import give_back_memory
-from realtime_dub.web.config import ServeConfig, SessionOptions
+from realtime_dub.web.config import ENGINES, ServeConfig, SessionOptions
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio.banks import BankInbox
 from realtime_dub.web.studio.folder import ServerFolder
@@ -123,7 +123,7 @@ class Studio:
             await self.end(gone.id, "another one sends in its room")
 
     def _load(self) -> None:
-        self._engines = [found for name in registry.names() if (found := self._offered(name)) is not None]
+        self._engines = [found for name in ENGINES if (found := self._offered(name)) is not None]
         least_ms, default_ms = least_budget_ms(self._setup(registry.DEFAULT))
         self._budgets = {"min_ms": least_ms, "default_ms": default_ms}
 
