@@ -64,8 +64,8 @@ def test_a_room_waits_while_its_senders_camera_gives_nothing() -> None:
 
 def spoil(session: Any) -> None:
     """What no camera gives, to every run that there is."""
-    for slot in session.inbound._pictures:
-        slot.put((None, session.inbound.clock.now_ns()))
+    for slot in session.input._frame_readers:
+        slot.put((None, session.input.clock.now_ns()))
 
 
 def test_a_run_that_fails_is_begun_again_and_the_room_waits_meanwhile() -> None:
@@ -74,7 +74,7 @@ def test_a_run_that_fails_is_begun_again_and_the_room_waits_meanwhile() -> None:
             sender = await come(http, url, "studio")
             await is_told((viewer,), "live", SOON_S)
             session = studio.find(sender.id)
-            run = session.recorder_run
+            run = session.present_run
             until_s = time.monotonic() + 2 * TOLD_S
             while room(viewer)["state"] == "live":
                 spoil(session)
@@ -83,7 +83,7 @@ def test_a_run_that_fails_is_begun_again_and_the_room_waits_meanwhile() -> None:
             await is_told((viewer, sender), "waiting", TOLD_S)
             assert sender.got.stats[-1]["note"]
             await is_told((viewer, sender), "live", 2 * SOON_S)  # a run may rest for seconds by now
-            assert session.recorder_run is not run
+            assert session.present_run is not run
             await go(sender)
 
     asyncio.run(test())

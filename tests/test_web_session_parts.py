@@ -13,7 +13,7 @@ from realtime_dub.errors import ConfigError
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.web.config import SessionOptions
 from realtime_dub.web.http.callers import CallerRates
-from realtime_dub.web.limits import MOST_RUNS, RUNS_BURST
+from realtime_dub.web.limits import MOST_RUNS, RUN_REST_S, RUNS_BURST
 from realtime_dub.web.rates import TokenBucket
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio.choices import Choices
@@ -80,10 +80,16 @@ def test_what_is_chosen_while_two_runs_are_at_work_waits_for_one_to_end() -> Non
 
 
 def test_a_run_that_fails_is_noted_and_one_that_is_refused_is_not_counted() -> None:
-    switched = Switched()
-    switched.switcher.begin()
-    switched.made[0].end(ConfigError("cannot use", "it", "take another"))
+    async def fails() -> Switched:
+        switched = Switched()
+        switched.switcher.begin()
+        switched.made[0].end(ConfigError("cannot use", "it", "take another"))
+        await asyncio.sleep(2 * RUN_REST_S)
+        return switched
+
+    switched = asyncio.run(fails())
     assert "Take another." in switched.notes[0]
+    assert len(switched.made) == 2, "and is begun again by itself"
 
     def refused(ended: Callable[[Any], None]) -> tuple[int, Any]:
         raise Refusal(404, "There is no sound of that name.", "Send it again.")
