@@ -151,7 +151,7 @@ def test_live_what_can_be_no_mouth_is_held_then_passed_and_not_fresh() -> None:
     assert (frames["reused"], frames["passthrough"]) == (3, 22)
     assert "slow" not in frames
     assert kinds(run, 3.3 * NS, 6 * NS) == {"fresh"}
-    assert any("gave no possible mouth for 25 of" in note for note in run.report.notes)
+    assert any("gave no plausible mouth for 25 of" in note for note in run.report.notes)
 
 
 def test_live_an_engine_that_cannot_go_on_leaves_the_picture_and_the_sound() -> None:

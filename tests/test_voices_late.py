@@ -41,7 +41,7 @@ def test_two_sentences_of_a_speech_program_are_both_heard_and_seen(rate: int, pa
     assert frames["starved"] == pytest.approx((frames["total"] / 25 - 6) * 25, abs=8)
     assert "slow" not in frames
     assert not any("too slow" in note for note in run.report.notes)
-    assert any(note.startswith(f"no sound had come for {frames['starved']} of") for note in run.report.notes)
+    assert any(note.startswith(f"no audio came in time for {frames['starved']} of") for note in run.report.notes)
 
 
 def test_bursts_are_spoken_one_after_the_other_also_where_one_comes_while_another_is_spoken() -> None:

@@ -272,7 +272,7 @@ def test_enrolment_shows_progress_and_the_bank_goes_both_ways(live: Page, tmp_pa
     live.until("document.getElementById('notice').textContent.includes('mouth bank is in use')")
     mine.write_bytes(b"no bank any more")
     live.view.set_input_files("#bank-load", str(mine))
-    live.until("document.getElementById('notice').textContent.includes('is no mouth bank')")
+    live.until("document.getElementById('notice').textContent.includes('is not a mouth bank')")
 
 
 def test_swipe_shows_both_pictures_of_one_instant(live: Page) -> None:

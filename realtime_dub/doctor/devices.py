@@ -40,7 +40,7 @@ def virtual_camera() -> Finding:
     from realtime_dub.publishers.vcam import advice, is_available
 
     if is_available():
-        return Finding("virtual camera", "ok", "there is one that is free")
+        return Finding("virtual camera", "ok", "one is free")
     return Finding("virtual camera", "warn", "none", advice())
 
 

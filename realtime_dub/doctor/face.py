@@ -27,7 +27,7 @@ def speed() -> Finding:
         tracker.close()
         source.close()
     worst = sorted(took)[int(0.95 * len(took))]
-    detail = f"{sum(took) / len(took):.1f} ms a picture, 95 % within {worst:.1f} ms"
+    detail = f"{sum(took) / len(took):.1f} ms a frame, 95 % within {worst:.1f} ms"
     if worst < FRAME_MS / 2:
         return Finding("face tracker", "ok", detail)
     return Finding("face tracker", "warn", detail, "close other programs, or use --fps 15 and a smaller picture")

@@ -264,8 +264,8 @@ class Recorder:
         notes, total = [], self.frames["total"]
         if count := self.frames.get("starved", 0):
             what = "the voice paused or came late, the live mouth stayed"
-            notes.append(f"no sound had come for {count} of {total} frames: {what}")
+            notes.append(f"no audio came in time for {count} of {total} frames: {what}")
         if count := self.frames.get("implausible", 0):
-            what = "the last one was held, or the live mouth stayed; choose another --bundle"
-            notes.append(f"the bundle gave no possible mouth for {count} of {total} frames: {what}")
+            what = "the last mouth was repeated, or the live mouth stayed; choose another --bundle"
+            notes.append(f"the bundle gave no plausible mouth for {count} of {total} frames: {what}")
         return tuple(notes)

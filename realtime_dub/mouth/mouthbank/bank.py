@@ -272,4 +272,4 @@ def _read_gallery(arrays: np.lib.npyio.NpzFile) -> Gallery:
 
 
 def _reason(error: Exception) -> str:
-    return str(error) if type(error) is ValueError else f"it is no bank ({type(error).__name__})"
+    return str(error) if type(error) is ValueError else f"it is not a bank ({type(error).__name__})"

@@ -30,7 +30,7 @@ def check_archive(data: bytes) -> None:
         if len(members) > MOST_MEMBERS or sum(each.file_size for each in members) > MOST_BYTES:
             raise ValueError("it is too large for a bank")
         if len({each.filename for each in members}) < len(members):
-            raise ValueError("it holds two things of one name")
+            raise ValueError("it has two entries with the same name")
         for each in members:
             _check_member(packed, each)
 
@@ -39,7 +39,7 @@ def _check_directory(data: bytes) -> None:
     """The list at the end, before it is read: it may have millions of entries."""
     at = data.rfind(_END)
     if at < 0 or len(data) < at + 22:
-        raise ValueError("it is no bank")
+        raise ValueError("it is not a bank")
     count, size = struct.unpack_from("<HI", data, at + 10)
     if count > MOST_MEMBERS or size > MOST_DIRECTORY or data[max(0, at - 20) : at].startswith(_END64):
         raise ValueError("it is too large for a bank")

@@ -47,7 +47,7 @@ def face(array: Array) -> Points:
     inside = shape[LIPS_INNER[10], 0] - shape[LIPS_INNER[0], 0]
     height = shape[_LOWER, 1] - shape[_UPPER, 1]
     if apart.max() > APART or apart.mean() > APART_MEAN or min(across, inside) < LEAST_WIDTH / 2 or height <= 0:
-        raise ValueError("a face is none")
+        raise ValueError("a face is impossible")
     return shape
 
 
@@ -58,7 +58,7 @@ def lips(array: Array, image: Image) -> npt.NDArray[np.float32]:
     size = np.array([wide, high], np.float32)
     inside = ((points >= -1) & (points <= size)).all(1)
     if inside.mean() < 0.5 or (points < -size).any() or (points > 2 * size).any():
-        raise ValueError("a mouth's lips are not in its picture")
+        raise ValueError("a mouth's lips are outside its image")
     if np.ptp(points[:, 0]) < LEAST_LIPS or np.ptp(points[:, 1]) < LEAST_LIPS / 10:
         raise ValueError("a mouth has no lips")
     return points

@@ -65,7 +65,7 @@ class MouthbankGenerator:
         if spec.engine != self.name:
             raise BundleError("cannot use bundle", f"{spec.name}: it is for the engine {spec.engine}", "choose another")
         if spec.points != tuple(LOWER) or spec.audio.rate != VOICE_RATE:
-            what = f"{spec.name}: it moves other points than those of the lower face, or hears another rate"
+            what = f"{spec.name}: its points or its sample rate do not fit"
             raise BundleError("cannot use bundle", what, f"choose one for {VOICE_RATE} Hz and the {len(LOWER)} points")
 
     @property

@@ -104,7 +104,7 @@ async def record(request: web.Request) -> web.Response:
         return web.json_response(await session.start_recording(request.remote or ""))
     kept = await session.stop_recording()
     if kept is None:
-        raise Refusal(409, "Nothing was recorded.", "Start a recording while a picture is shown.")
+        raise Refusal(409, "Nothing was recorded.", "Start a recording while video is shown.")
     return web.json_response(kept | {"state": "stopped"})
 
 

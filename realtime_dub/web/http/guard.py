@@ -111,7 +111,7 @@ class Guard:
         if len(request.headers.getall("Host", ())) > 1 or (host := host_name(request.host)) is None:
             raise Refusal(400, "The header Host names no host.", "Send one name, with its port.")
         if self._config.local and host not in self._names:
-            raise Refusal(403, "The server was asked for under a foreign name.", "Open it as localhost.")
+            raise Refusal(403, "The server does not know this host name.", "Open it as localhost.")
         origin = request.headers.get("Origin")
         if origin is not None and not same_origin(origin, request):
             raise Refusal(403, "The request came from another site.", "Open the page of this server.")
@@ -121,7 +121,7 @@ class Guard:
             raise Refusal(403, "The header X-Requested-With is missing.", f"Send X-Requested-With: {REQUESTED_WITH}.")
         offers = request.path == "/api/sessions" or request.path.startswith(("/whip/", "/whep/"))
         if request.method == "POST" and offers and not self._offers.take(caller, now_s):
-            raise Refusal(429, "Too many connections were asked for.", "Wait a moment.", {"Retry-After": "10"})
+            raise Refusal(429, "Too many connection attempts.", "Wait a moment.", {"Retry-After": "10"})
 
     def _knows(self, request: web.Request) -> bool:
         """Whoever sends the request knows the token, or there is none; what anybody may ask tells nothing of that."""
@@ -154,18 +154,18 @@ def _check_form(request: web.Request) -> None:
     if not request.raw_path.startswith("/") and not (request.raw_path == "*" and request.method == "OPTIONS"):
         raise Refusal(400, "The request names no path of this server.", "Begin it with /.")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise Refusal(415, "The request is packed.", "Send it without Content-Encoding.")
+        raise Refusal(415, "The request is compressed.", "Send it without Content-Encoding.")
     if request.path.startswith("/api/") and "Transfer-Encoding" in request.headers:
         raise Refusal(411, "The request does not say how long it is.", "Send it with Content-Length.")
     try:
         for name in DATES:
             getattr(request, name)
     except (ValueError, OverflowError) as error:
-        raise Refusal(400, "The request has a date that cannot be.", "Mend it.") from error
+        raise Refusal(400, "The request has an impossible date.", "Correct the date.") from error
     try:
         _ = request.http_range
     except ValueError as error:
-        raise Refusal(416, "The request has a range that cannot be.", "Write it as bytes=FIRST-LAST.") from error
+        raise Refusal(416, "The request has an impossible range.", "Write it as bytes=FIRST-LAST.") from error
 
 
 def _refusal(request: web.Request, refusal: Refusal) -> web.StreamResponse:

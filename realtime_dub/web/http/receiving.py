@@ -20,7 +20,7 @@ SLOW = "The file came too slowly.", "Send it again, or a smaller one."
 async def receive(request: web.Request, uploads: Uploads, used: Any) -> Upload:
     """The file, looked at; ``used()`` names the uploads that sessions use. Raises Refusal, and then nothing is left."""
     if not request.content_type.startswith("multipart/"):
-        raise Refusal(415, "The upload is no form.", "Send the file as multipart/form-data.")
+        raise Refusal(415, "The upload is not a form.", "Send the file as multipart/form-data.")
     arrival: Arrival | None = None
     try:
         async with asyncio.timeout(UPLOAD_LONGEST_S):
@@ -75,7 +75,7 @@ def _write(file: Any, chunk: bytes) -> None:
     try:
         write_all(file.fileno(), chunk)
     except OSError as error:
-        raise Refusal(507, "The server has no room for the file.", "Tell who runs the server.") from error
+        raise Refusal(507, "The server has no room for the file.", "Tell the person who runs the server.") from error
 
 
 async def _chunk(part: BodyPartReader) -> bytes:

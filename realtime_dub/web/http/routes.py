@@ -164,7 +164,7 @@ async def read_json(request: web.Request) -> Any:
     try:
         return json.loads(await read_body(request), parse_constant=_no_number, object_pairs_hook=_once_each)
     except (ValueError, RecursionError) as error:
-        raise Refusal(400, "The request is no JSON.", "Send JSON.") from error
+        raise Refusal(400, "The request is not JSON.", "Send JSON.") from error
 
 
 def _no_number(name: str) -> None:
@@ -176,7 +176,7 @@ def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A name that stands twice means one thing to one reader and another to the next."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a name stands twice")
+        raise ValueError("a name appears twice")
     return found
 
 

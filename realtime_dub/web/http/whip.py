@@ -59,7 +59,7 @@ async def open_session(request: web.Request, kind: str) -> web.Response:
     try:
         options = SessionOptions.model_validate({"role": ROLES[kind], "room": name})
     except ValidationError as error:
-        raise Refusal(404, "There cannot be a stream of that name.", "Use letters, digits, - and _.") from error
+        raise Refusal(404, "This stream name is not allowed.", "Use letters, digits, - and _.") from error
     sdp = (await read_body(request)).decode("utf-8", "replace")
     if kind == "whep" and not host.on_air(name):
         raise Refusal(404, "Nobody is sending under that name.", "Try again later.", {"Retry-After": RETRY_S})

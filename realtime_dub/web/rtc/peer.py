@@ -200,7 +200,7 @@ def _kinds_of(sdp: str) -> list[str]:
         raise Refusal(400, "The offer does not bundle its media.", "Offer them in one BUNDLE group.")
     kinds = [each.kind for each in media]
     if not kinds or any(kinds.count(kind) > 1 for kind in kinds) or set(kinds) - {"audio", "video", "application"}:
-        raise Refusal(400, "The offer has other media than one picture, one sound and data.", "Offer one of each.")
+        raise Refusal(400, "The offer has more than one video, one audio and data.", "Offer one of each.")
     return [kind for kind in kinds if kind != "application"]
 
 

@@ -28,7 +28,7 @@ class BankInbox:
         """The bank for ``engine`` in ``body``, which is awaited for so long. Raises Refusal, BundleError."""
         if session in self._arriving:
             body.close()
-            raise Refusal(429, "A mouth bank is on its way already.", "Wait a moment.", {"Retry-After": "5"})
+            raise Refusal(429, "A mouth bank is already being uploaded.", "Wait a moment.", {"Retry-After": "5"})
         self._arriving.add(session)
         try:
             async with asyncio.timeout(BANK_S):
@@ -58,4 +58,4 @@ def from_bytes(data: bytes, engine: str) -> Identity:
         return kind.read(data, "the file")
     except BundleError as error:
         why = str(error).removeprefix("cannot read bank the file: ").partition("; ")[0]
-        raise BundleError("the file", f"is no mouth bank: {why}", "choose one that was saved here") from error
+        raise BundleError("the file", f"is not a mouth bank: {why}", "choose one that was saved here") from error

@@ -86,7 +86,7 @@ def audio_file(path: Path, out: Path) -> dict[str, Any]:
                     count += len(samples)
                     if count > AUDIO_FILE_S * info.rate:
                         raise MediaError(
-                            "the sound is longer than", f"{AUDIO_FILE_S // 60} minutes", "send a part of it"
+                            "the audio is longer than", f"{AUDIO_FILE_S // 60} minutes", "send a part of it"
                         )
                     flac.write(samples if resampler is None else resampler.process(samples))
             if resampler is not None:
@@ -94,7 +94,7 @@ def audio_file(path: Path, out: Path) -> dict[str, Any]:
     finally:
         source.close()
     if not count:
-        raise MediaError("there is no sound in", str(path), "choose another file")
+        raise MediaError("there is no audio in", str(path), "choose another file")
     return {"seconds": round(samples_to_ns(count, info.rate) / NS, 2)}
 
 

@@ -95,7 +95,7 @@ class Recordings:
         """Raises Refusal."""
         kept = self._kept.get(id)
         if kept is None:
-            raise Refusal(404, "There is no recording of that name.", "It may have been kept for its time already.")
+            raise Refusal(404, "There is no recording of that name.", "It may have expired.")
         if kept.until_s is None:
             raise Refusal(409, "It is still being recorded.", "Stop it first, or wait a moment.", {"Retry-After": "1"})
         with self._lock:

@@ -253,7 +253,7 @@ class Session:
     async def steer_voice(self, playing: bool | None, at_ns: int | None, loop: bool | None) -> dict[str, Any]:
         playback = self._sources.playback(self.options)
         if playback is None:
-            raise Refusal(409, "The voice is none from a file.", "Choose one that was sent.")
+            raise Refusal(409, "The voice is not a file.", "Choose an uploaded file.")
         playback.steer(playing, at_ns, loop)
         return playback.to_dict()
 

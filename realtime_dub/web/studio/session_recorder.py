@@ -39,7 +39,7 @@ class SessionRecorder:
     async def start(self, timeline: OutputTimeline | None, visitor: str) -> Kept:
         """The one that runs where there is one. Raises Refusal."""
         if timeline is None:
-            raise Refusal(409, "This session gives no picture.", "Record the session that is watched.")
+            raise Refusal(409, "This session has no video.", "Record the session that is watched.")
         async with self._lock:
             if self._closed:
                 raise Refusal(404, "There is no such session.", "Start a new one.")
