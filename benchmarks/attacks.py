@@ -28,7 +28,7 @@ from benchmarks import attack_rtc, attack_uploads, attacks_http, usage
 from benchmarks.attacks_http import Target
 from benchmarks.neighbour import Neighbour, face
 from benchmarks.output import last_line, show
-from benchmarks.visit import PROGRAM
+from benchmarks.studio_page import PROGRAM
 
 LONGEST_S = 3_600.0  # that an attack is asked for: it is killed when it has been measured
 TOKEN = "a-token-of-the-benchmark"

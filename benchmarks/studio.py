@@ -1,6 +1,6 @@
 """The browser studio end to end: `python -m benchmarks.studio`, or one case: `--only minutes --seconds 300`.
 
-Every case starts `realtime-dub serve` as a program of its own and visits it with a real Chromium, whose camera shows
+Every case starts `realtime-dub serve` as a program of its own and opens it in a real Chromium, whose camera shows
 the built-in face at 640x480 and 25 fps. Each picture carries its number and the voice a mark every second: the delays
 are those from the page's own camera and microphone to what the page gets back, measured in the page.
 """
@@ -23,7 +23,7 @@ from playwright.sync_api import sync_playwright
 from benchmarks import usage
 from benchmarks.output import last_line, show
 from benchmarks.relay import Relay
-from benchmarks.visit import Events, Seen, Server, Visit, medians, serving
+from benchmarks.studio_page import Events, Server, StudioPage, Watched, medians, serving
 from tests import browser
 
 FPS = 25
@@ -65,15 +65,15 @@ class Bench:
 
 
 def connect(bench: Bench) -> Figures:
-    """Five visits to one server: from the click to the connection, and to the first dubbed picture."""
+    """Five pages of one server: from the click to the connection, and to the first dubbed picture."""
     with serving() as server:
-        visits = []
+        pages = []
         for _ in range(5):
-            visit = Visit(bench.browser, server.url)
-            visits.append(visit.start())
-            visit.stop()
-            visit.close()
-    live, shown = ([each[name] for each in visits] for name in ("live", "shown"))
+            page = StudioPage(bench.browser, server.url)
+            pages.append(page.start())
+            page.stop()
+            page.close()
+    live, shown = ([each[name] for each in pages] for name in ("live", "shown"))
     bench.limits.most("connected, ms, the slowest of five", max(live), 2_000)
     return {"connected_ms": sorted(live), "first_picture_ms": sorted(shown)}
 
@@ -81,11 +81,11 @@ def connect(bench: Bench) -> Figures:
 def minutes(bench: Bench, default_s: float = 300) -> Figures:
     """One session for five minutes."""
     with serving() as server:
-        visit = Visit(bench.browser, server.url)
-        connected = visit.start()
-        seen, taken = watch(bench, server, [visit], bench.seconds or default_s)
-        budget_ms = float(visit.view.inner_text("#budget-value").split()[0])
-        visit.close()
+        page = StudioPage(bench.browser, server.url)
+        connected = page.start()
+        seen, taken = watch(bench, server, [page], bench.seconds or default_s)
+        budget_ms = float(page.view.inner_text("#budget-value").split()[0])
+        page.close()
     figures = delays(seen[0]) | connected
     picture, sound = figures["picture_ms"]["p50"], figures["sound_ms"]["p50"]
     bench.limits.most("connected, ms", connected["live"], 2_000)
@@ -104,13 +104,13 @@ def flash(bench: Bench) -> Figures:
 def two(bench: Bench) -> Figures:
     """Two sessions at once, and a third that is refused."""
     with serving("--max-sessions", "2") as server:
-        visits = [Visit(bench.browser, server.url) for _ in range(2)]
-        for visit in visits:
-            visit.start()
+        pages = [StudioPage(bench.browser, server.url) for _ in range(2)]
+        for page in pages:
+            page.start()
         refusal = refused(bench, server)
-        seen, taken = watch(bench, server, visits, bench.seconds or 60)
-        for visit in visits:
-            visit.close()
+        seen, taken = watch(bench, server, pages, bench.seconds or 60)
+        for page in pages:
+            page.close()
     for number, each in enumerate(seen, 1):
         bench.limits.least(f"pictures a second, session {number}", each.fps, 15)
     bench.limits.least("third told that it is full", float("full" in refusal), 1)
@@ -118,11 +118,11 @@ def two(bench: Bench) -> Figures:
 
 
 def refused(bench: Bench, server: Server) -> str:
-    visit = Visit(bench.browser, server.url)
-    visit.view.click("#start")
-    visit.view.wait_for_selector("#failure:not([hidden])")
-    said = str(visit.view.inner_text("#failure"))
-    visit.close()
+    page = StudioPage(bench.browser, server.url)
+    page.view.click("#start")
+    page.view.wait_for_selector("#failure:not([hidden])")
+    said = str(page.view.inner_text("#failure"))
+    page.close()
     return said
 
 
@@ -130,10 +130,10 @@ def loss(bench: Bench) -> Figures:
     """One session over a network that loses 2 % of the packets and delays each by up to 50 ms, both ways."""
     relay = Relay(LOSS, JITTER_S)
     with serving() as server:
-        visit = Visit(bench.browser, server.url, relay)
-        visit.start()
-        seen, taken = watch(bench, server, [visit], bench.seconds or 60)
-        visit.close()
+        page = StudioPage(bench.browser, server.url, relay)
+        page.start()
+        seen, taken = watch(bench, server, [page], bench.seconds or 60)
+        page.close()
     relay.close()
     figures = delays(seen[0])
     bench.limits.most("longest freeze, ms", seen[0].freeze_ms, 500)
@@ -144,16 +144,16 @@ def loss(bench: Bench) -> Figures:
 def cycles(bench: Bench) -> Figures:
     """Fifty times connect, see a dubbed picture, disconnect: what the server then has more of."""
     with serving() as server:
-        visit = Visit(bench.browser, server.url)
+        page = StudioPage(bench.browser, server.url)
         held: list[dict[str, float]] = []
         for _ in range(CYCLES):
             began_s = time.monotonic()
-            visit.view.evaluate("() => Object.assign(marks, {clicked: 0, live: 0, shown: 0})")
-            visit.start()
-            visit.stop()
-            visit.view.wait_for_timeout(1000 * max(0.5, began_s + CYCLE_S - time.monotonic()))
+            page.view.evaluate("() => Object.assign(marks, {clicked: 0, live: 0, shown: 0})")
+            page.start()
+            page.stop()
+            page.view.wait_for_timeout(1000 * max(0.5, began_s + CYCLE_S - time.monotonic()))
             held.append(holds(server))
-        visit.close()
+        page.close()
     names = {"threads": 0.0, "files": 0.0, "tasks": 0.0, "rss_mb": 20.0}
     early, late = ({name: median(each[name] for each in part) for name in names} for part in (held[10:25], held[-15:]))
     for name, most in names.items():
@@ -162,22 +162,22 @@ def cycles(bench: Bench) -> Figures:
 
 
 def holds(server: Server) -> dict[str, float]:
-    """Between two visits."""
+    """Between two pages."""
     taken = usage.of(server.pid)
     return {"files": taken.files, "rss_mb": taken.rss_mb} | {name: server.metric(name) for name in ("threads", "tasks")}
 
 
-def watch(bench: Bench, server: Server, visits: list[Visit], seconds: float) -> tuple[list[Seen], Figures]:
+def watch(bench: Bench, server: Server, pages: list[StudioPage], seconds: float) -> tuple[list[Watched], Figures]:
     """What the pages see in so many seconds, and what the processes take for it."""
-    visits[0].view.wait_for_timeout(1000 * SETTLE_S)
-    for visit in visits:
-        visit.watch()
+    pages[0].view.wait_for_timeout(1000 * SETTLE_S)
+    for page in pages:
+        page.watch()
     meter, before = bench.processes(server), mouths(server)
-    visits[0].view.wait_for_timeout(1000 * seconds)
+    pages[0].view.wait_for_timeout(1000 * seconds)
     taken, after = meter.read(), mouths(server)
     shares = {kind: (after[kind] - before[kind]) / (after["total"] - before["total"]) for kind in after}
     show("mouths", ("kind", "share"), shares.items())
-    return [visit.seen() for visit in visits], {"mouths": shares, "processes": dict(taken)}
+    return [page.seen() for page in pages], {"mouths": shares, "processes": dict(taken)}
 
 
 def mouths(server: Server) -> dict[str, float]:
@@ -186,7 +186,7 @@ def mouths(server: Server) -> dict[str, float]:
     return {kind: server.metric(f'frames{{kind="{kind}"}}') for kind in kinds}
 
 
-def delays(seen: Seen) -> Figures:
+def delays(seen: Watched) -> Figures:
     offsets = seen.offsets_ms
     return {
         "picture_ms": percentiles(seen.pictures),

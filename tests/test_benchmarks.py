@@ -11,7 +11,7 @@ import pytest
 from benchmarks.output import Stopwatch, last_line
 from benchmarks.overload import Left, longest_freeze_ns, recovery_ns
 from benchmarks.relay import Relay, without_candidates
-from benchmarks.visit import NUMBERS, Seen, matched, matched_pictures, medians
+from benchmarks.studio_page import NUMBERS, Watched, matched, matched_pictures, medians
 from realtime_dub.media import MS, NS
 from realtime_dub.pipeline.statistics import Kind
 
@@ -78,7 +78,7 @@ def test_pictures_are_matched_by_number_through_all_rounds() -> None:
 
 def test_what_a_page_saw_is_summed_up() -> None:
     got = shown(300, [*range(60), *range(64, 90)])
-    seen = Seen(matched_pictures(shown(0, list(range(100))), got), [(1000.0, 320.0), (2000.0, 280.0)], got)
+    seen = Watched(matched_pictures(shown(0, list(range(100))), got), [(1000.0, 320.0), (2000.0, 280.0)], got)
     assert seen.offsets_ms == [(1000, 20), (2000, -20)]
     assert seen.freeze_ms == 200
     assert seen.fps == pytest.approx(85 / 3.56)

@@ -17,7 +17,7 @@ from room_pages import People, own_chromium
 from test_web_page import Page
 from web_peers import cut, serving
 
-from benchmarks.visit import Server
+from benchmarks.studio_page import Server
 from realtime_dub.web.studio.session import Session
 from realtime_dub.web.studio.studio import Studio
 

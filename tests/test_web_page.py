@@ -13,7 +13,7 @@ import pytest
 from faces import portrait
 from playwright import sync_api
 
-from benchmarks.visit import Server
+from benchmarks.studio_page import Server
 
 pytestmark = pytest.mark.skipif(
     browser.PROGRAM is None,

@@ -18,7 +18,7 @@ from playwright import sync_api
 from test_web_page import CHECKS, Page
 from web_peers import serving
 
-from benchmarks.visit import Server
+from benchmarks.studio_page import Server
 from realtime_dub.web import recording
 
 pytestmark = pytest.mark.skipif(browser.PROGRAM is None, reason="neither Chromium nor Chrome is installed")

@@ -13,7 +13,7 @@ import pytest
 from playwright import sync_api
 from test_web_page import Page
 
-from benchmarks.visit import Server
+from benchmarks.studio_page import Server
 
 pytestmark = pytest.mark.skipif(browser.PROGRAM is None, reason="neither Chromium nor Chrome is installed")
 

@@ -24,7 +24,7 @@ from test_web_safety import ask
 from test_web_sessions import visiting
 from web_peers import HEADERS, Visitor, serving
 
-from benchmarks.visit import Server
+from benchmarks.studio_page import Server
 from realtime_dub.clock import MonotonicClock
 from realtime_dub.media import MS
 from realtime_dub.web import limits

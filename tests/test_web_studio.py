@@ -15,7 +15,7 @@ import pytest
 from playwright import sync_api
 from web_peers import ROOMY_MS
 
-from benchmarks.visit import Server, Visit, serving
+from benchmarks.studio_page import Server, StudioPage, serving
 
 pytestmark = pytest.mark.skipif(
     browser.PROGRAM is None,
@@ -39,13 +39,13 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def visit(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visit]:
+def visit(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudioPage]:
     """One session for all tests: each but the last leaves it as it was."""
     folder = tmp_path_factory.mktemp("marked")
     film = browser.camera_film(folder / "face.y4m", WIDTH, HEIGHT, FPS, 3 * browser.NUMBERS / FPS, marked=True)
     voice = browser.voice_file(folder / "voice.wav", marked=True)
     with sync_api.sync_playwright() as playwright, browser.chromium(playwright, film, voice) as running:
-        page = Visit(running, server.url)
+        page = StudioPage(running, server.url)
         page.start()
         page.watch()
         yield page
@@ -53,7 +53,7 @@ def visit(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         page.close()
 
 
-def change(visit: Visit, id: str, value: object) -> None:
+def change(visit: StudioPage, id: str, value: object) -> None:
     """Moves a slider or chooses from a list, and waits for the server's word."""
     script = "(element, value) => { element.value = value; element.dispatchEvent(new Event('input')); }"
     with visit.view.expect_response(lambda answer: answer.request.method == "PATCH") as answered:
@@ -61,12 +61,12 @@ def change(visit: Visit, id: str, value: object) -> None:
     assert answered.value.ok
 
 
-def difference(visit: Visit) -> Any:
+def difference(visit: StudioPage) -> Any:
     """(24, 32): the dubbed picture against the camera's."""
     return np.array(visit.view.evaluate(COMPARE, 45)).reshape(FIELDS)
 
 
-def seen_for(visit: Visit, seconds: float) -> Any:
+def seen_for(visit: StudioPage, seconds: float) -> Any:
     """What comes in from now on."""
     visit.forget()
     visit.view.wait_for_timeout(1000 * seconds)
@@ -74,7 +74,7 @@ def seen_for(visit: Visit, seconds: float) -> Any:
 
 
 @pytest.mark.slow
-def test_picture_and_sound_come_back_together(visit: Visit) -> None:
+def test_picture_and_sound_come_back_together(visit: StudioPage) -> None:
     visit.view.wait_for_timeout(4000)  # the bitrate rises, the buffers settle
     # A machine that is busy with something else for some seconds pushes them apart; a fault of ours would stay.
     for _ in range(4):
@@ -87,7 +87,7 @@ def test_picture_and_sound_come_back_together(visit: Visit) -> None:
     assert len({number for number, *_ in seen.shown}) == browser.NUMBERS
 
 
-def test_the_pages_figures_are_the_servers(visit: Visit, server: Server) -> None:
+def test_the_pages_figures_are_the_servers(visit: StudioPage, server: Server) -> None:
     visit.view.wait_for_timeout(1000)
     with urlopen(server.url + "metrics") as answer:
         text = answer.read().decode()
@@ -103,14 +103,14 @@ def test_the_pages_figures_are_the_servers(visit: Visit, server: Server) -> None
     assert figures['latency_ms{quantile="p95"}'] <= budget_ms
 
 
-def delays_ms(visit: Visit) -> Any:
+def delays_ms(visit: StudioPage) -> Any:
     """(2,): of pictures and of sound, from the browser's camera and microphone back to the page."""
     seen = seen_for(visit, 5)
     return np.array([np.median([took for _, took in each]) for each in (seen.pictures, seen.tones)])
 
 
 @pytest.mark.slow
-def test_a_larger_budget_delays_picture_and_sound_alike(visit: Visit) -> None:
+def test_a_larger_budget_delays_picture_and_sound_alike(visit: StudioPage) -> None:
     budget_ms = float(visit.view.inner_text("#budget-value").split()[0])
     before_ms = delays_ms(visit)
     change(visit, "budget", budget_ms + 400)
@@ -124,7 +124,7 @@ def test_a_larger_budget_delays_picture_and_sound_alike(visit: Visit) -> None:
 
 
 @pytest.mark.slow
-def test_another_voice_takes_the_microphones_place(visit: Visit, tmp_path: Path) -> None:
+def test_another_voice_takes_the_microphones_place(visit: StudioPage, tmp_path: Path) -> None:
     assert seen_for(visit, 3).tones
     visit.view.check("input[name=voice][value=upload]")
     with visit.view.expect_response(lambda answer: answer.request.method == "PATCH") as answered:
@@ -135,7 +135,7 @@ def test_another_voice_takes_the_microphones_place(visit: Visit, tmp_path: Path)
     visit.view.check("input[name=voice][value=mic]")
 
 
-def test_a_recording_plays_back(visit: Visit) -> None:
+def test_a_recording_plays_back(visit: StudioPage) -> None:
     visit.view.wait_for_timeout(2000)
     visit.view.click("#record")
     visit.view.wait_for_timeout(4000)
@@ -159,8 +159,8 @@ def number_of(image: Any) -> int:
     return sum(int(image[row, round((bit + 0.5) * size)] > 126) << bit for bit in range(browser.BITS))
 
 
-def test_the_next_one_is_refused_politely(visit: Visit, server: Server) -> None:
-    other = Visit(visit.context.browser, server.url)
+def test_the_next_one_is_refused_politely(visit: StudioPage, server: Server) -> None:
+    other = StudioPage(visit.context.browser, server.url)
     other.view.click("#start")
     other.view.wait_for_selector("#failure:not([hidden])")
     said = other.view.inner_text("#failure")
@@ -170,7 +170,7 @@ def test_the_next_one_is_refused_politely(visit: Visit, server: Server) -> None:
 
 
 @pytest.mark.slow
-def test_the_mouth_speaks_and_the_rest_is_the_cameras(visit: Visit) -> None:
+def test_the_mouth_speaks_and_the_rest_is_the_cameras(visit: StudioPage) -> None:
     """The last: the browser's buffers take their time to shrink again."""
     change(visit, "budget", ROOMY_MS)
     change(visit, "strength", 2)

@@ -25,7 +25,7 @@ from test_web_safety import ask
 from test_web_sessions import visiting
 from web_peers import HEADERS, Visitor, serving
 
-from benchmarks.visit import Server
+from benchmarks.studio_page import Server
 from realtime_dub.clock import VirtualClock
 from realtime_dub.sources.audio_file import AudioFileSource
 from realtime_dub.sources.registry import open_video

@@ -9,13 +9,13 @@ window.marks = {
   tones: [[], []], // sent, got: [ms on the audio graph's clock, which is one for both, ms on the page's]
   clicked: 0, live: 0, shown: 0, // ms: start was pressed, the page said "Live", the first dubbed picture was there
 
-  // From now on; `ear` is the text of ear.js.
+  // From now on; `ear` is the text of tap.js.
   async watch(ear) {
     watchPictures(document.getElementById("original"), this.pictures.sent, (seen, now) => seen.captureTime ?? now);
     watchPictures(document.getElementById("dubbed"), this.pictures.got, (seen) => seen.expectedDisplayTime);
     const context = new AudioContext({ sampleRate: 48_000 });
     await context.audioWorklet.addModule(URL.createObjectURL(new Blob([ear], { type: "text/javascript" })));
-    const node = new AudioWorkletNode(context, "ear", { numberOfInputs: 2, numberOfOutputs: 1 });
+    const node = new AudioWorkletNode(context, "tap", { numberOfInputs: 2, numberOfOutputs: 1 });
     node.port.onmessage = ({ data: [which, at] }) => this.tones[which].push([at, performance.now()]);
     node.connect(context.destination);
     const audio = this.peer.getTransceivers().find(({ receiver }) => receiver.track.kind === "audio");

@@ -111,8 +111,8 @@ def _fresh(name: str, data: list[Path], given: dict[str, Path], config: Path | N
 
 
 def _settings(kind: Any, values: dict[str, Any]) -> dict[str, Any]:
-    settled: dict[str, Any] = json.loads(build(kind, **values).model_dump_json())
-    return settled
+    resolved: dict[str, Any] = json.loads(build(kind, **values).model_dump_json())
+    return resolved
 
 
 def defaults(name: str) -> dict[str, Any]:

@@ -48,8 +48,8 @@ class SpeechEngine(Engine):
         heard, held = (work.dataset.spoken(part) for part in ("train", "validation"))
         chosen = np.linspace(0, len(held) - 1, min(settings.validation_tracks, len(held))).astype(int)
         self._held = [held[i] for i in chosen]
-        harsh = AUGMENTATIONS[settings.augmentation]
-        self._speech = Speech(work.dataset, heard, self._spec, work.seed, harsh)
+        augmentation = AUGMENTATIONS[settings.augmentation]
+        self._speech = Speech(work.dataset, heard, self._spec, work.seed, augmentation)
         self._weights = class_weights().to(work.context.device)
         self._amounts: dict[str, object] = {"tracks": len(heard), "held": len(self._held)}
 

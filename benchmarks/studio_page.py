@@ -1,4 +1,4 @@
-"""The server as a program of its own and visits to it in Chromium, measured by the marks in picture and sound."""
+"""The server as a program of its own and pages to it in Chromium, measured by the marks in picture and sound."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def serving(*arguments: str) -> Iterator[Server]:
 
 
 @dataclass(frozen=True)
-class Seen:
+class Watched:
     """What a page saw in the time it was watched. All in ms, on the page's clock."""
 
     pictures: Events
@@ -95,7 +95,7 @@ class Seen:
         return 1000 * (after - before) / (ended_ms - began_ms)
 
 
-class Visit:
+class StudioPage:
     """A page of the studio in a context of its own. ``relay``: its pictures and sound go that way.
 
     The page's policy is widened by what lets the worklet in that hears the marks.
@@ -141,18 +141,18 @@ class Visit:
 
     def watch(self) -> None:
         """Begin to note the marks."""
-        self.view.evaluate("source => marks.watch(source)", (HERE / "ear.js").read_text())
+        self.view.evaluate("source => marks.watch(source)", (HERE / "tap.js").read_text())
 
     def forget(self) -> None:
         """What was seen until now."""
         self.view.evaluate("() => marks.forget()")
 
-    def seen(self) -> Seen:
+    def seen(self) -> Watched:
         """Since :meth:`watch` or :meth:`forget`."""
         pictures, (sent, got) = json.loads(self.view.evaluate("() => JSON.stringify([marks.pictures, marks.tones])"))
         delays = dict(matched([at for at, _ in sent], [at for at, _ in got]))
         tones = [(page_ms, delays[at]) for at, page_ms in got if at in delays]
-        return Seen(matched_pictures(pictures["sent"], pictures["got"]), tones, pictures["got"])
+        return Watched(matched_pictures(pictures["sent"], pictures["got"]), tones, pictures["got"])
 
     def received(self) -> dict[str, float]:
         """The browser's own count of the dubbed pictures."""

@@ -3,7 +3,7 @@
 const TONE_HZ = 7500, LEAST = 0.03; // of full scale; a voice that is cut off at 6 kHz stays far below
 const QUIET_S = 0.3; // between two marks
 
-class Ear extends AudioWorkletProcessor {
+class Tap extends AudioWorkletProcessor {
   #quiet = [QUIET_S, QUIET_S];
 
   process(inputs) {
@@ -24,4 +24,4 @@ function amplitude(samples) {
   return (2 * Math.sqrt(Math.max(0, last * last + before * before - turn * last * before))) / samples.length;
 }
 
-registerProcessor("ear", Ear);
+registerProcessor("tap", Tap);
