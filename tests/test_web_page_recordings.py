@@ -19,7 +19,7 @@ from test_web_page import CHECKS, Page
 from web_peers import serving
 
 from benchmarks.studio_page import Server
-from realtime_dub.web import recording
+from realtime_dub.web.studio import recording
 
 pytestmark = pytest.mark.skipif(browser.PROGRAM is None, reason="neither Chromium nor Chrome is installed")
 LISTED = "document.querySelectorAll('#recordings-list li[data-state=kept]').length"
