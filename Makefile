@@ -11,13 +11,13 @@ PIP := $(PYTHON) -m pip --quiet --quiet --disable-pip-version-check --no-input
 # hatchling is in the lock, so the package itself is built with that one and nothing unpinned is downloaded.
 INSTALL_SELF := $(PIP) install --no-deps --no-build-isolation --editable .
 
-.PHONY: help demo test test-slow test-train lint format bench lock venv system system-test gpu clean
+.PHONY: help demo test test-slow test-long test-train lint format bench lock venv system system-test gpu clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo        dub the built-in portrait with the built-in speech into demo.mp4"
-	@echo "make test        run the tests;  make test-slow: those that take long;  make test-train: those of the training"
-	@echo "                 kit (installs torch)"
+	@echo "make test        run the tests;  make test-slow: those that take long;  make test-long: the same in every order"
+	@echo "make test-train  those of the training kit (installs torch)"
 	@echo "make lint        ruff and mypy;  make format: let ruff mend what it can"
 	@echo "make bench       the benchmarks; make bench DATA=folder for the one that needs clips"
 	@echo "make venv        install what running needs into $(VENV);  make system: the system libraries"
@@ -31,10 +31,13 @@ demo: $(VENV)/.base $(VENV)/.system
 	@echo "demo: see demo.mp4 (video), demo.png (source, mouth and result side by side), demo.json (statistics)"
 
 test: $(VENV)/.dev $(VENV)/.system-test
-	@$(PYTHON) -m pytest --ignore=tests/train -m "not slow" $(ARGS)
+	@$(PYTHON) -m pytest --ignore=tests/train -m "not slow and not long" $(ARGS)
 
 test-slow: $(VENV)/.dev $(VENV)/.system-test
-	@$(PYTHON) -m pytest --ignore=tests/train -m slow $(ARGS)
+	@$(PYTHON) -m pytest --ignore=tests/train -m "slow and not long" $(ARGS)
+
+test-long: $(VENV)/.dev $(VENV)/.system-test
+	@$(PYTHON) -m pytest --ignore=tests/train -m long $(ARGS)
 
 test-train: $(VENV)/.train $(VENV)/.system-test
 	@$(PYTHON) -m pytest tests/train $(ARGS)

@@ -91,7 +91,7 @@ def test_a_camera_is_refused(tmp_path: Path) -> None:
 
 def test_a_bank_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "me.png"), portrait())
-    with pytest.raises(MediaError, match=r"cannot write .*there is no folder .*; choose a place"):
+    with pytest.raises(MediaError, match=r"cannot write .*there is no folder .*; choose a folder"):
         enroll(str(tmp_path / "me.png"), tmp_path / "nowhere" / "me.bank")
 
 

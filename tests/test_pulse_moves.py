@@ -73,7 +73,7 @@ def is_told(counts: dict[str, Any], device: str, times: int) -> bool:
     return any(f"{device} was lost {times + more} times" in counts["notes"] for more in range(3))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_speaker_that_goes_and_comes_back_is_in_step_each_time(pulse: PrivatePulse) -> None:
     pulse.load("attic")
     pulse.pactl("set-default-sink", "attic")
@@ -119,7 +119,7 @@ def test_a_microphone_that_goes_and_comes_back_never_hears_the_speaker(pulse: Pr
     assert is_told(counts, "microphone stage_microphone", 2)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_defaults_may_change_while_it_runs(pulse: PrivatePulse) -> None:
     for sink in ("yard", "attic"):
         pulse.load(sink)

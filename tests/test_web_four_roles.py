@@ -75,7 +75,7 @@ def killed_and_started_again(server: Server, how: signal.Signals, port: int) -> 
     return serve(port)
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_all_are_live_again_after_their_server_was_away(chromium: Any, port: int, how: signal.Signals) -> None:
     server = serve(port)
     people = People(chromium, server.url)
@@ -91,7 +91,7 @@ def test_all_are_live_again_after_their_server_was_away(chromium: Any, port: int
         server.close()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("order", ORDERS)
 def test_any_order_and_each_leaves_and_comes_back(chromium: Any, port: int, order: tuple[str, ...]) -> None:
     server = serve(port)
@@ -160,7 +160,7 @@ def session_of(studio: Studio, role: str) -> Session:
 
 @pytest.mark.parametrize("told", [True, False])
 @pytest.mark.parametrize(
-    "role", ["sender", *(pytest.param(each, marks=pytest.mark.slow) for each in ("viewer", "interpreter"))]
+    "role", ["sender", *(pytest.param(each, marks=pytest.mark.long) for each in ("viewer", "interpreter"))]
 )
 def test_a_line_that_is_lost_and_comes_back(
     chromium: Any, served: tuple[Aside, Studio, str], role: str, told: bool
@@ -215,7 +215,7 @@ def test_a_laptop_that_slept_is_live_again(
             people.end()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("role", ["sender", "interpreter", "viewer"])
 def test_each_role_sleeps_for_twenty_seconds(chromium: Any, playwright: Any, film: Path, port: int, role: str) -> None:
     server = serve(port)
