@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from av import VideoFrame
 
+from realtime_dub.web.rtc import priority
 from realtime_dub.web.rtc.encoders import RangedVp8
-from realtime_dub.web.rtc.priority import give_way, steps_for
+from realtime_dub.web.rtc.priority import give_way, share_of, steps_for
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads have no niceness of their own")
 
@@ -28,10 +29,10 @@ def niceness() -> int:
         (0, 0, 0),
         (320, 240, 0),
         (640, 480, 0),
-        (1280, 720, 7),
-        (1920, 1080, 12),
-        (4096, 2160, 15),
-        (100_000, 100_000, 15),
+        (1280, 720, 4),
+        (1920, 1080, 5),
+        (4096, 2160, 5),
+        (100_000, 100_000, 5),
     ],
 )
 def test_the_larger_the_later(width: int, height: int, steps: int) -> None:
@@ -42,7 +43,7 @@ def test_the_larger_the_later(width: int, height: int, steps: int) -> None:
 def test_a_thread_gives_way_and_so_do_those_it_starts_and_no_others() -> None:
     def work() -> list[int]:
         found = [niceness()]
-        give_way(7)
+        give_way(12)
         found.append(niceness())
         with ThreadPoolExecutor(1) as child:
             found.append(child.submit(niceness).result())
@@ -51,12 +52,12 @@ def test_a_thread_gives_way_and_so_do_those_it_starts_and_no_others() -> None:
 
     before = niceness()
     with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(work).result() == [before, 7, 7, 7]
+        assert pool.submit(work).result() == [before, 12, 12, 12]
     assert niceness() == before
 
 
 @linux
-@pytest.mark.parametrize(("width", "height", "steps"), [(320, 240, 0), (1280, 720, 7)])
+@pytest.mark.parametrize(("width", "height", "steps"), [(320, 240, 0), (1280, 720, 4)])
 def test_an_encoder_of_large_frames_works_apart(
     width: int, height: int, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,3 +72,12 @@ def test_an_encoder_of_large_frames_works_apart(
     assert seen == [max(steps, niceness())]
     encoder.close()
     encoder.close()
+
+
+def test_who_is_alone_has_the_machine_and_several_share_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(priority.os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    whole, usual = 1280 * 720, 640 * 480
+    assert [share_of(whole, people) for people in (0, 1, 2, 3, 9)] == [whole, whole, whole // 2, usual, usual]
+    assert share_of(320 * 240, 5) == 320 * 240
+    monkeypatch.setattr(priority.os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
+    assert share_of(whole, 4) == whole

@@ -73,8 +73,9 @@ QUEUED_AUDIO = 50  # coded, a second
 HANDED_OVER = 8  # decoded, on their way to the event loop
 DECODE_S_PER_S, DECODE_S_BURST = 0.35, 0.7  # of a core for one track: 1080p at 30 fps on a slow machine
 AUDIO_S_PER_S, AUDIO_S_BURST = 1.25, 5.0  # audio that comes in a second
-USUAL_PIXELS = 640 * 480  # of a frame, before and after it was made smaller: larger ones give way (priority)
-STEPS_PER_DOUBLING, MOST_STEPS = 4, 15  # of niceness: 720p has 7, 1080p 12
+USUAL_PIXELS = 640 * 480  # of a frame: no larger ones are never made smaller, and give way to nobody (priority)
+PIXELS_PER_CORE = 1_280 * 360  # of a frame that one core dubs at 25 fps; shared where several people are dubbed
+STEPS_PER_DOUBLING, MOST_STEPS = 2, 5  # of niceness, for decoders and encoders of larger frames
 KEY_FRAME_REST_S = 0.3  # between requests for a key frame
 RESUME_S = 5.0  # without one what comes is decoded all the same: a stream may have none
 

@@ -40,6 +40,7 @@ class BrowserInput:
         self._filmed_ns: int | None = None  # when a frame came
         self.on_size: Callable[[], None] = lambda: None
         self.working_pixels = 1_280 * 720  # larger frames are made smaller
+        self.share: Callable[[], int] = lambda: self.working_pixels  # of what the machine can do
         self.capture_clock = CaptureClock(AUDIO_DELAY_NS)
         self._frame_readers: tuple[LatestSlot[tuple[Any, int]], ...] = ()
         self._audio_readers: tuple[queue.Queue[Heard], ...] = ()
@@ -57,8 +58,8 @@ class BrowserInput:
         return self._filmed_ns is not None and self.clock.now_ns() - self._filmed_ns < STILL_S * NS
 
     def most_pixels(self) -> int:
-        """Asked for by the decoder's thread."""
-        return self.working_pixels
+        """Asked for by the decoder's thread, for each frame."""
+        return min(self.working_pixels, self.share())
 
     def wait(self, budget_ns: int, fps: float, most: int) -> None:
         """Frames are to wait so long: none is larger than ``most``, nor than leaves all that wait in bounds."""

@@ -53,7 +53,7 @@ class BrowserVideo:
     def open(self) -> VideoInfo:
         assert self._input.size is not None, "opened after the first frame"
         self._slot = self._input.add_frame_reader()
-        width, height = fitted(*self._input.size, self._input.working_pixels)
+        width, height = fitted(*self._input.size, self._input.most_pixels())
         return VideoInfo(even(width), even(height), self._fps, live=True, name="browser camera")
 
     def read(self) -> Frame:

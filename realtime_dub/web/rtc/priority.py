@@ -1,8 +1,9 @@
-"""Who sends large frames waits first: on a busy machine a visitor's neighbours keep their mouths.
+"""Who sends large frames is made smaller first, and waits first: a visitor's neighbours keep their mouths.
 
-A frame of 4K costs twenty times what one of 640x480 does, to decode, to make smaller and to encode. Where there are
-cores enough that hurts nobody; where there are not, its threads come after those of others (Linux alone has a niceness
-for each thread). A thread's niceness is never taken back: that needs rights which a server should not have.
+A frame of 4K costs twenty times what one of 640x480 does. Who is alone has the whole machine; where several people are
+dubbed, each has a share of what its cores can do. Decoders and encoders of large frames come a little after other
+threads (Linux alone has a niceness for each). More than a little would cost all: who waits for a core may hold what the
+interpreter lets one thread have at a time. Niceness is never taken back: that needs rights a server should not have.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import sys
 import threading
 
-from realtime_dub.web.limits import MOST_STEPS, STEPS_PER_DOUBLING, USUAL_PIXELS
+from realtime_dub.web.limits import MOST_STEPS, PIXELS_PER_CORE, STEPS_PER_DOUBLING, USUAL_PIXELS
 
 
 def steps_for(pixels: int) -> int:
@@ -21,6 +22,14 @@ def steps_for(pixels: int) -> int:
     if pixels <= USUAL_PIXELS:
         return 0
     return min(MOST_STEPS, math.ceil(STEPS_PER_DOUBLING * math.log2(pixels / USUAL_PIXELS)))
+
+
+def share_of(most: int, people: int) -> int:
+    """Pixels of a frame for each of so many people who are dubbed, at most ``most``."""
+    if people <= 1:
+        return most
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(most, max(USUAL_PIXELS, PIXELS_PER_CORE * cores // people))
 
 
 def give_way(steps: int) -> None:

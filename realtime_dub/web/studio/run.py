@@ -30,7 +30,6 @@ from realtime_dub.sources.base import VideoSource, VoiceSource
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.rtc.aiortc_access import AUDIO_DELAY_NS
 from realtime_dub.web.rtc.browser_input import FRAME_DELAY_NS, NETWORK_NS, RATE
-from realtime_dub.web.rtc.priority import give_way
 from realtime_dub.web.studio.enrolment import Known
 
 
@@ -93,15 +92,12 @@ class Run:
         publishers: tuple[Publisher, ...],
         clock: Clock,
         ended: Callable[[Run], None],
-        steps: int = 0,
     ) -> None:
-        """``steps``: how far its threads come after those of others (``web/rtc/priority``)."""
         self.setup = setup
         self.recorder = Recorder(engine=setup.engine)
         self.error: BaseException | None = None
         self.generator: MouthGenerator | None = None
         self._video, self._voice, self._publishers, self._clock = video, voice, publishers, clock
-        self._steps = steps
         self._server, self._ended = asyncio.get_running_loop(), ended
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pipeline: LivePipeline | None = None
@@ -138,7 +134,6 @@ class Run:
         return self.setup.known
 
     def _main(self) -> None:
-        give_way(self._steps)
         try:
             with ExitStack() as stack:
                 pipeline = self._assemble(stack)

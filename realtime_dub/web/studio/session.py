@@ -21,7 +21,6 @@ from realtime_dub.web.rtc.browser_input import BrowserInput
 from realtime_dub.web.rtc.dropped import Dropped
 from realtime_dub.web.rtc.output_timeline import OutputTimeline, TimelinePublisher
 from realtime_dub.web.rtc.peer import Peer
-from realtime_dub.web.rtc.priority import steps_for
 from realtime_dub.web.studio.choices import Choices
 from realtime_dub.web.studio.chosen_sources import ChosenSources
 from realtime_dub.web.studio.connection import Connection, pong
@@ -80,6 +79,7 @@ class Session:
             self.output = self.room.timeline if self.room else OutputTimeline(self._clock, asyncio.get_running_loop())
             self.output.taken_over = self._taken_over
             self.input.on_size = self._first_frame
+            self.input.share = self._shared.frame_pixels
             self._bound_frames()
 
     # The connection.
@@ -198,9 +198,7 @@ class Session:
         publishers = (TimelinePublisher(self.output, number),)
         setup, name = self._setup(self.options), f"session {self.id[:6]}"
         self._enrolment.taken()
-        width, height = self.input.size or (0, 0)
-        steps = steps_for(width * height)
-        return number, Run(name, setup, video, voice, publishers, self._clock, ended, steps)
+        return number, Run(name, setup, video, voice, publishers, self._clock, ended)
 
     def _bound_frames(self) -> None:
         """Those that wait for the end of the latency budget."""

@@ -20,5 +20,8 @@ class Shared(Protocol):
     rooms: Rooms
     metrics: Metrics
 
+    def frame_pixels(self) -> int:
+        """Of the frames of each who is dubbed at present."""
+
     def has_seat(self, role: str) -> bool:
         """For one more of that role."""

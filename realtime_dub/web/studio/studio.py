@@ -17,6 +17,7 @@ from realtime_dub.mouth import registry
 from realtime_dub.pipeline.process import give_back_memory
 from realtime_dub.web.config import ENGINES, ServeConfig, SessionOptions
 from realtime_dub.web.refusals import Refusal
+from realtime_dub.web.rtc.priority import share_of
 from realtime_dub.web.studio.banks import BankInbox
 from realtime_dub.web.studio.folder import ServerFolder
 from realtime_dub.web.studio.handle import StudioHandle
@@ -86,6 +87,11 @@ class Studio:
         self.metrics.opened.labels(options.role).inc()
         log.info("session opened", extra={"session": session.id, "role": options.role})
         return session, answer
+
+    def frame_pixels(self) -> int:
+        """Asked for by the decoders' threads."""
+        dubbed = sum(each.options.role == "studio" and each.came for each in list(self.sessions.values()))
+        return share_of(self.config.frame_pixels, dubbed)
 
     def has_seat(self, role: str) -> bool:
         """For one more of that role."""
