@@ -87,12 +87,20 @@ def test_picture_and_sound_come_back_together(visit: StudioPage) -> None:
     assert len({number for number, *_ in seen.shown}) == browser.NUMBERS
 
 
-def test_the_pages_figures_are_the_servers(visit: StudioPage, server: Server) -> None:
-    visit.view.wait_for_timeout(1000)
+def figures_of(server: Server) -> dict[str, float]:
     with urlopen(server.url + "metrics") as answer:
         text = answer.read().decode()
-    figures = {name: float(value) for name, value in re.findall(r"^realtime_dub_(\S+) (\S+)$", text, re.MULTILINE)}
-    assert abs(float(visit.view.inner_text("#v-latency")) - figures['latency_ms{quantile="p50"}']) < 15
+    return {name: float(value) for name, value in re.findall(r"^realtime_dub_(\S+) (\S+)$", text, re.MULTILINE)}
+
+
+def test_the_pages_figures_are_the_servers(visit: StudioPage, server: Server) -> None:
+    for _ in range(15):  # both change fast while a run is young, each at a rhythm of its own
+        visit.view.wait_for_timeout(1000)
+        figures = figures_of(server)
+        apart_ms = abs(float(visit.view.inner_text("#v-latency")) - figures['latency_ms{quantile="p50"}'])
+        if apart_ms < 15:
+            break
+    assert apart_ms < 15
     assert figures["sessions"] == 1
     kinds = [figures[f'frames{{kind="{kind}"}}'] for kind in ("fresh", "reused", "passthrough")]
     assert sum(kinds) == figures['frames{kind="total"}']
