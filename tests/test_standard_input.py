@@ -128,7 +128,9 @@ def test_a_file_for_each_sentence_is_heard_to_the_last_one(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("announced", [None, 0, 0xFFFF_FFFF])
+@pytest.mark.parametrize(
+    "announced", [None, *(pytest.param(each, marks=pytest.mark.long) for each in (0, 0xFFFF_FFFF))]
+)
 def test_the_next_sentence_comes_whole_though_its_file_begins_after_a_pause(announced: int | None) -> None:
     """No sample of the first waits for the second, and its header is no sound."""
     first, second = buzz(22_050, 0.5), buzz(22_050, 0.4)[::-1]

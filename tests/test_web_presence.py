@@ -104,7 +104,7 @@ def test_all_pages_follow_the_sender_and_come_back_when_the_server_does(pages: A
         server.close()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_second_sender_and_a_second_interpreter_are_told_and_follow(pages: Any, port: int) -> None:
     server = serve(port)
     try:
@@ -170,7 +170,7 @@ def test_what_is_shown_of_connection_and_room(pages: Any, port: int) -> None:
         server.close()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_copy_of_a_tab_that_is_live_gets_a_room_of_its_own(pages: Any, port: int) -> None:
     """A browser copies what a tab keeps, also the name of its room, which nobody has asked for."""
     server = serve(port)

@@ -78,10 +78,8 @@ def test_four_roles_in_one_order_and_one_leaves_and_comes_back() -> None:
 PAIRS = list(itertools.permutations(ROLES, 2))
 
 
-@pytest.mark.parametrize(
-    "first",
-    [pytest.param(first, marks=pytest.mark.long if number else pytest.mark.slow) for number, first in enumerate(PAIRS)],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("first", PAIRS)
 def test_four_roles_in_any_order_and_each_leaves_and_comes_back(first: tuple[str, str]) -> None:
     rest = [role for role in ROLES if role not in first]
     for number, last in enumerate((rest, rest[::-1])):

@@ -117,7 +117,7 @@ def delays_ms(visit: StudioPage) -> Any:
     return np.array([np.median([took for _, took in each]) for each in (seen.pictures, seen.tones)])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_larger_budget_delays_picture_and_sound_alike(visit: StudioPage) -> None:
     budget_ms = float(visit.view.inner_text("#budget-value").split()[0])
     before_ms = delays_ms(visit)
@@ -131,7 +131,7 @@ def test_a_larger_budget_delays_picture_and_sound_alike(visit: StudioPage) -> No
     assert off_ms.max() < 100
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_another_voice_takes_the_microphones_place(visit: StudioPage, tmp_path: Path) -> None:
     assert seen_for(visit, 3).tones
     visit.view.check("input[name=voice][value=upload]")
