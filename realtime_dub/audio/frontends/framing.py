@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
 
-from realtime_dub.media import Floats
+from realtime_dub.media import Floats, samples_to_ns
+
+
+class FramedSpec(BaseModel):
+    """What the specs of all front ends have in common; each has its own fields and their defaults."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    if TYPE_CHECKING:
+        rate: int  # Hz
+        window: int  # samples
+        hop: int  # samples
+
+    @property
+    def hop_ns(self) -> int:
+        """Time from frame to frame."""
+        return samples_to_ns(self.hop, self.rate)
+
+    @property
+    def half_window_ns(self) -> int:
+        """How much sound after its centre a frame needs: the front end's part of the latency budget."""
+        return samples_to_ns(self.window - self.window // 2, self.rate)
 
 
 class Framing:

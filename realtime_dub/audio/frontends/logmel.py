@@ -12,18 +12,16 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from realtime_dub.audio.frontends.framing import Framing, hann, oshaughnessy_edges, triangles
+from realtime_dub.audio.frontends.framing import FramedSpec, Framing, hann, oshaughnessy_edges, triangles
 from realtime_dub.media import Floats, samples_to_ns
 
 NARROWEST_HZ = 100.0  # from the lowest band to the highest
 
 
-class LogMelSpec(BaseModel):
+class LogMelSpec(FramedSpec):
     """Everything that fixes the front end. Kept in a bundle's ``spec.json``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: Literal["logmel"] = "logmel"
     rate: int = Field(default=16_000, ge=4_000, le=384_000)  # Hz
@@ -49,11 +47,6 @@ class LogMelSpec(BaseModel):
     def features(self) -> int:
         """Values per frame."""
         return self.bands
-
-    @property
-    def hop_ns(self) -> int:
-        """Time from frame to frame."""
-        return samples_to_ns(self.hop, self.rate)
 
     @property
     def half_window_ns(self) -> int:

@@ -10,16 +10,14 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from realtime_dub.audio.frontends.framing import Framing, hamming, hann, oshaughnessy_edges, triangles
-from realtime_dub.media import Floats, samples_to_ns
+from realtime_dub.audio.frontends.framing import FramedSpec, Framing, hamming, hann, oshaughnessy_edges, triangles
+from realtime_dub.media import Floats
 
 
-class MfccSpec(BaseModel):
+class MfccSpec(FramedSpec):
     """Everything that fixes the front end."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: Literal["mfcc"] = "mfcc"
     rate: int = Field(default=16_000, ge=4_000, le=384_000)  # Hz
@@ -50,16 +48,6 @@ class MfccSpec(BaseModel):
     def features(self) -> int:
         """Values per frame."""
         return (self.cepstra - self.without_first + self.energy) * (2 if self.differences else 1)
-
-    @property
-    def hop_ns(self) -> int:
-        """Time from frame to frame."""
-        return samples_to_ns(self.hop, self.rate)
-
-    @property
-    def half_window_ns(self) -> int:
-        """How much sound after its centre a frame needs."""
-        return samples_to_ns(self.window - self.window // 2, self.rate)
 
 
 class Mfcc:

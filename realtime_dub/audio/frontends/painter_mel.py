@@ -9,19 +9,17 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from realtime_dub.audio.frontends.framing import Framing, PreEmphasis, hann, slaney_edges, triangles
-from realtime_dub.media import Floats, samples_to_ns
+from realtime_dub.audio.frontends.framing import FramedSpec, Framing, PreEmphasis, hann, slaney_edges, triangles
+from realtime_dub.media import Floats
 
 LEAST = 1e-5  # of a magnitude
 REFERENCE_DB, RANGE_DB, BOUND = 20.0, 100.0, 4.0
 
 
-class PainterMelSpec(BaseModel):
+class PainterMelSpec(FramedSpec):
     """Everything that fixes the front end."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: Literal["painter_mel"] = "painter_mel"
     rate: int = Field(default=16_000, ge=4_000, le=384_000)  # Hz
@@ -41,16 +39,6 @@ class PainterMelSpec(BaseModel):
     @property
     def features(self) -> int:
         return self.bands
-
-    @property
-    def hop_ns(self) -> int:
-        """Time from frame to frame."""
-        return samples_to_ns(self.hop, self.rate)
-
-    @property
-    def half_window_ns(self) -> int:
-        """How much sound after its centre a frame needs."""
-        return samples_to_ns(self.window - self.window // 2, self.rate)
 
 
 class PainterMel:
