@@ -31,12 +31,14 @@ OPUS = next(each for each in CODECS["audio"] if each.name == "opus")
 class Decoded:
     """One track's decoding, on a thread as aiortc has it."""
 
-    def __init__(self, kind: type[Decoding] = VideoDecoding, make: Any = make_decoder) -> None:
+    def __init__(
+        self, kind: type[Decoding] = VideoDecoding, make: Any = make_decoder, most_pixels: int = 1_280 * 720
+    ) -> None:
         self.dropped: Counter[str] = Counter()
         self.frames: list[Any] = []
         self.asked = 0
         parts = make, self.frames.append, self._ask, self.dropped
-        more = {"most_pixels": lambda: 1_280 * 720} if kind is VideoDecoding else {}
+        more = {"most_pixels": lambda: most_pixels} if kind is VideoDecoding else {}
         self.decoding = kind(*parts, **more)
         self._thread = threading.Thread(target=self.decoding.get, name="decoder")
         self._pts = 0
@@ -133,6 +135,20 @@ def test_decoding_has_so_much_time_in_a_second() -> None:
             decoded.put(others[0], whole, others[0])
             await until(lambda: len(decoded.frames) == 6)
             assert decoded.dropped == {"too costly": 16, "incomplete": 1}
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize(("used", "decoded_frames"), [(160 * 96, 4), (160 * 96 // 36, 1)])
+def test_frames_many_times_larger_than_what_is_used_are_charged_more(used: int, decoded_frames: int) -> None:
+    """Of 36 times the pixels: four times as much."""
+
+    async def test() -> None:
+        async with Decoded(make=Slow, most_pixels=used) as decoded:
+            decoded.decoding._time = TokenBucket(0, 0.18)
+            decoded.put(*coded(160, 96, frames=20))
+            await until(lambda: decoded.dropped["too costly"] + len(decoded.frames) == 20)
+            assert len(decoded.frames) == decoded_frames
 
     asyncio.run(test())
 

@@ -72,6 +72,7 @@ QUEUED_FRAMES, QUEUED_FRAME_BYTES = 30, 3_000_000  # coded, before their decoder
 QUEUED_AUDIO = 50  # coded, a second
 HANDED_OVER = 8  # decoded, on their way to the event loop
 DECODE_S_PER_S, DECODE_S_BURST = 0.35, 0.7  # of a core for one track: 1080p at 30 fps on a slow machine
+TIMES_LARGER = 9  # than the pixels used, and the decoder's time counts in proportion: three times each side
 AUDIO_S_PER_S, AUDIO_S_BURST = 1.25, 5.0  # audio that comes in a second
 USUAL_PIXELS = 640 * 480  # of a frame: no larger ones are never made smaller, and give way to nobody (priority)
 PIXELS_PER_CORE = 1_280 * 360  # of a frame that one core dubs at 25 fps; shared where several people are dubbed

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
-from realtime_dub.pipeline.process import one_blas_thread, short_waits
+from realtime_dub.pipeline.process import few_heaps, one_blas_thread, short_waits
 from realtime_dub.signals import polite
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.http import api, routes, whip
@@ -36,6 +36,7 @@ def serve(config: ServeConfig, say: Callable[[str], None] = print) -> None:
     """Until Ctrl-C. Raises UserError where it cannot start; ``say`` gets the address for people."""
     config = with_token(config)
     allow_descriptors()
+    few_heaps()
     runner = asyncio.Runner(loop_factory=loop_factory(config))
     with one_blas_thread(), short_waits(), structured(config.quiet), runner:
         runner.run(_serve(config, say))

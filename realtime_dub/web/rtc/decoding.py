@@ -33,6 +33,7 @@ from realtime_dub.web.limits import (
     RESUME_S,
     SIZES_BURST,
     SIZES_PER_S,
+    TIMES_LARGER,
 )
 from realtime_dub.web.rates import TokenBucket
 from realtime_dub.web.rtc import headers
@@ -118,7 +119,10 @@ class Decoding:
         try:
             return self._decoders[codec.name].decode(frame)
         finally:
-            self._time.spend(time.thread_time() - began_s)
+            self._spend(time.thread_time() - began_s)
+
+    def _spend(self, seconds: float) -> None:
+        self._time.spend(seconds)
 
     def _hand_over(self, frame: Any) -> None:
         """To the loop, which may be slower than the decoder."""
@@ -214,8 +218,13 @@ class VideoDecoding(Decoding):
         began_s = time.thread_time()
         smaller = self._reformatter.reformat(image, width=width, height=height, interpolation="AREA", threads=1)
         smaller.pts, smaller.time_base = image.pts, image.time_base
-        self._time.spend(time.thread_time() - began_s)
+        self._spend(time.thread_time() - began_s)
         return smaller
+
+    def _spend(self, seconds: float) -> None:
+        """Frames many times larger than what is made of them are charged more: their sender could send smaller ones."""
+        pixels = self._size.width * self._size.height if self._size is not None else 0
+        self._time.spend(seconds * max(1.0, pixels / (TIMES_LARGER * self._most_pixels())))
 
     def _full(self) -> bool:
         return len(self._tasks) > QUEUED_FRAMES or self._bytes > QUEUED_FRAME_BYTES

@@ -35,6 +35,7 @@ FRAME_SAMPLES = RATE * FRAME_MS // 1000
 LAG_NS = 5 * MS  # for the way from the tick through the publisher's thread to the loop
 KEPT_NS = 2 * NS
 PENDING = 4  # frames; the newest that is due leaves
+SLACK_NS = 40 * MS  # by which a frame may leave late rather than never: a thread came late once
 
 Planes = npt.NDArray[np.uint8]
 
@@ -160,7 +161,7 @@ class TimelinePublisher:
 
 
 class VideoOut(MediaStreamTrack):
-    """The newest frame that is due. A slow encoder skips; nothing waits in line."""
+    """The newest frame that is due, or the one before it where that was late once. A slow encoder skips."""
 
     kind = "video"
 
@@ -197,7 +198,7 @@ class VideoOut(MediaStreamTrack):
         assert self._timeline.origin_ns is not None
         now_ns = self._timeline.clock.now_ns() - self._timeline.origin_ns - self._timeline.lag_ns
         taken = self._pending.popleft()
-        while self._pending and self._pending[0][1] <= now_ns:
+        while self._pending and self._pending[0][1] + SLACK_NS <= now_ns:
             taken = self._pending.popleft()
         return taken
 
