@@ -2,7 +2,8 @@
 
 ``DIR/tracks.jsonl`` is the index, ``DIR/phones.jsonl`` tells of alignments. Of a track there are ``sound/NAME.wav``;
 where it is filmed ``tracks/NAME.npz`` (face and pictures, 25 per second, sound in step) and ``speech/NAME.npy``; where
-it is aligned ``mel/NAME.npy`` and ``phones/NAME.npy``.
+it is aligned ``mel/NAME.npy`` and ``phones/NAME.npy``; where it was listened to ``vectors/NAME.npy``, and ``mel`` and
+``speech`` besides.
 """
 
 from __future__ import annotations
@@ -108,6 +109,16 @@ class Dataset:
             raise ConfigError("no phonemes for", named, "add a folder of prepare-dataset SPEECH --layout speech")
         return found
 
+    def listened(self, part: str | None = None) -> list[Entry]:
+        """The tracks of which there are vectors, aligned or not. Raises ConfigError where there is none."""
+        found = [
+            entry for entry in self.entries if part in (None, entry.part) and entry.file("vectors", ".npy").exists()
+        ]
+        if not found:
+            named = f"{part} in {self}" if part else str(self)
+            raise ConfigError("no vectors for", named, "prepare the folders again with --vectors")
+        return found
+
     def load(self, entry: Entry) -> Track:
         """Everything of a filmed track but its pictures."""
         with np.load(entry.file("tracks", ".npz"), allow_pickle=False) as stored:
@@ -138,6 +149,18 @@ class Dataset:
         log_power, labels = (np.load(entry.file(kind, ".npy"), allow_pickle=False) for kind in ("mel", "phones"))
         return log_power, labels
 
+    def vectors(self, entry: Entry) -> Array:
+        """What the Whisper encoder hears of a track (m, 512) float16, 50 times a second."""
+        return np.asarray(np.load(entry.file("vectors", ".npy"), allow_pickle=False))
+
+    def power(self, entry: Entry) -> Array:
+        """The log band powers (n, bands) float16 of a track that is aligned or was listened to."""
+        return np.asarray(np.load(entry.file("mel", ".npy"), allow_pickle=False))
+
+    def activity(self, entry: Entry) -> Array:
+        """Where somebody speaks (n,), every 10 ms, in a track that is filmed or was listened to."""
+        return np.asarray(np.load(entry.file("speech", ".npy"), allow_pickle=False))
+
     def mouths(self, entry: Entry, size: int, chosen: Array | None = None) -> Array:
         """Pictures of the mouth (n, size, size, 3) BGR: all of a track, or those of the numbers ``chosen``."""
         import cv2
@@ -156,7 +179,13 @@ def as_clip(track: Track) -> Clip:
     neutral = neutral_shape(track.canonical[track.seen])
     width = mouth_width(neutral)
     motion = ((track.canonical[:, LOWER] - neutral[LOWER]) / width).astype(np.float32)
-    return Clip(track.entry.name, track.audio, motion, track.fps, neutral / width, track.entry.words or None)
+    entry = track.entry
+    return Clip(entry.name, track.audio, motion, track.fps, neutral / width, entry.words or None, speaker=entry.speaker)
+
+
+def evenly(entries: list[Entry], most: int) -> list[Entry]:
+    """Up to ``most`` of them, evenly chosen."""
+    return [entries[i] for i in np.linspace(0, len(entries) - 1, min(most, len(entries))).astype(int)]
 
 
 def _distinct(entries: list[Entry]) -> list[Entry]:

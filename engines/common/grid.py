@@ -33,6 +33,7 @@ class Clip:
     neutral: Array  # (478, 3) in mouth widths
     words: Words | None
     offset_s: float = 0.0  # what is heard at t is seen at t - offset_s
+    speaker: str = ""
 
 
 def split(names: list[str]) -> dict[str, list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -46,13 +47,17 @@ def ready(net: Net, tensors: dict[str, Tensor]) -> Net:
     return net.eval().requires_grad_(False)
 
 
-def begun_from(net: nn.Module, path: Path, tensors: dict[str, Tensor], shape: object) -> None:
-    """Put the weights of an earlier net into a fresh one. Raises ConfigError where it has another ``shape``."""
-    if shape != net.shape:
-        mine, other = asdict(net.shape), asdict(shape)  # type: ignore[call-overload]
-        unlike = ", ".join(f"{name} {other[name]}" for name in mine if other.get(name) != mine[name])
-        raise ConfigError("cannot begin with", f"{path}: its net has {unlike}", "give the stage the same, or no start")
-    net.load_state_dict(tensors)
+def begun_from(net: nn.Module, path: Path, tensors: dict[str, Tensor], shape: object, but: Sequence[str] = ()) -> None:
+    """Put the weights of an earlier net into a fresh one.
+
+    Raises ConfigError where it has another ``shape``; it may lack what the fields ``but`` of the shape are for.
+    """
+    mine, other = asdict(net.shape), asdict(shape)  # type: ignore[call-overload]
+    unlike = [f"{name} {other[name]}" for name in mine if other.get(name) != mine[name]]
+    if wrong := [each for each in unlike if each not in {f"{name} 0" for name in but}]:
+        what = f"{path}: its net has {', '.join(wrong)}"
+        raise ConfigError("cannot begin with", what, "give the stage the same, or no start")
+    net.load_state_dict(tensors, strict=not unlike)
 
 
 def located(path: Path, *stages: str) -> Path:

@@ -15,6 +15,7 @@ from engines.common.loop import Losses
 from engines.common.metrics import LIPS_AT, OPENING_AT
 from engines.common.no_voice import OtherSounds
 from engines.mouthbank.network import LOOK_AHEAD, GivesMotion
+from engines.mouthbank.speakers import evened
 from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 
 OWN_SPEEDS = (1.0, 1.0, 0.93, 1.07)
@@ -84,6 +85,7 @@ class Batches:
         self._front_end = LogMel(spec)
         self._basis, self._size, self._frames = basis, size, frames
         self._items = {s: [self._item(make_example(clip, spec, s)) for clip in clips] for s in SPEEDS}
+        self._shares = np.cumsum(evened([clip.speaker for clip in clips]))
         rng = np.random.default_rng([seed, 7])
         powers = [item.power for item in self._items[1.0][:200]]
         self._noises = [*make_noises(spec, rng), *(babble(powers, rng) for _ in range(4))]
@@ -114,13 +116,16 @@ class Batches:
     def _drawn(self, rng: np.random.Generator, speeds: tuple[float, ...]) -> Item:
         """A clip, or as many one after another as fill a row."""
         items = self._items[speeds[rng.integers(len(speeds))]]
-        parts = [items[rng.integers(len(items))]]
+        parts = [items[self._place(rng)]]
         while sum(len(part.power) for part in parts) < self._frames:
-            parts.append(items[rng.integers(len(items))])
+            parts.append(items[self._place(rng)])
         power, coefficients, speech = (
             np.concatenate([getattr(part, name) for part in parts]) for name in ("power", "coefficients", "speech")
         )
         return Item(power, coefficients, speech)
+
+    def _place(self, rng: np.random.Generator) -> int:
+        return min(int(np.searchsorted(self._shares, rng.random())), len(self._shares) - 1)
 
     def _changed(self, item: Item, rng: np.random.Generator) -> Array:
         power = item.power

@@ -22,6 +22,7 @@ from engines.mouthbank.align import aligned, find_offsets
 from engines.mouthbank.data import Basis, Batches, MotionLoss, make_basis
 from engines.mouthbank.export import described, export_bundle
 from engines.mouthbank.network import GivesMotion, MotionNet, Shape
+from engines.mouthbank.speakers import in_one_measure
 from engines.mouthbank.validation import held_clips, on_cpu, samples, validate
 from realtime_dub.audio.frontends.logmel import LogMelSpec
 
@@ -109,8 +110,8 @@ class DirectEngine(Engine):
 
 
 def filmed(work: Work) -> list[Clip]:
-    """The training clips."""
-    return [work.dataset.clip(entry) for entry in work.dataset.part("train")]
+    """The training clips, everybody's motion in one measure."""
+    return in_one_measure([work.dataset.clip(entry) for entry in work.dataset.part("train")])
 
 
 def read_offsets(folder: Path) -> dict[str, float]:

@@ -8,7 +8,7 @@ from engines.mouthbank import compare, direct, ensemble, voice
 STAGES = {
     "speech": borrowed("speech"),
     "direct": Stage(direct.Settings, direct.DirectEngine, filmed=True),
-    "teacher": Stage(voice.TeacherSettings, voice.TeacherEngine, needs=("direct",), filmed=True, spoken=True),
+    "teacher": Stage(voice.TeacherSettings, voice.TeacherEngine, needs=("direct",), filmed=True),
     "voice": Stage(
         voice.VoiceSettings, voice.VoiceEngine, needs=("speech", "direct", "teacher"), filmed=True, spoken=True
     ),

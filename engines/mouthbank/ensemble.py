@@ -16,7 +16,7 @@ from engines.common.engine import Join, Work
 from engines.common.results import located, read_net, ready, shaped
 from engines.mouthbank.export import described, export_bundle, rounded
 from engines.mouthbank.network import LOOK_AHEAD, GivesMotion, MotionNet, Shape
-from engines.mouthbank.voice_net import VoiceNet, VoiceShape
+from engines.mouthbank.voice_net import VoiceNet, load_voice
 from realtime_dub.audio.frontends.logmel import LogMelSpec
 
 FRAME_MS = 10
@@ -116,16 +116,10 @@ def load_motion(path: Path) -> MotionNet:
     return ready(MotionNet(shaped(Shape, shape)), tensors)
 
 
-def load_voice(path: Path) -> VoiceNet:
-    """The voice net of a run."""
-    tensors, shape = read_net(located(path, "voice"))
-    return ready(VoiceNet(shaped(VoiceShape, shape)), tensors)
-
-
 def shipped(nets: list[GivesMotion], shares: list[float], speech: list[float] | None = None) -> dict[int, GivesMotion]:
     """By look-ahead in frames: the mean of all nets that need look no farther ahead."""
     found: dict[int, GivesMotion] = {}
-    for frames in VoiceShape().look_aheads:
+    for frames in sorted({ahead for net in nets for ahead in look_aheads_of(net)}):
         able = [
             (at, share, heard)
             for net, share, heard in zip(nets, shares, speech or shares, strict=True)
@@ -138,9 +132,12 @@ def shipped(nets: list[GivesMotion], shares: list[float], speech: list[float] | 
 
 def waiting(net: GivesMotion, frames: int) -> GivesMotion | None:
     """``net`` as far ahead as ``frames``, if need be by waiting; None where it looks farther."""
-    own = net.shape.look_aheads if isinstance(net, VoiceNet) else (net.look_ahead,)
-    nearer = [ahead for ahead in own if ahead <= frames]
+    nearer = [ahead for ahead in look_aheads_of(net) if ahead <= frames]
     if not nearer:
         return None
     at = net.ahead(max(nearer)) if isinstance(net, VoiceNet) else net
     return at if max(nearer) == frames else Delayed(at, frames - max(nearer))
+
+
+def look_aheads_of(net: GivesMotion) -> tuple[int, ...]:
+    return net.shape.look_aheads if isinstance(net, VoiceNet) else (net.look_ahead,)

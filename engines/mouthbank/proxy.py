@@ -1,10 +1,7 @@
-"""What to expect on free speech of people who were never filmed: does the net that only listens move as the teacher
-who is told the sounds?
+"""What to expect on free speech of people who were never filmed: does the net that hears as it goes move as the teacher
+who hears the whole, through the Whisper encoder?
 
 ``python -m engines.mouthbank.proxy --data PREPARED --run RUN [--bundle FOLDER] [--json F]``
-
-With ``--aligner RUN``: besides, how far the teacher agrees with itself when English is aligned a second
-time, by that run's speech net: what the uncertain times of sounds cost by themselves.
 
 RUN is a run of ``train-engine mouthbank``: its voice net is measured, or the bundle in its place; its teacher is the
 judge. r is that of the lip opening at lag 0 within a clip, averaged over clips; "spoken": between the first sound of a
@@ -24,20 +21,16 @@ import numpy as np
 import torch
 
 from engines.common import Array
-from engines.common.dataset import Dataset, Entry
+from engines.common.dataset import Dataset, Entry, usable
 from engines.common.metrics import openings
-from engines.common.prepare.phones import NET, labels_of
-from engines.common.prepare.spoken import make_aligner
 from engines.common.speech.corpus import LANGUAGES_KEPT_OUT
 from engines.common.speech.inventory import INDEX, SIL
-from engines.common.speech.net_align import NetAligner
 from engines.common.speech.network import STRIDE
-from engines.common.speech.pronounce import Pronouncer
 from engines.common.speech.strangers import changes, groups
+from engines.common.speech.vectors import labels_of
 from engines.common.video_metrics import correlation
-from engines.mouthbank.ensemble import load_voice
 from engines.mouthbank.teacher import Teacher, load_teacher
-from engines.mouthbank.voice_net import VoiceNet
+from engines.mouthbank.voice_net import VoiceNet, load_voice
 from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 from realtime_dub.face.alignment import TEMPLATE
 from realtime_dub.inference import bundle as bundles
@@ -46,7 +39,6 @@ TEACHER = 0.80  # r in speech of the teacher with the true sounds, on filmed str
 CLIPS = 40  # of a group
 LOOK_AHEAD = 8  # frames, of the head that is measured
 BLOCK = 16  # frames that a bundle hears at a time
-TWICE = ("english, speakers kept out", "librispeech")
 NOISE = "pink_noise_10_db"
 Mover = Callable[[Array], Array]  # features (n, bands) to displacement (n - look-ahead, points, 3)
 
@@ -94,35 +86,23 @@ class Judge:
     def __init__(self, dataset: Dataset, teacher: Teacher, net: VoiceNet, spec: LogMelSpec) -> None:
         self._dataset, self._teacher, self._net = dataset, teacher, net
         self._front_end = LogMel(spec)
+        self._aligned = {entry.name for entry in usable(dataset.entries)}
 
-    def _opening(self, log_power: Array, labels: Array) -> Array:
-        coefficients = torch.from_numpy(self._teacher.teach(log_power, labels))[None]
+    def _opening(self, entry: Entry) -> Array:
+        found = self._teacher.teach(self._dataset.power(entry), self._dataset.vectors(entry))
+        coefficients = torch.from_numpy(found)[None]
         with torch.no_grad():
             return openings(self._net.displacement(coefficients)[0].numpy(), TEMPLATE)
-
-    def aligned_anew(self, aligner: NetAligner, entries: list[Entry]) -> dict[str, float]:
-        """The teacher told the times of another aligner against the teacher told those that are kept."""
-        pronouncer, scores = Pronouncer(), []
-        for entry in entries:
-            log_power, labels = self._dataset.phones(entry)
-            readings = pronouncer.readings(entry.text, entry.language)
-            found = aligner.align_power(np.exp(log_power.astype(np.float32)), readings)
-            if found and entry.aligner != NET:
-                other = self._opening(log_power, labels_of(found.segments, len(labels)))
-                taught = self._opening(log_power, labels)
-                scores.append(clip_agreement(other[::STRIDE], taught[::STRIDE], labels[::STRIDE]))
-        whole, spoken = np.mean(scores, axis=0)
-        return {"clips": len(scores), "r": round(float(whole), 4), "r_spoken": round(float(spoken), 4)}
 
     def figures(self, move: Mover, entries: list[Entry], change: Callable[[Array], Array]) -> dict[str, float]:
         """Mean r over clips, and of those the standard error."""
         scores = []
         for entry in entries:
-            log_power, labels = self._dataset.phones(entry)
-            taught = self._opening(log_power, labels)
+            log_power, taught = self._dataset.power(entry), self._opening(entry)
+            labels = labels_of(self._dataset, entry, entry.name in self._aligned, len(log_power))
             mel = self._front_end.compress(change(np.exp(log_power.astype(np.float32))))
             found = openings(move(mel), TEMPLATE)
-            scores.append(clip_agreement(found[::STRIDE], taught[::STRIDE], labels[::STRIDE]))
+            scores.append(clip_agreement(found[::STRIDE], taught, labels[::STRIDE]))
         mean, error = np.mean(scores, axis=0), np.std(scores, axis=0) / np.sqrt(len(scores))
         told = {"r": mean[0], "r_spoken": mean[1], "error": error[1], "expected": mean[1] * TEACHER}
         return {name: round(float(value), 4) for name, value in told.items()}
@@ -159,24 +139,19 @@ def measure(judge: Judge, move: Mover, entries: list[Entry], spec: LogMelSpec) -
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Does the listening net move as the teacher who knows the sounds?")
+    parser = argparse.ArgumentParser(description="Does the listening net move as the teacher does?")
     parser.add_argument("--data", type=Path, required=True, action="append", help="prepared folder; may be repeated")
     parser.add_argument("--run", type=Path, required=True, help="run of train-engine mouthbank")
     parser.add_argument("--teacher", type=Path, help="another run's teacher, if its basis is the same")
     parser.add_argument("--bundle", type=Path, help="measure this bundle in place of the run's net")
-    parser.add_argument("--aligner", type=Path, help="run whose speech net aligns English a second time")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     spec, net, dataset = LogMelSpec(), load_voice(arguments.run), Dataset(*arguments.data)
     judge = Judge(dataset, load_teacher(arguments.teacher or arguments.run), net, spec)
     move = of_bundle(arguments.bundle) if arguments.bundle else of_net(net.ahead(LOOK_AHEAD))
-    entries = dataset.spoken()
+    entries = dataset.listened()
     figures = measure(judge, move, entries, spec)
-    if arguments.aligner:
-        aligner = make_aligner(arguments.aligner, arguments.data, spec)
-        for name in TWICE:
-            figures[name] = {**figures[name], "aligned_twice": judge.aligned_anew(aligner, chosen(entries)[name])}
     text = json.dumps({"teacher_on_filmed_strangers": TEACHER, "look_ahead_frames": LOOK_AHEAD} | figures, indent=1)
     print(text)
     if arguments.json:

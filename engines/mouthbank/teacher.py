@@ -1,8 +1,9 @@
-"""How a mouth moves for known sounds: learnt from the one speaker who is filmed, told of every speaker who is heard.
+"""How a mouth moves for what is heard: learnt from those who are filmed, told of everybody who is heard.
 
-The teacher reads the aligner's classes and the loudness, before and after the instant, and no spectrum: what it says of
-a stranger's speech is how the filmed speaker would have moved for the same sounds at the same times. Those are the
-targets from which the motion net learns to listen to many voices.
+The teacher reads what the Whisper encoder hears (``engines/common/speech/whisper.py``) before and after the instant,
+and how loud it is. The encoder knows a hundred languages and hardly hears whose voice it is. So what the teacher says
+of a stranger's speech is how the filmed speakers would have moved for it; from that the motion net learns to listen to
+many voices.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from torch import Tensor, nn
 
 from engines.common import Array
 from engines.common.results import located, read_net, ready, shaped
-from engines.common.speech.inventory import CLASSES, VISEME_OF, VISEMES
 from engines.common.speech.network import STRIDE
+from engines.common.speech.vector_map import VectorMap
 
-CLASS_DROPOUT = 0.3  # then only the viseme is told: sounds the filmed speaker never made are judged by it
+NOISE = 0.3  # on the vectors' components, which are of mean square 1: few people are filmed
 QUIET = -7.0  # floor of the loudness below the clip's loud parts, natural logarithm of power
 
 
@@ -28,40 +29,41 @@ class TeacherShape:
     """Sizes of the net, kept with its weights."""
 
     components: int = 20
-    width: int = 96
+    width: int = 128
+    vectors: int = 192  # components of the encoder's vectors
     dilations: tuple[int, ...] = (1, 2, 4, 1)
+    dropout: float = 0.2
 
 
 class Teacher(nn.Module):
-    """Classes (b, m) and loudness (b, m) at every ``STRIDE``-th frame to coefficients (b, m, components)."""
-
-    visemes: Tensor
+    """Vectors (b, m, 512) and loudness (b, m), 50 a second, to coefficients (b, m, components)."""
 
     def __init__(self, shape: TeacherShape) -> None:
         super().__init__()
         self.shape = shape
-        width = shape.width
-        self.register_buffer("visemes", torch.tensor(VISEME_OF))
-        self.enter = nn.Conv1d(len(CLASSES) + len(VISEMES) + 1, width, 5, padding=2)
-        self.blocks = nn.ModuleList(nn.Conv1d(width, width, 3, dilation=d, padding=d) for d in shape.dilations)
-        self.motion = nn.Conv1d(width, shape.components, 1)
+        self.vector_map = VectorMap(shape.vectors)
+        self.enter = nn.Conv1d(shape.vectors + 1, shape.width, 5, padding=2)
+        self.blocks = nn.ModuleList(
+            nn.Conv1d(shape.width, shape.width, 3, dilation=d, padding=d) for d in shape.dilations
+        )
+        self.drop = nn.Dropout1d(shape.dropout)
+        self.motion = nn.Conv1d(shape.width, shape.components, 1)
 
-    def forward(self, labels: Tensor, loudness: Tensor) -> Tensor:
-        classes = nn.functional.one_hot(labels, len(CLASSES)).float()
+    def forward(self, vectors: Tensor, loudness: Tensor) -> Tensor:
+        heard = self.vector_map(vectors)
         if self.training:
-            classes = classes * (torch.rand(*labels.shape[:1], 1, len(CLASSES), device=labels.device) > CLASS_DROPOUT)
-        visemes = nn.functional.one_hot(self.visemes[labels], len(VISEMES)).float()
-        x = self.enter(torch.cat([classes, visemes, loudness[..., None]], -1).transpose(1, 2))
+            heard = heard + NOISE * torch.randn_like(heard)
+        x = self.enter(self.drop(torch.cat([heard, loudness[..., None]], -1).transpose(1, 2)))
         for block in self.blocks:
-            x = x + block(nn.functional.gelu(x))
+            x = x + self.drop(block(nn.functional.gelu(x)))
         return self.motion(nn.functional.gelu(x)).transpose(1, 2)
 
-    def teach(self, log_power: Array, labels: Array) -> Array:
-        """Coefficients (n, components) at all frames of a clip."""
-        loud = torch.from_numpy(loudness(log_power)[::STRIDE].copy())[None]
+    def teach(self, log_power: Array, vectors: Array) -> Array:
+        """Coefficients (m, components) at all vectors of a clip."""
+        loud = np.resize(loudness(log_power)[::STRIDE], len(vectors))
         with torch.no_grad():
-            found = self(torch.from_numpy(labels[::STRIDE].astype(np.int64))[None], loud)[0].numpy()
-        return np.asarray(np.repeat(found, STRIDE, 0)[: len(labels)], np.float32)
+            found = self(torch.from_numpy(vectors.astype(np.float32))[None], torch.from_numpy(loud)[None])
+        return np.asarray(found[0].numpy(), np.float32)
 
 
 def load_teacher(path: Path) -> Teacher:

@@ -1,29 +1,33 @@
-"""What the net for any voice learns from: the filmed speaker, and many heard ones with a teacher's motion."""
+"""What the net for any voice learns from: the filmed speakers, and many heard ones with a teacher's motion."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from engines.common import Array
-from engines.common.augment import Augmentation
 from engines.common.dataset import Dataset, Entry
 from engines.common.grid import Clip, make_example
 from engines.common.loop import Losses
-from engines.common.speech.data import Speech
+from engines.common.prepare.phones import FLOOR
 from engines.common.speech.inventory import INDEX, SIL, VISEMES
 from engines.common.speech.losses import class_weights, phone_loss
 from engines.common.speech.network import STRIDE
+from engines.common.speech.vectors import ListenedSpeech, looked_up, vector_loss
 from engines.mouthbank.data import Basis, Batches, MotionLoss
+from engines.mouthbank.speakers import evened
 from engines.mouthbank.teacher import Teacher, loudness
 from engines.mouthbank.voice_net import VoiceNet
 from realtime_dub.audio.frontends.logmel import LogMelSpec
 from realtime_dub.errors import ConfigError
 
 WARM_UP = 8  # outputs at a row's start without a past
-DISTILLED_WEIGHT = 0.6
+TAUGHT_WEIGHT = 0.6
 PHONE_WEIGHT = 0.5
+VECTOR_WEIGHT = 1.0
 REST_WEIGHT = 0.3
 AWAY = 10  # outputs from the nearest word in which lips need not rest
 NEAR = 3  # outputs around speech in which the teacher still is believed
@@ -31,29 +35,31 @@ CLOSED = [INDEX[name] for name in VISEMES["closed"]]
 
 
 class TeacherTargets:
-    """The filmed clips whose phonemes are known, as the teacher reads them. Raises ConfigError without any."""
+    """The filmed clips that were listened to, as the teacher reads them. Raises ConfigError without any."""
 
     def __init__(self, clips: list[Clip], dataset: Dataset, basis: Basis, spec: LogMelSpec) -> None:
-        known = {entry.name: entry for entry in dataset.entries if entry.filmed and entry.seconds > 0}
-        phones = {clip.name: dataset.phones(known[clip.name]) for clip in clips if clip.name in known}
-        self._rows = [self._row(clip, *phones[clip.name], basis, spec) for clip in clips if clip.name in phones]
-        if not self._rows:
-            way = "the teacher learns from filmed people whose words are known: prepare one of them with --layout grid"
-            raise ConfigError("no filmed track has phonemes in", str(dataset), way)
+        entries = {entry.name: entry for entry in dataset.listened() if entry.filmed}
+        known = [clip for clip in clips if clip.name in entries]
+        if not known:
+            raise ConfigError("no filmed track has vectors in", str(dataset), "prepare it again with --vectors")
+        self._rows = [self._row(clip, dataset, entries[clip.name], basis, spec) for clip in known]
         self._length = min(len(row[0]) for row in self._rows)
+        self._shares = evened([clip.speaker for clip in known])
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def _row(self, clip: Clip, log_power: Array, labels: Array, basis: Basis, spec: LogMelSpec) -> tuple[Array, ...]:
+    def _row(self, clip: Clip, dataset: Dataset, entry: Entry, basis: Basis, spec: LogMelSpec) -> tuple[Array, ...]:
         example = make_example(clip, spec)
-        count = min(len(labels), len(example.motion))
-        loud, coefficients = loudness(log_power), basis.coefficients(example.motion)
-        return tuple(a[:count:STRIDE] for a in (labels.astype(np.int64), loud, coefficients, example.speech))
+        loud = loudness(np.log(np.maximum(example.power, FLOOR)))
+        strided = (loud, basis.coefficients(example.motion), example.speech)
+        columns = (dataset.vectors(entry).astype(np.float32), *(column[::STRIDE] for column in strided))
+        count = min(map(len, columns))
+        return tuple(column[:count] for column in columns)
 
     def draw(self, rng: np.random.Generator, size: int) -> tuple[Tensor, ...]:
-        """Classes, loudness, coefficients and speech of ``size`` clips, cut to the shortest one's length."""
-        chosen = [self._rows[i] for i in rng.integers(0, len(self._rows), size)]
+        """Vectors, loudness, coefficients and speech of ``size`` clips, cut to the shortest one's length."""
+        chosen = [self._rows[i] for i in rng.choice(len(self._rows), size, p=self._shares)]
         columns = [np.stack([column[: self._length] for column in columns]) for columns in zip(*chosen, strict=True)]
         return tuple(torch.from_numpy(column) for column in columns)
 
@@ -61,61 +67,56 @@ class TeacherTargets:
 def teacher_loss(
     teacher: Teacher, teacher_targets: TeacherTargets, loss: MotionLoss, rng: np.random.Generator, size: int = 24
 ) -> Losses:
-    """How far the teacher is from the filmed speaker."""
+    """How far the teacher is from the filmed speakers."""
     device = next(teacher.parameters()).device
-    labels, loud, target, speech = (tensor.to(device) for tensor in teacher_targets.draw(rng, size))
+    vectors, loud, target, speech = (tensor.to(device) for tensor in teacher_targets.draw(rng, size))
     loud = loud + torch.from_numpy(rng.normal(0, 0.05, (size, 1)).astype(np.float32)).to(device)
-    found = teacher(labels, loud)
+    found = teacher(vectors, loud)
     parts = loss.compare(found, torch.zeros_like(speech), target, speech, span=2)
     return {name: value for name, value in parts.items() if name != "speech"}
 
 
-class DistilledSpeech(Speech):
-    """Many voices with the teacher's motion: the target of a frame is its label, then its coefficients."""
+class TaughtSpeech(ListenedSpeech):
+    """Many voices with the teacher's motion for what the encoder hears of them."""
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        entries: list[Entry],
-        spec: LogMelSpec,
-        seed: int,
-        teacher: Teacher,
-        augmentation: Augmentation,
-    ) -> None:
+    def __init__(self, teacher: Teacher, *parts: Any) -> None:
         self._teacher = teacher.eval()
-        super().__init__(dataset, entries, spec, seed, augmentation)
+        super().__init__(*parts)
 
-    def targets(self, log_power: Array, labels: Array) -> tuple[Array, Array]:
-        distilled = self._teacher.teach(log_power, labels)
-        return log_power, np.concatenate([labels[:, None], distilled], 1).astype(np.float16)
-
-    def batch(self, rng: np.random.Generator, size: int, frames: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Features (size, frames, bands), labels (size, frames) and coefficients (size, frames, k)."""
-        rows = [self.row(rng, frames) for _ in range(size)]
-        mel = self.front_end.compress(np.stack([power for power, _ in rows]))
-        targets = torch.from_numpy(np.stack([target for _, target in rows]).astype(np.float32))
-        return torch.from_numpy(mel), targets[..., 0].long(), targets[..., 1:]
+    def told(self, entry: Entry, vectors: Array, log_power: Array) -> dict[str, Array]:
+        return super().told(entry, vectors, log_power) | {"motion": self._teacher.teach(log_power, vectors)}
 
 
 def voice_loss(
     net: VoiceNet,
     filmed: Batches,
-    distilled: DistilledSpeech,
+    taught: TaughtSpeech,
     loss: MotionLoss,
     rng: np.random.Generator,
     size: int,
     frames: int,
 ) -> Losses:
-    """Both halves of a batch: the filmed speaker's own motion, and the teacher's for everybody else; all heads."""
+    """Both halves of a batch: the filmed speakers' own motion, and the teacher's for everybody else; all heads."""
     device = next(net.parameters()).device
     mel, target, speech = (tensor.to(device) for tensor in filmed.draw(rng))
-    other_mel, labels, other_target = (tensor.to(device) for tensor in distilled.batch(rng, size, frames))
-    heads, heard = net.strided_forward(torch.cat([mel, other_mel]))
+    other_mel, labels, places = (tensor.to(device) for tensor in taught.batch(rng, size, frames))
+    other_target, _ = looked_up(taught.tables["motion"].to(device), places.where(places >= 0, 0))
+    other_target = other_target * (places >= 0)[..., None]
+    heads, logits, hidden = net.strided_forward(torch.cat([mel, other_mel]))
     with torch.autocast(mel.device.type, enabled=False):
         full = [(found.float(), logit.float()) for found, logit in heads]
         parts = _head_losses(net, loss, full, (target, speech), (labels, other_target))
-        phone = phone_loss(heard.float()[len(mel) :], labels, class_weights().to(device))
-        return parts | {"phone": PHONE_WEIGHT * phone}
+        phone = phone_loss(logits.float()[len(mel) :], labels, class_weights().to(device))
+        return parts | {"phone": PHONE_WEIGHT * phone, "vectors": _vectors(net, taught, hidden[len(mel) :], places)}
+
+
+def _vectors(net: VoiceNet, taught: TaughtSpeech, hidden: Tensor, places: Tensor) -> Tensor:
+    """What was learnt of the encoder is not to be forgotten."""
+    if net.hear.vector_map is None:
+        return hidden.new_zeros(())
+    table = taught.tables["vectors"].to(hidden.device)
+    found = net.hear.listened(hidden.float())
+    return VECTOR_WEIGHT * vector_loss(found, table, places, net.hear.vector_map.weight)
 
 
 def _head_losses(
@@ -123,10 +124,10 @@ def _head_losses(
     loss: MotionLoss,
     heads: list[tuple[Tensor, Tensor]],
     filmed: tuple[Tensor, Tensor],
-    distilled: tuple[Tensor, Tensor],
+    taught: tuple[Tensor, Tensor],
 ) -> Losses:
-    """Mean over the heads; filmed rows come with (motion, speech), distilled ones with (labels, motion)."""
-    (target, speech), (labels, other_target) = filmed, distilled
+    """Mean over the heads; filmed rows come with (motion, speech), taught ones with (labels, motion)."""
+    (target, speech), (labels, other_target) = filmed, taught
     spoken = (labels != INDEX[SIL]).float()
     own = len(target)
     parts: Losses = {}
@@ -135,7 +136,7 @@ def _head_losses(
         told["rest"] = REST_WEIGHT * _restless(loss, found[:own], speech, late)
         known = _where_known(found[own:], other_target, spoken, late)
         others = _compare(loss, known, logit[own:], other_target, spoken, late)
-        told |= {f"distilled_{name}": DISTILLED_WEIGHT * value for name, value in others.items()}
+        told |= {f"taught_{name}": TAUGHT_WEIGHT * value for name, value in others.items()}
         told["closed"] = _closed(loss, found[own:], labels, late)
         for name, value in told.items():
             parts[name] = parts.get(name, torch.zeros((), device=value.device)) + value / len(heads)

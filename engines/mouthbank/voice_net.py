@@ -12,13 +12,17 @@ from __future__ import annotations
 
 import copy
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from engines.common.layers import CausalConv
+from engines.common.results import located, read_net, ready, shaped
 from engines.common.speech.network import STRIDE, EvenBlock, SpeechNet, SpeechShape, convolved, pointwise
+from engines.mouthbank.data import Basis
 from engines.mouthbank.network import LOOK_AHEAD, GivesMotion
+from realtime_dub.errors import ConfigError
 
 DETAIL_DROPOUT = 0.3  # share of training rows from which the details are withheld
 RANGES = ((2, 16), (16, 40), (40, 76))  # bands whose mean levels are told beside the posteriors
@@ -117,11 +121,47 @@ class VoiceNet(GivesMotion):
         motion, speech = head(nn.functional.gelu(x.transpose(1, 2), approximate="tanh"))
         return motion, speech, after
 
-    def strided_forward(self, mel: Tensor) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
-        """Each head's coefficients and speech logits, and the phoneme logits, at frames 0, STRIDE, ... of sounds."""
+    def strided_forward(self, mel: Tensor) -> tuple[list[tuple[Tensor, Tensor]], Tensor, Tensor]:
+        """Each head's coefficients and speech logits, the phoneme logits and what they are made of, at frames 0,
+        STRIDE, ... of sounds.
+        """
         logits, hidden = self.hear.sparse_heard(mel)
         x = convolved(self._told(mel[:, ::STRIDE], logits, hidden), self.enter.conv, 1).float()
         for block in self.blocks:
             x = block.strided_forward(x)
         x = nn.functional.gelu(x, approximate="tanh")
-        return [head(x) for head in self.heads], logits
+        return [head(x) for head in self.heads], logits, hidden
+
+
+def load_voice(path: Path) -> VoiceNet:
+    """The voice net of a run (see :func:`located`)."""
+    tensors, shape = read_net(located(path, "voice"))
+    return ready(VoiceNet(shaped(VoiceShape, shape)), tensors)
+
+
+def go_on(net: VoiceNet, earlier: VoiceNet, basis: Basis) -> None:
+    """Put the motion net of ``earlier`` into ``net``, whose speech net, heads and basis may be others.
+
+    Each head begins as the nearest one there was, its coefficients brought into the new ``basis``. Raises ConfigError
+    where the nets differ in size.
+    """
+    same = {"width", "kernel", "dilations", "details", "points"}
+    unlike = [name for name in sorted(same) if getattr(net.shape, name) != getattr(earlier.shape, name)]
+    if unlike:
+        values = ", ".join(f"{name} {getattr(earlier.shape, name)}" for name in unlike)
+        raise ConfigError("cannot begin with", f"that voice net: it has {values}", "give the stage the same")
+    for part in ("detail", "enter", "blocks"):
+        getattr(net, part).load_state_dict(getattr(earlier, part).state_dict())
+    turned = earlier.basis @ torch.from_numpy(basis.analysis)  # (components there, components here)
+    for head, frames in zip(net.heads, net.shape.look_aheads, strict=True):
+        other = earlier.heads[_nearest(earlier.shape.look_aheads, frames)]
+        head.leave.load_state_dict(other.leave.state_dict())
+        head.speech.load_state_dict(other.speech.state_dict())
+        with torch.no_grad():
+            head.motion.weight.copy_((turned.T @ other.motion.weight[:, :, 0])[:, :, None])
+            head.motion.bias.copy_(turned.T @ other.motion.bias)
+
+
+def _nearest(look_aheads: tuple[int, ...], frames: int) -> int:
+    """The place of the head that looks most nearly so far ahead."""
+    return min(range(len(look_aheads)), key=lambda place: abs(look_aheads[place] - frames))

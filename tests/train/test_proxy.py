@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from test_speech import SHAPE, randomised  # noqa: E402
-from tiny import SPEC, heard  # noqa: E402
+from tiny import SPEC, heard, listened  # noqa: E402
 
 from engines.common import Array  # noqa: E402
 from engines.common.dataset import Entry  # noqa: E402
@@ -29,16 +29,18 @@ def tiny_net() -> VoiceNet:
 
 
 def test_who_moves_as_the_teacher_is_in_full_agreement(tmp_path: Path) -> None:
-    dataset = heard(tmp_path)
-    net, teacher = tiny_net(), randomised(Teacher(TeacherShape(3, width=8, dilations=(1, 2))))
+    heard(tmp_path)
+    dataset = listened(tmp_path)
+    net, teacher = tiny_net(), randomised(Teacher(TeacherShape(3, width=8, vectors=6, dilations=(1, 2))))
     assert isinstance(teacher, Teacher)
     judge = Judge(dataset, teacher, net, SPEC)
     entries = dataset.entries[10:]
-    distilled = iter([teacher.teach(*dataset.phones(entry)) for entry in entries])
+    taught = iter([teacher.teach(dataset.power(entry), dataset.vectors(entry)) for entry in entries])
 
     def as_taught(mel: Array) -> Array:
         with torch.no_grad():
-            return np.asarray(net.displacement(torch.from_numpy(next(distilled))[None])[0, : len(mel) - 8].numpy())
+            at_vectors = torch.from_numpy(next(taught))[None]
+            return np.asarray(net.displacement(at_vectors)[0].repeat_interleave(2, 0)[: len(mel) - 8].numpy())
 
     same = judge.figures(as_taught, entries, lambda power: power)
     assert same["r"] == pytest.approx(1, abs=1e-4)

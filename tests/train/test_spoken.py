@@ -85,12 +85,25 @@ def test_options_that_do_not_go_together_are_refused(
 def test_speakers_that_are_kept_out_are_for_test_alone() -> None:
     rows = [finish.Row(f"{s}/{k}", f"{s}/{k}", f"p{s}", 75 + s, "", []) for s in range(5) for k in range(3)]
     rows[3].dropped = "another sound"
-    notes = finish._assign(rows, [row.clip for row in rows], ("p1", "nobody"))
+    notes = finish._assign(rows, [row.clip for row in rows], ("p1", "nobody"), ())
     assert notes == ["nobody is called nobody, who should be kept out"]
     assert [row.part for row in rows[3:6]] == ["", "test", "test"]
     others = {part: {row.speaker for row in rows if row.part == part} for part in ("train", "validation")}
     assert [len(people) for people in others.values()] == [2, 1]
     assert "p1" not in others["train"] | others["validation"]
+
+
+def test_who_is_named_for_validation_is_and_all_others_are_trained_on() -> None:
+    rows = [finish.Row(f"{s}/{k}", f"{s}/{k}", f"p{s}", 75 + s, "", []) for s in range(5) for k in range(3)]
+    rows[0].dropped = "another sound"
+    assert finish._assign(rows, [row.clip for row in rows], ("p1",), ("p0", "p3", "p9")) == [
+        "nobody is called p9, who should be kept out"
+    ]
+    parts = {f"p{s}": [row.part for row in rows if row.speaker == f"p{s}"] for s in range(5)}
+    assert parts == {
+        "p0": ["", "validation", "validation"], "p1": ["test"] * 3, "p2": ["train"] * 3,
+        "p3": ["validation"] * 3, "p4": ["train"] * 3,
+    }  # fmt: skip
 
 
 def test_people_and_corpora_are_told() -> None:

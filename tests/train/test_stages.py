@@ -21,8 +21,10 @@ from engines.common.dataset import Dataset  # noqa: E402
 from engines.common.grid import to_16k  # noqa: E402
 from engines.common.loop import Trainer  # noqa: E402
 from engines.common.make_demo_voice import SENTENCES  # noqa: E402
+from engines.common.prepare import vectors  # noqa: E402
 from engines.common.prepare.phones import write_audio  # noqa: E402
 from engines.common.results import NET, read_net  # noqa: E402
+from engines.common.speech import whisper  # noqa: E402
 from engines.common.speech.corpus import Row, words_of  # noqa: E402
 from engines.common.speech.inventory import INDEX, SIL  # noqa: E402
 from realtime_dub.inference.bundle import load  # noqa: E402
@@ -36,16 +38,16 @@ CORPUS = "Common Voice 13"
 SMALL = """
 [speech]
 plan = { steps = 2, warm_up = 1, check_every = 2 }
-engine = { batch = 2, frames = 100, width = 8, dilations = [2, 4] }
+engine = { batch = 2, frames = 100, width = 8, dilations = [2, 4], vectors = 4 }
 [direct]
 plan = { steps = 3, warm_up = 1, check_every = 3 }
 engine = { batch = 2, frames = 100, width = 8, dilations = [1, 4], components = 3, align_at = 2 }
 [teacher]
 plan = { steps = 2, warm_up = 1, check_every = 2 }
-engine = { batch = 4, components = 3, width = 8 }
+engine = { batch = 4, components = 3, width = 8, vectors = 6 }
 [voice]
 plan = { steps = 4, warm_up = 1, check_every = 2 }
-engine = { width = 8, dilations = [2], details = 2, filmed_rows = 2, distilled_rows = 2, frames = 60 }
+engine = { width = 8, dilations = [2], details = 2, filmed_rows = 2, taught_rows = 2, frames = 60 }
 """
 
 
@@ -60,6 +62,14 @@ def sentences() -> list[np.ndarray]:
     starts = places[np.flatnonzero(np.diff(places, prepend=-100) > 45)]
     ends = places[np.flatnonzero(np.diff(places, append=len(loud) + 100) > 45)]
     return [sound[max(0, a - 15) * 160 : (b + 15) * 160] for a, b in zip(starts, ends, strict=True)]
+
+
+class Bands:
+    """In the place of the Whisper encoder, whose weights are fetched: its own input, as wide as its output."""
+
+    def hear(self, sound: np.ndarray) -> np.ndarray:
+        levels = whisper.bands(np.pad(sound, (0, 320)))[:, ::2].T[: -(-len(sound) // whisper.STEP)]
+        return np.tile(levels, (1, 7))[:, : whisper.SIZE].astype(np.float16)
 
 
 def speaker(part: str) -> str:
@@ -108,8 +118,10 @@ def prepared(voices: list[np.ndarray], tmp_path_factory: pytest.TempPathFactory)
     (root / "speech" / "transcripts.tsv").write_text("\n".join(table) + "\n", "utf-8")
     film, heard = root / "prepared" / "film", root / "prepared" / "speech"
     with pytest.MonkeyPatch.context() as patch:
-        assert execute(patch, "prepare-dataset", root / "film", "--layout", "grid", "--crops", "none", "-o", film) == 0
-        assert execute(patch, "prepare-dataset", root / "speech", "--layout", "speech", "-o", heard) == 0
+        patch.setattr(vectors, "Listener", Bands)
+        for folder, layout, out in ((root / "film", "grid", film), (root / "speech", "speech", heard)):
+            options = ("--layout", layout, "--crops", "none", "--vectors")
+            assert execute(patch, "prepare-dataset", folder, *options, "-o", out) == 0
     return film, heard
 
 

@@ -9,9 +9,10 @@ import numpy as np
 from engines.common.dataset import ALIGNMENTS, INDEX, Dataset
 from engines.common.distributed import DistributedContext
 from engines.common.engine import Work
-from engines.common.prepare.clip import MARGIN_SAMPLES
-from engines.common.prepare.phones import append_row, store, write_audio
+from engines.common.prepare.clip import MARGIN_SAMPLES, write_whole
+from engines.common.prepare.phones import append_row, npy, store, write_audio, write_power
 from engines.common.speech.force_align import Segment
+from engines.common.speech.whisper import SIZE
 from realtime_dub.audio.frontends.logmel import LogMelSpec
 from realtime_dub.face.alignment import TEMPLATE
 
@@ -78,3 +79,23 @@ def heard(root: Path) -> Dataset:
         append_row(root / INDEX, {"track": f"k{index}", "speaker": f"s{index}", "part": part, **told})
         append_row(root / ALIGNMENTS, {"track": f"k{index}", "seconds": 0.6, "score": 0.0, "sane": True})
     return Dataset(root)
+
+
+def listened(root: Path) -> Dataset:
+    """A prepared folder whose tracks have vectors: each class of sound, or loudness, has a direction of its own."""
+    dataset = Dataset(root)
+    rng = np.random.default_rng(3)
+    directions = rng.normal(0, 1, (256, SIZE))
+    for entry in dataset.entries:
+        sound = dataset.audio(entry)
+        if not entry.file("mel", ".npy").exists():
+            write_power(root, entry.track, sound, SPEC)
+        power = dataset.power(entry).astype(np.float32)
+        loud = power.mean(1) > -14
+        kinds = dataset.phones(entry)[1] if entry.file("phones", ".npy").exists() else loud.astype(int)
+        at = np.minimum(np.arange(-(-len(sound) // 320)) * 2, len(kinds) - 1)
+        vectors = directions[kinds[at]] + rng.normal(0, 0.1, (len(at), SIZE))
+        write_whole(entry.file("vectors", ".npy"), npy(vectors.astype(np.float16)))
+        if not entry.file("speech", ".npy").exists():
+            write_whole(entry.file("speech", ".npy"), npy(loud))
+    return dataset

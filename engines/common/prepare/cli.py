@@ -20,6 +20,7 @@ from engines.common.prepare.layouts import CORPORA, LAYOUTS, SPEECH, Clip, find_
 from engines.common.prepare.report import write_report
 from engines.common.prepare.segments import CROP_SIDE, FPS
 from engines.common.prepare.spoken import Net, align_filmed, prepare_speech
+from engines.common.prepare.vectors import add_vectors
 from engines.common.prepare.workers import CRASHED, work
 from engines.common.speech.corpus import ENGLISH, read_table
 from realtime_dub.audio.frontends.logmel import LogMelSpec
@@ -50,6 +51,10 @@ def prepare_dataset(
     keep_out: Annotated[
         list[str] | None, typer.Option(metavar="SPEAKER", help="For test alone; several, one option each.")
     ] = None,
+    validate: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SPEAKER", help="For validation, and all others for training; several, one option each."),
+    ] = None,
     phones: Annotated[bool, typer.Option("--phones/--no-phones", help="Align English words that are known.")] = True,
     synthetic: Annotated[
         float, typer.Option(min=0, metavar="HOURS", help=f"With {SPEECH}: so much from espeak-ng and flite besides.")
@@ -59,6 +64,9 @@ def prepare_dataset(
         typer.Option(metavar="RUN", help=f"With {SPEECH}: a run whose speech net aligns what no dictionary can."),
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="With --aligner: also what a net has aligned before.")] = False,
+    vectors: Annotated[
+        bool, typer.Option("--vectors", help="Also what the Whisper encoder hears of each track (fetched, 145 MB).")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Turn talking videos or speech into tracks to train on. Stop it at any moment: the same command goes on."""
@@ -66,15 +74,18 @@ def prepare_dataset(
     if again and not aligner:
         raise ConfigError("cannot use --again", "without a net to align with", "give --aligner RUN too")
     if layout == SPEECH:
-        line = speech(folder, out, synthetic, Net(aligner, again) if aligner else None, limit, console)
+        line = speech(folder, out, synthetic, Net(aligner, again) if aligner else None, limit, console, vectors)
         if not quiet:
             typer.echo(line)
         return
     if synthetic or aligner:  # of speech alone
         raise ConfigError("cannot use --synthetic or --aligner with", f"--layout {layout}", f"give --layout {SPEECH}")
     sizes = _sizes(crops)
-    summary = prepare(folder, out, layout, sizes, workers, min_confidence, limit, console, tuple(keep_out or ()))
+    people = tuple(keep_out or ()), tuple(validate or ())
+    summary = prepare(folder, out, layout, sizes, workers, min_confidence, limit, console, *people)
     aligned = _align(out, console) if phones else 0
+    if vectors:
+        _listen(out, console)
     if not quiet:
         for note in summary.notes:
             typer.echo(f"note: {note}")
@@ -86,7 +97,13 @@ def prepare_dataset(
 
 
 def speech(
-    folder: Path, out: Path, hours_synthetic: float, net: Net | None, limit: int | None, console: Console
+    folder: Path,
+    out: Path,
+    hours_synthetic: float,
+    net: Net | None,
+    limit: int | None,
+    console: Console,
+    vectors: bool = False,
 ) -> str:
     """A folder of speech. Raises UserError as :func:`prepare` does."""
     table = read_table(folder)
@@ -94,7 +111,14 @@ def speech(
     with _progress(console) as progress:
         task = progress.add_task("speech", total=None)
         step = partial(progress.advance, task)
-        return prepare_speech(folder, table, out, LogMelSpec(), hours_synthetic, net, limit, step)
+        summary = prepare_speech(folder, table, out, LogMelSpec(), hours_synthetic, net, limit, step, vectors)
+    return f"{summary}; {_listen(out, console)} listened to" if vectors else summary
+
+
+def _listen(out: Path, console: Console) -> int:
+    with _progress(console) as progress:
+        task = progress.add_task("vectors", total=None)
+        return add_vectors(out, LogMelSpec(), lambda: progress.advance(task))
 
 
 def _progress(console: Console) -> Progress:
@@ -118,6 +142,7 @@ def prepare(
     limit: int | None,
     console: Console,
     kept_out: tuple[str, ...] = (),
+    validated: tuple[str, ...] = (),
 ) -> Summary:
     """All of it. Raises UserError where there is nothing to work on, or ``out`` was made in another way."""
     clips = find_clips(folder, layout)[:limit]
@@ -136,7 +161,7 @@ def prepare(
         if not tracks:
             _nothing(records)
         task = progress.add_task("offsets, speakers, sound", total=2 * tracks)
-        summary = finish(out, records, min_confidence, lambda: progress.advance(task), kept_out)
+        summary = finish(out, records, min_confidence, lambda: progress.advance(task), kept_out, validated)
     write_report(out, summary, f"{folder.name}: {layout}")
     return summary
 

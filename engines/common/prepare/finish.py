@@ -73,10 +73,12 @@ def finish(
     least_confidence: float,
     step: Callable[[], None] = lambda: None,
     kept_out: Collection[str] = (),
+    validated: Collection[str] = (),
 ) -> Summary:
     """Offsets, speakers, lists, sound and index for the tracks of ``records``.
 
-    Speakers ``kept_out`` are for test, and not counted where others are held out.
+    Speakers ``kept_out`` are for test, and not counted where others are held out. Where some are ``validated``, they
+    are for validation and all others for training.
     """
     rows = [_row(record, track) for record in records for track in record["tracks"]]
     notes = [FEW.format(offsets.LEAST_TRACKS)] if len(rows) < offsets.LEAST_TRACKS else []
@@ -91,7 +93,7 @@ def finish(
             _judge(batch, found, least_confidence)
     labelled = all(row.speaker is not None for row in rows)
     _name_speakers(rows, signatures)
-    notes += _assign(rows, [record["name"] for record in records], kept_out)
+    notes += _assign(rows, [record["name"] for record in records], kept_out, validated)
     for row in rows:
         if row.part:
             _write_audio(out, row)
@@ -141,15 +143,20 @@ def _name_speakers(rows: list[Row], signatures: list[Array]) -> None:
             rows[index].speaker = label
 
 
-def _assign(rows: list[Row], clips: list[str], kept_out: Collection[str]) -> list[str]:
+def _assign(rows: list[Row], clips: list[str], kept_out: Collection[str], validated: Collection[str]) -> list[str]:
     """Fill in the parts of all tracks; returns what has to be said about it."""
+    missing = sorted({*kept_out, *validated} - {str(row.speaker) for row in rows})
+    notes = [f"nobody is called {', '.join(missing)}, who should be kept out"] if missing else []
     away = [row for row in rows if row.speaker in kept_out]
     for row in away:
         row.part = "" if row.dropped else "test"
-    gone = {row.clip for row in away}
-    missing = sorted(set(kept_out) - {str(row.speaker) for row in away})
-    notes = [f"nobody is called {', '.join(missing)}, who should be kept out"] if missing else []
-    return notes + _divide([row for row in rows if row.speaker not in kept_out], [c for c in clips if c not in gone])
+    others = [row for row in rows if row.speaker not in kept_out]
+    if not validated:
+        gone = {row.clip for row in away}
+        return notes + _divide(others, [clip for clip in clips if clip not in gone])
+    for row in others:
+        row.part = "" if row.dropped else "validation" if row.speaker in validated else "train"
+    return notes
 
 
 def _divide(rows: list[Row], clips: list[str]) -> list[str]:

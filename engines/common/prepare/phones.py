@@ -40,9 +40,14 @@ def labels_of(segments: Iterable[Segment], frames: int, hop_s: float = 0.01) -> 
 
 def store(root: Path, track: str, sound: Array, segments: Iterable[Segment], spec: LogMelSpec) -> None:
     """Write a track's powers and classes."""
+    relabel(root, track, segments, write_power(root, track, sound, spec), spec)
+
+
+def write_power(root: Path, track: str, sound: Array, spec: LogMelSpec) -> int:
+    """Write a track's powers; returns how many frames they are."""
     power = LogMel(spec).power(sound)
     _write(root, "mel", track, np.log(np.maximum(power, FLOOR)).astype(np.float16))
-    relabel(root, track, segments, len(power), spec)
+    return len(power)
 
 
 def relabel(root: Path, track: str, segments: Iterable[Segment], frames: int, spec: LogMelSpec) -> None:

@@ -85,13 +85,19 @@ def prepare_speech(
     net: Net | None = None,
     limit: int | None = None,
     step: Step = lambda: None,
+    whole: bool = False,
 ) -> str:
-    """The clips of a table in ``folder`` as a prepared folder; returns what there is to say of it."""
+    """The clips of a table in ``folder`` as a prepared folder; returns what there is to say of it.
+
+    ``whole``: those too that cannot be aligned.
+    """
     preparer = Preparer(out, spec, step)
     if net:
         preparer.add_by_net(folder, in_turn(table)[:limit], make_aligner(net.run, [out], spec), net.again)
     else:
         preparer.add_all(folder, in_turn([row for row in table if row.language == ENGLISH])[:limit])
+    if whole:
+        preparer.keep_all(folder, in_turn(table)[:limit])
     if hours_synthetic:
         make_all(table, out, hours_synthetic, spec)
     if preparer.bad:
@@ -125,6 +131,13 @@ class Preparer:
         for row in rows:
             if row.key not in self._tried and (sound := self._read(folder, row)) is not None:
                 self.add(row, sound, words_of(row.text), phones.get(_clip(row)))
+            self._step()
+
+    def keep_all(self, folder: Path, rows: list[Row]) -> None:
+        """The sound of clips that are not there yet."""
+        for row in rows:
+            if row.key not in self._heard and (sound := self._read(folder, row)) is not None:
+                self._keep(row, sound)
             self._step()
 
     def add_by_net(self, folder: Path, rows: list[Row], aligner: NetAligner, again: bool = False) -> None:

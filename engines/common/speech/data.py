@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -34,9 +35,9 @@ PAUSE = (20, 120)  # frames put between two clips of some rows
 SPEECH_LEVEL = 10**-1.9  # of a clip of the corpora, as a rule
 
 
-def clip_weights(entries: list[Entry]) -> Array:
+def clip_weights(entries: list[Entry], seconds: Sequence[float]) -> Array:
     """How often to draw each clip (n,), sum 1: corpora by their share, women up to half of each."""
-    weights = np.array([entry.seconds for entry in entries])
+    weights = np.array(seconds, np.float64)
     by_corpus: dict[str, list[int]] = defaultdict(list)
     for index, entry in enumerate(entries):
         by_corpus[entry.corpus].append(index)
@@ -57,8 +58,8 @@ class Speech:
     ) -> None:
         self._augmentation = augmentation
         self.front_end = LogMel(spec)
-        self._clips = [self.targets(*dataset.phones(entry)) for entry in entries]
-        self._weights = np.cumsum(clip_weights(entries))
+        self._clips = [self.clip(dataset, entry) for entry in entries]
+        self._weights = np.cumsum(clip_weights(entries, [len(power) for power, _ in self._clips]))
         rng = np.random.default_rng([seed, 11])
         some = [np.exp(self._clips[i][0].astype(np.float32)) for i in rng.integers(0, len(entries), 60)]
         self._noises = [
@@ -69,9 +70,13 @@ class Speech:
         self._others = OtherSounds(spec, rng, some)
         self._noises += self._others.backgrounds[::4]
 
-    def targets(self, log_power: Array, labels: Array) -> tuple[Array, Array]:
-        """Log powers (n, bands) of a clip and what belongs to a frame (n, ...): its label. Zeros are silence."""
-        return log_power, labels
+    def clip(self, dataset: Dataset, entry: Entry) -> tuple[Array, Array]:
+        """Log powers (n, bands) of a track and what belongs to a frame (n, ...): its label, which stands first."""
+        return dataset.phones(entry)
+
+    def rest(self, frames: int) -> Array:
+        """What belongs to frames in which nobody speaks (frames, ...)."""
+        return np.zeros(frames, np.uint8)
 
     @property
     def noises(self) -> list[Array]:
@@ -103,7 +108,7 @@ class Speech:
     def voices(self, rng: np.random.Generator, frames: int) -> tuple[Array, Array]:
         """One undisturbed row at a random speed, clips one after another, each cut at random; or no voice at all."""
         if rng.random() < NO_VOICE:
-            return self._no_voice(rng, frames), self._rest(frames)
+            return self._no_voice(rng, frames), self.rest(frames)
         powers, labels, missing = [], [], frames
         distracted = rng.random() < DISTRACTED
         while missing > 0:
@@ -119,10 +124,6 @@ class Speech:
             return noise_like(self._noises, rng, frames) * np.float32(10 ** (rng.uniform(-90, -25) / 10))
         return self._others.row(rng, frames, SPEECH_LEVEL)
 
-    def _rest(self, frames: int) -> Array:
-        targets = self._clips[0][1]
-        return np.zeros((frames, *targets.shape[1:]), targets.dtype)
-
     def _spoken(self, rng: np.random.Generator, missing: int) -> tuple[Array, Array]:
         logarithm, spoken = self._pick(rng)
         start = int(rng.integers(0, max(1, len(spoken) - missing // 2)))
@@ -131,7 +132,7 @@ class Speech:
 
     def _pause(self, rng: np.random.Generator) -> list[tuple[Array, Array]]:
         frames = int(rng.integers(*PAUSE))
-        return [(noise_like(self._noises, rng, frames) * np.float32(10 ** rng.uniform(-8, -5)), self._rest(frames))]
+        return [(noise_like(self._noises, rng, frames) * np.float32(10 ** rng.uniform(-8, -5)), self.rest(frames))]
 
 
 def _silent(targets: Array) -> Array:

@@ -41,6 +41,7 @@ CONSONANTS = (
 VOWELS = ("i", "ɪ", "e", "ɛ", "æ", "a", "ɑ", "ɔ", "o", "ʊ", "u", "y", "ø", "ʌ", "ə", "ɜ")
 CLASSES = (SIL, *CONSONANTS, *VOWELS)
 INDEX = {name: index for index, name in enumerate(CLASSES)}
+UNKNOWN = 255  # in the place of a class: somebody speaks, and nobody knows which sound
 
 VISEMES = {
     "rest": (SIL,),

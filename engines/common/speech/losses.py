@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from engines.common.results import located, read_net, ready, shaped
 from engines.common.speech.data import Speech
-from engines.common.speech.inventory import INDEX, SIL, VISEMES
+from engines.common.speech.inventory import INDEX, SIL, UNKNOWN, VISEMES
 from engines.common.speech.network import LOOK_AHEAD, STRIDE, SpeechNet, SpeechShape
+from engines.common.speech.vector_map import VectorMap
 
 WARM_UP = 20  # outputs at a row's start that have no past to judge by
 SMOOTHING = 0.05
@@ -31,13 +32,15 @@ def phone_loss(logits: Tensor, labels: Tensor, weights: Tensor, stride: int = ST
     spoken = labels[:, ::stride][:, : logits.shape[1] - late]
     found = logits[:, late:][:, WARM_UP:]
     return nn.functional.cross_entropy(
-        found.transpose(1, 2), spoken[:, WARM_UP:], weight=weights, label_smoothing=SMOOTHING
+        found.transpose(1, 2), spoken[:, WARM_UP:], weight=weights, label_smoothing=SMOOTHING, ignore_index=UNKNOWN
     )
 
 
-def build_net(speech: Speech, shape: SpeechShape) -> SpeechNet:
-    """A fresh net with the bands' statistics in it."""
+def build_net(speech: Speech, shape: SpeechShape, vector_map: VectorMap | None = None) -> SpeechNet:
+    """A fresh net with the bands' statistics in it, and the map of the vectors that it learns."""
     net = SpeechNet(shape)
+    if net.vector_map is not None and vector_map is not None:
+        net.vector_map.load_state_dict(vector_map.state_dict())
     mel = speech.mel()
     net.band_mean.copy_(torch.from_numpy(mel.mean(0)))
     net.band_scale.copy_(torch.from_numpy(mel.std(0) + 0.1))

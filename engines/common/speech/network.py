@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from engines.common.layers import CausalConv
 from engines.common.speech.inventory import CLASSES
+from engines.common.speech.vector_map import VectorMap
 
 LOOK_AHEAD = 4  # frames of 10 ms
 STRIDE = 2  # every how many-th frame training computes
@@ -30,6 +31,7 @@ class SpeechShape:
     dilations: tuple[int, ...] = (2, 4, 8, 16, 32, 2, 4, 8, 16, 32)
     classes: int = len(CLASSES)
     dropout: float = 0.1
+    vectors: int = 0  # components of the Whisper encoder's vectors that are learnt besides; not used afterwards
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)
@@ -98,6 +100,8 @@ class SpeechNet(nn.Module):
         self.blocks = nn.ModuleList(EvenBlock(shape.width, shape.kernel, d, shape.dropout) for d in shape.dilations)
         self.norm = nn.LayerNorm(shape.width)
         self.leave = nn.Conv1d(shape.width, shape.classes, 1)
+        self.listen = nn.Conv1d(shape.width, shape.vectors, 1) if shape.vectors else None
+        self.vector_map = VectorMap(shape.vectors) if shape.vectors else None
         self.register_buffer("band_mean", torch.zeros(shape.bands))
         self.register_buffer("band_scale", torch.ones(shape.bands))
 
@@ -136,6 +140,11 @@ class SpeechNet(nn.Module):
         for block in self.blocks:
             x = block.strided_forward(x)
         return self._leave(x)
+
+    def listened(self, hidden: Tensor) -> Tensor:
+        """Components of vectors (b, m, vectors), of what a net that learns them has heard (b, m, width)."""
+        assert self.listen is not None
+        return pointwise(hidden, self.listen)
 
     def strided_forward(self, mel: Tensor) -> Tensor:
         """The logits of :meth:`sparse_heard`."""

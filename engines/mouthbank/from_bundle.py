@@ -1,0 +1,122 @@
+"""The nets inside bundles, to train on: ``python -m engines.mouthbank.from_bundle BUNDLE [BUNDLE ...] --out RUN``.
+
+The shipped bundles have the same voice net, each with the head of its look-ahead. RUN/voice, RUN/speech and RUN/direct
+get what those stages would have left, for ``start`` in a configuration, or ``--given``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor
+
+from engines.common.results import NET, write_net
+from engines.common.speech.network import SpeechShape
+from engines.mouthbank.export import MODEL
+from engines.mouthbank.network import MotionNet, Shape
+from engines.mouthbank.voice_net import VoiceNet, VoiceShape
+from realtime_dub.errors import BundleError
+from realtime_dub.inference.bundle import load
+
+SHORT = ".short"  # of the names of weights that are stored in 16 bits
+MARK, BASIS = "hear.band_mean", "basis"  # the voice net alone has the one, each net the other
+
+
+def tensors_of(model: onnx.ModelProto) -> dict[str, Tensor]:
+    """A graph's weights as the net names them. A layer of one tap is a product without a name: its bias tells it."""
+    weights = {each.name: _tensor(each) for each in model.graph.initializer}
+    named = {name.removesuffix(SHORT): value for name, value in weights.items() if "::" not in name}
+    for product, bias in _products(model.graph):
+        if bias.endswith(".bias") and product in weights:
+            named[bias.removesuffix("bias") + "weight"] = weights[product].T[:, :, None].contiguous()
+    return named
+
+
+def _tensor(stored: onnx.TensorProto) -> Tensor:
+    return torch.from_numpy(np.array(numpy_helper.to_array(stored), np.float32))
+
+
+def _products(graph: onnx.GraphProto) -> Iterator[tuple[str, str]]:
+    """(weights, bias) of each matrix product to which a bias is added."""
+    made = {output: node for node in graph.node for output in node.output}
+
+    def source(name: str) -> str:
+        return made[name].input[0] if name in made and made[name].op_type == "Cast" else name
+
+    for node in graph.node:
+        if node.op_type == "Add":
+            for one, other in (tuple(node.input), tuple(node.input)[::-1]):
+                if one in made and made[one].op_type == "MatMul":
+                    yield source(made[one].input[1]), source(other)
+
+
+def parts_of(folder: Path) -> list[dict[str, Tensor]]:
+    """The weights of each net that a bundle's mouth is the mean of."""
+    tensors = tensors_of(onnx.load(str(folder / MODEL)))
+    prefixes = sorted({name.removesuffix(BASIS) for name in tensors if name.endswith(BASIS)})
+    return [{n.removeprefix(p): value for n, value in tensors.items() if n.startswith(p)} for p in prefixes]
+
+
+def voice_tensors(folder: Path) -> tuple[dict[str, Tensor], int]:
+    """The voice net's weights in a bundle, and its look-ahead in frames. Raises BundleError where there is none."""
+    found = [part for part in parts_of(folder) if MARK in part]
+    if not found:
+        raise BundleError("no voice net in", str(folder), "give a bundle of train-engine mouthbank")
+    return found[0], load(folder).look_ahead_ms // 10
+
+
+def direct_net(folder: Path) -> MotionNet | None:
+    """The direct net in a bundle, if it has one."""
+    for tensors in parts_of(folder):
+        if MARK not in tensors:
+            blocks = sum(name.endswith("pointwise.bias") for name in tensors)
+            width, bands = tensors["enter.conv.weight"].shape[:2]
+            shape = Shape(bands=bands, width=width, components=len(tensors["basis"]))
+            assert len(shape.dilations) == blocks
+            net = MotionNet(shape)
+            net.load_state_dict(tensors)
+            return net.eval()
+    return None
+
+
+def voice_net(folders: list[Path]) -> VoiceNet:
+    """The voice net that the bundles have in common, with all their heads."""
+    found = sorted((voice_tensors(folder) for folder in folders), key=lambda pair: pair[1])
+    tensors, heads = found[0][0], [ahead for _, ahead in found]
+    components, points = tensors["basis"].shape
+    speech = SpeechShape(width=tensors["hear.norm.weight"].shape[0], classes=len(tensors["hear.leave.bias"]))
+    width = tensors["enter.conv.weight"].shape[0]
+    shape = VoiceShape(speech=speech, width=width, details=len(tensors["detail.bias"]), components=components)
+    net = VoiceNet(replace(shape, points=points // 3, look_aheads=tuple(heads)))
+    for place, (own, _) in enumerate(found):
+        of_head = {name.split(".", 2)[2]: value for name, value in own.items() if name.startswith("heads.")}
+        net.heads[place].load_state_dict(of_head)
+    heads_now = {name: value for name, value in net.state_dict().items() if name.startswith("heads.")}
+    trunk = {name: value for name, value in tensors.items() if not name.startswith("heads.")}
+    net.load_state_dict(trunk | heads_now)
+    return net.eval()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Take the nets out of bundles, to train on.")
+    parser.add_argument("bundle", type=Path, nargs="+")
+    parser.add_argument("--out", type=Path, required=True, help="the run to write")
+    arguments = parser.parse_args()
+    voice = voice_net(arguments.bundle)
+    direct = next((net for net in map(direct_net, arguments.bundle) if net is not None), None)
+    for stage, made in (("voice", voice), ("speech", voice.hear), ("direct", direct)):
+        if made is not None:
+            (arguments.out / stage).mkdir(parents=True, exist_ok=True)
+            write_net(arguments.out / stage / NET, made)
+    print(f"{arguments.out}: heads of {', '.join(str(10 * ahead) for ahead in voice.shape.look_aheads)} ms")
+
+
+if __name__ == "__main__":
+    main()
