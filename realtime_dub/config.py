@@ -49,6 +49,7 @@ class _Shared(BaseModel):
     backend: str = AUTO  # what runs the network
     strength: float = Field(1.0, ge=0, le=2)
     look_ahead: int | None = Field(None, ge=0, le=1000)  # ms of the voice that the mouth waits for
+    learn: Literal["on", "off"] = "on"  # how the person talks, while they speak with their own voice
     stats_json: Path | None = None
     contact_sheet: Path | None = None
     pcm_rate: int = Field(16_000, ge=4_000, le=384_000)  # of raw sound on standard input

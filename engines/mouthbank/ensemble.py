@@ -12,14 +12,16 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from engines.common.dataset import evenly
 from engines.common.engine import Join, Work
 from engines.common.results import located, read_net, ready, shaped
 from engines.mouthbank.export import described, export_bundle, rounded
 from engines.mouthbank.network import LOOK_AHEAD, GivesMotion, MotionNet, Shape
 from engines.mouthbank.voice_net import VoiceNet, load_voice
-from realtime_dub.audio.frontends.logmel import LogMelSpec
+from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 
 FRAME_MS = 10
+FEATURES_FROM = 80  # tracks by which features are measured
 
 
 class Shares(BaseModel):
@@ -46,7 +48,7 @@ class Ensemble(Join):
     """Joins the direct net and the voice net."""
 
     def __init__(self, settings: Settings, work: Work) -> None:
-        self._settings, self._data = settings, described(work.dataset)
+        self._settings, self._data, self._dataset = settings, described(work.dataset), work.dataset
         self._nets: list[GivesMotion] = [load_motion(work.results["direct"]), load_voice(work.results["voice"])]
 
     def join(self, out: Path) -> list[Path]:
@@ -55,9 +57,18 @@ class Ensemble(Join):
         written = []
         for frames, net in nets.items():
             if frames * FRAME_MS in self._settings.look_aheads_ms:
+                for voice in (each for each in net.modules() if isinstance(each, VoiceNet)):
+                    voice.measure_features(self._some())
                 folder = out / ("bundle" if frames == LOOK_AHEAD else f"bundle-{frames * FRAME_MS}")
                 written.append(export_bundle(rounded(net), LogMelSpec(), folder, self._settings.version, self._data))
         return written
+
+    def _some(self) -> list[Tensor]:
+        """Sounds (1, n, bands) of some filmed tracks, clean."""
+        front_end = LogMelSpec()
+        some = evenly(self._dataset.part("train"), FEATURES_FROM)
+        sounds = [LogMel(front_end).process(self._dataset.audio(entry)) for entry in some]
+        return [torch.from_numpy(mel)[None] for mel in sounds]
 
 
 class Mean(GivesMotion):
@@ -76,6 +87,14 @@ class Mean(GivesMotion):
     def initial_state(self, batch: int = 1) -> list[Tensor]:
         """The states of all nets, one after another."""
         return [tensor for net in self.nets for tensor in net.initial_state(batch)]
+
+    def featured(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, Tensor | None, list[Tensor]]:
+        """The features are those of the one net that tells them; a mean of several has none."""
+        if len(self.nets) > 1:
+            return super().featured(mel, state)
+        net = self.nets[0]
+        assert isinstance(net, GivesMotion)
+        return net.featured(mel, state)
 
     def forward(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
         displacement, logit, first = torch.zeros(()), torch.zeros(()), 0
@@ -123,7 +142,7 @@ def shipped(nets: list[GivesMotion], shares: list[float], speech: list[float] | 
         able = [
             (at, share, heard)
             for net, share, heard in zip(nets, shares, speech or shares, strict=True)
-            if (at := waiting(net, frames)) is not None
+            if (share or heard) and (at := waiting(net, frames)) is not None
         ]
         if able and sum(heard for *_, heard in able) > 0:
             found[frames] = Mean(*map(list, zip(*able, strict=True))).eval()

@@ -51,8 +51,8 @@ class _Flat(torch.nn.Module):
         self.net = net
 
     def forward(self, mel: torch.Tensor, *state: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        displacement, speech, after = self.net(mel, list(state))
-        return displacement, speech, *after
+        displacement, speech, features, after = self.net.featured(mel, list(state))
+        return displacement, speech, *(() if features is None else (features,)), *after
 
 
 def export_bundle(
@@ -109,17 +109,24 @@ def _states(net: GivesMotion) -> tuple[StateSpec, ...]:
     )
 
 
+def features_of(net: GivesMotion) -> int:
+    """How many features a net tells beside its motion."""
+    with torch.no_grad():
+        features = net.featured(torch.zeros(1, 1, net.shape.bands), net.initial_state())[2]
+    return 0 if features is None else features.shape[2]
+
+
 def _write_onnx(net: GivesMotion, states: tuple[StateSpec, ...], path: Path) -> None:
     names = ["mel", *(state.before for state in states)]
-    results = ["displacement", "speech", *(state.after for state in states)]
+    told = ["displacement", "speech", *(["features"] if features_of(net) else [])]
     example = (torch.zeros(1, 4, net.shape.bands), *net.initial_state())
     torch.onnx.export(
         _Flat(net).eval(),
         example,
         str(path),
         input_names=names,
-        output_names=results,
-        dynamic_axes={name: {1: "frames"} for name in ("mel", "displacement", "speech")},
+        output_names=[*told, *(state.after for state in states)],
+        dynamic_axes={name: {1: "frames"} for name in ("mel", *told)},
         opset_version=OPSET,
         dynamo=False,
     )
@@ -155,6 +162,9 @@ def _describe(
     trained_on: tuple[DataSpec, ...],
     digest: str,
 ) -> MotionSpec:
+    outputs = {"displacement": (1, None, net.shape.points, 3), "speech": (1, None)}
+    if count := features_of(net):
+        outputs["features"] = (1, None, count)
     return MotionSpec(
         format=1,
         name="mouthbank-motion",
@@ -166,10 +176,7 @@ def _describe(
         frame_rate=NS / spec.hop_ns,
         inputs=(TensorSpec(name="mel", shape=(1, None, net.shape.bands)),),
         states=states,
-        outputs=(
-            TensorSpec(name="displacement", shape=(1, None, net.shape.points, 3)),
-            TensorSpec(name="speech", shape=(1, None)),
-        ),
+        outputs=tuple(TensorSpec(name=name, shape=shape) for name, shape in outputs.items()),
         points=tuple(int(index) for index in LOWER),
         licence="Apache-2.0",
         training_data=trained_on,

@@ -97,7 +97,7 @@ def voice_net(folders: list[Path]) -> VoiceNet:
     net = VoiceNet(replace(shape, points=points // 3, look_aheads=tuple(heads)))
     for place, (own, _) in enumerate(found):
         of_head = {name.split(".", 2)[2]: value for name, value in own.items() if name.startswith("heads.")}
-        net.heads[place].load_state_dict(of_head)
+        net.heads[place].load_state_dict({name: value for name, value in of_head.items() if "." in name})
     heads_now = {name: value for name, value in net.state_dict().items() if name.startswith("heads.")}
     trunk = {name: value for name, value in tensors.items() if not name.startswith("heads.")}
     net.load_state_dict(trunk | heads_now)

@@ -75,6 +75,11 @@ class GivesMotion(nn.Module):
         coefficients, logit, after = self.coefficients(mel, state)
         return self.displacement(coefficients), torch.sigmoid(logit), after
 
+    def featured(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, Tensor | None, list[Tensor]]:
+        """As :meth:`forward`, and what the motion is made of (b, n, features), if the net tells that."""
+        displacement, speech, after = self(mel, state)
+        return displacement, speech, None, after
+
 
 class MotionNet(GivesMotion):
     """Log-mel (b, n, bands) to displacement (b, n, points, 3) in mouth widths and speech probability (b, n).

@@ -58,14 +58,27 @@ class VoiceShape:
 class Head(nn.Module):
     """What was heard (b, m, width) to coefficients (b, m, components) and logits of speech (b, m)."""
 
+    mean: Tensor
+    scale: Tensor
+
     def __init__(self, shape: VoiceShape) -> None:
         super().__init__()
         self.leave = nn.Conv1d(shape.width, shape.width, 1)
         self.motion = nn.Conv1d(shape.width, shape.components, 1)
         self.speech = nn.Conv1d(shape.width, 1, 1)
+        # Of the features over speech; measured for a bundle, and kept in it alone.
+        self.register_buffer("mean", torch.zeros(shape.width), persistent=False)
+        self.register_buffer("scale", torch.ones(shape.width), persistent=False)
+
+    def made_of(self, x: Tensor) -> Tensor:
+        return nn.functional.gelu(pointwise(x, self.leave), approximate="tanh")
+
+    def features(self, x: Tensor) -> Tensor:
+        """What motion is made of (b, m, width), each of mean 0 and mean square 1 over speech: for who adapts it."""
+        return (self.made_of(x) - self.mean) / self.scale
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        x = nn.functional.gelu(pointwise(x, self.leave), approximate="tanh")
+        x = self.made_of(x)
         return pointwise(x, self.motion), pointwise(x, self.speech)[..., 0]
 
 
@@ -110,6 +123,33 @@ class VoiceNet(GivesMotion):
 
     def coefficients(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Motion in the basis (b, n, components), speech as a logit (b, n), and the state after the last frame."""
+        x, after = self._heard(mel, state)
+        motion, speech = self._head()(x)
+        return motion, speech, after
+
+    def featured(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, Tensor | None, list[Tensor]]:
+        x, after = self._heard(mel, state)
+        coefficients, logit = self._head()(x)
+        return self.displacement(coefficients), torch.sigmoid(logit), self._head().features(x), after
+
+    def measure_features(self, mels: list[Tensor]) -> None:
+        """Find the features' mean and spread over sounds (1, n, bands), before a bundle is written."""
+        head, speech = self._head(), []
+        with torch.no_grad():
+            for mel in mels:
+                x, _ = self._heard(mel, self.initial_state())
+                speech.append(head.made_of(x)[0])
+        made_of = torch.cat(speech)
+        head.mean.copy_(made_of.mean(0))
+        head.scale.copy_(made_of.std(0) + 1e-3)
+
+    def _head(self) -> Head:
+        head = self.heads[self.shape.look_aheads.index(self.look_ahead)]
+        assert isinstance(head, Head)
+        return head
+
+    def _heard(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """What every head reads (b, n, width), and the state after the last frame."""
         heard = 1 + len(self.shape.speech.dilations)
         logits, hidden, after = self.hear.heard(mel, state[:heard])
         x, past = self.enter(self._told(mel, logits, hidden).transpose(1, 2), state[heard])
@@ -117,9 +157,7 @@ class VoiceNet(GivesMotion):
         for block, before in zip(self.blocks, state[heard + 1 :], strict=True):
             x, past = block(x, before)
             after.append(past)
-        head = self.heads[self.shape.look_aheads.index(self.look_ahead)]
-        motion, speech = head(nn.functional.gelu(x.transpose(1, 2), approximate="tanh"))
-        return motion, speech, after
+        return nn.functional.gelu(x.transpose(1, 2), approximate="tanh"), after
 
     def strided_forward(self, mel: Tensor) -> tuple[list[tuple[Tensor, Tensor]], Tensor, Tensor]:
         """Each head's coefficients and speech logits, the phoneme logits and what they are made of, at frames 0,

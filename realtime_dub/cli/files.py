@@ -21,6 +21,7 @@ from realtime_dub.cli.options import (
     FilePreset,
     Identity,
     Language,
+    Learn,
     LookAhead,
     PcmChannels,
     PcmFormat,
@@ -33,6 +34,7 @@ from realtime_dub.cli.options import (
     VideoStream,
 )
 from realtime_dub.cli.output import ProgressBar, show
+from realtime_dub.errors import ConfigError
 from realtime_dub.inference import AUTO
 from realtime_dub.mouth import registry
 from realtime_dub.terminal import console
@@ -53,6 +55,7 @@ def dub_file(
     identity: Identity = None,
     strength: Strength = 1.0,
     look_ahead: LookAhead = None,
+    learn: Learn = "on",
     seconds: Seconds = None,
     stats_json: StatsJson = None,
     contact_sheet: Sheet = None,
@@ -81,15 +84,23 @@ def make_bank(
     output: BankOutput,
     face: Face = "largest",
     engine: Engine = registry.DEFAULT,
+    learn: Learn = "on",
     quiet: Quiet = False,
 ) -> None:
-    """Learn from a video how your mouth looks; use it with --identity."""
+    """Learn from a video how your mouth looks and how you talk; use it with --identity."""
     from realtime_dub.pipeline.file.enrolment import enroll
 
     with ProgressBar("looking", quiet) as progress:
-        summary = enroll(input, output, engine=engine, face=face, progress=progress)
+        summary = enroll(input, output, engine=engine, face=face, learn=on_or_off("--learn", learn), progress=progress)
     if not quiet:
         typer.echo(summary)
+
+
+def on_or_off(option: str, value: str) -> bool:
+    """Raises ConfigError for anything else."""
+    if value not in ("on", "off"):
+        raise ConfigError(f"cannot use {option}", repr(value), "give on or off")
+    return value == "on"
 
 
 def list_engines() -> None:

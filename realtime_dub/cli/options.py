@@ -55,6 +55,10 @@ Identity = Annotated[
 Strength = Annotated[
     float, typer.Option(help="How far the mouth moves: 1 = as spoken, 0.5 = half as far.", rich_help_panel=Mouth)
 ]
+Learn = Annotated[
+    str,
+    typer.Option(help="Learn how you talk while you speak with your own voice: on or off.", rich_help_panel=Mouth),
+]
 Seconds = Annotated[
     float | None, typer.Option(help="Stop after this many seconds.", show_default=False, rich_help_panel=Output)
 ]

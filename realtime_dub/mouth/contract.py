@@ -7,26 +7,29 @@ tracked frames as time allows, ``generate`` once per output tick. ``compose`` of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self, TypeAlias, runtime_checkable
 
 from realtime_dub.blend.patch import MouthPatch, WholeFrame
 from realtime_dub.face.types import FaceTracker, TrackedFrame
-from realtime_dub.media import Blendshapes, Samples
+from realtime_dub.media import NS, Blendshapes, Samples
 
 __all__ = [
+    "HEARD_AHEAD_NS",
     "VOICE_RATE",
     "Generated",
     "GeneratesBatches",
     "GivesBlendshapes",
     "HasStrength",
+    "Hear",
     "Identity",
     "IdentityKind",
     "ImplausibleMouth",
     "Latency",
     "LearnsIdentity",
+    "LearnsOwnVoice",
     "MouthGenerator",
     "MouthPatch",
     "SupportsCalibration",
@@ -35,7 +38,9 @@ __all__ = [
 ]
 
 VOICE_RATE = 16_000  # Hz, mono: what every generator hears
+HEARD_AHEAD_NS = NS  # of a frame, where both are there: more than any look-ahead
 Generated: TypeAlias = MouthPatch | WholeFrame
+Hear: TypeAlias = Callable[[Samples, int], None]  # sound, 16 kHz (n,), and when its first sample was captured, ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,20 @@ class SupportsCalibration(Protocol):
         """After the person was observed, where there is time: those frames, and a tracker to read drafts."""
 
 
+@runtime_checkable
+class LearnsOwnVoice(Protocol):
+    """A generator that gets to know how the person talks from frames of them with their own voice."""
+
+    def hear_own(self, samples: Samples, pts_ns: int) -> None:
+        """The person's own voice as :meth:`MouthGenerator.hear` has the one that is dubbed: on the frames' clock."""
+
+    def learn_own(self, tracked: TrackedFrame) -> None:
+        """A frame in which the person may speak with that voice, in order; its sound may come later."""
+
+    def finish_own(self) -> None:
+        """That was all."""
+
+
 class Identity(Protocol):
     """What an engine knows of one person."""
 
@@ -160,6 +179,13 @@ class Learnt:
     summary: str  # one line
 
 
+class OwnVoice(Protocol):
+    """The voice of the person in a film, beside its frames."""
+
+    def hear_until(self, until_ns: int, hear: Hear) -> None:
+        """Let ``hear`` have what it has not had yet, up to that instant of the frames' clock."""
+
+
 class IdentityKind(Protocol):
     """What an engine learns of people, without a generator: from files, and for them."""
 
@@ -169,8 +195,10 @@ class IdentityKind(Protocol):
     def read(self, data: bytes, name: str) -> Identity:
         """What ``Identity.save`` wrote. Raises BundleError; ``name`` is for the message."""
 
-    def learn(self, tracked: Iterator[TrackedFrame], tracker: FaceTracker, still: bool) -> Learnt:
-        """The person who is seen most in ``tracked``; ``still``: they are one photograph."""
+    def learn(
+        self, tracked: Iterator[TrackedFrame], tracker: FaceTracker, still: bool, voice: OwnVoice | None = None
+    ) -> Learnt:
+        """The person who is seen most in ``tracked``; ``still``: they are one photograph; ``voice``: theirs, maybe."""
 
 
 def blendshapes_of(generator: MouthGenerator) -> Blendshapes | None:

@@ -29,6 +29,7 @@ OPTIONS = {
     "strength": "--strength",
     "look_ahead_ms": "--look-ahead",
     "backend": "--backend",
+    "learn": "--learn",
 }
 
 

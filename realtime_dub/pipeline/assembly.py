@@ -47,6 +47,7 @@ def make_generator(config: LiveConfig | FileConfig) -> MouthGenerator:
         strength=None if config.strength == 1 else config.strength,
         look_ahead_ms=_look_ahead_of(config),
         backend=None if config.backend == AUTO else config.backend,
+        learn=None if config.learn == "on" else False,
     )
 
 

@@ -70,12 +70,13 @@ class Dubber:
         look_ahead_ms: int | None = None,
         backend: str = AUTO,
         face: str = "largest",
+        learn: bool = True,
     ) -> None:
         """``rate`` in Hz and ``channels`` of the voice; ``fps``: nominal, how much audio goes with a frame.
 
         ``engine``, ``bundle``, ``identity`` (a file that ``enroll`` made, or what it holds), ``strength`` 0..2,
-        ``look_ahead_ms``, ``backend`` and ``face`` are those of the command line. Raises UserError: ConfigError,
-        BundleError.
+        ``look_ahead_ms``, ``backend``, ``face`` and ``learn`` are those of the command line. Raises UserError:
+        ConfigError, BundleError.
         """
         if not can_be(rate, channels):
             raise ConfigError("cannot use audio", f"of {rate} Hz and {channels} channels", "give another rate or shape")
@@ -90,6 +91,7 @@ class Dubber:
             "strength": None if strength == 1 else strength,
             "look_ahead_ms": look_ahead_ms,
             "backend": None if backend == AUTO else backend,
+            "learn": None if learn else False,
         }
         self._generator = registry.create(engine, **options)
         self._stack.callback(self._generator.close)

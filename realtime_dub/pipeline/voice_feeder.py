@@ -17,6 +17,7 @@ from realtime_dub.mouth.contract import (
     VOICE_RATE,
     Generated,
     GeneratesBatches,
+    Hear,
     ImplausibleMouth,
     MouthGenerator,
     blendshapes_of,
@@ -87,22 +88,16 @@ class Made:
     implausible: bool = False
 
 
-class VoiceFeeder:
-    """Reads ``ring`` on from ``start_ns`` and lets the generator hear it. Used by the engine thread alone."""
+class AudioFeeder:
+    """Reads ``ring`` on from ``start_ns`` and lets ``hear`` have it, 16 kHz mono. Used by one thread."""
 
-    def __init__(
-        self, ring: Sound, generator: MouthGenerator, start_ns: int, make: MakeResampler = mono_resampler
-    ) -> None:
-        self._ring, self._generator, self._start_ns = ring, generator, start_ns
+    def __init__(self, ring: Sound, hear: Hear, start_ns: int, make: MakeResampler = mono_resampler) -> None:
+        self._ring, self._hear, self._start_ns = ring, hear, start_ns
         self.heard = Heard()
         self._mixer = MonoMixer(ring.rate)
         self._resampler = None if ring.rate == VOICE_RATE else make(ring.rate)
         self._read = 0  # samples since start_ns at the ring's rate
         self._given = 0  # and at 16 kHz
-
-    def no_voice(self, name: str) -> str | None:
-        """What there is to say where ``name`` had no voice in it."""
-        return self.heard.note(name, self._generator.name != registry.NOTHING)
 
     def hear_until(self, until_ns: int) -> None:
         """Up to ``until_ns``, in pieces of at most a second; silence where the ring has no sound."""
@@ -113,6 +108,31 @@ class VoiceFeeder:
             self.heard.sound(samples)
             self._give(self._mono(samples))
             self._read += count
+
+    def _mono(self, samples: Samples) -> Floats:
+        mixed: Floats = self._mixer(samples)
+        if self._resampler is None:
+            return mixed
+        return self._resampler.process(mixed[:, None])[:, 0]
+
+    def _give(self, heard: Floats) -> None:
+        if len(heard):
+            self._hear(heard, self._start_ns + samples_to_ns(self._given, VOICE_RATE))
+            self._given += len(heard)
+
+
+class VoiceFeeder(AudioFeeder):
+    """Lets the generator hear the voice, and asks it for mouths. Used by the engine thread alone."""
+
+    def __init__(
+        self, ring: Sound, generator: MouthGenerator, start_ns: int, make: MakeResampler = mono_resampler
+    ) -> None:
+        super().__init__(ring, generator.hear, start_ns, make)
+        self._generator = generator
+
+    def no_voice(self, name: str) -> str | None:
+        """What there is to say where ``name`` had no voice in it."""
+        return self.heard.note(name, self._generator.name != registry.NOTHING)
 
     def mouth(self, tracked: TrackedFrame, at_ns: int) -> Made:
         """The mouth for the voice at ``at_ns``, as far as that is heard."""
@@ -140,17 +160,6 @@ class VoiceFeeder:
         for (tracked, _), patch in zip(asked, patches, strict=True):
             self.heard.mouth(tracked, patch)
         return [Made(True, patch) for patch in patches]
-
-    def _mono(self, samples: Samples) -> Floats:
-        mixed: Floats = self._mixer(samples)
-        if self._resampler is None:
-            return mixed
-        return self._resampler.process(mixed[:, None])[:, 0]
-
-    def _give(self, heard: Floats) -> None:
-        if len(heard):
-            self._generator.hear(heard, self._start_ns + samples_to_ns(self._given, VOICE_RATE))
-            self._given += len(heard)
 
 
 def needs_ns(generator: MouthGenerator, resample_ns: int) -> int:

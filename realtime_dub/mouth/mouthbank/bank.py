@@ -22,6 +22,7 @@ from realtime_dub.face.landmarks import LIPS, mean_lip_opening
 from realtime_dub.face.types import Face, Points, TrackedFrame
 from realtime_dub.media import Image
 from realtime_dub.mouth.mouthbank import bank_shapes
+from realtime_dub.mouth.mouthbank.adapter import MOST_ADAPTERS, Adapter, read_adapters
 from realtime_dub.mouth.mouthbank.bank_bounds import MOST_FILE, check_archive, check_picture
 from realtime_dub.mouth.mouthbank.cavity import max_lip_opening
 from realtime_dub.mouth.mouthbank.shut import shut_shape
@@ -39,6 +40,7 @@ CLOSED_SHARE = 0.05  # quantile of the openings at which the lips are as near as
 WIDE_SHARE = 0.95  # quantile of the openings that says how far the person opens the mouth
 LEAST_WIDE = 0.08  # mouth widths; who never opened the mouth farther has not spoken
 ENOUGH_SHAPES = 12  # fewer say nothing of a range
+ENOUGH_SEEN = 200  # looks at a person
 MOST_SHARPNESS = 1e7
 
 
@@ -64,6 +66,7 @@ class Bank:
     wide: float = 0.0  # how much farther than that the person opens them, mouth widths; 0 = unknown
     frozen: bool = False  # an identity that was loaded is not relearnt
     gallery: Gallery = field(default_factory=Gallery)  # empty = of whoever is seen first
+    adapters: dict[str, Adapter] = field(default_factory=dict)  # by net: how this person talks
     _shapes: list[Points] = field(default_factory=list)
     _seen: int = 0
 
@@ -79,9 +82,22 @@ class Bank:
         return self.wide > 0
 
     @property
+    def settled(self) -> bool:
+        """The resting face and the closed lips are no longer found anew by much."""
+        return self.closed is not None and (self.frozen or self._seen >= ENOUGH_SEEN)
+
+    @property
     def known(self) -> bool:
         """Somebody was seen."""
         return self.neutral is not None
+
+    def adapter(self, net: str, features: int) -> Adapter:
+        """What is learnt of the person's way of talking with a net; the oldest of too many is dropped."""
+        if net not in self.adapters:
+            while len(self.adapters) >= MOST_ADAPTERS:
+                self.adapters.pop(next(iter(self.adapters)))
+            self.adapters[net] = Adapter(features)
+        return self.adapters[net]
 
     def observe(self, tracked: TrackedFrame) -> None:
         """Learn from a tracked frame: the resting face, and the mouth where it is new or sharper."""
@@ -94,7 +110,9 @@ class Bank:
 
     def copy(self) -> Self:
         """Another bank that knows the same; the pictures, which nobody changes, are shared."""
-        return replace(self, mouths=list(self.mouths), gallery=self.gallery.copy(), _shapes=list(self._shapes))
+        adapters = {net: adapter.copy() for net, adapter in self.adapters.items()}
+        shapes, gallery = list(self._shapes), self.gallery.copy()
+        return replace(self, mouths=list(self.mouths), gallery=gallery, adapters=adapters, _shapes=shapes)
 
     def save(self, path: Path) -> None:
         """Write the bank to ``path``: arrays and PNG pictures in a zip, no pickles. Raises MediaError."""
@@ -111,6 +129,8 @@ class Bank:
             arrays[f"shape{i}"] = mouth.shape
             arrays[f"angles{i}"] = mouth.angles
             arrays[f"scalars{i}"] = np.array([mouth.sharpness, mouth.max_lip_opening])
+        for i, (net, adapter) in enumerate(self.adapters.items()):
+            arrays |= {f"{name}{i}": values for name, values in adapter.arrays(net).items()}
         packed = io.BytesIO()
         np.savez(packed, **arrays)
         WholeFile(path).write(packed.getvalue())  # a bank is there whole or not at all
@@ -153,7 +173,7 @@ class Bank:
         wide = float(bank_shapes.numbers(arrays["wide"], (1,), bank_shapes.MOST_WIDE)[0]) if known else 0.0
         gallery = _read_gallery(arrays) if "faces" in arrays.files else Gallery()
         neutral = bank_shapes.face(arrays["neutral"])
-        return cls(mouths=mouths, neutral=neutral, closed=closed, wide=max(wide, 0.0), frozen=True, gallery=gallery)
+        return cls(mouths, neutral, closed, max(wide, 0.0), True, gallery, read_adapters(arrays))
 
     def _learn_neutral(self, canonical: Points) -> None:
         if len(self._shapes) < SHAPES:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from realtime_dub.face.types import FaceTracker, TrackedFrame
-from realtime_dub.mouth.contract import Learnt
+from realtime_dub.inference.bundle import load_default, longest_look_ahead
+from realtime_dub.media import Samples
+from realtime_dub.mouth.contract import HEARD_AHEAD_NS, Learnt, OwnVoice
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.calibration import CalibrationFrames, calibrate
+from realtime_dub.mouth.mouthbank.own_voice import OwnVoiceStream, tells_features
 from realtime_dub.mouth.mouthbank.people import People, Person
 
+ENGINE = "mouthbank"
 HARDLY_OPEN = 0.08  # mouth widths
 
 
@@ -22,17 +26,49 @@ class Banks:
     def read(self, data: bytes, name: str) -> Bank:
         return Bank.read(data, name)
 
-    def learn(self, tracked: Iterator[TrackedFrame], tracker: FaceTracker, still: bool) -> Learnt:
+    def learn(
+        self, tracked: Iterator[TrackedFrame], tracker: FaceTracker, still: bool, voice: OwnVoice | None = None
+    ) -> Learnt:
         """Where several people follow one another as the face that is chosen, the bank is that of the one most seen."""
-        people, frames = People(Bank()), CalibrationFrames()
+        people, frames, lessons = People(Bank()), CalibrationFrames(), _Lessons(voice)
         for each in tracked:
-            if (seen := people.who(each)) is not None:
+            seen = people.who(each)
+            lessons.go_on(each)
+            if seen is not None:
                 seen.learn(each)
                 frames.show(each)
+                lessons.show(seen, each)
+        lessons.finish()
         person = max(people.known, key=lambda each: each.looks)
         if not still:
             calibrate(person.bank, [each for each in frames.chosen() if people.nearest(each) is person], tracker)
         return Learnt(person.bank, person.looks, _summary(person, len(people.known)))
+
+
+class _Lessons:
+    """How a person talks, for the nets that a bank is used with: live, and in files."""
+
+    def __init__(self, voice: OwnVoice | None) -> None:
+        self._voice = voice
+        looks = {None, longest_look_ahead(ENGINE)} if voice is not None else set()
+        bundles = [bundle for ms in looks if tells_features(bundle := load_default(ENGINE, ms))]
+        self._learners = [OwnVoiceStream(bundle) for bundle in bundles]
+
+    def go_on(self, tracked: TrackedFrame) -> None:
+        if self._voice is not None and self._learners:
+            self._voice.hear_until(tracked.frame.pts_ns + HEARD_AHEAD_NS, self._hear)
+
+    def _hear(self, samples: Samples, pts_ns: int) -> None:
+        for learner in self._learners:
+            learner.hear(samples, pts_ns)
+
+    def show(self, person: Person, tracked: TrackedFrame) -> None:
+        for learner in self._learners:
+            learner.show(person, tracked)
+
+    def finish(self) -> None:
+        for learner in self._learners:
+            learner.finish()
 
 
 def _summary(person: Person, people: int) -> str:
@@ -40,4 +76,6 @@ def _summary(person: Person, people: int) -> str:
     widest = max((mouth.max_lip_opening for mouth in mouths), default=0.0)
     hint = "" if widest > HARDLY_OPEN else "; the mouth was hardly open: let the person speak for better teeth"
     others = "" if people == 1 else f"; of {people} people the one who is seen most"
-    return f"{len(mouths)} mouths from {person.looks} frames{others}{hint}"
+    talk = max((adapter.frames for adapter in person.bank.adapters.values()), default=0)
+    talks = f"; how the person talks, from {talk} frames" if talk else ""
+    return f"{len(mouths)} mouths from {person.looks} frames{talks}{others}{hint}"

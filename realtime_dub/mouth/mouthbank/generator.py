@@ -9,7 +9,7 @@ import numpy as np
 
 from realtime_dub.errors import BundleError, ConfigError
 from realtime_dub.face.alignment import LOWER
-from realtime_dub.face.types import FaceTracker, TrackedFrame
+from realtime_dub.face.types import FaceTracker, Points, TrackedFrame
 from realtime_dub.inference import AUTO
 from realtime_dub.inference import bundle as bundles
 from realtime_dub.media import MS, Blendshapes, Samples
@@ -19,6 +19,7 @@ from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.calibration import CalibrationFrames, calibrate
 from realtime_dub.mouth.mouthbank.gate import FADE_IN_NS, SpeechGate
 from realtime_dub.mouth.mouthbank.motion import Motion, MotionStream
+from realtime_dub.mouth.mouthbank.own_voice import Lessons, OwnVoiceStream, lesson_of, net_of, tells_features
 from realtime_dub.mouth.mouthbank.people import People, Person
 
 COMPUTE_NS = 12 * MS  # p95 of sound, nets and drawing on one core of a laptop, until measured
@@ -31,7 +32,7 @@ class MouthbankGenerator:
     ``bundle``: a folder, else the one that comes with the program; ``look_ahead_ms``: how much of the voice the
     built-in one waits for; ``identity``: a bank made by ``enroll``, or its file, which is used for that person only;
     ``backend``: what runs the network; ``strength``: 0..2, how far the mouth moves (1 = as learnt), may be changed at
-    any time.
+    any time; ``learn``: how the person talks is learnt while they speak with their own voice.
     """
 
     name = "mouthbank"
@@ -43,6 +44,7 @@ class MouthbankGenerator:
         strength: float = 1.0,
         look_ahead_ms: int | None = None,
         backend: str = AUTO,
+        learn: bool = True,
     ) -> None:
         if not 0 <= strength <= 2:
             raise ConfigError("cannot use strength", str(strength), "give a number from 0 to 2")
@@ -56,6 +58,9 @@ class MouthbankGenerator:
         self.strength = strength
         self.people = People(Bank.load(identity) if isinstance(identity, Path) else identity or Bank())
         self._gate = SpeechGate()
+        self._learns, self._bundle, self._net = learn, loaded, net_of(loaded)
+        self._own: OwnVoiceStream | None = None  # made when it is first heard
+        self._lessons = Lessons(self._net)
         self._unknown_ns: int | None = None  # the last instant with a face of which it was not known whose it is
         self._solver = BlendshapeSolver()
         self._shown = np.zeros((len(self._motion.points), 3), np.float32)
@@ -92,6 +97,22 @@ class MouthbankGenerator:
         if (person := self._meet(tracked)) is not None:
             person.learn(tracked)
 
+    def hear_own(self, samples: Samples, pts_ns: int) -> None:
+        if not (self._learns and tells_features(self._bundle)):
+            return
+        if self._own is None:
+            self._own = OwnVoiceStream(self._bundle, self.backend)
+        self._own.hear(samples, pts_ns)
+
+    def learn_own(self, tracked: TrackedFrame) -> None:
+        if self._own is not None and (person := self._meet(tracked)) is not None:
+            self._own.show(person, tracked)
+
+    def finish_own(self) -> None:
+        if self._own is not None:
+            self._own.finish()
+        self._own = None
+
     def frames_to_calibrate(self) -> FramePicker:
         return CalibrationFrames()
 
@@ -125,8 +146,18 @@ class MouthbankGenerator:
             motion, blend_weight = Motion(motion.displacement * np.float32(blend_weight), motion.speech), 1.0
         elif blend_weight <= 0:
             return None
-        displacement = person.style(motion, person.bank, self.strength)
+        displacement = self._spoken(person, tracked, motion)
         return person.renderer.render(tracked, displacement, blend_weight, at_ns)
+
+    def _spoken(self, person: Person, tracked: TrackedFrame, motion: Motion) -> Points:
+        """The net's mouth as this person makes it (len(LOWER), 3), from the resting face, in mouth widths."""
+        bank = person.bank
+        displacement = person.style(motion, bank, self.strength)
+        if self._learns and (lesson := lesson_of(person, tracked, motion)):
+            self._lessons.learn(lesson)
+        if motion.features is None or (adapter := bank.adapters.get(self._net)) is None:
+            return displacement
+        return displacement + adapter.moved(motion.features) * np.float32(self.strength * motion.speech)
 
     def _meet(self, tracked: TrackedFrame) -> Person | None:
         """Whose face it is. Another person may speak at quite another level."""
@@ -134,6 +165,7 @@ class MouthbankGenerator:
         person = self.people.who(tracked)
         if self.people.current is not before:
             self._motion.forget_level()
+            self._lessons.agreement.forget()
         return person
 
     def _since_known(self, at_ns: int) -> float:

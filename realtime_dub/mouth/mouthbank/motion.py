@@ -17,6 +17,7 @@ from realtime_dub.inference import AUTO
 from realtime_dub.inference.bundle import Bundle
 from realtime_dub.inference.state import CheckedStream
 from realtime_dub.media import MS, NS, Floats, samples_to_ns
+from realtime_dub.mouth.mouthbank.adapter import MOST_FEATURES
 from realtime_dub.mouth.mouthbank.plausible import Plausible
 from realtime_dub.mouth.mouthbank.speaker_level import SpeakerLevel
 
@@ -24,6 +25,7 @@ HISTORY_NS = 3 * NS
 MAX_FRAMES = 16  # per call of the network; longer sound goes in several
 JUMP_NS = 10 * MS  # sound that starts further than this from where the last ended starts a new stream
 NEVER_NS = -(1 << 62)
+FEATURES = "features"  # the output's name
 _TRY_SECONDS = 0.5
 
 
@@ -34,6 +36,7 @@ class Motion:
     displacement: Floats  # (points, 3) in the person's mouth widths, from the neutral shape
     speech: float  # 0..1, how sure it is that the person speaks
     plausible: bool = True  # False: what the network gave can be no mouth, this is rest
+    features: Floats | None = None  # (n,) what the network made the motion of, where it tells that
 
 
 class MotionStream:
@@ -56,6 +59,7 @@ class MotionStream:
         self._displacements = np.zeros((length, len(spec.points), 3), np.float32)
         self._speech = np.zeros(length, np.float32)
         self._plausible = np.ones(length, np.bool_)
+        self._features = np.zeros((length, self._feature_count()), np.float32)
         self._can_be = Plausible(self.points)
         self._try_out(bundle.known)
         self._restart(None)
@@ -82,6 +86,13 @@ class MotionStream:
         hears = [(tensor.name, tensor.shape) for tensor in self._spec.inputs]
         if wanted.items() - shapes.items() or hears != [("mel", (1, None, self._spec.audio.bands))]:
             raise BundleError("not a motion bundle", self._spec.name, "choose one that turns mel into displacement")
+
+    def _feature_count(self) -> int:
+        """0 for a network that tells none; raises BundleError where there are more than anybody needs."""
+        shape = next((tensor.shape for tensor in self._spec.outputs if tensor.name == FEATURES), (1, None, 0))
+        if len(shape) != 3 or shape[:2] != (1, None) or not isinstance(shape[2], int) or shape[2] > MOST_FEATURES:
+            raise BundleError("not a motion bundle", f"{self._spec.name}: its features are no row", "choose another")
+        return shape[2]
 
     def _restart(self, origin_ns: int | None) -> None:
         """A new stream whose first sample is at ``origin_ns``: rest before it."""
@@ -118,6 +129,8 @@ class MotionStream:
         self._displacements[places] = moved
         self._speech[places] = self._speaker_level(mel, sure)
         self._plausible[places] = plausible
+        if self._features.shape[1]:
+            self._features[places] = np.where(plausible[:, None], results[FEATURES][0], 0)
         self._outputs += len(mel)
 
     def forget_level(self) -> None:
@@ -143,4 +156,7 @@ class MotionStream:
         a, b = low % len(self._speech), min(low + 1, newest) % len(self._speech)
         displacement = self._displacements[a] * (1 - part) + self._displacements[b] * part
         speech = float(self._speech[a] * (1 - part) + self._speech[b] * part)
-        return Motion(displacement, speech, bool(self._plausible[a] and self._plausible[b]))
+        known = bool(self._plausible[a] and self._plausible[b])
+        if not self._features.shape[1]:
+            return Motion(displacement, speech, known)
+        return Motion(displacement, speech, known, self._features[a] * (1 - part) + self._features[b] * part)

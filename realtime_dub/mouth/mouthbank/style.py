@@ -37,16 +37,28 @@ class Style:
         As it is where the bank has not seen enough of the person.
         """
         assert bank.neutral is not None
-        width, shut = mouth_width(bank.neutral), bank.shut
-        nearest = bank.closed if shut is None else shut
+        nearest, own = self._closed(bank)
+        if nearest is not None and motion.speech > SPEAKS and bank.closed is not None and bank.wide > 0:
+            wide = bank.wide * mouth_width(bank.neutral)
+            wide += float(mean_lip_opening(bank.closed) - mean_lip_opening(nearest))
+            self._measure(motion.displacement * np.float32(own), nearest, wide)
+        return self.applied(motion, bank, strength)
+
+    def applied(self, motion: Motion, bank: Bank, strength: float) -> Points:
+        """The same by what is known of the person's measure already."""
+        assert bank.neutral is not None
+        nearest, own = self._closed(bank)
         if nearest is None:
             return np.asarray(motion.displacement * np.float32(strength), np.float32)
-        own = width if shut is None else mouth_width(shut)  # a smile is wider than what the motion is measured in
-        if motion.speech > SPEAKS and bank.closed is not None and bank.wide > 0:
-            wide = bank.wide * width + float(mean_lip_opening(bank.closed) - mean_lip_opening(nearest))
-            self._measure(motion.displacement * np.float32(own), nearest, wide)
+        width = mouth_width(bank.neutral)
         nearer = (nearest - bank.neutral)[LOWER] / width
         return np.asarray(motion.displacement * np.float32(self.scale * strength * (own / width)) + nearer, np.float32)
+
+    def _closed(self, bank: Bank) -> tuple[Points | None, float]:
+        """The person's own closed lips, and how wide they are: a smile is wider than what motion is measured in."""
+        assert bank.neutral is not None
+        shut = bank.shut
+        return (bank.closed, mouth_width(bank.neutral)) if shut is None else (shut, mouth_width(shut))
 
     def _measure(self, moved: Points, closed: Points, wide: float) -> None:
         """How far the person opens the mouth against how far the net would open it."""

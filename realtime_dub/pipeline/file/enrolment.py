@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from fractions import Fraction
 from itertools import islice, takewhile
 from pathlib import Path
@@ -13,9 +14,10 @@ from realtime_dub.errors import ConfigError, MediaError
 from realtime_dub.face.types import FaceTracker
 from realtime_dub.media import NS, Frame
 from realtime_dub.mouth import registry
-from realtime_dub.mouth.contract import MouthGenerator, SupportsCalibration
+from realtime_dub.mouth.contract import HEARD_AHEAD_NS, LearnsOwnVoice, MouthGenerator, SupportsCalibration
 from realtime_dub.paths import Use, WholeFile, refuse_clashes
 from realtime_dub.pipeline import assembly
+from realtime_dub.pipeline.file.own_voice import FilmVoice, film_voice
 from realtime_dub.pipeline.process import one_blas_thread
 from realtime_dub.sources.base import VideoSource, read_all
 from realtime_dub.sources.registry import kind_of, open_video
@@ -25,23 +27,38 @@ Progress = Callable[[int, int | None], None]  # done, total; None = unknown
 MAX_FRAMES = 3000  # two minutes: what an engine can learn is found long before
 _SHOWN_NS = 20 * NS  # of a film, before it is dubbed
 _SHOWN_FRAMES = 150
+_LEARNT_NS = 60 * NS  # of a film with the person's own voice
+_LEARNT_EVERY = 2  # frames
 
 
-def show_film(video: VideoSource, generator: MouthGenerator, tracker: FaceTracker) -> None:
-    """Let ``generator`` look at the person in a film's first 20 s, up to 150 frames evenly, and calibrate itself."""
+def show_film(
+    video: VideoSource, generator: MouthGenerator, tracker: FaceTracker, voice: FilmVoice | None = None
+) -> None:
+    """Let ``generator`` look at the person in a film's first 20 s, up to 150 frames evenly, and calibrate itself.
+
+    Where the film's own ``voice`` is given, it also learns how the person talks from the first minute.
+    """
     info = video.open()
     shown_ns = min(_SHOWN_NS, info.duration_ns or _SHOWN_NS)
     every = frames_between(info.fps, shown_ns)
-    frames = takewhile(lambda frame: frame.pts_ns < _SHOWN_NS, read_all(video.read))
+    learns = generator if voice is not None and isinstance(generator, LearnsOwnVoice) else None
+    until_ns = _SHOWN_NS if learns is None else _LEARNT_NS
     calibrates = generator if isinstance(generator, SupportsCalibration) else None
     picker = calibrates.frames_to_calibrate() if calibrates else None
-    for frame in frames:
-        if frame.seq % every:
+    for frame in takewhile(lambda frame: frame.pts_ns < until_ns, read_all(video.read)):
+        looked_at = frame.seq % every == 0 and frame.pts_ns < _SHOWN_NS
+        if not looked_at and (learns is None or frame.seq % _LEARNT_EVERY):
             continue
         tracked = tracker.track(frame)
-        generator.observe(tracked)
-        if picker is not None:
-            picker.show(tracked)
+        if looked_at:
+            generator.observe(tracked)
+            if picker is not None:
+                picker.show(tracked)
+        if learns is not None and voice is not None:
+            voice.hear_until(frame.pts_ns + HEARD_AHEAD_NS, learns.hear_own)
+            learns.learn_own(tracked)
+    if learns is not None:
+        learns.finish_own()
     if calibrates is not None and picker is not None:
         calibrates.calibrate(picker.chosen(), tracker)
 
@@ -57,9 +74,12 @@ def enroll(
     *,
     engine: str = registry.DEFAULT,
     face: str = "largest",
+    learn: bool = True,
     progress: Progress | None = None,
 ) -> str:
     """Let ``engine`` learn the person in ``input`` and save that to ``output``; a line that says what was learnt.
+
+    ``learn``: how the person talks, too, where the film has their voice.
 
     Raises MediaError where the input cannot be read or shows no face, ConfigError where it is the output, or where the
     engine learns nothing; then nothing is written.
@@ -75,9 +95,10 @@ def enroll(
     tracker = assembly.make_tracker(face, at_once=True)
     try:
         frames = islice(read_all(source.read), MAX_FRAMES if kind == "file" else 1)
-        with one_blas_thread():
+        own = film_voice(input) if learn and kind == "file" else nullcontext(None)
+        with one_blas_thread(), own as voice:
             tracked = (tracker.track(frame) for frame in _counted(frames, info.frames, progress))
-            learnt = learner.learn(tracked, tracker, still=kind != "file")
+            learnt = learner.learn(tracked, tracker, still=kind != "file", voice=voice)
     finally:
         tracker.close()
         source.close()

@@ -10,7 +10,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,9 +140,12 @@ class _FileRun:
         if self._parts.kind != "file" or self._config.identity is not None or not self._parts.engine.learns_identity:
             return
         from realtime_dub.pipeline.file.enrolment import show_film
+        from realtime_dub.pipeline.file.own_voice import film_voice
 
         video, tracker = self._parts.open_video(), self._parts.open_tracker()
-        show_film(video, self._parts.generator, tracker)
+        another = self._config.learn == "on" and self._config.mic != "video"
+        with film_voice(self._config.input) if another else nullcontext(None) as voice:
+            show_film(video, self._parts.generator, tracker, voice)
         video.close()
         tracker.close()
 

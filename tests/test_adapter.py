@@ -1,0 +1,157 @@
+"""How a person talks is learnt from their own voice, by as much as it helps, and from nobody else's."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+import pytest
+
+from realtime_dub.errors import BundleError
+from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width
+from realtime_dub.mouth.mouthbank import adapter as adapters
+from realtime_dub.mouth.mouthbank.adapter import Adapter
+from realtime_dub.mouth.mouthbank.bank import Bank
+from realtime_dub.mouth.mouthbank.motion import Motion
+from realtime_dub.mouth.mouthbank.own_voice import AGREES, Agreement, Lesson, Lessons
+from realtime_dub.mouth.mouthbank.people import Person
+
+FEATURES = 6
+OPENED = np.zeros((len(LOWER), 3), np.float32)
+OPENED[np.searchsorted(LOWER, [14, 87, 317, 178, 402, 17]), 1] = 0.3  # the lower lip, mouth widths
+SPREAD = np.zeros((len(LOWER), 3), np.float32)
+SPREAD[np.searchsorted(LOWER, [61]), 0], SPREAD[np.searchsorted(LOWER, [291]), 0] = -0.1, 0.1  # the corners
+
+
+def test_it_is_ridge_regression() -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.normal(0, 1, (200, FEATURES)).astype(np.float32)
+    missed = rng.normal(0, 0.05, (200, len(LOWER), 3)).astype(np.float32)
+    adapter = Adapter(FEATURES)
+    for row, each in zip(rows, missed, strict=True):
+        adapter.learn(row, each)
+    x = np.hstack([rows, np.ones((200, 1))]).astype(np.float64)
+    penalty = np.diag([adapters.RIDGE] * FEATURES + [adapters.RIDGE_MEAN])
+    expected = np.linalg.solve(x.T @ x + penalty, x.T @ missed.reshape(200, -1))
+    assert np.allclose(adapter._weights, expected, atol=1e-5)
+
+
+def taught(noise: float = 0.0, frames: int = 1500) -> tuple[Adapter, np.ndarray]:
+    """One that was shown a mouth that spreads where the net opens it, and the features at which it spreads by one."""
+    rng = np.random.default_rng(1)
+    adapter = Adapter(FEATURES)
+    for _ in range(frames):
+        row = rng.normal(0, 1, FEATURES).astype(np.float32)
+        adapter.learn(row, SPREAD * row[0] + rng.normal(0, noise, SPREAD.shape).astype(np.float32) if noise < 1 else
+                      rng.normal(0, 0.05, SPREAD.shape).astype(np.float32))  # fmt: skip
+    return adapter, np.eye(FEATURES, dtype=np.float32)[0]
+
+
+def test_it_is_shown_as_far_as_it_was_right() -> None:
+    adapter, spread = taught(0.001)
+    assert adapter.trust > 0.9
+    assert np.allclose(adapter.moved(spread), SPREAD, atol=0.05)
+    assert adapter.moved(spread)[np.searchsorted(LOWER, [291])[0], 0] > 0.05
+    useless, _ = taught(1.0)
+    assert useless.trust < 0.2
+    young, _ = taught(0.001, adapters.LEAST_FRAMES - 1)
+    assert young.trust == 0
+    assert not young.moved(spread).any()
+
+
+def test_nonsense_is_not_learnt() -> None:
+    adapter, spread = taught(0.001)
+    before = adapter.moved(spread).copy()
+    for features, missed in (
+        (np.full(FEATURES, np.nan, np.float32), SPREAD), (spread, np.full_like(SPREAD, np.inf)),
+        (spread[:3], SPREAD), (spread, SPREAD * 100),
+    ):  # fmt: skip
+        adapter.learn(features, missed)
+    assert np.array_equal(adapter.moved(spread), before)
+    assert np.abs(adapter.moved(spread * 1000)).max() <= adapters.MOST_MOVED
+    assert not adapter.moved(np.ones(3, np.float32)).any()
+
+
+def test_a_bank_keeps_it(tmp_path) -> None:
+    adapter, spread = taught(0.001)
+    bank = Bank(neutral=TEMPLATE, closed=TEMPLATE, wide=0.2, adapters={"net 1, 80 ms": adapter})
+    bank.save(tmp_path / "me.bank")
+    read = Bank.load(tmp_path / "me.bank").adapters
+    assert list(read) == ["net 1, 80 ms"]
+    assert np.allclose(read["net 1, 80 ms"].moved(spread), adapter.moved(spread), atol=1e-3)
+    copied = bank.copy().adapters["net 1, 80 ms"]
+    copied.learn(spread, -SPREAD)
+    assert copied.frames == adapter.frames + 1
+    for number in range(6):
+        bank.adapter(f"net {number}", FEATURES)
+    assert len(bank.adapters) == adapters.MOST_ADAPTERS
+    assert "net 5" in bank.adapters
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("weights", np.zeros((7, 3))), ("weights", np.full((7, len(LOWER) * 3), np.nan)),
+        ("weights", np.zeros((2_000, len(LOWER) * 3))), ("inverse", np.zeros((3, 3))),
+        ("inverse", np.full((7, 7), 1e9)), ("numbers", np.array([1.0])), ("numbers", np.array([1, 1, np.inf, 0])),
+        ("net", np.zeros(500, np.uint8)), ("net", np.array([0xFF, 0xFE], np.uint8)), ("net", np.zeros(3)),
+    ],
+)  # fmt: skip
+def test_a_bank_with_another_thing_in_its_place_is_refused(tmp_path, name: str, values: np.ndarray) -> None:
+    adapter, _ = taught(0.001, 100)
+    Bank(neutral=TEMPLATE, adapters={"net": adapter}).save(tmp_path / "me.bank")
+    with np.load(tmp_path / "me.bank") as stored:
+        arrays = {key: stored[key] for key in stored.files} | {f"{name}0": values}
+    with (tmp_path / "other.bank").open("wb") as file:
+        np.savez(file, **arrays)
+    with pytest.raises(BundleError, match="cannot read bank"):
+        Bank.load(tmp_path / "other.bank")
+
+
+def talker(own: bool, frames: int = 400) -> tuple[Person, list[Lesson]]:
+    """A person who opens the mouth as the net does, and spreads it too; or whose mouth says something else."""
+    rng = np.random.default_rng(2)
+    bank = Bank(neutral=TEMPLATE, closed=TEMPLATE, wide=0.0, frozen=True)
+    person, lessons = Person.with_bank(bank), []
+    width = mouth_width(TEMPLATE)
+    for _ in range(frames):
+        row = rng.normal(0, 1, FEATURES).astype(np.float32)
+        heard, seen = abs(row[1]), abs(row[1]) if own else abs(rng.normal())
+        live = TEMPLATE.copy()
+        live[LOWER] += (OPENED * 0.3 * seen + SPREAD * row[0]) * width
+        lessons.append(Lesson(person, live, Motion(OPENED * np.float32(0.3 * heard), 1.0, True, row)))
+    return person, lessons
+
+
+def test_agreement_tells_own_voice_from_anothers() -> None:
+    for own in (True, False):
+        _, lessons = talker(own)
+        seen = [(float((each.canonical - TEMPLATE)[14, 1]), float(each.motion.displacement.max())) for each in lessons]
+        r = Agreement.of(seen)
+        assert r is not None
+        assert (r > AGREES) is own
+    assert Agreement.of(seen[:10]) is None
+    assert Agreement.of([(0.0, 0.0)] * 100) == 0.0
+
+
+@pytest.mark.parametrize("all_at_once", [True, False])
+def test_who_speaks_is_learnt_and_who_is_spoken_over_is_not(all_at_once: bool) -> None:
+    for own in (True, False):
+        person, lessons = talker(own)
+        if all_at_once:
+            Lessons("net").learn_all(lessons)
+        else:
+            learner = Lessons("net")
+            deque(map(learner.learn, lessons), maxlen=0)
+        assert bool(person.bank.adapters) is own
+        if own:
+            moved = person.bank.adapters["net"].moved(np.eye(FEATURES, dtype=np.float32)[0])
+            assert moved[np.searchsorted(LOWER, [291])[0], 0] > 0.02
+
+
+def test_nobody_is_learnt_before_it_is_known_how_they_rest() -> None:
+    person, lessons = talker(own=True)
+    person.bank.frozen = False
+    learner = Lessons("net")
+    deque(map(learner.learn, lessons), maxlen=0)
+    assert not person.bank.adapters
