@@ -90,11 +90,7 @@ def voice_net(folders: list[Path]) -> VoiceNet:
     """The voice net that the bundles have in common, with all their heads."""
     found = sorted((voice_tensors(folder) for folder in folders), key=lambda pair: pair[1])
     tensors, heads = found[0][0], [ahead for _, ahead in found]
-    components, points = tensors["basis"].shape
-    speech = SpeechShape(width=tensors["hear.norm.weight"].shape[0], classes=len(tensors["hear.leave.bias"]))
-    width = tensors["enter.conv.weight"].shape[0]
-    shape = VoiceShape(speech=speech, width=width, details=len(tensors["detail.bias"]), components=components)
-    net = VoiceNet(replace(shape, points=points // 3, look_aheads=tuple(heads)))
+    net = VoiceNet(replace(_shape(tensors, folders[0]), look_aheads=tuple(heads)))
     for place, (own, _) in enumerate(found):
         of_head = {name.split(".", 2)[2]: value for name, value in own.items() if name.startswith("heads.")}
         net.heads[place].load_state_dict({name: value for name, value in of_head.items() if "." in name})
@@ -102,6 +98,27 @@ def voice_net(folders: list[Path]) -> VoiceNet:
     trunk = {name: value for name, value in tensors.items() if not name.startswith("heads.")}
     net.load_state_dict(trunk | heads_now)
     return net.eval()
+
+
+def _shape(tensors: dict[str, Tensor], folder: Path) -> VoiceShape:
+    """Sizes from the weights; how far each layer reaches, from the states that the bundle says it keeps."""
+    hears, moves = (sum(n.startswith(p) and n.endswith("dilated.conv.bias") for n in tensors) for p in ("hear.", "bl"))
+    pasts = [state.zeros_shape()[2] for state in load(folder).spec.states]
+    reached = [past // 2 for past in pasts[-(hears + moves + 2) :]]  # of three taps, the voice net's come last
+    components, points = tensors["basis"].shape
+    speech = SpeechShape(
+        width=len(tensors["hear.norm.weight"]),
+        classes=len(tensors["hear.leave.bias"]),
+        dilations=tuple(reached[1 : hears + 1]),
+    )
+    return VoiceShape(
+        speech=speech,
+        width=tensors["enter.conv.weight"].shape[0],
+        details=len(tensors["detail.bias"]),
+        dilations=tuple(reached[hears + 2 :]),
+        components=components,
+        points=points // 3,
+    )
 
 
 def main() -> None:
