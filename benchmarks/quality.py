@@ -135,7 +135,7 @@ def answer(
     points = [report(row, setup, scores, people, args.cross) for setup, scores in swept]
     if len(points) > 1:
         show_sweep(f"{told['clips']} clips", points)
-    people_figures.show_rows("Mean over people", by_row, args.persons)
+    people_figures.show_rows("Mean over people", by_row, by_row if args.persons else ())
     if args.charts:
         draw(args.charts, points)
     if args.json:

@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.rendered import Setup, score
 from benchmarks.true_motion import FROZEN
 from benchmarks.true_motion import NAME as TRUE_MOTION
-from engines.common.mouth_figures import Score, other
+from engines.common.mouth_figures import Score, others
 
 DUBBED, SHUFFLED = "dubbed", "shuffled"
 DRAWN = {"truth": TRUE_MOTION, "frozen": FROZEN}
@@ -47,7 +47,7 @@ def setup_of(row: str, setup: Setup) -> Setup:
 
 def heard_by(row: str, place: int, pairs: Sequence[Pair]) -> Path:
     """Whose voice the clip at ``place`` gets."""
-    return pairs[other(place, len(pairs)) if row == SHUFFLED else place].sound
+    return pairs[others(place, len(pairs))[0] if row == SHUFFLED else place].sound
 
 
 Job = tuple[str, Setup]  # row and setup

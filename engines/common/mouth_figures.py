@@ -77,9 +77,10 @@ def _amounts(truth: Array, test: Array, said: Bools) -> dict[str, float]:
     }
 
 
-def other(place: int, count: int) -> int:
-    """Of ``count`` clips in order the one whose voice the clip at ``place`` gets in the row ``shuffled``.
+def others(place: int, count: int, most: int = 1) -> list[int]:
+    """Of ``count`` clips in order those whose voices the clip at ``place`` gets in the row ``shuffled``; never its own.
 
-    Half of them on: neighbours are of one speaker, and may be one sentence twice.
+    The first is half of them on: neighbours are of one speaker, and may be one sentence twice.
     """
-    return (place + count // 2) % count
+    steps = dict.fromkeys(count * (k + 1) // (most + 1) for k in range(most))
+    return [(place + step) % count for step in steps if step]

@@ -111,7 +111,7 @@ def written(rows: Rows) -> dict[str, object]:
     """All rows for a file: over people, and person by person."""
     return {
         name: {
-            "clips": len(scores),
+            "clips": len({(each.speaker, each.name) for each in scores}),
             "people": len(by_person(scores)),
             "figures": {figure: _rounded(each._asdict()) for figure, each in over_people(scores).items()},
             "persons": {person: _rounded(of_person(clips)) for person, clips in by_person(scores).items()},
@@ -137,15 +137,15 @@ def _number(value: float) -> float | None:
     return round(float(value), 4) if np.isfinite(value) else None
 
 
-def show_rows(title: str, rows: Rows, persons: bool = False, error_stream: bool = False) -> None:
-    """Print mean and standard error over people, below them the 95 % range; with ``persons`` each of them, too."""
+def show_rows(title: str, rows: Rows, persons: Iterable[str] = (), error_stream: bool = False) -> None:
+    """Print mean and standard error over people, below them the 95 % range; of the rows ``persons`` each of them."""
     shown = [name for name in SHOWN if any(name in each.figures for scores in rows.values() for each in scores)]
     table = Table("", *(SHOWN[name] for name in shown), title=title, title_justify="left")
     for name, scores in rows.items():
         found = over_people(scores)
         table.add_row(name, *(_cell(figure, found) for figure in shown))
-    for name, scores in rows.items() if persons else ():
-        for person, clips in by_person(scores).items():
+    for name in [name for name in persons if name in rows]:
+        for person, clips in by_person(rows[name]).items():
             figures = {figure: alone(value) for figure, value in of_person(clips).items()}
             table.add_row(f"{name}, {person}", *(_cell(figure, figures) for figure in shown))
     console = Console(stderr=error_stream)

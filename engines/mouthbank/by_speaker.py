@@ -18,7 +18,7 @@ import numpy as np
 from engines.common.dataset import PARTS, Dataset, Entry
 from engines.common.people_figures import Rows, show_rows, written
 from engines.mouthbank.evaluate import ALL, entries_of, run_clip
-from engines.mouthbank.rows import scores
+from engines.mouthbank.rows import NET, SHUFFLED, scores
 from realtime_dub.errors import ConfigError
 from realtime_dub.inference.bundle import Bundle, load, load_default
 
@@ -56,7 +56,7 @@ def main() -> None:
     dataset = Dataset(*arguments.data)
     entries = chosen(entries_of(dataset, arguments.part), arguments.speaker, arguments.of_each)
     rows = measure(bundle, dataset, entries, arguments.hand_back)
-    show_rows(f"{bundle.label}, {len(entries)} tracks, mean over people", rows, persons=True)
+    show_rows(f"{bundle.label}, {len(entries)} tracks, mean over people", rows, persons=(NET, SHUFFLED))
     told = {"bundle": bundle.label, "part": arguments.part, "hand_back": arguments.hand_back, "rows": written(rows)}
     if arguments.json:
         arguments.json.write_text(json.dumps(told, indent=1) + "\n")

@@ -28,7 +28,7 @@ from rich.table import Table
 from engines.common import Array
 from engines.common import video_metrics as metrics
 from engines.common.grid import Clip
-from engines.common.mouth_figures import MAX_LAG, other
+from engines.common.mouth_figures import MAX_LAG, others
 from engines.common.people_figures import Estimate, estimate
 from engines.common.rates import places
 from engines.common.speech.corpus import RATE, read_sound
@@ -165,7 +165,7 @@ def by_row(bundle: Bundle, recordings: Sequence[Recording]) -> dict[str, Made]:
     net, count = [heard(bundle, each) for each in recordings], len(recordings)
     rows: dict[str, Made] = {NET: net}
     if count > 1:
-        rows[SHUFFLED] = [net[other(place, count)] for place in range(count)]
+        rows[SHUFFLED] = [net[others(place, count)[0]] for place in range(count)]
         rows[RIDGE] = regressed(recordings, bundle.motion.audio)
     return rows
 

@@ -3,7 +3,7 @@
 ``net``       the net's motion
 ``truth``     the true motion: 1 and 0 by definition, with the hand-back and without
 ``frozen``    the clip's mean shape, where the net would be shown
-``shuffled``  the net's motion to another clip's voice
+``shuffled``  the net's motion to other clips' voices: the mean over up to four
 
 With ``hand_back`` silence shows the live mouth, as the program does: the net's own probability of speech opens the same
 gate. What the live mouth then gives to any net is in the rows ``frozen`` and ``shuffled``.
@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from engines.common import Array
 from engines.common.grid import Clip
-from engines.common.mouth_figures import Score, other, scored
+from engines.common.mouth_figures import Score, others, scored
 from engines.common.rates import places
 from engines.mouthbank.evaluate import Result
 from realtime_dub.face.alignment import LOWER
@@ -28,6 +28,7 @@ from realtime_dub.mouth.mouthbank.gate import SpeechGate
 
 Bools = npt.NDArray[np.bool_]
 NET, TRUTH, FROZEN, SHUFFLED = ROWS = ("net", "truth", "frozen", "shuffled")
+VOICES = 4  # that stand for another one; one alone may fit by chance
 QUIET = 1e-2  # of the power of a clip's loud parts: below, nobody speaks
 
 
@@ -64,19 +65,17 @@ def handed_back(motion: Array, live: Array, share: Array) -> Array:
     return np.asarray(live + share[:, None, None] * (motion - live))
 
 
-def shown(row: str, results: Sequence[Result], place: int, hand_back: bool) -> Array:
-    """The motion (T, 168, 3) that a row shows for the clip at ``place``."""
-    own = results[place]
-    heard = results[other(place, len(results))] if row == SHUFFLED else own
+def shown(row: str, own: Result, heard: Result, hand_back: bool) -> Array:
+    """The motion (T, 168, 3) that a row shows for the clip of ``own`` to the voice of ``heard``."""
     count = min(len(own.motion), len(heard.motion), len(own.clip.motion))
     live = own.clip.motion[:count]
     moved = {TRUTH: live, FROZEN: np.broadcast_to(live.mean(0), live.shape)}.get(row, heard.motion[:count])
     return handed_back(moved, live, gate(heard.speech[:count], own.clip.fps)) if hand_back else np.asarray(moved)
 
 
-def score(row: str, results: Sequence[Result], place: int, speaker: str, hand_back: bool = False) -> Score:
-    """The figures of a row for the clip at ``place``."""
-    clip, motion = results[place].clip, shown(row, results, place, hand_back)
+def score(row: str, own: Result, heard: Result, speaker: str, hand_back: bool = False) -> Score:
+    """The figures of a row for the clip of ``own`` to the voice of ``heard``."""
+    clip, motion = own.clip, shown(row, own, heard, hand_back)
     wanted, made = (shapes(each, clip.neutral) for each in (clip.motion[: len(motion)], motion))
     said, quiet = spoken(clip, len(motion)), ~loud(clip, len(motion))
     return scored(clip.name, speaker, wanted, made, said, quiet)
@@ -86,5 +85,9 @@ def scores(
     results: Sequence[Result], speakers: Sequence[str], hand_back: bool = False, rows: Sequence[str] = ROWS
 ) -> dict[str, list[Score]]:
     """Every row of all clips. There is no other voice for a clip alone."""
-    possible = [row for row in rows if row != SHUFFLED or len(results) > 1]
-    return {row: [score(row, results, k, name, hand_back) for k, name in enumerate(speakers)] for row in possible}
+    found: dict[str, list[Score]] = {row: [] for row in rows if row != SHUFFLED or len(results) > 1}
+    for place, (own, speaker) in enumerate(zip(results, speakers, strict=True)):
+        for row, made in found.items():
+            heard = others(place, len(results), VOICES) if row == SHUFFLED else [place]
+            made += [score(row, own, results[voice], speaker, hand_back) for voice in heard]
+    return found
