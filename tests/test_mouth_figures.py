@@ -175,6 +175,15 @@ def test_there_is_one_best_lag_and_it_is_not_each_clips_own() -> None:
     assert apart["r_best"].mean < 0.8
 
 
+def test_a_clip_too_short_to_tell_says_so() -> None:
+    short = Score("a_1", "a", np.zeros(2), np.zeros(2), {"r_at_0": 0.0})
+    found = over_people([short, clip("b", {"r_at_0": 0.5})])
+    assert found["r_at_0"].mean == 0.25
+    assert found["best_lag"].mean == 0
+    assert math.isfinite(found["r_best"].mean)
+    assert math.isnan(over_people([short])["r_best"].mean)
+
+
 def test_rows_are_written_as_json_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
     rows = {
         "dubbed": [clip("a", {"r_at_0": 0.25, "closed": math.nan}), clip("b", {"r_at_0": 0.75, "closed": math.nan})],

@@ -90,7 +90,7 @@ def over_people(scores: Sequence[Score]) -> dict[str, Estimate]:
     found = {name: estimate(figures[name] for figures in each) for name in each[0]}
     curves = [_mean_by_lag(clips) for clips in people.values()]
     lag = best_of({lag: float(np.mean([curve[lag] for curve in curves])) for lag in _common(curves)}).best_lag
-    found["r_best"] = estimate(curve[lag] for curve in curves)
+    found["r_best"] = estimate(curve.get(lag, float("nan")) for curve in curves)
     found["best_lag"] = alone(lag)
     if "outside_pixels" in found:
         found["outside_pixels"] = alone(sum(figures["outside_pixels"] for figures in each))
