@@ -28,6 +28,7 @@ SHOWN = {
     "r_lower_lip": "lower lip",
     "r_jaw": "jaw",
     "distance_share": "distance",
+    "distance_share_spoken": "in speech",
     "closed": "closed",
     "closed_wrongly": "wrongly",
     "jitter": "jitter",
@@ -149,7 +150,7 @@ def show_rows(title: str, rows: Rows, persons: Iterable[str] = (), error_stream:
             figures = {figure: alone(value) for figure, value in of_person(clips).items()}
             table.add_row(f"{name}, {person}", *(_cell(figure, figures) for figure in shown))
     console = Console(stderr=error_stream)
-    (console if console.is_terminal else Console(stderr=error_stream, width=200)).print(table)
+    (console if console.is_terminal else Console(stderr=error_stream, width=220)).print(table)
 
 
 def _cell(figure: str, found: Mapping[str, Estimate]) -> str:
