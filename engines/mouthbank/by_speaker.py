@@ -13,9 +13,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from engines.common.dataset import PARTS, Dataset, Entry
+from engines.common.dataset import PARTS, Dataset, Entry, evenly
 from engines.common.people_figures import Rows, show_rows, written
 from engines.mouthbank.evaluate import ALL, entries_of, run_clip
 from engines.mouthbank.rows import NET, SHUFFLED, scores
@@ -29,11 +27,7 @@ def chosen(entries: Sequence[Entry], speakers: Sequence[str], most: int | None) 
     if unknown := sorted(set(speakers) - set(known)):
         raise ConfigError("no tracks of speaker", unknown[0], f"choose of {', '.join(sorted(known))}")
     own = {name: [entry for entry in entries if entry.speaker == name] for name in known if name in (speakers or known)}
-    return [entry for each in own.values() for entry in _evenly(each, most)]
-
-
-def _evenly(entries: list[Entry], most: int | None) -> list[Entry]:
-    return [entries[int(k)] for k in np.linspace(0, len(entries) - 1, min(most or len(entries), len(entries)))]
+    return [entry for each in own.values() for entry in evenly(each, most or len(each))]
 
 
 def measure(bundle: Bundle, dataset: Dataset, entries: Sequence[Entry], hand_back: bool = False) -> Rows:
