@@ -41,8 +41,10 @@ quality s1_look_ahead "$grid" --part validation --look-ahead 0,40,80,160 --chart
 voices --data "$prepared/others" --json "$out/other_speakers.json"
 for name in others people; do
     [ -d "$prepared/$name" ] || continue
-    speakers --data "$prepared/$name" --json "$out/net_$name.json"
-    speakers --data "$prepared/$name" --hand-back --json "$out/net_${name}_hand_back.json"
+    most=10
+    [ "$name" = others ] || most=4
+    speakers --data "$prepared/$name" --of-each "$most" --json "$out/net_$name.json"
+    speakers --data "$prepared/$name" --of-each "$most" --hand-back --json "$out/net_${name}_hand_back.json"
 done
 if [ -n "${CURVES:-}" ]; then
     "$python" -m engines.mouthbank.curves --data "$CURVES" --bundle "$bundle" --json "$out/curves.json" | tail -1 > /dev/null
