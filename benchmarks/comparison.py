@@ -1,7 +1,8 @@
 """Nets side by side on voices spoilt in several ways: what `python -m benchmarks.sweeps --compare FILE` shows.
 
 FILE keeps the figures of every net ever measured on the same clips, so that a net whose weights are gone stays in the
-table, and one measured anew takes its old place.
+table, and one measured anew takes its old place. Beside them stands the floor: another clip's voice. A frozen mouth has
+r 0 and the distance 1 by definition.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from benchmarks.charts import Line, chart
 from benchmarks.output import plain
 from benchmarks.spoilt import telephone
 from engines.common.grid import Clip
+from engines.common.mouth_figures import others
 from engines.mouthbank.evaluate import run_clip, with_noise
 from engines.mouthbank.voices import clip_figures, faster
 from realtime_dub.errors import ConfigError
@@ -52,6 +54,17 @@ CONDITIONS: dict[str, Distortion] = {
 }
 
 
+ANOTHER = "another voice"
+UNKNOWN = float("nan")
+
+
+def exchanged(clips: Sequence[Clip]) -> list[Clip]:
+    """Each clip's mouth with the voice of another."""
+    return [
+        replace(clip, audio=clips[at].audio) for place, clip in enumerate(clips) for at in others(place, len(clips))
+    ]
+
+
 def score(bundle: Bundle, clips: Sequence[Clip], change: Distortion = unchanged) -> Score:
     """How the net follows ``clips``; what chance does to a clip is the same for every bundle."""
     found = []
@@ -63,8 +76,9 @@ def score(bundle: Bundle, clips: Sequence[Clip], change: Distortion = unchanged)
 
 
 def scores(bundle: Bundle, clips: Sequence[Clip]) -> dict[str, Score]:
-    """The net's score under each condition."""
-    return {name: score(bundle, clips, change) for name, change in CONDITIONS.items()}
+    """The net's score under each condition, and with another clip's voice where there is one."""
+    found = {name: score(bundle, clips, change) for name, change in CONDITIONS.items()}
+    return found | ({ANOTHER: score(bundle, other)} if (other := exchanged(clips)) else {})
 
 
 def read(path: Path, clips: Sequence[Clip]) -> Kept:
@@ -95,9 +109,9 @@ def compared(path: Path, bundles: Mapping[str, Bundle], clips: Sequence[Clip]) -
 
 
 def rows(kept: Kept) -> list[tuple[object, ...]]:
-    """Two rows a net: r and the distance, condition by condition."""
+    """Two rows a net: r and the distance, condition by condition; NaN where it was never measured."""
     return [
-        (net, figure, *(getattr(found[name], figure) for name in CONDITIONS))
+        (net, figure, *(getattr(found.get(name), figure, UNKNOWN) for name in (*CONDITIONS, ANOTHER)))
         for net, found in kept.items()
         for figure in ("r", "distance")
     ]

@@ -15,11 +15,11 @@ import numpy as np
 from benchmarks.capture import captured
 from benchmarks.hard_faces import painted, write_lossless
 from benchmarks.media import frames, voice
-from benchmarks.scores import MAX_LAG, Curve, Score
 from benchmarks.spoilt import Spoilt
-from benchmarks.true_motion import NAME as TRUE_MOTION
+from benchmarks.true_motion import ENGINES as DRIVEN
 from benchmarks.true_motion import driven_by
 from engines.common import video_metrics as metrics
+from engines.common.mouth_figures import Score, scored
 from engines.common.rates import STEADY_FPS, at_times, nearest, steady_ns
 from realtime_dub.blend.masks import dilated, lower_face, polygon
 from realtime_dub.config import FileConfig, build
@@ -34,6 +34,7 @@ QUIET = 0.05  # of the clip's loudest frame: no speech below
 # The pipeline's tracker is smoothed and this one is not: the outlines differ by a few hundredths of a mouth width.
 SLACK = 0.08
 UNSPOILT = Spoilt()
+Curve = metrics.Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,39 +145,28 @@ def looked(clip: Path, face: str | None, repeats: int) -> Look:
     return Look.at(images if face is None else painted(images, face, times_ns), times_ns, repeats)
 
 
-def score(clip: Path, sound: Path, setup: Setup, speaker: str = "") -> Score:
-    """Dub, track, compare."""
+def score(clip: Path, sound: Path, setup: Setup, speaker: str = "", heard: Path | None = None) -> Score:
+    """Dub ``clip``, track it, compare it with the mouth of ``sound``. What is heard is ``heard``, else ``sound``."""
     source, truth = (looked(video, setup.face, setup.repeats) for video in (clip, sound))
-    with driven_by(truth.shapes, np.array(truth.times_ns)) if setup.engine == TRUE_MOTION else nullcontext():
-        images = setup.dub(clip, sound, source)
+    times_ns = np.array(truth.times_ns)
+    with driven_by(truth.shapes, times_ns, setup.engine) if setup.engine in DRIVEN else nullcontext():
+        images = setup.dub(clip, heard or sound, source)
     result = Look.at(images, source.times_ns[: len(images)], setup.repeats)
     grid_ns = common_grid_ns(result, truth)
     wanted, made = truth.shapes_at(grid_ns) / truth.width(), result.shapes_at(grid_ns) / source.width()
-    openings = metrics.lip_opening(wanted), metrics.lip_opening(made)
-    agreement = metrics.correlation_and_lag(*openings, MAX_LAG)
     quiet, dubbed = quiet_frames(sound, grid_ns), changed(source, result, grid_ns)
     said = spoken_frames(quiet)
-    distance, mean_shape = metrics.landmark_distance(wanted, made), metrics.mean_shape_distance(wanted)
-    figures = {
-        "r_at_0": agreement.r_at_0,
-        "best_lag": float(agreement.best_lag),
-        "distance": distance,
-        "distance_3d": metrics.landmark_distance(wanted, made, axes=3),
-        "mean_shape": mean_shape,
-        "distance_share": distance / mean_shape,
-        "dubbed_share": float(dubbed.mean()),
-        "r_dubbed": metrics.correlation(openings[0][dubbed], openings[1][dubbed]),
-        "distance_dubbed": metrics.landmark_distance(wanted[dubbed], made[dubbed]),
-        "r_spoken": metrics.correlation(openings[0][said], openings[1][said]),
-        "distance_share_spoken": metrics.landmark_distance(wanted[said], made[said])
-        / metrics.mean_shape_distance(wanted[said]),
-        "amplitude_spoken": float(np.nanstd(openings[1][said]) / np.nanstd(openings[0][said])),
+    found = scored(clip.stem, speaker, wanted, made, said, quiet)
+    found.figures.update(
+        distance_3d=metrics.landmark_distance(wanted, made, axes=3),
+        dubbed_share=float(dubbed.mean()),
+        r_dubbed=metrics.correlation(found.truth[dubbed], found.test[dubbed]),
+        distance_dubbed=metrics.landmark_distance(wanted[dubbed], made[dubbed]),
+        jitter_source=metrics.jitter(source.shapes_at(grid_ns) / source.width(), quiet),
+        outside_pixels=float(outside(source, result.images)),
         **restlessness(made, wanted, said),
-        "jitter": metrics.jitter(made, quiet),
-        "jitter_source": metrics.jitter(source.shapes_at(grid_ns) / source.width(), quiet),
-        "outside_pixels": float(outside(source, result.images)),
-    }
-    return Score(clip.stem, speaker, *openings, figures)
+    )
+    return found
 
 
 def restlessness(made: Curve, wanted: Curve, said: metrics.Bools) -> dict[str, float]:

@@ -3,44 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-import numpy as np
 
 from benchmarks.output import show
 from engines.common import video_metrics as metrics
+from engines.common.mouth_figures import MAX_LAG, Score
 from engines.common.people import People, groups
+from engines.common.people_figures import mean_known, openings
 
 SHOWN = ("r_at_0", "best_lag", "r_spoken", "distance", "mean_shape", "distance_share", "amplitude_spoken", "jitter")
-MAX_LAG = 10  # frames
-Curve = metrics.Array
 Summary = dict[str, float]
 
 
-@dataclass(frozen=True, eq=False)
-class Score:
-    """One clip: lip openings for the pooled correlation, and figures."""
-
-    name: str
-    speaker: str
-    truth: Curve
-    test: Curve
-    figures: dict[str, float]
-
-
 def pooled(scores: Sequence[Score]) -> metrics.Agreement:
-    """Agreement over all clips at once; a stretch of NaN keeps a shift from mixing two of them."""
-    gap = np.full(MAX_LAG, np.nan, np.float32)
-    truth, test = (
-        np.concatenate([piece for score in scores for piece in (getattr(score, which), gap)])
-        for which in ("truth", "test")
-    )
-    return metrics.correlation_and_lag(truth, test, MAX_LAG)
+    """Agreement over all clips at once."""
+    return metrics.correlation_and_lag(*openings(scores), MAX_LAG)
 
 
 def summary(scores: Sequence[Score]) -> dict[str, float]:
     """Means over clips; pixels are counted; the correlation is pooled, and beside that the mean of the clips'."""
-    means = {key: float(np.nanmean([score.figures[key] for score in scores])) for key in scores[0].figures}
+    means = {key: mean_known(score.figures[key] for score in scores) for key in scores[0].figures}
     means["outside_pixels"] = float(sum(score.figures["outside_pixels"] for score in scores))
     agreement = pooled(scores)
     means |= {"r_of_clips": means["r_at_0"], "r_at_0": agreement.r_at_0, "r_best": agreement.r_best}

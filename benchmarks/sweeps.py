@@ -30,9 +30,14 @@ def knee(look_ahead_ms: Sequence[float], r: Sequence[float]) -> float:
 
 
 def noise_sweep(bundles: dict[str, Bundle], clips: Sequence[Clip]) -> dict[str, dict[str, Score]]:
-    """Per bundle the score clean and at each ratio of signal to noise."""
+    """Per bundle the score clean, at each ratio of signal to noise, and with another clip's voice: the floor."""
+    other = comparison.exchanged(clips)
     return {
-        name: {"clean": score(bundle, clips), **{f"{db} dB": score(bundle, clips, noisy(db)) for db in SNR_DB}}
+        name: {
+            "clean": score(bundle, clips),
+            **{f"{db} dB": score(bundle, clips, noisy(db)) for db in SNR_DB},
+            **({comparison.ANOTHER: score(bundle, other)} if other else {}),
+        }
         for name, bundle in bundles.items()
     }
 
@@ -82,7 +87,7 @@ def sweep(bundles: dict[str, Bundle], clips: Sequence[Clip], out: Path) -> dict[
 def compare(kept: Path, bundles: dict[str, Bundle], clips: Sequence[Clip], out: Path) -> dict[str, object]:
     """The table and charts of nets side by side."""
     found = comparison.compared(kept, bundles, clips)
-    show(f"{len(clips)} clips", ("net", "figure", *comparison.CONDITIONS), comparison.rows(found))
+    show(f"{len(clips)} clips", ("net", "figure", *comparison.CONDITIONS, comparison.ANOTHER), comparison.rows(found))
     comparison.draw(out, found)
     return {"clips": len(clips), "nets": list(found), "figures": str(kept)}
 

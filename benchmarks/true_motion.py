@@ -1,4 +1,7 @@
-"""A generator that is told how the mouth moves: what is lost then is lost in drawing and in tracking the result."""
+"""A generator that is told how the mouth moves: what is lost then is lost in drawing and in tracking the result.
+
+Two engines of it: one draws the true motion, the ceiling of every net; one the clip's mean shape, a frozen mouth.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from realtime_dub.mouth.contract import MouthPatch
 from realtime_dub.mouth.engine import Engine
 from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
 
-NAME = "true-motion"
+NAME, FROZEN = "true-motion", "frozen-mouth"
 
 
 class TrueMotionGenerator(MouthbankGenerator):
@@ -34,23 +37,31 @@ class TrueMotionGenerator(MouthbankGenerator):
         return person.renderer.render(tracked, motion, 1.0, at_ns)
 
 
-ENGINE = Engine(
-    NAME,
-    "the motion that was measured",
-    "benchmarks.true_motion:TrueMotionGenerator",
-    registry.engine("mouthbank").options,
-    identity=registry.engine("mouthbank").identity,
-)
+def _engine(name: str, summary: str) -> Engine:
+    usual = registry.engine("mouthbank")
+    return Engine(
+        name, summary, "benchmarks.true_motion:TrueMotionGenerator", options=usual.options, identity=usual.identity
+    )
+
+
+ENGINE = _engine(NAME, "the motion that was measured")
+FROZEN_ENGINE = _engine(FROZEN, "the mean of the motion that was measured")
+ENGINES = {NAME: "benchmarks.true_motion:ENGINE", FROZEN: "benchmarks.true_motion:FROZEN_ENGINE"}
 
 
 @contextmanager
-def driven_by(shapes: Array, times_ns: Array) -> Iterator[None]:
-    """Here the engine ``true-motion`` moves as canonical shapes (T, 478, 3) do at ``times_ns`` (T,); NaN is rest."""
-    neutral = neutral_shape(np.asarray(shapes[np.isfinite(shapes).all((1, 2))], np.float32))
-    TrueMotionGenerator.motions = np.nan_to_num((shapes[:, LOWER] - neutral[LOWER]) / mouth_width(neutral))
+def driven_by(shapes: Array, times_ns: Array, name: str = NAME) -> Iterator[None]:
+    """Here the engine ``name`` moves as canonical shapes (T, 478, 3) do at ``times_ns`` (T,); NaN is rest.
+
+    ``FROZEN`` stands in their mean shape.
+    """
+    known = np.asarray(shapes[np.isfinite(shapes).all((1, 2))], np.float32)
+    neutral = neutral_shape(known)
+    drawn = np.broadcast_to(known.mean(0), shapes.shape) if name == FROZEN else shapes
+    TrueMotionGenerator.motions = np.nan_to_num((drawn[:, LOWER] - neutral[LOWER]) / mouth_width(neutral))
     TrueMotionGenerator.times_ns = times_ns
-    registry.ENGINES[NAME] = "benchmarks.true_motion:ENGINE"
+    registry.ENGINES[name] = ENGINES[name]
     try:
         yield
     finally:
-        del registry.ENGINES[NAME]
+        del registry.ENGINES[name]

@@ -22,7 +22,7 @@ def test_every_noise_is_measured_and_told_by_gender_and_language(
     for index, name in enumerate(("a_1.mp4", "b_1.mp4")):
         write_talker(clips / name, 1.2, seed=index)
     (clips / "people.tsv").write_text("speaker\tgender\tlanguage\na\twoman\tEnglish\nb\tman\tEnglish\n")
-    given = ["--data", str(clips), "--noise-db", "clean,0", "--look-ahead", "80"]
+    given = ["--data", str(clips), "--noise-db", "clean,0", "--look-ahead", "80", "--rows", "dubbed"]
     monkeypatch.setattr(sys, "argv", ["quality", *given, "--json", str(tmp_path / "q.json"), "--charts", str(tmp_path)])
     quality.main()
     clean, noisy = json.loads((tmp_path / "q.json").read_text())["sweep"]
@@ -33,6 +33,23 @@ def test_every_noise_is_measured_and_told_by_gender_and_language(
     assert clean["outside_pixels"] == noisy["outside_pixels"] == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["clips"] == 2
     assert [path.name for path in tmp_path.glob("*.svg")] == ["rendered-noise.svg"]
+
+
+def test_ceiling_and_floor_are_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_talker(tmp_path / "a_1.mp4", 1.2)
+    given = ["--data", str(tmp_path), "--rows", "truth,frozen,shuffled", "--json", str(tmp_path / "q.json")]
+    monkeypatch.setattr(sys, "argv", ["quality", *given])
+    quality.main()
+    rows = json.loads((tmp_path / "q.json").read_text())["rows"]
+    assert list(rows) == ["truth", "frozen"]  # there is no other voice
+    truth, frozen = (row["persons"]["a"] for row in rows.values())
+    assert truth["r_at_0"] > 0.8 > frozen["r_at_0"] + 0.2
+    assert truth["distance_share"] < frozen["distance_share"] == pytest.approx(1, abs=0.3)
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (last["engine"], last["rows"]["frozen"]["r_at_0"]) == ("true-motion", frozen["r_at_0"])
+    assert last["r_of_clips"] == pytest.approx(truth["r_at_0"])
 
 
 def test_groups_are_the_summary_of_their_own_clips() -> None:

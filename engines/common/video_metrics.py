@@ -6,17 +6,23 @@ rendered video (see ``realtime_dub.face.alignment``). A frame without a face is 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from realtime_dub.face.landmarks import LIPS, mean_lip_opening
+from realtime_dub.face.landmarks import CHIN, CORNERS, LIPS, NOSE_BASE, OPENING, mean_lip_opening
 
 Array = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 MIN_PAIRS = 3  # a correlation of fewer frames says nothing
+TOUCH = 0.03  # mouth widths: lips so near touch
+APART = 0.1  # lips so far beyond shut ones are open for everybody
+LEAST_SHARE = 0.02  # of a clip's frames: the lips of so many are taken for shut
+LOWER_LIP = np.concatenate([OPENING[:, 1], [181, 84, 17, 314, 405]])  # the middle of its inner and outer edge
 
 
 class Agreement(NamedTuple):
@@ -32,6 +38,24 @@ def lip_opening(canonical: Array) -> Array:
     return mean_lip_opening(np.asarray(canonical, np.float32))
 
 
+def lip_width(canonical: Array) -> Array:
+    """Distance (T,) of the mouth's corners in the plane of the face, mouth widths: spread is wide, round narrow."""
+    return np.asarray(np.linalg.norm(canonical[:, CORNERS[0], :2] - canonical[:, CORNERS[1], :2], axis=-1))
+
+
+def lower_lip(canonical: Array) -> Array:
+    """How low the lower lip hangs (T,) under the nose, mouth widths.
+
+    The nose, because what is left of the head's nod in canonical shapes is the same there: a frozen mouth nods along.
+    """
+    return np.asarray(canonical[:, LOWER_LIP, 1].mean(-1) - canonical[:, NOSE_BASE, 1])
+
+
+def jaw(canonical: Array) -> Array:
+    """How low the chin hangs (T,) under the nose, mouth widths."""
+    return np.asarray(canonical[:, CHIN, 1] - canonical[:, NOSE_BASE, 1])
+
+
 def correlation(truth: Array, test: Array) -> float:
     """Pearson's r of two curves (T,), frames with NaN in either left out; 0 where one of them stands still."""
     known = np.isfinite(truth) & np.isfinite(test)
@@ -43,11 +67,19 @@ def correlation(truth: Array, test: Array) -> float:
     return float(a @ b) / energy if energy > 1e-12 else 0.0
 
 
+def correlation_by_lag(truth: Array, test: Array, max_lag: int = 10) -> dict[int, float]:
+    """r of two curves (T,) at every shift within ``max_lag`` frames that leaves enough of them."""
+    reach = min(max_lag, len(truth) - MIN_PAIRS)
+    return {lag: correlation(*_shifted(truth, test, lag)) for lag in range(-reach, reach + 1)}
+
+
 def correlation_and_lag(truth: Array, test: Array, max_lag: int = 10) -> Agreement:
     """How two curves (T,) agree in step, and at which shift within ``max_lag`` frames they agree best."""
-    reach = min(max_lag, len(truth) - MIN_PAIRS)
-    by_lag = {lag: correlation(*_shifted(truth, test, lag)) for lag in range(-reach, reach + 1)}
-    # Of equal values the smallest shift wins.
+    return best_of(correlation_by_lag(truth, test, max_lag))
+
+
+def best_of(by_lag: Mapping[int, float]) -> Agreement:
+    """The best of r by lag; of equal values the smallest shift wins."""
     best = max(by_lag, key=lambda lag: (by_lag[lag], -abs(lag)), default=0)
     return Agreement(by_lag.get(0, 0.0), best, by_lag.get(best, 0.0))
 
@@ -55,6 +87,12 @@ def correlation_and_lag(truth: Array, test: Array, max_lag: int = 10) -> Agreeme
 def _shifted(truth: Array, test: Array, lag: int) -> tuple[Array, Array]:
     """The parts that overlap when ``test`` comes ``lag`` frames late."""
     return (truth[: len(truth) - lag], test[lag:]) if lag >= 0 else (truth[-lag:], test[:lag])
+
+
+def spread(curve: Array) -> float:
+    """Standard deviation of a curve (T,), frames with NaN left out; NaN without any."""
+    known = curve[np.isfinite(curve)]
+    return float(known.std(dtype=np.float64)) if known.size else float("nan")
 
 
 def landmark_distance(truth: Array, test: Array, axes: int = 2) -> float:
@@ -69,6 +107,38 @@ def mean_shape_distance(truth: Array, axes: int = 2) -> float:
     """What a mouth frozen in the clip's mean shape would score: the bar that :func:`landmark_distance` must pass."""
     known = truth[np.isfinite(truth).all((1, 2))]
     return landmark_distance(known, known.mean(0, keepdims=True), axes) if len(known) else float("nan")
+
+
+class Closing(NamedTuple):
+    """How lips shut. Both shares are NaN where the true lips never do what they are shares of."""
+
+    moments: int  # in which the true lips touch
+    met: float  # share of these in which the other lips touch
+    wrong: float  # share of the frames with the true lips apart in which the other lips touch
+
+
+def closing(truth: Array, test: Array, where: Bools) -> Closing:
+    """How lip openings ``test`` (T,) shut where those of ``truth`` (T,) do, within the frames ``where`` (T,).
+
+    A tracker reads shut lips as 0.00 to 0.05 mouth widths, by face. So lips touch up to ``TOUCH`` beyond the least
+    opening of the truth. A clip whose least opening is beyond ``APART`` has no shut lips to measure by. A moment lasts
+    as long as the true lips touch; a frame to either side counts, too.
+    """
+    known = np.isfinite(truth) & np.isfinite(test)
+    least = np.quantile(truth[known], LEAST_SHARE) if known.any() else np.inf
+    if least > APART:
+        return Closing(0, float("nan"), float("nan"))
+    touched = known & (test <= least + TOUCH)
+    runs = _runs(known & where & (truth <= least + TOUCH))
+    met = [bool(touched[max(0, low - 1) : high + 1].any()) for low, high in runs]
+    apart = known & where & (truth > least + APART)
+    return Closing(len(runs), _mean(np.array(met, float)), _mean(touched[apart].astype(float)))
+
+
+def _runs(chosen: Bools) -> list[tuple[int, int]]:
+    """First frame and the one after the last of every stretch of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], chosen, [False]]).astype(int)))
+    return [(int(low), int(high)) for low, high in list(pairwise(edges))[::2]]
 
 
 def jitter(canonical: Array, where: Bools | None = None) -> float:

@@ -28,12 +28,12 @@ from engines.common.metrics import OPENING_AT
 from engines.common.speech.corpus import EVALUATION, RATE, SAID
 from engines.common.speech.force_align import Aligner, Segment
 from engines.common.speech.inventory import CLASSES, VISEMES
+from engines.common.video_metrics import TOUCH
 from engines.mouthbank.evaluate import Result, with_end
 from realtime_dub.inference.bundle import Bundle, load, load_default
 from realtime_dub.media import NS
 from realtime_dub.mouth.mouthbank.motion import MotionStream
 
-TOUCH = 0.03  # mouth widths
 AROUND_S = 0.04  # the aligner's borders are some 20 ms off, a picture is 40 ms long
 CLOSED = VISEMES["closed"]
 FPS = 25

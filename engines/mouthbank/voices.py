@@ -1,11 +1,12 @@
 """Compare bundles on voices and lines they were not made for: one table, clip by clip, through the code that runs live.
 
-``python -m engines.mouthbank.voices --data PREPARED [--part test] --bundle A [B ...] [--json F]``
+``python -m engines.mouthbank.voices --data PREPARED [--part test] --bundle A [B ...] [--hand-back] [--json F]``
 
 Sound and picture are as far apart as they were filmed; training and the sweeps have them put in step.
 r is that of the lip opening at lag 0 within a clip, averaged over clips. The distance of a clip's lips is told as
 a share of what its own mean shape would score; 1 is a mouth that stands still. The prepared folder, or the table given
-as ``--people``, tells the speakers' gender and language (``engines/common/people.py``).
+as ``--people``, tells the speakers' gender and language (``engines/common/people.py``). ``rows`` has the figures that
+the rendered tables have, over people, with the ceiling and the floors beside the net (``rows.py``).
 """
 
 from __future__ import annotations
@@ -14,24 +15,22 @@ import argparse
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from engines.common.codecs import opus
 from engines.common.dataset import PARTS, Dataset, Entry
 from engines.common.grid import SILENCE, Clip, speech_at
 from engines.common.metrics import LIPS_AT, lip_distance
 from engines.common.people import People, groups, read_people
-from engines.common.rates import places
+from engines.common.people_figures import show_rows, written
 from engines.common.video_metrics import correlation
 from engines.mouthbank import contact
 from engines.mouthbank.evaluate import ALL, Result, entries_of, run_clip, step_ms, with_noise
+from engines.mouthbank.rows import scores, spoken
 from realtime_dub.inference.bundle import Bundle, load
 
-QUIET = 1e-2  # of the power of a clip's loud parts: below, nobody speaks
 AWAY_S = 0.2  # of silence this far from words nobody speaks
 
 
@@ -42,15 +41,6 @@ def faster(clip: Clip, factor: float) -> Clip:
     audio = np.asarray(soxr.resample(clip.audio, 16_000 * factor, 16_000), np.float32)
     words = [(round(start / factor), round(end / factor), word) for start, end, word in clip.words or []]
     return replace(clip, audio=audio, fps=clip.fps * factor, words=words or None, offset_s=clip.offset_s / factor)
-
-
-def spoken(clip: Clip, frames: int) -> npt.NDArray[np.bool_]:
-    """Which of the first ``frames`` frames lie between the first loud sound of a clip and the last."""
-    edges = places(int(len(clip.audio) * clip.fps / 16_000) + 1, clip.fps, 16_000)
-    power = np.array([(clip.audio[low:high] ** 2).mean() for low, high in pairwise(edges)])
-    loud = np.flatnonzero(power > np.quantile(power, 0.9) * QUIET)
-    at = np.arange(frames)
-    return (at >= loud[0] - 1) & (at <= loud[-1] + 2)
 
 
 def clip_figures(result: Result) -> dict[str, float]:
@@ -106,8 +96,10 @@ def people_in(entries: Iterable[Entry]) -> People:
     return {entry.speaker: {"gender": entry.gender, "language": entry.language} for entry in entries}
 
 
-def compare(bundle: Bundle, dataset: Dataset, entries: list[Entry], people: People | None = None) -> dict[str, object]:
-    """All figures of one bundle."""
+def compare(
+    bundle: Bundle, dataset: Dataset, entries: list[Entry], people: People | None = None, hand_back: bool = False
+) -> dict[str, object]:
+    """All figures of one bundle; ``hand_back`` is for its rows."""
     rng = np.random.default_rng(0)
     conditions: dict[str, Callable[[Clip], Result]] = {
         "clean": lambda clip: run_clip(bundle, clip),
@@ -125,6 +117,9 @@ def compare(bundle: Bundle, dataset: Dataset, entries: list[Entry], people: Peop
             told |= by_group(each, entries, people_in(entries) if people is None else people)
             told["closed"] = contact.figures(contact.of_results(results))
             told |= restless(results)
+            rows = scores(results, [entry.speaker for entry in entries], hand_back)
+            show_rows(f"{bundle.label}, {len(clips)} clips, mean over people", rows, error_stream=True)
+            told |= {"hand_back": hand_back, "rows": written(rows)}
             told["each"] = {clip: round(figures["r"], 3) for clip, figures in each.items()} if len(clips) < 30 else {}
     return told | {"block_ms": step_ms(bundle)}
 
@@ -135,11 +130,12 @@ def main() -> None:
     parser.add_argument("--part", choices=(*PARTS, ALL), default=ALL)
     parser.add_argument("--bundle", type=Path, nargs="+", required=True)
     parser.add_argument("--people", type=Path, help="table of speakers (what the folder tells of them without it)")
+    parser.add_argument("--hand-back", action="store_true", help="in the rows silence shows the live mouth")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     people, dataset = read_people(arguments.people) if arguments.people else None, Dataset(arguments.data)
     entries = entries_of(dataset, arguments.part)
-    found = [compare(load(folder), dataset, entries, people) for folder in arguments.bundle]
+    found = [compare(load(folder), dataset, entries, people, arguments.hand_back) for folder in arguments.bundle]
     text = json.dumps(found, indent=1)
     print(text)
     if arguments.json:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 pytest.importorskip("torch")
 
 from benchmarks.charts import Line, chart
-from benchmarks.comparison import CONDITIONS, Score, compared, read, rows, write
+from benchmarks.comparison import ANOTHER, CONDITIONS, Score, compared, exchanged, read, rows, write
 from benchmarks.comparison import draw as draw_comparison
 from benchmarks.sweeps import draw, knee
 from engines.common.grid import Clip
@@ -64,6 +66,19 @@ def test_a_net_measured_anew_takes_its_place_beside_those_kept(tmp_path: Path) -
     assert [row[:2] for row in rows(kept)] == [(n, f) for n in ("gone", "shipped") for f in ("r", "distance")]
     draw_comparison(tmp_path, kept)
     assert "gone" in (tmp_path / "baselines.svg").read_text()
+
+
+def test_another_voice_is_told_of_nets_measured_now(tmp_path: Path) -> None:
+    clips = [short_clip("one"), replace(short_clip("two"), audio=np.zeros(8000, np.float32))]
+    assert [clip.audio.any() for clip in exchanged(clips)] == [False, True]
+    assert [clip.motion is other.motion for clip, other in zip(clips, exchanged(clips), strict=True)] == [True, True]
+    assert exchanged(clips[:1]) == []
+    kept = {"old": {name: Score(0.1, 2.0) for name in CONDITIONS}, "new": {}}
+    kept["new"] = kept["old"] | {ANOTHER: Score(0.3, 1.5)}
+    write(tmp_path / "figures.json", clips, kept)
+    found = rows(read(tmp_path / "figures.json", clips))
+    assert [math.isnan(row[-1]) for row in found[:2]] == [True, True]
+    assert [row[-1] for row in found[2:]] == [0.3, 1.5]
 
 
 def test_figures_of_other_clips_are_not_put_beside(tmp_path: Path) -> None:
