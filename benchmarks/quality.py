@@ -77,7 +77,7 @@ def next_of_speaker(clips: Sequence[Path], data: Path) -> list[Path]:
 def all_setups(args: argparse.Namespace) -> list[Setup]:
     """Every noise with every look-ahead."""
     return [
-        Setup(args.engine, args.bundle, Spoilt(noise_db, args.opus_kbit), look_ahead, args.face, args.repeats)
+        Setup(args.engine, args.bundle, Spoilt(noise_db, args.opus_kbit), look_ahead, args.face, args.repeats, args.learn)
         for look_ahead in args.look_ahead
         for noise_db in args.noise_db
     ]
@@ -104,6 +104,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--bundle", type=Path, help="the built-in one without it")
     parser.add_argument("--look-ahead", type=whole_numbers, default=[None], metavar="MS,..", help="a file's usual one")
     parser.add_argument("--cross", action="store_true", help="give each clip the voice of its speaker's next")
+    parser.add_argument("--learn", action="store_true", help="with --cross: let each clip's own voice teach its mouth")
     parser.add_argument("--noise-db", type=noises, default=[None], metavar="DB,..", help="pink noise so far below")
     parser.add_argument("--opus-kbit", type=float, help="the voice after Opus at this bit rate")
     parser.add_argument("--face", choices=FACES, help="paint the clips first: a face that is hard to track and to draw")

@@ -27,6 +27,7 @@ from realtime_dub.face.alignment import mouth_width, neutral_shape
 from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import NS, Frame, Image
+from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import VOICE_RATE
 from realtime_dub.pipeline.file.run import run_file
 
@@ -79,10 +80,13 @@ class Setup:
     look_ahead: int | None = None
     face: str | None = None
     repeats: int = 1
+    learn: bool = False  # else a clip dubbed with its own voice would have its own mouth for a teacher
 
     def dub(self, clip: Path, sound: Path, seen: Look) -> list[Image]:
         """The pictures ``seen`` of ``clip`` speaking the voice of ``sound``."""
         values = {"engine": self.engine, "bundle": self.bundle, "look_ahead": self.look_ahead, "quiet": True}
+        if not self.learn and "learn" in registry.engine(self.engine).options:
+            values["learn"] = "off"
         with tempfile.TemporaryDirectory() as folder, captured() as images:
             video = (
                 clip if self.face is None else write_lossless(seen.images, Path(folder) / "painted.mkv", seen.times_ns)
