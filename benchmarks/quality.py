@@ -77,9 +77,9 @@ def next_of_speaker(clips: Sequence[Path], data: Path) -> list[Path]:
 def all_setups(args: argparse.Namespace) -> list[Setup]:
     """Every noise with every look-ahead."""
     return [
-        Setup(args.engine, args.bundle, Spoilt(noise_db, args.opus_kbit), look_ahead, args.face, args.repeats, args.learn)
+        Setup(args.engine, args.bundle, spoilt, look_ahead, args.face, args.repeats, args.learn)
         for look_ahead in args.look_ahead
-        for noise_db in args.noise_db
+        for spoilt in (Spoilt(noise_db, args.opus_kbit) for noise_db in args.noise_db)
     ]
 
 
