@@ -167,6 +167,7 @@ def test_what_an_engine_says_of_itself_is_true(name: str) -> None:
     assert isinstance(generator, contract.GivesBlendshapes) == engine.blendshapes
     assert isinstance(generator, contract.LearnsIdentity) == engine.learns_identity
     assert isinstance(generator, contract.HasStrength) == ("strength" in engine.options)
+    assert isinstance(generator, contract.RestsInSilence) == ("silence" in engine.options)
     assert isinstance(generator, contract.GeneratesBatches) == (engine.file_batch > 1)
     assert engine.options <= set(registry.OPTIONS)
     generator.close()

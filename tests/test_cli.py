@@ -41,8 +41,8 @@ def test_every_option_has_help(command: tuple[str, ...], capsys: pytest.CaptureF
 
 def test_help_names_all_that_a_user_can_do(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "--help")
-    live = "webcam mic to speaker budget-ms face engine bundle identity strength loop seconds stats-json contact-sheet"
-    assert all(f"--{name} " in out for name in live.split())
+    live = "webcam mic to speaker budget-ms face engine bundle identity strength silence loop seconds stats-json"
+    assert all(f"--{name} " in out for name in (*live.split(), "contact-sheet"))
     assert all(f" {command} " in out for command in ("file", "enroll", "devices", "doctor"))
 
 
@@ -73,7 +73,14 @@ def test_wrong_use_is_one_line_and_exit_code_2(
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--fps", "0"], ["--face", "biggest"], ["--strength", "-1"], ["--seconds", "0"], ["--pcm-format", "mp3"]],
+    [
+        ["--fps", "0"],
+        ["--face", "biggest"],
+        ["--strength", "-1"],
+        ["--silence", "loud"],
+        ["--seconds", "0"],
+        ["--pcm-format", "mp3"],
+    ],
 )
 def test_values_out_of_range_name_the_option(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("realtime_dub.config")

@@ -43,6 +43,7 @@ def test_frozen() -> None:
         ({"pcm_format": "u8"}, "pcm_format"),
         ({"nonsense": 1}, "nonsense"),
         ({"strength": 3}, "strength"),
+        ({"silence": "loud"}, "silence = 'loud'"),
     ],
 )
 def test_a_bad_value_is_one_line_that_names_it(values: dict[str, object], says: str) -> None:

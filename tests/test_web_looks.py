@@ -168,6 +168,7 @@ def test_settings_are_there_again_and_nothing_private_is_kept(new_page: Any) -> 
     page.view.check("input[value=swipe]", force=True)
     page.view.check("input[name=voice][value=room]")
     page.view.select_option("#face", "left")
+    page.view.select_option("#silence", "rest")
     page.view.eval_on_selector("#strength", "s => { s.value = 0.5; s.dispatchEvent(new Event('input')); }")
     page.view.eval_on_selector("#budget", "s => { s.value = 420; s.dispatchEvent(new Event('input')); }")
     kept = page.view.evaluate("() => JSON.stringify(localStorage)")
@@ -182,6 +183,7 @@ def test_settings_are_there_again_and_nothing_private_is_kept(new_page: Any) -> 
     page.start()
     options = page.sent("POST", "/api/sessions")[0]["options"]
     assert (options["face"], options["strength"], options["budget_ms"]) == ("left", 0.5, 420)
+    assert options["silence"] == "rest"
     assert "engine" not in options  # the server's own, as it was not chosen
 
 

@@ -208,6 +208,8 @@ def test_charts_follow_the_server_and_the_network(live: Page) -> None:
 def test_choosers_act_without_reconnecting(live: Page) -> None:
     live.view.eval_on_selector("#strength", "s => { s.value = 0.5; s.dispatchEvent(new Event('input')); }")
     live.until("document.getElementById('strength-value').textContent === '50 %'")
+    live.until("document.getElementById('silence-hint').textContent.includes('Now: your own.')")
+    live.view.select_option("#silence", "rest")
     live.view.select_option("#face", "left")
     live.view.eval_on_selector("#budget", "s => { s.value = 400; s.dispatchEvent(new Event('input')); }")
     live.until("parseInt(document.getElementById('v-latency').textContent) >= 330")
@@ -222,6 +224,7 @@ def test_choosers_act_without_reconnecting(live: Page) -> None:
     live.until("document.getElementById('engine-hint').textContent.includes('Hears 0 ms ahead')")
     changes = live.sent("PATCH")
     assert any(change.get("strength") == 0.5 for change in changes)
+    assert any(change.get("silence") == "rest" for change in changes)
     assert any(change.get("engine") == "passthrough" for change in changes)
     assert any(change.get("budget_ms") == 400 for change in changes)
     assert any(change.get("look_ahead_ms") == 40 for change in changes)
@@ -381,6 +384,7 @@ def test_everything_is_reached_by_tab_and_shows_its_focus(new_page: NewPage) -> 
         "engine",
         "ahead",
         "strength",
+        "silence",
         "budget",
     } <= set(seen)
     page.view.focus("#camera")

@@ -256,7 +256,7 @@ def np_max(samples: Any) -> int:
 @pytest.mark.parametrize(
     "wrong",
     [{"voice": "upload:"}, {"voice": "room:../x"}, {"voice": "/etc/passwd"}, {"picture": "upload:../x"},
-     {"engine": "other"}, {"look_ahead_ms": -1}, {"strength": 3},
+     {"engine": "other"}, {"look_ahead_ms": -1}, {"strength": 3}, {"silence": "loud"},
      {"face": "biggest"}, {"room": "a b"}, {"surprise": 1}],
 )  # fmt: skip
 def test_options_are_checked(wrong: dict[str, Any]) -> None:

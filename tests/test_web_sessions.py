@@ -96,7 +96,8 @@ def test_choosers_act_live() -> None:
             session = studio.find(visitor.id)
             before = len(visitor.got.pictures)
             assert (await visitor.patch(strength=0.5))[1]["options"]["strength"] == 0.5
-            assert len(session._runs.newest_first) == 1  # strength needs no other pipeline
+            assert (await visitor.patch(silence="rest"))[1]["options"]["silence"] == "rest"
+            assert len(session._runs.newest_first) == 1  # neither needs another pipeline
             status, told = await visitor.patch(budget_ms=500)
             assert (status, told["options"]["budget_ms"]) == (200, 500)
             await visitor.until(lambda: visitor.got.stats[-1]["budget_ms"] == 500, 40)
@@ -108,6 +109,7 @@ def test_choosers_act_live() -> None:
             for wrong in (
                 {"budget_ms": 20},
                 {"strength": 9},
+                {"silence": "loud"},
                 {"role": "viewer"},
                 {"voice": "upload:none"},
                 no_such_mouth,

@@ -25,6 +25,7 @@ class MouthPatch:
     pose: Pose  # of the face it was made for
     at_ns: int  # the instant of the voice that this mouth speaks
     shot: int = 0  # of the frame it was made for: it is carried over to no frame of another one
+    resting: bool = False  # it speaks nothing: the mouth is shut while the voice is silent
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,3 +35,8 @@ class WholeFrame:
     image: Image  # (h, w, 3) BGR; of another size than the live frame it is scaled, its aspect kept
     at_ns: int  # the instant of the voice that its mouth speaks
     shot: int = 0  # of the frame it was made for
+
+
+def rests(drawn: MouthPatch | WholeFrame | None) -> bool:
+    """A mouth is drawn, and speaks nothing."""
+    return isinstance(drawn, MouthPatch) and drawn.resting

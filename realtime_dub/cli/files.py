@@ -29,6 +29,7 @@ from realtime_dub.cli.options import (
     Quiet,
     Seconds,
     Sheet,
+    Silence,
     StatsJson,
     Strength,
     VideoStream,
@@ -37,6 +38,7 @@ from realtime_dub.cli.output import ProgressBar, show
 from realtime_dub.errors import ConfigError
 from realtime_dub.inference import AUTO
 from realtime_dub.mouth import registry
+from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.terminal import console
 
 
@@ -56,6 +58,7 @@ def dub_file(
     strength: Strength = 1.0,
     look_ahead: LookAhead = None,
     learn: Learn = "on",
+    silence: Silence = AUTO_SILENCE,
     seconds: Seconds = None,
     stats_json: StatsJson = None,
     contact_sheet: Sheet = None,

@@ -31,6 +31,7 @@ from realtime_dub.cli.options import (
     Quiet,
     Seconds,
     Sheet,
+    Silence,
     StatsJson,
     Strength,
     VideoStream,
@@ -39,6 +40,7 @@ from realtime_dub.cli.output import show
 from realtime_dub.errors import ConfigError
 from realtime_dub.inference import AUTO
 from realtime_dub.mouth import registry
+from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 
 
 def live(
@@ -60,6 +62,7 @@ def live(
     strength: Strength = 1.0,
     look_ahead: LookAhead = None,
     learn: Learn = "on",
+    silence: Silence = AUTO_SILENCE,
     loop: LiveLoop = False,
     seconds: Seconds = None,
     stats_json: StatsJson = None,

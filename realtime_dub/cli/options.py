@@ -59,6 +59,14 @@ Learn = Annotated[
     str,
     typer.Option(help="Learn how you talk while you speak with your own voice: on or off.", rich_help_panel=Mouth),
 ]
+Silence = Annotated[
+    str,
+    typer.Option(
+        help="What the mouth does while the voice is silent: live = as in your camera, rest = it is shut, auto = live "
+        "if the voice is the person's own, rest if it is another's.",
+        rich_help_panel=Mouth,
+    ),
+]
 Seconds = Annotated[
     float | None, typer.Option(help="Stop after this many seconds.", show_default=False, rich_help_panel=Output)
 ]

@@ -15,6 +15,7 @@ from typing import Protocol, Self, TypeAlias, runtime_checkable
 from realtime_dub.blend.patch import MouthPatch, WholeFrame
 from realtime_dub.face.types import FaceTracker, TrackedFrame
 from realtime_dub.media import NS, Blendshapes, Samples
+from realtime_dub.mouth.silence import Silence, SilenceShows
 
 __all__ = [
     "HEARD_AHEAD_NS",
@@ -32,6 +33,7 @@ __all__ = [
     "LearnsOwnVoice",
     "MouthGenerator",
     "MouthPatch",
+    "RestsInSilence",
     "SupportsCalibration",
     "WholeFrame",
     "blendshapes_of",
@@ -108,6 +110,17 @@ class HasStrength(Protocol):
     """A generator whose mouths move more or less, as one likes."""
 
     strength: float  # 0..2, 1 = as learnt; may be changed at any time
+
+
+@runtime_checkable
+class RestsInSilence(Protocol):
+    """A generator that can shut the mouth while the voice is silent."""
+
+    silence: Silence  # may be changed at any time
+
+    @property
+    def silence_shows(self) -> SilenceShows:
+        """What is shown in silence now."""
 
 
 class FramePicker(Protocol):

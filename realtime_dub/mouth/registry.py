@@ -30,6 +30,7 @@ OPTIONS = {
     "look_ahead_ms": "--look-ahead",
     "backend": "--backend",
     "learn": "--learn",
+    "silence": "--silence",
 }
 
 

@@ -19,6 +19,8 @@ from realtime_dub.inference import AUTO
 from realtime_dub.media import OutputFormat, VideoInfo, VoiceInfo
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import MouthGenerator
+from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
+from realtime_dub.mouth.silence import Silence, for_voice
 from realtime_dub.pipeline.contracts import Compositor, ContactSheet
 from realtime_dub.pipeline.live.executor import ThreadExecutor
 from realtime_dub.pipeline.live.inputs import StartsWith, ThreadedInputs
@@ -31,7 +33,7 @@ from realtime_dub.publishers.registry import open_publisher
 from realtime_dub.sources import voices
 from realtime_dub.sources.base import VideoSource, VoiceSource
 from realtime_dub.sources.pcm_stdin import PcmFormat
-from realtime_dub.sources.registry import open_video
+from realtime_dub.sources.registry import kind_of, open_video
 from realtime_dub.sources.stream_choice import SoundChoice
 from realtime_dub.voice import registry as made_voices
 from realtime_dub.voice.contract import VoiceFromVideo
@@ -48,7 +50,25 @@ def make_generator(config: LiveConfig | FileConfig) -> MouthGenerator:
         look_ahead_ms=_look_ahead_of(config),
         backend=None if config.backend == AUTO else config.backend,
         learn=None if config.learn == "on" else False,
+        silence=_silence_of(config),
     )
+
+
+def _silence_of(config: LiveConfig | FileConfig) -> Silence | None:
+    """What was asked for; where that is auto, engines that have the choice rest under a voice that is another's."""
+    if config.silence != AUTO_SILENCE:
+        return config.silence
+    takes = "silence" in registry.engine(config.engine).options
+    return for_voice(AUTO_SILENCE, speaks_for_another(config)) if takes else None
+
+
+def speaks_for_another(config: LiveConfig | FileConfig) -> bool:
+    """The voice surely is not that of the face: only a camera's microphone and a film's own audio can be."""
+    if config.mic == "video":
+        return False
+    if isinstance(config, FileConfig) or kind_of(config.webcam) not in ("webcam", "url"):
+        return True
+    return config.mic.startswith(made_voices.PREFIX) or not voices.is_microphone(config.mic)
 
 
 def _look_ahead_of(config: LiveConfig | FileConfig) -> int | None:

@@ -19,6 +19,8 @@ from realtime_dub.inference import AUTO
 from realtime_dub.media import NS, Frame, Image, Samples, ns_to_samples, samples_to_ns
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import Identity
+from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
+from realtime_dub.mouth.silence import Silence
 from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.file.pulled import TimedAudio
 from realtime_dub.pipeline.file.ticks import FrameComposer, MouthMaker
@@ -71,12 +73,14 @@ class Dubber:
         backend: str = AUTO,
         face: str = "largest",
         learn: bool = True,
+        silence: Silence = AUTO_SILENCE,
     ) -> None:
         """``rate`` in Hz and ``channels`` of the voice; ``fps``: nominal, how much audio goes with a frame.
 
         ``engine``, ``bundle``, ``identity`` (a file that ``enroll`` made, or what it holds), ``strength`` 0..2,
-        ``look_ahead_ms``, ``backend``, ``face`` and ``learn`` are those of the command line. Raises UserError:
-        ConfigError, BundleError.
+        ``look_ahead_ms``, ``backend``, ``face``, ``learn`` and ``silence`` are those of the command line. With
+        ``silence="auto"`` the voice is the person's own until it does not fit the mouth. Raises UserError: ConfigError,
+        BundleError.
         """
         if not can_be(rate, channels):
             raise ConfigError("cannot use audio", f"of {rate} Hz and {channels} channels", "give another rate or shape")
@@ -92,6 +96,7 @@ class Dubber:
             "look_ahead_ms": look_ahead_ms,
             "backend": None if backend == AUTO else backend,
             "learn": None if learn else False,
+            "silence": None if silence == AUTO_SILENCE else silence,
         }
         self._generator = registry.create(engine, **options)
         self._stack.callback(self._generator.close)

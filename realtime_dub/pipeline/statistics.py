@@ -15,7 +15,7 @@ because the program itself was too late for a newer one (then ``reused``, too); 
 publisher was too slow to take them. Where there are any: ``starved`` ticks had no sound to make a mouth of when it had
 to be begun, and heard silence; ``slow`` ticks had their sound and no mouth in time, or it was left out after such ones;
 ``faceless`` ticks had no face to dub; for ``implausible`` ones the net gave what can be no mouth: the last one was
-held, or the frame passed through.
+held, or the frame passed through. ``rested`` ticks show a mouth that was shut because the voice was silent.
 ``latency_ms`` is the age of the picture at hand-over and leaves lagged ticks out: they have no new picture to be late.
 ``av_offset_ms`` is how much the instants differ that picture and sound leaving together belong to: the voice that a
 fresh mouth speaks, else the capture of the picture, against the capture of the first sample. A mouth that is carried
@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from realtime_dub.errors import one_line
 from realtime_dub.losses import lost_by
 from realtime_dub.media import MS, NS
+from realtime_dub.mouth.contract import RestsInSilence
 from realtime_dub.pipeline.measures import Histogram, Percentiles, rss_mb
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 Kind = Literal["fresh", "reused", "passthrough"]
 Missing = Literal["starved", "slow", "faceless", "implausible"]
 
+SILENCES = {"live": "the live mouth", "rest": "the mouth at rest"}
 SETTLED_TICKS = 125  # encoders and decoders allocate their queues in the first seconds; growth is what comes after
 
 
@@ -60,12 +62,13 @@ class Report:
     engine: str
     bundle: str
     backend: str = ""  # what ran the bundle's network
+    silence: str = ""  # what is shown while the voice is silent, at the end: live or rest; "" from engines without it
     notes: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()  # outputs that ended before their time, and why
 
     def as_dict(self) -> dict[str, object]:
         names = ("budget_ms", "frames", "losses", "latency_ms", "stages_ms", "compute_ms", "av_offset_ms", "rss_mb")
-        return {name: getattr(self, name) for name in (*names, "engine", "bundle", "backend")}
+        return {name: getattr(self, name) for name in (*names, "engine", "bundle", "backend", "silence")}
 
     def to_json(self) -> str:
         """One line of JSON with the names above; ``notes`` and ``lost`` are for people and stay out of it."""
@@ -102,6 +105,7 @@ class Report:
             *([f"lost: {losses}"] if losses else []),
             f"{budget}A/V offset {offset['mean']:+.1f} ms mean, {offset['max']:.1f} ms max; "
             f"memory {rss['start']:.0f} -> {rss['end']:.0f} MB",
+            *([f"silence shows {SILENCES[self.silence]}"] if self.silence else []),
         ]
         return "\n".join([*lines, *map(one_line, self.notes)])
 
@@ -150,11 +154,12 @@ class Recorder:
         self._notes: dict[str, None] = {}
         self._lost: list[str] = []
         self._losing: tuple[object, ...] = ()
+        self._engine: Runs | None = None
         self._window = _Window()
 
     def runs(self, budget_ns: int, engine: Runs) -> None:
         """What the run is, where that was not known yet."""
-        self.budget_ns = budget_ns
+        self.budget_ns, self._engine = budget_ns, engine
         self.engine, self.bundle, self.backend = engine.name, engine.bundle, engine.backend
 
     def begin(self) -> None:
@@ -192,6 +197,11 @@ class Recorder:
         """The tick that left has no mouth of its own, for want of sound, of time or of a face."""
         with self._lock:
             self.frames[what] = self.frames.get(what, 0) + 1
+
+    def rested(self) -> None:
+        """The tick that left shows a mouth that was shut because the voice was silent."""
+        with self._lock:
+            self.frames["rested"] = self.frames.get("rested", 0) + 1
 
     def skipped(self, pictures: int = 1) -> None:
         """A publisher was too slow for so many pictures."""
@@ -255,6 +265,7 @@ class Recorder:
                 engine=self.engine,
                 bundle=self.bundle,
                 backend=self.backend,
+                silence=self._engine.silence_shows if isinstance(self._engine, RestsInSilence) else "",
                 notes=(*self._notes, *self._missing_notes()),
                 lost=tuple(self._lost),
             )

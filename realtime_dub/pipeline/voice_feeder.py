@@ -10,6 +10,7 @@ import numpy as np
 
 from realtime_dub.audio.mono import MonoMixer
 from realtime_dub.audio.resample import StreamResampler
+from realtime_dub.blend.patch import rests
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import MS, NS, Blendshapes, Floats, Samples, ns_to_samples, samples_to_ns
 from realtime_dub.mouth import registry
@@ -58,7 +59,7 @@ class Heard:
     """Whether there was a voice at all; for a note where there was none."""
 
     def __init__(self) -> None:
-        self._sound = self._asked = self._spoken = False
+        self._sound = self._asked = self._spoken = self._rested = False
 
     def sound(self, samples: Samples) -> None:
         """What the generator is given to hear."""
@@ -67,14 +68,16 @@ class Heard:
     def mouth(self, seen: TrackedFrame, patch: Generated | None) -> None:
         """What the generator made of it for a picture."""
         self._asked = self._asked or seen.face is not None
-        self._spoken = self._spoken or patch is not None
+        self._rested = self._rested or rests(patch)
+        self._spoken = self._spoken or (patch is not None and not rests(patch))
 
     def note(self, name: str, speaks: bool) -> str | None:
         """``name``: the voice's; ``speaks``: the generator makes mouths at all."""
         if not self._sound:
             return f"no voice was heard in {name}: it is silent all through"
         if speaks and self._asked and not self._spoken:
-            return f"no voice was heard in {name}: nothing in it is clear enough to be speech, the mouth stays as it is"
+            does = "rests" if self._rested else "stays as it is"
+            return f"no voice was heard in {name}: nothing in it is clear enough to be speech, the mouth {does}"
         return None
 
 

@@ -69,6 +69,11 @@ def open_voice(
     return _paced(source, clock, start_ns) if live else source
 
 
+def is_microphone(spec: str) -> bool:
+    """What :func:`open_voice` takes for a sound device."""
+    return spec not in ("-", "demo", "video") and not _is_file(spec)
+
+
 def list_microphones(host: SoundHost | None = None) -> list[str]:
     """Their names, the default one first. Raises DependencyError."""
     return [device.name for device in (host or system_host()).devices("input")]

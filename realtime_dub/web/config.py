@@ -10,6 +10,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from realtime_dub.mouth import registry
+from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
+from realtime_dub.mouth.silence import Silence
 
 ENGINES = tuple(registry.names())  # asked once: whoever is asked on the event loop must not look at files
 FRAME_MS = 20  # sound goes over the wire in frames of this length
@@ -109,6 +111,7 @@ class SessionOptions(BaseModel):
     look_ahead_ms: int | None = Field(None, ge=0, le=1_000)  # None: the engine's usual one
     budget_ms: float | None = Field(None, gt=0, le=5_000)
     strength: float = Field(1.0, ge=0, le=2)
+    silence: Silence = AUTO_SILENCE
     voice: str = Field("mic", max_length=100)
     face: str = Field("largest", max_length=10)
     picture: str = Field("camera", pattern=r"^(camera|upload:[\w-]{1,64})$")
@@ -131,6 +134,11 @@ class SessionOptions(BaseModel):
             raise ValueError("choose mic, none, server, upload:ID or room:NAME")
         return value
 
+    @property
+    def speaks_for_another(self) -> bool:
+        """The voice surely is not the face's: it is an interpreter's or a file's, or the face is a picture's."""
+        return self.voice.partition(":")[0] in ("room", "upload") or self.picture != "camera"
+
     @field_validator("face")
     @classmethod
     def _known_face(cls, value: str) -> str:
@@ -139,4 +147,4 @@ class SessionOptions(BaseModel):
         return value
 
 
-LIVE_OPTIONS = frozenset({"engine", "look_ahead_ms", "budget_ms", "strength", "voice", "face"})
+LIVE_OPTIONS = frozenset({"engine", "look_ahead_ms", "budget_ms", "strength", "silence", "voice", "face"})

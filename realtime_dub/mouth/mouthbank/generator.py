@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -18,9 +20,12 @@ from realtime_dub.mouth.contract import VOICE_RATE, FramePicker, ImplausibleMout
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.calibration import CalibrationFrames, calibrate
 from realtime_dub.mouth.mouthbank.gate import FADE_IN_NS, SpeechGate
-from realtime_dub.mouth.mouthbank.motion import Motion, MotionStream
+from realtime_dub.mouth.mouthbank.motion import Motion, MotionStream, opening
 from realtime_dub.mouth.mouthbank.own_voice import Lessons, OwnVoiceStream, lesson_of, net_of, tells_features
 from realtime_dub.mouth.mouthbank.people import People, Person
+from realtime_dub.mouth.mouthbank.rest import Resting
+from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
+from realtime_dub.mouth.silence import Silence, SilenceShows
 
 COMPUTE_NS = 12 * MS  # p95 of sound, nets and drawing on one core of a laptop, until measured
 TEACH_NS = 200 * MS  # whom nobody has shown for so long is looked at while dubbing
@@ -32,7 +37,8 @@ class MouthbankGenerator:
     ``bundle``: a folder, else the one that comes with the program; ``look_ahead_ms``: how much of the voice the
     built-in one waits for; ``identity``: a bank made by ``enroll``, or its file, which is used for that person only;
     ``backend``: what runs the network; ``strength``: 0..2, how far the mouth moves (1 = as learnt), may be changed at
-    any time; ``learn``: how the person talks is learnt while they speak with their own voice.
+    any time; ``learn``: how the person talks is learnt while they speak with their own voice; ``silence``: what the
+    mouth does while the voice is silent, may be changed, too.
     """
 
     name = "mouthbank"
@@ -45,9 +51,12 @@ class MouthbankGenerator:
         look_ahead_ms: int | None = None,
         backend: str = AUTO,
         learn: bool = True,
+        silence: Silence = AUTO_SILENCE,
     ) -> None:
         if not 0 <= strength <= 2:
             raise ConfigError("cannot use strength", str(strength), "give a number from 0 to 2")
+        if silence not in get_args(Silence):
+            raise ConfigError("cannot use silence", repr(silence), "give auto, live or rest")
         if bundle is not None and look_ahead_ms is not None:
             raise ConfigError("cannot choose a look-ahead with", str(bundle), "give --bundle or --look-ahead, not both")
         loaded = bundles.load(bundle) if bundle is not None else bundles.load_default(self.name, look_ahead_ms)
@@ -57,7 +66,7 @@ class MouthbankGenerator:
         self.backend = self._motion.session.backend
         self.strength = strength
         self.people = People(Bank.load(identity) if isinstance(identity, Path) else identity or Bank())
-        self._gate = SpeechGate()
+        self._gate, self._resting = SpeechGate(), Resting(silence)
         self._learns, self._bundle, self._net = learn, loaded, net_of(loaded)
         self._own: OwnVoiceStream | None = None  # made when it is first heard
         self._lessons = Lessons(self._net)
@@ -82,6 +91,18 @@ class MouthbankGenerator:
     def notes(self) -> list[str]:
         """What the user should know of who was there."""
         return self.people.notes()
+
+    @property
+    def silence(self) -> Silence:
+        return self._resting.silence
+
+    @silence.setter
+    def silence(self, silence: Silence) -> None:
+        self._resting.silence = silence
+
+    @property
+    def silence_shows(self) -> SilenceShows:
+        return self._resting.shows
 
     def latency(self) -> Latency:
         # The front end steps in hops that need not fall on the instants asked for: up to one hop more.
@@ -136,18 +157,37 @@ class MouthbankGenerator:
             return None
         if person.taught_ns is not None and tracked.frame.pts_ns - person.taught_ns >= TEACH_NS:
             person.learn(tracked)
-        blend_weight = min(blend_weight, self._since_known(at_ns))
-        if blend_weight <= 0 and not tracked.frame.still:
+        known = self._since_known(at_ns)
+        speaking, resting = min(blend_weight, known), self._rests(tracked, person.bank, motion, at_ns)
+        if not tracked.frame.still:
+            resting = min(resting, known)
+        blend_weight = speaking + (1 - speaking) * resting
+        if blend_weight <= 0:
             return None
         if person.bank.neutral is None:
             person.bank.observe(tracked)  # nobody has shown this person yet: begin with the face at hand
-        if tracked.frame.still and person.bank.shut is not None:
-            # A photograph's open mouth says nothing: between words it rests shut.
-            motion, blend_weight = Motion(motion.displacement * np.float32(blend_weight), motion.speech), 1.0
-        elif blend_weight <= 0:
-            return None
-        displacement = self._spoken(person, tracked, motion)
-        return person.renderer.render(tracked, displacement, blend_weight, at_ns)
+        return self._drawn(tracked, person, motion, speaking / blend_weight, blend_weight, at_ns)
+
+    def _rests(self, tracked: TrackedFrame, bank: Bank, motion: Motion, at_ns: int) -> float:
+        """How far the mouth rests shut while it does not speak, 0..1; 0 = the live one is seen."""
+        if not tracked.frame.still:
+            return self._resting(tracked, bank, opening(motion), motion.speech, at_ns)
+        if bank.neutral is None:
+            bank.observe(tracked)
+        return float(bank.shut is not None)  # a photograph's open mouth says nothing: between words it rests shut
+
+    def _drawn(
+        self, tracked: TrackedFrame, person: Person, motion: Motion, share: float, blend_weight: float, at_ns: int
+    ) -> MouthPatch | None:
+        """``share`` of the mouth that is drawn at ``blend_weight`` speaks, the others of it rest."""
+        if share >= 1:
+            displacement = self._spoken(person, tracked, motion)
+        else:
+            displacement = np.float32(1 - share) * self._resting.displacement(person.bank, tracked.frame.still)
+        if 0 < share < 1:
+            displacement = displacement + np.float32(share) * self._spoken(person, tracked, motion)
+        patch = person.renderer.render(tracked, displacement, blend_weight, at_ns, (1 - share) * blend_weight)
+        return patch if patch is None or share > 0 else replace(patch, resting=True)
 
     def _spoken(self, person: Person, tracked: TrackedFrame, motion: Motion) -> Points:
         """The net's mouth as this person makes it (len(LOWER), 3), from the resting face, in mouth widths."""
@@ -166,6 +206,7 @@ class MouthbankGenerator:
         if self.people.current is not before:
             self._motion.forget_level()
             self._lessons.agreement.forget()
+            self._resting.forget()
         return person
 
     def _since_known(self, at_ns: int) -> float:

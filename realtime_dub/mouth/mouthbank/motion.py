@@ -13,6 +13,8 @@ import numpy as np
 from realtime_dub.audio.frontends.logmel import LogMel
 from realtime_dub.audio.samples import cleaned
 from realtime_dub.errors import BundleError
+from realtime_dub.face.alignment import LOWER
+from realtime_dub.face.landmarks import OPENING
 from realtime_dub.inference import AUTO
 from realtime_dub.inference.bundle import Bundle
 from realtime_dub.inference.state import CheckedStream
@@ -27,6 +29,7 @@ JUMP_NS = 10 * MS  # sound that starts further than this from where the last end
 NEVER_NS = -(1 << 62)
 FEATURES = "features"  # the output's name
 _TRY_SECONDS = 0.5
+_PAIRS_AT = np.searchsorted(LOWER, OPENING)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +40,12 @@ class Motion:
     speech: float  # 0..1, how sure it is that the person speaks
     plausible: bool = True  # False: what the network gave can be no mouth, this is rest
     features: Floats | None = None  # (n,) what the network made the motion of, where it tells that
+
+
+def opening(motion: Motion) -> float:
+    """How far it opens the lips, mouth widths."""
+    upper, lower = _PAIRS_AT.T
+    return float((motion.displacement[lower, 1] - motion.displacement[upper, 1]).mean())
 
 
 class MotionStream:

@@ -32,6 +32,9 @@ OPEN_COST = 2.0  # per mouth width that a mouth, the live one too, has to be ope
 SHUT_COST = 0.1  # per mouth width that a bank mouth has to be shut, which goes well
 ANGLE_COST = 0.08  # per unit of direction cosine between the bank mouth's head and the live one
 PRESSED = 0.015  # how far the tracker's inner lips overlap where real ones are pressed together
+RESTING_COST = 0.12  # the live mouth, where it rests: it is moving all the time
+RESTING_SWITCH_COST = 0.04  # as SWITCH_COST, more, where it rests: nothing should move
+RESTING_SHUT_COST = 1.5  # as SHUT_COST, more, where it rests: lips that were seen shut have no dark line between them
 UNSEEN_COST = 0.03  # a painted inside instead of a real one
 BENT_SHUT, BENT_OPEN = 0.7, 0.5  # of the way from a bank mouth's own shape to the one asked for; see _unbent
 NEAR = 0.08  # mouth widths: where a lip is to go farther than this, no more is left of its own place than here
@@ -76,11 +79,13 @@ class Renderer:
         self._bank = bank
         self._current: Mouth | None = None
 
-    def render(self, tracked: TrackedFrame, displacement: Points, blend_weight: float, at_ns: int) -> MouthPatch | None:
+    def render(
+        self, tracked: TrackedFrame, displacement: Points, blend_weight: float, at_ns: int, resting: float = 0.0
+    ) -> MouthPatch | None:
         """The patch for a mouth moved by ``displacement`` (len(LOWER), 3) from rest, in this person's mouth widths.
 
-        ``blend_weight`` 0..1 goes from the live mouth to the dubbed one. None where nothing of the lower face is in the
-        frame.
+        ``blend_weight`` 0..1 goes from the live mouth to the dubbed one; ``resting`` of it do not speak. None where
+        nothing of the lower face is in the frame.
         """
         face, neutral = tracked.face, self._bank.neutral
         if face is None or neutral is None:
@@ -92,7 +97,7 @@ class Renderer:
         ):
             self._current = None
             return self._drawn(tracked, face, target, None, 0.0, at_ns, nearer=True)
-        mouth, unseen = self._choose(face, wanted)
+        mouth, unseen = self._choose(face, wanted, resting)
         if mouth is not None:
             target[LIPS, :2] += _unbent(mouth, wanted, blend_weight) * np.float32(mouth_width(neutral))
         return self._drawn(tracked, face, target, mouth, unseen, at_ns)
@@ -144,20 +149,23 @@ class Renderer:
         target[LOWER] += REACH * np.float32(blend_weight) * (wanted - target[LOWER])
         return target
 
-    def _choose(self, face: Face, wanted: npt.NDArray[np.float32]) -> tuple[Mouth | None, float]:
+    def _choose(self, face: Face, wanted: npt.NDArray[np.float32], resting: float = 0.0) -> tuple[Mouth | None, float]:
         """The bank mouth to use, None = the live one is as good; and the share of its inside that nobody has seen."""
         assert self._bank.neutral is not None
         live = lip_shape(face.canonical, self._bank.neutral)
         wanted_opening, live_gap = max_lip_opening(wanted), max_lip_opening(live)
         unseen = missing(wanted_opening, live_gap)
         cost = float(_distance(live, wanted)) - LIVE_BONUS + UNSEEN_COST * unseen
+        cost += RESTING_COST * resting
         cost += OPEN_COST * max(0.0, wanted_opening - live_gap)
         cost -= SWITCH_COST if self._current is None else 0
         best = None
         if mouths := self._bank.mouths:
             opened = wanted_opening - np.array([mouth.max_lip_opening for mouth in mouths], np.float32)
             costs = self._costs(mouths, wanted, opened, view_angles(face))
-            nearest = int((costs + SHUT_COST * np.maximum(0, -opened)).argmin())
+            costs -= [RESTING_SWITCH_COST * resting if mouth is self._current else 0 for mouth in mouths]
+            shut_cost = SHUT_COST + RESTING_SHUT_COST * resting
+            nearest = int((costs + shut_cost * np.maximum(0, -opened)).argmin())
             if costs[nearest] < cost:
                 best = mouths[nearest]
                 unseen = missing(wanted_opening, best.max_lip_opening)

@@ -16,6 +16,7 @@ from typing import Any
 
 from realtime_dub import signals
 from realtime_dub.blend.composite import shows
+from realtime_dub.blend.patch import rests
 from realtime_dub.clock import VirtualClock
 from realtime_dub.config import FileConfig
 from realtime_dub.errors import LostOutput, MediaError, RealtimeDubError
@@ -245,6 +246,8 @@ class _FileRun:
         seen = face is not None or shows(composition.patch, item.sample.tracked)
         kind: Kind = composition.kind if seen else "passthrough"
         self.recorder.handed_over(kind, None)
+        if seen and rests(composition.patch):
+            self.recorder.rested()
         if item.made.implausible:
             self.recorder.missing("implausible")
         self.recorder.compute(item.sample.track_ns + item.engine_ns + took_ns)

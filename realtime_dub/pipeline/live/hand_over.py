@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from realtime_dub.blend.composite import shows
+from realtime_dub.blend.patch import rests
 from realtime_dub.clock import Clock
 from realtime_dub.media import AudioBlock, Image, Tick, samples_to_ns
 from realtime_dub.pipeline.contracts import ContactSheet
@@ -42,6 +43,8 @@ class HandOver:
         seen = sample.tracked.face is not None or shows(composition.patch, sample.tracked)
         kind: Kind = composition.kind if seen else "passthrough"
         self._recorder.handed_over(kind, now_ns - frame.pts_ns, lagged)
+        if seen and rests(composition.patch):
+            self._recorder.rested()
         self._count_missing(tick)
         self._recorder.compute(sample.track_ns + tick.engine_ns + tick.compose_ns)
         fresh = composition.patch if composition.kind == "fresh" and image is not frame.image else None

@@ -1,14 +1,21 @@
-// How the mouth is drawn: engine, look-ahead, strength, face and the delay budget that they share.
+// How the mouth is drawn: engine, look-ahead, strength, silence, face and the delay budget that they share.
 
 import * as prefs from "./prefs.js";
 
 const $ = (id) => document.getElementById(id);
 const SETTLE_MS = 150; // a slider that moves is sent when it rests
 const LONGEST_BUDGET_MS = 1500;
+const SILENCES = {
+  auto: "Your own mouth for your own voice. For another voice it rests.",
+  live: "You are seen talking also while the voice is silent.",
+  rest: "Your mouth is shut while the voice is silent.",
+};
+const NOW = { live: "Now: your own.", rest: "Now: it rests." };
 
 export class Mouth {
   #engines = []; #engine; #ahead; #change;
   #timer = 0; #changed = {}; #touched = new Set();
+  #silence = ""; // live or rest, what the server shows
   #budgetMs = 0; // exact, where the slider goes in steps
 
   // `change` is called with the options that are to be sent.
@@ -18,6 +25,7 @@ export class Mouth {
     this.#live("engine", () => this.#otherEngine());
     this.#live("ahead", () => this.#lookAhead(Number($("ahead").value)));
     this.#live("strength", () => ({ strength: Number($("strength").value) }));
+    this.#live("silence", () => ({ silence: $("silence").value }));
     this.#live("face", () => ({ face: $("face").value }));
     this.#live("budget", () => {
       this.#budgetMs = Number($("budget").value);
@@ -27,7 +35,7 @@ export class Mouth {
 
   // Only what was touched: the server knows its own defaults best.
   options() {
-    const all = { engine: $("engine").value, look_ahead_ms: this.#ahead?.ms, face: $("face").value, strength: Number($("strength").value), budget_ms: this.#budgetMs };
+    const all = { engine: $("engine").value, look_ahead_ms: this.#ahead?.ms, face: $("face").value, silence: $("silence").value, strength: Number($("strength").value), budget_ms: this.#budgetMs };
     return Object.fromEntries(Object.entries(all).filter(([key]) => this.#touched.has(key)));
   }
 
@@ -40,13 +48,14 @@ export class Mouth {
     this.#change({ budget_ms: ms });
   }
 
-  // The server's word on what it uses; a slider under a finger is left alone.
-  show(options) {
+  // The server's word on what it uses, and on what silence shows now; a slider under a finger is left alone.
+  show(options, silence = "") {
+    this.#silence = silence;
     if (this.#timer) return;
     this.#budgetMs = options.budget_ms ?? this.#budgetMs;
     if (options.engine && options.engine !== this.#engine?.name) this.#choose(options.engine);
     if (options.look_ahead_ms != null) this.#showAhead(options.look_ahead_ms);
-    for (const [key, id] of [["engine", "engine"], ["face", "face"], ["strength", "strength"], ["budget_ms", "budget"]]) {
+    for (const [key, id] of [["engine", "engine"], ["face", "face"], ["silence", "silence"], ["strength", "strength"], ["budget_ms", "budget"]]) {
       if (options[key] != null && document.activeElement !== $(id)) $(id).value = options[key];
     }
     this.#label();
@@ -64,7 +73,7 @@ export class Mouth {
 
   // What was chosen the last time, as far as this server offers it.
   #restore(kept) {
-    for (const id of ["engine", "face", "strength"]) if (takes($(id), kept[id])) this.#touched.add(id);
+    for (const id of ["engine", "face", "silence", "strength"]) if (takes($(id), kept[id])) this.#touched.add(id);
     if (this.#touched.has("engine")) this.#choose($("engine").value);
     if (this.#engine?.look_aheads?.some(({ ms }) => ms === kept.look_ahead_ms)) {
       this.#showAhead(kept.look_ahead_ms);
@@ -131,10 +140,16 @@ export class Mouth {
     this.#changed = {};
   }
 
+  #silenceHint() {
+    const asked = $("silence").value;
+    return [SILENCES[asked], asked === "auto" && NOW[this.#silence]].filter(Boolean).join(" ");
+  }
+
   #label() {
     const ahead = this.#ahead.ms;
     $("engine-hint").textContent = this.#engine ? `Hears ${ahead} ms ahead before it draws a mouth.` : "The server offers no engine.";
     $("strength-value").textContent = `${Math.round(100 * Number($("strength").value))} %`;
+    $("silence-hint").textContent = this.#silenceHint();
     const budget = Math.round(this.#budgetMs);
     $("budget-value").textContent = `${budget} ms`;
     $("budget-hint").textContent = `${ahead} ms for hearing ahead, ${Math.max(0, budget - ahead)} ms for the rest. Less is quicker, more is steadier.`;

@@ -62,7 +62,7 @@ export class Settings extends EventTarget {
     this.#onCamera = this.usesCamera;
   }
 
-  show(options) { this.#mouth.show(options); }
+  show(options, silence) { this.#mouth.show(options, silence); }
 
   budget(ms) { this.#mouth.budget(ms); }
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Protocol, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 from realtime_dub import losses
+from realtime_dub.mouth.silence import SilenceShows
 from realtime_dub.pipeline.measures import rss_mb
 from realtime_dub.web.studio.run import Run
 
 KINDS = (
     *("total", "fresh", "reused", "passthrough", "lagged", "skipped"),
-    *("starved", "slow", "faceless", "implausible"),
+    *("starved", "slow", "faceless", "implausible", "rested"),
 )
 
 
@@ -36,6 +37,8 @@ class Metrics:
         self.sessions = self._gauge("sessions", "Sessions open")
         self.frames = Gauge("realtime_dub_frames", "Ticks of the open sessions", ["kind"], registry=self.registry)
         self.losses = Gauge("realtime_dub_losses", "What the open sessions have lost", ["kind"], registry=self.registry)
+        self.silence = Gauge("realtime_dub_silence", "Open sessions by what is shown while the voice is silent",
+                             ["shows"], registry=self.registry)  # fmt: skip
         self.latency = Gauge("realtime_dub_latency_ms", "Worst capture to hand-over of the open sessions",
                              ["quantile"], registry=self.registry)  # fmt: skip
         self.rss = self._gauge("resident_megabytes", "Memory of the process")
@@ -51,6 +54,8 @@ class Metrics:
             self.frames.labels(kind).set(sum(report.frames.get(kind, 0) for report in reports))
         for kind in losses.KINDS:
             self.losses.labels(kind).set(sum(report.losses[kind] for report in reports))
+        for shows in get_args(SilenceShows):
+            self.silence.labels(shows).set(sum(report.silence == shows for report in reports))
         for quantile in ("p50", "p95"):
             self.latency.labels(quantile).set(max((report.latency_ms[quantile] for report in reports), default=0))
         self.rss.set(rss_mb())

@@ -20,7 +20,9 @@ from realtime_dub.clock import Clock
 from realtime_dub.errors import LostOutput
 from realtime_dub.media import MS, VoiceInfo
 from realtime_dub.mouth import registry
-from realtime_dub.mouth.contract import HasStrength, LearnsIdentity, MouthGenerator
+from realtime_dub.mouth.contract import HasStrength, LearnsIdentity, MouthGenerator, RestsInSilence
+from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
+from realtime_dub.mouth.silence import Silence
 from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.live.loop import LivePipeline
 from realtime_dub.pipeline.statistics import Recorder
@@ -45,6 +47,7 @@ class RunSetup:
     face: str
     fps: Fraction
     known: Known  # what was learnt of the person by the runs before
+    silence: Silence = AUTO_SILENCE
 
 
 def make_generator(setup: RunSetup) -> MouthGenerator:
@@ -54,6 +57,7 @@ def make_generator(setup: RunSetup) -> MouthGenerator:
         bundle=setup.bundle,
         identity=setup.known.get(setup.engine),
         strength=setup.strength,
+        silence=setup.silence,
         look_ahead_ms=setup.look_ahead_ms,
     )
 
@@ -125,6 +129,11 @@ class Run:
         """At once."""
         if isinstance(self.generator, HasStrength):
             self.generator.strength = strength
+
+    def set_silence(self, silence: Silence) -> None:
+        """At once."""
+        if isinstance(self.generator, RestsInSilence):
+            self.generator.silence = silence
 
     @property
     def known(self) -> Known:

@@ -15,6 +15,7 @@ from realtime_dub.errors import RealtimeDubError
 from realtime_dub.media import MS
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import Identity
+from realtime_dub.mouth.silence import for_voice
 from realtime_dub.web.config import SessionOptions
 from realtime_dub.web.refusals import Refusal, refused, sentence
 from realtime_dub.web.rtc.browser_input import BrowserInput
@@ -150,10 +151,11 @@ class Session:
 
     def _chosen(self, before: SessionOptions, after: SessionOptions) -> None:
         self.note = None
-        strength_only = after.model_copy(update={"strength": before.strength}) == before
+        at_once = {"strength": before.strength, "silence": before.silence}
         for run in self._runs.newest_first:
             run.set_strength(after.strength)
-        if not strength_only and self._runs.any:
+            run.set_silence(for_voice(after.silence, after.speaks_for_another))
+        if after.model_copy(update=at_once) != before and self._runs.any:
             self._runs.begin()
 
     async def check(self) -> None:
@@ -187,6 +189,7 @@ class Session:
             options.face,
             Fraction(self.config.fps).limit_denominator(1001),
             self._enrolment.known,
+            for_voice(options.silence, options.speaks_for_another),
         )
 
     def _make_run(self, ended: Callable[[Run], None]) -> tuple[int, Run]:

@@ -46,6 +46,7 @@ class SessionStatistics:
         return {
             "frames": report.frames,
             "budget_ms": report.budget_ms,
+            "silence": report.silence,
             "latency_ms": {name: report.latency_ms[name] for name in ("p50", "p95")},
             "av_offset_ms": report.av_offset_ms["mean"],
             **self._advice.to_dict(shares, report.budget_ms, voice),

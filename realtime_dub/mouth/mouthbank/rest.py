@@ -1,0 +1,154 @@
+"""The resting mouth: shut as this person shuts it, its corners where the live face holds them, while nobody is heard.
+
+It is drawn only while the live mouth is open. A live mouth that is shut rests by itself, and costs nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width
+from realtime_dub.face.landmarks import CORNERS, mean_lip_opening
+from realtime_dub.face.types import Points, TrackedFrame
+from realtime_dub.media import MS, NS
+from realtime_dub.mouth.mouthbank.bank import Bank
+from realtime_dub.mouth.mouthbank.shut import shut_shape
+from realtime_dub.mouth.mouthbank.voice_owner import VoiceOwner
+from realtime_dub.mouth.silence import AUTO, Silence, SilenceShows
+
+NEARLY_SHUT, OPEN = 0.02, 0.06  # mouth widths beyond the person's closed lips: from which on, and that all is drawn
+HOLD_NS = 400 * MS  # a mouth that talks is shut now and then; what is drawn stays meanwhile
+FADE_NS = 300 * MS  # from the drawn mouth back to the live one, once that is shut
+TURN_NS = 600 * MS  # between showing the live mouth and the resting one, where the mind is changed
+SLOW_NS = 700 * MS  # time constant of corners that a smile moves, and speech does not
+AWAY_NS = NS  # after a face was not seen for so long, nothing is held of it
+WITH_CORNER = 0.28  # mouth widths: sigma of what goes with a corner
+
+
+def _with_corners() -> Points:
+    """How far each point of the lower face goes with the two corners (2, len(LOWER), 1)."""
+    apart = np.linalg.norm(TEMPLATE[LOWER, None, :2] - TEMPLATE[list(CORNERS), :2], axis=-1)
+    return np.asarray(np.exp(-0.5 * (apart.T / WITH_CORNER) ** 2)[..., None], np.float32)
+
+
+_CORNERS_AT = np.searchsorted(LOWER, CORNERS)
+_WITH_CORNERS = _with_corners()
+
+
+def resting_face(bank: Bank) -> Points | None:
+    """The face (478, 3), canonical, with the lips shut; None where the person's closed lips are not known yet."""
+    nearest = bank.closed if bank.closed is not None or not bank.frozen else bank.neutral
+    if nearest is None:
+        return None
+    shut = shut_shape(nearest)  # of lips that came near in speech only, too
+    return nearest if shut is None else shut
+
+
+class SlowCorners:
+    """Where the live face holds the corners of the mouth when the speech is taken out, which is quick."""
+
+    def __init__(self) -> None:
+        self._held: Points | None = None  # (2, 3) canonical
+        self._at_ns = 0
+
+    def __call__(self, canonical: Points, at_ns: int) -> Points:
+        """Those of a face (478, 3), at rising instants: (2, 3)."""
+        live, step_ns = canonical[list(CORNERS)], at_ns - self._at_ns
+        if self._held is None or not 0 <= step_ns < AWAY_NS:
+            self._held = live
+        else:
+            self._held = self._held + np.float32(1 - np.exp(-step_ns / SLOW_NS)) * (live - self._held)
+        self._at_ns = at_ns
+        return self._held
+
+
+def resting_displacement(rests: Points, corners: Points | None, neutral: Points) -> Points:
+    """From ``neutral`` to the lips of ``rests``, both (478, 3): (len(LOWER), 3), mouth widths.
+
+    ``corners`` (2, 3), canonical: where those of the mouth are to be, in place of their own.
+    """
+    moved = (rests - neutral)[LOWER]
+    if corners is not None:
+        moved = moved + (_WITH_CORNERS * (corners - rests[list(CORNERS)])[:, None]).sum(0)
+    return np.asarray(moved / np.float32(mouth_width(neutral)), np.float32)
+
+
+class Need:
+    """How much of the resting mouth has to be drawn over a live one, 0..1: at once as far as that is open."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        self._share = 0.0
+        self._open_ns: int | None = None  # when the live mouth was last open
+        self._at_ns = 0
+
+    def __call__(self, beyond: float, at_ns: int) -> float:
+        """``beyond``: how much farther than closed the live lips are apart at ``at_ns``, mouth widths."""
+        step_ns = at_ns - self._at_ns
+        if not 0 <= step_ns < AWAY_NS:
+            self.forget()
+            step_ns = 0
+        self._at_ns = at_ns
+        wanted = float(np.clip((beyond - NEARLY_SHUT) / (OPEN - NEARLY_SHUT), 0, 1))
+        if wanted > 0:
+            self._open_ns = at_ns
+        holds = self._open_ns is not None and at_ns - self._open_ns <= HOLD_NS
+        self._share = max(wanted, self._share if holds else self._share - step_ns / FADE_NS)
+        return self._share
+
+
+class Resting:
+    """How far the mouth rests while no voice is heard: by what was asked for, whose voice it is, and the live mouth."""
+
+    def __init__(self, silence: Silence = AUTO) -> None:
+        self.silence = silence  # may be changed at any time
+        self._owner, self._need, self._corners = VoiceOwner(), Need(), SlowCorners()
+        self._share: float | None = None  # of the resting mouth; it begins as it should be
+        self._at_ns = 0
+        self._held: Points | None = None  # corners (2, 3) canonical, at the last look
+
+    @property
+    def shows(self) -> SilenceShows:
+        """What silence shows now."""
+        if self.silence == "auto":
+            return "live" if self._owner.own else "rest"
+        return self.silence
+
+    def forget(self) -> None:
+        """Another person is in the picture."""
+        self._owner.forget()
+        self._need.forget()
+        self._corners, self._held = SlowCorners(), None
+
+    def __call__(self, tracked: TrackedFrame, bank: Bank, spoken: float, speech: float, at_ns: int) -> float:
+        """0..1, 0 = the live mouth. ``spoken``, ``speech``: as :meth:`VoiceOwner.see` has them."""
+        face, rests = tracked.face, resting_face(bank)
+        if face is None:
+            return 0.0
+        if rests is None or bank.neutral is None:
+            return self._turned(False, at_ns)
+        self._held = self._corners(face.canonical, at_ns)
+        width, opened = mouth_width(bank.neutral), float(mean_lip_opening(face.canonical))
+        if self.silence == "auto":
+            self._owner.see(at_ns, opened / width, spoken, speech)
+        beyond = (opened - float(mean_lip_opening(rests))) / width
+        return self._turned(self.shows == "rest", at_ns) * self._need(beyond, at_ns)
+
+    def displacement(self, bank: Bank, still: bool) -> Points:
+        """The resting mouth (len(LOWER), 3) of a person of whom it is known, mouth widths from ``bank.neutral``.
+
+        ``still``: of a photograph, whose corners a smile may hold too far apart for lips that are shut.
+        """
+        rests = bank.shut if still else resting_face(bank)
+        assert rests is not None
+        assert bank.neutral is not None
+        return resting_displacement(rests, None if still else self._held, bank.neutral)
+
+    def _turned(self, rests: bool, at_ns: int) -> float:
+        """The way between the live mouth and the resting one, 0..1, where it is to be another than before."""
+        step_ns, self._at_ns = max(0, at_ns - self._at_ns), at_ns
+        way = step_ns / TURN_NS if rests else -step_ns / TURN_NS
+        self._share = float(rests) if self._share is None else min(1.0, max(0.0, self._share + way))
+        return self._share
