@@ -311,12 +311,14 @@ def test_the_table_says_it_in_words() -> None:
 
 
 def test_the_metrics_count_sessions_by_what_silence_shows() -> None:
+    sessions = []
+    for silence in ("rest", "rest", "auto"):
+        recorder = Recorder()
+        recorder.runs(0, MouthbankGenerator(silence=silence))
+        sessions.append(SimpleNamespace(present_run=SimpleNamespace(recorder=recorder)))
+
     async def text() -> str:
-        metrics, sessions = Metrics(), []
-        for silence in ("rest", "rest", "auto"):
-            recorder = Recorder()
-            recorder.runs(0, MouthbankGenerator(silence=silence))
-            sessions.append(SimpleNamespace(present_run=SimpleNamespace(recorder=recorder)))
+        metrics = Metrics()
         metrics.update(sessions)
         return metrics.text().decode()
 
