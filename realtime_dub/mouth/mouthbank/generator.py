@@ -134,6 +134,7 @@ class MouthbankGenerator:
         if person is None:
             self._unknown_ns = at_ns
             return None
+        person.expression.follow(tracked)
         if person.taught_ns is not None and tracked.frame.pts_ns - person.taught_ns >= TEACH_NS:
             person.learn(tracked)
         blend_weight = min(blend_weight, self._since_known(at_ns))
@@ -147,7 +148,8 @@ class MouthbankGenerator:
         elif blend_weight <= 0:
             return None
         displacement = self._spoken(person, tracked, motion)
-        return person.renderer.render(tracked, displacement, blend_weight, at_ns)
+        kept = person.expression.kept(tracked, person.bank)
+        return person.renderer.render(tracked, displacement, blend_weight, at_ns, kept=kept)
 
     def _spoken(self, person: Person, tracked: TrackedFrame, motion: Motion) -> Points:
         """The net's mouth as this person makes it (len(LOWER), 3), from the resting face, in mouth widths."""
