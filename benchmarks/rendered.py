@@ -87,6 +87,8 @@ class Setup:
         values = {"engine": self.engine, "bundle": self.bundle, "look_ahead": self.look_ahead, "quiet": True}
         if not self.learn and "learn" in registry.engine(self.engine).options:
             values["learn"] = "off"
+        if "silence" in registry.engine(self.engine).options:
+            values["silence"] = "live"  # as where the voice is the person's own, which is what is measured
         with tempfile.TemporaryDirectory() as folder, captured() as images:
             video = (
                 clip if self.face is None else write_lossless(seen.images, Path(folder) / "painted.mkv", seen.times_ns)

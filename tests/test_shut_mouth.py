@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmarks.expression import EXPRESSIONS, bent
 from realtime_dub.blend.composite import Compositor
 from realtime_dub.config import FileConfig, build
 from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width
@@ -73,6 +74,20 @@ def test_a_laughing_face_shuts_its_mouth_over_its_teeth(amount: float) -> None:
     shut = spoken(tracked, bank, jaw_drop(0.0))
     assert opening_of(shut) < 0.035
     assert white(shut) < 0.05 * white(image)
+
+
+def test_a_wide_smile_pulls_no_teeth_over_its_upper_lip() -> None:
+    """Everything between the lips is white, and nothing of it is seen once they are shut."""
+    face = read(laughing(0.3)).face
+    assert face is not None
+    tracked, bank = seen(bent(laughing(0.3), face, EXPRESSIONS["smile"]))
+    assert tracked.face is not None
+    inside = np.zeros_like(tracked.frame.image)
+    lips = np.rint(8 * tracked.face.points[LIPS_INNER, :2]).astype(np.int32)
+    cv2.fillPoly(inside, [lips], (255, 255, 255), cv2.LINE_AA, 3)
+    shut = spoken(TrackedFrame(Frame(inside, 0, 0), tracked.face), bank, jaw_drop(0.0))
+    assert (inside > 128).sum() > 3000
+    assert (shut > 128).sum() < 30
 
 
 def test_and_opens_it_as_far_as_told() -> None:

@@ -25,6 +25,7 @@ from realtime_dub.mouth.mouthbank import bank_shapes
 from realtime_dub.mouth.mouthbank.adapter import MOST_ADAPTERS, Adapter, read_adapters
 from realtime_dub.mouth.mouthbank.bank_bounds import MOST_FILE, check_archive, check_picture
 from realtime_dub.mouth.mouthbank.cavity import max_lip_opening
+from realtime_dub.mouth.mouthbank.measures import Smiles
 from realtime_dub.mouth.mouthbank.shut import shut_shape
 from realtime_dub.paths import WholeFile, read_plain, reason
 
@@ -69,6 +70,7 @@ class Bank:
     adapters: dict[str, Adapter] = field(default_factory=dict)  # by net: how this person talks
     _shapes: list[Points] = field(default_factory=list)
     _seen: int = 0
+    _smiles: Smiles = field(default_factory=Smiles)
 
     @property
     def shut(self) -> Points | None:
@@ -176,13 +178,15 @@ class Bank:
         return cls(mouths, neutral, closed, max(wide, 0.0), True, gallery, read_adapters(arrays))
 
     def _learn_neutral(self, canonical: Points) -> None:
+        if self._seen >= ENOUGH_SHAPES and 0 < self._smiles(canonical) <= SHAPES:
+            return  # for longer than that it is the person's face
         if len(self._shapes) < SHAPES:
             self._shapes.append(canonical)
         else:
             self._shapes[self._seen % SHAPES] = canonical
         self._seen += 1
         if self.neutral is None or self._seen <= 2 * RELEARN_EVERY or self._seen % RELEARN_EVERY == 0:
-            shapes = np.asarray(self._shapes)
+            shapes = self._smiles.without(np.asarray(self._shapes))
             self.neutral = neutral_shape(shapes)
             if len(shapes) >= ENOUGH_SHAPES:
                 self._learn_range(shapes, self.neutral)

@@ -155,6 +155,7 @@ class MouthbankGenerator:
         if person is None:
             self._unknown_ns = at_ns
             return None
+        person.expression.follow(tracked)
         if person.taught_ns is not None and tracked.frame.pts_ns - person.taught_ns >= TEACH_NS:
             person.learn(tracked)
         known = self._since_known(at_ns)
@@ -186,7 +187,9 @@ class MouthbankGenerator:
             displacement = np.float32(1 - share) * self._resting.displacement(person.bank, tracked.frame.still)
         if 0 < share < 1:
             displacement = displacement + np.float32(share) * self._spoken(person, tracked, motion)
-        patch = person.renderer.render(tracked, displacement, blend_weight, at_ns, (1 - share) * blend_weight)
+        kept = np.float32(share) * person.expression.kept(tracked, person.bank)  # what rests has its own corners
+        resting = (1 - share) * blend_weight
+        patch = person.renderer.render(tracked, displacement, blend_weight, at_ns, resting, kept)
         return patch if patch is None or share > 0 else replace(patch, resting=True)
 
     def _spoken(self, person: Person, tracked: TrackedFrame, motion: Motion) -> Points:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from realtime_dub.blend.masks import SUBPIXEL, Mask, feather, polygon
 from realtime_dub.blend.warp import Box, ThinPlate, identity_map, sample
+from realtime_dub.face.alignment import TEMPLATE
 from realtime_dub.face.landmarks import LIPS_INNER, LIPS_OUTER
 from realtime_dub.face.types import Points
 from realtime_dub.media import Image
@@ -31,6 +32,7 @@ INSET_CORNER = 0.5  # of the way from a corner's inner point to its outer one
 INSET_FROM = 0.06  # mouth widths that the lips come nearer, from which all of the inset is taken
 DARK = 0.3  # of the light is lost where lips meet
 MEET = 0.04  # mouth widths: nearer lips begin to
+BEYOND = 0.6  # mouth widths from the middle: the skin there goes with both lips
 LINE, LINE_SOFT, SEAM_SOFT = 0.02, 0.012, 0.05  # mouth widths
 
 # From the left corner to the right one, both corners in both.
@@ -51,9 +53,10 @@ class Bend:
 
     def half(self, image: Image, outer: npt.NDArray[np.intp], inner: npt.NDArray[np.intp]) -> Image:
         """The box's picture, right on one lip and on its side of the mouth."""
-        target = np.concatenate([self.goal[outer, :2], self.goal[inner, :2], self.goal[self.skin, :2], self.anchors])
+        skin = self.skin[_beside(self.skin, outer)]
+        target = np.concatenate([self.goal[outer, :2], self.goal[inner, :2], self.goal[skin, :2], self.anchors])
         edge = self._edge(image, outer, inner)
-        source = np.concatenate([self.points[outer, :2], edge, self.points[self.skin, :2], self.anchors])
+        source = np.concatenate([self.points[outer, :2], edge, self.points[skin, :2], self.anchors])
         plate = ThinPlate(target, source, self.unit, STIFFNESS)
         return sample(image, identity_map(self.box) + plate.field(self.box, self.unit * GRID))
 
@@ -67,6 +70,15 @@ class Bend:
         closing = (_gap(self.points) - _gap(self.goal)) / self.unit
         share = float(np.clip(closing / INSET_FROM, 0, 1))
         return np.asarray(self.points[inner, :2] + share * inset * across, np.float32)
+
+
+def _beside(skin: npt.NDArray[np.intp], outer: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+    """Points that go with a lip: on its own side of the mouth, or beyond the corners.
+
+    The other lip's skin comes from far away when the mouth shuts, and would pull teeth over this lip.
+    """
+    down, middle = TEMPLATE[skin, 1] - TEMPLATE[outer[0], 1], TEMPLATE[outer[5], 1] - TEMPLATE[outer[0], 1]
+    return np.asarray((down * middle > 0) | (np.abs(TEMPLATE[skin, 0]) > BEYOND))
 
 
 def _lip_begins(image: Image, inner: npt.NDArray[np.float32], across: npt.NDArray[np.float32]) -> Floats2:

@@ -28,6 +28,7 @@ AGREES = 0.35  # r of the two openings; a stranger's own voice has 0.5 to 0.9, a
 WAITING = 250  # frames that wait for the sound they belong to
 REMEMBERED_NS = 2 * NS  # of sound behind a frame, in which its motion is still known
 MOST_LESSONS = 6_000  # four minutes of speech at 25 per second
+SMILES = 0.03  # mouth widths that an expression moves any point by: such a frame is not learnt from
 TURNED_DEG = 30.0  # a face turned further is not learnt from
 _OPENING_AT = np.searchsorted(LOWER, OPENING)
 
@@ -75,6 +76,8 @@ def lesson_of(person: Person, tracked: TrackedFrame, motion: Motion) -> Lesson |
         return None
     if motion.features is None or motion.speech < SPEAKS or not motion.plausible:
         return None
+    if np.abs(person.expression.kept(tracked, person.bank)).max() > SMILES:
+        return None  # it would be learnt as a way of talking, and kept a second time
     return Lesson(person, face.canonical, motion)
 
 

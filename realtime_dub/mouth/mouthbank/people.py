@@ -16,6 +16,7 @@ from realtime_dub.face.gallery import Gallery, view
 from realtime_dub.face.types import Face, TrackedFrame
 from realtime_dub.media import MS, NS, Floats
 from realtime_dub.mouth.mouthbank.bank import Bank
+from realtime_dub.mouth.mouthbank.expression import Expression
 from realtime_dub.mouth.mouthbank.render import Renderer
 from realtime_dub.mouth.mouthbank.style import Style
 
@@ -42,6 +43,7 @@ class Person:
     bank: Bank
     renderer: Renderer
     style: Style = field(default_factory=Style)
+    expression: Expression = field(default_factory=Expression)
     looks: int = 0  # frames that were learnt from
     met: bool = False  # their face was seen in this run
     taught_ns: int | None = None  # when the bank last learnt of a newcomer; whom one expects, others show to the bank

@@ -39,7 +39,8 @@ UNSEEN_COST = 0.03  # a painted inside instead of a real one
 BENT_SHUT, BENT_OPEN = 0.7, 0.5  # of the way from a bank mouth's own shape to the one asked for; see _unbent
 NEAR = 0.08  # mouth widths: where a lip is to go farther than this, no more is left of its own place than here
 APART = 0.06  # mouth widths: inner lips that should be nearer than this are bent farther, all the way where they touch
-_PAIRS_AT = np.searchsorted(LOWER, OPENING)
+_PAIRS_AT, _LIPS_AT = np.searchsorted(LOWER, OPENING), np.searchsorted(LOWER, LIPS)
+UNMOVED = np.zeros((len(LOWER), 3), np.float32)
 _NOSE_ANCHORS = np.array([2, 98, 327, 64, 294, 129, 358])
 
 
@@ -80,17 +81,24 @@ class Renderer:
         self._current: Mouth | None = None
 
     def render(
-        self, tracked: TrackedFrame, displacement: Points, blend_weight: float, at_ns: int, resting: float = 0.0
+        self,
+        tracked: TrackedFrame,
+        displacement: Points,
+        blend_weight: float,
+        at_ns: int,
+        resting: float = 0.0,
+        kept: Points = UNMOVED,
     ) -> MouthPatch | None:
         """The patch for a mouth moved by ``displacement`` (len(LOWER), 3) from rest, in this person's mouth widths.
 
-        ``blend_weight`` 0..1 goes from the live mouth to the dubbed one; ``resting`` of it do not speak. None where
-        nothing of the lower face is in the frame.
+        ``kept``: what the live face's expression adds to that; it does not part the lips. ``blend_weight`` 0..1 goes
+        from the live mouth to the dubbed one; ``resting`` of it do not speak. None where nothing of the lower face is
+        in the frame.
         """
         face, neutral = tracked.face, self._bank.neutral
         if face is None or neutral is None:
             return None
-        target = self._target(face, neutral, displacement, blend_weight)
+        target = self._target(face, neutral, displacement, blend_weight, kept)
         wanted = lip_shape(target, neutral)
         if self._bank.shut is not None and max_lip_opening(wanted) < max_lip_opening(
             lip_shape(face.canonical, neutral)
@@ -99,7 +107,7 @@ class Renderer:
             return self._drawn(tracked, face, target, None, 0.0, at_ns, nearer=True)
         mouth, unseen = self._choose(face, wanted, resting)
         if mouth is not None:
-            target[LIPS, :2] += _unbent(mouth, wanted, blend_weight) * np.float32(mouth_width(neutral))
+            target[LIPS, :2] += _unbent(mouth, wanted, blend_weight, kept[_LIPS_AT]) * np.float32(mouth_width(neutral))
         return self._drawn(tracked, face, target, mouth, unseen, at_ns)
 
     def show(self, tracked: TrackedFrame, mouth: Mouth) -> MouthPatch | None:
@@ -143,8 +151,11 @@ class Renderer:
         paint_cavity(region, goal, box, unit, unseen)
         return MouthPatch(region, _edge(outline, box, unit), box, face.pose, at_ns, tracked.shot)
 
-    def _target(self, face: Face, neutral: Points, displacement: Points, blend_weight: float) -> Points:
-        wanted = neutral[LOWER] + _until_lips_touch(neutral, displacement * np.float32(mouth_width(neutral)))
+    def _target(
+        self, face: Face, neutral: Points, displacement: Points, blend_weight: float, kept: Points = UNMOVED
+    ) -> Points:
+        width = np.float32(mouth_width(neutral))
+        wanted = neutral[LOWER] + _until_lips_touch(neutral, displacement * width) + kept * width
         target = face.canonical.copy()
         target[LOWER] += REACH * np.float32(blend_weight) * (wanted - target[LOWER])
         return target
@@ -235,18 +246,28 @@ def _until_lips_touch(neutral: Points, moved: Points) -> Points:
     return moved * np.float32((least - resting) / opened)
 
 
-def _unbent(mouth: Mouth, wanted: npt.NDArray[np.float32], blend_weight: float) -> npt.NDArray[np.float32]:
+def _unbent(
+    mouth: Mouth, wanted: npt.NDArray[np.float32], blend_weight: float, kept: Points = UNMOVED[_LIPS_AT]
+) -> npt.NDArray[np.float32]:
     """What is left (40, 2) of a bank mouth's own shape when it is bent to ``wanted``, mouth widths.
 
     A mouth bent by a tenth of its width, above all one that is opened, may look to a tracker, and to people, like quite
     another one where hair or a dark inside hides the lips' edges; one that was really seen does not. Lips that should
-    touch do, and those that should go farther than anything seen go nearly as far.
+    touch do, and those that should go farther than anything seen go nearly as far. ``kept`` (40, 3), what an expression
+    adds, is bent wholly: a smile that came and went with the mouths of the bank would twitch.
     """
-    own, wanted_opening = (mouth.shape - wanted)[:, :2], max_lip_opening(wanted)
+    own, wanted_opening = _without((mouth.shape - wanted)[:, :2], kept[:, :2]), max_lip_opening(wanted)
     bent = BENT_OPEN if mouth.max_lip_opening < wanted_opening else BENT_SHUT
     apart = min(1.0, wanted_opening / APART)
     near = min(1.0, NEAR / max(float(np.abs(own).max()), 1e-6))
     return np.asarray(own * np.float32(blend_weight * apart * near * (1 - bent)), np.float32)
+
+
+def _without(own: npt.NDArray[np.float32], kept: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """``own`` (n, 2) less what of ``kept`` is in it."""
+    power = float((kept * kept).sum())
+    share = float((own * kept).sum()) / power if power > 0 else 0.0
+    return own - np.float32(np.clip(share, -1, 1)) * kept
 
 
 def _distance(shapes: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

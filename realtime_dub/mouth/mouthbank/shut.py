@@ -28,10 +28,10 @@ REACH = 0.5  # mouth widths: sigma of the skin that goes with the lips
 _UPPER, _LOWER = LIPS_INNER[1:10], LIPS_INNER[:10:-1]  # pairs above each other, without the corners
 _UPPER_OUTER, _LOWER_OUTER = LIPS_OUTER[1:10], LIPS_OUTER[:10:-1]
 _ENDS = np.array([*CORNERS, LIPS_INNER[0], LIPS_INNER[10]])
-_SKIN = LOWER[~np.isin(LOWER, LIPS)]
-_APART = np.linalg.norm(TEMPLATE[_SKIN, None, :2] - TEMPLATE[LIPS_OUTER, :2], axis=-1)
-_NEAREST = LIPS_OUTER[_APART.argmin(1)]
-_FOLLOWS = np.exp(-0.5 * (_APART.min(1, keepdims=True) / REACH) ** 2).astype(np.float32)
+SKIN = LOWER[~np.isin(LOWER, LIPS)]
+_APART = np.linalg.norm(TEMPLATE[SKIN, None, :2] - TEMPLATE[LIPS_OUTER, :2], axis=-1)
+NEAREST = LIPS_OUTER[_APART.argmin(1)]  # point of the lips to each of the skin's
+FOLLOWS = np.exp(-0.5 * (_APART.min(1, keepdims=True) / REACH) ** 2).astype(np.float32)  # share of its way
 
 
 def shut_shape(seen: Points, speaks: bool = False) -> Points | None:
@@ -56,7 +56,7 @@ def _shut(seen: Points) -> Points:
     shape[_UPPER_OUTER] = line + (seen[_UPPER_OUTER] - seen[_UPPER])
     shape[_LOWER_OUTER] = line + np.float32(LOWER_HEIGHT) * (seen[_LOWER_OUTER] - seen[_LOWER])
     _narrow(shape)
-    shape[_SKIN] += _FOLLOWS * (shape - seen)[_NEAREST]
+    shape[SKIN] += FOLLOWS * (shape - seen)[NEAREST]
     return shape
 
 

@@ -1,0 +1,157 @@
+"""What a live mouth says without words: a smile, a raised corner, pressed or pursed lips. It belongs to the person.
+
+The dubbed mouth takes its words from the voice. A few measures of the live mouth that feelings move and an opening jaw
+does not are followed slowly, and their distance from the person's resting face is added to the dubbed motion. Words of
+the live mouth are quick and come to nothing on the average, so they do not get through. An expression that begins is
+followed quickly, where it can be told from words: by a mouth that does not speak, by cheeks that rise, or because the
+measures stay away for longer than a vowel.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width
+from realtime_dub.face.landmarks import LIPS, LIPS_OUTER, mean_lip_opening
+from realtime_dub.face.types import Points, TrackedFrame
+from realtime_dub.media import MS, NS, Floats
+from realtime_dub.mouth.mouthbank.bank import Bank
+from realtime_dub.mouth.mouthbank.measures import freed, measures
+from realtime_dub.mouth.mouthbank.shut import FOLLOWS, NEAREST, SKIN
+
+# Speech without an expression leaves so much of each measure after a slow low-pass, and so much of the corners' of what
+# a low-pass of STAYS_NS finds (root mean squares, seven people of GRID).
+SLOW_IN_SPEECH = np.array([0.022, 0.019, 0.005, 0.007, 0.02, 0.013, 0.017, 0.011], np.float32)
+STAYS_IN_SPEECH = np.array([0.014, 0.013, 0.003, 0.004], np.float32)
+CORNERS_ONLY, LIPS_ONLY = slice(0, 4), slice(5, 8)  # of the measures, what tells a smile, and pressed or pursed lips
+WITH_TURN = np.array([2, 2, 10, 10, 2, 2, 2, 2], np.float32)  # how much more in a face seen wholly from the side;
+TURNED = 0.15  # sine of the turn from which on it is more
+KEPT_FROM, KEPT_AT = 2.5, 4.5  # times as much as speech leaves: below, it may be words; above, all is kept
+QUIET = 0.35  # of that is enough in a mouth that does not speak
+BEGINS_FROM, BEGINS_AT = 3.0, 4.5  # the same for what tells that an expression begins or ends
+STAYS_NS = 120 * MS
+SLOW_NS, QUICK_NS = 500 * MS, 60 * MS  # time constants while the live mouth speaks, and while an expression moves
+SPEAKS_NS = 300 * MS  # a mouth that moved its jaw is taken to speak for about so long
+SPEAKS_FROM, SPEAKS_AT = 0.06, 0.16  # speed of the opening, mouth widths a second
+CHEEKS_FROM, CHEEKS_AT = 0.02, 0.05  # mouth widths that cheeks rise above what is followed
+AWAY_NS = NS  # without the face for longer, what was seen of it does not count any more
+
+_CHEEKS = np.array([50, 280, 101, 330, 117, 346])
+
+
+def _moves() -> Floats:
+    """How the points of the lower face go with each measure, (8, points * 3), at one more of it.
+
+    Points of the lips that touch go the same way, so that an expression never parts the lips.
+    """
+    moves = np.zeros((len(SLOW_IN_SPEECH), 478, 3), np.float32)
+    across = 2 * TEMPLATE[LIPS, 0]  # -1 and 1 at the corners
+    corner, middle = across**2, np.clip(1 - across**4, 0, 1)
+    moves[0, LIPS, 1], moves[1, LIPS, 0] = -corner, across
+    moves[2, LIPS, 1], moves[3, LIPS, 0] = -corner * np.sign(across), corner
+    moves[4, LIPS, 1] = corner - 1
+    moves[5, LIPS, 1] = -middle * np.isin(LIPS, LIPS_OUTER[1:10])
+    moves[6, LIPS, 1] = middle * np.isin(LIPS, LIPS_OUTER[11:])
+    moves[7, LIPS, 2] = -middle
+    moves[:, SKIN] = FOLLOWS * moves[:, NEAREST]
+    mixed = np.stack([measures(move) for move in moves])  # linear: what each does to all measures
+    return np.asarray(np.tensordot(np.linalg.inv(mixed), moves[:, LOWER], 1), np.float32).reshape(len(moves), -1)
+
+
+_MOVES = _moves()
+
+
+class Expression:
+    """Follows one person's face and says what of it is kept. A few numbers of state. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._shot: int | None = None  # None: nobody was seen
+        self._at_ns = self._since_ns = 0
+        self._slow = self._stays = np.zeros(len(SLOW_IN_SPEECH), np.float32)
+        self._opening = self._speed = self._cheeks = 0.0
+        self._usual = np.ones_like(SLOW_IN_SPEECH)  # how much more than speech without an expression leaves is usual
+        self._speaks = 1.0  # how sure it is that the mouth does
+        self._rest: tuple[Points, Floats, float] | None = None  # a resting face, its measures, one by its mouth's width
+
+    def kept(self, tracked: TrackedFrame, bank: Bank) -> Points:
+        """What is kept of the live mouth in this frame, to be added to the dubbed motion.
+
+        Displacement (len(LOWER), 3) in mouth widths of ``bank.neutral``; zero where there is no expression, no face or
+        no resting face. Frames come in order, every one of a person or only some; the same one again changes nothing.
+        """
+        face, neutral = tracked.face, bank.neutral
+        if face is None or neutral is None:
+            return np.zeros((len(LOWER), 3), np.float32)
+        self.follow(tracked)
+        if self._rest is None or self._rest[0] is not neutral:  # a bank learns both shapes anew together
+            self._rest = neutral, freed(_nearest(bank, neutral)), 1 / mouth_width(neutral)
+        _, rest, per_width = self._rest
+        moved = (self._sure(self._slow - rest) * np.float32(per_width)) @ _MOVES
+        return np.asarray(moved.reshape(-1, 3), np.float32)
+
+    def _sure(self, apart: Floats) -> Floats:
+        """Of what is apart from rest (8,) that which is no words. Lips go with a smile, corners not with the lips."""
+        usual = SLOW_IN_SPEECH * self._usual * np.float32(QUIET + (1 - QUIET) * self._speaks)
+        times = apart / usual
+        corners = _ramp(_length(times[CORNERS_ONLY]), KEPT_FROM, KEPT_AT)
+        lips = max(corners, _ramp(_length(times[LIPS_ONLY]), KEPT_FROM, KEPT_AT))
+        return apart * np.array([corners] * 5 + [lips] * 3, np.float32)
+
+    def follow(self, tracked: TrackedFrame) -> None:
+        """One more look at the live face; behind a cut, or after a while without it, it begins anew."""
+        face, at_ns = tracked.face, tracked.frame.pts_ns
+        assert face is not None
+        seen, opening = freed(face.canonical), float(mean_lip_opening(face.canonical))
+        cheeks = -float(face.canonical[_CHEEKS, 1].mean())
+        self._usual = 1 + WITH_TURN * max(0.0, abs(float(face.pose.rotation[2, 0])) - TURNED)  # one half is guessed
+        step_ns = at_ns - self._at_ns
+        if tracked.shot != self._shot or not 0 <= step_ns <= AWAY_NS:
+            self._shot, self._since_ns = tracked.shot, at_ns
+            self._slow, self._stays, self._cheeks = seen, np.zeros_like(seen), cheeks
+            self._notice_speed(0.0 if tracked.frame.still else SPEAKS_AT)  # whoever is seen first may be speaking
+        elif step_ns > 0:
+            speed = abs(opening - self._opening) * NS / step_ns
+            self._notice_speed(self._speed + _part(step_ns, SPEAKS_NS) * (speed - self._speed))
+            self._go_on(seen, cheeks, step_ns)
+        self._at_ns, self._opening = at_ns, opening
+
+    def _notice_speed(self, speed: float) -> None:
+        self._speed, self._speaks = speed, _ramp(speed, SPEAKS_FROM, SPEAKS_AT)
+
+    def _go_on(self, seen: Floats, cheeks: float, step_ns: int) -> None:
+        away = seen - self._slow
+        self._stays = self._stays + np.float32(_part(step_ns, STAYS_NS)) * (away - self._stays)
+        stays = self._stays / self._usual
+        begins = max(
+            1 - self._speaks,
+            _ramp(abs(cheeks - self._cheeks), CHEEKS_FROM, CHEEKS_AT),
+            _ramp(_length(stays[CORNERS_ONLY] / STAYS_IN_SPEECH), BEGINS_FROM, BEGINS_AT),
+        )
+        # At the start all that was seen counts alike.
+        slow_ns = min(SLOW_NS, max(QUICK_NS, self._at_ns - self._since_ns))
+        part = _part(step_ns, slow_ns * (QUICK_NS / slow_ns) ** begins)
+        self._slow = self._slow + np.float32(part) * away
+        self._cheeks += _part(step_ns, slow_ns) * (cheeks - self._cheeks)
+
+
+def _nearest(bank: Bank, neutral: Points) -> Points:
+    """The face with the lips as near as they come, which words start from too (``style.py``)."""
+    nearest = bank.closed if bank.shut is None else bank.shut
+    return neutral if nearest is None else nearest
+
+
+def _length(values: Floats) -> float:
+    return math.sqrt(float(values @ values))
+
+
+def _ramp(value: float, low: float, high: float) -> float:
+    """0 below ``low``, 1 above ``high``, smooth in between."""
+    share = min(max((value - low) / (high - low), 0.0), 1.0)
+    return share * share * (3 - 2 * share)
+
+
+def _part(step_ns: int, constant_ns: float) -> float:
+    """What a low-pass goes of its way in ``step_ns``."""
+    return 1 - math.exp(-step_ns / constant_ns)
