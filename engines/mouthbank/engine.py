@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engines.common.engine import Stage, borrowed
 from engines.mouthbank import compare, direct, ensemble, voice
+from engines.mouthbank.occlusion import stage as occlusion
 
 STAGES = {
     "speech": borrowed("speech"),
@@ -13,6 +14,7 @@ STAGES = {
         voice.VoiceSettings, voice.VoiceEngine, needs=("speech", "direct", "teacher"), filmed=True, spoken=True
     ),
     "ensemble": Stage(ensemble.Settings, ensemble.Ensemble, needs=("direct", "voice")),
+    "occlusion": Stage(occlusion.Settings, occlusion.OcclusionEngine, filmed=True, extra=True),
     **{
         f"compare-{kind}": Stage(compare.Settings, compare.maker(kind), needs=("direct",), filmed=True, extra=True)
         for kind in compare.KINDS

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime_dub.face.alignment import TEMPLATE
+from realtime_dub.face.alignment import TEMPLATE, project
 from realtime_dub.face.landmarks import CORNERS
-from realtime_dub.face.types import Face
+from realtime_dub.face.types import Face, Pose
 from realtime_dub.media import Image
 
 Alignment = Literal["box", "template"]
@@ -53,6 +53,14 @@ def crop_of(face: Face, size: int, alignment: Alignment = "box", margins: Margin
     if alignment == "box":
         return _boxed(face.points[:OVAL, :2].astype(np.float64), size, margins)
     return _aligned(face.points[:, :2].astype(np.float64), size, margins)
+
+
+def crop_about(pose: Pose, size: int, side: float, centre: tuple[float, float, float]) -> Crop:
+    """The square about ``centre`` of the canonical face, ``side`` template units wide, upright in the face's plane."""
+    middle = project(np.array([centre], np.float32), pose)[0, :2].astype(np.float64)
+    along = pose.rotation[:2, 0] / np.linalg.norm(pose.rotation[:2, 0])
+    turn = np.array([along, [-along[1], along[0]]], np.float64) * (size / (side * pose.scale))
+    return Crop(np.concatenate([turn, ((size - 1) / 2 - turn @ middle)[:, None]], 1), size)
 
 
 def _boxed(points: npt.NDArray[np.float64], size: int, margins: Margins) -> Crop:

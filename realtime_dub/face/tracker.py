@@ -25,8 +25,9 @@ from realtime_dub.media import Frame, Image
 from realtime_dub.paths import is_number
 
 MAX_FACES = 4
-MAX_YAW_DEG = 40.0  # beyond, half of the mouth is hidden and the mesh guesses
-RETURN_YAW_DEG = 36.0  # hysteresis: back in once it is clearly inside
+MAX_YAW_DEG = 55.0  # beyond, half of the mouth is hidden and the mesh guesses; engines have let go of it before
+RETURN_YAW_DEG = 52.0  # hysteresis: back in once it is clearly inside
+KNOWN_YAW_DEG = 40.0  # beyond, a face looks too little like itself to say whose it is
 MIN_MOUTH_PX = 8.0  # smaller mouths have no shape to speak of
 REMEMBERED_FRAMES = 25  # a face that comes back where it was is the same one
 STICKY_SHARE = 0.6  # a face is the same one if it moved by less than this share of its width
@@ -80,6 +81,8 @@ class MediaPipeTracker:
         why = self._why_not(face.pose.yaw_deg, face.pose.scale, points, frame)
         if why:
             return TrackedFrame(frame, None, why, self._shots.number)
+        if abs(face.pose.yaw_deg) > KNOWN_YAW_DEG:
+            return TrackedFrame(frame, face, "", self._shots.number)
         crop = aligned(frame.image, face)
         face = replace(face, descriptor=describe(crop, face.canonical))
         return TrackedFrame(frame, face, "", self._shots.follow(frame, face, crop))

@@ -34,7 +34,7 @@ class Face:
     points: Points  # (478, 3) MediaPipe face mesh with irises
     canonical: Points  # (478, 3) the same with the head pose taken out, in mouth widths
     pose: Pose
-    descriptor: npt.NDArray[np.float32] | None = None  # (72,) whose face it is, as face/descriptor.py has it
+    descriptor: npt.NDArray[np.float32] | None = None  # (72,) whose it is (face/descriptor.py); None: unknown
 
 
 @dataclass(frozen=True, slots=True, eq=False)

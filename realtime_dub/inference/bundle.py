@@ -111,6 +111,11 @@ def load_default(name: str, look_ahead_ms: int | None = None) -> Bundle:
     return _shared(_folder_of(name) / f"bundle-{look_ahead_ms}")
 
 
+def load_part(name: str, part: str) -> Bundle:
+    """Another network that comes with engine ``name``, one for the whole process: ``bundle-PART``."""
+    return _shared(_folder_of(name) / f"bundle-{part}")
+
+
 def look_aheads(name: str) -> list[int]:
     """The look-aheads in ms that :func:`load_default` has to offer."""
     named = (re.fullmatch(r"bundle-(\d+)", path.name, re.ASCII) for path in _folder_of(name).glob("bundle-*"))

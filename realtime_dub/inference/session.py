@@ -25,7 +25,7 @@ SANDBOXES = {
     "onnx-cpu": "realtime_dub.inference.sandbox.session:open_apart",
 }
 # Small networks lose more on the way to a GPU than it saves them.
-SMALL_TASKS = ("motion", "landmarks")
+SMALL_TASKS = ("motion", "landmarks", "mask")
 
 
 def open_session(model: bytes, opening: Opening, backend: str = AUTO) -> Session:

@@ -6,10 +6,11 @@
 | ``crop`` | audio features, a crop of the face | the crop with the mouth that speaks |
 | ``landmarks`` | audio features, landmarks beside the mouth | landmarks of the mouth |
 | ``frame`` | a drawing | a whole frame |
+| ``mask`` | a crop of the face, a drawing of its outlines | where something stands before it |
 | ``speech`` | phonemes, crops of the lips | audio |
 
 Format 1 had ``motion`` alone, without its name. Colour order, layout and normalisation live inside the network: what
-goes in and comes out of ``crop`` and ``frame`` is BGR in 0..1.
+goes in and comes out of ``crop``, ``frame`` and ``mask`` is BGR, or a share, in 0..1.
 """
 
 from __future__ import annotations
@@ -185,6 +186,15 @@ class FrameSpec(_Common):
     drawing_channels: int = Field(3, ge=1, le=64)
 
 
+class MaskSpec(_Common):
+    """A square of the face, a drawing of its lower part and its lips -> the probability that a pixel is covered."""
+
+    task: Literal["mask"]
+    size: int = Field(ge=16, le=MOST_PIXELS)  # pixels a side
+    side: float = Field(gt=0, le=16)  # of the square, template units
+    centre: tuple[float, float, float]  # in the canonical face
+
+
 class SpeechSpec(_Common):
     """Phonemes, and crops of the lips, -> audio."""
 
@@ -195,12 +205,13 @@ class SpeechSpec(_Common):
     frame_rate: float = Field(25.0, gt=0, le=MOST_RATE)  # crops per second
 
 
-BundleSpec: TypeAlias = MotionSpec | CropTaskSpec | LandmarksSpec | FrameSpec | SpeechSpec
+BundleSpec: TypeAlias = MotionSpec | CropTaskSpec | LandmarksSpec | FrameSpec | MaskSpec | SpeechSpec
 TASKS: dict[str, type[BundleSpec]] = {
     "motion": MotionSpec,
     "crop": CropTaskSpec,
     "landmarks": LandmarksSpec,
     "frame": FrameSpec,
+    "mask": MaskSpec,
     "speech": SpeechSpec,
 }
 

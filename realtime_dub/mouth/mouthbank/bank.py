@@ -101,14 +101,18 @@ class Bank:
             self.adapters[net] = Adapter(features)
         return self.adapters[net]
 
-    def observe(self, tracked: TrackedFrame) -> None:
-        """Learn from a tracked frame: the resting face, and the mouth where it is new or sharper."""
+    def observe(self, tracked: TrackedFrame, with_mouth: bool = True) -> None:
+        """Learn from a tracked frame: the resting face, and the mouth where it is new or sharper.
+
+        Without ``with_mouth`` the mouth is not to be seen.
+        """
         face = tracked.face
         if face is None or (abs(face.pose.yaw_deg) > YAW_LIMIT_DEG and self.neutral is not None):
             return  # a turned face is better than none, and worse than any other
         if not self.frozen:
             self._learn_neutral(face.canonical)
-        self._consider(tracked, face)
+        if with_mouth:
+            self._consider(tracked, face)
 
     def copy(self) -> Self:
         """Another bank that knows the same; the pictures, which nobody changes, are shared."""

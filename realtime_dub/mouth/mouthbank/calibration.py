@@ -8,7 +8,7 @@ they are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +20,7 @@ from realtime_dub.flow import Spread
 from realtime_dub.media import NS, Frame, Image
 from realtime_dub.mouth.mouthbank.bank import Bank, Mouth, lip_shape
 from realtime_dub.mouth.mouthbank.cavity import max_lip_opening
+from realtime_dub.mouth.mouthbank.fade import TURNED, turned_deg
 from realtime_dub.mouth.mouthbank.render import Renderer
 
 PICTURES = 6
@@ -30,12 +31,14 @@ APART_NS = 10 * NS  # between two drawings, for the tracker: as far as that noth
 class CalibrationFrames:
     """A few of many pictures with a face, of each of the longest shots, evenly spread over all that were shown."""
 
-    def __init__(self) -> None:
+    def __init__(self, clear: Callable[[TrackedFrame], bool] = lambda tracked: True) -> None:
+        """``clear``: whether a mouth is to be seen."""
+        self._clear = clear
         self._of_shot: dict[int, Spread[TrackedFrame]] = {}
 
     def show(self, tracked: TrackedFrame) -> None:
         """One more; kept for now, or not."""
-        if tracked.face is None:
+        if tracked.face is None or turned_deg(tracked.face.pose) > TURNED or not self._clear(tracked):
             return
         if tracked.shot not in self._of_shot and len(self._of_shot) > SHOTS:
             self._of_shot.pop(min(self._of_shot, key=lambda shot: self._of_shot[shot].seen))

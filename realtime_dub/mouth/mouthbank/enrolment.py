@@ -10,6 +10,7 @@ from realtime_dub.media import Samples
 from realtime_dub.mouth.contract import HEARD_AHEAD_NS, Learnt, OwnVoice
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.calibration import CalibrationFrames, calibrate
+from realtime_dub.mouth.mouthbank.occlusion import Occlusion
 from realtime_dub.mouth.mouthbank.own_voice import OwnVoiceStream, tells_features
 from realtime_dub.mouth.mouthbank.people import People, Person
 
@@ -30,11 +31,12 @@ class Banks:
         self, tracked: Iterator[TrackedFrame], tracker: FaceTracker, still: bool, voice: OwnVoice | None = None
     ) -> Learnt:
         """Where several people follow one another as the face that is chosen, the bank is that of the one most seen."""
-        people, frames, lessons = People(Bank()), CalibrationFrames(), _Lessons(voice)
+        occlusion, lessons = Occlusion(), _Lessons(voice)
+        people, frames = People(Bank(), occlusion.clear), CalibrationFrames(occlusion.clear)
         for each in tracked:
             seen = people.who(each)
             lessons.go_on(each)
-            if seen is not None:
+            if seen is not None and occlusion.clear(each):
                 seen.learn(each)
                 frames.show(each)
                 lessons.show(seen, each)

@@ -19,8 +19,10 @@ from realtime_dub.mouth.blendshapes import BlendshapeSolver
 from realtime_dub.mouth.contract import VOICE_RATE, FramePicker, ImplausibleMouth, Latency, MouthPatch
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.calibration import CalibrationFrames, calibrate
+from realtime_dub.mouth.mouthbank.fade import TurnFade
 from realtime_dub.mouth.mouthbank.gate import FADE_IN_NS, SpeechGate
 from realtime_dub.mouth.mouthbank.motion import Motion, MotionStream, opening
+from realtime_dub.mouth.mouthbank.occlusion import Occlusion
 from realtime_dub.mouth.mouthbank.own_voice import Lessons, OwnVoiceStream, lesson_of, net_of, tells_features
 from realtime_dub.mouth.mouthbank.people import People, Person
 from realtime_dub.mouth.mouthbank.rest import Resting
@@ -65,7 +67,9 @@ class MouthbankGenerator:
         self._motion = MotionStream(loaded, backend)
         self.backend = self._motion.session.backend
         self.strength = strength
-        self.people = People(Bank.load(identity) if isinstance(identity, Path) else identity or Bank())
+        self._occlusion, self._turn = Occlusion(backend), TurnFade()
+        bank = Bank.load(identity) if isinstance(identity, Path) else identity or Bank()
+        self.people = People(bank, self._occlusion.clear)
         self._gate, self._resting = SpeechGate(), Resting(silence)
         self._learns, self._bundle, self._net = learn, loaded, net_of(loaded)
         self._own: OwnVoiceStream | None = None  # made when it is first heard
@@ -115,7 +119,7 @@ class MouthbankGenerator:
         return self._motion.heard_until_ns()
 
     def observe(self, tracked: TrackedFrame) -> None:
-        if (person := self._meet(tracked)) is not None:
+        if (person := self._meet(tracked)) is not None and self._occlusion.clear(tracked):
             person.learn(tracked)
 
     def hear_own(self, samples: Samples, pts_ns: int) -> None:
@@ -126,7 +130,8 @@ class MouthbankGenerator:
         self._own.hear(samples, pts_ns)
 
     def learn_own(self, tracked: TrackedFrame) -> None:
-        if self._own is not None and (person := self._meet(tracked)) is not None:
+        person = self._meet(tracked) if self._own is not None else None
+        if self._own is not None and person is not None and self._occlusion.clear(tracked):
             self._own.show(person, tracked)
 
     def finish_own(self) -> None:
@@ -135,7 +140,7 @@ class MouthbankGenerator:
         self._own = None
 
     def frames_to_calibrate(self) -> FramePicker:
-        return CalibrationFrames()
+        return CalibrationFrames(self._occlusion.clear)
 
     def calibrate(self, frames: Sequence[TrackedFrame], tracker: FaceTracker) -> None:
         for person in self.people.known:
@@ -155,8 +160,10 @@ class MouthbankGenerator:
         if person is None:
             self._unknown_ns = at_ns
             return None
-        person.expression.follow(tracked)
-        if person.taught_ns is not None and tracked.frame.pts_ns - person.taught_ns >= TEACH_NS:
+        untaught = person.taught_ns is not None and tracked.frame.pts_ns - person.taught_ns >= TEACH_NS
+        if self._occlusion.clear(tracked):
+            person.expression.follow(tracked)
+        if untaught and self._occlusion.clear(tracked):
             person.learn(tracked)
         known = self._since_known(at_ns)
         speaking, resting = min(blend_weight, known), self._rests(tracked, person.bank, motion, at_ns)
@@ -165,9 +172,13 @@ class MouthbankGenerator:
         blend_weight = speaking + (1 - speaking) * resting
         if blend_weight <= 0:
             return None
-        if person.bank.neutral is None:
-            person.bank.observe(tracked)  # nobody has shown this person yet: begin with the face at hand
-        return self._drawn(tracked, person, motion, speaking / blend_weight, blend_weight, at_ns)
+        cover = self._occlusion.look(tracked)
+        if (visible := cover.weight * self._turn(tracked)) <= 0:
+            return None
+        if person.bank.neutral is None:  # nobody has shown this person yet: begin with the face at hand
+            person.bank.observe(tracked, with_mouth=cover.clear)
+        patch = self._drawn(tracked, person, motion, speaking / blend_weight, blend_weight * visible, at_ns)
+        return None if patch is None else cover.over(patch)
 
     def _rests(self, tracked: TrackedFrame, bank: Bank, motion: Motion, at_ns: int) -> float:
         """How far the mouth rests shut while it does not speak, 0..1; 0 = the live one is seen."""
@@ -196,7 +207,7 @@ class MouthbankGenerator:
         """The net's mouth as this person makes it (len(LOWER), 3), from the resting face, in mouth widths."""
         bank = person.bank
         displacement = person.style(motion, bank, self.strength)
-        if self._learns and (lesson := lesson_of(person, tracked, motion)):
+        if self._learns and self._occlusion.clear(tracked) and (lesson := lesson_of(person, tracked, motion)):
             self._lessons.learn(lesson)
         if motion.features is None or (adapter := bank.adapters.get(self._net)) is None:
             return displacement

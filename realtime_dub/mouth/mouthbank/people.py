@@ -8,6 +8,7 @@ make it another person's than after a cut (``face/shots.py``).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -67,8 +68,11 @@ class Person:
 class People:
     """The people of one stream, at most ``MOST_PEOPLE``. Called on the engine's thread with frames in order."""
 
-    def __init__(self, bank: Bank) -> None:
-        """``bank``: of the person who is expected: empty, or an identity, which binds to that person alone."""
+    def __init__(self, bank: Bank, clear: Callable[[TrackedFrame], bool] = lambda tracked: True) -> None:
+        """``bank``: of the person who is expected: empty, or an identity, which binds to that person alone.
+
+        ``clear``: whether a mouth is to be seen, and may be learnt from.
+        """
         self.expected = Person.with_bank(bank)
         self.current = self.expected
         self.known = [self.expected]
@@ -79,7 +83,7 @@ class People:
         self._outlier_ns: int | None = None  # since when the face looks unlike what is remembered, though it is theirs
         self._other = 0  # looks in a row that are clearly another known person's
         self._last: tuple[TrackedFrame, Person | None] | None = None
-        self._doubts = _Doubts()
+        self._doubts = _Doubts(clear)
 
     def who(self, tracked: TrackedFrame) -> Person | None:
         """Whose face this is; None until it is known, and where there is none."""
@@ -87,11 +91,23 @@ class People:
         if face is None:
             return None
         if face.descriptor is None:
-            return self.current  # from a tracker that does not tell people apart
+            return self._turned_away(tracked)
         if self._last is not None and (tracked is self._last[0] or self._late(tracked)):
             return self._last[1] if tracked.shot == self._shot else None
         self._last = tracked, self._find(tracked, face, face.descriptor)
         return self._last[1]
+
+    def _turned_away(self, tracked: TrackedFrame) -> Person | None:
+        """Whose face it is that does not say: still the one that was followed up to here. Turning is no break.
+
+        From a tracker that does not tell people apart it is always the one who is expected.
+        """
+        if not len(self.expected.gallery):
+            return self.current
+        if not self._sure or tracked.shot != self._shot:
+            return None
+        self._at_ns = tracked.frame.pts_ns
+        return self.current
 
     def restart(self) -> None:
         """The same frames, or others of the same people, are shown once more from the start."""
@@ -213,7 +229,8 @@ class People:
 class _Doubts:
     """Looks at a face of which it is not known yet whose it is, and what is learnt of it meanwhile."""
 
-    def __init__(self) -> None:
+    def __init__(self, clear: Callable[[TrackedFrame], bool]) -> None:
+        self._is_clear = clear
         self._begin()
 
     def clear(self) -> None:
@@ -236,7 +253,7 @@ class _Doubts:
             self.person.gallery.add(descriptor, seen_from)
         self._since_ns, self.person.taught_ns = since_ns, at_ns
         self._looks.append((at_ns, descriptor, seen_from))
-        if at_ns - self._looks[0][0] >= FADES_NS:
+        if at_ns - self._looks[0][0] >= FADES_NS and self._is_clear(tracked):
             self.person.learn(tracked)
 
     def enough(self) -> bool:
