@@ -99,7 +99,7 @@ def test_a_thing_stays_before_the_mouth_that_is_dubbed_behind_it(paint: Paint) -
     there = cv2.erode((thing & lower()).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     before, after = (np.abs(each.astype(int) - image).max(-1) > 2 for each in (plain, kept))
     assert before[there].mean() > 0.05  # without a mask the mouth is drawn over it
-    assert after[there].mean() < 0.01
+    assert after[there].mean() < 0.03
     visible = lower() & ~thing
     assert after[visible].mean() > 0.15 * before[visible].mean()  # and what is visible is dubbed
 
@@ -286,12 +286,19 @@ def test_turned_faces_calibrate_nothing() -> None:
     assert not picker.chosen()
 
 
-def test_who_always_has_something_before_the_mouth_is_learnt_with_it() -> None:
-    def small(out: Image, mouth: np.ndarray, unit: float) -> None:
-        cv2.circle(out, beside(mouth, unit, 0.3, 0.3), round(0.25 * unit), (28, 26, 30), -1, cv2.LINE_AA)
+class AtTheSide:
+    """A net that finds something at one side of the mouth."""
 
-    occlusion, (image, _) = Occlusion(), painted(small)
-    covers = [occlusion.look(each) for each in seen([image] * (STAYS_NS // PERIOD_NS + 2))]
+    def run(self, feeds: object) -> dict[str, np.ndarray]:
+        found = np.zeros((1, SIZE, SIZE), np.float32)
+        found[..., 62:] = 1
+        return {"covered": found}
+
+
+def test_who_always_has_something_before_the_mouth_is_learnt_with_it() -> None:
+    occlusion = Occlusion()
+    occlusion._session = AtTheSide()  # type: ignore[assignment]
+    covers = [occlusion.look(each) for each in seen([portrait()] * (STAYS_NS // PERIOD_NS + 2))]
     assert not any(cover.clear for cover in covers[:-2])
     assert covers[-1].clear
     assert covers[-1].share is not None  # and still it stays before the mouth
