@@ -10,7 +10,6 @@ from typing import Self
 import cv2
 import numpy as np
 import numpy.typing as npt
-import PIL.Image
 
 from realtime_dub.blend.masks import bounding_box
 from realtime_dub.errors import BundleError
@@ -23,7 +22,7 @@ from realtime_dub.face.types import Face, Points, TrackedFrame
 from realtime_dub.media import Image
 from realtime_dub.mouth.mouthbank import bank_shapes
 from realtime_dub.mouth.mouthbank.adapter import MOST_ADAPTERS, Adapter, read_adapters
-from realtime_dub.mouth.mouthbank.bank_bounds import MOST_FILE, check_archive, check_picture
+from realtime_dub.mouth.mouthbank.bank_bounds import MOST_FILE, check_archive, check_picture, decoded
 from realtime_dub.mouth.mouthbank.cavity import max_lip_opening
 from realtime_dub.mouth.mouthbank.measures import Smiles
 from realtime_dub.mouth.mouthbank.shut import shut_shape
@@ -278,19 +277,10 @@ def cut_mouth(tracked: TrackedFrame, face: Face, shape: npt.NDArray[np.float32],
 
 def _read_mouth(arrays: np.lib.npyio.NpzFile, i: int) -> Mouth:
     check_picture(arrays[f"image{i}"], MAX_WIDTH_PX, 2 * MAX_WIDTH_PX)
-    image = _decoded(arrays[f"image{i}"].tobytes())
+    image = decoded(arrays[f"image{i}"].tobytes())
     sharpness = float(bank_shapes.numbers(arrays[f"scalars{i}"], (2,), MOST_SHARPNESS)[0])
     shape, angles = bank_shapes.lip_shape(arrays[f"shape{i}"]), bank_shapes.directions(arrays[f"angles{i}"], (2,))
     return Mouth(image, bank_shapes.lips(arrays[f"lips{i}"], image), shape, angles, sharpness, max_lip_opening(shape))
-
-
-def _decoded(data: bytes) -> Image:
-    """By pillow, which says nothing on the terminal of a picture that is broken."""
-    try:
-        with PIL.Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
-            return np.ascontiguousarray(np.asarray(picture.convert("RGB"))[..., ::-1])
-    except Exception as error:  # of many kinds
-        raise ValueError("a picture does not decode") from error
 
 
 def _read_gallery(arrays: np.lib.npyio.NpzFile) -> Gallery:

@@ -11,6 +11,9 @@ from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
+import PIL.Image
+
+from realtime_dub.media import Image
 
 MOST_FILE, MOST_BYTES = 64_000_000, 100_000_000  # of the file, and of all that is in it
 MOST_PICTURE, MOST_ARRAY = 3_000_000, 300_000  # bytes of one, packed as PNG or not at all
@@ -75,3 +78,12 @@ def check_picture(data: npt.NDArray[np.generic], width: int, height: int) -> Non
     wide, high = struct.unpack_from(">II", start, 16)
     if not (0 < wide <= width and 0 < high <= height):
         raise ValueError(f"a picture of {wide}x{high} pixels is no mouth")
+
+
+def decoded(data: bytes) -> Image:
+    """By pillow, which says nothing on the terminal of a picture that is broken."""
+    try:
+        with PIL.Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+            return np.ascontiguousarray(np.asarray(picture.convert("RGB"))[..., ::-1])
+    except Exception as error:  # of many kinds
+        raise ValueError("a picture does not decode") from error
