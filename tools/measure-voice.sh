@@ -26,7 +26,7 @@ quality others_noise_10_db "$grid/others" --noise-db 10 --rows dubbed,shuffled
 quality others_file_noise_10_db "$grid/others" --look-ahead 160 --noise-db 10 --rows dubbed,shuffled
 quality others_opus_16_kbit "$grid/others" --opus-kbit 16 --rows dubbed,shuffled
 sweep=""
-for each in "$bundle" "$bundle"-*; do sweep="$sweep --bundle $each"; done
+for each in "$bundle" "$bundle"-[0-9]*; do sweep="$sweep --bundle $each"; done
 # shellcheck disable=SC2086
 "$python" -m benchmarks.sweeps --data "$prepared/s1" --clips 20 $sweep -o docs | tail -1 > "$out/look_ahead.json"
 voices --data "$prepared/s1" --part test --json "$out/s1_test.json"

@@ -59,6 +59,16 @@ class Entry:
     def filmed(self) -> bool:
         return self.frames > 0
 
+    @property
+    def listened(self) -> bool:
+        """There are vectors of it."""
+        return self.file("vectors", ".npy").exists()
+
+    def length_s(self) -> float:
+        """Of its sound, aligned or not."""
+        with wave.open(str(self.file("sound", ".wav"))) as file:
+            return file.getnframes() / file.getframerate()
+
     def file(self, kind: str, suffix: str) -> Path:
         """Where a part of the track lies."""
         return self.root / kind / f"{self.track}{suffix}"
@@ -111,9 +121,7 @@ class Dataset:
 
     def listened(self, part: str | None = None) -> list[Entry]:
         """The tracks of which there are vectors, aligned or not. Raises ConfigError where there is none."""
-        found = [
-            entry for entry in self.entries if part in (None, entry.part) and entry.file("vectors", ".npy").exists()
-        ]
+        found = [entry for entry in self.entries if part in (None, entry.part) and entry.listened]
         if not found:
             named = f"{part} in {self}" if part else str(self)
             raise ConfigError("no vectors for", named, "prepare the folders again with --vectors")

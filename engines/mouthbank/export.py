@@ -33,7 +33,7 @@ CORPORA = {
         "recognition. JASA 120(5), 2006",
     ),
     "Common Voice 13": ("CC0", "Common Voice, Mozilla, version 13, English"),
-    "Common Voice 6.1": ("CC0", "Common Voice, Mozilla, version 6.1, 23 languages"),
+    "Common Voice 6.1": ("CC0", "Common Voice, Mozilla, version 6.1, 25 languages"),
     "speechocean762": ("free for commercial and other use (OpenSLR 101)", "Zhang et al., Interspeech 2021"),
     "espeak-ng": ("synthesised; text CC0", "espeak-ng 1.51"),
     "flite": ("synthesised; text CC0", "flite 2.2, voices of CMU"),
@@ -77,7 +77,10 @@ def described(dataset: Dataset, heard: bool = True) -> tuple[DataSpec, ...]:
     """What a bundle says it was trained on: the filmed corpora, and those that were only ``heard``."""
     entries = [entry for entry in dataset.entries if entry.part == "train" and entry.filmed]
     if heard:
-        entries += [entry for entry in usable(dataset.entries) if entry.part == "train" and not entry.filmed]
+        trusted = {entry.name for entry in usable(dataset.entries)}
+        entries += [
+            e for e in dataset.entries if e.part == "train" and not e.filmed and (e.name in trusted or e.listened)
+        ]
     by_corpus: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         by_corpus[entry.corpus or UNKNOWN].append(entry)
@@ -88,7 +91,7 @@ def _corpus(name: str, entries: list[Entry]) -> DataSpec:
     licence, citation = CORPORA.get(name, (LICENCE_UNKNOWN, ""))
     people = sorted({entry.speaker for entry in entries if entry.filmed})
     named = f"{name}, {', '.join(people) if len(people) <= FEW else f'{len(people)} speakers'}" if people else name
-    hours = round(sum(entry.frames / STEADY_FPS or entry.seconds for entry in entries) / 3600, 2)
+    hours = round(sum(entry.frames / STEADY_FPS or entry.seconds or entry.length_s() for entry in entries) / 3600, 2)
     return DataSpec(name=named, licence=licence, citation=citation, hours=hours)
 
 

@@ -89,8 +89,7 @@ class TeacherEngine(Engine):
         self._loss = MotionLoss(basis).to(work.context.device)
         self._basis = basis
         self._targets = TeacherTargets(clips, work.dataset, basis, LogMelSpec())
-        listened = {entry.name for entry in work.dataset.listened()}
-        held = [entry for entry in work.dataset.part("validation") if entry.name in listened]
+        held = [entry for entry in work.dataset.part("validation") if entry.listened]
         self._held = evenly(held, settings.validation_tracks)
 
     def network(self) -> Teacher:
