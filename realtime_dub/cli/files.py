@@ -90,7 +90,7 @@ def make_bank(
     learn: Learn = "on",
     quiet: Quiet = False,
 ) -> None:
-    """Learn from a video how your mouth looks and how you talk; use it with --identity."""
+    """Learn from a video how you look and talk; use it with --identity."""
     from realtime_dub.pipeline.file.enrolment import enroll
 
     with ProgressBar("looking", quiet) as progress:
