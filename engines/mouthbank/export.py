@@ -169,7 +169,7 @@ def _describe(
     if count := features_of(net):
         outputs["features"] = (1, None, count)
     return MotionSpec(
-        format=1,
+        format=2,
         name="mouthbank-motion",
         version=version,
         engine="mouthbank",
