@@ -100,8 +100,8 @@ def voice_loss(
     device = next(net.parameters()).device
     mel, target, speech = (tensor.to(device) for tensor in filmed.draw(rng))
     other_mel, labels, places = (tensor.to(device) for tensor in taught.batch(rng, size, frames))
-    other_target, _ = looked_up(taught.tables["motion"].to(device), places.where(places >= 0, 0))
-    other_target = other_target * (places >= 0)[..., None]
+    other_target, known = looked_up(taught.tables["motion"].to(device), places)
+    other_target = other_target * known[..., None]
     heads, logits, hidden = net.strided_forward(torch.cat([mel, other_mel]))
     with torch.autocast(mel.device.type, enabled=False):
         full = [(found.float(), logit.float()) for found, logit in heads]

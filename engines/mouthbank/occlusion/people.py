@@ -30,18 +30,17 @@ def skin_of(image: Array, points: Array) -> Array:
 
 def varied(rng: Rng, image: Array, points: Array) -> Array:
     """One person's picture as another's."""
-    if rng.random() < 0.5:
-        image = _other_skin(rng, image, points)
-    if rng.random() < 0.6:
-        image = _aged(rng, image, points)
-    if rng.random() < 0.15:
-        image = _lipstick(rng, image, points)
-    if rng.random() < 0.2:
-        image = _open_mouth(rng, image, points)
-    if rng.random() < 0.35:
-        image = _hair(rng, image, points)
-    if rng.random() < 0.4:
-        image = _elsewhere(rng, image, points)
+    changes = (
+        (0.5, _other_skin),
+        (0.6, _aged),
+        (0.15, _lipstick),
+        (0.2, _open_mouth),
+        (0.35, _hair),
+        (0.4, _elsewhere),
+    )
+    for chance, change in changes:
+        if rng.random() < chance:
+            image = change(rng, image, points)
     return image
 
 

@@ -99,6 +99,12 @@ def triangles(edges_hz: npt.NDArray[np.float64], rate: int, fft: int) -> npt.NDA
     return np.asarray(np.maximum(0.0, np.minimum(rising, falling)))
 
 
+def slaney_filters(low_hz: float, high_hz: float, bands: int, rate: int, fft: int) -> npt.NDArray[np.float64]:
+    """Filters (fft // 2 + 1, bands) of equal area on Slaney's scale, as librosa has them."""
+    edges_hz = slaney_edges(low_hz, high_hz, bands + 2)
+    return triangles(edges_hz, rate, fft) * (2.0 / (edges_hz[2:] - edges_hz[:-2]))
+
+
 def oshaughnessy_edges(low_hz: float, high_hz: float, count: int) -> npt.NDArray[np.float64]:
     """Evenly spaced on ``2595 log10(1 + f / 700)``."""
     low, high = (2595.0 * np.log10(1.0 + hz / 700.0) for hz in (low_hz, high_hz))

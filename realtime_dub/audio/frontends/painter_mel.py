@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from realtime_dub.audio.frontends.framing import FramedSpec, Framing, PreEmphasis, hann, slaney_edges, triangles
+from realtime_dub.audio.frontends.framing import FramedSpec, Framing, PreEmphasis, hann, slaney_filters
 from realtime_dub.media import Floats
 
 LEAST = 1e-5  # of a magnitude
@@ -49,9 +49,8 @@ class PainterMel:
         self._framing = Framing(self.spec.window, self.spec.hop)
         self._emphasis = PreEmphasis(self.spec.pre_emphasis)
         self._window = hann(self.spec.window).astype(np.float32)
-        edges = slaney_edges(self.spec.low_hz, self.spec.high_hz, self.spec.bands + 2)
-        equal_area = triangles(edges, self.spec.rate, self.spec.window) * (2.0 / (edges[2:] - edges[:-2]))
-        self._filters = equal_area.astype(np.float32)
+        of = self.spec
+        self._filters = slaney_filters(of.low_hz, of.high_hz, of.bands, of.rate, of.window).astype(np.float32)
 
     @property
     def frames(self) -> int:

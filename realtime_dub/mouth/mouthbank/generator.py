@@ -183,7 +183,7 @@ class MouthbankGenerator:
     def _rests(self, tracked: TrackedFrame, bank: Bank, motion: Motion, at_ns: int) -> float:
         """How far the mouth rests shut while it does not speak, 0..1; 0 = the live one is seen."""
         if not tracked.frame.still:
-            return self._resting(tracked, bank, opening(motion), motion.speech, at_ns)
+            return self._resting(tracked, bank, opening(motion.displacement), motion.speech, at_ns)
         if bank.neutral is None:
             bank.observe(tracked)
         return float(bank.shut is not None)  # a photograph's open mouth says nothing: between words it rests shut

@@ -42,10 +42,10 @@ class Motion:
     features: Floats | None = None  # (n,) what the network made the motion of, where it tells that
 
 
-def opening(motion: Motion) -> float:
-    """How far it opens the lips, mouth widths."""
+def opening(displacement: Floats) -> float:
+    """How far a motion (len(LOWER), 3) opens the lips, mouth widths."""
     upper, lower = _PAIRS_AT.T
-    return float((motion.displacement[lower, 1] - motion.displacement[upper, 1]).mean())
+    return float((displacement[lower, 1] - displacement[upper, 1]).mean())
 
 
 class MotionStream:

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from realtime_dub.face.alignment import LOWER, mouth_width
-from realtime_dub.face.landmarks import OPENING
 from realtime_dub.face.types import Points, TrackedFrame
 from realtime_dub.inference import AUTO
 from realtime_dub.inference.bundle import Bundle
 from realtime_dub.media import NS, Samples
-from realtime_dub.mouth.mouthbank.motion import FEATURES, Motion, MotionStream
+from realtime_dub.mouth.mouthbank.motion import FEATURES, Motion, MotionStream, opening
 from realtime_dub.mouth.mouthbank.people import Person
 
 SPEAKS = 0.5  # probability of speech from which a frame is learnt from
@@ -30,7 +29,6 @@ REMEMBERED_NS = 2 * NS  # of sound behind a frame, in which its motion is still 
 MOST_LESSONS = 6_000  # four minutes of speech at 25 per second
 SMILES = 0.03  # mouth widths that an expression moves any point by: such a frame is not learnt from
 TURNED_DEG = 30.0  # a face turned further is not learnt from
-_OPENING_AT = np.searchsorted(LOWER, OPENING)
 
 
 class Agreement:
@@ -121,12 +119,6 @@ def both_mouths(lesson: Lesson) -> tuple[Points, Points]:
     assert bank.neutral is not None
     live = (lesson.canonical - bank.neutral)[LOWER] / np.float32(mouth_width(bank.neutral))
     return live, lesson.person.style.applied(lesson.motion, bank, 1.0)
-
-
-def opening(displacement: Points) -> float:
-    """How much wider than at rest the lips stand open, mouth widths."""
-    gaps = displacement[_OPENING_AT[:, 1], 1] - displacement[_OPENING_AT[:, 0], 1]
-    return float(gaps.mean())
 
 
 class OwnVoiceStream:
