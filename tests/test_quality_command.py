@@ -14,6 +14,7 @@ from benchmarks import quality, scores
 from benchmarks.rendered_sweep import Point, noises, over_look_ahead, over_noise
 
 
+@pytest.mark.slow
 def test_every_noise_is_measured_and_told_by_gender_and_language(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -75,6 +75,7 @@ def killed_and_started_again(server: Server, how: signal.Signals, port: int) -> 
     return serve(port)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_all_are_live_again_after_their_server_was_away(chromium: Any, port: int, how: signal.Signals) -> None:
     server = serve(port)
@@ -112,6 +113,7 @@ def test_any_order_and_each_leaves_and_comes_back(chromium: Any, port: int, orde
         server.close()
 
 
+@pytest.mark.slow
 def test_a_page_that_is_loaded_again_goes_on_unless_it_was_stopped(
     chromium: Any, served: tuple[Aside, Studio, str]
 ) -> None:
@@ -158,6 +160,7 @@ def session_of(studio: Studio, role: str) -> Session:
     return next(each for each in studio.sessions.values() if each.options.role == {"sender": "studio"}.get(role, role))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("told", [True, False])
 @pytest.mark.parametrize(
     "role", ["sender", *(pytest.param(each, marks=pytest.mark.long) for each in ("viewer", "interpreter"))]
@@ -195,6 +198,7 @@ def asleep(people: People, signal_browser: Any, meanwhile: Any) -> dict[str, flo
     return people.live(SOON_S)
 
 
+@pytest.mark.slow
 def test_a_laptop_that_slept_is_live_again(
     chromium: Any, playwright: Any, film: Path, served: tuple[Aside, Studio, str]
 ) -> None:
@@ -246,6 +250,7 @@ PLUG_IN = """() => { navigator.mediaDevices.getUserMedia = window.asked;
     navigator.mediaDevices.dispatchEvent(new Event("devicechange")); }"""
 
 
+@pytest.mark.slow
 def test_a_camera_that_is_taken_away_and_comes_back(chromium: Any, served: tuple[Aside, Studio, str]) -> None:
     _, studio, url = served
     people = People(chromium, url)

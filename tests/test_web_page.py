@@ -261,6 +261,7 @@ def test_snapshot_carries_the_badge(live: Page) -> None:
     assert yellow.sum() > 500
 
 
+@pytest.mark.slow
 def test_enrolment_shows_progress_and_the_bank_goes_both_ways(live: Page, tmp_path: Path) -> None:
     live.until("parseInt(document.getElementById('v-frames').textContent) > 0")
     live.view.click("#enroll")

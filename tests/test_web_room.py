@@ -71,6 +71,7 @@ async def comes_and_goes(order: tuple[str, ...], leaving: tuple[str, ...]) -> No
         assert studio.sessions == {}
 
 
+@pytest.mark.slow
 def test_four_roles_in_one_order_and_one_leaves_and_comes_back() -> None:
     run(lambda: comes_and_goes(("viewer", "interpreter", "second viewer", "studio"), ("studio",)))
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import Any
 
+import pytest
 from aiohttp import ClientSession
 from av import VideoFrame
 from feeds import publishing
@@ -42,6 +43,7 @@ async def is_told(visitors: tuple[Visitor, ...], state: str, seconds: float) -> 
         await visitor.until(lambda visitor=visitor: room(visitor).get("state") == state, seconds)
 
 
+@pytest.mark.slow
 def test_a_room_waits_while_its_senders_camera_gives_nothing() -> None:
     async def test() -> None:
         async with serving(max_sessions=1) as (_, http, url), visiting(await come(http, url, "viewer")) as viewer:
@@ -68,6 +70,7 @@ def spoil(session: Any) -> None:
         slot.put((None, session.input.clock.now_ns()))
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_is_begun_again_and_the_room_waits_meanwhile() -> None:
     async def test() -> None:
         async with serving(max_sessions=1) as (studio, http, url), visiting(await come(http, url, "viewer")) as viewer:

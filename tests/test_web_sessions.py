@@ -215,6 +215,7 @@ def test_a_visitor_who_goes_without_a_word_is_noticed(monkeypatch: pytest.Monkey
     run(test)
 
 
+@pytest.mark.slow
 def test_cycles_leave_nothing_behind() -> None:
     async def cycle(studio: Studio, http, url: str) -> None:
         async with visiting(Visitor(http, url)) as visitor:

@@ -14,7 +14,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
-from engines.common.augment import AUGMENTATIONS, Harshness
+from engines.common.augment import AUGMENTATIONS, Augmentation, Harshness
 from engines.common.dataset import Dataset, Entry, evenly
 from engines.common.engine import Engine, Samples, Work
 from engines.common.grid import Clip
@@ -26,6 +26,7 @@ from engines.common.speech.network import STRIDE
 from engines.common.speech.vector_map import VectorMap
 from engines.common.video_metrics import correlation
 from engines.mouthbank.align import aligned
+from engines.mouthbank.curve_rows import CurveRows
 from engines.mouthbank.data import Basis, Batches, MotionLoss, make_basis
 from engines.mouthbank.direct import filmed, read_offsets
 from engines.mouthbank.teacher import Teacher, TeacherShape, load_teacher
@@ -68,6 +69,9 @@ class VoiceSettings(BaseModel):
     start: Path | None = None  # a run whose motion net to begin with; the speech net is that of stage speech
     validation_tracks: int = Field(60, ge=1)
     validation_voices: int = Field(60, ge=1)  # tracks of people who are only heard
+    curves: Path | None = None  # a folder of recordings with curves (``engines/mouthbank/curves.py``)
+    curve_rows: int = Field(2, ge=1)
+    curves_kept_out: tuple[str, ...] = ()  # recordings to measure by
 
 
 def own_clips(work: Work) -> list[Clip]:
@@ -136,9 +140,19 @@ class VoiceEngine(Engine):
         self._taught = TaughtSpeech(self._teacher, *parts)
         rows = settings.filmed_rows, settings.frames
         self._filmed = Batches(own, self._basis, self._spec, *rows, work.seed, augmentation, own_every=3)
+        self._curves = self._curve_rows(augmentation)
         self._held = held_clips(work.dataset, settings.validation_tracks)
         self._strangers = evenly(work.dataset.listened("validation"), settings.validation_voices)
         self._amounts: dict[str, object] = {"own": len(own), "heard": len(heard), "held": len(self._strangers)}
+
+    def _curve_rows(self, augmentation: Augmentation) -> CurveRows | None:
+        settings = self._settings
+        if settings.curves is None:
+            return None
+        size, basis = (settings.curve_rows, settings.frames), self._basis
+        return CurveRows(
+            settings.curves, settings.curves_kept_out, basis, self._spec, size, self._work.seed, augmentation
+        )
 
     def network(self) -> VoiceNet:
         """A fresh motion net on the trained speech net."""
@@ -169,7 +183,7 @@ class VoiceEngine(Engine):
         assert isinstance(net, VoiceNet)
         settings = self._settings
         rows = settings.taught_rows, settings.frames
-        return voice_loss(net, self._filmed, self._taught, self._loss, rng, *rows)
+        return voice_loss(net, self._filmed, self._taught, self._loss, rng, *rows, self._curves)
 
     def check(self, net: nn.Module) -> dict[str, float]:
         measured = on_cpu(net)

@@ -17,6 +17,7 @@ from engines.common.speech.inventory import INDEX, SIL, VISEMES
 from engines.common.speech.losses import class_weights, phone_loss
 from engines.common.speech.network import STRIDE
 from engines.common.speech.vectors import ListenedSpeech, looked_up, vector_loss
+from engines.mouthbank.curve_rows import CurveRows
 from engines.mouthbank.data import Basis, Batches, MotionLoss
 from engines.mouthbank.speakers import evened
 from engines.mouthbank.teacher import Teacher, loudness
@@ -95,19 +96,28 @@ def voice_loss(
     rng: np.random.Generator,
     size: int,
     frames: int,
+    curves: CurveRows | None = None,
 ) -> Losses:
-    """Both halves of a batch: the filmed speakers' own motion, and the teacher's for everybody else; all heads."""
+    """The parts of a batch: the filmed speakers' own motion, the teacher's for everybody else, and ``curves``; all
+    heads.
+    """
     device = next(net.parameters()).device
     mel, target, speech = (tensor.to(device) for tensor in filmed.draw(rng))
     other_mel, labels, places = (tensor.to(device) for tensor in taught.batch(rng, size, frames))
     other_target, known = looked_up(taught.tables["motion"].to(device), places)
     other_target = other_target * known[..., None]
-    heads, logits, hidden = net.strided_forward(torch.cat([mel, other_mel]))
+    extra_mel, extra = curves.draw(rng) if curves else (other_mel[:0], other_mel[:0])
+    heads, logits, hidden = net.strided_forward(torch.cat([mel, other_mel, extra_mel.to(device)]))
+    taught_rows = slice(len(mel), len(mel) + len(other_mel))
     with torch.autocast(mel.device.type, enabled=False):
         full = [(found.float(), logit.float()) for found, logit in heads]
-        parts = _head_losses(net, loss, full, (target, speech), (labels, other_target))
-        phone = phone_loss(logits.float()[len(mel) :], labels, class_weights().to(device))
-        return parts | {"phone": PHONE_WEIGHT * phone, "vectors": _vectors(net, taught, hidden[len(mel) :], places)}
+        told = [(found[: taught_rows.stop], logit[: taught_rows.stop]) for found, logit in full]
+        parts = _head_losses(net, loss, told, (target, speech), (labels, other_target))
+        if curves:
+            found = [found[taught_rows.stop :] for found, _ in full]
+            parts |= curves.loss(found, _delays(net), extra.to(device))
+        phone = phone_loss(logits.float()[taught_rows], labels, class_weights().to(device))
+        return parts | {"phone": PHONE_WEIGHT * phone, "vectors": _vectors(net, taught, hidden[taught_rows], places)}
 
 
 def _vectors(net: VoiceNet, taught: TaughtSpeech, hidden: Tensor, places: Tensor) -> Tensor:

@@ -180,8 +180,9 @@ def load_voice(path: Path) -> VoiceNet:
 def go_on(net: VoiceNet, earlier: VoiceNet, basis: Basis) -> None:
     """Put the motion net of ``earlier`` into ``net``, whose speech net, heads and basis may be others.
 
-    Each head begins as the nearest one there was, its coefficients brought into the new ``basis``. Raises ConfigError
-    where the nets differ in size.
+    Each head begins as the nearest one there was, its coefficients brought into the new ``basis``. A speech net of the
+    same kind goes on as well, with what it has learnt beside the motion. Raises ConfigError where the nets differ in
+    size.
     """
     same = {"width", "kernel", "dilations", "details", "points"}
     unlike = [name for name in sorted(same) if getattr(net.shape, name) != getattr(earlier.shape, name)]
@@ -190,6 +191,8 @@ def go_on(net: VoiceNet, earlier: VoiceNet, basis: Basis) -> None:
         raise ConfigError("cannot begin with", f"that voice net: it has {values}", "give the stage the same")
     for part in ("detail", "enter", "blocks"):
         getattr(net, part).load_state_dict(getattr(earlier, part).state_dict())
+    if earlier.hear.shape == net.hear.shape:
+        net.hear.load_state_dict(earlier.hear.state_dict())
     turned = earlier.basis @ torch.from_numpy(basis.analysis)  # (components there, components here)
     for head, frames in zip(net.heads, net.shape.look_aheads, strict=True):
         other = earlier.heads[_nearest(earlier.shape.look_aheads, frames)]
