@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from live_helpers import RATE, START_NS, PuppetGenerator, Run, live, sound
 
+from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import MS, NS
+from realtime_dub.mouth.contract import MouthPatch
 
 PERIOD = 40 * MS
 
@@ -92,6 +95,21 @@ def test_one_slow_job_costs_one_mouth_and_no_flicker() -> None:
     assert frames["passthrough"] == 0
     settled = [each for each in run.output.taken if each.at_ns - START_NS >= 1 * NS]
     assert min(int(each.stamped.tick.image[4, 4, 2]) for each in settled) > 80
+
+
+def test_a_generator_is_told_while_the_machine_is_short() -> None:
+    class Spares(PuppetGenerator):
+        short = False
+        told: ClassVar[list[tuple[int, bool]]] = []
+
+        def generate(self, tracked: TrackedFrame, at_ns: int) -> MouthPatch | None:
+            self.told.append((at_ns - START_NS, self.short))
+            return super().generate(tracked, at_ns)
+
+    live(9, engine_ns=lambda since: 30 * MS if 2 * NS <= since < 4 * NS else 6 * MS, generator=Spares())
+    assert {short for at, short in Spares.told if 0 < at < 2 * NS} == {False}
+    assert {short for at, short in Spares.told if 3 * NS < at < 4 * NS} == {True}
+    assert {short for at, short in Spares.told if at > 8 * NS} == {False}
 
 
 def test_slow_composer_never_publishes_late() -> None:

@@ -179,6 +179,22 @@ def test_a_mouth_that_has_long_been_free_is_looked_at_every_second_frame() -> No
     assert counting.calls >= first + 10 + 5  # what is before the mouth is looked at in every frame
 
 
+def test_where_the_machine_is_short_a_free_mouth_is_looked_at_less_often() -> None:
+    occlusion = Occlusion()
+    occlusion._session = counting = Counting(occlusion._session)  # type: ignore[assignment]
+    first = CALM_NS // PERIOD_NS
+    tracked = seen([portrait()] * (first + 20))
+    for each in tracked:
+        occlusion.short = True
+        occlusion.look(each)
+    assert counting.calls <= first + 3
+    cupped, _ = painted(cup)
+    later = [replace(tracked[-1], frame=frame_of(cupped, len(tracked) + k)) for k in range(16)]
+    covers = [occlusion.look(each) for each in later]
+    assert any(cover.share is not None for cover in covers[:11])  # it is found all the same, and followed
+    assert all(cover.share is not None for cover in covers[12:])
+
+
 def test_what_was_before_another_face_says_nothing() -> None:
     occlusion, (masked, _) = Occlusion(), painted(mask)
     for each in seen([masked] * 6):

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from raw_http import Answer, answer_of, ask, connect, leave
 from web_peers import Visitor, serving
 
+from realtime_dub.web import limits
+from realtime_dub.web.http.callers import CallerRates
 from realtime_dub.web.http.logs import JsonLines
 from realtime_dub.web.studio.studio import Studio
 
@@ -167,7 +169,9 @@ def chunks(size: int, count: int) -> bytes:
     return (b"%x\r\n" % size + b"a" * size + b"\r\n") * count
 
 
-def test_a_body_in_the_smallest_chunks_is_not_read_to_its_end(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_body_in_the_smallest_chunks_is_not_read_to_its_end(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def visit(url: str, studio: Studio) -> None:
         whole = await ask(url, WHIP + chunks(4_000, 3) + chunks(1, 20) + b"0\r\n\r\n")
         assert whole.status == 400  # read, and no SDP
@@ -183,7 +187,10 @@ def test_a_body_in_the_smallest_chunks_is_not_read_to_its_end(caplog: pytest.Log
         assert (await answer_of(streams)).status == 0
         leave(streams)
 
+    spent: list[float] = []
+    monkeypatch.setattr(CallerRates, "spend", lambda rates, caller, amount, now_s: spent.append(amount))
     serve(visit, caplog)
+    assert spent == [limits.WASTED_CONNECTIONS]  # or the next of them would come at once
 
 
 ROUTES = [b"/", b"/healthz", b"/metrics", b"/api/config", b"/api/sessions", b"/api/sessions/%s",

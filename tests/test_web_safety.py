@@ -102,6 +102,9 @@ def test_requests_are_limited() -> None:
     assert bucket.take("b", 0.0)
     assert bucket.take("a", 1.5)
     assert not bucket.take("a", 1.6)
+    bucket.spend("b", 100, 2.0)  # what costs more than it seemed is paid for later, but not for ever
+    assert not bucket.take("b", 4.9)
+    assert bucket.take("b", 7.1)
 
     async def test() -> None:
         async with serving() as (_, http, url):

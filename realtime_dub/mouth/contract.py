@@ -34,6 +34,7 @@ __all__ = [
     "MouthGenerator",
     "MouthPatch",
     "RestsInSilence",
+    "SparesWork",
     "SupportsCalibration",
     "WholeFrame",
     "blendshapes_of",
@@ -121,6 +122,13 @@ class RestsInSilence(Protocol):
     @property
     def silence_shows(self) -> SilenceShows:
         """What is shown in silence now."""
+
+
+@runtime_checkable
+class SparesWork(Protocol):
+    """A generator that can do without something for a while, where live mouths would come too late."""
+
+    short: bool  # the machine has little time; may be changed at any time
 
 
 class FramePicker(Protocol):

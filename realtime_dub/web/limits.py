@@ -18,6 +18,7 @@ HEADER_LINES, HEADER_LINE_BYTES = 64, 8_190  # of a request
 BODY_BYTES_PER_S, BODY_WINDOW_S = 8_000, 15.0  # the slowest body: 64 kbit/s, over so long; 50 MB may take 1.7 hours
 CHUNKED_BYTES = 8_192  # received of a body in chunks before it is asked whether they are worth it
 CHUNKED_SHARE = 3  # times as many bytes as the body holds: chunks shorter than that are an attack
+WASTED_CONNECTIONS = 50.0  # that one costs which brought such chunks
 LINGER_S = 2.0  # for the rest of a body that is not wanted, so that its sender reads why
 REST_BYTES, UNWANTED_BYTES = 64_000_000, 256_000  # of it: of who may ask, and of who may not
 UNREAD_S = 20.0  # an answer of which nothing is taken for so long

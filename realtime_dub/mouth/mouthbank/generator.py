@@ -105,6 +105,15 @@ class MouthbankGenerator:
         self._resting.silence = silence
 
     @property
+    def short(self) -> bool:
+        """The machine has little time: the face is looked at less often for what may stand before it."""
+        return self._occlusion.short
+
+    @short.setter
+    def short(self, short: bool) -> None:
+        self._occlusion.short = short
+
+    @property
     def silence_shows(self) -> SilenceShows:
         return self._resting.shows
 

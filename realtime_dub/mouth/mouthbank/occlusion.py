@@ -41,6 +41,7 @@ CLEAR = 0.03  # share of the mouth that may be covered in what is learnt from
 STAYS_NS = 4 * NS  # what has hidden so long a part of the mouth, and never left it, belongs to this person
 CALM_NS = NS  # after so long without anything
 EVERY_NS = 60 * MS  # a look now and then is enough, every second frame
+EVERY_SHORT_NS = 400 * MS  # and fewer where the machine has no time for them
 BREAK_NS = 500 * MS  # what was before such a hole says nothing
 
 
@@ -72,6 +73,7 @@ class Occlusion:
     def __init__(self, backend: str = AUTO) -> None:
         """``backend``: what runs the net, if it can; else the usual one does."""
         self._session = _opened(backend)
+        self.short = False  # the machine has little time; may be changed at any time
         self._last: TrackedFrame | None = None
         self._reset()
 
@@ -115,7 +117,8 @@ class Occlusion:
     def _may_rest(self, at_ns: int) -> bool:
         if self._free_since_ns is None or self._looked_ns is None:
             return False
-        return at_ns - self._free_since_ns >= CALM_NS and at_ns - self._looked_ns < EVERY_NS
+        every_ns = EVERY_SHORT_NS if self.short else EVERY_NS
+        return at_ns - self._free_since_ns >= CALM_NS and at_ns - self._looked_ns < every_ns
 
     def _calm(self, at_ns: int) -> Cover:
         return Cover(self._weight(0.0, False, at_ns))
@@ -191,6 +194,9 @@ class Things:
         """
         inside = (lower > 0).astype(np.uint8)
         found = found * inside
+        if found.max() < SURE:  # nearly always; each of the calls below waits for the interpreter where many run
+            self._looks = np.zeros(found.shape, np.uint8)
+            return None
         count, labels, stats, _ = cv2.connectedComponentsWithStats((found > MAYBE).astype(np.uint8))
         sure = np.unique(labels[found >= SURE])
         within = cv2.erode(inside, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=(0,))

@@ -11,7 +11,7 @@ from typing import TypeVar
 from realtime_dub.clock import Clock
 from realtime_dub.errors import BundleError
 from realtime_dub.media import MS, NS
-from realtime_dub.mouth.contract import Generated, MouthGenerator
+from realtime_dub.mouth.contract import Generated, MouthGenerator, SparesWork
 from realtime_dub.pipeline.live.executor import Executor
 from realtime_dub.pipeline.live.ticks import TickState
 from realtime_dub.pipeline.schedule import (
@@ -41,6 +41,7 @@ class Mouths:
     ) -> None:
         self._clock, self._generator, self._engine, self._recorder = clock, generator, engine, recorder
         self.needs_ns = needs_ns(generator, timing.resample_ns)  # sound after the instant of a mouth
+        self._much_ns = timing.period_ns // 2  # for one mouth: tracking and composing take their part
         self.policy = DegradationPolicy(timing.period_ns, timing.window_ns)
         self.fallback = Fallback()
         self._cost = Admission(generator.latency().compute_ns)
@@ -112,8 +113,7 @@ class Mouths:
             tick.outcome = "lost"
             return
         made, took_ns = done
-        self._cost.cost.add(took_ns)
-        self._recorder.stage("engine", took_ns)
+        self._took(took_ns)
         tick.engine_ns, tick.blendshapes, tick.implausible = took_ns, made.blendshapes, made.implausible
         in_time = made.asked and self._clock.now_ns() <= deadline_ns
         if in_time:
@@ -122,6 +122,12 @@ class Mouths:
             self._missed(tick)
         if not probe and not made.implausible:
             self._keep(tick, made.patch, in_time)
+
+    def _took(self, took_ns: int) -> None:
+        self._cost.cost.add(took_ns)
+        self._recorder.stage("engine", took_ns)
+        if isinstance(self._generator, SparesWork):
+            self._generator.short = self.policy.level is not Level.FULL or self._cost.cost.value_ns > self._much_ns
 
     async def _run_engine(self, work: Callable[[], R]) -> tuple[R, int] | None:
         """What ``work`` gave on the engine's thread, and how long it took; None where the engine cannot go on.

@@ -18,11 +18,19 @@ class CallerRates:
 
     def take(self, caller: str, now_s: float) -> bool:
         """False where the caller has used up what it has. A refusal costs nothing: who asks on would never come in."""
+        return self._bucket(caller).take(1.0, now_s)
+
+    def spend(self, caller: str, amount: float, now_s: float) -> None:
+        """What the caller has cost beside; at most as much as it may save up."""
+        bucket = self._bucket(caller)
+        bucket.spend(min(amount, max(0.0, bucket.left(now_s) + self._burst)))
+
+    def _bucket(self, caller: str) -> TokenBucket:
         bucket = self._callers.pop(caller, None) or TokenBucket(self._per_s, self._burst)
         self._callers[caller] = bucket
         if len(self._callers) > limits.MOST_CALLERS:
             self._callers.popitem(last=False)
-        return bucket.take(1.0, now_s)
+        return bucket
 
 
 def caller_of(address: str | None) -> str:

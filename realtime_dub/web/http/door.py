@@ -70,10 +70,13 @@ class Door(web.RequestHandler):
     def _check_chunks(self) -> None:
         """A body in chunks of a byte or two costs a hundred times what it is long."""
         request = self._request
-        if request is None or not request.headers.get("Transfer-Encoding") or request.content.is_eof():
+        if request is None or self.transport is None or self.transport.is_closing():  # what was read is parsed on
+            return
+        if not request.headers.get("Transfer-Encoding") or request.content.is_eof():
             return
         raw = self._received - self._began
         if raw > limits.CHUNKED_BYTES and raw > limits.CHUNKED_SHARE * request.content.total_bytes:
+            self._places.wasted(self._place, time.monotonic())
             self.cut()
 
     def begin(self, request: web.BaseRequest) -> None:

@@ -79,6 +79,10 @@ class Places:
         self.leave(victim)
         return True
 
+    def wasted(self, place: Place, now_s: float) -> None:
+        """What it brought cost so much that its caller has to wait for the next connections."""
+        self._arrivals.spend(place.caller, limits.WASTED_CONNECTIONS, now_s)
+
     def touch(self, place: Place, now_s: float) -> None:
         """A request begins or ends there."""
         place.since_s = now_s
