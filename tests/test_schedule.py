@@ -182,6 +182,18 @@ def test_ladder_climbs_on_a_run_of_quick_jobs_only() -> None:
     assert policy.level is Level.FULL
 
 
+def test_ladder_climbs_where_only_some_jobs_last() -> None:
+    """Beside somebody who takes the processor now and then, one job in three lasts, and all are in time."""
+    policy = policy_with(Level.PASS)
+    for took_ms in (15, 55, 15, 15, 15, 55, 15, 15, 55, 15):
+        policy.in_time(took_ms * MS)
+    assert policy.level is Level.FULL
+    late = policy_with(Level.PASS)
+    for took_ms in (15, 15, 65) * 10:  # the mean is short, and one in three too late
+        late.in_time(took_ms * MS)
+    assert late.level is Level.PASS
+
+
 def test_a_starved_engine_is_probed_at_every_level() -> None:
     policy = DegradationPolicy(40 * MS, 60 * MS)
     policy.started(0)

@@ -198,7 +198,7 @@ class DegradationPolicy:
         self._period_ns = period_ns
         self._window_ns = window_ns  # from the earliest start of a job to its deadline
         self._recent: deque[bool] = deque(maxlen=6)
-        self._good = 0
+        self._took_ns: deque[int] = deque(maxlen=6)  # of the last jobs, all in time
         self._last_run_ns: int | None = None
 
     def wants(self, k: int, now_ns: int) -> Literal["run", "probe", "skip"]:
@@ -221,7 +221,7 @@ class DegradationPolicy:
 
     def missed(self) -> None:
         """A mouth that was wanted was not begun, or came late."""
-        self._good = 0
+        self._took_ns.clear()
         self._recent.append(False)
         enough = 3 if self.level is Level.FULL else 6
         if self._recent.count(False) >= enough and self.level is not Level.PASS:
@@ -230,19 +230,24 @@ class DegradationPolicy:
     def in_time(self, took_ns: int) -> None:
         """A job was in time."""
         self._recent.append(True)
-        self._good = self._good + 1 if took_ns <= self._limit_ns() else 0
-        if self.level is not Level.FULL and self._good >= (6 if self.level is Level.HALF else 3):
+        self._took_ns.append(took_ns)
+        if self.level is not Level.FULL and self._could_more():
             self._go(Level(self.level - 1))
 
-    def _limit_ns(self) -> int:
-        """A job that takes no more than this can be kept up one level higher."""
-        share = 16 if self.level is Level.PASS else 8
-        return min(self._window_ns, self._period_ns * share // 10)
+    def _could_more(self) -> bool:
+        """The last jobs could have been kept up one level higher: by their mean, as one that lasts may follow another
+        that does not, and none so long that it would have been late.
+        """
+        count, share = (3, 16) if self.level is Level.PASS else (6, 8)
+        last = list(self._took_ns)[-count:]
+        if len(last) < count or max(last) > self._window_ns:
+            return False
+        return sum(last) * 10 <= count * self._period_ns * share
 
     def _go(self, level: Level) -> None:
         self.level = level
         self._recent.clear()
-        self._good = 0
+        self._took_ns.clear()
 
 
 Outcome = Literal["result", "missed", "lost"]
