@@ -93,4 +93,5 @@ def shift(person: Way, net: Way, shut: Floats, rests: float, opening: float) -> 
     before = np.stack([shut + own[0] - own[1] * np.float32(rests), own[1]])
     moved = person.line(before, DOUBT) - before
     trust = net.count / (net.count + NET_ENOUGH)
-    return np.clip(trust * (moved[0] + moved[1] * np.float32(rests + opening)), -MOST, MOST).astype(np.float32)
+    way = trust * (moved[0] + moved[1] * np.float32(rests + opening))
+    return np.asarray(np.clip(way, -MOST, MOST), np.float32)
