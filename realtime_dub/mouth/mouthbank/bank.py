@@ -26,6 +26,8 @@ from realtime_dub.mouth.mouthbank.bank_bounds import MOST_FILE, check_archive, c
 from realtime_dub.mouth.mouthbank.cavity import max_lip_opening
 from realtime_dub.mouth.mouthbank.measures import Smiles
 from realtime_dub.mouth.mouthbank.shut import shut_shape
+from realtime_dub.mouth.mouthbank.way import SIZE as WAY_SIZE
+from realtime_dub.mouth.mouthbank.way import Way
 from realtime_dub.paths import WholeFile, read_plain, reason
 
 FORMAT = 1
@@ -64,6 +66,7 @@ class Bank:
     neutral: Points | None = None  # (478, 3) canonical
     closed: Points | None = None  # the same with the lips as near as this person has brought them
     wide: float = 0.0  # how much farther than that the person opens them, mouth widths; 0 = unknown
+    way: Way | None = None  # how the lower face looks at each opening; known where ``closed`` is
     frozen: bool = False  # an identity that was loaded is not relearnt
     gallery: Gallery = field(default_factory=Gallery)  # empty = of whoever is seen first
     adapters: dict[str, Adapter] = field(default_factory=dict)  # by net: how this person talks
@@ -126,6 +129,8 @@ class Bank:
         arrays: dict[str, npt.NDArray[np.generic]] = {"format": np.array(FORMAT), "neutral": self.neutral}
         if self.closed is not None:
             arrays |= {"closed": self.closed, "wide": np.array([self.wide])}
+        if self.way is not None:
+            arrays |= {"waysums": self.way.weights, "waymoments": self.way.moments}
         if len(self.gallery):
             arrays |= {"faces": self.gallery.descriptors, "views": self.gallery.views}
         for i, mouth in enumerate(self.mouths):
@@ -178,7 +183,8 @@ class Bank:
         wide = float(bank_shapes.numbers(arrays["wide"], (1,), bank_shapes.MOST_WIDE)[0]) if known else 0.0
         gallery = _read_gallery(arrays) if "faces" in arrays.files else Gallery()
         neutral = bank_shapes.face(arrays["neutral"])
-        return cls(mouths, neutral, closed, max(wide, 0.0), True, gallery, read_adapters(arrays))
+        way = _read_way(arrays) if "waysums" in arrays.files else None
+        return cls(mouths, neutral, closed, max(wide, 0.0), way, True, gallery, read_adapters(arrays))
 
     def _learn_neutral(self, canonical: Points) -> None:
         if self._seen >= ENOUGH_SHAPES and 0 < self._smiles(canonical) <= SHAPES:
@@ -195,11 +201,11 @@ class Bank:
                 self._learn_range(shapes, self.neutral)
 
     def _learn_range(self, shapes: npt.NDArray[np.float32], neutral: Points) -> None:
-        """How near the lips come and how far they go, and the resting face with the lips that near."""
+        """How near the lips come and how far they go, in which way, and the resting face with the lips that near."""
         openings, resting = mean_lip_opening(shapes), float(mean_lip_opening(neutral))
         least, widest = np.quantile(openings, (CLOSED_SHARE, WIDE_SHARE))
         wide = float(widest - least) / mouth_width(neutral)
-        self.wide = wide if wide >= LEAST_WIDE else 0.0
+        self.wide, self.way = wide if wide >= LEAST_WIDE else 0.0, Way.of(shapes, neutral)
         opened = shapes[openings >= widest].mean(0) - neutral
         opened_by = float(mean_lip_opening(neutral + opened)) - resting
         shut = max(0.0, resting - float(least)) / opened_by if opened_by > 0 else 0.0
@@ -287,6 +293,12 @@ def _read_gallery(arrays: np.lib.npyio.NpzFile) -> Gallery:
     count = min(len(arrays["faces"]), GALLERY_CAPACITY)
     views = bank_shapes.directions(arrays["views"][:count], (count, 2))
     return Gallery(bank_shapes.numbers(arrays["faces"][:count], (count, LENGTH), bank_shapes.MOST_DESCRIPTOR), views)
+
+
+def _read_way(arrays: np.lib.npyio.NpzFile) -> Way:
+    most = bank_shapes.MOST_SHAPE * SHAPES
+    weights = bank_shapes.numbers(arrays["waysums"], (2, 2), most**2)
+    return Way.checked(weights, bank_shapes.numbers(arrays["waymoments"], (2, WAY_SIZE), most**2))
 
 
 def _reason(error: Exception) -> str:

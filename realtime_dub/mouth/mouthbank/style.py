@@ -1,4 +1,4 @@
-"""How this person moves the mouth: how near the lips come, and how far they open.
+"""How this person moves the mouth: how near the lips come, how far they open, and in which way.
 
 The motion net learnt from few people: its zero is lips that touch, and it opens as far as they do. Another person may
 rest with open lips, and speak with smaller or larger movements. What the bank has seen of the person says how the
@@ -16,6 +16,7 @@ from realtime_dub.face.landmarks import mean_lip_opening
 from realtime_dub.face.types import Points
 from realtime_dub.mouth.mouthbank.bank import WIDE_SHARE, Bank
 from realtime_dub.mouth.mouthbank.motion import Motion
+from realtime_dub.mouth.mouthbank.way import Way, shift
 
 SPEAKS = 0.5  # probability of speech from which the motion is compared with the person's
 LEAST, MOST = 0.75, 2.0  # of the net's motion
@@ -30,6 +31,7 @@ class Style:
     def __init__(self) -> None:
         self.scale = 1.0
         self._openings: deque[float] = deque(maxlen=HEARD)
+        self._way = Way.empty()  # the net's, in the person's measure
 
     def __call__(self, motion: Motion, bank: Bank, strength: float) -> Points:
         """``motion`` as this person makes it: displacement (len(LOWER), 3) from ``bank.neutral``, mouth widths.
@@ -42,6 +44,7 @@ class Style:
             wide = bank.wide * mouth_width(bank.neutral)
             wide += float(mean_lip_opening(bank.closed) - mean_lip_opening(nearest))
             self._measure(motion.displacement * np.float32(own), nearest, wide)
+            self._learn_way(motion.displacement * np.float32(self.scale * own), nearest, bank.neutral)
         return self.applied(motion, bank, strength)
 
     def applied(self, motion: Motion, bank: Bank, strength: float) -> Points:
@@ -52,7 +55,18 @@ class Style:
             return np.asarray(motion.displacement * np.float32(strength), np.float32)
         width = mouth_width(bank.neutral)
         nearer = (nearest - bank.neutral)[LOWER] / width
-        return np.asarray(motion.displacement * np.float32(self.scale * strength * (own / width)) + nearer, np.float32)
+        moved = motion.displacement * np.float32(self.scale * strength * (own / width))
+        return np.asarray(moved + nearer + self._own_way(moved, nearest, bank), np.float32)
+
+    def _own_way(self, moved: Points, nearest: Points, bank: Bank) -> Points:
+        """By how much the person's mouth looks otherwise where it opens as far as ``moved`` does."""
+        assert bank.neutral is not None
+        if bank.way is None or not bank.speaks:
+            return np.zeros_like(moved)
+        width = mouth_width(bank.neutral)
+        shut = ((nearest - bank.neutral)[LOWER] / width).reshape(-1)
+        rests, opening = float(mean_lip_opening(nearest)) / width, _opening(moved * width, nearest) / width
+        return shift(bank.way, self._way, shut, rests, opening).reshape(moved.shape)
 
     def _closed(self, bank: Bank) -> tuple[Points | None, float]:
         """The person's own closed lips, and how wide they are: a smile is wider than what motion is measured in."""
@@ -62,9 +76,19 @@ class Style:
 
     def _measure(self, moved: Points, closed: Points, wide: float) -> None:
         """How far the person opens the mouth against how far the net would open it."""
-        shape = closed.copy()
-        shape[LOWER] += moved
-        self._openings.append(float(mean_lip_opening(shape) - mean_lip_opening(closed)))
+        self._openings.append(_opening(moved, closed))
         widest = max(float(np.quantile(self._openings, WIDE_SHARE)), _LEAST_OPENING)
         trust = len(self._openings) / (len(self._openings) + ENOUGH)
         self.scale = 1 + trust * (float(np.clip(wide / widest, LEAST, MOST)) - 1)
+
+    def _learn_way(self, moved: Points, nearest: Points, neutral: Points) -> None:
+        """How the net opens the mouth."""
+        width = np.float32(mouth_width(neutral))
+        self._way.add((moved / width).reshape(-1), _opening(moved, nearest) / float(width))
+
+
+def _opening(moved: Points, closed: Points) -> float:
+    """How much farther the lips of a face (478, 3) with ``moved`` (len(LOWER), 3) in it are apart."""
+    shape = closed.copy()
+    shape[LOWER] += moved
+    return float(mean_lip_opening(shape) - mean_lip_opening(closed))
