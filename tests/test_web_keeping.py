@@ -83,6 +83,7 @@ def test_a_person_is_learnt_and_taken_along() -> None:
     asyncio.run(test())
 
 
+@pytest.mark.slow
 def test_what_is_learnt_outlives_the_runs_it_was_learnt_in() -> None:
     async def test() -> None:
         async with serving() as (studio, http, url), visiting(Visitor(http, url, height=480)) as visitor:
