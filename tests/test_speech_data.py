@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from engines.common.dataset import ALIGNMENTS, Dataset, usable
 from engines.common.dataset import INDEX as TRACKS
-from engines.common.prepare.phones import append_row, labels_of, store, write_audio
+from engines.common.prepare.phones import append_row, frame_classes, store, write_audio
 from engines.common.speech.corpus import Row, read_phones, read_table, words_of
 from engines.common.speech.force_align import Segment, judge, spread
 from engines.common.speech.inventory import (
@@ -62,7 +62,7 @@ def test_arpabet_goes_to_classes() -> None:
 
 
 def test_labels_change_at_frame_centres() -> None:
-    labels = labels_of([Segment("m", 0.02, 0.05), Segment("a", 0.05, 0.081)], 12)
+    labels = frame_classes([Segment("m", 0.02, 0.05), Segment("a", 0.05, 0.081)], 12)
     names = [CLASSES[label] for label in labels]
     assert names == [SIL] * 2 + ["m"] * 3 + ["a"] * 4 + [SIL] * 3
 

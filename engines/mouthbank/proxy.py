@@ -27,7 +27,7 @@ from engines.common.speech.corpus import LANGUAGES_KEPT_OUT
 from engines.common.speech.inventory import INDEX, SIL
 from engines.common.speech.network import STRIDE
 from engines.common.speech.strangers import changes, groups
-from engines.common.speech.vectors import labels_of
+from engines.common.speech.vectors import track_labels
 from engines.common.video_metrics import correlation
 from engines.mouthbank.teacher import Teacher, load_teacher
 from engines.mouthbank.voice_net import VoiceNet, load_voice
@@ -99,7 +99,7 @@ class Judge:
         scores = []
         for entry in entries:
             log_power, taught = self._dataset.power(entry), self._opening(entry)
-            labels = labels_of(self._dataset, entry, entry.name in self._aligned, len(log_power))
+            labels = track_labels(self._dataset, entry, entry.name in self._aligned, len(log_power))
             mel = self._front_end.compress(change(np.exp(log_power.astype(np.float32))))
             found = openings(move(mel), TEMPLATE)
             scores.append(clip_agreement(found[::STRIDE], taught, labels[::STRIDE]))

@@ -20,7 +20,7 @@ import torch
 
 from engines.common import Array
 from engines.common.dataset import Dataset, Entry, usable
-from engines.common.prepare.phones import NET, labels_of
+from engines.common.prepare.phones import NET, frame_classes
 from engines.common.prepare.spoken import make_aligner
 from engines.common.speech.force_align import Alignment
 from engines.common.speech.inventory import CLASSES, INDEX, SIL, VISEME_OF
@@ -75,7 +75,7 @@ class Checker:
             posteriors, labels = self._hear(entry)
             late.append(borders(self._aligner, posteriors, labels) * FRAME_MS)
             if found := self._best(posteriors, entry):
-                alike.append(agreement(labels_of(found.segments, len(labels)), labels))
+                alike.append(agreement(frame_classes(found.segments, len(labels)), labels))
         off = np.concatenate(late)
         told = {"clips": len(entries), "border_ms_median": np.median(np.abs(off)), "border_ms_mean": np.abs(off).mean()}
         told |= {"border_within_20_ms": (np.abs(off) <= NEAR * FRAME_MS).mean(), "border_bias_ms": off.mean()}

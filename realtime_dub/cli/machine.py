@@ -6,10 +6,9 @@ from importlib.util import find_spec
 
 import typer
 
-from realtime_dub.cli.options import (
-    Bundle,
+from realtime_dub.cli.options import Bundle, Quiet
+from realtime_dub.cli.server_options import (
     PublicIp,
-    Quiet,
     ServeBitrateKbps,
     ServeCodec,
     ServeFps,

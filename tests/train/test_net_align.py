@@ -22,7 +22,7 @@ from engines.common.dataset import ALIGNMENTS, Dataset, Entry, read_entries, usa
 from engines.common.dataset import INDEX as TRACKS  # noqa: E402
 from engines.common.distributed import DistributedContext  # noqa: E402
 from engines.common.loop import Plan  # noqa: E402
-from engines.common.prepare.phones import NET, append_row, labels_of, tidy  # noqa: E402
+from engines.common.prepare.phones import NET, append_row, frame_classes, tidy  # noqa: E402
 from engines.common.runs import train  # noqa: E402
 from engines.common.speech.corpus import Row, read_table  # noqa: E402
 from engines.common.speech.inventory import CLASSES, INDEX, SIL  # noqa: E402
@@ -70,7 +70,7 @@ def test_borders_are_found_to_the_frame() -> None:
     found = alignment_of(np.log(posteriors), posteriors, runs_of(WORDS))
     assert found is not None
     assert [segment.name for segment in found.segments] == [name for name, _ in told]
-    labels = labels_of(found.segments, len(posteriors))
+    labels = frame_classes(found.segments, len(posteriors))
     assert [CLASSES[label] for label in labels] == [name for name, count in told for _ in range(count)]
     # Frames are centred on their index.
     assert found.segments[1].start == pytest.approx(0.115)
@@ -153,13 +153,13 @@ def test_text_fits_the_times_of_its_synthesiser() -> None:
     pronouncer = Pronouncer(voice)
     for language, text in (("en", "Blue boats were moving slowly past the harbour."), ("it", "Buongiorno, come stai?")):
         sound, segments = voice.speak(text, {"en": "en-us"}.get(language, language), 150, 50, 50)
-        labels = labels_of(segments, len(sound) // 160)
+        labels = frame_classes(segments, len(sound) // 160)
         sure = posteriors_of(*[(CLASSES[label], 1) for label in labels], right=0.8)
         words = pronouncer.readings(text, language)[0]
         found = alignment_of(np.log(sure), sure, runs_of(words))
         assert found is not None
         assert found.sane
-        assert (labels_of(found.segments, len(labels)) == labels).mean() > 0.85
+        assert (frame_classes(found.segments, len(labels)) == labels).mean() > 0.85
     assert pronouncer.readings("荷物", "ja") == []
     assert pronouncer.readings("...", "de") == []
 

@@ -24,7 +24,7 @@ from engines.common.speech.data import clip_weights  # noqa: E402
 from engines.common.speech.inventory import INDEX, SIL, UNKNOWN  # noqa: E402
 from engines.common.speech.losses import load_speech  # noqa: E402
 from engines.common.speech.network import LOOK_AHEAD, STRIDE, SpeechNet, SpeechShape  # noqa: E402
-from engines.common.speech.vectors import labels_of  # noqa: E402
+from engines.common.speech.vectors import track_labels  # noqa: E402
 from engines.mouthbank.ensemble import shipped  # noqa: E402
 from engines.mouthbank.network import LOOK_AHEAD as WHOLE_LOOK_AHEAD  # noqa: E402
 from engines.mouthbank.network import MotionNet, Shape  # noqa: E402
@@ -210,7 +210,7 @@ def test_vectors_are_learnt_beside_the_sounds(tmp_path: Path) -> None:
     plan = Plan(steps=80, warm_up=5, check_every=80, rate=5e-3)
     net = train(made, plan, tmp_path / "speech", DistributedContext()).net
     assert made.check(net)["vectors"] > made.check(made.network())["vectors"] + 0.2
-    known = labels_of(dataset, dataset.entries[0], False, 60)
+    known = track_labels(dataset, dataset.entries[0], False, 60)
     assert set(known) == {INDEX[SIL], UNKNOWN}
     assert load_speech(tmp_path / "speech").vector_map is not None
 

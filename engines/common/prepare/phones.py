@@ -29,7 +29,7 @@ POCKETSPHINX, NET = "pocketsphinx", "net"
 UNREAD = "unread"  # in the place of an aligner, where a file cannot be used
 
 
-def labels_of(segments: Iterable[Segment], frames: int, hop_s: float = 0.01) -> Array:
+def frame_classes(segments: Iterable[Segment], frames: int, hop_s: float = 0.01) -> Array:
     """The class (n,) at each frame's centre; silence where no segment is."""
     labels = np.full(frames, INDEX[SIL], np.uint8)
     for segment in segments:
@@ -52,7 +52,7 @@ def write_power(root: Path, track: str, sound: Array, spec: LogMelSpec) -> int:
 
 def relabel(root: Path, track: str, segments: Iterable[Segment], frames: int, spec: LogMelSpec) -> None:
     """Write other classes for a track whose powers are there."""
-    _write(root, "phones", track, labels_of(segments, frames, spec.hop / spec.rate))
+    _write(root, "phones", track, frame_classes(segments, frames, spec.hop / spec.rate))
 
 
 def _write(root: Path, kind: str, track: str, values: Array) -> None:

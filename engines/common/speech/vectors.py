@@ -55,7 +55,7 @@ class ListenedSpeech(Speech):
         self._count += len(vectors)
         for name, rows in self.told(entry, vectors, log_power).items():
             self._rows.setdefault(name, []).append(rows.astype(np.float16))
-        labels = labels_of(dataset, entry, entry.name in self._aligned, frames)
+        labels = track_labels(dataset, entry, entry.name in self._aligned, frames)
         return log_power[:frames], np.stack([labels.astype(np.int32), places.astype(np.int32)], 1)
 
     def rest(self, frames: int) -> Array:
@@ -69,7 +69,7 @@ class ListenedSpeech(Speech):
         return torch.from_numpy(mel), targets[..., 0], targets[..., 1]
 
 
-def labels_of(dataset: Dataset, entry: Entry, aligned: bool, frames: int) -> Array:
+def track_labels(dataset: Dataset, entry: Entry, aligned: bool, frames: int) -> Array:
     """The class (frames,) of a track's frames, or only whether somebody speaks."""
     if aligned:
         return dataset.phones(entry)[1][:frames].astype(np.int32)

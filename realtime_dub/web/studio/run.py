@@ -22,14 +22,14 @@ from realtime_dub.media import MS, VoiceInfo
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import HasStrength, LearnsIdentity, MouthGenerator, RestsInSilence
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
-from realtime_dub.mouth.silence import Silence
+from realtime_dub.mouth.silence import Silence, for_voice
 from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.live.loop import LivePipeline
 from realtime_dub.pipeline.statistics import Recorder
 from realtime_dub.pipeline.timing import LiveSettings, Timing
 from realtime_dub.publishers.base import Publisher
 from realtime_dub.sources.base import VideoSource, VoiceSource
-from realtime_dub.web.config import ServeConfig
+from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.rtc.aiortc_access import AUDIO_DELAY_NS
 from realtime_dub.web.rtc.browser_input import FRAME_DELAY_NS, NETWORK_NS, RATE
 from realtime_dub.web.studio.enrolment import Known
@@ -65,6 +65,22 @@ def make_generator(setup: RunSetup) -> MouthGenerator:
 def bundle_for(engine: str, config: ServeConfig) -> Path | None:
     """The bundle of the server's own, for an engine that takes one."""
     return config.bundle if "bundle" in registry.engine(engine).options else None
+
+
+def setup_of(options: SessionOptions, config: ServeConfig, known: Known) -> RunSetup:
+    """What a page's choices ask for."""
+    bundle = bundle_for(options.engine, config)
+    return RunSetup(
+        options.engine,
+        bundle,
+        options.look_ahead_ms if bundle is None else None,  # a bundle of the server's own has one alone
+        options.budget_ms,
+        options.strength,
+        options.face,
+        Fraction(config.fps).limit_denominator(1001),
+        known,
+        for_voice(options.silence, options.speaks_for_another),
+    )
 
 
 def settings_of(setup: RunSetup) -> LiveSettings:

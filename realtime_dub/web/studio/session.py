@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
-from fractions import Fraction
 from functools import partial
 from typing import Any
 
@@ -27,7 +26,7 @@ from realtime_dub.web.studio.chosen_sources import ChosenSources
 from realtime_dub.web.studio.connection import Connection, pong
 from realtime_dub.web.studio.enrolment import Enrolment, Known
 from realtime_dub.web.studio.room import Microphone, Room
-from realtime_dub.web.studio.run import Run, RunSetup, bundle_for, least_budget_ms
+from realtime_dub.web.studio.run import Run, RunSetup, least_budget_ms, setup_of
 from realtime_dub.web.studio.run_switcher import RunSwitcher
 from realtime_dub.web.studio.session_recorder import SessionRecorder
 from realtime_dub.web.studio.session_statistics import BLANK, STATS_S, SessionStatistics
@@ -179,18 +178,7 @@ class Session:
             self._runs.begin()
 
     def _setup(self, options: SessionOptions) -> RunSetup:
-        bundle = bundle_for(options.engine, self.config)
-        return RunSetup(
-            options.engine,
-            bundle,
-            options.look_ahead_ms if bundle is None else None,  # a bundle of the server's own has one alone
-            options.budget_ms,
-            options.strength,
-            options.face,
-            Fraction(self.config.fps).limit_denominator(1001),
-            self._enrolment.known,
-            for_voice(options.silence, options.speaks_for_another),
-        )
+        return setup_of(options, self.config, self._enrolment.known)
 
     def _make_run(self, ended: Callable[[Run], None]) -> tuple[int, Run]:
         """With the present options. Raises Refusal."""
