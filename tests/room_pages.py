@@ -93,10 +93,16 @@ class People:
 
     def _is_heard(self) -> bool:
         """By the server: a page that has just woken up may not know that it is gone."""
-        with suppress(OSError), urlopen(f"{self._url}api/rooms/hall", timeout=2) as answer:
-            room = json.load(answer)
+        with suppress(OSError):
+            room = self.room()
             return bool(room["interpreters"] and room["floor"])
         return False
+
+    def room(self) -> dict[str, Any]:
+        """What the server says of it."""
+        with urlopen(f"{self._url}api/rooms/hall", timeout=2) as answer:
+            told: dict[str, Any] = json.load(answer)
+            return told
 
     def _rest(self) -> None:
         next(iter(self.pages.values())).view.wait_for_timeout(LOOK_MS)

@@ -239,6 +239,29 @@ def test_each_role_sleeps_for_twenty_seconds(chromium: Any, playwright: Any, fil
             server.close()
 
 
+@pytest.mark.long
+@pytest.mark.timeout(240)
+def test_who_slept_so_long_that_they_were_given_up_are_live_again(
+    chromium: Any, playwright: Any, film: Path, port: int
+) -> None:
+    """An interpreter and a viewer on one laptop, for a minute and a half: the server has ended their sessions."""
+    server = serve(port)
+    people = People(chromium, server.url)
+    with own_chromium(playwright, film) as (laptop, signal_browser):
+        try:
+            for each in ("sender", "interpreter", "viewer"):
+                people.come(each, None if each == "sender" else laptop)
+            people.live(2 * SOON_S)
+            signal_browser(signal.SIGSTOP)
+            people.pages["sender"].view.wait_for_timeout(90_000)
+            assert people.room()["interpreters"] == people.room()["viewers"] == 0
+            signal_browser(signal.SIGCONT)
+            print(people.live(SOON_S))
+        finally:
+            people.end()
+            server.close()
+
+
 # A page whose picture stops, though its connection is there.
 
 
