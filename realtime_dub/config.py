@@ -88,6 +88,7 @@ class LiveConfig(_Shared):
 
     webcam: str = "0"
     mic: str = "default"
+    own_mic: str | None = None  # the person's voice beside another's in ``mic``: to learn how they talk
     to: tuple[str, ...] = ()  # empty = the virtual camera, or else a window
     speaker: str | None = None
     budget_ms: float | None = Field(None, gt=0, le=60_000)  # None = what the stages declare and a margin

@@ -12,10 +12,11 @@ import numpy as np
 from realtime_dub.clock import VirtualClock
 from realtime_dub.face.types import Face, FaceTracker, Pose, TrackedFrame
 from realtime_dub.media import MS, NS, AudioBlock, Frame, VoiceInfo, samples_to_ns
-from realtime_dub.mouth.contract import VOICE_RATE, Latency, MouthPatch
+from realtime_dub.mouth.contract import VOICE_RATE, Latency, LearnsOwnVoice, MouthPatch, OwnVoiceLearnt
 from realtime_dub.mouth.mouthbank.calibration import CalibrationFrames
 from realtime_dub.pipeline.live.loop import LiveParts, LivePipeline
 from realtime_dub.pipeline.live.outputs import Stamped
+from realtime_dub.pipeline.live.own_mic import OwnMic
 from realtime_dub.pipeline.plan import BudgetPlan, Stage
 from realtime_dub.pipeline.schedule import TrackedSample
 from realtime_dub.pipeline.statistics import Recorder, Report
@@ -80,6 +81,41 @@ class PuppetGenerator:
         pass
 
 
+class PupilGenerator(PuppetGenerator):
+    """Keeps what it is told of the person's own voice, and what it was asked for last."""
+
+    learns_own = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.own: list[tuple[int, np.ndarray]] = []
+        self.shown: list[TrackedFrame] = []
+        self.asked = ""
+
+    @property
+    def own_voice(self) -> OwnVoiceLearnt:
+        return OwnVoiceLearnt(sum(len(samples) for _, samples in self.own) / VOICE_RATE, len(self.shown))
+
+    def hear_own(self, samples: np.ndarray, pts_ns: int) -> None:
+        self.own.append((pts_ns, samples))
+
+    def learn_own(self, tracked: TrackedFrame, live: bool = False) -> None:
+        assert live
+        self.asked = "learn"
+        self.shown.append(tracked)
+
+    def finish_own(self) -> None:
+        raise AssertionError("a live run has no end to learn at")
+
+    def observe(self, tracked: TrackedFrame) -> None:
+        self.asked = "observe"
+        super().observe(tracked)
+
+    def generate(self, tracked: TrackedFrame, at_ns: int) -> MouthPatch | None:
+        self.asked = "generate"
+        return super().generate(tracked, at_ns)
+
+
 class PaintCompositor:
     """Writes the weight into one pixel of a copy."""
 
@@ -117,8 +153,8 @@ class VirtualExecutor:
 
     async def run(self, job):
         async with self.lock:
-            took_ns = self.cost_ns(self.clock.now_ns())
             result = job()
+            took_ns = self.cost_ns(self.clock.now_ns())  # asked behind the job: it may say what it was
             await self.clock.sleep_until(self.clock.now_ns() + took_ns)
             return result, took_ns
 
@@ -138,10 +174,12 @@ class ScriptedInputs:
     faceless: tuple[tuple[int, int], ...] = ()
     frames: int = 1 << 30
     voice: list[tuple[int, AudioBlock | None]] | None = None  # when each block comes, or the end; None = a microphone
+    own_gaps: tuple[tuple[int, int], ...] = ()  # of the person's own voice
     tasks: list[asyncio.Task] = field(default_factory=list)
 
     def start(self, sink) -> None:
-        self.tasks = [asyncio.create_task(self._camera(sink)), asyncio.create_task(self._voice(sink))]
+        each = self._camera(sink), self._voice(sink), self._microphone(sink.on_own_voice, self.own_gaps)
+        self.tasks = [asyncio.create_task(work) for work in each]
 
     def ticking(self) -> None:
         pass
@@ -168,12 +206,15 @@ class ScriptedInputs:
                 else:
                     sink.on_voice(block)
             return
+        await self._microphone(sink.on_voice, self.gaps)
+
+    async def _microphone(self, take, gaps) -> None:
         count = RATE // 100
         for seq in range(1 << 30):
             start_ns = START_NS + samples_to_ns(seq * count, RATE)
             await self.clock.sleep_until(start_ns + 10 * MS)
-            if not within(self.gaps, start_ns):
-                sink.on_voice(AudioBlock(sound(seq * count, count), RATE, start_ns))
+            if not within(gaps, start_ns):
+                take(AudioBlock(sound(seq * count, count), RATE, start_ns))
 
 
 def sound(first: int, count: int) -> np.ndarray:
@@ -275,7 +316,11 @@ def live(
 
 async def _live(seconds, engine_ns, compose_ns, fps, budget_ms, generator, limit, asleep, rate, clock, inputs) -> Run:
     generator = generator or PuppetGenerator()
+    resampler = lambda rate: EveryThird() if rate == RATE else mono_resampler(rate)  # noqa: E731
+    own = VoiceInfo(RATE, 1, True, "own script", 10 * MS)
+    own_mic = OwnMic(own, generator, resampler) if isinstance(generator, LearnsOwnVoice) else None
     recorder = ListRecorder(budget_ns=round(budget_ms * MS), engine=generator.name, bundle=generator.bundle)
+    recorder.runs(recorder.budget_ns, generator)
     kinds, output = recorder.watch(clock), RecordingOutput(clock)
     pipeline = LivePipeline(
         clock,
@@ -286,7 +331,8 @@ async def _live(seconds, engine_ns, compose_ns, fps, budget_ms, generator, limit
             PaintCompositor(),
             VirtualExecutor(clock, lambda now_ns: engine_ns(now_ns - START_NS)),
             VirtualExecutor(clock, lambda now_ns: compose_ns(now_ns - START_NS)),
-            resampler=lambda rate: EveryThird() if rate == RATE else mono_resampler(rate),
+            resampler=resampler,
+            own_mic=own_mic,
         ),
         VoiceInfo(rate, 1, True, "script", 10 * MS),
         Timing(fps, plan(budget_ms), resample_ns=0 if rate == RATE else resampler_delay_ns(rate), seconds=limit),

@@ -11,9 +11,10 @@ from realtime_dub.errors import BundleError
 from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width
 from realtime_dub.mouth.mouthbank import adapter as adapters
 from realtime_dub.mouth.mouthbank.adapter import Adapter
+from realtime_dub.mouth.mouthbank.agreement import Agreement, agreement_of
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.motion import Motion
-from realtime_dub.mouth.mouthbank.own_voice import AGREES, Agreement, Lesson, Lessons
+from realtime_dub.mouth.mouthbank.own_voice import AGREES, Lesson, Lessons
 from realtime_dub.mouth.mouthbank.people import Person
 
 FEATURES = 6
@@ -119,19 +120,35 @@ def talker(own: bool, frames: int = 400) -> tuple[Person, list[Lesson]]:
         heard, seen = abs(row[1]), abs(row[1]) if own else abs(rng.normal())
         live = TEMPLATE.copy()
         live[LOWER] += (OPENED * 0.3 * seen + SPREAD * row[0]) * width
-        lessons.append(Lesson(person, live, Motion(OPENED * np.float32(0.3 * heard), 1.0, True, row)))
+        lessons.append(Lesson(person, live, Motion(OPENED * np.float32(0.3 * heard), 1.0, True, row), person.style))
     return person, lessons
 
 
 def test_agreement_tells_own_voice_from_anothers() -> None:
     for own in (True, False):
         _, lessons = talker(own)
-        seen = [(float((each.canonical - TEMPLATE)[14, 1]), float(each.motion.displacement.max())) for each in lessons]
-        r = Agreement.of(seen)
+        seen = np.array([(each.canonical - TEMPLATE)[14, 1] for each in lessons])
+        foretold = np.array([each.motion.displacement.max() for each in lessons])
+        r = agreement_of(seen, foretold)
         assert r is not None
         assert (r > AGREES) is own
-    assert Agreement.of(seen[:10]) is None
-    assert Agreement.of([(0.0, 0.0)] * 100) == 0.0
+        later = agreement_of(np.append(seen, np.nan), np.append(np.nan, foretold), lags=2)
+        assert later == pytest.approx(r, abs=1e-6) if own else later > r
+    assert agreement_of(seen[:10], foretold[:10]) is None
+    assert agreement_of(np.zeros(100), foretold[:100]) == 0.0
+
+
+def test_agreement_goes_on_with_what_is_seen_and_begins_anew_with_somebody_else() -> None:
+    agreement, rng = Agreement(), np.random.default_rng(3)
+    assert agreement.r is None
+    for opened in rng.normal(size=300):
+        agreement.add(opened, opened)
+    assert agreement.r == pytest.approx(1, abs=1e-5)
+    for opened in rng.normal(size=300):
+        agreement.add(opened, rng.normal())
+    assert abs(agreement.r or 1) < 0.25
+    agreement.forget()
+    assert agreement.r is None
 
 
 @pytest.mark.parametrize("all_at_once", [True, False])

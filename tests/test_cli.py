@@ -41,7 +41,9 @@ def test_every_option_has_help(command: tuple[str, ...], capsys: pytest.CaptureF
 
 def test_help_names_all_that_a_user_can_do(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "--help")
-    live = "webcam mic to speaker budget-ms face engine bundle identity strength silence loop seconds stats-json"
+    live = (
+        "webcam mic own-mic to speaker budget-ms face engine bundle identity strength silence loop seconds stats-json"
+    )
     assert all(f"--{name} " in out for name in (*live.split(), "contact-sheet"))
     assert all(f" {command} " in out for command in ("file", "enroll", "devices", "doctor"))
 

@@ -12,7 +12,7 @@ from realtime_dub.clock import VirtualClock
 from realtime_dub.errors import ConfigError
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import NS, Samples
-from realtime_dub.mouth.contract import HEARD_AHEAD_NS, VOICE_RATE
+from realtime_dub.mouth.contract import HEARD_AHEAD_NS, VOICE_RATE, OwnVoiceLearnt
 from realtime_dub.mouth.passthrough import PassthroughGenerator
 from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.file.enrolment import show_film
@@ -34,7 +34,10 @@ class Pupil(PassthroughGenerator):
         assert pts_ns == pytest.approx(sum(map(len, self.heard)) * NS / VOICE_RATE, abs=NS / VOICE_RATE)
         self.heard.append(np.array(samples))
 
-    def learn_own(self, tracked: TrackedFrame) -> None:
+    learns_own, own_voice = True, OwnVoiceLearnt()
+
+    def learn_own(self, tracked: TrackedFrame, live: bool = False) -> None:
+        assert not live
         self.shown.append(tracked.frame.pts_ns)
         self.heard_at.append(sum(map(len, self.heard)))
 

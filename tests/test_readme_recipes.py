@@ -37,6 +37,7 @@ LIVE_S, FILE_S, FPS = 1.6, 1.2, 25
 DEVICES = {
     "--webcam 0": "--webcam demo",
     "--mic default": "--mic demo",
+    "--own-mic default": "--own-mic voice.wav",
     "--to vcam": "--to result.mkv",
     "--to window": "--to result.mkv",
     "--to webrtc": "--to webrtc:0 --to result.mkv",
@@ -174,6 +175,7 @@ RUN: dict[str, Callable[..., None]] = {
     "realtime-dub engines": check_engines,
     "realtime-dub file --help": check_help,
     "realtime-dub --webcam 0 --mic interpreter.wav --to vcam --speaker dub": check_live,
+    "realtime-dub --webcam 0 --mic interpreter.wav --own-mic default --to vcam --speaker dub": check_live,
     "tts | realtime-dub --webcam 0 --mic - --pcm-rate 22050 --to vcam": check_live,
     "tts | realtime-dub --webcam 0 --mic - --to vcam": check_live,
     "realtime-dub --webcam 0 --mic default --to webrtc": check_watched,

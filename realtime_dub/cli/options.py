@@ -10,7 +10,6 @@ import typer
 from realtime_dub import __version__
 
 Input, Picture, Mouth, Output = "Input", "Video", "Mouth", "Output"
-Net = "Network"
 Face = Annotated[
     str,
     typer.Option(
@@ -89,35 +88,6 @@ Background = Annotated[
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.", rich_help_panel=Output)]
-TlsCert = Annotated[
-    Path | None,
-    typer.Option(help="A certificate (PEM). Browsers need https, except on localhost.", rich_help_panel=Net),
-]
-TlsKey = Annotated[Path | None, typer.Option(help="The certificate's private key (PEM).", rich_help_panel=Net)]
-Stun = Annotated[
-    str | None, typer.Option(help="A STUN server for visitors behind routers, stun:HOST:PORT.", rich_help_panel=Net)
-]
-Turn = Annotated[
-    str | None,
-    typer.Option(help="A relay for visitors who cannot connect otherwise, turn:HOST:PORT.", rich_help_panel=Net),
-]
-TurnUser = Annotated[str | None, typer.Option(help="The relay's user name.", rich_help_panel=Net)]
-TurnPassword = Annotated[
-    str | None,
-    typer.Option(
-        envvar="REALTIME_DUB_TURN_PASSWORD",
-        help="The relay's password. Visitors who know the token get it.",
-        rich_help_panel=Net,
-    ),
-]
-PublicIp = Annotated[
-    str | None,
-    typer.Option(help="The IPv4 address of this machine on the internet.", rich_help_panel=Net),
-]
-UdpPorts = Annotated[
-    str | None,
-    typer.Option(help="UDP ports for video and audio, such as 50000-50100.", rich_help_panel=Net),
-]
 VideoStream = Annotated[
     int | None,
     typer.Option(
@@ -171,6 +141,16 @@ LiveMic = Annotated[
     typer.Option(
         help="The voice to speak: default, an audio device's name or number, an audio file, video (the video "
         "file's own audio), - (standard input: raw audio, or a file such as WAV, FLAC, Ogg or MP3), or demo.",
+        rich_help_panel=Input,
+    ),
+]
+LiveOwnMic = Annotated[
+    str | None,
+    typer.Option(
+        "--own-mic",
+        help="Your own microphone if --mic is another's voice, such as an interpreter's: the program learns from it "
+        "how you talk. A device's name or number, or default. It is not published.",
+        show_default=False,
         rich_help_panel=Input,
     ),
 ]
@@ -252,48 +232,3 @@ FilePreset = Annotated[
 ]
 BankInput = Annotated[str, typer.Argument(metavar="INPUT", help="A video in which you speak, about a minute.")]
 BankOutput = Annotated[Path, typer.Option("--output", "-o", help="The mouth bank to write, such as me.bank.")]
-ServeHost = Annotated[
-    str, typer.Option(help="Where to listen. Other machines need a token; if you give none, the server makes one.")
-]
-ServePort = Annotated[int, typer.Option(help="The TCP port; 0 = any that is free.")]
-ServeToken = Annotated[
-    str | None,
-    typer.Option(
-        envvar="REALTIME_DUB_TOKEN", help="The token that visitors need to open the page.", show_default=False
-    ),
-]
-ServeMaxSessions = Annotated[int, typer.Option(help="People dubbed at a time; the next one has to wait.")]
-ServeMaxInterpreters = Annotated[int, typer.Option(help="Interpreters at a time, in all rooms.")]
-ServeMaxViewers = Annotated[int, typer.Option(help="Viewers at a time, in all rooms.")]
-ServeFps = Annotated[float, typer.Option(help="Frames per second that visitors get back.", rich_help_panel=Output)]
-ServeCodec = Annotated[str, typer.Option(help="Preferred video codec: vp8 or h264.", rich_help_panel=Output)]
-ServeBitrateKbps = Annotated[int, typer.Option(help="Bitrate of the video at the start.", rich_help_panel=Output)]
-ServeMaxBitrateKbps = Annotated[
-    int, typer.Option(help="Highest bitrate of the video, if the network allows it.", rich_help_panel=Output)
-]
-ServeUploadMb = Annotated[int, typer.Option(help="Largest file that a page may send.", rich_help_panel=Input)]
-ServeServerMic = Annotated[
-    str | None,
-    typer.Option(
-        help="An audio device of this machine that visitors may choose as their voice, and hear.",
-        show_default=False,
-        rich_help_panel=Input,
-    ),
-]
-ServeIdleS = Annotated[
-    float, typer.Option(help="After how many seconds without video or audio a visitor has to leave.")
-]
-ServeSelfSigned = Annotated[
-    bool,
-    typer.Option("--self-signed", help="Make a certificate for this run; the browser asks once.", rich_help_panel=Net),
-]
-ServeMediaTo = Annotated[
-    str,
-    typer.Option(
-        help="Where media may be sent: machine, lan, internet (public addresses only), auto (decided by --host).",
-        rich_help_panel=Net,
-    ),
-]
-ServePictureHeight = Annotated[
-    int, typer.Option(help="Larger frames than 16:9 with this many lines are made smaller.", rich_help_panel=Input)
-]

@@ -33,6 +33,7 @@ __all__ = [
     "LearnsOwnVoice",
     "MouthGenerator",
     "MouthPatch",
+    "OwnVoiceLearnt",
     "RestsInSilence",
     "SparesWork",
     "SupportsCalibration",
@@ -152,15 +153,37 @@ class SupportsCalibration(Protocol):
         """After the person was observed, where there is time: those frames, and a tracker to read drafts."""
 
 
+@dataclass(frozen=True, slots=True)
+class OwnVoiceLearnt:
+    """What came of a person's own voice."""
+
+    heard_s: float = 0.0  # of it beside the voice that is dubbed
+    frames: int = 0  # that were learnt from, with either voice, where it was theirs
+
+
 @runtime_checkable
 class LearnsOwnVoice(Protocol):
     """A generator that gets to know how the person talks from frames of them with their own voice."""
 
-    def hear_own(self, samples: Samples, pts_ns: int) -> None:
-        """The person's own voice as :meth:`MouthGenerator.hear` has the one that is dubbed: on the frames' clock."""
+    @property
+    def learns_own(self) -> bool:
+        """It was not asked to leave that, and what it runs can."""
 
-    def learn_own(self, tracked: TrackedFrame) -> None:
-        """A frame in which the person may speak with that voice, in order; its sound may come later."""
+    @property
+    def own_voice(self) -> OwnVoiceLearnt:
+        """So far."""
+
+    def hear_own(self, samples: Samples, pts_ns: int) -> None:
+        """The person's own voice as :meth:`MouthGenerator.hear` has the one that is dubbed: on the frames' clock.
+
+        Behind a hole it begins anew. No samples at all let the generator make ready.
+        """
+
+    def learn_own(self, tracked: TrackedFrame, live: bool = False) -> None:
+        """A frame in which the person may speak with that voice, in order; its sound may come later.
+
+        ``live``: learn as it comes; else with :meth:`finish_own`, when all was seen.
+        """
 
     def finish_own(self) -> None:
         """That was all."""

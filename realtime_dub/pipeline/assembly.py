@@ -18,7 +18,7 @@ from realtime_dub.face.types import FaceTracker
 from realtime_dub.inference import AUTO
 from realtime_dub.media import OutputFormat, VideoInfo, VoiceInfo
 from realtime_dub.mouth import registry
-from realtime_dub.mouth.contract import MouthGenerator
+from realtime_dub.mouth.contract import LearnsOwnVoice, MouthGenerator
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.mouth.silence import Silence, for_voice
 from realtime_dub.pipeline.contracts import Compositor, ContactSheet
@@ -26,6 +26,7 @@ from realtime_dub.pipeline.live.executor import ThreadExecutor
 from realtime_dub.pipeline.live.inputs import StartsWith, ThreadedInputs
 from realtime_dub.pipeline.live.loop import LiveParts, LivePipeline
 from realtime_dub.pipeline.live.outputs import PublisherThread
+from realtime_dub.pipeline.live.own_mic import OwnMic
 from realtime_dub.pipeline.statistics import Recorder
 from realtime_dub.pipeline.timing import LiveSettings, Timing
 from realtime_dub.publishers.base import HasAddress, Publisher, ReadsVoice
@@ -63,7 +64,12 @@ def _silence_of(config: LiveConfig | FileConfig) -> Silence | None:
 
 
 def speaks_for_another(config: LiveConfig | FileConfig) -> bool:
-    """The voice surely is not that of the face: only a camera's microphone and a film's own audio can be."""
+    """The voice surely is not that of the face: only a camera's microphone and a film's own audio can be.
+
+    Whoever speaks into a microphone beside it has another speak for them.
+    """
+    if isinstance(config, LiveConfig) and config.own_mic is not None:
+        return True
     if config.mic == "video":
         return False
     if isinstance(config, FileConfig) or kind_of(config.webcam) not in ("webcam", "url"):
@@ -125,6 +131,7 @@ class LiveMembers:
     generator: MouthGenerator
     publishers: Sequence[Publisher]
     voice_starts_with: StartsWith = "itself"
+    own_voice: VoiceSource | None = None  # the person's, beside another's that is dubbed: to learn from
 
 
 def assemble_live(
@@ -153,17 +160,19 @@ class _LiveAssembly:
         members, clock = self._members, self._clock
         compositor = make_compositor()
         self._picture, self._voice = self._open_sources(settings)
+        own_mic = None if members.own_voice is None else self._open_own(members.own_voice)
         self._timing = Timing.of(settings, self._voice, members.generator, members.publishers)
         self._recorder.runs(self._timing.plan.budget_ns, members.generator)
         self._outputs = [self._output(each) for each in members.publishers]
         parts = LiveParts(
-            ThreadedInputs(members.video, members.voice, members.tracker, clock, members.voice_starts_with),
+            self._inputs(),
             self._outputs,
             members.generator,
             compositor,
             self._executor("engine"),
             self._executor("composer"),
             sheet,
+            own_mic=own_mic,
         )
         self._pipeline = LivePipeline(clock, parts, self._voice, self._timing, self._recorder)
         return self._pipeline
@@ -189,6 +198,19 @@ class _LiveAssembly:
         if isinstance(voice, VoiceFromVideo):  # its frames have to be there first
             heard = replace(heard, block_ns=heard.block_ns + settings.seen_ns)
         return picture, heard
+
+    def _inputs(self) -> ThreadedInputs:
+        of = self._members
+        return ThreadedInputs(of.video, of.voice, of.tracker, self._clock, of.voice_starts_with, of.own_voice)
+
+    def _open_own(self, voice: VoiceSource) -> OwnMic:
+        """Raises ConfigError for a generator that would learn nothing from it."""
+        generator = self._members.generator
+        if not (isinstance(generator, LearnsOwnVoice) and generator.learns_own):
+            what = f"--own-mic: {generator.name} ({generator.bundle}) does not learn how a person talks"
+            raise ConfigError("nothing would be learnt from", what, "leave it out, or --learn off")
+        self._stack.callback(voice.close)
+        return OwnMic(voice.open(), generator)
 
     def _output(self, publisher: Publisher) -> PublisherThread:
         output = PublisherThread(publisher, self._clock, self._recorder, self._failed)

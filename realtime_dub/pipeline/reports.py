@@ -50,6 +50,8 @@ def _sheet(path: Path | None) -> ContactSheet | None:
 def _read(config: LiveConfig | FileConfig) -> Iterator[Use]:
     yield Use(config.webcam, "--webcam") if isinstance(config, LiveConfig) else Use(config.input, "INPUT")
     yield Use(config.mic, "--mic")
+    if isinstance(config, LiveConfig) and config.own_mic is not None:
+        yield Use(config.own_mic, "--own-mic")
     for path, option in ((config.identity, "--identity"), (config.bundle, "--bundle")):
         if path is not None:
             yield Use(path, option)

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from realtime_dub.errors import one_line
 from realtime_dub.losses import lost_by
 from realtime_dub.media import MS, NS
-from realtime_dub.mouth.contract import RestsInSilence
+from realtime_dub.mouth.contract import LearnsOwnVoice, OwnVoiceLearnt, RestsInSilence
 from realtime_dub.pipeline.measures import Histogram, Percentiles, rss_mb
 
 if TYPE_CHECKING:
@@ -62,13 +62,15 @@ class Report:
     engine: str
     bundle: str
     backend: str = ""  # what ran the bundle's network
+    own_voice: OwnVoiceLearnt = field(default_factory=OwnVoiceLearnt)  # what came of the person's own
     silence: str = ""  # what is shown while the voice is silent, at the end: live or rest; "" from engines without it
     notes: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()  # outputs that ended before their time, and why
 
     def as_dict(self) -> dict[str, object]:
         names = ("budget_ms", "frames", "losses", "latency_ms", "stages_ms", "compute_ms", "av_offset_ms", "rss_mb")
-        return {name: getattr(self, name) for name in (*names, "engine", "bundle", "backend", "silence")}
+        fields = {name: getattr(self, name) for name in (*names, "engine", "bundle", "backend", "silence")}
+        return fields | {"own_voice": asdict(self.own_voice)}
 
     def to_json(self) -> str:
         """One line of JSON with the names above; ``notes`` and ``lost`` are for people and stay out of it."""
@@ -105,9 +107,15 @@ class Report:
             *([f"lost: {losses}"] if losses else []),
             f"{budget}A/V offset {offset['mean']:+.1f} ms mean, {offset['max']:.1f} ms max; "
             f"memory {rss['start']:.0f} -> {rss['end']:.0f} MB",
+            *self._own(),
             *([f"silence shows {SILENCES[self.silence]}"] if self.silence else []),
         ]
         return "\n".join([*lines, *map(one_line, self.notes)])
+
+    def _own(self) -> list[str]:
+        own = self.own_voice
+        beside = f" ({own.heard_s:.0f} s of it beside the dubbed one)" if own.heard_s else ""
+        return [f"learnt of your own voice{beside}: {own.frames} frames"] if own.frames or own.heard_s else []
 
 
 @dataclass
@@ -265,6 +273,7 @@ class Recorder:
                 engine=self.engine,
                 bundle=self.bundle,
                 backend=self.backend,
+                own_voice=self._engine.own_voice if isinstance(self._engine, LearnsOwnVoice) else OwnVoiceLearnt(),
                 silence=self._engine.silence_shows if isinstance(self._engine, RestsInSilence) else "",
                 notes=(*self._notes, *self._missing_notes()),
                 lost=tuple(self._lost),

@@ -102,12 +102,16 @@ class AudioFeeder:
         self._read = 0  # samples since start_ns at the ring's rate
         self._given = 0  # and at 16 kHz
 
+    @property
+    def at_ns(self) -> int:
+        """Up to where it was read."""
+        return self._start_ns + samples_to_ns(self._read, self._ring.rate)
+
     def hear_until(self, until_ns: int) -> None:
         """Up to ``until_ns``, in pieces of at most a second; silence where the ring has no sound."""
         end = ns_to_samples(until_ns - self._start_ns, self._ring.rate)
         while (count := min(end - self._read, self._ring.rate)) > 0:
-            at_ns = self._start_ns + samples_to_ns(self._read, self._ring.rate)
-            samples = self._ring.read(at_ns, count)
+            samples = self._ring.read(self.at_ns, count)
             self.heard.sound(samples)
             self._give(self._mono(samples))
             self._read += count

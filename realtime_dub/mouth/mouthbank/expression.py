@@ -81,6 +81,7 @@ class Expression:
         self._seen = np.zeros(len(SLOW_IN_SPEECH), np.float32)  # in the last frame
         self._unsure = 1.0  # how much more than usually the measures move from frame to frame
         self._rest: tuple[Points, Floats, float] | None = None  # a resting face, its measures, one by its mouth's width
+        self._kept: tuple[TrackedFrame, Points, Points] | None = None  # of a frame, from a resting face
 
     def kept(self, tracked: TrackedFrame, bank: Bank) -> Points:
         """What is kept of the live mouth in this frame, to be added to the dubbed motion.
@@ -91,6 +92,11 @@ class Expression:
         face, neutral = tracked.face, bank.neutral
         if face is None or neutral is None:
             return np.zeros((len(LOWER), 3), np.float32)
+        if self._kept is None or self._kept[0] is not tracked or self._kept[1] is not neutral:
+            self._kept = tracked, neutral, self._kept_from(tracked, bank, neutral)
+        return self._kept[2]
+
+    def _kept_from(self, tracked: TrackedFrame, bank: Bank, neutral: Points) -> Points:
         self.follow(tracked)
         if self._rest is None or self._rest[0] is not neutral:  # a bank learns both shapes anew together
             self._rest = neutral, freed(_nearest(bank, neutral)), 1 / mouth_width(neutral)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from realtime_dub.media import MS
+from realtime_dub.mouth.mouthbank.fade import Fade
 
 OPEN_AT = 0.9  # probability of speech that opens the gate: noise is taken for a word of 0.8 now and then
 SHUT_AT = 0.5  # and below which it begins to shut
@@ -19,20 +20,13 @@ class SpeechGate:
     """
 
     def __init__(self) -> None:
-        self._share = 0.0
+        self._share = Fade(FADE_IN_NS, FADE_OUT_NS, begins=0.0, least_step=MIN_STEP)
         self._spoke_ns: int | None = None
-        self._at_ns: int | None = None
 
     def __call__(self, speech: float, at_ns: int) -> float:
         """The blend weight at ``at_ns``."""
-        step_ns = 0 if self._at_ns is None else max(0, at_ns - self._at_ns)
-        self._at_ns = at_ns
-        threshold = OPEN_AT if self._share == 0 else SHUT_AT
+        threshold = OPEN_AT if self._share.weight == 0 else SHUT_AT
         if speech >= threshold:
             self._spoke_ns = at_ns
         speaking = self._spoke_ns is not None and at_ns - self._spoke_ns <= HOLD_NS
-        if speaking:
-            self._share = min(1.0, self._share + max(step_ns / FADE_IN_NS, MIN_STEP))
-        else:
-            self._share = max(0.0, self._share - step_ns / FADE_OUT_NS)
-        return self._share
+        return self._share(float(speaking), at_ns)

@@ -16,14 +16,21 @@ from realtime_dub.inference import AUTO
 from realtime_dub.inference import bundle as bundles
 from realtime_dub.media import MS, Blendshapes, Samples
 from realtime_dub.mouth.blendshapes import BlendshapeSolver
-from realtime_dub.mouth.contract import VOICE_RATE, FramePicker, ImplausibleMouth, Latency, MouthPatch
+from realtime_dub.mouth.contract import (
+    VOICE_RATE,
+    FramePicker,
+    ImplausibleMouth,
+    Latency,
+    MouthPatch,
+    OwnVoiceLearnt,
+)
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.calibration import CalibrationFrames, calibrate
 from realtime_dub.mouth.mouthbank.fade import TurnFade
 from realtime_dub.mouth.mouthbank.gate import FADE_IN_NS, SpeechGate
 from realtime_dub.mouth.mouthbank.motion import Motion, MotionStream, opening
 from realtime_dub.mouth.mouthbank.occlusion import Occlusion
-from realtime_dub.mouth.mouthbank.own_voice import Lessons, OwnVoiceStream, lesson_of, net_of, tells_features
+from realtime_dub.mouth.mouthbank.own_voice import WaysOfTalking
 from realtime_dub.mouth.mouthbank.people import People, Person
 from realtime_dub.mouth.mouthbank.rest import Resting
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
@@ -71,9 +78,8 @@ class MouthbankGenerator:
         bank = Bank.load(identity) if isinstance(identity, Path) else identity or Bank()
         self.people = People(bank, self._occlusion.clear)
         self._gate, self._resting = SpeechGate(), Resting(silence)
-        self._learns, self._bundle, self._net = learn, loaded, net_of(loaded)
-        self._own: OwnVoiceStream | None = None  # made when it is first heard
-        self._lessons = Lessons(self._net)
+        self._talk = WaysOfTalking(loaded, self.backend, learn)
+        self._draws = True  # a mouth was drawn last; before the first one nothing is saved
         self._unknown_ns: int | None = None  # the last instant with a face of which it was not known whose it is
         self._solver = BlendshapeSolver()
         self._shown = np.zeros((len(self._motion.points), 3), np.float32)
@@ -128,25 +134,29 @@ class MouthbankGenerator:
         return self._motion.heard_until_ns()
 
     def observe(self, tracked: TrackedFrame) -> None:
-        if (person := self._meet(tracked)) is not None and self._occlusion.clear(tracked):
+        person = self._meet(tracked)
+        if person is None or (self._idles(person) and not self._occlusion.is_due(tracked)):
+            return
+        if self._occlusion.clear(tracked):
             person.learn(tracked)
 
-    def hear_own(self, samples: Samples, pts_ns: int) -> None:
-        if not (self._learns and tells_features(self._bundle)):
-            return
-        if self._own is None:
-            self._own = OwnVoiceStream(self._bundle, self.backend)
-        self._own.hear(samples, pts_ns)
+    @property
+    def learns_own(self) -> bool:
+        return self._talk.learns_own
 
-    def learn_own(self, tracked: TrackedFrame) -> None:
-        person = self._meet(tracked) if self._own is not None else None
-        if self._own is not None and person is not None and self._occlusion.clear(tracked):
-            self._own.show(person, tracked)
+    @property
+    def own_voice(self) -> OwnVoiceLearnt:
+        return self._talk.learnt
+
+    def hear_own(self, samples: Samples, pts_ns: int) -> None:
+        self._talk.hear_own(samples, pts_ns)
+
+    def learn_own(self, tracked: TrackedFrame, live: bool = False) -> None:
+        if (person := self._meet(tracked)) is not None and self._occlusion.clear(tracked):
+            self._talk.show_own(person, tracked, live)
 
     def finish_own(self) -> None:
-        if self._own is not None:
-            self._own.finish()
-        self._own = None
+        self._talk.finish_own()
 
     def frames_to_calibrate(self) -> FramePicker:
         return CalibrationFrames(self._occlusion.clear)
@@ -169,11 +179,27 @@ class MouthbankGenerator:
         if person is None:
             self._unknown_ns = at_ns
             return None
-        untaught = person.taught_ns is not None and tracked.frame.pts_ns - person.taught_ns >= TEACH_NS
-        if self._occlusion.clear(tracked):
+        self._look(person, tracked, idle=blend_weight <= 0 and not self._draws)
+        patch = self._mouth(person, tracked, motion, blend_weight, at_ns)
+        self._draws = patch is not None
+        return patch
+
+    def _look(self, person: Person, tracked: TrackedFrame, idle: bool) -> None:
+        """What is followed in every frame, and learnt of whom nobody else shows."""
+        if self._occlusion.look(tracked, idle).clear:
             person.expression.follow(tracked)
+        untaught = person.taught_ns is not None and tracked.frame.pts_ns - person.taught_ns >= TEACH_NS
         if untaught and self._occlusion.clear(tracked):
             person.learn(tracked)
+
+    def _idles(self, person: Person) -> bool:
+        """Nothing is drawn, and the person is known so well that there is time for another look."""
+        return not self._draws and person.bank.settled
+
+    def _mouth(
+        self, person: Person, tracked: TrackedFrame, motion: Motion, blend_weight: float, at_ns: int
+    ) -> MouthPatch | None:
+        """``blend_weight``: the share of the dubbed mouth, by the voice alone."""
         known = self._since_known(at_ns)
         speaking, resting = min(blend_weight, known), self._rests(tracked, person.bank, motion, at_ns)
         if not tracked.frame.still:
@@ -216,9 +242,9 @@ class MouthbankGenerator:
         """The net's mouth as this person makes it (len(LOWER), 3), from the resting face, in mouth widths."""
         bank = person.bank
         displacement = person.style(motion, bank, self.strength)
-        if self._learns and self._occlusion.clear(tracked) and (lesson := lesson_of(person, tracked, motion)):
-            self._lessons.learn(lesson)
-        if motion.features is None or (adapter := bank.adapters.get(self._net)) is None:
+        if self._talk.learns_dubbed and self._occlusion.clear(tracked):
+            self._talk.learn_dubbed(person, tracked, motion)
+        if motion.features is None or (adapter := bank.adapters.get(self._talk.net)) is None:
             return displacement
         return displacement + adapter.moved(motion.features) * np.float32(self.strength * motion.speech)
 
@@ -228,7 +254,7 @@ class MouthbankGenerator:
         person = self.people.who(tracked)
         if self.people.current is not before:
             self._motion.forget_level()
-            self._lessons.agreement.forget()
+            self._talk.forget()
             self._resting.forget()
         return person
 

@@ -41,7 +41,8 @@ CLEAR = 0.03  # share of the mouth that may be covered in what is learnt from
 STAYS_NS = 4 * NS  # what has hidden so long a part of the mouth, and never left it, belongs to this person
 CALM_NS = NS  # after so long without anything
 EVERY_NS = 60 * MS  # a look now and then is enough, every second frame
-EVERY_SHORT_NS = 400 * MS  # and fewer where the machine has no time for them
+IDLE_NS = 240 * MS  # and fewer where nothing is drawn,
+EVERY_SHORT_NS = 400 * MS  # or where the machine has no time for them
 BREAK_NS = 500 * MS  # what was before such a hole says nothing
 
 
@@ -75,6 +76,7 @@ class Occlusion:
         self._session = _opened(backend)
         self.short = False  # the machine has little time; may be changed at any time
         self._last: TrackedFrame | None = None
+        self._step_ns = 0  # from the frame before to the last one
         self._reset()
 
     def _reset(self) -> None:
@@ -84,22 +86,34 @@ class Occlusion:
         self._free_since_ns: int | None = None
         self._looked_ns: int | None = None
         self._unclear_since_ns: int | None = None
-        self._fade: Fade | None = None  # from the first frame on
+        self._fade, self._idle = Fade(), False  # idle: nothing is drawn, so that nothing has to be faded
         self._is_hidden = False
         self._shown_since_ns: int | None = None
 
-    def look(self, tracked: TrackedFrame) -> Cover:
-        """What covers the face of this frame; nothing where there is no face."""
-        if tracked is self._last or tracked.face is None:
-            return self._cover if tracked is self._last else Cover()
-        before, self._last = self._last, tracked
+    def look(self, tracked: TrackedFrame, idle: bool = False) -> Cover:
+        """What covers the face of this frame; nothing where there is no face.
+
+        ``idle``: nothing is drawn, nor learnt; an older look will do. Asked again without, the frame is looked at.
+        """
+        if tracked.face is None:
+            return Cover()
+        if tracked is not self._last:
+            self._go_on(tracked)
+        elif idle or not self._idle:
+            return self._cover
         at_ns = tracked.frame.pts_ns
-        step_ns = 0 if before is None else at_ns - before.frame.pts_ns
-        if before is None or before.shot != tracked.shot or not 0 <= step_ns <= BREAK_NS:
-            self._reset()
-        cover = self._calm(at_ns) if self._may_rest(at_ns) else self._seen(tracked, tracked.face, step_ns)
+        rests = self._may_rest(at_ns, idle)
+        cover = self._calm(at_ns) if rests else self._seen(tracked, tracked.face)
+        self._idle = idle and rests
         self._cover = replace(cover, clear=self._is_clear(cover, at_ns))
         return self._cover
+
+    def _go_on(self, tracked: TrackedFrame) -> None:
+        """To another frame, the next one or after a break."""
+        before, self._last = self._last, tracked
+        self._step_ns = 0 if before is None else tracked.frame.pts_ns - before.frame.pts_ns
+        if before is None or before.shot != tracked.shot or not 0 <= self._step_ns <= BREAK_NS:
+            self._reset()
 
     def _is_clear(self, cover: Cover, at_ns: int) -> bool:
         """Whoever always has a microphone before the chin is learnt with it; it is not drawn over."""
@@ -114,21 +128,26 @@ class Occlusion:
         """Whether the mouth in this frame may be learnt from."""
         return self.look(tracked).clear
 
-    def _may_rest(self, at_ns: int) -> bool:
+    def is_due(self, tracked: TrackedFrame) -> bool:
+        """Whether a frame that nothing is drawn on is worth learning from: it was looked at, or it is time for that."""
+        since_ns = 0 if self._looked_ns is None else tracked.frame.pts_ns - self._looked_ns
+        return not 0 < since_ns < IDLE_NS * 2 // 3
+
+    def _may_rest(self, at_ns: int, idle: bool) -> bool:
         if self._free_since_ns is None or self._looked_ns is None:
             return False
-        every_ns = EVERY_SHORT_NS if self.short else EVERY_NS
+        every_ns = EVERY_SHORT_NS if self.short else IDLE_NS if idle else EVERY_NS
         return at_ns - self._free_since_ns >= CALM_NS and at_ns - self._looked_ns < every_ns
 
     def _calm(self, at_ns: int) -> Cover:
         return Cover(self._weight(0.0, False, at_ns))
 
-    def _seen(self, tracked: TrackedFrame, face: Face, step_ns: int) -> Cover:
+    def _seen(self, tracked: TrackedFrame, face: Face) -> Cover:
         at_ns = self._looked_ns = tracked.frame.pts_ns
         crop = view_of(face)
         lower, mouth = outlines(face.points, face.pose.scale, crop)
         found = self._session.run(feeds(taken(tracked.frame.image, crop), lower, mouth))["covered"][0]
-        share = self._hold(self._things(found, lower), step_ns)
+        share = self._hold(self._things(found, lower), self._step_ns)
         wild = self._jumps(face, at_ns)
         if share is None:
             if self._things.doubts:
@@ -165,9 +184,9 @@ class Occlusion:
         elif self._is_hidden:
             self._shown_since_ns = at_ns if self._shown_since_ns is None else self._shown_since_ns
             self._is_hidden = at_ns - self._shown_since_ns < RETURNS_NS
-        wanted = 0.0 if self._is_hidden else 1.0
-        self._fade = self._fade or Fade(wanted)
-        return self._fade(wanted, at_ns)
+        if self._idle:
+            self._fade = Fade()
+        return self._fade(0.0 if self._is_hidden else 1.0, at_ns)
 
 
 def _opened(backend: str) -> Session:

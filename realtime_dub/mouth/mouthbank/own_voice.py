@@ -1,7 +1,6 @@
 """Learning how a person talks while they speak with their own voice, and telling whether they do.
 
-Another's voice, a narrator's or an interpreter's, must not be learnt from: while mouth and voice belong together, the
-mouth opens when the net opens it for that voice.
+Another's voice, a narrator's or an interpreter's, must not be learnt from: mouth and voice have to agree.
 """
 
 from __future__ import annotations
@@ -17,45 +16,19 @@ from realtime_dub.face.types import Points, TrackedFrame
 from realtime_dub.inference import AUTO
 from realtime_dub.inference.bundle import Bundle
 from realtime_dub.media import NS, Samples
+from realtime_dub.mouth.contract import VOICE_RATE, OwnVoiceLearnt
+from realtime_dub.mouth.mouthbank.agreement import Agreement, agreement_of
 from realtime_dub.mouth.mouthbank.motion import FEATURES, Motion, MotionStream, opening
 from realtime_dub.mouth.mouthbank.people import Person
+from realtime_dub.mouth.mouthbank.style import Style
 
 SPEAKS = 0.5  # probability of speech from which a frame is learnt from
-WINDOW = 200  # frames of speech that agreement is told by: 8 s at 25 per second
-LEAST = 50  # of them before anything is believed
 AGREES = 0.35  # r of the two openings; a stranger's own voice has 0.5 to 0.9, another's within 0.2 of nothing
 WAITING = 250  # frames that wait for the sound they belong to
 REMEMBERED_NS = 2 * NS  # of sound behind a frame, in which its motion is still known
 MOST_LESSONS = 6_000  # four minutes of speech at 25 per second
 SMILES = 0.03  # mouth widths that an expression moves any point by: such a frame is not learnt from
 TURNED_DEG = 30.0  # a face turned further is not learnt from
-
-
-class Agreement:
-    """Whether a mouth and a voice belong together, from the openings that were seen and those that were foretold."""
-
-    def __init__(self) -> None:
-        self._pairs: deque[tuple[float, float]] = deque(maxlen=WINDOW)
-
-    def add(self, seen: float, foretold: float) -> None:
-        self._pairs.append((seen, foretold))
-
-    @property
-    def r(self) -> float | None:
-        """Their correlation; None while too little was seen."""
-        return self.of(self._pairs)
-
-    @staticmethod
-    def of(pairs: Sequence[tuple[float, float]]) -> float | None:
-        """As :attr:`r`, of what was seen and foretold."""
-        if len(pairs) < LEAST:
-            return None
-        seen, foretold = np.array(pairs).T
-        spread = float(seen.std() * foretold.std())
-        return float(((seen - seen.mean()) * (foretold - foretold.mean())).mean()) / spread if spread > 1e-9 else 0.0
-
-    def forget(self) -> None:
-        self._pairs.clear()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,52 +38,66 @@ class Lesson:
     person: Person
     canonical: Points  # (478, 3)
     motion: Motion
+    style: Style  # the person's measure, against that voice
 
 
 def lesson_of(person: Person, tracked: TrackedFrame, motion: Motion) -> Lesson | None:
-    """None where there is nothing to learn: silence, a turned face, a net that tells no features."""
+    """None where there is nothing to learn: silence, a turned face, a smile, a net that tells no features."""
+    canonical = face_to_learn(person, tracked) if teaches(motion) else None
+    return None if canonical is None else Lesson(person, canonical, motion, person.style)
+
+
+def teaches(motion: Motion) -> bool:
+    """There is speech in it, and what the net made of it can be told."""
+    return motion.features is not None and motion.speech >= SPEAKS and motion.plausible
+
+
+def face_to_learn(person: Person, tracked: TrackedFrame) -> Points | None:
+    """The canonical face (478, 3), where it is one to learn from. Frames of a person come in order."""
     face = tracked.face
     if face is None or abs(face.pose.yaw_deg) > TURNED_DEG or tracked.frame.still:
         return None
-    if motion.features is None or motion.speech < SPEAKS or not motion.plausible:
-        return None
     if np.abs(person.expression.kept(tracked, person.bank)).max() > SMILES:
         return None  # it would be learnt as a way of talking, and kept a second time
-    return Lesson(person, face.canonical, motion)
+    return face.canonical
 
 
 class Lessons:
-    """What people are learnt by, with one net."""
+    """What people are learnt by, with one net. ``learnt``: from how many frames."""
 
     def __init__(self, net: str) -> None:
-        self.net = net
+        self.net, self.learnt = net, 0
         self.agreement = Agreement()
 
     def learn(self, lesson: Lesson) -> None:
         """As far as mouth and voice have belonged together of late. The bank has to know the person by now."""
-        bank, features = lesson.person.bank, lesson.motion.features
-        if features is None or not bank.settled:
+        if lesson.motion.features is None or not lesson.person.bank.settled:
             return
         live, net = both_mouths(lesson)
         self.agreement.add(opening(live), opening(net))
         r = self.agreement.r
         if r is not None and r >= AGREES:
-            bank.adapter(self.net, len(features)).learn(features, live - net)
+            self._learn(lesson, live - net)
 
     def learn_all(self, lessons: Sequence[Lesson]) -> None:
         """Of one film, once its people are known: agreement is told by the whole of each one's lessons."""
         for person in {id(each.person): each.person for each in lessons}.values():
             own = [each for each in lessons if each.person is person and person.bank.closed is not None]
             for each in own:
-                person.style(each.motion, person.bank, 1.0)  # the person's measure, by their own voice
+                each.style(each.motion, person.bank, 1.0)  # the person's measure, by their own voice
             pairs = [both_mouths(each) for each in own]
-            r = Agreement.of([(opening(live), opening(net)) for live, net in pairs])
+            seen, foretold = (np.array([opening(each[k]) for each in pairs], np.float32) for k in (0, 1))
+            r = agreement_of(seen, foretold)
             if r is None or r < AGREES:
                 continue
             for each, (live, net) in zip(own, pairs, strict=True):
-                if each.motion.features is not None:
-                    adapter = person.bank.adapter(self.net, len(each.motion.features))
-                    adapter.learn(each.motion.features, live - net)
+                self._learn(each, live - net)
+
+    def _learn(self, lesson: Lesson, missed: Points) -> None:
+        features = lesson.motion.features
+        if features is not None:
+            lesson.person.bank.adapter(self.net, len(features)).learn(features, missed)
+            self.learnt += 1
 
 
 def both_mouths(lesson: Lesson) -> tuple[Points, Points]:
@@ -118,44 +105,125 @@ def both_mouths(lesson: Lesson) -> tuple[Points, Points]:
     bank = lesson.person.bank
     assert bank.neutral is not None
     live = (lesson.canonical - bank.neutral)[LOWER] / np.float32(mouth_width(bank.neutral))
-    return live, lesson.person.style.applied(lesson.motion, bank, 1.0)
+    return live, lesson.style.applied(lesson.motion, bank, 1.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """A frame that waits for its sound; its image is not kept."""
+
+    person: Person
+    canonical: Points
+    style: Style
+    at_ns: int
 
 
 class OwnVoiceStream:
     """The person's own voice beside the one that is dubbed: a stream of its own, and frames that wait for it.
 
-    What there is to learn is kept until :meth:`finish`: by then it is known how the person rests.
+    Of a film, what there is to learn is kept until :meth:`finish`: by then it is known how the person rests. Live,
+    :meth:`learn` takes what has come so far.
     """
 
     def __init__(self, bundle: Bundle, backend: str = AUTO) -> None:
         self._motion = MotionStream(bundle, backend)
-        self._net = net_of(bundle)
-        self._waiting: deque[tuple[Person, TrackedFrame]] = deque(maxlen=WAITING)
-        self._lessons: deque[Lesson] = deque(maxlen=MOST_LESSONS)
+        self._waiting: deque[_Seen] = deque(maxlen=WAITING)
+        self._ready: deque[Lesson] = deque(maxlen=MOST_LESSONS)
+        self.lessons = Lessons(net_of(bundle))
+        self.heard = 0  # samples with sound in them
 
     def hear(self, samples: Samples, pts_ns: int) -> None:
-        """16 kHz (n,), without holes."""
+        """16 kHz (n,), without holes; behind one, a stream begins anew."""
         self._motion.hear(samples, pts_ns)
+        self.heard += len(samples) if samples.any() else 0
         self._settle()
 
-    def show(self, person: Person, tracked: TrackedFrame) -> None:
-        """A frame of the person, in order."""
-        self._waiting.append((person, tracked))
+    def show(self, person: Person, tracked: TrackedFrame, live: bool = False) -> None:
+        """A frame of the person, in order. ``live``: their voice is measured apart from the one that is dubbed."""
+        canonical = face_to_learn(person, tracked)
+        if canonical is not None:
+            style = person.own_style if live else person.style
+            self._waiting.append(_Seen(person, canonical, style, tracked.frame.pts_ns))
         self._settle()
+
+    def learn(self) -> None:
+        """From what is ready, as far as mouth and voice have belonged together of late."""
+        while self._ready:
+            lesson = self._ready.popleft()
+            if lesson.person.bank.neutral is not None:
+                lesson.style(lesson.motion, lesson.person.bank, 1.0)
+            self.lessons.learn(lesson)
 
     def finish(self) -> None:
         """Learn from all of it."""
-        Lessons(self._net).learn_all(self._lessons)
-        self._lessons.clear()
+        self.lessons.learn_all(self._ready)
+        self._ready.clear()
 
     def _settle(self) -> None:
         heard_ns = self._motion.heard_until_ns()
-        while self._waiting and self._waiting[0][1].frame.pts_ns <= heard_ns:
-            person, tracked = self._waiting.popleft()
-            if heard_ns - tracked.frame.pts_ns > REMEMBERED_NS:
-                continue
-            if lesson := lesson_of(person, tracked, self._motion.at(tracked.frame.pts_ns)):
-                self._lessons.append(lesson)
+        while self._waiting and self._waiting[0].at_ns <= heard_ns:
+            seen = self._waiting.popleft()
+            if heard_ns - seen.at_ns <= REMEMBERED_NS and teaches(motion := self._motion.at(seen.at_ns)):
+                self._ready.append(Lesson(seen.person, seen.canonical, motion, seen.style))
+
+
+class WaysOfTalking:
+    """What a generator learns of how people talk: from the voice that is dubbed, or from their own beside it.
+
+    ``learns``: it is asked for.
+    """
+
+    def __init__(self, bundle: Bundle, backend: str, learns: bool) -> None:
+        self.net = net_of(bundle)
+        self.learns_own = learns and tells_features(bundle)
+        self._learns, self._bundle, self._backend = learns, bundle, backend
+        self._dubbed = Lessons(self.net)
+        self._own: OwnVoiceStream | None = None  # made when it is first heard
+        self._finished = OwnVoiceLearnt()  # by streams that are over
+
+    @property
+    def learnt(self) -> OwnVoiceLearnt:
+        """So far."""
+        before, frames = self._finished, self._finished.frames + self._dubbed.learnt
+        if self._own is None:
+            return OwnVoiceLearnt(before.heard_s, frames)
+        return OwnVoiceLearnt(before.heard_s + self._own.heard / VOICE_RATE, frames + self._own.lessons.learnt)
+
+    @property
+    def learns_dubbed(self) -> bool:
+        """The voice that is dubbed may be the person's own: theirs is not heard beside it."""
+        return self._learns and self._own is None
+
+    def learn_dubbed(self, person: Person, tracked: TrackedFrame, motion: Motion) -> None:
+        """``motion``: of the voice that is dubbed, at the frame."""
+        if lesson := lesson_of(person, tracked, motion):
+            self._dubbed.learn(lesson)
+
+    def hear_own(self, samples: Samples, pts_ns: int) -> None:
+        if self._own is None and self.learns_own:
+            self._own = OwnVoiceStream(self._bundle, self._backend)
+        if self._own is not None:
+            self._own.hear(samples, pts_ns)
+
+    def show_own(self, person: Person, tracked: TrackedFrame, live: bool) -> None:
+        """``live``: learn as it comes, not at the end."""
+        if self._own is not None:
+            self._own.show(person, tracked, live)
+            if live:
+                self._own.learn()
+
+    def finish_own(self) -> None:
+        if self._own is not None:
+            self._own.finish()
+            learnt = self.learnt
+            self._finished = OwnVoiceLearnt(learnt.heard_s, learnt.frames - self._dubbed.learnt)
+            self._own = None
+
+    def forget(self) -> None:
+        """Another person is in the picture."""
+        self._dubbed.agreement.forget()
+        if self._own is not None:
+            self._own.lessons.agreement.forget()
 
 
 def net_of(bundle: Bundle) -> str:

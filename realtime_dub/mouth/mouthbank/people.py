@@ -44,6 +44,7 @@ class Person:
     bank: Bank
     renderer: Renderer
     style: Style = field(default_factory=Style)
+    own_style: Style = field(default_factory=Style)  # against their own voice, where another's is dubbed
     expression: Expression = field(default_factory=Expression)
     looks: int = 0  # frames that were learnt from
     met: bool = False  # their face was seen in this run

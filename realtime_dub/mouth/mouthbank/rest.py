@@ -10,8 +10,9 @@ import numpy as np
 from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width
 from realtime_dub.face.landmarks import CORNERS, mean_lip_opening
 from realtime_dub.face.types import Points, TrackedFrame
-from realtime_dub.media import MS, NS
+from realtime_dub.media import MS
 from realtime_dub.mouth.mouthbank.bank import Bank
+from realtime_dub.mouth.mouthbank.fade import BREAK_NS, Fade
 from realtime_dub.mouth.mouthbank.shut import shut_shape
 from realtime_dub.mouth.mouthbank.voice_owner import VoiceOwner
 from realtime_dub.mouth.silence import AUTO, Silence, SilenceShows
@@ -21,7 +22,6 @@ HOLD_NS = 400 * MS  # a mouth that talks is shut now and then; what is drawn sta
 FADE_NS = 300 * MS  # from the drawn mouth back to the live one, once that is shut
 TURN_NS = 600 * MS  # between showing the live mouth and the resting one, where the mind is changed
 SLOW_NS = 700 * MS  # time constant of corners that a smile moves, and speech does not
-AWAY_NS = NS  # after a face was not seen for so long, nothing is held of it
 WITH_CORNER = 0.28  # mouth widths: sigma of what goes with a corner
 
 
@@ -54,7 +54,7 @@ class SlowCorners:
     def __call__(self, canonical: Points, at_ns: int) -> Points:
         """Those of a face (478, 3), at rising instants: (2, 3)."""
         live, step_ns = canonical[list(CORNERS)], at_ns - self._at_ns
-        if self._held is None or not 0 <= step_ns < AWAY_NS:
+        if self._held is None or not 0 <= step_ns < BREAK_NS:
             self._held = live
         else:
             self._held = self._held + np.float32(1 - np.exp(-step_ns / SLOW_NS)) * (live - self._held)
@@ -80,23 +80,20 @@ class Need:
         self.forget()
 
     def forget(self) -> None:
-        self._share = 0.0
+        self._share = Fade(0, FADE_NS)
         self._open_ns: int | None = None  # when the live mouth was last open
-        self._at_ns = 0
+        self._at_ns: int | None = None
 
     def __call__(self, beyond: float, at_ns: int) -> float:
         """``beyond``: how much farther than closed the live lips are apart at ``at_ns``, mouth widths."""
-        step_ns = at_ns - self._at_ns
-        if not 0 <= step_ns < AWAY_NS:
+        if self._at_ns is not None and not 0 <= at_ns - self._at_ns < BREAK_NS:
             self.forget()
-            step_ns = 0
         self._at_ns = at_ns
         wanted = float(np.clip((beyond - NEARLY_SHUT) / (OPEN - NEARLY_SHUT), 0, 1))
         if wanted > 0:
             self._open_ns = at_ns
         holds = self._open_ns is not None and at_ns - self._open_ns <= HOLD_NS
-        self._share = max(wanted, self._share if holds else self._share - step_ns / FADE_NS)
-        return self._share
+        return self._share(max(wanted, self._share.weight) if holds else wanted, at_ns)
 
 
 class Resting:
@@ -105,8 +102,7 @@ class Resting:
     def __init__(self, silence: Silence = AUTO) -> None:
         self.silence = silence  # may be changed at any time
         self._owner, self._need, self._corners = VoiceOwner(), Need(), SlowCorners()
-        self._share: float | None = None  # of the resting mouth; it begins as it should be
-        self._at_ns = 0
+        self._turned = Fade(TURN_NS, TURN_NS)  # the share of the resting mouth; it begins as it should be
         self._held: Points | None = None  # corners (2, 3) canonical, at the last look
 
     @property
@@ -128,13 +124,13 @@ class Resting:
         if face is None:
             return 0.0
         if rests is None or bank.neutral is None:
-            return self._turned(False, at_ns)
+            return self._turned(0.0, at_ns)
         self._held = self._corners(face.canonical, at_ns)
         width, opened = mouth_width(bank.neutral), float(mean_lip_opening(face.canonical))
         if self.silence == "auto":
             self._owner.see(at_ns, opened / width, spoken, speech)
         beyond = (opened - float(mean_lip_opening(rests))) / width
-        return self._turned(self.shows == "rest", at_ns) * self._need(beyond, at_ns)
+        return self._turned(float(self.shows == "rest"), at_ns) * self._need(beyond, at_ns)
 
     def displacement(self, bank: Bank, still: bool) -> Points:
         """The resting mouth (len(LOWER), 3) of a person of whom it is known, mouth widths from ``bank.neutral``.
@@ -145,10 +141,3 @@ class Resting:
         assert rests is not None
         assert bank.neutral is not None
         return resting_displacement(rests, None if still else self._held, bank.neutral)
-
-    def _turned(self, rests: bool, at_ns: int) -> float:
-        """The way between the live mouth and the resting one, 0..1, where it is to be another than before."""
-        step_ns, self._at_ns = max(0, at_ns - self._at_ns), at_ns
-        way = step_ns / TURN_NS if rests else -step_ns / TURN_NS
-        self._share = float(rests) if self._share is None else min(1.0, max(0.0, self._share + way))
-        return self._share

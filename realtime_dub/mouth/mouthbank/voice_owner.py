@@ -1,8 +1,8 @@
 """Whose voice it is: the person's in the picture, or another's.
 
-A mouth that speaks a voice opens when that voice has it open. While a voice is heard, the openings of the live mouth
-and of the mouth that the motion net makes of the voice are compared over the last seconds, at the best of a few lags:
-sound cards and cameras are late by different times. A mouth that stays shut under a voice does not speak it.
+While a voice is heard, the openings of the live mouth and of the mouth that the motion net makes of the voice are
+compared over the last seconds, at the best of a few lags: sound cards and cameras are late by different times. A mouth
+that stays shut under a voice does not speak it.
 Silence says nothing: who chews, or whispers to somebody, has no voice to be compared with.
 """
 
@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from realtime_dub.media import MS, NS, Floats
+from realtime_dub.media import MS, NS
+from realtime_dub.mouth.mouthbank.agreement import agreement_of
 
 STEP_NS = 40 * MS  # between two places of the memory
 SPAN = 200  # places: 8 s
@@ -66,28 +67,9 @@ class VoiceOwner:
         opened, spoken = self._opened[order], self._spoken[order]
         if np.count_nonzero(self._voiced) < SPOKEN or np.count_nonzero(np.isfinite(opened)) < SEEN:
             return
-        agreement = agreed(opened, spoken)
-        said = 2 * float(np.clip((agreement - ANOTHER) / (OWN - ANOTHER), 0, 1)) - 1
+        moves = np.nanstd(opened) >= STILL
+        agreement = agreement_of(opened, spoken, LAGS, SEEN // 2) if moves else None
+        said = 2 * float(np.clip(((agreement or 0.0) - ANOTHER) / (OWN - ANOTHER), 0, 1)) - 1
         self._conviction += TRUST * (said - self._conviction)
         if abs(self._conviction) > CHANGES:
             self.own = self._conviction > 0
-
-
-def agreed(opened: Floats, spoken: Floats) -> float:
-    """Correlation of two openings (n,), NaN where unknown, at the best lag; 0 where the first hardly moves."""
-    if np.nanstd(opened) < STILL:
-        return 0.0
-    return max(_correlation(*_shifted(opened, spoken, lag)) for lag in range(-LAGS, LAGS + 1))
-
-
-def _shifted(opened: Floats, spoken: Floats, lag: int) -> tuple[Floats, Floats]:
-    return opened[max(0, lag) : len(opened) + min(0, lag)], spoken[max(0, -lag) : len(spoken) + min(0, -lag)]
-
-
-def _correlation(first: Floats, second: Floats) -> float:
-    both = np.isfinite(first) & np.isfinite(second)
-    if np.count_nonzero(both) < SEEN // 2:
-        return 0.0
-    first, second = first[both] - first[both].mean(), second[both] - second[both].mean()
-    length = float(np.sqrt((first**2).sum() * (second**2).sum()))
-    return float((first * second).sum()) / length if length > 0 else 0.0

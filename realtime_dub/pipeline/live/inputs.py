@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Literal, Protocol
 
 from realtime_dub.clock import Clock
@@ -18,7 +20,7 @@ from realtime_dub.sources.paced import PacedVideo
 from realtime_dub.sources.paced_voice import PacedVoice
 from realtime_dub.voice.contract import VoiceFromVideo
 
-Which = Literal["video", "voice"]
+Which = Literal["video", "voice", "own voice"]
 StartsWith = Literal["itself", "picture", "ticks"]
 
 
@@ -28,6 +30,8 @@ class Sink(Protocol):
     def on_frame(self, sample: TrackedSample) -> None: ...
 
     def on_voice(self, block: AudioBlock) -> None: ...
+
+    def on_own_voice(self, block: AudioBlock) -> None: ...
 
     def on_end(self, which: Which, error: BaseException | None) -> None: ...
 
@@ -74,7 +78,7 @@ class ThreadedInputs:
     """Open sources and a tracker, pumped. The tracker takes the newest frame; one that it was too slow for is gone.
 
     The voice is read from the start, or from the first picture on, or, where it would lose its beginning to the
-    warming up, from just before the first tick.
+    warming up, from just before the first tick. The person's own voice beside it is read from the first picture on.
     """
 
     def __init__(
@@ -84,18 +88,22 @@ class ThreadedInputs:
         tracker: FaceTracker,
         clock: Clock,
         voice_starts_with: StartsWith = "itself",
+        own_voice: VoiceSource | None = None,
     ) -> None:
         self._video, self._voice, self._tracker, self._clock = video, voice, tracker, clock
         self._shown_to = voice if isinstance(voice, VoiceFromVideo) else None
         self._starts_with = voice_starts_with
-        self._voice_may = threading.Event()
+        self._own_voice = own_voice
+        self._voice_may, self._filmed = threading.Event(), threading.Event()
         self._closing = False
         self._slot: LatestSlot[Frame] = LatestSlot()
         self._video_error: BaseException | None = None
-        self._pumps = (
+        self._pumps = [
             Pump("camera", self._read_video, EndOfStream, video.close),
             Pump("voice", self._read_voice, EndOfStream, voice.close),
-        )
+        ]
+        if own_voice is not None:
+            self._pumps.append(Pump("own voice", partial(self._read_own, own_voice), EndOfStream, own_voice.close))
         self._thread = threading.Thread(target=self._track, name="tracker", daemon=True)
 
     def start(self, sink: Sink) -> None:
@@ -110,12 +118,13 @@ class ThreadedInputs:
         self._voice_may.set()
 
     def lost(self) -> Lost:
-        return Lost(drops=self._slot.dropped) + lost_by((self._video, self._voice))
+        return Lost(drops=self._slot.dropped) + lost_by((self._video, self._voice, self._own_voice))
 
     def close(self) -> None:
         """Stop the threads, close the sources and the tracker. Idempotent."""
         self._closing = True
         self._voice_may.set()
+        self._filmed.set()
         self._slot.close()
         for pump in self._pumps:
             pump.close()
@@ -126,23 +135,38 @@ class ThreadedInputs:
     def _read_video(self) -> None:
         try:
             frame = self._video.read()
-            if not self._voice_may.is_set() and isinstance(self._voice, VoiceInStep):
-                self._voice.start(frame)
-                self._voice_may.set()
+            if not self._filmed.is_set():
+                self._begin(frame)
             self._slot.put(frame)
         except BaseException as error:
             self._video_error = None if isinstance(error, EndOfStream) else error
             self._slot.close()
             raise
 
+    def _begin(self, first: Frame) -> None:
+        """What is in step with the video begins with it."""
+        for voice in (self._voice, self._own_voice):
+            if isinstance(voice, VoiceInStep):
+                voice.start(first)
+        if isinstance(self._voice, VoiceInStep):
+            self._voice_may.set()
+        self._filmed.set()
+
     def _read_voice(self) -> None:
         self._voice_may.wait()
+        self._hand_on("voice", self._voice, self._sink.on_voice)
+
+    def _read_own(self, voice: VoiceSource) -> None:
+        self._filmed.wait()
+        self._hand_on("own voice", voice, self._sink.on_own_voice)
+
+    def _hand_on(self, which: Which, voice: VoiceSource, take: Callable[[AudioBlock], None]) -> None:
         try:
             if self._closing:
                 raise EndOfStream
-            self._sink.on_voice(self._voice.read())
+            take(voice.read())
         except BaseException as error:
-            self._sink.on_end("voice", None if isinstance(error, EndOfStream) else error)
+            self._sink.on_end(which, None if isinstance(error, EndOfStream) else error)
             raise
 
     def _track(self) -> None:

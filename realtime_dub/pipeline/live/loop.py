@@ -20,6 +20,7 @@ from realtime_dub.errors import EndOfStream, MediaError
 from realtime_dub.losses import GapCount, Lost
 from realtime_dub.media import NS, AudioBlock, Samples, VoiceInfo
 from realtime_dub.mouth.contract import MouthGenerator
+from realtime_dub.notes import notes_of
 from realtime_dub.pipeline.contracts import Compositor, ContactSheet
 from realtime_dub.pipeline.live.deadlines import Deadlines
 from realtime_dub.pipeline.live.executor import Executor
@@ -27,6 +28,7 @@ from realtime_dub.pipeline.live.hand_over import HandOver, SheetFiller
 from realtime_dub.pipeline.live.inputs import Inputs, Which
 from realtime_dub.pipeline.live.mouths import Mouths
 from realtime_dub.pipeline.live.outputs import Output
+from realtime_dub.pipeline.live.own_mic import OwnMic
 from realtime_dub.pipeline.live.ticks import LiveState, TickState
 from realtime_dub.pipeline.live.voice_line import VoiceLine
 from realtime_dub.pipeline.live.waiting import LoopCondition, first_of, stopped_by_signals
@@ -51,6 +53,7 @@ class LiveParts:
     composer: Executor
     sheet: ContactSheet | None = None
     resampler: MakeResampler = mono_resampler
+    own_mic: OwnMic | None = None
 
 
 class LivePipeline:
@@ -67,6 +70,8 @@ class LivePipeline:
             FrameStore(8 + int(budget_ns * timing.fps * 2 / NS), timing.ahead_ns),
             VoiceLine(voice.rate, voice.channels, budget_ns + NS, room_ns),
         )
+        if parts.own_mic is not None:
+            parts.own_mic.tell = self._tell
         self._gaps = GapCount()
         recorder.collect(self, parts.inputs, *parts.outputs)
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -90,7 +95,15 @@ class LivePipeline:
         self._gaps.hear(block)
         self._condition.post(lambda: None)
 
+    def on_own_voice(self, block: AudioBlock) -> None:
+        if self._parts.own_mic is not None:
+            self._parts.own_mic.put(block)
+
     def on_end(self, which: Which, error: BaseException | None) -> None:
+        if which == "own voice":  # nobody waits for it
+            if self._parts.own_mic is not None:
+                self._parts.own_mic.end(error)
+            return
         self._condition.post(lambda: self._end(which, error))
 
     def on_failed(self, name: str, error: Exception) -> None:
@@ -115,7 +128,8 @@ class LivePipeline:
         """Until the video ends, ``seconds`` pass, ``stop`` or Ctrl-C. Closes everything; raises what ended it."""
         self._condition = LoopCondition(self._clock)
         parts = self._parts
-        self.mouths = Mouths(self._clock, parts.generator, parts.engine, self._timing, self._recorder)
+        making = parts.generator, parts.engine, self._timing, self._recorder, parts.own_mic
+        self.mouths = Mouths(self._clock, *making)
         with stopped_by_signals(self.stop):  # while closing, too: a second Ctrl-C takes no file its end
             try:
                 parts.inputs.start(self)
@@ -123,7 +137,7 @@ class LivePipeline:
             finally:
                 self._state.stopping = True
                 self._close()
-                for note in (*self.voice.notes, self.mouths.no_voice(self._voice_name)):
+                for note in (*self.voice.notes, *notes_of(parts.own_mic), self.mouths.no_voice(self._voice_name)):
                     if note is not None:
                         self._recorder.note(note)
         if self._error is not None:
@@ -217,6 +231,11 @@ class LivePipeline:
         if error is not None and not self._state.stopping:
             self._error = self._error or error
             self.stop()
+
+    def _tell(self, note: str) -> None:
+        """At once, and in the report. From any thread."""
+        if self._recorder.note(note):
+            log.warning("%s", note)
 
     def _lost_output(self, error: Exception) -> None:
         self._dead_outputs += 1

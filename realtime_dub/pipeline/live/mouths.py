@@ -13,6 +13,7 @@ from realtime_dub.errors import BundleError
 from realtime_dub.media import MS, NS
 from realtime_dub.mouth.contract import Generated, MouthGenerator, SparesWork
 from realtime_dub.pipeline.live.executor import Executor
+from realtime_dub.pipeline.live.own_mic import OwnMic
 from realtime_dub.pipeline.live.ticks import TickState
 from realtime_dub.pipeline.schedule import (
     Admission,
@@ -33,11 +34,41 @@ log = logging.getLogger("realtime_dub.pipeline")
 R = TypeVar("R")
 
 
+class SpareTime:
+    """Whether there is time for something that no mouth waits for.
+
+    It may take as long as the slowest of the last three times. What was too slow is tried again after a while.
+    """
+
+    EXPECTED_NS, AGAIN_NS = 5 * MS, 5 * NS
+
+    def __init__(self) -> None:
+        self._took_ns = deque([self.EXPECTED_NS], maxlen=3)
+        self._done_ns: int | None = None
+
+    def is_enough(self, now_ns: int, latest_ns: int) -> bool:
+        """It is expected to be over by ``latest_ns``."""
+        if self._done_ns is not None and now_ns - self._done_ns >= self.AGAIN_NS:
+            self._took_ns = deque([self.EXPECTED_NS], maxlen=3)
+        return now_ns + max(self._took_ns) <= latest_ns
+
+    def took(self, took_ns: int, now_ns: int) -> None:
+        """It was done, and is over now."""
+        self._took_ns.append(took_ns)
+        self._done_ns = now_ns
+
+
 class Mouths:
     """Admission, degradation and fallback around a generator on its thread. Called from the loop."""
 
     def __init__(
-        self, clock: Clock, generator: MouthGenerator, engine: Executor, timing: Timing, recorder: Recorder
+        self,
+        clock: Clock,
+        generator: MouthGenerator,
+        engine: Executor,
+        timing: Timing,
+        recorder: Recorder,
+        own_mic: OwnMic | None = None,
     ) -> None:
         self._clock, self._generator, self._engine, self._recorder = clock, generator, engine, recorder
         self.needs_ns = needs_ns(generator, timing.resample_ns)  # sound after the instant of a mouth
@@ -45,7 +76,9 @@ class Mouths:
         self.policy = DegradationPolicy(timing.period_ns, timing.window_ns)
         self.fallback = Fallback()
         self._cost = Admission(generator.latency().compute_ns)
-        self._observing = Admission(5 * MS)
+        self._own_mic = own_mic
+        self._observing, self._learning = SpareTime(), SpareTime()
+        self._newest = -1  # tick that has had its turn
         self._free = asyncio.Lock()
         self._starved: deque[bool] = deque(maxlen=_RECENT)
         self._feeder: VoiceFeeder | None = None  # from the warming up on
@@ -64,11 +97,14 @@ class Mouths:
         self._feeder = VoiceFeeder(voice, self._generator, first.capture_ns - NS, resampler)
         at_ns = first.capture_ns - NS // 2
         done = await self._run_engine(lambda: self._listen(at_ns, first))
+        if self._own_mic is not None:
+            await self._run_engine(self._own_mic.make_ready)
         return None if done is None else done[0].patch
 
     async def make(self, tick: TickState, sample: TrackedSample, grid: Grid, deadline_ns: int) -> None:
         """Fill in ``tick.outcome`` and ``tick.result``, if the mouth is wanted and admitted."""
         async with self._free:
+            self._newest = tick.k
             if self._is_let_go(tick):
                 return
             if self._ended:
@@ -91,21 +127,25 @@ class Mouths:
         return tick.starved and not again and self._starved.count(True) < 3
 
     async def observe(self, k: int, sample: TrackedSample, latest_ns: int) -> None:
-        """Let the generator look at the person now and then, if that is over by ``latest_ns`` and nobody waits."""
-        if (
-            k % _OBSERVE_EVERY
-            or sample.tracked.face is None
-            or self._free.locked()
-            or self._ended
-            or self.policy.level is not Level.FULL
-        ):
+        """Let the generator look at the person now and then, and hear their own voice, as far as there is time."""
+        tracked, own_mic = sample.tracked, self._own_mic
+        if k % _OBSERVE_EVERY == 0 and tracked.face is not None:
+            await self._spare(k, "observe", self._observing, lambda: self._generator.observe(tracked), latest_ns)
+        if own_mic is not None:
+            await self._spare(k, "learn", self._learning, lambda: own_mic.teach(tracked), latest_ns)
+
+    async def _spare(self, k: int, stage: str, time: SpareTime, work: Callable[[], None], latest_ns: int) -> None:
+        """Do ``work`` behind the mouth of tick ``k``, if it is over by ``latest_ns`` and nobody waits."""
+        if self._free.locked() or self._ended or self.policy.level is not Level.FULL:
             return
         async with self._free:
-            if not self._observing.fits(self._clock.now_ns(), latest_ns):
+            if k != self._newest:  # a newer frame was seen meanwhile, and frames are shown in order
                 return
-            if (done := await self._run_engine(lambda: self._generator.observe(sample.tracked))) is not None:
-                self._observing.cost.add(done[1])
-                self._recorder.stage("observe", done[1])
+            if not time.is_enough(self._clock.now_ns(), latest_ns):
+                return
+            if (done := await self._run_engine(work)) is not None:
+                time.took(done[1], self._clock.now_ns())
+                self._recorder.stage(stage, done[1])
 
     async def _run(self, tick: TickState, sample: TrackedSample, media_ns: int, deadline_ns: int) -> None:
         probe = self.policy.level is Level.PASS

@@ -12,6 +12,7 @@ from fractions import Fraction
 from realtime_dub import signals
 from realtime_dub.clock import Clock, MonotonicClock
 from realtime_dub.config import LiveConfig
+from realtime_dub.errors import ConfigError
 from realtime_dub.notes import notes_of
 from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.live.inputs import StartsWith, VoiceInStep
@@ -23,6 +24,7 @@ from realtime_dub.pipeline.statistics import Recorder, Report
 from realtime_dub.pipeline.timing import LiveSettings
 from realtime_dub.publishers.base import Publisher
 from realtime_dub.publishers.registry import default_publisher
+from realtime_dub.sources import voices
 from realtime_dub.sources.base import VideoSource, VoiceSource
 from realtime_dub.sources.paced import PacedVideo
 from realtime_dub.sources.paced_voice import PacedVoice
@@ -70,10 +72,11 @@ class _LiveRun:
         stack.callback(tracker.close)
         video = _video(config, clock)
         voice, starts_with = _voice(config, clock, video)
-        members = assembly.LiveMembers(video, voice, tracker, generator, publishers, starts_with)
+        own_voice = _own_voice(config, clock, video)
+        members = assembly.LiveMembers(video, voice, tracker, generator, publishers, starts_with, own_voice)
         fps = Fraction(config.fps).limit_denominator(1001)
         settings = LiveSettings(fps, config.budget_ms, config.seconds)
-        self._tells = (video, voice, generator, *publishers)
+        self._tells = (video, voice, own_voice, generator, *publishers)
         self.recorder = Recorder()
         try:
             self.pipeline = assembly.assemble_live(members, settings, clock, self.recorder, stack, self._reports.sheet)
@@ -128,6 +131,22 @@ def _voice(config: LiveConfig, clock: Clock, video: VideoSource) -> tuple[VoiceS
         return VoiceInStep(voice, video, clock), "picture"
     waits = config.mic == "-" or isinstance(voice, PacedVoice)
     return voice, "ticks" if waits else "itself"
+
+
+def _own_voice(config: LiveConfig, clock: Clock, video: VideoSource) -> VoiceSource | None:
+    """The person's own, where another's is dubbed; a file's in step with the video. Raises ConfigError, DeviceError."""
+    spec = config.own_mic
+    if spec is None:
+        return None
+    if spec == config.mic:
+        do = "leave --own-mic out: a voice of your own is learnt from as it is dubbed"
+        raise ConfigError("cannot use --own-mic", f"{spec!r}: it is the voice of --mic, too", do)
+    if spec == "-":
+        raise ConfigError("cannot use --own-mic", "standard input", "name a microphone")
+    in_step = isinstance(video, PacedVideo) and not voices.is_microphone(spec)
+    options = {"clock": clock, "loop": config.loop, "live": not in_step, "pcm": None}
+    source = assembly.open_voice(spec, video_path=config.webcam if in_step else None, **options)
+    return VoiceInStep(source, video, clock) if isinstance(video, PacedVideo) and in_step else source
 
 
 @contextlib.contextmanager

@@ -1,0 +1,58 @@
+"""Whether a mouth and a voice belong together.
+
+A mouth that speaks a voice opens when that voice has it open: the opening that is seen follows the one that the motion
+net makes of the voice. Another's voice is followed by nothing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from realtime_dub.media import Floats
+
+WINDOW = 200  # frames of speech that agreement is told by: 8 s at 25 per second
+LEAST = 50  # of them before anything is believed
+_LEAST_SPREAD = 1e-9  # square mouth widths
+
+
+class Agreement:
+    """Of a mouth and a voice that go on."""
+
+    def __init__(self) -> None:
+        self._pairs: deque[tuple[float, float]] = deque(maxlen=WINDOW)
+
+    def add(self, seen: float, foretold: float) -> None:
+        self._pairs.append((seen, foretold))
+
+    @property
+    def r(self) -> float | None:
+        """None while too little was seen."""
+        return agreement_of(*np.array(self._pairs, np.float32).reshape(-1, 2).T)
+
+    def forget(self) -> None:
+        self._pairs.clear()
+
+
+def agreement_of(seen: Floats, foretold: Floats, lags: int = 0, least: int = LEAST) -> float | None:
+    """Correlation of two openings (n,), NaN where unknown, at the best of so many ``lags`` to either side.
+
+    None where fewer than ``least`` are known of both.
+    """
+    each = [_correlation(*_shifted(seen, foretold, lag), least) for lag in range(-lags, lags + 1)]
+    return max((r for r in each if r is not None), default=None)
+
+
+def _shifted(first: Floats, second: Floats, lag: int) -> tuple[Floats, Floats]:
+    return first[max(0, lag) : len(first) + min(0, lag)], second[max(0, -lag) : len(second) + min(0, -lag)]
+
+
+def _correlation(first: Floats, second: Floats, least: int) -> float | None:
+    """0 where one of them hardly moves."""
+    both = np.isfinite(first) & np.isfinite(second)
+    if np.count_nonzero(both) < least:
+        return None
+    first, second = first[both] - first[both].mean(), second[both] - second[both].mean()
+    spread = float(np.sqrt((first**2).mean() * (second**2).mean()))
+    return float((first * second).mean()) / spread if spread > _LEAST_SPREAD else 0.0
