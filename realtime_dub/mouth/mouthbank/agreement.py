@@ -1,7 +1,7 @@
 """Whether a mouth and a voice belong together.
 
 A mouth that speaks a voice opens when that voice has it open: the opening that is seen follows the one that the motion
-net makes of the voice. Another's voice is followed by nothing.
+net makes of the voice. Another's voice is followed by nothing; a mouth that stays shut under a voice does not speak it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from realtime_dub.media import Floats
 
 WINDOW = 200  # frames of speech that agreement is told by: 8 s at 25 per second
 LEAST = 50  # of them before anything is believed
-_LEAST_SPREAD = 1e-9  # square mouth widths
+STILL = 0.02  # mouth widths: standard deviation of an opening that does not speak
 
 
 class Agreement:
@@ -49,10 +49,10 @@ def _shifted(first: Floats, second: Floats, lag: int) -> tuple[Floats, Floats]:
 
 
 def _correlation(first: Floats, second: Floats, least: int) -> float | None:
-    """0 where one of them hardly moves."""
+    """0 where the first, which was seen, hardly moves."""
     both = np.isfinite(first) & np.isfinite(second)
     if np.count_nonzero(both) < least:
         return None
     first, second = first[both] - first[both].mean(), second[both] - second[both].mean()
     spread = float(np.sqrt((first**2).mean() * (second**2).mean()))
-    return float((first * second).mean()) / spread if spread > _LEAST_SPREAD else 0.0
+    return float((first * second).mean()) / spread if first.std() >= STILL and spread > 0 else 0.0

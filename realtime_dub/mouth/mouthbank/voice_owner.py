@@ -1,8 +1,7 @@
 """Whose voice it is: the person's in the picture, or another's.
 
 While a voice is heard, the openings of the live mouth and of the mouth that the motion net makes of the voice are
-compared over the last seconds, at the best of a few lags: sound cards and cameras are late by different times. A mouth
-that stays shut under a voice does not speak it.
+compared over the last seconds, at the best of a few lags: sound cards and cameras are late by different times.
 Silence says nothing: who chews, or whispers to somebody, has no voice to be compared with.
 """
 
@@ -20,7 +19,6 @@ LAGS = 5  # places to either side
 SPOKEN = 40  # places with a voice in them, below which nothing is said
 SEEN = 125  # places with a face, below which nothing is said
 VOICED = 0.5  # probability of speech
-STILL = 0.02  # mouth widths: standard deviation of an opening that does not speak
 EVERY_NS = NS // 2  # between two comparisons
 OWN, ANOTHER = 0.52, 0.32  # correlations from which on, and down to which, all of a comparison counts
 TRUST = 0.2  # of the way that one comparison leads to a conviction: five say it all
@@ -67,9 +65,8 @@ class VoiceOwner:
         opened, spoken = self._opened[order], self._spoken[order]
         if np.count_nonzero(self._voiced) < SPOKEN or np.count_nonzero(np.isfinite(opened)) < SEEN:
             return
-        moves = np.nanstd(opened) >= STILL
-        agreement = agreement_of(opened, spoken, LAGS, SEEN // 2) if moves else None
-        said = 2 * float(np.clip(((agreement or 0.0) - ANOTHER) / (OWN - ANOTHER), 0, 1)) - 1
+        agreement = agreement_of(opened, spoken, LAGS, SEEN // 2) or 0.0
+        said = 2 * float(np.clip((agreement - ANOTHER) / (OWN - ANOTHER), 0, 1)) - 1
         self._conviction += TRUST * (said - self._conviction)
         if abs(self._conviction) > CHANGES:
             self.own = self._conviction > 0
