@@ -210,7 +210,7 @@ def talks(own: np.ndarray, mouth: np.ndarray) -> MouthbankGenerator:
 def test_who_speaks_into_it_is_learnt_although_another_is_dubbed() -> None:
     generator = talks(speech(), openings())
     learnt = generator.own_voice
-    assert learnt.heard_s == pytest.approx(len(openings()) / 25, abs=0.1)
+    assert 0.7 * len(openings()) / 25 < learnt.heard_s <= len(openings()) / 25 + 0.1  # silence is not counted
     assert learnt.frames > 60
     (adapter,) = generator.identity.adapters.values()
     assert adapter.frames == learnt.frames
