@@ -59,7 +59,7 @@ def false_shares(seen: Sequence[TrackedFrame], took_ms: list[float]) -> tuple[in
 def blind() -> Iterator[None]:
     """Nothing is seen before any face."""
     look = Occlusion.look
-    Occlusion.look = lambda self, tracked, idle=False: Cover()  # type: ignore[method-assign, assignment, misc]
+    Occlusion.look = lambda self, tracked, idle=False: Cover()  # type: ignore[method-assign]
     try:
         yield
     finally:
