@@ -19,6 +19,7 @@ from engines.mouthbank.export import described, export_bundle, rounded
 from engines.mouthbank.network import LOOK_AHEAD, GivesMotion, MotionNet, Shape
 from engines.mouthbank.voice_net import VoiceNet, load_voice
 from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
+from realtime_dub.inference.spec import DataSpec
 
 FRAME_MS = 10
 FEATURES_FROM = 80  # tracks by which features are measured
@@ -42,13 +43,15 @@ class Settings(BaseModel):
     speech: Shares | None = None  # of the logit of speech; as of motion, without it
     look_aheads_ms: tuple[int, ...] = (0, 40, 80, 160)  # the bundles to write
     version: str = "1.0.0"
+    also: tuple[DataSpec, ...] = ()  # what the nets were trained on beside the prepared folders
 
 
 class Ensemble(Join):
     """Joins the direct net and the voice net."""
 
     def __init__(self, settings: Settings, work: Work) -> None:
-        self._settings, self._data, self._dataset = settings, described(work.dataset), work.dataset
+        self._settings, self._data = settings, (*described(work.dataset), *settings.also)
+        self._dataset = work.dataset
         self._nets: list[GivesMotion] = [load_motion(work.results["direct"]), load_voice(work.results["voice"])]
 
     def join(self, out: Path) -> list[Path]:

@@ -28,7 +28,7 @@ from realtime_dub.mouth.mouthbank.occlusion_view import feeds, outlines, taken, 
 Share = npt.NDArray[np.float32]  # (SIZE, SIZE) 0..1
 
 PART = "occlusion"
-SURE, MAYBE = 0.9, 0.2  # a thing is where one pixel is sure, and wherever those around it may be
+SURE, MAYBE = 0.98, 0.3  # a thing is where one pixel is sure, and wherever those around it may be
 LOOKS = 3  # at an island before it is believed: an open mouth under a moustache is taken for one, for a frame or two
 LEAST_PIXELS = 20  # of the crop's 9,216; less is no thing that anybody holds
 EDGE = 5  # pixels of the crop by which a thing is taken to be larger: light of its edge, what the warp pulls along
