@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +16,11 @@ import toys
 from pydantic import ValidationError
 
 from benchmarks import networks as files
+from realtime_dub.clock import MonotonicClock
 from realtime_dub.errors import BundleError
 from realtime_dub.inference import session as sessions
 from realtime_dub.inference.backends.ort import OnnxSession, OnnxStream
-from realtime_dub.inference.batching import BatchingSession
+from realtime_dub.inference.batching import BatchingSession, take_waited_ns
 from realtime_dub.inference.bundle import load, load_default
 from realtime_dub.inference.contract import Opening
 from realtime_dub.inference.session import open_session
@@ -33,6 +37,7 @@ from realtime_dub.inference.spec import (
 )
 from realtime_dub.inference.state import CheckedStream, HostStream
 from realtime_dub.mouth.mouthbank.motion import MotionStream
+from realtime_dub.pipeline.live.executor import ThreadExecutor
 
 COMMON = {
     "format": 2,
@@ -202,23 +207,69 @@ def together(session: BatchingSession, inputs: list[np.ndarray]) -> list[Any]:
     return found
 
 
-def test_calls_that_come_together_run_as_one() -> None:
-    session = BatchingSession(OnnxSession(summing_net()), summing_spec(), most=4, wait_ms=2_000)
+def calls(
+    threads: ThreadPoolExecutor, start: threading.Barrier, session: BatchingSession, inputs: list[Any]
+) -> list[Any]:
+    """As :func:`together`, each on a thread of the pool."""
+
+    def call(x: Any) -> Any:
+        start.wait(10)
+        return session.run({"x": x, "past": np.zeros_like(x)})["y"]
+
+    return list(threads.map(call, inputs))
+
+
+def test_calls_that_come_together_run_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realtime_dub.inference.batching.PRESENT_S", 60.0)
+    session = BatchingSession(OnnxSession(summing_net()), summing_spec(), most=4, wait_ms=300)
     inputs = [np.full((1, 4), place, np.float32) for place in range(8)]
-    found = together(session, inputs)
-    assert all(np.array_equal(got, given) for got, given in zip(found, inputs, strict=True))
-    assert session.calls == 2
-    assert session.backend == "onnx-cpu"
+    with ThreadPoolExecutor(len(inputs)) as threads:  # the same ones again, so that each is known to be at work
+        start = threading.Barrier(len(inputs))
+        assert all(np.array_equal(*pair) for pair in zip(calls(threads, start, session, inputs), inputs, strict=True))
+        before = session.calls
+        assert all(np.array_equal(*pair) for pair in zip(calls(threads, start, session, inputs), inputs, strict=True))
+    assert session.calls == before + 2
+    assert session.backend == "cpu"
 
 
-def test_a_call_that_comes_alone_waits_for_a_moment_only() -> None:
-    session = BatchingSession(OnnxSession(summing_net()), summing_spec(), most=4, wait_ms=1)
-    assert np.array_equal(together(session, [np.ones((1, 4), np.float32)])[0], np.ones((1, 4)))
-    assert session.calls == 1
+def test_who_is_alone_does_not_wait() -> None:
+    session = BatchingSession(OnnxSession(summing_net()), summing_spec(), most=4, wait_ms=60_000)
+    for _ in range(3):
+        assert np.array_equal(
+            session.run({"x": np.ones((1, 4), np.float32), "past": np.zeros((1, 4), np.float32)})["y"], np.ones((1, 4))
+        )
+    assert session.calls == 3
+
+
+def test_waiting_for_others_has_an_end_and_is_counted_apart() -> None:
+    session = BatchingSession(OnnxSession(summing_net()), summing_spec(), most=4, wait_ms=50)
+    together(session, [np.ones((1, 4), np.float32)])  # another stream, which does not come again
+    feeds = {"x": np.ones((1, 4), np.float32), "past": np.zeros((1, 4), np.float32)}
+    take_waited_ns()
+    began_ns = time.perf_counter_ns()
+    session.run(feeds)
+    took_ns = time.perf_counter_ns() - began_ns
+    waited_ns = take_waited_ns()
+    assert 45_000_000 < waited_ns <= took_ns
+    assert take_waited_ns() == 0
+
+
+def test_a_job_is_not_taken_for_slow_because_it_waited() -> None:
+    session = BatchingSession(OnnxSession(summing_net()), summing_spec(), most=4, wait_ms=200)
+    together(session, [np.ones((1, 4), np.float32)])
+    feeds = {"x": np.ones((1, 4), np.float32), "past": np.zeros((1, 4), np.float32)}
+    executor = ThreadExecutor("engine", MonotonicClock())
+    try:
+        results, took_ns = asyncio.run(executor.run(lambda: session.run(feeds)))
+    finally:
+        executor.close()
+    assert np.array_equal(results["y"], np.ones((1, 4)))
+    assert took_ns < 150_000_000
 
 
 def test_what_goes_wrong_is_told_to_all_that_went_together() -> None:
     session = BatchingSession(OnnxSession(summing_net()), summing_spec(), most=2, wait_ms=2_000)
+    together(session, [np.ones((1, 4), np.float32), np.ones((1, 4), np.float32)])
     found = together(session, [np.ones((1, 5), np.float32), np.ones((1, 5), np.float32)])
     assert all(isinstance(each, Exception) for each in found)
     assert np.array_equal(together(session, [np.ones((1, 4), np.float32)])[0], np.ones((1, 4)))
@@ -239,18 +290,18 @@ def test_a_backend_is_told_what_it_opens(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr("realtime_dub.inference.backends.ort.open_on_cpu", open_it)
     spec = load_default("mouthbank").spec
-    opening = Opening("mouths", spec, "0", Path("cache"), "fp16", lambda what, share: None)
+    opening = Opening("mouths", spec, "0", Path("cache"), "fp32", lambda what, share: None)
     open_session(summing_net(), opening)
     assert asked == [opening]
 
 
 def test_large_networks_try_a_gpu_first_and_small_ones_do_not() -> None:
     order = sessions._order(sessions.BACKENDS, Opening(spec=load_default("mouthbank").spec))
-    assert order[0] == "onnx-cpu"
-    assert sessions._order(sessions.BACKENDS, Opening(spec=summing_spec()))[0] == "onnx-cuda"
-    assert open_session(summing_net(), Opening(spec=summing_spec())).backend == "onnx-cpu"  # there is no GPU here
+    assert order[0] == "cpu"
+    assert sessions._order(sessions.BACKENDS, Opening(spec=summing_spec()))[0] == "cuda"
+    assert open_session(summing_net(), Opening(spec=summing_spec())).backend == "cpu"  # there is no GPU here
 
 
 def test_a_network_from_elsewhere_runs_nowhere_else() -> None:
-    with pytest.raises(BundleError, match="cannot run a on onnx-cuda: it did not come with the program"):
-        open_session(summing_net(), Opening("a", known=False), "onnx-cuda")
+    with pytest.raises(BundleError, match="cannot run a on cuda: it did not come with the program"):
+        open_session(summing_net(), Opening("a", known=False), "cuda")
