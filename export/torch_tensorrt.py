@@ -21,7 +21,6 @@ from realtime_dub.inference.engine_cache import EngineCache, Wanted, surrounding
 
 BACKEND = "torch-tensorrt"
 PROGRAM = "program.ep"
-WIDTHS = {"fp32": torch.float32, "fp16": torch.float16}
 
 
 def open_program(model: bytes, opening: Opening) -> TorchSession:
@@ -39,21 +38,22 @@ def open_program(model: bytes, opening: Opening) -> TorchSession:
 
 
 def compile_program(net: torch.nn.Module, model: bytes, opening: Opening) -> Path:
-    """The folder with the program of ``net``, which is the trained net of the network ``model``."""
+    """The folder with the program of ``net``, which is the trained net of the network ``model``. Raises BundleError."""
+    if opening.precision == "int8":
+        raise BundleError(f"cannot compile for {BACKEND}", f"{opening.name} in int8", "use fp16, or another backend")
     library, spec = _library(), spec_of(opening)
     cache, device = EngineCache(opening.cache), f"cuda:{int(opening.device or 0)}"
 
     def make(folder: Path) -> None:
-        inputs = [
-            library.Input(min_shape=each.least, opt_shape=each.usual, max_shape=each.most, dtype=torch.float32)
-            for each in profiles.ranges(spec).values()
-        ]
+        inputs = [_input(library, each) for each in profiles.ranges(spec).values()]
         kept = import_module("torch_tensorrt.dynamo._engine_cache")
         made = library.compile(
             net.eval().to(device),
             ir="dynamo",
             arg_inputs=inputs,
-            enabled_precisions={WIDTHS[opening.precision]},
+            use_explicit_typing=True,
+            enable_autocast=opening.precision == "fp16",
+            autocast_low_precision_type=torch.float16 if opening.precision == "fp16" else None,
             device=library.Device(device),
             disable_tf32=True,
             cache_built_engines=True,
@@ -64,6 +64,12 @@ def compile_program(net: torch.nn.Module, model: bytes, opening: Opening) -> Pat
         library.save(made, str(folder / PROGRAM), output_format="exported_program", arg_inputs=examples)
 
     return cache.get(wanted(model, opening), surroundings(BACKEND, opening.device), make, opening.progress)
+
+
+def _input(library: Any, sizes: profiles.Range) -> Any:
+    if sizes.least == sizes.most:
+        return library.Input(shape=sizes.usual, dtype=torch.float32)
+    return library.Input(min_shape=sizes.least, opt_shape=sizes.usual, max_shape=sizes.most, dtype=torch.float32)
 
 
 def wanted(model: bytes, opening: Opening) -> Wanted:

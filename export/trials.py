@@ -106,7 +106,7 @@ def opening_of(bundle: Bundle, asked: Asked) -> Opening:
 def _ran(bundle: Bundle, backend: str, form: Form, asked: Asked) -> Trial:
     opening, model = opening_of(bundle, asked), network_of(bundle)
     if backend == "torch-tensorrt":
-        _compile(bundle, model, opening)
+        _compile(bundle, form.model, opening)
     settled, by_settings = _settled(bundle, form, asked) if backend == "cpu" else (None, ())
     opening = replace(opening, settings=settled or CpuSettings())
 
