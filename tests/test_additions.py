@@ -94,10 +94,10 @@ def test_a_backend(tmp_path: Path) -> None:
     _, stats = dubbed(environment, tmp_path, "--mic", "demo", "--backend", "toy-backend")
     assert stats["backend"] == "toy-backend"
     _, stats = dubbed(environment, tmp_path, "--mic", "demo")
-    assert stats["backend"] == "onnx-cpu"  # auto takes nobody's unless asked
+    assert stats["backend"] == "cpu"  # auto takes nobody's unless asked
     done = run(environment, "file", "demo", "-o", tmp_path / "b.mp4", "--mic", "demo", "--backend", "none-such")
     assert done.returncode == 2
-    assert "unknown backend 'none-such'; choose auto or one of toy-backend, onnx-cpu, onnx-cuda" in done.stderr
+    assert "unknown backend 'none-such'; choose auto or one of toy-backend, cpu, cuda, tensorrt" in done.stderr
 
 
 def test_a_voice_made_of_the_picture(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from benchmarks import networks as files
 from realtime_dub.errors import BundleError
 from realtime_dub.inference import session as sessions
 from realtime_dub.inference.backends.ort import OnnxSession, OnnxStream
-from realtime_dub.inference.batching import BatchingSession
 from realtime_dub.inference.bundle import load, load_default
 from realtime_dub.inference.contract import Opening
 from realtime_dub.inference.session import open_session
@@ -183,53 +181,6 @@ def test_whatever_a_backend_raises_is_one_line(feeds: dict[str, Any]) -> None:
     assert "\n" not in str(caught.value)
 
 
-def together(session: BatchingSession, inputs: list[np.ndarray]) -> list[Any]:
-    """What each gets that calls at the same time."""
-    start, found = threading.Barrier(len(inputs)), [None] * len(inputs)
-
-    def call(place: int) -> None:
-        start.wait()
-        try:
-            found[place] = session.run({"x": inputs[place], "past": np.zeros_like(inputs[place])})["y"]
-        except Exception as error:
-            found[place] = error
-
-    threads = [threading.Thread(target=call, args=(place,)) for place in range(len(inputs))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
-    return found
-
-
-def test_calls_that_come_together_run_as_one() -> None:
-    session = BatchingSession(OnnxSession(summing_net()), summing_spec(), most=4, wait_ms=2_000)
-    inputs = [np.full((1, 4), place, np.float32) for place in range(8)]
-    found = together(session, inputs)
-    assert all(np.array_equal(got, given) for got, given in zip(found, inputs, strict=True))
-    assert session.calls == 2
-    assert session.backend == "onnx-cpu"
-
-
-def test_a_call_that_comes_alone_waits_for_a_moment_only() -> None:
-    session = BatchingSession(OnnxSession(summing_net()), summing_spec(), most=4, wait_ms=1)
-    assert np.array_equal(together(session, [np.ones((1, 4), np.float32)])[0], np.ones((1, 4)))
-    assert session.calls == 1
-
-
-def test_what_goes_wrong_is_told_to_all_that_went_together() -> None:
-    session = BatchingSession(OnnxSession(summing_net()), summing_spec(), most=2, wait_ms=2_000)
-    found = together(session, [np.ones((1, 5), np.float32), np.ones((1, 5), np.float32)])
-    assert all(isinstance(each, Exception) for each in found)
-    assert np.array_equal(together(session, [np.ones((1, 4), np.float32)])[0], np.ones((1, 4)))
-
-
-def test_a_network_without_a_batch_is_not_batched() -> None:
-    bundle = load_default("mouthbank")
-    with pytest.raises(BundleError, match="mel has no batch"):
-        BatchingSession(bundle.session(), bundle.spec)
-
-
 def test_a_backend_is_told_what_it_opens(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
@@ -239,18 +190,18 @@ def test_a_backend_is_told_what_it_opens(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr("realtime_dub.inference.backends.ort.open_on_cpu", open_it)
     spec = load_default("mouthbank").spec
-    opening = Opening("mouths", spec, "0", Path("cache"), "fp16", lambda what, share: None)
+    opening = Opening("mouths", spec, "0", Path("cache"), "fp32", lambda what, share: None)
     open_session(summing_net(), opening)
     assert asked == [opening]
 
 
 def test_large_networks_try_a_gpu_first_and_small_ones_do_not() -> None:
     order = sessions._order(sessions.BACKENDS, Opening(spec=load_default("mouthbank").spec))
-    assert order[0] == "onnx-cpu"
-    assert sessions._order(sessions.BACKENDS, Opening(spec=summing_spec()))[0] == "onnx-cuda"
-    assert open_session(summing_net(), Opening(spec=summing_spec())).backend == "onnx-cpu"  # there is no GPU here
+    assert order[0] == "cpu"
+    assert sessions._order(sessions.BACKENDS, Opening(spec=summing_spec()))[0] == "cuda"
+    assert open_session(summing_net(), Opening(spec=summing_spec())).backend == "cpu"  # there is no GPU here
 
 
 def test_a_network_from_elsewhere_runs_nowhere_else() -> None:
-    with pytest.raises(BundleError, match="cannot run a on onnx-cuda: it did not come with the program"):
-        open_session(summing_net(), Opening("a", known=False), "onnx-cuda")
+    with pytest.raises(BundleError, match="cannot run a on cuda: it did not come with the program"):
+        open_session(summing_net(), Opening("a", known=False), "cuda")

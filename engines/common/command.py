@@ -16,16 +16,19 @@ USAGE_ERROR: Any = typer.BadParameter.__base__  # all that can be wrong with opt
 
 def prepare_dataset() -> None:
     """The ``prepare-dataset`` command."""
-    _run("engines.common.prepare.cli", "prepare-dataset", "stopped; the same command goes on from here")
+    run("engines.common.prepare.cli", "prepare-dataset", "stopped; the same command goes on from here")
 
 
 def train_engine() -> None:
     """The ``train-engine`` command."""
-    _run("engines.common.train_engine", "train-engine", "stopped; --resume goes on from the last checkpoint")
+    run("engines.common.train_engine", "train-engine", "stopped; --resume goes on from the last checkpoint")
 
 
-def _run(module: str, name: str, stopped: str) -> None:
-    """Run the command line ``app`` of ``module`` and leave the process. ``stopped`` is said after Ctrl-C."""
+def run(module: str, name: str, stopped: str, extra: str = "train") -> None:
+    """Run the command line ``app`` of ``module`` and leave the process. ``stopped`` is said after Ctrl-C.
+
+    ``extra``: what has to be installed for it.
+    """
     try:
         code = import_module(module).app(prog_name=name, standalone_mode=False)
     except RealtimeDubError as error:
@@ -33,7 +36,7 @@ def _run(module: str, name: str, stopped: str) -> None:
     except USAGE_ERROR as error:
         _leave(f"{error.format_message()} See {name} --help.", ConfigError.exit_code)
     except ImportError as error:
-        missing = DependencyError("cannot load", error.name or str(error), 'run: pip install "realtime-dub[train]"')
+        missing = DependencyError("cannot load", error.name or str(error), f'run: pip install "realtime-dub[{extra}]"')
         _leave(str(missing), missing.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED

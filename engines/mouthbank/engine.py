@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from torch import nn
+
 from engines.common.engine import Stage, borrowed
 from engines.mouthbank import compare, direct, ensemble, voice
+from engines.mouthbank.from_bundle import whole_net
 from engines.mouthbank.occlusion import stage as occlusion
 
 STAGES = {
@@ -20,3 +25,8 @@ STAGES = {
         for kind in compare.KINDS
     },
 }
+
+
+def trained(folder: Path) -> nn.Module | None:
+    """The net inside the bundle ``folder``, to compare what was exported with; None where it cannot be taken out."""
+    return whole_net(folder)

@@ -43,7 +43,7 @@ LICENCE_UNKNOWN = "as its owner has it"
 FEW = 5  # filmed speakers who are named
 
 
-class _Flat(torch.nn.Module):
+class Flat(torch.nn.Module):
     """The net with its state as separate arguments and results, as ONNX wants them."""
 
     def __init__(self, net: GivesMotion) -> None:
@@ -124,7 +124,7 @@ def _write_onnx(net: GivesMotion, states: tuple[StateSpec, ...], path: Path) -> 
     told = ["displacement", "speech", *(["features"] if features_of(net) else [])]
     example = (torch.zeros(1, 4, net.shape.bands), *net.initial_state())
     torch.onnx.export(
-        _Flat(net).eval(),
+        Flat(net).eval(),
         example,
         str(path),
         input_names=names,

@@ -19,11 +19,13 @@ from torch import Tensor
 
 from engines.common.results import NET, write_net
 from engines.common.speech.network import SpeechShape
-from engines.mouthbank.export import MODEL
+from engines.mouthbank.ensemble import Mean
+from engines.mouthbank.export import MODEL, Flat
 from engines.mouthbank.network import MotionNet, Shape
-from engines.mouthbank.voice_net import VoiceNet, VoiceShape
+from engines.mouthbank.voice_net import Head, VoiceNet, VoiceShape
 from realtime_dub.errors import BundleError
 from realtime_dub.inference.bundle import load
+from realtime_dub.mouth.mouthbank.motion import FEATURES
 
 SHORT = ".short"  # of the names of weights that are stored in 16 bits
 MARK, BASIS = "hear.band_mean", "basis"  # the voice net alone has the one, each net the other
@@ -98,6 +100,34 @@ def voice_net(folders: list[Path]) -> VoiceNet:
     trunk = {name: value for name, value in tensors.items() if not name.startswith("heads.")}
     net.load_state_dict(trunk | heads_now)
     return net.eval()
+
+
+def whole_net(folder: Path) -> torch.nn.Module | None:
+    """What the bundle ``folder`` computes, its tensors in the order of its spec: of one with a voice net alone. A mean
+    of several does not tell their shares, and other tasks have other nets.
+    """
+    if not (folder / MODEL).is_file():
+        return None
+    parts = parts_of(folder)
+    if len(parts) != 1 or MARK not in parts[0]:
+        return None
+    voice = voice_net([folder]).ahead(load(folder).look_ahead_ms // 10)
+    head = voice.heads[0]
+    assert isinstance(head, Head)
+    if (measured := _measured_features(onnx.load(str(folder / MODEL)).graph)) is not None:
+        head.mean, head.scale = measured
+    return Flat(Mean([voice], [1.0])).eval()
+
+
+def _measured_features(graph: onnx.GraphProto) -> tuple[Tensor, Tensor] | None:
+    """Mean and spread of the features in a bundle, which the net keeps nowhere: the last that is done to them."""
+    made = {output: node for node in graph.node for output in node.output}
+    divided = made.get(FEATURES)
+    if divided is None:
+        return None
+    taken = made[divided.input[0]]
+    mean, scale = (made[node.input[1]].attribute[0].t for node in (taken, divided))
+    return _tensor(mean), _tensor(scale)
 
 
 def _shape(tensors: dict[str, Tensor], folder: Path) -> VoiceShape:

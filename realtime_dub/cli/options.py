@@ -27,7 +27,9 @@ Engine = Annotated[
 Backend = Annotated[
     str,
     typer.Option(
-        help="The library that runs the network: auto, onnx-cpu, onnx-cuda, or another one.", rich_help_panel=Mouth
+        help="What runs the network: auto, cpu, cuda, tensorrt, tensorrt-rtx, torch-tensorrt, or another one. auto "
+        "takes what export-engine measured to be the best here.",
+        rich_help_panel=Mouth,
     ),
 ]
 Bundle = Annotated[

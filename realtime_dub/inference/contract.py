@@ -12,7 +12,8 @@ import numpy.typing as npt
 from realtime_dub.inference.spec import BundleSpec
 
 Arrays = Mapping[str, npt.NDArray[Any]]
-Precision = Literal["fp32", "fp16", "bf16", "fp8"]
+Precision = Literal["fp32", "fp16", "int8"]
+Progress = Callable[[str, float], None]  # what is being done, and its share done, 0..1
 
 
 class Declared(NamedTuple):
@@ -34,6 +35,15 @@ class Session(Protocol):
         """All outputs by name for all inputs by name."""
 
 
+@dataclass(frozen=True)
+class CpuSettings:
+    """How ONNX Runtime works on the processor. Small networks at 25 calls a second lose by more than one thread."""
+
+    threads: int = 1
+    spinning: bool = False  # threads wait for work without sleeping: quicker, and a processor core for each
+    arena: bool = True  # memory is kept from call to call
+
+
 @dataclass(frozen=True, eq=False)
 class Opening:
     """What a backend may want to know of a network, beside its bytes."""
@@ -43,5 +53,7 @@ class Opening:
     device: str = ""  # "0" = the first GPU; "" = the backend's choice
     cache: Path | None = None  # where what is built of it may be kept
     precision: Precision = "fp32"
-    progress: Callable[[str, float], None] | None = None  # what is being built, and its share done, 0..1
+    progress: Progress | None = None  # of what is being built
+    settings: CpuSettings = CpuSettings()
+    streams: int = 1  # that may go through one call together
     known: bool = True  # else it runs where it can do no harm

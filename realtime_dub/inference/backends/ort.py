@@ -1,36 +1,49 @@
-"""ONNX Runtime. On the CPU with one thread: small networks at 25 calls a second gain nothing from more, others lose."""
+"""ONNX Runtime on the processor, and what its other providers share (``ort_gpu.py``)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from realtime_dub.inference.contract import Arrays, Declared, Opening
+from realtime_dub.inference.contract import Arrays, CpuSettings, Declared, Opening
 from realtime_dub.inference.spec import StateSpec
 
-CUDA = "CUDAExecutionProvider"
+CPU = "CPUExecutionProvider"
+Provider = str | tuple[str, Mapping[str, str]]
 
 
 class OnnxSession:
     """A network on ONNX Runtime. ``run`` may be called from several threads."""
 
-    def __init__(self, model: bytes, backend: str = "onnx-cpu", device: tuple[str, int] = ("cpu", 0)) -> None:
+    def __init__(
+        self,
+        model: bytes,
+        backend: str = "cpu",
+        device: tuple[str, int] = ("cpu", 0),
+        settings: CpuSettings = CpuSettings(),  # noqa: B008 - frozen
+        providers: Sequence[Provider] = (CPU,),
+        options: onnxruntime.SessionOptions | None = None,
+    ) -> None:
+        """``options``: with a provider in them that is no name, in place of ``providers``."""
         self.backend = backend
         self.state_is_far = device[0] != "cpu"  # from the program's memory: it should stay where it is
         self._device = device
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(model, options, providers=_providers(device))
-        self.inputs = [_declared(each) for each in self._session.get_inputs()]
-        self.outputs = [_declared(each) for each in self._session.get_outputs()]
+        if options is None:
+            self._session = onnxruntime.InferenceSession(model, session_options(settings), providers=list(providers))
+        else:
+            self._session = onnxruntime.InferenceSession(model, options, enable_fallback=0)
+        self.inputs: Sequence[Declared] = [_declared(each) for each in self._session.get_inputs()]
+        self.outputs: Sequence[Declared] = [_declared(each) for each in self._session.get_outputs()]
         self._names = [output.name for output in self.outputs]
+
+    @property
+    def providers(self) -> list[str]:
+        """Those that run it, best first."""
+        return list(self._session.get_providers())
 
     def run(self, feeds: Arrays) -> dict[str, npt.NDArray[Any]]:
         """All outputs by name. Raises what ONNX Runtime raises for inputs of wrong name, shape or dtype."""
@@ -88,22 +101,19 @@ class OnnxStream:
 
 
 def open_on_cpu(model: bytes, opening: Opening) -> OnnxSession:
-    return OnnxSession(model)
+    return OnnxSession(model, settings=opening.settings)
 
 
-def open_on_cuda(model: bytes, opening: Opening) -> OnnxSession:
-    """Raises RuntimeError where ONNX Runtime has no CUDA, or the machine no GPU."""
-    if CUDA not in onnxruntime.get_available_providers():
-        raise RuntimeError("ONNX Runtime is installed without CUDA (make gpu)")
-    session = OnnxSession(model, "onnx-cuda", ("cuda", int(opening.device or 0)))
-    if CUDA not in session._session.get_providers():
-        raise RuntimeError("there is no GPU that CUDA can use")
-    return session
-
-
-def _providers(device: tuple[str, int]) -> list[Any]:
-    cpu = "CPUExecutionProvider"
-    return [cpu] if device[0] == "cpu" else [(CUDA, {"device_id": device[1]}), cpu]
+def session_options(settings: CpuSettings = CpuSettings()) -> onnxruntime.SessionOptions:  # noqa: B008 - frozen
+    """One thread by default: small networks at 25 calls a second gain nothing from more, others lose."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = settings.threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.enable_cpu_mem_arena = settings.arena
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if settings.spinning else "0")
+    return options
 
 
 def _declared(found: Any) -> Declared:

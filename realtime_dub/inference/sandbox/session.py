@@ -32,7 +32,7 @@ FETCH = "choose another bundle"
 class SandboxSession:
     """A network behind a process. ``run`` may be called from several threads, which wait for each other."""
 
-    backend = "onnx-cpu"
+    backend = "cpu"
 
     def __init__(self, model: bytes, name: str = "network") -> None:
         """Raises BundleError where the network cannot be opened."""

@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 
 from realtime_dub.clock import Clock
 from realtime_dub.flow import Worker
+from realtime_dub.inference.batching import take_waited_ns
 
 R = TypeVar("R")
 
@@ -16,7 +17,7 @@ class Executor(Protocol):
     """Runs jobs in order, one at a time, off the event loop."""
 
     async def run(self, job: Callable[[], R]) -> tuple[R, int]:
-        """The job's result and how long it took, in ns."""
+        """The job's result and how long it took, in ns, without what it waited for other streams."""
 
     def close(self) -> None:
         """Finish the job in hand and end."""
@@ -32,7 +33,8 @@ class ThreadExecutor:
     async def run(self, job: Callable[[], R]) -> tuple[R, int]:
         def timed() -> tuple[R, int]:
             began_ns = self._clock.now_ns()
-            return job(), self._clock.now_ns() - began_ns
+            take_waited_ns()
+            return job(), self._clock.now_ns() - began_ns - take_waited_ns()
 
         return await asyncio.wrap_future(self._worker.submit(timed))
 

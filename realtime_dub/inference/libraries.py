@@ -1,0 +1,66 @@
+"""What each backend needs to be installed, found without loading it, and what to do where it is missing."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from importlib.util import find_spec
+from typing import NamedTuple
+
+from realtime_dub.errors import DependencyError
+
+
+class Needs(NamedTuple):
+    """Of one backend."""
+
+    modules: tuple[str, ...]  # what it imports
+    packages: tuple[str, ...]  # what they come in; each that is there goes by its version into an engine's manifest
+    install: str
+
+
+_ORT = ("onnxruntime", "onnxruntime-gpu")
+NEEDS = {
+    "cpu": Needs(("onnxruntime",), _ORT, "pip install onnxruntime"),
+    "cuda": Needs(("onnxruntime",), _ORT, "run: pip install 'realtime-dub[gpu]' && make gpu"),
+    "tensorrt": Needs(("tensorrt",), ("tensorrt-cu13", "tensorrt-cu12"), "run: pip install 'realtime-dub[tensorrt]'"),
+    "tensorrt-ep": Needs(
+        ("onnxruntime", "tensorrt"),
+        (*_ORT, "tensorrt-cu13", "tensorrt-cu12"),
+        "run: pip install 'realtime-dub[gpu,tensorrt]' && make gpu",
+    ),
+    "tensorrt-rtx": Needs(
+        ("tensorrt_rtx",), ("tensorrt-rtx-cu13", "tensorrt-rtx-cu12"), "run: pip install 'realtime-dub[tensorrt-rtx]'"
+    ),
+    "tensorrt-rtx-ep": Needs(
+        ("onnxruntime", "onnxruntime_ep_nv_tensorrt_rtx"),
+        ("onnxruntime", "onnxruntime-ep-nv-tensorrt-rtx-cu13", "onnxruntime-ep-nv-tensorrt-rtx-cu12"),
+        "run: pip install 'realtime-dub[tensorrt-rtx]'",
+    ),
+    "torch-tensorrt": Needs(
+        ("torch", "torch_tensorrt"), ("torch", "torch-tensorrt"), "run: pip install 'realtime-dub[torch-tensorrt]'"
+    ),
+}
+
+
+def missing(backend: str) -> str:
+    """The first module that ``backend`` needs and that is not installed; "" where all are."""
+    needs = NEEDS.get(backend)
+    return next((each for each in needs.modules if find_spec(each) is None), "") if needs else ""
+
+
+def require(backend: str) -> None:
+    """Raises DependencyError, with the line that installs it, where something of ``backend`` is missing."""
+    if name := missing(backend):
+        raise DependencyError(f"the backend {backend} needs", name, NEEDS[backend].install)
+
+
+def versions(backend: str) -> dict[str, str]:
+    """Of the packages of ``backend`` that are installed."""
+    needs = NEEDS.get(backend)
+    return {name: version for name in (needs.packages if needs else ()) if (version := _version(name))}
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
