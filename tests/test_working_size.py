@@ -146,9 +146,9 @@ def test_a_smaller_picture_is_smooth_and_in_place() -> None:
 
 
 def test_the_tracker_looks_at_a_copy_of_bounded_size_that_a_small_face_makes_larger() -> None:
-    assert [reduction(side) for side in (320, 640, 1279, 1280, 1920, 3840)] == [1, 1, 1, 2, 3, 6]
-    assert reduction(1920, 530) == 3
-    assert reduction(1920, 260) == 2
+    assert [reduction(side) for side in (320, 640, 1280, 1919, 1920, 3840)] == [1, 1, 1, 1919 / 1280, 2, 4]
+    assert reduction(3840, 1060) == 4
+    assert reduction(3840, 400) == 3
     assert reduction(1920, 160) == 1.5  # as large a picture as is ever looked at
     assert reduction(640, 60) == 1
 

@@ -27,7 +27,7 @@ Box: TypeAlias = tuple[float, float, float, float]  # x, y, width, height as sha
 _NOBODY = np.zeros((64, 64, 3), np.uint8)
 NOISY_FRAMES = 2  # MediaPipe logs while it starts its detector, then its landmark model
 MAX_SIDE_PX = 1280  # larger pictures are made smaller first: the landmark model looks at 192 pixels of a face anyway
-ENOUGH_SIDE_PX = 640  # of a picture, and
+ENOUGH_SIDE_PX = 960  # of a picture, and
 ENOUGH_FACE_PX = 128  # of a face's height, in which the models find as much as in more
 
 
@@ -61,13 +61,17 @@ class Mesh:
             return []
         part = image if area is None else area.of(image)
         height, width = part.shape[:2]
+        looked_at = self._prepared(part, face_px)
         with quiet() if self._found_before < NOISY_FRAMES else contextlib.nullcontext():
-            found = self._mesh.process(self._prepared(part, face_px)).multi_face_landmarks or ()
+            found = self._mesh.process(looked_at).multi_face_landmarks or ()
         self._found_before += bool(found)
-        # MediaPipe gives shares of the picture's size, z in units of its width.
+        # MediaPipe gives shares of the picture's size, z in units of its width. Its pixels lie at whole numbers: those
+        # of a smaller copy are the middles of what they were made of.
         scale = np.array([width, height, width], np.float32)
-        corner = np.array([0, 0, 0] if area is None else [area.x, area.y, 0], np.float32)
-        return [np.array([(p.x, p.y, p.z) for p in face.landmark], np.float32) * scale + corner for face in found]
+        middle = ((width / looked_at.shape[1] - 1) / 2, (height / looked_at.shape[0] - 1) / 2, 0)
+        corner = np.array([0, 0, 0] if area is None else [area.x, area.y, 0]) + middle
+        shift = corner.astype(np.float32)
+        return [np.array([(p.x, p.y, p.z) for p in face.landmark], np.float32) * scale + shift for face in found]
 
     def forget(self) -> None:
         """The next frame is of another film: look for faces anew."""
