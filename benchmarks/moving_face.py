@@ -22,7 +22,18 @@ from realtime_dub.face.alignment import LOWER, TEMPLATE, project
 from realtime_dub.face.landmarks import CHIN, LIPS, LIPS_INNER, LIPS_OUTER
 from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.face.types import Face, Points, Pose
-from realtime_dub.media import Frame, Image, OutputFormat, Tick, ticks_to_ns
+from realtime_dub.media import (
+    AudioBlock,
+    Floats,
+    Frame,
+    Image,
+    OutputFormat,
+    Tick,
+    ns_to_samples,
+    samples_to_ns,
+    ticks_to_ns,
+)
+from realtime_dub.mouth.contract import VOICE_RATE
 from realtime_dub.publishers.registry import open_publisher
 
 SIZES = {"480p": (640, 480), "720p": (1280, 720), "1080p": (1920, 1080), "2160p": (3840, 2160)}
@@ -86,18 +97,28 @@ class MovingFace:
         )
 
 
-def film(path: Path, width: int, height: int, fps: int, seconds: float = LOOP_S) -> Path:
-    """The moving face as a file, without audio."""
+def film(path: Path, width: int, height: int, fps: int, seconds: float = LOOP_S, sound: Floats | None = None) -> Path:
+    """The moving face as a file; ``sound`` (n,) at 16 kHz is repeated all through it."""
     publisher = open_publisher(str(path))
-    publisher.open(OutputFormat(width, height, Fraction(fps), 0, 0, live=False))
+    rate, channels = (0, 0) if sound is None else (VOICE_RATE, 1)
+    publisher.open(OutputFormat(width, height, Fraction(fps), rate, channels, live=False))
     try:
         face = MovingFace(width, height, fps)
         for seq in range(round(seconds * fps)):
             frame = face.frame(seq)
-            publisher.publish(Tick(frame.image, frame.pts_ns, frame.duration_ns, seq, None))
+            audio = None if sound is None else sound_under(frame, sound)
+            publisher.publish(Tick(frame.image, frame.pts_ns, frame.duration_ns, seq, audio))
     finally:
         publisher.close()
     return path
+
+
+def sound_under(frame: Frame, sound: Floats) -> AudioBlock:
+    """The samples that belong to a frame, of ``sound`` without end."""
+    first = ns_to_samples(frame.pts_ns, VOICE_RATE)
+    last = ns_to_samples(frame.pts_ns + frame.duration_ns, VOICE_RATE)
+    at = np.arange(first, last) % len(sound)
+    return AudioBlock(sound[at, None], VOICE_RATE, samples_to_ns(first, VOICE_RATE))
 
 
 def spoken(canonical: Points, t: float) -> Points:

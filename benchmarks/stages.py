@@ -18,12 +18,12 @@ import numpy as np
 
 from benchmarks.charts import Line, chart
 from benchmarks.media import voice
-from benchmarks.moving_face import SIZES, MovingFace, size_of, sizes
+from benchmarks.moving_face import SIZES, MovingFace, size_of, sizes, sound_under
 from benchmarks.output import Stopwatch, last_line, show
 from realtime_dub.blend.composite import Compositor
 from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.face.types import TrackedFrame
-from realtime_dub.media import NS, AudioBlock, Floats, Frame, Image, OutputFormat, Tick, ns_to_samples, samples_to_ns
+from realtime_dub.media import NS, Floats, Frame, Image, OutputFormat, Tick, samples_to_ns
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import VOICE_RATE, MouthGenerator
 from realtime_dub.pipeline.process import one_blas_thread
@@ -61,7 +61,8 @@ class Rig:
             with watch("observe: bank, every third frame"):
                 self._generator.observe(tracked)
         with watch("encode: H.264"):
-            self._publisher.publish(Tick(image, frame.pts_ns, frame.duration_ns, frame.seq, self._audio(frame)))
+            audio = sound_under(frame, self._sound)
+            self._publisher.publish(Tick(image, frame.pts_ns, frame.duration_ns, frame.seq, audio))
 
     def close(self) -> None:
         self._tracker.close()
@@ -81,12 +82,6 @@ class Rig:
             return tracked.frame.image
         with watch(COMPOSE):
             return self._compositor.compose(tracked, patch, 1.0)
-
-    def _audio(self, frame: Frame) -> AudioBlock:
-        first = ns_to_samples(frame.pts_ns, VOICE_RATE)
-        last = ns_to_samples(frame.pts_ns + frame.duration_ns, VOICE_RATE)
-        at = np.arange(first, last) % len(self._sound)
-        return AudioBlock(self._sound[at, None], VOICE_RATE, samples_to_ns(first, VOICE_RATE))
 
 
 class Run:
