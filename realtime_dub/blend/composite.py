@@ -40,7 +40,7 @@ class Compositor:
             if moved is None:
                 return tracked.frame.image
             patch = moved
-        out = tracked.frame.image.copy()
+        out = np.asarray(cv2.copyTo(tracked.frame.image, None), np.uint8)  # NumPy's copy would stop all of Python
         paste(out, patch, weight)
         return out
 

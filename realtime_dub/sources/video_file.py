@@ -102,6 +102,14 @@ class VideoFileSource:
             self._seq += 1
             return frame
 
+    def skip(self) -> None:
+        """Decode a frame, and convert none: that is most of the work."""
+        with self._lock:
+            if self._ahead is None:
+                raise EndOfStream
+            self._ahead = self._following(self._ahead)
+            self._seq += 1
+
     def close(self) -> None:
         with self._lock:
             self._ahead = None
