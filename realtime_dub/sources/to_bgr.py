@@ -82,6 +82,8 @@ class ToBgr:
         matrix = _matrix(frame) or frame.colorspace
         if matrix not in (*HD, *SD) or kind_of_light(frame) is not None:
             return None
+        if any(each.line_size < each.width for each in frame.planes):  # lines from the bottom up
+            return None
         luma, *chroma = (_plane(each) for each in frame.planes)
         return Coded((luma, chroma[0], chroma[1]), matrix in HD, is_full_range(frame))
 
