@@ -21,5 +21,4 @@ def rim_shift(reference: Image, image: Image, rim: npt.NDArray[np.bool_]) -> npt
 
 def add(image: Image, shift: npt.NDArray[np.float32]) -> Image:
     """``image`` plus a colour, clipped."""
-    blue, green, red = np.rint(shift).tolist()
-    return np.asarray(cv2.add(image, (blue, green, red, 0)), np.uint8)
+    return np.asarray(cv2.add(image, np.append(np.rint(shift), 0).astype(np.float64)), np.uint8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ from realtime_dub.media import Box, Image
 
 # The plane of the mouth: these points fix how a patch moves with the head.
 _PLANE = TEMPLATE[[*CORNERS, CHIN, NOSE_BASE]]
+_NO_MASK: Any = None  # of which OpenCV's types do not know
 
 
 class Compositor:
@@ -40,7 +42,7 @@ class Compositor:
             if moved is None:
                 return tracked.frame.image
             patch = moved
-        out = np.asarray(cv2.copyTo(tracked.frame.image, None), np.uint8)  # NumPy's copy would stop all of Python
+        out = np.asarray(cv2.copyTo(tracked.frame.image, _NO_MASK), np.uint8)  # NumPy's copy would stop all of Python
         paste(out, patch, weight)
         return out
 

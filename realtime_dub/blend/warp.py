@@ -84,7 +84,7 @@ def identity_map(box: Box) -> npt.NDArray[np.float32]:
     """Pixel coordinates (height, width, 2) of ``box``, a new array."""
     x, y, width, height = box
     kept = _from_zero(-(-height // _TILE) * _TILE, -(-width // _TILE) * _TILE)
-    return np.asarray(cv2.add(kept[:height, :width], (x, y, 0, 0)), np.float32)
+    return np.asarray(cv2.add(kept[:height, :width], np.array([x, y, 0, 0], np.float64)), np.float32)
 
 
 def moved_map(box: Box, displacement: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

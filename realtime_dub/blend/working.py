@@ -53,8 +53,10 @@ class WorkingCopy:
         if self._before is None:
             return
         size = self._whole.shape[1], self._whole.shape[0]
-        large = cv2.resize(self.image, size, interpolation=cv2.INTER_CUBIC)
-        plain = cv2.resize(self._before, size, interpolation=cv2.INTER_CUBIC)
+        how = cv2.INTER_CUBIC
+        large, plain = (
+            np.asarray(cv2.resize(e, size, interpolation=how), np.uint8) for e in (self.image, self._before)
+        )
         kept = cv2.resize(cv2.bitwise_not(drawn), size, interpolation=cv2.INTER_LINEAR)
         detail = self._whole.astype(np.int16)
         detail -= plain
