@@ -10,7 +10,6 @@ import pytest
 
 from benchmarks.moving_face import LOOP_S, SIZES, MovingFace, film, sizes
 from benchmarks.stages import COMPUTE, ratios
-from realtime_dub.face.alignment import mouth_width
 from realtime_dub.face.landmarks import mean_lip_opening
 from realtime_dub.media import Floats
 from realtime_dub.sources.video_file import VideoFileSource
@@ -19,12 +18,15 @@ from tests.faces import read
 
 def test_the_head_turns_the_jaw_moves_and_the_loop_has_no_seam() -> None:
     face = MovingFace(640, 480, 25)
-    faces = [read(face.image(t)).face for t in (0.0, 0.25 * LOOP_S, 0.75 * LOOP_S)]
-    yaws = [each.pose.yaw_deg for each in faces if each is not None]
-    assert len(yaws) == 3
-    assert np.ptp(yaws) > 5
-    opened = [float(mean_lip_opening(each.canonical)) / mouth_width(each.canonical) for each in faces if each]
-    assert np.ptp(opened) > 0.02
+    left, right, opened, shut = (
+        read(face.image(t)).face for t in (0.25 * LOOP_S, 0.75 * LOOP_S, LOOP_S / 32, 3 * LOOP_S / 32)
+    )
+    assert left is not None
+    assert right is not None
+    assert abs(left.pose.yaw_deg - right.pose.yaw_deg) > 5
+    assert opened is not None
+    assert shut is not None
+    assert mean_lip_opening(opened.canonical) > mean_lip_opening(shut.canonical) + 0.03
     assert np.array_equal(face.image(0.5), face.image(0.5 + LOOP_S))
     assert not np.array_equal(face.frame(3).image, face.frame(4).image)
 
