@@ -6,32 +6,28 @@ All geometry is made in the canonical face and projected with the live pose, so 
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from realtime_dub.blend import colour, pyramid
-from realtime_dub.blend.masks import Mask, bounding_box, dilated, feather, lower_face, polygon, within
+from realtime_dub.blend.masks import Mask, bounding_box, dilated, lower_face, polygon, within
 from realtime_dub.blend.patch import MouthPatch
 from realtime_dub.blend.warp import Box, ThinPlate, moved_map, sample
 from realtime_dub.blend.working import WorkingCopy
 from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width, project
 from realtime_dub.face.landmarks import LIPS, LIPS_OUTER, OPENING
 from realtime_dub.face.types import Face, Points, TrackedFrame
-from realtime_dub.fitting import shrunk
 from realtime_dub.media import Image
 from realtime_dub.mouth.mouthbank.bank import Bank, Mouth, lip_shape, view_angles
 from realtime_dub.mouth.mouthbank.cavity import max_lip_opening, missing, paint_cavity
 from realtime_dub.mouth.mouthbank.lips import Bend, bring_nearer
+from realtime_dub.mouth.mouthbank.sized import LIP_FEATHER, LIP_RIM, as_fine, opacity_of, soft_lips
 from realtime_dub.mouth.quality import HIGH, WorksAt
 
 GRID = 1 / 14  # step of the coarse warp grid
 # Of a mouth's width: larger ones are drawn at this size. At 1080 lines a face of a third of the height has one of 120.
 WORK_PX: dict[WorksAt, float] = {"low": 56.0, "medium": 88.0, "high": 128.0}
 FINE_UNTIL = 1.1  # times that, until which a face that comes nearer is warped with care
-LIP_RIM = 0.10  # skin around the lips that comes with a bank mouth
-LIP_FEATHER = 0.05
-EDGE_FEATHER = 0.07
 REACH_SIDE, REACH_DOWN = 0.5, 1.0  # how far the lips' movement carries the skin along (sigma of a Gaussian)
 SWITCH_COST = 0.006  # a mouth in use is kept unless another is nearer by this much: no flicker
 LIVE_BONUS = 0.006  # the live mouth needs no colour match
@@ -156,7 +152,9 @@ class Renderer:
         else:
             region = self._warp_live(frame.image, face, goal, anchors, box, unit, with_lips=mouth is None)
         self._fill_lips(region, goal, box, unit, mouth, unseen)
-        return MouthPatch(region, _edge(outline, box, unit, self._shrink(unit)), box, face.pose, at_ns, tracked.shot)
+        return MouthPatch(
+            region, opacity_of(outline, box, unit, self._shrink(unit)), box, face.pose, at_ns, tracked.shot
+        )
 
     def _shrink(self, unit: float) -> float:
         """How many times smaller a mouth of ``unit`` pixels is worked on."""
@@ -172,7 +170,7 @@ class Renderer:
             return
         part = WorkingCopy.of(region, box, inner, self._shrink(unit))
         goal, unit = part.points(goal), part.length(unit)
-        drawn = _soft_lips(goal, part.box, unit)
+        drawn = soft_lips(goal, part.box, unit)
         if mouth is not None:
             self._put_mouth(part.image, mouth, goal, part.box, unit, drawn)
         paint_cavity(part.image, goal, part.box, unit, unseen)
@@ -252,7 +250,7 @@ class Renderer:
 
     def _put_mouth(self, below: Image, mouth: Mouth, goal: Points, box: Box, unit: float, soft: Mask) -> None:
         """Put ``mouth`` into ``below``, the picture of ``box``, where the lips are, ``soft`` at their rim."""
-        image, at = _as_fine(mouth, unit)
+        image, at = as_fine(mouth, unit)
         plate = ThinPlate(goal[LIPS, :2].astype(np.float64), at.astype(np.float64), unit)
         picture = sample(image, moved_map(box, plate.field(box, unit * GRID)))
         lips = goal[LIPS_OUTER].astype(np.float64)
@@ -301,42 +299,3 @@ def _distance(shapes: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32]) 
     """From lip shapes (..., 40, 3) to one; inner lips, which decide what is seen, count double; depth is too noisy."""
     distance = np.linalg.norm(shapes[..., :2] - wanted[:, :2], axis=-1)
     return np.asarray((distance[..., :20].mean(-1) + 2 * distance[..., 20:].mean(-1)) / 3)
-
-
-def _soft_lips(goal: Points, box: Box, unit: float) -> Mask:
-    """The lips and a rim of skin, soft: what a bank mouth covers of ``box``."""
-    return feather(polygon(dilated(goal[LIPS_OUTER].astype(np.float64), LIP_RIM * unit), box), LIP_FEATHER * unit)
-
-
-def _as_fine(mouth: Mouth, unit: float) -> tuple[Image, npt.NDArray[np.float32]]:
-    """A bank mouth's image and lips (40, 2) in it, not more than twice as fine as one of ``unit`` pixels."""
-    image, lips = mouth.image, mouth.lips
-    wide = float(np.linalg.norm(lips[0] - lips[10]))  # the corners
-    if wide < 2 * unit:
-        return image, lips
-    factor = unit / wide
-    size = max(8, round(image.shape[1] * factor)), max(8, round(image.shape[0] * factor))
-    scale = np.array([size[0] / image.shape[1], size[1] / image.shape[0]], np.float32)
-    return shrunk(image, size), (lips + np.float32(0.5)) * scale - np.float32(0.5)
-
-
-def _edge(outline: npt.NDArray[np.float64], box: Box, unit: float, shrink: float = 1.0) -> Mask:
-    """Opacity of the patch: soft inside the outline, zero outside and on the box's border.
-
-    With ``shrink`` it is made so much smaller, and a pixel narrower, for the way back to stay inside.
-    """
-    x, y, width, height = box
-    size = round(width / shrink), round(height / shrink)
-    scale = np.array([size[0] / width, size[1] / height])
-    small = (outline - (x, y) + 0.5) * scale - 0.5 if shrink > 1 else outline
-    small_box = (0, 0, *size) if shrink > 1 else box
-    sigma = EDGE_FEATHER * unit / shrink
-    inside = polygon(small, small_box)
-    alpha = feather(polygon(dilated(small, -2 * sigma), small_box), sigma)
-    if shrink > 1:
-        inside = np.asarray(cv2.erode(inside, np.ones((3, 3), np.uint8)), np.uint8)
-    alpha[inside < 255] = 0
-    if shrink > 1:
-        alpha = np.asarray(cv2.resize(alpha, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
-    alpha[0], alpha[-1], alpha[:, 0], alpha[:, -1] = 0, 0, 0, 0
-    return alpha
