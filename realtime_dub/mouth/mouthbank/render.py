@@ -152,9 +152,8 @@ class Renderer:
         else:
             region = self._warp_live(frame.image, face, goal, anchors, box, unit, with_lips=mouth is None)
         self._fill_lips(region, goal, box, unit, mouth, unseen)
-        return MouthPatch(
-            region, opacity_of(outline, box, unit, self._shrink(unit)), box, face.pose, at_ns, tracked.shot
-        )
+        alpha = opacity_of(outline, box, unit, self._shrink(unit))
+        return MouthPatch(region, alpha, box, face.pose, at_ns, tracked.shot)
 
     def _shrink(self, unit: float) -> float:
         """How many times smaller a mouth of ``unit`` pixels is worked on."""

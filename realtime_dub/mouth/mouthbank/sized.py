@@ -1,4 +1,4 @@
-"""What goes with a mouth of a working size: the opacity of its patch, the rim of its lips, an image that is not too fine.
+"""What goes with a mouth of a working size: its patch's opacity, the rim of its lips, an image that is not too fine.
 
 Lengths are in mouth widths; ``unit`` is one, in pixels.
 """
