@@ -52,8 +52,9 @@ format: $(VENV)/.dev
 	@$(BIN)/ruff format .
 
 bench: $(VENV)/.base $(VENV)/.system
-	@$(PYTHON) -m benchmarks.stages
-	@$(PYTHON) -m benchmarks.latency
+	@$(PYTHON) -m benchmarks.stages --size 480p,720p,1080p,2160p
+	@$(PYTHON) -m benchmarks.latency --size 480p,720p,1080p --fps 30
+	@$(PYTHON) -m benchmarks.files --size 480p,1080p
 	@if [ -d "$(DATA)" ]; then $(PYTHON) -m benchmarks.quality --data "$(DATA)"; \
 	else echo "benchmarks/quality.py needs clips, and $(DATA) does not exist: make bench DATA=folder"; fi
 

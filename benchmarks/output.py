@@ -7,7 +7,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from time import perf_counter_ns
+from time import perf_counter_ns, process_time_ns
 
 import numpy as np
 from rich.console import Console
@@ -19,20 +19,28 @@ Row = tuple[object, ...]
 
 
 class Stopwatch:
-    """How long the repetitions of named pieces of work take."""
+    """How long the repetitions of named pieces of work take, and the processor time of all threads meanwhile."""
 
     def __init__(self) -> None:
         self._took_ms: dict[str, list[float]] = defaultdict(list)
+        self._busy_ms: dict[str, list[float]] = defaultdict(list)
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
-        start_ns = perf_counter_ns()
+        start_ns, busy_ns = perf_counter_ns(), process_time_ns()
         yield
+        self._busy_ms[name].append((process_time_ns() - busy_ns) / MS)
         self._took_ms[name].append((perf_counter_ns() - start_ns) / MS)
 
     def summary(self) -> dict[str, dict[str, float]]:
-        """Per name the count, median, 95th and 99th percentile and maximum in ms, in order of first use."""
-        return {name: {"n": len(took), **percentiles(took)} for name, took in self._took_ms.items()}
+        """Per name the count, median, 95th and 99th percentile and maximum in ms, in order of first use.
+
+        ``cpu`` is the median of the processor time, which a busy machine hardly changes.
+        """
+        return {
+            name: {"n": len(took), **percentiles(took), "cpu": percentiles(self._busy_ms[name])["p50"]}
+            for name, took in self._took_ms.items()
+        }
 
 
 def percentiles(values: Iterable[float]) -> dict[str, float]:

@@ -11,6 +11,8 @@ from realtime_dub.errors import ConfigError
 from realtime_dub.inference import AUTO
 from realtime_dub.media import BLACK, Colour
 from realtime_dub.mouth import registry
+from realtime_dub.mouth.quality import AUTO as AUTO_QUALITY
+from realtime_dub.mouth.quality import Quality
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.mouth.silence import Silence
 from realtime_dub.paths import is_number
@@ -53,6 +55,7 @@ class _Shared(BaseModel):
     look_ahead: int | None = Field(None, ge=0, le=1000)  # ms of the voice that the mouth waits for
     learn: Literal["on", "off"] = "on"  # how the person talks, while they speak with their own voice
     silence: Silence = AUTO_SILENCE  # what the mouth does while the voice is silent
+    quality: Quality = AUTO_QUALITY  # at what size large mouths are drawn
     stats_json: Path | None = None
     contact_sheet: Path | None = None
     pcm_rate: int = Field(16_000, ge=4_000, le=384_000)  # of raw sound on standard input

@@ -18,6 +18,8 @@ NS = 1_000_000_000
 MS = 1_000_000
 
 Image: TypeAlias = npt.NDArray[np.uint8]  # (height, width, 3) BGR, full range
+Plane: TypeAlias = npt.NDArray[np.uint8]  # (height, width)
+Box: TypeAlias = tuple[int, int, int, int]  # x, y, width, height, pixels
 Colour: TypeAlias = tuple[int, int, int]  # BGR
 Samples: TypeAlias = npt.NDArray[np.float32]  # (n, channels), -1..1
 Floats: TypeAlias = npt.NDArray[np.float32]
@@ -61,6 +63,15 @@ def ns_to_samples(ns: int, rate: int) -> int:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Coded:
+    """A picture of even width and height as it was coded, in YUV 4:2:0 of 8 bits. Nobody writes into it."""
+
+    planes: tuple[Plane, Plane, Plane]  # luma (height, width), chroma (height / 2, width / 2)
+    hd: bool  # the matrix: BT.709, else BT.601
+    full_range: bool  # 0..255, else 16..235
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One picture. ``image`` belongs to the frame: whoever receives it never writes into it."""
 
@@ -73,6 +84,7 @@ class Frame:
     # Counts up where the picture came to have another size or shape, as at a cut: what was measured on the pictures
     # before holds no more. A number and no mark, because frames that nobody was in time for are left out.
     scene: int = 0
+    coded: Coded | None = None  # the same picture, where it came so and was not changed since
 
     @property
     def width(self) -> int:
@@ -159,3 +171,5 @@ class Tick:
     seq: int
     audio: AudioBlock | None
     blendshapes: Blendshapes | None = None
+    coded: Coded | None = None  # what the picture was made of: the same but for
+    changed: Box | None = None  # what was drawn there

@@ -80,6 +80,7 @@ def test_wrong_use_is_one_line_and_exit_code_2(
         ["--face", "biggest"],
         ["--strength", "-1"],
         ["--silence", "loud"],
+        ["--quality", "best"],
         ["--seconds", "0"],
         ["--pcm-format", "mp3"],
     ],

@@ -75,6 +75,35 @@ def test_overload_keeps_the_age_and_the_picture_and_comes_back() -> None:
     assert set(after) == {"fresh"}
 
 
+class Scaling(PuppetGenerator):
+    """One that takes 60 ms for a mouth, and 20 on smaller pictures."""
+
+    quality, works_at = "auto", "high"
+
+    def cost_ns(self, since_ns: int) -> int:
+        return 60 * MS if self.works_at == "high" else 20 * MS
+
+
+def test_work_on_smaller_pictures_comes_before_fewer_mouths() -> None:
+    generator = Scaling()
+    run = live(5, engine_ns=generator.cost_ns, generator=generator)
+    assert generator.works_at == "low"
+    settled = [kind for at, kind, _, _ in run.kinds if NS <= at < 2 * NS]
+    assert set(settled) == {"fresh"}
+    assert set(run.report.rungs_s) == {"high", "low"}
+    assert run.report.rungs_s["low"] > 4
+    assert sum(run.report.rungs_s.values()) == pytest.approx(5, abs=0.5)
+    assert "less detail" in run.report.notes[0]
+
+
+def test_a_quality_that_was_asked_for_is_kept() -> None:
+    generator = Scaling()
+    generator.quality = "high"
+    run = live(3, engine_ns=generator.cost_ns, generator=generator)
+    assert generator.works_at == "high"
+    assert set(run.report.rungs_s) == {"high"}
+
+
 def test_hopeless_overload_passes_through_and_comes_back_within_two_seconds() -> None:
     run = live(12, engine_ns=lambda since: 300 * MS if 3 * NS <= since < 8 * NS else 8 * MS)
     during = [kind for at, kind, _, _ in run.kinds if 4.5 * NS <= at < 8 * NS]

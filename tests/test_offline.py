@@ -222,6 +222,17 @@ def test_progress_counts_to_the_total(dub: Callable[..., Report], tmp_path: Path
     assert seen == [(k + 1, 50) for k in range(50)]
 
 
+def test_progress_knows_how_many_frames_were_asked_for(dub: Callable[..., Report], tmp_path: Path) -> None:
+    dub(Script())
+    totals = set[int | None]()
+    for seconds, expected in ((0.4, 10), (60, 50)):
+        config = build(FileConfig, input="a", output=tmp_path / "o.mp4", engine="puppet", seconds=seconds)
+        offline_helpers.SCRIPT = Script()
+        run_file(config, lambda done, total: totals.add(total))
+        assert totals == {expected}
+        totals.clear()
+
+
 def test_ctrl_c_keeps_what_was_made(dub: Callable[..., Report], tmp_path: Path) -> None:
     dub(Script())
     config = build(FileConfig, input="a", output=tmp_path / "c.mp4", engine="puppet")

@@ -136,7 +136,7 @@ def test_admission() -> None:
 
 def policy_with(level: Level) -> DegradationPolicy:
     policy = DegradationPolicy(40 * MS, 60 * MS)
-    for _ in range((0, 3, 9)[level]):
+    for _ in range({Level.FULL: 0, Level.HALF: 3, Level.PASS: 9}[level]):
         policy.missed()
     assert policy.level is level
     return policy
@@ -192,6 +192,49 @@ def test_ladder_climbs_where_only_some_jobs_last() -> None:
     for took_ms in (15, 15, 65) * 10:  # the mean is short, and one in three too late
         late.in_time(took_ms * MS)
     assert late.level is Level.PASS
+
+
+def small_policy() -> DegradationPolicy:
+    policy = DegradationPolicy(40 * MS, 60 * MS, smaller=True)
+    policy.missed()
+    assert policy.level is Level.FULL
+    policy.missed()
+    assert policy.level is Level.SMALL
+    return policy
+
+
+def test_an_engine_that_can_works_on_smaller_pictures_before_it_makes_fewer() -> None:
+    policy = small_policy()
+    assert [policy.wants(k, 0) for k in range(4)] == ["run"] * 4
+    for level, misses in ((Level.HALF, 3), (Level.PASS, 6)):
+        for _ in range(misses):
+            policy.missed()
+        assert policy.level is level
+
+
+def test_full_size_is_tried_after_a_while_and_later_each_time_it_was_for_nothing() -> None:
+    policy, waited = small_policy(), list[int]()
+    for _ in range(4):
+        count = 0
+        while policy.level is Level.SMALL:
+            policy.in_time(10 * MS)
+            count += 1
+        waited.append(count)
+        for _ in range(2):
+            policy.missed()
+    assert waited == [each + 5 for each in (50, 100, 200, 400)]  # five before the mean of six is known
+
+
+def test_full_size_that_has_gone_well_for_long_is_trusted_again() -> None:
+    policy = small_policy()
+    for _ in range(55 + 900):
+        policy.in_time(10 * MS)
+    assert policy.level is Level.FULL
+    for _ in range(2):
+        policy.missed()
+    for _ in range(55):
+        policy.in_time(10 * MS)
+    assert policy.level is Level.FULL
 
 
 def test_a_starved_engine_is_probed_at_every_level() -> None:

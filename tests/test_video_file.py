@@ -51,6 +51,25 @@ def test_constant_rate(tmp_path: Path) -> None:
     assert notes == []
 
 
+def test_frames_that_are_skipped_are_the_same_frames_left_out(tmp_path: Path) -> None:
+    path = write_film(tmp_path / "film.mp4", steady(9), numbered(64, 48))
+    whole, some = VideoFileSource(path), VideoFileSource(path)
+    for source in (whole, some):
+        source.open()
+    read = [whole.read() for _ in range(9)]
+    for seq in range(9):
+        if seq % 3:
+            some.skip()
+        else:
+            got = some.read()
+            assert (got.seq, got.pts_ns, got.duration_ns) == (seq, read[seq].pts_ns, read[seq].duration_ns)
+            assert np.array_equal(got.image, read[seq].image)
+    with pytest.raises(EndOfStream):
+        some.skip()
+    for source in (whole, some):
+        source.close()
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_variable_rate_keeps_every_frame_at_its_time(tmp_path: Path, suffix: str) -> None:
     rng = np.random.default_rng(5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -20,4 +21,4 @@ def rim_shift(reference: Image, image: Image, rim: npt.NDArray[np.bool_]) -> npt
 
 def add(image: Image, shift: npt.NDArray[np.float32]) -> Image:
     """``image`` plus a colour, clipped."""
-    return np.clip(image.astype(np.int16) + np.rint(shift).astype(np.int16), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.add(image, np.append(np.rint(shift), 0).astype(np.float64)), np.uint8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,10 +15,11 @@ from realtime_dub.face.alignment import TEMPLATE, project
 from realtime_dub.face.landmarks import CHIN, CORNERS, NOSE_BASE
 from realtime_dub.face.types import Pose, TrackedFrame
 from realtime_dub.fitting import fitted
-from realtime_dub.media import Image
+from realtime_dub.media import Box, Image
 
 # The plane of the mouth: these points fix how a patch moves with the head.
 _PLANE = TEMPLATE[[*CORNERS, CHIN, NOSE_BASE]]
+_NO_MASK: Any = None  # of which OpenCV's types do not know
 
 
 class Compositor:
@@ -40,7 +42,7 @@ class Compositor:
             if moved is None:
                 return tracked.frame.image
             patch = moved
-        out = tracked.frame.image.copy()
+        out = np.asarray(cv2.copyTo(tracked.frame.image, _NO_MASK), np.uint8)  # NumPy's copy would stop all of Python
         paste(out, patch, weight)
         return out
 
@@ -61,29 +63,45 @@ def replaced(live: Image, other: Image, weight: float) -> Image:
 def paste(out: Image, patch: MouthPatch, weight: float) -> None:
     """Blend ``patch`` into ``out`` in place, exact where alpha is 0 or (at full weight) 255."""
     x, y, width, height = patch.box
-    region = out[y : y + height, x : x + width]
-    alpha = patch.alpha.astype(np.int32)[..., None]
+    region, alpha = out[y : y + height, x : x + width], patch.alpha
     if weight < 1:
-        alpha = (alpha * round(256 * weight)) >> 8
-    below = region.astype(np.int32)
-    # (a * difference + 127) // 255 rounds to nearest and is the identity for alpha 0 and 255.
-    region[:] = below + (alpha * (patch.image - below) + 127) // 255
+        alpha = ((alpha.astype(np.uint16) * np.uint16(round(256 * weight))) >> 8).astype(np.uint8)
+    # alpha * difference / 255 is never half way between two levels: to nearest, and exact for alpha 0 and 255.
+    below = region.astype(np.int16)
+    change = patch.image.astype(np.int16)
+    change -= below
+    cv2.multiply(change, cv2.cvtColor(alpha, cv2.COLOR_GRAY2BGR).astype(np.int16), dst=change, scale=1 / 255)
+    change += below
+    region[:] = change
 
 
 def repose(patch: MouthPatch, pose: Pose, width: int, height: int) -> MouthPatch | None:
     """The patch carried over to another pose of the head; None where nothing of it is left inside the frame."""
     matrix = pose_change(patch.pose, pose)
-    x, y, w, h = patch.box
-    corners = np.array([[x, y], [x + w, y], [x, y + h], [x + w, y + h]], np.float64)
-    box = bounding_box(corners @ matrix[:, :2].T + matrix[:, 2], 0, width, height)
+    box = _carried(patch.box, matrix, width, height)
     if not box[2] or not box[3]:
         return None
+    x, y = patch.box[:2]
     local = matrix.copy()
     local[:, 2] += matrix[:, :2] @ (x, y) - np.array(box[:2])
     size = (box[2], box[3])
     image = cv2.warpAffine(patch.image, local, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     alpha = cv2.warpAffine(patch.alpha, local, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     return replace(patch, image=np.asarray(image, np.uint8), alpha=np.asarray(alpha, np.uint8), box=box, pose=pose)
+
+
+def box_on(tracked: TrackedFrame, patch: MouthPatch) -> Box:
+    """The part of the frame that composing ``patch`` may change; may be empty."""
+    if tracked.face is None or tracked.face.pose is patch.pose:
+        return patch.box if tracked.face is not None else (0, 0, 0, 0)
+    matrix = pose_change(patch.pose, tracked.face.pose)
+    return _carried(patch.box, matrix, tracked.frame.width, tracked.frame.height)
+
+
+def _carried(box: Box, matrix: npt.NDArray[np.float64], width: int, height: int) -> Box:
+    x, y, w, h = box
+    corners = np.array([[x, y], [x + w, y], [x, y + h], [x + w, y + h]], np.float64)
+    return bounding_box(corners @ matrix[:, :2].T + matrix[:, 2], 0, width, height)
 
 
 def pose_change(before: Pose, after: Pose) -> npt.NDArray[np.float64]:

@@ -59,6 +59,13 @@ def bounding_box(points: npt.NDArray[np.float64], margin: float, width: int, hei
     return x, y, int(np.clip(high[0], x, width)) - x, int(np.clip(high[1], y, height)) - y
 
 
+def within(box: Box, outer: Box) -> Box:
+    """The part of ``box`` that lies in ``outer``; may be empty."""
+    x, y = max(box[0], outer[0]), max(box[1], outer[1])
+    right, bottom = min(box[0] + box[2], outer[0] + outer[2]), min(box[1] + box[3], outer[1] + outer[3])
+    return x, y, max(0, right - x), max(0, bottom - y)
+
+
 def lower_face(points: Points, unit: float) -> npt.NDArray[np.float64]:
     """The outline (n, 2) of the one region that dubbing may touch: from the nose's base to a little under the chin.
 

@@ -13,19 +13,19 @@ def blend(background: Image, foreground: Image, mask: npt.NDArray[np.uint8], lev
     """``foreground`` where ``mask`` (height, width) is 255, ``background`` where 0, all of one size."""
     levels = min(levels, max(0, int(np.log2(max(1, min(mask.shape) // 8)))))
     # One pyramid of the difference does for both pictures: the blend is linear.
-    difference = foreground.astype(np.float32) - background
+    difference = np.asarray(cv2.subtract(foreground, background, dtype=cv2.CV_32F), np.float32)
     weight = mask.astype(np.float32) * np.float32(1 / 255)
-    mixed = _mix(difference, weight, levels)
-    mixed += background
-    return np.clip(mixed + 0.5, 0, 255, out=mixed).astype(np.uint8)
+    return np.asarray(cv2.add(_mix(difference, weight, levels), background, dtype=cv2.CV_8U), np.uint8)
 
 
 def _mix(difference: npt.NDArray[np.float32], weight: npt.NDArray[np.float32], levels: int) -> npt.NDArray[np.float32]:
+    """``difference`` (height, width, 3), which is overwritten, at ``weight`` (height, width)."""
+    each = cv2.merge([weight] * 3)
     if levels == 0:
-        return difference * weight[..., None]
+        return np.asarray(cv2.multiply(difference, each, dst=difference), np.float32)
     size = (difference.shape[1], difference.shape[0])
-    low = cv2.pyrDown(difference)
-    detail = difference - cv2.pyrUp(low, dstsize=size)
-    detail *= weight[..., None]
-    detail += cv2.pyrUp(_mix(np.asarray(low), np.asarray(cv2.pyrDown(weight)), levels - 1), dstsize=size)
-    return np.asarray(detail)
+    low = np.asarray(cv2.pyrDown(difference), np.float32)
+    detail = cv2.subtract(difference, cv2.pyrUp(low, dstsize=size), dst=difference)
+    cv2.multiply(detail, each, dst=detail)
+    mixed = _mix(low, np.asarray(cv2.pyrDown(weight), np.float32), levels - 1)
+    return np.asarray(cv2.add(detail, cv2.pyrUp(mixed, dstsize=size), dst=detail), np.float32)

@@ -26,6 +26,7 @@ from realtime_dub.cli.options import (
     PcmChannels,
     PcmFormat,
     PcmRate,
+    Quality,
     Quiet,
     Seconds,
     Sheet,
@@ -38,6 +39,7 @@ from realtime_dub.cli.output import ProgressBar, show
 from realtime_dub.errors import ConfigError
 from realtime_dub.inference import AUTO
 from realtime_dub.mouth import registry
+from realtime_dub.mouth.quality import AUTO as AUTO_QUALITY
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.terminal import console
 
@@ -59,6 +61,7 @@ def dub_file(
     look_ahead: LookAhead = None,
     learn: Learn = "on",
     silence: Silence = AUTO_SILENCE,
+    quality: Quality = AUTO_QUALITY,
     seconds: Seconds = None,
     stats_json: StatsJson = None,
     contact_sheet: Sheet = None,

@@ -29,6 +29,7 @@ from realtime_dub.cli.options import (
     PcmChannels,
     PcmFormat,
     PcmRate,
+    Quality,
     Quiet,
     Seconds,
     Sheet,
@@ -41,6 +42,7 @@ from realtime_dub.cli.output import show
 from realtime_dub.errors import ConfigError
 from realtime_dub.inference import AUTO
 from realtime_dub.mouth import registry
+from realtime_dub.mouth.quality import AUTO as AUTO_QUALITY
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 
 
@@ -65,6 +67,7 @@ def live(
     look_ahead: LookAhead = None,
     learn: Learn = "on",
     silence: Silence = AUTO_SILENCE,
+    quality: Quality = AUTO_QUALITY,
     loop: LiveLoop = False,
     seconds: Seconds = None,
     stats_json: StatsJson = None,

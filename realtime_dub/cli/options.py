@@ -68,6 +68,14 @@ Silence = Annotated[
         rich_help_panel=Mouth,
     ),
 ]
+Quality = Annotated[
+    str,
+    typer.Option(
+        help="How much detail a large mouth is drawn with: low, medium, high, or auto = high, but low while the "
+        "machine is too slow for that.",
+        rich_help_panel=Mouth,
+    ),
+]
 Seconds = Annotated[
     float | None, typer.Option(help="Stop after this many seconds.", show_default=False, rich_help_panel=Output)
 ]

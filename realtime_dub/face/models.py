@@ -14,6 +14,7 @@ import numpy as np
 from realtime_dub.face.areas import Area
 from realtime_dub.face.quiet import quiet
 from realtime_dub.face.types import Points
+from realtime_dub.fitting import shrunk
 from realtime_dub.imports import NOT_FOR_MEDIAPIPE, left_out
 from realtime_dub.media import Image
 
@@ -26,6 +27,19 @@ Box: TypeAlias = tuple[float, float, float, float]  # x, y, width, height as sha
 _NOBODY = np.zeros((64, 64, 3), np.uint8)
 NOISY_FRAMES = 2  # MediaPipe logs while it starts its detector, then its landmark model
 MAX_SIDE_PX = 1280  # larger pictures are made smaller first: the landmark model looks at 192 pixels of a face anyway
+ENOUGH_SIDE_PX = 960  # of a picture, and
+ENOUGH_FACE_PX = 128  # of a face's height, in which the models find as much as in more
+
+
+def reduction(side_px: int, face_px: float | None = None) -> float:
+    """How many times smaller a picture with this longer side is looked at; a whole number, but for very large ones.
+
+    Where ``face_px`` is not known, the detector's own small copy decides what is found.
+    """
+    enough = side_px // ENOUGH_SIDE_PX
+    if face_px is not None:
+        enough = min(enough, int(face_px / ENOUGH_FACE_PX))
+    return max(1.0, enough, side_px / MAX_SIDE_PX)
 
 
 class Mesh:
@@ -38,19 +52,26 @@ class Mesh:
         self._found_before = 0
         self._rgb: Image | None = None
 
-    def find(self, image: Image, area: Area | None = None) -> list[Points]:
-        """The faces in ``image``, or in that ``area`` of it; each (478, 3), pixels of the whole."""
+    def find(self, image: Image, area: Area | None = None, face_px: float | None = None) -> list[Points]:
+        """The faces in ``image``, or in that ``area`` of it; each (478, 3), pixels of the whole.
+
+        ``face_px``: how high the smallest one is that matters, where that is known.
+        """
         if self._mesh is None:
             return []
         part = image if area is None else area.of(image)
         height, width = part.shape[:2]
+        looked_at = self._prepared(part, face_px)
         with quiet() if self._found_before < NOISY_FRAMES else contextlib.nullcontext():
-            found = self._mesh.process(self._prepared(part)).multi_face_landmarks or ()
+            found = self._mesh.process(looked_at).multi_face_landmarks or ()
         self._found_before += bool(found)
-        # MediaPipe gives shares of the picture's size, z in units of its width.
+        # MediaPipe gives shares of the picture's size, z in units of its width. Its pixels lie at whole numbers: those
+        # of a smaller copy are the middles of what they were made of.
         scale = np.array([width, height, width], np.float32)
-        corner = np.array([0, 0, 0] if area is None else [area.x, area.y, 0], np.float32)
-        return [np.array([(p.x, p.y, p.z) for p in face.landmark], np.float32) * scale + corner for face in found]
+        middle = ((width / looked_at.shape[1] - 1) / 2, (height / looked_at.shape[0] - 1) / 2, 0)
+        corner = np.array([0, 0, 0] if area is None else [area.x, area.y, 0]) + middle
+        shift = corner.astype(np.float32)
+        return [np.array([(p.x, p.y, p.z) for p in face.landmark], np.float32) * scale + shift for face in found]
 
     def forget(self) -> None:
         """The next frame is of another film: look for faces anew."""
@@ -64,12 +85,11 @@ class Mesh:
             self._mesh.close()
             self._mesh = None
 
-    def _prepared(self, image: Image) -> Image:
+    def _prepared(self, image: Image, face_px: float | None) -> Image:
         """In RGB and not too large; the array is used again for the next picture."""
-        if max(image.shape) > MAX_SIDE_PX:
-            factor = MAX_SIDE_PX / max(image.shape)
-            size = (max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor)))
-            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        factor = reduction(max(image.shape), face_px)
+        if factor > 1:
+            image = shrunk(image, (max(1, round(image.shape[1] / factor)), max(1, round(image.shape[0] / factor))))
         if self._rgb is None or self._rgb.shape != image.shape:
             self._rgb = np.empty(image.shape, np.uint8)
         cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=self._rgb)

@@ -17,7 +17,7 @@ from realtime_dub.face.areas import Area, area_of
 from realtime_dub.face.descriptor import aligned, describe
 from realtime_dub.face.landmarks import JAW, LIPS
 from realtime_dub.face.models import Mesh
-from realtime_dub.face.search import EVERY_NS, FaceSearch, close_up
+from realtime_dub.face.search import EVERY_NS, FACES_HIGH, FaceSearch, close_up
 from realtime_dub.face.shots import Shots
 from realtime_dub.face.smoothing import OneEuro
 from realtime_dub.face.types import Points, TrackedFrame
@@ -125,7 +125,7 @@ class MediaPipeTracker:
         if self._view is not None and self._last is not None:
             return self._look_near(frame)
         self._view = None
-        faces = self._mesh.find(image)
+        faces = self._mesh.find(image, face_px=None if self._last is None else float(np.ptp(self._last[:468, 1])))
         if self._last is not None:
             return self._followed(faces, frame)
         return faces if faces and self._choice == "largest" else self._searched(faces, frame)
@@ -150,7 +150,7 @@ class MediaPipeTracker:
         assert self._near is not None
         if larger := self._larger(frame):
             return larger
-        found = self._same(self._near.find(frame.image, self._view))
+        found = self._same(self._near.find(frame.image, self._view, self._view.height / FACES_HIGH))
         if found is None:
             return []
         area = area_of(found)
@@ -217,7 +217,7 @@ class MediaPipeTracker:
         self._near = self._near or Mesh(NEAR_FACES)
         self._view = close_up(area, image)
         for _ in range(2):
-            for face in self._near.find(image, self._view):
+            for face in self._near.find(image, self._view, area.height):
                 if area.holds(*area_of(face).middle):
                     return [face]
         return []

@@ -15,6 +15,7 @@ from typing import Protocol, Self, TypeAlias, runtime_checkable
 from realtime_dub.blend.patch import MouthPatch, WholeFrame
 from realtime_dub.face.types import FaceTracker, TrackedFrame
 from realtime_dub.media import NS, Blendshapes, Samples
+from realtime_dub.mouth.quality import Quality, WorksAt
 from realtime_dub.mouth.silence import Silence, SilenceShows
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "MouthPatch",
     "OwnVoiceLearnt",
     "RestsInSilence",
+    "ScalesWork",
     "SparesWork",
     "SupportsCalibration",
     "WholeFrame",
@@ -130,6 +132,14 @@ class SparesWork(Protocol):
     """A generator that can do without something for a while, where live mouths would come too late."""
 
     short: bool  # the machine has little time; may be changed at any time
+
+
+@runtime_checkable
+class ScalesWork(Protocol):
+    """A generator that can work on smaller pictures, which takes less time and shows less detail."""
+
+    quality: Quality  # what was asked for; with ``auto`` the pipeline decides
+    works_at: WorksAt  # what is used; may be changed at any time, on the thread that generates
 
 
 class FramePicker(Protocol):

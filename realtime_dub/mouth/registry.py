@@ -31,6 +31,7 @@ OPTIONS = {
     "backend": "--backend",
     "learn": "--learn",
     "silence": "--silence",
+    "quality": "--quality",
 }
 
 

@@ -19,6 +19,7 @@ from realtime_dub.inference import AUTO
 from realtime_dub.media import OutputFormat, VideoInfo, VoiceInfo
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import LearnsOwnVoice, MouthGenerator
+from realtime_dub.mouth.quality import AUTO as AUTO_QUALITY
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.mouth.silence import Silence, for_voice
 from realtime_dub.pipeline.contracts import Compositor, ContactSheet
@@ -52,6 +53,7 @@ def make_generator(config: LiveConfig | FileConfig) -> MouthGenerator:
         backend=None if config.backend == AUTO else config.backend,
         learn=None if config.learn == "on" else False,
         silence=_silence_of(config),
+        quality=None if config.quality == AUTO_QUALITY else config.quality,
     )
 
 

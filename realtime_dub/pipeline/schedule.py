@@ -21,6 +21,7 @@ TOLERANCE_NS = 10 * MS
 # The first frame is published this long before it reaches the budget: TOLERANCE_NS, and a camera's jitter.
 GUARD_NS = 15 * MS
 PROBE_NS = 200 * MS  # in passthrough, how often the engine is tried
+PATIENCE, MOST_PATIENCE = 25, 800  # quick jobs on smaller pictures before full size is tried again
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +161,10 @@ class Admission:
         self.cost = P95(expected_ns)
         self._expected_ns = expected_ns
 
+    def forget(self) -> None:
+        """The jobs are others from now on."""
+        self.cost = P95(self._expected_ns)
+
     def refuse(self) -> None:
         """A job was not started for want of time. Counts as one of the expected length: or one slow spell would keep
         all others out for good.
@@ -178,27 +183,35 @@ class Level(IntEnum):
     """How much the engine is asked to do."""
 
     FULL = 0
-    HALF = 1  # a mouth for every second tick, carried over to the one between
-    PASS = 2  # the unchanged picture; a probe now and then finds out whether it is over
+    SMALL = 1  # the engine works on smaller pictures
+    HALF = 2  # a mouth for every second tick, carried over to the one between
+    PASS = 3  # the unchanged picture; a probe now and then finds out whether it is over
 
 
 class DegradationPolicy:
     """Degradation with hysteresis: misses go down fast, a longer run of quick jobs goes up.
 
-    Three misses among the last six end ``FULL``. ``HALF`` ends after six in a row only: even a late mouth is worth
-    something there, it is carried over, while the way back from ``PASS`` is long.
+    Three misses among the last six end ``FULL``. Engines that can work on smaller pictures have ``SMALL`` before that:
+    there two misses end ``FULL``, for it costs little, and three more end ``SMALL``.
+    ``HALF`` ends after six in a row only: even a late mouth is worth something there, it is carried over, while the way
+    back from ``PASS`` is long.
 
     It is for slowness alone: a mouth whose sound had not come in time is no miss.
 
-    From the end of an overload to ``FULL``: three probes and six jobs at half rate, 1.1 to 1.3 s at 25 fps.
+    From the end of an overload to a mouth for every tick: three probes and six jobs at half rate, 1.1 to 1.3 s at
+    25 fps. How long jobs at full size take, those at ``SMALL`` do not tell: full size is tried after a while, and after
+    twice as long where that was for nothing.
     """
 
-    def __init__(self, period_ns: int, window_ns: int) -> None:
+    def __init__(self, period_ns: int, window_ns: int, smaller: bool = False) -> None:
+        """``smaller``: there is a level ``SMALL``."""
         self.level = Level.FULL
+        self._smaller, self._patience = smaller, PATIENCE
         self._period_ns = period_ns
         self._window_ns = window_ns  # from the earliest start of a job to its deadline
         self._recent: deque[bool] = deque(maxlen=6)
         self._took_ns: deque[int] = deque(maxlen=6)  # of the last jobs, all in time
+        self._good = 0  # jobs in a row after which more could have been done
         self._last_run_ns: int | None = None
 
     def wants(self, k: int, now_ns: int) -> Literal["run", "probe", "skip"]:
@@ -222,17 +235,28 @@ class DegradationPolicy:
     def missed(self) -> None:
         """A mouth that was wanted was not begun, or came late."""
         self._took_ns.clear()
+        self._good = 0
         self._recent.append(False)
-        enough = 3 if self.level is Level.FULL else 6
+        enough = {Level.FULL: 2 if self._smaller else 3, Level.HALF: 6}.get(self.level, 3)
         if self._recent.count(False) >= enough and self.level is not Level.PASS:
-            self._go(Level(self.level + 1))
+            if self.level is Level.FULL:
+                self._patience = min(2 * self._patience, MOST_PATIENCE)
+            self._go(self._next(1))
 
     def in_time(self, took_ns: int) -> None:
         """A job was in time."""
         self._recent.append(True)
         self._took_ns.append(took_ns)
-        if self.level is not Level.FULL and self._could_more():
-            self._go(Level(self.level - 1))
+        could = self._could_more()
+        self._good = self._good + 1 if could else 0
+        if self.level is Level.FULL:
+            self._patience = PATIENCE if self._good >= MOST_PATIENCE else self._patience
+        elif could and (self.level is not Level.SMALL or self._good >= self._patience):
+            self._go(self._next(-1))
+
+    def _next(self, step: int) -> Level:
+        level = Level(self.level + step)
+        return Level(level + step) if level is Level.SMALL and not self._smaller else level
 
     def _could_more(self) -> bool:
         """The last jobs could have been kept up one level higher: by their mean, as one that lasts may follow another
@@ -248,6 +272,7 @@ class DegradationPolicy:
         self.level = level
         self._recent.clear()
         self._took_ns.clear()
+        self._good = 0
 
 
 Outcome = Literal["result", "missed", "lost"]

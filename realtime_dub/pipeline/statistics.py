@@ -63,6 +63,7 @@ class Report:
     bundle: str
     backend: str = ""  # what ran the bundle's network
     own_voice: OwnVoiceLearnt = field(default_factory=OwnVoiceLearnt)  # what came of the person's own
+    rungs_s: dict[str, float] = field(default_factory=dict)  # live: how long the engine was asked for what
     silence: str = ""  # what is shown while the voice is silent, at the end: live or rest; "" from engines without it
     notes: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()  # outputs that ended before their time, and why
@@ -70,7 +71,7 @@ class Report:
     def as_dict(self) -> dict[str, object]:
         names = ("budget_ms", "frames", "losses", "latency_ms", "stages_ms", "compute_ms", "av_offset_ms", "rss_mb")
         fields = {name: getattr(self, name) for name in (*names, "engine", "bundle", "backend", "silence")}
-        return fields | {"own_voice": asdict(self.own_voice)}
+        return fields | {"own_voice": asdict(self.own_voice), "rungs_s": self.rungs_s}
 
     def to_json(self) -> str:
         """One line of JSON with the names above; ``notes`` and ``lost`` are for people and stay out of it."""
@@ -108,6 +109,7 @@ class Report:
             f"{budget}A/V offset {offset['mean']:+.1f} ms mean, {offset['max']:.1f} ms max; "
             f"memory {rss['start']:.0f} -> {rss['end']:.0f} MB",
             *self._own(),
+            *([f"quality: {_rungs(self.rungs_s)}"] if len(self.rungs_s) > 1 else []),
             *([f"silence shows {SILENCES[self.silence]}"] if self.silence else []),
         ]
         return "\n".join([*lines, *map(one_line, self.notes)])
@@ -116,6 +118,10 @@ class Report:
         own = self.own_voice
         beside = f" ({own.heard_s:.0f} s of it beside the dubbed one)" if own.heard_s else ""
         return [f"learnt of your own voice{beside}: {own.frames} frames"] if own.frames or own.heard_s else []
+
+
+def _rungs(seconds: dict[str, float]) -> str:
+    return ", ".join(f"{name} {each:.1f} s" for name, each in seconds.items())
 
 
 @dataclass
@@ -159,6 +165,7 @@ class Recorder:
         self._latency, self._compute = Histogram(), Histogram()
         self._stages: dict[str, Histogram] = {}
         self._offsets = [0, 0, 0]  # count, sum, largest magnitude
+        self._rungs_ns: dict[str, int] = {}
         self._notes: dict[str, None] = {}
         self._lost: list[str] = []
         self._losing: tuple[object, ...] = ()
@@ -200,6 +207,11 @@ class Recorder:
             if age_ns is not None and not lagged:
                 self._latency.add(age_ns)
                 self._window.oldest_ns = max(self._window.oldest_ns, age_ns)
+
+    def worked(self, rung: str, for_ns: int) -> None:
+        """For so long the engine was asked for mouths of the quality, or at the rate, that ``rung`` names."""
+        with self._lock:
+            self._rungs_ns[rung] = self._rungs_ns.get(rung, 0) + for_ns
 
     def missing(self, what: Missing) -> None:
         """The tick that left has no mouth of its own, for want of sound, of time or of a face."""
@@ -274,6 +286,7 @@ class Recorder:
                 bundle=self.bundle,
                 backend=self.backend,
                 own_voice=self._engine.own_voice if isinstance(self._engine, LearnsOwnVoice) else OwnVoiceLearnt(),
+                rungs_s={rung: round(ns / NS, 3) for rung, ns in self._rungs_ns.items()},
                 silence=self._engine.silence_shows if isinstance(self._engine, RestsInSilence) else "",
                 notes=(*self._notes, *self._missing_notes()),
                 lost=tuple(self._lost),

@@ -7,6 +7,7 @@ for frames on the nominal rate's own grid and within 6 microseconds for any othe
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -18,7 +19,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 
 from realtime_dub.audio.mono import MonoMixer
 from realtime_dub.errors import DependencyError, MediaError
-from realtime_dub.media import AudioBlock, Image, OutputFormat, Samples, Tick, ns_to_samples, ns_to_ticks
+from realtime_dub.media import AudioBlock, Box, Image, OutputFormat, Plane, Samples, Tick, ns_to_samples, ns_to_ticks
 
 Packets: TypeAlias = "list[Packet[Any]]"
 
@@ -27,6 +28,7 @@ AAC_RATES = (44_100, 48_000, 64_000, 88_200, 96_000)
 AAC_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1"}
 TAIL_MS = 4  # a last packet that would hold less sound than this is left out: it lasts 23 ms whatever it holds
 MOST_SIDE, MOST_AREA = 16_384, 2**28  # of a picture; the area with a rim of 64 pixels, as FFmpeg counts it
+ROOM = 8  # pixels, even: more than the filter that makes fewer colours sees
 BT709, SMPTE170M = 1, 6  # ITU-T H.273 matrix coefficients
 
 
@@ -89,7 +91,8 @@ class VideoEncoder:
         self._time_base = video_time_base(fmt.fps)
         self._hd = is_hd(fmt.width, fmt.height)
         self._range = ColorRange.JPEG if fmt.full_range else ColorRange.MPEG
-        self._reformatter = VideoReformatter()
+        self._coding = self._hd, fmt.full_range
+        self._reformatter, self._part_reformatter = VideoReformatter(), VideoReformatter()
         self._last_pts = -1
         self._durations: dict[int, int] = {}
         self._stream = container.add_stream(
@@ -99,7 +102,7 @@ class VideoEncoder:
 
     def encode(self, tick: Tick) -> Packets:
         """Packets that are ready once ``tick`` is in."""
-        frame = self._convert(tick.image)
+        frame = self._frame_of(tick)
         frame.time_base = self._time_base
         # Two ticks nearer than one unit still need times of their own.
         frame.pts = max(ns_to_ticks(tick.pts_ns, self._time_base), self._last_pts + 1)
@@ -117,16 +120,45 @@ class VideoEncoder:
             packet.duration = self._durations.pop(packet.pts or 0, 0)
         return packets
 
+    def _frame_of(self, tick: Tick) -> av.VideoFrame:
+        """The tick's picture; of one that came coded alike, only what has changed is converted."""
+        coded, size = tick.coded, (self._width, self._height)
+        if coded is None or coded.planes[0].shape[::-1] != size or (coded.hd, coded.full_range) != self._coding:
+            return self._convert(tick.image)
+        frame = av.VideoFrame(*size, "yuv420p")
+        planes = [_rows(plane) for plane in frame.planes]
+        for plane, source in zip(planes, coded.planes, strict=True):
+            plane[:] = source
+        if tick.changed is not None and tick.changed[2] and tick.changed[3]:
+            self._change(planes, tick.image, tick.changed)
+        return frame
+
+    def _change(self, planes: Sequence[Plane], image: Image, box: Box) -> None:
+        """Convert ``box`` of ``image`` into ``planes``, with some pixels around it for the filter of the colours."""
+        x, y = box[0] - box[0] % 2, box[1] - box[1] % 2
+        right, bottom = even(box[0] + box[2]), even(box[1] + box[3])
+        left, top = max(0, x - ROOM), max(0, y - ROOM)
+        around = image[top : bottom + ROOM, left : right + ROOM]
+        converted = self._converted(around, self._part_reformatter)
+        for plane, changed, step in zip(planes, converted.planes, (1, 2, 2), strict=True):
+            part = _rows(changed)[
+                (y - top) // step : (bottom - top) // step, (x - left) // step : (right - left) // step
+            ]
+            plane[y // step : bottom // step, x // step : right // step] = part
+
     def _convert(self, image: Image) -> av.VideoFrame:
         height, width = image.shape[:2]
         if height % 2 or width % 2:
             image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        return self._converted(image, self._reformatter)
+
+    def _converted(self, image: Image, reformatter: VideoReformatter) -> av.VideoFrame:
         # The numpy buffer is only read during this call.
         frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), "bgr24")
-        converted = self._reformatter.reformat(
+        return reformatter.reformat(
             frame,
-            width=self._width,
-            height=self._height,
+            width=frame.width,
+            height=frame.height,
             format="yuv420p",
             dst_colorspace=Colorspace.ITU709 if self._hd else Colorspace.SMPTE170M,
             src_color_range=ColorRange.JPEG,
@@ -134,7 +166,6 @@ class VideoEncoder:
             interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP,
             threads=1,
         )
-        return converted
 
     def _tag(self, context: av.VideoCodecContext) -> None:
         context.pix_fmt = "yuv420p"
@@ -142,6 +173,11 @@ class VideoEncoder:
         context.colorspace = BT709 if self._hd else SMPTE170M
         context.color_primaries = ColorPrimaries.BT709 if self._hd else ColorPrimaries.SMPTE170M
         context.color_trc = ColorTrc.BT709 if self._hd else ColorTrc.SMPTE170M
+
+
+def _rows(plane: Any) -> Plane:
+    """A view of a frame's plane (height, width), to be written into."""
+    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
 
 
 class AudioEncoder:

@@ -7,7 +7,7 @@ releases the device, and the blocked ``read`` then raises EndOfStream.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from realtime_dub.errors import EndOfStream
 from realtime_dub.media import AudioBlock, Frame, VideoInfo, VoiceInfo
@@ -26,6 +26,14 @@ class VideoSource(Protocol):
 
     def close(self) -> None:
         """Release everything. Idempotent."""
+
+
+@runtime_checkable
+class SkipsFrames(Protocol):
+    """A video source that leaves frames out at less than the cost of reading them."""
+
+    def skip(self) -> None:
+        """As ``read``, without the picture."""
 
 
 class VoiceSource(Protocol):

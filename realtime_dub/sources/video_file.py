@@ -93,12 +93,22 @@ class VideoFileSource:
             now = self._ahead
             if now is None:
                 raise EndOfStream
-            image = self._fit(*self._to_bgr(now.picture))  # before the file may have to be opened anew
+            seen, geometry = self._to_bgr(now.picture)  # before the file may have to be opened anew
+            image = self._fit(seen, geometry)
+            coded = self._to_bgr.coded(now.picture, geometry) if image is seen else None
             self._ahead = self._following(now)
             until_ns = self._ahead.pts_ns if self._ahead else now.pts_ns + now.duration_ns
-            frame = Frame(image, now.pts_ns, self._seq, until_ns - now.pts_ns, scene=self._fit.scene)
+            frame = Frame(image, now.pts_ns, self._seq, until_ns - now.pts_ns, scene=self._fit.scene, coded=coded)
             self._seq += 1
             return frame
+
+    def skip(self) -> None:
+        """Decode a frame, and convert none: that is most of the work."""
+        with self._lock:
+            if self._ahead is None:
+                raise EndOfStream
+            self._ahead = self._following(self._ahead)
+            self._seq += 1
 
     def close(self) -> None:
         with self._lock:

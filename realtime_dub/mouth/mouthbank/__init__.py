@@ -8,7 +8,7 @@ ENGINE = Engine(
     name="mouthbank",
     summary="the person's own mouth, moved by any voice",
     make="realtime_dub.mouth.mouthbank.generator:MouthbankGenerator",
-    options=frozenset({"bundle", "identity", "strength", "look_ahead_ms", "backend", "learn", "silence"}),
+    options=frozenset({"bundle", "identity", "strength", "look_ahead_ms", "backend", "learn", "silence", "quality"}),
     blendshapes=True,
     identity="realtime_dub.mouth.mouthbank.enrolment:Banks",
 )

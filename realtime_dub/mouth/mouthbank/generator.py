@@ -32,7 +32,10 @@ from realtime_dub.mouth.mouthbank.motion import Motion, MotionStream, opening
 from realtime_dub.mouth.mouthbank.occlusion import Occlusion
 from realtime_dub.mouth.mouthbank.own_voice import WaysOfTalking
 from realtime_dub.mouth.mouthbank.people import People, Person
+from realtime_dub.mouth.mouthbank.render import WORK_PX
 from realtime_dub.mouth.mouthbank.rest import Resting
+from realtime_dub.mouth.quality import AUTO as AUTO_QUALITY
+from realtime_dub.mouth.quality import Quality, at_first
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.mouth.silence import Silence, SilenceShows
 
@@ -47,7 +50,7 @@ class MouthbankGenerator:
     built-in one waits for; ``identity``: a bank made by ``enroll``, or its file, which is used for that person only;
     ``backend``: what runs the network; ``strength``: 0..2, how far the mouth moves (1 = as learnt), may be changed at
     any time; ``learn``: how the person talks is learnt while they speak with their own voice; ``silence``: what the
-    mouth does while the voice is silent, may be changed, too.
+    mouth does while the voice is silent, may be changed, too; ``quality``: the size at which large mouths are drawn.
     """
 
     name = "mouthbank"
@@ -61,11 +64,14 @@ class MouthbankGenerator:
         backend: str = AUTO,
         learn: bool = True,
         silence: Silence = AUTO_SILENCE,
+        quality: Quality = AUTO_QUALITY,
     ) -> None:
         if not 0 <= strength <= 2:
             raise ConfigError("cannot use strength", str(strength), "give a number from 0 to 2")
         if silence not in get_args(Silence):
             raise ConfigError("cannot use silence", repr(silence), "give auto, live or rest")
+        if quality not in get_args(Quality):
+            raise ConfigError("cannot use quality", repr(quality), "give auto, low, medium or high")
         if bundle is not None and look_ahead_ms is not None:
             raise ConfigError("cannot choose a look-ahead with", str(bundle), "give --bundle or --look-ahead, not both")
         loaded = bundles.load(bundle) if bundle is not None else bundles.load_default(self.name, look_ahead_ms)
@@ -81,6 +87,7 @@ class MouthbankGenerator:
         self._talk = WaysOfTalking(loaded, self.backend, learn)
         self._draws = True  # a mouth was drawn last; before the first one nothing is saved
         self._unknown_ns: int | None = None  # the last instant with a face of which it was not known whose it is
+        self.quality, self.works_at = quality, at_first(quality)
         self._solver = BlendshapeSolver()
         self._shown = np.zeros((len(self._motion.points), 3), np.float32)
 
@@ -235,6 +242,7 @@ class MouthbankGenerator:
             displacement = displacement + np.float32(share) * self._spoken(person, tracked, motion)
         kept = np.float32(share) * person.expression.kept(tracked, person.bank)  # what rests has its own corners
         resting = (1 - share) * blend_weight
+        person.renderer.work_px = WORK_PX[self.works_at]
         patch = person.renderer.render(tracked, displacement, blend_weight, at_ns, resting, kept)
         return patch if patch is None or share > 0 else replace(patch, resting=True)
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime_dub.blend.masks import SUBPIXEL, Mask, feather, polygon
-from realtime_dub.blend.warp import Box, ThinPlate, identity_map, sample
+from realtime_dub.blend.warp import Box, ThinPlate, moved_map, sample
 from realtime_dub.face.alignment import TEMPLATE
 from realtime_dub.face.landmarks import LIPS_INNER, LIPS_OUTER
 from realtime_dub.face.types import Points
@@ -58,7 +58,7 @@ class Bend:
         edge = self._edge(image, outer, inner)
         source = np.concatenate([self.points[outer, :2], edge, self.points[skin, :2], self.anchors])
         plate = ThinPlate(target, source, self.unit, STIFFNESS)
-        return sample(image, identity_map(self.box) + plate.field(self.box, self.unit * GRID))
+        return sample(image, moved_map(self.box, plate.field(self.box, self.unit * GRID)))
 
     def _edge(self, image: Image, outer: npt.NDArray[np.intp], inner: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
         """A lip's inner edge (11, 2): where the colour says so, because trackers often take teeth for lips."""

@@ -64,8 +64,8 @@ class Cover:
         matrix = self.crop.matrix.copy()
         matrix[:, 2] += matrix[:, :2] @ (x, y)
         how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        share = cv2.warpAffine(self.share, matrix, (width, height), flags=how, borderMode=cv2.BORDER_REPLICATE)
-        return replace(patch, alpha=np.asarray(patch.alpha * (1 - share) + 0.5, np.uint8))
+        free = cv2.warpAffine(1 - self.share, matrix, (width, height), flags=how, borderMode=cv2.BORDER_REPLICATE)
+        return replace(patch, alpha=np.asarray(cv2.multiply(patch.alpha, free, dtype=cv2.CV_8U), np.uint8))
 
 
 class Occlusion:

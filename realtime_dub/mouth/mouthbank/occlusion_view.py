@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -10,6 +9,7 @@ from realtime_dub.blend.masks import Mask, bounding_box, dilated, lower_face, po
 from realtime_dub.face.crop import Crop, crop_about
 from realtime_dub.face.landmarks import LIPS_OUTER
 from realtime_dub.face.types import Face, Points
+from realtime_dub.fitting import shrunk
 from realtime_dub.media import Image
 
 SIZE = 96  # pixels a side
@@ -29,17 +29,18 @@ def taken(image: Image, crop: Crop) -> Image:
     finer = int(1 / np.hypot(*crop.matrix[0, :2]) / _FINEST)
     if finer < 2:
         return crop.take(image)
+    finer = 1 << (finer.bit_length() - 1)  # halving is quick
     x, y, width, height = bounding_box(crop.corners(), finer, image.shape[1], image.shape[0])
     size = width // finer, height // finer
     if min(size) < 1:
         return crop.take(image)
-    small = cv2.resize(image[y : y + height, x : x + width], size, interpolation=cv2.INTER_AREA)
+    small = shrunk(image[y : y + height, x : x + width], size)
     # Pixel centres: those of the small image lie at (i + 0.5) * scale - 0.5 of the large one.
     scale = np.array([width / size[0], height / size[1]])
     matrix = crop.matrix.copy()
     matrix[:, 2] += crop.matrix[:, :2] @ (np.array([x, y]) + 0.5 * scale - 0.5)
     matrix[:, :2] *= scale
-    return Crop(matrix, crop.size).take(np.asarray(small, np.uint8))
+    return Crop(matrix, crop.size).take(small)
 
 
 def outlines(points: Points, unit: float, crop: Crop) -> tuple[Mask, Mask]:

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime_dub.blend import colour, pyramid
-from realtime_dub.blend.masks import Mask, bounding_box, dilated, feather, lower_face, polygon
+from realtime_dub.blend.masks import Mask, bounding_box, dilated, lower_face, polygon, within
 from realtime_dub.blend.patch import MouthPatch
-from realtime_dub.blend.warp import Box, ThinPlate, identity_map, sample
+from realtime_dub.blend.warp import Box, ThinPlate, moved_map, sample
+from realtime_dub.blend.working import WorkingCopy
 from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width, project
 from realtime_dub.face.landmarks import LIPS, LIPS_OUTER, OPENING
 from realtime_dub.face.types import Face, Points, TrackedFrame
@@ -20,11 +21,13 @@ from realtime_dub.media import Image
 from realtime_dub.mouth.mouthbank.bank import Bank, Mouth, lip_shape, view_angles
 from realtime_dub.mouth.mouthbank.cavity import max_lip_opening, missing, paint_cavity
 from realtime_dub.mouth.mouthbank.lips import Bend, bring_nearer
+from realtime_dub.mouth.mouthbank.sized import LIP_FEATHER, LIP_RIM, as_fine, opacity_of, soft_lips
+from realtime_dub.mouth.quality import HIGH, WorksAt
 
 GRID = 1 / 14  # step of the coarse warp grid
-LIP_RIM = 0.10  # skin around the lips that comes with a bank mouth
-LIP_FEATHER = 0.05
-EDGE_FEATHER = 0.07
+# Of a mouth's width: larger ones are drawn at this size. At 1080 lines a face of a third of the height has one of 120.
+WORK_PX: dict[WorksAt, float] = {"low": 56.0, "medium": 88.0, "high": 128.0}
+FINE_UNTIL = 1.1  # times that, until which a face that comes nearer is warped with care
 REACH_SIDE, REACH_DOWN = 0.5, 1.0  # how far the lips' movement carries the skin along (sigma of a Gaussian)
 SWITCH_COST = 0.006  # a mouth in use is kept unless another is nearer by this much: no flicker
 LIVE_BONUS = 0.006  # the live mouth needs no colour match
@@ -79,6 +82,8 @@ class Renderer:
     def __init__(self, bank: Bank) -> None:
         self._bank = bank
         self._current: Mouth | None = None
+        self.work_px = WORK_PX[HIGH]  # may be changed
+        self._fine = True
 
     def render(
         self,
@@ -146,10 +151,29 @@ class Renderer:
             region = bring_nearer(frame.image, Bend(face.points, goal, _SKIN, anchors, box, unit))
         else:
             region = self._warp_live(frame.image, face, goal, anchors, box, unit, with_lips=mouth is None)
+        self._fill_lips(region, goal, box, unit, mouth, unseen)
+        alpha = opacity_of(outline, box, unit, self._shrink(unit))
+        return MouthPatch(region, alpha, box, face.pose, at_ns, tracked.shot)
+
+    def _shrink(self, unit: float) -> float:
+        """How many times smaller a mouth of ``unit`` pixels is worked on."""
+        return max(1.0, unit / self.work_px)
+
+    def _fill_lips(
+        self, region: Image, goal: Points, box: Box, unit: float, mouth: Mouth | None, unseen: float
+    ) -> None:
+        """Put ``mouth`` between and on the lips of ``region``, the picture of ``box``, and paint what is unseen."""
+        lips = goal[LIPS_OUTER].astype(np.float64)
+        inner = within(bounding_box(lips, unit * (LIP_RIM + 3 * LIP_FEATHER), box[0] + box[2], box[1] + box[3]), box)
+        if (mouth is None and unseen <= 0) or min(inner[2:]) < 8:
+            return
+        part = WorkingCopy.of(region, box, inner, self._shrink(unit))
+        goal, unit = part.points(goal), part.length(unit)
+        drawn = soft_lips(goal, part.box, unit)
         if mouth is not None:
-            region = self._put_mouth(region, mouth, goal, box, unit)
-        paint_cavity(region, goal, box, unit, unseen)
-        return MouthPatch(region, _edge(outline, box, unit), box, face.pose, at_ns, tracked.shot)
+            self._put_mouth(part.image, mouth, goal, part.box, unit, drawn)
+        paint_cavity(part.image, goal, part.box, unit, unseen)
+        part.lay_back(drawn)
 
     def _target(
         self, face: Face, neutral: Points, displacement: Points, blend_weight: float, kept: Points = UNMOVED
@@ -216,23 +240,23 @@ class Renderer:
             np.concatenate([face.points[moved, :2], anchors]),
             unit,
         )
-        return sample(image, identity_map(box) + plate.field(box, unit * GRID))
+        return sample(image, moved_map(box, plate.field(box, unit * GRID)), fine=self._is_fine(unit))
 
-    def _put_mouth(self, region: Image, mouth: Mouth, goal: Points, box: Box, unit: float) -> Image:
+    def _is_fine(self, unit: float) -> bool:
+        """Whether a mouth of ``unit`` pixels is warped with care. One at the border of it stays as it was."""
+        self._fine = unit <= self.work_px * (FINE_UNTIL if self._fine else 1)
+        return self._fine
+
+    def _put_mouth(self, below: Image, mouth: Mouth, goal: Points, box: Box, unit: float, soft: Mask) -> None:
+        """Put ``mouth`` into ``below``, the picture of ``box``, where the lips are, ``soft`` at their rim."""
+        image, at = as_fine(mouth, unit)
+        plate = ThinPlate(goal[LIPS, :2].astype(np.float64), at.astype(np.float64), unit)
+        picture = sample(image, moved_map(box, plate.field(box, unit * GRID)))
         lips = goal[LIPS_OUTER].astype(np.float64)
-        inner = bounding_box(lips, unit * (LIP_RIM + 3 * LIP_FEATHER), box[0] + box[2], box[1] + box[3])
-        x, y = max(inner[0], box[0]), max(inner[1], box[1])
-        inner = (x, y, inner[0] + inner[2] - x, inner[1] + inner[3] - y)
-        if inner[2] < 8 or inner[3] < 8:
-            return region
-        below = region[y - box[1] : y - box[1] + inner[3], x - box[0] : x - box[0] + inner[2]]
-        plate = ThinPlate(goal[LIPS, :2].astype(np.float64), mouth.lips.astype(np.float64), unit)
-        picture = sample(mouth.image, identity_map(inner) + plate.field(inner, unit * GRID))
-        wide = polygon(dilated(lips, LIP_RIM * unit), inner)
-        rim = (wide > 127) & (polygon(dilated(lips, 0.03 * unit), inner) == 0)
+        wide = polygon(dilated(lips, LIP_RIM * unit), box)
+        rim = (wide > 127) & (polygon(dilated(lips, 0.03 * unit), box) == 0)
         picture = colour.add(picture, colour.rim_shift(below, picture, rim))
-        below[:] = pyramid.blend(below, picture, feather(wide, LIP_FEATHER * unit))
-        return region
+        below[:] = pyramid.blend(below, picture, soft)
 
 
 def _until_lips_touch(neutral: Points, moved: Points) -> Points:
@@ -274,13 +298,3 @@ def _distance(shapes: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32]) 
     """From lip shapes (..., 40, 3) to one; inner lips, which decide what is seen, count double; depth is too noisy."""
     distance = np.linalg.norm(shapes[..., :2] - wanted[:, :2], axis=-1)
     return np.asarray((distance[..., :20].mean(-1) + 2 * distance[..., 20:].mean(-1)) / 3)
-
-
-def _edge(outline: npt.NDArray[np.float64], box: Box, unit: float) -> Mask:
-    """Opacity of the patch: soft inside the outline, zero outside and on the box's border."""
-    sigma = EDGE_FEATHER * unit
-    inside = polygon(outline, box)
-    alpha = feather(polygon(dilated(outline, -2 * sigma), box), sigma)
-    alpha[inside < 255] = 0
-    alpha[0], alpha[-1], alpha[:, 0], alpha[:, -1] = 0, 0, 0, 0
-    return alpha

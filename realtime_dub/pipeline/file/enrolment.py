@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from fractions import Fraction
-from itertools import islice, takewhile
+from itertools import count, islice, takewhile
 from pathlib import Path
 
 from realtime_dub.clock import VirtualClock
-from realtime_dub.errors import ConfigError, MediaError
+from realtime_dub.errors import ConfigError, EndOfStream, MediaError
 from realtime_dub.face.types import FaceTracker
 from realtime_dub.media import NS, Frame
 from realtime_dub.mouth import registry
@@ -19,7 +19,7 @@ from realtime_dub.paths import Use, WholeFile, refuse_clashes
 from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.file.own_voice import FilmVoice, film_voice
 from realtime_dub.pipeline.process import one_blas_thread
-from realtime_dub.sources.base import VideoSource, read_all
+from realtime_dub.sources.base import SkipsFrames, VideoSource, read_all
 from realtime_dub.sources.registry import kind_of, open_video
 
 Progress = Callable[[int, int | None], None]  # done, total; None = unknown
@@ -45,7 +45,11 @@ def show_film(
     until_ns = _SHOWN_NS if learns is None else _LEARNT_NS
     calibrates = generator if isinstance(generator, SupportsCalibration) else None
     picker = calibrates.frames_to_calibrate() if calibrates else None
-    for frame in takewhile(lambda frame: frame.pts_ns < until_ns, read_all(video.read)):
+
+    def wanted(seq: int) -> bool:
+        return seq % every == 0 or (learns is not None and seq % _LEARNT_EVERY == 0)
+
+    for frame in takewhile(lambda frame: frame.pts_ns < until_ns, _some(video, wanted)):
         looked_at = frame.seq % every == 0 and frame.pts_ns < _SHOWN_NS
         if not looked_at and (learns is None or frame.seq % _LEARNT_EVERY):
             continue
@@ -61,6 +65,18 @@ def show_film(
         learns.finish_own()
     if calibrates is not None and picker is not None:
         calibrates.calibrate(picker.chosen(), tracker)
+
+
+def _some(video: VideoSource, wanted: Callable[[int], bool]) -> Iterator[Frame]:
+    """The frames of an open film whose numbers are ``wanted``."""
+    for seq in count():
+        try:
+            if isinstance(video, SkipsFrames) and not wanted(seq):
+                video.skip()
+            elif wanted((frame := video.read()).seq):
+                yield frame
+        except EndOfStream:
+            return
 
 
 def frames_between(fps: Fraction, shown_ns: int) -> int:
@@ -109,7 +125,7 @@ def enroll(
 
 
 def _counted(frames: Iterator[Frame], total: int | None, progress: Progress | None) -> Iterator[Frame]:
-    for count, frame in enumerate(frames, 1):
+    for done, frame in enumerate(frames, 1):
         yield frame
         if progress is not None:  # it was looked at
-            progress(count, total)
+            progress(done, total)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import ExitStack
 from typing import Any
 
@@ -56,12 +57,12 @@ class FileParts:
     @property
     def total(self) -> int | None:
         """How many frames there will be, where that is known."""
-        info = self.info
-        if self._config.seconds is not None:
-            return None
-        if info.frames is not None or info.duration_ns is None:
-            return info.frames
-        return round(info.duration_ns * info.fps / NS)
+        info, seconds = self.info, self._config.seconds
+        whole = info.frames
+        if whole is None and info.duration_ns is not None:
+            whole = round(info.duration_ns * info.fps / NS)
+        asked = None if seconds is None else math.ceil(seconds * info.fps)
+        return min((each for each in (whole, asked) if each is not None), default=None)
 
     def begin_extras(self, zero_ns: int) -> None:
         """``zero_ns``: the film's time at which the result begins."""

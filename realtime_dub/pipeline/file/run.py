@@ -30,6 +30,7 @@ from realtime_dub.media import (
     samples_to_ns,
 )
 from realtime_dub.notes import notes_of
+from realtime_dub.pipeline.coded import taken_over
 from realtime_dub.pipeline.file.parts import FileParts
 from realtime_dub.pipeline.file.pulled import PulledVoice
 from realtime_dub.pipeline.file.spans import Span, Spans
@@ -254,7 +255,9 @@ class _FileRun:
         self.recorder.offset(0 if patch is None else frame.pts_ns - patch.at_ns)
         if self._sheet is not None and seq % _SHEET_EVERY == 0:
             self._sheet.add(frame.image, face, image, seq)
-        return Tick(image, item.pts_ns, item.duration_ns, seq, item.audio, item.made.blendshapes)
+        coded, changed = taken_over(item.sample.tracked, image, composition.patch)
+        shapes = item.made.blendshapes
+        return Tick(image, item.pts_ns, item.duration_ns, seq, item.audio, shapes, coded, changed)
 
     def _timed(self, name: str, items: Iterator[Frame]) -> Iterator[Frame]:
         while True:

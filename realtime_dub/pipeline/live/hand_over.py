@@ -8,6 +8,7 @@ from realtime_dub.blend.composite import shows
 from realtime_dub.blend.patch import rests
 from realtime_dub.clock import Clock
 from realtime_dub.media import AudioBlock, Image, Tick, samples_to_ns
+from realtime_dub.pipeline.coded import taken_over
 from realtime_dub.pipeline.contracts import ContactSheet
 from realtime_dub.pipeline.live.deadlines import Deadlines
 from realtime_dub.pipeline.live.executor import Executor
@@ -52,7 +53,8 @@ class HandOver:
         audio_ns, audio = self._audio(tick.k)
         grid = self._deadlines.grid
         start_ns, end_ns = grid.offset(tick.k), grid.offset(tick.k + 1)
-        leaving = Tick(image, start_ns, end_ns - start_ns, tick.k, audio, tick.blendshapes)
+        coded, changed = taken_over(sample.tracked, image, composition.patch)
+        leaving = Tick(image, start_ns, end_ns - start_ns, tick.k, audio, tick.blendshapes, coded, changed)
         for output in self._outputs:
             output.offer(Stamped(leaving, None if lagged else speaks_ns, audio_ns))
         return sample, image

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from realtime_dub.clock import Clock
 from realtime_dub.errors import BundleError
 from realtime_dub.media import MS, NS
-from realtime_dub.mouth.contract import Generated, MouthGenerator, SparesWork
+from realtime_dub.mouth.contract import Generated, MouthGenerator, ScalesWork, SparesWork
+from realtime_dub.mouth.quality import AUTO, HIGH, LOW
 from realtime_dub.pipeline.live.executor import Executor
 from realtime_dub.pipeline.live.own_mic import OwnMic
 from realtime_dub.pipeline.live.ticks import TickState
@@ -28,6 +30,9 @@ from realtime_dub.pipeline.timing import Timing
 from realtime_dub.pipeline.voice_feeder import Made, MakeResampler, Sound, VoiceFeeder, needs_ns
 
 _OBSERVE_EVERY = 3  # ticks
+RATES = {Level.HALF: "half rate", Level.PASS: "off"}
+_FEWER = "fewer mouths were made, none was published late"
+TOLD = {Level.SMALL: "mouths were drawn with less detail", Level.HALF: _FEWER, Level.PASS: _FEWER}
 _RECENT = 6  # ticks, of which two may be starved, not in a row, before silence is heard in place of their sound
 log = logging.getLogger("realtime_dub.pipeline")
 
@@ -73,7 +78,9 @@ class Mouths:
         self._clock, self._generator, self._engine, self._recorder = clock, generator, engine, recorder
         self.needs_ns = needs_ns(generator, timing.resample_ns)  # sound after the instant of a mouth
         self._much_ns = timing.period_ns // 2  # for one mouth: tracking and composing take their part
-        self.policy = DegradationPolicy(timing.period_ns, timing.window_ns)
+        self._scales = isinstance(generator, ScalesWork) and generator.quality == AUTO
+        self.policy = DegradationPolicy(timing.period_ns, timing.window_ns, self._scales)
+        self._period_ns = timing.period_ns
         self.fallback = Fallback()
         self._cost = Admission(generator.latency().compute_ns)
         self._own_mic = own_mic
@@ -103,6 +110,7 @@ class Mouths:
 
     async def make(self, tick: TickState, sample: TrackedSample, grid: Grid, deadline_ns: int) -> None:
         """Fill in ``tick.outcome`` and ``tick.result``, if the mouth is wanted and admitted."""
+        self._recorder.worked(self._rung(), self._period_ns)
         async with self._free:
             self._newest = tick.k
             if self._is_let_go(tick):
@@ -157,7 +165,8 @@ class Mouths:
         tick.engine_ns, tick.blendshapes, tick.implausible = took_ns, made.blendshapes, made.implausible
         in_time = made.asked and self._clock.now_ns() <= deadline_ns
         if in_time:
-            self.policy.in_time(took_ns)
+            with self._size_watched():
+                self.policy.in_time(took_ns)
         else:
             self._missed(tick)
         if not probe and not made.implausible:
@@ -192,13 +201,30 @@ class Mouths:
     def _listen(self, media_ns: int, sample: TrackedSample) -> Made:
         """On the engine's thread."""
         assert self._feeder is not None
+        if self._scales and isinstance(self._generator, ScalesWork):
+            self._generator.works_at = HIGH if self.policy.level is Level.FULL else LOW
         self._feeder.hear_until(media_ns + self.needs_ns)
         return self._feeder.mouth(sample.tracked, media_ns)
+
+    @contextmanager
+    def _size_watched(self) -> Iterator[None]:
+        """What mouths of another size took says nothing of those to come."""
+        was_full = self.policy.level is Level.FULL
+        yield
+        if self._scales and was_full != (self.policy.level is Level.FULL):
+            self._cost.forget()
+
+    def _rung(self) -> str:
+        """What the engine is asked for, in a word for the statistics."""
+        if self.policy.level in RATES:
+            return RATES[self.policy.level]
+        return self._generator.works_at if isinstance(self._generator, ScalesWork) else "full"
 
     def _missed(self, tick: TickState) -> None:
         if tick.starved:  # the engine had less time than it was promised
             return
         level = self.policy.level
-        self.policy.missed()
+        with self._size_watched():
+            self.policy.missed()
         if self.policy.level is not level:
-            self._recorder.note("the engine was too slow for a while: fewer mouths were made, none was published late")
+            self._recorder.note(f"the engine was too slow for a while: {TOLD[self.policy.level]}")
