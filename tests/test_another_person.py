@@ -36,7 +36,7 @@ JOINS = {"cut": [], "fade": fade(sitter("first"), sitter("second"), 12), "empty 
 def nothing_covers() -> Iterator[None]:
     """To the net that looks for things before a face, a mouth that is blue inside is one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Occlusion, "look", lambda self, tracked: Cover())
+        patch.setattr(Occlusion, "look", lambda self, tracked, idle=False: Cover())
         yield
 
 
