@@ -97,7 +97,8 @@ def test_a_backend(tmp_path: Path) -> None:
     assert stats["backend"] == "cpu"  # auto takes nobody's unless asked
     done = run(environment, "file", "demo", "-o", tmp_path / "b.mp4", "--mic", "demo", "--backend", "none-such")
     assert done.returncode == 2
-    assert "unknown backend 'none-such'; choose auto or one of toy-backend, cpu, cuda, tensorrt" in done.stderr
+    assert "unknown backend 'none-such'; choose auto or one of " in done.stderr
+    assert {"toy-backend", "cpu"} <= set(done.stderr.strip().rpartition("one of ")[2].split(", "))
 
 
 def test_a_voice_made_of_the_picture(tmp_path: Path) -> None:
