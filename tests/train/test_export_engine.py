@@ -21,26 +21,12 @@ from export.trials import Asked, trial  # noqa: E402
 from realtime_dub.errors import BundleError, ConfigError, DependencyError, RealtimeDubError  # noqa: E402
 from realtime_dub.inference import choice  # noqa: E402
 from realtime_dub.inference.batching import BatchingSession  # noqa: E402
-from realtime_dub.inference.bundle import Bundle, load, load_default, load_part  # noqa: E402
+from realtime_dub.inference.bundle import Bundle, load  # noqa: E402
 from realtime_dub.inference.contract import Opening  # noqa: E402
 from realtime_dub.inference.engine_cache import EngineCache  # noqa: E402
 from realtime_dub.inference.session import open_session  # noqa: E402
 
-
-@pytest.fixture(scope="module")
-def motion() -> Bundle:
-    return load_default("mouthbank")
-
-
-@pytest.fixture(scope="module")
-def mask() -> Bundle:
-    return load_part("mouthbank", "occlusion")
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def run(*arguments: str) -> int:

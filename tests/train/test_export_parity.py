@@ -23,27 +23,13 @@ from export.torch_session import trained_session  # noqa: E402
 from realtime_dub.errors import BundleError  # noqa: E402
 from realtime_dub.inference.backends.ort import OnnxSession  # noqa: E402
 from realtime_dub.inference.batching import BatchingSession  # noqa: E402
-from realtime_dub.inference.bundle import Bundle, load_default, load_part  # noqa: E402
+from realtime_dub.inference.bundle import Bundle  # noqa: E402
 from realtime_dub.inference.contract import Opening  # noqa: E402
 from realtime_dub.inference.engine_cache import EngineCache  # noqa: E402
 from realtime_dub.inference.session import open_session  # noqa: E402
 from realtime_dub.inference.variants import together  # noqa: E402
 
-
-@pytest.fixture(scope="module")
-def motion() -> Bundle:
-    return load_default("mouthbank")
-
-
-@pytest.fixture(scope="module")
-def mask() -> Bundle:
-    return load_part("mouthbank", "occlusion")
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def test_a_bundle_does_what_the_trained_net_does_over_a_thousand_calls(motion: Bundle) -> None:
