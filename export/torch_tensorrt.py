@@ -5,7 +5,6 @@ It is found by an entry point, as another package's is: ``realtime_dub`` knows n
 
 from __future__ import annotations
 
-import hashlib
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,9 @@ import torch
 from export.torch_session import TorchSession
 from realtime_dub.errors import BundleError
 from realtime_dub.inference import profiles
-from realtime_dub.inference.backends.tensorrt import spec_of
+from realtime_dub.inference.backends.tensorrt import spec_of, wanted
 from realtime_dub.inference.contract import Opening
-from realtime_dub.inference.engine_cache import EngineCache, Wanted, surroundings
+from realtime_dub.inference.engine_cache import EngineCache, surroundings
 
 BACKEND = "torch-tensorrt"
 PROGRAM = "program.ep"
@@ -27,7 +26,7 @@ def open_program(model: bytes, opening: Opening) -> TorchSession:
     """Raises BundleError where it was not compiled yet: that takes the trained net, which a bundle's file is not."""
     library, spec = _library(), spec_of(opening)
     device = f"cuda:{int(opening.device or 0)}"
-    found = EngineCache(opening.cache).find(wanted(model, opening), surroundings(BACKEND, opening.device))
+    found = EngineCache(opening.cache).find(wanted(BACKEND, model, opening), surroundings(BACKEND, opening.device))
     if found.folder is None:
         do = f"run: export-engine {spec.engine} --backend {BACKEND}"
         raise BundleError(f"cannot run on {BACKEND}", f"{opening.name}: {found.why}", do)
@@ -63,24 +62,13 @@ def compile_program(net: torch.nn.Module, model: bytes, opening: Opening) -> Pat
         examples = [torch.zeros(each.usual, device=device) for each in profiles.ranges(spec).values()]
         library.save(made, str(folder / PROGRAM), output_format="exported_program", arg_inputs=examples)
 
-    return cache.get(wanted(model, opening), surroundings(BACKEND, opening.device), make, opening.progress)
+    return cache.get(wanted(BACKEND, model, opening), surroundings(BACKEND, opening.device), make, opening.progress)
 
 
 def _input(library: Any, sizes: profiles.Range) -> Any:
     if sizes.least == sizes.most:
         return library.Input(shape=sizes.usual, dtype=torch.float32)
     return library.Input(min_shape=sizes.least, opt_shape=sizes.usual, max_shape=sizes.most, dtype=torch.float32)
-
-
-def wanted(model: bytes, opening: Opening) -> Wanted:
-    """The entry of a network's program."""
-    return Wanted(
-        network=hashlib.sha256(model).hexdigest(),
-        label=opening.name,
-        backend=BACKEND,
-        precision=opening.precision,
-        shapes=profiles.written(spec_of(opening)),
-    )
 
 
 def _library() -> Any:

@@ -164,11 +164,16 @@ class Counting:
         return self.session.run(feeds)  # type: ignore[attr-defined]
 
 
-def test_a_mouth_that_has_long_been_free_is_looked_at_every_second_frame() -> None:
+def long_free() -> tuple[Occlusion, Counting, list[TrackedFrame]]:
+    """With how often its net is asked, and twenty frames more than it takes to be calm."""
     occlusion = Occlusion()
     occlusion._session = counting = Counting(occlusion._session)  # type: ignore[assignment]
+    return occlusion, counting, seen([portrait()] * (CALM_NS // PERIOD_NS + 20))
+
+
+def test_a_mouth_that_has_long_been_free_is_looked_at_every_second_frame() -> None:
+    occlusion, counting, tracked = long_free()
     first = CALM_NS // PERIOD_NS
-    tracked = seen([portrait()] * (first + 20))
     for each in tracked:
         occlusion.look(each)
         occlusion.look(each)  # once a frame, however often it is asked
@@ -180,10 +185,8 @@ def test_a_mouth_that_has_long_been_free_is_looked_at_every_second_frame() -> No
 
 
 def test_where_the_machine_is_short_a_free_mouth_is_looked_at_less_often() -> None:
-    occlusion = Occlusion()
-    occlusion._session = counting = Counting(occlusion._session)  # type: ignore[assignment]
+    occlusion, counting, tracked = long_free()
     first = CALM_NS // PERIOD_NS
-    tracked = seen([portrait()] * (first + 20))
     for each in tracked:
         occlusion.short = True
         occlusion.look(each)
