@@ -18,6 +18,7 @@ from realtime_dub.pipeline.live.loop import LiveParts, LivePipeline
 from realtime_dub.pipeline.live.outputs import Stamped
 from realtime_dub.pipeline.live.own_mic import OwnMic
 from realtime_dub.pipeline.plan import BudgetPlan, Stage
+from realtime_dub.pipeline.precedence import Place
 from realtime_dub.pipeline.schedule import TrackedSample
 from realtime_dub.pipeline.statistics import Recorder, Report
 from realtime_dub.pipeline.timing import Timing
@@ -291,6 +292,7 @@ def live(
     asleep: tuple[int, int] | None = None,
     rate: int = RATE,
     wakes_late_ns: int = 0,
+    place: Place | None = None,
     **inputs: object,
 ) -> Run:
     """A run of ``seconds`` of virtual time. Costs are functions of the time since the start.
@@ -309,12 +311,15 @@ def live(
             asleep,
             rate,
             LateClock(START_NS, wakes_late_ns),
+            place,
             inputs,
         )
     )
 
 
-async def _live(seconds, engine_ns, compose_ns, fps, budget_ms, generator, limit, asleep, rate, clock, inputs) -> Run:
+async def _live(
+    seconds, engine_ns, compose_ns, fps, budget_ms, generator, limit, asleep, rate, clock, place, inputs
+) -> Run:
     generator = generator or PuppetGenerator()
     resampler = lambda rate: EveryThird() if rate == RATE else mono_resampler(rate)  # noqa: E731
     own = VoiceInfo(RATE, 1, True, "own script", 10 * MS)
@@ -333,6 +338,7 @@ async def _live(seconds, engine_ns, compose_ns, fps, budget_ms, generator, limit
             VirtualExecutor(clock, lambda now_ns: compose_ns(now_ns - START_NS)),
             resampler=resampler,
             own_mic=own_mic,
+            place=place,
         ),
         VoiceInfo(rate, 1, True, "script", 10 * MS),
         Timing(fps, plan(budget_ms), resample_ns=0 if rate == RATE else resampler_delay_ns(rate), seconds=limit),

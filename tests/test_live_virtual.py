@@ -12,6 +12,8 @@ from live_helpers import RATE, START_NS, PuppetGenerator, Run, live, sound
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import MS, NS
 from realtime_dub.mouth.contract import MouthPatch
+from realtime_dub.pipeline import precedence
+from realtime_dub.pipeline.precedence import Precedence
 
 PERIOD = 40 * MS
 
@@ -247,3 +249,27 @@ def test_a_microphone_without_a_voice_is_said_to_have_none() -> None:
     [silent] = [note for note in muted.report.notes if "no voice was heard in" in note]
     assert "nothing in it is clear enough" in whispered
     assert "silent all through" in silent
+
+
+def test_who_yields_to_others_makes_no_mouths_hears_on_and_comes_back() -> None:
+    order = Precedence()
+    first, second = order.take_place(), order.take_place()
+
+    def engine_ns(since_ns: int) -> int:
+        if 3 * NS <= since_ns < 3 * NS + PERIOD:  # who came first has none in time
+            for _ in range(precedence.MISSED):
+                first.wanted(False, START_NS + since_ns)
+        return 8 * MS
+
+    run = live(24, engine_ns=engine_ns, place=second)
+    frames, rest = run.report.frames, precedence.YIELD_NS // PERIOD
+    assert abs(frames["yielded"] - rest) <= 3
+    assert frames.get("slow", 0) <= 30  # while it climbs
+    during = {kind for at, kind, _, _ in run.kinds if 4 * NS <= at < 18 * NS}
+    after = {kind for at, kind, _, _ in run.kinds if at >= 21 * NS}
+    assert (during, after) == ({"passthrough"}, {"fresh"})
+    assert np.all(np.diff(pictures(run)) == 1)
+    sizes = [len(each) for each in run.generator.heard]
+    assert max(sizes) <= 16_000 * 3 // 4  # there is nothing to be caught up with
+    starts = [round((pts - run.generator.pts[0]) * 16_000 / NS) for pts in run.generator.pts]
+    assert starts == [0, *np.cumsum(sizes)[:-1]]

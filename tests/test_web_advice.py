@@ -56,6 +56,7 @@ def test_all_is_well_and_nothing_is_said() -> None:
         ({"starved": 1.0}, "room:hall", "no voice", "interpreter"),
         ({"faceless": 0.9}, "mic", "no face", "No face"),
         ({"faceless": 1.0, "starved": 1.0}, "mic", "no face", "light"),
+        ({"yielded": 0.8, "slow": 0.2}, "mic", "others", "came sooner"),
     ],
 )
 def test_why_is_said_in_sentences(shares: dict[str, float], voice: str, why: str, words: str) -> None:

@@ -28,6 +28,7 @@ from realtime_dub.pipeline.live.inputs import StartsWith, ThreadedInputs
 from realtime_dub.pipeline.live.loop import LiveParts, LivePipeline
 from realtime_dub.pipeline.live.outputs import PublisherThread
 from realtime_dub.pipeline.live.own_mic import OwnMic
+from realtime_dub.pipeline.precedence import Place
 from realtime_dub.pipeline.statistics import Recorder
 from realtime_dub.pipeline.timing import LiveSettings, Timing
 from realtime_dub.publishers.base import HasAddress, Publisher, ReadsVoice
@@ -134,6 +135,7 @@ class LiveMembers:
     publishers: Sequence[Publisher]
     voice_starts_with: StartsWith = "itself"
     own_voice: VoiceSource | None = None  # the person's, beside another's that is dubbed: to learn from
+    place: Place | None = None  # among the runs that one machine serves
 
 
 def assemble_live(
@@ -175,6 +177,7 @@ class _LiveAssembly:
             self._executor("composer"),
             sheet,
             own_mic=own_mic,
+            place=members.place,
         )
         self._pipeline = LivePipeline(clock, parts, self._voice, self._timing, self._recorder)
         return self._pipeline

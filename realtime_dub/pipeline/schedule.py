@@ -232,6 +232,11 @@ class DegradationPolicy:
         """The engine starts a job."""
         self._last_run_ns = now_ns
 
+    def rest(self) -> None:
+        """No mouth is wanted for a while: afterwards it begins from below."""
+        if self.level is not Level.PASS:
+            self._go(Level.PASS)
+
     def missed(self) -> None:
         """A mouth that was wanted was not begun, or came late."""
         self._took_ns.clear()

@@ -15,7 +15,8 @@ because the program itself was too late for a newer one (then ``reused``, too); 
 publisher was too slow to take them. Where there are any: ``starved`` ticks had no sound to make a mouth of when it had
 to be begun, and heard silence; ``slow`` ticks had their sound and no mouth in time, or it was left out after such ones;
 ``faceless`` ticks had no face to dub; for ``implausible`` ones the net gave what can be no mouth: the last one was
-held, or the frame passed through. ``rested`` ticks show a mouth that was shut because the voice was silent.
+held, or the frame passed through; ``yielded`` ones had none because the machine was kept for visitors who came sooner
+(``precedence``). ``rested`` ticks show a mouth that was shut because the voice was silent.
 ``latency_ms`` is the age of the picture at hand-over and leaves lagged ticks out: they have no new picture to be late.
 ``av_offset_ms`` is how much the instants differ that picture and sound leaving together belong to: the voice that a
 fresh mouth speaks, else the capture of the picture, against the capture of the first sample. A mouth that is carried
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 Kind = Literal["fresh", "reused", "passthrough"]
-Missing = Literal["starved", "slow", "faceless", "implausible"]
+Missing = Literal["starved", "slow", "faceless", "implausible", "yielded"]
 
 SILENCES = {"live": "the live mouth", "rest": "the mouth at rest"}
 SETTLED_TICKS = 125  # encoders and decoders allocate their queues in the first seconds; growth is what comes after

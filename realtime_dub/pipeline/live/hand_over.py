@@ -97,7 +97,9 @@ class HandOver:
     def _count_missing(self, tick: TickState) -> None:
         if tick.choice is not None and tick.choice.sample.tracked.face is None:
             self._recorder.missing("faceless")
-        if tick.starved:
+        if tick.yielded:
+            self._recorder.missing("yielded")
+        elif tick.starved:
             self._recorder.missing("starved")
         elif tick.implausible:
             self._recorder.missing("implausible")

@@ -33,6 +33,7 @@ from realtime_dub.pipeline.live.ticks import LiveState, TickState
 from realtime_dub.pipeline.live.voice_line import VoiceLine
 from realtime_dub.pipeline.live.waiting import LoopCondition, first_of, stopped_by_signals
 from realtime_dub.pipeline.live.worker import FrameChooser, TickWorker
+from realtime_dub.pipeline.precedence import Place
 from realtime_dub.pipeline.schedule import FrameStore, TrackedSample
 from realtime_dub.pipeline.statistics import Recorder, Report
 from realtime_dub.pipeline.timing import SAFETY_NS, Timing
@@ -54,6 +55,7 @@ class LiveParts:
     sheet: ContactSheet | None = None
     resampler: MakeResampler = mono_resampler
     own_mic: OwnMic | None = None
+    place: Place | None = None
 
 
 class LivePipeline:
@@ -128,7 +130,7 @@ class LivePipeline:
         """Until the video ends, ``seconds`` pass, ``stop`` or Ctrl-C. Closes everything; raises what ended it."""
         self._condition = LoopCondition(self._clock)
         parts = self._parts
-        making = parts.generator, parts.engine, self._timing, self._recorder, parts.own_mic
+        making = parts.generator, parts.engine, self._timing, self._recorder, parts.own_mic, parts.place
         self.mouths = Mouths(self._clock, *making)
         with stopped_by_signals(self.stop):  # while closing, too: a second Ctrl-C takes no file its end
             try:

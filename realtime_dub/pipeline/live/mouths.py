@@ -17,6 +17,7 @@ from realtime_dub.mouth.quality import AUTO, HIGH, LOW
 from realtime_dub.pipeline.live.executor import Executor
 from realtime_dub.pipeline.live.own_mic import OwnMic
 from realtime_dub.pipeline.live.ticks import TickState
+from realtime_dub.pipeline.precedence import Place
 from realtime_dub.pipeline.schedule import (
     Admission,
     DegradationPolicy,
@@ -33,6 +34,7 @@ _OBSERVE_EVERY = 3  # ticks
 RATES = {Level.HALF: "half rate", Level.PASS: "off"}
 _FEWER = "fewer mouths were made, none was published late"
 TOLD = {Level.SMALL: "mouths were drawn with less detail", Level.HALF: _FEWER, Level.PASS: _FEWER}
+LISTEN_NS = NS // 2  # within what the voice line keeps
 _RECENT = 6  # ticks, of which two may be starved, not in a row, before silence is heard in place of their sound
 log = logging.getLogger("realtime_dub.pipeline")
 
@@ -74,7 +76,9 @@ class Mouths:
         timing: Timing,
         recorder: Recorder,
         own_mic: OwnMic | None = None,
+        place: Place | None = None,
     ) -> None:
+        """``place``: among the runs that one machine serves."""
         self._clock, self._generator, self._engine, self._recorder = clock, generator, engine, recorder
         self.needs_ns = needs_ns(generator, timing.resample_ns)  # sound after the instant of a mouth
         self._much_ns = timing.period_ns // 2  # for one mouth: tracking and composing take their part
@@ -83,13 +87,14 @@ class Mouths:
         self._period_ns = timing.period_ns
         self.fallback = Fallback()
         self._cost = Admission(generator.latency().compute_ns)
-        self._own_mic = own_mic
+        self._own_mic, self._place = own_mic, place
         self._observing, self._learning = SpareTime(), SpareTime()
         self._newest = -1  # tick that has had its turn
         self._free = asyncio.Lock()
         self._starved: deque[bool] = deque(maxlen=_RECENT)
         self._feeder: VoiceFeeder | None = None  # from the warming up on
         self._ended = False  # the generator cannot go on
+        self._listened_ns = 0  # when, while no mouth was made
 
     def no_voice(self, name: str) -> str | None:
         """What there is to say where ``name`` had no voice in it."""
@@ -119,8 +124,13 @@ class Mouths:
                 tick.outcome = "lost"
                 return
             now_ns = self._clock.now_ns()
+            if self._place is not None and self._place.yields(now_ns):
+                tick.yielded = True
+                await self._only_listen(grid.media(tick.k), now_ns)
+                return
             wants = self.policy.wants(tick.k, now_ns)
             if wants == "skip":
+                self._wanted(False)
                 return
             if wants == "run" and not self._cost.fits(now_ns, deadline_ns):
                 self._missed(tick)
@@ -165,12 +175,27 @@ class Mouths:
         tick.engine_ns, tick.blendshapes, tick.implausible = took_ns, made.blendshapes, made.implausible
         in_time = made.asked and self._clock.now_ns() <= deadline_ns
         if in_time:
+            self._wanted(True)
             with self._size_watched():
                 self.policy.in_time(took_ns)
         else:
             self._missed(tick)
         if not probe and not made.implausible:
             self._keep(tick, made.patch, in_time)
+
+    async def _only_listen(self, media_ns: int, now_ns: int) -> None:
+        """Others have the machine. What is said is heard all the same, now and then: there is no end of it to be caught
+        up with afterwards.
+        """
+        with self._size_watched():
+            self.policy.rest()
+        if self._feeder is not None and now_ns - self._listened_ns >= LISTEN_NS:
+            self._listened_ns, feeder = now_ns, self._feeder
+            await self._run_engine(lambda: feeder.hear_until(media_ns + self.needs_ns))
+
+    def _wanted(self, in_time: bool) -> None:
+        if self._place is not None:
+            self._place.wanted(in_time, self._clock.now_ns())
 
     def _took(self, took_ns: int) -> None:
         self._cost.cost.add(took_ns)
@@ -223,6 +248,7 @@ class Mouths:
     def _missed(self, tick: TickState) -> None:
         if tick.starved:  # the engine had less time than it was promised
             return
+        self._wanted(False)
         level = self.policy.level
         with self._size_watched():
             self.policy.missed()

@@ -22,6 +22,7 @@ class TickState:
     choice: FrameChoice | None = None
     outcome: Outcome = "missed"
     starved: bool = False  # its audio had not come when its mouth had to be begun: it is made of silence
+    yielded: bool = False  # no mouth was asked for: the machine is kept for others
     implausible: bool = False  # what the engine made can be no mouth
     result: Generated | None = None
     blendshapes: Blendshapes | None = None

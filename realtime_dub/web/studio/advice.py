@@ -10,12 +10,12 @@ from collections import deque
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Why = Literal["no face", "no voice", "late voice", "late"]
+Why = Literal["no face", "no voice", "late voice", "late", "others"]
 
 WINDOW_S = 4.0
 WARM_UP_S = 1.5  # a run that begins takes time from itself: what it misses then does not count
 SAID, UNSAID = 0.2, 0.12  # shares of missing mouths: from the first on it is said, below the second no more
-MOST_PART = 0.5  # no face or no voice is said where that is so most of the time
+MOST_PART = 0.5  # no face, no voice or no time left by others is said where that is so most of the time
 STEPS_MS = (200, 250, 300, 350, 400, 500, 600, 800, 1_000, 1_250, 1_500)
 LEAST_STEP_MS = 30
 HELPS = 0.1  # of the mouths that a larger budget brings, at least, to be worth its delay
@@ -35,6 +35,7 @@ class Shares:
     late: float
     late_voice: float
     no_face: float
+    yielded: float
 
 
 @dataclass(frozen=True)
@@ -90,14 +91,17 @@ class Advice:
         total = since.get("total", 0)
         if total <= 0:
             return None
-        fresh, starved, faceless = (since.get(name, 0) / total for name in ("fresh", "starved", "faceless"))
-        late = max(0.0, 1 - fresh - starved - faceless)
+        kinds = ("fresh", "starved", "faceless", "yielded")
+        fresh, starved, faceless, yielded = (since.get(name, 0) / total for name in kinds)
+        late = max(0.0, 1 - fresh - starved - faceless - yielded)
         seconds = round(last.at_s - first.at_s, 1)
-        return Shares(seconds, *(round(share, 3) for share in (fresh, late, starved, faceless)))
+        return Shares(seconds, *(round(share, 3) for share in (fresh, late, starved, faceless, yielded)))
 
     def _reason(self, shares: Shares) -> Why | None:
         if shares.no_face >= MOST_PART:
             return "no face"
+        if shares.yielded >= MOST_PART:
+            return "others"
         if shares.late_voice >= MOST_PART:  # sound that comes late is moved, and so has its mouth: there is none at all
             return "no voice"
         least = UNSAID if self._is_late else SAID
@@ -111,6 +115,9 @@ class Advice:
             return _said("no face", "No face is seen.", "Look into the camera from the front, in good light.")
         if self._why == "no voice":
             return _said("no voice", "No voice comes in.", NO_VOICE.get(kind, "Choose another voice."))
+        if self._why == "others":
+            what = "Others came sooner, and the server is too slow for one more: your own mouth is shown."
+            return _said("others", what, "It is tried again by itself.")
         missing = shares.late + shares.late_voice
         percent = round(100 * missing)
         what = f"{percent} % of the mouths came too late, and your own was shown."

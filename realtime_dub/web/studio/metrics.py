@@ -16,7 +16,7 @@ from realtime_dub.web.studio.run import Run
 
 KINDS = (
     *("total", "fresh", "reused", "passthrough", "lagged", "skipped"),
-    *("starved", "slow", "faceless", "implausible", "rested"),
+    *("starved", "slow", "faceless", "implausible", "rested", "yielded"),
 )
 
 

@@ -25,6 +25,7 @@ from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.mouth.silence import Silence, for_voice
 from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.live.loop import LivePipeline
+from realtime_dub.pipeline.precedence import Place
 from realtime_dub.pipeline.statistics import Recorder
 from realtime_dub.pipeline.timing import LiveSettings, Timing
 from realtime_dub.publishers.base import Publisher
@@ -112,13 +113,14 @@ class Run:
         publishers: tuple[Publisher, ...],
         clock: Clock,
         ended: Callable[[Run], None],
+        place: Place | None = None,
     ) -> None:
         self.setup = setup
         self.recorder = Recorder(engine=setup.engine)
         self.error: BaseException | None = None
         self.generator: MouthGenerator | None = None
         self._video, self._voice, self._publishers, self._clock = video, voice, publishers, clock
-        self._server, self._ended = asyncio.get_running_loop(), ended
+        self._server, self._ended, self._place = asyncio.get_running_loop(), ended, place
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pipeline: LivePipeline | None = None
         self._stopping = threading.Event()
@@ -188,5 +190,5 @@ class Run:
         stack.callback(self.generator.close)
         tracker = assembly.make_tracker(setup.face, at_once=False)
         stack.callback(tracker.close)
-        members = assembly.LiveMembers(video, voice, tracker, self.generator, self._publishers)
+        members = assembly.LiveMembers(video, voice, tracker, self.generator, self._publishers, place=self._place)
         return assembly.assemble_live(members, settings_of(setup), self._clock, self.recorder, stack)

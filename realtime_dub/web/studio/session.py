@@ -15,6 +15,7 @@ from realtime_dub.media import MS
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import Identity
 from realtime_dub.mouth.silence import for_voice
+from realtime_dub.pipeline.precedence import Place
 from realtime_dub.web.config import SessionOptions
 from realtime_dub.web.refusals import Refusal, refused, sentence
 from realtime_dub.web.rtc.browser_input import BrowserInput
@@ -52,6 +53,7 @@ class Session:
         self.output: OutputTimeline | None = None
         self._choices = Choices(options, self._check, self._chosen)
         self._dropped = Dropped()
+        self._place: Place | None = None  # from its first connection on
         self._tasks = Tasks(id[:6])
         self._statistics = SessionStatistics()
         self._sends_statistics = False
@@ -138,8 +140,10 @@ class Session:
         if not self._shared.has_seat(self.options.role):
             self._send_note(FULL)
             return False
-        if self.options.role == "studio" and (self.options.picture != "camera" or self.input.size):
-            self._runs.begin()
+        if self.options.role == "studio":
+            self._place = self._shared.precedence.take_place()
+            if self.options.picture != "camera" or self.input.size:
+                self._runs.begin()
         return True
 
     # What can be chosen while it runs.
@@ -189,7 +193,7 @@ class Session:
         publishers = (TimelinePublisher(self.output, number),)
         setup, name = self._setup(self.options), f"session {self.id[:6]}"
         self._enrolment.taken()
-        return number, Run(name, setup, video, voice, publishers, self._clock, ended)
+        return number, Run(name, setup, video, voice, publishers, self._clock, ended, self._place)
 
     def _bound_frames(self) -> None:
         """Those that wait for the end of the latency budget."""
@@ -292,6 +296,8 @@ class Session:
         await attempt(self._recorder.close())
         await self._tasks.close()
         stuck = await self._runs.close()
+        if self._place is not None:
+            self._place.leave()
         await attempt(self._connection.close())
         await attempt(asyncio.to_thread(self._sources.remove, self.options))
         self._log(logging.INFO, "session closed", why=why, stuck_threads=stuck)

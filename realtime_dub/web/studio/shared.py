@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from realtime_dub.pipeline.precedence import Precedence
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.studio.metrics import Metrics
 from realtime_dub.web.studio.recordings import Recordings
@@ -19,6 +20,7 @@ class Shared(Protocol):
     recordings: Recordings
     rooms: Rooms
     metrics: Metrics
+    precedence: Precedence
 
     def frame_pixels(self) -> int:
         """Of the frames of each who is dubbed at present."""

@@ -14,6 +14,7 @@ from realtime_dub.errors import UserError
 from realtime_dub.inference.bundle import look_aheads
 from realtime_dub.media import MS
 from realtime_dub.mouth import registry
+from realtime_dub.pipeline.precedence import Precedence
 from realtime_dub.pipeline.process import give_back_memory
 from realtime_dub.web.config import ENGINES, ServeConfig, SessionOptions
 from realtime_dub.web.refusals import Refusal
@@ -49,6 +50,7 @@ class Studio:
         self._clock = clock or MonotonicClock()
         self.rooms = Rooms(self._clock, self.sessions)
         self.seats = Seats(config)
+        self.precedence = Precedence()
         self._sweeper: asyncio.Task[None] | None = None
         self._engines: list[dict[str, Any]] = []
         self._budgets: dict[str, int] = {}
