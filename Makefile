@@ -31,7 +31,7 @@ demo: $(VENV)/.base $(VENV)/.system
 	@echo "demo: see demo.mp4 (video), demo.png (source, mouth and result side by side), demo.json (statistics)"
 
 test: $(VENV)/.dev $(VENV)/.system-test
-	@$(PYTHON) -m pytest --ignore=tests/train -m "not slow and not long" $(ARGS)
+	@tools/test.sh $(PYTHON) "not slow and not long" $(ARGS)
 
 test-slow: $(VENV)/.dev $(VENV)/.system-test
 	@$(PYTHON) -m pytest --ignore=tests/train -m "slow and not long" $(ARGS)

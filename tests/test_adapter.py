@@ -17,6 +17,8 @@ from realtime_dub.mouth.mouthbank.motion import Motion
 from realtime_dub.mouth.mouthbank.own_voice import AGREES, Lesson, Lessons
 from realtime_dub.mouth.mouthbank.people import Person
 
+pytestmark = pytest.mark.computes
+
 FEATURES = 6
 OPENED = np.zeros((len(LOWER), 3), np.float32)
 OPENED[np.searchsorted(LOWER, [14, 87, 317, 178, 402, 17]), 1] = 0.3  # the lower lip, mouth widths

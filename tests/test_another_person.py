@@ -28,6 +28,8 @@ from realtime_dub.pipeline.file.run import run_file
 from tests.faces import frame_of
 from tests.sitters import Dubbed, at_rest, blue, dubbed, empty, fade, sitter, talk
 
+pytestmark = pytest.mark.computes
+
 BLUE = 30  # pixels; fewer are no mouth
 JOINS = {"cut": [], "fade": fade(sitter("first"), sitter("second"), 12), "empty room": empty(25)}
 

@@ -21,6 +21,8 @@ from realtime_dub.web.studio.banks import from_bytes
 from realtime_dub.web.studio.uploads import Uploads
 from tests.faces import tracked_portrait
 
+pytestmark = pytest.mark.computes
+
 Members = dict[str, bytes]
 
 

@@ -22,6 +22,8 @@ from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
 from realtime_dub.mouth.mouthbank.motion import MotionStream
 from realtime_dub.pipeline.assembly import make_generator
 
+pytestmark = pytest.mark.computes
+
 
 @pytest.fixture(scope="module")
 def shipped() -> Bundle:

@@ -21,6 +21,8 @@ from realtime_dub.publishers.muxer import MuxPublisher
 from realtime_dub.sources.video_file import VideoFileSource
 from tests.media_files import grid, output_format, picture, publish, ticks
 
+pytestmark = pytest.mark.computes
+
 SIZES = [(160, 120), (1280, 720)]  # BT.601, BT.709
 
 

@@ -15,6 +15,8 @@ from realtime_dub.contact_sheet import BACKGROUND, GAP, ROW_HEIGHT, ContactSheet
 from realtime_dub.errors import ConfigError, MediaError
 from realtime_dub.face.types import Face, Pose
 
+pytestmark = pytest.mark.computes
+
 RED, GREEN, BLUE = (0, 0, 255), (0, 255, 0), (255, 0, 0)
 
 

@@ -11,6 +11,8 @@ from sound_files import buzz, write
 
 from realtime_dub import cli
 
+pytestmark = pytest.mark.computes
+
 
 def other_codecs(path: Path, sound: str) -> Path:
     """Two seconds of a film, two of one with another sound under the same number, two of the first again."""

@@ -9,6 +9,8 @@ import pytest
 from realtime_dub.audio.drift import DriftCorrector, DriftEstimator
 from realtime_dub.media import MS, NS, AudioBlock
 
+pytestmark = pytest.mark.computes
+
 RATE = 8_000
 BLOCK = 160  # 20 ms
 START_NS = 1_000 * NS

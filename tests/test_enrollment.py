@@ -21,6 +21,8 @@ from realtime_dub.sources.registry import open_video
 from tests.faces import portrait
 from tests.test_calibration import open_mouth
 
+pytestmark = pytest.mark.computes
+
 
 def write_video(path: Path, pictures: list[np.ndarray]) -> Path:
     with av.open(str(path), "w") as container:

@@ -22,6 +22,8 @@ from realtime_dub.mouth.mouthbank.render import Renderer
 from tests.faces import jaw_drop, read, tracked_portrait
 from tests.sitters import at_rest, dubbed, sitter
 
+pytestmark = pytest.mark.computes
+
 FRAME_NS = 40 * MS
 POSE = Pose(np.eye(3, dtype=np.float32), 1.0, np.zeros(3, np.float32))
 BLACK = np.zeros((2, 2, 3), np.uint8)

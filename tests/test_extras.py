@@ -16,6 +16,8 @@ from realtime_dub.pipeline.file.run import run_file
 from realtime_dub.pipeline.statistics import Report
 from realtime_dub.publishers.carried import plain_text
 
+pytestmark = pytest.mark.computes
+
 MILLISECOND = Fraction(1, 1000)
 CUES = [(0, 300, "one"), (700, 400, "two"), (1_500, 900, "three <i>last</i>"), (2_400, 300, "after the end")]
 

@@ -20,6 +20,8 @@ from realtime_dub.mouth.mouthbank.people import KNOWN, SAME
 from tests.faces import frame_of, portrait, tracked_portrait
 from tests.sitters import sitter
 
+pytestmark = pytest.mark.computes
+
 
 def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
     return cv2.Rodrigues(np.array([pitch, yaw, roll]))[0].astype(np.float32)

@@ -14,6 +14,8 @@ from realtime_dub.mouth.mouthbank.rest import FADE_NS, Need
 from realtime_dub.mouth.mouthbank.rest import HOLD_NS as NEED_HOLD_NS
 from tests.test_silence import STEP_NS, acquainted, at, talking
 
+pytestmark = pytest.mark.computes
+
 
 def test_a_fade_takes_its_time_and_begins_where_it_is_wanted() -> None:
     fade = Fade()

@@ -21,6 +21,8 @@ from realtime_dub.media import BLENDSHAPES, NS, Tick
 from realtime_dub.publishers.base import Publisher
 from realtime_dub.publishers.registry import open_publisher
 
+pytestmark = pytest.mark.computes
+
 KINDS = ("mp4", "mov", "mkv", "ts", "flv", "csv")
 FPS, COUNT = 25, 40
 FORMAT = output_format(live=True, fps=Fraction(FPS))

@@ -28,6 +28,8 @@ from realtime_dub.pipeline.live.voice_line import VoiceLine
 from realtime_dub.publishers.registry import open_publisher
 from tests.faces import tracked_portrait
 
+pytestmark = pytest.mark.computes
+
 BAD = {"nan": np.nan, "inf": np.inf, "-inf": -np.inf, "1e20": 1e20, "3e38": 3e38}
 
 

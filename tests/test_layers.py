@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.computes
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "realtime_dub"
 

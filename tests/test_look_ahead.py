@@ -18,6 +18,8 @@ from realtime_dub.pipeline.assembly import make_generator
 from realtime_dub.pipeline.file.run import run_file
 from tests.test_motion import RATE, hear_all, opening_change, trace, vowel
 
+pytestmark = pytest.mark.computes
+
 LOOK_AHEADS = (0, 40, 80, 160)
 FRAME_S = 0.04 + 1e-6
 ONSETS_S = (0.6, 1.25, 1.7)

@@ -13,6 +13,8 @@ from realtime_dub.face.landmarks import OPENING
 from realtime_dub.inference.bundle import Bundle, load_default
 from realtime_dub.mouth.mouthbank.motion import MotionStream
 
+pytestmark = pytest.mark.computes
+
 RATE = 16_000
 ORIGIN_NS = 7_123_456_789
 HOP_NS = 10_000_000

@@ -23,6 +23,8 @@ from realtime_dub.mouth.mouthbank.gate import FADE_IN_NS, FADE_OUT_NS, HOLD_NS, 
 from realtime_dub.mouth.mouthbank.render import Renderer, _unbent
 from tests.faces import frame_of, jaw_drop, opening_of, read, tracked_portrait
 
+pytestmark = pytest.mark.computes
+
 
 @pytest.fixture
 def bank() -> Bank:

@@ -14,6 +14,8 @@ from realtime_dub.errors import EndOfStream, UserError
 from realtime_dub.sources.registry import kind_of, open_video
 from realtime_dub.sources.voices import open_voice
 
+pytestmark = pytest.mark.computes
+
 EACH = 40  # of every kind
 MOST = 60  # frames or blocks that are read: some ways to break a file make it long
 

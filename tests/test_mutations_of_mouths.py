@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from benchmarks.broken import broken_archive, broken_bytes, broken_json
 from benchmarks.mutations import run_all
@@ -21,6 +22,8 @@ from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
 from realtime_dub.mouth.mouthbank.render import Renderer
 from tests.faces import tracked_portrait
+
+pytestmark = pytest.mark.computes
 
 COUNT = 150
 

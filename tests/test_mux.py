@@ -19,6 +19,8 @@ from realtime_dub.publishers.muxer import MuxPublisher
 from realtime_dub.sources.registry import open_video
 from tests.faces import portrait
 
+pytestmark = pytest.mark.computes
+
 
 @pytest.mark.parametrize("fps", [Fraction(25), Fraction(30_000, 1001), Fraction(24_000, 1001), Fraction(60)])
 def test_frame_times_of_a_constant_rate_are_exact(tmp_path: Path, fps: Fraction) -> None:

@@ -13,6 +13,8 @@ from realtime_dub.config import FileConfig, build
 from realtime_dub.pipeline.file.run import run_file
 from realtime_dub.sources.demo_voice import DemoVoiceSource
 
+pytestmark = pytest.mark.computes
+
 HISS = np.random.default_rng(3).standard_normal((16_000, 1)) * 1e-3
 NO_VOICES = {
     "silent": (np.zeros((16_000, 1)), "is silent all through"),

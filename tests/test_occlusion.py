@@ -28,6 +28,8 @@ from realtime_dub.mouth.mouthbank.people import People
 from realtime_dub.mouth.mouthbank.render import Renderer
 from tests.faces import frame_of, jaw_drop, portrait, tracked_portrait
 
+pytestmark = pytest.mark.computes
+
 PERIOD_NS = 40 * MS
 Paint = Callable[[Image, np.ndarray, float], None]
 

@@ -16,6 +16,8 @@ from realtime_dub.mouth.mouthbank.occlusion import EVERY_NS, IDLE_NS, Occlusion
 from tests.faces import portrait, tracked_portrait
 from tests.test_occlusion import PERIOD_NS, Counting, Paint, cup, mask, microphone, painted, seen
 
+pytestmark = pytest.mark.computes
+
 CALM = 60  # frames
 SPOKEN_NS = 3 * NS  # when the voice begins
 

@@ -19,6 +19,8 @@ from realtime_dub.pipeline.file.enrolment import show_film
 from realtime_dub.pipeline.file.own_voice import film_voice
 from realtime_dub.sources.registry import open_video
 
+pytestmark = pytest.mark.computes
+
 
 class Pupil(PassthroughGenerator):
     """Keeps what it is told of the person's own voice."""

@@ -13,6 +13,8 @@ from talkers import write_talker
 from benchmarks import quality, scores
 from benchmarks.rendered_sweep import Point, noises, over_look_ahead, over_noise
 
+pytestmark = pytest.mark.computes
+
 
 @pytest.mark.slow
 def test_every_noise_is_measured_and_told_by_gender_and_language(

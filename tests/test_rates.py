@@ -21,6 +21,8 @@ from realtime_dub.mouth.mouthbank.render import Renderer
 from tests.faces import jaw_drop, tracked_portrait
 from tests.talkers import RATE
 
+pytestmark = pytest.mark.computes
+
 VARIABLE_MS = [0, *itertools.islice(itertools.cycle((33, 67, 20, 50)), 25)]
 RATES = {
     "24": [k * NS // 24 for k in range(26)],

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from realtime_dub.audio.resample import StreamResampler
 from realtime_dub.media import MS, samples_to_ns
 
+pytestmark = pytest.mark.computes
+
 RATES = [(48_000, 16_000), (44_100, 16_000), (8_000, 16_000), (44_100, 48_000), (22_050, 16_000), (96_000, 44_100)]
 
 

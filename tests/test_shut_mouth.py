@@ -28,6 +28,8 @@ from realtime_dub.sources.image import ImageSource
 from tests.faces import jaw_drop, opening_of, read, tracked_portrait
 from tests.media_files import video_images
 
+pytestmark = pytest.mark.computes
+
 AMOUNTS = (0.12, 0.2, 0.3)
 TOOTH = (235, 240, 245)
 

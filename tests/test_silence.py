@@ -36,6 +36,8 @@ from realtime_dub.web.studio.metrics import Metrics
 from tests.faces import frame_of, jaw_drop, opening_of, read, tracked_portrait
 from tests.talkers import write_talker
 
+pytestmark = pytest.mark.computes
+
 STEP_NS = 40 * MS
 AMOUNTS = (0.0, 0.1, 0.2, 0.25)
 

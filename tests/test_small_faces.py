@@ -16,6 +16,8 @@ from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import Image
 from tests.faces import frame_of, portrait, tracked_portrait
 
+pytestmark = pytest.mark.computes
+
 Place = tuple[float, float, float]  # x, y of the face's middle and its height, in heights of the picture
 
 

@@ -6,6 +6,7 @@ import json
 import tracemalloc
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -14,6 +15,8 @@ from realtime_dub.losses import GapCount, Lost
 from realtime_dub.media import MS, NS, AudioBlock
 from realtime_dub.pipeline.measures import Histogram, rss_mb
 from realtime_dub.pipeline.statistics import Recorder
+
+pytestmark = pytest.mark.computes
 
 
 @given(st.lists(st.integers(1_000, 10**12), min_size=1, max_size=300), st.sampled_from([50, 95, 99]))

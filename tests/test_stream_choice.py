@@ -19,6 +19,8 @@ from realtime_dub.sources.stream_choice import SoundChoice
 from realtime_dub.sources.video_file import VideoFileSource
 from realtime_dub.sources.voices import open_voice
 
+pytestmark = pytest.mark.computes
+
 TONES = {"eng": 300.0, "ger": 500.0, "fra": 700.0}
 
 

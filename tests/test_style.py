@@ -14,6 +14,8 @@ from realtime_dub.mouth.mouthbank.bank import ENOUGH_SHAPES, Bank
 from realtime_dub.mouth.mouthbank.motion import Motion
 from realtime_dub.mouth.mouthbank.style import LEAST, MOST, Style
 
+pytestmark = pytest.mark.computes
+
 _LOWER_LIP = LIPS_INNER[11:]
 
 

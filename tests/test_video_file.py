@@ -19,6 +19,8 @@ from realtime_dub.media import MS, NS, Frame, VideoInfo
 from realtime_dub.sources.avinput import RisingTimes
 from realtime_dub.sources.video_file import VideoFileSource
 
+pytestmark = pytest.mark.computes
+
 COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0), (200, 120, 40), (30, 180, 220)]
 
 

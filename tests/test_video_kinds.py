@@ -23,6 +23,8 @@ from realtime_dub.media import MS, Colour, Frame, Image
 from realtime_dub.sources.image import ImageSource
 from realtime_dub.sources.registry import kind_of, open_video
 
+pytestmark = pytest.mark.computes
+
 TEAL: Colour = (128, 128, 0)
 
 

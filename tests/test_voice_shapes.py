@@ -17,6 +17,8 @@ from realtime_dub.sources.audio_file import AudioFileSource
 from realtime_dub.sources.sound_frames import SoundFrames
 from realtime_dub.sources.video_file import VideoFileSource
 
+pytestmark = pytest.mark.computes
+
 
 def load(path: Path) -> tuple[np.ndarray, int, list[str]]:
     source = AudioFileSource(path)

@@ -17,6 +17,8 @@ from realtime_dub.mouth.mouthbank.motion import Motion
 from realtime_dub.mouth.mouthbank.style import Style
 from realtime_dub.mouth.mouthbank.way import MOST
 
+pytestmark = pytest.mark.computes
+
 WIDTH = mouth_width(TEMPLATE)
 LOWER_LIP = LIPS_INNER[11:]
 ROUNDS = 0.4  # how much narrower the mouth of somebody becomes, of an opening

@@ -19,6 +19,8 @@ from realtime_dub.mouth.mouthbank.render import WORK_PX, Renderer
 from tests.faces import frame_of, jaw_drop, read, tracked_portrait
 from tests.likeness import ssim, ssim_map
 
+pytestmark = pytest.mark.computes
+
 
 def bank_of(tracked: TrackedFrame) -> Bank:
     """The portrait's, and its mouth opened by half: what it draws is then a mouth of the bank."""
