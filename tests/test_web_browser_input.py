@@ -56,3 +56,27 @@ def test_sound_that_a_slow_reader_loses_is_a_marked_gap() -> None:
     assert abs(lost_ns - 500 * MS) < 25 * MS
     assert voice.lost().overflows == 1
     assert abs(blocks[-1].end_ns - blocks[0].pts_ns - (QUEUE + 26) * 20 * MS) < 25 * MS
+
+
+def test_who_yields_to_others_has_fewer_frames_worked_on_and_is_still_there() -> None:
+    clock = VirtualClock(NS)
+    browser_input, yields = BrowserInput(clock), False
+    browser_input.yields = lambda: yields
+    slot = browser_input.add_frame_reader()
+
+    def given(count: int) -> int:
+        found = 0
+        for _ in range(count):
+            clock.advance_to(clock.now_ns() + 40 * MS)
+            picture = av.VideoFrame(64, 48, "yuv420p")
+            picture.pts, picture.time_base = clock.now_ns() * 9 // 100_000, Fraction(1, 90_000)
+            browser_input.add_frame(picture)
+            found += slot.take(0) is not None
+        return found
+
+    assert given(25) == 25
+    yields = True
+    assert 8 <= given(25) <= 9
+    assert browser_input.moves
+    yields = False
+    assert given(25) == 25

@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections import Counter
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -32,13 +33,18 @@ class Decoded:
     """One track's decoding, on a thread as aiortc has it."""
 
     def __init__(
-        self, kind: type[Decoding] = VideoDecoding, make: Any = make_decoder, most_pixels: int = 1_280 * 720
+        self,
+        kind: type[Decoding] = VideoDecoding,
+        make: Any = make_decoder,
+        most_pixels: int = 1_280 * 720,
+        yields: bool = False,
     ) -> None:
         self.dropped: Counter[str] = Counter()
         self.frames: list[Any] = []
         self.asked = 0
         parts = make, self.frames.append, self._ask, self.dropped
-        more = {"most_pixels": lambda: most_pixels} if kind is VideoDecoding else {}
+        terms = SimpleNamespace(most_pixels=lambda: most_pixels, yields=lambda: yields)
+        more = {"terms": terms} if kind is VideoDecoding else {}
         self.decoding = kind(*parts, **more)
         self._thread = threading.Thread(target=self.decoding.get, name="decoder")
         self._pts = 0
@@ -149,6 +155,17 @@ def test_frames_many_times_larger_than_what_is_used_are_charged_more(used: int, 
             decoded.put(*coded(160, 96, frames=20))
             await until(lambda: decoded.dropped["too costly"] + len(decoded.frames) == 20)
             assert len(decoded.frames) == decoded_frames
+
+    asyncio.run(test())
+
+
+def test_who_yields_to_others_is_charged_more() -> None:
+    async def test() -> None:
+        async with Decoded(make=Slow, yields=True) as decoded:
+            decoded.decoding._time = TokenBucket(0, 0.18)
+            decoded.put(*coded(160, 96, frames=20))
+            await until(lambda: decoded.dropped["too costly"] + len(decoded.frames) == 20)
+            assert len(decoded.frames) == 1
 
     asyncio.run(test())
 

@@ -232,6 +232,18 @@ def test_choosers_act_without_reconnecting(live: Page) -> None:
     assert len(live.sent("POST", "/api/sessions")) == 1
 
 
+def test_the_microphone_can_teach_while_another_voice_speaks(live: Page) -> None:
+    live.view.check("#own-mic")
+    live.view.click("input[name=voice][value=room] + span")
+    live.until("document.getElementById('own-mic-hint').textContent.includes('by nobody')")
+    live.until("Number(document.getElementById('meter').getAttribute('aria-valuenow')) > 0")  # it is open
+    changes = live.sent("PATCH")
+    assert any(change.get("own_mic") is True for change in changes)
+    assert any(str(change.get("voice")).startswith("room:") for change in changes)
+    assert live.view.evaluate("() => JSON.parse(localStorage.getItem('settings')).own_mic") is True
+    assert live.complaints == []
+
+
 def test_stop_ends_the_session_on_the_server(live: Page) -> None:
     live.view.click("#start")
     live.view.wait_for_selector("#welcome:not([hidden])")
@@ -386,6 +398,7 @@ def test_everything_is_reached_by_tab_and_shows_its_focus(new_page: NewPage) -> 
         "ahead",
         "strength",
         "silence",
+        "own-mic",
         "budget",
     } <= set(seen)
     page.view.focus("#camera")

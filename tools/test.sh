@@ -11,12 +11,14 @@ shift 2
 none=5 # what pytest says where it found no test
 
 log=$(mktemp)
-nice -n 19 "${pytest[@]}" "computes and $marks" -o cache_dir=.pytest_cache/computes "$@" > "$log" 2>&1 &
-beside=$!
-trap 'kill -- -"$beside" 2> /dev/null; rm -f "$log"' EXIT
+beside=(nice -n 19)
+if [ -n "${BESIDE_LOCK:-}" ]; then beside+=(flock "$BESIDE_LOCK"); fi # other such groups may be at work
+"${beside[@]}" "${pytest[@]}" "computes and $marks" -o cache_dir=.pytest_cache/computes "$@" > "$log" 2>&1 &
+group=$!
+trap 'kill -- -"$group" 2> /dev/null; rm -f "$log"' EXIT
 "${pytest[@]}" "not computes and $marks" "$@"
 code=$?
-wait "$beside"
+wait "$group"
 beside_code=$?
 cat "$log"
 if ((beside_code == none)); then exit "$code"; fi

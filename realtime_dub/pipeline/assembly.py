@@ -138,6 +138,11 @@ class LiveMembers:
     place: Place | None = None  # among the runs that one machine serves
 
 
+def learns_own(generator: MouthGenerator) -> bool:
+    """It learns how a person talks from their own voice."""
+    return isinstance(generator, LearnsOwnVoice) and generator.learns_own
+
+
 def assemble_live(
     members: LiveMembers,
     settings: LiveSettings,
@@ -211,7 +216,7 @@ class _LiveAssembly:
     def _open_own(self, voice: VoiceSource) -> OwnMic:
         """Raises ConfigError for a generator that would learn nothing from it."""
         generator = self._members.generator
-        if not (isinstance(generator, LearnsOwnVoice) and generator.learns_own):
+        if not isinstance(generator, LearnsOwnVoice) or not learns_own(generator):
             what = f"--own-mic: {generator.name} ({generator.bundle}) does not learn how a person talks"
             raise ConfigError("nothing would be learnt from", what, "leave it out, or --learn off")
         self._stack.callback(voice.close)

@@ -16,9 +16,9 @@ from realtime_dub.media import NS
 
 MISSED, OF = 5, 50  # mouths in the last so many: somebody has to give way
 SETTLE_NS = NS  # until it shows whether that was enough
-YIELD_NS, MOST_YIELD_NS = 15 * NS, 240 * NS  # twice as long each time, from the first again after a calm as long
+YIELD_NS, MOST_YIELD_NS = 30 * NS, 480 * NS  # twice as long each time, from the first again after a calm as long
 BACK_NS = 3 * NS  # a run that comes back climbs: what it misses meanwhile is nobody's fault
-JUDGED, OF_NO_USE = 100, 0.25  # mouths after which it is judged whether it helps; missed all the same
+JUDGED, OF_NO_USE = 200, 0.4  # mouths after which it is judged whether it helps; missed all the same
 ALONE_NS = 60 * NS  # nobody yields again for one whom it did not help
 
 

@@ -113,6 +113,7 @@ class SessionOptions(BaseModel):
     strength: float = Field(1.0, ge=0, le=2)
     silence: Silence = AUTO_SILENCE
     voice: str = Field("mic", max_length=100)
+    own_mic: bool = False  # the page's microphone, where it is not the voice, teaches how the person talks
     face: str = Field("largest", max_length=10)
     picture: str = Field("camera", pattern=r"^(camera|upload:[\w-]{1,64})$")
     room: str | None = Field(None, pattern=r"^[\w-]{1,64}$")
@@ -139,6 +140,10 @@ class SessionOptions(BaseModel):
         """The voice surely is not the face's: it is an interpreter's or a file's, or the face is a picture's."""
         return self.voice.partition(":")[0] in ("room", "upload") or self.picture != "camera"
 
+    @property
+    def learns_from_mic(self) -> bool:
+        return self.own_mic and self.voice != "mic" and self.picture == "camera"
+
     @field_validator("face")
     @classmethod
     def _known_face(cls, value: str) -> str:
@@ -147,4 +152,4 @@ class SessionOptions(BaseModel):
         return value
 
 
-LIVE_OPTIONS = frozenset({"engine", "look_ahead_ms", "budget_ms", "strength", "silence", "voice", "face"})
+LIVE_OPTIONS = frozenset({"engine", "look_ahead_ms", "budget_ms", "strength", "silence", "voice", "own_mic", "face"})

@@ -21,7 +21,7 @@ from realtime_dub.media import MS, NS, rescale
 from realtime_dub.web.config import FRAME_MS
 from realtime_dub.web.limits import MOST_CODED_PIXELS
 from realtime_dub.web.rtc.concealment import with_lost
-from realtime_dub.web.rtc.decoding import AudioDecoding, VideoDecoding
+from realtime_dub.web.rtc.decoding import AudioDecoding, Terms, VideoDecoding
 from realtime_dub.web.rtc.encoders import ENCODERS, Apart
 
 AUDIO_DEPTH = 3  # packets that have to be there after the one that is given out
@@ -104,7 +104,7 @@ def on_sender_report(receiver: RTCRtpReceiver, rate: int, fields: OnReport) -> N
     setattr(receiver, "_handle_rtcp_packet", listen)  # noqa: B010  (mypy: a method)
 
 
-def limit_decoding(receiver: RTCRtpReceiver, dropped: Counter[str], most_pixels: Callable[[], int]) -> None:
+def limit_decoding(receiver: RTCRtpReceiver, dropped: Counter[str], terms: Terms) -> None:
     """Before the first packet. aiortc's thread then stays in ``Decoding.get``, and is not joined on the event loop."""
     track: Any = receiver.track
     if track is None:  # nothing comes
@@ -116,7 +116,7 @@ def limit_decoding(receiver: RTCRtpReceiver, dropped: Counter[str], most_pixels:
         dropped,
     )
     video = _get(receiver, "RTCRtpReceiver", "kind") == "video"
-    decoding = VideoDecoding(*parts, most_pixels=most_pixels) if video else AudioDecoding(*parts)
+    decoding = VideoDecoding(*parts, terms=terms) if video else AudioDecoding(*parts)
     _set(receiver, "RTCRtpReceiver", "decoder_queue", decoding)
     receive = receiver.receive
 

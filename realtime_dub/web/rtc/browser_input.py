@@ -17,7 +17,7 @@ from realtime_dub.clock import Clock
 from realtime_dub.fitting import Size
 from realtime_dub.flow import LatestSlot
 from realtime_dub.media import MS, NS, Samples, ticks_to_ns
-from realtime_dub.web.limits import STILL_S, WAITING_BYTES
+from realtime_dub.web.limits import STILL_S, WAITING_BYTES, YIELDING_MS
 from realtime_dub.web.rtc.aiortc_access import AUDIO_DELAY_NS
 from realtime_dub.web.rtc.capture_clock import CENTRE_NS, CaptureClock
 
@@ -38,9 +38,11 @@ class BrowserInput:
         self.size: Size | None = None  # of the newest frame
         self.last_ns = clock.now_ns()  # when anything came
         self._filmed_ns: int | None = None  # when a frame came
+        self._given_ns = 0  # when one was given to the readers
         self.on_size: Callable[[], None] = lambda: None
         self.working_pixels = 1_280 * 720  # larger frames are made smaller
         self.share: Callable[[], int] = lambda: self.working_pixels  # of what the machine can do
+        self.yields: Callable[[], bool] = lambda: False  # others have the machine
         self.capture_clock = CaptureClock(AUDIO_DELAY_NS)
         self._frame_readers: tuple[LatestSlot[tuple[Any, int]], ...] = ()
         self._audio_readers: tuple[queue.Queue[Heard], ...] = ()
@@ -76,8 +78,10 @@ class BrowserInput:
         """A decoded ``av.VideoFrame``."""
         self.last_ns = self._filmed_ns = now_ns = self.clock.now_ns()
         captured_ns = self.capture_clock.frame_ns(ticks_to_ns(frame.pts, Fraction(frame.time_base)), now_ns)
-        for slot in self._frame_readers:
-            slot.put((frame, captured_ns))
+        if not self.yields() or now_ns - self._given_ns >= YIELDING_MS * MS:
+            self._given_ns = now_ns
+            for slot in self._frame_readers:
+                slot.put((frame, captured_ns))
         first, self.size = self.size is None, (frame.width, frame.height)
         if first:
             self.on_size()

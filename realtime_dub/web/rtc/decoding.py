@@ -34,6 +34,7 @@ from realtime_dub.web.limits import (
     SIZES_BURST,
     SIZES_PER_S,
     TIMES_LARGER,
+    YIELDING_PRICE,
 )
 from realtime_dub.web.rates import TokenBucket
 from realtime_dub.web.rtc import headers
@@ -54,6 +55,16 @@ def fitted(width: int, height: int, most_pixels: int) -> tuple[int, int]:
 
 class Decoder(Protocol):
     def decode(self, encoded_frame: Any) -> list[Any]: ...
+
+
+class Terms(Protocol):
+    """What somebody's frames may cost. Asked for by the decoder's thread, for each frame."""
+
+    def most_pixels(self) -> int:
+        """A larger frame is made smaller."""
+
+    def yields(self) -> bool:
+        """Others have the machine: a decoder has less time."""
 
 
 class Decoding:
@@ -158,11 +169,11 @@ class Decoding:
 
 
 class VideoDecoding(Decoding):
-    """``most_pixels``: a larger frame is made smaller."""
+    """Of frames on such terms as their sender has at present."""
 
-    def __init__(self, *parts: Any, most_pixels: Callable[[], int]) -> None:
+    def __init__(self, *parts: Any, terms: Terms) -> None:
         super().__init__(*parts)
-        self._most_pixels = most_pixels
+        self._terms = terms
         self._reformatter = VideoReformatter()
         self._sizes, self._frames = TokenBucket(SIZES_PER_S, SIZES_BURST), TokenBucket(FRAMES_PER_S, FRAMES_BURST)
         self._size: headers.Declared | None = None
@@ -212,7 +223,7 @@ class VideoDecoding(Decoding):
             self._ask()
 
     def _fitted(self, image: Any) -> Any:
-        width, height = fitted(image.width, image.height, self._most_pixels())
+        width, height = fitted(image.width, image.height, self._terms.most_pixels())
         if (width, height) == (image.width, image.height):
             return image
         began_s = time.thread_time()
@@ -224,7 +235,8 @@ class VideoDecoding(Decoding):
     def _spend(self, seconds: float) -> None:
         """Frames many times larger than what is made of them are charged more: their sender could send smaller ones."""
         pixels = self._size.width * self._size.height if self._size is not None else 0
-        self._time.spend(seconds * max(1.0, pixels / (TIMES_LARGER * self._most_pixels())))
+        price = YIELDING_PRICE if self._terms.yields() else 1.0
+        self._time.spend(seconds * price * max(1.0, pixels / (TIMES_LARGER * self._terms.most_pixels())))
 
     def _full(self) -> bool:
         return len(self._tasks) > QUEUED_FRAMES or self._bytes > QUEUED_FRAME_BYTES

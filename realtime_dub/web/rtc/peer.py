@@ -146,7 +146,7 @@ class Peer:
                 aiortc_access.use_bitrates(transceiver, config.bitrate_kbps * 1000, most * 1000)
             if self._input is not None:
                 report = functools.partial(self._input.capture_clock.report, transceiver.kind)
-                aiortc_access.limit_decoding(transceiver.receiver, self.dropped, self._input.most_pixels)
+                aiortc_access.limit_decoding(transceiver.receiver, self.dropped, self._input)
                 aiortc_access.on_sender_report(transceiver.receiver, CLOCK_RATES[transceiver.kind], report)
 
     def _on_track(self, track: MediaStreamTrack) -> None:

@@ -4,6 +4,7 @@
 // and "restart" (what only a new session can do).
 
 import { Mouth, takes } from "./mouth.js";
+import { OwnMic } from "./own-mic.js";
 import { Picker } from "./picker.js";
 import * as prefs from "./prefs.js";
 
@@ -11,13 +12,14 @@ const $ = (id) => document.getElementById(id);
 
 export class Settings extends EventTarget {
   #mouth; #audioFile; #still; #onCamera = true; #inUse = "mic"; // the voice that is
-  #invite; #share; // the token that links are handed on with, and the server's address for others
+  #ownMic; #invite; #share; // the token that links are handed on with, and the server's address for others
 
   constructor(config, room) {
     super();
     this.#invite = config.invite;
     this.#share = config.share?.address;
     this.#mouth = new Mouth(config, (options) => this.#emit("options", options));
+    this.#ownMic = new OwnMic((on) => this.#learns(on));
     $("room").value = room || prefs.keptRoom() || freshRoom();
     this.#restore(prefs.kept());
     for (const id of ["camera", "microphone", "processing"]) {
@@ -37,14 +39,14 @@ export class Settings extends EventTarget {
   get microphone() { return $("microphone").value; }
   get processing() { return $("processing").checked; }
   get kind() { return document.querySelector("input[name=voice]:checked").value; }
-  get usesMicrophone() { return this.#inUse === "mic"; }
+  get usesMicrophone() { return this.#inUse === "mic" || (this.#ownMic.on && this.usesCamera); }
   get lasting() { return this.kind !== "upload" && this.usesCamera; } // a file has to be chosen anew after a reload
   get usesCamera() { return $("camera").value !== "still"; }
 
   // What a new session is opened with.
   options() {
     const picture = this.usesCamera || !this.#pictureOption() ? {} : { picture: this.#pictureOption() };
-    return { ...this.#mouth.options(), ...picture, room: this.#room(), voice: this.#voiceOption() ?? "mic" };
+    return { ...this.#mouth.options(), ...picture, ...this.#ownMic.options(), room: this.#room(), voice: this.#voiceOption() ?? "mic" };
   }
 
   // A file that was asked for and is not chosen is asked for again; nothing starts without it.
@@ -62,7 +64,10 @@ export class Settings extends EventTarget {
     this.#onCamera = this.usesCamera;
   }
 
-  show(options, silence) { this.#mouth.show(options, silence); }
+  show(options, { silence, own_voice: learnt } = {}) {
+    this.#mouth.show(options, silence);
+    this.#ownMic.show(options, learnt);
+  }
 
   budget(ms) { this.#mouth.budget(ms); }
 
@@ -104,6 +109,11 @@ export class Settings extends EventTarget {
     if (id !== "camera") this.#emit("devices", "microphone");
     else if (this.usesCamera === this.#onCamera) this.#emit("devices", "camera");
     else this.#newPicture();
+  }
+
+  #learns(on) {
+    if (this.#inUse !== "mic") this.#emit("devices", "microphone");
+    this.#emit("options", { own_mic: on });
   }
 
   // Between camera and still lies a new session: what the picture is, the server fixes when it begins one.

@@ -173,7 +173,7 @@ export class Studio {
     this.#figures.server(stats);
     this.person.follow(stats.enroll);
     this.#recording.follow(stats.recording);
-    if (stats.options) this.#settings.show(stats.options, stats.silence);
+    if (stats.options) this.#settings.show(stats.options, stats);
   }
 
   async #return(link) {

@@ -61,6 +61,10 @@ class ChosenSources:
         microphone = self._config.server_mic or ""
         return partial(open_voice, microphone, clock=self._clock, video_path=None, live=True, loop=True)
 
+    def own_voice(self, options: SessionOptions) -> Callable[[], VoiceSource] | None:
+        """The person's own, beside another's, where it is to be learnt from."""
+        return partial(BrowserVoice, self._input) if options.learns_from_mic else None
+
     def playback(self, options: SessionOptions) -> Playback | None:
         """Of the file that is the voice, where it is one."""
         return self._played[1] if self._played and options.voice == f"upload:{self._played[0]}" else None

@@ -100,8 +100,8 @@ def least_budget_ms(setup: RunSetup) -> tuple[int, int]:
 class Run:
     """Sources, tracker, engine and publishers, from :meth:`start` to :meth:`stop`. Called from the server's loop.
 
-    ``video`` and ``voice`` make the sources, on the run's thread. ``ended`` is called on the server's loop when the
-    thread is over, by itself or by ``stop``.
+    ``video``, ``voice`` and ``own_voice`` make the sources, on the run's thread. ``ended`` is called on the server's
+    loop when the thread is over, by itself or by ``stop``.
     """
 
     def __init__(
@@ -114,12 +114,14 @@ class Run:
         clock: Clock,
         ended: Callable[[Run], None],
         place: Place | None = None,
+        own_voice: Callable[[], VoiceSource] | None = None,
     ) -> None:
         self.setup = setup
         self.recorder = Recorder(engine=setup.engine)
         self.error: BaseException | None = None
         self.generator: MouthGenerator | None = None
         self._video, self._voice, self._publishers, self._clock = video, voice, publishers, clock
+        self._own_voice = own_voice
         self._server, self._ended, self._place = asyncio.get_running_loop(), ended, place
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pipeline: LivePipeline | None = None
@@ -190,5 +192,7 @@ class Run:
         stack.callback(self.generator.close)
         tracker = assembly.make_tracker(setup.face, at_once=False)
         stack.callback(tracker.close)
-        members = assembly.LiveMembers(video, voice, tracker, self.generator, self._publishers, place=self._place)
+        own = self._own_voice() if self._own_voice is not None and assembly.learns_own(self.generator) else None
+        parts = video, voice, tracker, self.generator, self._publishers
+        members = assembly.LiveMembers(*parts, own_voice=own, place=self._place)
         return assembly.assemble_live(members, settings_of(setup), self._clock, self.recorder, stack)

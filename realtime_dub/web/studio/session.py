@@ -141,7 +141,8 @@ class Session:
             self._send_note(FULL)
             return False
         if self.options.role == "studio":
-            self._place = self._shared.precedence.take_place()
+            self._place = place = self._shared.precedence.take_place()
+            self.input.yields = lambda: place.yields(self._clock.now_ns())
             if self.options.picture != "camera" or self.input.size:
                 self._runs.begin()
         return True
@@ -188,12 +189,13 @@ class Session:
         """With the present options. Raises Refusal."""
         assert self.output is not None, "only who gives an output has runs"
         video, voice = self._sources.video(self.options), self._sources.voice(self.options)
+        own_voice = self._sources.own_voice(self.options)
         self._bound_frames()
         number = self.output.next_run()
         publishers = (TimelinePublisher(self.output, number),)
         setup, name = self._setup(self.options), f"session {self.id[:6]}"
         self._enrolment.taken()
-        return number, Run(name, setup, video, voice, publishers, self._clock, ended, self._place)
+        return number, Run(name, setup, video, voice, publishers, self._clock, ended, self._place, own_voice)
 
     def _bound_frames(self) -> None:
         """Those that wait for the end of the latency budget."""

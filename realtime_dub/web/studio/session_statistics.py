@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import Any
 
 from realtime_dub.web.rtc.output_timeline import OutputTimeline
@@ -47,6 +48,7 @@ class SessionStatistics:
             "frames": report.frames,
             "budget_ms": report.budget_ms,
             "silence": report.silence,
+            "own_voice": asdict(report.own_voice),
             "latency_ms": {name: report.latency_ms[name] for name in ("p50", "p95")},
             "av_offset_ms": report.av_offset_ms["mean"],
             **self._advice.to_dict(shares, report.budget_ms, voice),
