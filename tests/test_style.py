@@ -60,6 +60,17 @@ def test_lips_close_though_the_person_rests_with_open_ones(open_mouthed: Bank) -
     assert gap_of(open_mouthed, style(motion(0.0), open_mouthed, 1.0)) == pytest.approx(0, abs=0.01)
 
 
+def test_lips_that_the_net_leaves_near_each_other_touch_and_farther_ones_open(open_mouthed: Bank) -> None:
+    style = Style()
+    for amount, least, most in ((0.005, 0, 0.002), (-0.005, -0.002, 0), (0.06, 0.055, 0.065)):
+        assert least - 1e-6 <= gap_of(open_mouthed, style.applied(motion(amount), open_mouthed, 1.0)) <= most
+    wide = motion(0.0)
+    wide.displacement[:, 0] += 0.1  # a pursed or a smiling mouth stays so while it is shut
+    assert np.allclose(
+        style.applied(wide, open_mouthed, 1.0)[:, 0] - style.applied(motion(0.0), open_mouthed, 1.0)[:, 0], 0.1
+    )
+
+
 @pytest.mark.parametrize(("widest", "scale"), [(0.3, 1.2), (0.1, LEAST), (0.9, MOST)])
 def test_motion_is_taken_in_the_persons_measure(widest: float, scale: float) -> None:
     bank, style = seen(np.tile(np.linspace(0, widest, 50), 4)), Style()

@@ -22,6 +22,7 @@ SPEAKS = 0.5  # probability of speech from which the motion is compared with the
 LEAST, MOST = 0.75, 2.0  # of the net's motion
 ENOUGH = 8  # motions after which the person's measure counts for half
 HEARD = 300  # motions that the measure is taken from
+NEAR = 0.015  # mouth widths: lips that the net leaves so near each other touch, as a p, b or m asks for
 _LEAST_OPENING = 1e-3
 
 
@@ -39,34 +40,40 @@ class Style:
         As it is where the bank has not seen enough of the person.
         """
         assert bank.neutral is not None
-        nearest, own = self._closed(bank)
+        closed = nearest, own = self._closed(bank)
         if nearest is not None and motion.speech > SPEAKS and bank.closed is not None and bank.wide > 0:
             wide = bank.wide * mouth_width(bank.neutral)
             wide += float(mean_lip_opening(bank.closed) - mean_lip_opening(nearest))
             self._measure(motion.displacement * np.float32(own), nearest, wide)
             self._learn_way(motion.displacement * np.float32(self.scale * own), nearest, bank.neutral)
-        return self.applied(motion, bank, strength)
+        return self._applied(motion, bank, strength, closed)
 
     def applied(self, motion: Motion, bank: Bank, strength: float) -> Points:
         """The same by what is known of the person's measure already."""
+        return self._applied(motion, bank, strength, self._closed(bank))
+
+    def _applied(self, motion: Motion, bank: Bank, strength: float, closed: tuple[Points | None, float]) -> Points:
         assert bank.neutral is not None
-        nearest, own = self._closed(bank)
+        nearest, own = closed
         if nearest is None:
             return np.asarray(motion.displacement * np.float32(strength), np.float32)
         width = mouth_width(bank.neutral)
         nearer = (nearest - bank.neutral)[LOWER] / width
         moved = motion.displacement * np.float32(self.scale * strength * (own / width))
-        return np.asarray(moved + nearer + self._own_way(moved, nearest, bank), np.float32)
+        # Up and down alone: lips that touch are wide or round all the same.
+        moved[:, 1] *= np.float32(_kept(_opening(moved * width, nearest) / width))
+        own_way = self._own_way(_opening(moved * width, nearest) / width, nearest, bank)
+        return np.asarray(moved + nearer + own_way, np.float32)
 
-    def _own_way(self, moved: Points, nearest: Points, bank: Bank) -> Points:
-        """By how much the person's mouth looks otherwise where it opens as far as ``moved`` does."""
+    def _own_way(self, opening: float, nearest: Points, bank: Bank) -> Points:
+        """By how much the person's mouth looks otherwise than the net's where it opens so far."""
         assert bank.neutral is not None
         if bank.way is None or not bank.speaks:
-            return np.zeros_like(moved)
+            return np.zeros((len(LOWER), 3), np.float32)
         width = mouth_width(bank.neutral)
         shut = ((nearest - bank.neutral)[LOWER] / width).reshape(-1)
-        rests, opening = float(mean_lip_opening(nearest)) / width, _opening(moved * width, nearest) / width
-        return shift(bank.way, self._way, shut, rests, opening).reshape(moved.shape)
+        rests = float(mean_lip_opening(nearest)) / width
+        return shift(bank.way, self._way, shut, rests, opening).reshape(len(LOWER), 3)
 
     def _closed(self, bank: Bank) -> tuple[Points | None, float]:
         """The person's own closed lips, and how wide they are: a smile is wider than what motion is measured in."""
@@ -85,6 +92,11 @@ class Style:
         """How the net opens the mouth."""
         width = np.float32(mouth_width(neutral))
         self._way.add((moved / width).reshape(-1), _opening(moved, nearest) / float(width))
+
+
+def _kept(opening: float) -> float:
+    """Share of a small opening that is left: a net that learns by squares opens a little where it is not sure."""
+    return 1 - float(np.exp(-((opening / NEAR) ** 2)))
 
 
 def _opening(moved: Points, closed: Points) -> float:
