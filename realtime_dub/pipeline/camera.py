@@ -29,7 +29,7 @@ CORES = 2  # that a live run wants
 WARM_UP, COUNTED = 8, 12  # mouths
 OUTLIERS = 2  # of those: another program had the core for a moment
 MOST_NS = 1_200 * MS  # for all of them; loading comes before it
-SPOKEN_NS = 2 * NS  # from there on the built-in voice speaks
+SPOKEN_NS = 3 * NS  # from there on the built-in voice speaks for three seconds without a break
 
 
 @dataclass(frozen=True, slots=True)

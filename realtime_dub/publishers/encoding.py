@@ -103,7 +103,7 @@ class VideoEncoder:
         self._reformatter, self._part_reformatter, self._reorder = (VideoReformatter() for _ in range(3))
         self._last_pts = -1
         self._durations: dict[int, int] = {}
-        self._stream = container.add_stream(
+        self._stream: Any = container.add_stream(
             encoder.codec, fmt.fps, options, width=self._width, height=self._height, time_base=self._time_base
         )
         self._tag(self._stream.codec_context)

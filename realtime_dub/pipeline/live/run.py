@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
+from typing import Any
 
 from realtime_dub import signals
 from realtime_dub.clock import Clock, MonotonicClock
@@ -101,7 +102,7 @@ class _LiveRun:
 
 def _publishers(config: LiveConfig, clock: Clock) -> list[Publisher]:
     """Made, not opened: names that are wrong are found before anything else is."""
-    options = {"clock": clock, "live": True, "encoder": config.encoder}
+    options: dict[str, Any] = {"clock": clock, "live": True, "encoder": config.encoder}
     made = [assembly.open_publisher(spec, **options) for spec in config.to] or [default_publisher()]
     if config.speaker is not None:
         from realtime_dub.publishers.speaker import SpeakerPublisher
