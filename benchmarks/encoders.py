@@ -71,7 +71,10 @@ def psnr(stream: io.BytesIO, frames: list[Frame]) -> float:
     stream.seek(0)
     with av.open(stream, "r") as container:
         pairs = zip(container.decode(video=0), frames, strict=True)
-        errors = [np.square(grey(made.to_ndarray(format="bgr24")) - grey(frame.image)).mean() for made, frame in pairs]
+        errors = [
+            np.square(grey(np.asarray(made.to_ndarray(format="bgr24"), np.uint8)) - grey(frame.image)).mean()
+            for made, frame in pairs
+        ]
     return float(10 * np.log10(255**2 / np.mean(errors)))
 
 

@@ -177,7 +177,7 @@ class VideoEncoder:
             threads=1,
         )
 
-    def _tag(self, context: av.VideoCodecContext) -> None:
+    def _tag(self, context: Any) -> None:
         context.pix_fmt = self._pix_fmt
         context.color_range = self._range
         context.colorspace = BT709 if self._hd else SMPTE170M
