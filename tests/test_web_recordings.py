@@ -163,7 +163,7 @@ def test_it_ends_at_its_longest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert recorder.running
         for k in range(20):
             assert timeline.recorder is not None
-            timeline.recorder(PICTURE, k * PERIOD_NS, PERIOD_NS)
+            timeline.recorder(Tick(PICTURE, 0, PERIOD_NS, k, None), k * PERIOD_NS)
         await asyncio.sleep(0)
         await asyncio.gather(*tasks)
         assert not recorder.running
