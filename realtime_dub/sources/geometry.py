@@ -12,6 +12,7 @@ import av
 import cv2
 import numpy as np
 from av.filter import Graph
+from av.sidedata.sidedata import SideDataContainer
 
 from realtime_dub.fitting import Size
 from realtime_dub.media import Image
@@ -58,7 +59,8 @@ def orientation_of(frame: Any) -> Orientation:
     The matrix takes (x, y) to (a x + c y, b x + d y), y downwards. FFmpeg's angle alone does not know of mirrors.
     """
     try:
-        matrix = frame.side_data.get("DISPLAYMATRIX")
+        # Not the frame's own, which holds the frame that holds it: such a circle stays until Python looks for it.
+        matrix = SideDataContainer(frame).get("DISPLAYMATRIX")
     except ValueError:  # beside it there is data of a kind that PyAV has no name for
         return _of_angle(frame.rotation)
     if matrix is None:
