@@ -22,6 +22,7 @@ from realtime_dub.pipeline.camera import LARGE, USUAL, CameraMode
 from realtime_dub.pipeline.live import run
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.studio.camera import CameraAdvice
+from realtime_dub.web.studio.studio import Studio
 
 MUCH_NS = 60 * NS  # so that a busy machine does not end a measurement
 
@@ -188,3 +189,18 @@ def test_a_fault_while_measuring_leaves_a_studio(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(camera, "choose", broken)
     assert advised(ServeConfig(), True).why == "this machine could not be measured"
+
+
+@pytest.mark.parametrize(("asked", "fps"), [({}, 30), ({"fps": 20}, 20)])
+def test_sessions_go_at_the_rate_that_cameras_are_asked_for(
+    asked: dict[str, float], fps: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(camera, "choose", lambda make, fps: LARGE)
+
+    async def measured() -> float:
+        studio = await asyncio.to_thread(Studio, ServeConfig(**asked))
+        await studio.measure()
+        await studio.close()
+        return studio.config.fps
+
+    assert asyncio.run(measured()) == fps

@@ -22,6 +22,7 @@ STEPS = 3600  # columns that a probe gives for square pixels
 WIDTH_BY_SHAPE = {"w": f"round({STEPS}*sar)", "h": "2", "flags": "neighbor", "eval": "frame"}
 ODDEST = 8  # a shape beyond 1:8 is damage
 Orientation = tuple[bool, bool, bool]  # rows and columns exchanged; then left and right; then up and down
+SIDE_DATA: Any = SideDataContainer  # PyAV's types leave out what it is made of
 UPRIGHT: Orientation = (False, False, False)
 TURNS: dict[Orientation, Callable[[Image], Any]] = {
     (False, True, False): lambda image: cv2.flip(image, 1),
@@ -60,7 +61,7 @@ def orientation_of(frame: Any) -> Orientation:
     """
     try:
         # Not the frame's own, which holds the frame that holds it: such a circle stays until Python looks for it.
-        matrix = SideDataContainer(frame).get("DISPLAYMATRIX")
+        matrix = SIDE_DATA(frame).get("DISPLAYMATRIX")
     except ValueError:  # beside it there is data of a kind that PyAV has no name for
         return _of_angle(frame.rotation)
     if matrix is None:
