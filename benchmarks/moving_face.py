@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+import av
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -111,6 +113,46 @@ def film(path: Path, width: int, height: int, fps: int, seconds: float = LOOP_S,
     finally:
         publisher.close()
     return path
+
+
+def long_film(path: Path, width: int, height: int, fps: int, seconds: float, sound: Floats) -> Path:
+    """As :func:`film`, of any length: one loop is encoded, and its packets come again and again."""
+    once = film(path.with_name(f"once-{path.name}"), width, height, fps)
+    packets = _packets(once)
+    last = packets[-1]
+    loop = (last.pts or 0) + (last.duration or 0)
+    with av.open(str(once)) as template, av.open(str(path), "w") as out:
+        picture = out.add_stream_from_template(template.streams.video[0])
+        voice: Any = out.add_stream("aac", VOICE_RATE, layout="mono")
+        for at in range(math.ceil(seconds / LOOP_S)):
+            for packet in packets:
+                again = av.Packet(bytes(packet))
+                again.pts, again.dts = ((each or 0) + at * loop for each in (packet.pts, packet.dts))
+                again.duration, again.time_base, again.is_keyframe = (
+                    packet.duration,
+                    packet.time_base,
+                    packet.is_keyframe,
+                )
+                again.stream = picture
+                out.mux(again)
+            out.mux(voice.encode(_sound_of(at, sound)))
+        out.mux(voice.encode(None))
+    once.unlink()
+    return path
+
+
+def _packets(path: Path) -> list[Any]:
+    with av.open(str(path)) as source:
+        return [packet for packet in source.demux(source.streams.video[0]) if packet.size]
+
+
+def _sound_of(loop: int, sound: Floats) -> av.AudioFrame:
+    """What is heard in that repetition."""
+    count = LOOP_S * VOICE_RATE
+    at = np.arange(loop * count, (loop + 1) * count) % len(sound)
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound[None, at]), "fltp", "mono")
+    frame.sample_rate, frame.pts, frame.time_base = VOICE_RATE, loop * count, Fraction(1, VOICE_RATE)
+    return frame
 
 
 def sound_under(frame: Frame, sound: Floats) -> AudioBlock:

@@ -18,6 +18,7 @@ from realtime_dub.mouth.silence import Silence
 from realtime_dub.paths import is_number
 from realtime_dub.validation import first_problem
 
+Encoder = Literal["auto", "software", "nvenc", "videotoolbox", "qsv", "amf"]
 MOST_SECONDS = 31_622_400  # a year
 Preset = Literal[
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo"
@@ -56,6 +57,7 @@ class _Shared(BaseModel):
     learn: Literal["on", "off"] = "on"  # how the person talks, while they speak with their own voice
     silence: Silence = AUTO_SILENCE  # what the mouth does while the voice is silent
     quality: Quality = AUTO_QUALITY  # at what size large mouths are drawn
+    encoder: Encoder = "software"  # of H.264, in files and network streams
     stats_json: Path | None = None
     contact_sheet: Path | None = None
     pcm_rate: int = Field(16_000, ge=4_000, le=384_000)  # of raw sound on standard input
@@ -96,6 +98,15 @@ class LiveConfig(_Shared):
     speaker: str | None = None
     budget_ms: float | None = Field(None, gt=0, le=60_000)  # None = what the stages declare and a margin
     loop: bool = False
+
+    @property
+    def size_asked(self) -> bool:
+        """Somebody named a size; else a camera is asked for what this machine holds."""
+        return bool({"width", "height"} & self.model_fields_set)
+
+    @property
+    def fps_asked(self) -> float | None:
+        return self.fps if "fps" in self.model_fields_set else None
 
 
 class FileConfig(_Shared):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +24,7 @@ from realtime_dub.errors import ConfigError, MediaError
 from realtime_dub.media import MS, NS, Tick
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.engine import Engine
-from realtime_dub.pipeline.file.run import run_file
+from realtime_dub.pipeline.file.run import Progress, run_file
 from realtime_dub.pipeline.file.stages import PrefetchStage
 from realtime_dub.pipeline.statistics import Report
 
@@ -44,9 +46,10 @@ def dub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..
     monkeypatch.setitem(registry.ENGINES, "puppet", f"{__name__}:ENGINE")
     before = threading.active_count()
 
-    def run(script: Script, **config: object) -> Report:
+    def run(script: Script, progress: Progress | None = None, **config: object) -> Report:
         monkeypatch.setattr(offline_helpers, "SCRIPT", script)
-        return run_file(build(FileConfig, **{"input": "a", "output": tmp_path / "o.mp4", "engine": "puppet"} | config))
+        given = {"input": "a", "output": tmp_path / "o.mp4", "engine": "puppet"} | config
+        return run_file(build(FileConfig, **given), progress)
 
     yield run
     GENERATORS.clear()
@@ -211,6 +214,30 @@ def test_live_inputs_and_the_input_itself_are_refused(dub: Callable[..., Report]
     (tmp_path / "a.mp4").write_bytes(b"mine")
     with pytest.raises(ConfigError, match="cannot overwrite an input file"):
         dub(Script(), input=str(tmp_path / "a.mp4"), output=tmp_path / "a.mp4")
+
+
+class Forgetful(list):
+    def append(self, item: object) -> None:
+        """What was published is not kept."""
+
+
+def test_a_long_film_needs_no_more_memory_than_a_short_one(dub: Callable[..., Report]) -> None:
+    seconds, held = 30, dict[int, int]()
+
+    def look(done: int, total: int | None) -> None:
+        if done in (250, 25 * seconds):
+            gc.collect()
+            held[done] = tracemalloc.get_traced_memory()[0]
+
+    script = Script(pts=[40 * k for k in range(25 * seconds)], voice_samples=seconds * RATE, published=Forgetful())
+    dub(Script())  # what is loaded with the first film stays
+    tracemalloc.start()
+    try:
+        dub(script, look, engine="passthrough")
+    finally:
+        tracemalloc.stop()
+    early, late = held.values()
+    assert late - early < 100_000, "a byte kept of each sample, or two hundred of each frame, would be more"
 
 
 def test_progress_counts_to_the_total(dub: Callable[..., Report], tmp_path: Path) -> None:

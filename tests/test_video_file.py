@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from itertools import pairwise
 from pathlib import Path
 
@@ -51,6 +52,22 @@ def test_constant_rate(tmp_path: Path) -> None:
     assert {f.duration_ns for f in frames} == {40 * MS}
     assert [number(f.image) for f in frames] == list(range(30))
     assert notes == []
+
+
+def test_decoded_pictures_are_let_go_at_once(tmp_path: Path) -> None:
+    """Each has megabytes; Python looks for circles of objects late, and for those that lived long hardly ever."""
+    source = VideoFileSource(write_film(tmp_path / "a.mp4", steady(40), numbered(160, 120)))
+    source.open()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(30):
+            source.read()
+        left = sum(isinstance(each, av.VideoFrame) for each in gc.get_objects())
+    finally:
+        gc.enable()
+    source.close()
+    assert left < 8
 
 
 def test_frames_that_are_skipped_are_the_same_frames_left_out(tmp_path: Path) -> None:

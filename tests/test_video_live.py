@@ -178,6 +178,35 @@ def camera(usb: Usb, clock: MonotonicClock | VirtualClock) -> WebcamSource:
     return WebcamSource("0", 640, 480, 25, clock, opener=usb.opener)
 
 
+class Leisurely(UsbCapture):
+    """A camera that says that it gives ten frames a second at more than 640x480."""
+
+    def __init__(self, usb: Usb) -> None:
+        super().__init__(usb)
+        self.sizes: list[float] = []
+        self.get = lambda property_: 10.0 if self.sizes[-1] > 640 else 30.0  # type: ignore[assignment]
+
+    def set(self, property_: int, value: float) -> bool:
+        if property_ == cv2.CAP_PROP_FRAME_WIDTH:
+            self.sizes.append(value)
+        return super().set(property_, value)
+
+
+@pytest.mark.parametrize(
+    ("smaller", "sizes", "fps"), [((640, 480), [1280, 640], 30), (None, [1280], 10)], ids=["chosen here", "asked for"]
+)
+def test_a_camera_that_is_slow_at_a_large_size_is_asked_for_a_smaller_one_unless_somebody_named_it(
+    usb: Usb, smaller: tuple[int, int] | None, sizes: list[int], fps: int
+) -> None:
+    capture = Leisurely(usb)
+    source = WebcamSource("0", 1280, 720, 30, MonotonicClock(), opener=lambda device: capture, smaller=smaller)
+    info = source.open()
+    source.close()
+    assert (capture.sizes, info.fps) == (sizes, fps)
+    assert len(source.notes) == (smaller is not None)
+    assert all("10 frames a second at 1280x720: it was asked for 640x480" in note for note in source.notes)
+
+
 def read_until(source: WebcamSource, stale: bool, limit: int = 300) -> Frame:
     for _ in range(limit):
         frame = source.read()

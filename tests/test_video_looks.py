@@ -22,7 +22,7 @@ from test_video_url import Station, on_air
 from realtime_dub.clock import MonotonicClock
 from realtime_dub.errors import MediaError
 from realtime_dub.media import MS, Colour, Frame, Image
-from realtime_dub.sources import tone
+from realtime_dub.sources import geometry, tone
 from realtime_dub.sources.geometry import filter_graph
 from realtime_dub.sources.stills import read_still
 from realtime_dub.sources.to_bgr import INTERPOLATION, ToBgr
@@ -422,15 +422,15 @@ def test_the_streams_own_default_is_shown(tmp_path: Path) -> None:
     assert abs(seen(path)[0].image.mean() - 200) < 3
 
 
-def test_side_data_of_an_unknown_kind_is_no_obstacle() -> None:
+def test_side_data_of_an_unknown_kind_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
     class Strange:
-        """PyAV has no name for some of FFmpeg's."""
-
         width, height, rotation = 64, 48, 90
 
-        @property
-        def side_data(self) -> None:
-            raise ValueError("33 is not a valid Type")
+    def nameless(frame: object) -> None:
+        """PyAV has no name for some of FFmpeg's."""
+        raise ValueError("33 is not a valid Type")
+
+    monkeypatch.setattr(geometry, "SIDE_DATA", nameless)
 
     class Square:
         name, sample_aspect_ratio = "strange", Fraction(1)

@@ -340,6 +340,25 @@ def test_a_still_picture_takes_the_cameras_place_in_a_new_session(live: Page, tm
     assert second["picture"].startswith("upload:")
 
 
+def test_the_camera_is_asked_for_what_the_server_holds_until_somebody_chooses(new_page: NewPage) -> None:
+    page = new_page()
+    page.view.add_init_script(
+        "window.asked = []; const { mediaDevices } = navigator, open = mediaDevices.getUserMedia.bind(mediaDevices);"
+        " mediaDevices.getUserMedia = (what) => { if (what.video) asked.push(what.video); return open(what); };"
+    )
+    page.open().start()
+    held = page.view.evaluate("async () => (await (await fetch('api/config')).json()).camera")
+    first = page.view.evaluate("() => asked[0]")
+    assert [first[key]["ideal"] for key in ("width", "height", "frameRate")] == [
+        held[key] for key in ("width", "height", "fps")
+    ]
+    assert str(held["width"]) in str(page.view.text_content("#camera-size option[value=auto]"))
+    for chosen, size in (("480p", (640, 480)), ("720p", (1280, 720))):
+        page.view.select_option("#camera-size", chosen)
+        page.until(f"asked.at(-1).width.ideal === {size[0]} && document.getElementById('original').srcObject")
+        assert page.view.evaluate("() => asked.at(-1).height.ideal") == size[1]
+
+
 @pytest.mark.slow
 def test_interpreter_sends_a_voice_and_no_picture(new_page: NewPage) -> None:
     page = new_page().open("?role=interpreter&room=gallery")
@@ -383,7 +402,7 @@ def test_keys_work_and_can_be_switched_off(new_page: NewPage) -> None:
 def test_everything_is_reached_by_tab_and_shows_its_focus(new_page: NewPage) -> None:
     page = new_page().open()
     seen = []
-    for _ in range(25):
+    for _ in range(26):
         page.view.keyboard.press("Tab")
         seen.append(page.view.evaluate("() => document.activeElement.id || document.activeElement.name"))
     assert {

@@ -26,7 +26,7 @@ from web_peers import HEADERS, Visitor, serving
 
 from benchmarks.studio_page import Server
 from realtime_dub.clock import MonotonicClock
-from realtime_dub.media import MS
+from realtime_dub.media import MS, Tick
 from realtime_dub.web import limits
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.rtc.output_timeline import OutputTimeline
@@ -53,7 +53,7 @@ def timeline_of_nobody() -> OutputTimeline:
 
 def film(recording: Recording, pictures: int, first: int = 0) -> None:
     for k in range(first, first + pictures):
-        recording.take(PICTURE, k * PERIOD_NS, PERIOD_NS)
+        recording.take(Tick(PICTURE, 0, PERIOD_NS, k, None), k * PERIOD_NS)
 
 
 def played(data: bytes) -> tuple[int, float]:
@@ -120,8 +120,8 @@ def test_what_cannot_be_written_ends_the_recording_alone(tmp_path: Path) -> None
 @pytest.mark.parametrize("picture", [np.zeros((0, 0, 3), np.uint8), np.zeros((4, 4), np.float32), None])
 def test_what_is_no_picture_ends_the_recording_alone(tmp_path: Path, picture: object) -> None:
     each = Recording(tmp_path / "film.mp4", timeline_of_nobody(), MonotonicClock())
-    each.take(picture, 0, PERIOD_NS)  # type: ignore[arg-type]
-    each.take(picture, PERIOD_NS, 0)  # type: ignore[arg-type]
+    for k, duration_ns in enumerate((PERIOD_NS, 0)):
+        each.take(Tick(picture, 0, duration_ns, k, None), k * PERIOD_NS)  # type: ignore[arg-type]
     assert not each.close()
     assert each.error is not None
 
@@ -163,7 +163,7 @@ def test_it_ends_at_its_longest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert recorder.running
         for k in range(20):
             assert timeline.recorder is not None
-            timeline.recorder(PICTURE, k * PERIOD_NS, PERIOD_NS)
+            timeline.recorder(Tick(PICTURE, 0, PERIOD_NS, k, None), k * PERIOD_NS)
         await asyncio.sleep(0)
         await asyncio.gather(*tasks)
         assert not recorder.running

@@ -22,7 +22,7 @@ from realtime_dub.clock import VirtualClock
 from realtime_dub.media import MS
 from realtime_dub.sources.registry import open_video
 from realtime_dub.web.limits import WAITING_BYTES
-from realtime_dub.web.rtc.browser_input import BrowserInput
+from realtime_dub.web.rtc.browser_input import PIXEL_BYTES, BrowserInput
 from realtime_dub.web.rtc.browser_sources import BrowserVideo
 from realtime_dub.web.studio.uploads import Uploads
 
@@ -117,7 +117,7 @@ def test_pictures_that_wait_longer_are_smaller() -> None:
     for budget_ms, pixels in ((250, most), (1_000, most), (5_000, 640 * 480)):
         browser_input.wait(budget_ms * MS, 25, most)
         assert pixels <= browser_input.most_pixels() <= most
-        assert browser_input.most_pixels() * 3 * budget_ms * 25 / 1000 <= WAITING_BYTES
+        assert browser_input.most_pixels() * PIXEL_BYTES * budget_ms * 25 / 1000 <= WAITING_BYTES
     frame = av.VideoFrame(1_280, 720, "yuv420p")  # the size is that of the pictures to come
     frame.pts, frame.time_base = 0, Fraction(1, 90_000)
     browser_input.add_frame(frame)

@@ -9,6 +9,7 @@ from realtime_dub.cli.options import (
     Backend,
     Background,
     Bundle,
+    Encoder,
     Engine,
     Face,
     Identity,
@@ -20,6 +21,7 @@ from realtime_dub.cli.options import (
     LiveLoop,
     LiveMic,
     LiveOwnMic,
+    LiveSize,
     LiveSpeaker,
     LiveTo,
     LiveVersion,
@@ -44,6 +46,9 @@ from realtime_dub.inference import AUTO
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.quality import AUTO as AUTO_QUALITY
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
+from realtime_dub.paths import is_number
+
+SIZES = {"480p": "640x480", "720p": "1280x720", "1080p": "1920x1080"}
 
 
 def live(
@@ -54,9 +59,10 @@ def live(
     to: LiveTo = None,
     speaker: LiveSpeaker = None,
     budget_ms: LiveBudgetMs = None,
-    width: LiveWidth = 640,
-    height: LiveHeight = 480,
-    fps: LiveFps = 25,
+    size: LiveSize = "auto",
+    width: LiveWidth = None,
+    height: LiveHeight = None,
+    fps: LiveFps = None,
     background: Background = "black",
     face: Face = "largest",
     engine: Engine = registry.DEFAULT,
@@ -69,6 +75,7 @@ def live(
     silence: Silence = AUTO_SILENCE,
     quality: Quality = AUTO_QUALITY,
     loop: LiveLoop = False,
+    encoder: Encoder = "software",
     seconds: Seconds = None,
     stats_json: StatsJson = None,
     contact_sheet: Sheet = None,
@@ -81,16 +88,30 @@ def live(
     quiet: Quiet = False,
     version: LiveVersion = False,
 ) -> None:
-    given = {name: value for name, value in locals().items() if name not in ("context", "version")}
+    given = {name: value for name, value in locals().items() if name not in ("context", "version", "size")}
     if context.invoked_subcommand is not None:
         _refuse_live_options(context)
         return
     from realtime_dub.config import LiveConfig, build
 
-    config = build(LiveConfig, **{**given, "to": tuple(to or ())})
+    asked = {name: given.pop(name) for name in ("width", "height", "fps")}
+    asked = {name: value for name, value in asked.items() if value is not None} | _size(size, asked)
+    config = build(LiveConfig, **{**given, **asked, "to": tuple(to or ())})
     from realtime_dub.pipeline.live.run import run_live
 
     show(run_live(config), quiet)
+
+
+def _size(text: str, asked: dict[str, float | None]) -> dict[str, float | None]:
+    """Width and height that ``text`` means; nothing for auto. Raises ConfigError."""
+    if text == "auto":
+        return {}
+    if asked["width"] is not None or asked["height"] is not None:
+        raise ConfigError("cannot use --size", f"{text!r} beside --width and --height", "give one of them")
+    width, _, height = SIZES.get(text, text).partition("x")
+    if not (is_number(width) and is_number(height)):
+        raise ConfigError("cannot use --size", repr(text), f"give auto, {', '.join(SIZES)} or WIDTHxHEIGHT")
+    return {"width": int(width), "height": int(height)}
 
 
 def _refuse_live_options(context: typer.Context) -> None:

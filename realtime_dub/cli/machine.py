@@ -44,7 +44,7 @@ def serve(
     max_sessions: ServeMaxSessions = 2,
     max_interpreters: ServeMaxInterpreters = 8,
     max_viewers: ServeMaxViewers = 8,
-    fps: ServeFps = 25,
+    fps: ServeFps = None,
     codec: ServeCodec = "vp8",
     bitrate_kbps: ServeBitrateKbps = 1_500,
     max_bitrate_kbps: ServeMaxBitrateKbps = 2_000,
@@ -66,7 +66,7 @@ def serve(
     quiet: Quiet = False,
 ) -> None:
     """Let a browser use this machine: open the printed address, see your own face speak."""
-    given = locals()
+    given = {name: value for name, value in locals().items() if name != "fps" or value is not None}
     _need_web()
     from realtime_dub.config import build
     from realtime_dub.web.config import ServeConfig

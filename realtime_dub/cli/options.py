@@ -76,6 +76,14 @@ Quality = Annotated[
         rich_help_panel=Mouth,
     ),
 ]
+Encoder = Annotated[
+    str,
+    typer.Option(
+        help="What encodes H.264 for files and network streams: software, nvenc, videotoolbox, qsv, amf, or auto = one "
+        "in hardware that works here, else software.",
+        rich_help_panel=Output,
+    ),
+]
 Seconds = Annotated[
     float | None, typer.Option(help="Stop after this many seconds.", show_default=False, rich_help_panel=Output)
 ]
@@ -192,11 +200,30 @@ LiveBudgetMs = Annotated[
         rich_help_panel=Output,
     ),
 ]
-LiveWidth = Annotated[int, typer.Option(help="Frame width to ask the camera for, in pixels.", rich_help_panel=Picture)]
-LiveHeight = Annotated[
-    int, typer.Option(help="Frame height to ask the camera for, in pixels.", rich_help_panel=Picture)
+LiveSize = Annotated[
+    str,
+    typer.Option(
+        help="What to ask the camera for: 480p, 720p, 1080p, WIDTHxHEIGHT, or auto = 1280x720 at 30 frames a second if "
+        "this machine can make mouths that fast, else 640x480 at 25.",
+        rich_help_panel=Picture,
+    ),
 ]
-LiveFps = Annotated[float, typer.Option(help="Frames per second to ask the camera for.", rich_help_panel=Picture)]
+LiveWidth = Annotated[
+    int | None,
+    typer.Option(
+        help="Frame width to ask the camera for, in pixels.", show_default="see --size", rich_help_panel=Picture
+    ),
+]
+LiveHeight = Annotated[
+    int | None,
+    typer.Option(
+        help="Frame height to ask the camera for, in pixels.", show_default="see --size", rich_help_panel=Picture
+    ),
+]
+LiveFps = Annotated[
+    float | None,
+    typer.Option(help="Frames per second to ask the camera for.", show_default="see --size", rich_help_panel=Picture),
+]
 LiveLoop = Annotated[
     bool, typer.Option("--loop", help="Start a video or audio file again when it ends.", rich_help_panel=Input)
 ]

@@ -52,7 +52,14 @@ ServeToken = Annotated[
 ServeMaxSessions = Annotated[int, typer.Option(help="People dubbed at a time; the next one has to wait.")]
 ServeMaxInterpreters = Annotated[int, typer.Option(help="Interpreters at a time, in all rooms.")]
 ServeMaxViewers = Annotated[int, typer.Option(help="Viewers at a time, in all rooms.")]
-ServeFps = Annotated[float, typer.Option(help="Frames per second that visitors get back.", rich_help_panel=Output)]
+ServeFps = Annotated[
+    float | None,
+    typer.Option(
+        help="Frames per second that visitors get back, and that their cameras are asked for.",
+        show_default="30 if this machine can make mouths that fast at 1280x720, else 25",
+        rich_help_panel=Output,
+    ),
+]
 ServeCodec = Annotated[str, typer.Option(help="Preferred video codec: vp8 or h264.", rich_help_panel=Output)]
 ServeBitrateKbps = Annotated[int, typer.Option(help="Bitrate of the video at the start.", rich_help_panel=Output)]
 ServeMaxBitrateKbps = Annotated[

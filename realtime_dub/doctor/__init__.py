@@ -17,10 +17,12 @@ __all__ = ["can_run", "examine", "examine_network", "list_devices", "table"]
 CHECKS: dict[str, Callable[[], Finding]] = {
     "OpenCV": libraries.opencv_alone,
     "encoders": engine.encoders,
+    "hardware encoders": engine.hardware,
     "mouth bundle": engine.bundle,
     "ONNX Runtime": engine.providers,
     "CPU cores": engine.cores,
     "face tracker": face.speed,
+    "camera size": face.camera_size,
     "camera": devices.device("camera", "Cameras", "plug one in, or use --webcam talk.mp4 or --webcam demo"),
     "microphone": devices.device("microphone", "Microphones", "plug one in, or use --mic voice.wav or --mic demo"),
     "virtual camera": devices.virtual_camera,

@@ -32,6 +32,16 @@ def encoders() -> Finding:
     return Finding("encoders", "ok", "H.264 and AAC")
 
 
+def hardware() -> Finding:
+    """Which encoders in hardware make something of a frame here."""
+    from realtime_dub.publishers.h264 import HARDWARE, why_not
+
+    found = {name: why_not(encoder) for name, encoder in HARDWARE.items()}
+    works = [name for name, why in found.items() if why is None]
+    told = "; ".join(f"{name}: {why or 'works'}" for name, why in found.items())
+    return Finding("hardware encoders", "ok", told, f"--encoder {works[0]} or auto uses it" if works else "")
+
+
 def cores() -> Finding:
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if count >= MIN_CORES:

@@ -1,11 +1,13 @@
-"""How fast faces are tracked here."""
+"""How fast faces are tracked here, and what a camera is asked for because of that."""
 
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from realtime_dub.finding import Finding
 from realtime_dub.imports import resolve
+from realtime_dub.mouth import registry
 
 SPEED_TEST_S = 2.0
 FRAME_MS = 40.0  # 25 pictures a second
@@ -31,3 +33,11 @@ def speed() -> Finding:
     if worst < FRAME_MS / 2:
         return Finding("face tracker", "ok", detail)
     return Finding("face tracker", "warn", detail, "close other programs, or use --fps 15 and a smaller picture")
+
+
+def camera_size() -> Finding:
+    """What ``--size auto`` comes to here."""
+    from realtime_dub.pipeline.camera import choose
+
+    mode = choose(partial(registry.create, registry.DEFAULT))
+    return Finding("camera size", "ok", f"{mode}: {mode.why}")

@@ -65,13 +65,14 @@ class Report:
     backend: str = ""  # what ran the bundle's network
     own_voice: OwnVoiceLearnt = field(default_factory=OwnVoiceLearnt)  # what came of the person's own
     rungs_s: dict[str, float] = field(default_factory=dict)  # live: how long the engine was asked for what
+    camera: str = ""  # what a camera was asked for, and why
     silence: str = ""  # what is shown while the voice is silent, at the end: live or rest; "" from engines without it
     notes: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()  # outputs that ended before their time, and why
 
     def as_dict(self) -> dict[str, object]:
         names = ("budget_ms", "frames", "losses", "latency_ms", "stages_ms", "compute_ms", "av_offset_ms", "rss_mb")
-        fields = {name: getattr(self, name) for name in (*names, "engine", "bundle", "backend", "silence")}
+        fields = {name: getattr(self, name) for name in (*names, "engine", "bundle", "backend", "camera", "silence")}
         return fields | {"own_voice": asdict(self.own_voice), "rungs_s": self.rungs_s}
 
     def to_json(self) -> str:
@@ -109,6 +110,7 @@ class Report:
             *([f"lost: {losses}"] if losses else []),
             f"{budget}A/V offset {offset['mean']:+.1f} ms mean, {offset['max']:.1f} ms max; "
             f"memory {rss['start']:.0f} -> {rss['end']:.0f} MB",
+            *([f"camera asked for {self.camera}"] if self.camera else []),
             *self._own(),
             *([f"quality: {_rungs(self.rungs_s)}"] if len(self.rungs_s) > 1 else []),
             *([f"silence shows {SILENCES[self.silence]}"] if self.silence else []),
@@ -156,6 +158,7 @@ class Recorder:
     engine: str = ""
     bundle: str = ""
     backend: str = ""
+    camera: str = ""
     frames: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys(("total", "fresh", "reused", "passthrough", "lagged", "skipped"), 0)
     )
@@ -286,6 +289,7 @@ class Recorder:
                 engine=self.engine,
                 bundle=self.bundle,
                 backend=self.backend,
+                camera=self.camera,
                 own_voice=self._engine.own_voice if isinstance(self._engine, LearnsOwnVoice) else OwnVoiceLearnt(),
                 rungs_s={rung: round(ns / NS, 3) for rung, ns in self._rungs_ns.items()},
                 silence=self._engine.silence_shows if isinstance(self._engine, RestsInSilence) else "",

@@ -20,6 +20,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from realtime_dub.audio.mono import MonoMixer
 from realtime_dub.errors import DependencyError, MediaError
 from realtime_dub.media import AudioBlock, Box, Image, OutputFormat, Plane, Samples, Tick, ns_to_samples, ns_to_ticks
+from realtime_dub.publishers.h264 import H264, X264
 
 Packets: TypeAlias = "list[Packet[Any]]"
 
@@ -86,23 +87,32 @@ class VideoEncoder:
     standard definition, else BT.601, and is written into the stream together with the range of ``fmt``.
     """
 
-    def __init__(self, container: av.container.OutputContainer, fmt: OutputFormat, options: dict[str, str]) -> None:
+    def __init__(
+        self,
+        container: av.container.OutputContainer,
+        fmt: OutputFormat,
+        options: dict[str, str],
+        encoder: H264 = X264,
+    ) -> None:
+        self._pix_fmt = encoder.pix_fmt
         self._width, self._height = even(fmt.width), even(fmt.height)
         self._time_base = video_time_base(fmt.fps)
         self._hd = is_hd(fmt.width, fmt.height)
         self._range = ColorRange.JPEG if fmt.full_range else ColorRange.MPEG
         self._coding = self._hd, fmt.full_range
-        self._reformatter, self._part_reformatter = VideoReformatter(), VideoReformatter()
+        self._reformatter, self._part_reformatter, self._reorder = (VideoReformatter() for _ in range(3))
         self._last_pts = -1
         self._durations: dict[int, int] = {}
-        self._stream = container.add_stream(
-            "libx264", fmt.fps, options, width=self._width, height=self._height, time_base=self._time_base
+        self._stream: Any = container.add_stream(
+            encoder.codec, fmt.fps, options, width=self._width, height=self._height, time_base=self._time_base
         )
         self._tag(self._stream.codec_context)
 
     def encode(self, tick: Tick) -> Packets:
         """Packets that are ready once ``tick`` is in."""
         frame = self._frame_of(tick)
+        if self._pix_fmt != "yuv420p":  # the same samples in another order
+            frame = self._reorder.reformat(frame, format=self._pix_fmt, threads=1)
         frame.time_base = self._time_base
         # Two ticks nearer than one unit still need times of their own.
         frame.pts = max(ns_to_ticks(tick.pts_ns, self._time_base), self._last_pts + 1)
@@ -167,8 +177,8 @@ class VideoEncoder:
             threads=1,
         )
 
-    def _tag(self, context: av.VideoCodecContext) -> None:
-        context.pix_fmt = "yuv420p"
+    def _tag(self, context: Any) -> None:
+        context.pix_fmt = self._pix_fmt
         context.color_range = self._range
         context.colorspace = BT709 if self._hd else SMPTE170M
         context.color_primaries = ColorPrimaries.BT709 if self._hd else ColorPrimaries.SMPTE170M

@@ -19,8 +19,9 @@ import av
 from realtime_dub.errors import ConfigError, DependencyError, LostOutput, MediaError
 from realtime_dub.media import MS, OutputFormat, Tick, ticks_to_ns
 from realtime_dub.paths import reason
+from realtime_dub.publishers import h264
 from realtime_dub.publishers.carried import OPTIONS, Carried, Extras
-from realtime_dub.publishers.encoding import AudioEncoder, Packets, VideoEncoder, check_size, require_encoder
+from realtime_dub.publishers.encoding import AudioEncoder, Packets, VideoEncoder, check_size, even, require_encoder
 from realtime_dub.writing import GrowingFile
 
 FILES = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".ts": "mpegts", ".flv": "flv"}
@@ -41,21 +42,25 @@ STREAM_LATENCY_NS = 10 * MS  # encoding one 640x480 picture and handing it to th
 class MuxPublisher:
     """Writes ticks to ``target``: a path with a suffix of FILES, or a URL with a scheme of STREAMS.
 
-    ``crf`` (0 best .. 51) and ``preset`` are libx264's. Without them a file made offline gets crf 16 and veryfast
+    ``encoder``: one of ``h264.NAMES``. ``crf`` (0 best .. 51) and ``preset`` are libx264's; encoders in hardware have a
+    quality near that of ``crf``, and no ``preset``. Without them a file made offline gets crf 16 and veryfast
     and is the same each time; live gets crf 23 and superfast without delay inside the encoder, and a
     network stream a bit rate cap of 0.1 bit per pixel besides. Times in mkv and flv are whole milliseconds.
     """
 
     policy: Literal["latest", "every"] = "every"
 
-    def __init__(self, target: str | Path, *, crf: int | None = None, preset: str | None = None) -> None:
+    def __init__(
+        self, target: str | Path, *, crf: int | None = None, preset: str | None = None, encoder: str = h264.SOFTWARE
+    ) -> None:
         self._target = str(target)
         scheme = self._target.partition("://")[0].lower() if "://" in self._target else ""
         self.name = _without_secrets(self._target) if scheme in STREAMS else self._target
         self._path = None if scheme in STREAMS else Path(target)
         self._format = STREAMS.get(scheme) or FILES.get(Path(target).suffix.lower())
         self.latency_ns = STREAM_LATENCY_NS if self._path is None else 0
-        self._crf, self._preset = crf, preset
+        self._crf, self._preset, self._encoder_name = crf, preset, encoder
+        self._chosen, self._note = h264.X264, ""
         self._fmt: OutputFormat | None = None
         self._container: av.container.OutputContainer | None = None
         self._file: GrowingFile | None = None
@@ -77,14 +82,16 @@ class MuxPublisher:
 
     @property
     def notes(self) -> list[str]:
-        """What could not be carried over."""
-        return self._carried.notes if self._carried is not None else []
+        """What could not be carried over, and why no hardware encodes where that was to be tried."""
+        told = [self._note] if self._note else []
+        return told + (self._carried.notes if self._carried is not None else [])
 
     def open(self, fmt: OutputFormat) -> None:
         """Check a file's folder, or connect a stream. Raises MediaError or DependencyError."""
-        require_encoder("libx264")
         require_encoder("aac")
         check_size(fmt)
+        self._chosen, self._note = h264.choose(self._encoder_name, (even(fmt.width), even(fmt.height)), fmt.fps)
+        require_encoder(self._chosen.codec)
         self._fmt, self._failure = fmt, None
         self._muxed_ns = self._muxed_before_ns = self._kept_ns = 0
         if self._path is not None:
@@ -140,7 +147,7 @@ class MuxPublisher:
     def _rehearse(self, fmt: OutputFormat) -> None:
         """Whether the encoder takes it is known before anything begins. What is carried over comes later."""
         with av.open(_Buffer(seekable=True), "w", format=self._format) as container:
-            VideoEncoder(container, fmt, self._x264(fmt))
+            VideoEncoder(container, fmt, self._options(fmt), self._chosen)
             container.start_encoding()
 
     def _start(self, fmt: OutputFormat) -> None:
@@ -152,7 +159,7 @@ class MuxPublisher:
                 options["movflags"] = options["movflags"].replace("hybrid_fragmented+", "")
         target = self._buffer or self._target
         self._container = av.open(target, "w", format=self._format, container_options=options)
-        self._video = VideoEncoder(self._container, fmt, self._x264(fmt))
+        self._video = VideoEncoder(self._container, fmt, self._options(fmt), self._chosen)
         self._audio = AudioEncoder(self._container, fmt) if fmt.rate else None
         if self._extras is not None:
             self._carried = Carried(self._container, self._format or "", self._extras)
@@ -160,22 +167,18 @@ class MuxPublisher:
         if self._buffer is not None:
             self._buffer.hold()
 
-    def _x264(self, fmt: OutputFormat) -> dict[str, str]:
-        # A fixed number of threads: the encoder's decisions depend on it. No macroblock tree: with it, what lay in
-        # memory before changes the result. No B-frames: where one is the last of an mp4 that was fragmented, the muxer
-        # counts the file one frame too short and players leave that frame out.
-        options = {"preset": "veryfast", "crf": "16", "threads": "4", "mbtree": "0", "bf": "0"}
-        if fmt.live:
-            options |= {"preset": "superfast", "crf": "23", "threads": "2", "tune": "zerolatency"}
-            options["g"] = str(max(1, round(2 * fmt.fps)))
-        if self._preset is not None:
-            options["preset"] = self._preset
-        if self._crf is not None:
-            options["crf"] = str(self._crf)
-        if self._path is None:
-            most = max(500_000, int(fmt.width * fmt.height * fmt.fps * 0.1))
-            options |= {"maxrate": str(most), "bufsize": str(most)}
-        return options
+    def _options(self, fmt: OutputFormat) -> dict[str, str]:
+        crf, preset = (23, "superfast") if fmt.live else (16, "veryfast")
+        most = max(500_000, int(fmt.width * fmt.height * fmt.fps * 0.1)) if self._path is None else None
+        wanted = h264.Wanted(
+            crf=crf if self._crf is None else self._crf,
+            preset=self._preset or preset,
+            live=fmt.live,
+            fps=fmt.fps,
+            size=(fmt.width, fmt.height),
+            most_bits=most,
+        )
+        return h264.options(self._chosen, wanted)
 
     def _mux(self, packets: Packets) -> None:
         assert self._container is not None

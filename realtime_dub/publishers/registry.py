@@ -38,19 +38,25 @@ AVAILABLE = {
 
 
 def open_publisher(
-    spec: str, *, clock: Clock | None = None, live: bool = True, crf: int | None = None, preset: str | None = None
+    spec: str,
+    *,
+    clock: Clock | None = None,
+    live: bool = True,
+    crf: int | None = None,
+    preset: str | None = None,
+    encoder: str | None = None,
 ) -> Publisher:
     """The publisher that ``spec`` names, not opened yet. Raises ConfigError that lists the choices.
 
     Where not ``live``, only files are to be had. ``clock`` is for publishers that keep time themselves: those of WEB.
-    ``crf`` and ``preset`` are libx264's, for a file or a network stream. Raises DependencyError where those of WEB are
-    asked for and the libraries are not there.
+    ``crf`` and ``preset`` are libx264's, ``encoder`` one of ``h264.NAMES``, for a file or a network stream. Raises
+    DependencyError where those of WEB are asked for and the libraries are not there.
     """
     if (path := file_of(spec, live)) is not None:
         if path.suffix.lower() == ".csv":
             weights: Publisher = resolve(CSV)(spec)
             return weights
-        return _muxer(spec, crf, preset)
+        return _muxer(spec, crf, preset, encoder)
     name, _, device = spec.partition(":")
     if live and name.lower() in WEB and (name.lower() == "webrtc" or device.startswith("//")):
         return _web(name.lower(), spec, clock or MonotonicClock())
@@ -61,7 +67,7 @@ def open_publisher(
         osc: Publisher = resolve(OSC)(spec)
         return osc
     if live and scheme in SCHEMES:
-        return _muxer(spec, crf, preset)
+        return _muxer(spec, crf, preset, encoder)
     raise ConfigError("unknown output", repr(spec), f"choose {CHOICES if live else FILE_CHOICES}")
 
 
@@ -97,8 +103,9 @@ def _device(name: str, device: str) -> Publisher:
     return publisher
 
 
-def _muxer(spec: str, crf: int | None, preset: str | None) -> Publisher:
-    muxer: Publisher = resolve(MUXER)(spec, crf=crf, preset=preset)
+def _muxer(spec: str, crf: int | None, preset: str | None, encoder: str | None) -> Publisher:
+    options = {} if encoder is None else {"encoder": encoder}
+    muxer: Publisher = resolve(MUXER)(spec, crf=crf, preset=preset, **options)
     return muxer
 
 

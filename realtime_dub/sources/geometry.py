@@ -12,6 +12,7 @@ import av
 import cv2
 import numpy as np
 from av.filter import Graph
+from av.sidedata.sidedata import SideDataContainer
 
 from realtime_dub.fitting import Size
 from realtime_dub.media import Image
@@ -21,6 +22,7 @@ STEPS = 3600  # columns that a probe gives for square pixels
 WIDTH_BY_SHAPE = {"w": f"round({STEPS}*sar)", "h": "2", "flags": "neighbor", "eval": "frame"}
 ODDEST = 8  # a shape beyond 1:8 is damage
 Orientation = tuple[bool, bool, bool]  # rows and columns exchanged; then left and right; then up and down
+SIDE_DATA: Any = SideDataContainer  # PyAV's types leave out what it is made of
 UPRIGHT: Orientation = (False, False, False)
 TURNS: dict[Orientation, Callable[[Image], Any]] = {
     (False, True, False): lambda image: cv2.flip(image, 1),
@@ -58,7 +60,8 @@ def orientation_of(frame: Any) -> Orientation:
     The matrix takes (x, y) to (a x + c y, b x + d y), y downwards. FFmpeg's angle alone does not know of mirrors.
     """
     try:
-        matrix = frame.side_data.get("DISPLAYMATRIX")
+        # Not the frame's own, which holds the frame that holds it: such a circle stays until Python looks for it.
+        matrix = SIDE_DATA(frame).get("DISPLAYMATRIX")
     except ValueError:  # beside it there is data of a kind that PyAV has no name for
         return _of_angle(frame.rotation)
     if matrix is None:

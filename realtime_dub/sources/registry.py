@@ -9,6 +9,7 @@ from typing import Any
 
 from realtime_dub.clock import Clock
 from realtime_dub.errors import ConfigError, MediaError
+from realtime_dub.fitting import Size
 from realtime_dub.imports import resolve
 from realtime_dub.media import BLACK, Colour
 from realtime_dub.paths import is_missing, is_number
@@ -69,6 +70,7 @@ def open_video(
     width: int = 640,
     height: int = 480,
     fps: float | Fraction = 25,
+    smaller: Size | None = None,
     loop: bool = False,
     background: Colour = BLACK,
     live: bool,
@@ -77,9 +79,10 @@ def open_video(
     """The source that ``spec`` means, not yet opened.
 
     ``width``, ``height`` and ``fps`` are asked of a camera and given by the demo; a still has ``fps``; files and
-    streams have their own. ``background`` shows in bars and through what is transparent. ``stream``: which of several
-    pictures of a file or stream, from 1. With ``live``, what could be pulled faster runs at its own speed. Raises
-    MediaError for a path that is not there, ConfigError for an address that is none of a network.
+    streams have their own. ``smaller`` is asked of a camera that is too slow at the size. ``background`` shows in bars
+    and through what is transparent. ``stream``: which of several pictures of a file or stream, from 1. With ``live``,
+    what could be pulled faster runs at its own speed. Raises MediaError for a path that is not there, ConfigError for
+    an address that is none of a network.
     """
     kind = _kind_of(spec)
     if kind in ("file", "image") and is_missing(spec):
@@ -95,6 +98,8 @@ def open_video(
         "webcam": (spec, width, height, fps, clock),
     }
     options: dict[str, Any] = {} if kind == "demo" else {"background": background}
+    if kind == "webcam":
+        options["smaller"] = smaller
     if stream is not None:
         if kind not in ("file", "url"):
             raise ConfigError("--video-stream needs", f"a video file or an address, not {spec!r}", "leave it out")

@@ -20,11 +20,13 @@ import numpy as np
 
 from realtime_dub.clock import Clock
 from realtime_dub.errors import DeviceError
+from realtime_dub.fitting import Size
 from realtime_dub.media import BLACK, Colour, Image, VideoInfo
 from realtime_dub.paths import is_number
 from realtime_dub.sources.cameras import camera_paths
 from realtime_dub.sources.newest import LinkLost, NewestFrame, NewestSource
 
+SLOW = 0.8  # of the rate that a camera is asked for: with less, a smaller size shows more
 TORN = 5  # pictures in a row that may be undecodable, as MJPG over a bad cable is, before the camera counts as lost
 LINUX = sys.platform.startswith("linux")
 
@@ -45,14 +47,19 @@ def node(device: str) -> str:
     return f"/dev/video{device}" if LINUX and is_number(device) else device
 
 
+def check_there(device: str) -> None:
+    """Raises DeviceError where there is no such node, as far as that is to be seen without opening one."""
+    if LINUX and not Path(node(device)).exists():
+        there = camera_paths()
+        advice = f"choose one of {', '.join(there)}" if there else "there is none at all: connect one, or use demo"
+        raise DeviceError("no such camera:", node(device), advice)
+
+
 def open_camera(device: str) -> Capture:
     """The camera by index or path. Raises DeviceError where there is no such node."""
     if not LINUX:
         return cv2.VideoCapture(int(device) if is_number(device) else device)
-    if not Path(node(device)).exists():
-        there = camera_paths()
-        advice = f"choose one of {', '.join(there)}" if there else "there is none at all: connect one, or use demo"
-        raise DeviceError("no such camera:", node(device), advice)
+    check_there(device)
     return cv2.VideoCapture(node(device), cv2.CAP_V4L2)
 
 
@@ -60,11 +67,19 @@ class CameraLink:
     """One camera, connected as often as needed."""
 
     def __init__(
-        self, device: str, size: tuple[int, int], fps: float, clock: Clock, opener: Callable[[str], Capture]
+        self,
+        device: str,
+        size: Size,
+        fps: float,
+        clock: Clock,
+        opener: Callable[[str], Capture],
+        smaller: Size | None = None,
     ) -> None:
-        self._device, self._size, self._fps = device, size, fps
+        """``smaller``: asked for where the camera is too slow at ``size``."""
+        self._device, self._size, self._fps, self._smaller = device, size, fps, smaller
         self._clock = clock
         self._opener = opener
+        self.note = ""  # that it was too slow
         self._capture: Capture | None = None
 
     def connect(self) -> None:
@@ -74,11 +89,19 @@ class CameraLink:
             raise no_picture(self._device)
         # The pixel format comes first: a driver offers sizes and rates by format, and raw video is slow over USB.
         capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
-        capture.set(cv2.CAP_PROP_FRAME_WIDTH, self._size[0])
-        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, self._size[1])
-        capture.set(cv2.CAP_PROP_FPS, self._fps)
+        self._ask(capture, self._size)
+        told = capture.get(cv2.CAP_PROP_FPS)
+        if self._smaller is not None and 1 <= told < SLOW * self._fps:
+            large, small = (f"{width}x{height}" for width, height in (self._size, self._smaller))
+            self.note = f"the camera gives {told:.0f} frames a second at {large}: it was asked for {small}"
+            self._ask(capture, self._smaller)
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         self._capture = capture
+
+    def _ask(self, capture: Capture, size: Size) -> None:
+        capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
+        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
+        capture.set(cv2.CAP_PROP_FPS, self._fps)
 
     def grab(self) -> tuple[Image, int]:
         for _ in range(TORN):
@@ -123,8 +146,9 @@ def no_picture(device: str) -> DeviceError:
 class WebcamSource(NewestSource):
     """The newest picture of a camera, stamped when the driver hands it over: exposure and transfer lie before that.
 
-    The camera is asked for ``width`` x ``height`` at ``fps`` in MJPG; ``info`` says what it gives. Unplugged, the last
-    picture goes on, ``stale``, until the camera is back under the same name (see ``newest.NewestFrame``).
+    The camera is asked for ``width`` x ``height`` at ``fps`` in MJPG, and for ``smaller`` where it is too slow for
+    that; ``info`` says what it gives. Unplugged, the last picture goes on, ``stale``, until the camera is back under
+    the same name (see ``newest.NewestFrame``).
     """
 
     def __init__(
@@ -136,11 +160,16 @@ class WebcamSource(NewestSource):
         clock: Clock,
         opener: Callable[[str], Capture] = open_camera,
         background: Colour = BLACK,
+        smaller: Size | None = None,
     ) -> None:
         self.device = device
         self._clock, self._background = clock, background
-        self._link = CameraLink(device, (width, height), fps, clock, opener)
+        self._link = CameraLink(device, (width, height), fps, clock, opener, smaller)
         super().__init__()
+
+    @property
+    def notes(self) -> list[str]:
+        return [self._link.note] if self._link.note else []
 
     def open(self) -> VideoInfo:
         """Connect and wait for the first picture. Raises DeviceError."""

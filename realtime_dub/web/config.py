@@ -80,6 +80,10 @@ class ServeConfig(BaseModel):
         return self.picture_height**2 * 16 // 9
 
     @property
+    def fps_asked(self) -> float | None:
+        return self.fps if "fps" in self.model_fields_set else None
+
+    @property
     def secure(self) -> bool:
         return self.self_signed or self.tls_cert is not None
 

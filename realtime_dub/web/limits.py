@@ -84,7 +84,7 @@ KEY_FRAME_REST_S = 0.3  # between requests for a key frame
 RESUME_S = 5.0  # without one what comes is decoded all the same: a stream may have none
 
 # What waits in a session (browser input, run).
-WAITING_BYTES = 128_000_000  # of frames that wait for the end of the latency budget
+WAITING_BYTES = 192_000_000  # of frames that wait for the end of the latency budget
 MOST_RUNS = 2  # pipelines of a session at a time: the one on air and the one that takes over
 RUNS_PER_S, RUNS_BURST = 0.2, 4.0  # pipelines that a session begins: each takes half a second of a core to load
 RUN_REST_S = 0.5  # until it is tried again, with the newest choices

@@ -8,23 +8,31 @@ they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from realtime_dub.blend.composite import Compositor
 from realtime_dub.face.types import Face, FaceTracker, TrackedFrame
-from realtime_dub.flow import Spread
+from realtime_dub.flow import Spread, Worker
 from realtime_dub.media import NS, Frame, Image
 from realtime_dub.mouth.mouthbank.bank import Bank, Mouth, lip_shape
 from realtime_dub.mouth.mouthbank.cavity import max_lip_opening
 from realtime_dub.mouth.mouthbank.fade import TURNED, turned_deg
 from realtime_dub.mouth.mouthbank.render import Renderer
 
+T = TypeVar("T")
+_Drawn = tuple[int | None, Image | None]  # the mouth's number, None for the picture itself; None where nothing is seen
 PICTURES = 6
 SHOTS = 3  # that pictures are kept of
+AHEAD = 3  # drawings that wait to be read
 APART_NS = 10 * NS  # between two drawings, for the tracker: as far as that nothing is smoothed
 
 
@@ -53,26 +61,56 @@ class CalibrationFrames:
 def calibrate(bank: Bank, pictures: Sequence[TrackedFrame], tracker: FaceTracker) -> None:
     """Correct the lips of the bank's mouths by how ``tracker`` finds them drawn on ``PICTURES`` of ``pictures``.
 
-    For n mouths and m pictures m (n + 1) pictures are tracked: 2 to 4 s for a full bank, on one core.
+    For n mouths and m pictures m (n + 1) pictures are tracked: 2 s for a full bank. The next ones are drawn meanwhile,
+    on a thread.
     """
     if bank.neutral is None:
         return
-    reader, renderer, compositor = _Reader(tracker), Renderer(bank), Compositor()
+    reader, drawing = _Reader(tracker), _Drawing(bank)
     if len(pictures) > PICTURES:
         pictures = [pictures[round(place)] for place in np.linspace(0, len(pictures) - 1, PICTURES)]
-    rng = np.random.default_rng(0)  # never the same mouth before another one
     found: list[list[npt.NDArray[np.float32]]] = [[] for _ in bank.mouths]
-    for tracked in pictures:
-        reader.find(tracked.frame.image)
-        for index in rng.permutation(len(bank.mouths)):
-            patch = renderer.show(tracked, bank.mouths[index])
-            face = None if patch is None else reader.find(compositor.compose(tracked, patch, 1.0))
-            if face is not None:
+    with closing(Worker("calibration")) as worker:
+        for index, image in _ahead(worker, drawing.jobs(pictures)):
+            face = None if image is None else reader.find(image)
+            if face is not None and index is not None:
                 found[index].append(lip_shape(face.canonical, bank.neutral))
     bank.mouths[:] = [
         corrected(mouth, np.mean(shapes, 0)) if shapes else mouth
         for mouth, shapes in zip(bank.mouths, found, strict=True)
     ]
+
+
+class _Drawing:
+    """The mouths of a bank on pictures, in the order in which they are read."""
+
+    def __init__(self, bank: Bank) -> None:
+        self._bank, self._renderer, self._compositor = bank, Renderer(bank), Compositor()
+
+    def jobs(self, pictures: Sequence[TrackedFrame]) -> Iterator[Callable[[], _Drawn]]:
+        """Of each picture itself, then of each mouth on it."""
+        rng = np.random.default_rng(0)  # never the same mouth before another one
+        for tracked in pictures:
+            yield partial(self._draw, tracked, None)
+            for index in rng.permutation(len(self._bank.mouths)):
+                yield partial(self._draw, tracked, int(index))
+
+    def _draw(self, tracked: TrackedFrame, index: int | None) -> _Drawn:
+        if index is None:
+            return None, tracked.frame.image
+        patch = self._renderer.show(tracked, self._bank.mouths[index])
+        return index, None if patch is None else self._compositor.compose(tracked, patch, 1.0)
+
+
+def _ahead(worker: Worker, jobs: Iterable[Callable[[], T]]) -> Iterator[T]:
+    """What ``jobs`` give, in order; those after it are done on ``worker`` meanwhile."""
+    waiting: deque[Future[T]] = deque()
+    for job in jobs:
+        waiting.append(worker.submit(job))
+        if len(waiting) > AHEAD:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def corrected(mouth: Mouth, found: npt.NDArray[np.float32]) -> Mouth:

@@ -26,9 +26,9 @@ def max_lip_opening(shape: npt.NDArray[np.float32]) -> float:
 
 def missing(wanted: float, seen: float) -> float:
     """What share of an opening ``wanted`` must be painted when the picture shows one of ``seen`` (mouth widths)."""
-    inside = float(np.clip((seen - SHUT) / (PARTED - SHUT), 0, 1))
+    inside = min(1.0, max(0.0, (seen - SHUT) / (PARTED - SHUT)))  # of one number NumPy makes ten times the work
     reach = seen * (1 + (STRETCH - 1) * inside)
-    return float(np.clip((wanted - reach - TOLERANCE) / RAMP, 0, 1))
+    return min(1.0, max(0.0, (wanted - reach - TOLERANCE) / RAMP))
 
 
 def paint_cavity(region: Image, goal: Points, box: Box, unit: float, share: float) -> None:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from fractions import Fraction
 from itertools import count, islice, takewhile
 from pathlib import Path
 
 from realtime_dub.clock import VirtualClock
 from realtime_dub.errors import ConfigError, EndOfStream, MediaError
-from realtime_dub.face.types import FaceTracker
+from realtime_dub.face.types import FaceTracker, TrackedFrame
 from realtime_dub.media import NS, Frame
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import HEARD_AHEAD_NS, LearnsOwnVoice, MouthGenerator, SupportsCalibration
 from realtime_dub.paths import Use, WholeFile, refuse_clashes
 from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.file.own_voice import FilmVoice, film_voice
+from realtime_dub.pipeline.file.stages import PrefetchStage
 from realtime_dub.pipeline.process import one_blas_thread
 from realtime_dub.sources.base import SkipsFrames, VideoSource, read_all
 from realtime_dub.sources.registry import kind_of, open_video
@@ -49,22 +50,40 @@ def show_film(
     def wanted(seq: int) -> bool:
         return seq % every == 0 or (learns is not None and seq % _LEARNT_EVERY == 0)
 
-    for frame in takewhile(lambda frame: frame.pts_ns < until_ns, _some(video, wanted)):
-        looked_at = frame.seq % every == 0 and frame.pts_ns < _SHOWN_NS
-        if not looked_at and (learns is None or frame.seq % _LEARNT_EVERY):
-            continue
-        tracked = tracker.track(frame)
-        if looked_at:
-            generator.observe(tracked)
-            if picker is not None:
-                picker.show(tracked)
-        if learns is not None and voice is not None:
-            voice.hear_until(frame.pts_ns + HEARD_AHEAD_NS, learns.hear_own)
-            learns.learn_own(tracked)
+    def looked_at(frame: Frame) -> bool:
+        return frame.seq % every == 0 and frame.pts_ns < _SHOWN_NS
+
+    def used(frame: Frame) -> bool:
+        return looked_at(frame) or (learns is not None and frame.seq % _LEARNT_EVERY == 0)
+
+    frames = takewhile(lambda frame: frame.pts_ns < until_ns, _some(video, wanted))
+    with _tracked_ahead(filter(used, frames), tracker) as seen:
+        for tracked in seen:
+            if looked_at(tracked.frame):
+                generator.observe(tracked)
+                if picker is not None:
+                    picker.show(tracked)
+            if learns is not None and voice is not None:
+                voice.hear_until(tracked.frame.pts_ns + HEARD_AHEAD_NS, learns.hear_own)
+                learns.learn_own(tracked)
     if learns is not None:
         learns.finish_own()
     if calibrates is not None and picker is not None:
         calibrates.calibrate(picker.chosen(), tracker)
+
+
+@contextmanager
+def _tracked_ahead(frames: Iterator[Frame], tracker: FaceTracker) -> Iterator[Iterator[TrackedFrame]]:
+    """Decoded on one thread and tracked on another, while the caller looks at what came before."""
+    decoded = PrefetchStage("decode", frames)
+    tracked = PrefetchStage("track", (tracker.track(frame) for frame in decoded))
+    try:
+        yield tracked
+    finally:
+        for stage in (decoded, tracked):
+            stage.stop()
+        for stage in (decoded, tracked):
+            stage.join()
 
 
 def _some(video: VideoSource, wanted: Callable[[int], bool]) -> Iterator[Frame]:

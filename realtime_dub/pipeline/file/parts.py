@@ -27,7 +27,12 @@ class FileParts:
         self.kind = _kind(config)
         self.engine = registry.engine(config.engine)
         self.publisher = assembly.open_publisher(
-            str(config.output), clock=clock, live=False, crf=config.crf, preset=config.preset
+            str(config.output),
+            clock=clock,
+            live=False,
+            crf=config.crf,
+            preset=config.preset,
+            encoder=config.encoder,
         )
         self.generator = assembly.make_generator(config)
         stack.callback(self.generator.close)

@@ -22,6 +22,7 @@ from realtime_dub.config import FileConfig
 from realtime_dub.errors import LostOutput, MediaError, RealtimeDubError
 from realtime_dub.face.types import FaceTracker
 from realtime_dub.media import (
+    MS,
     NS,
     AudioBlock,
     Frame,
@@ -47,6 +48,7 @@ from realtime_dub.voice.contract import VoiceFromVideo
 Progress = Callable[[int, int | None], None]
 
 _SHEET_EVERY = 25  # ticks
+_AHEAD_NS = 120 * MS  # of the voice that an engine hears at once, beyond what a mouth needs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -202,7 +204,8 @@ class _FileRun:
             raise MediaError("there is no picture in", self._config.input, "choose a video that plays")
         zero_ns = first[0].capture_ns
         self._parts.begin_extras(zero_ns)
-        self._maker = maker = MouthMaker(self._parts.generator, self._audio, zero_ns)
+        ahead_ns = 0 if isinstance(self._parts.voice, VoiceFromVideo) else _AHEAD_NS  # it waits for its frames
+        self._maker = maker = MouthMaker(self._parts.generator, self._audio, zero_ns, ahead_ns)
         for together in _grouped(itertools.chain([first], spans), self._parts.engine.file_batch):
             yield from self._with_mouths(maker, together, zero_ns)
             self._audio.forget(together[-1][0].capture_ns - NS)

@@ -15,14 +15,20 @@ from realtime_dub.pipeline.voice_feeder import Made, Sound, VoiceFeeder, needs_n
 class MouthMaker:
     """Lets a generator hear as far as each frame needs, and asks it for the mouth. On one thread, frames in order."""
 
-    def __init__(self, generator: MouthGenerator, audio: Sound, first_ns: int) -> None:
-        """``audio`` is read from a second before ``first_ns`` on, the time of the first frame."""
-        self._feeder = VoiceFeeder(audio, generator, first_ns - NS)
+    def __init__(self, generator: MouthGenerator, audio: Sound, first_ns: int, ahead_ns: int = 0) -> None:
+        """``audio`` is read from a second before ``first_ns`` on, the time of the first frame.
+
+        ``ahead_ns``: so much more is heard at once, where audio is there already: a net that is asked for a long
+        stretch takes hardly more time than for a short one.
+        """
+        self._feeder, self._ahead_ns = VoiceFeeder(audio, generator, first_ns - NS), ahead_ns
         self.needs_ns = needs_ns(generator, resampler_delay_ns(audio.rate))  # of audio after a frame's time
 
     def make(self, samples: Sequence[TrackedSample]) -> list[Made]:
         """For one frame, or for as many as the engine takes together."""
-        self._feeder.hear_until(samples[-1].capture_ns + self.needs_ns)
+        needed_ns = samples[-1].capture_ns + self.needs_ns
+        if needed_ns > self._feeder.at_ns:
+            self._feeder.hear_until(needed_ns + self._ahead_ns)
         return self._feeder.mouths([(each.tracked, each.capture_ns) for each in samples])
 
     def no_voice(self, name: str) -> str | None:

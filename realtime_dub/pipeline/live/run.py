@@ -6,15 +6,20 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from fractions import Fraction
+from functools import partial
+from typing import Any
 
 from realtime_dub import signals
 from realtime_dub.clock import Clock, MonotonicClock
 from realtime_dub.config import LiveConfig
 from realtime_dub.errors import ConfigError
 from realtime_dub.notes import notes_of
-from realtime_dub.pipeline import assembly
+from realtime_dub.pipeline import assembly, camera
+from realtime_dub.pipeline.camera import CameraMode
 from realtime_dub.pipeline.live.inputs import StartsWith, VoiceInStep
 from realtime_dub.pipeline.live.loop import LivePipeline
 from realtime_dub.pipeline.plan import BudgetTooSmall
@@ -28,6 +33,7 @@ from realtime_dub.sources import voices
 from realtime_dub.sources.base import VideoSource, VoiceSource
 from realtime_dub.sources.paced import PacedVideo
 from realtime_dub.sources.paced_voice import PacedVoice
+from realtime_dub.sources.registry import kind_of
 from realtime_dub.terminal import console
 
 LOOK_S = 0.05  # between two looks whether to stop
@@ -70,14 +76,15 @@ class _LiveRun:
         stack.callback(generator.close)
         tracker = assembly.make_tracker(config.face, at_once=False)
         stack.callback(tracker.close)
-        video = _video(config, clock)
+        mode = _camera_mode(config)
+        video = _video(config, clock, mode)
         voice, starts_with = _voice(config, clock, video)
         own_voice = _own_voice(config, clock, video)
         members = assembly.LiveMembers(video, voice, tracker, generator, publishers, starts_with, own_voice)
-        fps = Fraction(config.fps).limit_denominator(1001)
+        fps = Fraction(mode.fps).limit_denominator(1001)
         settings = LiveSettings(fps, config.budget_ms, config.seconds)
         self._tells = (video, voice, own_voice, generator, *publishers)
-        self.recorder = Recorder()
+        self.recorder = Recorder(camera=f"{mode}, {mode.why}" if mode.why else "")
         try:
             self.pipeline = assembly.assemble_live(members, settings, clock, self.recorder, stack, self._reports.sheet)
         except BudgetTooSmall as error:
@@ -95,7 +102,8 @@ class _LiveRun:
 
 def _publishers(config: LiveConfig, clock: Clock) -> list[Publisher]:
     """Made, not opened: names that are wrong are found before anything else is."""
-    made = [assembly.open_publisher(spec, clock=clock, live=True) for spec in config.to] or [default_publisher()]
+    options: dict[str, Any] = {"clock": clock, "live": True, "encoder": config.encoder}
+    made = [assembly.open_publisher(spec, **options) for spec in config.to] or [default_publisher()]
     if config.speaker is not None:
         from realtime_dub.publishers.speaker import SpeakerPublisher
 
@@ -103,13 +111,28 @@ def _publishers(config: LiveConfig, clock: Clock) -> list[Publisher]:
     return made
 
 
-def _video(config: LiveConfig, clock: Clock) -> VideoSource:
+def _camera_mode(config: LiveConfig) -> CameraMode:
+    """What was asked for, else what the machine holds. Raises DeviceError where there is no such camera."""
+    asked = CameraMode(config.width, config.height, config.fps)
+    if kind_of(config.webcam) != "webcam":
+        return asked
+    if config.size_asked:
+        return replace(asked, why="as asked for")
+    from realtime_dub.sources.webcam import check_there
+
+    check_there(config.webcam)
+    with ThreadPoolExecutor(1, "camera size") as thread:
+        return thread.submit(camera.choose, partial(assembly.make_generator, config), config.fps_asked).result()
+
+
+def _video(config: LiveConfig, clock: Clock, mode: CameraMode) -> VideoSource:
     return assembly.open_video(
         config.webcam,
         clock=clock,
-        width=config.width,
-        height=config.height,
-        fps=config.fps,
+        width=mode.width,
+        height=mode.height,
+        fps=mode.fps,
+        smaller=mode.smaller,
         loop=config.loop,
         live=True,
         **assembly.video_options(config),

@@ -72,6 +72,8 @@ async def config(request: web.Request) -> web.Response:
     fields = studio.to_dict() | {"version": __version__, "ice_servers": studio.config.ice_servers}
     fields["share"] = connectivity.shared(studio.config, _port(request))
     fields["limits"] = {"upload_mb": studio.config.upload_mb, "recording_kept_s": RECORDING_KEPT_S, "files": FILES}
+    mode = await studio.camera.mode()
+    fields["camera"] = {"width": mode.width, "height": mode.height, "fps": mode.fps, "why": mode.why}
     fields["invite"] = studio.config.token  # for links to be handed on; whoever reads this has it already
     fields["features"] = [*FEATURES, *(["server-voice"] if studio.config.server_mic else [])]
     return web.json_response(fields)

@@ -44,10 +44,14 @@ def serve(config: ServeConfig, say: Callable[[str], None] = print) -> None:
 
 async def _serve(config: ServeConfig, say: Callable[[str], None]) -> None:
     asyncio.get_running_loop().set_exception_handler(unheard)
-    doors = Doors(make_app(config), config)
+    app = make_app(config)
+    doors = Doors(app, config)
     try:
         say(greeting(config, await doors.open()))
-        await _interrupted()
+        async with asyncio.TaskGroup() as group:
+            measuring = group.create_task(app[api.STUDIO].measure())
+            await _interrupted()
+            measuring.cancel()
     finally:
         await doors.close()
 

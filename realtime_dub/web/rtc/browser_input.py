@@ -26,6 +26,7 @@ NETWORK_NS = 20 * MS  # later than the quickest packet, still within the budget 
 FRAME_DELAY_NS = 40 * MS - CENTRE_NS + NETWORK_NS  # a frame is known to be complete when the next one begins
 QUEUE = 100  # frames of audio, two seconds
 NO_PTS = -1  # what was before a track's first frame is lost
+PIXEL_BYTES = 4.5  # of a frame that waits: BGR, and the planes that it came in
 
 Heard = tuple[Samples, int, bool]
 
@@ -66,7 +67,7 @@ class BrowserInput:
     def wait(self, budget_ns: int, fps: float, most: int) -> None:
         """Frames are to wait so long: none is larger than ``most``, nor than leaves all that wait in bounds."""
         waiting = max(1, int(fps * budget_ns / NS))
-        self.working_pixels = min(most, WAITING_BYTES // (3 * waiting))
+        self.working_pixels = min(most, int(WAITING_BYTES / (PIXEL_BYTES * waiting)))
 
     def restart(self, kind: str) -> None:
         """A new track of that kind begins."""

@@ -15,9 +15,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, Literal
 
-import cv2
 import numpy as np
-import numpy.typing as npt
 from aiortc.mediastreams import VIDEO_TIME_BASE, MediaStreamError, MediaStreamTrack
 from av import AudioFrame, VideoFrame
 
@@ -25,9 +23,10 @@ from realtime_dub.audio.mono import MonoMixer
 from realtime_dub.audio.resample import StreamResampler
 from realtime_dub.clock import Clock
 from realtime_dub.flow import AudioRing
-from realtime_dub.media import MS, NS, AudioBlock, Image, OutputFormat, Samples, Tick, ns_to_ticks, samples_to_ns
+from realtime_dub.media import MS, NS, AudioBlock, OutputFormat, Samples, Tick, ns_to_ticks, samples_to_ns
 from realtime_dub.web.config import FRAME_MS
 from realtime_dub.web.limits import STILL_S
+from realtime_dub.web.rtc.i420 import Planes, planes_of
 
 RATE = 48_000
 FRAME_NS = FRAME_MS * MS
@@ -36,8 +35,6 @@ LAG_NS = 5 * MS  # for the way from the tick through the publisher's thread to t
 KEPT_NS = 2 * NS
 PENDING = 4  # frames; the newest that is due leaves
 SLACK_NS = 40 * MS  # by which a frame may leave late rather than never: a thread came late once
-
-Planes = npt.NDArray[np.uint8]
 
 
 class OutputTimeline:
@@ -58,7 +55,7 @@ class OutputTimeline:
         self._readers: tuple[VideoOut, ...] = ()
         self.sent = 0  # frames handed to the loop
         self._sent_ns = 0  # when the last one was
-        self.recorder: Callable[[Image, int, int], None] | None = None  # takes frame, pts and period
+        self.recorder: Callable[[Tick, int], None] | None = None  # takes a tick, and its pts here
         self.taken_over: Callable[[int], None] = lambda run: None  # on the loop: this run gives the output now
 
     def next_run(self) -> int:
@@ -143,9 +140,8 @@ class TimelinePublisher:
         if tick.audio is not None:
             self._add_audio(tick.audio.samples)
         if (record := self._timeline.recorder) is not None:
-            record(tick.image, self._base_ns + tick.pts_ns, tick.duration_ns)
-        planes = np.asarray(cv2.cvtColor(tick.image, cv2.COLOR_BGR2YUV_I420), np.uint8)
-        self._timeline.add_frame(planes, self._base_ns + tick.pts_ns)
+            record(tick, self._base_ns + tick.pts_ns)
+        self._timeline.add_frame(planes_of(tick), self._base_ns + tick.pts_ns)
 
     def close(self) -> None:
         """The output timeline is the session's."""

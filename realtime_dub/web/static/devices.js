@@ -75,7 +75,7 @@ export class Devices {
     this.#meter.watch(this.#tracks.audio);
   }
 
-  async #camera(deviceId = this.#settings.camera) { return this.#watched(await openCamera(deviceId)); }
+  async #camera(deviceId = this.#settings.camera) { return this.#watched(await openCamera(deviceId, this.#settings.size)); }
 
   async #microphone(deviceId = this.#settings.microphone) {
     return this.#watched(await openMicrophone(deviceId, this.#settings.processing));

@@ -2,8 +2,6 @@
 
 import { ApiError } from "./api.js";
 
-const PICTURE = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 25, max: 30 } };
-
 // What getUserMedia throws, as advice. `thing` is "camera" or "microphone".
 const ADVICE = {
   NotAllowedError: (thing) => [`The ${thing} is not allowed.`, `Allow the ${thing} with the site button left of the address, then try again.`],
@@ -23,9 +21,10 @@ export function requireDevices() {
     "Browsers give cameras to https and to localhost alone: start the server with --tls-cert and --tls-key, or open it through an SSH tunnel to localhost.");
 }
 
-export async function openCamera(deviceId) {
+export async function openCamera(deviceId, { width, height, fps }) {
+  const picture = { width: { ideal: width }, height: { ideal: height }, frameRate: { ideal: fps, max: Math.max(fps, 30) } };
   const choice = deviceId ? { deviceId: { exact: deviceId } } : { facingMode: "user" };
-  return open({ video: { ...PICTURE, ...choice } }, "camera");
+  return open({ video: { ...picture, ...choice } }, "camera");
 }
 
 // With `processing` off, music and other voices reach the server as they are.

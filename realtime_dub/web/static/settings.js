@@ -9,20 +9,25 @@ import { Picker } from "./picker.js";
 import * as prefs from "./prefs.js";
 
 const $ = (id) => document.getElementById(id);
+const USUAL = { width: 640, height: 480, fps: 25 };
+const SIZES = { "480p": { width: 640, height: 480 }, "720p": { width: 1280, height: 720 } };
 
 export class Settings extends EventTarget {
-  #mouth; #audioFile; #still; #onCamera = true; #inUse = "mic"; // the voice that is
-  #ownMic; #invite; #share; // the token that links are handed on with, and the server's address for others
+  #mouth; #camera; #ownMic; #audioFile; #still; #onCamera = true; #inUse = "mic"; // the voice that is
+  #invite; #share; // the token that links are handed on with, and the server's address for others
 
   constructor(config, room) {
     super();
     this.#invite = config.invite;
     this.#share = config.share?.address;
+    this.#camera = { ...USUAL, ...config.camera }; // what the server's machine holds
+    $("camera-size").options[0].text = `Automatic (${this.#camera.width} × ${this.#camera.height})`;
+    $("camera-size").title = this.#camera.why ?? "";
     this.#mouth = new Mouth(config, (options) => this.#emit("options", options));
     this.#ownMic = new OwnMic((on) => this.#learns(on));
     $("room").value = room || prefs.keptRoom() || freshRoom();
     this.#restore(prefs.kept());
-    for (const id of ["camera", "microphone", "processing"]) {
+    for (const id of ["camera", "camera-size", "microphone", "processing"]) {
       $(id).addEventListener("change", () => this.#device(id));
     }
     for (const radio of document.querySelectorAll("input[name=voice]")) radio.addEventListener("change", () => this.#voice());
@@ -36,6 +41,7 @@ export class Settings extends EventTarget {
   }
 
   get camera() { return $("camera").value; }
+  get size() { return { ...this.#camera, ...SIZES[$("camera-size").value] }; } // at the server's rate
   get microphone() { return $("microphone").value; }
   get processing() { return $("processing").checked; }
   get kind() { return document.querySelector("input[name=voice]:checked").value; }
@@ -92,6 +98,7 @@ export class Settings extends EventTarget {
   // What was chosen the last time, as far as this server offers it.
   #restore(kept) {
     $("processing").checked = kept.processing ?? true;
+    $("camera-size").value = kept.size ?? "auto";
     const voice = document.querySelector(`input[name=voice][value=${kept.voice ?? "mic"}]`);
     voice.checked = !voice.closest("label").hidden;
     if (!voice.checked) document.querySelector("input[name=voice][value=mic]").checked = true;
@@ -105,8 +112,8 @@ export class Settings extends EventTarget {
 
   #device(id) {
     $("field-still").hidden = this.usesCamera;
-    if (this.usesCamera) prefs.keep({ camera: this.camera || null, microphone: this.microphone || null, processing: this.processing });
-    if (id !== "camera") this.#emit("devices", "microphone");
+    if (this.usesCamera) prefs.keep({ camera: this.camera || null, microphone: this.microphone || null, processing: this.processing, size: $("camera-size").value });
+    if (!id.startsWith("camera")) this.#emit("devices", "microphone");
     else if (this.usesCamera === this.#onCamera) this.#emit("devices", "camera");
     else this.#newPicture();
   }

@@ -14,7 +14,7 @@ from typing import Literal
 from realtime_dub.clock import Clock
 from realtime_dub.errors import LostOutput, RealtimeDubError
 from realtime_dub.fitting import Fit
-from realtime_dub.media import NS, AudioBlock, Image, OutputFormat, Tick, ns_to_samples, samples_to_ns
+from realtime_dub.media import NS, AudioBlock, OutputFormat, Tick, ns_to_samples, samples_to_ns
 from realtime_dub.pipeline.live.outputs import PublisherThread, Stamped
 from realtime_dub.pipeline.statistics import Recorder
 from realtime_dub.publishers.registry import open_publisher
@@ -59,12 +59,12 @@ class Recording:
         kept_ns = self.error.kept_ns if isinstance(self.error, LostOutput) else samples_to_ns(self._read, RATE)
         return round(kept_ns / NS, 2)
 
-    def take(self, image: Image, pts_ns: int, period_ns: int) -> None:
-        """A frame of the output timeline. On the run's thread."""
+    def take(self, tick: Tick, pts_ns: int) -> None:
+        """A tick, and its time on the output timeline. On the run's thread."""
         try:
             with self._lock:
                 if not (self._closed or self.over):
-                    self._take(image, pts_ns, period_ns)
+                    self._take(tick, pts_ns)
         except Exception as error:  # whatever it is, what people watch goes on
             self._failed("", error)
 
@@ -79,7 +79,8 @@ class Recording:
             return self.path.stat().st_size > 0
         return False
 
-    def _take(self, image: Image, pts_ns: int, period_ns: int) -> None:
+    def _take(self, tick: Tick, pts_ns: int) -> None:
+        period_ns = tick.duration_ns
         if self._thread is None:
             self._thread = PublisherThread(_Film(self.path, period_ns), self._clock, Recorder(), self._failed)
             self._start_ns = pts_ns
@@ -90,8 +91,8 @@ class Recording:
             self._end()
             return
         self._last_ns = at_ns
-        audio = self._audio(at_ns + period_ns)
-        self._thread.offer(Stamped(Tick(image, at_ns, period_ns, self._seq, audio), None, 0))
+        taken = replace(tick, pts_ns=at_ns, seq=self._seq, audio=self._audio(at_ns + period_ns))
+        self._thread.offer(Stamped(taken, None, 0))
         self._seq += 1
 
     def _audio(self, until_ns: int) -> AudioBlock:
@@ -137,7 +138,7 @@ class _Film:
         if not self._opened:
             self._publisher.open(OutputFormat(image.shape[1], image.shape[0], self._fps, RATE, 1, True))
             self._opened = True
-        self._publisher.publish(replace(tick, image=image))
+        self._publisher.publish(tick if image is tick.image else replace(tick, image=image, coded=None))
 
     def close(self) -> None:
         self._publisher.close()

@@ -20,6 +20,7 @@ from realtime_dub.web.config import ENGINES, ServeConfig, SessionOptions
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.rtc.priority import share_of
 from realtime_dub.web.studio.banks import BankInbox
+from realtime_dub.web.studio.camera import CameraAdvice
 from realtime_dub.web.studio.folder import ServerFolder
 from realtime_dub.web.studio.handle import StudioHandle
 from realtime_dub.web.studio.metrics import Metrics
@@ -51,6 +52,7 @@ class Studio:
         self.rooms = Rooms(self._clock, self.sessions)
         self.seats = Seats(config)
         self.precedence = Precedence()
+        self.camera = CameraAdvice(config, lambda: make_generator(self._setup(registry.DEFAULT)))
         self._sweeper: asyncio.Task[None] | None = None
         self._engines: list[dict[str, Any]] = []
         self._budgets: dict[str, int] = {}
@@ -61,7 +63,15 @@ class Studio:
         sweeps = (self._sweep_sessions, self._sweep_rooms, self._sweep_files, self._update_metrics)
         self._sweeper = asyncio.create_task(repeat(SWEEP_S, *sweeps), name="sweeper")
 
+    async def measure(self) -> None:
+        """What this machine holds: pages ask cameras for it, and where no rate was asked for, sessions go at it."""
+        self.camera.begin()
+        fps = (await self.camera.mode()).fps
+        if self.config.fps_asked is None:
+            self.config = self.config.model_copy(update={"fps": fps})
+
     async def close(self) -> None:
+        await self.camera.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)

@@ -1,0 +1,130 @@
+"""Which encoder makes H.264: libx264, or one in hardware, if this machine has it and it works.
+
+Not run so far on hardware: of NVENC, Quick Sync, AMF and VideoToolbox the options were written from FFmpeg's
+documentation. What is tested is the choice, and what becomes of it where none opens. VAAPI is not among them: it takes
+frames in the memory of the graphics card alone, and PyAV makes none there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+
+from realtime_dub.errors import DependencyError
+from realtime_dub.paths import reason
+
+AUTO, SOFTWARE = "auto", "software"
+TRIED = 640, 480  # the size of the frame that is encoded to see whether it works, where none is known
+ERRORS = (OSError, ValueError, av.error.FFmpegError)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an output shall be like, in libx264's terms; each encoder has its own for the same."""
+
+    crf: int  # 0 best .. 51
+    preset: str
+    live: bool
+    fps: Fraction
+    size: tuple[int, int]
+    most_bits: int | None = None  # a second, into a network
+
+
+Options = dict[str, str]  # FFmpeg's, and its values
+
+
+@dataclass(frozen=True, slots=True)
+class H264:
+    """An encoder, its own options, and the kind of 4:2:0 frames that it takes."""
+
+    codec: str  # FFmpeg's name
+    own: Callable[[Wanted], Options]
+    pix_fmt: str = "yuv420p"
+
+
+def _x264(wanted: Wanted) -> Options:
+    # A fixed number of threads: the encoder's decisions depend on it. No macroblock tree: with it, what lay in memory
+    # before changes the result.
+    made = {"preset": wanted.preset, "crf": str(wanted.crf), "threads": "2" if wanted.live else "4", "mbtree": "0"}
+    return made | ({"tune": "zerolatency"} if wanted.live else {})
+
+
+def _nvenc(wanted: Wanted) -> Options:
+    made = {"preset": "p4", "rc": "vbr", "cq": str(max(1, wanted.crf))}
+    return made | ({"tune": "ull", "zerolatency": "1", "delay": "0"} if wanted.live else {"tune": "hq"})
+
+
+def _qsv(wanted: Wanted) -> Options:
+    made = {"preset": "veryfast", "global_quality": str(max(1, wanted.crf))}
+    return made | ({"async_depth": "1", "low_delay_brc": "1"} if wanted.live else {})
+
+
+def _amf(wanted: Wanted) -> Options:
+    made = {"rc": "cqp", "qp_i": str(wanted.crf), "qp_p": str(wanted.crf)}
+    return made | ({"usage": "ultralowlatency"} if wanted.live else {"usage": "transcoding"})
+
+
+def _videotoolbox(wanted: Wanted) -> Options:
+    # It knows no quality on all machines: bits a pixel, twice as many with every six steps of libx264's.
+    bits = wanted.size[0] * wanted.size[1] * wanted.fps * Fraction(2 ** ((23 - wanted.crf) / 6) / 10)
+    return {"b": str(int(bits))} | ({"realtime": "1"} if wanted.live else {})
+
+
+X264 = H264("libx264", _x264)
+HARDWARE = {
+    "nvenc": H264("h264_nvenc", _nvenc),
+    "videotoolbox": H264("h264_videotoolbox", _videotoolbox),
+    "qsv": H264("h264_qsv", _qsv, "nv12"),
+    "amf": H264("h264_amf", _amf),
+}
+NAMES = (AUTO, SOFTWARE, *HARDWARE)
+
+
+def choose(name: str, size: tuple[int, int], fps: Fraction) -> tuple[H264, str]:
+    """The encoder that ``name`` means, and why it is not one in hardware where ``auto`` found none that works.
+
+    One in hardware is opened, and encodes a frame. Raises DependencyError for one that was named and does not work.
+    """
+    if name == SOFTWARE:
+        return X264, ""
+    asked = {name: HARDWARE[name]} if name in HARDWARE else HARDWARE
+    failed = {}
+    for each, encoder in asked.items():
+        if (why := why_not(encoder, size, fps)) is None:
+            return encoder, ""
+        failed[each] = why
+    told = ", ".join(f"{each}: {why}" for each, why in failed.items())
+    if name == AUTO:
+        return X264, f"no hardware encoder works here ({told}): libx264 was used"
+    raise DependencyError("cannot use the encoder", told, "use --encoder auto or software")
+
+
+def why_not(encoder: H264, size: tuple[int, int] = TRIED, fps: Fraction = Fraction(25)) -> str | None:
+    """Why ``encoder`` makes nothing of a frame of ``size`` here; None where it does."""
+    try:
+        context: Any = av.CodecContext.create(encoder.codec, "w")
+    except ValueError:
+        return "not in this PyAV"
+    try:
+        context.width, context.height = size
+        context.pix_fmt, context.framerate, context.time_base = encoder.pix_fmt, fps, 1 / fps
+        frame = av.VideoFrame(*size, encoder.pix_fmt)
+        frame.pts = 0
+        packets = [*context.encode(frame), *context.encode(None)]
+    except ERRORS as error:
+        return reason(error)
+    return None if any(packet.size for packet in packets) else "it gives nothing"
+
+
+def options(encoder: H264, wanted: Wanted) -> Options:
+    """All that it is opened with."""
+    made = {**encoder.own(wanted), "bf": "0"}  # with B-frames a fragmented mp4 is counted one frame too short
+    if wanted.live:
+        made["g"] = str(max(1, round(2 * wanted.fps)))
+    if wanted.most_bits is not None:
+        made |= {"maxrate": str(wanted.most_bits), "bufsize": str(wanted.most_bits)}
+    return made
