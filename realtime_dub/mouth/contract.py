@@ -25,6 +25,7 @@ __all__ = [
     "GeneratesBatches",
     "GivesBlendshapes",
     "HasStrength",
+    "HasTerms",
     "Hear",
     "Identity",
     "IdentityKind",
@@ -107,6 +108,13 @@ class GeneratesBatches(Protocol):
 
     def generate_batch(self, asked: Sequence[tuple[TrackedFrame, int]]) -> Sequence[Generated | None]:
         """``generate`` for each, in order; at most as many as its engine's ``file_batch``."""
+
+
+@runtime_checkable
+class HasTerms(Protocol):
+    """A generator that runs what others have terms for: they are said when a run begins."""
+
+    terms: str  # one line; "" = none
 
 
 @runtime_checkable

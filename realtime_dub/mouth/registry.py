@@ -20,6 +20,8 @@ NOTHING = "passthrough"  # the engine that leaves every mouth as it is
 DEFAULT = "mouthbank"
 ENGINES = {
     "mouthbank": "realtime_dub.mouth.mouthbank:ENGINE",
+    "lipgan": "realtime_dub.mouth.painter:LIPGAN",
+    "wav2lip": "realtime_dub.mouth.painter:WAV2LIP",
     "passthrough": "realtime_dub.mouth.passthrough:ENGINE",
 }
 # What the options of engines are called on the command line.
@@ -32,6 +34,7 @@ OPTIONS = {
     "learn": "--learn",
     "silence": "--silence",
     "quality": "--quality",
+    "pads": "--pads",
 }
 
 

@@ -24,10 +24,10 @@ from realtime_dub.mouth.contract import (
     MouthPatch,
     OwnVoiceLearnt,
 )
+from realtime_dub.mouth.fade import TurnFade
+from realtime_dub.mouth.gate import FADE_IN_NS, SpeechGate
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.calibration import CalibrationFrames, calibrate
-from realtime_dub.mouth.mouthbank.fade import TurnFade
-from realtime_dub.mouth.mouthbank.gate import FADE_IN_NS, SpeechGate
 from realtime_dub.mouth.mouthbank.motion import Motion, MotionStream, opening
 from realtime_dub.mouth.mouthbank.occlusion import Occlusion
 from realtime_dub.mouth.mouthbank.own_voice import WaysOfTalking
