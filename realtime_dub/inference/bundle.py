@@ -100,6 +100,12 @@ def _known_models() -> frozenset[str]:
     return frozenset(spec.sha256[spec.model] for spec in specs)
 
 
+@functools.cache
+def engine_of(folder: Path) -> str:
+    """Which engine the bundle in ``folder`` is for; read once. Raises BundleError."""
+    return _read_spec(folder / SPEC).engine
+
+
 def load_default(name: str, look_ahead_ms: int | None = None) -> Bundle:
     """The bundle that comes with engine ``name``, one for the whole process, so that its streams share a session.
 

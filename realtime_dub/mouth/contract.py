@@ -107,7 +107,7 @@ class GeneratesBatches(Protocol):
     """A generator that makes several mouths of a file in less time than one by one."""
 
     def generate_batch(self, asked: Sequence[tuple[TrackedFrame, int]]) -> Sequence[Generated | None]:
-        """``generate`` for each, in order; at most as many as its engine's ``file_batch``."""
+        """``generate`` for each, in order: as many as its engine's ``file_batch``, or as was asked for."""
 
 
 @runtime_checkable

@@ -12,6 +12,7 @@ LIPGAN = Engine(
     summary="a mouth painted by LipGAN",
     make="realtime_dub.mouth.painter.generator:lipgan",
     options=_OPTIONS,
+    needs_bundle=True,
     file_batch=_TOGETHER,
 )
 WAV2LIP = Engine(
@@ -19,5 +20,6 @@ WAV2LIP = Engine(
     summary="a mouth painted by Wav2Lip, from weights of your own",
     make="realtime_dub.mouth.painter.generator:wav2lip",
     options=_OPTIONS,
+    needs_bundle=True,
     file_batch=_TOGETHER,
 )
