@@ -51,7 +51,7 @@ def crop_of(face: Face, size: int, alignment: Alignment = "box", margins: Margin
     A box is stretched to a square, as the networks that were trained on boxes expect it.
     """
     if alignment == "box":
-        return box_of(face.points[:OVAL, :2].astype(np.float64), size, margins)
+        return _boxed(face.points[:OVAL, :2].astype(np.float64), size, margins)
     return _aligned(face.points[:, :2].astype(np.float64), size, margins)
 
 
@@ -63,8 +63,7 @@ def crop_about(pose: Pose, size: int, side: float, centre: tuple[float, float, f
     return Crop(np.concatenate([turn, ((size - 1) / 2 - turn @ middle)[:, None]], 1), size)
 
 
-def box_of(points: npt.NDArray[np.float64], size: int, margins: Margins) -> Crop:
-    """The upright box around points (n, 2) of a frame."""
+def _boxed(points: npt.NDArray[np.float64], size: int, margins: Margins) -> Crop:
     low, high = _with_margins(points.min(0), points.max(0), margins)
     scale = (size - 1) / np.maximum(high - low, 1)
     return Crop(np.array([[scale[0], 0, -scale[0] * low[0]], [0, scale[1], -scale[1] * low[1]]]), size)

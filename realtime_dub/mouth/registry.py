@@ -20,9 +20,9 @@ NOTHING = "passthrough"  # the engine that leaves every mouth as it is
 DEFAULT = "mouthbank"
 ENGINES = {
     "mouthbank": "realtime_dub.mouth.mouthbank:ENGINE",
+    "passthrough": "realtime_dub.mouth.passthrough:ENGINE",
     "lipgan": "realtime_dub.mouth.painter:LIPGAN",
     "wav2lip": "realtime_dub.mouth.painter:WAV2LIP",
-    "passthrough": "realtime_dub.mouth.passthrough:ENGINE",
 }
 # What the options of engines are called on the command line.
 OPTIONS = {

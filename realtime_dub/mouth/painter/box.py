@@ -6,9 +6,11 @@ paints a trembling mouth. So the box is kept in the head's own measure, and smoo
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from realtime_dub.face.crop import OVAL, Crop, Margins, box_of, crop_of
+from realtime_dub.face.crop import OVAL, Crop, Margins, crop_of
 from realtime_dub.face.smoothing import OneEuro
 from realtime_dub.face.types import Face, TrackedFrame
 from realtime_dub.inference.spec import CropSpec
@@ -34,4 +36,5 @@ class FaceBox:
         points, pose = face.points[:OVAL, :2], face.pose
         corners = (np.stack([points.min(0), points.max(0)]) - pose.shift[:2]) / np.float32(pose.scale)
         steady = self._smooth(corners.astype(np.float32), tracked.frame.pts_ns)
-        return box_of((steady * pose.scale + pose.shift[:2]).astype(np.float64), self._spec.size, self._margins)
+        steadied = np.concatenate([steady * pose.scale + pose.shift[:2], np.zeros((2, 1))], 1).astype(np.float32)
+        return crop_of(replace(face, points=steadied), self._spec.size, "box", self._margins)
