@@ -107,7 +107,7 @@ class FileConfig(_Shared):
     output: Path
     extend: bool = False  # hold the last picture until the voice ends
     static: bool = False  # the first frame alone, as a photograph
-    batch: int | None = Field(None, ge=1, le=256)  # frames that an engine which can takes together
+    batch: int | None = Field(None, ge=1, le=128)  # frames that an engine which can takes together
     crf: int | None = Field(None, ge=0, le=51)
     preset: Preset | None = None
 

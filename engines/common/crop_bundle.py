@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from realtime_dub.errors import ConfigError
@@ -36,6 +37,12 @@ def write(out: Path, spec: CropTaskSpec, model: bytes, ours: bool) -> Path:
     made = spec.model_copy(update={"model": MODEL, "sha256": {MODEL: network}, "version": network[:8]})
     WholeFile(out / SPEC).write((json.dumps(made.model_dump(mode="json"), indent=1) + "\n").encode())
     if ours:
-        made_here.write(network)
-    PainterNetwork(load(out), spec.engine)
+        with suppress(OSError):  # it runs all the same, in a process of its own
+            made_here.write(network)
+    try:
+        PainterNetwork(load(out), spec.engine)
+    except BaseException:
+        for name in (MODEL, SPEC):
+            (out / name).unlink(missing_ok=True)
+        raise
     return out

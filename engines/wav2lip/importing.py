@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from engines.common import crop_bundle
 from engines.wav2lip.layers import BANDS, FRAMES, SIZE
 from engines.wav2lip.weights import read_weights
@@ -13,9 +15,10 @@ from realtime_dub.errors import BundleError, DependencyError
 from realtime_dub.inference.bundle import MOST_FILE
 from realtime_dub.inference.contract import Declared
 from realtime_dub.inference.sandbox.session import SandboxSession
-from realtime_dub.inference.spec import CropSpec, CropTaskSpec, Shape, TensorSpec
+from realtime_dub.inference.spec import MOST_PIXELS, CropSpec, CropTaskSpec, Shape, TensorSpec
 from realtime_dub.mouth.painter.layout import Sizes, layout_of
 from realtime_dub.paths import read_plain, reason
+from realtime_dub.validation import first_problem
 
 # A window began 40 ms before its frame when the network was trained, and was cut down to whole hops; its last hop is
 # this much behind the frame.
@@ -55,18 +58,23 @@ def _import_graph(path: Path, out: Path) -> None:
     except (OSError, ValueError) as error:
         raise BundleError("cannot read", f"{path}: {reason(error)}", "choose an .onnx file") from error
     session = SandboxSession(model, path.name)
-    inputs, outputs = _tensors(session.inputs), _tensors(session.outputs)
     session.close()
     pixels = _pixels(session.inputs)
+    try:
+        inputs, outputs = _tensors(session.inputs), _tensors(session.outputs)
+        spec = _spec(pixels, inputs, outputs)
+    except ValidationError as error:
+        what = f"{path.name}: a tensor's {first_problem(error).what}"
+        raise BundleError("no network that paints faces:", what, "choose another") from error
     named = [(each.name, each.shape) for each in inputs], [(each.name, each.shape) for each in outputs]
     layout_of(path.name, *named, Sizes(FRAMES, BANDS, pixels))
-    crop_bundle.write(out, _spec(pixels, inputs, outputs), model, ours=False)
+    crop_bundle.write(out, spec, model, ours=False)
 
 
 def _pixels(inputs: Sequence[Declared]) -> int:
     """A side of the face that it is shown; Wav2Lip's own where none is said."""
     sides = [side for each in inputs if len(each.shape) == 4 for side in each.shape[2:3] if isinstance(side, int)]
-    return max([side for side in sides if side >= 16 and side != BANDS], default=SIZE)
+    return max([side for side in sides if 16 <= side <= MOST_PIXELS and side != BANDS], default=SIZE)
 
 
 def _tensors(found: Sequence[Declared]) -> list[TensorSpec]:

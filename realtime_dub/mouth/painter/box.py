@@ -25,9 +25,15 @@ class FaceBox:
         """``margins``: in place of the bundle's own."""
         self._spec, self._margins = spec, margins or spec.margins
         self._smooth, self._shot = OneEuro(CUTOFF_HZ, BETA), 0
+        self._last: tuple[Face, Crop] | None = None
 
     def __call__(self, tracked: TrackedFrame, face: Face) -> Crop:
-        """For frames in order."""
+        """For frames in order; the same one may come again."""
+        if self._last is None or self._last[0] is not face:
+            self._last = face, self._found(tracked, face)
+        return self._last[1]
+
+    def _found(self, tracked: TrackedFrame, face: Face) -> Crop:
         if self._spec.alignment != "box":
             return crop_of(face, self._spec.size, self._spec.alignment, self._margins)
         if tracked.shot != self._shot:

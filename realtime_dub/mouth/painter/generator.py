@@ -126,13 +126,13 @@ class PainterGenerator:
             return None
         carried = not self._pace.wants(at_ns)
         if not carried:
-            began_ns = time.perf_counter_ns()
-            painted = self._network.paint([self._shown(asked, self._pace.instant(at_ns))])[0]
+            began_ns, instant_ns = time.perf_counter_ns(), self._pace.instant(at_ns)
+            painted = self._network.paint([self._shown(asked, instant_ns)])[0]
             self._pace.took(time.perf_counter_ns() - began_ns)
             if painted is None:
                 raise ImplausibleMouth
             matched = self._matched(asked, painted)
-            self._between.add(Painted(matched, self._pace.instant(at_ns), tracked.shot))
+            self._between.add(Painted(matched, instant_ns, tracked.shot))
         image = self._between.at(at_ns, tracked.shot)
         return None if image is None else self._laid(asked, image, carried)
 

@@ -14,7 +14,7 @@ from realtime_dub.inference.spec import CropTaskSpec
 from realtime_dub.media import MS, NS, Floats, Samples, ns_to_samples, samples_to_ns
 from realtime_dub.mouth.contract import VOICE_RATE
 
-HISTORY_NS = 4 * NS
+HISTORY_NS = 150 * NS  # frames of a file that go together may be far apart
 JUMP_NS = 10 * MS  # sound that starts further than this from where the last ended starts a new stream
 NEVER_NS = -(1 << 62)
 
@@ -84,7 +84,7 @@ class Loudness:
     """Tells speech from the quiet around it by its level, in steps of 10 ms."""
 
     STEP = VOICE_RATE // 100  # samples
-    LENGTH = 400  # steps that are remembered
+    LENGTH = 15_000  # steps that are remembered: as many as windows
     LEAST_DB, ABOVE_DB = -52.0, 10.0  # of full scale; above the quiet of the place
     RISES_DB = 0.03  # the quiet may become louder by so much in a step
     BEFORE, AFTER = 3, 5  # steps around an instant
