@@ -308,4 +308,6 @@ def test_without_a_bundle_it_says_where_one_comes_from(folder: Path) -> None:
         wav2lip(bundle=other)
     with pytest.raises(BundleError, match="its task is motion"):
         wav2lip(bundle=Path(registry.__file__).parents[2] / "engines" / "mouthbank" / "bundle")
+    with pytest.raises(BundleError, match="it is for the engine lipgan; give --engine lipgan, or another bundle"):
+        registry.create("mouthbank", bundle=other)
     assert "made by a test" in wav2lip(bundle=folder).terms

@@ -23,6 +23,7 @@ from realtime_dub.inference.engine_cache import EngineCache
 
 log = logging.getLogger(__name__)
 GROUP = "realtime_dub.backends"
+MOST_THREADS = 4  # of a large network: tracking, drawing and encoding want their part
 BACKENDS = {
     "cpu": "realtime_dub.inference.backends.ort:open_on_cpu",
     "cuda": "realtime_dub.inference.backends.ort_gpu:open_on_cuda",
@@ -39,7 +40,6 @@ SANDBOXES = {
 BUILDERS = ("tensorrt", "tensorrt-ep", "tensorrt-rtx", "tensorrt-rtx-ep")
 # Small networks lose more on the way to a GPU than it saves them.
 SMALL_TASKS = ("motion", "landmarks", "mask")
-MOST_THREADS = 4  # of a large network: tracking, drawing and encoding want their part
 
 
 def open_session(model: bytes, opening: Opening, backend: str = AUTO) -> Session:
