@@ -30,7 +30,7 @@ def patch_of(tracked: TrackedFrame, crop: Crop, painted: Image, at_ns: int, soft
     matrix = crop.back
     matrix[:, 2] -= box[:2]
     size = box[2], box[3]
-    image = cv2.warpAffine(painted, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    image = cv2.warpAffine(painted, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     inside = cv2.warpAffine(np.full(painted.shape[:2], 255, np.uint8), matrix, size, flags=cv2.INTER_LINEAR)
     mask = np.minimum(polygon(outline, box), np.asarray(inside, np.uint8))
     inner = cv2.erode(mask, np.ones((3, 3), np.uint8), iterations=max(1, round(soft * unit)))
