@@ -222,8 +222,8 @@ def test_a_network_that_gives_the_reference_leaves_no_box(generator: PainterGene
     assert changed[inside].any()
     edge = inside & (cv2.erode(inside.astype(np.uint8), np.ones((9, 9), np.uint8)) == 0)
     assert changed[edge].mean() < 2  # levels
-    rows = np.abs(np.diff(after - before, axis=0)).max(-1)
-    assert np.quantile(rows[:, :][inside[1:]], 0.99) < 14
+    tone = np.abs(cv2.GaussianBlur((after - before).astype(np.float32), (0, 0), 4)).max(-1)
+    assert tone[inside].max() < 12  # details are lost on 96 pixels, light is not
 
 
 @pytest.mark.parametrize("shift", [(25, 25, 25), (-20, 5, 18)])

@@ -139,7 +139,7 @@ class Legacy(Container):
     def __init__(self, file: BinaryIO, size: int, classes: bool) -> None:
         super().__init__(file, size, classes)
         file.seek(0)
-        stream = BytesIO(file.read(MOST_PICKLE))
+        stream = BytesIO(file.read(min(size, MOST_PICKLE)))
         if self._next(stream) != MAGIC or self._next(stream) != PROTOCOL:
             raise Refused("is no checkpoint of PyTorch")
         about = self._next(stream)

@@ -15,7 +15,7 @@ from realtime_dub.face.smoothing import OneEuro
 from realtime_dub.face.types import Face, TrackedFrame
 from realtime_dub.inference.spec import CropSpec
 
-CUTOFF_HZ, BETA = 0.5, 0.6  # 0.3 s for what trembles; a head that turns is followed quicker
+CUTOFF_HZ, BETA = 0.5, 0.1  # 0.3 s for what trembles; a head that turns is followed a little quicker
 
 
 class FaceBox:
@@ -25,13 +25,14 @@ class FaceBox:
         """``margins``: in place of the bundle's own."""
         self._spec, self._margins = spec, margins or spec.margins
         self._smooth, self._shot = OneEuro(CUTOFF_HZ, BETA), 0
-        self._last: tuple[Face, Crop] | None = None
+        self._last: tuple[Face, int, Crop] | None = None
 
     def __call__(self, tracked: TrackedFrame, face: Face) -> Crop:
         """For frames in order; the same one may come again."""
-        if self._last is None or self._last[0] is not face:
-            self._last = face, self._found(tracked, face)
-        return self._last[1]
+        at_ns = tracked.frame.pts_ns
+        if self._last is None or self._last[0] is not face or self._last[1] != at_ns:
+            self._last = face, at_ns, self._found(tracked, face)
+        return self._last[2]
 
     def _found(self, tracked: TrackedFrame, face: Face) -> Crop:
         if self._spec.alignment != "box":
