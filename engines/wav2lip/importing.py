@@ -43,12 +43,8 @@ def import_weights(path: Path, out: Path) -> None:
     except ImportError as error:
         do = 'run: pip install "realtime-dub[export]"'
         raise DependencyError("cannot build the network without", error.name or str(error), do) from error
-    inputs, outputs = ([TensorSpec(name=name, shape=shape) for name, shape in each.items()] for each in _ports(graph))
+    inputs, outputs = ([_tensor(*port) for port in ports.items()] for ports in (graph.INPUTS, graph.OUTPUTS))
     crop_bundle.write(out, _spec(SIZE, inputs, outputs), graph.model_of(weights), ours=True)
-
-
-def _ports(graph: object) -> tuple[dict[str, Shape], dict[str, Shape]]:
-    return graph.INPUTS, graph.OUTPUTS  # type: ignore[attr-defined]
 
 
 def _import_graph(path: Path, out: Path) -> None:
@@ -78,13 +74,19 @@ def _pixels(inputs: Sequence[Declared]) -> int:
 
 
 def _tensors(found: Sequence[Declared]) -> list[TensorSpec]:
-    return [TensorSpec(name=each.name, shape=_shape(each.shape)) for each in found]
+    return [_tensor(each.name, _shape(each.shape)) for each in found]
 
 
-def _shape(declared: Sequence[object]) -> tuple[int | str | None, ...]:
+def _tensor(name: str, shape: Shape) -> TensorSpec:
+    return TensorSpec.model_validate({"name": name, "shape": shape})
+
+
+def _shape(declared: Sequence[object]) -> Shape:
     """The first axis may be open, for faces that go together."""
     sizes = [size if isinstance(size, int) and size > 0 else None for size in declared]
-    return ("batch" if sizes and sizes[0] is None else sizes[0] if sizes else None, *sizes[1:])
+    if sizes and sizes[0] is None:
+        return ("batch", *sizes[1:])
+    return tuple(sizes)
 
 
 def _spec(pixels: int, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> CropTaskSpec:
@@ -98,8 +100,9 @@ def _spec(pixels: int, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpe
         audio=PainterMelSpec(),
         look_ahead_ms=LOOK_AHEAD_MS,
         window_frames=FRAMES,
-        crop=CropSpec(size=pixels),
+        crop=CropSpec(size=pixels, hidden_from=0.5),
         inputs=tuple(inputs),
+        states=(),
         outputs=tuple(outputs),
         licence=LICENCE,
         notice=NOTICE,

@@ -42,7 +42,7 @@ class Machine:
         self._stream, self._stored, self._classes = stream, stored, classes
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
-        self._steps: dict[str, Callable[[Any], None]] = {
+        self._steps: dict[str, Callable[[Any], object]] = {
             "BINPERSID": lambda _: self._push(self._stored(self._pop())),
             "GLOBAL": lambda text: self._push(self._name(*text.split(" ", 1))),
             "STACK_GLOBAL": lambda _: self._push(self._name(*self._popped(2))),

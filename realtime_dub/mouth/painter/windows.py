@@ -52,7 +52,7 @@ class VoiceWindows:
         """The features (window_frames, features) for the mouth at ``at_ns``."""
         hops, heard = self._spec.window_frames, self._front_end.frames
         if self._origin_ns is None:
-            return np.tile(self._silence, (hops, 1))
+            return np.asarray(np.tile(self._silence, (hops, 1)))
         last = (at_ns + self._spec.look_ahead_ns - self._origin_ns + self._hop_ns // 2) // self._hop_ns
         places = np.arange(last - hops + 1, last + 1)
         found = self._kept[places % len(self._kept)]
@@ -77,7 +77,7 @@ class VoiceWindows:
         """A feature of nothing at all (features,)."""
         spec = self._spec.audio
         made = self._front_end.process(np.zeros(2 * spec.window, np.float32))
-        return made[-1].copy()
+        return np.asarray(made[-1].copy())
 
 
 class Loudness:
