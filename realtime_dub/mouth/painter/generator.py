@@ -20,7 +20,7 @@ from realtime_dub.mouth.gate import SpeechGate
 from realtime_dub.mouth.painter.box import FaceBox
 from realtime_dub.mouth.painter.drawing import ColourMatch, drawn
 from realtime_dub.mouth.painter.network import PainterNetwork, Shown
-from realtime_dub.mouth.painter.pace import Between, Pace, Painted
+from realtime_dub.mouth.painter.pace import FRAME_NS, Between, Pace, Painted
 from realtime_dub.mouth.painter.references import References
 from realtime_dub.mouth.painter.windows import VoiceWindows
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
@@ -28,6 +28,7 @@ from realtime_dub.mouth.silence import Silence, SilenceShows
 
 DRAW_NS = 8 * MS  # p95 of everything but the network, until measured
 ROOM = 1.25  # of what the network took when it was opened
+CROWDED = 2.0  # of one that wants most of the machine: tracking, drawing and encoding take their part of it later
 MOST_PAD = 1.0  # of the face's box
 
 
@@ -96,7 +97,7 @@ class PainterGenerator:
             return []
         return [
             f"{self.bundle} takes {took_ns / MS:.0f} ms for a mouth here: live, about "
-            f"{NS / (self._pace.lead_ns + 40 * MS):.0f} a second are painted, and those between are faded"
+            f"{NS / (self._pace.lead_ns + FRAME_NS):.0f} a second are painted, and those between are faded"
         ]
 
     def latency(self) -> Latency:
@@ -107,8 +108,9 @@ class PainterGenerator:
     def _compute_ns(self) -> int:
         """A tick behind one that is painted waits for it, and has to be expected in time even so."""
         took_ns = self._network.took_ns
-        behind_ns = 2 * took_ns - 33 * MS if self._pace.lead_ns else 0
-        return round(max(took_ns, behind_ns) * ROOM) + DRAW_NS
+        if not self._pace.lead_ns:
+            return round(took_ns * ROOM) + DRAW_NS
+        return round(max(took_ns, 2 * took_ns - FRAME_NS) * CROWDED) + DRAW_NS
 
     def hear(self, samples: Samples, pts_ns: int) -> None:
         self._voice.hear(samples, pts_ns)

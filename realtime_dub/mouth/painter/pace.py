@@ -14,7 +14,7 @@ import numpy as np
 
 from realtime_dub.media import MS, Image
 
-SHARE = 0.75  # of the time, that painting may take
+SHARE = 0.85  # of the time, that painting may take
 FRAME_NS = 40 * MS  # until frames are known: 25 per second
 MOST_LEAD_NS = 120 * MS
 FORGETS_NS = 400 * MS  # behind such a hole nothing is faded
