@@ -55,7 +55,7 @@ class VoiceWindows:
             return np.asarray(np.tile(self._silence, (hops, 1)))
         last = (at_ns + self._spec.look_ahead_ns - self._origin_ns + self._hop_ns // 2) // self._hop_ns
         places = np.arange(last - hops + 1, last + 1)
-        found = self._kept[places % len(self._kept)]
+        found = np.asarray(self._kept[places % len(self._kept)], np.float32)
         outside = (places < max(0, heard - len(self._kept))) | (places >= heard)
         found[outside] = self._silence
         return found
