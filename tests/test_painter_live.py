@@ -188,3 +188,14 @@ def test_a_film_with_ones_own_network(tmp_path: Path) -> None:
 def program(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "realtime_dub", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+
+
+def test_a_server_gives_a_bundle_to_the_engine_that_it_is_for(folder: Path) -> None:
+    pytest.importorskip("aiortc")
+    from realtime_dub.web.config import ServeConfig
+    from realtime_dub.web.studio.run import bundle_for
+
+    config = ServeConfig(bundle=folder)
+    assert bundle_for("wav2lip", config) == folder
+    assert bundle_for("mouthbank", config) is None
+    assert bundle_for("wav2lip", ServeConfig()) is None
