@@ -30,7 +30,7 @@ from engines.common.sounds import RATE
 from engines.common.speech.inventory import INDEX, SIL
 from realtime_dub.inference.bundle import Bundle, load, load_default
 from realtime_dub.media import MS, NS, Floats
-from realtime_dub.mouth.mouthbank.gate import FADE_OUT_NS, HOLD_NS, SpeechGate
+from realtime_dub.mouth.gate import FADE_OUT_NS, HOLD_NS, SpeechGate
 from realtime_dub.mouth.mouthbank.motion import MotionStream
 
 BLOCK = 2560  # the stream gives the same for any; fewer calls take less time

@@ -17,8 +17,8 @@ from realtime_dub.face.landmarks import CHIN, LIPS_INNER
 from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.face.types import Points, TrackedFrame
 from realtime_dub.media import MS, Frame, Image
+from realtime_dub.mouth.fade import TurnFade
 from realtime_dub.mouth.mouthbank.bank import Bank
-from realtime_dub.mouth.mouthbank.fade import TurnFade
 from realtime_dub.mouth.mouthbank.occlusion import Cover, Occlusion
 from realtime_dub.mouth.mouthbank.render import Renderer
 

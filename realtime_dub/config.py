@@ -58,6 +58,7 @@ class _Shared(BaseModel):
     silence: Silence = AUTO_SILENCE  # what the mouth does while the voice is silent
     quality: Quality = AUTO_QUALITY  # at what size large mouths are drawn
     encoder: Encoder = "software"  # of H.264, in files and network streams
+    pads: str | None = None  # of engines that paint: what is added to the face's box, percent: top, bottom, left, right
     stats_json: Path | None = None
     contact_sheet: Path | None = None
     pcm_rate: int = Field(16_000, ge=4_000, le=384_000)  # of raw sound on standard input
@@ -116,6 +117,8 @@ class FileConfig(_Shared):
     mic: str = "video"
     output: Path
     extend: bool = False  # hold the last picture until the voice ends
+    static: bool = False  # the first frame alone, as a photograph
+    batch: int | None = Field(None, ge=1, le=128)  # frames that an engine which can takes together
     crf: int | None = Field(None, ge=0, le=51)
     preset: Preset | None = None
 

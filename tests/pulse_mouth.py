@@ -22,7 +22,7 @@ from realtime_dub.face.landmarks import OPENING
 from realtime_dub.flow import AudioRing, Pump
 from realtime_dub.inference.bundle import load_default
 from realtime_dub.media import MS, NS
-from realtime_dub.mouth.mouthbank.gate import SpeechGate
+from realtime_dub.mouth.gate import SpeechGate
 from realtime_dub.mouth.mouthbank.motion import MotionStream
 from realtime_dub.pipeline.voice_feeder import VoiceFeeder
 from realtime_dub.sources.microphone import MicrophoneSource

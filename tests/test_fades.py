@@ -8,8 +8,8 @@ import pytest
 from benchmarks.media import voice
 from realtime_dub.media import MS
 from realtime_dub.mouth.contract import VOICE_RATE
-from realtime_dub.mouth.mouthbank.fade import BREAK_NS, Fade
-from realtime_dub.mouth.mouthbank.gate import FADE_IN_NS, FADE_OUT_NS, HOLD_NS, MIN_STEP, SpeechGate
+from realtime_dub.mouth.fade import BREAK_NS, Fade
+from realtime_dub.mouth.gate import FADE_IN_NS, FADE_OUT_NS, HOLD_NS, MIN_STEP, SpeechGate
 from realtime_dub.mouth.mouthbank.rest import FADE_NS, Need
 from realtime_dub.mouth.mouthbank.rest import HOLD_NS as NEED_HOLD_NS
 from tests.test_silence import STEP_NS, acquainted, at, talking

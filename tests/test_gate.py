@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 from realtime_dub.media import MS
-from realtime_dub.mouth.mouthbank.gate import HOLD_NS, OPEN_AT, SHUT_AT, SpeechGate
+from realtime_dub.mouth.gate import HOLD_NS, OPEN_AT, SHUT_AT, SpeechGate
 from realtime_dub.mouth.mouthbank.speaker_level import BELOW_DB, SpeakerLevel
 
 SPEC = LogMelSpec()

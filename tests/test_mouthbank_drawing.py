@@ -17,9 +17,9 @@ from realtime_dub.blend.masks import lower_face, polygon
 from realtime_dub.errors import BundleError
 from realtime_dub.face.landmarks import LIPS_INNER
 from realtime_dub.media import MS, Image
+from realtime_dub.mouth.gate import FADE_IN_NS, FADE_OUT_NS, HOLD_NS, SpeechGate
 from realtime_dub.mouth.mouthbank.bank import CAPACITY, Bank, lip_shape
 from realtime_dub.mouth.mouthbank.cavity import max_lip_opening
-from realtime_dub.mouth.mouthbank.gate import FADE_IN_NS, FADE_OUT_NS, HOLD_NS, SpeechGate
 from realtime_dub.mouth.mouthbank.render import Renderer, _unbent
 from tests.faces import frame_of, jaw_drop, opening_of, read, tracked_portrait
 

@@ -18,9 +18,9 @@ from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.face.types import Face, TrackedFrame
 from realtime_dub.inference.bundle import load_part
 from realtime_dub.media import MS, Frame, Image
+from realtime_dub.mouth.fade import AWAY_NS, TURNED, TurnFade, turned_deg
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.calibration import CalibrationFrames
-from realtime_dub.mouth.mouthbank.fade import AWAY_NS, TURNED, TurnFade, turned_deg
 from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
 from realtime_dub.mouth.mouthbank.occlusion import CALM_NS, STAYS_NS, Occlusion, Things
 from realtime_dub.mouth.mouthbank.occlusion_view import SIZE, taken, view_of

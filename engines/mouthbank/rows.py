@@ -24,7 +24,7 @@ from engines.common.rates import places
 from engines.mouthbank.evaluate import Result
 from realtime_dub.face.alignment import LOWER
 from realtime_dub.media import NS
-from realtime_dub.mouth.mouthbank.gate import SpeechGate
+from realtime_dub.mouth.gate import SpeechGate
 
 Bools = npt.NDArray[np.bool_]
 NET, TRUTH, FROZEN, SHUFFLED = ROWS = ("net", "truth", "frozen", "shuffled")

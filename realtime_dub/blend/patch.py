@@ -26,6 +26,7 @@ class MouthPatch:
     at_ns: int  # the instant of the voice that this mouth speaks
     shot: int = 0  # of the frame it was made for: it is carried over to no frame of another one
     resting: bool = False  # it speaks nothing: the mouth is shut while the voice is silent
+    carried: bool = False  # made of earlier mouths, none was made for this frame
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +36,11 @@ class WholeFrame:
     image: Image  # (h, w, 3) BGR; of another size than the live frame it is scaled, its aspect kept
     at_ns: int  # the instant of the voice that its mouth speaks
     shot: int = 0  # of the frame it was made for
+
+
+def is_carried(drawn: MouthPatch | WholeFrame | None) -> bool:
+    """It is no mouth of its own."""
+    return isinstance(drawn, MouthPatch) and drawn.carried
 
 
 def rests(drawn: MouthPatch | WholeFrame | None) -> bool:

@@ -84,6 +84,15 @@ Encoder = Annotated[
         rich_help_panel=Output,
     ),
 ]
+Pads = Annotated[
+    str | None,
+    typer.Option(
+        help="For engines that paint: what is added to the box around the face, in percent of it: top, bottom, left, "
+        "right, such as 0,10,0,0. Without it: as the bundle says.",
+        show_default=False,
+        rich_help_panel=Mouth,
+    ),
+]
 Seconds = Annotated[
     float | None, typer.Option(help="Stop after this many seconds.", show_default=False, rich_help_panel=Output)
 ]
@@ -246,6 +255,22 @@ FileMic = Annotated[
         help="The voice to speak: an audio file, video (the video's own audio), - (standard input: raw "
         "audio, or a file such as WAV, FLAC, Ogg or MP3), or demo.",
         rich_help_panel=Input,
+    ),
+]
+FileFps = Annotated[
+    float,
+    typer.Option("--fps", help="With a photo: frames per second of the result.", rich_help_panel=Picture),
+]
+FileStatic = Annotated[
+    bool,
+    typer.Option("--static", help="Use the video's first frame only, as a photo.", rich_help_panel=Input),
+]
+FileBatch = Annotated[
+    int | None,
+    typer.Option(
+        help="For engines that paint: how many frames go through the network together.",
+        show_default="the engine's own",
+        rich_help_panel=Mouth,
     ),
 ]
 FileExtend = Annotated[

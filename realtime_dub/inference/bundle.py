@@ -19,20 +19,22 @@ import realtime_dub
 from realtime_dub.errors import BundleError
 from realtime_dub.inference import AUTO
 from realtime_dub.inference.contract import Opening, Session
-from realtime_dub.inference.session import open_session
+from realtime_dub.inference.made_here import was_made_here
+from realtime_dub.inference.session import open_session, settings_for
 from realtime_dub.inference.spec import FORMATS, BundleSpec, HearingSpec, MotionSpec, parse
 from realtime_dub.inference.tensors import check_declared, declared_by
 from realtime_dub.paths import read_plain, reason
 from realtime_dub.validation import first_problem
 
 SPEC = "spec.json"
-MOST_SPEC, MOST_FILE = 1_000_000, 64_000_000  # bytes
+MOST_SPEC, MOST_FILE = 1_000_000, 512_000_000  # bytes: networks that paint faces are large
 
 
 class Bundle:
     """A verified bundle. Its session is opened once and shared by every stream; state belongs to the streams.
 
-    ``known``: its network came with the program. Any other one runs where it can do no harm (``inference/sandbox/``).
+    ``known``: its network came with the program, or was built by it. Any other one runs where it can do no harm
+    (``inference/sandbox/``).
     """
 
     def __init__(self, folder: Path, spec: BundleSpec, known: bool, model: bytes) -> None:
@@ -74,7 +76,9 @@ class Bundle:
         model, self._model = self._model, None
         if model is None:
             model = _checked_file(self.folder / self.spec.model, self.spec.sha256[self.spec.model])
-        session = open_session(model, Opening(self.label, self.spec, device, known=self.known), backend)
+        settings = settings_for(self.spec.task)
+        opening = Opening(self.label, self.spec, device, known=self.known, settings=settings)
+        session = open_session(model, opening, backend)
         check_declared(self.spec.name, declared_by(self.spec), session)
         return session
 
@@ -84,7 +88,9 @@ def load(folder: str | Path, known: bool = False) -> Bundle:
     folder = Path(folder)
     spec = _read_spec(folder / SPEC)
     files = {name: _checked_file(folder / name, expected) for name, expected in spec.sha256.items()}
-    return Bundle(folder, spec, known or spec.sha256[spec.model] in _known_models(), files[spec.model])
+    network = spec.sha256[spec.model]
+    known = known or network in _known_models() or was_made_here(network)
+    return Bundle(folder, spec, known, files[spec.model])
 
 
 @functools.cache
@@ -92,6 +98,12 @@ def _known_models() -> frozenset[str]:
     """Hashes of the networks that come with the program."""
     specs = (_read_spec(path) for path in _folder_of("").glob(f"*/bundle*/{SPEC}"))
     return frozenset(spec.sha256[spec.model] for spec in specs)
+
+
+@functools.cache
+def engine_of(folder: Path) -> str:
+    """Which engine the bundle in ``folder`` is for; read once. Raises BundleError."""
+    return _read_spec(folder / SPEC).engine
 
 
 def load_default(name: str, look_ahead_ms: int | None = None) -> Bundle:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,11 +18,12 @@ from realtime_dub.errors import BundleError, UserError
 from realtime_dub.imports import installed, resolve
 from realtime_dub.inference import AUTO, choice, libraries, variants
 from realtime_dub.inference.batching import BatchingSession
-from realtime_dub.inference.contract import Opening, Session
+from realtime_dub.inference.contract import CpuSettings, Opening, Session
 from realtime_dub.inference.engine_cache import EngineCache
 
 log = logging.getLogger(__name__)
 GROUP = "realtime_dub.backends"
+MOST_THREADS = 4  # of a large network: tracking, drawing and encoding want their part
 BACKENDS = {
     "cpu": "realtime_dub.inference.backends.ort:open_on_cpu",
     "cuda": "realtime_dub.inference.backends.ort_gpu:open_on_cuda",
@@ -57,6 +59,12 @@ def open_session(model: bytes, opening: Opening, backend: str = AUTO) -> Session
         if (session := _tried(table, each, model, opening, reasons)) is not None:
             return session
     raise _nobody(opening, reasons)
+
+
+def settings_for(task: str) -> CpuSettings:
+    """How a network works on the processor until it is known what is best for it."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return CpuSettings() if task in SMALL_TASKS else CpuSettings(threads=min(cores, MOST_THREADS))
 
 
 def backends() -> dict[str, Any]:

@@ -164,7 +164,9 @@ class CropTaskSpec(HearingSpec):
 
     task: Literal["crop"]
     crop: CropSpec
-    window_frames: int = Field(ge=1, le=1_024)  # audio features per crop, centred on its instant
+    # Audio features per crop. The last is the one nearest to the instant and its look-ahead: of a window that is
+    # centred on the instant, the look-ahead is half of it.
+    window_frames: int = Field(ge=1, le=1_024)
 
 
 class LandmarksSpec(HearingSpec):

@@ -25,6 +25,7 @@ __all__ = [
     "GeneratesBatches",
     "GivesBlendshapes",
     "HasStrength",
+    "HasTerms",
     "Hear",
     "Identity",
     "IdentityKind",
@@ -106,7 +107,14 @@ class GeneratesBatches(Protocol):
     """A generator that makes several mouths of a file in less time than one by one."""
 
     def generate_batch(self, asked: Sequence[tuple[TrackedFrame, int]]) -> Sequence[Generated | None]:
-        """``generate`` for each, in order; at most as many as its engine's ``file_batch``."""
+        """``generate`` for each, in order: as many as its engine's ``file_batch``, or as was asked for."""
+
+
+@runtime_checkable
+class HasTerms(Protocol):
+    """A generator that runs what others have terms for: they are said when a run begins."""
+
+    terms: str  # one line; "" = none
 
 
 @runtime_checkable

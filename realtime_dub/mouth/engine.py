@@ -22,6 +22,7 @@ class Engine:
     output: Output = "patch"
     blendshapes: bool = False  # its generator GivesBlendshapes
     needs_live_face: bool = True  # nothing is generated for a frame without one
+    needs_bundle: bool = False  # no network comes with the program: one is given
     file_batch: int = 1  # frames of a file that its generator takes together: more, where it GeneratesBatches
     # What it learns of a person: an :class:`~realtime_dub.mouth.contract.IdentityKind`; None where it learns nothing.
     identity: str | None = None

@@ -21,6 +21,8 @@ DEFAULT = "mouthbank"
 ENGINES = {
     "mouthbank": "realtime_dub.mouth.mouthbank:ENGINE",
     "passthrough": "realtime_dub.mouth.passthrough:ENGINE",
+    "lipgan": "realtime_dub.mouth.painter:LIPGAN",
+    "wav2lip": "realtime_dub.mouth.painter:WAV2LIP",
 }
 # What the options of engines are called on the command line.
 OPTIONS = {
@@ -32,6 +34,7 @@ OPTIONS = {
     "learn": "--learn",
     "silence": "--silence",
     "quality": "--quality",
+    "pads": "--pads",
 }
 
 

@@ -55,6 +55,7 @@ def make_generator(config: LiveConfig | FileConfig) -> MouthGenerator:
         learn=None if config.learn == "on" else False,
         silence=_silence_of(config),
         quality=None if config.quality == AUTO_QUALITY else config.quality,
+        pads=config.pads,
     )
 
 

@@ -7,11 +7,13 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 from realtime_dub.config import FileConfig, LiveConfig
-from realtime_dub.errors import MediaError
+from realtime_dub.errors import MediaError, one_line
+from realtime_dub.mouth.contract import HasTerms, MouthGenerator
 from realtime_dub.paths import Use, WholeFile, refuse_clashes
 from realtime_dub.pipeline.contracts import ContactSheet
 from realtime_dub.pipeline.statistics import Recorder, Report
 from realtime_dub.publishers.registry import file_of
+from realtime_dub.terminal import console
 
 
 class Reports:
@@ -37,6 +39,13 @@ class Reports:
             except MediaError as error:
                 recorder.lost(str(error))
         return recorder.report()
+
+
+def announce(generator: MouthGenerator, quiet: bool) -> None:
+    """Say on standard error what comes with terms of its own."""
+    if not quiet and isinstance(generator, HasTerms) and generator.terms:
+        told = one_line(f"{generator.bundle}: {generator.terms}")
+        console(stderr=True).print(told, markup=False, highlight=False, soft_wrap=True)
 
 
 def _sheet(path: Path | None) -> ContactSheet | None:

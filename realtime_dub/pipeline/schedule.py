@@ -11,6 +11,7 @@ from enum import IntEnum
 from fractions import Fraction
 from typing import Literal
 
+from realtime_dub.blend.patch import is_carried
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import MS, NS, rescale
 from realtime_dub.mouth.contract import Generated
@@ -318,7 +319,8 @@ class Fallback:
         if outcome == "result":
             self._age, self._patch = 0, patch
             self._weight = min(1.0, self._weight + self.STEP)
-            return TickComposition(patch, self._weight if patch is not None else 0.0, "fresh")
+            kind: Kind = "reused" if is_carried(patch) else "fresh"
+            return TickComposition(patch, self._weight if patch is not None else 0.0, kind)
         self._age += 1
         if outcome == "lost":
             self._weight = 0.0

@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from realtime_dub.inference.backends.ort import OnnxSession
+from realtime_dub.inference.contract import CpuSettings
 from realtime_dub.inference.sandbox import wire
 
 MOST_MEMORY = 320_000_000  # bytes beyond what is taken before the model comes
+COPIES = 6  # of the model, that ONNX Runtime may have at once while it is opened
 LOOKS_EVERY_S = 0.5
 # The least network there is: what ONNX Runtime loads at its first one is loaded before files are out of reach.
 LEAST_MODEL = bytes.fromhex(
@@ -32,19 +34,20 @@ def main(descriptor: int, parent: int) -> None:
     channel = socket.socket(fileno=descriptor)
     OnnxSession(LEAST_MODEL)
     wire.send(channel, {}, {})  # ready
-    _, model = wire.receive(channel)
-    confine()
-    session = _answer_open(channel, bytes(model))
+    head, model = wire.receive(channel, most=wire.MOST_MODEL)
+    confine(MOST_MEMORY + COPIES * len(model))
+    session = _answer_open(channel, bytes(model), CpuSettings(threads=int(head.get("threads", 1))))
+    del model
     while session is not None:
         head, body = wire.receive(channel)
         _answer_run(channel, session, head, body)
 
 
-def confine() -> None:
+def confine(most_memory: int = MOST_MEMORY) -> None:
     """No file is opened from here on, none written, no process begun, and memory has an end."""
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if sys.platform == "linux" else 0
     if pages:
-        _limit(resource.RLIMIT_AS, pages * resource.getpagesize() + MOST_MEMORY)
+        _limit(resource.RLIMIT_AS, pages * resource.getpagesize() + most_memory)
     _limit(resource.RLIMIT_FSIZE, 0)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_NOFILE, 0)  # those that are open stay open
@@ -60,9 +63,9 @@ def _end_with(parent: int) -> None:
     os._exit(0)
 
 
-def _answer_open(channel: socket.socket, model: bytes) -> OnnxSession | None:
+def _answer_open(channel: socket.socket, model: bytes, settings: CpuSettings) -> OnnxSession | None:
     try:
-        session = OnnxSession(model)
+        session = OnnxSession(model, settings=settings)
     except Exception as error:
         _refuse(channel, error)
         return None

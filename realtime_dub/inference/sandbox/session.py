@@ -25,6 +25,7 @@ from realtime_dub.inference.sandbox import wire
 
 START_S = 20.0  # for Python and ONNX Runtime to be loaded, on a busy machine
 OPEN_S = 6.0  # for the network to be read; what does not depend on its inputs is computed then
+OPEN_BYTES = 20_000_000  # of a large one, that are given another second
 RUN_S = 2.0  # for one call; a live mouth takes a thousandth of it
 FETCH = "choose another bundle"
 
@@ -34,7 +35,7 @@ class SandboxSession:
 
     backend = "cpu"
 
-    def __init__(self, model: bytes, name: str = "network") -> None:
+    def __init__(self, model: bytes, name: str = "network", threads: int = 1) -> None:
         """Raises BundleError where the network cannot be opened."""
         self._name = name
         self._lock = threading.Lock()
@@ -42,7 +43,8 @@ class SandboxSession:
         self._process, self._channel = _start()
         self.close = weakref.finalize(self, _end, self._process, self._channel)
         self._asked(lambda: None, START_S)
-        head, _ = self._asked(lambda: wire.send_bytes(self._channel, model), OPEN_S)
+        open_s = OPEN_S + len(model) / OPEN_BYTES
+        head, _ = self._asked(lambda: wire.send_bytes(self._channel, {"threads": threads}, model), open_s)
         try:
             self.inputs, self.outputs = _declared(head["inputs"]), _declared(head["outputs"])
         except (KeyError, TypeError, ValueError) as error:
@@ -93,7 +95,7 @@ class SandboxSession:
 
 
 def open_apart(model: bytes, opening: Opening) -> SandboxSession:
-    return SandboxSession(model, opening.name)
+    return SandboxSession(model, opening.name, opening.settings.threads)
 
 
 def _declared(found: Any) -> list[Declared]:

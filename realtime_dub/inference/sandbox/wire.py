@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 MOST_HEAD = 1_000_000  # bytes
 MOST_BODY = 100_000_000
+MOST_MODEL = 600_000_000
 _SIZES = struct.Struct("<II")
 
 
@@ -30,16 +31,20 @@ def send(channel: socket.socket, head: Mapping[str, Any], tensors: Mapping[str, 
     channel.sendall(_SIZES.pack(len(text), len(body)) + text + body)
 
 
-def send_bytes(channel: socket.socket, data: bytes) -> None:
+def send_bytes(channel: socket.socket, head: Mapping[str, Any], data: bytes) -> None:
     """A file instead of tensors."""
-    channel.sendall(_SIZES.pack(2, len(data)) + b"{}" + data)
+    text = json.dumps(head).encode()
+    channel.sendall(_SIZES.pack(len(text), len(data)) + text)
+    channel.sendall(data)
 
 
-def receive(channel: socket.socket, timeout_s: float | None = None) -> tuple[dict[str, Any], memoryview]:
+def receive(
+    channel: socket.socket, timeout_s: float | None = None, most: int = MOST_BODY
+) -> tuple[dict[str, Any], memoryview]:
     """A head and what is behind it. Raises OSError (TimeoutError), ValueError, EOFError where the other side ended."""
     until_s = None if timeout_s is None else time.monotonic() + timeout_s
     head_size, body_size = _SIZES.unpack(_exactly(channel, _SIZES.size, until_s))
-    if head_size > MOST_HEAD or body_size > MOST_BODY:
+    if head_size > MOST_HEAD or body_size > most:
         raise ValueError("a message is too large")
     head = json.loads(bytes(_exactly(channel, head_size, until_s)))
     if not isinstance(head, dict):

@@ -23,9 +23,9 @@ from realtime_dub.blend.composite import Compositor
 from realtime_dub.face.types import Face, FaceTracker, TrackedFrame
 from realtime_dub.flow import Spread, Worker
 from realtime_dub.media import NS, Frame, Image
+from realtime_dub.mouth.fade import TURNED, turned_deg
 from realtime_dub.mouth.mouthbank.bank import Bank, Mouth, lip_shape
 from realtime_dub.mouth.mouthbank.cavity import max_lip_opening
-from realtime_dub.mouth.mouthbank.fade import TURNED, turned_deg
 from realtime_dub.mouth.mouthbank.render import Renderer
 
 T = TypeVar("T")

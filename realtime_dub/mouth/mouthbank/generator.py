@@ -24,10 +24,10 @@ from realtime_dub.mouth.contract import (
     MouthPatch,
     OwnVoiceLearnt,
 )
+from realtime_dub.mouth.fade import TurnFade
+from realtime_dub.mouth.gate import FADE_IN_NS, SpeechGate
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.calibration import CalibrationFrames, calibrate
-from realtime_dub.mouth.mouthbank.fade import TurnFade
-from realtime_dub.mouth.mouthbank.gate import FADE_IN_NS, SpeechGate
 from realtime_dub.mouth.mouthbank.motion import Motion, MotionStream, opening
 from realtime_dub.mouth.mouthbank.occlusion import Occlusion
 from realtime_dub.mouth.mouthbank.own_voice import WaysOfTalking
@@ -92,9 +92,10 @@ class MouthbankGenerator:
         self._shown = np.zeros((len(self._motion.points), 3), np.float32)
 
     def _check(self, bundle: bundles.Bundle) -> None:
+        if (engine := bundle.spec.engine) != self.name:
+            what = f"{bundle.spec.name}: it is for the engine {engine}"
+            raise BundleError("cannot use bundle", what, f"give --engine {engine}, or another bundle")
         spec = bundle.motion
-        if spec.engine != self.name:
-            raise BundleError("cannot use bundle", f"{spec.name}: it is for the engine {spec.engine}", "choose another")
         if spec.points != tuple(LOWER) or spec.audio.rate != VOICE_RATE:
             what = f"{spec.name}: its points or its sample rate do not fit"
             raise BundleError("cannot use bundle", what, f"choose one for {VOICE_RATE} Hz and the {len(LOWER)} points")

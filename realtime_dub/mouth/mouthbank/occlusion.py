@@ -22,7 +22,7 @@ from realtime_dub.inference import AUTO
 from realtime_dub.inference import bundle as bundles
 from realtime_dub.inference.contract import Session
 from realtime_dub.media import MS, NS
-from realtime_dub.mouth.mouthbank.fade import Fade
+from realtime_dub.mouth.fade import Fade
 from realtime_dub.mouth.mouthbank.occlusion_view import feeds, outlines, taken, view_of
 
 Share = npt.NDArray[np.float32]  # (SIZE, SIZE) 0..1

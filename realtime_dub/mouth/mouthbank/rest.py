@@ -11,8 +11,8 @@ from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width
 from realtime_dub.face.landmarks import CORNERS, mean_lip_opening
 from realtime_dub.face.types import Points, TrackedFrame
 from realtime_dub.media import MS
+from realtime_dub.mouth.fade import BREAK_NS, Fade
 from realtime_dub.mouth.mouthbank.bank import Bank
-from realtime_dub.mouth.mouthbank.fade import BREAK_NS, Fade
 from realtime_dub.mouth.mouthbank.shut import shut_shape
 from realtime_dub.mouth.mouthbank.voice_owner import VoiceOwner
 from realtime_dub.mouth.silence import AUTO, Silence, SilenceShows

@@ -13,6 +13,7 @@ from realtime_dub.face.types import FaceTracker
 from realtime_dub.media import NS, OutputFormat, VideoInfo
 from realtime_dub.mouth import registry
 from realtime_dub.pipeline import assembly
+from realtime_dub.pipeline.reports import announce
 from realtime_dub.publishers.base import CarriesExtras
 from realtime_dub.sources.base import VideoSource, VoiceSource
 from realtime_dub.sources.registry import kind_of
@@ -26,6 +27,8 @@ class FileParts:
         self._config, self._clock, self._stack = config, clock, stack
         self.kind = _kind(config)
         self.engine = registry.engine(config.engine)
+        if config.batch is not None and self.engine.file_batch == 1:
+            raise ConfigError(f"engine {config.engine} takes no", "--batch", "leave it out or choose another --engine")
         self.publisher = assembly.open_publisher(
             str(config.output),
             clock=clock,
@@ -36,6 +39,7 @@ class FileParts:
         )
         self.generator = assembly.make_generator(config)
         stack.callback(self.generator.close)
+        announce(self.generator, config.quiet)
         self.compositor = assembly.make_compositor()
         self.video = self.open_video(width=config.width, height=config.height, fps=config.fps)
         self.info: VideoInfo = self.video.open()
@@ -58,6 +62,11 @@ class FileParts:
     def output_format(self) -> OutputFormat:
         info, voice = self.info, self.voice_info
         return OutputFormat(info.width, info.height, info.fps, voice.rate, voice.channels, False, info.full_range)
+
+    @property
+    def batch(self) -> int:
+        """How many frames go to the generator together."""
+        return self._config.batch or self.engine.file_batch
 
     @property
     def total(self) -> int | None:

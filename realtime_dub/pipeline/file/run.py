@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from realtime_dub import signals
@@ -159,7 +159,7 @@ class _FileRun:
             return DEPTH
         latency = self._parts.generator.latency()
         need_ns = self._parts.voice_info.block_ns + latency.look_ahead_ns + latency.front_end_ns + NS // 4
-        return DEPTH + self._parts.engine.file_batch + math.ceil(need_ns * self._parts.info.fps / NS)
+        return DEPTH + self._parts.batch + math.ceil(need_ns * self._parts.info.fps / NS)
 
     def _prefetch(self, name: str, items: Iterator[Any], depth: int = DEPTH) -> PrefetchStage[Any]:
         stage: PrefetchStage[Any] = PrefetchStage(name, items, depth)
@@ -177,6 +177,8 @@ class _FileRun:
 
     def _frames(self) -> Iterator[Frame]:
         frames = self._timed("decode", read_all(self._parts.video.read))
+        if self._config.static:
+            frames = _held(frames)
         if self._config.seconds is None:
             return frames
         end_ns = round(self._config.seconds * NS)
@@ -206,7 +208,7 @@ class _FileRun:
         self._parts.begin_extras(zero_ns)
         ahead_ns = 0 if isinstance(self._parts.voice, VoiceFromVideo) else _AHEAD_NS  # it waits for its frames
         self._maker = maker = MouthMaker(self._parts.generator, self._audio, zero_ns, ahead_ns)
-        for together in _grouped(itertools.chain([first], spans), self._parts.engine.file_batch):
+        for together in _grouped(itertools.chain([first], spans), self._parts.batch):
             yield from self._with_mouths(maker, together, zero_ns)
             self._audio.forget(together[-1][0].capture_ns - NS)
 
@@ -270,6 +272,14 @@ class _FileRun:
                 return
             self.recorder.stage(name, time.perf_counter_ns() - began_ns)
             yield item
+
+
+def _held(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """The first frame in place of all, as a photograph of which nothing moves."""
+    first: Frame | None = None
+    for frame in frames:
+        first = first or frame
+        yield replace(frame, image=first.image, coded=first.coded, scene=first.scene, still=True)
 
 
 def _grouped(spans: Iterable[Span], most: int) -> Iterator[list[Span]]:

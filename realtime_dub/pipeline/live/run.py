@@ -24,7 +24,7 @@ from realtime_dub.pipeline.live.inputs import StartsWith, VoiceInStep
 from realtime_dub.pipeline.live.loop import LivePipeline
 from realtime_dub.pipeline.plan import BudgetTooSmall
 from realtime_dub.pipeline.process import one_blas_thread, short_waits
-from realtime_dub.pipeline.reports import Reports
+from realtime_dub.pipeline.reports import Reports, announce
 from realtime_dub.pipeline.statistics import Recorder, Report
 from realtime_dub.pipeline.timing import LiveSettings
 from realtime_dub.publishers.base import Publisher
@@ -74,6 +74,7 @@ class _LiveRun:
         publishers = _publishers(config, clock)
         generator = assembly.make_generator(config)
         stack.callback(generator.close)
+        announce(generator, config.quiet)
         tracker = assembly.make_tracker(config.face, at_once=False)
         stack.callback(tracker.close)
         mode = _camera_mode(config)

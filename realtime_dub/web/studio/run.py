@@ -18,6 +18,7 @@ from pathlib import Path
 
 from realtime_dub.clock import Clock
 from realtime_dub.errors import LostOutput
+from realtime_dub.inference.bundle import engine_of
 from realtime_dub.media import MS, VoiceInfo
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import HasStrength, LearnsIdentity, MouthGenerator, RestsInSilence
@@ -64,8 +65,8 @@ def make_generator(setup: RunSetup) -> MouthGenerator:
 
 
 def bundle_for(engine: str, config: ServeConfig) -> Path | None:
-    """The bundle of the server's own, for an engine that takes one."""
-    return config.bundle if "bundle" in registry.engine(engine).options else None
+    """The bundle of the server's own, for the engine that it is for. Raises BundleError."""
+    return config.bundle if config.bundle is not None and engine_of(config.bundle) == engine else None
 
 
 def setup_of(options: SessionOptions, config: ServeConfig, known: Known) -> RunSetup:

@@ -147,6 +147,8 @@ class Studio:
 
     def _offered(self, name: str) -> dict[str, Any] | None:
         """None for one that cannot be had here, because it needs a bundle that this server was not given."""
+        if registry.engine(name).needs_bundle and bundle_for(name, self.config) is None:
+            return None
         try:
             return self._engine(name)
         except (UserError, TypeError) as error:
@@ -160,7 +162,7 @@ class Studio:
         generator = make_generator(self._setup(name))
         bundle, usual_ms = generator.bundle, generator.latency().look_ahead_ns // MS
         generator.close()
-        choice = "look_ahead_ms" in registry.engine(name).options and self.config.bundle is None
+        choice = "look_ahead_ms" in registry.engine(name).options and bundle_for(name, self.config) is None
         offered = []
         for ms in look_aheads(name) if choice else [usual_ms]:
             least_ms, default_ms = least_budget_ms(self._setup(name, ms if choice else None))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from realtime_dub.media import MS
-from realtime_dub.mouth.mouthbank.fade import Fade
+from realtime_dub.mouth.fade import Fade
 
 OPEN_AT = 0.9  # probability of speech that opens the gate: noise is taken for a word of 0.8 now and then
 SHUT_AT = 0.5  # and below which it begins to shut

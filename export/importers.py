@@ -1,0 +1,7 @@
+"""What can be imported: one line for each engine. A value takes a file or folder and the bundle's folder to write."""
+
+from __future__ import annotations
+
+IMPORTERS = {
+    "wav2lip": "engines.wav2lip.importing:import_weights",
+}
