@@ -25,6 +25,7 @@ from realtime_dub.inference.spec import (
     LandmarksSpec,
     MaskSpec,
     MotionSpec,
+    PaintSpec,
     SpeechSpec,
     StateSpec,
     parse,
@@ -57,6 +58,7 @@ TASKS: dict[str, tuple[type[BundleSpec], dict[str, Any]]] = {
     ),
     "frame": (FrameSpec, {"width": 512, "height": 512, "drawing_channels": 3}),
     "mask": (MaskSpec, {"size": 96, "side": 3.0, "centre": [0, 1.95, -0.2]}),
+    "paint": (PaintSpec, {"size": 96, "side": 1.6}),
     "speech": (SpeechSpec, {"phonemes": ["a", "b"], "rate": 16_000, "lips_size": 96}),
 }
 
@@ -99,7 +101,7 @@ def test_a_spec_that_cannot_be_is_refused(task: str, changes: dict[str, Any]) ->
 
 def test_a_task_that_is_none_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "spec.json").write_text(json.dumps({**COMMON, "task": "dream"}))
-    with pytest.raises(BundleError, match="task: choose one of motion, crop, landmarks, frame, mask, speech"):
+    with pytest.raises(BundleError, match="task: choose one of motion, crop, landmarks, frame, mask, paint, speech"):
         load(tmp_path)
 
 

@@ -9,6 +9,7 @@ from torch import nn
 from engines.common.engine import Stage, borrowed
 from engines.mouthbank import compare, direct, ensemble, voice
 from engines.mouthbank.from_bundle import whole_net
+from engines.mouthbank.inside import stage as inside
 from engines.mouthbank.occlusion import stage as occlusion
 
 STAGES = {
@@ -20,6 +21,7 @@ STAGES = {
     ),
     "ensemble": Stage(ensemble.Settings, ensemble.Ensemble, needs=("direct", "voice")),
     "occlusion": Stage(occlusion.Settings, occlusion.OcclusionEngine, filmed=True, extra=True),
+    "inside": Stage(inside.Settings, inside.InsideEngine, filmed=True, extra=True),
     **{
         f"compare-{kind}": Stage(compare.Settings, compare.maker(kind), needs=("direct",), filmed=True, extra=True)
         for kind in compare.KINDS

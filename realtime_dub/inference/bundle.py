@@ -128,6 +128,15 @@ def load_part(name: str, part: str) -> Bundle:
     return _shared(_folder_of(name) / f"bundle-{part}")
 
 
+def part_session(name: str, part: str, backend: str = AUTO) -> Session:
+    """The network of :func:`load_part` on ``backend`` if that can run it, which may be made for motion nets alone."""
+    bundle = load_part(name, part)
+    try:
+        return bundle.session(backend)
+    except BundleError:
+        return bundle.session()
+
+
 def look_aheads(name: str) -> list[int]:
     """The look-aheads in ms that :func:`load_default` has to offer."""
     named = (re.fullmatch(r"bundle-(\d+)", path.name, re.ASCII) for path in _folder_of(name).glob("bundle-*"))

@@ -7,10 +7,11 @@
 | ``landmarks`` | audio features, landmarks beside the mouth | landmarks of the mouth |
 | ``frame`` | a drawing | a whole frame |
 | ``mask`` | a crop of the face, a drawing of its outlines | where something stands before it |
+| ``paint`` | a crop of the mouth, a drawing of its outlines, where teeth are | what is to be painted between the lips |
 | ``speech`` | phonemes, crops of the lips | audio |
 
 Format 1 had ``motion`` alone, without its name. Colour order, layout and normalisation live inside the network: what
-goes in and comes out of ``crop``, ``frame`` and ``mask`` is BGR, or a share, in 0..1.
+goes in and comes out of ``crop``, ``frame``, ``mask`` and ``paint`` is BGR, or a share, in 0..1.
 """
 
 from __future__ import annotations
@@ -197,6 +198,14 @@ class MaskSpec(_Common):
     centre: tuple[float, float, float]  # in the canonical face
 
 
+class PaintSpec(_Common):
+    """A square of the mouth as it is drawn, a drawing of its lips, where teeth are -> what is to be painted."""
+
+    task: Literal["paint"]
+    size: int = Field(ge=16, le=MOST_PIXELS)  # pixels a side
+    side: float = Field(gt=0, le=16)  # of the square around the lips' middle, template units
+
+
 class SpeechSpec(_Common):
     """Phonemes, and crops of the lips, -> audio."""
 
@@ -207,13 +216,14 @@ class SpeechSpec(_Common):
     frame_rate: float = Field(25.0, gt=0, le=MOST_RATE)  # crops per second
 
 
-BundleSpec: TypeAlias = MotionSpec | CropTaskSpec | LandmarksSpec | FrameSpec | MaskSpec | SpeechSpec
+BundleSpec: TypeAlias = MotionSpec | CropTaskSpec | LandmarksSpec | FrameSpec | MaskSpec | PaintSpec | SpeechSpec
 TASKS: dict[str, type[BundleSpec]] = {
     "motion": MotionSpec,
     "crop": CropTaskSpec,
     "landmarks": LandmarksSpec,
     "frame": FrameSpec,
     "mask": MaskSpec,
+    "paint": PaintSpec,
     "speech": SpeechSpec,
 }
 

@@ -28,6 +28,7 @@ from realtime_dub.mouth.fade import TurnFade
 from realtime_dub.mouth.gate import FADE_IN_NS, SpeechGate
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.calibration import CalibrationFrames, calibrate
+from realtime_dub.mouth.mouthbank.inside import Inside
 from realtime_dub.mouth.mouthbank.motion import Motion, MotionStream, opening
 from realtime_dub.mouth.mouthbank.occlusion import Occlusion
 from realtime_dub.mouth.mouthbank.own_voice import WaysOfTalking
@@ -40,6 +41,7 @@ from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.mouth.silence import Silence, SilenceShows
 
 COMPUTE_NS = 12 * MS  # p95 of sound, nets and drawing on one core of a laptop, until measured
+INSIDE_NS = 3 * MS  # and of painting the inside of a mouth, which anybody's may need
 TEACH_NS = 200 * MS  # whom nobody has shown for so long is looked at while dubbing
 
 
@@ -80,9 +82,9 @@ class MouthbankGenerator:
         self._motion = MotionStream(loaded, backend)
         self.backend = self._motion.session.backend
         self.strength = strength
-        self._occlusion, self._turn = Occlusion(backend), TurnFade()
+        self._occlusion, self._inside, self._turn = Occlusion(backend), Inside(backend), TurnFade()
         bank = Bank.load(identity) if isinstance(identity, Path) else identity or Bank()
-        self.people = People(bank, self._occlusion.clear)
+        self.people = People(bank, self._occlusion.clear, self._inside)
         self._gate, self._resting = SpeechGate(), Resting(silence)
         self._talk = WaysOfTalking(loaded, self.backend, learn)
         self._draws = True  # a mouth was drawn last; before the first one nothing is saved
@@ -120,12 +122,12 @@ class MouthbankGenerator:
 
     @property
     def short(self) -> bool:
-        """The machine has little time: the face is looked at less often for what may stand before it."""
+        """The machine has little time: what stands before the face is looked for less often, no teeth are painted."""
         return self._occlusion.short
 
     @short.setter
     def short(self, short: bool) -> None:
-        self._occlusion.short = short
+        self._occlusion.short = self._inside.short = short
 
     @property
     def silence_shows(self) -> SilenceShows:
@@ -133,7 +135,9 @@ class MouthbankGenerator:
 
     def latency(self) -> Latency:
         # The front end steps in hops that need not fall on the instants asked for: up to one hop more.
-        return Latency(self._motion.look_ahead_ns, self._motion.front_end_ns + self._motion.hop_ns, COMPUTE_NS)
+        return Latency(
+            self._motion.look_ahead_ns, self._motion.front_end_ns + self._motion.hop_ns, COMPUTE_NS + INSIDE_NS
+        )
 
     def hear(self, samples: Samples, pts_ns: int) -> None:
         self._motion.hear(samples, pts_ns)

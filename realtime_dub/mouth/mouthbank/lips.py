@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from realtime_dub.blend.masks import SUBPIXEL, Mask, feather, polygon
 from realtime_dub.blend.warp import Box, ThinPlate, moved_map, sample
-from realtime_dub.face.alignment import TEMPLATE
-from realtime_dub.face.landmarks import LIPS_INNER, LIPS_OUTER
+from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width
+from realtime_dub.face.landmarks import LIPS_INNER, LIPS_OUTER, OPENING
 from realtime_dub.face.types import Points
 from realtime_dub.media import Image
 
@@ -33,6 +33,7 @@ INSET_FROM = 0.06  # mouth widths that the lips come nearer, from which all of t
 DARK = 0.3  # of the light is lost where lips meet
 MEET = 0.04  # mouth widths: nearer lips begin to
 BEYOND = 0.6  # mouth widths from the middle: the skin there goes with both lips
+PRESSED = 0.015  # how far the tracker's inner lips overlap where real ones are pressed together
 LINE, LINE_SOFT, SEAM_SOFT = 0.02, 0.012, 0.05  # mouth widths
 
 # From the left corner to the right one, both corners in both.
@@ -110,6 +111,17 @@ def bring_nearer(image: Image, bend: Bend) -> Image:
     region *= 1 - DARK * _share(_line(goal, box, unit))
     inside = cv2.subtract(above_lower, above)  # nothing at all where lips touch, which no polygon of theirs would be
     return np.asarray(_mixed(region, image[y : y + height, x : x + width], np.asarray(inside)) + 0.5, np.uint8)
+
+
+def until_lips_touch(neutral: Points, moved: Points) -> Points:
+    """``moved`` (len(LOWER), 3) from ``neutral``, shortened where the lips would pass through each other."""
+    upper, lower = np.searchsorted(LOWER, OPENING).T
+    resting = float((neutral[OPENING[:, 1], 1] - neutral[OPENING[:, 0], 1]).mean())
+    opened = float((moved[lower, 1] - moved[upper, 1]).mean())
+    least = min(resting, -PRESSED * mouth_width(neutral))
+    if resting + opened >= least:
+        return moved
+    return moved * np.float32((least - resting) / opened)
 
 
 def _share(mask: Mask) -> npt.NDArray[np.float32]:

@@ -14,13 +14,11 @@ import numpy.typing as npt
 
 from realtime_dub.blend.masks import Mask
 from realtime_dub.blend.patch import MouthPatch
-from realtime_dub.errors import BundleError
 from realtime_dub.face.crop import Crop
 from realtime_dub.face.landmarks import LIPS
 from realtime_dub.face.types import Face, TrackedFrame
 from realtime_dub.inference import AUTO
-from realtime_dub.inference import bundle as bundles
-from realtime_dub.inference.contract import Session
+from realtime_dub.inference.bundle import part_session
 from realtime_dub.media import MS, NS
 from realtime_dub.mouth.fade import Fade
 from realtime_dub.mouth.mouthbank.occlusion_view import feeds, outlines, taken, view_of
@@ -73,7 +71,7 @@ class Occlusion:
 
     def __init__(self, backend: str = AUTO) -> None:
         """``backend``: what runs the net, if it can; else the usual one does."""
-        self._session = _opened(backend)
+        self._session = part_session("mouthbank", PART, backend)
         self.short = False  # the machine has little time; may be changed at any time
         self._last: TrackedFrame | None = None
         self._step_ns = 0  # from the frame before to the last one
@@ -187,15 +185,6 @@ class Occlusion:
         if self._idle:
             self._fade = Fade()
         return self._fade(0.0 if self._is_hidden else 1.0, at_ns)
-
-
-def _opened(backend: str) -> Session:
-    """A backend may be made for motion nets alone."""
-    bundle = bundles.load_part("mouthbank", PART)
-    try:
-        return bundle.session(backend)
-    except BundleError:
-        return bundle.session()
 
 
 class Things:

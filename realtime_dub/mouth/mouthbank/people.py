@@ -18,6 +18,7 @@ from realtime_dub.face.types import Face, TrackedFrame
 from realtime_dub.media import MS, NS, Floats
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.expression import Expression
+from realtime_dub.mouth.mouthbank.inside import Inside
 from realtime_dub.mouth.mouthbank.render import Renderer
 from realtime_dub.mouth.mouthbank.style import Style
 
@@ -51,8 +52,8 @@ class Person:
     taught_ns: int | None = None  # when the bank last learnt of a newcomer; whom one expects, others show to the bank
 
     @classmethod
-    def with_bank(cls, bank: Bank) -> Person:
-        return cls(bank, Renderer(bank))
+    def with_bank(cls, bank: Bank, inside: Inside | None = None) -> Person:
+        return cls(bank, Renderer(bank, inside))
 
     @property
     def gallery(self) -> Gallery:
@@ -69,12 +70,17 @@ class Person:
 class People:
     """The people of one stream, at most ``MOST_PEOPLE``. Called on the engine's thread with frames in order."""
 
-    def __init__(self, bank: Bank, clear: Callable[[TrackedFrame], bool] = lambda tracked: True) -> None:
+    def __init__(
+        self,
+        bank: Bank,
+        clear: Callable[[TrackedFrame], bool] = lambda tracked: True,
+        inside: Inside | None = None,
+    ) -> None:
         """``bank``: of the person who is expected: empty, or an identity, which binds to that person alone.
 
-        ``clear``: whether a mouth is to be seen, and may be learnt from.
+        ``clear``: whether a mouth is to be seen, and may be learnt from; ``inside``: as renderers take it.
         """
-        self.expected = Person.with_bank(bank)
+        self.expected = Person.with_bank(bank, inside)
         self.current = self.expected
         self.known = [self.expected]
         self._sure = False  # that the face that is followed is ``current``
@@ -84,7 +90,7 @@ class People:
         self._outlier_ns: int | None = None  # since when the face looks unlike what is remembered, though it is theirs
         self._other = 0  # looks in a row that are clearly another known person's
         self._last: tuple[TrackedFrame, Person | None] | None = None
-        self._doubts = _Doubts(clear)
+        self._doubts = _Doubts(clear, inside)
 
     def who(self, tracked: TrackedFrame) -> Person | None:
         """Whose face this is; None until it is known, and where there is none."""
@@ -230,8 +236,8 @@ class People:
 class _Doubts:
     """Looks at a face of which it is not known yet whose it is, and what is learnt of it meanwhile."""
 
-    def __init__(self, clear: Callable[[TrackedFrame], bool]) -> None:
-        self._is_clear = clear
+    def __init__(self, clear: Callable[[TrackedFrame], bool], inside: Inside | None) -> None:
+        self._is_clear, self._inside = clear, inside
         self._begin()
 
     def clear(self) -> None:
@@ -240,7 +246,7 @@ class _Doubts:
             self._begin()
 
     def _begin(self) -> None:
-        self.person = Person.with_bank(Bank())
+        self.person = Person.with_bank(Bank(), self._inside)
         self._looks: list[tuple[int, Floats, Floats]] = []  # when, descriptor, view
         self._since_ns: int | None = None
 

@@ -15,12 +15,13 @@ from realtime_dub.blend.patch import MouthPatch
 from realtime_dub.blend.warp import Box, ThinPlate, moved_map, sample
 from realtime_dub.blend.working import WorkingCopy
 from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width, project
-from realtime_dub.face.landmarks import LIPS, LIPS_OUTER, OPENING
+from realtime_dub.face.landmarks import LIPS, LIPS_OUTER
 from realtime_dub.face.types import Face, Points, TrackedFrame
 from realtime_dub.media import Image
 from realtime_dub.mouth.mouthbank.bank import Bank, Mouth, lip_shape, view_angles
 from realtime_dub.mouth.mouthbank.cavity import max_lip_opening, missing, paint_cavity
-from realtime_dub.mouth.mouthbank.lips import Bend, bring_nearer
+from realtime_dub.mouth.mouthbank.inside import Inside, lacking, view_of
+from realtime_dub.mouth.mouthbank.lips import Bend, bring_nearer, until_lips_touch
 from realtime_dub.mouth.mouthbank.sized import LIP_FEATHER, LIP_RIM, as_fine, opacity_of, soft_lips
 from realtime_dub.mouth.quality import HIGH, WorksAt
 
@@ -34,7 +35,6 @@ LIVE_BONUS = 0.006  # the live mouth needs no colour match
 OPEN_COST = 2.0  # per mouth width that a mouth, the live one too, has to be opened: hard lips then look wide open
 SHUT_COST = 0.1  # per mouth width that a bank mouth has to be shut, which goes well
 ANGLE_COST = 0.08  # per unit of direction cosine between the bank mouth's head and the live one
-PRESSED = 0.015  # how far the tracker's inner lips overlap where real ones are pressed together
 RESTING_COST = 0.12  # the live mouth, where it rests: it is moving all the time
 RESTING_SWITCH_COST = 0.04  # as SWITCH_COST, more, where it rests: nothing should move
 RESTING_SHUT_COST = 1.5  # as SHUT_COST, more, where it rests: lips that were seen shut have no dark line between them
@@ -42,7 +42,7 @@ UNSEEN_COST = 0.03  # a painted inside instead of a real one
 BENT_SHUT, BENT_OPEN = 0.7, 0.5  # of the way from a bank mouth's own shape to the one asked for; see _unbent
 NEAR = 0.08  # mouth widths: where a lip is to go farther than this, no more is left of its own place than here
 APART = 0.06  # mouth widths: inner lips that should be nearer than this are bent farther, all the way where they touch
-_PAIRS_AT, _LIPS_AT = np.searchsorted(LOWER, OPENING), np.searchsorted(LOWER, LIPS)
+_LIPS_AT = np.searchsorted(LOWER, LIPS)
 UNMOVED = np.zeros((len(LOWER), 3), np.float32)
 _NOSE_ANCHORS = np.array([2, 98, 327, 64, 294, 129, 358])
 
@@ -79,8 +79,9 @@ _AROUND_LIPS = np.concatenate([LIPS_OUTER, _SKIN])
 class Renderer:
     """Draws mouths for one person; remembers which bank mouth is in use."""
 
-    def __init__(self, bank: Bank) -> None:
-        self._bank = bank
+    def __init__(self, bank: Bank, inside: Inside | None = None) -> None:
+        """``inside``: paints what of a mouth nobody has seen; without it that stays dark."""
+        self._bank, self._inside = bank, inside
         self._current: Mouth | None = None
         self.work_px = WORK_PX[HIGH]  # may be changed
         self._fine = True
@@ -124,6 +125,15 @@ class Renderer:
         target[LIPS] = neutral[LIPS].mean(0) + mouth.shape * np.float32(mouth_width(neutral))
         return self._drawn(tracked, face, target, mouth, 0.0, tracked.frame.pts_ns)
 
+    def reshape(self, tracked: TrackedFrame, target: Points, mouth: Mouth | None = None) -> MouthPatch | None:
+        """The patch for the canonical shape ``target`` (478, 3), lips of ``mouth`` or the live ones; None as above."""
+        face, neutral = tracked.face, self._bank.neutral
+        if face is None or neutral is None:
+            return None
+        seen = lip_shape(face.canonical, neutral) if mouth is None else mouth.shape
+        unseen = missing(max_lip_opening(lip_shape(target, neutral)), max_lip_opening(seen))
+        return self._drawn(tracked, face, target, mouth, unseen, tracked.frame.pts_ns)
+
     def _drawn(
         self,
         tracked: TrackedFrame,
@@ -132,12 +142,9 @@ class Renderer:
         mouth: Mouth | None,
         unseen: float,
         at_ns: int,
-        nearer: bool = False,
+        nearer: bool = False,  # the live lips have to come nearer to each other than anybody has seen them
     ) -> MouthPatch | None:
-        """The face of a frame with the canonical shape ``target``, the lips those of ``mouth`` or the live ones.
-
-        ``nearer``: the live lips have to come nearer to each other than anybody has seen them.
-        """
+        """The face of a frame with the canonical shape ``target``, the lips those of ``mouth`` or the live ones."""
         assert self._bank.neutral is not None
         frame = tracked.frame
         unit = face.pose.scale * mouth_width(self._bank.neutral)
@@ -152,6 +159,10 @@ class Renderer:
         else:
             region = self._warp_live(frame.image, face, goal, anchors, box, unit, with_lips=mouth is None)
         self._fill_lips(region, goal, box, unit, mouth, unseen)
+        if self._inside is not None and unseen > 0:
+            opening = max_lip_opening(lip_shape(target, self._bank.neutral))
+            share = min(unseen, lacking(opening, self._bank.mouths))
+            self._inside.paint(region, goal, view_of(self._bank.neutral, target, face.pose), box, unit, share, at_ns)
         alpha = opacity_of(outline, box, unit, self._shrink(unit))
         return MouthPatch(region, alpha, box, face.pose, at_ns, tracked.shot)
 
@@ -179,7 +190,7 @@ class Renderer:
         self, face: Face, neutral: Points, displacement: Points, blend_weight: float, kept: Points = UNMOVED
     ) -> Points:
         width = np.float32(mouth_width(neutral))
-        wanted = neutral[LOWER] + _until_lips_touch(neutral, displacement * width) + kept * width
+        wanted = neutral[LOWER] + until_lips_touch(neutral, displacement * width) + kept * width
         target = face.canonical.copy()
         target[LOWER] += REACH * np.float32(blend_weight) * (wanted - target[LOWER])
         return target
@@ -257,17 +268,6 @@ class Renderer:
         rim = (wide > 127) & (polygon(dilated(lips, 0.03 * unit), box) == 0)
         picture = colour.add(picture, colour.rim_shift(below, picture, rim))
         below[:] = pyramid.blend(below, picture, soft)
-
-
-def _until_lips_touch(neutral: Points, moved: Points) -> Points:
-    """``moved`` (len(LOWER), 3) from ``neutral``, shortened where the lips would pass through each other."""
-    upper, lower = _PAIRS_AT.T
-    resting = float((neutral[OPENING[:, 1], 1] - neutral[OPENING[:, 0], 1]).mean())
-    opened = float((moved[lower, 1] - moved[upper, 1]).mean())
-    least = min(resting, -PRESSED * mouth_width(neutral))
-    if resting + opened >= least:
-        return moved
-    return moved * np.float32((least - resting) / opened)
 
 
 def _unbent(

@@ -1,0 +1,1 @@
+"""Stage ``inside``: teeth and tongue between lips that nobody has seen so far apart."""
