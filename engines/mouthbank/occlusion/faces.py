@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,16 +11,10 @@ import numpy as np
 
 from engines.common import Array
 from engines.common.dataset import Dataset, Entry
-from engines.common.prepare.clip import record_path
-from engines.common.rates import STEADY_FPS
-from realtime_dub.clock import VirtualClock
-from realtime_dub.errors import ConfigError
+from engines.common.filmed import pictures
 from realtime_dub.face.alignment import fit_pose
 from realtime_dub.face.crop import crop_about
-from realtime_dub.media import MS, NS
 from realtime_dub.mouth.mouthbank.occlusion_view import CENTRE, SIDE, SIZE, taken
-from realtime_dub.sources.base import read_all
-from realtime_dub.sources.registry import open_video
 
 ROOM = 5.0  # template units a side: more than the net is shown, so that what it is shown can be moved about
 PIXELS = round(SIZE / SIDE * ROOM)
@@ -68,28 +61,11 @@ def gathered(dataset: Dataset, entries: Sequence[Entry], every: int, most: int) 
 
 
 def _of_track(dataset: Dataset, entry: Entry, every: int) -> Iterator[tuple[Array, Array]]:
-    track, (path, start_ns) = dataset.load(entry), _video_of(entry)
-    landmarks, half_ns = track.landmarks(), NS // STEADY_FPS // 2
-    source = open_video(str(path), clock=VirtualClock(), live=False)
-    source.open()
-    try:
-        for frame in read_all(source.read):
-            k, off_ns = divmod(frame.pts_ns - start_ns + half_ns, 2 * half_ns)
-            if not 0 <= k < len(landmarks) or k % every or not track.seen[k] or abs(off_ns - half_ns) > half_ns // 2:
-                continue
-            crop = crop_about(fit_pose(landmarks[k]), PIXELS, ROOM, CENTRE)
-            points = landmarks[k, :, :2] @ crop.matrix[:, :2].T + crop.matrix[:, 2]
-            yield taken(frame.image, crop), points.astype(np.float32)
-    finally:
-        source.close()
-
-
-def _video_of(entry: Entry) -> tuple[Path, int]:
-    """The video that a track was cut from, and where the track begins in it, ns. The second of a video has a number."""
-    for name in (entry.track, entry.track.rpartition(".")[0]):
-        path = record_path(entry.root, name)
-        record = json.loads(path.read_text()) if path.is_file() else {"tracks": []}
-        for track in record["tracks"]:
-            if track["name"] == entry.track and Path(record["file"]).is_file():
-                return Path(record["file"]), track["start_ms"] * MS
-    raise ConfigError("no video of track", f"{entry.track} in {entry.root}", "put the videos back where they were")
+    track = dataset.load(entry)
+    landmarks = track.landmarks()
+    for k, frame in pictures(entry):
+        if k % every or not track.seen[k]:
+            continue
+        crop = crop_about(fit_pose(landmarks[k]), PIXELS, ROOM, CENTRE)
+        points = landmarks[k, :, :2] @ crop.matrix[:, :2].T + crop.matrix[:, 2]
+        yield taken(frame.image, crop), points.astype(np.float32)

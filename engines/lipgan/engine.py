@@ -1,0 +1,12 @@
+"""Painters as stages of ``train-engine``: LipGAN's generator, alone and against its discriminator; and the slim one."""
+
+from __future__ import annotations
+
+from engines.common.engine import Stage
+from engines.lipgan import painters, slim_stage
+
+STAGES = {
+    "generator": Stage(painters.Settings, painters.GeneratorEngine, filmed=True),
+    "gan": Stage(painters.Settings, painters.GanEngine, filmed=True),
+    "slim": Stage(slim_stage.Settings, slim_stage.SlimEngine, filmed=True, extra=True),
+}
