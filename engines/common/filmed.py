@@ -39,10 +39,22 @@ def pictures(entry: Entry) -> Iterator[tuple[int, Frame]]:
 
 def video_of(entry: Entry) -> tuple[Path, int]:
     """The video that a track was cut from, and where the track begins in it, ns. The second of a video has a number."""
+    found = _recorded(entry)
+    if found is None:
+        raise ConfigError("no video of track", f"{entry.track} in {entry.root}", "put the videos back where they were")
+    return found
+
+
+def has_video(entry: Entry) -> bool:
+    """Whether it is still where it was."""
+    return _recorded(entry) is not None
+
+
+def _recorded(entry: Entry) -> tuple[Path, int] | None:
     for name in (entry.track, entry.track.rpartition(".")[0]):
         path = record_path(entry.root, name)
         record = json.loads(path.read_text()) if path.is_file() else {"tracks": []}
         for track in record["tracks"]:
             if track["name"] == entry.track and Path(record["file"]).is_file():
                 return Path(record["file"]), track["start_ms"] * MS
-    raise ConfigError("no video of track", f"{entry.track} in {entry.root}", "put the videos back where they were")
+    return None

@@ -7,7 +7,7 @@ of their tracks, and what is heard beside them. Both appear whole or not at all.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -15,8 +15,10 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from engines.common import Array
-from engines.common.dataset import Dataset, Entry, as_clip
-from engines.common.filmed import pictures
+from engines.common.dataset import Dataset, Entry, Track, as_clip
+from engines.common.filmed import has_video, pictures
+from engines.common.metrics import openings
+from engines.common.prepare.faces import kept
 from engines.common.rates import STEADY_FPS
 from realtime_dub.audio.frontends import PainterMelSpec, open_front_end
 from realtime_dub.audio.frontends.windows import centred_look_ahead_ms, last_frame, windows
@@ -125,18 +127,23 @@ class _Part:
 
 
 def _of_track(dataset: Dataset, entry: Entry, crop: CropSpec, spec: PainterMelSpec, room: int) -> _Part:
-    from engines.common.metrics import openings
-
     track = dataset.load(entry)
-    clip, landmarks = as_clip(track), track.landmarks()
-    images, numbers = [], []
-    for k, frame in pictures(entry):
-        if track.seen[k]:
-            images.append(cut(frame.image, landmarks[k], crop, room))
-            numbers.append(k)
+    clip, found = as_clip(track), list(_cut(track, crop, room))
     front_end = open_front_end(spec)
     mel = np.concatenate([front_end.process(track.audio), front_end.finish()])
+    images, numbers = [image for _, image in found], [k for k, _ in found]
     return _Part(entry, images, numbers, clip.motion, openings(clip.motion, clip.neutral), mel)
+
+
+def _cut(track: Track, crop: CropSpec, room: int) -> Iterator[tuple[int, Array]]:
+    """The track's faces by number, out of its video; where that is gone, as ``prepare-dataset --faces`` kept them."""
+    if not room and crop == CropSpec(size=crop.size) and not has_video(track.entry):
+        yield from kept(track.entry, crop.size)
+        return
+    landmarks = track.landmarks()
+    for k, frame in pictures(track.entry):
+        if track.seen[k]:
+            yield k, cut(frame.image, landmarks[k], crop, room)
 
 
 def cut(image: Array, points: Array, crop: CropSpec, room: int = 0) -> Array:

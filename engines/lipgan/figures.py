@@ -25,9 +25,15 @@ Cut = Callable[[Batch], Batch]  # what the net is shown of what is kept
 
 
 def tracks_of(faces: Faces, most: int) -> list[int]:
-    """Up to ``most`` tracks, evenly chosen."""
-    count = len(faces.index.names)
-    return np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(int)).tolist()
+    """Up to ``most`` tracks, as many of each person, evenly chosen."""
+    speakers = faces.index.speakers
+    people = np.unique(speakers)
+    chosen: list[int] = []
+    for name in people:
+        own = np.flatnonzero(speakers == name)
+        count = min(max(1, most // len(people)), len(own))
+        chosen += own[np.linspace(0, len(own) - 1, count).round().astype(int)].tolist()
+    return chosen
 
 
 def painted(net: nn.Module, batch: Batch) -> Tensor:

@@ -11,8 +11,9 @@ import hashlib
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,9 +22,11 @@ from engines.lipgan.keras_file import LAYER, REFUSED
 from realtime_dub.errors import BundleError, ConfigError, DependencyError
 from realtime_dub.inference.bundle import SPEC
 
+if TYPE_CHECKING:  # torch is loaded when it is needed
+    from engines.lipgan.network import Generator, Shape
+
 MOST_FILE = 1_500_000_000  # bytes: with an optimizer's moments it has three times its weights
 MOST_S = 180
-KINDS = ("residual", "basic")
 LICENCE = "non-commercial: personal and research use only"
 NOTICE = (
     "Weights of LipGAN (K R Prajwal, Rudrabha Mukhopadhyay, Jerin Philip, Abhishek Jha, Vinay Namboodiri, C V Jawahar: "
@@ -82,27 +85,30 @@ def _read_apart(path: Path, kept: Path) -> None:
         raise _refused(path, "the process that read it ended")
 
 
-def generator_of(name: str, weights: Weights):  # type: ignore[no-untyped-def]  # torch is imported late
-    """The generator that the weights belong to. Raises BundleError where they fit neither."""
+def generator_of(name: str, weights: Weights, shapes: Sequence[Shape] = ()) -> Generator:
+    """The generator that the weights belong to: of the published ones, or of ``shapes``.
+
+    Raises BundleError where they fit none.
+    """
     import torch
 
     from engines.lipgan.network import Generator, Shape
 
     problems = []
-    for kind in KINDS:
+    for shape in shapes or (Shape("residual"), Shape("basic")):
         with torch.device("meta"):
-            net = Generator(Shape(kind))  # type: ignore[arg-type]
+            net = Generator(shape)
         try:
             found = dict(placed(net, weights))
         except ValueError as error:
-            problems.append(f"as {kind}: {error}")
+            problems.append(f"as {shape.kind}: {error}")
             continue
         net.load_state_dict({key: torch.from_numpy(values) for key, values in found.items()}, assign=True)
         return net.eval().requires_grad_(False)
     raise BundleError("no weights of LipGAN:", f"{name}: {'; '.join(problems)}", "choose a generator that hears mel")
 
 
-def placed(net, weights: Weights) -> Iterator[tuple[str, Array]]:  # type: ignore[no-untyped-def]
+def placed(net: Generator, weights: Weights) -> Iterator[tuple[str, Array]]:
     """The net's tensors by name. Raises ValueError where the file has others."""
     from torch import nn
 
