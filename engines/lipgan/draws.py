@@ -36,9 +36,13 @@ class Draws:
         weights = np.array([counts[name] ** -0.5 for name in speakers])
         self._chances = weights / weights.sum()
 
+    def rows(self, rng: np.random.Generator, count: int) -> list[int]:
+        """Faces, each of a track drawn anew."""
+        tracks = rng.choice(len(self._chances), count, p=self._chances)
+        return [int(rng.choice(self._faces.rows(track))) for track in tracks]
+
     def draw(self, rng: np.random.Generator) -> Batch:
-        tracks = rng.choice(len(self._chances), self._batch, p=self._chances)
-        rows = [int(rng.choice(self._faces.rows(track))) for track in tracks]
+        rows = self.rows(rng, self._batch)
         others = [int(rng.choice(self._faces.others(row))) for row in rows]
         return made_of(self._faces, rows, others)
 

@@ -20,7 +20,7 @@ from engines.lipgan.export import export_bundle
 from engines.lipgan.figures import collages, judged, mouth_weight, tracks_of
 from engines.lipgan.fusing import fused
 from engines.lipgan.painters import SHOWN, faces_of
-from engines.lipgan.slim import CROP, FIRST_ROW, FRAMES, SIZE, Shape, SlimNet
+from engines.lipgan.slim import BANDS, CROP, FIRST_ROW, FRAMES, SIZE, Shape, SlimNet
 from realtime_dub.audio.frontends import PainterMelSpec
 
 ROOM = 4  # pixels around the crop, by which it is moved about
@@ -38,9 +38,10 @@ class Settings(BaseModel):
     audio_widths: tuple[int, int, int, int] = Shape.audio_widths
     heard: int = Shape.heard
     batch: int = Field(32, ge=2)
+    listened: int = Field(64, ge=0)  # rows besides that are only listened to
     mouth: float = Field(4.0, ge=0)
     edges: float = Field(0.5, ge=0)
-    told: float = Field(0.02, ge=0)
+    told: float = Field(0.05, ge=0)
     validation_tracks: int = Field(10, ge=1)
     start: Path | None = None  # a run whose net to begin with
     version: str = "1.0.0"
@@ -73,16 +74,20 @@ class SlimEngine(Engine):
     def losses(self, net: nn.Module, rng: np.random.Generator) -> Losses:
         assert isinstance(net, SlimNet)
         batch = disturbed(self._draws.draw(rng), rng).to(self._work.context.device)
-        wanted = self._motion.of(batch.rows).to(self._work.context.device)
         face, reference = (each.contiguous(memory_format=torch.channels_last) for each in (batch.face, batch.reference))
-        heard = net.hear(batch.mel)
-        painted, _ = net.painted(heard, face, reference)
+        more = self._draws.rows(rng, self._settings.listened)
+        wanted = self._motion.of(np.concatenate([batch.rows, more]).astype(int)).to(batch.mel.device)
+        heard = net.hear(torch.cat([batch.mel, self._windows(more).to(batch.mel.device)]))
+        painted, _ = net.painted(heard[: len(batch.rows)], face, reference)
         found, real = (each[:, :, FIRST_ROW:].float() for each in (painted, face))
         return {
             "l1": ((found - real).abs() * self._weight).mean(),
             "edges": self._settings.edges * edges_apart(found, real, self._weight),
             "told": self._settings.told * functional.smooth_l1_loss(net.told(heard).float(), wanted),
         }
+
+    def _windows(self, rows: list[int]) -> Tensor:
+        return torch.from_numpy(self._faces.windows(rows)) if rows else torch.zeros(0, FRAMES, BANDS)
 
     def check(self, net: nn.Module) -> dict[str, float]:
         return judged(net, self._held, self._tracks, CROP, middle)
