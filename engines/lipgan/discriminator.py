@@ -17,11 +17,17 @@ TINY = 1e-12  # under the root, whose slope at zero has no bounds
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes: as published unless it is for a test."""
+    """As published unless it is for a test. ``width``: values that are compared; its parts are the layers' widths."""
 
-    face_widths: tuple[int, int, int, int, int] = (64, 128, 256, 512, 512)
-    audio_widths: tuple[int, int, int, int] = (32, 64, 128, 256)
-    width: int = 512  # of what is compared
+    width: int = 512
+
+    @property
+    def face_widths(self) -> tuple[int, ...]:
+        return (self.width // 8, self.width // 4, self.width // 2, self.width, self.width)
+
+    @property
+    def audio_widths(self) -> tuple[int, ...]:
+        return (self.width // 16, self.width // 8, self.width // 4, self.width // 2)
 
 
 class Conv(nn.Sequential):

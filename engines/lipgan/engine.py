@@ -7,6 +7,6 @@ from engines.lipgan import painters, slim_stage
 
 STAGES = {
     "generator": Stage(painters.Settings, painters.GeneratorEngine, filmed=True),
-    "gan": Stage(painters.Settings, painters.GanEngine, filmed=True),
+    "gan": Stage(painters.GanSettings, painters.GanEngine, filmed=True),
     "slim": Stage(slim_stage.Settings, slim_stage.SlimEngine, filmed=True, extra=True),
 }

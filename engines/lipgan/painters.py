@@ -39,7 +39,7 @@ SHOWN = 3  # tracks of a validation that are shown
 
 
 class Settings(BaseModel):
-    """``[generator.engine]`` and ``[gan.engine]`` of the configuration."""
+    """``[generator.engine]`` of the configuration."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -49,6 +49,12 @@ class Settings(BaseModel):
     validation_tracks: int = Field(12, ge=1)
     start: Path | None = None  # a run whose generator to begin with
     version: str = "1.0.0"
+
+
+class GanSettings(Settings):
+    """``[gan.engine]`` of the configuration."""
+
+    rival_width: int = Field(512, ge=16)  # of the discriminator
 
 
 @dataclass(frozen=True)
@@ -136,7 +142,9 @@ class GanEngine(GeneratorEngine):
     def network(self) -> Rivals:
         torch.manual_seed(self._work.seed)
         settings = self._settings
-        rivals = Rivals(GanShape(Shape(settings.kind, settings.widths)))
+        assert isinstance(settings, GanSettings)
+        generator = Shape(settings.kind, settings.widths)
+        rivals = Rivals(GanShape(generator, discriminator.Shape(settings.rival_width)))
         self._begun(rivals.generator)
         return rivals
 

@@ -32,9 +32,9 @@ CROP = CropSpec(
 class Shape:
     """Sizes: maps of 48, 24, 12, 6 and 3 pixels a side; of the voice as LipGAN's; ``motion``: values it has to tell."""
 
-    widths: tuple[int, int, int, int, int] = (24, 40, 64, 96, 144)
-    audio_widths: tuple[int, int, int, int] = (12, 24, 48, 96)
-    heard: int = 144
+    widths: tuple[int, int, int, int, int] = (16, 32, 56, 96, 128)
+    audio_widths: tuple[int, int, int, int] = (10, 20, 40, 80)
+    heard: int = 128
     motion: int = 16
 
 
@@ -131,9 +131,8 @@ class SlimNet(nn.Module):
 
     def _decoded(self, x: Tensor, maps: list[Tensor]) -> Tensor:
         """(b, w, 1, 1) and the maps -> (b, w, 32, 48): from 24 pixels a side on, the painted rows alone."""
-        for stage, seen in zip(self.decoder, reversed(maps), strict=True):
+        for stage, seen, side in zip(self.decoder, reversed(maps), (3, 6, 12, 24, 48), strict=True):
             x = stage(x)
-            side = x.shape[3]
             if side == 24:
                 x = x[:, :, FIRST_ROW // 4 :]
             x = torch.cat([seen[:, :, side * FIRST_ROW // SIZE if side >= 24 else 0 :], x], 1)

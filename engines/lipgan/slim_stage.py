@@ -38,7 +38,7 @@ class Settings(BaseModel):
     audio_widths: tuple[int, int, int, int] = Shape.audio_widths
     heard: int = Shape.heard
     batch: int = Field(32, ge=2)
-    listened: int = Field(64, ge=0)  # rows besides that are only listened to
+    listened: int = Field(48, ge=0)  # rows besides that are only listened to
     mouth: float = Field(4.0, ge=0)
     edges: float = Field(0.5, ge=0)
     told: float = Field(0.05, ge=0)
