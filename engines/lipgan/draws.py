@@ -12,6 +12,8 @@ from torch import Tensor
 from engines.common import Array
 from engines.lipgan.faces import Faces
 
+FEW = 3  # one in so many has a mouth that counts as little open
+
 
 @dataclass(frozen=True, eq=False)
 class Batch:
@@ -27,10 +29,13 @@ class Batch:
 
 
 class Draws:
-    """Draws from all people: of who has four times as many tracks twice as many are drawn."""
+    """Draws from all people: of who has four times as many tracks twice as many are drawn.
 
-    def __init__(self, faces: Faces, batch: int) -> None:
-        self._faces, self._batch = faces, batch
+    ``shut``: share of the rows whose other face is one of those with the least open mouths, as it is in use.
+    """
+
+    def __init__(self, faces: Faces, batch: int, shut: float = 0.0) -> None:
+        self._faces, self._batch, self._shut = faces, batch, shut
         speakers = faces.index.speakers.tolist()
         counts = Counter(speakers)
         weights = np.array([counts[name] ** -0.5 for name in speakers])
@@ -43,8 +48,12 @@ class Draws:
 
     def draw(self, rng: np.random.Generator) -> Batch:
         rows = self.rows(rng, self._batch)
-        others = [int(rng.choice(self._faces.others(row))) for row in rows]
+        others = [int(rng.choice(self._others(rng, row))) for row in rows]
         return made_of(self._faces, rows, others)
+
+    def _others(self, rng: np.random.Generator, row: int) -> Array:
+        found = self._faces.others(row)
+        return found[: -(-len(found) // FEW)] if rng.random() < self._shut else found
 
 
 def made_of(faces: Faces, rows: list[int], others: list[int]) -> Batch:
@@ -54,10 +63,9 @@ def made_of(faces: Faces, rows: list[int], others: list[int]) -> Batch:
 
 
 def shown(faces: Faces, track: int, every: int = 1) -> Batch:
-    """A track as a validation shows it: beside each face the one that is half a track away."""
-    own = list(faces.rows(track))
-    others = [own[(place + len(own) // 2) % len(own)] for place in range(len(own))]
-    return made_of(faces, own[::every], others[::every])
+    """A track as a validation shows it: beside each face the one with the least open mouth, as in use."""
+    own = list(faces.rows(track))[::every]
+    return made_of(faces, own, [int(faces.others(row)[0]) for row in own])
 
 
 def as_tensor(images: Array) -> Tensor:

@@ -23,8 +23,9 @@ from engines.common import Array
 from engines.common.dataset import Dataset, Entry, Track
 from engines.common.filmed import PERIOD_NS, pictures
 from engines.common.video_metrics import correlation, lip_opening
-from engines.lipgan.faces import silent_frame
-from realtime_dub.audio.frontends import PainterMelSpec, open_front_end
+from engines.lipgan.faces import APART, silent_frame
+from realtime_dub.audio.frontends import open_front_end
+from realtime_dub.audio.frontends.painter_mel import PainterMelSpec
 from realtime_dub.audio.frontends.windows import last_frame, windows
 from realtime_dub.blend.composite import paste
 from realtime_dub.blend.crops import patch_of
@@ -66,13 +67,15 @@ class Painter:
 
     def paint(self, film: Film, mel: Array) -> Iterator[Image]:
         """The film's frames with the mouth that speaks ``mel``."""
-        spec, count = self.spec, len(film.frames)
+        spec = self.spec
         crops = [crop_of(_face(each), spec.crop.size, spec.crop.alignment, spec.crop.margins) for each in film.frames]
         faces = [crop.take(each.frame.image) for crop, each in zip(crops, film.frames, strict=True)]
+        shut = np.argsort(film.opening)
         for place, (tracked, crop) in enumerate(zip(film.frames, crops, strict=True)):
             last = last_frame(PainterMelSpec(), tracked.frame.pts_ns, spec.look_ahead_ns)
             window = windows(mel, [last], spec.window_frames, self._silent)
-            face, reference = (_planes(faces[at]) for at in (place, (place + count // 2) % count))
+            other = next((int(at) for at in shut if abs(at - place) >= APART), int(shut[0]))
+            face, reference = (_planes(faces[at]) for at in (place, other))
             began = time.perf_counter()
             painted = self._session.run({"mel": window, "face": face, "reference": reference})["painted"][0]
             self.took_ms.append(1000 * (time.perf_counter() - began))

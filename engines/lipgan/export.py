@@ -11,10 +11,10 @@ from torch import nn
 
 from engines.common.bundle_files import shorten
 from engines.lipgan.network import BANDS, FRAMES
-from realtime_dub.audio.frontends import PainterMelSpec
+from realtime_dub.audio.frontends.painter_mel import PainterMelSpec
 from realtime_dub.audio.frontends.windows import centred_look_ahead_ms
 from realtime_dub.inference.bundle import SPEC
-from realtime_dub.inference.spec import CropSpec, CropTaskSpec, DataSpec, TensorSpec
+from realtime_dub.inference.spec import Axis, CropSpec, CropTaskSpec, DataSpec, TensorSpec
 
 MODEL = "painter.onnx"
 OPSET = 17
@@ -35,7 +35,7 @@ def export_bundle(
     out.mkdir(parents=True, exist_ok=True)
     write_onnx(net, crop.size, out / MODEL)
     shorten(out / MODEL)
-    image = ("batch", 3, crop.size, crop.size)
+    image: tuple[Axis | int, ...] = ("batch", 3, crop.size, crop.size)
     audio = PainterMelSpec()
     spec = CropTaskSpec(
         format=2,
@@ -53,6 +53,7 @@ def export_bundle(
             TensorSpec(name="face", shape=image),
             TensorSpec(name="reference", shape=image),
         ),
+        states=(),
         outputs=(TensorSpec(name="painted", shape=image),),
         licence=licence,
         notice=notice,

@@ -20,7 +20,8 @@ from engines.common.filmed import has_video, pictures
 from engines.common.metrics import openings
 from engines.common.prepare.faces import kept
 from engines.common.rates import STEADY_FPS
-from realtime_dub.audio.frontends import PainterMelSpec, open_front_end
+from realtime_dub.audio.frontends import open_front_end
+from realtime_dub.audio.frontends.painter_mel import PainterMelSpec
 from realtime_dub.audio.frontends.windows import centred_look_ahead_ms, last_frame, windows
 from realtime_dub.errors import ConfigError
 from realtime_dub.face.alignment import canonicalise
@@ -78,9 +79,10 @@ class Faces:
         return windows(mel, [last], self._length, self._silent)
 
     def others(self, row: int) -> Array:
-        """The faces of the same track that are far enough away to be shown beside one."""
+        """The faces of the same track that are far enough away to be shown beside one, the least open mouths first."""
         own = np.asarray(self.rows(int(self.index.track[row])))
-        return own[np.abs(self.index.number[own] - self.index.number[row]) >= APART]
+        found = own[np.abs(self.index.number[own] - self.index.number[row]) >= APART]
+        return found[np.argsort(self.index.opening[found], kind="stable")]
 
 
 def silent_frame(spec: PainterMelSpec) -> Floats:
@@ -137,7 +139,7 @@ def _of_track(dataset: Dataset, entry: Entry, crop: CropSpec, spec: PainterMelSp
 
 def _cut(track: Track, crop: CropSpec, room: int) -> Iterator[tuple[int, Array]]:
     """The track's faces by number, out of its video; where that is gone, as ``prepare-dataset --faces`` kept them."""
-    if not room and crop == CropSpec(size=crop.size) and not has_video(track.entry):
+    if not room and crop == CropSpec(size=crop.size, hidden_from=crop.hidden_from) and not has_video(track.entry):
         yield from kept(track.entry, crop.size)
         return
     landmarks = track.landmarks()

@@ -27,5 +27,5 @@ def _fuse(layers: nn.Sequential) -> None:
             last = place
         elif isinstance(layer, nn.BatchNorm2d) and last is not None:
             transposed = isinstance(layers[last], nn.ConvTranspose2d)
-            layers[last] = fuse_conv_bn_eval(layers[last], layer, transposed)  # type: ignore[type-var]
+            layers[last] = fuse_conv_bn_eval(layers[last], layer, transposed)
             layers[place], last = nn.Identity(), None

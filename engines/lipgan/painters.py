@@ -27,7 +27,7 @@ from engines.lipgan.export import export_bundle
 from engines.lipgan.faces import Faces, gathered
 from engines.lipgan.figures import collages, judged, tracks_of
 from engines.lipgan.network import FRAMES, HIDDEN_FROM, SIZE, Generator, Kind, Shape
-from realtime_dub.audio.frontends import PainterMelSpec
+from realtime_dub.audio.frontends.painter_mel import PainterMelSpec
 from realtime_dub.errors import ConfigError
 from realtime_dub.inference.spec import CropSpec
 

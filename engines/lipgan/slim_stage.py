@@ -21,7 +21,7 @@ from engines.lipgan.figures import collages, judged, mouth_weight, tracks_of
 from engines.lipgan.fusing import fused
 from engines.lipgan.painters import SHOWN, faces_of
 from engines.lipgan.slim import BANDS, CROP, FIRST_ROW, FRAMES, SIZE, Shape, SlimNet
-from realtime_dub.audio.frontends import PainterMelSpec
+from realtime_dub.audio.frontends.painter_mel import PainterMelSpec
 
 ROOM = 4  # pixels around the crop, by which it is moved about
 OTHER_ROOM = 1  # ..., the other face apart from it
@@ -39,7 +39,8 @@ class Settings(BaseModel):
     heard: int = Shape.heard
     batch: int = Field(32, ge=2)
     listened: int = Field(48, ge=0)  # rows besides that are only listened to
-    mouth: float = Field(4.0, ge=0)
+    shut: float = Field(0.75, ge=0, le=1)  # share of rows whose other face has a mouth that is little open
+    mouth: float = Field(8.0, ge=0)
     edges: float = Field(0.5, ge=0)
     told: float = Field(0.05, ge=0)
     validation_tracks: int = Field(10, ge=1)
@@ -56,7 +57,7 @@ class SlimEngine(Engine):
         self._settings, self._work = settings, work
         spec = PainterMelSpec()
         self._faces, self._held = (faces_of(work, part, CROP, spec, FRAMES, ROOM) for part in ("train", "validation"))
-        self._draws = Draws(self._faces, settings.batch)
+        self._draws = Draws(self._faces, settings.batch, settings.shut)
         self._tracks = tracks_of(self._held, settings.validation_tracks)
         self._motion = Motion(self._faces.index.motion, Shape.motion)
         self._weight = mouth_weight(CROP, settings.mouth)[:, :, FIRST_ROW:].to(work.context.device)

@@ -205,7 +205,14 @@ def test_another_face_is_far_enough_away(made: Path) -> None:
         assert len(others)
         assert (np.abs(there.index.number[others] - there.index.number[row]) >= APART).all()
         assert (there.index.track[others] == there.index.track[row]).all()
-    batch = Draws(there, 16).draw(np.random.default_rng(0))
+        openings = there.index.opening[others]
+        assert (np.diff(openings) >= 0).all()
+    draws = Draws(there, 16, shut=1.0)
+    for each in ("a", "b", "c"):
+        row = draws.rows(np.random.default_rng(ord(each)), 1)[0]
+        own = there.index.opening[draws._others(np.random.default_rng(0), row)]
+        assert own.max() <= np.quantile(there.index.opening[there.others(row)], 0.4)
+    batch = draws.draw(np.random.default_rng(0))
     assert batch.face.shape == batch.reference.shape == (16, 3, 96, 96)
     assert batch.mel.shape == (16, 27, 80)
 

@@ -21,7 +21,8 @@ from engines.common.dataset import Dataset, Entry, read_entries
 from engines.common.filmed import pictures
 from engines.common.prepare.clip import write_whole
 from engines.common.prepare.workers import work
-from realtime_dub.audio.frontends import PainterMelSpec, open_front_end
+from realtime_dub.audio.frontends import open_front_end
+from realtime_dub.audio.frontends.painter_mel import PainterMelSpec
 from realtime_dub.errors import UserError
 from realtime_dub.face.alignment import canonicalise
 from realtime_dub.face.crop import crop_of
