@@ -31,11 +31,12 @@ class Batch:
 class Draws:
     """Draws from all people: of who has four times as many tracks twice as many are drawn.
 
-    ``shut``: share of the rows whose other face is one of those with the least open mouths, as it is in use.
+    ``shut``: share of the rows whose other face is one of those with the least open mouths, as it is in use;
+    ``wide``: of those whose own mouth is one of the most open, since most of the time none is.
     """
 
-    def __init__(self, faces: Faces, batch: int, shut: float = 0.0) -> None:
-        self._faces, self._batch, self._shut = faces, batch, shut
+    def __init__(self, faces: Faces, batch: int, shut: float = 0.0, wide: float = 0.0) -> None:
+        self._faces, self._batch, self._shut, self._wide = faces, batch, shut, wide
         speakers = faces.index.speakers.tolist()
         counts = Counter(speakers)
         weights = np.array([counts[name] ** -0.5 for name in speakers])
@@ -44,7 +45,13 @@ class Draws:
     def rows(self, rng: np.random.Generator, count: int) -> list[int]:
         """Faces, each of a track drawn anew."""
         tracks = rng.choice(len(self._chances), count, p=self._chances)
-        return [int(rng.choice(self._faces.rows(track))) for track in tracks]
+        return [int(rng.choice(self._own(rng, int(track)))) for track in tracks]
+
+    def _own(self, rng: np.random.Generator, track: int) -> Array:
+        found = np.asarray(self._faces.rows(track))
+        if rng.random() >= self._wide:
+            return found
+        return found[np.argsort(self._faces.index.opening[found])[-(len(found) // FEW) :]]
 
     def draw(self, rng: np.random.Generator) -> Batch:
         rows = self.rows(rng, self._batch)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from engines.common.engine import Stage
 from engines.lipgan import painters, slim_stage
+from engines.lipgan.nets import trained
+
+__all__ = ["STAGES", "trained"]
 
 STAGES = {
     "generator": Stage(painters.Settings, painters.GeneratorEngine, filmed=True),

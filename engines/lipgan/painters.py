@@ -19,13 +19,14 @@ from torch.func import functional_call
 from engines.common.bundle_files import described
 from engines.common.engine import Engine, Samples, Work
 from engines.common.loop import Losses
-from engines.common.results import NET, located, read_net, shaped
+from engines.common.results import NET, located, read_net
 from engines.lipgan import discriminator
 from engines.lipgan.discriminator import Discriminator, contrastive
 from engines.lipgan.draws import Batch, Draws
 from engines.lipgan.export import export_bundle
 from engines.lipgan.faces import Faces, gathered
 from engines.lipgan.figures import collages, judged, tracks_of
+from engines.lipgan.nets import of_generator
 from engines.lipgan.network import FRAMES, HIDDEN_FROM, SIZE, Generator, Kind, Shape
 from realtime_dub.audio.frontends.painter_mel import PainterMelSpec
 from realtime_dub.errors import ConfigError
@@ -186,10 +187,7 @@ def faces_of(work: Work, part: str, crop: CropSpec, spec: PainterMelSpec, length
 def take_over(generator: Generator, run: Path) -> None:
     """Put the generator of an earlier run into a fresh one. Raises ConfigError where it has another shape."""
     path = located(run, "gan", "generator")
-    tensors, values = read_net(path)
-    if "generator" in values:
-        values = values["generator"]
-        tensors = {k.removeprefix("generator."): v for k, v in tensors.items() if k.startswith("generator.")}
-    if shaped(Shape, values) != generator.shape:
-        raise ConfigError("cannot begin with", f"{path}: its net is {values}", "give the stage the same, or no start")
+    shape, tensors = of_generator(*read_net(path))
+    if shape != generator.shape:
+        raise ConfigError("cannot begin with", f"{path}: its net is {shape}", "give the stage the same, or no start")
     generator.load_state_dict(tensors)

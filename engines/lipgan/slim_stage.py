@@ -17,7 +17,7 @@ from engines.common.loop import Losses
 from engines.common.results import begun_from, located, read_net, shaped
 from engines.lipgan.draws import Batch, Draws
 from engines.lipgan.export import export_bundle
-from engines.lipgan.figures import collages, judged, mouth_weight, tracks_of
+from engines.lipgan.figures import collages, judged, mouth_box, mouth_weight, tracks_of
 from engines.lipgan.fusing import fused
 from engines.lipgan.painters import SHOWN, faces_of
 from engines.lipgan.slim import BANDS, CROP, FIRST_ROW, FRAMES, SIZE, Shape, SlimNet
@@ -26,11 +26,12 @@ from realtime_dub.audio.frontends.painter_mel import PainterMelSpec
 ROOM = 4  # pixels around the crop, by which it is moved about
 OTHER_ROOM = 1  # ..., the other face apart from it
 MANY = 6_000  # faces that the motion's directions are found on
+SHORT = 0.03  # of a pixel's range: a way as long as this counts half
 LIGHT, COLOUR, GAMMA = 0.25, 0.12, 0.25  # by how much faces are made lighter, of another colour, of another contrast
 
 
 class Settings(BaseModel):
-    """``[slim.engine]`` of the configuration. ``mouth``, ``edges``, ``told``: weights of parts of the loss."""
+    """``[slim.engine]`` of the configuration. ``mouth``, ``moved``, ``edges`` and ``told`` weigh parts of the loss."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,7 +41,9 @@ class Settings(BaseModel):
     batch: int = Field(32, ge=2)
     listened: int = Field(48, ge=0)  # rows besides that are only listened to
     shut: float = Field(0.75, ge=0, le=1)  # share of rows whose other face has a mouth that is little open
+    wide: float = Field(0.4, ge=0, le=1)  # share of rows whose own mouth is one of the most open
     mouth: float = Field(8.0, ge=0)
+    moved: float = Field(0.02, ge=0)
     edges: float = Field(0.5, ge=0)
     told: float = Field(0.05, ge=0)
     validation_tracks: int = Field(10, ge=1)
@@ -57,9 +60,11 @@ class SlimEngine(Engine):
         self._settings, self._work = settings, work
         spec = PainterMelSpec()
         self._faces, self._held = (faces_of(work, part, CROP, spec, FRAMES, ROOM) for part in ("train", "validation"))
-        self._draws = Draws(self._faces, settings.batch, settings.shut)
+        self._draws = Draws(self._faces, settings.batch, settings.shut, settings.wide)
         self._tracks = tracks_of(self._held, settings.validation_tracks)
         self._motion = Motion(self._faces.index.motion, Shape.motion)
+        top, bottom, left, right = mouth_box(CROP)
+        self._mouth = slice(top, bottom), slice(left, right)
         self._weight = mouth_weight(CROP, settings.mouth)[:, :, FIRST_ROW:].to(work.context.device)
 
     def network(self) -> SlimNet:
@@ -81,8 +86,10 @@ class SlimEngine(Engine):
         heard = net.hear(torch.cat([batch.mel, self._windows(more).to(batch.mel.device)]))
         painted, _ = net.painted(heard[: len(batch.rows)], face, reference)
         found, real = (each[:, :, FIRST_ROW:].float() for each in (painted, face))
+        mouths = (each[:, :, self._mouth[0], self._mouth[1]].float() for each in (painted, face, reference))
         return {
             "l1": ((found - real).abs() * self._weight).mean(),
+            "moved": self._settings.moved * movement_apart(*mouths),
             "edges": self._settings.edges * edges_apart(found, real, self._weight),
             "told": self._settings.told * functional.smooth_l1_loss(net.told(heard).float(), wanted),
         }
@@ -160,6 +167,19 @@ def _lit(batch: Batch, rng: np.random.Generator) -> Batch:
         lit = (each.clamp_min(1e-4) ** gammas * gains).clamp(0, 1)
         faces.append(torch.where(mirrored, lit.flip(3), lit))
     return Batch(batch.rows, batch.mel, *faces)
+
+
+def movement_apart(found: Tensor, real: Tensor, other: Tensor) -> Tensor:
+    """How far painted mouths (b, 3, h, w) are from having gone all the way from the ``other`` picture to the real one.
+
+    A mouth that is uncertain is painted half open by the absolute error; here it counts by its whole look, along that
+    way. Where both pictures are alike there is no way to speak of.
+    """
+    way = (real - other).flatten(1)
+    length = way.square().mean(1)
+    gone = ((found - other).flatten(1) * way).mean(1) / (length + SHORT**2)
+    whole = length / (length + SHORT**2)
+    return (gone - whole).abs().mean()
 
 
 def edges_apart(found: Tensor, real: Tensor, weight: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from engines.lipgan.faces import silent_frame  # noqa: E402
 from engines.lipgan.fusing import fused  # noqa: E402
 from engines.lipgan.network import FRAMES, Generator, Shape  # noqa: E402
 from engines.lipgan.painters import CROP, GanShape, Rivals, discriminator_losses  # noqa: E402
-from engines.lipgan.slim_stage import edges_apart  # noqa: E402
+from engines.lipgan.slim_stage import edges_apart, movement_apart  # noqa: E402
 from realtime_dub.audio.frontends import PainterMel, PainterMelSpec  # noqa: E402
 from realtime_dub.audio.frontends.windows import centred_look_ahead_ms, last_frame, windows  # noqa: E402
 from realtime_dub.media import MS  # noqa: E402
@@ -167,6 +167,15 @@ def test_a_mouth_that_is_merely_dim_has_its_edges_apart() -> None:
     assert edges_apart(real, real, weight) == 0
     assert edges_apart(real + 0.3, real, weight) == pytest.approx(0, abs=1e-6)
     assert edges_apart(torch.full_like(real, 0.5), real, weight) > 0.1
+
+
+def test_a_mouth_that_goes_half_the_way_is_half_apart() -> None:
+    torch.manual_seed(0)
+    other, real = torch.rand(2, 4, 3, 8, 8)
+    assert movement_apart(real, real, other) == pytest.approx(0, abs=1e-6)
+    assert movement_apart((real + other) / 2, real, other) == pytest.approx(0.5, abs=0.01)
+    assert movement_apart(other, real, other) == pytest.approx(1, abs=0.01)
+    assert movement_apart(other + 0.001, other, other) < 0.01  # alike: nothing to be said
 
 
 def test_where_the_mouth_is_in_a_crop() -> None:
