@@ -217,19 +217,19 @@ def test_faces_are_upright_and_their_mouths_where_they_are_looked_for(made: Path
 @pytest.mark.slow
 def test_a_small_generator_learns_a_batch_by_heart(made: Path) -> None:
     there = faces(made, "generator")
-    batch = shown(there, 0, every=5)
+    batch = shown(there, 0, every=10)
     torch.manual_seed(1)
-    net = Generator(Shape("basic", (8, 12, 16, 24, 32)))
-    adam = torch.optim.Adam(net.parameters(), 4e-3)
+    net = Generator(Shape("basic", (12, 16, 24, 32, 48)))
+    adam = torch.optim.Adam(net.parameters(), 6e-3)
     apart = 1.0
-    for step in range(400):
+    for step in range(500):
         for group in adam.param_groups:
-            group["lr"] = 4e-3 * (1 - step / 400)
+            group["lr"] = 6e-3 * (1 - step / 500)
         loss = (net(batch.mel, batch.face, batch.reference) - batch.face).abs().mean()
         adam.zero_grad()
         loss.backward()
         adam.step()
-        apart = float(loss)
+        apart = float(loss.detach())
         if apart < 0.019:
             break
     assert apart < 0.02
