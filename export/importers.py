@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 IMPORTERS = {
+    "lipgan": "engines.lipgan.keras_import:import_weights",
     "wav2lip": "engines.wav2lip.importing:import_weights",
 }

@@ -18,7 +18,7 @@ from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import Frame
 
-ALIGNMENTS: tuple[Alignment, ...] = ("box", "template")
+ALIGNMENTS: tuple[Alignment, ...] = ("box", "template", "pose")
 
 
 @pytest.fixture(scope="module")
@@ -62,17 +62,31 @@ def test_a_crop_that_is_laid_back_changes_next_to_nothing(
     assert not difference[outside].any()
 
 
-def test_a_template_crop_stands_upright_however_the_head_is_turned(person: TrackedFrame) -> None:
+@pytest.mark.parametrize("alignment", ["template", "pose"])
+def test_an_aligned_crop_stands_upright_however_the_head_is_turned(person: TrackedFrame, alignment: Alignment) -> None:
     """Mouth and eyes lie in the same places, and the pictures look alike."""
     straight, tilted = person, turned(person, 25, 0.8)
     assert straight.face is not None
     assert tilted.face is not None
-    crops = [crop_of(each.face, 128, "template") for each in (straight, tilted)]
+    crops = [crop_of(each.face, 128, alignment) for each in (straight, tilted)]
     images = [crop.take(each.frame.image).astype(int) for crop, each in zip(crops, (straight, tilted), strict=True)]
     for crop, each in zip(crops, (straight, tilted), strict=True):
         corners = each.face.points[list(CORNERS), :2] @ crop.matrix[:, :2].T + crop.matrix[:, 2]
         assert abs(corners[0, 1] - corners[1, 1]) < 3
     assert np.abs(images[0] - images[1])[16:-16, 16:-16].mean() < 6
+
+
+def test_a_crop_by_the_pose_says_nothing_of_the_mouth(person: TrackedFrame) -> None:
+    """Whatever mouth and chin do, it stays where it is; by the template it does not."""
+    assert person.face is not None
+    points = person.face.points.copy()
+    points[[*CORNERS, 17, 152], 1] += 8
+    other = canonicalise(points)
+    still, moved = (
+        np.abs(crop_of(person.face, 96, alignment).matrix - crop_of(other, 96, alignment).matrix).max()
+        for alignment in ("pose", "template")
+    )
+    assert still < 1e-6 < 0.1 < moved
 
 
 def test_a_box_crop_holds_the_face_and_its_margins(person: TrackedFrame) -> None:

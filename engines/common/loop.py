@@ -43,6 +43,7 @@ class Plan:
     seed: int = 1
     rate: float = 2e-3
     warm_up: int = 200
+    decay: Literal["cosine", "none"] = "cosine"  # of the rate, behind the warm-up
     weight_decay: float = 0.02
     clip: float = 1.0
     average: float = 0.998  # decay of the averaged weights
@@ -51,9 +52,11 @@ class Plan:
     patience: int = 0  # with "best": validations without a better score before the end; 0 = all steps
 
     def rate_at(self, step: int) -> float:
-        """Learning rate of a step: a line up, then half a cosine down to a hundredth."""
+        """Learning rate of a step: a line up, then half a cosine down to a hundredth, or no way down."""
         if step < self.warm_up:
             return self.rate * (step + 1) / self.warm_up
+        if self.decay == "none":
+            return self.rate
         done = (step - self.warm_up) / max(1, self.steps - self.warm_up)
         return self.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
 

@@ -17,13 +17,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from engines.common.augment import mild, vary
+from engines.common.bundle_files import described
 from engines.common.engine import Engine, Samples, Work
 from engines.common.loop import Losses
 from engines.mouthbank.align import aligned
 from engines.mouthbank.baselines import Baseline, RecurrentNet, RecurrentShape, WindowNet, WindowShape, parameters
 from engines.mouthbank.data import Batches, MotionLoss, make_basis
 from engines.mouthbank.direct import filmed, fitted, read_offsets
-from engines.mouthbank.export import described, export_bundle
+from engines.mouthbank.export import export_bundle
 from engines.mouthbank.network import LOOK_AHEAD, MotionNet, Shape
 from engines.mouthbank.validation import held_clips, on_cpu, samples, validate
 from realtime_dub.audio.frontends.logmel import LogMelSpec

@@ -15,12 +15,13 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
+from engines.common.bundle_files import described
 from engines.common.engine import Engine, Samples, Work
 from engines.common.grid import Clip
 from engines.common.loop import Losses
 from engines.mouthbank.align import aligned, find_offsets
 from engines.mouthbank.data import Basis, Batches, MotionLoss, make_basis
-from engines.mouthbank.export import described, export_bundle
+from engines.mouthbank.export import export_bundle
 from engines.mouthbank.network import GivesMotion, MotionNet, Shape
 from engines.mouthbank.speakers import in_one_measure
 from engines.mouthbank.validation import held_clips, on_cpu, samples, validate

@@ -12,10 +12,11 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from engines.common.bundle_files import described, rounded
 from engines.common.dataset import evenly
 from engines.common.engine import Join, Work
 from engines.common.results import located, read_net, ready, shaped
-from engines.mouthbank.export import described, export_bundle, rounded
+from engines.mouthbank.export import export_bundle
 from engines.mouthbank.network import LOOK_AHEAD, GivesMotion, MotionNet, Shape
 from engines.mouthbank.voice_net import VoiceNet, load_voice
 from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec

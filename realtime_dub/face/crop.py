@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime_dub.face.alignment import TEMPLATE, project
-from realtime_dub.face.landmarks import CORNERS
+from realtime_dub.face.landmarks import CORNERS, LIPS
 from realtime_dub.face.types import Face, Pose
 from realtime_dub.media import Image
 
-Alignment = Literal["box", "template"]
+Alignment = Literal["box", "template", "pose"]
 Margins = tuple[float, float, float, float]  # top, bottom, left, right, of the box's height and width
 OVAL = 468  # points of the face without the irises
+_DEPTH = float(TEMPLATE[LIPS, 2].mean())
 _EYES = ((33, 133), (362, 263))  # the corners of the left one and of the right one
 
 
@@ -48,8 +49,13 @@ class Crop:
 def crop_of(face: Face, size: int, alignment: Alignment = "box", margins: Margins = (0.0, 0.1, 0.0, 0.0)) -> Crop:
     """The crop of ``face`` that a network wants: upright around its points, or turned as the template lies.
 
-    A box is stretched to a square, as the networks that were trained on boxes expect it.
+    A box is stretched to a square, as the networks that were trained on boxes expect it. ``pose`` is turned by what
+    speech does not move: such a crop says nothing of the mouth that it hides.
     """
+    if alignment == "pose":
+        low, high = _with_margins(TEMPLATE[:OVAL, :2].min(0), TEMPLATE[:OVAL, :2].max(0), margins)
+        x, y = (low + high) / 2
+        return crop_about(face.pose, size, float(np.max(high - low)), (float(x), float(y), _DEPTH))
     if alignment == "box":
         return _boxed(face.points[:OVAL, :2].astype(np.float64), size, margins)
     return _aligned(face.points[:, :2].astype(np.float64), size, margins)

@@ -78,8 +78,8 @@ class CropSpec(Strict):
 
     size: int = Field(ge=16, le=MOST_PIXELS)  # pixels a side
     # ``box``: upright, around the face's points; ``template``: turned and scaled so that eyes and mouth lie where they
-    # do in the template.
-    alignment: Literal["box", "template"] = "box"
+    # do in the template; ``pose``: turned and scaled by the points that speech does not move.
+    alignment: Literal["box", "template", "pose"] = "box"
     # Of the box's height and width, added on each side: top, bottom, left, right.
     margins: tuple[float, float, float, float] = (0.0, 0.1, 0.0, 0.0)
     hidden_from: float = Field(0.5, ge=0, le=1)  # of the height: below it, the network is shown nothing

@@ -13,9 +13,10 @@ from test_proxy import tiny_net  # noqa: E402
 from test_speech import SHAPE, randomised  # noqa: E402
 from tiny import SPEC  # noqa: E402
 
+from engines.common.bundle_files import rounded  # noqa: E402
 from engines.mouthbank.data import make_basis  # noqa: E402
 from engines.mouthbank.ensemble import Mean, shipped  # noqa: E402
-from engines.mouthbank.export import export_bundle, rounded  # noqa: E402
+from engines.mouthbank.export import export_bundle  # noqa: E402
 from engines.mouthbank.from_bundle import direct_net, main, voice_net  # noqa: E402
 from engines.mouthbank.network import MotionNet, Shape  # noqa: E402
 from engines.mouthbank.voice_net import VoiceNet, VoiceShape, go_on, load_voice  # noqa: E402

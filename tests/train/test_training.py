@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 from tiny import FRAMES, filmed, work  # noqa: E402
 
 from engines.common import augment, grid  # noqa: E402  (they need torch's extra)
+from engines.common.bundle_files import rounded  # noqa: E402
 from engines.common.dataset import Dataset  # noqa: E402
 from engines.common.distributed import DistributedContext  # noqa: E402
 from engines.common.loop import Plan, Trainer  # noqa: E402
@@ -23,7 +24,7 @@ from engines.mouthbank.align import aligned, best_offset  # noqa: E402
 from engines.mouthbank.data import make_basis  # noqa: E402
 from engines.mouthbank.direct import OFFSETS, DirectEngine, Settings  # noqa: E402
 from engines.mouthbank.evaluate import evaluate  # noqa: E402
-from engines.mouthbank.export import MODEL, export_bundle, rounded  # noqa: E402
+from engines.mouthbank.export import MODEL, export_bundle  # noqa: E402
 from engines.mouthbank.network import LOOK_AHEAD, MotionNet, Shape  # noqa: E402
 from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec  # noqa: E402
 from realtime_dub.face.alignment import LOWER, TEMPLATE  # noqa: E402

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from engines.common import command
 from engines.common.people import people_of
 from engines.common.prepare.clip import process, record, record_path, stamp, track_path, write_whole
+from engines.common.prepare.faces import add_faces
 from engines.common.prepare.finish import Summary, finish
 from engines.common.prepare.layouts import CORPORA, LAYOUTS, SPEECH, Clip, find_clips
 from engines.common.prepare.report import write_report
@@ -67,6 +68,12 @@ def prepare_dataset(
     vectors: Annotated[
         bool, typer.Option("--vectors", help="Also what the Whisper encoder hears of each track (fetched, 145 MB).")
     ] = False,
+    faces: Annotated[
+        int | None,
+        typer.Option(
+            min=16, max=1024, metavar="PIXELS", help="Also faces as JPEG, mels and sound, as LipGAN has them."
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Turn talking videos or speech into tracks to train on. Stop it at any moment: the same command goes on."""
@@ -86,6 +93,8 @@ def prepare_dataset(
     aligned = _align(out, console) if phones else 0
     if vectors:
         _listen(out, console)
+    if faces:
+        _cut(out, faces, workers, console)
     if not quiet:
         for note in summary.notes:
             typer.echo(f"note: {note}")
@@ -119,6 +128,12 @@ def _listen(out: Path, console: Console) -> int:
     with _progress(console) as progress:
         task = progress.add_task("vectors", total=None)
         return add_vectors(out, LogMelSpec(), lambda: progress.advance(task))
+
+
+def _cut(out: Path, size: int, workers: int, console: Console) -> None:
+    with _progress(console) as progress:
+        task = progress.add_task("faces", total=None)
+        add_faces(out, size, workers, lambda: progress.advance(task))
 
 
 def _progress(console: Console) -> Progress:

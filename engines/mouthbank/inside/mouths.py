@@ -10,7 +10,7 @@ import numpy as np
 
 from engines.common import Array
 from engines.common.dataset import Dataset, Entry, Track, evenly
-from engines.mouthbank.film import pictures
+from engines.common.filmed import pictures
 from realtime_dub.errors import ConfigError
 from realtime_dub.face.alignment import mouth_width, neutral_shape
 from realtime_dub.face.types import Face, Points, Pose, TrackedFrame

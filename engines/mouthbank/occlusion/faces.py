@@ -11,7 +11,7 @@ import numpy as np
 
 from engines.common import Array
 from engines.common.dataset import Dataset, Entry
-from engines.mouthbank.film import pictures
+from engines.common.filmed import pictures
 from realtime_dub.face.alignment import fit_pose
 from realtime_dub.face.crop import crop_about
 from realtime_dub.mouth.mouthbank.occlusion_view import CENTRE, SIDE, SIZE, taken

@@ -13,10 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from engines.common import Array
+from engines.common.bundle_files import described
 from engines.common.engine import Engine, Samples, Work
 from engines.common.loop import Losses
 from engines.common.results import begun_from, located, read_net, shaped
-from engines.mouthbank.export import OPSET, described
+from engines.mouthbank.export import OPSET
 from engines.mouthbank.occlusion.faces import Faces, gathered
 from engines.mouthbank.occlusion.network import OcclusionNet, Probable, Shape
 from engines.mouthbank.occlusion.pool import Pool

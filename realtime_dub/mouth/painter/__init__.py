@@ -12,7 +12,6 @@ LIPGAN = Engine(
     summary="a mouth painted by LipGAN",
     make="realtime_dub.mouth.painter.generator:lipgan",
     options=_OPTIONS,
-    needs_bundle=True,
     file_batch=_TOGETHER,
 )
 WAV2LIP = Engine(

@@ -1,0 +1,1 @@
+"""Nets that paint a mouth: LipGAN's generators and discriminator, and a slim one."""
