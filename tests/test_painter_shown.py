@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import painters
@@ -14,6 +15,7 @@ from faces import portrait, tracked_portrait
 
 from realtime_dub.blend.composite import Compositor
 from realtime_dub.blend.masks import lower_face, polygon
+from realtime_dub.config import FileConfig, build
 from realtime_dub.errors import BundleError, ConfigError
 from realtime_dub.face.alignment import canonicalise
 from realtime_dub.face.landmarks import LIPS_INNER
@@ -24,6 +26,7 @@ from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import MouthPatch
 from realtime_dub.mouth.painter.box import FaceBox
 from realtime_dub.mouth.painter.generator import PainterGenerator, margins_of, wav2lip
+from realtime_dub.pipeline.file.run import run_file
 
 PERIOD = 40 * MS
 RATE = 16_000
@@ -170,3 +173,17 @@ def test_without_a_bundle_it_says_where_one_comes_from(folder: Path) -> None:
     with pytest.raises(BundleError, match="it is for the engine lipgan; give --engine lipgan, or another bundle"):
         registry.create("mouthbank", bundle=other)
     assert "made by a test" in wav2lip(bundle=folder).terms
+
+
+def test_the_painter_that_ships_dubs_a_still_and_leaves_the_rest(tmp_path: Path) -> None:
+    source = tmp_path / "a.png"
+    cv2.imwrite(str(source), portrait(360))
+    config = build(FileConfig, input=str(source), mic="demo", output=tmp_path / "a.mkv", engine="lipgan", seconds=2)
+    report = run_file(config)
+    assert report.frames["fresh"] == report.frames["total"] == 50
+    with av.open(str(config.output)) as container:
+        shown = np.stack([frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]).astype(np.int16)
+    moved = np.abs(shown - shown[0]).max(axis=(0, 3))
+    height = len(moved)
+    assert np.percentile(moved[: height // 4], 99) <= 12  # what the codec leaves
+    assert moved[height // 2 :].max() > 60

@@ -85,6 +85,8 @@ def _look_ahead_of(config: LiveConfig | FileConfig) -> int | None:
     """What was asked for; else a live mouth waits for the usual time, and a file's as long as there is a net for."""
     if config.look_ahead is not None or config.bundle is not None or isinstance(config, LiveConfig):
         return config.look_ahead
+    if "look_ahead_ms" not in registry.engine(config.engine).options:  # it has one alone
+        return None
     from realtime_dub.inference.bundle import longest_look_ahead
 
     return longest_look_ahead(config.engine)

@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from engines.common import Array
+from engines.common.bundle_files import described
 from engines.common.engine import Engine, Samples, Work
 from engines.common.loop import Losses
-from engines.mouthbank.export import OPSET, described
+from engines.mouthbank.export import OPSET
 from engines.mouthbank.inside.mouths import gathered
 from engines.mouthbank.inside.network import InsideNet, Learner, Shape, grey_of, levels_of
 from engines.mouthbank.inside.pool import Batch, Pool
