@@ -7,16 +7,45 @@ import json
 import pickle
 import struct
 import zipfile
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from faces import tracked_portrait
 
 from benchmarks import networks as files
 from benchmarks.networks import message
+from realtime_dub.face.alignment import canonicalise
+from realtime_dub.face.landmarks import LIPS_INNER
+from realtime_dub.face.types import Face, TrackedFrame
+from realtime_dub.media import Image
 
 HOPS, BANDS, SIZE = 16, 80, 96
+RATE = 16_000
+
+
+def voice(seconds: float, level: float = 0.2) -> np.ndarray:
+    """Noise (n,) at ``RATE``."""
+    rng = np.random.default_rng(3)
+    return (level * rng.standard_normal(round(seconds * RATE))).astype(np.float32)
+
+
+def person(pts_ns: int = 0, image: Image | None = None, face: Face | None = None, shot: int = 0) -> TrackedFrame:
+    """The portrait, tracked."""
+    found = tracked_portrait()
+    frame = replace(found.frame, pts_ns=pts_ns, image=found.frame.image if image is None else image)
+    return replace(found, frame=frame, face=face or found.face, shot=shot)
+
+
+def opened(amount: float) -> Face:
+    """The portrait's face with its lips ``amount`` mouth widths apart."""
+    face = tracked_portrait().face
+    assert face is not None
+    points = face.points.copy()
+    points[LIPS_INNER[11:], 1] += amount * face.pose.scale
+    return canonicalise(points)
 
 
 def _axes(name: str, *values: int) -> bytes:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import painters
 import pytest
 from faces import tracked_portrait
+from painters import RATE, opened, person, voice
 
 from realtime_dub.audio.frontends.painter_mel import PainterMel
 from realtime_dub.errors import BundleError
 from realtime_dub.face.alignment import TEMPLATE, canonicalise
-from realtime_dub.face.landmarks import LIPS_INNER
-from realtime_dub.face.types import Face, TrackedFrame
 from realtime_dub.inference.bundle import load
 from realtime_dub.inference.spec import CropSpec, CropTaskSpec
-from realtime_dub.media import MS, NS, Image
+from realtime_dub.media import MS, NS
 from realtime_dub.mouth.painter.box import FaceBox
 from realtime_dub.mouth.painter.generator import PainterGenerator, wav2lip
 from realtime_dub.mouth.painter.layout import Sizes, layout_of
@@ -26,12 +24,6 @@ from realtime_dub.mouth.painter.references import References
 from realtime_dub.mouth.painter.windows import VoiceWindows
 
 PERIOD = 40 * MS
-RATE = 16_000
-
-
-def voice(seconds: float, level: float = 0.2) -> np.ndarray:
-    rng = np.random.default_rng(3)
-    return (level * rng.standard_normal(round(seconds * RATE))).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -44,21 +36,6 @@ def generator(folder: Path) -> Iterator[PainterGenerator]:
     made = wav2lip(bundle=folder)
     yield made
     made.close()
-
-
-def person(pts_ns: int = 0, image: Image | None = None, face: Face | None = None, shot: int = 0) -> TrackedFrame:
-    found = tracked_portrait()
-    frame = replace(found.frame, pts_ns=pts_ns, image=found.frame.image if image is None else image)
-    return replace(found, frame=frame, face=face or found.face, shot=shot)
-
-
-def opened(amount: float) -> Face:
-    """The portrait's face with its lips ``amount`` mouth widths apart."""
-    face = tracked_portrait().face
-    assert face is not None
-    points = face.points.copy()
-    points[LIPS_INNER[11:], 1] += amount * face.pose.scale
-    return canonicalise(points)
 
 
 # What it hears.

@@ -123,12 +123,7 @@ class GeneratorEngine(Engine):
         return collages(net, self._held, self._tracks[:SHOWN], as_it_is)
 
     def amounts(self) -> dict[str, object]:
-        parts = {"train": self._faces, "validation": self._held}
-        return {
-            "faces": {name: len(part) for name, part in parts.items()},
-            "speakers": {name: sorted(set(part.index.speakers.tolist())) for name, part in parts.items()},
-            "parameters": sum(each.numel() for each in self.network().parameters()),
-        }
+        return amounts(self._faces, self._held, self.network())
 
     def export(self, net: nn.Module, out: Path) -> Path:
         generator = net.generator if isinstance(net, Rivals) else net
@@ -173,6 +168,16 @@ def discriminator_losses(net: Discriminator, batch: Batch, painted: Tensor, show
 
 def as_it_is(batch: Batch) -> Batch:
     return batch
+
+
+def amounts(faces: Faces, held: Faces, net: nn.Module) -> dict[str, object]:
+    """What a stage learns from and is judged by, and how large its network is."""
+    parts = {"train": faces, "validation": held}
+    return {
+        "faces": {name: len(part) for name, part in parts.items()},
+        "speakers": {name: sorted(set(part.index.speakers.tolist())) for name, part in parts.items()},
+        "parameters": sum(each.numel() for each in net.parameters()),
+    }
 
 
 def faces_of(work: Work, part: str, crop: CropSpec, spec: PainterMelSpec, length: int, room: int = 0) -> Faces:

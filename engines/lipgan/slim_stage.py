@@ -19,7 +19,7 @@ from engines.lipgan.draws import Batch, Draws
 from engines.lipgan.export import export_bundle
 from engines.lipgan.figures import collages, judged, mouth_box, mouth_weight, tracks_of
 from engines.lipgan.fusing import fused
-from engines.lipgan.painters import SHOWN, faces_of
+from engines.lipgan.painters import SHOWN, amounts, faces_of
 from engines.lipgan.slim import BANDS, CROP, FIRST_ROW, FRAMES, SIZE, Shape, SlimNet
 from realtime_dub.audio.frontends.painter_mel import PainterMelSpec
 
@@ -104,12 +104,7 @@ class SlimEngine(Engine):
         return collages(net, self._held, self._tracks[:: max(1, len(self._tracks) // SHOWN)], middle)
 
     def amounts(self) -> dict[str, object]:
-        parts = {"train": self._faces, "validation": self._held}
-        return {
-            "faces": {name: len(part) for name, part in parts.items()},
-            "speakers": {name: sorted(set(part.index.speakers.tolist())) for name, part in parts.items()},
-            "parameters": sum(each.numel() for each in self.network().parameters()),
-        }
+        return amounts(self._faces, self._held, self.network())
 
     def export(self, net: nn.Module, out: Path) -> Path:
         about = described(self._work.dataset, heard=False)
