@@ -16,6 +16,7 @@ from realtime_dub.errors import DeviceError, EndOfStream, MediaError
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import MS, AudioBlock, Frame, OutputFormat, Tick, VideoInfo, VoiceInfo, samples_to_ns
 from realtime_dub.pipeline import assembly, voice_feeder
+from realtime_dub.pipeline.camera import CameraMode
 from realtime_dub.pipeline.live import inputs
 from realtime_dub.pipeline.live import run as live_run
 
@@ -142,16 +143,16 @@ class Keeper:
         self.finished = True
 
 
-def open_video(spec, *, clock, width, height, fps, loop, background, live, stream) -> Camera:
+def open_video(spec, *, clock, fps, **_) -> Camera:
     return (PacedCamera if spec == "file" else Camera)(spec, clock, fps)
 
 
-def open_voice(spec, *, clock, video_path, loop, live, pcm) -> Microphone | PacedMicrophone:
+def open_voice(spec, *, clock, **_) -> Microphone | PacedMicrophone:
     source = Microphone(spec, clock)
     return PacedMicrophone(source, clock) if spec == "file" else source
 
 
-def open_publisher(spec, *, clock, live) -> Keeper:
+def open_publisher(spec, **_) -> Keeper:
     return Keeper(spec)
 
 
@@ -165,6 +166,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
         ("make_compositor", PaintCompositor),
     ):
         monkeypatch.setattr(assembly, name, made)
+    monkeypatch.setattr(live_run, "_camera_mode", lambda config: CameraMode(config.width, config.height, config.fps))
     monkeypatch.setattr(live_run, "PacedVideo", PacedCamera)
     for module in (live_run, inputs):
         monkeypatch.setattr(module, "PacedVoice", PacedMicrophone)

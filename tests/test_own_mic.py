@@ -23,6 +23,7 @@ from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
 from realtime_dub.mouth.mouthbank.motion import MotionStream
 from realtime_dub.pipeline import assembly
+from realtime_dub.pipeline.camera import USUAL
 from realtime_dub.pipeline.live import run as live_run
 from realtime_dub.pipeline.live.mouths import SpareTime
 from realtime_dub.pipeline.live.own_mic import BEHIND_NS, LOST_NS, MOST_NS, OwnMic
@@ -246,7 +247,7 @@ def test_the_voice_that_is_dubbed_is_not_learnt_from_beside_it() -> None:
 def opened(**values: object) -> None:
     config = build(LiveConfig, webcam="demo", to=("null",), **values)
     clock = MonotonicClock()
-    live_run._own_voice(config, clock, live_run._video(config, clock))
+    live_run._own_voice(config, clock, live_run._video(config, clock, USUAL))
 
 
 @pytest.mark.parametrize("mic", ["default", "demo", "Desk (hw:1,0)"])

@@ -178,6 +178,6 @@ def test_a_browsers_picture_stays_as_bright(matrix: str | None, full: bool, size
     if matrix is not None:
         sent.colorspace = {"ITU601": 6, "ITU709": 1}[matrix]
     sent.color_range = ColorRange.JPEG if full else ColorRange.MPEG
-    off = BrowserToBgr()(sent).astype(float) - image
+    off = BrowserToBgr()(sent)[0].astype(float) - image
     assert np.abs(off.mean((0, 1))).max() < 1  # swscale's plain mode: 1.5
     assert np.sqrt((off**2).mean()) < 2.5
