@@ -33,7 +33,7 @@ def test_lost_sound_is_told_though_the_run_ends_before_the_file(
     assert cli.run(["file", str(film), "-o", str(tmp_path / "b.mp4"), "--engine", "passthrough", *options]) == 0
     told = " ".join(capsys.readouterr().out.split())
     assert "a.ts is damaged" in told
-    assert "sound were" in told
+    assert "sound were not decoded" in told or "s of audio were decoded" in told  # the latter where its end was reached
 
 
 def test_lost_pictures_are_told_though_the_run_ends_before_the_file(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
@@ -9,9 +10,10 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import av
 import pytest
 from media_files import sound_of, video_times
 
@@ -21,14 +23,30 @@ FILE = ["file", "demo", "--mic", "demo", "--engine", "passthrough", "-q"]
 LIMIT = 120_000  # bytes: a second or two of the picture
 
 
-def start(*arguments: str | Path, limit: int | None = None) -> subprocess.Popen[str]:
+@contextlib.contextmanager
+def start(*arguments: str | Path, limit: int | None = None) -> Iterator[subprocess.Popen[str]]:
+    """A program; it ends with the test at the latest."""
+
     def before() -> None:
         if limit is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     words = [str(each) for each in arguments]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([*PROGRAM, *words], stderr=subprocess.PIPE, text=True, preexec_fn=before, env=environment)
+    command = [*PROGRAM, *words]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=before, env=environment) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def plays(target: Path) -> bool:
+    """A first frame can be read of it."""
+    try:
+        return target.exists() and len(video_times(target)) > 0
+    except av.error.FFmpegError:  # its beginning is being written
+        return False
 
 
 def wait_for(ready: Callable[[], bool], process: subprocess.Popen[str]) -> None:
@@ -66,7 +84,7 @@ def test_a_full_disk_and_a_removed_file_leave_the_other_outputs_alone(tmp_path: 
 def test_a_kill_soon_after_the_file_appeared_leaves_what_plays(tmp_path: Path) -> None:
     target = tmp_path / "a.mp4"
     with start(*LIVE, "--to", target) as process:
-        wait_for(target.exists, process)
+        wait_for(lambda: plays(target), process)
         at_s, began_s = len(video_times(target)) / 25, time.monotonic()
         time.sleep(0.3)
         process.kill()

@@ -165,6 +165,7 @@ def test_a_run_that_was_killed_goes_on_as_the_unbroken_one(data: Path, tmp_path:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)  # three runs, two of them by two processes
 def test_two_processes_train_one_net_and_go_on_alike(data: Path, tmp_path: Path) -> None:
     """The same curve each time; the second process draws faces of its own, so it is not that of one process."""
     rows = run(data, tmp_path / "two", "generator", world=2)
