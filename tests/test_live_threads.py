@@ -51,6 +51,7 @@ def go(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Report]]:
     assert [thread.name for thread in threading.enumerate() if thread not in before] == []
 
 
+@pytest.mark.slow
 def test_five_seconds_add_up(go: Callable[..., Report], tmp_path: Path) -> None:
     report = go(seconds=5, to=("keeper", "slow"), stats_json=tmp_path / "s.json")
     frames, keeper = report.frames, Keeper.made[0]

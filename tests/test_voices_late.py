@@ -44,6 +44,7 @@ def test_two_sentences_of_a_speech_program_are_both_heard_and_seen(rate: int, pa
     assert any(note.startswith(f"no audio came in time for {frames['starved']} of") for note in run.report.notes)
 
 
+@pytest.mark.slow
 def test_bursts_are_spoken_one_after_the_other_also_where_one_comes_while_another_is_spoken() -> None:
     sentences = [speech(5, PIPE, seed) for seed in range(4)]
     voice = from_pipe([(1.2, sentences[0]), (1.2, sentences[1]), (4, sentences[2]), (20, sentences[3])], PIPE)

@@ -122,6 +122,7 @@ def test_ticks_without_a_face_are_counted() -> None:
     assert frames["faceless"] == frames["passthrough"] == frames["total"]
 
 
+@pytest.mark.slow
 def test_a_session_is_told_that_nobody_speaks_in_its_room() -> None:
     async def test() -> None:
         async with serving() as (_, http, url), visiting(Visitor(http, url)) as visitor:

@@ -92,6 +92,7 @@ class ChangingCamera(MediaStreamTrack):
         return frame
 
 
+@pytest.mark.slow
 def test_a_real_connections_pictures_are_as_old_as_they_are() -> None:
     """Through aiortc's sender, encoder, receiver and decoder."""
 

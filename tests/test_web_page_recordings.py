@@ -58,6 +58,7 @@ def frames(path: Path) -> int:
         return sum(1 for _ in container.decode(video=0))
 
 
+@pytest.mark.slow
 def test_what_stop_ends_is_offered_survives_a_reload_and_is_removed(page: Page) -> None:
     assert not page.view.is_visible("#recordings")
     record(page)
@@ -140,6 +141,7 @@ def test_what_a_killed_server_had_written_is_fetched_from_the_next_one(context: 
         server.close()
 
 
+@pytest.mark.slow
 def test_what_was_written_before_the_disk_was_full_is_fetched(context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recording, "ROOM_CHECKED_EVERY", 1)
     with Aside(serving()) as (_, (_, _, url)):

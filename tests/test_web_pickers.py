@@ -179,6 +179,7 @@ def test_the_same_file_speaks_again_in_the_next_session(by_file: Page, talk: dic
     assert first != second  # the server forgets a session's files
 
 
+@pytest.mark.slow
 def test_a_picture_is_asked_for_and_one_without_a_face_is_told(page: Page, talk: dict[str, str]) -> None:
     page.requests.clear()
     page.view.select_option("#camera", "still")
@@ -199,6 +200,7 @@ def test_a_picture_is_asked_for_and_one_without_a_face_is_told(page: Page, talk:
     page.view.select_option("#camera", "")
 
 
+@pytest.mark.slow
 def test_where_mouths_come_too_late_a_larger_budget_is_offered_and_taken(new_page: Any) -> None:
     page = new_page()
     page.view.add_init_script(ADVISED)

@@ -90,6 +90,7 @@ def test_a_new_network_is_used_at_once(context: Any) -> None:
         aside.until(lambda: studio.sessions == {})
 
 
+@pytest.mark.slow
 def test_a_session_that_ended_meanwhile_is_followed_by_another(context: Any) -> None:
     with Aside(serving()) as (aside, (studio, _, url)):
         page = Page(context, url + "/").open().start()

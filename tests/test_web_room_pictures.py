@@ -92,6 +92,7 @@ def test_a_run_that_fails_is_begun_again_and_the_room_waits_meanwhile() -> None:
     asyncio.run(test())
 
 
+@pytest.mark.slow
 def test_a_local_run_that_gives_nothing_is_waited_for() -> None:
     async def test(url: str) -> None:
         async with ClientSession() as http, visiting(Visitor(http, url, sends=False)) as viewer:

@@ -101,6 +101,7 @@ def test_a_run_that_fails_is_noted_and_one_that_is_refused_is_not_counted() -> N
     assert not switcher.any
 
 
+@pytest.mark.slow
 def test_after_too_many_begun_at_once_the_newest_choice_is_tried_later() -> None:
     async def test() -> None:
         switched = Switched()

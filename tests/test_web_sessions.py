@@ -41,6 +41,7 @@ def onsets(visitor: Visitor) -> tuple[list[float], list[float]]:
     return flashes, list(loud[np.diff(loud, prepend=-1.0) > 0.25])
 
 
+@pytest.mark.slow
 def test_frames_come_back_dubbed_and_in_step() -> None:
     async def test() -> None:
         async with serving() as (studio, http, url), visiting(Visitor(http, url)) as visitor:
@@ -71,6 +72,7 @@ def test_frames_come_back_dubbed_and_in_step() -> None:
     run(test)
 
 
+@pytest.mark.slow
 def test_the_mouth_moves_and_the_rest_stays() -> None:
     """Twice the strength against none, with the same loud voice: the pictures differ around the mouth."""
 

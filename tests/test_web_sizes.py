@@ -127,6 +127,7 @@ def test_pictures_that_wait_longer_are_smaller() -> None:
     assert info.width * info.height <= browser_input.most_pixels()
 
 
+@pytest.mark.slow
 def test_what_comes_back_grows_and_shrinks_with_what_is_sent(tmp_path: Path) -> None:
     async def test() -> tuple[list[tuple[int, int]], bytes]:
         async with serving() as (_, http, url), visiting(Visitor(http, url)) as visitor:

@@ -26,6 +26,7 @@ def address(publisher: WebRtcPublisher) -> str:
     return publisher.address.partition("?")[0].rstrip("/")
 
 
+@pytest.mark.slow
 def test_several_watch_and_hear_in_step() -> None:
     async def test(url: str) -> None:
         async with ClientSession() as http:
