@@ -17,6 +17,11 @@ def told(visitor: Visitor) -> dict[str, Any]:
     return visitor.got.stats[-1] if visitor.got.stats else {"frames": {}, "advice": None}
 
 
+def has_begun(frames: dict[str, int]) -> bool:
+    """Mouths are made, or the machine is too slow for them already."""
+    return bool(frames.get("fresh") or frames.get("slow") or frames.get("yielded"))
+
+
 def test_the_last_visitor_gives_way_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precedence, "OF_NO_USE", 1.0)  # on a busy machine, too
 
@@ -25,7 +30,7 @@ def test_the_last_visitor_gives_way_and_is_told(monkeypatch: pytest.MonkeyPatch)
             first, second = [await stack.enter_async_context(visiting(Visitor(http, url))) for _ in range(2)]
             for each in (first, second):  # in this order
                 await each.connect(engine="mouthbank", budget_ms=ROOMY_MS)
-                await each.until(lambda each=each: told(each)["frames"].get("fresh"), 40)
+                await each.until(lambda each=each: has_begun(told(each)["frames"]), 40)
             places = studio.precedence.places
             assert len(places) == 2
             for _ in range(precedence.OF):  # he has too few, whatever the machine is like
