@@ -34,7 +34,7 @@ test: $(VENV)/.dev $(VENV)/.system-test
 	@tools/test.sh $(PYTHON) "not slow and not long" $(ARGS)
 
 test-slow: $(VENV)/.dev $(VENV)/.system-test
-	@$(PYTHON) -m pytest --ignore=tests/train -m "slow and not long" $(ARGS)
+	@tools/test.sh $(PYTHON) "slow and not long" $(ARGS)
 
 test-long: $(VENV)/.dev $(VENV)/.system-test
 	@$(PYTHON) -m pytest --ignore=tests/train -m long $(ARGS)
