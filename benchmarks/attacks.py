@@ -57,7 +57,7 @@ ATTACKS: dict[str, Callable[[Target], Awaitable[Any]]] = {
 def server() -> Iterator[tuple[subprocess.Popen[str], str, IO[str]]]:
     """A program, its address without the token, and what it says on standard error."""
     with tempfile.TemporaryFile("w+") as said:
-        command = [*PROGRAM, "serve", "--port", "0", "--token", TOKEN, "--max-sessions", "4", "--fps", "25"]
+        command = [*PROGRAM, "serve", "--port", "0", "--token", TOKEN, "--max-sessions", "4", "--size", "480p"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True)
         try:
             assert process.stdout is not None

@@ -183,6 +183,13 @@ def test_a_server_that_makes_frames_smaller_asks_for_no_larger_ones(monkeypatch:
     assert (advised(ServeConfig(fps=15), False).width, advised(ServeConfig(fps=15), False).fps) == (640, 15)
 
 
+def test_a_server_that_was_told_a_size_measures_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(camera, "choose", lambda make, fps: pytest.fail("it was measured"))
+    small, large = advised(ServeConfig(size="480p"), True), advised(ServeConfig(size="720p", fps=30), True)
+    assert (small.width, small.height, small.fps) == (640, 480, 25)
+    assert (large.width, large.height, large.fps) == (1280, 720, 30)
+
+
 def test_a_fault_while_measuring_leaves_a_studio(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(make: object, fps: object) -> CameraMode:
         raise RuntimeError("of a library")

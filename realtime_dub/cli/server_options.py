@@ -60,6 +60,14 @@ ServeFps = Annotated[
         rich_help_panel=Output,
     ),
 ]
+ServeSize = Annotated[
+    str,
+    typer.Option(
+        help="What pages ask cameras for: 480p, 720p, or auto = 1280x720 if this machine can make mouths that fast, "
+        "which is measured at the start.",
+        rich_help_panel=Output,
+    ),
+]
 ServeCodec = Annotated[str, typer.Option(help="Preferred video codec: vp8 or h264.", rich_help_panel=Output)]
 ServeBitrateKbps = Annotated[int, typer.Option(help="Bitrate of the video at the start.", rich_help_panel=Output)]
 ServeMaxBitrateKbps = Annotated[

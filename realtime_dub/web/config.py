@@ -29,6 +29,7 @@ class ServeConfig(BaseModel):
     max_interpreters: int = Field(8, ge=0, le=1_000)
     max_viewers: int = Field(8, ge=0, le=1_000)
     fps: float = Field(25, ge=5, le=60)
+    size: Literal["auto", "480p", "720p"] = "auto"  # that pages ask cameras for, where nobody chose one there
     codec: Literal["vp8", "h264"] = "vp8"
     bitrate_kbps: int = Field(1_500, ge=100, le=20_000)
     max_bitrate_kbps: int = Field(2_000, ge=100, le=50_000)

@@ -12,6 +12,7 @@ from realtime_dub.pipeline import camera
 from realtime_dub.pipeline.camera import LARGE, USUAL, CameraMode
 from realtime_dub.web.config import ServeConfig
 
+SIZES = {"480p": USUAL, "720p": LARGE}
 log = logging.getLogger("realtime_dub.web")
 
 
@@ -38,6 +39,8 @@ class CameraAdvice:
             await asyncio.gather(self._measuring, return_exceptions=True)
 
     def _choose(self) -> CameraMode:
+        if self._config.size != "auto":
+            return replace(self._at_our_rate(SIZES[self._config.size]), why="as asked for")
         if self._config.picture_height < LARGE.height:
             return replace(self._at_our_rate(USUAL), why=f"--picture-height is {self._config.picture_height}")
         try:
