@@ -1,8 +1,9 @@
-"""What every bundle that is trained here says of its data, and how its file is made small."""
+"""What every bundle that is trained here says of its data, how its graph is written, and its file made small."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,13 +11,14 @@ import numpy as np
 import onnx
 import torch
 from onnx import numpy_helper
-from torch import nn
+from torch import Tensor, nn
 
 from engines.common.dataset import Dataset, Entry, usable
 from engines.common.rates import STEADY_FPS
 from realtime_dub.inference.spec import DataSpec
 
 Net = TypeVar("Net", bound=nn.Module)
+OPSET = 17
 MANY = 1024  # numbers from which a tensor of weights is stored short
 GRID = "GRID audiovisual sentence corpus"
 # Licences of the corpora that were trained on, and whom to cite.
@@ -57,6 +59,20 @@ def _corpus(name: str, entries: list[Entry]) -> DataSpec:
     named = f"{name}, {', '.join(people) if len(people) <= FEW else f'{len(people)} speakers'}" if people else name
     hours = round(sum(entry.frames / STEADY_FPS or entry.seconds or entry.length_s() for entry in entries) / 3600, 2)
     return DataSpec(name=named, licence=licence, citation=citation, hours=hours)
+
+
+def write_graph(net: nn.Module, path: Path, inputs: Mapping[str, Tensor], outputs: Sequence[str]) -> None:
+    """The graph of ``net``, traced with ``inputs`` in their order; each tensor's first axis is a batch of any size."""
+    torch.onnx.export(
+        net.cpu().eval(),
+        tuple(inputs.values()),
+        str(path),
+        input_names=list(inputs),
+        output_names=list(outputs),
+        dynamic_axes={name: {0: "batch"} for name in (*inputs, *outputs)},
+        opset_version=OPSET,
+        dynamo=False,
+    )
 
 
 def rounded(net: Net) -> Net:

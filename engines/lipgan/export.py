@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from engines.common.bundle_files import shorten
+from engines.common.bundle_files import shorten, write_graph
 from engines.lipgan.network import BANDS, FRAMES
 from realtime_dub.audio.frontends.painter_mel import PainterMelSpec
 from realtime_dub.audio.frontends.windows import centred_look_ahead_ms
@@ -17,7 +17,6 @@ from realtime_dub.inference.bundle import SPEC
 from realtime_dub.inference.spec import Axis, CropSpec, CropTaskSpec, DataSpec, TensorSpec
 
 MODEL = "painter.onnx"
-OPSET = 17
 LICENCE = "Apache-2.0"
 
 
@@ -66,15 +65,5 @@ def export_bundle(
 
 def write_onnx(net: nn.Module, size: int, path: Path) -> None:
     """The net's graph. Faces that go together are one call."""
-    names = ["mel", "face", "reference", "painted"]
-    example = (torch.zeros(2, FRAMES, BANDS), *(torch.zeros(2, 3, size, size) for _ in range(2)))
-    torch.onnx.export(
-        net.cpu().eval(),
-        example,
-        str(path),
-        input_names=names[:3],
-        output_names=names[3:],
-        dynamic_axes={name: {0: "batch"} for name in names},
-        opset_version=OPSET,
-        dynamo=False,
-    )
+    faces = {name: torch.zeros(2, 3, size, size) for name in ("face", "reference")}
+    write_graph(net, path, {"mel": torch.zeros(2, FRAMES, BANDS), **faces}, ["painted"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from engines.common.bundle_files import shorten
+from engines.common.bundle_files import OPSET, shorten
 from engines.mouthbank.network import GivesMotion
 from realtime_dub.audio.frontends.logmel import LogMelSpec
 from realtime_dub.face.alignment import LOWER
@@ -17,7 +17,6 @@ from realtime_dub.inference.spec import DataSpec, MotionSpec, StateSpec, TensorS
 from realtime_dub.media import NS, samples_to_ns
 
 MODEL = "motion.onnx"
-OPSET = 17
 
 
 class Flat(torch.nn.Module):

@@ -233,8 +233,8 @@ class DegradationPolicy:
         """The engine starts a job."""
         self._last_run_ns = now_ns
 
-    def rest(self) -> None:
-        """No mouth is wanted for a while: afterwards it begins from below."""
+    def begin_below(self) -> None:
+        """No mouth is wanted for a while; then it is to be found out what can be done."""
         if self.level is not Level.PASS:
             self._go(Level.PASS)
 

@@ -10,9 +10,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from talkers import write_talker  # noqa: E402
+from stage_runs import execute, prepared_film  # noqa: E402
 
-from engines.common import command  # noqa: E402
 from engines.common.dataset import Dataset  # noqa: E402
 from engines.common.results import read_net, ready, shaped  # noqa: E402
 from engines.mouthbank.inside import evaluate, mouths  # noqa: E402
@@ -40,26 +39,15 @@ bright = 1.25
 """
 
 
-def execute(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
-    with pytest.raises(SystemExit) as ended:
-        getattr(command, name.replace("-", "_"))()
-    return int(ended.value.code or 0)
-
-
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A prepared folder and a run of the stage, by the two commands."""
     root = tmp_path_factory.mktemp("inside")
-    for index, who in enumerate(("s1", "s2", "s3")):
-        (root / "film" / who).mkdir(parents=True)
-        write_talker(root / "film" / who / f"c{index}.mkv", seed=index)
     (root / "small.toml").write_text(SMALL)
     with pytest.MonkeyPatch.context() as patch:
-        options = "--layout", "grid", "--crops", "none", "--no-phones"
-        assert execute(patch, "prepare-dataset", root / "film", *options, "-o", root / "prepared") == 0
+        prepared = prepared_film(patch, root)
         options = "--stage", "inside", "--config", root / "small.toml"
-        assert execute(patch, "train-engine", "mouthbank", "--data", root / "prepared", "--out", root, *options) == 0
+        assert execute(patch, "train-engine", "mouthbank", "--data", prepared, "--out", root, *options) == 0
     return root
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +11,11 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("pocketsphinx")
 
-from talkers import write_talker  # noqa: E402
+from stage_runs import prepared_film  # noqa: E402
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # noqa: E402
 
-from engines.common import command, train_engine  # noqa: E402
 from engines.common import engine as engines  # noqa: E402
+from engines.common import train_engine  # noqa: E402
 from engines.common.dataset import Dataset  # noqa: E402
 from engines.common.distributed import DistributedContext  # noqa: E402
 from engines.common.engine import Work  # noqa: E402
@@ -56,17 +55,8 @@ validation_tracks = 1
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three people's videos, prepared by the command."""
-    root = tmp_path_factory.mktemp("lipgan")
-    for index, who in enumerate(("s1", "s2", "s3")):
-        (root / "film" / who).mkdir(parents=True)
-        write_talker(root / "film" / who / f"c{index}.mkv", seed=index)
-    options = "--layout", "grid", "--crops", "none", "--no-phones", "-q", "-o", str(root / "prepared")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["prepare-dataset", str(root / "film"), *options])
-        with pytest.raises(SystemExit) as ended:
-            command.prepare_dataset()
-    assert not ended.value.code
-    return root / "prepared"
+        return prepared_film(patch, tmp_path_factory.mktemp("lipgan"))
 
 
 def resolved(data: Path, out: Path, stage: str, resume: bool = False) -> tuple[train_engine.RunConfig, list[str]]:

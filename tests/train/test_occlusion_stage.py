@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("pocketsphinx")
 
-from talkers import write_talker  # noqa: E402
+from stage_runs import execute, prepared_film  # noqa: E402
 
-from engines.common import command  # noqa: E402
 from engines.common.results import read_net, ready, shaped  # noqa: E402
 from engines.mouthbank.occlusion.faces import Faces  # noqa: E402
 from engines.mouthbank.occlusion.network import OcclusionNet, Shape  # noqa: E402
@@ -38,25 +36,14 @@ checked = 1
 """
 
 
-def execute(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
-    with pytest.raises(SystemExit) as ended:
-        getattr(command, name.replace("-", "_"))()
-    return int(ended.value.code or 0)
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of the stage, by the two commands."""
     root = tmp_path_factory.mktemp("occlusion")
-    for index, who in enumerate(("s1", "s2", "s3")):
-        (root / "film" / who).mkdir(parents=True)
-        write_talker(root / "film" / who / f"c{index}.mkv", seed=index)
     (root / "small.toml").write_text(SMALL)
-    film, out = root / "prepared", root / "run"
+    out = root / "run"
     with pytest.MonkeyPatch.context() as patch:
-        options = "--layout", "grid", "--crops", "none", "--no-phones"
-        assert execute(patch, "prepare-dataset", root / "film", *options, "-o", film) == 0
+        film = prepared_film(patch, root)
         options = "--stage", "occlusion", "--config", root / "small.toml"
         assert execute(patch, "train-engine", "mouthbank", "--data", film, "--out", out, *options) == 0
     return out / "occlusion"

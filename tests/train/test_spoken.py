@@ -11,8 +11,9 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("pocketsphinx")
 
+from stage_runs import execute  # noqa: E402
 from test_speech import SHAPE  # noqa: E402
-from test_stages import CORPUS, execute, sentences, speaker  # noqa: E402
+from test_stages import CORPUS, sentences, speaker  # noqa: E402
 from tiny import SPEC, filmed, heard  # noqa: E402
 
 from engines.common.dataset import ALIGNMENTS, Dataset  # noqa: E402

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,10 +12,10 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("pocketsphinx")
 
+from stage_runs import execute  # noqa: E402
 from talkers import RATE, write_talker  # noqa: E402
 from tiny import filmed  # noqa: E402
 
-from engines.common import command  # noqa: E402
 from engines.common.dataset import Dataset  # noqa: E402
 from engines.common.grid import to_16k  # noqa: E402
 from engines.common.loop import Trainer  # noqa: E402
@@ -90,14 +89,6 @@ Run = Callable[..., int]
 @pytest.fixture(name="run")
 def runner(monkeypatch: pytest.MonkeyPatch) -> Run:
     return lambda name, *arguments: execute(monkeypatch, name, *arguments)
-
-
-def execute(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: object) -> int:
-    """A command as the shell runs it; its exit code."""
-    monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
-    with pytest.raises(SystemExit) as ended:
-        getattr(command, name.replace("-", "_"))()
-    return int(ended.value.code or 0)
 
 
 @pytest.fixture(scope="module")

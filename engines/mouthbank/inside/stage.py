@@ -12,10 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from engines.common import Array
-from engines.common.bundle_files import described
+from engines.common.bundle_files import described, write_graph
 from engines.common.engine import Engine, Samples, Work
 from engines.common.loop import Losses
-from engines.mouthbank.export import OPSET
 from engines.mouthbank.inside.mouths import gathered
 from engines.mouthbank.inside.network import InsideNet, Learner, Shape, grey_of, levels_of
 from engines.mouthbank.inside.pool import Batch, Pool
@@ -186,16 +185,8 @@ def export_bundle(net: InsideNet, out: Path, version: str, trained_on: tuple[Dat
     out.mkdir(parents=True, exist_ok=True)
     inputs = {"image": (3, SIZE, SIZE), "drawing": (2, SIZE, SIZE), "jaws": (2, 4)}
     outputs = {"painted": (3, SIZE, SIZE)}
-    torch.onnx.export(
-        net.cpu().eval(),
-        tuple(torch.full((1, *shape), 0.5) for shape in inputs.values()),
-        str(out / MODEL),
-        input_names=list(inputs),
-        output_names=list(outputs),
-        dynamic_axes={name: {0: "batch"} for name in (*inputs, *outputs)},
-        opset_version=OPSET,
-        dynamo=False,
-    )
+    examples = {name: torch.full((1, *shape), 0.5) for name, shape in inputs.items()}
+    write_graph(net, out / MODEL, examples, list(outputs))
     spec = PaintSpec(
         format=2,
         name="mouthbank-inside",

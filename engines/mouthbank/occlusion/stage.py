@@ -13,11 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from engines.common import Array
-from engines.common.bundle_files import described
+from engines.common.bundle_files import described, write_graph
 from engines.common.engine import Engine, Samples, Work
 from engines.common.loop import Losses
 from engines.common.results import begun_from, located, read_net, shaped
-from engines.mouthbank.export import OPSET
 from engines.mouthbank.occlusion.faces import Faces, gathered
 from engines.mouthbank.occlusion.network import OcclusionNet, Probable, Shape
 from engines.mouthbank.occlusion.pool import Pool
@@ -181,16 +180,8 @@ def export_bundle(net: OcclusionNet, out: Path, version: str, trained_on: tuple[
     """Write the net with its spec into the folder ``out``."""
     out.mkdir(parents=True, exist_ok=True)
     inputs = ("image", 3), ("drawing", 2)
-    torch.onnx.export(
-        Probable(net.cpu()).eval(),
-        tuple(torch.zeros(1, channels, SIZE, SIZE) for _, channels in inputs),
-        str(out / MODEL),
-        input_names=[name for name, _ in inputs],
-        output_names=["covered"],
-        dynamic_axes={name: {0: "batch"} for name in ("image", "drawing", "covered")},
-        opset_version=OPSET,
-        dynamo=False,
-    )
+    examples = {name: torch.zeros(1, channels, SIZE, SIZE) for name, channels in inputs}
+    write_graph(Probable(net), out / MODEL, examples, ["covered"])
     spec = MaskSpec(
         format=2,
         name="mouthbank-occlusion",

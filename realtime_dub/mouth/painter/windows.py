@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from realtime_dub.audio.frontends import open_front_end
+from realtime_dub.audio.frontends.windows import last_frame
 from realtime_dub.audio.samples import cleaned
 from realtime_dub.inference.spec import CropTaskSpec
 from realtime_dub.media import MS, NS, Floats, Samples, ns_to_samples, samples_to_ns
@@ -53,7 +54,7 @@ class VoiceWindows:
         hops, heard = self._spec.window_frames, self._front_end.frames
         if self._origin_ns is None:
             return np.asarray(np.tile(self._silence, (hops, 1)))
-        last = (at_ns + self._spec.look_ahead_ns - self._origin_ns + self._hop_ns // 2) // self._hop_ns
+        last = last_frame(self._spec.audio, at_ns - self._origin_ns, self._spec.look_ahead_ns)
         places = np.arange(last - hops + 1, last + 1)
         found = np.asarray(self._kept[places % len(self._kept)], np.float32)
         outside = (places < max(0, heard - len(self._kept))) | (places >= heard)

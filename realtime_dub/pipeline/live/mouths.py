@@ -188,7 +188,7 @@ class Mouths:
         up with afterwards.
         """
         with self._size_watched():
-            self.policy.rest()
+            self.policy.begin_below()
         if self._feeder is not None and now_ns - self._listened_ns >= LISTEN_NS:
             self._listened_ns, feeder = now_ns, self._feeder
             await self._run_engine(lambda: feeder.hear_until(media_ns + self.needs_ns))
