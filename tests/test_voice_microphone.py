@@ -31,14 +31,14 @@ def host() -> FakeHost:
     return FakeHost({"input": [BUILT_IN, HEADSET], "output": []})
 
 
-def feed(host: FakeHost, clock: VirtualClock, blocks: int, lost: bool = False) -> None:
+def feed(host: FakeHost, clock: VirtualClock, blocks: int, lost: bool = False, age_ns: int = 12 * MS) -> None:
     """Blocks of 10 ms as they come live; the value counts samples, for their place to be seen."""
     stream = host.streams[-1]
     size = stream.rate // 100
     for index in range(blocks):
         clock.advance_to(clock.now_ns() + 10 * MS)
         samples = np.full((size, stream.device.channels), 0.5, np.float32)
-        stream.feed(samples, 12 * MS, lost and index == 0)
+        stream.feed(samples, age_ns, lost and index == 0)
 
 
 def read_all(source: MicrophoneSource, until_ns: int) -> list[AudioBlock]:
@@ -60,6 +60,28 @@ def test_sound_is_stamped_with_its_capture(host: FakeHost) -> None:
     assert all(abs(a.end_ns - b.pts_ns) <= 1 for a, b in itertools.pairwise(blocks))
     assert not any(block.gap for block in blocks)
     assert np.abs(blocks[-1].samples - 0.5).max() < 1e-3
+    source.close()
+
+
+@pytest.mark.parametrize("late_ns", [130 * MS, 200 * MS])
+def test_what_comes_late_only_at_the_start_is_not_heard(host: FakeHost, late_ns: int) -> None:
+    clock = VirtualClock(5 * NS)
+    source = MicrophoneSource("default", clock, host)
+    source.open()
+    feed(host, clock, 30, age_ns=late_ns)
+    came_ns = clock.now_ns()
+    feed(host, clock, 20)
+    assert source.read().pts_ns == came_ns + 10 * MS - 12 * MS
+    source.close()
+
+
+def test_a_device_that_is_always_late_is_heard_all_the_same(host: FakeHost) -> None:
+    clock = VirtualClock(5 * NS)
+    source = MicrophoneSource("default", clock, host)
+    source.open()
+    feed(host, clock, 130, age_ns=180 * MS)
+    first = source.read()
+    assert first.pts_ns == 5 * NS + 10 * MS + NS - 180 * MS  # a second after its first buffer
     source.close()
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from realtime_dub.audio.device_contract import Device, Kind, OnInput, OnOutput, SoundStream
-from realtime_dub.audio.pulse_watch import PulseWatch
+from realtime_dub.audio.pulse_watch import PulseWatch, is_steady
 from realtime_dub.errors import DependencyError, DeviceError
 from realtime_dub.media import NS, ns_to_samples
 
@@ -67,6 +67,8 @@ class PortAudioHost:
         with _lock:
             if _open_streams:
                 return
+            if not is_steady():
+                raise DeviceError("cannot look for sound devices:", "the sound server has gone", "start it again")
             with _device_errors("cannot look for sound devices:"):
                 if sounddevice._initialized:
                     sounddevice._terminate()  # the only way to make PortAudio look again
@@ -109,11 +111,22 @@ def _start(kind: Kind, device: Device, rate: int, block: int, latency: Any, call
     make = sounddevice.InputStream if kind == "input" else sounddevice.OutputStream
     with _lock, _device_errors(f"cannot open sound device {device.name!r}:"), PulseWatch(kind) as watch:
         stream = make(rate, block, device.index, device.channels, "float32", latency, callback=callback)
-        stream.start()
-        watch.begin()
+        with _closed_on_error(stream):
+            stream.start()
+            watch.begin()
         opened = PortAudioStream(stream, watch)
         _open_streams.add(id(opened))
         return opened
+
+
+@contextmanager
+def _closed_on_error(stream: Any) -> Iterator[None]:
+    """What does not start is not left open: PortAudio would call what Python has let go of."""
+    try:
+        yield
+    except BaseException:
+        stream.close(ignore_errors=True)
+        raise
 
 
 @contextmanager

@@ -23,9 +23,25 @@ try:
 except (ImportError, OSError):  # no Linux, or no libpulse: then ALSA's plugin has none either
     pulsectl = None
 
-CONNECT_S = 1.0
+CONNECT_S = (0.02, 0.1, 1.0)  # each try takes its whole time, also where the server answers at once
 LOOK_S = 0.2  # between looks whether the stream was closed
 NOWHERE = 0xFFFFFFFF  # the device of a stream that is being moved
+_met = threading.Event()  # a sound server has answered in this process
+
+
+def is_steady() -> bool:
+    """The sound server that this process has met answers; True also where it has met none.
+
+    PortAudio counts all devices and then lists them. A server that comes in between has more than were counted, and
+    PortAudio aborts the process. One that answers now can only go.
+    """
+    if not _met.is_set():
+        return True
+    try:
+        Server("output").close()
+    except OSError:
+        return False
+    return True
 
 
 class Server:
@@ -36,11 +52,18 @@ class Server:
             raise OSError("libpulse is missing")
         self._kind = kind
         self._pulse = pulsectl.Pulse("realtime-dub", connect=False)
-        try:
-            self._pulse.connect(timeout=CONNECT_S)
-        except pulsectl.PulseError as error:
-            self.close()
-            raise OSError(str(error)) from error
+        self._connect()
+        _met.set()
+
+    def _connect(self) -> None:
+        for timeout_s in CONNECT_S:
+            try:
+                self._pulse.connect(timeout=timeout_s)
+                return
+            except pulsectl.PulseError as error:
+                why = str(error)
+        self.close()
+        raise OSError(why)
 
     def streams(self) -> list[Any]:
         """Those of this process, each with ``index``, ``client`` and ``device``, an index."""

@@ -14,12 +14,14 @@ from realtime_dub.audio.sound_host import STALL_NS, START_NS, Reopener, Whereabo
 from realtime_dub.clock import Clock
 from realtime_dub.errors import DeviceError, EndOfStream
 from realtime_dub.losses import Lost
-from realtime_dub.media import MS, AudioBlock, Samples, VoiceInfo, ns_to_samples
+from realtime_dub.media import MS, NS, AudioBlock, Samples, VoiceInfo, ns_to_samples
 
 BLOCK_NS = 10 * MS
 RING_SLOTS = 200  # 2 s
 PREFERRED_RATE = 48_000  # what nearly all cards run at; sound servers report 44,100 and would convert
 WAIT_S = 0.05  # between looks whether the device still lives
+SETTLED_NS = 50 * MS  # a sound server's first buffers are older than this: it shortens its latency for us as it goes,
+SETTLES_NS = NS  # within less than this; what is as old later is how this device is
 
 
 class MicrophoneSource:
@@ -38,6 +40,8 @@ class MicrophoneSource:
         self._whereabouts: Whereabouts | None = None
         self._due_ns = 0  # no block by then: the device is lost
         self._resumed = False  # the next block comes after a loss
+        self._settles_until_ns: int | None = None  # from the first buffer on
+        self._settled = False
         self._clean = Cleaner()
         self.overflows = 0  # times that the device or the reader lost sound
         self.losses = 0  # times that the device was lost
@@ -83,9 +87,19 @@ class MicrophoneSource:
                 stream.close()
 
     def _on_input(self, samples: Samples, age_ns: int, lost: bool) -> None:
-        """On PortAudio's thread: copies and returns. What comes before the stream is known to be ours is not for us."""
-        if self._stream is not None:
+        """On PortAudio's thread: copies and returns. What comes before the stream is known to be ours is not ours, and
+        what is late only because everything begins would be taken for how late this voice is.
+        """
+        if self._stream is not None and self._settles(age_ns):
             self._ring.put(samples, self._clock.now_ns() - age_ns, lost)
+
+    def _settles(self, age_ns: int) -> bool:
+        if not self._settled:
+            now_ns = self._clock.now_ns()
+            if self._settles_until_ns is None:
+                self._settles_until_ns = now_ns + SETTLES_NS
+            self._settled = age_ns <= SETTLED_NS or now_ns >= self._settles_until_ns
+        return self._settled
 
     def _listen(self) -> None:
         block = self._ring.take(WAIT_S)
