@@ -85,12 +85,12 @@ async def measure(name: str, seconds: float, frames: list[VideoFrame]) -> Figure
         await neighbour.connect(budget_ms=BUDGET_MS)
         await asyncio.sleep(SETTLE_S)
         alone = await neighbour.watch(ALONE_S)
-        before, began_s = usage.of(process.pid), time.monotonic()
+        before, began_s = usage.with_children(process.pid), time.monotonic()
         with attacked(name, url):
             await asyncio.sleep(1)  # until it has begun
             async with asked(url) as answers:
                 under = await neighbour.watch(seconds)
-            cores = (usage.of(process.pid).cpu_s - before.cpu_s) / (time.monotonic() - began_s)
+            cores = (usage.with_children(process.pid).cpu_s - before.cpu_s) / (time.monotonic() - began_s)
         await asyncio.sleep(CALM_S)
         after = await calm(process.pid, before)
         with attacked(name, url):
@@ -119,10 +119,10 @@ def holds(figures: Figures) -> bool:
 async def calm(pid: int, before: usage.Usage) -> usage.Usage:
     """What the server has once the attacker's sessions have ended, as their threads tell."""
     until_s = time.monotonic() + GONE_S
-    while usage.of(pid).threads > before.threads + 4 and time.monotonic() < until_s:  # noqa: ASYNC110  (of a process)
+    while usage.with_children(pid).threads > before.threads + 4 and time.monotonic() < until_s:  # noqa: ASYNC110  (of a process)
         await asyncio.sleep(1)
     await asyncio.sleep(2)
-    return usage.of(pid)
+    return usage.with_children(pid)
 
 
 @asynccontextmanager

@@ -163,7 +163,7 @@ def cycles(bench: Bench) -> Figures:
 
 def holds(server: Server) -> dict[str, float]:
     """Between two pages."""
-    taken = usage.of(server.pid)
+    taken = usage.with_children(server.pid)
     return {"files": taken.files, "rss_mb": taken.rss_mb} | {name: server.metric(name) for name in ("threads", "tasks")}
 
 

@@ -44,10 +44,11 @@ class Server:
             raise RuntimeError(f"the server did not start: {self.close()}")
 
     def metric(self, name: str) -> float:
-        """A figure of ``/metrics``."""
+        """A figure of ``/metrics``, of all workers together."""
         with urlopen(self.url + "metrics", timeout=10) as answer:
             lines = answer.read().decode().splitlines()
-        return next(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"realtime_dub_{name} "))
+        starts = f"realtime_dub_{name} ", f"realtime_dub_{name}{{worker="
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(starts))
 
     def close(self) -> str:
         """End it; what it said on standard error."""

@@ -34,6 +34,11 @@ def of(pid: int) -> Usage:
     return Usage(cpu_s, int(fields[21]) * PAGE / 1e6, int(fields[17]), len(os.listdir(proc / "fd")))
 
 
+def with_children(pid: int) -> Usage:
+    """It, and all that descend from it."""
+    return sum((_alive(each) for each in [pid, *children(pid)]), Usage())
+
+
 def children(pid: int) -> list[int]:
     """All that descend from a process."""
     parents: dict[int, list[int]] = defaultdict(list)

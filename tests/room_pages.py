@@ -73,6 +73,13 @@ class People:
             self._rest()
         return round(time.monotonic() - began, 2)
 
+    def until_not_live(self, role: str, seconds: float) -> None:
+        """It has noticed."""
+        began = time.monotonic()
+        while self.says(role) == "Live":
+            assert time.monotonic() - began < seconds
+            self._rest()
+
     def end(self) -> None:
         for role in tuple(self.pages):
             with suppress(Exception):

@@ -13,7 +13,7 @@ from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import MS, NS
 from realtime_dub.mouth.contract import MouthPatch
 from realtime_dub.pipeline import precedence
-from realtime_dub.pipeline.precedence import Precedence
+from realtime_dub.pipeline.precedence import Order
 
 pytestmark = pytest.mark.computes
 
@@ -254,7 +254,7 @@ def test_a_microphone_without_a_voice_is_said_to_have_none() -> None:
 
 
 def test_who_yields_to_others_makes_no_mouths_hears_on_and_comes_back() -> None:
-    order = Precedence()
+    order = Order()
     first, second = order.take_place(), order.take_place()
 
     def engine_ns(since_ns: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from realtime_dub.media import MS, NS
 from realtime_dub.pipeline import precedence
-from realtime_dub.pipeline.precedence import Place, Precedence
+from realtime_dub.pipeline.precedence import Order, PlaceInOrder
 
 TICK_NS = 40 * MS
 
@@ -13,7 +13,7 @@ class Visitors:
     """Places in virtual time: each wants a mouth per tick."""
 
     def __init__(self, count: int) -> None:
-        self.order = Precedence()
+        self.order = Order()
         self.places = [self.order.take_place() for _ in range(count)]
         self.now_ns = 1_000 * NS
 
@@ -119,7 +119,7 @@ def test_who_has_gone_asks_nobody_and_is_asked_nothing() -> None:
     visitors.places[1].leave()
     visitors.tick(False, True, ticks=20)
     assert visitors.yielding() == [False, False]
-    first: Place = visitors.places[0]
+    first: PlaceInOrder = visitors.places[0]
     first.leave()
     visitors.tick(False, True, ticks=20)
     assert visitors.yielding() == [False, False]

@@ -18,6 +18,7 @@ from test_web_page import Page
 from web_peers import cut, serving
 
 from benchmarks.studio_page import Server
+from benchmarks.usage import children
 from realtime_dub.web.studio.session import Session
 from realtime_dub.web.studio.studio import Studio
 
@@ -65,8 +66,8 @@ def served() -> Iterator[tuple[Aside, Studio, str]]:
         yield aside, studio, f"{url}/"
 
 
-def serve(port: int) -> Server:
-    return Server("--quiet", "--port", str(port), "--max-sessions", "1")
+def serve(port: int, workers: int = 1) -> Server:
+    return Server("--quiet", "--port", str(port), "--max-sessions", "1", "--workers", str(workers))
 
 
 def killed_and_started_again(server: Server, how: signal.Signals, port: int) -> Server:
@@ -85,6 +86,23 @@ def test_all_are_live_again_after_their_server_was_away(chromium: Any, port: int
             people.come(role)
         people.live(2 * SOON_S)
         server = killed_and_started_again(server, how, port)
+        people.live(SOON_S)
+        assert all(not page.view.is_visible("#failure") for page in people.pages.values())
+    finally:
+        people.end()
+        server.close()
+
+
+@pytest.mark.slow
+def test_all_are_live_again_after_their_worker_was_killed(chromium: Any, port: int) -> None:
+    server = serve(port, workers=2)
+    people = People(chromium, server.url)
+    try:
+        for role in ORDERS[1]:
+            people.come(role)
+        people.live(2 * SOON_S)
+        os.kill(min(children(server.pid)), signal.SIGKILL)  # the one that was started first, and has the room
+        people.until_not_live("viewer", SOON_S)
         people.live(SOON_S)
         assert all(not page.view.is_visible("#failure") for page in people.pages.values())
     finally:

@@ -26,6 +26,7 @@ from realtime_dub.cli.server_options import (
     ServeSize,
     ServeToken,
     ServeUploadMb,
+    ServeWorkers,
     Stun,
     TlsCert,
     TlsKey,
@@ -43,6 +44,7 @@ def serve(
     port: ServePort = 8080,
     token: ServeToken = None,
     max_sessions: ServeMaxSessions = 2,
+    workers: ServeWorkers = None,
     max_interpreters: ServeMaxInterpreters = 8,
     max_viewers: ServeMaxViewers = 8,
     fps: ServeFps = None,
@@ -72,7 +74,7 @@ def serve(
     _need_web()
     from realtime_dub.config import build
     from realtime_dub.web.config import ServeConfig
-    from realtime_dub.web.http.server import serve as run_server
+    from realtime_dub.web.workers.serving import serve as run_server
 
     run_server(build(ServeConfig, **given), typer.echo)
 

@@ -50,6 +50,13 @@ ServeToken = Annotated[
     ),
 ]
 ServeMaxSessions = Annotated[int, typer.Option(help="People dubbed at a time; the next one has to wait.")]
+ServeWorkers = Annotated[
+    int | None,
+    typer.Option(
+        help="Processes that dub, behind one address; 1 = all in this one.",
+        show_default="one for each of --max-sessions, at most one for each core",
+    ),
+]
 ServeMaxInterpreters = Annotated[int, typer.Option(help="Interpreters at a time, in all rooms.")]
 ServeMaxViewers = Annotated[int, typer.Option(help="Viewers at a time, in all rooms.")]
 ServeFps = Annotated[

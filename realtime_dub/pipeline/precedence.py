@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from typing import Protocol
 
 from realtime_dub.media import NS
 
@@ -22,24 +23,44 @@ JUDGED, OF_NO_USE = 200, 0.4  # mouths after which it is judged whether it helps
 ALONE_NS = 60 * NS  # nobody yields again for one whom it did not help
 
 
-class Precedence:
+class Place(Protocol):
+    """One visitor's: his runs, which follow each other, share it."""
+
+    def leave(self) -> None:
+        """Idempotent."""
+
+    def yields(self, now_ns: int) -> bool:
+        """No mouth is to be made for it at present."""
+
+    def wanted(self, in_time: bool, now_ns: int) -> None:
+        """A mouth was wanted that was made in time, or was not."""
+
+
+class Precedence(Protocol):
+    """Who gives places."""
+
+    def take_place(self) -> Place:
+        """After all that are taken."""
+
+
+class Order:
     """The places of a machine's runs, in the order in which they were taken."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.places: list[Place] = []
+        self.places: list[PlaceInOrder] = []
 
-    def take_place(self) -> Place:
-        place = Place(self)
+    def take_place(self) -> PlaceInOrder:
+        place = PlaceInOrder(self)
         with self.lock:
             self.places.append(place)
         return place
 
 
-class Place:
-    """One visitor's: his runs, which follow each other, share it."""
+class PlaceInOrder:
+    """See :class:`Place`."""
 
-    def __init__(self, order: Precedence) -> None:
+    def __init__(self, order: Order) -> None:
         self._order = order
         self._recent: deque[bool] = deque(maxlen=OF)
         self._judged: deque[bool] = deque(maxlen=JUDGED)
@@ -48,17 +69,14 @@ class Place:
         self._active_ns: int | None = None
 
     def leave(self) -> None:
-        """Idempotent."""
         with self._order.lock:
             if self in self._order.places:
                 self._order.places.remove(self)
 
     def yields(self, now_ns: int) -> bool:
-        """No mouth is to be made for it at present."""
         return now_ns < self._yields_until_ns
 
     def wanted(self, in_time: bool, now_ns: int) -> None:
-        """A mouth was wanted that was made in time, or was not."""
         with self._order.lock:
             self._active_ns = now_ns
             if now_ns < self._heard_from_ns:

@@ -87,8 +87,8 @@ class MicrophoneSource:
                 stream.close()
 
     def _on_input(self, samples: Samples, age_ns: int, lost: bool) -> None:
-        """On PortAudio's thread: copies and returns. What comes before the stream is known to be ours is not ours, and
-        what is late only because everything begins would be taken for how late this voice is.
+        """On PortAudio's thread: copies and returns. What comes before the stream is taken over is not for us,
+        and what is late only because everything begins would be taken for how late this voice is.
         """
         if self._stream is not None and self._settles(age_ns):
             self._ring.put(samples, self._clock.now_ns() - age_ns, lost)

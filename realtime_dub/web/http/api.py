@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from aiohttp import web
 from pydantic import BaseModel, Field
 
 from realtime_dub import __version__
 from realtime_dub.media import NS
+from realtime_dub.pipeline.camera import CameraMode
 from realtime_dub.web.config import LIVE_OPTIONS
 from realtime_dub.web.http import connectivity
 from realtime_dub.web.http import routes as common
@@ -20,10 +23,22 @@ from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio import banks
 from realtime_dub.web.studio.file_kinds import FILES
 from realtime_dub.web.studio.studio import Studio
+from realtime_dub.web.studio.uploads import Uploads
 
 MOST_ASKED = 50  # recordings in one question
 STUDIO: web.AppKey[Studio] = web.AppKey("studio", Studio)
 FEATURES = ("recording", "enroll", "bank", "rooms", "uploads", "pictures")  # what the page shows buttons for
+
+
+@dataclass(frozen=True)
+class Inbox:
+    """Where files that pages send go; ``used()`` names those that sessions use."""
+
+    uploads: Uploads
+    used: Callable[[], set[str]]
+
+
+INBOX: web.AppKey[Inbox] = web.AppKey("inbox", Inbox)
 
 
 class _Record(BaseModel):
@@ -69,14 +84,22 @@ async def metrics(request: web.Request) -> web.Response:
 
 async def config(request: web.Request) -> web.Response:
     studio = request.app[STUDIO]
-    fields = studio.to_dict() | {"version": __version__, "ice_servers": studio.config.ice_servers}
-    fields["share"] = connectivity.shared(studio.config, _port(request))
-    fields["limits"] = {"upload_mb": studio.config.upload_mb, "recording_kept_s": RECORDING_KEPT_S, "files": FILES}
-    mode = await studio.camera.mode()
-    fields["camera"] = {"width": mode.width, "height": mode.height, "fps": mode.fps, "why": mode.why}
-    fields["invite"] = studio.config.token  # for links to be handed on; whoever reads this has it already
-    fields["features"] = [*FEATURES, *(["server-voice"] if studio.config.server_mic else [])]
-    return web.json_response(fields)
+    return web.json_response(told(request, studio.to_dict(), camera_fields(await studio.camera.mode())))
+
+
+def told(request: web.Request, offers: dict[str, Any], camera: dict[str, Any]) -> dict[str, Any]:
+    """What the page is told at its start, beside what the studio ``offers`` and this machine holds of a ``camera``."""
+    config = request.app[common.CONFIG]
+    fields = {"version": __version__, "ice_servers": config.ice_servers, "camera": camera, **offers}
+    fields["share"] = connectivity.shared(config, _port(request))
+    fields["limits"] = {"upload_mb": config.upload_mb, "recording_kept_s": RECORDING_KEPT_S, "files": FILES}
+    fields["invite"] = config.token  # for links to be handed on; whoever reads this has it already
+    fields["features"] = [*FEATURES, *(["server-voice"] if config.server_mic else [])]
+    return fields
+
+
+def camera_fields(mode: CameraMode) -> dict[str, Any]:
+    return {"width": mode.width, "height": mode.height, "fps": mode.fps, "why": mode.why}
 
 
 def _port(request: web.Request) -> int:
@@ -160,6 +183,6 @@ async def steer_voice(request: web.Request) -> web.Response:
 
 
 async def upload(request: web.Request) -> web.Response:
-    studio = request.app[STUDIO]
-    kept = await receive(request, studio.uploads, studio.used_uploads)
+    inbox = request.app[INBOX]
+    kept = await receive(request, inbox.uploads, inbox.used)
     return web.json_response(kept.to_dict(), status=201)

@@ -53,34 +53,18 @@ class Guard:
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if isinstance(request.protocol, Door):
             request.protocol.begin(request)
-        response = await self._answer(request, handler)
+        response = await answer(request, self._admitted(handler))
         if not response.prepared:
             response.headers.update(HEADERS)
             response.headers.setdefault("Cache-Control", "no-store")
         return response
 
-    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        try:
+    def _admitted(self, handler: Handler) -> Handler:
+        async def admitted(request: web.Request) -> web.StreamResponse:
             self._admit(request)
             return await handler(request)
-        except Refusal as refusal:
-            return _refusal(request, refusal)
-        except RealtimeDubError as error:
-            return answered(refused(error))
-        except web.HTTPException as error:
-            if error.status < 400:
-                error.headers.update(HEADERS)
-                raise
-            return answered(plain(error))
-        except web.RequestPayloadError:
-            return answered(NO_HTTP)
-        except ConnectionError:  # whoever asked has gone
-            raise
-        except Exception as error:
-            if isinstance(error, OSError) and error.errno in USED_UP:
-                return answered(SHORT_OF)
-            log.exception("a request failed", extra={"path": _route(request)})
-            return answered(FAILED)
+
+        return admitted
 
     def _admit(self, request: web.Request) -> None:
         try:
@@ -133,6 +117,30 @@ class Guard:
         if request.method == "GET" and request.path == "/":
             given.append(request.query.get("token", ""))
         return any(hmac.compare_digest(_bytes(each), _bytes(token)) for each in given)
+
+
+async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """What ``handler`` answers, and of what it raises that which may be told."""
+    try:
+        return await handler(request)
+    except Refusal as refusal:
+        return _refusal(request, refusal)
+    except RealtimeDubError as error:
+        return answered(refused(error))
+    except web.HTTPException as error:
+        if error.status < 400:
+            error.headers.update(HEADERS)
+            raise
+        return answered(plain(error))
+    except web.RequestPayloadError:
+        return answered(NO_HTTP)
+    except ConnectionError:  # whoever asked has gone
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in USED_UP:
+            return answered(SHORT_OF)
+        log.exception("a request failed", extra={"path": _route(request)})
+        return answered(FAILED)
 
 
 def host_name(host: str) -> str | None:

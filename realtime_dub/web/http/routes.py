@@ -25,8 +25,6 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Host(Protocol):
     """Who has the sessions."""
 
-    config: ServeConfig
-
     async def open(self, options: SessionOptions, sdp: str) -> tuple[SessionHandle, str]:
         """A new session and the answer to its offer. Raises Refusal."""
 
@@ -41,6 +39,7 @@ class Host(Protocol):
 
 
 HOST: web.AppKey[Host] = web.AppKey("host")
+CONFIG: web.AppKey[ServeConfig] = web.AppKey("config", ServeConfig)  # as the server was started
 
 
 class _Offer(BaseModel):
@@ -78,7 +77,7 @@ def static_routes() -> list[web.RouteDef]:
 
 async def page(request: web.Request) -> web.StreamResponse:
     """A token in the address becomes a cookie, so that it stays in no history."""
-    config = request.app[HOST].config
+    config = request.app[CONFIG]
     if config.token is not None and "token" in request.query:
         rest = {name: value for name, value in request.query.items() if name != "token"}
         response = web.HTTPFound(str(URL("/").with_query(rest)))

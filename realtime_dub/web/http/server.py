@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from aiohttp import web
 
@@ -19,37 +21,54 @@ from realtime_dub.web.http.guard import Guard
 from realtime_dub.web.http.logs import structured, unheard
 from realtime_dub.web.http.stopping import end_in_time
 from realtime_dub.web.rtc.ports import loop_factory
+from realtime_dub.web.studio.keeping import OwnKeeping
 from realtime_dub.web.studio.studio import Studio
 
+MakeApp = Callable[[ServeConfig], web.Application]
+# What this machine holds, looked for once the doors are open: nobody waits for it.
+MEASURES: web.AppKey[Callable[[], Coroutine[Any, Any, None]]] = web.AppKey("measures")
 log = logging.getLogger("realtime_dub.web")
 
 
 def make_app(config: ServeConfig) -> web.Application:
     """The application; its studio starts and ends with it."""
-    app = web.Application(middlewares=[Guard(config).middleware], client_max_size=routes.MOST_JSON)
+    app = guarded(config)
     app.cleanup_ctx.append(_studio(config))
     app.add_routes(whip.routes() + api.routes())
     return app
 
 
-def serve(config: ServeConfig, say: Callable[[str], None] = print) -> None:
+def guarded(config: ServeConfig) -> web.Application:
+    """An application without anything yet."""
+    app = web.Application(middlewares=[Guard(config).middleware], client_max_size=routes.MOST_JSON)
+    app[routes.CONFIG] = config
+    return app
+
+
+def serve(config: ServeConfig, say: Callable[[str], None] = print, make: MakeApp = make_app) -> None:
     """Until Ctrl-C. Raises UserError where it cannot start; ``say`` gets the address for people."""
-    config = with_token(config)
+    with working(config) as runner:
+        runner.run(_serve(with_token(config), say, make))
+
+
+@contextmanager
+def working(config: ServeConfig) -> Iterator[asyncio.Runner]:
+    """The process is set up for real time, and has a loop."""
     allow_descriptors()
     few_heaps()
     runner = asyncio.Runner(loop_factory=loop_factory(config))
     with one_blas_thread(), short_waits(), structured(config.quiet), runner:
-        runner.run(_serve(config, say))
+        yield runner
 
 
-async def _serve(config: ServeConfig, say: Callable[[str], None]) -> None:
+async def _serve(config: ServeConfig, say: Callable[[str], None], make: MakeApp) -> None:
     asyncio.get_running_loop().set_exception_handler(unheard)
-    app = make_app(config)
+    app = make(config)
     doors = Doors(app, config)
     try:
         say(greeting(config, await doors.open()))
         async with asyncio.TaskGroup() as group:
-            measuring = group.create_task(app[api.STUDIO].measure())
+            measuring = group.create_task(app[MEASURES]())
             await _interrupted()
             measuring.cancel()
     finally:
@@ -67,8 +86,11 @@ async def _interrupted() -> None:
 
 def _studio(config: ServeConfig) -> Callable[[web.Application], AsyncIterator[None]]:
     async def context(app: web.Application) -> AsyncIterator[None]:
-        studio = await asyncio.to_thread(Studio, config)
+        keeping = await asyncio.to_thread(OwnKeeping, config)
+        studio = Studio(config, keeping=keeping)
         app[api.STUDIO] = app[routes.HOST] = studio
+        app[api.INBOX] = api.Inbox(keeping.uploads, studio.used_uploads)
+        app[MEASURES] = studio.measure
         try:
             await studio.start()
             yield

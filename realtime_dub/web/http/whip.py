@@ -16,7 +16,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from realtime_dub.web.config import SessionOptions
-from realtime_dub.web.http.routes import HOST, read_body
+from realtime_dub.web.http.routes import CONFIG, HOST, read_body
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio.handle import SessionHandle
 
@@ -118,7 +118,7 @@ def parse_fragment(text: str) -> Fragment:
 
 
 def _with_links(request: web.Request, response: web.Response) -> web.Response:
-    for server in request.app[HOST].config.ice_servers:
+    for server in request.app[CONFIG].ice_servers:
         response.headers.add("Link", _link(server))
     return response
 

@@ -99,6 +99,7 @@ class Viewers:
     async def start(self) -> str:
         """Listen; the address to open. Raises ConfigError."""
         app = web.Application(middlewares=[Guard(self.config).middleware], client_max_size=routes.MOST_JSON)
+        app[routes.CONFIG] = self.config
         app[routes.HOST] = app[VIEWERS] = self
         own = [web.get("/", page), web.get("/api/config", config)]
         app.add_routes([*own, *whip.routes(["whep"]), *routes.routes(), *routes.static_routes()])

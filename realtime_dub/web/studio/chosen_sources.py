@@ -16,7 +16,7 @@ from realtime_dub.web.rtc.browser_input import BrowserInput
 from realtime_dub.web.rtc.browser_sources import BrowserVideo, BrowserVoice
 from realtime_dub.web.studio.file_voice import FileVoice, Playback
 from realtime_dub.web.studio.room import Rooms
-from realtime_dub.web.studio.uploads import Uploads
+from realtime_dub.web.studio.uploads import KeptUploads
 
 CAMERA_FPS = Fraction(25)
 
@@ -24,7 +24,9 @@ CAMERA_FPS = Fraction(25)
 class ChosenSources:
     """One session's. ``input`` is what its browser sends. On the server's loop."""
 
-    def __init__(self, config: ServeConfig, uploads: Uploads, rooms: Rooms, input: BrowserInput, clock: Clock) -> None:
+    def __init__(
+        self, config: ServeConfig, uploads: KeptUploads, rooms: Rooms, input: BrowserInput, clock: Clock
+    ) -> None:
         self._config, self._uploads, self._rooms, self._clock = config, uploads, rooms, clock
         self._input = input
         self._played: tuple[str, Playback] | None = None  # the upload that is the voice, and where it is

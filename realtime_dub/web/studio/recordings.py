@@ -6,7 +6,6 @@ Whoever knows the name of one, which cannot be guessed, is who made it.
 from __future__ import annotations
 
 import contextlib
-import secrets
 import shutil
 import threading
 import time
@@ -24,8 +23,8 @@ from realtime_dub.web.limits import (
 )
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio.folder import plain_files
+from realtime_dub.web.studio.names import ALL, Names
 
-NAME_BYTES = 16
 LEFT_BY_SERVER = ""  # the visitor of a recording that was found
 
 
@@ -55,12 +54,14 @@ class Kept:
 class Recordings:
     """Thread-safe. What touches the disk is blocking: all but :meth:`find` and :meth:`to_dicts`."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, names: Names = ALL) -> None:
+        self._folder, self._names = folder, names
+        self._in_all = max(1, RECORDINGS_IN_ALL // names.of)
         self._lock = threading.Lock()
         self._kept: dict[str, Kept] = {}
         for film in plain_files(folder):
-            self._find(film)
+            if names.has(film.stem):
+                self._find(film)
 
     def begin(self, visitor: str = LEFT_BY_SERVER) -> Kept:
         """A new one, to be written to its path. Raises Refusal."""
@@ -68,7 +69,7 @@ class Recordings:
             self._folder.mkdir(mode=0o700, exist_ok=True)  # somebody may have cleaned up
             if shutil.disk_usage(self._folder).free < RECORDING_LEAST_ROOM:
                 raise Refusal(507, "The server's disk is nearly full.", "Tell who runs the server, or record later.")
-        id = secrets.token_urlsafe(NAME_BYTES)
+        id = self._names.new()
         with self._lock:
             self._make_room(visitor)
             self._kept[id] = Kept(id, self._folder / f"{id}.mp4", visitor)
@@ -129,7 +130,7 @@ class Recordings:
     def _make_room(self, visitor: str) -> None:
         """Raises Refusal. Whatever nobody has fetched yet stays."""
         mine = [kept for kept in self._kept.values() if kept.visitor == visitor]
-        for there, most in ((mine, RECORDINGS_PER_VISITOR), (list(self._kept.values()), RECORDINGS_IN_ALL)):
+        for there, most in ((mine, RECORDINGS_PER_VISITOR), (list(self._kept.values()), self._in_all)):
             if len(there) < most:
                 continue
             fetched = [kept for kept in there if kept.fetched and kept.until_s is not None]

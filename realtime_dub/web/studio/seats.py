@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from realtime_dub.web.config import ServeConfig, SessionOptions
+from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.refusals import Refusal
 
 RETRY_S = "60"
@@ -20,14 +20,12 @@ FULL = {
 
 
 class Seated(Protocol):
-    closed: bool
+    @property
+    def role(self) -> str: ...
 
     @property
-    def options(self) -> SessionOptions: ...
-
-    @property
-    def came(self) -> bool:
-        """It has been connected."""
+    def has_seat(self) -> bool:
+        """It has been connected, and is not over."""
 
 
 class Seats:
@@ -41,7 +39,7 @@ class Seats:
         }
 
     def taken(self, role: str, sessions: Iterable[Seated]) -> int:
-        return sum(each.options.role == role and each.came and not each.closed for each in sessions)
+        return sum(each.role == role and each.has_seat for each in sessions)
 
     def left(self, role: str, sessions: Iterable[Seated]) -> int:
         return self.most[role] - self.taken(role, sessions)

@@ -53,7 +53,7 @@ class Session:
         self.output: OutputTimeline | None = None
         self._choices = Choices(options, self._check, self._chosen)
         self._dropped = Dropped()
-        self._place: Place | None = None  # from its first connection on
+        self.place: Place | None = None  # from its first connection on
         self._tasks = Tasks(id[:6])
         self._statistics = SessionStatistics()
         self._sends_statistics = False
@@ -103,9 +103,17 @@ class Session:
         return self._connection.ufrag
 
     @property
+    def role(self) -> str:
+        return self.options.role
+
+    @property
     def came(self) -> bool:
-        """It has been connected, and has a seat."""
+        """It has been connected."""
         return self._connection.came
+
+    @property
+    def has_seat(self) -> bool:
+        return self.came and not self.closed
 
     @property
     def since_s(self) -> float:
@@ -141,7 +149,7 @@ class Session:
             self._send_note(FULL)
             return False
         if self.options.role == "studio":
-            self._place = place = self._shared.precedence.take_place()
+            self.place = place = self._shared.precedence.take_place()
             self.input.yields = lambda: place.yields(self._clock.now_ns())
             if self.options.picture != "camera" or self.input.size:
                 self._runs.begin()
@@ -195,7 +203,7 @@ class Session:
         publishers = (TimelinePublisher(self.output, number),)
         setup, name = self._setup(self.options), f"session {self.id[:6]}"
         self._enrolment.taken()
-        return number, Run(name, setup, video, voice, publishers, self._clock, ended, self._place, own_voice)
+        return number, Run(name, setup, video, voice, publishers, self._clock, ended, self.place, own_voice)
 
     def _bound_frames(self) -> None:
         """Those that wait for the end of the latency budget."""
@@ -298,8 +306,8 @@ class Session:
         await attempt(self._recorder.close())
         await self._tasks.close()
         stuck = await self._runs.close()
-        if self._place is not None:
-            self._place.leave()
+        if self.place is not None:
+            self.place.leave()
         await attempt(self._connection.close())
         await attempt(asyncio.to_thread(self._sources.remove, self.options))
         self._log(logging.INFO, "session closed", why=why, stuck_threads=stuck)

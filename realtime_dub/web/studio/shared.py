@@ -9,14 +9,14 @@ from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.studio.metrics import Metrics
 from realtime_dub.web.studio.recordings import Recordings
 from realtime_dub.web.studio.room import Rooms
-from realtime_dub.web.studio.uploads import Uploads
+from realtime_dub.web.studio.uploads import KeptUploads
 
 
 class Shared(Protocol):
     """The studio, as a session knows it."""
 
     config: ServeConfig
-    uploads: Uploads
+    uploads: KeptUploads
     recordings: Recordings
     rooms: Rooms
     metrics: Metrics

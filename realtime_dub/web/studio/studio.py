@@ -3,55 +3,61 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import secrets
 import time
 from fractions import Fraction
 from typing import Any
 
 from realtime_dub.clock import Clock, MonotonicClock
-from realtime_dub.errors import UserError
+from realtime_dub.errors import RealtimeDubError, UserError
 from realtime_dub.inference.bundle import look_aheads
 from realtime_dub.media import MS
 from realtime_dub.mouth import registry
-from realtime_dub.pipeline.precedence import Precedence
+from realtime_dub.pipeline.camera import USUAL, mouth_ns
+from realtime_dub.pipeline.precedence import Order, Precedence
 from realtime_dub.pipeline.process import give_back_memory
 from realtime_dub.web.config import ENGINES, ServeConfig, SessionOptions
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.rtc.priority import share_of
 from realtime_dub.web.studio.banks import BankInbox
 from realtime_dub.web.studio.camera import CameraAdvice
-from realtime_dub.web.studio.folder import ServerFolder
 from realtime_dub.web.studio.handle import StudioHandle
+from realtime_dub.web.studio.keeping import Keeping, OwnKeeping
 from realtime_dub.web.studio.metrics import Metrics
 from realtime_dub.web.studio.pending import make_room
-from realtime_dub.web.studio.recordings import Recordings
 from realtime_dub.web.studio.room import Rooms
 from realtime_dub.web.studio.run import RunSetup, bundle_for, least_budget_ms, make_generator
 from realtime_dub.web.studio.seats import Seats
 from realtime_dub.web.studio.session import Session
-from realtime_dub.web.studio.uploads import Uploads
 from realtime_dub.web.upkeep import attempt_all, repeat
 
 SWEEP_S = 1.0
+WARM_NS = 400 * MS  # of mouths, after everything is loaded
 log = logging.getLogger("realtime_dub.web")
 
 
 class Studio:
     """Made and closed on the server's loop."""
 
-    def __init__(self, config: ServeConfig, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        config: ServeConfig,
+        clock: Clock | None = None,
+        keeping: Keeping | None = None,
+        precedence: Precedence | None = None,
+    ) -> None:
         self.config = config
         self.sessions: dict[str, Session] = {}
-        self._folder = ServerFolder(config.port)
-        self.uploads = Uploads(config.upload_mb * 1_000_000, self._folder.uploads)
+        self.dubbed_elsewhere = 0  # people, by other processes of this machine
+        self._keeping = keeping or OwnKeeping(config)
+        self.uploads, self.recordings = self._keeping.uploads, self._keeping.recordings
         self.banks = BankInbox()
-        self.recordings = Recordings(self._folder.recordings)
         self.metrics = Metrics()
         self._clock = clock or MonotonicClock()
         self.rooms = Rooms(self._clock, self.sessions)
         self.seats = Seats(config)
-        self.precedence = Precedence()
+        self.precedence = precedence or Order()
         self.camera = CameraAdvice(config, lambda: make_generator(self._setup(registry.DEFAULT)))
         self._sweeper: asyncio.Task[None] | None = None
         self._engines: list[dict[str, Any]] = []
@@ -66,7 +72,15 @@ class Studio:
     async def measure(self) -> None:
         """What this machine holds: pages ask cameras for it, and where no rate was asked for, sessions go at it."""
         self.camera.begin()
-        fps = (await self.camera.mode()).fps
+        self.go_at((await self.camera.mode()).fps)
+
+    def warm_up(self) -> None:
+        """Blocking. What a first session would load is there then: it comes sooner, and memory is steady."""
+        with contextlib.suppress(RealtimeDubError):
+            mouth_ns(lambda: make_generator(self._setup(registry.DEFAULT)), USUAL, WARM_NS)
+
+    def go_at(self, fps: float) -> None:
+        """Sessions that come from now on, where no rate was asked for."""
         if self.config.fps_asked is None:
             self.config = self.config.model_copy(update={"fps": fps})
 
@@ -76,7 +90,7 @@ class Studio:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
         await asyncio.gather(*(self.end(id, "server stops") for id in tuple(self.sessions)))
-        await asyncio.to_thread(self._close_files)
+        await asyncio.to_thread(self._keeping.close)
 
     async def open(self, options: SessionOptions, sdp: str) -> tuple[StudioHandle, str]:
         """A new session and the answer to its offer. Raises Refusal."""
@@ -87,7 +101,7 @@ class Studio:
             self.metrics.refused.labels("full").inc()
             raise
         await make_room(self.sessions.values(), self.end, time.monotonic())
-        session = Session(secrets.token_urlsafe(16), self, options, self._clock)
+        session = Session(self._keeping.names.new(), self, options, self._clock)
         self.sessions[session.id] = session
         try:
             await session.check()
@@ -103,7 +117,7 @@ class Studio:
     def frame_pixels(self) -> int:
         """Asked for by the decoders' threads."""
         dubbed = sum(each.options.role == "studio" and each.came for each in list(self.sessions.values()))
-        return share_of(self.config.frame_pixels, dubbed)
+        return share_of(self.config.frame_pixels, dubbed + self.dubbed_elsewhere)
 
     def has_seat(self, role: str) -> bool:
         """For one more of that role."""
@@ -190,12 +204,7 @@ class Studio:
 
     async def _sweep_files(self) -> None:
         """Remove what is too old."""
-        await asyncio.to_thread(self.uploads.sweep, self.used_uploads())
-        await asyncio.to_thread(self.recordings.sweep)
-
-    def _close_files(self) -> None:
-        self.uploads.close()
-        self._folder.close()
+        await asyncio.to_thread(self._keeping.sweep, self.used_uploads())
 
     async def _update_metrics(self) -> None:
         self.metrics.update(self.sessions.values())

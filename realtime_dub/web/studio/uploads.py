@@ -7,6 +7,7 @@ way to another one, and each is looked at by a process that can be killed (``che
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import threading
 import time
@@ -15,9 +16,9 @@ from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
-from realtime_dub.media import NS
+from realtime_dub.media import MS, NS
 from realtime_dub.web.limits import (
     CHECKS_AT_ONCE,
     RECEIVED_IN_ALL,
@@ -33,6 +34,7 @@ from realtime_dub.web.studio.file_kinds import SUFFIXES, taken_suffix
 
 Kind = Literal["sound", "picture"]
 WRITTEN: dict[Kind, str] = {"sound": ".flac", "picture": ".png"}
+NAME = re.compile(r"[\w-]{1,64}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,41 @@ class Arrival:
         return self.size / max(0.001, time.monotonic() - self.since_s)
 
 
+class KeptUploads(Protocol):
+    """Those that are there, as sessions know them."""
+
+    def find(self, id: str, kind: Kind) -> Path:
+        """Raises Refusal."""
+
+    def length_ns(self, id: str) -> int:
+        """Of a sound that is there."""
+
+    def remove(self, id: str) -> None:
+        """Idempotent. Blocking."""
+
+
+class FoundUploads:
+    """Those that another process keeps in ``folder``. A sound's length stands in its name."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def find(self, id: str, kind: Kind) -> Path:
+        path = self._folder / f"{id}{WRITTEN[kind]}"
+        if NAME.fullmatch(id) is None or not path.is_file():
+            raise missing(kind)
+        return path
+
+    def length_ns(self, id: str) -> int:
+        length_ms = id.rpartition("-")[2]
+        return int(length_ms) * MS if length_ms.isdecimal() else 0
+
+    def remove(self, id: str) -> None:
+        if NAME.fullmatch(id):
+            for suffix in WRITTEN.values():
+                (self._folder / f"{id}{suffix}").unlink(missing_ok=True)
+
+
 class Uploads:
     """Names of files are ours, never the browser's. What touches the disk is blocking: all but :meth:`begin`."""
 
@@ -93,12 +130,14 @@ class Uploads:
 
     def keep(self, arrival: Arrival, used: Collection[str] = ()) -> Upload:
         """Look whether it can be used; ``used`` are those that sessions use. Raises Refusal; the file is gone then."""
-        id, arrival.whole = secrets.token_urlsafe(12), True
-        out = self._folder / f"{id}{WRITTEN[arrival.kind]}"
+        arrival.whole = True
+        out = written = self._folder / f"{secrets.token_urlsafe(12)}{WRITTEN[arrival.kind]}"
         try:
-            fields = self._checks.run(arrival.kind, arrival.path, out)
-            until_s = time.monotonic() + UPLOAD_KEPT_S
-            upload = Upload(id, out, arrival.kind, out.stat().st_size, fields.get("seconds"), until_s, arrival.visitor)
+            seconds = self._checks.run(arrival.kind, arrival.path, written).get("seconds")
+            if seconds is not None:
+                out = written.rename(written.with_stem(f"{written.stem}-{round(seconds * 1000)}"))
+            id, until_s = out.stem, time.monotonic() + UPLOAD_KEPT_S
+            upload = Upload(id, out, arrival.kind, out.stat().st_size, seconds, until_s, arrival.visitor)
             with self._lock:
                 if arrival not in self._arriving:  # nobody waits for it any more
                     raise Refusal(409, "The upload was given up.", "Send it again.")
@@ -118,11 +157,11 @@ class Uploads:
         self._checks.stop(arrival.path)
         arrival.path.unlink(missing_ok=True)
 
-    def find(self, id: str, kind: str) -> Path:
+    def find(self, id: str, kind: Kind) -> Path:
         """Raises Refusal."""
         upload = self._kept.get(id)
         if upload is None or upload.kind != kind:
-            raise Refusal(404, f"There is no {kind} of that name.", "Send or make it again.")
+            raise missing(kind)
         return upload.path
 
     def length_ns(self, id: str) -> int:
@@ -137,9 +176,10 @@ class Uploads:
             upload.path.unlink(missing_ok=True)
 
     def sweep(self, used: Collection[str] = ()) -> None:
-        """Remove what is too old and not in use."""
+        """Remove what is too old and not in use, and forget what others have removed."""
         for upload in list(self._kept.values()):
-            if upload.until_s < time.monotonic() and upload.id not in used:
+            old = upload.until_s < time.monotonic() and upload.id not in used
+            if old or not upload.path.exists():  # a session's own goes with it, in whatever process that was
                 self.remove(upload.id)
 
     def close(self) -> None:
@@ -176,6 +216,10 @@ class Uploads:
         oldest = min(uploads, key=lambda each: each.until_s)
         del self._kept[oldest.id]
         oldest.path.unlink(missing_ok=True)
+
+
+def missing(kind: Kind) -> Refusal:
+    return Refusal(404, f"There is no {kind} of that name.", "Send or make it again.")
 
 
 def _age_s(arrival: Arrival) -> float:

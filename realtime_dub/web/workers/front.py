@@ -1,0 +1,157 @@
+"""The front of several workers: the door, the page, what pages send; all else is handed on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from realtime_dub.web.config import ServeConfig, SessionOptions
+from realtime_dub.web.http import api, routes, whip
+from realtime_dub.web.http.server import MEASURES, guarded
+from realtime_dub.web.refusals import Refusal
+from realtime_dub.web.studio.metrics import Metrics
+from realtime_dub.web.workers.crew import Crew, starting
+from realtime_dub.web.workers.labelled import labelled
+from realtime_dub.web.workers.proxy import ask, hand_on
+from realtime_dub.web.workers.worker import Worker
+
+CREW: web.AppKey[Crew] = web.AppKey("crew", Crew)
+METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
+NOBODY = {"state": "waiting", "sender": False, "floor": None, "heard": False, "interpreters": 0, "viewers": 0}
+
+
+def make_front(count: int) -> Callable[[ServeConfig], web.Application]:
+    """Makes the application; its workers start and end with it."""
+
+    def make(config: ServeConfig) -> web.Application:
+        app = guarded(config)
+        app.cleanup_ctx.append(_crew(config, count))
+        app.add_routes([*_own(), *_handed_on(), *routes.static_routes()])
+        return app
+
+    return make
+
+
+def _own() -> list[web.RouteDef]:
+    return [
+        web.get("/", routes.page),
+        web.get("/healthz", routes.health),
+        web.get("/metrics", metrics),
+        web.get("/api/config", config),
+        web.post("/api/sessions", open_session),
+        web.patch("/api/sessions/{id}", change_session),
+        web.get("/api/recordings", recordings),
+        web.post("/api/uploads", api.upload),
+        web.get("/api/rooms/{name:[\\w-]{1,64}}", room),
+        *(web.post(f"/{kind}/{{name}}", _stream(role)) for kind, role in whip.ROLES.items()),
+        *(web.options(f"/{kind}/{{name}}", whip.describe) for kind in whip.ROLES),
+        *(web.options(f"/{kind}/{{name}}/{{id}}", whip.describe) for kind in whip.ROLES),
+    ]
+
+
+def _handed_on() -> list[web.RouteDef]:
+    """What belongs to whoever the name is of."""
+    streams = [f"/{kind}/{{name}}/{{id}}" for kind in whip.ROLES]
+    paths = ["/api/sessions/{id}", "/api/sessions/{id}/{what:[a-z]+}", "/api/recordings/{id}", *streams]
+    return [web.route("*", path, _by_id) for path in paths]
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """Of all processes, each with its name as a label."""
+    crew, own = request.app[CREW], request.app[METRICS]
+    own.update(())
+    told = await asyncio.gather(*(ask(worker, "/metrics") for worker in crew.workers if worker.is_ready))
+    numbers = [str(worker.number) for worker in crew.workers if worker.is_ready]
+    body = labelled({"front": own.text()} | dict(zip(numbers, told, strict=True)))
+    return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4"})
+
+
+async def config(request: web.Request) -> web.Response:
+    crew = request.app[CREW]
+    offers = next((worker.offers for worker in crew.workers if worker.offers is not None), None)
+    if offers is None:
+        raise starting()
+    camera = await asyncio.shield(crew.workers[0].camera)
+    return web.json_response(api.told(request, offers | crew.seats.to_dict(crew.guests()), camera))
+
+
+async def open_session(request: web.Request) -> web.StreamResponse:
+    body = await routes.read_body(request)
+    options = routes.options({}, _fields(body).get("options") or {})
+    return await hand_on(request, await _chosen(request, options), body)
+
+
+async def change_session(request: web.Request) -> web.StreamResponse:
+    """A voice out of another room brings whoever speaks there along."""
+    body = await routes.read_body(request)
+    crew, worker = request.app[CREW], request.app[CREW].of(request.match_info["id"])
+    voice = _fields(body).get("voice")
+    if isinstance(voice, str) and voice.startswith("room:"):
+        crew.gather(routes.options({}, {"voice": voice}), worker)
+    return await hand_on(request, worker, body)
+
+
+async def recordings(request: web.Request) -> web.Response:
+    asking = (ask(worker, request.path_qs) for worker in request.app[CREW].workers if worker.is_ready)
+    told = [json.loads(answer or b"{}") for answer in await asyncio.gather(*asking)]
+    return web.json_response({"recordings": [each for answer in told for each in answer.get("recordings", ())]})
+
+
+async def room(request: web.Request) -> web.StreamResponse:
+    worker = request.app[CREW].of_room(request.match_info["name"])
+    return web.json_response(NOBODY) if worker is None else await hand_on(request, worker)
+
+
+async def _by_id(request: web.Request) -> web.StreamResponse:
+    return await hand_on(request, request.app[CREW].of(request.match_info["id"]))
+
+
+def _stream(role: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """What is pushed or played under a name is in the room of that name."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            options = SessionOptions.model_validate({"role": role, "room": request.match_info["name"]})
+        except ValidationError as error:
+            raise Refusal(404, "This stream name is not allowed.", "Use letters, digits, - and _.") from error
+        return await hand_on(request, await _chosen(request, options), await routes.read_body(request))
+
+    return handle
+
+
+async def _chosen(request: web.Request, options: SessionOptions) -> Worker:
+    try:
+        return await request.app[CREW].choose(options)
+    except Refusal as refusal:
+        if refusal.status == 503:
+            request.app[METRICS].refused.labels("full").inc()
+        raise
+
+
+def _fields(body: bytes) -> dict[str, Any]:
+    """Nothing where it is not such JSON: the worker, who reads it anew, says so."""
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def _crew(config: ServeConfig, count: int) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def context(app: web.Application) -> AsyncIterator[None]:
+        crew = await asyncio.to_thread(Crew, config, count)
+        app[CREW], app[METRICS] = crew, Metrics()
+        app[api.INBOX] = api.Inbox(crew.uploads, crew.used_uploads)
+        app[MEASURES] = crew.measure
+        try:
+            await crew.start()
+            yield
+        finally:
+            await crew.close()
+
+    return context

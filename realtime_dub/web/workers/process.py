@@ -1,0 +1,75 @@
+"""One worker: ``python -m realtime_dub.web.workers.process DESCRIPTOR``, started by the front (``worker``).
+
+It ends where its channel does, whatever became of the front.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+
+from aiohttp import web
+
+from realtime_dub.web import limits
+from realtime_dub.web.http import api, routes, whip
+from realtime_dub.web.http.guard import answer
+from realtime_dub.web.http.logs import unheard
+from realtime_dub.web.http.server import working
+from realtime_dub.web.http.stopping import end_in_time
+from realtime_dub.web.studio.keeping import SharedKeeping
+from realtime_dub.web.studio.names import Names
+from realtime_dub.web.studio.studio import Studio
+from realtime_dub.web.workers.secretary import CountedOrder, Secretary
+from realtime_dub.web.workers.wire import VISITOR, Channel, Task, first_line
+
+
+def main(descriptor: int) -> None:
+    """Until the front says so, or is no more."""
+    for each in (signal.SIGINT, signal.SIGHUP):  # a terminal sends them to all; the front decides
+        signal.signal(each, signal.SIG_IGN)
+    end = socket.socket(fileno=descriptor)
+    task = Task.model_validate_json(first_line(end))
+    with working(task.config) as runner:
+        runner.run(_work(task, end))
+
+
+async def _work(task: Task, end: socket.socket) -> None:
+    asyncio.get_running_loop().set_exception_handler(unheard)
+    channel = await Channel.of(end)
+    keeping = SharedKeeping(task.uploads, task.recordings, Names(task.number, task.of))
+    studio = Studio(task.config, keeping=keeping, precedence=CountedOrder())
+    runner = web.AppRunner(_app(studio), access_log=None, handle_signals=False, shutdown_timeout=limits.ANSWERS_S)
+    secretary = Secretary(studio, channel)
+    try:
+        await studio.start()
+        if task.number:  # the first one is waited for, and measures the machine: that warms it, too
+            await asyncio.to_thread(studio.warm_up)
+        await runner.setup()
+        await web.UnixSite(runner, str(task.socket)).start()
+        await secretary.work()
+    finally:
+        end_in_time()
+        await secretary.close()
+        await studio.close()
+        await runner.cleanup()
+        channel.close()
+
+
+def _app(studio: Studio) -> web.Application:
+    """All that the studio can be asked for; whoever asks has passed the front's guard."""
+    app = web.Application(middlewares=[_answered], client_max_size=routes.MOST_JSON)
+    app[api.STUDIO] = app[routes.HOST] = studio
+    app[routes.CONFIG] = studio.config
+    app.add_routes(whip.routes() + api.routes())
+    return app
+
+
+@web.middleware
+async def _answered(request: web.Request, handler: routes.Handler) -> web.StreamResponse:
+    return await answer(request.clone(remote=request.headers.get(VISITOR, "")), handler)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

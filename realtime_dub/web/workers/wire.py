@@ -1,0 +1,121 @@
+"""What front and worker tell each other: a JSON object a line, over a socket that only they have.
+
+The channel is a worker's life line, too: where it ends, the worker ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from realtime_dub.web.config import ServeConfig
+
+MOST_LINE = 4 * 1024 * 1024
+VISITOR = "X-Visitor"  # the header that tells a worker where a request comes from
+
+
+class Task(BaseModel):
+    """The first line: what a worker is to be, and the ``socket`` on which it answers requests."""
+
+    model_config = ConfigDict(frozen=True)
+
+    config: ServeConfig
+    number: int
+    of: int
+    socket: Path
+    uploads: Path
+    recordings: Path
+
+    def line(self) -> bytes:
+        """Only what was given: what a person did not choose is still open (``ServeConfig.fps_asked``)."""
+        return self.model_dump_json(exclude_unset=True).encode() + b"\n"
+
+
+class Guest(BaseModel):
+    """A session, as its worker tells of it. ``made`` and ``missed``: mouths since it was last told of."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    role: str
+    voice: str
+    picture: str
+    came: bool
+    since_s: float
+    room: str | None = None
+    made: int = 0
+    missed: int = 0
+
+    @property
+    def has_seat(self) -> bool:
+        return self.came
+
+
+class Report(BaseModel):
+    """A line from a worker. What is None has not changed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    guests: list[Guest] | None = None
+    offers: dict[str, Any] | None = None  # engines and budgets, once it is ready
+    camera: dict[str, Any] | None = None  # what this machine holds, measured
+
+
+class Order(BaseModel):
+    """A line to a worker."""
+
+    model_config = ConfigDict(frozen=True)
+
+    measure: bool = False  # what this machine holds
+    fps: float | None = None  # that another worker has found this machine to hold
+    yields: list[str] | None = None  # the sessions for which no mouths are to be made at present
+    dubbed: int | None = None  # people, in all workers
+    end: str | None = None  # a session
+    why: str = ""
+
+
+class Channel:
+    """One end of it, on a loop."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    @classmethod
+    async def of(cls, end: socket.socket) -> Channel:
+        return cls(*await asyncio.open_connection(sock=end, limit=MOST_LINE))
+
+    def tell(self, what: BaseModel) -> None:
+        self.say(what.model_dump_json(exclude_none=True).encode() + b"\n")
+
+    def say(self, line: bytes) -> None:
+        """Never waits: what the other side does not read in time is little."""
+        if not self._writer.is_closing():
+            self._writer.write(line)
+
+    async def lines(self) -> AsyncIterator[dict[str, Any]]:
+        """Until the other end is gone."""
+        try:
+            while line := await self._reader.readline():
+                yield json.loads(line)
+        except (OSError, ValueError):  # torn off
+            return
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def first_line(end: socket.socket) -> bytes:
+    """Blocking, and not a byte more: what follows is the loop's. Raises EOFError."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        byte = end.recv(1)
+        if not byte:
+            raise EOFError
+        line += byte
+    return bytes(line)

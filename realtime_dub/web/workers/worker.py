@@ -1,0 +1,116 @@
+"""A worker as the front has it: started, heard, and started anew where it ends without being asked to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from aiohttp import ClientSession, ClientTimeout, UnixConnector
+
+import realtime_dub
+from realtime_dub.web.workers.wire import Channel, Guest, Order, Report, Task
+
+MODULE = "realtime_dub.web.workers.process"
+HERE = str(Path(realtime_dub.__file__).parents[1])
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 30.0  # before it is started anew; twice as long each time it was not ready
+CONNECT_S = 2.0
+log = logging.getLogger("realtime_dub.web")
+
+
+class Worker:
+    """On the front's loop. ``changed`` is called when its guests are others, ``ready`` when it can have some."""
+
+    def __init__(self, task: Task, changed: Callable[[], None], ready: Callable[[Worker], None]) -> None:
+        self.number = task.number
+        self.guests: dict[str, Guest] = {}
+        self.offers: dict[str, Any] | None = None  # None: it is not ready
+        self.camera: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self.http = ClientSession(
+            connector=UnixConnector(str(task.socket), limit=0),
+            timeout=ClientTimeout(total=None, sock_connect=CONNECT_S),
+            auto_decompress=False,
+        )
+        self._task, self._changed, self._ready = task, changed, ready
+        self._channel: Channel | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._closing = False
+
+    @property
+    def is_ready(self) -> bool:
+        return self.offers is not None
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None else None
+
+    def tell(self, order: Order) -> None:
+        if self._channel is not None:
+            self._channel.tell(order)
+
+    async def run(self) -> None:
+        """Until :meth:`close`."""
+        pause_s = FIRST_PAUSE_S
+        while not self._closing:
+            await self._live()
+            pause_s = FIRST_PAUSE_S if self.is_ready else min(2 * pause_s, LONGEST_PAUSE_S)
+            self._gone()
+            if self._closing:
+                return
+            log.error("a worker has ended and is started anew", extra={"worker": self.number})
+            await asyncio.sleep(pause_s)
+
+    async def close(self, within_s: float) -> None:
+        """It ends by itself, or is killed."""
+        self._closing = True
+        if self._channel is not None:
+            self._channel.close()
+        if self._process is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), within_s)
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+        await self.http.close()
+
+    async def _live(self) -> None:
+        """From its start to its end."""
+        mine, its = socket.socketpair()
+        with its:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", MODULE, str(its.fileno())),
+                pass_fds=[its.fileno()],
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,  # the front's own is for the address alone
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (HERE, os.environ.get("PYTHONPATH"))))},
+            )
+        self._task.socket.unlink(missing_ok=True)
+        mine.setblocking(False)
+        self._channel = await Channel.of(mine)
+        self._channel.say(self._task.line())
+        async for line in self._channel.lines():
+            self._hear(Report.model_validate(line))
+        self._channel.close()
+        with contextlib.suppress(ProcessLookupError):
+            if not self._closing:
+                self._process.kill()
+        await self._process.wait()
+
+    def _hear(self, report: Report) -> None:
+        if report.guests is not None:
+            self.guests = {each.id: each for each in report.guests}
+            self._changed()
+        if report.camera is not None and not self.camera.done():
+            self.camera.set_result(report.camera)
+        if report.offers is not None:
+            self.offers = report.offers
+            self._ready(self)
+
+    def _gone(self) -> None:
+        self.offers, self.guests, self._channel = None, {}, None
+        self._changed()
