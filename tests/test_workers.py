@@ -232,3 +232,30 @@ def test_no_worker_outlives_the_front(how: signal.Signals) -> None:
         while any(Path(f"/proc/{pid}").exists() for pid in workers):
             assert time.monotonic() < end_s + TIMEOUT_S
             time.sleep(0.05)
+
+
+def test_what_is_too_much_is_refused_as_one_process_refuses_it(server: Program) -> None:
+    async def go() -> None:
+        async with visitors(server.url, True) as (one,):
+            await one.connect(budget_ms=ROOMY_MS)
+            url = f"{server.url}/api/sessions/{one.id}"
+            for method, path, size, status in (
+                ("POST", url + "/recording", 200_000, 413),
+                ("PATCH", url, 200_000, 413),
+                ("POST", server.url + "/api/sessions", 200_000, 413),
+                ("POST", server.url + "/whip/one", 100, 415),
+                ("PUT", url + "/bank", 31_000_000, 413),
+                ("PUT", url + "/bank", 100, 422),
+                ("POST", url + "/bank", 10, 405),
+                ("GET", server.url + "/api/sessions/1-nobody", 0, 404),
+                ("GET", server.url + "/api/sessions/%00", 0, 404),
+                ("GET", server.url + "/api/recordings/nobody", 0, 404),
+                ("POST", url + "/nothing", 0, 404),
+            ):
+                request = one.http.request(method, path, data=b"x" * size or None, headers=HEADERS)
+                async with request as answer:
+                    assert answer.status == status, (method, path)
+                    assert (await answer.json())["error"]["what"]
+                    assert answer.headers["Cache-Control"] == "no-store"
+
+    asyncio.run(go())

@@ -34,7 +34,7 @@ export class Recordings {
     try {
       found = (await api.recordings(ids)).recordings;
     } catch (error) { // the list stays as it is; a server that does not answer may come back
-      if (error.status === 0 && this.#tries++ < TRIES) this.#timer = setTimeout(() => this.refresh(), AGAIN_MS);
+      if ([0, 503].includes(error.status) && this.#tries++ < TRIES) this.#timer = setTimeout(() => this.refresh(), AGAIN_MS);
       return;
     }
     this.#tries = 0;

@@ -81,10 +81,17 @@ class Crew:
         return [guest for worker in self.workers for guest in worker.guests.values()]
 
     def of(self, name: str) -> Worker:
-        """Whose session or recording that is. Raises Refusal."""
+        """Whose session that is. Raises Refusal."""
         worker = self.workers[owner_of(name, self.count)]
         if not worker.is_ready:
             raise Refusal(404, "There is no such session.", "Start a new one.")
+        return worker
+
+    def holding(self, recording: str) -> Worker:
+        """Who has it. Raises Refusal while that one is being started."""
+        worker = self.workers[owner_of(recording, self.count)]
+        if not worker.is_ready:
+            raise starting()
         return worker
 
     def of_room(self, name: str) -> Worker | None:

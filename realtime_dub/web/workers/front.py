@@ -57,8 +57,12 @@ def _own() -> list[web.RouteDef]:
 def _handed_on() -> list[web.RouteDef]:
     """What belongs to whoever the name is of."""
     streams = [f"/{kind}/{{name}}/{{id}}" for kind in whip.ROLES]
-    paths = ["/api/sessions/{id}", "/api/sessions/{id}/{what:[a-z]+}", "/api/recordings/{id}", *streams]
-    return [web.route("*", path, _by_id) for path in paths]
+    paths = ["/api/sessions/{id}", "/api/sessions/{id}/{what:[a-z]+}", *streams]
+    return [
+        web.route("*", "/api/recordings/{id}", _recording),
+        web.put("/api/sessions/{id}/bank", _bank),
+        *(web.route("*", path, _by_id) for path in paths),
+    ]
 
 
 async def metrics(request: web.Request) -> web.Response:
@@ -97,7 +101,11 @@ async def change_session(request: web.Request) -> web.StreamResponse:
 
 
 async def recordings(request: web.Request) -> web.Response:
-    asking = (ask(worker, request.path_qs) for worker in request.app[CREW].workers if worker.is_ready)
+    """Those of a worker that is not there just now are not lost, but would seem so."""
+    crew = request.app[CREW]
+    for id in request.query.get("ids", "").split(",")[: api.MOST_ASKED]:
+        crew.holding(id)
+    asking = (ask(worker, request.path_qs) for worker in crew.workers if worker.is_ready)
     told = [json.loads(answer or b"{}") for answer in await asyncio.gather(*asking)]
     return web.json_response({"recordings": [each for answer in told for each in answer.get("recordings", ())]})
 
@@ -107,8 +115,18 @@ async def room(request: web.Request) -> web.StreamResponse:
     return web.json_response(NOBODY) if worker is None else await hand_on(request, worker)
 
 
-async def _by_id(request: web.Request) -> web.StreamResponse:
+async def _recording(request: web.Request) -> web.StreamResponse:
+    return await hand_on(request, request.app[CREW].holding(request.match_info["id"]))
+
+
+async def _bank(request: web.Request) -> web.StreamResponse:
+    """Large: handed on as it comes."""
     return await hand_on(request, request.app[CREW].of(request.match_info["id"]))
+
+
+async def _by_id(request: web.Request) -> web.StreamResponse:
+    worker = request.app[CREW].of(request.match_info["id"])
+    return await hand_on(request, worker, await routes.read_body(request))
 
 
 def _stream(role: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

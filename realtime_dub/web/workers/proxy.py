@@ -26,7 +26,7 @@ async def hand_on(request: web.Request, worker: Worker, body: bytes | None = Non
     headers[VISITOR] = request.remote or ""
     if body is not None:
         headers["Content-Length"] = str(len(body))
-    data = body if body is not None else _body(request) if request.can_read_body else None
+    data = body or (_body(request) if body is None and request.can_read_body else None)
     url = URL(f"http://worker{request.rel_url.raw_path_qs}", encoded=True)
     try:
         async with worker.http.request(request.method, url, data=data, headers=headers, allow_redirects=False) as told:

@@ -33,7 +33,7 @@ class Worker:
         self.offers: dict[str, Any] | None = None  # None: it is not ready
         self.camera: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self.http = ClientSession(
-            connector=UnixConnector(str(task.socket), limit=0),
+            connector=UnixConnector(str(task.socket), limit=0, force_close=True),  # none is ever found closed
             timeout=ClientTimeout(total=None, sock_connect=CONNECT_S),
             auto_decompress=False,
         )
