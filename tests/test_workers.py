@@ -259,3 +259,10 @@ def test_what_is_too_much_is_refused_as_one_process_refuses_it(server: Program) 
                     assert answer.headers["Cache-Control"] == "no-store"
 
     asyncio.run(go())
+
+
+def test_what_keeps_a_worker_from_starting_is_told_in_a_line() -> None:
+    command = [sys.executable, "-m", "realtime_dub", "serve", "--port", "0", "--workers", "2", "--bundle", "/nowhere"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    told = "error: cannot read bundle /nowhere/spec.json: no such file or directory; choose a folder with spec.json\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", told)

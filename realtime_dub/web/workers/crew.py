@@ -13,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from realtime_dub.errors import UserError
 from realtime_dub.pipeline.precedence import Order as Precedences
 from realtime_dub.pipeline.precedence import PlaceInOrder
 from realtime_dub.web import limits
@@ -52,13 +53,15 @@ class Crew:
         self.workers: list[Worker] = []
 
     async def start(self) -> None:
-        """The first one is ready then, the others follow. Raises Refusal."""
+        """The first one is ready then, the others follow. Raises UserError where it cannot be."""
         self._tasks = Tasks("crew")
         self.workers = [Worker(self._task(number), self._changed, self._is_ready) for number in range(self.count)]
         self._tasks.spawn(self.workers[0].run(), "worker 0")
         self._tasks.spawn(repeat(SWEEP_S, self._sweep), "sweeper")
-        if not await until(lambda: self.workers[0].is_ready, START_S):
-            raise starting()
+        first = self.workers[0]
+        await until(lambda: first.is_ready or bool(first.failed), START_S)
+        if not first.is_ready:
+            raise UserError(first.failed or f"nothing that dubs was ready within {START_S:g} s")
 
     async def measure(self) -> None:
         """What this machine holds, by the first one, before the others take its time; then these are started."""

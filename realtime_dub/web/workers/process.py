@@ -12,6 +12,7 @@ import sys
 
 from aiohttp import web
 
+from realtime_dub.errors import UserError
 from realtime_dub.web import limits
 from realtime_dub.web.http import api, routes, whip
 from realtime_dub.web.http.guard import answer
@@ -22,7 +23,7 @@ from realtime_dub.web.studio.keeping import SharedKeeping
 from realtime_dub.web.studio.names import Names
 from realtime_dub.web.studio.studio import Studio
 from realtime_dub.web.workers.secretary import CountedOrder, Secretary
-from realtime_dub.web.workers.wire import VISITOR, Channel, Task, first_line
+from realtime_dub.web.workers.wire import VISITOR, Channel, Report, Task, first_line
 
 
 def main(descriptor: int) -> None:
@@ -43,7 +44,8 @@ async def _work(task: Task, end: socket.socket) -> None:
     runner = web.AppRunner(_app(studio), access_log=None, handle_signals=False, shutdown_timeout=limits.ANSWERS_S)
     secretary = Secretary(studio, channel)
     try:
-        await studio.start()
+        if not await _started(studio, channel):
+            return
         if task.number:  # the first one is waited for, and measures the machine: that warms it, too
             await asyncio.to_thread(studio.warm_up)
         await runner.setup()
@@ -55,6 +57,15 @@ async def _work(task: Task, end: socket.socket) -> None:
         await studio.close()
         await runner.cleanup()
         channel.close()
+
+
+async def _started(studio: Studio, channel: Channel) -> bool:
+    try:
+        await studio.start()
+    except UserError as error:
+        channel.tell(Report(failed=str(error)))
+        return False
+    return True
 
 
 def _app(studio: Studio) -> web.Application:

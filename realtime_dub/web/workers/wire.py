@@ -65,6 +65,7 @@ class Report(BaseModel):
     guests: list[Guest] | None = None
     offers: dict[str, Any] | None = None  # engines and budgets, once it is ready
     camera: dict[str, Any] | None = None  # what this machine holds, measured
+    failed: str | None = None  # why it cannot be ready: the user can mend it
 
 
 class Order(BaseModel):

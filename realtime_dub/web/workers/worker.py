@@ -41,6 +41,7 @@ class Worker:
         self._channel: Channel | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._closing = False
+        self.failed = ""  # why it ended before it was ready, the last time
 
     @property
     def is_ready(self) -> bool:
@@ -58,12 +59,14 @@ class Worker:
         """Until :meth:`close`."""
         pause_s = FIRST_PAUSE_S
         while not self._closing:
-            await self._live()
+            code = await self._live()
+            if not self.is_ready:
+                self.failed = self.failed or f"a process that dubs ended with code {code}"
             pause_s = FIRST_PAUSE_S if self.is_ready else min(2 * pause_s, LONGEST_PAUSE_S)
             self._gone()
             if self._closing:
                 return
-            log.error("a worker has ended and is started anew", extra={"worker": self.number})
+            log.error("a worker has ended and is started anew", extra={"worker": self.number, "why": self.failed})
             await asyncio.sleep(pause_s)
 
     async def close(self, within_s: float) -> None:
@@ -78,8 +81,9 @@ class Worker:
                 self._process.kill()
         await self.http.close()
 
-    async def _live(self) -> None:
-        """From its start to its end."""
+    async def _live(self) -> int:
+        """From its start to its end; its exit code."""
+        self.failed = ""
         mine, its = socket.socketpair()
         with its:
             self._process = await asyncio.create_subprocess_exec(
@@ -99,7 +103,7 @@ class Worker:
         with contextlib.suppress(ProcessLookupError):
             if not self._closing:
                 self._process.kill()
-        await self._process.wait()
+        return await self._process.wait()
 
     def _hear(self, report: Report) -> None:
         if report.guests is not None:
@@ -107,6 +111,8 @@ class Worker:
             self._changed()
         if report.camera is not None and not self.camera.done():
             self.camera.set_result(report.camera)
+        if report.failed is not None:
+            self.failed = report.failed
         if report.offers is not None:
             self.offers = report.offers
             self._ready(self)
