@@ -21,12 +21,11 @@ from realtime_dub.inference import AUTO
 from realtime_dub.inference.bundle import part_session
 from realtime_dub.media import MS, NS
 from realtime_dub.mouth.fade import Fade
+from realtime_dub.mouth.mouthbank.occlusion_stays import MAYBE, Share, Staying
 from realtime_dub.mouth.mouthbank.occlusion_view import feeds, outlines, taken, view_of
 
-Share = npt.NDArray[np.float32]  # (SIZE, SIZE) 0..1
-
 PART = "occlusion"
-SURE, MAYBE = 0.98, 0.3  # a thing is where one pixel is sure, and wherever those around it may be
+SURE = 0.98  # a thing is where one pixel is sure, and wherever those around it may be
 LOOKS = 3  # at an island before it is believed: an open mouth under a moustache is taken for one, for a frame or two
 LEAST_PIXELS = 20  # of the crop's 9,216; less is no thing that anybody holds
 EDGE = 5  # pixels of the crop by which a thing is taken to be larger: light of its edge, what the warp pulls along
@@ -78,7 +77,7 @@ class Occlusion:
         self._reset()
 
     def _reset(self) -> None:
-        self._cover, self._things = Cover(), Things()
+        self._cover, self._things, self._staying = Cover(), Things(), Staying()
         self._held: Share | None = None  # what was covered, and not yet believed to be free
         self._lips: tuple[npt.NDArray[np.float32], int] | None = None  # canonical, and when they were there
         self._free_since_ns: int | None = None
@@ -110,8 +109,13 @@ class Occlusion:
         """To another frame, the next one or after a break."""
         before, self._last = self._last, tracked
         self._step_ns = 0 if before is None else tracked.frame.pts_ns - before.frame.pts_ns
-        if before is None or before.shot != tracked.shot or not 0 <= self._step_ns <= BREAK_NS:
+        if before is None or not 0 <= self._step_ns <= BREAK_NS:
             self._reset()
+        elif before.shot != tracked.shot:
+            staying = self._staying
+            staying.doubt()
+            self._reset()
+            self._staying = staying
 
     def _is_clear(self, cover: Cover, at_ns: int) -> bool:
         """Whoever always has a microphone before the chin is learnt with it; it is not drawn over."""
@@ -144,8 +148,11 @@ class Occlusion:
         at_ns = self._looked_ns = tracked.frame.pts_ns
         crop = view_of(face)
         lower, mouth = outlines(face.points, face.pose.scale, crop)
-        found = self._session.run(feeds(taken(tracked.frame.image, crop), lower, mouth))["covered"][0]
-        share = self._hold(self._things(found, lower), self._step_ns)
+        image = taken(tracked.frame.image, crop)
+        found = self._session.run(feeds(image, lower, mouth))["covered"][0] * (lower > 0)
+        yaw, believed = -float(face.pose.rotation[2, 0]), self._things(found, lower)
+        covered = self._staying(believed, found, image, lower, mouth, yaw, self._step_ns)
+        share = self._hold(None if covered is None else _share(found, covered), self._step_ns)
         wild = self._jumps(face, at_ns)
         if share is None:
             if self._things.doubts:
@@ -195,13 +202,12 @@ class Things:
             None  # (SIZE, SIZE) in a row at what is there; None before the first
         )
 
-    def __call__(self, found: Share, lower: Mask) -> Share | None:
-        """The share of each pixel that something covers, of the net's probabilities; None where there is no thing.
+    def __call__(self, found: Share, lower: Mask) -> Mask | None:
+        """1 where the net's probabilities tell of things, 0 elsewhere; None where there is none.
 
-        ``lower`` is the lower face as the tracker finds it.
+        ``lower`` is the lower face as the tracker finds it; beyond it ``found`` is 0.
         """
         inside = (lower > 0).astype(np.uint8)
-        found = found * inside
         if found.max() < SURE:  # nearly always; each of the calls below waits for the interpreter where many run
             self._looks = np.zeros(found.shape, np.uint8)
             return None
@@ -216,7 +222,7 @@ class Things:
             looks = LOOKS if before is None or label in rim else min(LOOKS, int(before[here].max()) + 1)
             self._looks[here] = looks
             believed[label] = looks >= LOOKS
-        return _share(found, believed[labels]) if believed.any() else None
+        return believed[labels] if believed.any() else None
 
     @property
     def doubts(self) -> bool:
@@ -224,8 +230,8 @@ class Things:
         return self._looks is not None and bool(self._looks.any())
 
 
-def _share(found: Share, believed: Mask) -> Share:
+def _share(found: Share, covered: Mask) -> Share:
     """A little larger than it is found, with a soft edge."""
-    share = np.clip((found - 0.15) / 0.3, 0, 1) * cv2.dilate(believed, np.ones((3, 3), np.uint8))
-    larger = cv2.dilate(share.astype(np.float32), np.ones((EDGE, EDGE), np.uint8))
+    share = np.clip((found - 0.15) / 0.3, 0, 1) * cv2.dilate(covered, np.ones((3, 3), np.uint8))
+    larger = cv2.dilate(np.maximum(share, covered).astype(np.float32), np.ones((EDGE, EDGE), np.uint8))
     return np.asarray(cv2.GaussianBlur(larger, (0, 0), SOFT), np.float32)

@@ -1,0 +1,185 @@
+"""What it is worth to know how a person talks: `python -m benchmarks.adapted --data data/grid/people --speaker s05`.
+
+The clips of a speaker are dealt into ``--folds``. Each fold is measured with a bank that was shown the others, of
+those at most ``--seconds``, with the person's own voice: with what it has learnt of their talking (``adapter.py``), and
+without. Nothing is drawn: the mouth that would be drawn is compared with the one that was filmed. As in the program
+silence shows the live mouth. ``r`` of the opening, that in speech, the distance as a share of a frozen mouth's, and
+that in speech; means over clips.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.media import frames, voice
+from benchmarks.occlusion_sheets import tracked
+from benchmarks.output import last_line, show
+from benchmarks.quality import chosen, speakers_in
+from benchmarks.rendered import spoken_frames
+from engines.common import Array
+from engines.common.mouth_figures import scored
+from engines.common.people import speaker_of
+from engines.common.rates import STEADY_FPS
+from engines.common.video_metrics import Bools
+from engines.mouthbank.evaluate import BLOCK, with_end
+from engines.mouthbank.rows import gate, handed_back, shapes
+from realtime_dub.face.alignment import LOWER, mouth_width
+from realtime_dub.face.types import TrackedFrame
+from realtime_dub.inference.bundle import Bundle, load, load_default, longest_look_ahead
+from realtime_dub.media import NS
+from realtime_dub.mouth.contract import HEARD_AHEAD_NS, VOICE_RATE
+from realtime_dub.mouth.mouthbank.adapter import Adapter
+from realtime_dub.mouth.mouthbank.bank import Bank
+from realtime_dub.mouth.mouthbank.motion import Motion, MotionStream
+from realtime_dub.mouth.mouthbank.own_voice import OwnVoiceStream, net_of
+from realtime_dub.mouth.mouthbank.people import Person
+from realtime_dub.mouth.mouthbank.style import Style
+
+FIGURES = ("r_at_0", "r_spoken", "distance_share", "distance_share_spoken")
+QUIET = 0.05  # of a clip's loudest frame: nobody speaks below
+
+
+@dataclass(frozen=True, eq=False)
+class Filmed:
+    """A clip as the tracker sees it, its voice (n,), and what the net makes of that at its frames."""
+
+    name: str
+    seen: list[TrackedFrame]
+    sound: Array
+    motions: list[Motion]
+
+
+def filmed(clip: Path, bundle: Bundle) -> Filmed:
+    pictures = list(frames(str(clip)))
+    seen = tracked([each.image for each in pictures], [each.pts_ns for each in pictures])
+    sound = np.asarray(voice(str(clip)), np.float32)
+    return Filmed(clip.stem, [each for each in seen if each.face is not None], sound, heard(sound, seen, bundle))
+
+
+def heard(sound: Array, seen: Sequence[TrackedFrame], bundle: Bundle) -> list[Motion]:
+    """The net's motion at each frame in which there is a face."""
+    stream, motions = MotionStream(bundle), []
+    times = [each.frame.pts_ns for each in seen if each.face is not None]
+    sound = with_end(sound, stream, VOICE_RATE)
+    for at in range(0, len(sound), BLOCK):
+        stream.hear(sound[at : at + BLOCK], at * NS // VOICE_RATE)
+        while len(motions) < len(times) and times[len(motions)] <= stream.heard_until_ns():
+            motions.append(stream.at(times[len(motions)]))
+    return motions + [stream.at(at_ns) for at_ns in times[len(motions) :]]
+
+
+def known_from(clips: Sequence[Filmed], bundle: Bundle) -> tuple[Bank, int]:
+    """A bank that has seen the person speak ``clips``, one behind the other; and from how many frames it learnt."""
+    person, own = Person.with_bank(Bank()), OwnVoiceStream(bundle)
+    sound, heard_until, begins = np.concatenate([clip.sound for clip in clips]), 0, 0  # samples
+    for shot, clip in enumerate(clips):
+        for each in clip.seen:
+            at_ns = each.frame.pts_ns + begins * NS // VOICE_RATE
+            moment = replace(each, frame=replace(each.frame, pts_ns=at_ns), shot=shot)
+            person.learn(moment)
+            own.show(person, moment)
+            while heard_until < len(sound) and heard_until * NS // VOICE_RATE < at_ns + HEARD_AHEAD_NS:
+                own.hear(sound[heard_until : heard_until + BLOCK], heard_until * NS // VOICE_RATE)
+                heard_until += BLOCK
+        begins += len(clip.sound)
+    own.finish()
+    return person.bank, own.lessons.learnt
+
+
+def figures(clip: Filmed, speaker: str, bank: Bank, adapter: Adapter | None) -> list[float]:
+    """Of one clip, in the order of ``FIGURES``."""
+    assert bank.neutral is not None
+    style, width, made = Style(), np.float32(mouth_width(bank.neutral)), []
+    for motion in clip.motions:
+        moved = style(motion, bank, 1.0)
+        if adapter is not None and motion.features is not None:
+            moved = moved + adapter.moved(motion.features) * np.float32(motion.speech)
+        made.append(moved)
+    wanted = np.stack([each.face.canonical for each in clip.seen if each.face is not None]) / width
+    neutral = bank.neutral / width
+    share = gate(np.array([each.speech for each in clip.motions]), STEADY_FPS)
+    shown = handed_back(np.stack(made), (wanted - neutral)[:, LOWER], share)
+    quiet = silent(clip)
+    found = scored(clip.name, speaker, wanted, shapes(shown, neutral), spoken_frames(quiet), quiet).figures
+    return [found[name] for name in FIGURES]
+
+
+def silent(clip: Filmed) -> Bools:
+    """Frames in which the voice is (T,)."""
+    edges = [each.frame.pts_ns * VOICE_RATE // NS for each in clip.seen]
+    frame = VOICE_RATE // STEADY_FPS
+    loudness = np.array([np.sqrt(np.mean(np.append(clip.sound[at : at + frame], 0) ** 2)) for at in edges])
+    return np.asarray(loudness < QUIET * loudness.max(), bool)
+
+
+def measured(clips: Sequence[Filmed], speaker: str, bundle: Bundle, folds: int, seconds: float) -> dict[str, object]:
+    """Means over all clips, each measured by what the other folds have taught."""
+    rows: dict[str, list[list[float]]] = {"without": [], "with": []}
+    learnt, trust, shown_s = [], [], []
+    for fold in range(folds):
+        others = [clip for place, clip in enumerate(clips) if place % folds != fold]
+        lengths = np.cumsum([len(clip.sound) / VOICE_RATE for clip in others])
+        others = others[: max(1, int(np.count_nonzero(lengths <= seconds)))]
+        bank, frames_learnt = known_from(others, bundle)
+        adapter = bank.adapters.get(net_of(bundle))
+        learnt.append(frames_learnt)
+        trust.append(0.0 if adapter is None else adapter.trust)
+        shown_s.append(float(lengths[len(others) - 1]))
+        for clip in clips[fold::folds]:
+            rows["without"].append(figures(clip, speaker, bank, None))
+            rows["with"].append(figures(clip, speaker, bank, adapter))
+    means = {name: dict(zip(FIGURES, np.nanmean(row, axis=0).tolist(), strict=True)) for name, row in rows.items()}
+    return {
+        "clips": len(clips),
+        "seconds": float(np.mean(shown_s)),
+        "frames": float(np.mean(learnt)),
+        "trust": float(np.mean(trust)),
+        **means,
+    }
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of talking videos")
+    parser.add_argument("--speaker", action="append", default=[], help="this one; may be repeated; all without it")
+    parser.add_argument("--clips", type=int, help="at most so many of each")
+    parser.add_argument("--folds", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=60.0, help="of the others, at most")
+    parser.add_argument("--bundle", type=Path, help="the built-in one without it")
+    parser.add_argument("--look-ahead", type=int, help="ms; that of files without it")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = arguments()
+    bundle = (
+        load(args.bundle)
+        if args.bundle
+        else load_default("mouthbank", args.look_ahead or longest_look_ahead("mouthbank"))
+    )
+    found: dict[str, dict[str, object]] = {}
+    clips = chosen(args.data, "test", args.clips if (args.data / "s1").is_dir() else None)
+    for speaker in args.speaker or speakers_in(clips, args.data):
+        own = [clip for clip in clips if speaker_of(clip, args.data) == speaker][: args.clips]
+        found[speaker] = measured([filmed(clip, bundle) for clip in own], speaker, bundle, args.folds, args.seconds)
+    report(found)
+
+
+def report(found: dict[str, dict[str, object]]) -> None:
+    rows = []
+    for speaker, row in found.items():
+        pairs = [f"{row['without'][name]:.3f} -> {row['with'][name]:.3f}" for name in FIGURES]  # type: ignore[index]
+        rows.append(
+            (speaker, row["clips"], f"{row['seconds']:.0f} s", f"{row['frames']:.0f}", f"{row['trust']:.2f}", *pairs)
+        )
+    show("without and with what was learnt", ("speaker", "clips", "shown", "frames", "trust", *FIGURES), rows)
+    last_line({"benchmark": "adapted", "speakers": found})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""A thing that was seen to come before the face is there until it has gone, also where the net loses sight of it.
+
+A hand of the face's own colour that rests on it is hard to see; that it came is not. So what is believed is followed
+with less proof than it takes to be believed. And where it is, the face looks unlike it looked before: how the lower
+face looked with nothing before it is remembered. By that alone nothing begins, so that no beard becomes a thing.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from realtime_dub.blend.masks import Mask
+from realtime_dub.media import NS, Floats, Image
+
+Share = npt.NDArray[np.float32]  # (size, size) 0..1
+
+MAYBE = 0.3  # probability from which pixels hang together with one that is sure
+SEEN, STILL = 0.5, 0.15  # probability by which the net still sees a thing, and of what then belongs to it
+GROWS = 7  # pixels: kernel within which it may have moved since the last look
+UNSEEN_NS = 2 * NS  # it is believed to be there without the net seeing any of it
+MOST_UNSEEN = 0.3  # of the lower face may be covered by what the net does not see: more is another light
+ANOTHER = 0.35  # of the pixels that are not covered may be unlike the face's; else it is another one
+TURNS = 0.15  # sine of the yaw by which a head is turned otherwise than it is remembered
+BLUR = 1.5  # sigma, pixels: the crop trembles with the landmarks
+LEVELS, SPREADS = 12.0, 2.0  # a pixel is unlike itself by so many levels, and so many standard deviations
+LIPS = 2.0  # times as much for the mouth
+RATE = 0.05  # at which a look counts after many
+MANY = 20  # looks after which a pixel of the mouth is known: it moves by itself
+AWAY = 11  # pixels: kernel around a thing, beyond which the face may be looked at
+FREE = 0.2  # probability below which a pixel shows the face
+_VARIANCE = 16.0  # of a pixel that was seen once
+_LEAST_PIXELS = 200  # without anything before them, to tell the light by
+
+
+class ClearFace:
+    """The lower face with nothing before it: for each pixel of the crop mean, variance and looks."""
+
+    def __init__(self) -> None:
+        self._mean: Floats | None = None
+        self._variance: Floats = np.empty(0, np.float32)
+        self._looks = self._variance
+        self._yaw = 0.0  # sine
+
+    def see(self, image: Floats, free: npt.NDArray[np.bool_], yaw: float, all_of_it: bool) -> None:
+        """A look at ``free`` pixels of the blurred crop (size, size, 3): at all of them, or at those little known."""
+        if self._mean is None:
+            self._mean, self._variance = image.copy(), np.full(image.shape, _VARIANCE, np.float32)
+            self._looks, self._yaw = np.zeros(image.shape[:2], np.float32), yaw
+        if all_of_it:
+            self._yaw += RATE * (yaw - self._yaw)
+        else:
+            free = free & (self._looks < MANY)
+        self._looks += free
+        part = (np.maximum(np.float32(RATE), 1 / np.maximum(self._looks, 1)) * free)[..., None]
+        away = image - self._mean
+        self._mean += part * away
+        self._variance += np.minimum(part, np.float32(0.2)) * (away * away - self._variance)
+
+    def unlike(self, image: Floats, lower: Mask, mouth: Mask, covered: Mask, yaw: float) -> Mask:
+        """Where the blurred crop (size, size, 3) is not as it was; nowhere where the face cannot be compared."""
+        if self._mean is None or abs(yaw - self._yaw) > TURNS:
+            return np.zeros(lower.shape, np.uint8)
+        known = (self._looks >= np.where(mouth > 127, MANY, 1)) & (lower > 0)
+        times = np.where(mouth > 127, np.float32(LIPS), np.float32(1))
+        return np.asarray((self._off(image, (lower > 0) & (covered == 0)) > times) & known, np.uint8)
+
+    def shows(self, image: Floats, lower: Mask, covered: Mask) -> bool:
+        """Whether the blurred crop is of the face that is remembered, as far as that is not ``covered``."""
+        free = (lower > 0) & (covered == 0)
+        if self._mean is None or np.count_nonzero(free) < _LEAST_PIXELS:
+            return False
+        known = free & (self._looks >= 1)
+        return np.count_nonzero((self._off(image, free) > 1) & known) < ANOTHER * np.count_nonzero(known)
+
+    def _off(self, image: Floats, free: npt.NDArray[np.bool_]) -> Share:
+        """How far each pixel is from what it was, 1 = not the same; the light is told by those that are ``free``."""
+        assert self._mean is not None
+        away = image - self._mean
+        if np.count_nonzero(free) >= _LEAST_PIXELS:
+            away = away - np.median(away[free], axis=0)
+        return np.asarray((np.abs(away) / (LEVELS + SPREADS * np.sqrt(self._variance))).max(-1), np.float32)
+
+
+class Staying:
+    """Follows what was believed to be before one face."""
+
+    def __init__(self) -> None:
+        self._face, self._was = ClearFace(), np.empty(0, np.uint8)
+        self._there = self._doubts = False
+        self._unseen_ns = 0
+
+    def doubt(self) -> None:
+        """It may be another face from the next look on; or a hand that hides the face for a while."""
+        self._doubts = True
+
+    def __call__(
+        self, believed: Mask | None, found: Share, crop: Image, lower: Mask, mouth: Mask, yaw: float, step_ns: int
+    ) -> Mask | None:
+        """Where things are (size, size), 1 or 0; None where there is none.
+
+        ``believed``: those that the net sees for sure; ``found``: its probabilities, 0 beyond the ``lower`` face;
+        ``yaw``: the sine of the head's turn.
+        """
+        image = cv2.GaussianBlur(crop.astype(np.float32), (0, 0), BLUR)
+        covered = believed
+        if self._doubts and not self._face.shows(image, lower, self._was if self._there else np.zeros_like(lower)):
+            self._face, self._there, self._unseen_ns = ClearFace(), False, 0
+        self._doubts = False
+        if self._there:
+            seen = self._still_seen(believed, found)
+            self._unseen_ns = 0 if seen.any() else self._unseen_ns + step_ns
+            covered = seen | self._unseen(seen, image, lower, mouth, yaw)
+        self._there = covered is not None and bool(covered.any())
+        if covered is None or not self._there:
+            self._unseen_ns = 0
+            self._face.see(image, (found < FREE) | (lower == 0), yaw, all_of_it=True)
+            return None
+        self._was = covered
+        self._face.see(image, cv2.dilate(covered, np.ones((AWAY, AWAY), np.uint8)) == 0, yaw, all_of_it=False)
+        return covered
+
+    def _near(self) -> Mask:
+        return np.asarray(cv2.dilate(self._was, np.ones((GROWS, GROWS), np.uint8)), np.uint8)
+
+    def _still_seen(self, believed: Mask | None, found: Share) -> Mask:
+        """What hangs together with the thing of the last look, and what is believed anew."""
+        near = self._near() > 0
+        sure = near & (found >= SEEN)
+        if believed is not None:
+            sure |= believed > 0
+        _, labels = cv2.connectedComponents(((found > MAYBE) | (near & (found > STILL))).astype(np.uint8))
+        kept = np.unique(labels[sure])
+        return np.asarray(np.isin(labels, kept[kept > 0]), np.uint8)
+
+    def _unseen(self, seen: Mask, image: Floats, lower: Mask, mouth: Mask, yaw: float) -> Mask:
+        """What of the thing the face tells, not the net."""
+        if self._unseen_ns > UNSEEN_NS:
+            return np.zeros_like(seen)
+        unseen = self._near() & self._face.unlike(image, lower, mouth, self._was | seen, yaw)
+        share = np.count_nonzero(unseen & (1 - seen)) / max(1, np.count_nonzero(lower))
+        return unseen if share <= MOST_UNSEEN else np.zeros_like(seen)
