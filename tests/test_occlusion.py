@@ -57,6 +57,12 @@ def cup(out: Image, mouth: np.ndarray, unit: float) -> None:
     cv2.rectangle(out, beside(mouth, unit, -0.8, 0.1), beside(mouth, unit, 0.7, 1.8), (160, 90, 30), -1)
 
 
+def pen(out: Image, mouth: np.ndarray, unit: float) -> None:
+    """A dark rod from below to the corner of the mouth."""
+    ends = beside(mouth, unit, 0.3, 0.1), beside(mouth, unit, 0.9, 3.0)
+    cv2.line(out, *ends, (40, 36, 30), round(0.2 * unit), cv2.LINE_AA)
+
+
 def text(out: Image, mouth: np.ndarray, unit: float) -> None:
     """A line of white letters with a rim, across the mouth."""
     at, size = beside(mouth, unit, -2, 0.2), unit / 40
@@ -205,6 +211,28 @@ def test_what_was_before_another_face_says_nothing() -> None:
     for each in seen([masked] * 6):
         occlusion.look(each)
     assert occlusion.look(TrackedFrame(frame_of(portrait(), 6), the_face(), shot=1)).weight == 1
+
+
+class Blind:
+    """A net that finds nothing."""
+
+    def run(self, feeds: object) -> dict[str, np.ndarray]:
+        return {"covered": np.zeros((1, SIZE, SIZE), np.float32)}
+
+
+@pytest.mark.parametrize(("after", "stays"), [(pen, True), (None, False)])
+def test_a_thing_stays_where_the_face_was_lost_for_a_moment_and_the_net_sees_it_no_more(
+    after: Paint | None, stays: bool
+) -> None:
+    occlusion, (hidden, _) = Occlusion(), painted(pen)
+    free = [portrait()] * 24
+    covers = [occlusion.look(each) for each in seen([*free, hidden, hidden])]
+    assert covers[-1].share is not None
+    occlusion._session = Blind()  # type: ignore[assignment]
+    image = portrait() if after is None else painted(after)[0]
+    shots = [TrackedFrame(frame_of(image, 26 + k), the_face(), shot=1) for k in range(10)]
+    covers = [occlusion.look(each) for each in shots]
+    assert (covers[-1].share is not None) == stays
 
 
 EVERYWHERE = np.full((SIZE, SIZE), 255, np.uint8)
