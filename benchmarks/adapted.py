@@ -63,7 +63,7 @@ def filmed(clip: Path, bundle: Bundle) -> Filmed:
 
 def heard(sound: Array, seen: Sequence[TrackedFrame], bundle: Bundle) -> list[Motion]:
     """The net's motion at each frame in which there is a face."""
-    stream, motions = MotionStream(bundle), []
+    stream, motions = MotionStream(bundle), list[Motion]()
     times = [each.frame.pts_ns for each in seen if each.face is not None]
     sound = with_end(sound, stream, VOICE_RATE)
     for at in range(0, len(sound), BLOCK):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import cv2
 import numpy as np
 import pytest
@@ -35,10 +37,13 @@ def behind_hand(light: float = 0.0) -> Image:
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
+CLOCK = count(step=STEP_NS)
+
+
 def looked(staying: Staying, image: Image, seen: float = 0.0, yaw: float = 0.0, sure: bool = False) -> np.ndarray:
     """The covered pixels, where the net sees the hand with this probability."""
     found = (HAND * seen).astype(np.float32)
-    covered = staying(HAND.copy() if sure else None, found, image, EVERYWHERE, MOUTH, yaw, STEP_NS)
+    covered = staying(HAND.copy() if sure else None, found, image, EVERYWHERE, MOUTH, yaw, next(CLOCK))
     return np.zeros((SIZE, SIZE), bool) if covered is None else covered > 0
 
 

@@ -151,8 +151,8 @@ class Occlusion:
         image = taken(tracked.frame.image, crop)
         found = self._session.run(feeds(image, lower, mouth))["covered"][0] * (lower > 0)
         yaw, believed = -float(face.pose.rotation[2, 0]), self._things(found, lower)
-        covered = self._staying(believed, found, image, lower, mouth, yaw, self._step_ns)
-        share = self._hold(None if covered is None else _share(found, covered), self._step_ns)
+        covered = self._staying(believed, found, image, lower, mouth, yaw, at_ns)
+        share = self._hold(None if covered is None else _share(found, covered, self._staying.unseen), self._step_ns)
         wild = self._jumps(face, at_ns)
         if share is None:
             if self._things.doubts:
@@ -230,8 +230,10 @@ class Things:
         return self._looks is not None and bool(self._looks.any())
 
 
-def _share(found: Share, covered: Mask) -> Share:
-    """A little larger than it is found, with a soft edge."""
+def _share(found: Share, covered: Mask, unseen: Mask | None) -> Share:
+    """A little larger than it is found, with a soft edge; what is ``unseen`` by the net is covered wholly."""
     share = np.clip((found - 0.15) / 0.3, 0, 1) * cv2.dilate(covered, np.ones((3, 3), np.uint8))
-    larger = cv2.dilate(np.maximum(share, covered).astype(np.float32), np.ones((EDGE, EDGE), np.uint8))
-    return np.asarray(cv2.GaussianBlur(larger, (0, 0), SOFT), np.float32)
+    larger = cv2.dilate(share.astype(np.float32), np.ones((EDGE, EDGE), np.uint8))
+    if unseen is not None:  # is a little larger already
+        larger = np.maximum(larger, cv2.dilate(unseen, np.ones((3, 3), np.uint8)))
+    return np.asarray(cv2.GaussianBlur(larger.astype(np.float32), (0, 0), SOFT), np.float32)

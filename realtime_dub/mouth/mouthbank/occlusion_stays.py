@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime_dub.blend.masks import Mask
-from realtime_dub.media import NS, Floats, Image
+from realtime_dub.media import MS, NS, Floats, Image
 
 Share = npt.NDArray[np.float32]  # (size, size) 0..1
 
@@ -24,10 +24,13 @@ MOST_UNSEEN = 0.3  # of the lower face may be covered by what the net does not s
 ANOTHER = 0.35  # of the pixels that are not covered may be unlike the face's; else it is another one
 TURNS = 0.15  # sine of the yaw by which a head is turned otherwise than it is remembered
 BLUR = 1.5  # sigma, pixels: the crop trembles with the landmarks
+BLURRED = 3  # pixels: kernel by which the blur makes a thing larger
 LEVELS, SPREADS = 12.0, 2.0  # a pixel is unlike itself by so many levels, and so many standard deviations
 LIPS = 2.0  # times as much for the mouth
 RATE = 0.05  # at which a look counts after many
-MANY = 20  # looks after which a pixel of the mouth is known: it moves by itself
+AT_MOST = 0.2  # the rate of the variance while there were few looks
+MANY = 20  # frames after which a pixel of the mouth is known: it moves by itself
+FRAME_NS, MOST_FRAMES = 40 * MS, 10.0  # what a frame is, and how many a look stands for at most
 AWAY = 11  # pixels: kernel around a thing, beyond which the face may be looked at
 FREE = 0.2  # probability below which a pixel shows the face
 _VARIANCE = 16.0  # of a pixel that was seen once
@@ -35,7 +38,7 @@ _LEAST_PIXELS = 200  # without anything before them, to tell the light by
 
 
 class ClearFace:
-    """The lower face with nothing before it: for each pixel of the crop mean, variance and looks."""
+    """The lower face with nothing before it: for each pixel of the crop mean, variance and frames."""
 
     def __init__(self) -> None:
         self._mean: Floats | None = None
@@ -43,20 +46,24 @@ class ClearFace:
         self._looks = self._variance
         self._yaw = 0.0  # sine
 
-    def see(self, image: Floats, free: npt.NDArray[np.bool_], yaw: float, all_of_it: bool) -> None:
-        """A look at ``free`` pixels of the blurred crop (size, size, 3): at all of them, or at those little known."""
+    def see(self, image: Floats, free: npt.NDArray[np.bool_], yaw: float, all_of_it: bool, frames: float) -> None:
+        """A look at ``free`` pixels of the blurred crop (size, size, 3): at all of them, or at those little known.
+
+        It stands for so many ``frames``: few looks are to come to the same as many.
+        """
         if self._mean is None:
             self._mean, self._variance = image.copy(), np.full(image.shape, _VARIANCE, np.float32)
             self._looks, self._yaw = np.zeros(image.shape[:2], np.float32), yaw
         if all_of_it:
-            self._yaw += RATE * (yaw - self._yaw)
+            self._yaw += float(_part(RATE, frames)) * (yaw - self._yaw)
         else:
             free = free & (self._looks < MANY)
-        self._looks += free
-        part = (np.maximum(np.float32(RATE), 1 / np.maximum(self._looks, 1)) * free)[..., None]
+        self._looks += free * np.float32(frames)
+        recent = np.minimum(1, np.float32(frames) / np.maximum(self._looks, 1))
+        part = (np.maximum(_part(RATE, frames), recent) * free)[..., None]
         away = image - self._mean
         self._mean += part * away
-        self._variance += np.minimum(part, np.float32(0.2)) * (away * away - self._variance)
+        self._variance += np.minimum(part, _part(AT_MOST, frames)) * (away * away - self._variance)
 
     def unlike(self, image: Floats, lower: Mask, mouth: Mask, covered: Mask, yaw: float) -> Mask:
         """Where the blurred crop (size, size, 3) is not as it was; nowhere where the face cannot be compared."""
@@ -88,37 +95,42 @@ class Staying:
 
     def __init__(self) -> None:
         self._face, self._was = ClearFace(), np.empty(0, np.uint8)
+        self.unseen: Mask | None = None  # what of it the net does not see
         self._there = self._doubts = False
         self._unseen_ns = 0
+        self._at_ns: int | None = None  # the last look
 
     def doubt(self) -> None:
         """It may be another face from the next look on; or a hand that hides the face for a while."""
         self._doubts = True
 
     def __call__(
-        self, believed: Mask | None, found: Share, crop: Image, lower: Mask, mouth: Mask, yaw: float, step_ns: int
+        self, believed: Mask | None, found: Share, crop: Image, lower: Mask, mouth: Mask, yaw: float, at_ns: int
     ) -> Mask | None:
         """Where things are (size, size), 1 or 0; None where there is none.
 
         ``believed``: those that the net sees for sure; ``found``: its probabilities, 0 beyond the ``lower`` face;
         ``yaw``: the sine of the head's turn.
         """
-        image = cv2.GaussianBlur(crop.astype(np.float32), (0, 0), BLUR)
-        covered = believed
+        step_ns = FRAME_NS if self._at_ns is None else at_ns - self._at_ns
+        self._at_ns, frames = at_ns, min(MOST_FRAMES, step_ns / FRAME_NS)
+        image = np.asarray(cv2.GaussianBlur(crop.astype(np.float32), (0, 0), BLUR), np.float32)
+        covered, self.unseen = believed, None
         if self._doubts and not self._face.shows(image, lower, self._was if self._there else np.zeros_like(lower)):
             self._face, self._there, self._unseen_ns = ClearFace(), False, 0
         self._doubts = False
         if self._there:
             seen = self._still_seen(believed, found)
             self._unseen_ns = 0 if seen.any() else self._unseen_ns + step_ns
-            covered = seen | self._unseen(seen, image, lower, mouth, yaw)
+            self.unseen = self._unseen(seen, image, lower, mouth, yaw)
+            covered = seen | self.unseen
         self._there = covered is not None and bool(covered.any())
         if covered is None or not self._there:
             self._unseen_ns = 0
-            self._face.see(image, (found < FREE) | (lower == 0), yaw, all_of_it=True)
+            self._face.see(image, (found < FREE) | (lower == 0), yaw, True, frames)
             return None
         self._was = covered
-        self._face.see(image, cv2.dilate(covered, np.ones((AWAY, AWAY), np.uint8)) == 0, yaw, all_of_it=False)
+        self._face.see(image, cv2.dilate(covered, np.ones((AWAY, AWAY), np.uint8)) == 0, yaw, False, frames)
         return covered
 
     def _near(self) -> Mask:
@@ -140,6 +152,12 @@ class Staying:
         """What of the thing the face tells, not the net."""
         if self._unseen_ns > UNSEEN_NS:
             return np.zeros_like(seen)
-        unseen = self._near() & self._face.unlike(image, lower, mouth, self._was | seen, yaw)
+        unlike = self._face.unlike(image, lower, mouth, self._was | seen, yaw)
+        unseen = self._near() & np.asarray(cv2.erode(unlike, np.ones((BLURRED, BLURRED), np.uint8)), np.uint8)
         share = np.count_nonzero(unseen & (1 - seen)) / max(1, np.count_nonzero(lower))
         return unseen if share <= MOST_UNSEEN else np.zeros_like(seen)
+
+
+def _part(rate: float, frames: float) -> np.float32:
+    """What a rate per frame comes to in so many."""
+    return np.float32(1 - (1 - rate) ** frames)
