@@ -66,7 +66,7 @@ def test_a_hand_that_the_net_loses_stays_as_long_as_the_face_looks_unlike_itself
     staying = known()
     looked(staying, behind_hand(), seen=0.99, sure=True)
     covers = [looked(staying, behind_hand()) for _ in range(20)]
-    assert all(each[HAND > 0].mean() > 0.9 for each in covers)
+    assert all(each[HAND > 0].mean() > 0.8 for each in covers)
     assert covers[-1][HAND == 0].mean() < 0.03
     assert not looked(staying, face()).any()  # gone
     assert not looked(staying, behind_hand()).any()  # nothing begins by that alone

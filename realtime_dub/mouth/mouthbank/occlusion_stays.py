@@ -119,6 +119,8 @@ class Staying:
         if self._doubts and not self._face.shows(image, lower, self._was if self._there else np.zeros_like(lower)):
             self._face, self._there, self._unseen_ns = ClearFace(), False, 0
         self._doubts = False
+        if believed is not None and not self._there:
+            self._there, self._was = True, believed
         if self._there:
             seen = self._still_seen(believed, found)
             self._unseen_ns = 0 if seen.any() else self._unseen_ns + step_ns
