@@ -46,6 +46,10 @@ for name in others people; do
     speakers --data "$prepared/$name" --of-each "$most" --json "$out/net_$name.json"
     speakers --data "$prepared/$name" --of-each "$most" --hand-back --json "$out/net_${name}_hand_back.json"
 done
+if [ -d "$grid/people" ]; then
+    "$python" -m benchmarks.adapted --data "$grid/people" --speaker s05 --speaker s33 | tail -1 > "$out/adapted.json"
+    "$python" -m benchmarks.hard_sheets --data "$grid/people" -o docs/faces.jpg
+fi
 if [ -n "${CURVES:-}" ]; then
     "$python" -m engines.mouthbank.curves --data "$CURVES" --bundle "$bundle" --json "$out/curves.json" | tail -1 > /dev/null
 fi
