@@ -156,7 +156,8 @@ def _shared(folder: Path) -> Bundle:
 
 
 def _folder_of(name: str) -> Path:
-    return Path(realtime_dub.__file__).parents[1] / "engines" / name
+    """Of what comes with engine ``name``. A package of Python has no hyphen in its name."""
+    return Path(realtime_dub.__file__).parents[1] / "engines" / name.replace("-", "_")
 
 
 def _read_spec(path: Path) -> BundleSpec:

@@ -109,11 +109,22 @@ class Mfcc:
     def finish(self) -> Floats:
         return self._features(self._framing.finish())
 
+    def power(self, samples: Floats) -> Floats:
+        """As :meth:`process`, before floor and logarithm: what each filter lets through (m, filters)."""
+        return self._power(self._framing.process(samples))
+
+    def cepstra(self, power: Floats) -> Floats:
+        """Of what filters let through (..., filters): (..., cepstra), without the first where that is left out."""
+        logarithms = np.log(np.maximum(power, np.float32(self.spec.floor)))
+        return np.asarray(self._unit * (logarithms @ self._cosines)[..., int(self.spec.without_first) :], np.float32)
+
+    def _power(self, windows: Floats) -> Floats:
+        power = np.abs(np.fft.rfft(windows * self._window, self.spec.fft)) ** 2 / self.spec.fft
+        return np.asarray(power.astype(np.float32) @ self._filters, np.float32)
+
     def _features(self, windows: Floats) -> Floats:
         spec = self.spec
-        power = np.abs(np.fft.rfft(windows * self._window, spec.fft)) ** 2 / spec.fft
-        logarithms = np.log(np.maximum(power.astype(np.float32) @ self._filters, np.float32(spec.floor)))
-        parts = [self._unit * (logarithms @ self._cosines)[:, int(spec.without_first) :]]
+        parts = [self.cepstra(self._power(windows))]
         if spec.energy:
             mean_square = np.mean(np.square(windows), axis=1, keepdims=True)
             parts.append(np.log(np.maximum(mean_square, np.float32(spec.floor))))
