@@ -12,6 +12,7 @@ from engines.common import Array
 from engines.common.dataset import Dataset, Entry
 from engines.common.grid import Clip, make_example
 from engines.common.loop import Losses
+from engines.common.people import evened
 from engines.common.prepare.phones import FLOOR
 from engines.common.speech.inventory import INDEX, SIL, VISEMES
 from engines.common.speech.losses import class_weights, phone_loss

@@ -10,14 +10,12 @@ from typing import get_args
 import numpy as np
 
 from realtime_dub.errors import BundleError, ConfigError
-from realtime_dub.face.alignment import LOWER
 from realtime_dub.face.types import FaceTracker, Points, TrackedFrame
 from realtime_dub.inference import AUTO
 from realtime_dub.inference import bundle as bundles
 from realtime_dub.media import MS, Blendshapes, Samples
 from realtime_dub.mouth.blendshapes import BlendshapeSolver
 from realtime_dub.mouth.contract import (
-    VOICE_RATE,
     FramePicker,
     ImplausibleMouth,
     Latency,
@@ -29,12 +27,13 @@ from realtime_dub.mouth.gate import FADE_IN_NS, SpeechGate
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.calibration import CalibrationFrames, calibrate
 from realtime_dub.mouth.mouthbank.inside import Inside
-from realtime_dub.mouth.mouthbank.motion import Motion, MotionStream, opening
+from realtime_dub.mouth.mouthbank.motion_nets import open_motion
 from realtime_dub.mouth.mouthbank.occlusion import Occlusion
 from realtime_dub.mouth.mouthbank.own_voice import WaysOfTalking
 from realtime_dub.mouth.mouthbank.people import People, Person
 from realtime_dub.mouth.mouthbank.render import WORK_PX
 from realtime_dub.mouth.mouthbank.rest import Resting
+from realtime_dub.mouth.mouthbank.voice_stream import Motion, opening
 from realtime_dub.mouth.quality import AUTO as AUTO_QUALITY
 from realtime_dub.mouth.quality import Quality, at_first
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
@@ -77,9 +76,11 @@ class MouthbankGenerator:
         if bundle is not None and look_ahead_ms is not None:
             raise ConfigError("cannot choose a look-ahead with", str(bundle), "give --bundle or --look-ahead, not both")
         loaded = bundles.load(bundle) if bundle is not None else bundles.load_default(self.name, look_ahead_ms)
-        self._check(loaded)
+        if (engine := loaded.spec.engine) != self.name:
+            what = f"{loaded.spec.name}: it is for the engine {engine}"
+            raise BundleError("cannot use bundle", what, f"give --engine {engine}, or another bundle")
         self.bundle = loaded.label
-        self._motion = MotionStream(loaded, backend)
+        self._motion = open_motion(loaded, backend)
         self.backend = self._motion.session.backend
         self.strength = strength
         self._occlusion, self._inside, self._turn = Occlusion(backend), Inside(backend), TurnFade()
@@ -92,15 +93,6 @@ class MouthbankGenerator:
         self.quality, self.works_at = quality, at_first(quality)
         self._solver = BlendshapeSolver()
         self._shown = np.zeros((len(self._motion.points), 3), np.float32)
-
-    def _check(self, bundle: bundles.Bundle) -> None:
-        if (engine := bundle.spec.engine) != self.name:
-            what = f"{bundle.spec.name}: it is for the engine {engine}"
-            raise BundleError("cannot use bundle", what, f"give --engine {engine}, or another bundle")
-        spec = bundle.motion
-        if spec.points != tuple(LOWER) or spec.audio.rate != VOICE_RATE:
-            what = f"{spec.name}: its points or its sample rate do not fit"
-            raise BundleError("cannot use bundle", what, f"choose one for {VOICE_RATE} Hz and the {len(LOWER)} points")
 
     @property
     def identity(self) -> Bank:
@@ -269,6 +261,8 @@ class MouthbankGenerator:
             self._motion.forget_level()
             self._talk.forget()
             self._resting.forget()
+        if person is not None:
+            self._motion.meet(person.bank.neutral)
         return person
 
     def _since_known(self, at_ns: int) -> float:
