@@ -10,6 +10,7 @@ from typing import get_args
 import numpy as np
 
 from realtime_dub.errors import BundleError, ConfigError
+from realtime_dub.face.scheme68 import scheme68
 from realtime_dub.face.types import FaceTracker, Points, TrackedFrame
 from realtime_dub.inference import AUTO
 from realtime_dub.inference import bundle as bundles
@@ -93,6 +94,7 @@ class MouthbankGenerator:
         self.quality, self.works_at = quality, at_first(quality)
         self._solver = BlendshapeSolver()
         self._shown = np.zeros((len(self._motion.points), 3), np.float32)
+        self._seen: Points | None = None  # (478, 3) of the last frame's face with the mouth that it was given
 
     @property
     def identity(self) -> Bank:
@@ -175,6 +177,7 @@ class MouthbankGenerator:
         motion = self._motion.at(at_ns)
         blend_weight = self._gate(motion.speech, at_ns)
         self._shown = motion.displacement * np.float32(self.strength * blend_weight)
+        self._seen = None if tracked.face is None else tracked.face.points
         if not motion.plausible:
             raise ImplausibleMouth
         if tracked.face is None:
@@ -186,6 +189,8 @@ class MouthbankGenerator:
         self._look(person, tracked, idle=blend_weight <= 0 and not self._draws)
         patch = self._mouth(person, tracked, motion, blend_weight, at_ns)
         self._draws = patch is not None
+        if patch is not None:
+            self._seen = person.renderer.drawn_points
         return patch
 
     def _look(self, person: Person, tracked: TrackedFrame, idle: bool) -> None:
@@ -276,3 +281,6 @@ class MouthbankGenerator:
 
     def blendshapes(self) -> Blendshapes:
         return self._solver.named(self._shown)
+
+    def landmarks(self) -> Points | None:
+        return None if self._seen is None else scheme68(self._seen)[:, :2]
