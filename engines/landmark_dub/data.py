@@ -46,7 +46,7 @@ def talk_of(track: Track, spec: MfccSpec, speed: float = 1.0, late: int = 0) -> 
 
         audio = np.asarray(soxr.resample(audio, spec.rate * speed, spec.rate), np.float32)
     front_end = Mfcc(spec)
-    power = front_end.power(np.concatenate([audio, np.zeros(spec.window // 2, np.float32)]))
+    power = front_end.power(np.concatenate([audio, np.zeros(spec.window // 2 - 1, np.float32)]))
     times_s = (np.arange(len(power)) * spec.hop + late) / spec.rate * speed
     neutral = to_crop(neutral_shape(track.canonical[track.seen])[:, :2])
     points = sample_motion(track.canonical[:, np.concatenate([AROUND, MOUTH]), :2], track.fps, times_s)

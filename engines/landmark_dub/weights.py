@@ -15,6 +15,7 @@ from realtime_dub.media import Floats
 from realtime_dub.paths import reason
 
 COUNTS = ".num_batches_tracked"  # of no use to a network that is trained
+AGAIN = "._flat_weights."  # where newer PyTorch keeps a GRU's tensors a second time
 SHOWN = 3  # names in a message
 _FILE = re.compile(rf"({'|'.join(MODULES)})(?:_(\d+))?\.(?:pt|pth)")
 
@@ -52,8 +53,8 @@ def files_in(folder: Path) -> dict[str, Path]:
 
 def _tensors(path: Path) -> dict[str, Floats]:
     with open_checkpoint(path, classes=True) as checkpoint:
-        named = {name: each for name, each in checkpoint.tensors.items() if not name.endswith(COUNTS)}
-        return {name: np.array(each.read(), np.float32) for name, each in named.items()}
+        named = {name: each for name, each in checkpoint.tensors.items() if AGAIN not in name}
+        return {name: np.array(each.read(), np.float32) for name, each in named.items() if not name.endswith(COUNTS)}
 
 
 def _check(path: Path, module: str, shapes: Mapping[str, tuple[int, ...]]) -> None:

@@ -69,7 +69,7 @@ def sound_and_face(steps: int = 30) -> tuple[np.ndarray, np.ndarray]:
 def test_the_networks_are_the_published_ones() -> None:
     shapes = {name: tuple(each.shape) for name, each in LandmarkNet().state_dict().items()}
     assert {name: shape for name, shape in shapes.items() if "num_batches" not in name} == expected()
-    assert sum(each.numel() for each in LandmarkNet().parameters()) == 363_672
+    assert sum(each.numel() for each in LandmarkNet().parameters()) == 359_928
 
 
 @pytest.mark.parametrize("sizes", [[], [1, 1, 5], [29], [7, 7, 7]])
@@ -128,7 +128,7 @@ def test_a_run_becomes_a_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     spec = load(out / "landmarks" / "bundle").spec
     assert (spec.engine, spec.look_ahead_ms, spec.training_data[0].licence) == ("landmark-dub", 80, "CC BY 4.0")
     rows = [json.loads(line) for line in (out / "landmarks" / "log.jsonl").read_text().splitlines()]
-    assert rows[0]["parameters"] == 363_672
+    assert rows[0]["parameters"] == 359_928
     assert all(-1 <= row["r"] <= 1 and row["distance"] > 0 for row in rows if "r" in row)
 
 
