@@ -7,17 +7,21 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import av
+import cv2
 import numpy as np
 import pytest
-from faces import opening_of, tracked_portrait
+from faces import opening_of, portrait, tracked_portrait
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_motion import opening_change, syllables
 
 from realtime_dub.audio.frontends.mfcc import Mfcc
 from realtime_dub.blend.composite import Compositor
-from realtime_dub.errors import BundleError
+from realtime_dub.config import FileConfig, build
+from realtime_dub.errors import BundleError, ConfigError
 from realtime_dub.face.alignment import LOWER, TEMPLATE
+from realtime_dub.face.landmark_files import read
 from realtime_dub.face.scheme68 import AROUND, openness, scheme68
 from realtime_dub.face.sparse_lips import lower_face
 from realtime_dub.inference.bundle import load_default
@@ -27,6 +31,7 @@ from realtime_dub.mouth.contract import GivesBlendshapes, GivesLandmarks
 from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
 from realtime_dub.mouth.mouthbank.landmark_dub import LandmarkDubGenerator
 from realtime_dub.mouth.mouthbank.landmarks import LandmarkStream
+from realtime_dub.pipeline.file.run import run_file
 
 pytestmark = pytest.mark.computes
 
@@ -164,3 +169,60 @@ def test_the_shipped_bundle_is_small_and_says_what_it_was_learnt_from() -> None:
     assert len(LOWER) == 168
     assert {data.licence for data in spec.training_data} == {"CC BY 4.0"}
     assert sum(path.stat().st_size for path in BUNDLE.folder.iterdir()) < 8_000_000
+
+
+# A film, and what is kept of it.
+
+
+def test_a_still_is_dubbed_and_its_landmarks_are_kept(tmp_path: Path) -> None:
+    source = tmp_path / "a.png"
+    cv2.imwrite(str(source), portrait(360))
+    kept = {
+        "save_landmarks": tmp_path / "all.npz",
+        "preview": tmp_path / "lines.mkv",
+        "openness": tmp_path / "plot.png",
+    }
+    config = build(
+        FileConfig, input=str(source), mic="demo", output=tmp_path / "a.mkv", engine="landmark-dub", seconds=2, **kept
+    )
+    report = run_file(config)
+    assert report.frames["fresh"] == report.frames["total"] == 50
+    found = read(tmp_path / "all.npz")
+    assert found.source == {
+        "video": str(source),
+        "voice": "demo",
+        "engine": "landmark-dub",
+        "weights": BUNDLE.label,
+    }
+    assert found.points.shape == (50, 68, 2)
+    assert np.allclose(np.diff(found.times_s), 0.04)
+    assert np.ptp(found.openness) > 0.04
+    shown, lines = (_frames(tmp_path / name) for name in ("a.mkv", "lines.mkv"))
+    assert shown.shape == lines.shape
+    widest, narrowest = int(found.openness.argmax()), int(found.openness.argmin())
+    assert opening_of(shown[widest]) > opening_of(shown[narrowest]) + 0.03
+    assert np.abs(lines[widest].astype(int) - lines[narrowest]).max() > 60
+    assert cv2.imread(str(tmp_path / "plot.png")) is not None
+
+
+def _frames(path: Path) -> np.ndarray:
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)])
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"engine": "passthrough", "save_landmarks": "a.npz"}, "no landmarks come from engine passthrough"),
+        ({"engine": "landmark-dub", "save_landmarks": "a.txt"}, "cannot write landmarks into"),
+        ({"engine": "landmark-dub", "openness": "a.csv"}, "a plot is an image"),
+        ({"engine": "landmark-dub", "preview": "o.mkv"}, "cannot write two outputs to one file"),
+        ({"engine": "landmark-dub", "openness": "in.png"}, "cannot overwrite an input file"),
+    ],
+)
+def test_what_cannot_be_kept_is_said_before_the_run(changes: dict[str, str], says: str, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "in.png"), portrait(64))
+    places = {name: tmp_path / each if name != "engine" else each for name, each in changes.items()}
+    config = build(FileConfig, input=str(tmp_path / "in.png"), mic="demo", output=tmp_path / "o.mkv", **places)
+    with pytest.raises(ConfigError, match=says):
+        run_file(config)

@@ -36,7 +36,7 @@ def fitted(motions: list[Array]) -> Array:
 def explained(table: Array, motion: Array) -> float:
     """Share of the movements' energy (n, points, 3) that the map gives from their lips."""
     flat = motion.reshape(len(motion), -1)
-    missed = flat - motion[:, LIPS_AT, :2].reshape(len(motion), -1) @ table
+    missed: Array = flat - motion[:, LIPS_AT, :2].reshape(len(motion), -1) @ table
     return float(1 - (missed**2).sum() / (flat**2).sum())
 
 

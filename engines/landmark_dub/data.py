@@ -20,9 +20,9 @@ from realtime_dub.face.scheme68 import AROUND, MOUTH
 
 SPEEDS = (1.0, 1.0, 0.9, 1.12, 0.8, 1.25)
 VOICELESS = 0.04  # share of rows without any sound, in which the mouth rests
-NOISY = 0.5  # share of rows with a noise in them
-WARP, TILT_DB, NOISE_DB = 0.07, 2.5, 6.0  # spread of a vocal tract's length, of a microphone, of a noise's colour
-SNR_DB = (8.0, 40.0)
+NOISY = 0.3  # share of rows with a noise in them
+WARP, TILT_DB, NOISE_DB = 0.05, 1.5, 6.0  # spread of a vocal tract's length, of a microphone, of a noise's colour
+SNR_DB = (15.0, 45.0)
 
 Rows = tuple[Tensor, Tensor, Tensor]
 

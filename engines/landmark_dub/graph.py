@@ -115,7 +115,7 @@ class _Graph:
 
 def _origin() -> Floats:
     """Where the canonical face's origin lies in the crop."""
-    return np.asarray(CROP / 2 - np.float32(CENTRE) * np.float32(PIXELS_PER_UNIT), np.float32)
+    return np.asarray(CROP / 2 - np.array(CENTRE, np.float32) * np.float32(PIXELS_PER_UNIT), np.float32)
 
 
 def _folded(weights: Mapping[str, Floats], name: str, place: int) -> tuple[Floats, Floats]:

@@ -24,7 +24,7 @@ BRIGHTEST = 255.0  # what a sigmoid of one stands for
 
 def to_crop(canonical: Floats) -> Floats:
     """Points (..., 2) of the canonical face in the crop's pixels."""
-    return np.asarray((canonical - np.float32(CENTRE)) * np.float32(PIXELS_PER_UNIT) + CROP / 2, np.float32)
+    return np.asarray((canonical - np.array(CENTRE, np.float32)) * np.float32(PIXELS_PER_UNIT) + CROP / 2, np.float32)
 
 
 def expected() -> dict[str, tuple[int, ...]]:

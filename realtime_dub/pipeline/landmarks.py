@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,7 @@ import numpy as np
 from realtime_dub.config import FileConfig
 from realtime_dub.errors import ConfigError
 from realtime_dub.face import landmark_files
-from realtime_dub.face.drawing68 import drawn, plotted
+from realtime_dub.face.drawing68 import Curve, drawn, plotted
 from realtime_dub.face.landmark_files import Landmarks
 from realtime_dub.face.types import Points
 from realtime_dub.media import NS, OutputFormat, Tick
@@ -80,7 +81,7 @@ def picture(path: Path) -> Path:
     return path
 
 
-def write_plot(file: WholeFile, curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
+def write_plot(file: WholeFile, curves: Mapping[str, Curve]) -> None:
     """Raises MediaError where it cannot be written."""
     done, coded = cv2.imencode(file.path.suffix.lower(), plotted(curves))
     assert done, "an 8-bit picture can always be coded"

@@ -34,6 +34,7 @@ class LandmarkStream(VoiceStream):
     def __init__(self, bundle: Bundle, backend: str = AUTO) -> None:
         spec = _checked(bundle)
         self.loudness = Loudness()
+        self._met, self._face = TEMPLATE, np.asarray(TEMPLATE[AROUND, :2], np.float32)
         super().__init__(spec, bundle.session(backend), LOWER)
         self._spec = spec
         self._show(TEMPLATE)
