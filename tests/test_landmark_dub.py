@@ -71,9 +71,10 @@ def test_a_mouth_is_the_nets_lips_less_those_of_silence() -> None:
     cepstra = Mfcc(BUNDLE.spec.audio).process(sound)
     state = {each.before: np.zeros(each.shape, np.float32) for each in BUNDLE.spec.states}
     face = np.repeat(TEMPLATE[AROUND, :2][None], len(cepstra), 0)
+    silence = {"cepstra": np.zeros((1, 50, 12), np.float32), "face": face[None, :1].repeat(50, 1), **state}
+    rested = session.run(silence)
+    rest, state = rested["lips"][0, -1], {each.before: rested[each.after] for each in BUNDLE.spec.states}
     lips = session.run({"cepstra": cepstra[None], "face": face[None], **state})["lips"][0]
-    silence = {"cepstra": np.zeros((1, 25, 12), np.float32), "face": face[None, :1].repeat(25, 1), **state}
-    rest = session.run(silence)["lips"][0, -1]
     wanted = lower_face((lips - rest) / np.linalg.norm(rest[6] - rest[0]))
     stream = heard(sound, [777])
     for k in (5, 20, 33):
@@ -95,7 +96,8 @@ def test_another_face_is_another_mouth_and_one_that_trembles_is_not() -> None:
     trembling = TEMPLATE + np.float32(0.005)
     moved, other, same = (trace(heard(sound, [1600], face), 1.6) for face in (TEMPLATE, long, trembling))
     assert np.array_equal(moved, same)
-    assert 1e-4 < np.abs(moved - other).max() < 0.15
+    assert np.abs(moved - other).max() > 1e-4
+    assert np.corrcoef(opening_change(moved), opening_change(other))[0, 1] > 0.8
 
 
 def test_what_is_known_lags_by_half_a_window_and_the_look_ahead() -> None:

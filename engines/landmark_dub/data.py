@@ -15,27 +15,32 @@ from engines.common.grid import sample_motion
 from engines.common.people import evened
 from engines.landmark_dub.layers import to_crop
 from realtime_dub.audio.frontends.mfcc import Mfcc, MfccSpec
-from realtime_dub.face.alignment import neutral_shape
+from realtime_dub.face.alignment import TEMPLATE, neutral_shape
 from realtime_dub.face.scheme68 import AROUND, MOUTH
 
-SPEEDS = (1.0, 1.0, 0.9, 1.12, 0.8, 1.25)
+SPEEDS = (1.0, 1.0, 0.88, 1.15)
 VOICELESS = 0.04  # share of rows without any sound, in which the mouth rests
 NOISY = 0.3  # share of rows with a noise in them
 WARP, TILT_DB, NOISE_DB = 0.05, 1.5, 6.0  # spread of a vocal tract's length, of a microphone, of a noise's colour
 SNR_DB = (15.0, 45.0)
+
+REST = to_crop(TEMPLATE[MOUTH, :2])  # (20, 2)
 
 Rows = tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True, eq=False)
 class Talk:
-    """A track at one speed, in steps of the cepstra: pixels of the crop."""
+    """A track at one speed, in steps of the cepstra: pixels of the crop.
+
+    Every mouth rests where the template's does. Only its motion is used of what a network gives; where each person's
+    lips are would else be most of what it has to learn.
+    """
 
     power: Array  # (n, filters) of its sound
     mouth: Array  # (n, 20, 2)
     around: Array  # (n, 48, 2) the other landmarks as they are seen
     resting: Array  # (48, 2) and as they are at rest
-    rest: Array  # (20, 2) the mouth at rest
 
 
 def talk_of(track: Track, spec: MfccSpec, speed: float = 1.0, late: int = 0) -> Talk:
@@ -51,7 +56,7 @@ def talk_of(track: Track, spec: MfccSpec, speed: float = 1.0, late: int = 0) -> 
     neutral = to_crop(neutral_shape(track.canonical[track.seen])[:, :2])
     points = sample_motion(track.canonical[:, np.concatenate([AROUND, MOUTH]), :2], track.fps, times_s)
     around, mouth = np.split(to_crop(points), [len(AROUND)], axis=1)
-    return Talk(power, mouth, around, neutral[AROUND], neutral[MOUTH])
+    return Talk(power, mouth - neutral[MOUTH] + REST, around, neutral[AROUND])
 
 
 class Batches:
@@ -96,8 +101,8 @@ class Batches:
         heard, seen = slice(start + self._delay, start + self._delay + self._frames), slice(start, start + self._frames)
         around = np.broadcast_to(talk.resting, talk.around[seen].shape) if self._resting else talk.around[seen]
         if rng.random() < VOICELESS:
-            cepstra, mouth = np.zeros((self._frames, self._front_end.spec.features), np.float32), talk.rest
-            mouth = np.broadcast_to(mouth, talk.mouth[seen].shape)
+            cepstra = np.zeros((self._frames, self._front_end.spec.features), np.float32)
+            mouth = np.broadcast_to(REST, talk.mouth[seen].shape)
         else:
             cepstra, mouth = self._front_end.cepstra(changed(talk.power[heard], rng)), talk.mouth[seen]
         return cepstra, *self._placed(around, mouth, rng)

@@ -12,12 +12,12 @@ from engines.common import Array
 from engines.common.dataset import Track
 from engines.common.engine import Samples
 from engines.common.video_metrics import correlation
-from engines.landmark_dub.data import Talk, talk_of
+from engines.landmark_dub.data import REST, Talk, talk_of
 from engines.landmark_dub.network import LandmarkNet
 from realtime_dub.audio.frontends.mfcc import Mfcc, MfccSpec
 from realtime_dub.face.scheme68 import openness
 
-SILENT = 25  # steps after which a mouth has come to rest
+SILENT = 50  # steps after which a mouth has come to rest
 SHOWN = 3  # tracks
 
 
@@ -36,11 +36,11 @@ class Held:
 
 
 def found(net: LandmarkNet, talk: Talk, spec: MfccSpec) -> Array:
-    """The net's mouths (n - delay, 20, 2) for a voice and the resting face, moved to where the person's mouth rests."""
+    """The net's mouths (n - delay, 20, 2) for a voice and the resting face, from where mouths rest."""
     cepstra = Mfcc(spec).cepstra(talk.power)
     mouths = heard(net, cepstra, talk.resting)[net.shape.delay :]
     rest = heard(net, np.zeros((SILENT, spec.features), np.float32), talk.resting)[-1]
-    return np.asarray(mouths - rest + talk.rest, np.float32)
+    return np.asarray(mouths - rest + REST, np.float32)
 
 
 def heard(net: LandmarkNet, cepstra: Array, face: Array) -> Array:

@@ -22,7 +22,7 @@ from realtime_dub.mouth.contract import VOICE_RATE
 from realtime_dub.mouth.loudness import Loudness
 from realtime_dub.mouth.mouthbank.voice_stream import Motion, VoiceStream
 
-SILENT = 25  # frames after which a mouth has come to rest
+SILENT = 50  # frames after which a mouth has come to rest
 CHANGED = 0.02  # mouth widths by which a face has to differ from the one that is shown to the net
 NARROWEST = 0.4  # template units: a net whose mouth is narrower at rest has none
 RIGHT_CORNER = 6  # among the 20; the left one comes first
@@ -36,7 +36,7 @@ class LandmarkStream(VoiceStream):
         self.loudness = Loudness()
         self._met, self._face = TEMPLATE, np.asarray(TEMPLATE[AROUND, :2], np.float32)
         super().__init__(spec, bundle.session(backend), LOWER)
-        self._spec = spec
+        self._spec, self._silence = spec, np.zeros((SILENT, spec.audio.features), np.float32)
         self._show(TEMPLATE)
         self._try_out(spec.name, bundle.known)
         self._restart(None)
@@ -69,11 +69,16 @@ class LandmarkStream(VoiceStream):
         moved = lower_face((lips - self._rest) / np.float32(self._width))
         return moved, np.zeros(len(frames), np.float32), None
 
+    def _forget(self) -> None:
+        """Nothing was heard, for so long that the mouth rests: from a state of zeros it would move by itself."""
+        super()._forget()
+        self._lips(self._stream, self._silence)
+        self._stream.keep()
+
     def _show(self, face: Points) -> None:
         """Let the net see the canonical ``face`` (478, 3), and find out how it rests."""
         self._met, self._face = face, np.asarray(face[AROUND, :2], np.float32)
-        silence = np.zeros((SILENT, self._spec.audio.features), np.float32)
-        self._rest = self._lips(CheckedStream(self.session, self._spec), silence)[-1]
+        self._rest = self._lips(CheckedStream(self.session, self._spec), self._silence)[-1]
         self._width = float(np.linalg.norm(self._rest[RIGHT_CORNER] - self._rest[0]))
         if not self._width >= NARROWEST:
             what = f"{self._spec.name}: what its network gives for silence can be no mouth"

@@ -79,6 +79,10 @@ class VoiceStream:
         """The probability of speech (m,) as it is remembered."""
         return sure
 
+    def _forget(self) -> None:
+        """The network has heard nothing."""
+        self._stream.forget()
+
     def meet(self, neutral: Points | None) -> None:
         """Whose mouth it is: the canonical face at rest (478, 3); None = it is not known yet."""
 
@@ -107,7 +111,7 @@ class VoiceStream:
         self._samples = 0
         self._outputs = 0  # of the network, the first ``_delay`` of which belong to no instant
         self._front_end.reset()
-        self._stream.forget()
+        self._forget()
         self.forget_level()
 
     def hear(self, samples: Floats, pts_ns: int) -> None:
@@ -129,7 +133,7 @@ class VoiceStream:
         if plausible.all():
             self._stream.keep()
         else:
-            self._stream.forget()  # or what spoilt this would spoil all that follows
+            self._forget()  # or what spoilt this would spoil all that follows
             moved, sure = np.where(plausible[:, None, None], moved, 0), np.where(plausible, sure, 0)
         places = (self._outputs + np.arange(len(frames))) % len(self._speech)
         self._displacements[places] = moved
