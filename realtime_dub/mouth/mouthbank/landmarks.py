@@ -34,10 +34,13 @@ class LandmarkStream(VoiceStream):
     def __init__(self, bundle: Bundle, backend: str = AUTO) -> None:
         spec = _checked(bundle)
         self.loudness = Loudness()
-        self._met, self._face = TEMPLATE, np.asarray(TEMPLATE[AROUND, :2], np.float32)
+        self._met = TEMPLATE
+        self._face = self._rest = np.zeros((0, 2), np.float32)
         super().__init__(spec, bundle.session(backend), LOWER)
         self._spec, self._silence = spec, np.zeros((SILENT, spec.audio.features), np.float32)
-        self._show(TEMPLATE)
+        if not self._show(TEMPLATE):
+            what = f"{spec.name}: what its network gives for silence can be no mouth"
+            raise BundleError("cannot run bundle", what, "fetch it again, or choose another")
         self._try_out(spec.name, bundle.known)
         self._restart(None)
 
@@ -75,14 +78,16 @@ class LandmarkStream(VoiceStream):
         self._lips(self._stream, self._silence)
         self._stream.keep()
 
-    def _show(self, face: Points) -> None:
-        """Let the net see the canonical ``face`` (478, 3), and find out how it rests."""
-        self._met, self._face = face, np.asarray(face[AROUND, :2], np.float32)
-        self._rest = self._lips(CheckedStream(self.session, self._spec), self._silence)[-1]
-        self._width = float(np.linalg.norm(self._rest[RIGHT_CORNER] - self._rest[0]))
-        if not self._width >= NARROWEST:
-            what = f"{self._spec.name}: what its network gives for silence can be no mouth"
-            raise BundleError("cannot run bundle", what, "fetch it again, or choose another")
+    def _show(self, face: Points) -> bool:
+        """Let the net see the canonical ``face`` (478, 3), and find out how it rests. False where that is no mouth."""
+        before, self._face = self._face, np.asarray(face[AROUND, :2], np.float32)
+        rest = self._lips(CheckedStream(self.session, self._spec), self._silence)[-1]
+        width = float(np.linalg.norm(rest[RIGHT_CORNER] - rest[0]))
+        if not width >= NARROWEST:
+            self._face = before
+            return False
+        self._rest, self._width = rest, width
+        return True
 
     def _lips(self, stream: CheckedStream, frames: Floats) -> Floats:
         """Where the lips are (m, 20, 2), canonical."""
