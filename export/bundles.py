@@ -6,10 +6,9 @@ import hashlib
 import json
 from pathlib import Path
 
-import realtime_dub
 from export.graph import labelled, parsed
 from realtime_dub.errors import BundleError, ConfigError
-from realtime_dub.inference.bundle import SPEC, Bundle, load
+from realtime_dub.inference.bundle import SPEC, Bundle, folder_of, load
 from realtime_dub.paths import WholeFile
 
 CONFIG = "config.json"  # of a run of train-engine, beside the bundles that it wrote
@@ -67,13 +66,13 @@ def properties(bundle: Bundle) -> dict[str, str]:
 
 
 def _below(name: str, run: Path | None) -> list[Path]:
-    above = run if run is not None else Path(realtime_dub.__file__).parents[1] / "engines" / name
+    above = run if run is not None else folder_of(name)
     found = sorted(path.parent for path in above.glob(f"bundle*/{SPEC}"))
     if found:
         return found
     if run is not None:
         raise BundleError("no bundle in", str(run), "run train-engine --resume: its last stage writes them")
-    known = sorted({path.parents[1].name for path in above.parent.glob(f"*/bundle*/{SPEC}")})
+    known = sorted({path.parents[1].name.replace("_", "-") for path in above.parent.glob(f"*/bundle*/{SPEC}")})
     raise BundleError(
         "no bundle for engine", repr(name), f"choose one of {', '.join(known)}, or give --run or --bundle"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 IMPORTERS = {
+    "landmark-dub": "engines.landmark_dub.importing:import_weights",
     "lipgan": "engines.lipgan.keras_import:import_weights",
     "wav2lip": "engines.wav2lip.importing:import_weights",
 }

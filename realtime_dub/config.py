@@ -121,6 +121,9 @@ class FileConfig(_Shared):
     batch: int | None = Field(None, ge=1, le=128)  # frames that an engine which can takes together
     crf: int | None = Field(None, ge=0, le=51)
     preset: Preset | None = None
+    save_landmarks: Path | None = None  # a .npz, a .csv or a folder
+    preview: Path | None = None  # a video of the landmarks as lines
+    openness: Path | None = None  # a plot of how far the mouth opens
 
 
 def build(model: type[Model], **values: object) -> Model:

@@ -195,12 +195,12 @@ def test_a_backend_is_asked_for_anew_and_an_unknown_one_is_refused(shipped: Bund
 
 
 def test_folders_beside_the_bundles_are_no_look_aheads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = Path(shutil.copytree(bundle._folder_of("mouthbank"), tmp_path / "mouthbank"))
+    engine = Path(shutil.copytree(bundle.folder_of("mouthbank"), tmp_path / "mouthbank"))
     known = bundle.look_aheads("mouthbank")
     for name in ("bundle-old", "bundle-", "bundle-12", "bundle-40.bak", "bundle-٣"):
         (engine / name).mkdir()
     (engine / "bundle-7").write_text("a file")
-    monkeypatch.setattr(bundle, "_folder_of", lambda name: engine)
+    monkeypatch.setattr(bundle, "folder_of", lambda name: engine)
     assert bundle.look_aheads("mouthbank") == known
 
 

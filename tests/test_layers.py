@@ -181,7 +181,7 @@ def test_rooms_of_engines_are_strangers() -> None:
 
 def test_engines_are_named_in_their_rooms_and_in_the_registry_alone() -> None:
     """What asks for an engine by its name asks for what it can do, or it does not know the next one."""
-    quoted = r"""["'](mouthbank|lipgan|wav2lip)["']|["']passthrough["'].*engine"""
+    quoted = r"""["'](mouthbank|lipgan|wav2lip|landmark-dub)["']|["']passthrough["'].*engine"""
     named = re.compile(rf"{quoted}|mouth\.(mouthbank|painter|passthrough)")
     allowed = {PACKAGE / "mouth" / "registry.py", PACKAGE / "mouth" / "passthrough.py"}
     for path in MODULES:

@@ -113,14 +113,20 @@ def borrowed(engine: str) -> Stage:
 
 def names() -> list[str]:
     """The engines that can be trained."""
-    return sorted(path.parent.name for path in FOLDER.glob("*/engine.py") if path.parent.name != "common")
+    folders = (path.parent.name for path in FOLDER.glob("*/engine.py"))
+    return sorted(name.replace("_", "-") for name in folders if name != "common")
+
+
+def folder_of(name: str) -> str:
+    """The folder of engine ``name``: a package of Python has no hyphen."""
+    return name.replace("-", "_")
 
 
 def load(name: str) -> Any:
     """The module of engine ``name``. Raises BundleError for a name that is none."""
     if name not in names():
         raise BundleError("unknown engine", repr(name), f"choose one of {', '.join(names())}")
-    return import_module(f"engines.{name}.engine")
+    return import_module(f"engines.{folder_of(name)}.engine")
 
 
 def stages_of(name: str) -> dict[str, Stage]:
@@ -140,4 +146,4 @@ def chosen(name: str, stage: str | None) -> list[str]:
 
 
 def default_config(name: str) -> Path:
-    return FOLDER / name / "config.toml"
+    return FOLDER / folder_of(name) / "config.toml"

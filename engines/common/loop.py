@@ -45,6 +45,7 @@ class Plan:
     warm_up: int = 200
     decay: Literal["cosine", "none"] = "cosine"  # of the rate, behind the warm-up
     weight_decay: float = 0.02
+    betas: tuple[float, float] = (0.9, 0.999)  # of Adam's means
     clip: float = 1.0
     average: float = 0.998  # decay of the averaged weights
     check_every: int = 500  # steps between validations and checkpoints
@@ -101,7 +102,9 @@ class Trainer:
         self.net, self.plan, self.out = net.to(self.context.device), plan, out
         self._score, self._watch = score, watch
         self.average = copy.deepcopy(self.net).eval().requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=plan.rate, weight_decay=plan.weight_decay)
+        self.optimizer = torch.optim.AdamW(
+            self.net.parameters(), lr=plan.rate, betas=plan.betas, weight_decay=plan.weight_decay
+        )
         self._scaler = self.context.scaler()
         self.step = 0
         self.best: float | None = None

@@ -7,9 +7,13 @@ the last two; an empty one is not told.
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
+from engines.common import Array
 from realtime_dub.errors import ConfigError
 
 FILE = "people.tsv"
@@ -47,3 +51,10 @@ def groups(speakers: Sequence[str], people: Mapping[str, Mapping[str, str]]) -> 
             if value := people.get(speaker, {}).get(name):
                 found[name].setdefault(value, []).append(place)
     return {name: dict(sorted(values.items())) for name, values in found.items()}
+
+
+def evened(speakers: Sequence[str]) -> Array:
+    """How often to draw each of these people's clips (n,), sum 1: of who has four times as many twice as many."""
+    counts = Counter(speakers)
+    weights = np.array([counts[name] ** -0.5 for name in speakers])
+    return weights / weights.sum()

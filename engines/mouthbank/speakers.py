@@ -8,7 +8,7 @@ the middle.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -67,10 +67,3 @@ def in_one_measure(clips: list[Clip]) -> list[Clip]:
 def _measured(clip: Clip, own: Reach, middle: float) -> Array:
     scale = np.float32(np.clip(middle / own.span, LEAST, MOST))
     return np.asarray((clip.motion - own.closed(clip)) * scale)
-
-
-def evened(speakers: Sequence[str]) -> Array:
-    """How often to draw each of these people's clips (n,), sum 1: of who has four times as many twice as many."""
-    counts = Counter(speakers)
-    weights = np.array([counts[name] ** -0.5 for name in speakers])
-    return weights / weights.sum()

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from realtime_dub import faults, signals, standard_streams
-from realtime_dub.cli.files import dub_file, list_engines, make_bank
+from realtime_dub.cli.files import compare_openness, dub_file, list_engines, make_bank
 from realtime_dub.cli.live import live
 from realtime_dub.cli.machine import devices, doctor, serve
 from realtime_dub.cli.output import say
@@ -28,6 +28,10 @@ app.callback()(live)
 app.command("file")(dub_file)
 app.command("enroll")(make_bank)
 app.command("engines")(list_engines)
+openness = typer.Typer(help="How far mouths open over time.", no_args_is_help=True)
+openness.command("compare")(compare_openness)
+openness.callback()(lambda: None)
+app.add_typer(openness, name="openness")
 app.command()(serve)
 app.command()(devices)
 app.command()(doctor)

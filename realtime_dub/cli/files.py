@@ -19,14 +19,19 @@ from realtime_dub.cli.options import (
     FileExtend,
     FileFps,
     FileInput,
+    FileLandmarks,
     FileMic,
+    FileOpenness,
     FileOutput,
     FilePreset,
+    FilePreview,
     FileStatic,
     Identity,
     Language,
     Learn,
     LookAhead,
+    OpennessPlot,
+    OpennessResults,
     Pads,
     PcmChannels,
     PcmFormat,
@@ -75,6 +80,9 @@ def dub_file(
     seconds: Seconds = None,
     stats_json: StatsJson = None,
     contact_sheet: Sheet = None,
+    save_landmarks: FileLandmarks = None,
+    preview: FilePreview = None,
+    openness: FileOpenness = None,
     pcm_rate: PcmRate = 16_000,
     pcm_channels: PcmChannels = 1,
     pcm_format: PcmFormat = "s16le",
@@ -117,6 +125,18 @@ def on_or_off(option: str, value: str) -> bool:
     if value not in ("on", "off"):
         raise ConfigError(f"cannot use {option}", repr(value), "give on or off")
     return value == "on"
+
+
+def compare_openness(results: OpennessResults, plot: OpennessPlot = None) -> None:
+    """Compare how far mouths open over time: several results of one voice, each against the first."""
+    from rich.table import Table
+
+    from realtime_dub.pipeline.openness import compare
+
+    table = Table("", "made of", "r", "best r", "at", "opens by")
+    for row in compare(results, plot):
+        table.add_row(*row)
+    console().print(table)
 
 
 def list_engines() -> None:

@@ -292,5 +292,40 @@ FilePreset = Annotated[
         help="How much time to spend on a small file: ultrafast, veryfast, medium, slow.", rich_help_panel=Output
     ),
 ]
+FileLandmarks = Annotated[
+    Path | None,
+    typer.Option(
+        "--save-landmarks",
+        help="Write the 68 landmarks of every frame with its new mouth: a .npz, a .csv, or a folder with a text for "
+        "each frame.",
+        show_default=False,
+        rich_help_panel=Output,
+    ),
+]
+FilePreview = Annotated[
+    Path | None,
+    typer.Option(
+        "--preview",
+        help="Write a video (.mp4 or .mkv) of the landmarks as lines.",
+        show_default=False,
+        rich_help_panel=Output,
+    ),
+]
+FileOpenness = Annotated[
+    Path | None,
+    typer.Option(
+        "--openness",
+        help="Write a plot (.png) of how far the mouth is open.",
+        show_default=False,
+        rich_help_panel=Output,
+    ),
+]
+OpennessResults = Annotated[
+    list[Path],
+    typer.Argument(metavar="RESULT...", help="What --save-landmarks has written; the first is compared with."),
+]
+OpennessPlot = Annotated[
+    Path | None, typer.Option("--plot", help="Write the curves into an image (.png).", show_default=False)
+]
 BankInput = Annotated[str, typer.Argument(metavar="INPUT", help="A video in which you speak, about a minute.")]
 BankOutput = Annotated[Path, typer.Option("--output", "-o", help="The mouth bank to write, such as me.bank.")]

@@ -96,7 +96,7 @@ def load(folder: str | Path, known: bool = False) -> Bundle:
 @functools.cache
 def _known_models() -> frozenset[str]:
     """Hashes of the networks that come with the program."""
-    specs = (_read_spec(path) for path in _folder_of("").glob(f"*/bundle*/{SPEC}"))
+    specs = (_read_spec(path) for path in folder_of("").glob(f"*/bundle*/{SPEC}"))
     return frozenset(spec.sha256[spec.model] for spec in specs)
 
 
@@ -111,7 +111,7 @@ def load_default(name: str, look_ahead_ms: int | None = None) -> Bundle:
 
     ``look_ahead_ms`` asks for another one of the engine, which waits for less or more of the voice: ``bundle-MS``.
     """
-    folder = _folder_of(name) / "bundle"
+    folder = folder_of(name) / "bundle"
     if not folder.is_dir():
         raise BundleError("no bundle for engine", f"{name!r}: {folder} is not there", "reinstall the package")
     usual = _shared(folder)
@@ -120,12 +120,12 @@ def load_default(name: str, look_ahead_ms: int | None = None) -> Bundle:
     if look_ahead_ms not in (known := look_aheads(name)):
         choices = ", ".join(str(ms) for ms in known)
         raise BundleError("no mouth with a look-ahead of", f"{look_ahead_ms} ms", f"choose one of {choices}")
-    return _shared(_folder_of(name) / f"bundle-{look_ahead_ms}")
+    return _shared(folder_of(name) / f"bundle-{look_ahead_ms}")
 
 
 def load_part(name: str, part: str) -> Bundle:
     """Another network that comes with engine ``name``, one for the whole process: ``bundle-PART``."""
-    return _shared(_folder_of(name) / f"bundle-{part}")
+    return _shared(folder_of(name) / f"bundle-{part}")
 
 
 def part_session(name: str, part: str, backend: str = AUTO) -> Session:
@@ -139,14 +139,14 @@ def part_session(name: str, part: str, backend: str = AUTO) -> Session:
 
 def look_aheads(name: str) -> list[int]:
     """The look-aheads in ms that :func:`load_default` has to offer."""
-    named = (re.fullmatch(r"bundle-(\d+)", path.name, re.ASCII) for path in _folder_of(name).glob("bundle-*"))
-    others = [int(found[1]) for found in named if found and (_folder_of(name) / found[0] / SPEC).is_file()]
+    named = (re.fullmatch(r"bundle-(\d+)", path.name, re.ASCII) for path in folder_of(name).glob("bundle-*"))
+    others = [int(found[1]) for found in named if found and (folder_of(name) / found[0] / SPEC).is_file()]
     return sorted({load_default(name).look_ahead_ms, *others})
 
 
 def longest_look_ahead(name: str) -> int | None:
     """The most that :func:`load_default` has to offer, ms; None for an engine without a bundle of its own."""
-    return look_aheads(name)[-1] if (_folder_of(name) / "bundle").is_dir() else None
+    return look_aheads(name)[-1] if (folder_of(name) / "bundle").is_dir() else None
 
 
 @functools.cache
@@ -155,8 +155,9 @@ def _shared(folder: Path) -> Bundle:
     return load(folder, known=True)
 
 
-def _folder_of(name: str) -> Path:
-    return Path(realtime_dub.__file__).parents[1] / "engines" / name
+def folder_of(name: str) -> Path:
+    """Of what comes with engine ``name``. A package of Python has no hyphen in its name."""
+    return Path(realtime_dub.__file__).parents[1] / "engines" / name.replace("-", "_")
 
 
 def _read_spec(path: Path) -> BundleSpec:

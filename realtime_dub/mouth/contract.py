@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol, Self, TypeAlias, runtime_checkable
 
 from realtime_dub.blend.patch import MouthPatch, WholeFrame
-from realtime_dub.face.types import FaceTracker, TrackedFrame
+from realtime_dub.face.types import FaceTracker, Points, TrackedFrame
 from realtime_dub.media import NS, Blendshapes, Samples
 from realtime_dub.mouth.quality import Quality, WorksAt
 from realtime_dub.mouth.silence import Silence, SilenceShows
@@ -24,6 +24,7 @@ __all__ = [
     "Generated",
     "GeneratesBatches",
     "GivesBlendshapes",
+    "GivesLandmarks",
     "HasStrength",
     "HasTerms",
     "Hear",
@@ -42,6 +43,7 @@ __all__ = [
     "SupportsCalibration",
     "WholeFrame",
     "blendshapes_of",
+    "landmarks_of",
 ]
 
 VOICE_RATE = 16_000  # Hz, mono: what every generator hears
@@ -100,6 +102,17 @@ class GivesBlendshapes(Protocol):
 
     def blendshapes(self) -> Blendshapes:
         """The mouth of the last ``generate``, faded in and out like it, whether or not there was a face to draw on."""
+
+
+@runtime_checkable
+class GivesLandmarks(Protocol):
+    """A generator that knows where the lips are that it has drawn."""
+
+    def landmarks(self) -> Points | None:
+        """The 68 landmarks (68, 2) of the last ``generate``'s frame with its mouth, pixels (``face/scheme68.py``).
+
+        None where there was no face.
+        """
 
 
 @runtime_checkable
@@ -266,3 +279,8 @@ class IdentityKind(Protocol):
 def blendshapes_of(generator: MouthGenerator) -> Blendshapes | None:
     """The mouth of the last ``generate``; None from a generator that has no such thing."""
     return generator.blendshapes() if isinstance(generator, GivesBlendshapes) else None
+
+
+def landmarks_of(generator: MouthGenerator) -> Points | None:
+    """Of the last ``generate``; None from a generator that has no such thing."""
+    return generator.landmarks() if isinstance(generator, GivesLandmarks) else None

@@ -23,6 +23,7 @@ ENGINES = {
     "passthrough": "realtime_dub.mouth.passthrough:ENGINE",
     "lipgan": "realtime_dub.mouth.painter:LIPGAN",
     "wav2lip": "realtime_dub.mouth.painter:WAV2LIP",
+    "landmark-dub": "realtime_dub.mouth.mouthbank:LANDMARK_DUB",
 }
 # What the options of engines are called on the command line.
 OPTIONS = {

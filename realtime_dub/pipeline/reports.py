@@ -75,6 +75,12 @@ def _written(config: LiveConfig | FileConfig) -> Iterator[Use]:
         yield from (Use(path, "--to") for path in files if path is not None)
     else:
         yield Use(config.output, "-o")
+        shown = (
+            (config.save_landmarks, "--save-landmarks"),
+            (config.preview, "--preview"),
+            (config.openness, "--openness"),
+        )
+        yield from (Use(path, option) for path, option in shown if path is not None)
     for path, option in ((config.stats_json, "--stats-json"), (config.contact_sheet, "--contact-sheet")):
         if path is not None:
             yield Use(path, option)

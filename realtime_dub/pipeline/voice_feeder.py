@@ -11,7 +11,7 @@ import numpy as np
 from realtime_dub.audio.mono import MonoMixer
 from realtime_dub.audio.resample import StreamResampler
 from realtime_dub.blend.patch import rests
-from realtime_dub.face.types import TrackedFrame
+from realtime_dub.face.types import Points, TrackedFrame
 from realtime_dub.media import MS, NS, Blendshapes, Floats, Samples, ns_to_samples, samples_to_ns
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import (
@@ -22,6 +22,7 @@ from realtime_dub.mouth.contract import (
     ImplausibleMouth,
     MouthGenerator,
     blendshapes_of,
+    landmarks_of,
 )
 from realtime_dub.pipeline.contracts import Resampler
 
@@ -89,6 +90,7 @@ class Made:
     patch: Generated | None = None
     blendshapes: Blendshapes | None = None
     implausible: bool = False
+    landmarks: Points | None = None  # (68, 2) of the frame with its mouth, pixels
 
 
 class AudioFeeder:
@@ -149,9 +151,9 @@ class VoiceFeeder(AudioFeeder):
         try:
             patch = self._generator.generate(tracked, askable)
         except ImplausibleMouth:
-            return Made(asked=True, implausible=True)
+            return Made(asked=True, implausible=True, landmarks=landmarks_of(self._generator))
         self.heard.mouth(tracked, patch)
-        return Made(True, patch, blendshapes_of(self._generator))
+        return Made(True, patch, blendshapes_of(self._generator), landmarks=landmarks_of(self._generator))
 
     def mouths(self, asked: Sequence[tuple[TrackedFrame, int]]) -> list[Made]:
         """:meth:`mouth` for several frames of a file: together, where the generator can."""

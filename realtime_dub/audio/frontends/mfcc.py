@@ -1,7 +1,8 @@
 """Mel-frequency cepstra, as small recurrent nets for lips hear them.
 
-Two shapes are in use: 13 of one frame period without the first (landmark dubbing), and 13 with the log mean energy and
-the first difference of both, 28 in all (Synthesizing Obama). See ``tests/test_frontends.py`` for their specs.
+Two shapes are in use: 12 of each frame period, 13 without the first (:func:`per_frame`, landmark dubbing); and 13 with
+the log mean energy, 100 a second, and the first difference of both, 28 in all (Synthesizing Obama:
+``MfccSpec(energy=True, differences=True)``).
 """
 
 from __future__ import annotations
@@ -12,7 +13,15 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from realtime_dub.audio.frontends.framing import FramedSpec, Framing, hamming, hann, oshaughnessy_edges, triangles
+from realtime_dub.audio.frontends.framing import (
+    FramedSpec,
+    Framing,
+    hamming,
+    hann,
+    oshaughnessy_edges,
+    slaney_filters,
+    triangles,
+)
 from realtime_dub.media import Floats
 
 
@@ -32,6 +41,8 @@ class MfccSpec(FramedSpec):
     without_first: bool = False  # the loudness
     energy: bool = False  # the logarithm of a window's mean square is added
     differences: bool = False  # to the frame before are added
+    scale: Literal["oshaughnessy", "slaney"] = "oshaughnessy"  # of the filters; Slaney's are of equal area
+    decibels: bool = False  # ten times the common logarithm of powers, not the natural one
     floor: float = Field(default=1e-10, ge=1e-30, le=1)  # of powers, before the logarithm
 
     @model_validator(mode="after")
@@ -50,6 +61,27 @@ class MfccSpec(FramedSpec):
         return (self.cepstra - self.without_first + self.energy) * (2 if self.differences else 1)
 
 
+def per_frame(frame_rate: float, rate: int = 16_000) -> MfccSpec:
+    """12 cepstra of each period of a video, the window three of them: as librosa gives them, in decibels."""
+    hop = round(rate / frame_rate)
+    fft = 1 << (3 * hop - 1).bit_length()
+    return MfccSpec(
+        rate=rate,
+        window=3 * hop,
+        hop=hop,
+        fft=fft,
+        taper="hann",
+        filters=128,
+        low_hz=0.0,
+        high_hz=rate / 2,
+        without_first=True,
+        scale="slaney",
+        decibels=True,
+        # librosa's is 80 dB below the loudest of the whole sound, which no stream knows: this is, for usual speech.
+        floor=5e-10,
+    )
+
+
 class Mfcc:
     """The front end of one stream of sound."""
 
@@ -57,8 +89,8 @@ class Mfcc:
         self.spec = spec = spec or MfccSpec()
         self._framing = Framing(spec.window, spec.hop)
         self._window = (hann if spec.taper == "hann" else hamming)(spec.window).astype(np.float32)
-        edges = oshaughnessy_edges(spec.low_hz, spec.high_hz, spec.filters + 2)
-        self._filters = triangles(edges, spec.rate, spec.fft).astype(np.float32)
+        self._filters = _filters(spec).astype(np.float32)
+        self._unit = np.float32(10.0 / np.log(10.0) if spec.decibels else 1.0)
         self._cosines = _cosines(spec.filters, spec.cepstra)
         self.reset()
 
@@ -77,11 +109,22 @@ class Mfcc:
     def finish(self) -> Floats:
         return self._features(self._framing.finish())
 
+    def power(self, samples: Floats) -> Floats:
+        """As :meth:`process`, before floor and logarithm: what each filter lets through (m, filters)."""
+        return self._power(self._framing.process(samples))
+
+    def cepstra(self, power: Floats) -> Floats:
+        """Of what filters let through (..., filters): (..., cepstra), without the first where that is left out."""
+        logarithms = np.log(np.maximum(power, np.float32(self.spec.floor)))
+        return np.asarray(self._unit * (logarithms @ self._cosines)[..., int(self.spec.without_first) :], np.float32)
+
+    def _power(self, windows: Floats) -> Floats:
+        power = np.abs(np.fft.rfft(windows * self._window, self.spec.fft)) ** 2 / self.spec.fft
+        return np.asarray(power.astype(np.float32) @ self._filters, np.float32)
+
     def _features(self, windows: Floats) -> Floats:
         spec = self.spec
-        power = np.abs(np.fft.rfft(windows * self._window, spec.fft)) ** 2 / spec.fft
-        logarithms = np.log(np.maximum(power.astype(np.float32) @ self._filters, np.float32(spec.floor)))
-        parts = [(logarithms @ self._cosines)[:, int(spec.without_first) :]]
+        parts = [self.cepstra(self._power(windows))]
         if spec.energy:
             mean_square = np.mean(np.square(windows), axis=1, keepdims=True)
             parts.append(np.log(np.maximum(mean_square, np.float32(spec.floor))))
@@ -95,6 +138,12 @@ class Mfcc:
         before = found[:1] if self._before is None else self._before
         self._before = found[-1:]
         return np.concatenate([found, np.diff(found, axis=0, prepend=before)], 1)
+
+
+def _filters(spec: MfccSpec) -> npt.NDArray[np.float64]:
+    if spec.scale == "slaney":
+        return slaney_filters(spec.low_hz, spec.high_hz, spec.filters, spec.rate, spec.fft)
+    return triangles(oshaughnessy_edges(spec.low_hz, spec.high_hz, spec.filters + 2), spec.rate, spec.fft)
 
 
 def _cosines(filters: int, count: int) -> npt.NDArray[np.float32]:

@@ -10,14 +10,13 @@ from typing import get_args
 import numpy as np
 
 from realtime_dub.errors import BundleError, ConfigError
-from realtime_dub.face.alignment import LOWER
+from realtime_dub.face.scheme68 import scheme68
 from realtime_dub.face.types import FaceTracker, Points, TrackedFrame
 from realtime_dub.inference import AUTO
 from realtime_dub.inference import bundle as bundles
 from realtime_dub.media import MS, Blendshapes, Samples
 from realtime_dub.mouth.blendshapes import BlendshapeSolver
 from realtime_dub.mouth.contract import (
-    VOICE_RATE,
     FramePicker,
     ImplausibleMouth,
     Latency,
@@ -29,12 +28,13 @@ from realtime_dub.mouth.gate import FADE_IN_NS, SpeechGate
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.calibration import CalibrationFrames, calibrate
 from realtime_dub.mouth.mouthbank.inside import Inside
-from realtime_dub.mouth.mouthbank.motion import Motion, MotionStream, opening
+from realtime_dub.mouth.mouthbank.motion_nets import open_motion
 from realtime_dub.mouth.mouthbank.occlusion import Occlusion
 from realtime_dub.mouth.mouthbank.own_voice import WaysOfTalking
 from realtime_dub.mouth.mouthbank.people import People, Person
 from realtime_dub.mouth.mouthbank.render import WORK_PX
 from realtime_dub.mouth.mouthbank.rest import Resting
+from realtime_dub.mouth.mouthbank.voice_stream import Motion, opening
 from realtime_dub.mouth.quality import AUTO as AUTO_QUALITY
 from realtime_dub.mouth.quality import Quality, at_first
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
@@ -77,9 +77,11 @@ class MouthbankGenerator:
         if bundle is not None and look_ahead_ms is not None:
             raise ConfigError("cannot choose a look-ahead with", str(bundle), "give --bundle or --look-ahead, not both")
         loaded = bundles.load(bundle) if bundle is not None else bundles.load_default(self.name, look_ahead_ms)
-        self._check(loaded)
+        if (engine := loaded.spec.engine) != self.name:
+            what = f"{loaded.spec.name}: it is for the engine {engine}"
+            raise BundleError("cannot use bundle", what, f"give --engine {engine}, or another bundle")
         self.bundle = loaded.label
-        self._motion = MotionStream(loaded, backend)
+        self._motion = open_motion(loaded, backend)
         self.backend = self._motion.session.backend
         self.strength = strength
         self._occlusion, self._inside, self._turn = Occlusion(backend), Inside(backend), TurnFade()
@@ -92,15 +94,7 @@ class MouthbankGenerator:
         self.quality, self.works_at = quality, at_first(quality)
         self._solver = BlendshapeSolver()
         self._shown = np.zeros((len(self._motion.points), 3), np.float32)
-
-    def _check(self, bundle: bundles.Bundle) -> None:
-        if (engine := bundle.spec.engine) != self.name:
-            what = f"{bundle.spec.name}: it is for the engine {engine}"
-            raise BundleError("cannot use bundle", what, f"give --engine {engine}, or another bundle")
-        spec = bundle.motion
-        if spec.points != tuple(LOWER) or spec.audio.rate != VOICE_RATE:
-            what = f"{spec.name}: its points or its sample rate do not fit"
-            raise BundleError("cannot use bundle", what, f"choose one for {VOICE_RATE} Hz and the {len(LOWER)} points")
+        self._seen: Points | None = None  # (478, 3) of the last frame's face with the mouth that it was given
 
     @property
     def identity(self) -> Bank:
@@ -183,6 +177,7 @@ class MouthbankGenerator:
         motion = self._motion.at(at_ns)
         blend_weight = self._gate(motion.speech, at_ns)
         self._shown = motion.displacement * np.float32(self.strength * blend_weight)
+        self._seen = None if tracked.face is None else tracked.face.points
         if not motion.plausible:
             raise ImplausibleMouth
         if tracked.face is None:
@@ -194,6 +189,8 @@ class MouthbankGenerator:
         self._look(person, tracked, idle=blend_weight <= 0 and not self._draws)
         patch = self._mouth(person, tracked, motion, blend_weight, at_ns)
         self._draws = patch is not None
+        if patch is not None:
+            self._seen = person.renderer.drawn_points
         return patch
 
     def _look(self, person: Person, tracked: TrackedFrame, idle: bool) -> None:
@@ -269,6 +266,8 @@ class MouthbankGenerator:
             self._motion.forget_level()
             self._talk.forget()
             self._resting.forget()
+        if person is not None:
+            self._motion.meet(person.bank.neutral)
         return person
 
     def _since_known(self, at_ns: int) -> float:
@@ -282,3 +281,6 @@ class MouthbankGenerator:
 
     def blendshapes(self) -> Blendshapes:
         return self._solver.named(self._shown)
+
+    def landmarks(self) -> Points | None:
+        return None if self._seen is None else scheme68(self._seen)[:, :2]

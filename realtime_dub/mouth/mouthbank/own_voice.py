@@ -233,4 +233,4 @@ def net_of(bundle: Bundle) -> str:
 
 def tells_features(bundle: Bundle) -> bool:
     """Whether a net tells what it makes its motion of, so that it can be adapted."""
-    return any(tensor.name == FEATURES for tensor in bundle.motion.outputs)
+    return any(tensor.name == FEATURES for tensor in bundle.spec.outputs)

@@ -85,6 +85,7 @@ class Renderer:
         self._current: Mouth | None = None
         self.work_px = WORK_PX[HIGH]  # may be changed
         self._fine = True
+        self.drawn_points: Points | None = None  # (478, 3) of the face in the last patch, frame pixels
 
     def render(
         self,
@@ -152,7 +153,7 @@ class Renderer:
         box = bounding_box(outline, 2, frame.width, frame.height)
         if box[2] < 8 or box[3] < 8:
             return None
-        goal = project(target, face.pose)
+        self.drawn_points = goal = project(target, face.pose)
         anchors = np.concatenate([outline, face.points[_NOSE_ANCHORS, :2]])
         if nearer:
             region = bring_nearer(frame.image, Bend(face.points, goal, _SKIN, anchors, box, unit))

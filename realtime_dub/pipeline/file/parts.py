@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from realtime_dub.clock import VirtualClock
 from realtime_dub.config import FileConfig
@@ -18,6 +18,9 @@ from realtime_dub.publishers.base import CarriesExtras
 from realtime_dub.sources.base import VideoSource, VoiceSource
 from realtime_dub.sources.registry import kind_of
 from realtime_dub.sources.stream_choice import SoundChoice
+
+if TYPE_CHECKING:
+    from realtime_dub.pipeline.landmarks import LandmarkOutputs
 
 
 class FileParts:
@@ -39,6 +42,7 @@ class FileParts:
         )
         self.generator = assembly.make_generator(config)
         stack.callback(self.generator.close)
+        self.landmarks = self._open_landmarks()
         announce(self.generator, config.quiet)
         self.compositor = assembly.make_compositor()
         self.video = self.open_video(width=config.width, height=config.height, fps=config.fps)
@@ -58,6 +62,18 @@ class FileParts:
         tracker = assembly.make_tracker(self._config.face, at_once=True)
         self._stack.callback(tracker.close)
         return tracker
+
+    def _open_landmarks(self) -> LandmarkOutputs | None:
+        """Where the engine's landmarks go; None where nobody asked for them."""
+        config = self._config
+        if config.save_landmarks is None and config.preview is None and config.openness is None:
+            return None
+        from realtime_dub.pipeline.landmarks import LandmarkOutputs
+
+        preview = None
+        if config.preview is not None:
+            preview = assembly.open_publisher(str(config.preview), clock=self._clock, live=False)
+        return LandmarkOutputs(config, self.generator, preview)
 
     def output_format(self) -> OutputFormat:
         info, voice = self.info, self.voice_info

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from realtime_dub import signals
 from realtime_dub.blend.composite import shows
@@ -44,6 +44,9 @@ from realtime_dub.pipeline.statistics import Kind, Recorder, Report
 from realtime_dub.pipeline.voice_feeder import Made
 from realtime_dub.sources.base import read_all
 from realtime_dub.voice.contract import VoiceFromVideo
+
+if TYPE_CHECKING:
+    from realtime_dub.pipeline.landmarks import LandmarkOutputs
 
 Progress = Callable[[int, int | None], None]
 
@@ -96,6 +99,9 @@ class _FileRun:
         """Enrol, then run the stages to the end. However it ends, what was written plays."""
         self._parts.publisher.open(self._parts.output_format())
         try:
+            if (landmarks := self._parts.landmarks) is not None:
+                self._stack.callback(self._close_landmarks, landmarks)
+                landmarks.begin(self._parts.output_format())
             self._enrol()
         except BaseException:
             self._parts.publisher.close()
@@ -126,9 +132,18 @@ class _FileRun:
                 self._parts.publisher.close()
             raise
 
+    def _close_landmarks(self, landmarks: LandmarkOutputs) -> None:
+        """Once, and before the report, which tells what was lost."""
+        try:
+            landmarks.close()
+        except MediaError as error:
+            self.recorder.lost(str(error))
+
     def report(self) -> Report:
         """The report, with everything that there is to say; written where that was asked for."""
         parts = self._parts
+        if parts.landmarks is not None:
+            self._close_landmarks(parts.landmarks)
         notes: list[str | None] = [*notes_of(parts.video, parts.voice, parts.generator, parts.publisher)]
         if not self._faces:
             notes.append(f"no face in {self._config.input}: the picture passes through unchanged")
@@ -262,7 +277,10 @@ class _FileRun:
             self._sheet.add(frame.image, face, image, seq)
         coded, changed = taken_over(item.sample.tracked, image, composition.patch)
         shapes = item.made.blendshapes
-        return Tick(image, item.pts_ns, item.duration_ns, seq, item.audio, shapes, coded, changed)
+        tick = Tick(image, item.pts_ns, item.duration_ns, seq, item.audio, shapes, coded, changed)
+        if self._parts.landmarks is not None:
+            self._parts.landmarks.add(tick, item.made.landmarks)
+        return tick
 
     def _timed(self, name: str, items: Iterator[Frame]) -> Iterator[Frame]:
         while True:
