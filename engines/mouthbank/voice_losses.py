@@ -19,7 +19,7 @@ from engines.common.speech.network import STRIDE
 from engines.common.speech.vectors import ListenedSpeech, looked_up, vector_loss
 from engines.mouthbank.curve_rows import CurveRows
 from engines.mouthbank.data import Basis, Batches, MotionLoss
-from engines.mouthbank.speakers import evened
+from engines.common.speakers import evened
 from engines.mouthbank.teacher import Teacher, loudness
 from engines.mouthbank.voice_net import VoiceNet
 from realtime_dub.audio.frontends.logmel import LogMelSpec

@@ -156,7 +156,7 @@ def _shared(folder: Path) -> Bundle:
 
 
 def _folder_of(name: str) -> Path:
-    return Path(realtime_dub.__file__).parents[1] / "engines" / name
+    return Path(realtime_dub.__file__).parents[1] / "engines" / name.replace("-", "_")  # as modules are called
 
 
 def _read_spec(path: Path) -> BundleSpec:

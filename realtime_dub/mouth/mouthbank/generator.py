@@ -29,11 +29,11 @@ from realtime_dub.mouth.gate import FADE_IN_NS, SpeechGate
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.calibration import CalibrationFrames, calibrate
 from realtime_dub.mouth.mouthbank.inside import Inside
-from realtime_dub.mouth.mouthbank.motion import Motion, MotionStream, opening
+from realtime_dub.mouth.mouthbank.motion import Motion, MotionStream, VoiceMotion, opening
 from realtime_dub.mouth.mouthbank.occlusion import Occlusion
 from realtime_dub.mouth.mouthbank.own_voice import WaysOfTalking
 from realtime_dub.mouth.mouthbank.people import People, Person
-from realtime_dub.mouth.mouthbank.render import WORK_PX
+from realtime_dub.mouth.mouthbank.render import WORK_PX, Renderer
 from realtime_dub.mouth.mouthbank.rest import Resting
 from realtime_dub.mouth.quality import AUTO as AUTO_QUALITY
 from realtime_dub.mouth.quality import Quality, at_first
@@ -79,12 +79,12 @@ class MouthbankGenerator:
         loaded = bundles.load(bundle) if bundle is not None else bundles.load_default(self.name, look_ahead_ms)
         self._check(loaded)
         self.bundle = loaded.label
-        self._motion = MotionStream(loaded, backend)
+        self._motion = self._stream(loaded, backend)
         self.backend = self._motion.session.backend
         self.strength = strength
         self._occlusion, self._inside, self._turn = Occlusion(backend), Inside(backend), TurnFade()
         bank = Bank.load(identity) if isinstance(identity, Path) else identity or Bank()
-        self.people = People(bank, self._occlusion.clear, self._inside)
+        self.people = People(bank, self._occlusion.clear, self._inside, self._renderer)
         self._gate, self._resting = SpeechGate(), Resting(silence)
         self._talk = WaysOfTalking(loaded, self.backend, learn)
         self._draws = True  # a mouth was drawn last; before the first one nothing is saved
@@ -93,10 +93,21 @@ class MouthbankGenerator:
         self._solver = BlendshapeSolver()
         self._shown = np.zeros((len(self._motion.points), 3), np.float32)
 
+    def _stream(self, bundle: bundles.Bundle, backend: str) -> VoiceMotion:
+        """What makes a motion of the voice."""
+        return MotionStream(bundle, backend)
+
+    def _renderer(self, bank: Bank, inside: Inside | None) -> Renderer:
+        """What draws the mouths of a person."""
+        return Renderer(bank, inside)
+
     def _check(self, bundle: bundles.Bundle) -> None:
         if (engine := bundle.spec.engine) != self.name:
             what = f"{bundle.spec.name}: it is for the engine {engine}"
             raise BundleError("cannot use bundle", what, f"give --engine {engine}, or another bundle")
+        self._check_task(bundle)
+
+    def _check_task(self, bundle: bundles.Bundle) -> None:
         spec = bundle.motion
         if spec.points != tuple(LOWER) or spec.audio.rate != VOICE_RATE:
             what = f"{spec.name}: its points or its sample rate do not fit"

@@ -7,8 +7,10 @@ look-ahead's frames too. Instants between two outputs are interpolated.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from realtime_dub.audio.frontends.logmel import LogMel
 from realtime_dub.audio.samples import cleaned
@@ -17,6 +19,7 @@ from realtime_dub.face.alignment import LOWER
 from realtime_dub.face.landmarks import OPENING
 from realtime_dub.inference import AUTO
 from realtime_dub.inference.bundle import Bundle
+from realtime_dub.inference.contract import Session
 from realtime_dub.inference.state import CheckedStream
 from realtime_dub.media import MS, NS, Floats, samples_to_ns
 from realtime_dub.mouth.mouthbank.adapter import MOST_FEATURES
@@ -40,6 +43,24 @@ class Motion:
     speech: float  # 0..1, how sure it is that the person speaks
     plausible: bool = True  # False: what the network gave can be no mouth, this is rest
     features: Floats | None = None  # (n,) what the network made the motion of, where it tells that
+
+
+class VoiceMotion(Protocol):
+    """One voice, and the motion it makes."""
+
+    points: npt.NDArray[np.int_]  # face mesh indices that ``Motion.displacement`` moves
+    look_ahead_ns: int
+    front_end_ns: int
+    hop_ns: int
+    session: Session
+
+    def hear(self, samples: Floats, pts_ns: int) -> None: ...
+
+    def heard_until_ns(self) -> int: ...
+
+    def at(self, ns: int) -> Motion: ...
+
+    def forget_level(self) -> None: ...
 
 
 def opening(displacement: Floats) -> float:

@@ -86,6 +86,9 @@ class Renderer:
         self.work_px = WORK_PX[HIGH]  # may be changed
         self._fine = True
 
+    def observe(self, tracked: TrackedFrame) -> None:
+        """A look at the person from which the bank has learnt; for those who keep more than the bank does."""
+
     def render(
         self,
         tracked: TrackedFrame,

@@ -1,0 +1,77 @@
+"""The generator: mouthbank's, with another net for the mouth's motion and another way to draw it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from realtime_dub.face.types import FaceTracker, TrackedFrame
+from realtime_dub.inference import AUTO
+from realtime_dub.inference.bundle import Bundle
+from realtime_dub.media import MS
+from realtime_dub.mouth.contract import Latency, MouthPatch
+from realtime_dub.mouth.mouthbank.bank import Bank
+from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
+from realtime_dub.mouth.mouthbank.inside import Inside
+from realtime_dub.mouth.mouthbank.motion import Motion, VoiceMotion
+from realtime_dub.mouth.mouthbank.people import Person
+from realtime_dub.mouth.own_texture.render import TextureRenderer
+from realtime_dub.mouth.own_texture.shape import LipStream, spec_of
+from realtime_dub.mouth.own_texture.teeth import Chosen
+from realtime_dub.mouth.quality import AUTO as AUTO_QUALITY
+from realtime_dub.mouth.quality import Quality
+from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
+from realtime_dub.mouth.silence import Silence
+
+COMPUTE_NS = 26 * MS  # p95 of sound, net, median and drawing on one core of a laptop, until measured
+
+
+class OwnTextureGenerator(MouthbankGenerator):
+    """Drives the live face by any voice with a mouth put together from the person's own frames.
+
+    Options as mouthbank's. ``teeth``: which frames show teeth, where they are not to be found.
+    """
+
+    name = "own-texture"
+
+    def __init__(
+        self,
+        bundle: Path | None = None,
+        identity: Path | Bank | None = None,
+        strength: float = 1.0,
+        look_ahead_ms: int | None = None,
+        backend: str = AUTO,
+        silence: Silence = AUTO_SILENCE,
+        quality: Quality = AUTO_QUALITY,
+        teeth: Chosen = Chosen(),
+    ) -> None:
+        self._teeth = teeth
+        super().__init__(bundle, identity, strength, look_ahead_ms, backend, False, silence, quality)
+
+    def _stream(self, bundle: Bundle, backend: str) -> VoiceMotion:
+        return LipStream(bundle, backend)
+
+    def _check_task(self, bundle: Bundle) -> None:
+        spec_of(bundle)
+
+    def _renderer(self, bank: Bank, inside: Inside | None) -> TextureRenderer:
+        return TextureRenderer(bank, inside, self._teeth)
+
+    def latency(self) -> Latency:
+        usual = super().latency()
+        return Latency(usual.look_ahead_ns, usual.front_end_ns, COMPUTE_NS)
+
+    def calibrate(self, frames: Sequence[TrackedFrame], tracker: FaceTracker) -> None:
+        """A median of many frames is where they are on the average: there is no one mouth to correct."""
+        for person in self.people.known:
+            person.taught_ns = None
+        self.people.restart()
+
+    def _drawn(
+        self, tracked: TrackedFrame, person: Person, motion: Motion, share: float, blend_weight: float, at_ns: int
+    ) -> MouthPatch | None:
+        if isinstance(person.renderer, TextureRenderer):
+            person.renderer.quick = self.short or self.works_at == "low"
+            if person.renderer.quick:
+                person.renderer.synthesis.prepare()
+        return super()._drawn(tracked, person, motion, share, blend_weight, at_ns)

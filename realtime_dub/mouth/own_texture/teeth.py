@@ -1,0 +1,143 @@
+"""Teeth: a median of many frames has blurred ones, so their detail comes from one frame for each row of teeth.
+
+Such a proxy is found by itself: of all frames the one whose upper (lower) half between the lips is bright, sharp and
+full of edges. Its high frequencies alone are laid over the inside of the mouth; colours and light stay the median's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from realtime_dub.blend.masks import feather, polygon
+from realtime_dub.media import Floats, Image
+from realtime_dub.mouth.own_texture.textures import HEIGHT, PIXELS, WIDTH, Texture, place_of
+
+LEAST_GAP = 0.06  # mouth widths between the inner lips: nearer ones show no teeth
+DETAIL = 0.06  # sigma that tells detail from light, mouth widths
+INSET = 0.015  # of the inner lips, so that no lip is taken for a tooth, mouth widths
+BRIGHT, EDGES, SHARP = 1.0, 0.6, 0.4  # weights of what a row of teeth is told by
+STRENGTH = 0.9  # of the detail that is laid over
+_BOX = (0, 0, WIDTH, HEIGHT)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a user says of the teeth; None is found."""
+
+    upper: int | None = None  # numbers of frames
+    lower: int | None = None
+    upper_line: int | None = None  # rows of the frame's picture where the lip ends and teeth begin, pixels
+    lower_line: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Proxy:
+    """A row of teeth."""
+
+    detail: npt.NDArray[np.float32]  # (HEIGHT, WIDTH, 3) high frequencies, zero where no teeth are
+    line: float  # row where the lip that belongs to it ends, pixels of the texture
+    number: int  # of the frame
+    score: float
+
+
+def inner(shape: Floats) -> npt.NDArray[np.float64]:
+    """The inner lips (20, 2) of a shape (40, 2 or 3), pixels of the texture."""
+    return place_of(shape[20:]).astype(np.float64)
+
+
+def inside(shape: Floats, soft: bool = False) -> npt.NDArray[np.uint8]:
+    """The mask (HEIGHT, WIDTH) between the inner lips, a little smaller than they are."""
+    mask = polygon(inner(shape), _BOX)
+    size = max(1, round(INSET * PIXELS))
+    mask = np.asarray(cv2.erode(mask, np.ones((3, 3), np.uint8), iterations=size), np.uint8)
+    return feather(mask, size / 2) if soft else mask
+
+
+def lines(shape: Floats) -> tuple[float, float]:
+    """Rows of the texture where the upper lip ends and where the lower one begins, in the middle of the mouth."""
+    lips = inner(shape)
+    return float(lips[4:7, 1].mean()), float(lips[14:17, 1].mean())
+
+
+def halves(shape: Floats) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Between the lips, above and below the middle."""
+    top, bottom = lines(shape)
+    between = inside(shape) > 127
+    above = np.arange(HEIGHT)[:, None] < (top + bottom) / 2
+    return between & above, between & ~above
+
+
+def score(image: Image, part: npt.NDArray[np.bool_]) -> float:
+    """How much what is in ``part`` looks like a row of teeth; 0 where it is too small to tell."""
+    if part.sum() < 0.02 * PIXELS**2:
+        return 0.0
+    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).astype(np.float32)
+    bright = float(np.quantile(grey[part], 0.7)) / 255
+    edges = float(np.abs(cv2.Sobel(grey, cv2.CV_32F, 1, 0))[part].mean()) / 255
+    sharp = float(np.abs(cv2.Laplacian(grey, cv2.CV_32F))[part].mean()) / 255
+    pale = 1 - float(np.median(cv2.cvtColor(image, cv2.COLOR_BGR2HSV)[..., 1][part])) / 255  # a tongue is red
+    return bright * pale * (BRIGHT + EDGES * min(1.0, 4 * edges) + SHARP * min(1.0, 4 * sharp))
+
+
+def high_pass(image: Image) -> npt.NDArray[np.float32]:
+    """``image`` less its light."""
+    values = image.astype(np.float32)
+    return np.asarray(values - cv2.GaussianBlur(values, (0, 0), DETAIL * PIXELS), np.float32)
+
+
+def proxy_of(texture: Texture, upper: bool, line: float | None = None) -> Proxy:
+    """The teeth of one frame. ``line``: the row of the texture where they begin, in place of the lip that is seen."""
+    part = halves(texture.shape)[0 if upper else 1]
+    at = lines(texture.shape)[0 if upper else 1] if line is None else line
+    rows = np.arange(HEIGHT)[:, None]
+    clear = part & (rows >= at if upper else rows <= at)
+    soft = feather(clear.astype(np.uint8) * np.uint8(255), 1.0).astype(np.float32)[..., None] / 255
+    return Proxy(high_pass(texture.image) * soft, at, texture.number, score(texture.image, part))
+
+
+class Teeth:
+    """The two proxies of one person, found anew when there are other frames."""
+
+    def __init__(self, chosen: Chosen = Chosen()) -> None:
+        self._chosen = chosen
+        self.upper: Proxy | None = None
+        self.lower: Proxy | None = None
+
+    def find(self, textures: Sequence[Texture]) -> None:
+        self.upper = self._found(textures, True, self._chosen.upper, self._chosen.upper_line)
+        self.lower = self._found(textures, False, self._chosen.lower, self._chosen.lower_line)
+
+    def _found(self, textures: Sequence[Texture], upper: bool, number: int | None, line: int | None) -> Proxy | None:
+        if number is not None:  # the nearest of those that were looked at
+            at = min(textures, key=lambda each: abs(each.number - number), default=None)
+        else:
+            open_ones = [each for each in textures if _gap(each.shape) >= LEAST_GAP]
+            place = 0 if upper else 1
+            at = max(open_ones, key=lambda each: score(each.image, halves(each.shape)[place]), default=None)
+        return None if at is None else proxy_of(at, upper, None if line is None else at.row(line))
+
+    def lay_over(self, image: Image, shape: Floats) -> Image:
+        """``image``, a texture whose lips are ``shape`` (40, 2 or 3), with the teeth's detail between them."""
+        if _gap(shape) < LEAST_GAP or (self.upper is None and self.lower is None):
+            return image
+        mask = inside(shape, soft=True).astype(np.float32)[..., None] * np.float32(STRENGTH / 255)
+        top, bottom = lines(shape)
+        middle = round((top + bottom) / 2)
+        added = np.zeros(image.shape, np.float32)
+        if self.upper is not None:  # the upper teeth go with the head, and so does the texture
+            added[:middle] = self.upper.detail[:middle]
+        if self.lower is not None:  # the lower ones go with the jaw
+            shift = np.array([[1, 0, 0], [0, 1, bottom - self.lower.line]], np.float64)
+            moved = cv2.warpAffine(self.lower.detail, shift, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)
+            added[middle:] = moved[middle:]
+        return np.asarray(np.clip(image + mask * added + 0.5, 0, 255), np.uint8)
+
+
+def _gap(shape: Floats) -> float:
+    """Between the inner lips in the middle, mouth widths."""
+    return float((shape[34:37, 1] - shape[24:27, 1]).mean())
