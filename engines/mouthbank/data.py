@@ -14,8 +14,8 @@ from engines.common.grid import Clip, Example, make_example
 from engines.common.loop import Losses
 from engines.common.metrics import LIPS_AT, OPENING_AT
 from engines.common.no_voice import OtherSounds
-from engines.mouthbank.network import LOOK_AHEAD, GivesMotion
 from engines.common.speakers import evened
+from engines.mouthbank.network import LOOK_AHEAD, GivesMotion
 from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 
 OWN_SPEEDS = (1.0, 1.0, 0.93, 1.07)

@@ -13,13 +13,13 @@ from engines.common.dataset import Dataset, Entry
 from engines.common.grid import Clip, make_example
 from engines.common.loop import Losses
 from engines.common.prepare.phones import FLOOR
+from engines.common.speakers import evened
 from engines.common.speech.inventory import INDEX, SIL, VISEMES
 from engines.common.speech.losses import class_weights, phone_loss
 from engines.common.speech.network import STRIDE
 from engines.common.speech.vectors import ListenedSpeech, looked_up, vector_loss
 from engines.mouthbank.curve_rows import CurveRows
 from engines.mouthbank.data import Basis, Batches, MotionLoss
-from engines.common.speakers import evened
 from engines.mouthbank.teacher import Teacher, loudness
 from engines.mouthbank.voice_net import VoiceNet
 from realtime_dub.audio.frontends.logmel import LogMelSpec

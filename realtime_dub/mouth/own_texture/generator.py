@@ -17,7 +17,7 @@ from realtime_dub.mouth.mouthbank.motion import Motion, VoiceMotion
 from realtime_dub.mouth.mouthbank.people import Person
 from realtime_dub.mouth.own_texture.render import TextureRenderer
 from realtime_dub.mouth.own_texture.shape import LipStream, spec_of
-from realtime_dub.mouth.own_texture.teeth import Chosen
+from realtime_dub.mouth.own_texture.teeth import FOUND, Chosen
 from realtime_dub.mouth.quality import AUTO as AUTO_QUALITY
 from realtime_dub.mouth.quality import Quality
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
@@ -43,7 +43,7 @@ class OwnTextureGenerator(MouthbankGenerator):
         backend: str = AUTO,
         silence: Silence = AUTO_SILENCE,
         quality: Quality = AUTO_QUALITY,
-        teeth: Chosen = Chosen(),
+        teeth: Chosen = FOUND,
     ) -> None:
         self._teeth = teeth
         super().__init__(bundle, identity, strength, look_ahead_ms, backend, False, silence, quality)

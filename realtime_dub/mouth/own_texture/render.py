@@ -21,7 +21,7 @@ from realtime_dub.mouth.mouthbank.cavity import max_lip_opening, missing, paint_
 from realtime_dub.mouth.mouthbank.inside import Inside
 from realtime_dub.mouth.mouthbank.render import GRID, UNMOVED, Renderer
 from realtime_dub.mouth.own_texture.synthesis import Synthesis
-from realtime_dub.mouth.own_texture.teeth import Chosen
+from realtime_dub.mouth.own_texture.teeth import FOUND, Chosen
 from realtime_dub.mouth.own_texture.textures import Textures, place_of, texture_of
 
 ENOUGH = 6  # frames that a median needs; before them the bank's mouths are used
@@ -36,7 +36,7 @@ SHARP_ENOUGH = 0.35  # of the median sharpness: frames below it are blurred by m
 class TextureRenderer(Renderer):
     """Draws the mouths of one person from their own frames."""
 
-    def __init__(self, bank: Bank, inside: Inside | None = None, chosen: Chosen = Chosen()) -> None:
+    def __init__(self, bank: Bank, inside: Inside | None = None, chosen: Chosen = FOUND) -> None:
         super().__init__(bank, inside)
         self.textures = Textures()
         self.synthesis = Synthesis(self.textures, chosen)

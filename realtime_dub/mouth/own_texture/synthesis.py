@@ -13,7 +13,7 @@ import numpy as np
 
 from realtime_dub.media import Floats, Image
 from realtime_dub.mouth.own_texture.median import weighted_median, weights_of
-from realtime_dub.mouth.own_texture.teeth import Chosen, Teeth
+from realtime_dub.mouth.own_texture.teeth import FOUND, Chosen, Teeth
 from realtime_dub.mouth.own_texture.textures import SPARSE_PLACES, Texture, Textures, distances
 
 BEST, BEST_SHARE, FEWEST = 100, 0.16, 5  # frames that hold 0.9 of the weight: of many, of few, at least
@@ -37,7 +37,7 @@ class Synthesised:
 class Synthesis:
     """One person's. Not thread-safe."""
 
-    def __init__(self, textures: Textures, chosen: Chosen = Chosen()) -> None:
+    def __init__(self, textures: Textures, chosen: Chosen = FOUND) -> None:
         self.textures, self.teeth = textures, Teeth(chosen)
         self._found_at = -1  # version of the textures when teeth were looked for
         self._table = Table(self)

@@ -35,6 +35,9 @@ class Chosen:
     lower_line: int | None = None
 
 
+FOUND = Chosen()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Proxy:
     """A row of teeth."""
@@ -103,7 +106,7 @@ def proxy_of(texture: Texture, upper: bool, line: float | None = None) -> Proxy:
 class Teeth:
     """The two proxies of one person, found anew when there are other frames."""
 
-    def __init__(self, chosen: Chosen = Chosen()) -> None:
+    def __init__(self, chosen: Chosen = FOUND) -> None:
         self._chosen = chosen
         self.upper: Proxy | None = None
         self.lower: Proxy | None = None

@@ -20,7 +20,7 @@ LEFT, UP, RIGHT, DOWN = 0.80, 0.52, 0.80, 0.64  # mouth widths around the middle
 WIDTH, HEIGHT = round(PIXELS * (LEFT + RIGHT)), round(PIXELS * (UP + DOWN))
 CAPACITY = 240
 NOVELTY = 0.004  # mouth widths: nearer shapes are the same mouth, of which the sharper picture is kept
-SPARSE_PLACES = np.array([int(np.flatnonzero(LIPS == index)[0]) for index in SPARSE_LIPS])  # among LIPS
+SPARSE_PLACES = np.array([int(np.flatnonzero(index == LIPS)[0]) for index in SPARSE_LIPS])  # among LIPS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +45,7 @@ class Texture:
 
 
 def place_of(points: Floats) -> Floats:
-    """Pixels of a picture (..., 2) for places of the canonical face (..., 2 or 3), mouth widths from the lips' middle."""
+    """Pixels of a picture (..., 2) for places (..., 2 or 3), mouth widths from the middle of the resting lips."""
     return np.asarray((points[..., :2] + np.array([LEFT, UP], np.float32)) * np.float32(PIXELS) - np.float32(0.5))
 
 
