@@ -265,6 +265,41 @@ FileStatic = Annotated[
     bool,
     typer.Option("--static", help="Use the video's first frame only, as a photo.", rich_help_panel=Input),
 ]
+FileTeethUpper = Annotated[
+    int | None,
+    typer.Option(
+        metavar="FRAME",
+        help="With own-texture: the frame of the film, from 0, whose upper teeth are used. Without it: found.",
+        show_default=False,
+        rich_help_panel=Mouth,
+    ),
+]
+FileTeethLower = Annotated[
+    int | None,
+    typer.Option(metavar="FRAME", help="The same for the lower teeth.", show_default=False, rich_help_panel=Mouth),
+]
+FileLineUpper = Annotated[
+    int | None,
+    typer.Option(
+        metavar="PX",
+        help="The row of that frame's picture where the upper lip ends and teeth begin. Without it: from landmarks.",
+        show_default=False,
+        rich_help_panel=Mouth,
+    ),
+]
+FileLineLower = Annotated[
+    int | None,
+    typer.Option(metavar="PX", help="The same for the lower lip.", show_default=False, rich_help_panel=Mouth),
+]
+FileRetime = Annotated[
+    bool,
+    typer.Option(
+        "--retime",
+        help="Play the film so that the head is quiet, and no eye blinks, where the voice pauses: some frames are "
+        "shown for two. A film shorter than the voice plays back and forth.",
+        rich_help_panel=Input,
+    ),
+]
 FileBatch = Annotated[
     int | None,
     typer.Option(

@@ -36,6 +36,10 @@ OPTIONS = {
     "silence": "--silence",
     "quality": "--quality",
     "pads": "--pads",
+    "teeth_upper": "--teeth-upper",
+    "teeth_lower": "--teeth-lower",
+    "line_upper": "--line-upper",
+    "line_lower": "--line-lower",
 }
 
 

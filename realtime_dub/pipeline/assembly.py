@@ -56,6 +56,10 @@ def make_generator(config: LiveConfig | FileConfig) -> MouthGenerator:
         silence=_silence_of(config),
         quality=None if config.quality == AUTO_QUALITY else config.quality,
         pads=config.pads,
+        teeth_upper=config.teeth_upper,
+        teeth_lower=config.teeth_lower,
+        line_upper=config.line_upper,
+        line_lower=config.line_lower,
     )
 
 

@@ -17,7 +17,7 @@ from realtime_dub.mouth.mouthbank.motion import Motion, VoiceMotion
 from realtime_dub.mouth.mouthbank.people import Person
 from realtime_dub.mouth.own_texture.render import TextureRenderer
 from realtime_dub.mouth.own_texture.shape import LipStream, spec_of
-from realtime_dub.mouth.own_texture.teeth import FOUND, Chosen
+from realtime_dub.mouth.own_texture.teeth import Chosen
 from realtime_dub.mouth.quality import AUTO as AUTO_QUALITY
 from realtime_dub.mouth.quality import Quality
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
@@ -29,7 +29,8 @@ COMPUTE_NS = 26 * MS  # p95 of sound, net, median and drawing on one core of a l
 class OwnTextureGenerator(MouthbankGenerator):
     """Drives the live face by any voice with a mouth put together from the person's own frames.
 
-    Options as mouthbank's. ``teeth``: which frames show teeth, where they are not to be found.
+    Options as mouthbank's. ``teeth_upper``, ``teeth_lower``: frames that show teeth, in place of those that are found;
+    ``line_upper``, ``line_lower``: rows of these frames where the lips end, pixels.
     """
 
     name = "own-texture"
@@ -43,9 +44,12 @@ class OwnTextureGenerator(MouthbankGenerator):
         backend: str = AUTO,
         silence: Silence = AUTO_SILENCE,
         quality: Quality = AUTO_QUALITY,
-        teeth: Chosen = FOUND,
+        teeth_upper: int | None = None,
+        teeth_lower: int | None = None,
+        line_upper: int | None = None,
+        line_lower: int | None = None,
     ) -> None:
-        self._teeth = teeth
+        self._teeth = Chosen(teeth_upper, teeth_lower, line_upper, line_lower)
         super().__init__(bundle, identity, strength, look_ahead_ms, backend, False, silence, quality)
 
     def _stream(self, bundle: Bundle, backend: str) -> VoiceMotion:

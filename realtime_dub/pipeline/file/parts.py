@@ -42,6 +42,8 @@ class FileParts:
         announce(self.generator, config.quiet)
         self.compositor = assembly.make_compositor()
         self.video = self.open_video(width=config.width, height=config.height, fps=config.fps)
+        if config.retime:
+            self.video = self._retimed(self.video)
         self.info: VideoInfo = self.video.open()
         self.voice = self._open_voice()
         self.voice_info = self.voice.open()
@@ -53,6 +55,21 @@ class FileParts:
         video = assembly.open_video(self._config.input, clock=self._clock, loop=False, live=False, **size, **options)
         self._stack.callback(video.close)
         return video
+
+    def _retimed(self, video: VideoSource) -> VideoSource:
+        """The film in an order that suits the voice. It is tracked once for that, and the voice heard."""
+        from realtime_dub.pipeline.file.retimed_video import RetimedVideo, order_for, silent_frames
+
+        config = self._config
+        if self.kind != "file" or config.static or config.mic == "-" or config.extend:
+            what = f"{config.input} for {config.mic}" + (" with --extend" if config.extend else "")
+            raise ConfigError("cannot use --retime on", what, "give a film, and the voice as a file")
+        film, tracker = self.open_video(), self.open_tracker()
+        silent = silent_frames(self._open_voice(), float(film.open().fps), config.seconds)
+        order, count = order_for(film, tracker, silent)
+        film.close()
+        tracker.close()
+        return RetimedVideo(video, order, count)
 
     def open_tracker(self) -> FaceTracker:
         tracker = assembly.make_tracker(self._config.face, at_once=True)
@@ -96,8 +113,8 @@ class FileParts:
 
     def _open_extras(self) -> Any:
         """What the film carries beside frames and audio, for an output that can hold it."""
-        if self.kind != "file" or not isinstance(self.publisher, CarriesExtras):
-            return None
+        if self.kind != "file" or self._config.retime or not isinstance(self.publisher, CarriesExtras):
+            return None  # what was said at a time belongs to another one once the film is re-timed
         from realtime_dub.sources.extras import FilmExtras
 
         config = self._config
