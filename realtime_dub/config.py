@@ -122,6 +122,8 @@ class FileConfig(_Shared):
     mic: str = "video"
     output: Path
     extend: bool = False  # hold the last picture until the voice ends
+    steps: str | None = None  # of engines that work in steps: those to make, comma-separated
+    draw: Path | None = None  # a video of the mouth's outlines
     retime: bool = False  # the film in an order that suits the voice's pauses
     static: bool = False  # the first frame alone, as a photograph
     batch: int | None = Field(None, ge=1, le=128)  # frames that an engine which can takes together

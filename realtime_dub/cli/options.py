@@ -291,6 +291,20 @@ FileLineLower = Annotated[
     int | None,
     typer.Option(metavar="PX", help="The same for the lower lip.", show_default=False, rich_help_panel=Mouth),
 ]
+FileSteps = Annotated[
+    str | None,
+    typer.Option(
+        metavar="STEP,..",
+        help="With own-texture: make these steps alone, each with a file in OUTPUT.steps/ that the next ones read: "
+        "features, shape, texture, retime, composite.",
+        show_default=False,
+        rich_help_panel=Output,
+    ),
+]
+FileDraw = Annotated[
+    Path | None,
+    typer.Option(help="Also write a video (.mp4) of the mouth's outlines.", rich_help_panel=Output),
+]
 FileRetime = Annotated[
     bool,
     typer.Option(

@@ -14,7 +14,7 @@ from typing import Protocol, Self, TypeAlias, runtime_checkable
 
 from realtime_dub.blend.patch import MouthPatch, WholeFrame
 from realtime_dub.face.types import FaceTracker, TrackedFrame
-from realtime_dub.media import NS, Blendshapes, Samples
+from realtime_dub.media import NS, Blendshapes, Floats, Samples
 from realtime_dub.mouth.quality import Quality, WorksAt
 from realtime_dub.mouth.silence import Silence, SilenceShows
 
@@ -24,6 +24,7 @@ __all__ = [
     "Generated",
     "GeneratesBatches",
     "GivesBlendshapes",
+    "GivesLips",
     "HasStrength",
     "HasTerms",
     "Hear",
@@ -42,6 +43,7 @@ __all__ = [
     "SupportsCalibration",
     "WholeFrame",
     "blendshapes_of",
+    "lips_of",
 ]
 
 VOICE_RATE = 16_000  # Hz, mono: what every generator hears
@@ -100,6 +102,14 @@ class GivesBlendshapes(Protocol):
 
     def blendshapes(self) -> Blendshapes:
         """The mouth of the last ``generate``, faded in and out like it, whether or not there was a face to draw on."""
+
+
+@runtime_checkable
+class GivesLips(Protocol):
+    """A generator that can tell, beside the picture, where the lips go."""
+
+    def lips(self) -> Floats:
+        """Outer and inner outline (40, 2) of the last ``generate``, mouth widths from their middle at rest."""
 
 
 @runtime_checkable
@@ -266,3 +276,8 @@ class IdentityKind(Protocol):
 def blendshapes_of(generator: MouthGenerator) -> Blendshapes | None:
     """The mouth of the last ``generate``; None from a generator that has no such thing."""
     return generator.blendshapes() if isinstance(generator, GivesBlendshapes) else None
+
+
+def lips_of(generator: MouthGenerator) -> Floats | None:
+    """The lips of the last ``generate``; None from a generator that has no such thing."""
+    return generator.lips() if isinstance(generator, GivesLips) else None

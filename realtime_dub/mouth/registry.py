@@ -40,6 +40,7 @@ OPTIONS = {
     "teeth_lower": "--teeth-lower",
     "line_upper": "--line-upper",
     "line_lower": "--line-lower",
+    "steps": "--steps",
 }
 
 

@@ -22,6 +22,7 @@ from realtime_dub.mouth.contract import (
     ImplausibleMouth,
     MouthGenerator,
     blendshapes_of,
+    lips_of,
 )
 from realtime_dub.pipeline.contracts import Resampler
 
@@ -89,6 +90,7 @@ class Made:
     patch: Generated | None = None
     blendshapes: Blendshapes | None = None
     implausible: bool = False
+    lips: Floats | None = None
 
 
 class AudioFeeder:
@@ -151,7 +153,7 @@ class VoiceFeeder(AudioFeeder):
         except ImplausibleMouth:
             return Made(asked=True, implausible=True)
         self.heard.mouth(tracked, patch)
-        return Made(True, patch, blendshapes_of(self._generator))
+        return Made(True, patch, blendshapes_of(self._generator), lips=lips_of(self._generator))
 
     def mouths(self, asked: Sequence[tuple[TrackedFrame, int]]) -> list[Made]:
         """:meth:`mouth` for several frames of a file: together, where the generator can."""

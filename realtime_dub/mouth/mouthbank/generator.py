@@ -10,11 +10,12 @@ from typing import get_args
 import numpy as np
 
 from realtime_dub.errors import BundleError, ConfigError
-from realtime_dub.face.alignment import LOWER
+from realtime_dub.face.alignment import LOWER, TEMPLATE
+from realtime_dub.face.landmarks import LIPS
 from realtime_dub.face.types import FaceTracker, Points, TrackedFrame
 from realtime_dub.inference import AUTO
 from realtime_dub.inference import bundle as bundles
-from realtime_dub.media import MS, Blendshapes, Samples
+from realtime_dub.media import MS, Blendshapes, Floats, Samples
 from realtime_dub.mouth.blendshapes import BlendshapeSolver
 from realtime_dub.mouth.contract import (
     VOICE_RATE,
@@ -42,6 +43,7 @@ from realtime_dub.mouth.silence import Silence, SilenceShows
 
 COMPUTE_NS = 12 * MS  # p95 of sound, nets and drawing on one core of a laptop, until measured
 INSIDE_NS = 3 * MS  # and of painting the inside of a mouth, which anybody's may need
+_LIPS_AT = np.searchsorted(LOWER, LIPS)
 TEACH_NS = 200 * MS  # whom nobody has shown for so long is looked at while dubbing
 
 
@@ -290,6 +292,11 @@ class MouthbankGenerator:
 
     def close(self) -> None:
         """Nothing is held beyond memory."""
+
+    def lips(self) -> Floats:
+        """Of the mean face, moved as far as was last asked for."""
+        resting = TEMPLATE[LIPS, :2]
+        return np.asarray(resting - resting.mean(0) + self._shown[_LIPS_AT, :2], np.float32)
 
     def blendshapes(self) -> Blendshapes:
         return self._solver.named(self._shown)

@@ -9,7 +9,7 @@ ENGINE = Engine(
     summary="the mouth put together from the person's own frames, after Synthesizing Obama",
     make="realtime_dub.mouth.own_texture.generator:OwnTextureGenerator",
     options=frozenset({"bundle", "identity", "strength", "look_ahead_ms", "backend", "silence", "quality"})
-    | {"teeth_upper", "teeth_lower", "line_upper", "line_lower"},
+    | {"teeth_upper", "teeth_lower", "line_upper", "line_lower", "steps"},
     blendshapes=True,
     identity="realtime_dub.mouth.mouthbank.enrolment:Banks",
 )

@@ -15,13 +15,16 @@ from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
 from realtime_dub.mouth.mouthbank.inside import Inside
 from realtime_dub.mouth.mouthbank.motion import Motion, VoiceMotion
 from realtime_dub.mouth.mouthbank.people import Person
+from realtime_dub.mouth.own_texture.kept import KeepingStream, voice_of
 from realtime_dub.mouth.own_texture.render import TextureRenderer
-from realtime_dub.mouth.own_texture.shape import LipStream, spec_of
+from realtime_dub.mouth.own_texture.shape import spec_of
 from realtime_dub.mouth.own_texture.teeth import Chosen
+from realtime_dub.mouth.own_texture.texture_file import TextureFile
 from realtime_dub.mouth.quality import AUTO as AUTO_QUALITY
 from realtime_dub.mouth.quality import Quality
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.mouth.silence import Silence
+from realtime_dub.mouth.steps import Steps
 
 COMPUTE_NS = 26 * MS  # p95 of sound, net, median and drawing on one core of a laptop, until measured
 
@@ -30,7 +33,8 @@ class OwnTextureGenerator(MouthbankGenerator):
     """Drives the live face by any voice with a mouth put together from the person's own frames.
 
     Options as mouthbank's. ``teeth_upper``, ``teeth_lower``: frames that show teeth, in place of those that are found;
-    ``line_upper``, ``line_lower``: rows of these frames where the lips end, pixels.
+    ``line_upper``, ``line_lower``: rows of these frames where the lips end, pixels; ``steps``: what of the way is made,
+    and where its files are.
     """
 
     name = "own-texture"
@@ -48,18 +52,20 @@ class OwnTextureGenerator(MouthbankGenerator):
         teeth_lower: int | None = None,
         line_upper: int | None = None,
         line_lower: int | None = None,
+        steps: Steps | None = None,
     ) -> None:
         self._teeth = Chosen(teeth_upper, teeth_lower, line_upper, line_lower)
+        self._steps, self._file = steps, TextureFile(steps)
         super().__init__(bundle, identity, strength, look_ahead_ms, backend, False, silence, quality)
 
     def _stream(self, bundle: Bundle, backend: str) -> VoiceMotion:
-        return LipStream(bundle, backend)
+        return voice_of(bundle, backend, self._steps)
 
     def _check_task(self, bundle: Bundle) -> None:
         spec_of(bundle)
 
     def _renderer(self, bank: Bank, inside: Inside | None) -> TextureRenderer:
-        return TextureRenderer(bank, inside, self._teeth)
+        return TextureRenderer(bank, inside, self._teeth, self._file)
 
     def latency(self) -> Latency:
         usual = super().latency()
@@ -70,6 +76,20 @@ class OwnTextureGenerator(MouthbankGenerator):
         for person in self.people.known:
             person.taught_ns = None
         self.people.restart()
+
+    def generate(self, tracked: TrackedFrame, at_ns: int) -> MouthPatch | None:
+        if self._steps is not None and not self._steps.wanted & {"texture", "composite"}:
+            return None
+        return super().generate(tracked, at_ns)
+
+    def close(self) -> None:
+        """Write the files of the steps that were wanted."""
+        steps, self._steps = self._steps, None
+        if steps is not None:
+            self._file.write()
+            if isinstance(self._motion, KeepingStream):
+                self._motion.write()
+        super().close()
 
     def _drawn(
         self, tracked: TrackedFrame, person: Person, motion: Motion, share: float, blend_weight: float, at_ns: int

@@ -22,6 +22,7 @@ from realtime_dub.mouth.mouthbank.inside import Inside
 from realtime_dub.mouth.mouthbank.render import GRID, UNMOVED, Renderer
 from realtime_dub.mouth.own_texture.synthesis import Synthesis
 from realtime_dub.mouth.own_texture.teeth import FOUND, Chosen
+from realtime_dub.mouth.own_texture.texture_file import TextureFile
 from realtime_dub.mouth.own_texture.textures import Textures, place_of, texture_of
 
 ENOUGH = 6  # frames that a median needs; before them the bank's mouths are used
@@ -36,8 +37,11 @@ SHARP_ENOUGH = 0.35  # of the median sharpness: frames below it are blurred by m
 class TextureRenderer(Renderer):
     """Draws the mouths of one person from their own frames."""
 
-    def __init__(self, bank: Bank, inside: Inside | None = None, chosen: Chosen = FOUND) -> None:
+    def __init__(
+        self, bank: Bank, inside: Inside | None = None, chosen: Chosen = FOUND, file: TextureFile | None = None
+    ) -> None:
         super().__init__(bank, inside)
+        self._file = file or TextureFile(None)
         self.textures = Textures()
         self.synthesis = Synthesis(self.textures, chosen)
         self.quick = False  # textures from the table; may be changed
@@ -74,16 +78,20 @@ class TextureRenderer(Renderer):
             return super().render(tracked, displacement, blend_weight, at_ns, resting, kept)
         target = self._target(face, neutral, displacement, blend_weight, kept)
         wanted = lip_shape(target, neutral)
-        mouth = self._synthesised(face, wanted)
+        mouth = self._synthesised(face, wanted, at_ns)
         unseen = missing(max_lip_opening(wanted), mouth.max_lip_opening)
         return self._drawn(tracked, face, target, mouth, unseen, at_ns)
 
-    def _synthesised(self, face: Face, wanted: Floats) -> Mouth:
+    def _synthesised(self, face: Face, wanted: Floats, at_ns: int) -> Mouth:
         """The texture as a mouth of the bank would be."""
         angles = view_angles(face)
-        made = self.synthesis.make(wanted, angles, self.quick)
-        lips = place_of(made.shape).astype(np.float32)
-        return Mouth(made.image, lips, made.shape, angles, 0.0, max_lip_opening(made.shape))
+        if (before := self._file.at(at_ns)) is not None:
+            image, shape = before
+        else:
+            made = self.synthesis.make(wanted, angles, self.quick)
+            image, shape = made.image, made.shape
+            self._file.add(at_ns, image, shape)
+        return Mouth(image, place_of(shape).astype(np.float32), shape, angles, 0.0, max_lip_opening(shape))
 
     def _fill_lips(
         self, region: Image, goal: Points, box: Box, unit: float, mouth: Mouth | None, unseen: float

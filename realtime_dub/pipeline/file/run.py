@@ -95,6 +95,7 @@ class _FileRun:
     def dub(self, progress: Progress) -> None:
         """Enrol, then run the stages to the end. However it ends, what was written plays."""
         self._parts.publisher.open(self._parts.output_format())
+        self._open_drawing()
         try:
             self._enrol()
         except BaseException:
@@ -107,13 +108,21 @@ class _FileRun:
         mouthed = self._prefetch("engine", self._mouthed(tracked))
         self._write(mouthed, progress)
 
+    def _open_drawing(self) -> None:
+        parts = self._parts
+        if (drawing := parts.drawing) is not None:
+            self._stack.callback(drawing.close)
+            drawing.open(parts.info.fps, parts.voice_info.rate, parts.voice_info.channels)
+
     def _write(self, mouthed: Iterator[_Mouthed], progress: Progress) -> None:
         encoder: BoundedWriter[Tick] = BoundedWriter("encode", self._encode)
         self._stack.callback(encoder.close)
         self.recorder.begin()
         try:
             for seq, item in enumerate(mouthed):
-                encoder.put(self._tick(seq, item))
+                encoder.put(tick := self._tick(seq, item))
+                if self._parts.drawing is not None:
+                    self._parts.drawing.publish(tick, item.made.lips)
                 progress(seq + 1, self._parts.total)
             encoder.finish(self._parts.publisher.close)
         except (KeyboardInterrupt, SystemExit):
