@@ -75,6 +75,8 @@ def _written(config: LiveConfig | FileConfig) -> Iterator[Use]:
         yield from (Use(path, "--to") for path in files if path is not None)
     else:
         yield Use(config.output, "-o")
+        if config.draw is not None:
+            yield Use(config.draw, "--draw")
     for path, option in ((config.stats_json, "--stats-json"), (config.contact_sheet, "--contact-sheet")):
         if path is not None:
             yield Use(path, option)

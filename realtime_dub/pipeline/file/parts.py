@@ -15,6 +15,7 @@ from realtime_dub.errors import ConfigError
 from realtime_dub.face.types import FaceTracker
 from realtime_dub.media import NS, OutputFormat, VideoInfo
 from realtime_dub.mouth import registry
+from realtime_dub.mouth.contract import GivesLips
 from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.file.drawing import Drawing
 from realtime_dub.pipeline.file.retimed_video import RetimedVideo, order_for, silent_frames
@@ -41,6 +42,8 @@ class FileParts:
         self.drawing = None if config.draw is None else Drawing(self._muxer(config.draw))
         self.generator = assembly.make_generator(config)
         stack.callback(self.generator.close)
+        if self.drawing is not None and not isinstance(self.generator, GivesLips):
+            raise ConfigError(f"engine {config.engine} takes no", "--draw", "leave it out or choose another --engine")
         announce(self.generator, config.quiet)
         self.compositor = assembly.make_compositor()
         self.video = self.open_video(width=config.width, height=config.height, fps=config.fps)
