@@ -43,6 +43,7 @@ class Proxy:
     """A row of teeth."""
 
     detail: npt.NDArray[np.float32]  # (HEIGHT, WIDTH, 3) high frequencies, zero where no teeth are
+    clear: npt.NDArray[np.float32]  # (HEIGHT, WIDTH) 0..1, where teeth are
     line: float  # row where the lip that belongs to it ends, pixels of the texture
     number: int  # of the frame
     score: float
@@ -99,8 +100,8 @@ def proxy_of(texture: Texture, upper: bool, line: float | None = None) -> Proxy:
     at = lines(texture.shape)[0 if upper else 1] if line is None else line
     rows = np.arange(HEIGHT)[:, None]
     clear = part & (rows >= at if upper else rows <= at)
-    soft = feather(clear.astype(np.uint8) * np.uint8(255), 1.0).astype(np.float32)[..., None] / 255
-    return Proxy(high_pass(texture.image) * soft, at, texture.number, score(texture.image, part))
+    soft = feather(clear.astype(np.uint8) * np.uint8(255), 1.0).astype(np.float32) / 255
+    return Proxy(high_pass(texture.image) * soft[..., None], soft, at, texture.number, score(texture.image, part))
 
 
 class Teeth:
@@ -131,14 +132,20 @@ class Teeth:
         mask = inside(shape, soft=True).astype(np.float32)[..., None] * np.float32(STRENGTH / 255)
         top, bottom = lines(shape)
         middle = round((top + bottom) / 2)
-        added = np.zeros(image.shape, np.float32)
+        detail, clear = self._between(middle, bottom)
+        change = detail - clear[..., None] * high_pass(image)  # in place of the median's own: teeth are not drawn twice
+        return np.asarray(np.clip(image + mask * change + 0.5, 0, 255), np.uint8)
+
+    def _between(self, middle: int, bottom: float) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """The detail of both rows (HEIGHT, WIDTH, 3), and how far it is known (HEIGHT, WIDTH)."""
+        detail, clear = np.zeros((HEIGHT, WIDTH, 3), np.float32), np.zeros((HEIGHT, WIDTH), np.float32)
         if self.upper is not None:  # the upper teeth go with the head, and so does the texture
-            added[:middle] = self.upper.detail[:middle]
+            detail[:middle], clear[:middle] = self.upper.detail[:middle], self.upper.clear[:middle]
         if self.lower is not None:  # the lower ones go with the jaw
             shift = np.array([[1, 0, 0], [0, 1, bottom - self.lower.line]], np.float64)
-            moved = cv2.warpAffine(self.lower.detail, shift, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)
-            added[middle:] = moved[middle:]
-        return np.asarray(np.clip(image + mask * added + 0.5, 0, 255), np.uint8)
+            for mine, theirs in ((detail, self.lower.detail), (clear, self.lower.clear)):
+                mine[middle:] = cv2.warpAffine(theirs, shift, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)[middle:]
+        return detail, clear
 
 
 def _gap(shape: Floats) -> float:
