@@ -24,6 +24,8 @@ from realtime_dub.mouth.mouthbank.plausible import Plausible
 
 HISTORY_NS = 3 * NS
 MAX_FRAMES = 32  # per call of the network; longer sound goes in several
+REACH = 2  # outputs on either side of an instant that are averaged: what trembles from hop to hop is no word
+AVERAGE = np.exp(-0.5 * (np.arange(-REACH, REACH + 1) / 1.5) ** 2)
 JUMP_NS = 10 * MS  # sound that starts further than this from where the last ended starts a new stream
 NEVER_NS = -(1 << 62)
 
@@ -53,8 +55,8 @@ class LipStream:
         self._spec, self._audio = spec_of(bundle)
         self.points = np.asarray(LOWER)
         self.look_ahead_ns = self._spec.look_ahead_ns
-        self.front_end_ns = self._audio.half_window_ns
         self.hop_ns = self._audio.hop_ns
+        self.front_end_ns = self._audio.half_window_ns + REACH * self.hop_ns
         self.session = bundle.session(backend)
         self._stream = CheckedStream(self.session, self._spec)
         self._front_end, self._loudness = Mfcc(self._audio), Loudness()
@@ -107,7 +109,7 @@ class LipStream:
         """The newest instant whose mouth is known; far in the past before the first sound."""
         if self._origin_ns is None:
             return NEVER_NS
-        return self._origin_ns + (self._outputs - 1 - self._delay) * self.hop_ns
+        return self._origin_ns + (self._outputs - 1 - self._delay - REACH) * self.hop_ns
 
     def at(self, ns: int) -> Motion:
         """The motion at ``ns``. Rest before the first sound; the nearest that is known outside the history."""
@@ -117,7 +119,8 @@ class LipStream:
         place = min(max((ns - self._origin_ns) / self.hop_ns + self._delay, oldest), newest)
         low = min(int(place), newest)
         part = np.float32(place - low)
-        a, b = low % len(self._plausible), min(low + 1, newest) % len(self._plausible)
-        moved = self._displacements[a] * (1 - part) + self._displacements[b] * part
+        at = np.clip(np.arange(low - REACH, low + REACH + 2), oldest, newest) % len(self._plausible)
+        shares = np.convolve(AVERAGE / AVERAGE.sum(), [1 - part, part]).astype(np.float32)
+        moved = np.tensordot(shares, self._displacements[at], 1)
         speech = float(self._loudness.speaks(ns - self._origin_ns))
-        return Motion(moved, speech, bool(self._plausible[a] and self._plausible[b]))
+        return Motion(np.asarray(moved, np.float32), speech, bool(self._plausible[at].all()))
