@@ -12,7 +12,7 @@ from realtime_dub.media import Floats
 
 SHARE = 0.9  # of the weight, that the best frames hold
 UNIT = 65_535  # what all weights of a median come to: whole numbers are added exactly
-STEPS = 40  # of the bisection
+STEPS = 24  # of the bisection
 NARROWEST, WIDEST = 1e-4, 10.0  # of the Gaussian, in units of the distances
 
 Weights = npt.NDArray[np.int64]

@@ -17,7 +17,7 @@ from realtime_dub.mouth.own_texture.teeth import FOUND, Chosen, Teeth
 from realtime_dub.mouth.own_texture.textures import SPARSE_PLACES, Texture, Textures, distances
 
 BEST, BEST_SHARE, FEWEST = 100, 0.16, 5  # frames that hold 0.9 of the weight: of many, of few, at least
-MOST = 64  # frames that a median is made of; those behind have next to no weight
+MOST = 40  # frames that a median is made of; those behind have next to no weight
 ANGLE_COST = 0.12  # mouth widths a unit of direction cosine, between a frame's head and the live one's
 UNSHARP, UNSHARP_SIGMA = 0.55, 1.2  # share; pixels of the texture
 ENTRIES = 48  # of the table
@@ -60,16 +60,15 @@ class Synthesis:
         used = used[weights[used] > 0]
         image = weighted_median(self.textures.images()[used], weights[used])
         share = weights[used] / weights[used].sum()
-        kept = self.textures.kept
-        shape = np.tensordot(share, np.stack([kept[int(at)].shape for at in used]), 1).astype(np.float32)
+        shape = np.tensordot(share, self.textures.lips()[used], 1).astype(np.float32)
         self._find_teeth()
-        return Synthesised(self.teeth.lay_over(sharpened(image), shape), shape, kept[int(used[0])])
+        return Synthesised(self.teeth.lay_over(sharpened(image), shape), shape, self.textures.kept[int(used[0])])
 
     def _distances(self, sparse: Floats, angles: Floats | None) -> Floats:
         found = distances(self.textures.shapes(), sparse)
         if angles is None:
             return found
-        turned = np.abs(np.stack([each.angles for each in self.textures.kept]) - angles).sum(-1)
+        turned = np.abs(self.textures.angles() - angles).sum(-1)
         return np.asarray(np.hypot(found, ANGLE_COST * turned), np.float32)
 
     def _find_teeth(self) -> None:

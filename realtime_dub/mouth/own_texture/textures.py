@@ -6,6 +6,7 @@ A place in a picture is a place of the canonical face, counted from the middle o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -71,8 +72,7 @@ class Textures:
     def __init__(self) -> None:
         self.kept: list[Texture] = []
         self.version = 0
-        self._images: npt.NDArray[np.uint8] | None = None
-        self._shapes: Floats | None = None
+        self._stacked: dict[str, npt.NDArray[Any]] = {}
 
     def __len__(self) -> int:
         return len(self.kept)
@@ -89,20 +89,30 @@ class Textures:
             elif len(self.kept) >= CAPACITY:
                 self.kept.pop(self._most_redundant())
         self.kept.append(texture)
-        self._images = self._shapes = None
+        self._stacked = {}
         self.version += 1
 
     def images(self) -> npt.NDArray[np.uint8]:
         """(n, HEIGHT, WIDTH, 3)."""
-        if self._images is None:
-            self._images = np.stack([each.image for each in self.kept])
-        return self._images
+        return self._all("image")
 
     def shapes(self) -> Floats:
         """(n, 20, 2), mouth widths."""
-        if self._shapes is None:
-            self._shapes = np.stack([each.sparse for each in self.kept])
-        return self._shapes
+        return self._all("sparse")
+
+    def lips(self) -> Floats:
+        """(n, 40, 3), mouth widths."""
+        return self._all("shape")
+
+    def angles(self) -> Floats:
+        """(n, 2) of the heads."""
+        return self._all("angles")
+
+    def _all(self, name: str) -> npt.NDArray[Any]:
+        """One field of all, stacked once."""
+        if name not in self._stacked:
+            self._stacked[name] = np.stack([getattr(each, name) for each in self.kept])
+        return self._stacked[name]
 
     def _most_redundant(self) -> int:
         """The less sharp of the two that are most alike."""
