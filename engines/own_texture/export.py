@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -64,7 +65,7 @@ def _write_onnx(net: LipNet, path: Path) -> None:
 
 def _describe(net: LipNet, version: str, data: tuple[DataSpec, ...], digest: str) -> LandmarksSpec:
     head: tuple[Axis | int, ...] = ("batch", "time")
-    state: tuple[int, Axis, int] = (1, "batch", net.shape.hidden)
+    state: tuple[int, Literal["batch"], int] = (1, "batch", net.shape.hidden)
     return LandmarksSpec(
         format=2,
         task="landmarks",
@@ -75,6 +76,7 @@ def _describe(net: LipNet, version: str, data: tuple[DataSpec, ...], digest: str
         audio=AUDIO,
         look_ahead_ms=net.shape.delay * HOP_MS,
         frame_rate=NS / AUDIO.hop_ns,
+        shown=(),
         points=tuple(int(index) for index in SPARSE_LIPS),
         inputs=(TensorSpec(name="features", shape=(*head, net.shape.features)),),
         states=tuple(StateSpec(before=name, after=f"next_{name}", shape=state) for name in STATES),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +12,11 @@ import numpy.typing as npt
 from realtime_dub.face.alignment import LOWER
 from realtime_dub.face.landmarks import SPARSE_LIPS
 from realtime_dub.inference.bundle import Bundle
-from realtime_dub.inference.contract import Arrays, Declared
+from realtime_dub.inference.contract import Arrays, Declared, Session
 from realtime_dub.inference.state import CheckedStream
 from realtime_dub.media import MS, Floats
 from realtime_dub.mouth.mouthbank.motion import Motion, VoiceMotion
-from realtime_dub.mouth.own_texture.shape import MAX_FRAMES, LipStream, spec_of
+from realtime_dub.mouth.own_texture.shape import MAX_FRAMES, LipStream, averaged, spec_of
 from realtime_dub.mouth.steps import Steps
 
 HOP_NS = 10 * MS
@@ -54,14 +55,16 @@ class KeepingStream(LipStream):
             told = {"features": features, "speech": speech, "origin_ns": np.array(self._origin_ns)}
             self._steps.write("features", told)
         if "shape" in self._steps:
-            write_lips(self._steps, moved, speech[: len(moved)], self._origin_ns)
+            write_lips(self._steps, averaged(moved), speech[: len(moved)], self._origin_ns)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _NoSession:
+    """No network is run."""
+
     backend: str = "none"
-    inputs: tuple[Declared, ...] = ()
-    outputs: tuple[Declared, ...] = ()
+    inputs: Sequence[Declared] = ()
+    outputs: Sequence[Declared] = ()
 
     def run(self, feeds: Arrays) -> dict[str, npt.NDArray[Any]]:
         raise NotImplementedError
@@ -75,7 +78,7 @@ class KeptLips:
 
     def __init__(self, displacement: Floats, speech: Floats, origin_ns: int) -> None:
         self.points = np.asarray(LOWER)
-        self.session = _NoSession()
+        self.session: Session = _NoSession()
         self._moved, self._speech, self._origin_ns = displacement, speech, origin_ns
 
     def hear(self, samples: Floats, pts_ns: int) -> None:
@@ -112,7 +115,7 @@ def voice_of(bundle: Bundle, backend: str, steps: Steps | None) -> VoiceMotion:
         return KeepingStream(bundle, backend, steps)
     if "shape" in steps:
         heard = steps.read("features", **_AT_ONCE)
-        moved = lips_of(bundle, backend, heard["features"].astype(np.float32))
+        moved = averaged(lips_of(bundle, backend, heard["features"].astype(np.float32)))
         speech, origin_ns = heard["speech"].astype(np.float32)[: len(moved)], int(heard["origin_ns"])
         write_lips(steps, moved, speech, origin_ns)
         return KeptLips(moved, speech, origin_ns)

@@ -26,6 +26,7 @@ HISTORY_NS = 3 * NS
 MAX_FRAMES = 32  # per call of the network; longer sound goes in several
 REACH = 2  # outputs on either side of an instant that are averaged: what trembles from hop to hop is no word
 AVERAGE = np.exp(-0.5 * (np.arange(-REACH, REACH + 1) / 1.5) ** 2)
+AVERAGE /= AVERAGE.sum()
 JUMP_NS = 10 * MS  # sound that starts further than this from where the last ended starts a new stream
 NEVER_NS = -(1 << 62)
 
@@ -46,6 +47,13 @@ def spec_of(bundle: Bundle) -> tuple[LandmarksSpec, MfccSpec]:
 
 def _unfit(name: str) -> BundleError:
     return BundleError("not a bundle of recurrent lips", name, "choose one that turns features into displacement")
+
+
+def averaged(moved: Floats) -> Floats:
+    """Outputs (n, ...) as :meth:`LipStream.at` gives them at the hops."""
+    at = np.arange(len(moved))[:, None] + np.arange(-REACH, REACH + 1)
+    around = moved[np.clip(at, 0, max(0, len(moved) - 1))]
+    return np.asarray(np.tensordot(AVERAGE.astype(np.float32), around, ([0], [1])), np.float32)
 
 
 class LipStream:
@@ -120,7 +128,7 @@ class LipStream:
         low = min(int(place), newest)
         part = np.float32(place - low)
         at = np.clip(np.arange(low - REACH, low + REACH + 2), oldest, newest) % len(self._plausible)
-        shares = np.convolve(AVERAGE / AVERAGE.sum(), [1 - part, part]).astype(np.float32)
+        shares = np.convolve(AVERAGE, [1 - part, part]).astype(np.float32)
         moved = np.tensordot(shares, self._displacements[at], 1)
         speech = float(self._loudness.speaks(ns - self._origin_ns))
         return Motion(np.asarray(moved, np.float32), speech, bool(self._plausible[at].all()))

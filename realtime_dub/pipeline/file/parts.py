@@ -69,8 +69,14 @@ class FileParts:
 
     def _muxer(self, output: Path) -> Publisher:
         config = self._config
-        options = {"crf": config.crf, "preset": config.preset, "encoder": config.encoder}
-        return assembly.open_publisher(str(output), clock=self._clock, live=False, **options)
+        return assembly.open_publisher(
+            str(output),
+            clock=self._clock,
+            live=False,
+            crf=config.crf,
+            preset=config.preset,
+            encoder=config.encoder,
+        )
 
     def _order(self) -> tuple[Retimed, int] | None:
         """The film's frames in another order, and how many it has; None as they are."""

@@ -111,7 +111,7 @@ def blink(seen: TrackedFrame) -> float:
 def half_way(before: Image, after: Image) -> Image:
     """The frame between two, by dense optical flow from both sides."""
     grey = [cv2.cvtColor(each, cv2.COLOR_BGR2GRAY) for each in (before, after)]
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     there, back = flow.calc(grey[0], grey[1], None), flow.calc(grey[1], grey[0], None)
     mixed = [_moved(image, by).astype(np.uint16) for image, by in ((before, there), (after, back))]
     return np.asarray((mixed[0] + mixed[1] + 1) // 2, np.uint8)
