@@ -72,7 +72,7 @@ def test_a_film_that_is_shorter_than_the_voice_plays_back_and_forth(film: Path, 
 def test_bad_requests_are_one_line(film: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="unknown step 'teeth'"):
         dub(film, tmp_path / "out.mp4", steps="features,teeth")
-    with pytest.raises(ConfigError, match=r"run the step first: --steps shape"):
+    with pytest.raises(ConfigError, match=r"run the step first: --steps texture"):
         dub(film, tmp_path / "out.mp4", steps="composite")
     with pytest.raises(ConfigError, match="engine mouthbank takes no --steps"):
         dub(film, tmp_path / "out.mp4", steps="shape", engine="mouthbank")

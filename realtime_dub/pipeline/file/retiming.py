@@ -8,6 +8,7 @@ by the one half-way to the next, made by optical flow. A film that is too short 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -112,8 +113,9 @@ def half_way(before: Image, after: Image) -> Image:
     """The frame between two, by dense optical flow from both sides."""
     grey = [cv2.cvtColor(each, cv2.COLOR_BGR2GRAY) for each in (before, after)]
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    there, back = flow.calc(grey[0], grey[1], None), flow.calc(grey[1], grey[0], None)
-    mixed = [_moved(image, by).astype(np.uint16) for image, by in ((before, there), (after, back))]
+    empty: Any = None  # of which OpenCV's types do not know
+    ways = (before, flow.calc(grey[0], grey[1], empty)), (after, flow.calc(grey[1], grey[0], empty))
+    mixed = [_moved(image, np.asarray(by, np.float32)).astype(np.uint16) for image, by in ways]
     return np.asarray((mixed[0] + mixed[1] + 1) // 2, np.uint8)
 
 
