@@ -26,6 +26,7 @@ from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.mouth.silence import Silence
 from realtime_dub.mouth.steps import Steps
 
+TABLE_EVERY_NS = 200 * MS  # from one entry of a person's table to the next, where time is short
 COMPUTE_NS = 26 * MS  # p95 of sound, net, median and drawing on one core of a laptop, until measured
 
 
@@ -56,6 +57,7 @@ class OwnTextureGenerator(MouthbankGenerator):
     ) -> None:
         self._teeth = Chosen(teeth_upper, teeth_lower, line_upper, line_lower)
         self._steps, self._file = steps, TextureFile(steps)
+        self._prepared = -1
         super().__init__(bundle, identity, strength, look_ahead_ms, backend, False, silence, quality)
 
     def _stream(self, bundle: Bundle, backend: str) -> VoiceMotion:
@@ -96,6 +98,7 @@ class OwnTextureGenerator(MouthbankGenerator):
     ) -> MouthPatch | None:
         if isinstance(person.renderer, TextureRenderer):
             person.renderer.quick = self.short or self.works_at == "low"
-            if person.renderer.quick:
+            if person.renderer.quick and (at_ns // TABLE_EVERY_NS) != self._prepared:
+                self._prepared = at_ns // TABLE_EVERY_NS
                 person.renderer.synthesis.prepare()
         return super()._drawn(tracked, person, motion, share, blend_weight, at_ns)

@@ -18,6 +18,7 @@ from realtime_dub.mouth.own_texture.textures import SPARSE_PLACES, Texture, Text
 
 BEST, BEST_SHARE, FEWEST = 100, 0.16, 5  # frames that hold 0.9 of the weight: of many, of few, at least
 MOST = 40  # frames that a median is made of; those behind have next to no weight
+MOST_QUICK = 12  # and where time is short and the table is not there yet
 ANGLE_COST = 0.12  # mouth widths a unit of direction cosine, between a frame's head and the live one's
 UNSHARP, UNSHARP_SIGMA = 0.55, 1.2  # share; pixels of the texture
 ENTRIES = 48  # of the table
@@ -46,17 +47,17 @@ class Synthesis:
         """For lips ``wanted`` (40, 2 or 3); ``angles`` (2,) of the head. There is at least one texture."""
         sparse = np.asarray(wanted[SPARSE_PLACES, :2])
         made = self._table.mixed(sparse) if quick else None
-        return made or self.direct(sparse, angles)
+        return made or self.direct(sparse, angles, MOST_QUICK if quick else MOST)
 
     def prepare(self) -> bool:
         """Make one more entry of the table; False where all are there."""
         return self._table.prepare()
 
-    def direct(self, sparse: Floats, angles: Floats | None = None) -> Synthesised:
-        """The median itself, for lip points (20, 2)."""
+    def direct(self, sparse: Floats, angles: Floats | None = None, most: int = MOST) -> Synthesised:
+        """The median itself, for lip points (20, 2), of at most so many frames."""
         distance = self._distances(sparse, angles)
         weights = weights_of(distance, best_of(len(distance)))
-        used = np.argsort(distance, kind="stable")[:MOST]
+        used = np.argsort(distance, kind="stable")[:most]
         used = used[weights[used] > 0]
         image = weighted_median(self.textures.images()[used], weights[used])
         share = weights[used] / weights[used].sum()
