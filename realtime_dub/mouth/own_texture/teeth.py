@@ -17,7 +17,7 @@ from realtime_dub.blend.masks import feather, polygon
 from realtime_dub.media import Floats, Image
 from realtime_dub.mouth.own_texture.textures import HEIGHT, PIXELS, WIDTH, Texture, place_of
 
-LEAST_GAP = 0.06  # mouth widths between the inner lips: nearer ones show no teeth
+LEAST_GAP, WIDE_GAP = 0.06, 0.14  # mouth widths between the inner lips: nearer ones show no teeth, from here on all
 DETAIL = 0.06  # sigma that tells detail from light, mouth widths
 INSET = 0.015  # of the inner lips, so that no lip is taken for a tooth, mouth widths
 BRIGHT, EDGES, SHARP = 1.0, 0.6, 0.4  # weights of what a row of teeth is told by
@@ -127,9 +127,10 @@ class Teeth:
 
     def lay_over(self, image: Image, shape: Floats) -> Image:
         """``image``, a texture whose lips are ``shape`` (40, 2 or 3), with the teeth's detail between them."""
-        if _gap(shape) < LEAST_GAP or (self.upper is None and self.lower is None):
+        share = STRENGTH * min(1.0, (_gap(shape) - LEAST_GAP) / (WIDE_GAP - LEAST_GAP))
+        if share <= 0 or (self.upper is None and self.lower is None):
             return image
-        mask = inside(shape, soft=True).astype(np.float32)[..., None] * np.float32(STRENGTH / 255)
+        mask = inside(shape, soft=True).astype(np.float32)[..., None] * np.float32(share / 255)
         top, bottom = lines(shape)
         middle = round((top + bottom) / 2)
         detail, clear = self._between(middle, bottom)
