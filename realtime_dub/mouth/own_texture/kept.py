@@ -22,7 +22,7 @@ from realtime_dub.mouth.steps import Steps
 HOP_NS = 10 * MS
 FOREVER_NS = 1 << 62
 _SPARSE_AT = np.searchsorted(LOWER, SPARSE_LIPS)
-_AT_ONCE = {"features": (None, 28), "speech": (None,), "origin_ns": ()}
+_FEATURES: dict[str, tuple[int | None, ...]] = {"features": (None, 28), "speech": (None,), "origin_ns": ()}
 _LIPS: dict[str, tuple[int | None, ...]] = {"displacement": (None, len(LOWER), 3), "speech": (None,), "origin_ns": ()}
 
 
@@ -32,12 +32,22 @@ class KeepingStream(LipStream):
     def __init__(self, bundle: Bundle, backend: str, steps: Steps) -> None:
         self._heard: list[Floats] = []
         self._moved: list[Floats] = []
+        self._said: list[float] = []  # whether somebody speaks, hop by hop
         self._steps = steps
         super().__init__(bundle, backend)
 
     def _restart(self, origin_ns: int | None) -> None:
         super()._restart(origin_ns)
-        self._heard, self._moved = [], []
+        self._heard, self._moved, self._said = [], [], []
+
+    def hear(self, samples: Floats, pts_ns: int) -> None:
+        super().hear(samples, pts_ns)
+        while self._origin_ns is not None and self._next_ns(self._origin_ns) <= self._ears.heard_until_ns():
+            self._said.append(self._ears.at(self._next_ns(self._origin_ns)).speech)
+
+    def _next_ns(self, origin_ns: int) -> int:
+        """The first instant of which it was not asked yet whether somebody speaks."""
+        return origin_ns + len(self._said) * self.hop_ns
 
     def _step(self, features: Floats) -> None:
         super()._step(features)
@@ -50,7 +60,8 @@ class KeepingStream(LipStream):
         if self._origin_ns is None or not self._heard:
             return
         features, moved = np.concatenate(self._heard), np.concatenate(self._moved)[self._delay :]
-        speech = np.array([self._loudness.speaks(k * self.hop_ns) for k in range(len(features))], np.float32)
+        speech = np.zeros(len(features), np.float32)
+        speech[: len(self._said)] = self._said[: len(features)]
         if "features" in self._steps:
             told = {"features": features, "speech": speech, "origin_ns": np.array(self._origin_ns)}
             self._steps.write("features", told)
@@ -114,7 +125,7 @@ def voice_of(bundle: Bundle, backend: str, steps: Steps | None) -> VoiceMotion:
     if "features" in steps:
         return KeepingStream(bundle, backend, steps)
     if "shape" in steps:
-        heard = steps.read("features", **_AT_ONCE)
+        heard = steps.read("features", **_FEATURES)
         moved = averaged(lips_of(bundle, backend, heard["features"].astype(np.float32)))
         speech, origin_ns = heard["speech"].astype(np.float32)[: len(moved)], int(heard["origin_ns"])
         write_lips(steps, moved, speech, origin_ns)

@@ -13,13 +13,12 @@ from realtime_dub.audio.samples import cleaned
 from realtime_dub.errors import BundleError
 from realtime_dub.face.alignment import LOWER
 from realtime_dub.inference import AUTO
-from realtime_dub.inference.bundle import Bundle
+from realtime_dub.inference.bundle import Bundle, load_default, look_aheads
 from realtime_dub.inference.spec import LandmarksSpec
 from realtime_dub.inference.state import CheckedStream
 from realtime_dub.media import MS, NS, Floats, samples_to_ns
 from realtime_dub.mouth.contract import VOICE_RATE
-from realtime_dub.mouth.loudness import Loudness
-from realtime_dub.mouth.mouthbank.motion import Motion
+from realtime_dub.mouth.mouthbank.motion import Motion, MotionStream
 from realtime_dub.mouth.mouthbank.plausible import Plausible
 
 HISTORY_NS = 3 * NS
@@ -49,6 +48,12 @@ def _unfit(name: str) -> BundleError:
     return BundleError("not a bundle of recurrent lips", name, "choose one that turns features into displacement")
 
 
+def _ears(most_ms: int) -> MotionStream:
+    """Mouthbank's net, which tells speech from noise: the one that waits longest of those that wait no longer."""
+    known = [ms for ms in look_aheads("mouthbank") if ms <= most_ms]
+    return MotionStream(load_default("mouthbank", max(known, default=0)))
+
+
 def averaged(moved: Floats) -> Floats:
     """Outputs (n, ...) as :meth:`LipStream.at` gives them at the hops."""
     at = np.arange(len(moved))[:, None] + np.arange(-REACH, REACH + 1)
@@ -67,7 +72,8 @@ class LipStream:
         self.front_end_ns = self._audio.half_window_ns + REACH * self.hop_ns
         self.session = bundle.session(backend)
         self._stream = CheckedStream(self.session, self._spec)
-        self._front_end, self._loudness = Mfcc(self._audio), Loudness()
+        self._front_end = Mfcc(self._audio)
+        self._ears = _ears(self._spec.look_ahead_ms)
         self._can_be = Plausible(self.points)
         self._delay = self._spec.look_ahead_ns // self.hop_ns  # hops
         length = HISTORY_NS // self.hop_ns
@@ -81,7 +87,6 @@ class LipStream:
         """A new stream whose first sample is at ``origin_ns``: rest before it."""
         self._origin_ns, self._samples, self._outputs = origin_ns, 0, 0
         self._front_end.reset()
-        self._loudness.reset()
         self._stream.forget()
 
     def hear(self, samples: Floats, pts_ns: int) -> None:
@@ -89,9 +94,8 @@ class LipStream:
         if self._origin_ns is None or abs(pts_ns - self._end_ns(self._origin_ns)) > JUMP_NS:
             self._restart(pts_ns)
         self._samples += len(samples)
-        samples = cleaned(samples)
-        self._loudness.hear(samples)
-        features = self._front_end.process(samples)
+        self._ears.hear(samples, pts_ns)
+        features = self._front_end.process(cleaned(samples))
         for start in range(0, len(features), MAX_FRAMES):
             self._step(features[start : start + MAX_FRAMES])
 
@@ -111,13 +115,15 @@ class LipStream:
         self._outputs += len(moved)
 
     def forget_level(self) -> None:
-        """Somebody else may speak from now on; speech is told from the quiet of the place, which stays."""
+        """Somebody else may speak from now on, at another level."""
+        self._ears.forget_level()
 
     def heard_until_ns(self) -> int:
         """The newest instant whose mouth is known; far in the past before the first sound."""
         if self._origin_ns is None:
             return NEVER_NS
-        return self._origin_ns + (self._outputs - 1 - self._delay - REACH) * self.hop_ns
+        own_ns = self._origin_ns + (self._outputs - 1 - self._delay - REACH) * self.hop_ns
+        return min(own_ns, self._ears.heard_until_ns())
 
     def at(self, ns: int) -> Motion:
         """The motion at ``ns``. Rest before the first sound; the nearest that is known outside the history."""
@@ -130,5 +136,4 @@ class LipStream:
         at = np.clip(np.arange(low - REACH, low + REACH + 2), oldest, newest) % len(self._plausible)
         shares = np.convolve(AVERAGE, [1 - part, part]).astype(np.float32)
         moved = np.tensordot(shares, self._displacements[at], 1)
-        speech = float(self._loudness.speaks(ns - self._origin_ns))
-        return Motion(np.asarray(moved, np.float32), speech, bool(self._plausible[at].all()))
+        return Motion(np.asarray(moved, np.float32), self._ears.at(ns).speech, bool(self._plausible[at].all()))
