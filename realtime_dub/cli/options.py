@@ -268,7 +268,6 @@ FileStatic = Annotated[
 FileTeethUpper = Annotated[
     int | None,
     typer.Option(
-        metavar="FRAME",
         help="With own-texture: the frame of the film, from 0, whose upper teeth are used. Without it: found.",
         show_default=False,
         rich_help_panel=Mouth,
@@ -276,12 +275,11 @@ FileTeethUpper = Annotated[
 ]
 FileTeethLower = Annotated[
     int | None,
-    typer.Option(metavar="FRAME", help="The same for the lower teeth.", show_default=False, rich_help_panel=Mouth),
+    typer.Option(help="The same for the lower teeth.", show_default=False, rich_help_panel=Mouth),
 ]
 FileLineUpper = Annotated[
     int | None,
     typer.Option(
-        metavar="PX",
         help="The row of that frame's picture where the upper lip ends and teeth begin. Without it: from landmarks.",
         show_default=False,
         rich_help_panel=Mouth,
@@ -289,12 +287,11 @@ FileLineUpper = Annotated[
 ]
 FileLineLower = Annotated[
     int | None,
-    typer.Option(metavar="PX", help="The same for the lower lip.", show_default=False, rich_help_panel=Mouth),
+    typer.Option(help="The same for the lower lip.", show_default=False, rich_help_panel=Mouth),
 ]
 FileSteps = Annotated[
     str | None,
     typer.Option(
-        metavar="STEP,..",
         help="With own-texture: make these steps alone, each with a file in OUTPUT.steps/ that the next ones read: "
         "features, shape, texture, retime, composite.",
         show_default=False,
