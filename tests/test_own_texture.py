@@ -20,7 +20,7 @@ from realtime_dub.media import MS, Image
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.own_texture.generator import OwnTextureGenerator
-from realtime_dub.mouth.own_texture.median import SHARE, UNIT, weighted_median, weights_of, width_for
+from realtime_dub.mouth.own_texture.median import SHARE, UNIT, shares_of, weighted_median, whole, width_for
 from realtime_dub.mouth.own_texture.render import ENOUGH, TextureRenderer
 from realtime_dub.mouth.own_texture.shape import LipStream
 from realtime_dub.mouth.own_texture.synthesis import Synthesis, spread
@@ -65,7 +65,8 @@ def slow_median(images: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def test_a_median_is_the_slow_ones_to_the_level(count: int, seed: int, levels: int) -> None:
     rng = np.random.default_rng(seed)
     images = rng.integers(0, levels, (count, 3, 4, 3), dtype=np.uint8)
-    weights = weights_of(rng.random(count).astype(np.float32) * 0.2, max(1, count // 4))
+    weights = whole(shares_of(rng.random(count).astype(np.float32) * 0.2, max(1, count // 4)))
+    assert 0 < weights.sum(dtype=int) <= UNIT
     np.testing.assert_array_equal(weighted_median(images, weights), slow_median(images, weights))
 
 
@@ -73,10 +74,10 @@ def test_a_median_is_the_slow_ones_to_the_level(count: int, seed: int, levels: i
 @given(st.integers(8, 300), st.integers(1, 100), st.integers(0, 2**31))
 def test_the_best_frames_hold_nine_tenths_of_the_weight(count: int, best: int, seed: int) -> None:
     distance = np.random.default_rng(seed).random(count).astype(np.float32) * 0.3 + 0.01
-    weights = weights_of(distance, best)
-    assert UNIT - count <= weights.sum() <= UNIT
+    weights = shares_of(distance, best)
+    assert weights.sum() == pytest.approx(1)
     assert weights[distance.argmin()] == weights.max()
-    held = np.sort(weights)[::-1][:best].sum() / weights.sum()
+    held = np.sort(weights)[::-1][:best].sum()
     if best < count * SHARE - 1:
         assert held == pytest.approx(SHARE, abs=0.01)
     else:
@@ -84,7 +85,7 @@ def test_the_best_frames_hold_nine_tenths_of_the_weight(count: int, best: int, s
 
 
 def test_one_frame_alone_has_all_the_weight() -> None:
-    assert weights_of(np.array([0.3], np.float32), 5).tolist() == [UNIT]
+    assert whole(shares_of(np.array([0.3], np.float32), 5)).tolist() == [UNIT]
     assert width_for(np.zeros(4, np.float32), 9) > 1
 
 

@@ -11,11 +11,11 @@ import numpy.typing as npt
 from realtime_dub.media import Floats
 
 SHARE = 0.9  # of the weight, that the best frames hold
-UNIT = 65_535  # what all weights of a median come to: whole numbers are added exactly
+UNIT = 255  # what all weights of a median come to, at most: whole numbers that a byte holds are added quickly
 STEPS = 24  # of the bisection
 NARROWEST, WIDEST = 1e-4, 10.0  # of the Gaussian, in units of the distances
 
-Weights = npt.NDArray[np.int64]
+Weights = npt.NDArray[np.uint8]
 
 
 def width_for(distances: Floats, best: int) -> float:
@@ -39,12 +39,19 @@ def _held(ordered: npt.NDArray[np.float64], best: int, sigma: float) -> float:
     return float(weights[:best].sum() / weights.sum())
 
 
-def weights_of(distances: Floats, best: int) -> Weights:
-    """Whole weights (n,) that come to ``UNIT`` or a little less; the nearest frame has the greatest."""
+def shares_of(distances: Floats, best: int) -> npt.NDArray[np.float64]:
+    """The frames' shares of the weight (n,); the nearest has the greatest."""
     sigma = width_for(distances, best)
     squared = np.asarray(distances, np.float64) ** 2
     gaussian = np.exp(-0.5 * (squared - squared.min()) / sigma**2)
-    return np.asarray(np.floor(gaussian * (UNIT / gaussian.sum())), np.int64)
+    return np.asarray(gaussian / gaussian.sum())
+
+
+def whole(shares: npt.NDArray[np.float64]) -> Weights:
+    """Shares (n,) as whole weights that come to ``UNIT`` or less. The greatest has some of it always."""
+    weights = np.floor(shares * (UNIT / shares.sum())).astype(np.uint8)
+    weights[shares.argmax()] = max(1, weights[shares.argmax()])
+    return weights
 
 
 def weighted_median(images: npt.NDArray[np.uint8], weights: Weights) -> npt.NDArray[np.uint8]:
@@ -55,11 +62,12 @@ def weighted_median(images: npt.NDArray[np.uint8], weights: Weights) -> npt.NDAr
     """
     used = np.flatnonzero(weights)
     flat = np.ascontiguousarray(images[used]).reshape(len(used), -1)
-    shares = np.asarray(weights[used], np.float32)  # their sum is below 2^24: exact
-    half = np.float32(shares.sum() / 2)
+    each = weights[used][:, None]
+    most = np.uint8((int(weights.sum()) - 1) // 2)  # that may lie below a level
     level = np.zeros(flat.shape[1], np.uint8)
     for bit in (128, 64, 32, 16, 8, 4, 2, 1):
         trial = level | np.uint8(bit)
-        below = shares @ (flat < trial).astype(np.float32)
-        level = np.where(below < half, trial, level)
+        below = (flat < trial).view(np.uint8)
+        below *= each
+        level = np.where(np.add.reduce(below, 0, dtype=np.uint8) <= most, trial, level)
     return level.reshape(images.shape[1:])

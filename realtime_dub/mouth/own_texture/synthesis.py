@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from realtime_dub.media import Floats, Image
-from realtime_dub.mouth.own_texture.median import weighted_median, weights_of
+from realtime_dub.mouth.own_texture.median import shares_of, weighted_median, whole
 from realtime_dub.mouth.own_texture.teeth import FOUND, Chosen, Teeth
 from realtime_dub.mouth.own_texture.textures import SPARSE_PLACES, Texture, Textures, distances
 
@@ -56,11 +56,10 @@ class Synthesis:
     def direct(self, sparse: Floats, angles: Floats | None = None, most: int = MOST) -> Synthesised:
         """The median itself, for lip points (20, 2), of at most so many frames."""
         distance = self._distances(sparse, angles)
-        weights = weights_of(distance, best_of(len(distance)))
         used = np.argsort(distance, kind="stable")[:most]
-        used = used[weights[used] > 0]
-        image = weighted_median(self.textures.images()[used], weights[used])
-        share = weights[used] / weights[used].sum()
+        share = shares_of(distance, best_of(len(distance)))[used]
+        image = weighted_median(self.textures.images()[used], whole(share))
+        share /= share.sum()
         shape = np.tensordot(share, self.textures.lips()[used], 1).astype(np.float32)
         self._find_teeth()
         return Synthesised(self.teeth.lay_over(sharpened(image), shape), shape, self.textures.kept[int(used[0])])
