@@ -147,9 +147,14 @@ def rows_of_teeth() -> list[Texture]:
     ]
 
 
+def see_all(teeth: Teeth, textures: list[Texture]) -> None:
+    for each in textures:
+        teeth.see(each)
+
+
 def test_teeth_are_found_where_they_are_bright_and_sharp(rows_of_teeth: list[Texture]) -> None:
     teeth = Teeth()
-    teeth.find(rows_of_teeth)
+    see_all(teeth, rows_of_teeth)
     assert teeth.upper is not None
     assert teeth.lower is not None
     assert (teeth.upper.number, teeth.lower.number) == (13, 14)
@@ -157,7 +162,7 @@ def test_teeth_are_found_where_they_are_bright_and_sharp(rows_of_teeth: list[Tex
 
 def test_a_user_chooses_teeth_and_their_lines(rows_of_teeth: list[Texture]) -> None:
     teeth = Teeth(Chosen(upper=12, lower=40, upper_line=30))
-    teeth.find(rows_of_teeth)
+    see_all(teeth, rows_of_teeth)
     assert teeth.upper is not None
     assert teeth.lower is not None
     assert (teeth.upper.number, teeth.lower.number) == (12, 15)  # 15 is the nearest to 40 of those that were seen
@@ -167,7 +172,7 @@ def test_a_user_chooses_teeth_and_their_lines(rows_of_teeth: list[Texture]) -> N
 
 def test_teeth_are_laid_between_the_lips_alone(rows_of_teeth: list[Texture]) -> None:
     teeth, blurred = Teeth(), painted(0.25, upper=0.1, blur=2.5)
-    teeth.find(rows_of_teeth)
+    see_all(teeth, rows_of_teeth)
     laid = teeth.lay_over(blurred.image, blurred.shape)
     between = inside(blurred.shape, soft=True) > 0
     assert (laid[~between] == blurred.image[~between]).all()
@@ -181,10 +186,9 @@ def test_teeth_are_laid_between_the_lips_alone(rows_of_teeth: list[Texture]) -> 
 
 
 def test_a_table_gives_nearly_the_median_itself() -> None:
-    textures = Textures()
+    synthesis = Synthesis(textures := Textures())
     for at, opening in enumerate(np.linspace(0.0, 0.3, 40)):
-        textures.add(painted(float(opening), at, upper=0.06))
-    synthesis = Synthesis(textures)
+        synthesis.add(painted(float(opening), at, upper=0.06))
     wanted = lips(0.17)
     direct = synthesis.make(wanted)
     assert (

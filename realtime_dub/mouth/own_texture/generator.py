@@ -79,6 +79,12 @@ class OwnTextureGenerator(MouthbankGenerator):
             person.taught_ns = None
         self.people.restart()
 
+    def observe(self, tracked: TrackedFrame) -> None:
+        super().observe(tracked)
+        renderer = self.people.current.renderer
+        if isinstance(renderer, TextureRenderer) and renderer.quick:  # there is time just now
+            renderer.synthesis.prepare()
+
     def generate(self, tracked: TrackedFrame, at_ns: int) -> MouthPatch | None:
         if self._steps is not None and not self._steps.wanted & {"texture", "composite"}:
             return None

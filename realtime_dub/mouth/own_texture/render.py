@@ -47,7 +47,7 @@ class TextureRenderer(Renderer):
         self.quick = False  # textures from the table; may be changed
         self._weight = 1.0  # of the texture against the live mouth
         for mouth in bank.mouths:
-            self.textures.add(texture_of(mouth))
+            self.synthesis.add(texture_of(mouth))
 
     def observe(self, tracked: TrackedFrame) -> None:
         """A frame more to make textures of, or an entry more of the table."""
@@ -60,7 +60,7 @@ class TextureRenderer(Renderer):
             return
         mouth = cut_mouth(tracked, face, lip_shape(face.canonical, neutral), sharpness)
         if min(mouth.image.shape[:2]) >= 8:
-            self.textures.add(texture_of(mouth, tracked.frame.seq, face.points[LIPS]))
+            self.synthesis.add(texture_of(mouth, tracked.frame.seq, face.points[LIPS]))
 
     def render(
         self,

@@ -40,8 +40,12 @@ class Synthesis:
 
     def __init__(self, textures: Textures, chosen: Chosen = FOUND) -> None:
         self.textures, self.teeth = textures, Teeth(chosen)
-        self._found_at = -1  # version of the textures when teeth were looked for
         self._table = Table(self)
+
+    def add(self, texture: Texture) -> None:
+        """One more frame to make textures of."""
+        if self.textures.add(texture):
+            self.teeth.see(texture)
 
     def make(self, wanted: Floats, angles: Floats | None = None, quick: bool = False) -> Synthesised:
         """For lips ``wanted`` (40, 2 or 3); ``angles`` (2,) of the head. There is at least one texture."""
@@ -61,7 +65,6 @@ class Synthesis:
         image = weighted_median(self.textures.images()[used], whole(share))
         share /= share.sum()
         shape = np.tensordot(share, self.textures.lips()[used], 1).astype(np.float32)
-        self._find_teeth()
         return Synthesised(self.teeth.lay_over(sharpened(image), shape), shape, self.textures.kept[int(used[0])])
 
     def _distances(self, sparse: Floats, angles: Floats | None) -> Floats:
@@ -70,12 +73,6 @@ class Synthesis:
             return found
         turned = np.abs(self.textures.angles() - angles).sum(-1)
         return np.asarray(np.hypot(found, ANGLE_COST * turned), np.float32)
-
-    def _find_teeth(self) -> None:
-        """Anew where a quarter more frames are there than when they were last looked for."""
-        if self._found_at < 0 or self.textures.version > 1.25 * self._found_at:
-            self.teeth.find(self.textures.kept)
-            self._found_at = self.textures.version
 
 
 class Table:
@@ -91,7 +88,7 @@ class Table:
         textures = self._synthesis.textures
         if not len(textures):
             return False
-        if textures.version > 1.5 * self._version:
+        if textures.version > 2 * self._version:
             self._version = textures.version
             self._shapes, self._made = spread(textures.shapes(), ENTRIES), []
         if len(self._made) == len(self._shapes):

@@ -6,7 +6,6 @@ full of edges. Its high frequencies alone are laid over the inside of the mouth;
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -105,25 +104,27 @@ def proxy_of(texture: Texture, upper: bool, line: float | None = None) -> Proxy:
 
 
 class Teeth:
-    """The two proxies of one person, found anew when there are other frames."""
+    """The two proxies of one person: the best of the frames that were seen."""
 
     def __init__(self, chosen: Chosen = FOUND) -> None:
         self._chosen = chosen
         self.upper: Proxy | None = None
         self.lower: Proxy | None = None
 
-    def find(self, textures: Sequence[Texture]) -> None:
-        self.upper = self._found(textures, True, self._chosen.upper, self._chosen.upper_line)
-        self.lower = self._found(textures, False, self._chosen.lower, self._chosen.lower_line)
+    def see(self, texture: Texture) -> None:
+        """One more frame; it is looked at once."""
+        self.upper = self._better(texture, self.upper, True)
+        self.lower = self._better(texture, self.lower, False)
 
-    def _found(self, textures: Sequence[Texture], upper: bool, number: int | None, line: int | None) -> Proxy | None:
+    def _better(self, texture: Texture, best: Proxy | None, upper: bool) -> Proxy | None:
+        chosen = self._chosen
+        number, line = (chosen.upper, chosen.upper_line) if upper else (chosen.lower, chosen.lower_line)
         if number is not None:  # the nearest of those that were looked at
-            at = min(textures, key=lambda each: abs(each.number - number), default=None)
+            better = best is None or abs(texture.number - number) < abs(best.number - number)
         else:
-            open_ones = [each for each in textures if _gap(each.shape) >= LEAST_GAP]
-            place = 0 if upper else 1
-            at = max(open_ones, key=lambda each: score(each.image, halves(each.shape)[place]), default=None)
-        return None if at is None else proxy_of(at, upper, None if line is None else at.row(line))
+            found = _gap(texture.shape) >= LEAST_GAP and score(texture.image, halves(texture.shape)[not upper])
+            better = bool(found) and (best is None or found > best.score)
+        return proxy_of(texture, upper, None if line is None else texture.row(line)) if better else best
 
     def lay_over(self, image: Image, shape: Floats) -> Image:
         """``image``, a texture whose lips are ``shape`` (40, 2 or 3), with the teeth's detail between them."""

@@ -77,20 +77,21 @@ class Textures:
     def __len__(self) -> int:
         return len(self.kept)
 
-    def add(self, texture: Texture) -> None:
-        """One more; of two that are the same mouth the sharper one stays."""
+    def add(self, texture: Texture) -> bool:
+        """One more; of two that are the same mouth the sharper one stays. Whether it was taken."""
         if self.kept:
             distance = distances(self.shapes(), texture.sparse)
             nearest = int(distance.argmin())
             if distance[nearest] < NOVELTY:
                 if texture.sharpness <= self.kept[nearest].sharpness:
-                    return
+                    return False
                 self.kept.pop(nearest)
             elif len(self.kept) >= CAPACITY:
                 self.kept.pop(self._most_redundant())
         self.kept.append(texture)
         self._stacked = {}
         self.version += 1
+        return True
 
     def images(self) -> npt.NDArray[np.uint8]:
         """(n, HEIGHT, WIDTH, 3)."""
