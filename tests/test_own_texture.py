@@ -15,7 +15,7 @@ from realtime_dub.blend.composite import Compositor
 from realtime_dub.blend.masks import lower_face, polygon
 from realtime_dub.errors import BundleError
 from realtime_dub.face.landmarks import LIPS, SPARSE_LIPS
-from realtime_dub.inference.bundle import load_default
+from realtime_dub.inference.bundle import load_default, look_aheads
 from realtime_dub.media import MS, Image
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.mouthbank.bank import Bank
@@ -280,6 +280,8 @@ def test_the_registry_makes_one_and_other_bundles_are_refused() -> None:
     assert isinstance(made, OwnTextureGenerator)
     assert made.latency().look_ahead_ns == 200 * MS
     made.close()
+    assert look_aheads("own-texture") == [80, 200]
+    assert registry.create("own-texture", look_ahead_ms=80).latency().look_ahead_ns == 80 * MS
     with pytest.raises(BundleError, match="for the engine mouthbank"):
         OwnTextureGenerator(load_default("mouthbank").folder)
 
