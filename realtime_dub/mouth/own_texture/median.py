@@ -51,7 +51,7 @@ def whole(shares: npt.NDArray[np.float64]) -> Weights:
     """Shares (n,) as whole weights that come to ``UNIT`` or less. The greatest has some of it always."""
     weights = np.floor(shares * (UNIT / shares.sum())).astype(np.uint8)
     weights[shares.argmax()] = max(1, weights[shares.argmax()])
-    return weights
+    return np.asarray(weights, np.uint8)
 
 
 def weighted_median(images: npt.NDArray[np.uint8], weights: Weights) -> npt.NDArray[np.uint8]:
