@@ -9,7 +9,7 @@ from typing import Any
 import numpy.typing as npt
 import torch
 
-from engines.common.engine import FOLDER, folder_of
+from engines.common.engine import folder_of
 from realtime_dub.inference.bundle import Bundle
 from realtime_dub.inference.contract import Arrays, Declared
 from realtime_dub.inference.spec import BundleSpec
@@ -42,9 +42,9 @@ def trained_session(bundle: Bundle) -> TorchSession | None:
 
 def trained(bundle: Bundle) -> torch.nn.Module | None:
     """The net inside a bundle, if its engine's room can take it out again (``trained`` in its engine.py)."""
-    name = folder_of(bundle.spec.engine)
-    if not (FOLDER / name / "engine.py").is_file():
+    folder = folder_of(bundle.spec.engine)
+    if not (folder / "engine.py").is_file():
         return None
-    take_out = getattr(import_module(f"engines.{name}.engine"), "trained", None)
+    take_out = getattr(import_module(f"engines.{folder.name}.engine"), "trained", None)
     found: torch.nn.Module | None = None if take_out is None else take_out(bundle.folder)
     return found

@@ -59,6 +59,11 @@ class _Shared(BaseModel):
     quality: Quality = AUTO_QUALITY  # at what size large mouths are drawn
     encoder: Encoder = "software"  # of H.264, in files and network streams
     pads: str | None = None  # of engines that paint: what is added to the face's box, percent: top, bottom, left, right
+    # Of engines that take teeth from a film: the numbers of its frames that show them, and rows where the lips end.
+    teeth_upper: int | None = Field(None, ge=0)
+    teeth_lower: int | None = Field(None, ge=0)
+    line_upper: int | None = Field(None, ge=0)
+    line_lower: int | None = Field(None, ge=0)
     stats_json: Path | None = None
     contact_sheet: Path | None = None
     pcm_rate: int = Field(16_000, ge=4_000, le=384_000)  # of raw sound on standard input
@@ -117,6 +122,8 @@ class FileConfig(_Shared):
     mic: str = "video"
     output: Path
     extend: bool = False  # hold the last picture until the voice ends
+    steps: str | None = None  # of engines that work in steps: those to make, comma-separated
+    retime: bool = False  # the film in an order that suits the voice's pauses
     static: bool = False  # the first frame alone, as a photograph
     batch: int | None = Field(None, ge=1, le=128)  # frames that an engine which can takes together
     crf: int | None = Field(None, ge=0, le=51)

@@ -113,20 +113,15 @@ def borrowed(engine: str) -> Stage:
 
 def names() -> list[str]:
     """The engines that can be trained."""
-    folders = (path.parent.name for path in FOLDER.glob("*/engine.py"))
-    return sorted(name.replace("_", "-") for name in folders if name != "common")
-
-
-def folder_of(name: str) -> str:
-    """The folder of engine ``name``: a package of Python has no hyphen."""
-    return name.replace("-", "_")
+    folders = {path.parent.name for path in FOLDER.glob("*/engine.py")} - {"common"}
+    return sorted(name.replace("_", "-") for name in folders)
 
 
 def load(name: str) -> Any:
     """The module of engine ``name``. Raises BundleError for a name that is none."""
     if name not in names():
         raise BundleError("unknown engine", repr(name), f"choose one of {', '.join(names())}")
-    return import_module(f"engines.{folder_of(name)}.engine")
+    return import_module(f"engines.{folder_of(name).name}.engine")
 
 
 def stages_of(name: str) -> dict[str, Stage]:
@@ -145,5 +140,10 @@ def chosen(name: str, stage: str | None) -> list[str]:
     return [stage]
 
 
+def folder_of(name: str) -> Path:
+    """The folder of engine ``name``: modules have no hyphens in their names."""
+    return FOLDER / name.replace("-", "_")
+
+
 def default_config(name: str) -> Path:
-    return FOLDER / folder_of(name) / "config.toml"
+    return folder_of(name) / "config.toml"

@@ -43,7 +43,8 @@ class Plan:
     seed: int = 1
     rate: float = 2e-3
     warm_up: int = 200
-    decay: Literal["cosine", "none"] = "cosine"  # of the rate, behind the warm-up
+    decay: Literal["cosine", "epochs", "none"] = "cosine"  # of the rate, behind the warm-up
+    epoch: int = 30  # steps, after each of which "epochs" takes a hundredth of the rate away
     weight_decay: float = 0.02
     betas: tuple[float, float] = (0.9, 0.999)  # of Adam's means
     clip: float = 1.0
@@ -53,11 +54,13 @@ class Plan:
     patience: int = 0  # with "best": validations without a better score before the end; 0 = all steps
 
     def rate_at(self, step: int) -> float:
-        """Learning rate of a step: a line up, then half a cosine down to a hundredth, or no way down."""
+        """Learning rate of a step: a line up, then half a cosine down to a hundredth, or as ``decay`` says."""
         if step < self.warm_up:
             return self.rate * (step + 1) / self.warm_up
         if self.decay == "none":
             return self.rate
+        if self.decay == "epochs":
+            return float(self.rate * 0.99 ** (step // self.epoch))
         done = (step - self.warm_up) / max(1, self.steps - self.warm_up)
         return self.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
 

@@ -19,11 +19,11 @@ from engines.common.bundle_files import described
 from engines.common.engine import Engine, Samples, Work
 from engines.common.grid import Clip
 from engines.common.loop import Losses
+from engines.common.speakers import in_one_measure
 from engines.mouthbank.align import aligned, find_offsets
 from engines.mouthbank.data import Basis, Batches, MotionLoss, make_basis
 from engines.mouthbank.export import export_bundle
 from engines.mouthbank.network import GivesMotion, MotionNet, Shape
-from engines.mouthbank.speakers import in_one_measure
 from engines.mouthbank.validation import held_clips, on_cpu, samples, validate
 from realtime_dub.audio.frontends.logmel import LogMelSpec
 

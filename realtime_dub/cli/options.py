@@ -265,6 +265,48 @@ FileStatic = Annotated[
     bool,
     typer.Option("--static", help="Use the video's first frame only, as a photo.", rich_help_panel=Input),
 ]
+FileTeethUpper = Annotated[
+    int | None,
+    typer.Option(
+        help="With own-texture: the frame of the film, from 0, whose upper teeth are used. Without it: found.",
+        show_default=False,
+        rich_help_panel=Mouth,
+    ),
+]
+FileTeethLower = Annotated[
+    int | None,
+    typer.Option(help="The same for the lower teeth.", show_default=False, rich_help_panel=Mouth),
+]
+FileLineUpper = Annotated[
+    int | None,
+    typer.Option(
+        help="The row of that frame's picture where the upper lip ends and teeth begin. Without it: from landmarks.",
+        show_default=False,
+        rich_help_panel=Mouth,
+    ),
+]
+FileLineLower = Annotated[
+    int | None,
+    typer.Option(help="The same for the lower lip.", show_default=False, rich_help_panel=Mouth),
+]
+FileSteps = Annotated[
+    str | None,
+    typer.Option(
+        help="With own-texture: make these steps alone, each with a file in OUTPUT.steps/ that the next ones read: "
+        "features, shape, texture, retime, composite.",
+        show_default=False,
+        rich_help_panel=Output,
+    ),
+]
+FileRetime = Annotated[
+    bool,
+    typer.Option(
+        "--retime",
+        help="Play the film so that the head is quiet, and no eye blinks, where the voice pauses: some frames are "
+        "shown for two. A film shorter than the voice plays back and forth.",
+        rich_help_panel=Input,
+    ),
+]
 FileBatch = Annotated[
     int | None,
     typer.Option(
@@ -306,6 +348,7 @@ FilePreview = Annotated[
     Path | None,
     typer.Option(
         "--preview",
+        "--draw",
         help="Write a video (.mp4 or .mkv) of the landmarks as lines.",
         show_default=False,
         rich_help_panel=Output,

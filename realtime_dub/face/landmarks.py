@@ -10,6 +10,8 @@ LIPS_OUTER = np.array([61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321
 LIPS_INNER = np.array([78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95])
 LIPS = np.concatenate([LIPS_OUTER, LIPS_INNER])
 CORNERS = (61, 291)
+# The 20 points of the mouth that landmark files of 68 points have (48 to 67): twelve of the outer outline, eight inner.
+SPARSE_LIPS = np.array([61, 40, 37, 0, 267, 270, 291, 321, 314, 17, 84, 91, 78, 81, 13, 311, 308, 402, 14, 178])
 
 # Pairs (upper, lower) of the inner outline that lie above each other: their distance is the opening of the lips.
 OPENING = np.array([[81, 178], [82, 87], [13, 14], [312, 317], [311, 402]])

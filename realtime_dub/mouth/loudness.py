@@ -1,4 +1,4 @@
-"""Whether somebody speaks, by how loud it is: for networks that tell nothing of it."""
+"""Whether somebody speaks, where no network says it: by how much louder it is than the quiet of the place."""
 
 from __future__ import annotations
 

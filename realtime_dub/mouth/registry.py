@@ -20,6 +20,7 @@ NOTHING = "passthrough"  # the engine that leaves every mouth as it is
 DEFAULT = "mouthbank"
 ENGINES = {
     "mouthbank": "realtime_dub.mouth.mouthbank:ENGINE",
+    "own-texture": "realtime_dub.mouth.own_texture:ENGINE",
     "passthrough": "realtime_dub.mouth.passthrough:ENGINE",
     "lipgan": "realtime_dub.mouth.painter:LIPGAN",
     "wav2lip": "realtime_dub.mouth.painter:WAV2LIP",
@@ -36,6 +37,11 @@ OPTIONS = {
     "silence": "--silence",
     "quality": "--quality",
     "pads": "--pads",
+    "teeth_upper": "--teeth-upper",
+    "teeth_lower": "--teeth-lower",
+    "line_upper": "--line-upper",
+    "line_lower": "--line-lower",
+    "steps": "--steps",
 }
 
 

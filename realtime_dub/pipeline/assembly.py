@@ -22,6 +22,7 @@ from realtime_dub.mouth.contract import LearnsOwnVoice, MouthGenerator
 from realtime_dub.mouth.quality import AUTO as AUTO_QUALITY
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.mouth.silence import Silence, for_voice
+from realtime_dub.mouth.steps import Steps
 from realtime_dub.pipeline.contracts import Compositor, ContactSheet
 from realtime_dub.pipeline.live.executor import ThreadExecutor
 from realtime_dub.pipeline.live.inputs import StartsWith, ThreadedInputs
@@ -56,7 +57,19 @@ def make_generator(config: LiveConfig | FileConfig) -> MouthGenerator:
         silence=_silence_of(config),
         quality=None if config.quality == AUTO_QUALITY else config.quality,
         pads=config.pads,
+        teeth_upper=config.teeth_upper,
+        teeth_lower=config.teeth_lower,
+        line_upper=config.line_upper,
+        line_lower=config.line_lower,
+        steps=steps_of(config),
     )
+
+
+def steps_of(config: LiveConfig | FileConfig) -> Steps | None:
+    """What is made of a film of the way from a voice to it; None = all of it, and no files beside it."""
+    if not isinstance(config, FileConfig) or config.steps is None:
+        return None
+    return Steps.of(config.steps, config.output)
 
 
 def _silence_of(config: LiveConfig | FileConfig) -> Silence | None:

@@ -13,9 +13,9 @@ torch = pytest.importorskip("torch")
 from engines.common.augment import mild  # noqa: E402
 from engines.common.grid import Clip  # noqa: E402
 from engines.common.metrics import openings  # noqa: E402
+from engines.common.speakers import in_one_measure  # noqa: E402
 from engines.mouthbank.curve_rows import CurveRows  # noqa: E402
 from engines.mouthbank.data import make_basis  # noqa: E402
-from engines.mouthbank.speakers import in_one_measure  # noqa: E402
 from realtime_dub.audio.frontends.logmel import LogMelSpec  # noqa: E402
 from realtime_dub.errors import ConfigError  # noqa: E402
 from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width  # noqa: E402

@@ -32,9 +32,9 @@ from realtime_dub.mouth.mouthbank.motion_nets import open_motion
 from realtime_dub.mouth.mouthbank.occlusion import Occlusion
 from realtime_dub.mouth.mouthbank.own_voice import WaysOfTalking
 from realtime_dub.mouth.mouthbank.people import People, Person
-from realtime_dub.mouth.mouthbank.render import WORK_PX
+from realtime_dub.mouth.mouthbank.render import WORK_PX, Renderer
 from realtime_dub.mouth.mouthbank.rest import Resting
-from realtime_dub.mouth.mouthbank.voice_stream import Motion, opening
+from realtime_dub.mouth.mouthbank.voice_stream import Motion, VoiceMotion, opening
 from realtime_dub.mouth.quality import AUTO as AUTO_QUALITY
 from realtime_dub.mouth.quality import Quality, at_first
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
@@ -81,12 +81,12 @@ class MouthbankGenerator:
             what = f"{loaded.spec.name}: it is for the engine {engine}"
             raise BundleError("cannot use bundle", what, f"give --engine {engine}, or another bundle")
         self.bundle = loaded.label
-        self._motion = open_motion(loaded, backend)
+        self._motion = self._stream(loaded, backend)
         self.backend = self._motion.session.backend
         self.strength = strength
         self._occlusion, self._inside, self._turn = Occlusion(backend), Inside(backend), TurnFade()
         bank = Bank.load(identity) if isinstance(identity, Path) else identity or Bank()
-        self.people = People(bank, self._occlusion.clear, self._inside)
+        self.people = People(bank, self._occlusion.clear, self._inside, self._renderer)
         self._gate, self._resting = SpeechGate(), Resting(silence)
         self._talk = WaysOfTalking(loaded, self.backend, learn)
         self._draws = True  # a mouth was drawn last; before the first one nothing is saved
@@ -95,6 +95,14 @@ class MouthbankGenerator:
         self._solver = BlendshapeSolver()
         self._shown = np.zeros((len(self._motion.points), 3), np.float32)
         self._seen: Points | None = None  # (478, 3) of the last frame's face with the mouth that it was given
+
+    def _stream(self, bundle: bundles.Bundle, backend: str) -> VoiceMotion:
+        """What makes a motion of the voice. Raises BundleError."""
+        return open_motion(bundle, backend)
+
+    def _renderer(self, bank: Bank, inside: Inside | None) -> Renderer:
+        """What draws the mouths of a person."""
+        return Renderer(bank, inside)
 
     @property
     def identity(self) -> Bank:

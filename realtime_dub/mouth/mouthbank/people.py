@@ -37,6 +37,8 @@ STAYS_NS = 500 * MS  # a look that stays so long is one of this person's
 AWAY_NS = NS  # longer than this without a look is a break
 MOST_PEOPLE = 4
 
+MakesRenderer = Callable[[Bank, Inside | None], Renderer]
+
 
 @dataclass(slots=True, eq=False)
 class Person:
@@ -52,8 +54,8 @@ class Person:
     taught_ns: int | None = None  # when the bank last learnt of a newcomer; whom one expects, others show to the bank
 
     @classmethod
-    def with_bank(cls, bank: Bank, inside: Inside | None = None) -> Person:
-        return cls(bank, Renderer(bank, inside))
+    def with_bank(cls, bank: Bank, inside: Inside | None = None, make: MakesRenderer = Renderer) -> Person:
+        return cls(bank, make(bank, inside))
 
     @property
     def gallery(self) -> Gallery:
@@ -62,6 +64,7 @@ class Person:
     def learn(self, tracked: TrackedFrame) -> None:
         """A look at this person, for the bank."""
         self.bank.observe(tracked)
+        self.renderer.observe(tracked)
         self.looks += 1
         if self.taught_ns is not None:
             self.taught_ns = tracked.frame.pts_ns
@@ -75,12 +78,14 @@ class People:
         bank: Bank,
         clear: Callable[[TrackedFrame], bool] = lambda tracked: True,
         inside: Inside | None = None,
+        make: MakesRenderer = Renderer,
     ) -> None:
         """``bank``: of the person who is expected: empty, or an identity, which binds to that person alone.
 
-        ``clear``: whether a mouth is to be seen, and may be learnt from; ``inside``: as renderers take it.
+        ``clear``: whether a mouth is to be seen, and may be learnt from; ``inside``: as renderers take it; ``make``:
+        what draws a person's mouths.
         """
-        self.expected = Person.with_bank(bank, inside)
+        self.expected = Person.with_bank(bank, inside, make)
         self.current = self.expected
         self.known = [self.expected]
         self._sure = False  # that the face that is followed is ``current``
@@ -90,7 +95,7 @@ class People:
         self._outlier_ns: int | None = None  # since when the face looks unlike what is remembered, though it is theirs
         self._other = 0  # looks in a row that are clearly another known person's
         self._last: tuple[TrackedFrame, Person | None] | None = None
-        self._doubts = _Doubts(clear, inside)
+        self._doubts = _Doubts(clear, lambda: Person.with_bank(Bank(), inside, make))
 
     def who(self, tracked: TrackedFrame) -> Person | None:
         """Whose face this is; None until it is known, and where there is none."""
@@ -236,8 +241,8 @@ class People:
 class _Doubts:
     """Looks at a face of which it is not known yet whose it is, and what is learnt of it meanwhile."""
 
-    def __init__(self, clear: Callable[[TrackedFrame], bool], inside: Inside | None) -> None:
-        self._is_clear, self._inside = clear, inside
+    def __init__(self, clear: Callable[[TrackedFrame], bool], newcomer: Callable[[], Person]) -> None:
+        self._is_clear, self._newcomer = clear, newcomer
         self._begin()
 
     def clear(self) -> None:
@@ -246,7 +251,7 @@ class _Doubts:
             self._begin()
 
     def _begin(self) -> None:
-        self.person = Person.with_bank(Bank(), self._inside)
+        self.person = self._newcomer()
         self._looks: list[tuple[int, Floats, Floats]] = []  # when, descriptor, view
         self._since_ns: int | None = None
 

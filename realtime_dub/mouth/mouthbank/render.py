@@ -87,6 +87,9 @@ class Renderer:
         self._fine = True
         self.drawn_points: Points | None = None  # (478, 3) of the face in the last patch, frame pixels
 
+    def observe(self, tracked: TrackedFrame) -> None:
+        """A look at the person from which the bank has learnt; for those who keep more than the bank does."""
+
     def render(
         self,
         tracked: TrackedFrame,

@@ -8,6 +8,7 @@ they make of it: ``motion.py``, ``landmarks.py``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +47,31 @@ def opening(displacement: Floats) -> float:
     """How far a motion (len(LOWER), 3) opens the lips, mouth widths."""
     upper, lower = _PAIRS_AT.T
     return float((displacement[lower, 1] - displacement[upper, 1]).mean())
+
+
+class VoiceMotion(Protocol):
+    """One voice, and the motion it makes."""
+
+    points: npt.NDArray[np.int_]  # face mesh indices that ``Motion.displacement`` moves
+    look_ahead_ns: int
+    front_end_ns: int
+    hop_ns: int
+    session: Session
+
+    def meet(self, neutral: Points | None) -> None:
+        """Whose mouth it is: the canonical face at rest (478, 3); None = it is not known yet."""
+
+    def hear(self, samples: Floats, pts_ns: int) -> None:
+        """Audio (n,) at the bundle's rate, its first sample at ``pts_ns``; consecutive calls without holes."""
+
+    def heard_until_ns(self) -> int:
+        """The newest instant whose motion is known; far in the past before the first sound."""
+
+    def at(self, ns: int) -> Motion:
+        """Rest before the first sound; the nearest that is known outside the history."""
+
+    def forget_level(self) -> None:
+        """Somebody else may speak from now on, at another level."""
 
 
 class VoiceStream:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from realtime_dub.clock import VirtualClock
 from realtime_dub.config import FileConfig
@@ -13,8 +16,11 @@ from realtime_dub.face.types import FaceTracker
 from realtime_dub.media import NS, OutputFormat, VideoInfo
 from realtime_dub.mouth import registry
 from realtime_dub.pipeline import assembly
+from realtime_dub.pipeline.file.retimed_video import RetimedVideo, order_for, silent_frames
+from realtime_dub.pipeline.file.retiming import Retimed
 from realtime_dub.pipeline.reports import announce
-from realtime_dub.publishers.base import CarriesExtras
+from realtime_dub.publishers.base import CarriesExtras, Publisher
+from realtime_dub.publishers.null import NullPublisher
 from realtime_dub.sources.base import VideoSource, VoiceSource
 from realtime_dub.sources.registry import kind_of
 from realtime_dub.sources.stream_choice import SoundChoice
@@ -32,20 +38,16 @@ class FileParts:
         self.engine = registry.engine(config.engine)
         if config.batch is not None and self.engine.file_batch == 1:
             raise ConfigError(f"engine {config.engine} takes no", "--batch", "leave it out or choose another --engine")
-        self.publisher = assembly.open_publisher(
-            str(config.output),
-            clock=clock,
-            live=False,
-            crf=config.crf,
-            preset=config.preset,
-            encoder=config.encoder,
-        )
+        self.steps = assembly.steps_of(config)
+        self.publisher = self._open_publisher(config.output)
         self.generator = assembly.make_generator(config)
         stack.callback(self.generator.close)
         self.landmarks = self._open_landmarks()
         announce(self.generator, config.quiet)
         self.compositor = assembly.make_compositor()
         self.video = self.open_video(width=config.width, height=config.height, fps=config.fps)
+        if (order := self._order()) is not None:
+            self.video = RetimedVideo(self.video, *order)
         self.info: VideoInfo = self.video.open()
         self.voice = self._open_voice()
         self.voice_info = self.voice.open()
@@ -57,6 +59,49 @@ class FileParts:
         video = assembly.open_video(self._config.input, clock=self._clock, loop=False, live=False, **size, **options)
         self._stack.callback(video.close)
         return video
+
+    def _open_publisher(self, output: Path) -> Publisher:
+        """Nowhere, where steps are wanted that end before the film."""
+        if self.steps is not None and "composite" not in self.steps:
+            return NullPublisher()
+        return self._muxer(output)
+
+    def _muxer(self, output: Path) -> Publisher:
+        config = self._config
+        return assembly.open_publisher(
+            str(output),
+            clock=self._clock,
+            live=False,
+            crf=config.crf,
+            preset=config.preset,
+            encoder=config.encoder,
+        )
+
+    def _order(self) -> tuple[Retimed, int] | None:
+        """The film's frames in another order, and how many it has; None as they are."""
+        steps = self.steps
+        if self._config.retime or (steps is not None and "retime" in steps):
+            order, count = self._found_order()
+            if steps is not None:
+                steps.write("retime", {"places": order.places, "repeated": order.repeated, "count": np.array(count)})
+            return order, count
+        if steps is None or not steps.path("retime").exists():
+            return None
+        kept = steps.read("retime", places=(None,), repeated=(None,), count=())
+        return Retimed(kept["places"].astype(np.int64), kept["repeated"].astype(bool)), int(kept["count"])
+
+    def _found_order(self) -> tuple[Retimed, int]:
+        """One that suits the voice. The film is tracked once for that, and the voice heard."""
+        config = self._config
+        if self.kind != "file" or config.static or config.mic == "-" or config.extend:
+            what = f"{config.input} for {config.mic}" + (" with --extend" if config.extend else "")
+            raise ConfigError("cannot use --retime on", what, "give a film, and the voice as a file")
+        film, tracker = self.open_video(), self.open_tracker()
+        silent = silent_frames(self._open_voice(), float(film.open().fps), config.seconds)
+        order = order_for(film, tracker, silent)
+        film.close()
+        tracker.close()
+        return order
 
     def open_tracker(self) -> FaceTracker:
         tracker = assembly.make_tracker(self._config.face, at_once=True)
@@ -112,8 +157,8 @@ class FileParts:
 
     def _open_extras(self) -> Any:
         """What the film carries beside frames and audio, for an output that can hold it."""
-        if self.kind != "file" or not isinstance(self.publisher, CarriesExtras):
-            return None
+        if self.kind != "file" or isinstance(self.video, RetimedVideo) or not isinstance(self.publisher, CarriesExtras):
+            return None  # what was said at a time belongs to another one once the film is re-timed
         from realtime_dub.sources.extras import FilmExtras
 
         config = self._config
