@@ -21,17 +21,17 @@ from engines.lipgan.figures import collages, judged, mouth_box, mouth_weight, tr
 from engines.lipgan.fusing import fused
 from engines.lipgan.painters import SHOWN, amounts, faces_of
 from engines.lipgan.slim import BANDS, CROP, FIRST_ROW, FRAMES, SIZE, Shape, SlimNet
+from engines.lipgan.slim_losses import contrast_apart, edges_apart, movement_apart
 from realtime_dub.audio.frontends.painter_mel import PainterMelSpec
 
 ROOM = 4  # pixels around the crop, by which it is moved about
 OTHER_ROOM = 1  # ..., the other face apart from it
 MANY = 6_000  # faces that the motion's directions are found on
-SHORT = 0.03  # of a pixel's range: a way as long as this counts half
 LIGHT, COLOUR, GAMMA = 0.25, 0.12, 0.25  # by how much faces are made lighter, of another colour, of another contrast
 
 
 class Settings(BaseModel):
-    """``[slim.engine]`` of the configuration. ``mouth``, ``moved``, ``edges`` and ``told`` weigh parts of the loss."""
+    """``[slim.engine]`` of the configuration. ``mouth`` to ``told`` weigh parts of the loss."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -45,6 +45,7 @@ class Settings(BaseModel):
     mouth: float = Field(8.0, ge=0)
     moved: float = Field(0.02, ge=0)
     edges: float = Field(0.5, ge=0)
+    contrast: float = Field(0.0, ge=0)
     told: float = Field(0.05, ge=0)
     validation_tracks: int = Field(10, ge=1)
     start: Path | None = None  # a run whose net to begin with
@@ -86,11 +87,12 @@ class SlimEngine(Engine):
         heard = net.hear(torch.cat([batch.mel, self._windows(more).to(batch.mel.device)]))
         painted, _ = net.painted(heard[: len(batch.rows)], face, reference)
         found, real = (each[:, :, FIRST_ROW:].float() for each in (painted, face))
-        mouths = (each[:, :, self._mouth[0], self._mouth[1]].float() for each in (painted, face, reference))
+        mouths = [each[:, :, self._mouth[0], self._mouth[1]].float() for each in (painted, face, reference)]
         return {
             "l1": ((found - real).abs() * self._weight).mean(),
             "moved": self._settings.moved * movement_apart(*mouths),
             "edges": self._settings.edges * edges_apart(found, real, self._weight),
+            "contrast": self._settings.contrast * contrast_apart(*mouths[:2]),
             "told": self._settings.told * functional.smooth_l1_loss(net.told(heard).float(), wanted),
         }
 
@@ -162,24 +164,3 @@ def _lit(batch: Batch, rng: np.random.Generator) -> Batch:
         lit = (each.clamp_min(1e-4) ** gammas * gains).clamp(0, 1)
         faces.append(torch.where(mirrored, lit.flip(3), lit))
     return Batch(batch.rows, batch.mel, *faces)
-
-
-def movement_apart(found: Tensor, real: Tensor, other: Tensor) -> Tensor:
-    """How far painted mouths (b, 3, h, w) are from having gone all the way from the ``other`` picture to the real one.
-
-    A mouth that is uncertain is painted half open by the absolute error; here it counts by its whole look, along that
-    way. Where both pictures are alike there is no way to speak of.
-    """
-    way = (real - other).flatten(1)
-    length = way.square().mean(1)
-    gone = ((found - other).flatten(1) * way).mean(1) / (length + SHORT**2)
-    whole = length / (length + SHORT**2)
-    return (gone - whole).abs().mean()
-
-
-def edges_apart(found: Tensor, real: Tensor, weight: Tensor) -> Tensor:
-    """How far the differences between neighbouring pixels are apart: a mouth that is only dim has none."""
-    apart = found - real
-    down = (apart[:, :, 1:] - apart[:, :, :-1]).abs() * weight[:, :, 1:]
-    across = (apart[:, :, :, 1:] - apart[:, :, :, :-1]).abs() * weight[:, :, :, 1:]
-    return down.mean() + across.mean()

@@ -16,7 +16,7 @@ from engines.lipgan.faces import silent_frame  # noqa: E402
 from engines.lipgan.fusing import fused  # noqa: E402
 from engines.lipgan.network import FRAMES, Generator, Shape  # noqa: E402
 from engines.lipgan.painters import CROP, GanShape, Rivals, discriminator_losses  # noqa: E402
-from engines.lipgan.slim_stage import edges_apart, movement_apart  # noqa: E402
+from engines.lipgan.slim_losses import contrast_apart, edges_apart, movement_apart  # noqa: E402
 from realtime_dub.audio.frontends import PainterMel, PainterMelSpec  # noqa: E402
 from realtime_dub.audio.frontends.windows import centred_look_ahead_ms, last_frame, windows  # noqa: E402
 from realtime_dub.media import MS  # noqa: E402
@@ -167,6 +167,15 @@ def test_neither_rival_is_moved_by_the_others_loss() -> None:
         torch.stack(list(losses.values())).sum().backward()
         assert all(each.grad is None for each in rivals.generator.parameters())
         assert all(each.grad is not None for each in rivals.discriminator.parameters())
+
+
+def test_a_soft_mouth_has_too_little_contrast_and_a_moved_one_hardly() -> None:
+    real = torch.zeros(2, 3, 32, 48)
+    real[:, :, 12:20, 14:34] = 1
+    soft = torch.nn.functional.avg_pool2d(real, 9, 1, 4)
+    assert contrast_apart(real, real) == 0
+    assert contrast_apart(real + 0.2, real) == pytest.approx(0, abs=1e-3)
+    assert contrast_apart(soft, real) > 2 * contrast_apart(real.roll(1, 3), real)
 
 
 def test_a_mouth_that_is_merely_dim_has_its_edges_apart() -> None:
