@@ -22,7 +22,8 @@ from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import Image
 
 ROOM = 0.25  # mouth widths around the lips
-RING, RINGS = 0.05, 4  # mouth widths; from the edge inwards, and one pixel outside
+RING, RINGS = 0.05, 4  # mouth widths; from the edge inwards, beside the pixel on either side of it
+OUTSIDE, INSIDE = -1, 0
 MOST = 0.5  # of a frame: where more was changed it is another frame, and has no edge
 FULL = 255.0
 C1, C2 = (0.01 * FULL) ** 2, (0.03 * FULL) ** 2  # of the structural similarity
@@ -96,9 +97,10 @@ def _edges(seen: TrackedFrame, image: Image) -> Iterator[tuple[int, float, float
         return
     inwards = cv2.distanceTransform(region.astype(np.uint8), cv2.DIST_L2, 5) - 1
     outside = (cv2.dilate(region.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0) & ~region
-    at = np.where(region, np.floor(inwards / (RING * seen.face.pose.scale)), np.where(outside, -1, RINGS)).astype(int)
+    rings = np.where(inwards < 1, INSIDE, 1 + np.floor(inwards / (RING * seen.face.pose.scale)))
+    at = np.where(region, rings, np.where(outside, OUTSIDE, 1 + RINGS)).astype(int)
     made, truth = _gradient(_grey(image)), _gradient(_grey(seen.frame.image))
-    for ring in range(-1, RINGS):
+    for ring in range(OUTSIDE, 1 + RINGS):
         yield ring, float(made[at == ring].sum()), float(truth[at == ring].sum())
 
 
