@@ -124,7 +124,7 @@ def _named(name: str, picture: Image, wide: int) -> Image:
 def write_sheet(path: Path, rows: Sequence[EngineRow], kept: Kept) -> bool:
     """Of the rows whose pictures were made; False where none was."""
     names = [name for name in (FILMED, *(row.name for row in rows)) if kept.strip(name).exists()]
-    found = {name: picture for name in names if (picture := cv2.imread(str(kept.strip(name)))) is not None}
+    found = {name: np.asarray(cv2.imread(str(kept.strip(name))), np.uint8) for name in names}
     if not found:
         return False
     cv2.imwrite(str(path), sheet(found), [cv2.IMWRITE_JPEG_QUALITY, 88])

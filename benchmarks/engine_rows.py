@@ -85,12 +85,12 @@ class Kept:
 
     @classmethod
     def read(cls, folder: Path, rows: Sequence[EngineRow]) -> Kept:
-        """What still holds of these rows."""
+        """What still holds of these rows; what others have stays as it is."""
         path = folder / FIGURES
-        told = json.loads(path.read_text()) if path.exists() else {}
-        found = cls(folder, {row.name: row.label for row in rows})
+        told = json.loads(path.read_text()) if path.exists() else {"labels": {}, "cells": {}, "once": {}}
+        found = cls(folder, told["labels"] | {row.name: row.label for row in rows})
         for name, label in found.labels.items():
-            holds = told.get("labels", {}).get(name) == label
+            holds = told["labels"].get(name) == label
             cells = told["cells"].get(name, {}) if holds else {}
             found.cells[name] = {clip: _score(each) for clip, each in cells.items()}
             found.once[name] = told["once"].get(name, {}) if holds else {}
@@ -119,5 +119,5 @@ def _plain(score: Score) -> dict[str, Any]:
 
 
 def _score(told: dict[str, Any]) -> Score:
-    curves = [np.array(told[name], np.float64) for name in CURVES]
-    return Score(told["name"], told["speaker"], *curves, told["figures"])
+    truth, test = (np.array(told[name], np.float64) for name in CURVES)
+    return Score(told["name"], told["speaker"], truth, test, told["figures"])

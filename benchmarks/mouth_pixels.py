@@ -81,7 +81,7 @@ def _mouths(seen: TrackedFrame, image: Image) -> tuple[Image, Image]:
     """The mouth as it was made, and the true one."""
     x, y, width, height = lips_box(seen)
     part = slice(y, y + height), slice(x, x + width)
-    return image[part], seen.frame.image[part]
+    return np.asarray(image[part], np.uint8), np.asarray(seen.frame.image[part], np.uint8)
 
 
 def _psnr(mouths: Sequence[tuple[Image, Image]]) -> float:
@@ -111,7 +111,7 @@ def changed_region(before: Image, after: Image) -> npt.NDArray[np.bool_]:
     outlines, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     region = np.zeros_like(changed)
     if outlines:
-        cv2.drawContours(region, [max(outlines, key=cv2.contourArea)], -1, 1, cv2.FILLED)
+        cv2.drawContours(region, [max(outlines, key=cv2.contourArea)], -1, (1,), cv2.FILLED)
     return np.asarray(region > 0)
 
 

@@ -109,6 +109,8 @@ def test_what_was_measured_is_kept_until_the_bundle_is_another(tmp_path: Path) -
     np.testing.assert_array_equal(again.cells[row.name]["x_1"].truth, kept.cells[row.name]["x_1"].truth)
     assert again.once[row.name] == {"frame_ms": 3.0}
     assert np.isnan(again.cells[row.name]["x_1"].figures["seam"])
+    Kept.read(tmp_path / "work", [replace(row, name="other")]).write()  # of other engines: nothing is lost
+    assert Kept.read(tmp_path / "work", [row]).once[row.name] == {"frame_ms": 3.0}
     newer = Kept.read(tmp_path / "work", [replace(row, label="net 2")])
     assert newer.cells[row.name] == newer.once[row.name] == {}
     assert kept.strip(row.name).parent == tmp_path / "work"

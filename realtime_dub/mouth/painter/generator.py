@@ -97,7 +97,7 @@ class PainterGenerator:
             return []
         return [
             f"{self.bundle} takes {took_ns / MS:.0f} ms for a mouth here: live, about "
-            f"{self._pace.per_second:.0f} a second are painted, and those between are faded"
+            f"{Pace(took_ns).per_second:.0f} a second are painted, and those between are faded"
         ]
 
     def latency(self) -> Latency:
