@@ -45,7 +45,7 @@ def painted(net: nn.Module, batch: Batch) -> Tensor:
 
 
 def judged(net: nn.Module, faces: Faces, tracks: Sequence[int], crop: CropSpec, cut: Cut) -> dict[str, float]:
-    """``l1``: of the rows that were hidden; ``mouth``: of the square around the lips; ``r``: of its movement;
+    """``hidden``: of the rows that were hidden; ``mouth``: of the square around the lips; ``r``: of its movement;
     ``sharp``: the size of its gradient, as a share of the real one's.
 
     Movement is how far the lips' inside is along the line from what it looks like shut to what it looks like open, as
@@ -64,7 +64,7 @@ def judged(net: nn.Module, faces: Faces, tracks: Sequence[int], crop: CropSpec, 
         curves = movement(found[square], batch.face[square], faces.index.opening[batch.rows])
         r.append(correlation(*curves))
         sharp.append(gradient(found[square]) / gradient(batch.face[square]))
-    means = {"l1": l1, "mouth": mouth, "r": r, "sharp": sharp}
+    means = {"hidden": l1, "mouth": mouth, "r": r, "sharp": sharp}
     return {name: round(float(np.mean(values)), 4) for name, values in means.items()}
 
 
