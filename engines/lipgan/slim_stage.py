@@ -42,6 +42,8 @@ class Settings(BaseModel):
     listened: int = Field(48, ge=0)  # rows besides that are only listened to
     shut: float = Field(0.75, ge=0, le=1)  # share of rows whose other face has a mouth that is little open
     wide: float = Field(0.4, ge=0, le=1)  # share of rows whose own mouth is one of the most open
+    evened: float = Field(0.5, ge=0, le=1)  # how far people are drawn alike, however many tracks they have
+    light: float = Field(1.0, ge=0)  # how much faces are lit and coloured otherwise: LIGHT, COLOUR, GAMMA times this
     mouth: float = Field(8.0, ge=0)
     moved: float = Field(0.02, ge=0)
     edges: float = Field(0.5, ge=0)
@@ -61,7 +63,7 @@ class SlimEngine(Engine):
         self._settings, self._work = settings, work
         spec = PainterMelSpec()
         self._faces, self._held = (faces_of(work, part, CROP, spec, FRAMES, ROOM) for part in ("train", "validation"))
-        self._draws = Draws(self._faces, settings.batch, settings.shut, settings.wide)
+        self._draws = Draws(self._faces, settings.batch, settings.shut, settings.wide, settings.evened)
         self._tracks = tracks_of(self._held, settings.validation_tracks)
         self._motion = Motion(self._faces.index.motion, Shape.motion)
         top, bottom, left, right = mouth_box(CROP)
@@ -80,7 +82,7 @@ class SlimEngine(Engine):
 
     def losses(self, net: nn.Module, rng: np.random.Generator) -> Losses:
         assert isinstance(net, SlimNet)
-        batch = disturbed(self._draws.draw(rng), rng).to(self._work.context.device)
+        batch = disturbed(self._draws.draw(rng), rng, self._settings.light).to(self._work.context.device)
         face, reference = (each.contiguous(memory_format=torch.channels_last) for each in (batch.face, batch.reference))
         more = self._draws.rows(rng, self._settings.listened)
         wanted = self._motion.of(np.concatenate([batch.rows, more]).astype(int)).to(batch.mel.device)
@@ -140,7 +142,7 @@ def middle(batch: Batch) -> Batch:
     return Batch(batch.rows, batch.mel, batch.face[:, :, inside, inside], batch.reference[:, :, inside, inside])
 
 
-def disturbed(batch: Batch, rng: np.random.Generator) -> Batch:
+def disturbed(batch: Batch, rng: np.random.Generator, light: float = 1.0) -> Batch:
     """Moved about, mirrored, in other light and of other colours: both faces of a row alike."""
     faces, others = [], []
     for face, other in zip(batch.face, batch.reference, strict=True):
@@ -150,14 +152,15 @@ def disturbed(batch: Batch, rng: np.random.Generator) -> Batch:
         faces.append(pair[0])
         others.append(pair[1])
     both = torch.stack([torch.stack(faces), torch.stack(others)], 1)  # (b, 2, 3, size, size)
-    return _lit(Batch(batch.rows, batch.mel, both[:, 0], both[:, 1]), rng)
+    return _lit(Batch(batch.rows, batch.mel, both[:, 0], both[:, 1]), rng, light)
 
 
-def _lit(batch: Batch, rng: np.random.Generator) -> Batch:
+def _lit(batch: Batch, rng: np.random.Generator, light: float) -> Batch:
     count = len(batch.rows)
-    gains = (1 + rng.uniform(-LIGHT, LIGHT, (count, 1))) * (1 + rng.uniform(-COLOUR, COLOUR, (count, 3)))
+    brighter, tinted = light * rng.uniform(-LIGHT, LIGHT, (count, 1)), light * rng.uniform(-COLOUR, COLOUR, (count, 3))
+    gains = (1 + brighter) * (1 + tinted)
     gains = torch.from_numpy(gains.astype(np.float32))[:, :, None, None]
-    gammas = torch.from_numpy(np.exp(rng.uniform(-GAMMA, GAMMA, count)).astype(np.float32))[:, None, None, None]
+    gammas = torch.from_numpy(np.exp(light * rng.uniform(-GAMMA, GAMMA, count)).astype(np.float32))[:, None, None, None]
     mirrored = torch.from_numpy(rng.random(count) < 0.5)[:, None, None, None]
     faces = []
     for each in (batch.face, batch.reference):
