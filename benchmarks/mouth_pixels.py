@@ -63,7 +63,7 @@ def ssim(a: Array, b: Array) -> float:
     """Of two grey pictures (h, w)."""
 
     def mean(values: Array) -> Array:
-        return np.asarray(cv2.GaussianBlur(values, (11, 11), 1.5))
+        return np.asarray(cv2.GaussianBlur(values, (11, 11), 1.5), np.float64)
 
     means, squares = mean(a) * mean(b), mean(a) ** 2 + mean(b) ** 2
     both: Array = mean(a * b) - means
