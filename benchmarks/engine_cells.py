@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -96,7 +97,10 @@ class _Alone:
 
 
 def live(row: EngineRow, film: str, seconds: float) -> dict[str, float]:
-    """A live run of a film and the built-in voice: mouths of their own a second, and the age of what is published."""
+    """A live run of a film and the built-in voice: mouths of their own a second, and the age of what is published.
+
+    ``load``: processes that wanted a processor just before; where they are more than a few the figures are theirs.
+    """
     options = registry.engine(row.setup.engine).options
     values = {"silence": "rest"} if "silence" in options else {}
     config = build(
@@ -112,6 +116,7 @@ def live(row: EngineRow, film: str, seconds: float) -> dict[str, float]:
         quiet=True,
         **values,
     )
+    load = os.getloadavg()[0]
     with ticks_watched() as ticks:
         report = run_live(config)
     counted = [tick for tick in ticks if tick.at_ns - ticks[0].at_ns >= SETTLED_NS]
@@ -120,6 +125,7 @@ def live(row: EngineRow, film: str, seconds: float) -> dict[str, float]:
         "fps_live": FPS * fresh / max(1, len(counted)),
         "age_max_ms": report.latency_ms["max"],
         "budget_ms": report.budget_ms,
+        "load": load,
     }
 
 

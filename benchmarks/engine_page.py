@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +27,8 @@ MOVES = {
     "in speech": ("r_spoken", 2),
     "lag, ms": ("best_lag", 0),
     "distance": ("distance", 3),
-    "of the mean shape's": ("distance_share", 2),
-    "in speech's": ("distance_share_spoken", 2),
+    "share of the mean shape's": ("distance_share", 2),
+    "share in speech": ("distance_share_spoken", 2),
     "jitter": ("jitter_spoken", 3),
     "LipLeak": ("lip_leak", 2),
 }
@@ -73,7 +74,7 @@ def written(rows: Sequence[EngineRow], kept: Kept, told: Told, picture: str) -> 
         "moves": _table(found, MOVES),
         "looks": _table(found, LOOKS),
         "picture": _pictured(picture, told.credit) if picture else "",
-        "ran": _ran(rows, told),
+        "ran": "\n\n".join(filter(None, (_ran(rows, told), _loaded(found)))),
     }
     return Template(WORDS.read_text("utf-8")).substitute(parts)
 
@@ -105,6 +106,13 @@ def _ran(rows: Sequence[EngineRow], told: Told) -> str:
     ran = [f"`{row.name}` {row.label}" for row in rows if row.runs_live and row.label != NOTHING]
     lines = [f"What ran: {', '.join(ran)}.", *(f"`{name}` has no row: {why}." for name, why in told.left_out.items())]
     return "\n\n".join(lines)
+
+
+def _loaded(found: Mapping[str, Mapping[str, float]]) -> str:
+    loads = [figures["load"] for figures in found.values() if "load" in figures]
+    if not loads:
+        return ""
+    return f"The live runs began at a load of {min(loads):.1f} to {max(loads):.1f}, on {os.cpu_count()} processors."
 
 
 def sheet(strips: Mapping[str, Image]) -> Image:
