@@ -82,13 +82,20 @@ class VoiceWindows:
 
 
 class Loudness:
-    """Tells speech from the quiet around it by its level, in steps of 10 ms."""
+    """Tells speech from the quiet around it by its level, in steps of 10 ms.
+
+    The quiet is what a few steps in a row stay below: a single one without any sound, as codecs begin with, says
+    nothing of the place. Before they were heard it is taken to be a room with some noise.
+    """
 
     STEP = VOICE_RATE // 100  # samples
     LENGTH = 15_000  # steps that are remembered: as many as windows
     LEAST_DB, ABOVE_DB = -52.0, 10.0  # of full scale; above the quiet of the place
+    ROOM_DB = -42.0  # the quiet that is expected
+    ROW = 5  # steps
     RISES_DB = 0.03  # the quiet may become louder by so much in a step
     BEFORE, AFTER = 3, 5  # steps around an instant
+    LOUD = 3  # of these have to be: a click is no voice
 
     def __init__(self) -> None:
         self._speech = np.zeros(self.LENGTH, np.bool_)
@@ -96,7 +103,8 @@ class Loudness:
 
     def reset(self) -> None:
         self._rest = np.zeros(0, np.float32)
-        self._count, self._quiet_db = 0, self.LEAST_DB
+        self._count, self._quiet_db = 0, self.ROOM_DB
+        self._levels = [0.0] * self.ROW  # the last ones; before the first nothing is known to be quiet
 
     def hear(self, samples: Floats) -> None:
         heard = np.concatenate([self._rest, np.asarray(samples, np.float32)])
@@ -104,12 +112,16 @@ class Loudness:
         self._rest = heard[steps * self.STEP :]
         blocks = heard[: steps * self.STEP].reshape(steps, self.STEP).astype(np.float64)
         for level in 10 * np.log10((blocks**2).mean(1) + 1e-12):
-            self._quiet_db = min(float(level), self._quiet_db + self.RISES_DB)
-            self._speech[self._count % self.LENGTH] = level > max(self.LEAST_DB, self._quiet_db + self.ABOVE_DB)
-            self._count += 1
+            self._step(float(level))
+
+    def _step(self, level: float) -> None:
+        self._levels = [*self._levels[1:], level]
+        self._quiet_db = min(max(self._levels), self._quiet_db + self.RISES_DB)
+        self._speech[self._count % self.LENGTH] = level > max(self.LEAST_DB, self._quiet_db + self.ABOVE_DB)
+        self._count += 1
 
     def speaks(self, since_ns: int) -> bool:
         """``since_ns``: from the first sample."""
         at = ns_to_samples(since_ns, VOICE_RATE) // self.STEP
         first, end = max(at - self.BEFORE, 0, self._count - self.LENGTH), min(at + self.AFTER + 1, self._count)
-        return first < end and bool(self._speech[np.arange(first, end) % self.LENGTH].any())
+        return int(self._speech[np.arange(first, end) % self.LENGTH].sum()) >= self.LOUD
