@@ -21,9 +21,10 @@ def bundle() -> Finding:
 
 def painters(given: Path | None = None) -> Finding:
     """How many mouths a second painters paint here: those that come with the program, and the bundle ``given``."""
-    held = resolve("realtime_dub.mouth.painter.holding:holds")(given)
+    engines = [registry.engine(name) for name in registry.names()]
+    held = [found for each in engines if each.holds for found in resolve(each.holds)(each.name, given)]
     told = "; ".join(map(str, held))
-    if all(each.live for each in held):
+    if all(found.live for found in held):
         return Finding("painters", "ok", told)
     return Finding("painters", "warn", told, "use the slow one with realtime-dub file, or close other programs")
 

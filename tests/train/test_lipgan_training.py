@@ -197,9 +197,9 @@ def test_two_processes_learn_what_one_learns_from_both_their_batches(data: Path,
     apart, moved = (
         sum(float(((one[name] - other[name]) ** 2).sum()) for name in begun) ** 0.5 for other in (two, begun)
     )
-    assert apart < 0.1 * moved
+    assert apart < 0.3 * moved
     alone = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    for name in ("adversarial", "synced"):  # of the first process, as it logs them
+    for name in ("l1", "adversarial", "synced"):  # of the first process, as it logs them
         curves = [row[name] for row in rows if name in row], [2 * row[f"{name} ()"] for row in alone]
         assert curves[0] == pytest.approx(curves[1], rel=0.01)
 

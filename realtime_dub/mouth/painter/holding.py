@@ -7,9 +7,7 @@ from pathlib import Path
 
 from realtime_dub.inference import bundle as bundles
 from realtime_dub.inference.bundle import Bundle
-from realtime_dub.inference.spec import CropTaskSpec
 from realtime_dub.media import MS
-from realtime_dub.mouth.painter import LIPGAN, WAV2LIP
 from realtime_dub.mouth.painter.network import PainterNetwork
 from realtime_dub.mouth.painter.pace import MOST_FRAMES, Pace
 
@@ -36,11 +34,11 @@ class Holds:
         return f"{self.label}: {self.took_ms:.0f} ms a mouth, {told}"
 
 
-def holds(given: Path | None = None) -> list[Holds]:
-    """Of the painters that come with the program, and of the bundle ``given`` if it is one. Raises BundleError."""
-    own = [bundles.load_default(each.name) for each in (LIPGAN, WAV2LIP) if not each.needs_bundle]
-    found = [] if given is None else [bundles.load_shared(given)]
-    return [_measured(each) for each in own + found if isinstance(each.spec, CropTaskSpec)]
+def holds(name: str, given: Path | None = None) -> list[Holds]:
+    """Of what comes with the engine ``name``, and of the bundle ``given`` if it is for that. Raises BundleError."""
+    own = [bundles.load_default(name)] if bundles.longest_look_ahead(name) is not None else []
+    found = [bundles.load_shared(given)] if given is not None and bundles.engine_of(given) == name else []
+    return [_measured(each) for each in own + found]
 
 
 def _measured(bundle: Bundle) -> Holds:
