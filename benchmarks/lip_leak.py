@@ -26,6 +26,7 @@ from engines.common.video_metrics import Array, Bools
 from realtime_dub.config import FileConfig, build
 from realtime_dub.face.landmarks import LIPS_INNER
 from realtime_dub.media import Image
+from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import VOICE_RATE
 from realtime_dub.pipeline.file.run import run_file
 
@@ -59,9 +60,13 @@ def leak(look: Look, talks: Bools) -> Leak:
     return Leak(float((seen > OPEN).mean()), float(seen.mean()), float(np.nanmean(speed)), len(seen))
 
 
-def dubbed(clip: Path, voice: Path, silence: str) -> list[Image]:
-    """The frames of ``clip`` with ``voice``."""
-    values = {"mic": str(voice), "silence": silence, "quiet": True}
+def dubbed(
+    clip: Path, voice: Path, silence: str, engine: str = registry.DEFAULT, bundle: Path | None = None
+) -> list[Image]:
+    """The frames of ``clip`` with ``voice``; ``silence`` where the engine takes it."""
+    values = {"mic": str(voice), "engine": engine, "bundle": bundle, "quiet": True}
+    if "silence" in registry.engine(engine).options:
+        values["silence"] = silence
     with captured() as images:
         run_file(build(FileConfig, input=str(clip), output=Path("captured.mp4"), **values))
         return list(images)

@@ -151,24 +151,39 @@ def looked(clip: Path, face: str | None, repeats: int) -> Look:
     return Look.at(images if face is None else painted(images, face, times_ns), times_ns, repeats)
 
 
+def dubbed(clip: Path, sound: Path, setup: Setup, heard: Path | None = None) -> list[Image]:
+    """The pictures of ``clip`` as ``setup`` dubs them; engines that are told the truth are told the mouth of ``sound``.
+
+    What is heard is ``heard``, else ``sound``.
+    """
+    source, truth = (looked(video, setup.face, setup.repeats) for video in (clip, sound))
+    told = driven_by(truth.shapes, np.array(truth.times_ns), setup.engine) if setup.engine in DRIVEN else nullcontext()
+    with told:
+        return setup.dub(clip, heard or sound, source)
+
+
 def score(clip: Path, sound: Path, setup: Setup, speaker: str = "", heard: Path | None = None) -> Score:
     """Dub ``clip``, track it, compare it with the mouth of ``sound``. What is heard is ``heard``, else ``sound``."""
+    images = dubbed(clip, sound, setup, heard)
+    source = looked(clip, setup.face, setup.repeats)
+    return compared(clip, sound, setup, speaker, Look.at(images, source.times_ns[: len(images)], setup.repeats))
+
+
+def compared(clip: Path, sound: Path, setup: Setup, speaker: str, result: Look) -> Score:
+    """The mouth of ``result``, which ``clip`` was dubbed into, against that of ``sound``."""
     source, truth = (looked(video, setup.face, setup.repeats) for video in (clip, sound))
-    times_ns = np.array(truth.times_ns)
-    with driven_by(truth.shapes, times_ns, setup.engine) if setup.engine in DRIVEN else nullcontext():
-        images = setup.dub(clip, heard or sound, source)
-    result = Look.at(images, source.times_ns[: len(images)], setup.repeats)
     grid_ns = common_grid_ns(result, truth)
     wanted, made = truth.shapes_at(grid_ns) / truth.width(), result.shapes_at(grid_ns) / source.width()
-    quiet, dubbed = quiet_frames(sound, grid_ns), changed(source, result, grid_ns)
+    quiet, drawn = quiet_frames(sound, grid_ns), changed(source, result, grid_ns)
     said = spoken_frames(quiet)
     found = scored(clip.stem, speaker, wanted, made, said, quiet)
     found.figures.update(
         distance_3d=metrics.landmark_distance(wanted, made, axes=3),
-        dubbed_share=float(dubbed.mean()),
-        r_dubbed=metrics.correlation(found.truth[dubbed], found.test[dubbed]),
-        distance_dubbed=metrics.landmark_distance(wanted[dubbed], made[dubbed]),
+        dubbed_share=float(drawn.mean()),
+        r_dubbed=metrics.correlation(found.truth[drawn], found.test[drawn]),
+        distance_dubbed=metrics.landmark_distance(wanted[drawn], made[drawn]),
         jitter_source=metrics.jitter(source.shapes_at(grid_ns) / source.width(), quiet),
+        jitter_spoken=metrics.jitter(made, said),
         outside_pixels=float(outside(source, result.images)),
         **restlessness(made, wanted, said),
     )

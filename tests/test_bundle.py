@@ -9,17 +9,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import painters
 import pytest
 
 from realtime_dub.config import FileConfig, LiveConfig, build
 from realtime_dub.errors import BundleError, ConfigError
 from realtime_dub.face.alignment import LOWER
-from realtime_dub.inference import bundle
+from realtime_dub.inference import bundle, made_here
 from realtime_dub.inference import session as backend
-from realtime_dub.inference.bundle import Bundle, load, load_default
+from realtime_dub.inference.bundle import Bundle, load, load_default, load_shared
 from realtime_dub.inference.contract import Opening
 from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
 from realtime_dub.mouth.mouthbank.motion import MotionStream
+from realtime_dub.mouth.painter.generator import wav2lip
 from realtime_dub.pipeline.assembly import make_generator
 
 pytestmark = pytest.mark.computes
@@ -115,6 +117,34 @@ def test_no_folder_no_json_no_engine(tmp_path: Path) -> None:
 def test_one_bundle_is_loaded_once_however_it_is_asked_for() -> None:
     assert load_default("mouthbank") is load_default("mouthbank", load_default("mouthbank").spec.look_ahead_ms)
     assert load_default("mouthbank", 40) is load_default("mouthbank", 40)
+
+
+def test_a_bundle_of_the_users_own_is_loaded_once_while_it_stays_the_same(copy: Path) -> None:
+    """A copy of what is shipped is known, and runs in this process."""
+    first = load_shared(copy)
+    assert load_shared(copy.parent / "." / copy.name) is first
+    edit(copy, licence="another")
+    second = load_shared(copy)
+    assert (second is first, second.spec.licence) == (False, "another")
+    edit(copy, name="third")
+    load_shared(copy)
+    assert len(bundle._shared_folders) <= bundle.MOST_SHARED
+    assert first not in bundle._shared_folders.values()
+
+
+def test_a_network_from_elsewhere_is_shared_with_nobody(tmp_path: Path) -> None:
+    folder = painters.write_bundle(tmp_path / "painter", painters.reference_net())
+    found = load_shared(folder)
+    assert not found.known
+    assert load_shared(folder) is not found
+
+
+def test_painters_of_one_bundle_share_its_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = painters.write_bundle(tmp_path / "painter", painters.reference_net())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    made_here.write(load(folder).spec.sha256["network.onnx"])
+    sessions = [wav2lip(bundle=folder)._network.session for _ in range(2)]
+    assert sessions[0] is sessions[1]
 
 
 def test_all_reasons_are_told_when_no_backend_can(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import io
 import sys
+from pathlib import Path
 
+import painters
 import pytest
 from rich.console import Console
 
 from realtime_dub import doctor
-from realtime_dub.doctor import can_run, face, libraries, table
+from realtime_dub.doctor import can_run, engine, face, libraries, table
 from realtime_dub.errors import BundleError
 from realtime_dub.finding import Finding
+from realtime_dub.inference import made_here
+from realtime_dub.inference.bundle import load
+from realtime_dub.media import MS
+from realtime_dub.mouth.painter.network import PainterNetwork
 
 
 def test_what_is_missing_for_devices_only_does_not_stop_files() -> None:
@@ -67,3 +73,18 @@ def test_all_checks_give_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     console.print(table(checks))
     text = console.export_text()
     assert all(check.name in text for check in checks)
+
+
+def test_painters_are_told_with_their_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PainterNetwork, "_tried", lambda self: (43 if self.spec.engine == "wav2lip" else 8) * MS)
+    bundle = painters.write_bundle(tmp_path / "mine", painters.reference_net())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    made_here.write(load(bundle).spec.sha256["network.onnx"])
+    check = engine.painters(bundle)
+    own, given = check.detail.split("; ")
+    assert check.state == "ok"
+    assert own.endswith(": 8 ms a mouth, 25 a second live (one in every frame)")
+    assert given == "test-painter 1: 43 ms a mouth, 12 a second live (half rate, those between are faded)"
+    monkeypatch.setattr(PainterNetwork, "_tried", lambda self: 400 * MS)
+    slow = engine.painters(bundle)
+    assert (slow.state, "too slow to be live" in slow.detail) == ("warn", True)

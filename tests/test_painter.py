@@ -21,7 +21,7 @@ from realtime_dub.mouth.painter.box import FaceBox
 from realtime_dub.mouth.painter.generator import PainterGenerator, wav2lip
 from realtime_dub.mouth.painter.layout import Sizes, layout_of
 from realtime_dub.mouth.painter.references import References
-from realtime_dub.mouth.painter.windows import VoiceWindows
+from realtime_dub.mouth.painter.windows import Loudness, VoiceWindows
 
 PERIOD = 40 * MS
 
@@ -86,6 +86,25 @@ def test_speech_is_told_from_the_quiet_around_it(folder: Path) -> None:
     assert windows.speaks(3 * NS + 200 * MS)
     windows.hear(spoken[3 * RATE + 8_000 : 5 * RATE], 3 * NS + 500 * MS)
     assert not windows.speaks(4 * NS + 500 * MS)
+
+
+def test_noise_behind_a_codecs_first_silence_is_no_voice_nor_is_a_click() -> None:
+    hiss = voice(4, 0.008)  # -42 dB
+    hiss[3 * RATE : 3 * RATE + 160] *= 40
+    for silent, from_ns in ((160, 0), (RATE // 2, 2 * NS + 200 * MS)):  # a pause of a file is forgotten a little later
+        loudness, heard = Loudness(), np.concatenate([hiss, voice(0.5, 0.1)])
+        heard[:silent] = 0
+        loudness.hear(heard)
+        assert not any(loudness.speaks(at * 40 * MS) for at in range(from_ns // (40 * MS), 95))
+    assert all(loudness.speaks(4 * NS + at * 40 * MS) for at in range(12))
+
+
+def test_who_speaks_softly_behind_quiet_is_heard_and_who_speaks_from_the_start() -> None:
+    for before in (np.zeros(RATE // 5, np.float32), np.zeros(0, np.float32)):
+        loudness = Loudness()
+        loudness.hear(np.concatenate([before, voice(1, 0.006 if len(before) else 0.05)]))
+        begins_ns = len(before) * NS // RATE
+        assert all(loudness.speaks(begins_ns + at * 40 * MS) for at in range(24))
 
 
 # What it is shown.

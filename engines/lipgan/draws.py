@@ -29,17 +29,18 @@ class Batch:
 
 
 class Draws:
-    """Draws from all people: of who has four times as many tracks twice as many are drawn.
+    """Draws from all people. ``evened``: 0 draws all tracks alike, 1 all people; at a half, of who has four times as
+    many tracks twice as many are drawn.
 
     ``shut``: share of the rows whose other face is one of those with the least open mouths, as it is in use;
     ``wide``: of those whose own mouth is one of the most open, since most of the time none is.
     """
 
-    def __init__(self, faces: Faces, batch: int, shut: float = 0.0, wide: float = 0.0) -> None:
+    def __init__(self, faces: Faces, batch: int, shut: float = 0.0, wide: float = 0.0, evened: float = 0.5) -> None:
         self._faces, self._batch, self._shut, self._wide = faces, batch, shut, wide
         speakers = faces.index.speakers.tolist()
         counts = Counter(speakers)
-        weights = np.array([counts[name] ** -0.5 for name in speakers])
+        weights = np.array([counts[name] ** -evened for name in speakers])
         self._chances = weights / weights.sum()
 
     def rows(self, rng: np.random.Generator, count: int) -> list[int]:

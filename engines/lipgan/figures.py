@@ -45,14 +45,15 @@ def painted(net: nn.Module, batch: Batch) -> Tensor:
 
 
 def judged(net: nn.Module, faces: Faces, tracks: Sequence[int], crop: CropSpec, cut: Cut) -> dict[str, float]:
-    """``l1``: of the rows that were hidden; ``mouth``: of the square around the lips; ``r``: of its movement.
+    """``hidden``: of the rows that were hidden; ``mouth``: of the square around the lips; ``r``: of its movement;
+    ``sharp``: the size of its gradient, as a share of the real one's.
 
     Movement is how far the lips' inside is along the line from what it looks like shut to what it looks like open, as
     the track itself has it: the picture's own measure, that asks no tracker. Mean over tracks.
     """
     hidden = round(crop.hidden_from * crop.size)
     top, bottom, left, right = mouth_box(crop)
-    l1, mouth, r = [], [], []
+    l1, mouth, r, sharp = [], [], [], []
     for track in tracks:
         batch = cut(shown(faces, track, 2))
         found = painted(net, batch)
@@ -62,8 +63,15 @@ def judged(net: nn.Module, faces: Faces, tracks: Sequence[int], crop: CropSpec, 
         square = slice(None), slice(None), slice(top, bottom), slice(left, right)
         curves = movement(found[square], batch.face[square], faces.index.opening[batch.rows])
         r.append(correlation(*curves))
-    means = {"l1": l1, "mouth": mouth, "r": r}
+        sharp.append(gradient(found[square]) / gradient(batch.face[square]))
+    means = {"hidden": l1, "mouth": mouth, "r": r, "sharp": sharp}
     return {name: round(float(np.mean(values)), 4) for name, values in means.items()}
+
+
+def gradient(images: Tensor) -> float:
+    """The mean size of differences between neighbouring pixels (n, c, h, w)."""
+    down, across = images[:, :, 1:, :-1] - images[:, :, :-1, :-1], images[:, :, :-1, 1:] - images[:, :, :-1, :-1]
+    return float(torch.hypot(down, across).mean())
 
 
 def movement(found: Tensor, real: Tensor, opening: Array) -> tuple[Array, Array]:

@@ -21,17 +21,17 @@ from engines.lipgan.figures import collages, judged, mouth_box, mouth_weight, tr
 from engines.lipgan.fusing import fused
 from engines.lipgan.painters import SHOWN, amounts, faces_of
 from engines.lipgan.slim import BANDS, CROP, FIRST_ROW, FRAMES, SIZE, Shape, SlimNet
+from engines.lipgan.slim_losses import contrast_apart, edges_apart, movement_apart
 from realtime_dub.audio.frontends.painter_mel import PainterMelSpec
 
 ROOM = 4  # pixels around the crop, by which it is moved about
 OTHER_ROOM = 1  # ..., the other face apart from it
 MANY = 6_000  # faces that the motion's directions are found on
-SHORT = 0.03  # of a pixel's range: a way as long as this counts half
 LIGHT, COLOUR, GAMMA = 0.25, 0.12, 0.25  # by how much faces are made lighter, of another colour, of another contrast
 
 
 class Settings(BaseModel):
-    """``[slim.engine]`` of the configuration. ``mouth``, ``moved``, ``edges`` and ``told`` weigh parts of the loss."""
+    """``[slim.engine]`` of the configuration. ``mouth`` to ``told`` weigh parts of the loss."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,9 +42,12 @@ class Settings(BaseModel):
     listened: int = Field(48, ge=0)  # rows besides that are only listened to
     shut: float = Field(0.75, ge=0, le=1)  # share of rows whose other face has a mouth that is little open
     wide: float = Field(0.4, ge=0, le=1)  # share of rows whose own mouth is one of the most open
+    evened: float = Field(0.5, ge=0, le=1)  # how far people are drawn alike, however many tracks they have
+    light: float = Field(1.0, ge=0)  # how much faces are lit and coloured otherwise: LIGHT, COLOUR, GAMMA times this
     mouth: float = Field(8.0, ge=0)
     moved: float = Field(0.02, ge=0)
     edges: float = Field(0.5, ge=0)
+    contrast: float = Field(0.0, ge=0)
     told: float = Field(0.05, ge=0)
     validation_tracks: int = Field(10, ge=1)
     start: Path | None = None  # a run whose net to begin with
@@ -60,7 +63,7 @@ class SlimEngine(Engine):
         self._settings, self._work = settings, work
         spec = PainterMelSpec()
         self._faces, self._held = (faces_of(work, part, CROP, spec, FRAMES, ROOM) for part in ("train", "validation"))
-        self._draws = Draws(self._faces, settings.batch, settings.shut, settings.wide)
+        self._draws = Draws(self._faces, settings.batch, settings.shut, settings.wide, settings.evened)
         self._tracks = tracks_of(self._held, settings.validation_tracks)
         self._motion = Motion(self._faces.index.motion, Shape.motion)
         top, bottom, left, right = mouth_box(CROP)
@@ -79,18 +82,19 @@ class SlimEngine(Engine):
 
     def losses(self, net: nn.Module, rng: np.random.Generator) -> Losses:
         assert isinstance(net, SlimNet)
-        batch = disturbed(self._draws.draw(rng), rng).to(self._work.context.device)
+        batch = disturbed(self._draws.draw(rng), rng, self._settings.light).to(self._work.context.device)
         face, reference = (each.contiguous(memory_format=torch.channels_last) for each in (batch.face, batch.reference))
         more = self._draws.rows(rng, self._settings.listened)
         wanted = self._motion.of(np.concatenate([batch.rows, more]).astype(int)).to(batch.mel.device)
         heard = net.hear(torch.cat([batch.mel, self._windows(more).to(batch.mel.device)]))
         painted, _ = net.painted(heard[: len(batch.rows)], face, reference)
         found, real = (each[:, :, FIRST_ROW:].float() for each in (painted, face))
-        mouths = (each[:, :, self._mouth[0], self._mouth[1]].float() for each in (painted, face, reference))
+        mouths = [each[:, :, self._mouth[0], self._mouth[1]].float() for each in (painted, face, reference)]
         return {
             "l1": ((found - real).abs() * self._weight).mean(),
             "moved": self._settings.moved * movement_apart(*mouths),
             "edges": self._settings.edges * edges_apart(found, real, self._weight),
+            "contrast": self._settings.contrast * contrast_apart(*mouths[:2]),
             "told": self._settings.told * functional.smooth_l1_loss(net.told(heard).float(), wanted),
         }
 
@@ -138,7 +142,7 @@ def middle(batch: Batch) -> Batch:
     return Batch(batch.rows, batch.mel, batch.face[:, :, inside, inside], batch.reference[:, :, inside, inside])
 
 
-def disturbed(batch: Batch, rng: np.random.Generator) -> Batch:
+def disturbed(batch: Batch, rng: np.random.Generator, light: float = 1.0) -> Batch:
     """Moved about, mirrored, in other light and of other colours: both faces of a row alike."""
     faces, others = [], []
     for face, other in zip(batch.face, batch.reference, strict=True):
@@ -148,38 +152,18 @@ def disturbed(batch: Batch, rng: np.random.Generator) -> Batch:
         faces.append(pair[0])
         others.append(pair[1])
     both = torch.stack([torch.stack(faces), torch.stack(others)], 1)  # (b, 2, 3, size, size)
-    return _lit(Batch(batch.rows, batch.mel, both[:, 0], both[:, 1]), rng)
+    return _lit(Batch(batch.rows, batch.mel, both[:, 0], both[:, 1]), rng, light)
 
 
-def _lit(batch: Batch, rng: np.random.Generator) -> Batch:
+def _lit(batch: Batch, rng: np.random.Generator, light: float) -> Batch:
     count = len(batch.rows)
-    gains = (1 + rng.uniform(-LIGHT, LIGHT, (count, 1))) * (1 + rng.uniform(-COLOUR, COLOUR, (count, 3)))
+    brighter, tinted = light * rng.uniform(-LIGHT, LIGHT, (count, 1)), light * rng.uniform(-COLOUR, COLOUR, (count, 3))
+    gains = (1 + brighter) * (1 + tinted)
     gains = torch.from_numpy(gains.astype(np.float32))[:, :, None, None]
-    gammas = torch.from_numpy(np.exp(rng.uniform(-GAMMA, GAMMA, count)).astype(np.float32))[:, None, None, None]
+    gammas = torch.from_numpy(np.exp(light * rng.uniform(-GAMMA, GAMMA, count)).astype(np.float32))[:, None, None, None]
     mirrored = torch.from_numpy(rng.random(count) < 0.5)[:, None, None, None]
     faces = []
     for each in (batch.face, batch.reference):
         lit = (each.clamp_min(1e-4) ** gammas * gains).clamp(0, 1)
         faces.append(torch.where(mirrored, lit.flip(3), lit))
     return Batch(batch.rows, batch.mel, *faces)
-
-
-def movement_apart(found: Tensor, real: Tensor, other: Tensor) -> Tensor:
-    """How far painted mouths (b, 3, h, w) are from having gone all the way from the ``other`` picture to the real one.
-
-    A mouth that is uncertain is painted half open by the absolute error; here it counts by its whole look, along that
-    way. Where both pictures are alike there is no way to speak of.
-    """
-    way = (real - other).flatten(1)
-    length = way.square().mean(1)
-    gone = ((found - other).flatten(1) * way).mean(1) / (length + SHORT**2)
-    whole = length / (length + SHORT**2)
-    return (gone - whole).abs().mean()
-
-
-def edges_apart(found: Tensor, real: Tensor, weight: Tensor) -> Tensor:
-    """How far the differences between neighbouring pixels are apart: a mouth that is only dim has none."""
-    apart = found - real
-    down = (apart[:, :, 1:] - apart[:, :, :-1]).abs() * weight[:, :, 1:]
-    across = (apart[:, :, :, 1:] - apart[:, :, :, :-1]).abs() * weight[:, :, :, 1:]
-    return down.mean() + across.mean()

@@ -97,6 +97,7 @@ def devices() -> None:
 
 
 def doctor(
+    bundle: Bundle = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
     stun: Stun = None,
@@ -108,7 +109,7 @@ def doctor(
 ) -> None:
     """Check this machine, and say what to do if something is missing.
 
-    With the network options of serve, doctor tests these too.
+    With --bundle, doctor measures this painter, too. With the network options of serve, doctor tests these too.
     """
     given = locals()
     from realtime_dub.config import build
@@ -116,8 +117,8 @@ def doctor(
     from realtime_dub.web.config import ServeConfig
 
     config = build(ServeConfig, **{**given, "turn_password": turn_password if turn else None})
-    checks = examine()
-    if any(value is not None for name, value in given.items() if name != "turn_password"):
+    checks = examine(bundle)
+    if any(value is not None for name, value in given.items() if name not in ("bundle", "turn_password")):
         checks += examine_network(config)
     console().print(table(checks))
     raise typer.Exit(0 if can_run(checks) else ConfigError.exit_code)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 from realtime_dub.doctor import devices, engine, face, libraries
 from realtime_dub.doctor.devices import list_devices
@@ -19,6 +21,7 @@ CHECKS: dict[str, Callable[[], Finding]] = {
     "encoders": engine.encoders,
     "hardware encoders": engine.hardware,
     "mouth bundle": engine.bundle,
+    "painters": engine.painters,
     "ONNX Runtime": engine.providers,
     "CPU cores": engine.cores,
     "face tracker": face.speed,
@@ -36,10 +39,10 @@ def can_run(checks: list[Finding]) -> bool:
     return all(check.state != "fail" for check in checks)
 
 
-def examine() -> list[Finding]:
-    """All checks. Takes about as long as the face tracker is timed, and what imports take."""
+def examine(bundle: Path | None = None) -> list[Finding]:
+    """All checks; ``bundle``: one to be measured, too. Takes as long as the face tracker is timed, and imports take."""
     checks = [libraries.python(), *(libraries.library(*item) for item in libraries.LIBRARIES.items())]
-    for name, check in CHECKS.items():
+    for name, check in (CHECKS | {"painters": partial(engine.painters, bundle)}).items():
         checks += _guarded(name, check)
     return checks
 

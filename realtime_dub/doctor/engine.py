@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from realtime_dub.finding import Finding
 from realtime_dub.imports import resolve
@@ -16,6 +17,16 @@ def bundle() -> Finding:
     spec = getattr(bundle, "spec", bundle)
     label = " ".join(str(getattr(spec, name)) for name in ("name", "version") if hasattr(spec, name))
     return Finding("mouth bundle", "ok", f"{label or 'built in'}, contents verified")
+
+
+def painters(given: Path | None = None) -> Finding:
+    """How many mouths a second painters paint here: those that come with the program, and the bundle ``given``."""
+    engines = [registry.engine(name) for name in registry.names()]
+    held = [found for each in engines if each.holds for found in resolve(each.holds)(each.name, given)]
+    told = "; ".join(map(str, held))
+    if all(found.live for found in held):
+        return Finding("painters", "ok", told)
+    return Finding("painters", "warn", told, "use the slow one with realtime-dub file, or close other programs")
 
 
 def providers() -> Finding:

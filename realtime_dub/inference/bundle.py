@@ -28,6 +28,9 @@ from realtime_dub.validation import first_problem
 
 SPEC = "spec.json"
 MOST_SPEC, MOST_FILE = 1_000_000, 512_000_000  # bytes: networks that paint faces are large
+MOST_SHARED = 2  # of folders that were given: the ones that were asked for last
+_sharing = threading.Lock()
+_shared_folders: dict[tuple[Path, str], Bundle] = {}  # by folder and spec, the one asked for last at the end
 
 
 class Bundle:
@@ -91,6 +94,22 @@ def load(folder: str | Path, known: bool = False) -> Bundle:
     network = spec.sha256[spec.model]
     known = known or network in _known_models() or was_made_here(network)
     return Bundle(folder, spec, known, files[spec.model])
+
+
+def load_shared(folder: str | Path) -> Bundle:
+    """As :func:`load`; whoever asks for the same one again shares its session, which may be large.
+
+    A network from elsewhere runs in a process of its own for each: what one stream does to it no other has to bear.
+    """
+    folder = Path(folder).resolve()
+    asked = folder, _read_spec(folder / SPEC).model_dump_json()
+    with _sharing:
+        found = _shared_folders.pop(asked, None) or load(folder)
+        if found.known:
+            _shared_folders[asked] = found
+            for oldest in list(_shared_folders)[:-MOST_SHARED]:
+                del _shared_folders[oldest]
+        return found
 
 
 @functools.cache

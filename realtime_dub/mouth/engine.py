@@ -26,6 +26,9 @@ class Engine:
     file_batch: int = 1  # frames of a file that its generator takes together: more, where it GeneratesBatches
     # What it learns of a person: an :class:`~realtime_dub.mouth.contract.IdentityKind`; None where it learns nothing.
     identity: str | None = None
+    # What this machine can make of its networks, for ``doctor``: a function of the engine's name and of the folder of a
+    # bundle or None, which gives what was measured, each with ``live`` and as a line. None where nothing is measured.
+    holds: str | None = None
 
     @property
     def makes_mouths(self) -> bool:

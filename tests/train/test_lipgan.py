@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from engines.lipgan import discriminator, figures, slim  # noqa: E402
+from engines.lipgan import discriminator, figures, slim, slim_stage  # noqa: E402
 from engines.lipgan.discriminator import Discriminator, contrastive  # noqa: E402
-from engines.lipgan.draws import Batch  # noqa: E402
+from engines.lipgan.draws import Batch, Draws  # noqa: E402
 from engines.lipgan.faces import silent_frame  # noqa: E402
 from engines.lipgan.fusing import fused  # noqa: E402
 from engines.lipgan.network import FRAMES, Generator, Shape  # noqa: E402
 from engines.lipgan.painters import CROP, GanShape, Rivals, discriminator_losses  # noqa: E402
-from engines.lipgan.slim_stage import edges_apart, movement_apart  # noqa: E402
+from engines.lipgan.slim_losses import contrast_apart, edges_apart, movement_apart  # noqa: E402
 from realtime_dub.audio.frontends import PainterMel, PainterMelSpec  # noqa: E402
 from realtime_dub.audio.frontends.windows import centred_look_ahead_ms, last_frame, windows  # noqa: E402
 from realtime_dub.media import MS  # noqa: E402
@@ -169,6 +170,15 @@ def test_neither_rival_is_moved_by_the_others_loss() -> None:
         assert all(each.grad is not None for each in rivals.discriminator.parameters())
 
 
+def test_a_soft_mouth_has_too_little_contrast_and_a_moved_one_hardly() -> None:
+    real = torch.zeros(2, 3, 32, 48)
+    real[:, :, 12:20, 14:34] = 1
+    soft = torch.nn.functional.avg_pool2d(real, 9, 1, 4)
+    assert contrast_apart(real, real) == 0
+    assert contrast_apart(real + 0.2, real) == pytest.approx(0, abs=1e-3)
+    assert contrast_apart(soft, real) > 2 * contrast_apart(real.roll(1, 3), real)
+
+
 def test_a_mouth_that_is_merely_dim_has_its_edges_apart() -> None:
     real = torch.zeros(1, 3, 8, 8)
     real[:, :, 4:] = 1
@@ -176,6 +186,28 @@ def test_a_mouth_that_is_merely_dim_has_its_edges_apart() -> None:
     assert edges_apart(real, real, weight) == 0
     assert edges_apart(real + 0.3, real, weight) == pytest.approx(0, abs=1e-6)
     assert edges_apart(torch.full_like(real, 0.5), real, weight) > 0.1
+
+
+def test_people_are_drawn_alike_where_that_is_asked_for() -> None:
+    tracks = np.array(["many"] * 16 + ["few"])
+    faces = SimpleNamespace(index=SimpleNamespace(speakers=tracks))
+    few = [float(Draws(faces, 2, evened=evened)._chances[-1]) for evened in (0, 0.5, 1)]  # type: ignore[arg-type]
+    assert few == pytest.approx([1 / 17, 1 / 5, 1 / 2])
+
+
+def test_faces_are_lit_otherwise_both_of_a_row_alike() -> None:
+    mel, face, _ = feeds(rows=4)
+    side = slim.SIZE + 2 * slim_stage.ROOM
+    grey = torch.full((4, 3, side, side), 0.4)
+    batch = Batch(np.arange(4), mel, grey, grey)
+    spread = []
+    for light in (0.0, 1.0, 1.8):
+        found = slim_stage.disturbed(batch, np.random.default_rng(1), light)
+        assert torch.equal(found.face, found.reference)
+        assert found.face.shape == face.shape
+        spread.append(float((found.face - 0.4).abs().mean()))
+    assert spread[0] == pytest.approx(0, abs=1e-6)
+    assert spread[2] > spread[1] > 0.02
 
 
 def test_a_mouth_that_goes_half_the_way_is_half_apart() -> None:

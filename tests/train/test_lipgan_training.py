@@ -170,6 +170,40 @@ def test_two_processes_train_one_net_and_go_on_alike(data: Path, tmp_path: Path)
     assert any(np.abs(one[name] - alone[name]).max() > 1e-5 for name in one)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_two_processes_learn_what_one_learns_from_both_their_batches(data: Path, tmp_path: Path) -> None:
+    """The stage with two nets. The mean of both processes' gradients is that of one step over what both have drawn."""
+    rows = run(data, tmp_path / "two", "gan", world=2)
+    settled, _ = resolved(data, tmp_path / "one", "gan")
+    about, conf = engines.stages_of("lipgan")["gan"], settled.stages["gan"]
+    out, context = tmp_path / "one" / "gan", DistributedContext()
+    seed = conf.plan.seed
+    built = about.make(about.settings(**conf.engine), Work(Dataset(data), context, seed, out, {}))
+    assert isinstance(built, engines.Engine)
+    torch.manual_seed(seed)
+    net = built.network()
+    begun = {f"net.{name}": each.detach().numpy().copy() for name, each in net.named_parameters() if each.ndim > 1}
+    trainer = Trainer(net, conf.plan, out)
+
+    def of_both(net: torch.nn.Module, rng: np.random.Generator) -> dict[str, torch.Tensor]:
+        drawn = {rank: np.random.default_rng([seed, trainer.step, *rank]) for rank in ((), (1,))}
+        found = {rank: built.losses(net, own) for rank, own in drawn.items()}
+        return {f"{name} {rank}": value / 2 for rank, parts in found.items() for name, value in parts.items()}
+
+    trainer.run(of_both, built.check)
+    one, two = weights(tmp_path / "one", "gan"), weights(tmp_path / "two", "gan")
+    # Adam makes whole steps of gradients that are nothing but rounding: single weights may go another way.
+    apart, moved = (
+        sum(float(((one[name] - other[name]) ** 2).sum()) for name in begun) ** 0.5 for other in (two, begun)
+    )
+    assert apart < 0.3 * moved
+    alone = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    for name in ("l1", "adversarial", "synced"):  # of the first process, as it logs them
+        curves = [row[name] for row in rows if name in row], [2 * row[f"{name} ()"] for row in alone]
+        assert curves[0] == pytest.approx(curves[1], rel=0.01)
+
+
 def faces(made: Path, stage: str, part: str = "train") -> Faces:
     return Faces(made / stage / f"faces-{part}", PainterMelSpec(), FRAMES)
 

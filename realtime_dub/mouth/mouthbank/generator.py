@@ -76,7 +76,7 @@ class MouthbankGenerator:
             raise ConfigError("cannot use quality", repr(quality), "give auto, low, medium or high")
         if bundle is not None and look_ahead_ms is not None:
             raise ConfigError("cannot choose a look-ahead with", str(bundle), "give --bundle or --look-ahead, not both")
-        loaded = bundles.load(bundle) if bundle is not None else bundles.load_default(self.name, look_ahead_ms)
+        loaded = bundles.load_shared(bundle) if bundle is not None else bundles.load_default(self.name, look_ahead_ms)
         if (engine := loaded.spec.engine) != self.name:
             what = f"{loaded.spec.name}: it is for the engine {engine}"
             raise BundleError("cannot use bundle", what, f"give --engine {engine}, or another bundle")

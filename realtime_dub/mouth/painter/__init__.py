@@ -6,6 +6,7 @@ from realtime_dub.mouth.engine import Engine
 
 _OPTIONS = frozenset({"bundle", "backend", "silence", "pads"})
 _TOGETHER = 8  # frames of a file
+_HOLDS = "realtime_dub.mouth.painter.holding:holds"
 
 LIPGAN = Engine(
     name="lipgan",
@@ -13,6 +14,7 @@ LIPGAN = Engine(
     make="realtime_dub.mouth.painter.generator:lipgan",
     options=_OPTIONS,
     file_batch=_TOGETHER,
+    holds=_HOLDS,
 )
 WAV2LIP = Engine(
     name="wav2lip",
@@ -21,4 +23,5 @@ WAV2LIP = Engine(
     options=_OPTIONS,
     needs_bundle=True,
     file_batch=_TOGETHER,
+    holds=_HOLDS,
 )

@@ -13,7 +13,7 @@ from realtime_dub.face.crop import Crop, Margins
 from realtime_dub.face.types import Face, TrackedFrame
 from realtime_dub.inference import AUTO
 from realtime_dub.inference import bundle as bundles
-from realtime_dub.media import MS, NS, Image, Samples
+from realtime_dub.media import MS, Image, Samples
 from realtime_dub.mouth.contract import ImplausibleMouth, Latency, MouthPatch
 from realtime_dub.mouth.fade import TurnFade
 from realtime_dub.mouth.gate import SpeechGate
@@ -65,7 +65,7 @@ class PainterGenerator:
         if silence not in get_args(Silence):
             raise ConfigError("cannot use silence", repr(silence), "give auto, live or rest")
         margins = None if pads is None else margins_of(pads)
-        loaded = bundles.load(bundle) if bundle is not None else _own(name)
+        loaded = bundles.load_shared(bundle) if bundle is not None else _own(name)
         self.name, self.bundle, self.silence = name, loaded.label, silence
         self._network = PainterNetwork(loaded, name, backend)
         spec = self._network.spec
@@ -97,7 +97,7 @@ class PainterGenerator:
             return []
         return [
             f"{self.bundle} takes {took_ns / MS:.0f} ms for a mouth here: live, about "
-            f"{NS / (self._pace.lead_ns + FRAME_NS):.0f} a second are painted, and those between are faded"
+            f"{Pace(took_ns).per_second:.0f} a second are painted, and those between are faded"
         ]
 
     def latency(self) -> Latency:

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from realtime_dub.media import MS, Image
+from realtime_dub.media import MS, NS, Image
 
 SHARE = 0.85  # of the time, that painting may take
 FRAME_NS = 40 * MS  # until frames are known: 25 per second
 MOST_LEAD_NS = 120 * MS
+MOST_FRAMES = 1 + MOST_LEAD_NS // FRAME_NS  # from one painted mouth to the next, with one ahead of what is shown
 FORGETS_NS = 400 * MS  # behind such a hole nothing is faded
 FOLLOWS = 0.2  # of a new measurement of what painting takes
 
@@ -40,6 +41,16 @@ class Pace:
         self._asked_ns: int | None = None
         self._begun_ns: int | None = None
         self.lead_ns = min(self._every_ns() - FRAME_NS, MOST_LEAD_NS)  # of the voice, that is heard for it
+
+    @property
+    def frames(self) -> int:
+        """From one painted mouth to the next, where time is short; 1 = there is one in every frame."""
+        return self._every_ns() // self._frame_ns
+
+    @property
+    def per_second(self) -> float:
+        """Mouths that can be painted live."""
+        return NS / self._every_ns()
 
     def wants(self, at_ns: int) -> bool:
         """Paint for the tick at ``at_ns``; called once for each."""
