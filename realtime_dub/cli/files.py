@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from realtime_dub.cli.options import (
-    AudioStream,
-    Backend,
-    Background,
+from realtime_dub.cli.file_options import (
     BankInput,
     BankOutput,
-    Bundle,
-    Encoder,
-    Engine,
-    Face,
     FileBatch,
     FileCrf,
     FileExtend,
@@ -32,12 +25,21 @@ from realtime_dub.cli.options import (
     FileSteps,
     FileTeethLower,
     FileTeethUpper,
+    OpennessPlot,
+    OpennessResults,
+)
+from realtime_dub.cli.options import (
+    AudioStream,
+    Backend,
+    Background,
+    Bundle,
+    Encoder,
+    Engine,
+    Face,
     Identity,
     Language,
     Learn,
     LookAhead,
-    OpennessPlot,
-    OpennessResults,
     Pads,
     PcmChannels,
     PcmFormat,
