@@ -158,8 +158,9 @@ def list_engines() -> None:
     from rich.table import Table
 
     table = Table()
-    for title, whole in (("engine", True), ("what it shows", True), ("takes", False)):
-        table.add_column(title, no_wrap=whole)
+    table.add_column("engine", no_wrap=True)
+    for title in ("what it shows", "takes"):
+        table.add_column(title)
     for name in registry.names():
         each = registry.engine(name)
         options = " ".join(text for option, text in registry.OPTIONS.items() if option in each.options)

@@ -20,11 +20,11 @@ NOTHING = "passthrough"  # the engine that leaves every mouth as it is
 DEFAULT = "mouthbank"
 ENGINES = {
     "mouthbank": "realtime_dub.mouth.mouthbank:ENGINE",
-    "own-texture": "realtime_dub.mouth.own_texture:ENGINE",
     "passthrough": "realtime_dub.mouth.passthrough:ENGINE",
     "lipgan": "realtime_dub.mouth.painter:LIPGAN",
     "wav2lip": "realtime_dub.mouth.painter:WAV2LIP",
     "landmark-dub": "realtime_dub.mouth.mouthbank:LANDMARK_DUB",
+    "own-texture": "realtime_dub.mouth.own_texture:ENGINE",
 }
 # What the options of engines are called on the command line.
 OPTIONS = {

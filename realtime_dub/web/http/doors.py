@@ -46,8 +46,8 @@ class Doors:
 
     async def open(self) -> int:
         """Start the application and take requests; the port, where none was given. Raises ConfigError."""
-        await self._runner.setup()
         self._context = await asyncio.to_thread(connectivity.tls_context, self._config)
+        await self._runner.setup()
         self._listeners = await _listeners(self._config.host, self._config.port)
         work = [*map(self._accept, self._listeners), repeat(SWEEP_S, self._sweep)]
         self._tasks = [asyncio.create_task(each, name="doors") for each in work]

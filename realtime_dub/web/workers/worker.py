@@ -93,7 +93,7 @@ class Worker:
                 stdout=asyncio.subprocess.DEVNULL,  # the front's own is for the address alone
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (HERE, os.environ.get("PYTHONPATH"))))},
             )
-        self._task.socket.unlink(missing_ok=True)
+        await asyncio.to_thread(self._task.socket.unlink, missing_ok=True)
         mine.setblocking(False)
         self._channel = await Channel.of(mine)
         self._channel.say(self._task.line())
