@@ -183,7 +183,7 @@ def test_a_key_that_is_another_or_none_or_locked(tmp_path: Path) -> None:
 def test_the_command_tries_them_and_fails_with_them(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("realtime_dub.doctor.examine", list)
+    monkeypatch.setattr("realtime_dub.doctor.examine", lambda bundle: [])
     monkeypatch.setenv("COLUMNS", "200")
     with relay() as port:
         given = ["doctor", "--stun", f"stun:127.0.0.1:{port}"]

@@ -41,7 +41,7 @@ def test_answers_carry_the_policy_and_config_tells_what_there_is() -> None:
             assert headers["Content-Security-Policy"].startswith("default-src 'none'")
             assert "Access-Control-Allow-Origin" not in headers
             names = [engine["name"] for engine in told["engines"]]
-            assert names == ["mouthbank", "passthrough", "lipgan", "landmark-dub"]
+            assert names == ["mouthbank", "passthrough", "lipgan", "landmark-dub", "own-texture"]
             assert [each["ms"] for each in told["engines"][0]["look_aheads"]] == [0, 40, 80, 160]
             assert [each["ms"] for each in told["engines"][1]["look_aheads"]] == [0]
             least = [each["min_ms"] for each in told["engines"][0]["look_aheads"]]
