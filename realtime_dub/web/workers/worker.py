@@ -56,12 +56,15 @@ class Worker:
             self._channel.tell(order)
 
     async def run(self) -> None:
-        """Until :meth:`close`."""
-        pause_s = FIRST_PAUSE_S
+        """Until :meth:`close`; the first one, without which there is no server, until it cannot be ready once."""
+        pause_s, ever = FIRST_PAUSE_S, False
         while not self._closing:
             code = await self._live()
+            ever = ever or self.is_ready
             if not self.is_ready:
                 self.failed = self.failed or f"a process that dubs ended with code {code}"
+            if self.number == 0 and not ever:
+                return
             pause_s = FIRST_PAUSE_S if self.is_ready else min(2 * pause_s, LONGEST_PAUSE_S)
             self._gone()
             if self._closing:
