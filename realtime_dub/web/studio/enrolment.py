@@ -12,6 +12,7 @@ from realtime_dub.web.upkeep import until
 
 Known = Mapping[str, Identity]  # of one person, by engine
 READY_S = 20.0  # for the run that begins with nothing to be on air
+LONGER_S = 10.0  # for a face, where a busy machine had seen none by then
 
 
 class Span:
@@ -63,8 +64,8 @@ class Enrolment:
 
     @property
     def progress(self) -> float | None:
-        """0 to 1; None while nobody is learnt."""
-        return self._now.progress if self._now is not None else None
+        """0 to 1, but not all of 1; None while nobody is learnt."""
+        return min(0.99, self._now.progress) if self._now is not None else None
 
     def forget(self, engine: str, seconds: float) -> Span:
         """The person, from the next run on; what :meth:`learn` takes to look at them for so long."""
@@ -79,12 +80,17 @@ class Enrolment:
         await until(lambda: not self._loaded and self._on_air(), READY_S)
         span.begin()
         await asyncio.sleep(span.seconds)
+        await until(lambda: self._now is not span or any(each.known for each in self._learnt(engine)[:1]), LONGER_S)
         if self._now is not span:  # begun anew
             return
         self._now = None
         # A run that took over meanwhile, or is about to, looks on with a copy.
-        learnt = [known[engine] for known in self._known() if engine in known]
+        learnt = self._learnt(engine)
         for identity in learnt:
             identity.frozen = identity.known
         if not any(identity.frozen for identity in learnt):
             self._note("No face was seen: film it from the front, in good light.")
+
+    def _learnt(self, engine: str) -> list[Identity]:
+        """By each run, the newest first."""
+        return [known[engine] for known in self._known() if engine in known]
