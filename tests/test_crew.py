@@ -84,17 +84,27 @@ def test_who_came_last_yields_whichever_worker_has_it(crew: Crew) -> None:
     for _ in range(2):
         first.has(guest("0-a", 1.0, made=25))
         second.has(calm)
-        crew._changed()
+        for worker in crew.workers:
+            crew._changed(worker)
     first.has(late)
-    crew._changed()
+    crew._changed(first)
     assert first.told[-1] == second.told[-1] == Order(yields=["1-b"], dubbed=2)
+
+
+def test_what_one_worker_has_told_is_counted_once(crew: Crew) -> None:
+    first, second = crew.workers
+    first.has(guest("0-a", 1.0, made=20, missed=4))  # one less than somebody has to yield for
+    second.has(guest("1-b", 2.0, made=10))
+    for worker in (first, second, second):
+        crew._changed(worker)
+    assert first.told[-1].yields == []
 
 
 def test_one_seat_is_not_taken_twice(crew: Crew) -> None:
     first, second = crew.workers
     first.has(*(guest(f"0-{n}", n) for n in range(3)))
     second.has(*(guest(f"1-{n}", n + 0.5) for n in range(2)))
-    crew._changed()
+    crew._changed(second)
     assert [order.end for order in (*first.told, *second.told) if order.end] == ["0-2"]
 
 

@@ -22,6 +22,10 @@ from realtime_dub.web.rtc.output_timeline import OutputTimeline
 State = Literal["waiting", "live", "ended"]
 
 
+# What is told of a room in which nobody is.
+EMPTY = {"state": "waiting", "sender": False, "floor": None, "heard": False, "interpreters": 0, "viewers": 0}
+
+
 class Member(Protocol):
     """A session, as its room knows it."""
 
@@ -165,8 +169,7 @@ class Rooms:
         """What is told of a room to whoever asks; one that nobody is in is not made by that."""
         room = self.find(name)
         if room is None:
-            return {"state": "waiting", "sender": False, "floor": None, "heard": False,
-                    "interpreters": 0, "viewers": 0}  # fmt: skip
+            return dict(EMPTY)
         return self.to_dict(room, None) | {"sender": room.sender is not None and self.gone(room) is None}
 
     def gone(self, room: Room) -> Member | None:

@@ -30,6 +30,7 @@ from realtime_dub.web.studio.room import Rooms
 from realtime_dub.web.studio.run import RunSetup, bundle_for, least_budget_ms, make_generator
 from realtime_dub.web.studio.seats import Seats
 from realtime_dub.web.studio.session import Session
+from realtime_dub.web.studio.uploads import named
 from realtime_dub.web.upkeep import attempt_all, repeat
 
 SWEEP_S = 1.0
@@ -199,8 +200,7 @@ class Studio:
 
     def used_uploads(self) -> set[str]:
         """Those that a session has chosen."""
-        choices = (choice for each in self.sessions.values() for choice in (each.options.voice, each.options.picture))
-        return {name for kind, _, name in (choice.partition(":") for choice in choices) if kind == "upload"}
+        return named(choice for each in self.sessions.values() for choice in (each.options.voice, each.options.picture))
 
     async def _sweep_files(self) -> None:
         """Remove what is too old."""

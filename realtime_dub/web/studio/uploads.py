@@ -218,6 +218,11 @@ class Uploads:
         oldest.path.unlink(missing_ok=True)
 
 
+def named(choices: Iterable[str]) -> set[str]:
+    """The uploads among a session's choices of voice and picture."""
+    return {name for kind, _, name in (choice.partition(":") for choice in choices) if kind == "upload"}
+
+
 def missing(kind: Kind) -> Refusal:
     return Refusal(404, f"There is no {kind} of that name.", "Send or make it again.")
 

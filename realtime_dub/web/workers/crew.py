@@ -24,7 +24,7 @@ from realtime_dub.web.studio.names import owner_of
 from realtime_dub.web.studio.pending import make_room
 from realtime_dub.web.studio.seats import Seats
 from realtime_dub.web.studio.session import FULL
-from realtime_dub.web.studio.uploads import Uploads
+from realtime_dub.web.studio.uploads import Uploads, named
 from realtime_dub.web.upkeep import Tasks, repeat, until
 from realtime_dub.web.workers.wire import Guest, Order, Task
 from realtime_dub.web.workers.worker import Worker
@@ -136,8 +136,7 @@ class Crew:
         self.of(id).tell(Order(end=id, why=why))
 
     def used_uploads(self) -> set[str]:
-        choices = (choice for guest in self.guests() for choice in (guest.voice, guest.picture))
-        return {name for kind, _, name in (choice.partition(":") for choice in choices) if kind == "upload"}
+        return named(choice for guest in self.guests() for choice in (guest.voice, guest.picture))
 
     def _idlest(self) -> Worker:
         """Raises Refusal."""
@@ -158,13 +157,13 @@ class Crew:
         if self._fps is not None:
             worker.tell(Order(fps=self._fps))
         self._told = None
-        self._changed()
+        self._changed(worker)
 
-    def _changed(self) -> None:
-        """Somebody came, went, or was dubbed in time or not."""
+    def _changed(self, worker: Worker) -> None:
+        """Of its guests somebody came, went, or was dubbed in time or not: the others' counts were taken before."""
         guests, now_ns = self.guests(), time.monotonic_ns()
         self._keep_places(guests)
-        for guest in guests:
+        for guest in worker.guests.values():
             if (place := self._places.get(guest.id)) is not None:
                 for in_time in (*[True] * guest.made, *[False] * guest.missed):
                     place.wanted(in_time, now_ns)

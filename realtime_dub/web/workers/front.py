@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
-from pydantic import ValidationError
 
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.http import api, routes, whip
 from realtime_dub.web.http.server import MEASURES, guarded
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio.metrics import Metrics
+from realtime_dub.web.studio.room import EMPTY
 from realtime_dub.web.workers.crew import Crew, starting
 from realtime_dub.web.workers.labelled import labelled
 from realtime_dub.web.workers.proxy import ask, hand_on
@@ -22,7 +22,6 @@ from realtime_dub.web.workers.worker import Worker
 
 CREW: web.AppKey[Crew] = web.AppKey("crew", Crew)
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
-NOBODY = {"state": "waiting", "sender": False, "floor": None, "heard": False, "interpreters": 0, "viewers": 0}
 
 
 def make_front(count: int) -> Callable[[ServeConfig], web.Application]:
@@ -48,7 +47,7 @@ def _own() -> list[web.RouteDef]:
         web.get("/api/recordings", recordings),
         web.post("/api/uploads", api.upload),
         web.get("/api/rooms/{name:[\\w-]{1,64}}", room),
-        *(web.post(f"/{kind}/{{name}}", _stream(role)) for kind, role in whip.ROLES.items()),
+        *(web.post(f"/{kind}/{{name}}", _stream(kind)) for kind in whip.ROLES),
         *(web.options(f"/{kind}/{{name}}", whip.describe) for kind in whip.ROLES),
         *(web.options(f"/{kind}/{{name}}/{{id}}", whip.describe) for kind in whip.ROLES),
     ]
@@ -112,7 +111,7 @@ async def recordings(request: web.Request) -> web.Response:
 
 async def room(request: web.Request) -> web.StreamResponse:
     worker = request.app[CREW].of_room(request.match_info["name"])
-    return web.json_response(NOBODY) if worker is None else await hand_on(request, worker)
+    return web.json_response(EMPTY) if worker is None else await hand_on(request, worker)
 
 
 async def _recording(request: web.Request) -> web.StreamResponse:
@@ -129,14 +128,11 @@ async def _by_id(request: web.Request) -> web.StreamResponse:
     return await hand_on(request, worker, await routes.read_body(request))
 
 
-def _stream(role: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _stream(kind: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """What is pushed or played under a name is in the room of that name."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        try:
-            options = SessionOptions.model_validate({"role": role, "room": request.match_info["name"]})
-        except ValidationError as error:
-            raise Refusal(404, "This stream name is not allowed.", "Use letters, digits, - and _.") from error
+        options = whip.options_of(kind, request.match_info["name"])
         return await hand_on(request, await _chosen(request, options), await routes.read_body(request))
 
     return handle

@@ -27,7 +27,7 @@ log = logging.getLogger("realtime_dub.web")
 class Worker:
     """On the front's loop. ``changed`` is called when its guests are others, ``ready`` when it can have some."""
 
-    def __init__(self, task: Task, changed: Callable[[], None], ready: Callable[[Worker], None]) -> None:
+    def __init__(self, task: Task, changed: Callable[[Worker], None], ready: Callable[[Worker], None]) -> None:
         self.number = task.number
         self.guests: dict[str, Guest] = {}
         self.offers: dict[str, Any] | None = None  # None: it is not ready
@@ -111,7 +111,7 @@ class Worker:
     def _hear(self, report: Report) -> None:
         if report.guests is not None:
             self.guests = {each.id: each for each in report.guests}
-            self._changed()
+            self._changed(self)
         if report.camera is not None and not self.camera.done():
             self.camera.set_result(report.camera)
         if report.failed is not None:
@@ -122,4 +122,4 @@ class Worker:
 
     def _gone(self) -> None:
         self.offers, self.guests, self._channel = None, {}, None
-        self._changed()
+        self._changed(self)
