@@ -37,7 +37,7 @@ from realtime_dub.pipeline.file.pulled import PulledVoice
 from realtime_dub.pipeline.file.spans import Span, Spans
 from realtime_dub.pipeline.file.stages import DEPTH, BoundedWriter, PrefetchStage
 from realtime_dub.pipeline.file.ticks import FrameComposer, MouthMaker
-from realtime_dub.pipeline.process import one_blas_thread
+from realtime_dub.pipeline.process import one_thread_each
 from realtime_dub.pipeline.reports import Reports
 from realtime_dub.pipeline.schedule import TrackedSample
 from realtime_dub.pipeline.statistics import Kind, Recorder, Report
@@ -71,7 +71,7 @@ def run_file(config: FileConfig, progress: Progress | None = None) -> Report:
 
     Raises UserError; what was written by then is kept and plays. A full disk and the like are in the report's ``lost``.
     """
-    with one_blas_thread(), ExitStack() as stack:
+    with one_thread_each(), ExitStack() as stack:
         run = _FileRun(config, stack)
         try:
             run.dub(progress or (lambda done, total: None))

@@ -23,7 +23,7 @@ from realtime_dub.pipeline.camera import CameraMode
 from realtime_dub.pipeline.live.inputs import StartsWith, VoiceInStep
 from realtime_dub.pipeline.live.loop import LivePipeline
 from realtime_dub.pipeline.plan import BudgetTooSmall
-from realtime_dub.pipeline.process import one_blas_thread, short_waits
+from realtime_dub.pipeline.process import one_thread_each, short_waits
 from realtime_dub.pipeline.reports import Reports, announce
 from realtime_dub.pipeline.statistics import Recorder, Report
 from realtime_dub.pipeline.timing import LiveSettings
@@ -45,7 +45,7 @@ def run_live(config: LiveConfig, stop: threading.Event | None = None) -> Report:
     case. Outputs that ended before their time are in the report's ``lost``.
     """
     clock = MonotonicClock()
-    with one_blas_thread(), ExitStack() as stack:
+    with one_thread_each(), ExitStack() as stack:
         run = _LiveRun(config, clock, stack)
         try:
             with _live_line(run.recorder, clock, config.quiet), short_waits():
