@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int | None], None]
 
 _SHEET_EVERY = 25  # ticks
-_AHEAD_NS = 120 * MS  # of the voice that an engine hears at once, beyond what a mouth needs
+_AHEAD_NS = 600 * MS  # of the voice that an engine hears at once, beyond what a mouth needs: 64 hops with a frame's
 
 
 @dataclass(frozen=True, slots=True, eq=False)
