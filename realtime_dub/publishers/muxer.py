@@ -44,8 +44,9 @@ class MuxPublisher:
 
     ``encoder``: one of ``h264.NAMES``. ``crf`` (0 best .. 51) and ``preset`` are libx264's; encoders in hardware have a
     quality near that of ``crf``, and no ``preset``. Without them a file made offline gets crf 16 and what is
-    quickest for a film (``h264``), and is the same each time; live gets crf 23 and superfast without delay inside the encoder, and a
-    network stream a bit rate cap of 0.1 bit per pixel besides. Times in mkv and flv are whole milliseconds.
+    quickest for a film (``h264``), and is the same each time; live gets crf 23 and superfast without delay inside the
+    encoder, and a network stream a bit rate cap of 0.1 bit per pixel besides. Times in mkv and flv are whole
+    milliseconds.
     """
 
     policy: Literal["latest", "every"] = "every"
