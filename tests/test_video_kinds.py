@@ -372,9 +372,7 @@ def test_a_heic_cut_anywhere_is_refused_in_one_line(tmp_path: Path) -> None:
             ImageSource(path).open()
 
 
-@pytest.mark.parametrize(
-    "kind", ["yuv420p", "yuvj420p", "yuv422p", "nv12", "yuyv422", "yuv420p10le", "gray"]
-)
+@pytest.mark.parametrize("kind", ["yuv420p", "yuvj420p", "yuv422p", "nv12", "yuyv422", "yuv420p10le", "gray"])
 def test_colours_that_are_taken_by_planes_are_those_of_the_plain_way_to_one_level(kind: str) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
     frame = av.VideoFrame.from_ndarray(noise, "rgb24").reformat(format=kind)
