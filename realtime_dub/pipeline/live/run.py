@@ -20,6 +20,7 @@ from realtime_dub.errors import ConfigError
 from realtime_dub.notes import notes_of
 from realtime_dub.pipeline import assembly, camera
 from realtime_dub.pipeline.camera import CameraMode
+from realtime_dub.pipeline.camera_kept import kept_for
 from realtime_dub.pipeline.live.inputs import StartsWith, VoiceInStep
 from realtime_dub.pipeline.live.loop import LivePipeline
 from realtime_dub.pipeline.plan import BudgetTooSmall
@@ -123,7 +124,8 @@ def _camera_mode(config: LiveConfig) -> CameraMode:
 
     check_there(config.webcam)
     with ThreadPoolExecutor(1, "camera size") as thread:
-        return thread.submit(camera.choose, partial(assembly.make_generator, config), config.fps_asked).result()
+        make = partial(assembly.make_generator, config)
+        return thread.submit(camera.choose, make, config.fps_asked, kept=kept_for(config)).result()
 
 
 def _video(config: LiveConfig, clock: Clock, mode: CameraMode) -> VideoSource:
