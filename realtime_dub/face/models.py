@@ -126,14 +126,12 @@ class _Graph(SolutionBase):  # type: ignore[misc]
     def faces_in(self, rgb: Image, searches: bool = True) -> Sequence[Any]:
         """Their landmarks, as MediaPipe gives them. Its own ``process`` makes a type of Python's for each result.
 
-        ``rgb`` is not copied, and may be written into once this is over.
+        ``rgb`` is copied: where MediaPipe only refers to an array, it lets go of it on a thread that has no interpreter.
         """
         self._graph_outputs.clear()
         self._simulated_timestamp += _STEP_US
-        seen = rgb.view()
-        seen.flags.writeable = False
         packets = {
-            "image": packet_creator.create_image_frame(seen, image_format=ImageFormat.SRGB),
+            "image": packet_creator.create_image_frame(rgb, image_format=ImageFormat.SRGB, copy=True),
             "searches": packet_creator.create_bool(searches),
         }
         for stream, packet in packets.items():
