@@ -126,7 +126,7 @@ class _Graph(SolutionBase):  # type: ignore[misc]
     def faces_in(self, rgb: Image, searches: bool = True) -> Sequence[Any]:
         """Their landmarks, as MediaPipe gives them. Its own ``process`` makes a type of Python's for each result.
 
-        ``rgb`` is copied: where MediaPipe only refers to an array, it lets go of it on a thread that has no interpreter.
+        ``rgb`` is copied: of an array that it only refers to, MediaPipe lets go on a thread without the interpreter.
         """
         self._graph_outputs.clear()
         self._simulated_timestamp += _STEP_US
