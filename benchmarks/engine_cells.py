@@ -23,7 +23,7 @@ from realtime_dub.media import NS, Floats, Image, samples_to_ns
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import VOICE_RATE, MouthGenerator
 from realtime_dub.pipeline.live.run import run_live
-from realtime_dub.pipeline.process import one_blas_thread
+from realtime_dub.pipeline.process import one_thread_each
 
 CHUNK = VOICE_RATE // 50  # samples that are heard at once
 OBSERVE_EVERY = 3  # frames, as the live loop does
@@ -67,7 +67,7 @@ def frame_ms(row: EngineRow, clip: Path) -> float:
     generator = registry.create_with_known(row.setup.engine, bundle=row.setup.bundle, silence="rest")
     alone = _Alone(generator, voice(str(clip)))
     try:
-        with one_blas_thread():
+        with one_thread_each():
             took = [alone.step_ms(tracked) for tracked in looked(clip, None, 1).tracked]
     finally:
         generator.close()

@@ -96,7 +96,7 @@ def test_an_engine_that_cannot_be_tried_is_no_reason_to_end() -> None:
 
 
 def test_what_somebody_named_wins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(camera, "choose", lambda make, fps: pytest.fail("it was measured"))
+    monkeypatch.setattr(camera, "choose", lambda make, fps, kept: pytest.fail("it was measured"))
     asked = run._camera_mode(build(LiveConfig, webcam="0", width=1920, height=1080))
     assert asked == CameraMode(1920, 1080, 25, "as asked for")
     other = run._camera_mode(build(LiveConfig, webcam="demo"))
@@ -108,14 +108,14 @@ def test_a_camera_is_asked_for_what_the_machine_holds_at_the_rate_that_was_named
 ) -> None:
     monkeypatch.setattr("realtime_dub.sources.webcam.check_there", lambda device: None)
     rates: list[float | None] = []
-    monkeypatch.setattr(camera, "choose", lambda make, fps: rates.append(fps) or LARGE)
+    monkeypatch.setattr(camera, "choose", lambda make, fps, kept: rates.append(fps) or LARGE)
     assert run._camera_mode(build(LiveConfig, webcam="0")) is LARGE
     assert run._camera_mode(build(LiveConfig, webcam="0", fps=15)) is LARGE
     assert rates == [None, 15]
 
 
 def test_a_camera_that_is_not_there_is_found_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(camera, "choose", lambda make, fps: pytest.fail("it was measured"))
+    monkeypatch.setattr(camera, "choose", lambda make, fps, kept: pytest.fail("it was measured"))
     monkeypatch.setattr("realtime_dub.sources.webcam.LINUX", True)
     with pytest.raises(DeviceError, match="no such camera"):
         run._camera_mode(build(LiveConfig, webcam="/dev/video97"))
@@ -152,7 +152,7 @@ def test_a_size_that_cannot_be_is_refused(arguments: list[str], capsys: pytest.C
 
 
 def test_doctor_says_what_it_comes_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(camera, "choose", lambda make: CameraMode(1280, 720, 30, "it is quick"))
+    monkeypatch.setattr(camera, "choose", lambda make, kept, anew: CameraMode(1280, 720, 30, "it is quick"))
     finding = face.camera_size()
     assert (finding.state, finding.detail) == ("ok", "1280x720 at 30: it is quick")
 
@@ -171,27 +171,27 @@ def advised(config: ServeConfig, measured: bool) -> CameraMode:
 
 def test_pages_are_told_what_the_servers_machine_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     rates: list[float | None] = []
-    monkeypatch.setattr(camera, "choose", lambda make, fps: rates.append(fps) or LARGE)
+    monkeypatch.setattr(camera, "choose", lambda make, fps, kept: rates.append(fps) or LARGE)
     assert advised(ServeConfig(), True) is LARGE
     assert advised(ServeConfig(fps=20), True) is LARGE
     assert rates == [None, 20]
 
 
 def test_a_server_that_makes_frames_smaller_asks_for_no_larger_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(camera, "choose", lambda make, fps: pytest.fail("it was measured"))
+    monkeypatch.setattr(camera, "choose", lambda make, fps, kept: pytest.fail("it was measured"))
     assert advised(ServeConfig(picture_height=480), True).why == "--picture-height is 480"
     assert (advised(ServeConfig(fps=15), False).width, advised(ServeConfig(fps=15), False).fps) == (640, 15)
 
 
 def test_a_server_that_was_told_a_size_measures_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(camera, "choose", lambda make, fps: pytest.fail("it was measured"))
+    monkeypatch.setattr(camera, "choose", lambda make, fps, kept: pytest.fail("it was measured"))
     small, large = advised(ServeConfig(size="480p"), True), advised(ServeConfig(size="720p", fps=30), True)
     assert (small.width, small.height, small.fps) == (640, 480, 25)
     assert (large.width, large.height, large.fps) == (1280, 720, 30)
 
 
 def test_a_fault_while_measuring_leaves_a_studio(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(make: object, fps: object) -> CameraMode:
+    def broken(make: object, fps: object, kept: object) -> CameraMode:
         raise RuntimeError("of a library")
 
     monkeypatch.setattr(camera, "choose", broken)
@@ -202,7 +202,7 @@ def test_a_fault_while_measuring_leaves_a_studio(monkeypatch: pytest.MonkeyPatch
 def test_sessions_go_at_the_rate_that_cameras_are_asked_for(
     asked: dict[str, float], fps: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(camera, "choose", lambda make, fps: LARGE)
+    monkeypatch.setattr(camera, "choose", lambda make, fps, kept: LARGE)
 
     async def measured() -> float:
         studio = await asyncio.to_thread(Studio, ServeConfig(**asked))

@@ -14,6 +14,7 @@ from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width
 from realtime_dub.face.landmarks import CORNERS, LIPS_OUTER, mean_lip_opening
 from realtime_dub.face.types import Face, Points, Pose, TrackedFrame
 from realtime_dub.media import MS, Frame, Image
+from realtime_dub.mouth.mouthbank import measures
 from realtime_dub.mouth.mouthbank.bank import SHAPES, Bank
 from realtime_dub.mouth.mouthbank.expression import Expression
 from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
@@ -216,3 +217,9 @@ def test_a_smiling_face_keeps_its_corners_while_dubbed() -> None:
     shown = list(dubbed(MouthbankGenerator(), [sitter("first")] * 4 + [smiling] * 20))[-5:]
     assert all(each.patch is not None for each in shown)
     assert np.mean([corners_of(read(each.image).face) for each in shown]) > corners_of(rest) + 0.06
+
+
+def test_measures_in_one_product_are_those_of_their_definition() -> None:
+    shapes = np.random.default_rng(0).normal(size=(3, 478, 3)).astype(np.float32)
+    assert np.allclose(measures.measures(shapes), measures._defined(shapes), atol=1e-5)
+    assert np.allclose(measures.measures(shapes[0]), measures._defined(shapes)[0], atol=1e-5)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from realtime_dub.errors import ConfigError
 from realtime_dub.face.alignment import LOWER, TEMPLATE, canonicalise, fit_pose, mouth_width, neutral_shape, project
 from realtime_dub.face.landmarks import LIPS, STABLE, mean_lip_opening
+from realtime_dub.face.models import Mesh
 from realtime_dub.face.smoothing import OneEuro
 from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.face.types import Pose
@@ -179,3 +180,51 @@ def test_a_face_is_near_to_itself_at_any_size_and_far_from_anothers() -> None:
     one, smaller, other = (face.descriptor for face in faces if face is not None and face.descriptor is not None)
     assert np.linalg.norm(one - smaller) < KNOWN
     assert np.linalg.norm(one - other) > SAME
+
+
+def moved(pixels: int) -> np.ndarray:
+    """The portrait, so far to the right."""
+    return np.roll(portrait(), pixels, axis=1)
+
+
+def test_the_mesh_finds_a_face_alike_whether_others_are_searched_for_or_not() -> None:
+    searching, following = Mesh(4), Mesh(4)
+    try:
+        for seq, image in enumerate(moved(3 * seq) for seq in range(6)):
+            both = searching.find(image), following.find(image, searches=seq == 0)
+            assert [len(each) for each in both] == [1, 1]
+            assert np.array_equal(both[0][0], both[1][0])
+    finally:
+        searching.close()
+        following.close()
+
+
+def test_the_mesh_finds_nobody_new_where_it_does_not_search() -> None:
+    mesh = Mesh(4)
+    try:
+        assert mesh.find(portrait(), searches=False) == []
+        assert len(mesh.find(portrait())) == 1
+    finally:
+        mesh.close()
+
+
+def test_faces_are_searched_for_only_where_the_one_that_is_followed_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[bool] = []
+    find = Mesh.find
+
+    def noticed(self: Mesh, *args: object, searches: bool = True) -> list[np.ndarray]:
+        searched.append(searches)
+        return find(self, *args, searches=searches)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Mesh, "find", noticed)
+    tracker = MediaPipeTracker(choice="left")
+    try:
+        for seq, image in enumerate([portrait(), moved(2), moved(4), moved(300), moved(302)]):
+            assert tracker.track(frame_of(image, seq)).face is not None
+            if seq == 2:
+                assert searched[-2:] == [False, False]
+                searched.clear()
+        assert True in searched  # it is somewhere else than it was
+        assert searched[-1] is False  # and is followed there
+    finally:
+        tracker.close()

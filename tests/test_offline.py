@@ -25,7 +25,7 @@ from realtime_dub.media import MS, NS, Tick
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.engine import Engine
 from realtime_dub.pipeline.file.run import Progress, run_file
-from realtime_dub.pipeline.file.stages import PrefetchStage
+from realtime_dub.pipeline.file.stages import BoundedWriter, PrefetchStage
 from realtime_dub.pipeline.statistics import Report
 
 GENERATORS: list[PuppetGenerator] = []
@@ -287,3 +287,32 @@ def test_a_stage_ahead_keeps_order_and_raises_in_its_place() -> None:
     stage.stop()
     stage.join()
     assert got == list(range(20))
+
+
+def test_a_writer_lets_nobody_get_far_ahead_of_it() -> None:
+    """Whatever a film's length, so many ticks and no more wait to be encoded."""
+    opened, taken = threading.Event(), []
+
+    def take(item: int) -> None:
+        opened.wait(10)
+        taken.append(item)
+
+    writer: BoundedWriter[int] = BoundedWriter("slow", take, depth=3)
+    given: list[int] = []
+
+    def give() -> None:
+        for item in range(10):
+            writer.put(item)
+            given.append(item)
+        writer.finish(lambda: None)
+
+    giver = threading.Thread(target=give)
+    giver.start()
+    try:
+        giver.join(0.1)
+        assert len(given) <= 3
+    finally:
+        opened.set()
+        giver.join(10)
+        writer.close()
+    assert taken == given == list(range(10))

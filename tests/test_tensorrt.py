@@ -158,7 +158,7 @@ def test_an_engine_that_cannot_be_loaded_is_said_so() -> None:
 
 def test_engines_are_built_for_the_sizes_that_a_spec_leaves_open() -> None:
     spec = load_default("mouthbank").spec
-    assert profiles.written(spec) == "mel:1x1x80..1x16x80"
+    assert profiles.written(spec) == "mel:1x1x80..1x64x80"
     assert profiles.ranges(spec)["past_0"].least == profiles.ranges(spec)["past_0"].most
     assert profiles.written(summing_spec()) == "past:1x4..16x4 x:1x4..16x4"
     told = profiles.options(summing_spec(), "trt")

@@ -9,9 +9,11 @@ import zlib
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
+from av.video.reformatter import VideoReformatter
 from films import number, numbered, steady, write_film
 from heif_files import heic
 from PIL import Image as Pil
@@ -22,6 +24,7 @@ from realtime_dub.errors import EndOfStream, MediaError
 from realtime_dub.media import MS, Colour, Frame, Image
 from realtime_dub.sources.image import ImageSource
 from realtime_dub.sources.registry import kind_of, open_video
+from realtime_dub.sources.to_bgr import INTERPOLATION, merged
 
 pytestmark = pytest.mark.computes
 
@@ -367,3 +370,13 @@ def test_a_heic_cut_anywhere_is_refused_in_one_line(tmp_path: Path) -> None:
         path.write_bytes(data[:length])
         with pytest.raises(MediaError):
             ImageSource(path).open()
+
+
+@pytest.mark.parametrize("kind", ["yuv420p", "yuvj420p", "yuv422p", "nv12", "yuyv422", "yuv420p10le", "gray"])
+def test_colours_that_are_taken_by_planes_are_those_of_the_plain_way_to_one_level(kind: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    frame = av.VideoFrame.from_ndarray(noise, "rgb24").reformat(format=kind)
+    plain, planes = (
+        VideoReformatter().reformat(frame, format=layout, interpolation=INTERPOLATION) for layout in ("bgr24", "gbrp")
+    )
+    assert np.abs(plain.to_ndarray().astype(int) - merged(planes)).max() <= 1

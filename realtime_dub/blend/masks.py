@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,7 @@ _CHIN_SHARE = np.sin(np.linspace(0, np.pi, len(JAW)))[:, None] ** 2
 # From the right end of the jaw back to the left: cheek, wing of the nose, base of the nose, and mirrored.
 _UPPER_EDGE = np.array([425, 327, 2, 98, 205])
 COARSE_SIGMA = 2.0  # pixels; wider blurs are made smaller first
+_TURNED = np.array([1.0, -1.0])
 SUBPIXEL = 3  # bits, for polygons that move by fractions of a pixel without shimmering
 
 
@@ -42,21 +45,19 @@ def feather(mask: Mask, sigma: float) -> Mask:
 def dilated(points: npt.NDArray[np.float64], by: float) -> npt.NDArray[np.float64]:
     """A closed outline (n, 2) moved outwards by ``by`` pixels along its normals; negative moves inwards."""
     points = np.asarray(points[:, :2], np.float64)
-    tangent = np.roll(points, -1, 0) - np.roll(points, 1, 0)
-    normal = np.stack([tangent[:, 1], -tangent[:, 0]], 1)
-    normal /= np.linalg.norm(normal, axis=1, keepdims=True) + 1e-9
-    centre = points.mean(0)
-    if ((points - centre) * normal).sum() < 0:
-        normal = -normal
-    return np.asarray(points + by * normal, np.float64)
+    around = np.concatenate([points[-1:], points, points[:1]])
+    normal = (around[2:] - around[:-2])[:, ::-1] * _TURNED
+    normal /= np.sqrt(np.add.reduce(normal * normal, 1))[:, None] + 1e-9
+    outward = np.vdot(points - np.add.reduce(points, 0) / len(points), normal) >= 0
+    return np.asarray(points + (by if outward else -by) * normal, np.float64)
 
 
 def bounding_box(points: npt.NDArray[np.float64], margin: float, width: int, height: int) -> Box:
     """The box around points (n, 2), inside a frame of ``width`` x ``height``; may be empty (zero width or height)."""
-    low = np.floor(points[:, :2].min(0) - margin).astype(int)
-    high = np.ceil(points[:, :2].max(0) + margin).astype(int) + 1
-    x, y = int(np.clip(low[0], 0, width)), int(np.clip(low[1], 0, height))
-    return x, y, int(np.clip(high[0], x, width)) - x, int(np.clip(high[1], y, height)) - y
+    (left, top), (right, bottom) = points[:, :2].min(0).tolist(), points[:, :2].max(0).tolist()
+    x, y = min(max(math.floor(left - margin), 0), width), min(max(math.floor(top - margin), 0), height)
+    end = min(max(math.ceil(right + margin) + 1, x), width), min(max(math.ceil(bottom + margin) + 1, y), height)
+    return x, y, end[0] - x, end[1] - y
 
 
 def within(box: Box, outer: Box) -> Box:

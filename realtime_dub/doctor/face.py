@@ -36,8 +36,10 @@ def speed() -> Finding:
 
 
 def camera_size() -> Finding:
-    """What ``--size auto`` comes to here."""
+    """What ``--size auto`` comes to here: measured anew, and kept for live runs."""
+    from realtime_dub.config import LiveConfig, build
     from realtime_dub.pipeline.camera import choose
+    from realtime_dub.pipeline.camera_kept import kept_for
 
-    mode = choose(partial(registry.create, registry.DEFAULT))
+    mode = choose(partial(registry.create, registry.DEFAULT), kept=kept_for(build(LiveConfig)), anew=True)
     return Finding("camera size", "ok", f"{mode}: {mode.why}")

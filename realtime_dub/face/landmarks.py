@@ -29,4 +29,5 @@ STABLE = np.array([33, 133, 362, 263, 10, 109, 338, 151, 9, 8, 168, 6, 197, 195,
 def mean_lip_opening(canonical: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Lip opening (...,) of shapes (..., 478, 3): mean distance of the inner lips over the middle five pairs."""
     gaps = canonical[..., OPENING[:, 0], :] - canonical[..., OPENING[:, 1], :]
-    return np.asarray(np.linalg.norm(gaps, axis=-1).mean(-1), np.float32)
+    apart = np.sqrt(np.add.reduce(gaps * gaps, -1))  # asked for often: np.linalg.norm and mean take twice the time
+    return np.asarray(np.add.reduce(apart, -1) / np.float32(len(OPENING)), np.float32)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from realtime_dub.inference.spec import BundleSpec, Shape
 from realtime_dub.inference.tensors import declared_by
 
-STEPS = (1, 4, 16)  # least, usual and most of the axis "time": four hops are a frame of 25 per second
+STEPS = (1, 4, 64)  # least, usual and most of the axis "time": four hops are a frame of 25 per second, 64 a file's
 STREAMS = (1, 1, 16)  # of the axis "batch"
 
 

@@ -1,6 +1,7 @@
 """What a camera is asked for where nobody said it: 1280x720 at 30 frames a second where this machine holds that.
 
-Whether it does is measured at the start: a few real mouths on the built-in face of that size.
+Whether it does is measured at the start: a few real mouths on the built-in face of that size. What came of it is kept
+for the next start (``camera_kept``).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from realtime_dub.fitting import Size
 from realtime_dub.media import MS, NS
 from realtime_dub.mouth.contract import MouthGenerator
 from realtime_dub.pipeline import assembly
+from realtime_dub.pipeline.camera_kept import Kept, ago
 from realtime_dub.pipeline.file.pulled import PulledVoice
 from realtime_dub.pipeline.file.ticks import FrameComposer, MouthMaker
 from realtime_dub.pipeline.schedule import TrackedSample
@@ -50,24 +52,41 @@ USUAL = CameraMode(640, 480, 25)
 LARGE = CameraMode(1280, 720, 30, smaller=(USUAL.width, USUAL.height))
 
 
-def choose(make: Callable[[], MouthGenerator], fps: float | None = None, most_ns: int = MOST_NS) -> CameraMode:
+def choose(
+    make: Callable[[], MouthGenerator],
+    fps: float | None = None,
+    most_ns: int = MOST_NS,
+    kept: Kept | None = None,
+    anew: bool = False,
+) -> CameraMode:
     """``LARGE`` where mouths of ``make`` are quick enough for it, else ``USUAL``; at ``fps`` where that was asked for.
 
-    Blocking, 1 to 2 s: for a worker thread, while nothing else goes on.
+    ``kept``: where the measurement is kept, and taken from if it was made before; ``anew``: only kept.
+
+    Blocking, 1 to 2 s where it is measured: for a worker thread, while nothing else goes on.
     """
     large, usual = (mode if fps is None else replace(mode, fps=fps) for mode in (LARGE, USUAL))
     if cores() < CORES:
         return replace(usual, why=f"{large} wants {CORES} processor cores")
+    may_ns = SHARE * NS / large.fps
+    if kept is not None and not anew and (found := kept.read(may_ns)) is not None:
+        took_ns, age_s = found
+        return _by(took_ns, may_ns, large, usual, f", measured {ago(age_s)}")
     try:
-        took_ns = mouth_ns(make, large, most_ns)
+        measured_ns = mouth_ns(make, large, most_ns)
     except RealtimeDubError as error:
         return replace(usual, why=f"this machine could not be measured: {error}")
-    may_ns = SHARE * NS / large.fps
-    if took_ns is None:
+    if measured_ns is None:
         return replace(
             usual, why=f"{large} is too much for this machine: {most_ns / MS:.0f} ms were not enough to tell"
         )
-    told = f"a mouth takes {took_ns / MS:.0f} ms at {large.width}x{large.height}, and may take {may_ns / MS:.0f}"
+    if kept is not None:
+        kept.write(measured_ns)
+    return _by(measured_ns, may_ns, large, usual)
+
+
+def _by(took_ns: float, may_ns: float, large: CameraMode, usual: CameraMode, when: str = "") -> CameraMode:
+    told = f"a mouth takes {took_ns / MS:.0f} ms at {large.width}x{large.height}{when}, and may take {may_ns / MS:.0f}"
     return replace(large if took_ns <= may_ns else usual, why=told)
 
 

@@ -24,7 +24,7 @@ from realtime_dub.mouth.silence import Silence
 from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.file.pulled import TimedAudio
 from realtime_dub.pipeline.file.ticks import FrameComposer, MouthMaker
-from realtime_dub.pipeline.process import one_blas_thread
+from realtime_dub.pipeline.process import one_thread_each
 from realtime_dub.pipeline.schedule import TrackedSample
 
 _OBSERVE_EVERY = 3  # frames
@@ -154,7 +154,7 @@ class Dubber:
 
     def _dub(self, heard_ns: int | None) -> list[DubbedFrame]:
         done = []
-        with one_blas_thread():
+        with one_thread_each():
             while self._waiting and self._can_make(self._waiting[0], heard_ns):
                 done.append(self._made(self._waiting.popleft()))
         return done

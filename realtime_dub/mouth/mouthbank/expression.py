@@ -73,6 +73,7 @@ class Expression:
 
     def __init__(self) -> None:
         self._shot: int | None = None  # None: nobody was seen
+        self._followed: TrackedFrame | None = None  # the last one
         self._at_ns = self._since_ns = 0
         self._slow = self._stays = np.zeros(len(SLOW_IN_SPEECH), np.float32)
         self._opening = self._speed = self._cheeks = 0.0
@@ -114,6 +115,9 @@ class Expression:
 
     def follow(self, tracked: TrackedFrame) -> None:
         """One more look at the live face; behind a cut, or after a while without it, it begins anew."""
+        if tracked is self._followed:
+            return
+        self._followed = tracked
         face, at_ns = tracked.face, tracked.frame.pts_ns
         assert face is not None
         seen, opening = freed(face.canonical), float(mean_lip_opening(face.canonical))

@@ -83,6 +83,7 @@ class Renderer:
         """``inside``: paints what of a mouth nobody has seen; without it that stays dark."""
         self._bank, self._inside = bank, inside
         self._current: Mouth | None = None
+        self._known = _Known([])
         self.work_px = WORK_PX[HIGH]  # may be changed
         self._fine = True
         self.drawn_points: Points | None = None  # (478, 3) of the face in the last patch, frame pixels
@@ -231,8 +232,10 @@ class Renderer:
     ) -> npt.NDArray[np.float32]:
         """What each of the bank's mouths (n,) costs against the live one: bent, turned, painted, opened."""
         wanted_opening = max_lip_opening(wanted)
-        costs = _distance(np.stack([mouth.shape for mouth in mouths]), wanted)
-        costs += ANGLE_COST * np.abs(np.stack([mouth.angles for mouth in mouths]) - angles).sum(-1)
+        if self._known.mouths != mouths:
+            self._known = _Known(list(mouths))
+        costs = _distance(self._known.shapes, wanted)
+        costs += ANGLE_COST * np.abs(self._known.angles - angles).sum(-1)
         costs += np.array(
             [UNSEEN_COST * missing(wanted_opening, mouth.max_lip_opening) for mouth in mouths], np.float32
         )
@@ -272,6 +275,15 @@ class Renderer:
         rim = (wide > 127) & (polygon(dilated(lips, 0.03 * unit), box) == 0)
         picture = colour.add(picture, colour.rim_shift(below, picture, rim))
         below[:] = pyramid.blend(below, picture, soft)
+
+
+class _Known:
+    """What all of a bank's mouths are chosen by, side by side. A bank learns seldom, and is asked for every frame."""
+
+    def __init__(self, mouths: list[Mouth]) -> None:
+        self.mouths = mouths
+        self.shapes = np.array([mouth.shape for mouth in mouths], np.float32)
+        self.angles = np.array([mouth.angles for mouth in mouths], np.float32)
 
 
 def _unbent(

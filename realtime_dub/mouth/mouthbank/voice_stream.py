@@ -26,7 +26,7 @@ from realtime_dub.media import MS, NS, Floats, samples_to_ns
 from realtime_dub.mouth.mouthbank.plausible import Plausible
 
 HISTORY_NS = 3 * NS
-MAX_FRAMES = 16  # per call of the network; longer sound goes in several
+MAX_FRAMES = 64  # per call of the network; longer sound goes in several. As many as it is built for (profiles.py)
 JUMP_NS = 10 * MS  # sound that starts further than this from where the last ended starts a new stream
 NEVER_NS = -(1 << 62)
 _TRY_SECONDS = 0.5

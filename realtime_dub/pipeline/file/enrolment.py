@@ -19,7 +19,7 @@ from realtime_dub.paths import Use, WholeFile, refuse_clashes
 from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.file.own_voice import FilmVoice, film_voice
 from realtime_dub.pipeline.file.stages import PrefetchStage
-from realtime_dub.pipeline.process import one_blas_thread
+from realtime_dub.pipeline.process import one_thread_each
 from realtime_dub.sources.base import SkipsFrames, VideoSource, read_all
 from realtime_dub.sources.registry import kind_of, open_video
 
@@ -131,7 +131,7 @@ def enroll(
     try:
         frames = islice(read_all(source.read), MAX_FRAMES if kind == "file" else 1)
         own = film_voice(input) if learn and kind == "file" else nullcontext(None)
-        with one_blas_thread(), own as voice:
+        with one_thread_each(), own as voice:
             tracked = (tracker.track(frame) for frame in _counted(frames, info.frames, progress))
             learnt = learner.learn(tracked, tracker, still=kind != "file", voice=voice)
     finally:

@@ -37,7 +37,7 @@ from realtime_dub.pipeline.file.pulled import PulledVoice
 from realtime_dub.pipeline.file.spans import Span, Spans
 from realtime_dub.pipeline.file.stages import DEPTH, BoundedWriter, PrefetchStage
 from realtime_dub.pipeline.file.ticks import FrameComposer, MouthMaker
-from realtime_dub.pipeline.process import one_blas_thread
+from realtime_dub.pipeline.process import one_thread_each
 from realtime_dub.pipeline.reports import Reports
 from realtime_dub.pipeline.schedule import TrackedSample
 from realtime_dub.pipeline.statistics import Kind, Recorder, Report
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int | None], None]
 
 _SHEET_EVERY = 25  # ticks
-_AHEAD_NS = 120 * MS  # of the voice that an engine hears at once, beyond what a mouth needs
+_AHEAD_NS = 600 * MS  # of the voice that an engine hears at once, beyond what a mouth needs: 64 hops with a frame's
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +71,7 @@ def run_file(config: FileConfig, progress: Progress | None = None) -> Report:
 
     Raises UserError; what was written by then is kept and plays. A full disk and the like are in the report's ``lost``.
     """
-    with one_blas_thread(), ExitStack() as stack:
+    with one_thread_each(), ExitStack() as stack:
         run = _FileRun(config, stack)
         try:
             run.dub(progress or (lambda done, total: None))

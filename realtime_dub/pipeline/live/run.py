@@ -20,10 +20,11 @@ from realtime_dub.errors import ConfigError
 from realtime_dub.notes import notes_of
 from realtime_dub.pipeline import assembly, camera
 from realtime_dub.pipeline.camera import CameraMode
+from realtime_dub.pipeline.camera_kept import kept_for
 from realtime_dub.pipeline.live.inputs import StartsWith, VoiceInStep
 from realtime_dub.pipeline.live.loop import LivePipeline
 from realtime_dub.pipeline.plan import BudgetTooSmall
-from realtime_dub.pipeline.process import one_blas_thread, short_waits
+from realtime_dub.pipeline.process import one_thread_each, short_waits
 from realtime_dub.pipeline.reports import Reports, announce
 from realtime_dub.pipeline.statistics import Recorder, Report
 from realtime_dub.pipeline.timing import LiveSettings
@@ -45,7 +46,7 @@ def run_live(config: LiveConfig, stop: threading.Event | None = None) -> Report:
     case. Outputs that ended before their time are in the report's ``lost``.
     """
     clock = MonotonicClock()
-    with one_blas_thread(), ExitStack() as stack:
+    with one_thread_each(), ExitStack() as stack:
         run = _LiveRun(config, clock, stack)
         try:
             with _live_line(run.recorder, clock, config.quiet), short_waits():
@@ -123,7 +124,8 @@ def _camera_mode(config: LiveConfig) -> CameraMode:
 
     check_there(config.webcam)
     with ThreadPoolExecutor(1, "camera size") as thread:
-        return thread.submit(camera.choose, partial(assembly.make_generator, config), config.fps_asked).result()
+        make = partial(assembly.make_generator, config)
+        return thread.submit(camera.choose, make, config.fps_asked, kept=kept_for(config)).result()
 
 
 def _video(config: LiveConfig, clock: Clock, mode: CameraMode) -> VideoSource:

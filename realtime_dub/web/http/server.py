@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from realtime_dub.pipeline.process import few_heaps, one_blas_thread, short_waits
+from realtime_dub.pipeline.process import few_heaps, one_thread_each, short_waits
 from realtime_dub.signals import polite
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.http import api, routes, whip
@@ -57,7 +57,7 @@ def working(config: ServeConfig) -> Iterator[asyncio.Runner]:
     allow_descriptors()
     few_heaps()
     runner = asyncio.Runner(loop_factory=loop_factory(config))
-    with one_blas_thread(), short_waits(), structured(config.quiet), runner:
+    with one_thread_each(), short_waits(), structured(config.quiet), runner:
         yield runner
 
 

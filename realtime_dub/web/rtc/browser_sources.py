@@ -19,7 +19,7 @@ from realtime_dub.fitting import Size
 from realtime_dub.flow import LatestSlot
 from realtime_dub.losses import Lost
 from realtime_dub.media import MS, NS, AudioBlock, Coded, Frame, Image, Samples, VideoInfo, VoiceInfo
-from realtime_dub.sources.to_bgr import INTERPOLATION, UNSPECIFIED_MATRIX
+from realtime_dub.sources.to_bgr import INTERPOLATION, UNSPECIFIED_MATRIX, merged
 from realtime_dub.web.rtc.aiortc_access import AUDIO_DELAY_NS
 from realtime_dub.web.rtc.browser_input import NETWORK_NS, RATE, BrowserInput, Heard
 from realtime_dub.web.rtc.decoding import fitted
@@ -98,8 +98,7 @@ class BrowserToBgr:
         if even and common and frame.colorspace in BT_601:
             planes = np.asarray(frame.to_ndarray(), np.uint8)
             return np.asarray(cv2.cvtColor(planes, cv2.COLOR_YUV2BGR_I420), np.uint8), coded_of(planes)
-        picture = self._reformatter.reformat(frame, format="bgr24", interpolation=INTERPOLATION, threads=1)
-        return np.asarray(picture.to_ndarray(), np.uint8), None
+        return merged(self._reformatter.reformat(frame, format="gbrp", interpolation=INTERPOLATION, threads=1)), None
 
 
 class BrowserVoice:

@@ -7,8 +7,9 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
+from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import MouthGenerator
-from realtime_dub.pipeline import camera
+from realtime_dub.pipeline import camera, camera_kept
 from realtime_dub.pipeline.camera import LARGE, USUAL, CameraMode
 from realtime_dub.web.config import ServeConfig
 
@@ -44,7 +45,8 @@ class CameraAdvice:
         if self._config.picture_height < LARGE.height:
             return replace(self._at_our_rate(USUAL), why=f"--picture-height is {self._config.picture_height}")
         try:
-            return camera.choose(self._make, self._config.fps_asked)
+            kept = camera_kept.kept(engine=registry.DEFAULT, bundle=self._config.bundle, of="studio")
+            return camera.choose(self._make, self._config.fps_asked, kept=kept)
         except Exception:  # a fault in a trial is no reason to have no studio
             log.warning("the machine was not measured", exc_info=True)
             return replace(self._at_our_rate(USUAL), why="this machine could not be measured")
