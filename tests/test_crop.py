@@ -62,6 +62,22 @@ def test_a_crop_that_is_laid_back_changes_next_to_nothing(
     assert not difference[outside].any()
 
 
+@pytest.mark.parametrize("soft", [0.03, 0.08, 0.16])
+@pytest.mark.parametrize("scale", [0.15, 0.5, 1.0])
+def test_the_soft_edge_ends_inside_a_box_that_is_no_larger_than_it_needs(
+    person: TrackedFrame, soft: float, scale: float
+) -> None:
+    small = turned(person, 0, scale)
+    assert small.face is not None
+    crop = crop_of(small.face, 96)
+    patch = patch_of(small, crop, crop.take(small.frame.image), 0, soft)
+    assert patch is not None
+    rows, columns = (np.flatnonzero(patch.alpha.any(axis)) for axis in (1, 0))
+    around = rows[0], patch.box[3] - 1 - rows[-1], columns[0], patch.box[2] - 1 - columns[-1]
+    assert min(around) >= 2  # nothing is cut off: the outermost ring is emptied in any case
+    assert max(around) <= 2 * soft * small.face.pose.scale + 6
+
+
 @pytest.mark.parametrize("alignment", ["template", "pose"])
 def test_an_aligned_crop_stands_upright_however_the_head_is_turned(person: TrackedFrame, alignment: Alignment) -> None:
     """Mouth and eyes lie in the same places, and the pictures look alike."""

@@ -12,6 +12,7 @@ from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import Image
 
 FEATHER = 0.08  # mouth widths
+ROOM = 2.0  # pixels beyond a width of the edge, which reaches half a width outside the outline: less is less to draw
 
 
 def patch_of(tracked: TrackedFrame, crop: Crop, painted: Image, at_ns: int, soft: float = FEATHER) -> MouthPatch | None:
@@ -24,7 +25,7 @@ def patch_of(tracked: TrackedFrame, crop: Crop, painted: Image, at_ns: int, soft
         return None
     unit = face.pose.scale
     outline = lower_face(face.points, unit)
-    box = bounding_box(outline, soft * unit * 3, tracked.frame.width, tracked.frame.height)
+    box = bounding_box(outline, soft * unit + ROOM, tracked.frame.width, tracked.frame.height)
     if not box[2] or not box[3]:
         return None
     matrix = crop.back
