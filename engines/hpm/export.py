@@ -104,6 +104,7 @@ def spec_of(
         engine="hpm",
         model=MODEL,
         inputs=tuple(inputs),
+        states=(),
         outputs=(TensorSpec(name="mel", shape=(1, "time", BANDS)),),
         licence=licence,
         notice=notice,

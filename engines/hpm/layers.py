@@ -107,8 +107,10 @@ class Across(nn.Module):
 
     def forward(self, query: Tensor, row: Tensor, gone: Tensor | None) -> Tensor:
         weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
-        given = (functional.linear(x, w, b) for x, w, b in zip((query, row, row), weights, biases, strict=True))
-        found: Tensor = self.out_proj(attended(*given, self.heads, self.size, gone))
+        asked, key, value = (
+            functional.linear(x, w, b) for x, w, b in zip((query, row, row), weights, biases, strict=True)
+        )
+        found: Tensor = self.out_proj(attended(asked, key, value, self.heads, self.size, gone))
         return found
 
 

@@ -62,6 +62,7 @@ def spec_of(net: Generator, licence: str, notice: str, data: tuple[DataSpec, ...
         engine="hpm",
         model=MODEL,
         inputs=(TensorSpec(name="mel", shape=(1, "time", net.shape.bands)),),
+        states=(),
         outputs=(TensorSpec(name="audio", shape=(1, "time")),),
         licence=licence,
         notice=notice,

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tiny import filmed
 from typer.testing import CliRunner
 
-from engines.hpm import weights
+from engines.common import train_engine
+from engines.common.dataset import Dataset
+from engines.common.loop import Plan
+from engines.common.results import NET, read_net, shaped
+from engines.common.runs import launch
+from engines.hpm import stage, weights
+from engines.hpm.data import PHONEMES, pitch_of, read_clip, sequence
 from engines.hpm.export import graph_of, spec_of, write_bundle
 from engines.hpm.losses import Wanted, losses
+from engines.hpm.mcd import mel_distortion
 from engines.hpm.network import Given, Hpm, Prosody, Spoken, binned, lengthened
 from engines.hpm.shapes import FILMS, LECTURES, SMALL, UPSAMPLING, VECTOR, Shape
 from engines.hpm.symbols import SYMBOLS
@@ -261,3 +270,64 @@ def test_the_graph_is_what_the_checkpoint_alone_says(tmp_path: Path) -> None:
     for name in ("a", "b"):
         graph_of(net, tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_the_rate_falls_with_the_root_of_the_steps() -> None:
+    plan = Plan(rate=1e-4, warm_up=4_000, decay="root")
+    assert plan.rate_at(3_999) == pytest.approx(1e-4)
+    assert plan.rate_at(15_999) == pytest.approx(0.5e-4)
+    assert plan.rate_at(0) == pytest.approx(1e-4 / 4_000)
+
+
+def test_a_pitch_is_found() -> None:
+    t = np.arange(16_000) / 16_000
+    for hz in (95, 210):
+        tone = sum(np.sin(2 * np.pi * n * hz * t) / n for n in range(1, 9)) * (t > 0.3)
+        found = np.exp(pitch_of(tone.astype(np.float32), 100))
+        assert np.abs(found[35:95] / hz - 1).max() < 0.02
+    assert np.exp(pitch_of(np.zeros(1_600, np.float32), 10)) == pytest.approx(120)
+
+
+def test_phonemes_are_stretches_of_labels() -> None:
+    assert sequence(np.array([0, 0, 3, 3, 255, 3, 5, 0], np.uint8)).tolist() == [1, 4, 6, 1]
+
+
+def test_distortion_is_that_of_cepstra() -> None:
+    real = np.random.default_rng(0).normal(size=(9, 80))
+    wave = 0.5 * np.cos(3 * np.pi / 80 * (np.arange(80) + 0.5))
+    assert mel_distortion(real, real) == 0
+    assert mel_distortion(real + 7, real) == pytest.approx(0, abs=1e-6)  # loudness alone
+    assert mel_distortion(real + wave, real) == pytest.approx(10 / np.log(10) * np.sqrt(2) * 0.5)
+
+
+CONFIG = """
+[speech]
+plan = { steps = 4, check_every = 2 }
+engine = { batch = 2, validation_clips = 1 }
+"""
+
+
+@pytest.mark.slow
+def test_a_run_makes_a_bundle_that_speaks_and_goes_on(tmp_path: Path) -> None:
+    data, out, config = filmed(tmp_path / "data", 4, 1, phones=True), tmp_path / "run", tmp_path / "c.toml"
+    config.write_text(CONFIG)
+    settled, todo = train_engine.resolve("hpm", [data], out, config)
+    launch(settled, out, todo, 1, gpus=False)
+    rows = [json.loads(line) for line in (out / "speech" / "log.jsonl").read_text().splitlines()]
+    assert {"mel", "refined", "pitch", "energy", "read", "heard", "mcd"} <= set(rows[1])
+    assert 5_000_000 < rows[0]["parameters"] <= 6_000_000
+    maker = MelMaker(load(out / "speech" / "bundle"))
+    clip = read_clip(Dataset(data), Dataset(data).spoken("validation")[0])
+    names = [PHONEMES[number] for number in clip.phonemes]
+    mel = maker.mel(maker.numbers(names), Seen(clip.lips, clip.voice))
+    assert mel.shape == clip.mel.shape
+    net = stage.Hpm(shaped(Shape, read_net(out / "speech" / NET)[1])).eval()
+    net.load_state_dict(read_net(out / "speech" / NET)[0])
+    assert np.abs(stage.speak(net, replace(clip, face=0 * clip.face)) - mel).max() <= 1e-4
+    with pytest.raises(ConfigError, match="there is a run in"):
+        train_engine.resolve("hpm", [data], out)
+    (out / "speech" / NET).unlink()
+    settled, todo = train_engine.resolve("hpm", [data], out, resume=True)
+    launch(settled, out, todo, 1, gpus=False)
+    rows = [json.loads(line) for line in (out / "speech" / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if row.get("resumed")] == [4]

@@ -73,4 +73,4 @@ class VoiceMel:
 
     def _features(self, windows: Floats) -> Floats:
         magnitude = np.abs(np.fft.rfft(windows * self._window, self.spec.fft, axis=-1)).astype(np.float32)
-        return np.log(np.maximum(magnitude @ self._filters, LEAST))
+        return np.asarray(np.log(np.maximum(magnitude @ self._filters, LEAST)), np.float32)

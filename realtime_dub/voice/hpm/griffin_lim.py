@@ -56,4 +56,4 @@ def _sound(spectrum: Complex, spec: VoiceMelSpec) -> npt.NDArray[np.float64]:
         made[at] += piece
         weight[at] += window**2
     # Where the edge has hardly a window, the sound fades.
-    return made / np.maximum(weight, 0.1 * weight.max())
+    return np.asarray(made / np.maximum(weight, 0.1 * weight.max()))

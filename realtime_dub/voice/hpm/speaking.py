@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from realtime_dub.audio.frontends.voice_mel import VoiceMelSpec
 from realtime_dub.errors import BundleError, ConfigError
@@ -76,7 +78,7 @@ class MelMaker:
         """The spectrogram of two phonemes on four still frames."""
         return self.mel([1, 2], Seen(np.zeros((4, self._lips), np.float32), np.zeros(VECTOR, np.float32)))
 
-    def _run(self, feeds: Mapping[str, Floats]) -> Floats:
+    def _run(self, feeds: Mapping[str, npt.NDArray[Any]]) -> Floats:
         found = self._session.run({name: np.asarray(each, np.float32)[None] for name, each in feeds.items()})
         return np.asarray(found["mel"][0], np.float32)
 
