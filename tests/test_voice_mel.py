@@ -7,8 +7,10 @@ import pytest
 from pydantic import ValidationError
 
 from realtime_dub.audio.frontends.voice_mel import AT_16K, AT_22K, VoiceMel, VoiceMelSpec
+from realtime_dub.face.alignment import TEMPLATE
 from realtime_dub.inference.spec import mel_per_frame
 from realtime_dub.media import Floats
+from realtime_dub.voice.hpm.features import lips_of, voice_vector
 from realtime_dub.voice.hpm.griffin_lim import griffin_lim
 
 pytestmark = pytest.mark.computes
@@ -69,3 +71,22 @@ def test_a_spectrogram_becomes_sound_that_has_it(spec: VoiceMelSpec) -> None:
 def test_nothing_becomes_nothing() -> None:
     assert griffin_lim(np.zeros((0, 80), np.float32), AT_16K).shape == (0,)
     assert np.abs(griffin_lim(np.full((20, 80), np.log(1e-5), np.float32), AT_16K)).max() < 1e-3
+
+
+def test_lips_are_in_mouth_widths_whatever_the_face() -> None:
+    faces = np.repeat(TEMPLATE[None], 8, 0).astype(np.float32)
+    faces[4, [14, 87, 317], 1] += 0.2
+    lips = lips_of(faces)
+    assert lips.shape == (8, 128)
+    assert np.allclose(lips_of(1.7 * faces), lips, atol=1e-4)
+    assert np.abs(lips[4, :120]).max() > 1
+    assert np.allclose(lips[0, :120], 0, atol=1e-5)
+    assert lips_of(faces[:1]).shape == (1, 128)
+
+
+def test_a_voice_is_known_however_long_it_speaks() -> None:
+    low, high = (VoiceMel().process(hum(2.0, rate)) for rate in (16_000, 11_000))  # the second one sounds higher
+    one, same, other = voice_vector([low]), voice_vector([low[:90], low[90:]]), voice_vector([high])
+    assert one.shape == (256,)
+    assert np.array_equal(one, same)
+    assert np.abs(one - other).mean() > 0.05

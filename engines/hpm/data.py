@@ -16,13 +16,13 @@ from torch import Tensor
 
 from engines.common import Array
 from engines.common.dataset import Dataset, Entry
-from engines.common.metrics import LIPS_AT, openings
 from engines.common.speech.inventory import CLASSES, UNKNOWN
 from engines.hpm.losses import Wanted
 from engines.hpm.network import Given
-from engines.hpm.shapes import SMALL, UPSAMPLING, VECTOR
+from engines.hpm.shapes import UPSAMPLING, VECTOR
 from realtime_dub.audio.frontends.voice_mel import AT_16K, VoiceMel
 from realtime_dub.errors import ConfigError
+from realtime_dub.voice.hpm.features import lip_features, voice_vector
 
 PHONEMES = ("", *CLASSES)  # by number: the first is padding, and the blank of CTC
 LOWEST_HZ, HIGHEST_HZ = 60, 400  # of a voice
@@ -91,14 +91,6 @@ def sequence(labels: Array) -> Array:
     return np.asarray(known[starts] + 1)
 
 
-def lip_features(motion: Array, neutral: Array) -> Array:
-    """(t, 128) of motion (t, 168, 3): where the lips' points are, how far they are open, how fast they open; zeros."""
-    points = motion[:, LIPS_AT].reshape(len(motion), -1) * 10
-    opening = openings(motion, neutral)[:, None] * 10
-    rows = np.concatenate([points, opening, np.gradient(opening, axis=0)], 1).astype(np.float32)
-    return np.pad(rows, ((0, 0), (0, SMALL.lips - rows.shape[1])))
-
-
 def pitch_of(audio: Array, frames: int) -> Array:
     """Log Hz (frames,) of a voice at 16 kHz: the highest peak of each piece's autocorrelation; lines in between.
 
@@ -122,13 +114,6 @@ def _autocorrelation(pieces: Array) -> Array:
     power = np.abs(np.fft.rfft(pieces, 2 * PIECE)) ** 2
     found = np.fft.irfft(power)[:, :PIECE]
     return np.asarray(found / np.maximum(found[:, :1], 1e-9))
-
-
-def voice_vector(mels: Sequence[Array]) -> Array:
-    """Who speaks (256,): mean and spread of each band over the louder half of all frames; zeros behind."""
-    mel = np.concatenate(mels)
-    loud = mel[mel.mean(1) >= np.median(mel.mean(1))]
-    return np.pad(np.concatenate([loud.mean(0) / 4, loud.std(0)]), (0, VECTOR - 2 * mel.shape[1])).astype(np.float32)
 
 
 def with_voices(clips: list[Clip], entries: list[Entry]) -> list[Clip]:
