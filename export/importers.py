@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 IMPORTERS = {
+    "hifigan": "engines.vocoder.importing:import_weights",
+    "hpm": "engines.hpm.importing:import_weights",
     "landmark-dub": "engines.landmark_dub.importing:import_weights",
     "lipgan": "engines.lipgan.keras_import:import_weights",
     "wav2lip": "engines.wav2lip.importing:import_weights",

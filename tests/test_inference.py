@@ -28,6 +28,7 @@ from realtime_dub.inference.spec import (
     PaintSpec,
     SpeechSpec,
     StateSpec,
+    VocoderSpec,
     parse,
 )
 from realtime_dub.inference.state import CheckedStream, HostStream
@@ -59,7 +60,11 @@ TASKS: dict[str, tuple[type[BundleSpec], dict[str, Any]]] = {
     "frame": (FrameSpec, {"width": 512, "height": 512, "drawing_channels": 3}),
     "mask": (MaskSpec, {"size": 96, "side": 3.0, "centre": [0, 1.95, -0.2]}),
     "paint": (PaintSpec, {"size": 96, "side": 1.6}),
-    "speech": (SpeechSpec, {"phonemes": ["a", "b"], "rate": 16_000, "lips_size": 96}),
+    "speech": (
+        SpeechSpec,
+        {"phonemes": ["a", "b"], "rate": 16_000, "window": 640, "hop": 160, "frame_rate": 25, "most_frames": 750},
+    ),
+    "vocoder": (VocoderSpec, {"rate": 16_000, "window": 640, "hop": 160}),
 }
 
 
@@ -89,6 +94,9 @@ def test_each_task_has_a_spec_of_its_own(task: str) -> None:
         ("frame", {"width": 1 << 20}),
         ("speech", {"phonemes": []}),
         ("speech", {"rate": 2**31 - 1}),
+        ("speech", {"frame_rate": 29.97}),  # mel frames per video frame: 3.34
+        ("speech", {"hop": 150}),
+        ("vocoder", {"hop": 0}),
         ("frame", {"inputs": [{"name": "x", "shape": ["length"]}]}),
         ("frame", {"states": [{"before": "a", "after": "b", "shape": ["time"]}]}),
         ("frame", {"surprise": 1}),
@@ -101,7 +109,7 @@ def test_a_spec_that_cannot_be_is_refused(task: str, changes: dict[str, Any]) ->
 
 def test_a_task_that_is_none_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "spec.json").write_text(json.dumps({**COMMON, "task": "dream"}))
-    with pytest.raises(BundleError, match="task: choose one of motion, crop, landmarks, frame, mask, paint, speech"):
+    with pytest.raises(BundleError, match=r"task: choose one of motion, crop, .*, paint, speech, vocoder"):
         load(tmp_path)
 
 

@@ -43,7 +43,7 @@ class Plan:
     seed: int = 1
     rate: float = 2e-3
     warm_up: int = 200
-    decay: Literal["cosine", "epochs", "none"] = "cosine"  # of the rate, behind the warm-up
+    decay: Literal["cosine", "epochs", "root", "none"] = "cosine"  # of the rate, behind the warm-up
     epoch: int = 30  # steps, after each of which "epochs" takes a hundredth of the rate away
     weight_decay: float = 0.02
     betas: tuple[float, float] = (0.9, 0.999)  # of Adam's means
@@ -59,6 +59,8 @@ class Plan:
             return self.rate * (step + 1) / self.warm_up
         if self.decay == "none":
             return self.rate
+        if self.decay == "root":
+            return float(self.rate * math.sqrt(max(1, self.warm_up) / (step + 1)))
         if self.decay == "epochs":
             return float(self.rate * 0.99 ** (step // self.epoch))
         done = (step - self.warm_up) / max(1, self.steps - self.warm_up)

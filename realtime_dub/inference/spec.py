@@ -8,7 +8,8 @@
 | ``frame`` | a drawing | a whole frame |
 | ``mask`` | a crop of the face, a drawing of its outlines | where something stands before it |
 | ``paint`` | a crop of the mouth, a drawing of its outlines, where teeth are | what is to be painted between the lips |
-| ``speech`` | phonemes, crops of the lips | audio |
+| ``speech`` | phonemes, features of lips, face and scene, a speaker | a mel spectrogram |
+| ``vocoder`` | a mel spectrogram | audio |
 
 Format 1 had ``motion`` alone, without its name. Colour order, layout and normalisation live inside the network: what
 goes in and comes out of ``crop``, ``frame``, ``mask`` and ``paint`` is BGR, or a share, in 0..1.
@@ -207,16 +208,46 @@ class PaintSpec(_Common):
 
 
 class SpeechSpec(_Common):
-    """Phonemes, and crops of the lips, -> audio."""
+    """Phonemes, and features of lips, face, speaker and scene, -> the log mel spectrogram of speech."""
 
     task: Literal["speech"]
-    phonemes: tuple[Name, ...] = Field(min_length=1, max_length=512)
-    rate: int = Field(ge=8_000, le=48_000)  # Hz, of the audio that it gives
-    lips_size: int = Field(0, ge=0, le=MOST_PIXELS)  # pixels a side of the crops; 0 = it sees none
-    frame_rate: float = Field(25.0, gt=0, le=MOST_RATE)  # crops per second
+    phonemes: tuple[Name, ...] = Field(min_length=1, max_length=512)  # by number; the first stands for none
+    rate: int = Field(ge=8_000, le=48_000)  # Hz, of the audio that the spectrogram is of
+    window: int = Field(ge=64, le=8_192)  # samples
+    hop: int = Field(ge=16, le=8_192)  # samples
+    frame_rate: float = Field(gt=0, le=MOST_RATE)  # video frames per second
+    most_frames: int = Field(ge=1, le=100_000)  # video frames that go in at once
+
+    @model_validator(mode="after")
+    def _whole(self) -> SpeechSpec:
+        mel_per_frame(self.rate, self.hop, self.frame_rate)
+        return self
 
 
-BundleSpec: TypeAlias = MotionSpec | CropTaskSpec | LandmarksSpec | FrameSpec | MaskSpec | PaintSpec | SpeechSpec
+def mel_per_frame(rate: int, hop: int, fps: float) -> int:
+    """Mel frames per video frame: ``rate / hop / fps``. Raises ValueError where that is no whole number.
+
+    0.25 % is let pass: 22 050 Hz in hops of 220 at 25 frames per second make 4.009, published as 4.
+    """
+    exact = rate / hop / fps
+    whole = max(1, round(exact))
+    if abs(exact / whole - 1) > 0.0025:
+        raise ValueError(f"{rate} Hz in hops of {hop} make {exact:.3f} mel frames for a frame at {fps:g} fps")
+    return whole
+
+
+class VocoderSpec(_Common):
+    """A log mel spectrogram -> audio, one hop of samples for each of its frames."""
+
+    task: Literal["vocoder"]
+    rate: int = Field(ge=8_000, le=48_000)  # Hz
+    window: int = Field(ge=64, le=8_192)  # samples
+    hop: int = Field(ge=16, le=8_192)  # samples
+
+
+BundleSpec: TypeAlias = (
+    MotionSpec | CropTaskSpec | LandmarksSpec | FrameSpec | MaskSpec | PaintSpec | SpeechSpec | VocoderSpec
+)
 TASKS: dict[str, type[BundleSpec]] = {
     "motion": MotionSpec,
     "crop": CropTaskSpec,
@@ -225,6 +256,7 @@ TASKS: dict[str, type[BundleSpec]] = {
     "mask": MaskSpec,
     "paint": PaintSpec,
     "speech": SpeechSpec,
+    "vocoder": VocoderSpec,
 }
 
 

@@ -1,0 +1,119 @@
+"""The network as a bundle: one clip at a time, of any length, so that nothing is padding."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from engines.common import imported
+from engines.common.bundle_files import OPSET
+from engines.hpm.network import Given, Hpm, Prosody, lengthened
+from engines.hpm.shapes import BANDS, UPSAMPLING, VECTOR
+from realtime_dub.inference.bundle import load
+from realtime_dub.inference.spec import DataSpec, SpeechSpec, TensorSpec
+from realtime_dub.voice.hpm.speaking import MelMaker
+
+MODEL, UNHASHED = "network.onnx", "0" * 64
+MOST_FRAMES = 750  # 30 s at 25 fps
+
+
+class Flat(nn.Module):
+    """The network with plain tensors in and out. Phonemes come as floats: bundles have no other numbers."""
+
+    def __init__(self, net: Hpm) -> None:
+        super().__init__()
+        self.net = lengthened(copy.deepcopy(net).cpu().eval(), MOST_FRAMES * UPSAMPLING)
+
+    def forward(
+        self, phonemes: Tensor, lips: Tensor, face: Tensor, speaker: Tensor, scene: Tensor, scales: Tensor
+    ) -> Tensor:
+        prosody = Prosody(pitch_scale=scales[:, :1], energy_scale=scales[:, 1:])
+        spoken: Tensor = self.net(Given(phonemes.long(), lips, face, speaker, scene), prosody).refined
+        if not self.net.shape.scene:  # the graph keeps the input all the same
+            spoken = spoken + 0.0 * scene.sum()
+        return spoken
+
+
+def inputs_of(net: Hpm) -> dict[str, Sequence[int | str]]:
+    """Shapes by name; ``scales`` are the factors of pitch and energy."""
+    return {
+        "phonemes": (1, "time"),
+        "lips": (1, "time", net.shape.lips),
+        "face": (1, "time", VECTOR),
+        "speaker": (1, VECTOR),
+        "scene": (1, VECTOR),
+        "scales": (1, 2),
+    }
+
+
+def graph_of(net: Hpm, path: Path) -> None:
+    """Write the ONNX graph."""
+    sizes = {"phonemes": 7, "lips": 5, "face": 5}
+    shapes = {
+        name: [sizes.get(name, 1) if size == "time" else size for size in shape]
+        for name, shape in inputs_of(net).items()
+    }
+    examples = tuple(torch.ones(*[int(size) for size in shape]) for shape in shapes.values())
+    axes = {"phonemes": {1: "phonemes"}, "lips": {1: "frames"}, "face": {1: "frames"}, "mel": {1: "mel_frames"}}
+    torch.onnx.export(
+        Flat(net).eval(),
+        examples,
+        str(path),
+        input_names=list(shapes),
+        output_names=["mel"],
+        dynamic_axes=axes,
+        opset_version=OPSET,
+        dynamo=False,
+    )
+
+
+def write_bundle(
+    net: Hpm,
+    out: Path,
+    spec: SpeechSpec,
+) -> Path:
+    """Write the bundle and run it once. Raises UserError."""
+    imported.check_place(out, MODEL)
+    out.mkdir(parents=True, exist_ok=True)
+    graph_of(net, out / MODEL)
+    model = (out / MODEL).read_bytes()
+    return imported.write(out, spec, model, lambda: MelMaker(load(out)).trial(), ours=True)
+
+
+def spec_of(
+    net: Hpm,
+    phonemes: Sequence[str],
+    rate: int,
+    window: int,
+    hop: int,
+    licence: str,
+    notice: str,
+    data: tuple[DataSpec, ...] = (),
+) -> SpeechSpec:
+    """What the bundle says of a network; 25 video frames per second."""
+    inputs = [TensorSpec.model_validate({"name": name, "shape": shape}) for name, shape in inputs_of(net).items()]
+    return SpeechSpec(
+        format=2,
+        task="speech",
+        name="hpm",
+        version="",
+        engine="hpm",
+        model=MODEL,
+        inputs=tuple(inputs),
+        states=(),
+        outputs=(TensorSpec(name="mel", shape=(1, "time", BANDS)),),
+        licence=licence,
+        notice=notice,
+        training_data=data,
+        sha256={MODEL: UNHASHED},
+        phonemes=tuple(phonemes),
+        rate=rate,
+        window=window,
+        hop=hop,
+        frame_rate=25.0,
+        most_frames=MOST_FRAMES,
+    )

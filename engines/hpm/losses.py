@@ -1,0 +1,68 @@
+"""The losses that HPMDubbing was trained with, of a padded batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn import functional
+
+from engines.hpm.network import Given, Spoken
+from engines.hpm.shapes import UPSAMPLING
+
+READING, MOOD = 0.01, 0.05  # shares of CTC and of the emotion
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Of a batch: what was measured. Pitch and energy in standard deviations."""
+
+    mel: Tensor  # (b, 4t, 80)
+    pitch: Tensor  # (b, 4t)
+    energy: Tensor  # (b, 4t)
+    frames: Tensor  # (b,) video frames of each clip
+    phonemes: Tensor  # (b,) how many each clip has
+    emotion: Tensor | None = None  # (b,) 0..7
+
+
+def losses(spoken: Spoken, given: Given, wanted: Wanted) -> dict[str, Tensor]:
+    """By name, each with its weight; their sum is minimised.
+
+    The published emotion loss puts a softmax before a loss that has one; here the logits go in, once.
+    """
+    there = _there(wanted)
+    found = {
+        "mel": _of_mel(functional.l1_loss, spoken.mel, wanted.mel, there),
+        "refined": _of_mel(functional.l1_loss, spoken.refined, wanted.mel, there),
+        "mel_square": _of_mel(functional.mse_loss, spoken.mel, wanted.mel, there),
+        "refined_square": _of_mel(functional.mse_loss, spoken.refined, wanted.mel, there),
+    }
+    for name, made, real in (("pitch", spoken.pitch, wanted.pitch), ("energy", spoken.energy, wanted.energy)):
+        found[name] = functional.mse_loss(made[there], real[there]) + functional.l1_loss(made[there], real[there])
+    found["read"] = READING * _read(spoken.read, given.phonemes, wanted.frames, wanted.phonemes)
+    found["heard"] = READING * _read(spoken.heard, given.phonemes, wanted.frames * UPSAMPLING, wanted.phonemes)
+    if spoken.emotion is not None and wanted.emotion is not None:
+        found["emotion"] = MOOD * functional.cross_entropy(spoken.emotion, wanted.emotion)
+    return found
+
+
+def _there(wanted: Wanted) -> Tensor:
+    """(b, 4t): True where a mel frame is no padding."""
+    places = wanted.frames.new_ones(wanted.mel.shape[:2]).cumsum(1)
+    return places <= wanted.frames[:, None] * UPSAMPLING
+
+
+def _of_mel(measure: object, made: Tensor, real: Tensor, there: Tensor) -> Tensor:
+    assert callable(measure)
+    found: Tensor = measure(made[there], real[there])
+    return found
+
+
+def _read(logits: Tensor, phonemes: Tensor, frames: Tensor, counts: Tensor) -> Tensor:
+    """CTC summed over the clips, per clip. Class 0 is the blank: phoneme ids 1.. are classes of the same number.
+
+    A clip whose frames are fewer than its phonemes has none.
+    """
+    rows = logits.transpose(0, 1).log_softmax(2)
+    summed = functional.ctc_loss(rows, phonemes, frames, counts, blank=0, reduction="sum", zero_infinity=True)
+    return summed / len(phonemes)

@@ -1,0 +1,236 @@
+"""The network of HPMDubbing, with the names that published checkpoints have.
+
+After Cong et al., "Learning to Dub Movies via Hierarchical Prosody Models" (CVPR 2023). Three levels: the lips say when
+a phoneme is spoken, the face how high and how loud, the scene in which mood. Where this differs from what was
+published, it does so for padding alone: a face's padded frames are left out of attention, so that a clip's speech does
+not depend on what stands beside it in the batch.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from engines.hpm.layers import Across, Blocks, Doubling, Postnet, Predictor, sinusoids
+from engines.hpm.shapes import BANDS, EMOTIONS, UPSAMPLING, VECTOR, Shape
+
+SLOPE = 0.1
+
+
+@dataclass(frozen=True)
+class Given:
+    """A batch. ``phonemes_gone`` (b, p) and ``frames_gone`` (b, t) are True where a row is padding; None = nowhere."""
+
+    phonemes: Tensor  # (b, p), 1 .. phonemes - 1; 0 = padding
+    lips: Tensor  # (b, t, lips)
+    face: Tensor  # (b, t, 256) valence and arousal
+    speaker: Tensor  # (b, 256)
+    scene: Tensor  # (b, 256)
+    phonemes_gone: Tensor | None = None
+    frames_gone: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Prosody:
+    """Of mel frames (b, 4t): what was measured, for training; else factors for what is predicted."""
+
+    pitch: Tensor | None = None
+    energy: Tensor | None = None
+    pitch_scale: Tensor | float = 1.0
+    energy_scale: Tensor | float = 1.0
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What the network gives, of 4t mel frames."""
+
+    mel: Tensor  # (b, 4t, 80) natural logarithm
+    refined: Tensor  # behind the postnet
+    pitch: Tensor  # (b, 4t)
+    energy: Tensor  # (b, 4t)
+    read: Tensor  # (b, t, phonemes) logits of what the lips say
+    heard: Tensor  # (b, 4t, phonemes) logits of what is spoken
+    emotion: Tensor | None  # (b, 8) logits
+
+
+class Text(Blocks):
+    """Phonemes to a row of vectors."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__(VECTOR, shape.text_heads, shape.text_layers, *_inner(shape))
+        self.src_word_emb = nn.Embedding(shape.phonemes + 1, VECTOR, padding_idx=0)
+
+    def forward(self, phonemes: Tensor, gone: Tensor | None) -> Tensor:
+        return super().forward(self.src_word_emb(phonemes), gone)
+
+
+class Lips(Blocks):
+    """Features of lips to a row of vectors. Its table of phonemes is read by nobody; published files carry it."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__(shape.lips, shape.lip_heads, shape.lip_layers, *_inner(shape))
+        if shape.speakers:
+            self.src_word_emb = nn.Embedding(shape.phonemes + 1, shape.lips, padding_idx=0)
+        self.fc_out = nn.Linear(shape.lips, VECTOR)
+
+    def forward(self, lips: Tensor, gone: Tensor | None) -> Tensor:
+        found: Tensor = self.fc_out(super().forward(lips, gone))
+        return found
+
+
+class Classifier(nn.Module):
+    """Logits of each vector of a row."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.classifier = nn.Linear(VECTOR, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.classifier(x)
+        return found
+
+
+class Aligner(nn.Module):
+    """The lips ask the phonemes: which of them is spoken in which frame."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.encoder, self.lip_encoder = Text(shape), Lips(shape)
+        self.attn, self.attn_text_spk = Across(VECTOR, 8), Across(VECTOR, 8)
+        self.ups = nn.ModuleList([Doubling(VECTOR) for _ in range(int(math.log2(UPSAMPLING)))])
+        self.proj_con = nn.Conv1d(VECTOR, VECTOR, 1, bias=False)
+        self.CTC_classifier_MDA = Classifier(shape.phonemes)
+
+    def forward(self, given: Given) -> tuple[Tensor, Tensor]:
+        """(b, 4t, 256), and logits (b, t, phonemes)."""
+        lips = self.lip_encoder(given.lips, given.frames_gone)
+        text = self.encoder(given.phonemes, given.phonemes_gone)
+        text = text + self.attn_text_spk(text, given.speaker[:, None], None)
+        x = self.proj_con(self.attn(lips, text, given.phonemes_gone).transpose(1, 2))
+        read = self.CTC_classifier_MDA(x.transpose(1, 2))
+        for double in self.ups:
+            x = double(functional.leaky_relu(x, SLOPE))
+        return x.transpose(1, 2), read
+
+
+class ProsodyAdaptor(nn.Module):
+    """Valence to pitch, arousal to energy; each as one of 256 learnt vectors."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.emo_fc_2_val, self.emo_fc_2_aro = _two(VECTOR), _two(VECTOR)
+        self.W, self.Uo, self.Um = (nn.Linear(VECTOR, VECTOR) for _ in range(3))
+        self.bo, self.bm = (nn.Parameter(torch.ones(VECTOR)) for _ in range(2))
+        self.wo, self.wm = nn.Linear(VECTOR, 1), nn.Linear(VECTOR, 1)
+        self.pitch_predictor, self.energy_predictor = (Predictor(VECTOR, shape.prosody) for _ in range(2))
+        bounds = torch.linspace(-3.0, 3.0, shape.bins - 1)  # in standard deviations, until a data set gives its own
+        self.pitch_bins, self.energy_bins = (nn.Parameter(bounds.clone(), requires_grad=False) for _ in range(2))
+        self.pitch_embedding, self.energy_embedding = (nn.Embedding(shape.bins, VECTOR) for _ in range(2))
+        self.proj_con = nn.Conv1d(2 * VECTOR, VECTOR, 1, bias=False)
+
+    def forward(self, x: Tensor, given: Given, gone: Tensor | None, prosody: Prosody) -> tuple[Tensor, Tensor, Tensor]:
+        """(b, 4t, 256) with prosody; pitch and energy (b, 4t)."""
+        asked, away = self.W(x), given.frames_gone
+        high = additive(asked, self.Uo(self.emo_fc_2_val(given.face)) + self.bo, self.wo, away)
+        loud = additive(asked, self.Um(self.emo_fc_2_aro(given.face)) + self.bm, self.wm, away)
+        pitch = self.pitch_predictor(high, gone) * prosody.pitch_scale
+        energy = self.energy_predictor(loud, gone) * prosody.energy_scale
+        pitched = self.pitch_embedding(binned(pitch if prosody.pitch is None else prosody.pitch, self.pitch_bins))
+        loudness = energy if prosody.energy is None else prosody.energy
+        both = torch.cat([x + pitched, x + self.energy_embedding(binned(loudness, self.energy_bins))], -1)
+        return self.proj_con(both.transpose(1, 2)).transpose(1, 2), pitch, energy
+
+
+def additive(asked: Tensor, row: Tensor, weigh: nn.Linear, gone: Tensor | None) -> Tensor:
+    """Additive attention: every sum of a query (b, n, w) and a row (b, m, w), weighed and summed over the row."""
+    sums = asked[:, :, None] + row[:, None]
+    scores = weigh(torch.tanh(sums))
+    if gone is not None:
+        scores = scores.masked_fill(gone[:, None, :, None], -math.inf)
+    return (scores.softmax(2) * sums).sum(2)
+
+
+def binned(values: Tensor, bounds: Tensor) -> Tensor:
+    """Between which of the rising bounds each value lies."""
+    return (values[..., None] > bounds).sum(-1)
+
+
+class SceneBooster(nn.Module):
+    """The scene asks what is spoken: one vector of the mood, and which of eight emotions it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.emo_fc_2_sence = _two(VECTOR // 2)
+        self.Emo_attention = Across(VECTOR, 4)
+        self.emo_classifier = nn.Module()
+        self.emo_classifier.layers = nn.ModuleList([nn.Linear(VECTOR, EMOTIONS)])
+
+    def forward(self, x: Tensor, scene: Tensor, gone: Tensor | None) -> tuple[Tensor, Tensor]:
+        """(b, 256) and logits (b, 8). The scene is one for the clip: every frame of it would ask the same."""
+        mood = self.Emo_attention(self.emo_fc_2_sence(scene)[:, None], x, gone)[:, 0]
+        return mood, self.emo_classifier.layers[0](mood)
+
+
+class Hpm(nn.Module):
+    """The whole network."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.MDA, self.APA = Aligner(shape), ProsodyAdaptor(shape)
+        if shape.scene:
+            self.STB = SceneBooster()
+        self.decoder = Blocks(VECTOR, shape.decoder_heads, shape.decoder_layers, *_inner(shape))
+        self.mel_linear, self.postnet = nn.Linear(VECTOR, BANDS), Postnet(shape.postnet)
+        self.proj_fusion = nn.Conv1d(3 * VECTOR, VECTOR, 1, bias=False)
+        self.pro_output_os, self.pro_output_emo = (nn.Conv1d(2 * VECTOR, VECTOR, 1, bias=False) for _ in range(2))
+        self.CTC_classifier_mel = Classifier(shape.phonemes)
+        if shape.speakers:
+            self.speaker_emb = nn.Embedding(shape.speakers, VECTOR)
+        if shape.emotion_rows:
+            self.emotion_emb = nn.Embedding(shape.emotion_rows, VECTOR, padding_idx=shape.emotion_rows - 1)
+
+    def forward(self, given: Given, prosody: Prosody | None = None) -> Spoken:
+        gone = None if given.frames_gone is None else given.frames_gone.repeat_interleave(UPSAMPLING, 1)
+        text, read = self.MDA(given)
+        x, pitch, energy = self.APA(
+            with_speaker(self.pro_output_os, text, given.speaker) + text, given, gone, prosody or Prosody()
+        )
+        mood, emotion = self._mood(with_speaker(self.pro_output_os, x, given.speaker) + x, given, gone)
+        fused = self.proj_fusion(torch.cat([text, x, mood], -1).transpose(1, 2)).transpose(1, 2) + text
+        made = self.decoder(fused, gone)
+        mel = self.mel_linear(made)
+        return Spoken(mel, self.postnet(mel) + mel, pitch, energy, read, self.CTC_classifier_mel(made), emotion)
+
+    def _mood(self, x: Tensor, given: Given, gone: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        if not self.shape.scene:
+            return x, None
+        mood, emotion = self.STB(x, given.scene, gone)
+        return with_speaker(self.pro_output_emo, mood[:, None].expand_as(x), given.speaker), emotion
+
+
+def with_speaker(join: nn.Conv1d, x: Tensor, speaker: Tensor) -> Tensor:
+    """A row (b, n, 256) and who speaks (b, 256), joined."""
+    joined = torch.cat([x, speaker[:, None].expand_as(x)], -1)
+    found: Tensor = join(joined.transpose(1, 2)).transpose(1, 2)
+    return found
+
+
+def lengthened(net: Hpm, mel_frames: int) -> Hpm:
+    """``net`` with positions, in place, for clips of so many mel frames: they are computed, not learnt."""
+    for part in (net.MDA.encoder, net.MDA.lip_encoder, net.decoder):
+        width = part.position_enc.shape[-1]
+        part.position_enc = nn.Parameter(sinusoids(mel_frames + 1, width)[None], requires_grad=False)
+    return net
+
+
+def _two(inner: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(VECTOR, inner), nn.ReLU(), nn.Linear(inner, VECTOR), nn.ReLU())
+
+
+def _inner(shape: Shape) -> tuple[int, int, int, float]:
+    return shape.inner, shape.kernel, shape.positions, shape.dropout

@@ -1,0 +1,1 @@
+"""HiFi-GAN: a mel spectrogram to sound."""

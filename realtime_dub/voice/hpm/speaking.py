@@ -1,0 +1,140 @@
+"""Runs the two networks of a voice: what is read and seen to a mel spectrogram, and that to samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from realtime_dub.audio.frontends.voice_mel import VoiceMelSpec
+from realtime_dub.errors import BundleError, ConfigError
+from realtime_dub.inference import AUTO
+from realtime_dub.inference.bundle import Bundle
+from realtime_dub.inference.spec import SpeechSpec, VocoderSpec, mel_per_frame
+from realtime_dub.media import Floats
+from realtime_dub.voice.hpm.griffin_lim import griffin_lim
+
+VECTOR = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a clip of ``t`` video frames shows, 25 per second, and who is to speak."""
+
+    lips: Floats  # (t, features)
+    speaker: Floats  # (256,)
+    face: Floats | None = None  # (t, 256) valence and arousal; zeros without
+    scene: Floats | None = None  # (256,); zeros without
+
+
+class MelMaker:
+    """A bundle of task ``speech``. Raises BundleError for another one."""
+
+    def __init__(self, bundle: Bundle, backend: str = AUTO) -> None:
+        if not isinstance(bundle.spec, SpeechSpec):
+            raise BundleError(
+                "not a speech bundle", bundle.spec.name, "choose one that turns phonemes into a spectrogram"
+            )
+        self.spec = bundle.spec
+        self._session = bundle.session(backend)
+        self._lips = _last(self.spec, "lips")
+        self.per_frame = mel_per_frame(self.spec.rate, self.spec.hop, self.spec.frame_rate)
+
+    @property
+    def played_rate(self) -> float:
+        """Hz at which samples of it last as long as the frames: 22 000 for 22 050 in hops of 220, else its rate."""
+        return self.per_frame * self.spec.frame_rate * self.spec.hop
+
+    def numbers(self, phonemes: list[str]) -> list[int]:
+        """By name. Raises ConfigError for one that the network has not learnt."""
+        known = {name: number for number, name in enumerate(self.spec.phonemes)}
+        if unknown := [each for each in phonemes if each not in known]:
+            raise ConfigError("cannot speak phoneme", repr(unknown[0]), f"this voice knows {len(known)} others")
+        return [known[each] for each in phonemes]
+
+    def mel(self, phonemes: list[int], seen: Seen, pitch: float = 1.0, energy: float = 1.0) -> Floats:
+        """(t * per_frame, bands). Raises ConfigError for nothing, too many frames, features of other sizes."""
+        self._check(phonemes, seen)
+        frames = len(seen.lips)
+        face = np.zeros((frames, VECTOR)) if seen.face is None else seen.face
+        scene = np.zeros(VECTOR) if seen.scene is None else seen.scene
+        feeds = {
+            "phonemes": np.asarray(phonemes),
+            "lips": seen.lips,
+            "face": face,
+            "speaker": seen.speaker,
+            "scene": scene,
+            "scales": np.array([pitch, energy]),
+        }
+        mel = self._run(feeds)
+        if mel.shape[0] != frames * self.per_frame or not np.isfinite(mel).all():
+            raise BundleError("cannot use", f"{self.spec.name}: its spectrogram is none", "fetch it again")
+        return mel
+
+    def trial(self) -> Floats:
+        """The spectrogram of two phonemes on four still frames."""
+        return self.mel([1, 2], Seen(np.zeros((4, self._lips), np.float32), np.zeros(VECTOR, np.float32)))
+
+    def _run(self, feeds: Mapping[str, npt.NDArray[Any]]) -> Floats:
+        found = self._session.run({name: np.asarray(each, np.float32)[None] for name, each in feeds.items()})
+        return np.asarray(found["mel"][0], np.float32)
+
+    def _check(self, phonemes: list[int], seen: Seen) -> None:
+        frames, most = len(seen.lips), self.spec.most_frames
+        if not phonemes or not frames:
+            raise ConfigError("nothing to speak:", f"{len(phonemes)} phonemes, {frames} frames", "give both")
+        if frames > most:
+            raise ConfigError("cannot speak over", f"{frames} frames at once", f"give at most {most}")
+        wanted = {"lips": (frames, self._lips), "face": (frames, VECTOR), "speaker": (VECTOR,), "scene": (VECTOR,)}
+        for name, shape in wanted.items():
+            values = getattr(seen, name)
+            if values is not None and values.shape != shape:
+                raise ConfigError(f"cannot use the features of the {name}:", f"{values.shape}", f"give {shape}")
+
+
+class Vocoder:
+    """A bundle of task ``vocoder``. Raises BundleError for another one."""
+
+    def __init__(self, bundle: Bundle, backend: str = AUTO) -> None:
+        if not isinstance(bundle.spec, VocoderSpec):
+            raise BundleError("not a vocoder", bundle.spec.name, "choose a bundle that turns a spectrogram into sound")
+        self.spec = bundle.spec
+        self._session = bundle.session(backend)
+        self._bands = _last(self.spec, "mel")
+
+    def sound(self, mel: Floats) -> Floats:
+        """Samples (n * hop,) of frames (n, bands). Raises BundleError where the network gives something else."""
+        made = np.asarray(self._session.run({"mel": np.asarray(mel, np.float32)[None]})["audio"][0], np.float32)
+        if made.shape != (len(mel) * self.spec.hop,) or not np.isfinite(made).all():
+            raise BundleError("cannot use", f"{self.spec.name}: its sound is none", "fetch it again")
+        return made
+
+    def trial(self) -> Floats:
+        """The sound of silence."""
+        return self.sound(np.full((8, self._bands), -11.5, np.float32))
+
+
+def sound_of(mel: Floats, maker: MelMaker, vocoder: Vocoder | None) -> Floats:
+    """Samples at ``maker.played_rate``: by the vocoder, or by Griffin and Lim where there is none.
+
+    Raises BundleError where the two networks are for other sounds.
+    """
+    spec = maker.spec
+    if vocoder is None:
+        made = griffin_lim(mel, VoiceMelSpec(rate=spec.rate, window=spec.window, hop=spec.hop))
+        return np.clip(made, -1.0, 1.0)
+    if (vocoder.spec.rate, vocoder.spec.hop) != (spec.rate, spec.hop):
+        what = f"{vocoder.spec.name}: {vocoder.spec.rate} Hz in hops of {vocoder.spec.hop}"
+        raise BundleError("cannot use", what, f"give a vocoder for {spec.rate} Hz in hops of {spec.hop}")
+    return vocoder.sound(mel)
+
+
+def _last(spec: SpeechSpec | VocoderSpec, name: str) -> int:
+    """The features of an input. Raises BundleError where they are not said."""
+    found = next((each.shape[-1] for each in spec.inputs if each.name == name and each.shape), None)
+    if not isinstance(found, int):
+        raise BundleError("cannot run bundle", f"{spec.name}: it does not say how large {name} is", "fetch it again")
+    return found
