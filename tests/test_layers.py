@@ -37,7 +37,7 @@ BESIDE = {
     "contact_sheet": {"blend", "face"},
     "sources": {"audio"},
     "publishers": {"audio"},
-    "voice": {"face"},
+    "voice": {"audio", "face", "inference"},
     "pipeline": {"config"},
     "cli": {"doctor", "web"},
     "doctor": {"web"},
