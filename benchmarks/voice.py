@@ -26,7 +26,7 @@ from realtime_dub.media import NS
 from realtime_dub.mouth.contract import VOICE_RATE
 from realtime_dub.mouth.mouthbank.motion_nets import open_motion
 from realtime_dub.mouth.mouthbank.voice_stream import opening
-from realtime_dub.pipeline.file.scripted import see
+from realtime_dub.pipeline.file.script_voice import see
 from realtime_dub.voice.contract import Line, SeenFilm, Wish
 from realtime_dub.voice.registry import script_speaker
 from realtime_dub.voice.tts.film import lips_of

@@ -105,10 +105,10 @@ def _look_ahead_of(config: LiveConfig | FileConfig) -> int | None:
     return longest_look_ahead(config.engine)
 
 
-def open_voice(spec: str, script: str | FileConfig | None = None, **options: Any) -> VoiceSource:
+def open_voice(spec: str, script: str | None = None, **options: Any) -> VoiceSource:
     """The voice ``spec`` means, still to be opened: made of the picture, of a script, or of ``sources/voices.py``.
 
-    ``script``: of a live voice where its lines come from; of a film's the run that it is made for.
+    ``script``: where the lines of ``tts:`` come from; a film's is ``file/script_voice.py``.
     """
     if spec.startswith(made_voices.SCRIPTS):
         return _script_voice(spec, script, **options)
@@ -117,14 +117,10 @@ def open_voice(spec: str, script: str | FileConfig | None = None, **options: Any
     return voices.open_voice(spec, **options)
 
 
-def _script_voice(spec: str, script: str | FileConfig | None, **options: Any) -> VoiceSource:
-    """Live it is spoken as its lines come; for a film when its lips move. Raises ConfigError."""
+def _script_voice(spec: str, script: str | None, **options: Any) -> VoiceSource:
+    """Live it is spoken as its lines come. Raises ConfigError for a film, whose lips have to be seen first."""
     kind, _, argument = spec.partition(":")
-    if isinstance(script, FileConfig) and kind == "script":
-        from realtime_dub.pipeline.file.scripted import ScriptVoice
-
-        return ScriptVoice(argument, script.input, script)
-    if kind == "script" or not options["live"] or isinstance(script, FileConfig):
+    if kind == "script" or not options["live"]:
         do = "say --mic script:line.txt for a file, and --mic tts: for a live run"
         raise ConfigError("cannot use", f"--mic {spec} here", do)
     from realtime_dub.sources.paced_voice import PacedVoice
@@ -154,7 +150,7 @@ def video_options(config: LiveConfig | FileConfig) -> dict[str, Any]:
 def voice_options(config: LiveConfig | FileConfig) -> dict[str, Any]:
     """The shape of raw audio on standard input, and which of several streams of a file. Raises ConfigError."""
     if config.mic.startswith(made_voices.SCRIPTS):
-        return {"script": config if isinstance(config, FileConfig) else config.script}
+        return {"script": config.script} if isinstance(config, LiveConfig) else {}
     if isinstance(config, LiveConfig) and config.script is not None:
         raise ConfigError("cannot use --script with", f"--mic {config.mic}", "say --mic tts:")
     if isinstance(config, FileConfig) and config.speaker is not None:

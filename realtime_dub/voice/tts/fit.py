@@ -17,8 +17,8 @@ from realtime_dub.voice.tts.phones import PAUSE, opening_of
 from realtime_dub.voice.tts.stretch import stretched
 
 STEP_S = 0.02
-SHORTEST, LONGEST = 0.6, 1.8  # times a phoneme's own length
-EVENNESS = 0.15  # what a phoneme costs that is e times as long or short, in steps of its own length
+SHORTEST, LONGEST = 0.8, 1.5  # times a phoneme's own length
+EVENNESS = 1.0  # what a phoneme costs that is e times as long or short, in steps of its own length
 Doubles = npt.NDArray[np.float64]
 Steps = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]  # at each edge: a phoneme's length, where its pause begins
 

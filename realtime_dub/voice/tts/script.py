@@ -21,7 +21,8 @@ LETTERS = {
     "GUJARATI": "gu", "GURMUKHI": "pa", "KANNADA": "kn", "MALAYALAM": "ml", "GEORGIAN": "ka", "ARMENIAN": "hy",
     "ETHIOPIC": "am", "SINHALA": "si", "MYANMAR": "my",
 }  # fmt: skip
-_END = re.compile(r"(?<=[.!?…।؟。！？])[\"'”’»)\]]*\s*(?=\S)")  # noqa: RUF001  (ends of sentences as scripts write them)
+# Only spaces are split at, so that nothing gets lost.
+_END = re.compile(r"(?<=[.!?…।؟])\s+|(?<=[.!?…][\"'”’»)])\s+|(?<=[。！？])")  # noqa: RUF001
 _CLOCK = r"(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
 _TIMES = re.compile(rf"\s*{_CLOCK}\s*-->\s*{_CLOCK}(?:\s.*)?")
 _TAGS = re.compile(r"</?[A-Za-z][^<>\n]{0,200}>|\{\\[^{}\n]{0,200}\}|<\d{1,3}:\d\d[^<>\n]{0,20}>")
