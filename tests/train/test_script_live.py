@@ -15,12 +15,12 @@ import soxr
 
 pytest.importorskip("pocketsphinx")
 
-from media_files import sound_of  # noqa: E402
+from media_files import sound_of
 
-from benchmarks.voice import Recogniser, word_errors  # noqa: E402
-from realtime_dub.config import LiveConfig, build  # noqa: E402
-from realtime_dub.mouth.contract import VOICE_RATE  # noqa: E402
-from realtime_dub.pipeline.live.run import run_live  # noqa: E402
+from benchmarks.voice import Recogniser, word_errors
+from realtime_dub.config import LiveConfig, build
+from realtime_dub.mouth.contract import VOICE_RATE
+from realtime_dub.pipeline.live.run import run_live
 
 LINE = "bin green with u eight please"
 
