@@ -102,6 +102,7 @@ class LiveConfig(_Shared):
     own_mic: str | None = None  # the person's voice beside another's in ``mic``: to learn how they talk
     to: tuple[str, ...] = ()  # empty = the virtual camera, or else a window
     speaker: str | None = None
+    script: str | None = None  # of a voice "tts:": a file, or - for lines typed or piped in
     budget_ms: float | None = Field(None, gt=0, le=60_000)  # None = what the stages declare and a margin
     loop: bool = False
 
@@ -121,6 +122,7 @@ class FileConfig(_Shared):
     input: str
     mic: str = "video"
     output: Path
+    speaker: Path | None = None  # somebody's voice, for a script
     extend: bool = False  # hold the last picture until the voice ends
     steps: str | None = None  # of engines that work in steps: those to make, comma-separated
     retime: bool = False  # the film in an order that suits the voice's pauses
@@ -131,6 +133,25 @@ class FileConfig(_Shared):
     save_landmarks: Path | None = None  # a .npz, a .csv or a folder
     preview: Path | None = None  # a video of the landmarks as lines
     openness: Path | None = None  # a plot of how far the mouth opens
+
+
+class VoiceConfig(BaseModel):
+    """A voice made of a script for a film."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input: str
+    output: Path
+    script: str | None = None  # what is said
+    subtitles: Path | None = None  # what is said, and when
+    speaker: Path | None = None
+    speaker_id: int | None = Field(None, ge=0)
+    emotion: str | None = None
+    language: str | None = None
+    engine: str = "tts"
+    face: str = "largest"
+    video_stream: int | None = Field(None, ge=1)
+    quiet: bool = False
 
 
 def build(model: type[Model], **values: object) -> Model:

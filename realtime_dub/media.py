@@ -141,6 +141,7 @@ class VoiceInfo:
     live: bool
     name: str
     block_ns: int  # longest time between a sample's capture and its arrival, part of the latency budget
+    ends_run: bool = False  # nobody waits for more: a live run ends when it has been heard to its end
 
 
 @dataclass(frozen=True, slots=True)

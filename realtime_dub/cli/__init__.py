@@ -13,6 +13,7 @@ from realtime_dub.cli.files import compare_openness, dub_file, list_engines, mak
 from realtime_dub.cli.live import live
 from realtime_dub.cli.machine import devices, doctor, serve
 from realtime_dub.cli.output import say
+from realtime_dub.cli.voice import make_voice
 from realtime_dub.errors import ConfigError, DependencyError, RealtimeDubError
 
 app = typer.Typer(
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 app.callback()(live)
 app.command("file")(dub_file)
+app.command("voice")(make_voice)
 app.command("enroll")(make_bank)
 app.command("engines")(list_engines)
 openness = typer.Typer(help="How far mouths open over time.", no_args_is_help=True)

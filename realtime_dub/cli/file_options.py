@@ -23,8 +23,45 @@ FileMic = Annotated[
     str,
     typer.Option(
         help="The voice to speak: an audio file, video (the video's own audio), - (standard input: raw "
-        "audio, or a file such as WAV, FLAC, Ogg or MP3), or demo.",
+        "audio, or a file such as WAV, FLAC, Ogg or MP3), script:FILE (a text or subtitles that are said when the lips "
+        "move), or demo.",
         rich_help_panel=Input,
+    ),
+]
+FileSpeaker = Annotated[
+    Path | None,
+    typer.Option(help="With --mic script: or for a script: somebody's voice, to be as high.", rich_help_panel=Input),
+]
+VoiceScript = Annotated[
+    str | None, typer.Option(help="What is said, where the lips move.", show_default=False, rich_help_panel=Input)
+]
+VoiceSubtitles = Annotated[
+    Path | None,
+    typer.Option(help="What is said and when: an .srt or .vtt.", show_default=False, rich_help_panel=Input),
+]
+VoiceSpeakerId = Annotated[
+    int | None,
+    typer.Option(help="Which of the voice's speakers.", show_default=False, rich_help_panel=Input),
+]
+VoiceEmotion = Annotated[
+    str | None, typer.Option(help="How it is said, such as happy.", show_default=False, rich_help_panel=Input)
+]
+VoiceLanguage = Annotated[
+    str | None,
+    typer.Option(
+        help="The language of the script, such as en, es or hi.",
+        show_default="by its letters, English for Latin ones",
+        rich_help_panel=Input,
+    ),
+]
+VoiceEngine = Annotated[str, typer.Option(help="What says it: tts, by espeak-ng.", rich_help_panel=Input)]
+VoiceOutput = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        help="The file to write: .wav, or .mp4 or .mkv for the film whose own mouth says it.",
+        rich_help_panel=Output,
     ),
 ]
 FileFps = Annotated[

@@ -167,7 +167,8 @@ LiveMic = Annotated[
     str,
     typer.Option(
         help="The voice to speak: default, an audio device's name or number, an audio file, video (the video "
-        "file's own audio), - (standard input: raw audio, or a file such as WAV, FLAC, Ogg or MP3), or demo.",
+        "file's own audio), - (standard input: raw audio, or a file such as WAV, FLAC, Ogg or MP3), tts: (lines that "
+        "you type; tts:es in Spanish), or demo.",
         rich_help_panel=Input,
     ),
 ]
@@ -178,6 +179,15 @@ LiveOwnMic = Annotated[
         help="Your own microphone if --mic is another's voice, such as an interpreter's: the program learns from it "
         "how you talk. A device's name or number, or default. It is not published.",
         show_default=False,
+        rich_help_panel=Input,
+    ),
+]
+LiveScript = Annotated[
+    str | None,
+    typer.Option(
+        "--script",
+        help="With --mic tts:: the text that is spoken, a file, or - for lines typed or piped in; Ctrl-D ends.",
+        show_default="-",
         rich_help_panel=Input,
     ),
 ]

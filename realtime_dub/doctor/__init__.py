@@ -23,6 +23,7 @@ CHECKS: dict[str, Callable[[], Finding]] = {
     "mouth bundle": engine.bundle,
     "painters": engine.painters,
     "ONNX Runtime": engine.providers,
+    "script voice": engine.script_voice,
     "CPU cores": engine.cores,
     "face tracker": face.speed,
     "camera size": face.camera_size,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from realtime_dub.errors import DependencyError
 from realtime_dub.finding import Finding
 from realtime_dub.imports import resolve
 from realtime_dub.mouth import registry
@@ -51,6 +52,17 @@ def hardware() -> Finding:
     works = [name for name, why in found.items() if why is None]
     told = "; ".join(f"{name}: {why or 'works'}" for name, why in found.items())
     return Finding("hardware encoders", "ok", told, f"--encoder {works[0]} or auto uses it" if works else "")
+
+
+def script_voice() -> Finding:
+    """What says scripts: ``--mic tts:`` and ``realtime-dub voice``."""
+    from realtime_dub.voice.tts.espeak import INSTALL, espeak
+
+    try:
+        found = espeak()
+    except DependencyError as error:
+        return Finding("script voice", "warn", str(error).partition(";")[0], INSTALL)
+    return Finding("script voice", "ok", f"espeak-ng {found.version}, {len(found.languages())} languages")
 
 
 def cores() -> Finding:

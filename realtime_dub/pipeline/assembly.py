@@ -91,7 +91,7 @@ def speaks_for_another(config: LiveConfig | FileConfig) -> bool:
         return False
     if isinstance(config, FileConfig) or kind_of(config.webcam) not in ("webcam", "url"):
         return True
-    return config.mic.startswith(made_voices.PREFIX) or not voices.is_microphone(config.mic)
+    return config.mic.startswith((made_voices.PREFIX, *made_voices.SCRIPTS)) or not voices.is_microphone(config.mic)
 
 
 def _look_ahead_of(config: LiveConfig | FileConfig) -> int | None:
@@ -105,11 +105,28 @@ def _look_ahead_of(config: LiveConfig | FileConfig) -> int | None:
     return longest_look_ahead(config.engine)
 
 
-def open_voice(spec: str, **options: Any) -> VoiceSource:
-    """The voice ``spec`` means, still to be opened: made of the picture, or one of those of ``sources/voices.py``."""
+def open_voice(spec: str, script: str | None = None, **options: Any) -> VoiceSource:
+    """The voice ``spec`` means, still to be opened: made of the picture, of a script, or of ``sources/voices.py``.
+
+    ``script``: where the lines of ``tts:`` come from; a film's is ``file/script_voice.py``.
+    """
+    if spec.startswith(made_voices.SCRIPTS):
+        return _script_voice(spec, script, **options)
     if spec.startswith(made_voices.PREFIX):
         return made_voices.open_voice_from_video(spec)
     return voices.open_voice(spec, **options)
+
+
+def _script_voice(spec: str, script: str | None, **options: Any) -> VoiceSource:
+    """Live it is spoken as its lines come. Raises ConfigError for a film, whose lips have to be seen first."""
+    kind, _, argument = spec.partition(":")
+    if kind == "script" or not options["live"]:
+        do = "say --mic script:line.txt for a file, and --mic tts: for a live run"
+        raise ConfigError("cannot use", f"--mic {spec} here", do)
+    from realtime_dub.sources.paced_voice import PacedVoice
+    from realtime_dub.voice.tts.live import LiveScript
+
+    return PacedVoice(LiveScript(script or "-", argument or None), options["clock"])
 
 
 def make_tracker(face: str, at_once: bool) -> FaceTracker:
@@ -132,6 +149,12 @@ def video_options(config: LiveConfig | FileConfig) -> dict[str, Any]:
 
 def voice_options(config: LiveConfig | FileConfig) -> dict[str, Any]:
     """The shape of raw audio on standard input, and which of several streams of a file. Raises ConfigError."""
+    if config.mic.startswith(made_voices.SCRIPTS):
+        return {"script": config.script} if isinstance(config, LiveConfig) else {}
+    if isinstance(config, LiveConfig) and config.script is not None:
+        raise ConfigError("cannot use --script with", f"--mic {config.mic}", "say --mic tts:")
+    if isinstance(config, FileConfig) and config.speaker is not None:
+        raise ConfigError("cannot use --speaker with", f"--mic {config.mic}", "say --mic script:line.txt")
     pcm = PcmFormat(config.pcm_rate, config.pcm_channels, config.pcm_format) if config.mic == "-" else None
     if config.audio_stream is None and config.language is None:
         return {"pcm": pcm}

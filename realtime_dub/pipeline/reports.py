@@ -58,7 +58,11 @@ def _sheet(path: Path | None) -> ContactSheet | None:
 
 def _read(config: LiveConfig | FileConfig) -> Iterator[Use]:
     yield Use(config.webcam, "--webcam") if isinstance(config, LiveConfig) else Use(config.input, "INPUT")
-    yield Use(config.mic, "--mic")
+    yield Use(config.mic.removeprefix("script:"), "--mic")
+    if isinstance(config, LiveConfig) and config.script not in (None, "-"):
+        yield Use(config.script or "", "--script")
+    if isinstance(config, FileConfig) and config.speaker is not None:
+        yield Use(config.speaker, "--speaker")
     if isinstance(config, LiveConfig) and config.own_mic is not None:
         yield Use(config.own_mic, "--own-mic")
     for path, option in ((config.identity, "--identity"), (config.bundle, "--bundle")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from dataclasses import replace
 
 from realtime_dub.clock import Clock
 from realtime_dub.errors import EndOfStream
@@ -37,7 +38,7 @@ class PacedVoice:
 
     def open(self) -> VoiceInfo:
         info = self.source.open()
-        return VoiceInfo(info.rate, info.channels, live=True, name=info.name, block_ns=BLOCK_NS)
+        return replace(info, live=True, block_ns=BLOCK_NS)
 
     def read(self) -> AudioBlock:
         while not self._pending:

@@ -1,11 +1,16 @@
-"""The contract of a voice that is made of the picture: of lips, and of what its maker knows beside them."""
+"""The contracts of voices that are made here: of the picture as it comes, and of a script for a whole film."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from realtime_dub.face.types import TrackedFrame
-from realtime_dub.media import AudioBlock, VoiceInfo
+import numpy as np
+import numpy.typing as npt
+
+from realtime_dub.face.types import Face, TrackedFrame
+from realtime_dub.media import AudioBlock, Floats, VoiceInfo
 
 
 @runtime_checkable
@@ -31,3 +36,48 @@ class VoiceFromVideo(Protocol):
 
     def close(self) -> None:
         """Release everything; a blocked ``read`` raises EndOfStream. Idempotent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What is said, and within which times of the film, s; None = wherever the lips move."""
+
+    text: str
+    start_s: float | None = None
+    end_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeenFilm:
+    """The face that is to speak, frame by frame; none in a photograph, which has no time of its own."""
+
+    times_s: npt.NDArray[np.float64]  # (n,) of the frames, from the film's start
+    faces: Sequence[Face | None]
+    length_s: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wish:
+    """Who says it, and how. ``sample`` (n,): somebody's voice, at ``sample_rate``."""
+
+    language: str | None = None
+    sample: Floats | None = None
+    sample_rate: int = 0
+    speaker_id: int | None = None
+    emotion: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MadeVoice:
+    """A film's voice from its time 0 on: ``samples`` (n,). ``notes``: what the user should know."""
+
+    samples: Floats
+    rate: int
+    notes: tuple[str, ...]
+
+
+class ScriptSpeaker(Protocol):
+    """Says a script for a film: a function of ``voice/registry.py``'s table ``SPEAKERS``."""
+
+    def __call__(self, lines: Sequence[Line], film: SeenFilm, wish: Wish) -> MadeVoice:
+        """Every line is said, or a note says which is not and why. Raises UserError where nothing can be."""

@@ -12,11 +12,13 @@ from realtime_dub.errors import ConfigError
 from realtime_dub.imports import installed, resolve
 
 if TYPE_CHECKING:
-    from realtime_dub.voice.contract import VoiceFromVideo
+    from realtime_dub.voice.contract import ScriptSpeaker, VoiceFromVideo
 
 GROUP = "realtime_dub.voices"
 PREFIX = "from-video:"
+SCRIPTS = ("tts:", "script:")  # voices that read what is written: live, and for a film
 VOICES: dict[str, str] = {}
+SPEAKERS = {"tts": "realtime_dub.voice.tts.film:speak"}  # of scripts: a ScriptSpeaker each
 
 
 def names() -> list[str]:
@@ -41,3 +43,11 @@ def open_voice_from_video(spec: str) -> VoiceFromVideo:
         raise ConfigError("no such voice from video:", repr(name), choices)
     voice: VoiceFromVideo = make(argument)
     return voice
+
+
+def script_speaker(name: str) -> ScriptSpeaker:
+    """What says scripts under this name. Raises ConfigError for a name that is none."""
+    if name not in SPEAKERS:
+        raise ConfigError("no such voice for a script:", repr(name), f"choose one of {', '.join(SPEAKERS)}")
+    speak: ScriptSpeaker = resolve(SPEAKERS[name])
+    return speak

@@ -18,6 +18,7 @@ from realtime_dub.mouth import registry
 from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.file.retimed_video import RetimedVideo, order_for, silent_frames
 from realtime_dub.pipeline.file.retiming import Retimed
+from realtime_dub.pipeline.file.script_voice import ScriptVoice
 from realtime_dub.pipeline.reports import announce
 from realtime_dub.publishers.base import CarriesExtras, Publisher
 from realtime_dub.publishers.null import NullPublisher
@@ -151,6 +152,11 @@ class FileParts:
         config = self._config
         own = config.input if self.kind == "file" else None
         options = assembly.voice_options(config)
+        voice: VoiceSource
+        if config.mic.startswith("script:"):
+            voice = ScriptVoice(config.mic.removeprefix("script:"), config.input, config)
+            self._stack.callback(voice.close)
+            return voice
         voice = assembly.open_voice(config.mic, clock=self._clock, video_path=own, loop=False, live=False, **options)
         self._stack.callback(voice.close)
         return voice

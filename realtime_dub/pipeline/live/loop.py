@@ -64,6 +64,7 @@ class LivePipeline:
     def __init__(self, clock: Clock, parts: LiveParts, voice: VoiceInfo, timing: Timing, recorder: Recorder) -> None:
         self._clock, self._parts, self._voice_name = clock, parts, voice.name
         self._timing, self._recorder = timing, recorder
+        self._ends_with_voice = voice.ends_run
         needed_ns = needs_ns(parts.generator, timing.resample_ns)
         room_ns = timing.room_ns(needed_ns, parts.generator.latency().compute_ns, voice.block_ns)
         self._audio_due_ns = needed_ns + room_ns + SAFETY_NS  # after m_k: later audio is not waited for
@@ -218,7 +219,14 @@ class LivePipeline:
         state, last = self._state, self._state.store.last
         if state.stopping or self._deadlines.is_over(k):
             return True
+        if self._ends_with_voice and "voice" in state.ended and self._is_heard(k):
+            return True
         return "video" in state.ended and last is not None and self._deadlines.grid.media(k) > last.capture_ns
+
+    def _is_heard(self, k: int) -> bool:
+        """All of the voice was given by the ticks before this one."""
+        end_ns = self.voice.end_ns
+        return end_ns is None or self._deadlines.grid.media(k) >= end_ns
 
     # Supervision.
 

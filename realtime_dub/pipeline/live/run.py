@@ -170,7 +170,7 @@ def _own_voice(config: LiveConfig, clock: Clock, video: VideoSource) -> VoiceSou
     if spec == "-":
         raise ConfigError("cannot use --own-mic", "standard input", "name a microphone")
     in_step = isinstance(video, PacedVideo) and not voices.is_microphone(spec)
-    options = {"clock": clock, "loop": config.loop, "live": not in_step, "pcm": None}
+    options: dict[str, Any] = {"clock": clock, "loop": config.loop, "live": not in_step, "pcm": None}
     source = assembly.open_voice(spec, video_path=config.webcam if in_step else None, **options)
     return VoiceInStep(source, video, clock) if isinstance(video, PacedVideo) and in_step else source
 
