@@ -39,6 +39,7 @@ from realtime_dub.cli.options import (
     Silence,
     StatsJson,
     Strength,
+    Translator,
     VideoStream,
 )
 from realtime_dub.cli.output import show
@@ -76,6 +77,7 @@ def live(
     silence: Silence = AUTO_SILENCE,
     quality: Quality = AUTO_QUALITY,
     pads: Pads = None,
+    translator: Translator = None,
     loop: LiveLoop = False,
     encoder: Encoder = "software",
     seconds: Seconds = None,
