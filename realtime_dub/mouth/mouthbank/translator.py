@@ -22,7 +22,7 @@ from realtime_dub.face.crop import Crop, crop_about
 from realtime_dub.face.drawing68 import drawn
 from realtime_dub.face.landmarks import LIPS
 from realtime_dub.face.scheme68 import scheme68
-from realtime_dub.face.types import Points, Pose, TrackedFrame
+from realtime_dub.face.types import Face, Points, Pose, TrackedFrame
 from realtime_dub.inference import AUTO
 from realtime_dub.inference import bundle as bundles
 from realtime_dub.inference.spec import BundleSpec, FrameSpec
@@ -30,7 +30,7 @@ from realtime_dub.media import Image
 from realtime_dub.mouth.contract import ImplausibleMouth
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.inside import Inside, moved
-from realtime_dub.mouth.mouthbank.render import UNMOVED, Renderer
+from realtime_dub.mouth.mouthbank.render import Renderer, Way
 from realtime_dub.mouth.mouthbank.sized import opacity_of
 
 ENGINE, DRAWING, PAINTED = "landmark-dub", "drawing", "painted"
@@ -98,21 +98,10 @@ class TranslatedRenderer(Renderer):
         super().__init__(bank, inside)
         self._translator = translator
 
-    def render(
-        self,
-        tracked: TrackedFrame,
-        displacement: Points,
-        blend_weight: float,
-        at_ns: int,
-        resting: float = 0.0,
-        kept: Points = UNMOVED,
-    ) -> MouthPatch | None:
+    def _made(self, tracked: TrackedFrame, face: Face, target: Points, way: Way, at_ns: int) -> MouthPatch | None:
         """As mouthbank's. On the way to the live mouth the painted one fades. Raises ImplausibleMouth."""
-        face, neutral = tracked.face, self._bank.neutral
-        if face is None or neutral is None:
-            return None
-        goal = project(self._target(face, neutral, displacement, blend_weight, kept), face.pose)
-        unit = face.pose.scale * mouth_width(neutral)
+        assert self._bank.neutral is not None
+        goal, unit = project(target, face.pose), face.pose.scale * mouth_width(self._bank.neutral)
         outline = lower_face(face.points, unit)
         box = bounding_box(outline, 2, tracked.frame.width, tracked.frame.height)
         if min(box[2:]) < 8:
@@ -121,7 +110,7 @@ class TranslatedRenderer(Renderer):
         circle = round_mask(goal[LIPS, :2].mean(0), RADIUS * unit, box)
         image = self._laid(tracked.frame.image, goal, square(face.pose, self._translator.size), box, circle)
         inside = opacity_of(outline, box, unit, self._shrink(unit))
-        alpha = np.rint(inside * circle * np.float32(min(1.0, blend_weight))).astype(np.uint8)
+        alpha = np.rint(inside * circle * np.float32(min(1.0, way.blend_weight))).astype(np.uint8)
         return MouthPatch(image, alpha, box, face.pose, at_ns, tracked.shot)
 
     def _laid(self, frame: Image, goal: Points, crop: Crop, box: Box, circle: npt.NDArray[np.float32]) -> Image:
