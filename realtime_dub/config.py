@@ -59,6 +59,7 @@ class _Shared(BaseModel):
     quality: Quality = AUTO_QUALITY  # at what size large mouths are drawn
     encoder: Encoder = "software"  # of H.264, in files and network streams
     pads: str | None = None  # of engines that paint: what is added to the face's box, percent: top, bottom, left, right
+    translator: Path | None = None  # of landmark-dub: a net that paints the person from a drawing
     # Of engines that take teeth from a film: the numbers of its frames that show them, and rows where the lips end.
     teeth_upper: int | None = Field(None, ge=0)
     teeth_lower: int | None = Field(None, ge=0)

@@ -6,9 +6,11 @@ import hashlib
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-from realtime_dub.errors import ConfigError
+from realtime_dub.errors import ConfigError, DependencyError
 from realtime_dub.inference import made_here
 from realtime_dub.inference.bundle import SPEC
 from realtime_dub.inference.spec import BundleSpec
@@ -22,6 +24,15 @@ def check_place(out: Path, model: str) -> None:
     """
     if out.exists() and not (out.is_dir() and {each.name for each in out.iterdir()} <= {SPEC, model}):
         raise ConfigError("cannot write a bundle into", f"{out}: there is something else", "name a new folder")
+
+
+def graph_of(room: str) -> Any:
+    """The module that builds the graph of the engine in folder ``room``. Raises DependencyError without its library."""
+    try:
+        return import_module(f"engines.{room}.graph")
+    except ImportError as error:
+        do = 'run: pip install "realtime-dub[export]"'
+        raise DependencyError("cannot build the network without", error.name or str(error), do) from error
 
 
 def write(out: Path, spec: BundleSpec, model: bytes, trial: Callable[[], object], ours: bool) -> Path:

@@ -16,7 +16,7 @@ from engines.common.runs import RunConfig, begun, check, done, launch
 from realtime_dub.config import build
 from realtime_dub.errors import ConfigError
 
-CONFIG = "config.json"
+CONFIG, FILM = "config.json", "film"
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -25,6 +25,9 @@ def train_engine(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The engine: a folder in engines/.")],
     data: Annotated[
         list[Path] | None, typer.Option(help="A folder made by prepare-dataset; several, one option each.")
+    ] = None,
+    video: Annotated[
+        Path | None, typer.Option(help="In place of --data, for an engine that learns one person: a film of them.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder; runs/NAME without it.")] = None,
     config: Annotated[
@@ -45,10 +48,23 @@ def train_engine(
     if wanted > there:
         raise ConfigError("cannot use", f"--gpus {wanted}: this machine has {there}", f"give --gpus {there}")
     nets = _given(name, given or [])
+    if video is not None:
+        data = [_film(name, video, data or [], folder / FILM)]
     run, todo = resolve(name, data or [], folder, config, stage, nets, resume)
     if not todo:
         typer.echo(f"there is nothing left to do in {folder}")
     launch(run, folder, todo, wanted or processes, wanted > 0)
+
+
+def _film(name: str, video: Path, data: list[Path], folder: Path) -> Path:
+    """The data set that an engine makes of a film. Raises ConfigError where it learns from no film alone."""
+    of_film = getattr(engines.load(name), "of_film", None)
+    if of_film is None:
+        raise ConfigError("cannot use --video with", name, "give --data, a folder made by prepare-dataset")
+    if data:
+        raise ConfigError("cannot use --video with", f"--data {data[0]}", "give one of them")
+    made: Path = of_film(video, folder)
+    return made
 
 
 def resolve(

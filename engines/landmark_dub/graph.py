@@ -5,13 +5,11 @@ What goes in and comes out are cepstra and points of the canonical face: the cro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 
+from engines.common.onnx_graph import Graph
 from engines.landmark_dub.layers import (
     BRIGHTEST,
     CENTRE,
@@ -28,7 +26,6 @@ from engines.landmark_dub.layers import (
 )
 from realtime_dub.media import Floats
 
-OPSET, IR_VERSION = 17, 8
 EPSILON = 1e-5  # of PyTorch's batch norms
 TIME = "time"
 INPUTS: dict[str, tuple[int | str, ...]] = {"cepstra": (1, TIME, CEPSTRA), "face": (1, TIME, SHOWN, 2)}
@@ -39,7 +36,7 @@ STATES = tuple((f"memory_{layer}", f"next_memory_{layer}") for layer in range(ME
 
 def model_of(weights: Mapping[str, Floats]) -> bytes:
     """The graph's file. ``weights``: as ``layers.expected`` names them."""
-    graph = _Graph(weights)
+    graph = _Network(weights)
     voice = graph.encoded("cepstra", "audio_encoder.encoder", len(VOICE))
     person = graph.encoded(graph.in_crop(), "face_encoder.encoder", len(FACE))
     x = graph.add("Transpose", [graph.add("Concat", [person, voice], axis=2)], perm=[1, 0, 2])  # time first
@@ -48,26 +45,12 @@ def model_of(weights: Mapping[str, Floats]) -> bytes:
     x = graph.encoded(graph.add("Transpose", [x], perm=[1, 0, 2]), "face_decoder.decoder", len(OUT))
     x = graph.add("Sigmoid", [graph.linear(x, *graph.weights(f"face_decoder.decoder.{3 * len(OUT)}"))])
     graph.from_crop(x)
-    return graph.model()
+    before, after = ([(name, STATE) for name in names] for names in zip(*STATES, strict=True))
+    return graph.model("landmarks", [*INPUTS.items(), *before], [*OUTPUTS.items(), *after])
 
 
-class _Graph:
-    """Nodes and weights, as they are added."""
-
-    def __init__(self, weights: Mapping[str, Floats]) -> None:
-        self._weights = weights
-        self._nodes: list[Any] = []
-        self._kept: list[Any] = []
-
-    def keep(self, values: Any) -> str:
-        name = f"kept_{len(self._kept)}"
-        self._kept.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
-        return name
-
-    def add(self, op: str, inputs: Sequence[str], *outputs: str, **attributes: Any) -> str:
-        outputs = outputs or (f"{op.lower()}_{len(self._nodes)}",)
-        self._nodes.append(helper.make_node(op, list(inputs), list(outputs), **attributes))
-        return outputs[0]
+class _Network(Graph):
+    """The parts of this network."""
 
     def weights(self, name: str) -> tuple[Floats, Floats]:
         return self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
@@ -100,17 +83,6 @@ class _Graph:
         at = self.add("Reshape", [x, self.keep(np.array([1, -1, LIPS, 2], np.int64))])
         scaled = self.add("Mul", [at, self.keep(np.float32(BRIGHTEST / PIXELS_PER_UNIT))])
         self.add("Sub", [scaled, self.keep(_origin() / np.float32(PIXELS_PER_UNIT))], "lips")
-
-    def model(self) -> bytes:
-        states = ([(name, STATE) for name in names] for names in zip(*STATES, strict=True))
-        inputs, outputs = (
-            [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in (*own.items(), *state)]
-            for own, state in zip((INPUTS, OUTPUTS), states, strict=True)
-        )
-        graph = helper.make_graph(self._nodes, "landmarks", inputs, outputs, self._kept)
-        made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-        onnx.checker.check_model(made)
-        return bytes(made.SerializeToString())
 
 
 def _origin() -> Floats:

@@ -7,7 +7,6 @@ from pathlib import Path
 from engines.common import imported
 from engines.landmark_dub import bundle_files
 from engines.landmark_dub.weights import read_weights
-from realtime_dub.errors import DependencyError
 from realtime_dub.inference.bundle import load
 from realtime_dub.mouth.mouthbank.landmarks import LandmarkStream
 
@@ -22,11 +21,7 @@ def import_weights(folder: Path, out: Path) -> None:
     """Write the bundle ``out`` of the networks in ``folder``. Raises UserError."""
     imported.check_place(out, bundle_files.MODEL)
     weights = read_weights(folder)
-    try:
-        from engines.landmark_dub import graph
-    except ImportError as error:
-        do = 'run: pip install "realtime-dub[export]"'
-        raise DependencyError("cannot build the network without", error.name or str(error), do) from error
+    graph = imported.graph_of("landmark_dub")
     model = graph.model_of(weights)
     spec = bundle_files.described("landmark-dub-published", "", model, 0, LICENCE, NOTICE)
     imported.write(out, spec, model, lambda: LandmarkStream(load(out)), ours=True)

@@ -9,13 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 
+from engines.common.onnx_graph import Graph
 from engines.wav2lip.layers import AUDIO, BANDS, DECODER, FACE, FRAMES, OUTPUT, SIZE, Layer
 from realtime_dub.media import Floats
 
-OPSET, IR_VERSION = 17, 8
 BATCH = "batch"
 EPSILON = 1e-5  # of PyTorch's batch norms
 IMAGE = (BATCH, 3, SIZE, SIZE)
@@ -25,35 +23,21 @@ OUTPUTS: dict[str, tuple[int | str, ...]] = {"painted": IMAGE}
 
 def model_of(weights: Mapping[str, Floats]) -> bytes:
     """The network's file. ``weights``: as :func:`layers.expected` names them."""
-    graph = _Graph(weights)
+    graph = _Network(weights)
     maps = graph.face_maps(graph.add("Concat", ["face", "reference"], axis=1))
     joined = graph.decoded(graph.voice(), maps)
     joined = graph.layer(joined, "output_block.0", OUTPUT)
-    last = [graph.keep(f"output_block.1.{part}", weights[f"output_block.1.{part}"]) for part in ("weight", "bias")]
+    last = [graph.keep(weights[f"output_block.1.{part}"], f"output_block.1.{part}") for part in ("weight", "bias")]
     graph.add("Sigmoid", [graph.add("Conv", [joined, *last])], "painted")
-    return graph.model()
+    return graph.model("wav2lip", INPUTS.items(), OUTPUTS.items())
 
 
-class _Graph:
-    """Nodes and weights, as they are added."""
-
-    def __init__(self, weights: Mapping[str, Floats]) -> None:
-        self._weights = weights
-        self._nodes: list[Any] = []
-        self._kept: list[Any] = []
-
-    def keep(self, name: str, values: Floats) -> str:
-        self._kept.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
-        return name
-
-    def add(self, op: str, inputs: Sequence[str], output: str = "", **attributes: Any) -> str:
-        output = output or f"{op.lower()}_{len(self._nodes)}"
-        self._nodes.append(helper.make_node(op, list(inputs), [output], **attributes))
-        return output
+class _Network(Graph):
+    """The parts of this network."""
 
     def layer(self, x: str, name: str, layer: Layer) -> str:
         weight, bias = folded(self._weights, name, layer)
-        given = [x, self.keep(f"{name}.weight", weight), self.keep(f"{name}.bias", bias)]
+        given = [x, self.keep(weight, f"{name}.weight"), self.keep(bias, f"{name}.bias")]
         how: dict[str, Any] = {"strides": layer.stride, "pads": [layer.padding] * 4}
         if layer.transposed:
             made = self.add("ConvTranspose", given, output_padding=[layer.extra] * 2, **how)
@@ -76,23 +60,12 @@ class _Graph:
     def voice(self) -> str:
         """From the mel window (batch, hops, bands) to one point."""
         turned = self.add("Transpose", ["mel"], perm=[0, 2, 1])
-        self._kept.append(numpy_helper.from_array(np.array([1], np.int64), "one"))
-        return self.block(self.add("Unsqueeze", [turned, "one"]), "audio_encoder", AUDIO)
+        return self.block(self.add("Unsqueeze", [turned, self.keep(np.array([1], np.int64))]), "audio_encoder", AUDIO)
 
     def decoded(self, x: str, maps: Sequence[str]) -> str:
         for place, (block, beside) in enumerate(zip(DECODER, reversed(maps), strict=True)):
             x = self.add("Concat", [self.block(x, f"face_decoder_blocks.{place}", block), beside], axis=1)
         return x
-
-    def model(self) -> bytes:
-        inputs, outputs = (
-            [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in values.items()]
-            for values in (INPUTS, OUTPUTS)
-        )
-        graph = helper.make_graph(self._nodes, "wav2lip", inputs, outputs, self._kept)
-        made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-        onnx.checker.check_model(made)
-        return bytes(made.SerializeToString())
 
 
 def folded(weights: Mapping[str, Floats], name: str, layer: Layer) -> tuple[Floats, Floats]:

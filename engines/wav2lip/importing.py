@@ -7,11 +7,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from engines.common import crop_bundle
+from engines.common import crop_bundle, imported
 from engines.wav2lip.layers import BANDS, FRAMES, SIZE
 from engines.wav2lip.weights import read_weights
 from realtime_dub.audio.frontends.painter_mel import PainterMelSpec
-from realtime_dub.errors import BundleError, DependencyError
+from realtime_dub.errors import BundleError
 from realtime_dub.inference.bundle import MOST_FILE
 from realtime_dub.inference.contract import Declared
 from realtime_dub.inference.sandbox.session import SandboxSession
@@ -38,11 +38,7 @@ def import_weights(path: Path, out: Path) -> None:
         _import_graph(path, out)
         return
     weights = read_weights(path)
-    try:
-        from engines.wav2lip import graph
-    except ImportError as error:
-        do = 'run: pip install "realtime-dub[export]"'
-        raise DependencyError("cannot build the network without", error.name or str(error), do) from error
+    graph = imported.graph_of("wav2lip")
     inputs, outputs = ([_tensor(*port) for port in ports.items()] for ports in (graph.INPUTS, graph.OUTPUTS))
     crop_bundle.write(out, _spec(SIZE, inputs, outputs), graph.model_of(weights), ours=True)
 

@@ -52,6 +52,7 @@ from realtime_dub.cli.options import (
     Silence,
     StatsJson,
     Strength,
+    Translator,
     VideoStream,
 )
 from realtime_dub.cli.output import ProgressBar, show
@@ -88,6 +89,7 @@ def dub_file(
     silence: Silence = AUTO_SILENCE,
     quality: Quality = AUTO_QUALITY,
     pads: Pads = None,
+    translator: Translator = None,
     teeth_upper: FileTeethUpper = None,
     teeth_lower: FileTeethLower = None,
     line_upper: FileLineUpper = None,

@@ -40,6 +40,7 @@ from realtime_dub.cli.options import (
     Silence,
     StatsJson,
     Strength,
+    Translator,
     VideoStream,
 )
 from realtime_dub.cli.output import show
@@ -78,6 +79,7 @@ def live(
     silence: Silence = AUTO_SILENCE,
     quality: Quality = AUTO_QUALITY,
     pads: Pads = None,
+    translator: Translator = None,
     loop: LiveLoop = False,
     encoder: Encoder = "software",
     seconds: Seconds = None,

@@ -93,6 +93,15 @@ Pads = Annotated[
         rich_help_panel=Mouth,
     ),
 ]
+Translator = Annotated[
+    Path | None,
+    typer.Option(
+        help="With landmark-dub: a folder that train-engine face-translator has made of a film of this person. Its "
+        "network paints their mouth. Without it: the live face is bent.",
+        show_default=False,
+        rich_help_panel=Mouth,
+    ),
+]
 Seconds = Annotated[
     float | None, typer.Option(help="Stop after this many seconds.", show_default=False, rich_help_panel=Output)
 ]

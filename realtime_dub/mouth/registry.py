@@ -37,6 +37,7 @@ OPTIONS = {
     "silence": "--silence",
     "quality": "--quality",
     "pads": "--pads",
+    "translator": "--translator",
     "teeth_upper": "--teeth-upper",
     "teeth_lower": "--teeth-lower",
     "line_upper": "--line-upper",

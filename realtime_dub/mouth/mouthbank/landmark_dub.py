@@ -8,6 +8,9 @@ from realtime_dub.inference import AUTO
 from realtime_dub.inference import bundle as bundles
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
+from realtime_dub.mouth.mouthbank.inside import Inside
+from realtime_dub.mouth.mouthbank.render import Renderer
+from realtime_dub.mouth.mouthbank.translator import TranslatedRenderer, Translator
 from realtime_dub.mouth.quality import AUTO as AUTO_QUALITY
 from realtime_dub.mouth.quality import Quality
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
@@ -15,7 +18,10 @@ from realtime_dub.mouth.silence import Silence
 
 
 class LandmarkDubGenerator(MouthbankGenerator):
-    """Runs a bundle of task ``landmarks``; all else is as :class:`MouthbankGenerator` has it."""
+    """Runs a bundle of task ``landmarks``; all else is as :class:`MouthbankGenerator` has it.
+
+    ``translator``: a folder of ``train-engine face-translator``, whose net paints the mouths in place of the bank.
+    """
 
     name = "landmark-dub"
 
@@ -27,7 +33,14 @@ class LandmarkDubGenerator(MouthbankGenerator):
         backend: str = AUTO,
         silence: Silence = AUTO_SILENCE,
         quality: Quality = AUTO_QUALITY,
+        translator: Path | None = None,
     ) -> None:
+        self._translator = None if translator is None else Translator(translator, backend)
         super().__init__(bundle, identity, strength, None, backend, False, silence, quality)
         spec = None if bundle is None else bundles.load(bundle).spec
         self.terms = "" if spec is None else f"{spec.licence}. {spec.notice}".strip()
+
+    def _renderer(self, bank: Bank, inside: Inside | None) -> Renderer:
+        if self._translator is None:
+            return super()._renderer(bank, inside)
+        return TranslatedRenderer(bank, inside, self._translator)

@@ -6,6 +6,8 @@ All geometry is made in the canonical face and projected with the live pose, so 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -76,6 +78,15 @@ _WITH_LIPS = np.concatenate([LIPS, _SKIN])
 _AROUND_LIPS = np.concatenate([LIPS_OUTER, _SKIN])
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Way:
+    """From the live mouth to the dubbed one: as :meth:`Renderer.render` has them."""
+
+    blend_weight: float
+    resting: float
+    kept: Points
+
+
 class Renderer:
     """Draws mouths for one person; remembers which bank mouth is in use."""
 
@@ -110,15 +121,23 @@ class Renderer:
         if face is None or neutral is None:
             return None
         target = self._target(face, neutral, displacement, blend_weight, kept)
+        return self._made(tracked, face, target, Way(blend_weight, resting, kept), at_ns)
+
+    def _made(self, tracked: TrackedFrame, face: Face, target: Points, way: Way, at_ns: int) -> MouthPatch | None:
+        """The patch for the canonical shape ``target`` (478, 3), a share of the way from the live mouth."""
+        neutral = self._bank.neutral
+        assert neutral is not None
         wanted = lip_shape(target, neutral)
         if self._bank.shut is not None and max_lip_opening(wanted) < max_lip_opening(
             lip_shape(face.canonical, neutral)
         ):
             self._current = None
             return self._drawn(tracked, face, target, None, 0.0, at_ns, nearer=True)
-        mouth, unseen = self._choose(face, wanted, resting)
+        mouth, unseen = self._choose(face, wanted, way.resting)
         if mouth is not None:
-            target[LIPS, :2] += _unbent(mouth, wanted, blend_weight, kept[_LIPS_AT]) * np.float32(mouth_width(neutral))
+            target[LIPS, :2] += _unbent(mouth, wanted, way.blend_weight, way.kept[_LIPS_AT]) * np.float32(
+                mouth_width(neutral)
+            )
         return self._drawn(tracked, face, target, mouth, unseen, at_ns)
 
     def show(self, tracked: TrackedFrame, mouth: Mouth) -> MouthPatch | None:

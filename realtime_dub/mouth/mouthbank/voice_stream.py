@@ -74,6 +74,16 @@ class VoiceMotion(Protocol):
         """Somebody else may speak from now on, at another level."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An instant among a net's outputs: ``part`` 0..1 of the way from ``low`` to the next."""
+
+    low: int
+    part: np.float32
+    oldest: int
+    newest: int
+
+
 class VoiceStream:
     """One voice. ``points`` are the face mesh indices that ``Motion.displacement`` moves. Not thread-safe."""
 
@@ -177,18 +187,23 @@ class VoiceStream:
 
     def at(self, ns: int) -> Motion:
         """The motion at ``ns``. Rest before the first sound; the nearest that is known outside the history."""
-        if self._origin_ns is None or ns < self._origin_ns or self._outputs <= self._delay:
+        if (place := self._place(ns)) is None:
             return Motion(np.zeros(self._displacements.shape[1:], np.float32), 0.0)
-        newest = self._outputs - 1
-        oldest = max(self._delay, self._outputs - len(self._speech))
-        place = (ns - self._origin_ns) / self.hop_ns + self._delay
-        place = min(max(place, oldest), newest)
-        low = min(int(place), newest)
-        part = np.float32(place - low)
-        a, b = low % len(self._speech), min(low + 1, newest) % len(self._speech)
+        part, a = place.part, place.low % len(self._speech)
+        b = min(place.low + 1, place.newest) % len(self._speech)
         displacement = self._displacements[a] * (1 - part) + self._displacements[b] * part
         speech = float(self._speech[a] * (1 - part) + self._speech[b] * part)
         known = bool(self._plausible[a] and self._plausible[b])
         if not self._features.shape[1]:
             return Motion(displacement, speech, known)
         return Motion(displacement, speech, known, self._features[a] * (1 - part) + self._features[b] * part)
+
+    def _place(self, ns: int) -> Place | None:
+        """Where ``ns`` is among the outputs that are remembered; None = before the first sound."""
+        if self._origin_ns is None or ns < self._origin_ns or self._outputs <= self._delay:
+            return None
+        newest = self._outputs - 1
+        oldest = max(self._delay, self._outputs - len(self._speech))
+        place = min(max((ns - self._origin_ns) / self.hop_ns + self._delay, oldest), newest)
+        low = min(int(place), newest)
+        return Place(low, np.float32(place - low), oldest, newest)

@@ -16,8 +16,8 @@ from realtime_dub.inference.bundle import Bundle
 from realtime_dub.inference.contract import Arrays, Declared, Session
 from realtime_dub.inference.state import CheckedStream
 from realtime_dub.media import MS, Floats
-from realtime_dub.mouth.mouthbank.voice_stream import Motion, VoiceMotion
-from realtime_dub.mouth.own_texture.shape import MAX_FRAMES, LipStream, averaged, spec_of
+from realtime_dub.mouth.mouthbank.voice_stream import MAX_FRAMES, Motion, VoiceMotion
+from realtime_dub.mouth.own_texture.shape import LipStream, averaged, spec_of
 from realtime_dub.mouth.steps import Steps
 
 HOP_NS = 10 * MS
@@ -31,15 +31,15 @@ class KeepingStream(LipStream):
     """Remembers everything of a voice, to be written at the end."""
 
     def __init__(self, bundle: Bundle, backend: str, steps: Steps) -> None:
-        self._heard: list[Floats] = []
-        self._moved: list[Floats] = []
+        self._cepstra: list[Floats] = []
+        self._lips: list[Floats] = []
         self._said: list[float] = []  # whether somebody speaks, hop by hop
         self._steps = steps
         super().__init__(bundle, backend)
 
     def _restart(self, origin_ns: int | None) -> None:
         super()._restart(origin_ns)
-        self._heard, self._moved, self._said = [], [], []
+        self._cepstra, self._lips, self._said = [], [], []
 
     def hear(self, samples: Floats, pts_ns: int) -> None:
         super().hear(samples, pts_ns)
@@ -50,17 +50,17 @@ class KeepingStream(LipStream):
         """The first instant of which it was not asked yet whether somebody speaks."""
         return origin_ns + len(self._said) * self.hop_ns
 
-    def _step(self, features: Floats) -> None:
-        super()._step(features)
-        self._heard.append(features)
-        last = (self._outputs - len(features) + np.arange(len(features))) % len(self._displacements)
-        self._moved.append(self._displacements[last])
+    def _step(self, frames: Floats) -> None:
+        super()._step(frames)
+        self._cepstra.append(frames)
+        last = (self._outputs - len(frames) + np.arange(len(frames))) % len(self._displacements)
+        self._lips.append(self._displacements[last])
 
     def write(self) -> None:
         """Those of the files that are wanted."""
-        if self._origin_ns is None or not self._heard:
+        if self._origin_ns is None or not self._cepstra:
             return
-        features, moved = np.concatenate(self._heard), np.concatenate(self._moved)[self._delay :]
+        features, moved = np.concatenate(self._cepstra), np.concatenate(self._lips)[self._delay :]
         speech = np.zeros(len(features), np.float32)
         speech[: len(self._said)] = self._said[: len(features)]
         if "features" in self._steps:
@@ -91,7 +91,7 @@ class KeptLips:
     def __init__(self, displacement: Floats, speech: Floats, origin_ns: int) -> None:
         self.points = np.asarray(LOWER)
         self.session: Session = _NoSession()
-        self._moved, self._speech, self._origin_ns = displacement, speech, origin_ns
+        self._lips, self._speech, self._origin_ns = displacement, speech, origin_ns
 
     def hear(self, samples: Floats, pts_ns: int) -> None:
         """Nothing is made of it."""
@@ -107,11 +107,11 @@ class KeptLips:
 
     def at(self, ns: int) -> Motion:
         place = (ns - self._origin_ns) / HOP_NS
-        if not 0 <= place <= len(self._moved) - 1:
+        if not 0 <= place <= len(self._lips) - 1:
             return Motion(np.zeros((len(LOWER), 3), np.float32), 0.0)
         low = int(place)
-        part, high = np.float32(place - low), min(low + 1, len(self._moved) - 1)
-        moved = self._moved[low] * (1 - part) + self._moved[high] * part
+        part, high = np.float32(place - low), min(low + 1, len(self._lips) - 1)
+        moved = self._lips[low] * (1 - part) + self._lips[high] * part
         return Motion(np.asarray(moved, np.float32), float(self._speech[low]))
 
 
@@ -140,11 +140,11 @@ def voice_of(bundle: Bundle, backend: str, steps: Steps | None) -> VoiceMotion:
 
 def lips_of(bundle: Bundle, backend: str, features: Floats) -> Floats:
     """The lower face (m, 168, 3) for features (n, 28); none for the end, behind which the net has heard too little."""
-    spec, audio = spec_of(bundle)
+    spec = spec_of(bundle)
     stream, parts = CheckedStream(bundle.session(backend), spec), []
     for start in range(0, len(features), MAX_FRAMES):
         piece = features[start : start + MAX_FRAMES]
         parts.append(stream.run({"features": piece[None]}, len(piece))["displacement"][0])
         stream.keep()
-    delay = spec.look_ahead_ns // audio.hop_ns
+    delay = spec.look_ahead_ns // spec.audio.hop_ns
     return np.asarray(np.concatenate([*parts, np.zeros((0, len(LOWER), 3))])[delay:], np.float32)

@@ -19,7 +19,7 @@ from realtime_dub.media import Floats, Image
 from realtime_dub.mouth.mouthbank.bank import Bank, Mouth, crop_sharpness, cut_mouth, lip_shape, view_angles
 from realtime_dub.mouth.mouthbank.cavity import max_lip_opening, missing, paint_cavity
 from realtime_dub.mouth.mouthbank.inside import Inside
-from realtime_dub.mouth.mouthbank.render import GRID, UNMOVED, Renderer
+from realtime_dub.mouth.mouthbank.render import GRID, Renderer, Way
 from realtime_dub.mouth.own_texture.synthesis import Synthesis
 from realtime_dub.mouth.own_texture.teeth import FOUND, Chosen
 from realtime_dub.mouth.own_texture.texture_file import TextureFile
@@ -62,21 +62,12 @@ class TextureRenderer(Renderer):
         if min(mouth.image.shape[:2]) >= 8:
             self.synthesis.add(texture_of(mouth, tracked.frame.seq, face.points[LIPS]))
 
-    def render(
-        self,
-        tracked: TrackedFrame,
-        displacement: Points,
-        blend_weight: float,
-        at_ns: int,
-        resting: float = 0.0,
-        kept: Points = UNMOVED,
-    ) -> MouthPatch | None:
+    def _made(self, tracked: TrackedFrame, face: Face, target: Points, way: Way, at_ns: int) -> MouthPatch | None:
         """As mouthbank's. On the way to the live mouth the texture goes as the shape does."""
-        self._weight = min(1.0, blend_weight)
-        face, neutral = tracked.face, self._bank.neutral
-        if face is None or neutral is None or len(self.textures) < ENOUGH:
-            return super().render(tracked, displacement, blend_weight, at_ns, resting, kept)
-        target = self._target(face, neutral, displacement, blend_weight, kept)
+        self._weight = min(1.0, way.blend_weight)
+        neutral = self._bank.neutral
+        if neutral is None or len(self.textures) < ENOUGH:
+            return super()._made(tracked, face, target, way, at_ns)
         wanted = lip_shape(target, neutral)
         mouth = self._synthesised(face, wanted, at_ns)
         unseen = missing(max_lip_opening(wanted), mouth.max_lip_opening)

@@ -1,0 +1,106 @@
+"""The translator from drawings to pictures: a film cut up, a small run, its bundle, and a mouth that it paints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from faces import tracked_portrait  # noqa: E402
+from stage_runs import execute  # noqa: E402
+from talkers import write_talker  # noqa: E402
+
+from engines.common.results import read_net, ready, shaped  # noqa: E402
+from engines.face_translator.film import SIZE, read  # noqa: E402
+from engines.face_translator.network import Shape, TranslatorNet  # noqa: E402
+from realtime_dub.errors import BundleError  # noqa: E402
+from realtime_dub.face.landmarks import LIPS  # noqa: E402
+from realtime_dub.inference.bundle import load, load_default  # noqa: E402
+from realtime_dub.inference.spec import FrameSpec  # noqa: E402
+from realtime_dub.mouth import registry  # noqa: E402
+from realtime_dub.mouth.mouthbank.bank import Bank  # noqa: E402
+from realtime_dub.mouth.mouthbank.render import UNMOVED  # noqa: E402
+from realtime_dub.mouth.mouthbank.translator import TranslatedRenderer, Translator, round_mask  # noqa: E402
+
+SMALL = """
+[translator.plan]
+steps = 12
+warm_up = 1
+check_every = 6
+average = 0.5
+[translator.engine]
+widths = [8, 8, 8, 8]
+batch = 2
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run by the command, of a film of one person."""
+    root = tmp_path_factory.mktemp("translator")
+    (root / "small.toml").write_text(SMALL)
+    write_talker(root / "me.mkv", seed=0)
+    with pytest.MonkeyPatch.context() as patch:
+        options = "--video", root / "me.mkv", "--config", root / "small.toml", "--out", root / "run"
+        assert execute(patch, "train-engine", "face-translator", *options) == 0
+    return root / "run"
+
+
+def test_the_bundle_paints_what_the_net_paints(run: Path) -> None:
+    bundle = load(run / "translator" / "bundle")
+    assert isinstance(bundle.spec, FrameSpec)
+    tensors, shape = read_net(run / "translator" / "net.safetensors")
+    net = ready(TranslatorNet(shaped(Shape, shape)), tensors).eval()
+    drawing = np.random.default_rng(0).random((2, 3, SIZE, SIZE), np.float32)
+    with torch.inference_mode():
+        expected = net(torch.from_numpy(drawing)).numpy()
+    np.testing.assert_allclose(bundle.session().run({"drawing": drawing})["painted"], expected, atol=1e-4)
+
+
+def test_what_is_painted_is_near_the_film(run: Path) -> None:
+    faces, translator = read(run / "film"), Translator(run / "translator" / "bundle")
+    painted = translator.painted(faces.drawings[0])
+    assert painted is not None
+    off, other = (np.abs(painted.astype(float) - each).mean() for each in (faces.pictures[0], 128.0))
+    assert off < other / 3
+
+
+def test_a_painted_mouth_fades_at_a_circle_and_stays_on_the_lower_face(run: Path) -> None:
+    tracked, bank = tracked_portrait(), Bank()
+    assert tracked.face is not None
+    bank.observe(tracked)
+    renderer = TranslatedRenderer(bank, None, Translator(run / "translator" / "bundle"))
+    whole, half = (renderer.render(tracked, UNMOVED, weight, 0) for weight in (1.0, 0.5))
+    assert whole is not None
+    assert half is not None
+    x, y = (tracked.face.points[LIPS, :2].mean(0) - whole.box[:2]).astype(int)
+    assert whole.alpha[y, x] == 255
+    assert half.alpha[y, x] in (127, 128)
+    assert not np.concatenate([whole.alpha[0], whole.alpha[-1], whole.alpha[:, 0], whole.alpha[:, -1]]).any()
+
+
+def test_the_mask_is_the_published_one() -> None:
+    mask = round_mask(np.array([10.0, 10.0], np.float32), 8.0, (0, 0, 21, 21))
+    assert mask[10, 10] == 1
+    assert mask[10, 17] == pytest.approx(3 * (1 - 49 / 64))
+    assert mask[10, 18] == 0
+
+
+def test_the_engine_takes_it_and_no_other(run: Path) -> None:
+    generator = registry.create("landmark-dub", translator=run / "translator" / "bundle")
+    generator.close()
+    with pytest.raises(BundleError, match="no translator of faces: landmark-dub"):
+        registry.create("landmark-dub", translator=load_default("landmark-dub").folder)
+
+
+def test_a_film_is_for_engines_that_learn_from_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    film = run.parent / "me.mkv"
+    assert execute(monkeypatch, "train-engine", "landmark-dub", "--video", film, "--out", tmp_path / "a") == 2
+    assert "cannot use --video with landmark-dub" in capsys.readouterr().err
+    assert execute(monkeypatch, "train-engine", "face-translator", "--data", tmp_path, "--out", tmp_path / "b") == 2
+    assert "not a prepared data set" in capsys.readouterr().err
