@@ -150,7 +150,7 @@ def test_it_stops_when_it_gets_no_better_and_keeps_the_best(tmp_path: Path) -> N
 
 def test_what_cannot_be_is_refused_before_training(data: Path, tmp_path: Path) -> None:
     out, wrong = tmp_path / "run", tmp_path / "wrong.toml"
-    with pytest.raises(BundleError, match="unknown engine 'other'; choose one of .*lipgan, mouthbank"):
+    with pytest.raises(BundleError, match=r"unknown engine 'other'; choose one of .*lipgan, mouthbank"):
         train_engine.resolve("other", [data], out)
     with pytest.raises(ConfigError, match="not a prepared data set"):
         train_engine.resolve("mouthbank", [tmp_path], out)
