@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 GROUP = "realtime_dub.voices"
 PREFIX = "from-video:"
-VOICES: dict[str, str] = {}
+VOICES: dict[str, str] = {"hpm": "realtime_dub.voice.hpm.room:HpmVoice"}
 
 
 def names() -> list[str]:
