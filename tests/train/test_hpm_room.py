@@ -95,7 +95,7 @@ def test_each_mel_frame_is_at_its_place_in_the_film(folder: Path) -> None:
 @pytest.mark.slow
 def test_a_film_is_spoken_and_its_mouth_moved(folder: Path) -> None:
     spec, out = order(folder, "film", seconds=2.0, speaker="me.wav"), folder / "out.mp4"
-    command = [sys.executable, "-m", "realtime_dub", "file", "demo", "-o", str(out), "--mic", spec, "--seconds", "2", "-q"]
+    command = [sys.executable, "-m", "realtime_dub", "file", "demo", "-o", str(out), "--mic", spec, "--seconds", "2"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     with av.open(str(out)) as film:

@@ -80,7 +80,8 @@ def features(path: Path) -> Floats:
         found = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise ConfigError("cannot read", f"the features {path}: {error}", "give a .npy of numbers") from None
-    if not isinstance(found, np.ndarray) or not found.ndim or found.dtype.kind not in "fiu" or not np.isfinite(found).all():
+    array = isinstance(found, np.ndarray) and found.ndim > 0
+    if not array or found.dtype.kind not in "fiu" or not np.isfinite(found).all():
         raise ConfigError("cannot use", f"the features {path}: they are no finite numbers", "make them again")
     return found.astype(np.float32)
 
