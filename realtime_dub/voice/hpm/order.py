@@ -83,7 +83,7 @@ def features(path: Path) -> Floats:
     array = isinstance(found, np.ndarray) and found.ndim > 0
     if not array or found.dtype.kind not in "fiu" or not np.isfinite(found).all():
         raise ConfigError("cannot use", f"the features {path}: they are no finite numbers", "make them again")
-    return found.astype(np.float32)
+    return np.asarray(found, np.float32)
 
 
 def speaker_of(path: Path | None, spec: SpeechSpec) -> Floats:
