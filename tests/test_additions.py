@@ -112,7 +112,7 @@ def test_a_voice_made_of_the_picture(tmp_path: Path) -> None:
     assert abs(int(spectrum.argmax()) - 500) <= 1  # of one second
     done = run(environment, "file", "demo", "-o", tmp_path / "b.mp4", "--mic", "from-video:sing")
     assert done.returncode == 2
-    assert "no such voice from video: 'sing'; choose one of hum" in done.stderr
+    assert "no such voice from video: 'sing'; choose one of hpm, hum" in done.stderr
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 GROUP = "realtime_dub.voices"
 PREFIX = "from-video:"
 SCRIPTS = ("tts:", "script:")  # voices that read what is written: live, and for a film
-VOICES: dict[str, str] = {}
+VOICES: dict[str, str] = {"hpm": "realtime_dub.voice.hpm.room:HpmVoice"}
 SPEAKERS = {"tts": "realtime_dub.voice.tts.film:speak"}  # of scripts: a ScriptSpeaker each
 
 

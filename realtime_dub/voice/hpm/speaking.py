@@ -40,7 +40,7 @@ class MelMaker:
             )
         self.spec = bundle.spec
         self._session = bundle.session(backend)
-        self._lips = _last(self.spec, "lips")
+        self.lips = _last(self.spec, "lips")  # features of a frame
         self.per_frame = mel_per_frame(self.spec.rate, self.spec.hop, self.spec.frame_rate)
 
     @property
@@ -76,7 +76,7 @@ class MelMaker:
 
     def trial(self) -> Floats:
         """The spectrogram of two phonemes on four still frames."""
-        return self.mel([1, 2], Seen(np.zeros((4, self._lips), np.float32), np.zeros(VECTOR, np.float32)))
+        return self.mel([1, 2], Seen(np.zeros((4, self.lips), np.float32), np.zeros(VECTOR, np.float32)))
 
     def _run(self, feeds: Mapping[str, npt.NDArray[Any]]) -> Floats:
         found = self._session.run({name: np.asarray(each, np.float32)[None] for name, each in feeds.items()})
@@ -88,7 +88,7 @@ class MelMaker:
             raise ConfigError("nothing to speak:", f"{len(phonemes)} phonemes, {frames} frames", "give both")
         if frames > most:
             raise ConfigError("cannot speak over", f"{frames} frames at once", f"give at most {most}")
-        wanted = {"lips": (frames, self._lips), "face": (frames, VECTOR), "speaker": (VECTOR,), "scene": (VECTOR,)}
+        wanted = {"lips": (frames, self.lips), "face": (frames, VECTOR), "speaker": (VECTOR,), "scene": (VECTOR,)}
         for name, shape in wanted.items():
             values = getattr(seen, name)
             if values is not None and values.shape != shape:

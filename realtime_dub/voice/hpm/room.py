@@ -1,0 +1,153 @@
+"""``from-video:hpm:FILE``: a line said by the face that is seen, each mel frame at its place in the video."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import numpy.typing as npt
+
+from realtime_dub.errors import ConfigError, EndOfStream, MediaError
+from realtime_dub.face.types import TrackedFrame
+from realtime_dub.inference.bundle import load
+from realtime_dub.media import NS, AudioBlock, Floats, VoiceInfo, ns_to_samples, samples_to_ns
+from realtime_dub.voice.hpm.features import LIP_VALUES, lips_of
+from realtime_dub.voice.hpm.order import features, read_order, speaker_of, text_of
+from realtime_dub.voice.hpm.phonemes import phonemes_of
+from realtime_dub.voice.hpm.speaking import MelMaker, Seen, Vocoder, sound_of
+
+
+class HpmVoice:
+    """A ``VoiceFromVideo``: silence, but for the order's stretch of the film, which is spoken as a whole.
+
+    A network wants its stretch's frames at its own rate: films of other rates are read in between. What is heard at an
+    instant is known when the stretch has been seen: live budgets cannot hold that, and say so.
+    """
+
+    def __init__(self, argument: str) -> None:
+        self._argument = argument
+        self._changed = threading.Condition()
+        self._times: list[int] = []  # of all frames
+        self._seen: list[tuple[int, Floats]] = []  # faces of the stretch
+        self._until_ns = 0  # end of the last frame
+        self._given = 0  # samples
+        self._spoken: Floats | None = None
+        self._ended = self._closed = False
+
+    def open(self) -> VoiceInfo:
+        self._order, self._folder = read_order(self._argument)
+        order = self._order
+        self._maker = MelMaker(load(self._folder / order.bundle))
+        self._vocoder = None if order.vocoder is None else Vocoder(load(self._folder / order.vocoder))
+        self._rate = round(self._maker.played_rate)
+        spec = self._maker.spec
+        if order.phonemes is None:
+            names = phonemes_of(text_of(order, self._folder), spec.phonemes, order.language)
+        else:
+            names = order.phonemes.split()
+        if not names:
+            raise ConfigError("nothing to speak:", "no phonemes", "write some")
+        self._phonemes = self._maker.numbers(names)
+        self._speaker = speaker_of(None if order.speaker is None else self._folder / order.speaker, spec)
+        if order.lips is None and self._maker.lips != LIP_VALUES:
+            do = "give lips = FILE.npy of its lip encoder"
+            raise ConfigError("cannot show our lips to", f"{spec.name}, which wants {self._maker.lips} values", do)
+        self._start_ns, self._length_ns = round(order.start_s * NS), round(order.seconds * NS)
+        most_s = spec.most_frames / spec.frame_rate
+        if order.seconds > most_s:
+            raise ConfigError("cannot speak", f"{order.seconds:g} s at once", f"give seconds = {most_s:g} or less")
+        return VoiceInfo(self._rate, 1, True, f"{spec.name} for the film", self._length_ns)
+
+    def watch(self, tracked: TrackedFrame) -> None:
+        frame = tracked.frame
+        with self._changed:
+            self._times.append(frame.pts_ns)
+            last_ns = frame.duration_ns or (np.diff(self._times[-2:]).tolist() or [NS // 25])[0]
+            self._until_ns = frame.pts_ns + last_ns
+            if tracked.face is not None and self._from_ns <= frame.pts_ns < self._from_ns + self._length_ns:
+                self._seen.append((frame.pts_ns, tracked.face.canonical))
+            del self._times[1:-1]
+            self._changed.notify_all()
+
+    def end(self) -> None:
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def read(self) -> AudioBlock:
+        with self._changed:
+            self._changed.wait_for(lambda: self._ready() or self._ended or self._closed)
+            if self._closed or not self._ready():
+                raise EndOfStream
+            zero_ns, ready, until_ns = self._times[0], self._ready(), self._until_ns
+        first = self._given
+        if self._spoken is None and first >= self._at(self._start_ns):
+            length_ns = min(self._length_ns, until_ns - zero_ns - self._start_ns)
+            self._spoken = self._speak(zero_ns + self._start_ns, length_ns)
+        made = self._said(first, first + ready)
+        self._given += len(made)
+        return AudioBlock(made[:, None], self._rate, zero_ns + samples_to_ns(first, self._rate))
+
+    @property
+    def _from_ns(self) -> int:
+        return self._times[0] + self._start_ns
+
+    def _at(self, media_ns: int) -> int:
+        return ns_to_samples(media_ns, self._rate)
+
+    def _ready(self) -> int:
+        """Samples that can be given now."""
+        if not self._times:
+            return 0
+        known = self._at(self._until_ns - self._times[0])
+        start, end = self._at(self._start_ns), self._at(self._start_ns + self._length_ns)
+        if self._given < start:
+            return min(known, start) - self._given
+        if self._spoken is None and known < end and not self._ended:
+            return 0
+        return known - self._given
+
+    def _said(self, first: int, end: int) -> Floats:
+        """Samples of the film's time: the line where it belongs, silence around it."""
+        made = np.zeros(end - first, np.float32)
+        if self._spoken is not None:
+            start = self._at(self._start_ns)
+            a, b = max(first, start), min(end, start + len(self._spoken))
+            if a < b:
+                made[a - first : b - first] = self._spoken[a - start : b - start]
+        return made
+
+    def _speak(self, from_ns: int, length_ns: int) -> Floats:
+        """The line's samples. Raises UserError."""
+        count = max(1, round(length_ns * self._maker.spec.frame_rate / NS))
+        order, at = self._order, self._folder
+        lips = self._lips(from_ns, count) if order.lips is None else features(at / order.lips)[:count]
+        if len(lips) < count:
+            raise ConfigError("cannot speak", f"{count} frames with features of {len(lips)}", "make them of this film")
+        face = None if order.face is None else features(at / order.face)[:count]
+        scene = None if order.scene is None else features(at / order.scene)
+        mel = self._maker.mel(self._phonemes, Seen(lips, self._speaker, face, scene), order.pitch, order.energy)
+        return sound_of(mel, self._maker, self._vocoder)
+
+    def _lips(self, from_ns: int, count: int) -> Floats:
+        with self._changed:
+            seen = list(self._seen)
+        if not seen:
+            raise MediaError("no lips to speak with:", "there is no face in this stretch", "choose start_s and seconds")
+        times = np.array([pts_ns for pts_ns, _ in seen], np.int64) - from_ns
+        wanted = np.arange(count) * NS / self._maker.spec.frame_rate
+        return lips_of(_between(times / NS, np.stack([face for _, face in seen]), wanted / NS))
+
+
+def _between(times: npt.NDArray[np.float64], faces: Floats, wanted: npt.NDArray[np.float64]) -> Floats:
+    """Faces (n, 478, 3) of rising ``times`` at ``wanted``: straight lines between, held at both ends."""
+    place = np.interp(wanted, times, np.arange(len(times)))
+    before = place.astype(int)
+    after = np.minimum(before + 1, len(times) - 1)
+    part = (place - before).astype(np.float32)[:, None, None]
+    return np.asarray(faces[before] * (1 - part) + faces[after] * part, np.float32)

@@ -1,0 +1,147 @@
+"""A bundle of HPM as the voice of a film: ``--mic from-video:hpm:FILE``."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import wave
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from engines.hpm.data import PHONEMES
+from engines.hpm.export import spec_of, write_bundle
+from engines.hpm.network import Hpm
+from engines.hpm.shapes import SMALL
+from realtime_dub.errors import ConfigError, EndOfStream, UserError
+from realtime_dub.face.alignment import TEMPLATE
+from realtime_dub.face.types import Face, Pose, TrackedFrame
+from realtime_dub.media import NS, Floats, Frame
+from realtime_dub.voice.hpm.phonemes import named, phonemes_of
+from realtime_dub.voice.registry import open_voice_from_video
+
+pytestmark = pytest.mark.computes
+TINY = replace(
+    SMALL, text_layers=1, lip_layers=1, decoder_layers=1, inner=16, prosody=16, postnet=16, phonemes=len(PHONEMES)
+)
+
+
+@pytest.fixture(scope="module", name="folder")
+def write_parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle that shouts as lips go, a script and a speaker."""
+    folder = tmp_path_factory.mktemp("hpm")
+    torch.manual_seed(0)
+    net = Hpm(TINY).eval()
+    with torch.no_grad():
+        net.mel_linear.bias.fill_(-1.0)
+    write_bundle(net, folder / "mine", spec_of(net, PHONEMES, 16_000, 640, 160, "ours", ""))
+    (folder / "line.txt").write_text("blue at f two now\n")
+    noise = (3_000 * np.random.default_rng(0).standard_normal(22_050)).astype("<i2")
+    with wave.open(str(folder / "me.wav"), "wb") as file:
+        file.setparams((1, 2, 22_050, 0, "NONE", ""))
+        file.writeframes(noise.tobytes())
+    return folder
+
+
+def order(folder: Path, name: str, **lines: object) -> str:
+    written = {"bundle": "mine", "script": "line.txt"} | lines
+    path = folder / f"{name}.toml"
+    path.write_text("".join(f"{key} = {json.dumps(each)}\n" for key, each in written.items() if each is not None))
+    return f"from-video:hpm:{path}"
+
+
+def shown(spec: str, fps: int, frames: int, moves: float) -> Floats:
+    """All that a voice says of a face whose lower lip goes up and down."""
+    voice = open_voice_from_video(spec)
+    info = voice.open()
+    pose = Pose(np.eye(3, dtype=np.float32), 60.0, np.zeros(3, np.float32))
+    for seq in range(frames):
+        points = TEMPLATE.copy()
+        points[[14, 87, 317], 1] += moves * np.sin(2 * np.pi * 3 * seq / fps) ** 2
+        frame = Frame(np.zeros((2, 2, 3), np.uint8), 7 * NS + seq * NS // fps, seq)
+        voice.watch(TrackedFrame(frame, Face(points, points, pose)))
+    voice.end()
+    blocks, at_ns = [], 7 * NS
+    while True:
+        try:
+            block = voice.read()
+        except EndOfStream:
+            break
+        assert abs(block.pts_ns - at_ns) <= NS // info.rate
+        blocks.append(block.samples[:, 0])
+        at_ns = block.end_ns
+    voice.close()
+    return np.concatenate(blocks)
+
+
+def test_each_mel_frame_is_at_its_place_in_the_film(folder: Path) -> None:
+    spec = order(folder, "short", start_s=0.4, seconds=0.8, speaker="me.wav")
+    still, moving = (shown(spec, 25, 50, moves) for moves in (0.0, 0.3))
+    assert len(moving) == 32_000
+    for sound in (still, moving):
+        assert np.abs(sound[:6_400]).max() == 0
+        assert np.abs(sound[6_400 + 12_800 :]).max() == 0
+        assert (np.abs(sound[6_400 : 6_400 + 12_800]).reshape(-1, 640).max(1) > 1e-4).all()
+    assert np.abs(moving - still).max() > 1e-3  # the lips matter
+    assert len(shown(spec, 30, 60, 0.3)) == 32_000  # another rate is read in between
+    assert np.abs(shown(spec, 25, 20, 0.3)[6_400:]).max() > 1e-4  # a film that ends early is spoken as far as it goes
+
+
+@pytest.mark.slow
+def test_a_film_is_spoken_and_its_mouth_moved(folder: Path) -> None:
+    spec, out = order(folder, "film", seconds=2.0, speaker="me.wav"), folder / "out.mp4"
+    command = [sys.executable, "-m", "realtime_dub", "file", "demo", "-o", str(out), "--mic", spec, "--seconds", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    with av.open(str(out)) as film:
+        heard = np.concatenate([frame.to_ndarray()[0] for frame in film.decode(audio=0)])
+        assert len(heard) / film.streams.audio[0].rate == pytest.approx(2.0, abs=0.1)
+    assert np.abs(heard).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ({"bundle": "none"}, "none"),
+        ({"script": None, "text": " \n"}, "the script is empty"),
+        ({"script": "gone.txt"}, "cannot read the script"),
+        ({"text": "too"}, "give one of script, text and phonemes"),
+        ({"script": None, "phonemes": "b XX"}, "cannot speak phoneme 'XX'"),
+        ({"colour": "red"}, "colour in"),
+        ({"seconds": 31}, "cannot speak 31 s at once; give seconds = 30 or less"),
+        ({"speaker": "line.txt"}, "cannot read the speaker"),
+        ({"vocoder": "mine"}, "not a vocoder"),
+        ({"language": "xx-none"}, "espeak-ng does not speak 'xx-none'"),
+    ],
+)
+def test_what_cannot_be_spoken_is_one_line(folder: Path, lines: dict[str, object], told: str) -> None:
+    voice = open_voice_from_video(order(folder, "wrong", **lines))
+    with pytest.raises(UserError, match=told):
+        voice.open()
+
+
+def test_without_a_file_it_says_how(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="no bundle to speak with: from-video:hpm; write a file with bundle"):
+        open_voice_from_video("from-video:hpm").open()
+
+
+def test_a_rate_that_is_not_whole_is_one_line(folder: Path, tmp_path: Path) -> None:
+    for part in (folder / "mine").iterdir():
+        (tmp_path / part.name).write_bytes(part.read_bytes())
+    path = next(tmp_path.glob("*.json"))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"frame_rate": 30.0}))
+    with pytest.raises(UserError, match=r"3\.333 mel frames for a frame at 30 fps"):
+        open_voice_from_video(order(folder, "rate", bundle=str(tmp_path))).open()
+
+
+def test_a_text_is_read_in_the_sounds_that_are_known() -> None:
+    assert named("b_l_ˈuː n_ˈaʊ tʃ", PHONEMES) == ["b", "l", "u", "n", "a", "ʊ", "tʃ"]  # noqa: RUF001
+    read = phonemes_of("blue two", PHONEMES)
+    assert read == ["sil", "b", "l", "u", "t", "u", "sil"]
+    with pytest.raises(ConfigError, match="ARPAbet"):
+        phonemes_of("blue", ["AA", "sil"])
