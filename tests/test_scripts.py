@@ -21,9 +21,9 @@ from realtime_dub.media import MS
 from realtime_dub.pipeline import assembly
 from realtime_dub.sources.base import read_all
 from realtime_dub.sources.paced_voice import PacedVoice
+from realtime_dub.voice import espeak as library
 from realtime_dub.voice.contract import Line, SeenFilm, Wish
-from realtime_dub.voice.tts import espeak as library
-from realtime_dub.voice.tts.espeak import Espeak, Manner, espeak
+from realtime_dub.voice.espeak import Espeak, Manner, espeak
 from realtime_dub.voice.tts.film import speak
 from realtime_dub.voice.tts.fit import LONGEST, SHORTEST, STEP_S, fitted, spoken
 from realtime_dub.voice.tts.live import LiveScript

@@ -56,7 +56,7 @@ def hardware() -> Finding:
 
 def script_voice() -> Finding:
     """What says scripts: ``--mic tts:`` and ``realtime-dub voice``."""
-    from realtime_dub.voice.tts.espeak import INSTALL, espeak
+    from realtime_dub.voice.espeak import INSTALL, espeak
 
     try:
         found = espeak()

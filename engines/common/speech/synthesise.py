@@ -6,11 +6,9 @@ recorded voices of six people and tells where its segments end. Both are Debian 
 
 from __future__ import annotations
 
-import ctypes
 import subprocess
 import tempfile
 import wave
-from typing import ClassVar
 
 import numpy as np
 
@@ -18,7 +16,8 @@ from engines.common import Array
 from engines.common.speech.corpus import RATE
 from engines.common.speech.force_align import Segment, spread
 from engines.common.speech.inventory import SIL, from_arpabet, from_ipa
-from realtime_dub.errors import DependencyError
+from realtime_dub.errors import ConfigError, DependencyError
+from realtime_dub.voice.espeak import Manner, espeak
 
 ESPEAK, FLITE = "espeak-ng", "flite"
 FLITE_VOICES = {"slt": "female", "rms": "male", "awb": "male", "kal16": "male"}
@@ -29,91 +28,33 @@ LEFT_OUT = ("ja", "zh-CN")
 ENGLISHES = ("gmw/en", "en-us", "en-gb-scotland", "en-gb-x-rp", "en-029")
 
 
-class _Event(ctypes.Structure):
-    """``espeak_EVENT`` of speak_lib.h; ``string`` is the union's phoneme name."""
-
-    _fields_: ClassVar = [
-        ("type", ctypes.c_int),
-        ("unique_identifier", ctypes.c_uint),
-        ("text_position", ctypes.c_int),
-        ("length", ctypes.c_int),
-        ("audio_position", ctypes.c_int),  # ms
-        ("sample", ctypes.c_int),
-        ("user_data", ctypes.c_void_p),
-        ("string", ctypes.c_char * 8),
-    ]
-
-
-_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
-_SYNCHRONOUS, _PHONEME_EVENTS_IPA, _UTF8, _CHARACTERS = 2, 1 | 2, 1, 1
-_IPA = 2  # of espeak_TextToPhonemes; the separator is told in its upper bits
-_LIST_END, _PHONEME = 0, 7
-_RATE, _PITCH, _RANGE = 1, 3, 4  # espeak_PARAMETER
-
-
 class Espeak:
-    """espeak-ng through its library. One per process."""
+    """espeak-ng by the names of its voices; one that is not there says nothing."""
 
-    def __init__(self, library: str = "libespeak-ng.so.1") -> None:
+    def __init__(self) -> None:
         """Raises DependencyError where espeak-ng is not installed."""
-        try:
-            self._library = ctypes.CDLL(library)
-        except OSError as error:
-            raise DependencyError("cannot load", library, "install the system package espeak-ng") from error
-        self.rate = self._library.espeak_Initialize(_SYNCHRONOUS, 0, None, _PHONEME_EVENTS_IPA)
-        if self.rate <= 0:
-            raise DependencyError("cannot start", ESPEAK, "install the system package espeak-ng again")
-        self._callback = _CALLBACK(self._take)
-        self._library.espeak_SetSynthCallback(self._callback)
-        self._sound: list[Array] = []
-        self._events: list[tuple[float, str]] = []
-
-    def _take(self, samples: object, count: int, events: object) -> int:
-        if samples and count > 0:
-            self._sound.append(np.ctypeslib.as_array(samples, (count,)).copy())
-        index = 0
-        while events[index].type != _LIST_END:  # type: ignore[index]
-            event = events[index]  # type: ignore[index]
-            if event.type == _PHONEME:
-                self._events.append((event.audio_position / 1000, event.string.decode("utf-8", "ignore")))
-            index += 1
-        return 0
+        self._library = espeak()
 
     def speak(
         self, text: str, voice: str, words_per_minute: int, pitch: int, pitch_range: int
     ) -> tuple[Array, list[Segment]]:
         """Sound at 16 kHz and its segments; empty where the voice is not there."""
-        self._sound, self._events = [], []
-        if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
+        manner = Manner(voice, words_per_minute, pitch, pitch_range=pitch_range)
+        try:
+            speech = self._library.speak(text, manner)
+        except ConfigError:
             return np.zeros(0, np.float32), []
-        for parameter, value in ((_RATE, words_per_minute), (_PITCH, pitch), (_RANGE, pitch_range)):
-            self._library.espeak_SetParameter(parameter, value, 0)
-        data = text.encode()
-        self._library.espeak_Synth(data, ctypes.c_size_t(len(data) + 1), 0, _CHARACTERS, 0, _UTF8, None, None)
-        self._library.espeak_Synchronize()
-        sound = np.concatenate([np.zeros(0, np.int16), *self._sound]).astype(np.float32) / 32768
-        return to_rate(sound, self.rate), self._segments(len(sound) / self.rate)
+        segments: list[Segment] = []
+        for phone in speech.phones:
+            segments += spread(from_ipa(phone.name) or (SIL,), phone.start_s, phone.end_s)
+        return to_rate(speech.samples, speech.rate), segments
 
     def phonemes(self, text: str, voice: str) -> str:
         """The IPA of a text, phonemes joined by ``_`` and words by spaces; empty where the voice is not there."""
-        if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
+        try:
+            return self._library.phonemes(text, voice)
+        except ConfigError:
             return ""
-        self._library.espeak_TextToPhonemes.restype = ctypes.c_char_p
-        data = ctypes.create_string_buffer(text.encode())
-        at, clauses = ctypes.c_void_p(ctypes.addressof(data)), []
-        while at.value:
-            clause = self._library.espeak_TextToPhonemes(ctypes.byref(at), _UTF8, _IPA | ord("_") << 8)
-            clauses.append((clause or b"").decode("utf-8", "ignore"))
-        return " ".join(clauses)
-
-    def _segments(self, seconds: float) -> list[Segment]:
-        """An event is the start of its phoneme; a name of no sound is a pause."""
-        ends = [start for start, _ in self._events[1:]] + [seconds]
-        segments: list[Segment] = []
-        for (start, name), end in zip(self._events, ends, strict=True):
-            if end > start:
-                segments += spread(from_ipa(name) or (SIL,), start, end)
-        return segments
 
 
 def to_rate(sound: Array, rate: int) -> Array:

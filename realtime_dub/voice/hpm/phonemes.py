@@ -4,14 +4,13 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import unicodedata
 from collections.abc import Collection
 
-from realtime_dub.errors import ConfigError, DependencyError
+from realtime_dub.errors import ConfigError
+from realtime_dub.voice.espeak import espeak
 
-SILENCE, SECONDS = "sil", 20.0
+SILENCE = "sil"
 # Letters of the IPA that networks trained here know by another sound's name.
 ALIKE = {
     "g": "ɡ", "ɹ": "r", "ɾ": "d", "ɻ": "r", "ʁ": "x", "χ": "x", "ɣ": "x", "ɦ": "h", "c": "k", "q": "k", "ç": "ʃ", "ɕ": "ʃ",
@@ -59,11 +58,5 @@ def _letters(letters: list[str], known: Collection[str]) -> list[str]:
 
 
 def _read(text: str, language: str) -> str:
-    if (program := shutil.which("espeak-ng")) is None:
-        raise DependencyError("cannot read a script without", "espeak-ng", "install it: sudo apt install espeak-ng")
-    command = [program, "-q", "--ipa", "--sep=_", "-v", language, "--stdin"]
-    read = subprocess.run(command, input=text.encode(), capture_output=True, timeout=SECONDS, check=False)
-    if read.returncode:
-        raise ConfigError("espeak-ng does not speak", repr(language), "espeak-ng --voices lists what it does")
-    # A word of another language comes behind its name: (en)bˈʌt(fr)
-    return "".join(part.rpartition(")")[2] for part in read.stdout.decode("utf-8", "replace").split("("))
+    # A word of another language comes with the language around it: (en)bˈʌt(fr)
+    return "".join(part.rpartition(")")[2] for part in espeak().phonemes(text, language).split("("))

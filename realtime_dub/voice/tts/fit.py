@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from realtime_dub.voice.tts.espeak import Phone, Speech
+from realtime_dub.voice.espeak import Phone, Speech
 from realtime_dub.voice.tts.phones import PAUSE, opening_of
 from realtime_dub.voice.tts.stretch import stretched
 

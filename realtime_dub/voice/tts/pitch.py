@@ -6,7 +6,7 @@ import numpy as np
 
 from realtime_dub.errors import MediaError
 from realtime_dub.media import Floats
-from realtime_dub.voice.tts.espeak import Manner, espeak
+from realtime_dub.voice.espeak import Manner, espeak
 
 LOWEST_HZ, HIGHEST_HZ = 60.0, 400.0
 FRAME_S, HOP_S = 0.05, 0.02

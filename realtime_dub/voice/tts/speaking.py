@@ -10,7 +10,7 @@ import numpy as np
 from realtime_dub.errors import ConfigError
 from realtime_dub.media import Floats
 from realtime_dub.voice.contract import Line, MadeVoice
-from realtime_dub.voice.tts.espeak import NORMAL, SLOWEST, Manner, Phone, Speech, espeak
+from realtime_dub.voice.espeak import NORMAL, SLOWEST, Manner, Phone, Speech, espeak
 from realtime_dub.voice.tts.fit import STEP_S, Doubles, fitted, shortest_s, spoken
 from realtime_dub.voice.tts.script import language_of
 

@@ -1,4 +1,4 @@
-"""espeak-ng through its own library, which is a system package: speech of a text and when each phoneme begins."""
+"""espeak-ng through its own library, a system package: the phonemes of a text, its speech, and when each begins."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ RETRIEVAL, PHONEME_EVENTS, IPA_EVENTS, NO_EXIT = 1, 1, 2, 0x8000
 SYNCHRONOUS, CHARACTERS, UTF8 = 2, 1, 1
 LIST_END, PHONEME = 0, 7
 RATE, PITCH, RANGE = 1, 3, 4  # espeak_PARAMETER
+IPA = 2  # of espeak_TextToPhonemes; what parts phonemes is told in its upper bits
 SLOWEST, QUICKEST = 80, 450  # words per minute that the library takes
 NORMAL = 160
 
@@ -61,12 +62,13 @@ _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How it is said. ``pitch``: 0 to 99; ``variant``: of the voice, such as f3."""
+    """How it is said. ``pitch`` and ``pitch_range``: 0 to 99; ``variant``: of the voice, such as f3."""
 
     language: str = "en"
     words_per_minute: int = NORMAL
     pitch: int = 50
     variant: str = ""
+    pitch_range: int = 50
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,6 +107,7 @@ class Espeak:
         self._library.espeak_SetSynthCallback(self._callback)
         self._library.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_Voice))
         self._library.espeak_Info.restype = ctypes.c_char_p
+        self._library.espeak_TextToPhonemes.restype = ctypes.c_char_p
         self._sound: list[npt.NDArray[np.int16]] = []
         self._events: list[tuple[float, str]] = []
 
@@ -129,13 +132,27 @@ class Espeak:
             whole = np.concatenate([np.zeros(0, np.int16), *self._sound])
             return Speech(whole.astype(np.float32) / 32768, self.rate, self._phones(len(whole) / self.rate))
 
+    def phonemes(self, text: str, language: str) -> str:
+        """The IPA of a text, phonemes joined by ``_`` and words by spaces. Raises ConfigError for a language.
+
+        A word that it takes for another language's has marks around it, such as ``(en)`` and ``(fr)``.
+        """
+        with self._lock:
+            self._use(Manner(language))
+            data = ctypes.create_string_buffer(text.replace("\0", " ").encode("utf-8", "replace"))
+            at, clauses = ctypes.c_void_p(ctypes.addressof(data)), []
+            while at.value:
+                clause = self._library.espeak_TextToPhonemes(ctypes.byref(at), UTF8, IPA | ord("_") << 8)
+                clauses.append((clause or b"").decode("utf-8", "ignore"))
+            return " ".join(clauses)
+
     def _use(self, manner: Manner) -> None:
         voice = manner.language + (f"+{manner.variant}" if manner.variant else "")
         if not manner.language or self._library.espeak_SetVoiceByName(voice.encode("utf-8", "replace")) != 0:
             some = ", ".join(code for code in sorted(set(self._codes())) if len(code) == 2)
             raise ConfigError("espeak-ng does not speak", repr(manner.language), f"choose one of {some}")
         rate = max(SLOWEST, min(QUICKEST, manner.words_per_minute))
-        for parameter, value in ((RATE, rate), (PITCH, manner.pitch), (RANGE, 50)):
+        for parameter, value in ((RATE, rate), (PITCH, manner.pitch), (RANGE, manner.pitch_range)):
             self._library.espeak_SetParameter(parameter, value, 0)
 
     def _codes(self) -> list[str]:
