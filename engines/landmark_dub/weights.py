@@ -9,14 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from engines.common.checkpoint import open_checkpoint
+from engines.common.checkpoint.published import Published
 from engines.landmark_dub.layers import MODULES, expected
-from realtime_dub.errors import BundleError, ConfigError
+from realtime_dub.errors import ConfigError
 from realtime_dub.media import Floats
 from realtime_dub.paths import reason
 
-COUNTS = ".num_batches_tracked"  # of no use to a network that is trained
+LANDMARK_DUB = Published(
+    called="landmark dubbing's network",
+    give="give the published files of unsupervised video dubbing, or of your own training with its code",
+)
 AGAIN = "._flat_weights."  # where newer PyTorch keeps a GRU's tensors a second time
-SHOWN = 3  # names in a message
 _FILE = re.compile(rf"({'|'.join(MODULES)})(?:_(\d+))?\.(?:pt|pth)")
 
 
@@ -29,9 +32,7 @@ def read_weights(folder: Path) -> dict[str, Floats]:
     for module, path in files_in(folder).items():
         weights |= {f"{module}.{name}": values for name, values in _tensors(path).items()}
         _check(path, module, {name: each.shape for name, each in weights.items() if name.startswith(f"{module}.")})
-    for name, values in weights.items():
-        if not np.isfinite(values).all() or (name.endswith("running_var") and (values < 0).any()):
-            raise _unlike(folder, f"{name} has numbers that are none")
+    LANDMARK_DUB.check_numbers(folder, weights)
     return weights
 
 
@@ -53,28 +54,11 @@ def files_in(folder: Path) -> dict[str, Path]:
 
 def _tensors(path: Path) -> dict[str, Floats]:
     with open_checkpoint(path, classes=True) as checkpoint:
-        named = {name: each for name, each in checkpoint.tensors.items() if AGAIN not in name}
-        return {name: np.array(each.read(), np.float32) for name, each in named.items() if not name.endswith(COUNTS)}
+        named = LANDMARK_DUB.named(checkpoint.tensors)
+        return {name: np.array(each.read(), np.float32) for name, each in named.items() if AGAIN not in name}
 
 
 def _check(path: Path, module: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Raises BundleError where this is not the network ``module``."""
     wanted = {name: shape for name, shape in expected().items() if name.startswith(f"{module}.")}
-    if missing := [name for name in wanted if name not in shapes]:
-        raise _unlike(path, f"it lacks {_listed(missing)}")
-    if extra := [name for name in shapes if name not in wanted]:
-        raise _unlike(path, f"it has {_listed(extra)}, too")
-    for name, shape in wanted.items():
-        if shapes[name] != shape:
-            sizes = ("×".join(map(str, each)) or "one number" for each in (shapes[name], shape))
-            raise _unlike(path, f"{name} is {', not '.join(sizes)}")
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(name[:80] for name in names[:SHOWN])
-    return f"{shown} and {len(names) - SHOWN} more" if len(names) > SHOWN else shown
-
-
-def _unlike(path: Path, how: str) -> BundleError:
-    do = "give the published files of unsupervised video dubbing, or of your own training with its code"
-    return BundleError("not landmark dubbing's network:", f"{path}: {how}", do)
+    LANDMARK_DUB.compare(path, wanted, shapes)

@@ -230,10 +230,7 @@ def test_a_checkpoint_in_the_published_layout_becomes_a_bundle(
     [
         (lambda tensors: tensors.pop("mel_linear.bias"), "it lacks mel_linear.bias"),
         (lambda tensors: tensors.update(extra=torch.zeros(1)), "it has extra, too"),
-        (
-            lambda tensors: tensors.update({"mel_linear.bias": torch.zeros(81)}),
-            r"mel_linear.bias is \[81\], not \[80\]",
-        ),
+        (lambda tensors: tensors.update({"mel_linear.bias": torch.zeros(81)}), "mel_linear.bias is 81, not 80"),
         (lambda tensors: tensors.update({"mel_linear.bias": torch.full((80,), torch.nan)}), "numbers that are none"),
         (lambda tensors: tensors.pop("speaker_emb.weight"), "it has no speaker_emb.weight"),
     ],
