@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +11,11 @@ import numpy as np
 from engines.common import Array
 from engines.common.dataset import INDEX
 from realtime_dub.clock import VirtualClock
-from realtime_dub.errors import ConfigError
+from realtime_dub.errors import ConfigError, MediaError
 from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.mouth.mouthbank.translator import drawing_of, square
+from realtime_dub.paths import reason
 from realtime_dub.sources.base import read_all
 from realtime_dub.sources.registry import open_video
 
@@ -40,13 +42,32 @@ class Faces:
 
 
 def of_film(video: Path, folder: Path) -> Path:
-    """Cut ``video`` up into ``folder``, a data set of this stage; what is there is not made again. Raises UserError."""
-    if not (folder / FACES).exists():
-        faces = cut(video)
-        folder.mkdir(parents=True, exist_ok=True)
-        np.savez(folder / FACES, drawings=faces.drawings, pictures=faces.pictures)
-        (folder / INDEX).touch()  # it has no tracks
+    """Cut ``video`` up into ``folder``, a data set of this stage; what is there is not made again.
+
+    Raises UserError, also where the folder is another film's.
+    """
+    film = _name_of(video)
+    if (folder / FACES).exists():
+        with np.load(folder / FACES, allow_pickle=False) as stored:
+            if str(stored["film"]) != film:
+                raise ConfigError("cannot go on with", f"{video}: {folder} is of another film", "give another --out")
+        return folder
+    faces = cut(video)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / INDEX).touch()  # it has no tracks
+    part = folder / f".part-{FACES}"  # a run that is killed here leaves nothing that looks whole
+    np.savez(part, drawings=faces.drawings, pictures=faces.pictures, film=film)
+    part.replace(folder / FACES)
     return folder
+
+
+def _name_of(video: Path) -> str:
+    """A hash of its content. Raises MediaError."""
+    try:
+        with video.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise MediaError("cannot read", f"{video}: {reason(error)}", "name a film of one person") from None
 
 
 def read(folder: Path) -> Faces:

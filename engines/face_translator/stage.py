@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -144,5 +145,6 @@ def export_bundle(net: nn.Module, out: Path, version: str, about: tuple[DataSpec
         sha256={MODEL: digest},
     )
     (out / SPEC).write_text(spec.model_dump_json(indent=1) + "\n", "utf-8")
-    made_here.write(digest)  # its graph was built here: it need not run apart
+    with suppress(OSError):  # its graph was built here: it need not run apart, and where that cannot be noted it does
+        made_here.write(digest)
     return out

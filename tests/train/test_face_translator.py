@@ -104,3 +104,16 @@ def test_a_film_is_for_engines_that_learn_from_one(
     assert "cannot use --video with landmark-dub" in capsys.readouterr().err
     assert execute(monkeypatch, "train-engine", "face-translator", "--data", tmp_path, "--out", tmp_path / "b") == 2
     assert "not a prepared data set" in capsys.readouterr().err
+
+
+def test_a_run_goes_on_with_its_own_film_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own, other = run.parent / "me.mkv", tmp_path / "other.mkv"
+    other.write_bytes(own.read_bytes()[:-1])
+    again = "train-engine", "face-translator", "--out", run, "--resume", "--video"
+    assert execute(monkeypatch, *again, other) == 2
+    assert "is of another film" in capsys.readouterr().err
+    assert execute(monkeypatch, *again, tmp_path / "none.mkv") == 2
+    assert "cannot read" in capsys.readouterr().err
+    assert execute(monkeypatch, *again, own) == 0
