@@ -39,7 +39,9 @@ def display() -> Iterator[str]:
     if shutil.which("Xvfb") is None:
         pytest.skip("needs Xvfb: sudo apt install xvfb")
     read, write = os.pipe()
-    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "800x600x24", "-nolisten", "tcp"]
+    # -noreset: it refuses who comes while it starts anew, as it does by itself when its only client has gone
+    screen = ["-screen", "0", "800x600x24", "-noreset", "-nolisten", "tcp"]
+    command = ["Xvfb", "-displayfd", str(write), *screen]
     with subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL) as server:
         os.close(write)
         try:
