@@ -32,6 +32,12 @@ NO_FILES = (
 CASELESS = sys.platform in ("darwin", "win32")
 
 
+def cache_folder() -> Path:
+    """Where the program keeps for this user what can be made again."""
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(home) if home else Path.home() / ".cache") / "realtime-dub"
+
+
 @dataclass(frozen=True, slots=True)
 class Use:
     """A path that a command was given, and the option that gave it."""

@@ -56,7 +56,7 @@ def state_of_the_tests_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         kept = tmp_path_factory.mktemp("cache")
-        patch.setattr("realtime_dub.pipeline.camera_kept.folder", lambda: kept)
+        patch.setattr("realtime_dub.pipeline.camera_kept.cache_folder", lambda: kept)
         yield
 
 

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from realtime_dub.inference import gpu, libraries
 from realtime_dub.inference.contract import Precision, Progress
+from realtime_dub.paths import cache_folder
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -92,8 +93,7 @@ class Entry(NamedTuple):
 
 
 def default_root() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(home) if home else Path.home() / ".cache") / "realtime-dub" / "engines"
+    return cache_folder() / "engines"
 
 
 def surroundings(backend: str, device: str = "", any_gpu: bool = False) -> Surroundings:

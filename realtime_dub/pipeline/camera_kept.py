@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import realtime_dub
 from realtime_dub.errors import MediaError
 from realtime_dub.media import NS
-from realtime_dub.paths import WholeFile, read_plain
+from realtime_dub.paths import WholeFile, cache_folder, read_plain
 
 if TYPE_CHECKING:
     from realtime_dub.config import LiveConfig
@@ -65,19 +65,13 @@ class Kept:
 
 def kept(**what: object) -> Kept:
     """Of an engine that is made as ``what`` says."""
-    return Kept(folder() / "camera.json", {name: str(value) for name, value in what.items()})
+    return Kept(cache_folder() / "camera.json", {name: str(value) for name, value in what.items()})
 
 
 def kept_for(config: LiveConfig) -> Kept:
     """Of the engine of a live run."""
     names = ("engine", "bundle", "backend", "look_ahead", "quality", "learn", "identity")
     return kept(**{name: getattr(config, name) for name in names})
-
-
-def folder() -> Path:
-    """Where programs of this user keep what can be made again."""
-    home = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(home) if home else Path.home() / ".cache") / "realtime-dub"
 
 
 def ago(age_s: float) -> str:
