@@ -26,9 +26,10 @@ READ_BYTES = 16 * 1024  # at a time: the smallest chunks of HTTP take 2 ms to re
 
 # Requests of one address (guard).
 REQUESTS_PER_S, REQUESTS_BURST = 20.0, 60.0  # without the token
-KNOWN_PER_S, KNOWN_BURST = 60.0, 300.0  # with it: an office may be behind one address
+KNOWN_PER_S, KNOWN_BURST = 60.0, 120.0  # with it: an office may be behind one address; some take 2 ms of a worker
 PARTS_PER_S, PARTS_BURST = 200.0, 600.0  # small files: opening the page asks for forty of them
 OFFERS_PER_S, OFFERS_BURST = 0.5, 24.0  # of connections for video and audio: an office comes back as one
+TOLD_S = 1.0  # what is told of all visitors together is made anew so often (told)
 MOST_CALLERS = 2_000  # addresses whose rates are remembered
 
 # Rooms (room).

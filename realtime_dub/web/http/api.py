@@ -18,6 +18,7 @@ from realtime_dub.web.http import connectivity
 from realtime_dub.web.http import routes as common
 from realtime_dub.web.http.receiving import receive
 from realtime_dub.web.http.routes import options, read, read_body, read_json
+from realtime_dub.web.http.told import Told
 from realtime_dub.web.limits import RECORDING_KEPT_S
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio import banks
@@ -27,6 +28,7 @@ from realtime_dub.web.studio.uploads import Uploads
 
 MOST_ASKED = 50  # recordings in one question
 STUDIO: web.AppKey[Studio] = web.AppKey("studio", Studio)
+METRICS: web.AppKey[Told] = web.AppKey("metrics", Told)
 FEATURES = ("recording", "enroll", "bank", "rooms", "uploads", "pictures")  # what the page shows buttons for
 
 
@@ -77,9 +79,18 @@ def routes() -> list[web.RouteDef]:
 
 
 async def metrics(request: web.Request) -> web.Response:
-    studio = request.app[STUDIO]
-    studio.metrics.update(studio.sessions.values())
-    return web.Response(body=studio.metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
+    body = await request.app[METRICS].get()
+    return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4"})
+
+
+def metrics_of(studio: Studio) -> Told:
+    """What ``metrics`` tells where the visitors are in this process."""
+
+    async def make() -> bytes:
+        studio.metrics.update(studio.sessions.values())
+        return studio.metrics.text()
+
+    return Told(make)
 
 
 async def config(request: web.Request) -> web.Response:

@@ -90,6 +90,7 @@ def _studio(config: ServeConfig) -> Callable[[web.Application], AsyncIterator[No
         studio = Studio(config, keeping=keeping)
         app[api.STUDIO] = app[routes.HOST] = studio
         app[api.INBOX] = api.Inbox(keeping.uploads, studio.used_uploads)
+        app[api.METRICS] = api.metrics_of(studio)
         app[MEASURES] = studio.measure
         try:
             await studio.start()

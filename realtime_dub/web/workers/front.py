@@ -12,6 +12,7 @@ from aiohttp import web
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.http import api, routes, whip
 from realtime_dub.web.http.server import MEASURES, guarded
+from realtime_dub.web.http.told import Told
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio.metrics import Metrics
 from realtime_dub.web.studio.room import EMPTY
@@ -40,7 +41,7 @@ def _own() -> list[web.RouteDef]:
     return [
         web.get("/", routes.page),
         web.get("/healthz", routes.health),
-        web.get("/metrics", metrics),
+        web.get("/metrics", api.metrics),
         web.get("/api/config", config),
         web.post("/api/sessions", open_session),
         web.patch("/api/sessions/{id}", change_session),
@@ -64,14 +65,18 @@ def _handed_on() -> list[web.RouteDef]:
     ]
 
 
-async def metrics(request: web.Request) -> web.Response:
+def _metrics(crew: Crew, own: Metrics) -> Told:
     """Of all processes, each with its name as a label."""
-    crew, own = request.app[CREW], request.app[METRICS]
-    own.update(())
-    told = await asyncio.gather(*(ask(worker, "/metrics") for worker in crew.workers if worker.is_ready))
-    numbers = [str(worker.number) for worker in crew.workers if worker.is_ready]
-    body = labelled({"front": own.text()} | dict(zip(numbers, told, strict=True)))
-    return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4"})
+
+    async def make() -> bytes:
+        own.update(())
+        ready = [worker for worker in crew.workers if worker.is_ready]
+        told = await asyncio.gather(*(ask(worker, "/metrics") for worker in ready))
+        numbers = [str(worker.number) for worker in ready]
+        texts = {"front": own.text()} | dict(zip(numbers, told, strict=True))
+        return await asyncio.to_thread(labelled, texts)  # some milliseconds
+
+    return Told(make)
 
 
 async def config(request: web.Request) -> web.Response:
@@ -161,6 +166,7 @@ def _crew(config: ServeConfig, count: int) -> Callable[[web.Application], AsyncI
         crew = await asyncio.to_thread(Crew, config, count)
         app[CREW], app[METRICS] = crew, Metrics()
         app[api.INBOX] = api.Inbox(crew.uploads, crew.used_uploads)
+        app[api.METRICS] = _metrics(crew, app[METRICS])
         app[MEASURES] = crew.measure
         try:
             await crew.start()

@@ -73,6 +73,7 @@ def _app(studio: Studio) -> web.Application:
     app = web.Application(middlewares=[_answered], client_max_size=routes.MOST_JSON)
     app[api.STUDIO] = app[routes.HOST] = studio
     app[routes.CONFIG] = studio.config
+    app[api.METRICS] = api.metrics_of(studio)
     app.add_routes(whip.routes() + api.routes())
     return app
 
