@@ -35,6 +35,7 @@ def dubbed(environment: dict[str, str], folder: Path, *options: object, source: 
     return out, json.loads(stats.read_text()) | {"said": done.stdout}
 
 
+@pytest.mark.computes
 def test_an_engine_that_paints_crops(tmp_path: Path) -> None:
     source = toys.CROP_ENGINE.format(module="toy_painter")
     environment = toys.install(tmp_path / "site", "toy_painter", source, registry.GROUP, "toy-painter", "ENGINE")
@@ -54,6 +55,7 @@ def test_an_engine_that_paints_crops(tmp_path: Path) -> None:
     assert np.ptp(columns) < 0.5 * before.shape[1]
 
 
+@pytest.mark.computes
 def test_an_engine_that_gives_whole_frames_needs_no_face(tmp_path: Path) -> None:
     source = toys.FRAME_ENGINE.format(module="toy_avatar", green=toys.GREEN)
     environment = toys.install(tmp_path / "site", "toy_avatar", source, registry.GROUP, "toy-avatar", "ENGINE")
@@ -87,6 +89,7 @@ def test_whole_frames_live(tmp_path: Path) -> None:
     assert np.abs(frames(out)[40][120, 160].astype(int) - toys.GREEN).max() < 40
 
 
+@pytest.mark.computes
 def test_a_backend(tmp_path: Path) -> None:
     environment = toys.install(
         tmp_path / "site", "toy_backend", toys.BACKEND, "realtime_dub.backends", "toy-backend", "open_counted"
@@ -101,6 +104,7 @@ def test_a_backend(tmp_path: Path) -> None:
     assert {"toy-backend", "cpu"} <= set(done.stderr.strip().rpartition("one of ")[2].split(", "))
 
 
+@pytest.mark.computes
 def test_a_voice_made_of_the_picture(tmp_path: Path) -> None:
     environment = toys.install(tmp_path / "site", "toy_voice", toys.VOICE, "realtime_dub.voices", "hum", "Hum")
     out, stats = dubbed(environment, tmp_path, "--mic", "from-video:hum:500")
@@ -134,6 +138,7 @@ def test_a_voice_made_of_the_picture_live(tmp_path: Path) -> None:
     assert loud[100:-20].mean() > 0.95
 
 
+@pytest.mark.computes
 def test_a_package_whose_engine_is_broken_is_one_line(tmp_path: Path) -> None:
     environment = toys.install(tmp_path / "site", "broken", "1 / 0\n", registry.GROUP, "broken", "ENGINE")
     done = run(environment, "file", "demo", "-o", tmp_path / "b.mp4", "--mic", "demo", "--engine", "broken")

@@ -29,6 +29,8 @@ from realtime_dub.sources.demo import DemoSource
 from realtime_dub.sources.voices import open_voice
 from realtime_dub.web.rtc import aiortc_access
 
+pytestmark = pytest.mark.computes
+
 ROOT = Path(__file__).parent.parent
 FPS, SECONDS = 25, 2
 

@@ -23,6 +23,8 @@ from realtime_dub.mouth.mouthbank.bank import CAPACITY, Bank, Mouth
 from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
 from tests.faces import tracked_portrait
 
+pytestmark = pytest.mark.computes
+
 __all__ = ["members"]
 
 Change = Callable[[np.ndarray], np.ndarray]

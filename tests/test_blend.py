@@ -16,6 +16,8 @@ from realtime_dub.face.landmarks import LIPS
 from realtime_dub.face.types import Face, Pose, TrackedFrame
 from tests.faces import tracked_portrait
 
+pytestmark = pytest.mark.computes
+
 
 def noise_image(height: int = 60, width: int = 80, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)

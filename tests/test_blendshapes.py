@@ -26,6 +26,8 @@ from realtime_dub.pipeline.file.run import run_file
 from realtime_dub.publishers.osc import OscPublisher
 from realtime_dub.publishers.registry import open_publisher
 
+pytestmark = pytest.mark.computes
+
 SOLVER = BlendshapeSolver()
 
 

@@ -16,6 +16,8 @@ from test_video_kinds import corners
 
 from realtime_dub.sources.stills import read_still
 
+pytestmark = pytest.mark.computes
+
 MEASURE = """
 import resource, sys
 import cv2, av, PIL.Image

@@ -16,6 +16,8 @@ from realtime_dub.mouth.mouthbank.cavity import max_lip_opening
 from tests.faces import tracked_portrait
 from tests.test_mouthbank_drawing import drawn, read
 
+pytestmark = pytest.mark.computes
+
 
 def open_mouth() -> TrackedFrame:
     """The portrait with the mouth open."""

@@ -15,6 +15,8 @@ import realtime_dub
 from realtime_dub import cli
 from realtime_dub.errors import BudgetError, RealtimeDubError
 
+pytestmark = pytest.mark.computes
+
 HEAVY = ("cv2", "mediapipe", "torch", "av", "onnxruntime", "sounddevice", "pyvirtualcam", "numpy", "pydantic")
 
 

@@ -12,6 +12,8 @@ from realtime_dub import cli
 from realtime_dub.config import FileConfig, LiveConfig, build
 from realtime_dub.errors import ConfigError, DeviceError
 
+pytestmark = pytest.mark.computes
+
 
 def test_defaults() -> None:
     config = build(LiveConfig)

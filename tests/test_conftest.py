@@ -11,6 +11,8 @@ from blockbuster import BlockingError
 
 from realtime_dub.clock import MonotonicClock
 
+pytestmark = pytest.mark.computes
+
 pytest_plugins = ["pytester"]
 
 HERE = Path(__file__).parent

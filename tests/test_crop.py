@@ -18,6 +18,8 @@ from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import Frame
 
+pytestmark = pytest.mark.computes
+
 ALIGNMENTS: tuple[Alignment, ...] = ("box", "template", "pose")
 
 

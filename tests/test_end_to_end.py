@@ -51,6 +51,7 @@ def loudness(path: Path, ticks: int) -> np.ndarray:
     return np.array([np.sqrt((sound[k * step : (k + 1) * step] ** 2).mean()) for k in range(ticks)])
 
 
+@pytest.mark.computes
 def test_the_portrait_speaks_when_there_is_speech_and_rests_when_there_is_none(dubbed: Path) -> None:
     pictures = pictures_of(dubbed)
     assert len(pictures) == SECONDS * 25
@@ -67,6 +68,7 @@ def test_the_portrait_speaks_when_there_is_speech_and_rests_when_there_is_none(d
     assert lips.min() < 0.04
 
 
+@pytest.mark.computes
 def test_nothing_but_the_lower_face_changes(dubbed: Path) -> None:
     source, tracker = DemoSource(640, 480, 25), MediaPipeTracker(smooth=False)
     source.open()
@@ -85,6 +87,7 @@ def test_nothing_but_the_lower_face_changes(dubbed: Path) -> None:
         source.close()
 
 
+@pytest.mark.computes
 def test_a_still_becomes_a_talking_picture_as_long_as_the_voice(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "me.png"), portrait())
     out = tmp_path / "talking.mp4"
@@ -96,6 +99,7 @@ def test_a_still_becomes_a_talking_picture_as_long_as_the_voice(tmp_path: Path) 
     assert openings_of(pictures).max() > 0.1
 
 
+@pytest.mark.computes
 def test_strength_nought_leaves_the_mouth_at_rest(tmp_path: Path) -> None:
     out = tmp_path / "still.mkv"
     run_file(build(FileConfig, input="demo", mic="demo", output=out, seconds=2, strength=0))

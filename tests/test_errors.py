@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from realtime_dub import errors
 from realtime_dub.errors import EndOfStream, MediaError, RealtimeDubError, UserError
 
+pytestmark = pytest.mark.computes
+
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, UserError)]
 
 

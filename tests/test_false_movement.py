@@ -13,6 +13,8 @@ from engines.common.sounds import RATE
 from realtime_dub.inference.bundle import load_default
 from tests.test_motion import vowel
 
+pytestmark = pytest.mark.computes
+
 
 def person(seed: int = 0) -> Sentence:
     """Half a second of silence, a second of vowels, half a second of silence."""

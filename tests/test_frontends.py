@@ -16,6 +16,8 @@ from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec, mel_filters
 from realtime_dub.audio.frontends.mfcc import Mfcc, MfccSpec, per_frame
 from realtime_dub.audio.frontends.painter_mel import PainterMel, PainterMelSpec
 
+pytestmark = pytest.mark.computes
+
 SPEC = LogMelSpec()
 
 

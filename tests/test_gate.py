@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +11,8 @@ from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 from realtime_dub.media import MS
 from realtime_dub.mouth.gate import HOLD_NS, OPEN_AT, SHUT_AT, SpeechGate
 from realtime_dub.mouth.mouthbank.speaker_level import BELOW_DB, SpeakerLevel
+
+pytestmark = pytest.mark.computes
 
 SPEC = LogMelSpec()
 DELAY = 8

@@ -13,6 +13,8 @@ from realtime_dub.blend.masks import dilated, lower_face, polygon
 from realtime_dub.face.landmarks import LIPS_INNER, NOSE_BASE
 from tests.faces import tracked_portrait
 
+pytestmark = pytest.mark.computes
+
 
 @pytest.mark.parametrize("name", ["moustache", "beard", "plain-lips"])
 def test_paint_stays_on_the_lower_face_and_is_alike_every_time(name: str) -> None:

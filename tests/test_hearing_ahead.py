@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from realtime_dub.media import MS, NS, Samples
 from realtime_dub.mouth import registry
@@ -15,6 +16,8 @@ from realtime_dub.pipeline.file.ticks import MouthMaker
 from realtime_dub.pipeline.schedule import TrackedSample
 from realtime_dub.sources.demo_voice import DemoVoiceSource
 from tests.faces import tracked_portrait
+
+pytestmark = pytest.mark.computes
 
 FRAMES, PERIOD_NS = 30, 40 * MS
 SPOKEN_NS = 3 * NS

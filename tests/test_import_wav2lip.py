@@ -19,6 +19,8 @@ from realtime_dub.errors import BundleError, ConfigError, UserError
 from realtime_dub.inference.bundle import load
 from realtime_dub.mouth.painter.generator import lipgan, wav2lip
 
+pytestmark = pytest.mark.computes
+
 Weights = dict[str, np.ndarray]
 
 

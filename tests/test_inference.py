@@ -34,6 +34,8 @@ from realtime_dub.inference.spec import (
 from realtime_dub.inference.state import CheckedStream, HostStream
 from realtime_dub.mouth.mouthbank.motion import MotionStream
 
+pytestmark = pytest.mark.computes
+
 COMMON = {
     "format": 2,
     "name": "a",

@@ -24,6 +24,8 @@ from realtime_dub.mouth.mouthbank.inside import SIDE, SIZE, Inside
 from realtime_dub.mouth.mouthbank.render import Renderer
 from tests.faces import frame_of, jaw_drop, portrait, read, tracked_portrait
 
+pytestmark = pytest.mark.computes
+
 OPENED = 0.2  # mouth widths
 
 

@@ -21,6 +21,8 @@ from realtime_dub.media import (
     ticks_to_ns,
 )
 
+pytestmark = pytest.mark.computes
+
 HUGE = st.integers(-(10**30), 10**30)
 FACTOR = st.integers(1, 10**12)
 RATES = st.sampled_from([8000, 11025, 16000, 22050, 44100, 48000, 96000, 192000])

@@ -14,6 +14,8 @@ from engines.common.video_metrics import LOWER_LIP, closing, jaw, lip_width, low
 from realtime_dub.face.alignment import TEMPLATE
 from realtime_dub.face.landmarks import CHIN, CORNERS, LIPS, OPENING
 
+pytestmark = pytest.mark.computes
+
 FRAMES = 60
 ALL = np.ones(FRAMES, bool)
 

@@ -15,6 +15,8 @@ from realtime_dub.media import Floats
 from realtime_dub.sources.video_file import VideoFileSource
 from tests.faces import read
 
+pytestmark = pytest.mark.computes
+
 
 def test_the_head_turns_the_jaw_moves_and_the_loop_has_no_seam() -> None:
     face = MovingFace(640, 480, 25)

@@ -28,6 +28,8 @@ from realtime_dub.pipeline.file.run import Progress, run_file
 from realtime_dub.pipeline.file.stages import BoundedWriter, PrefetchStage
 from realtime_dub.pipeline.statistics import Report
 
+pytestmark = pytest.mark.computes
+
 GENERATORS: list[PuppetGenerator] = []
 
 

@@ -22,6 +22,8 @@ from realtime_dub.sources.registry import open_video
 from realtime_dub.sources.voices import open_voice
 from realtime_dub.web.http.reach import certificate
 
+pytestmark = pytest.mark.computes
+
 NO_UTF8 = b"\xff\xfe".decode("utf-8", "surrogateescape")
 # To FFmpeg an address, another file, a pattern, a list of files; to a shell an option; to a terminal a command.
 STEMS = (

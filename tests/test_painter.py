@@ -23,6 +23,8 @@ from realtime_dub.mouth.painter.layout import Sizes, layout_of
 from realtime_dub.mouth.painter.references import References
 from realtime_dub.mouth.painter.windows import Loudness, VoiceWindows
 
+pytestmark = pytest.mark.computes
+
 PERIOD = 40 * MS
 
 

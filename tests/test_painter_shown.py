@@ -27,6 +27,8 @@ from realtime_dub.mouth.painter.box import FaceBox
 from realtime_dub.mouth.painter.generator import PainterGenerator, margins_of, wav2lip
 from realtime_dub.pipeline.file.run import run_file
 
+pytestmark = pytest.mark.computes
+
 PERIOD = 40 * MS
 
 

@@ -19,6 +19,8 @@ from realtime_dub import cli
 from realtime_dub.errors import ConfigError, MediaError
 from realtime_dub.paths import Use, WholeFile, reason, refuse_clashes
 
+pytestmark = pytest.mark.computes
+
 NO_UTF8 = b"\xff".decode("utf-8", "surrogateescape")
 
 

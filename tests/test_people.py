@@ -9,6 +9,8 @@ import pytest
 from engines.common.people import groups, people_of, read_people, speaker_of
 from realtime_dub.errors import ConfigError
 
+pytestmark = pytest.mark.computes
+
 TABLE = "speaker\tgender\tlanguage\na\twoman\tEnglish\nb\tman\t\nc\twoman\tWelsh\n"
 
 

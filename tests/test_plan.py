@@ -11,6 +11,8 @@ from realtime_dub.errors import BudgetError
 from realtime_dub.media import MS
 from realtime_dub.pipeline.plan import MARGIN_NS, BudgetPlan, BudgetTooSmall, Stage
 
+pytestmark = pytest.mark.computes
+
 VOICE = [Stage("voice block", 0, 10 * MS), Stage("look-ahead", 60 * MS, 60 * MS)]
 PICTURE = [Stage("frame interval", 0, 45 * MS), Stage("tracker", 0, 12 * MS)]
 AFTER = [Stage("engine", 0, 15 * MS), Stage("compose", 0, 8 * MS)]

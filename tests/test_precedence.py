@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from realtime_dub.media import MS, NS
 from realtime_dub.pipeline import precedence
 from realtime_dub.pipeline.precedence import Order, PlaceInOrder
+
+pytestmark = pytest.mark.computes
 
 TICK_NS = 40 * MS
 

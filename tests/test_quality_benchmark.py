@@ -12,6 +12,8 @@ from benchmarks.rendered import spoken_frames
 from benchmarks.spoilt import Spoilt, pink
 from engines.common.people import speaker_of
 
+pytestmark = pytest.mark.computes
+
 
 def test_any_folder_of_videos_is_taken(tmp_path: Path) -> None:
     for name in ("b/two.mp4", "a_1.mov", "notes.txt"):

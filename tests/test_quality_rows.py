@@ -18,6 +18,8 @@ from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width, neutral_sh
 from realtime_dub.face.landmarks import OPENING
 from realtime_dub.media import Image
 
+pytestmark = pytest.mark.computes
+
 CLIPS = [Path(f"{name}.mp4") for name in ("a_1", "a_2", "b_1", "b_2")]
 PAIRS = [Pair(clip, clip, clip.stem[0]) for clip in CLIPS]
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.computes
+
 ENGINES = Path(__file__).parents[1] / "engines"
 COMMON = "common"
 ROOMS = sorted(path.name for path in ENGINES.iterdir() if (path / "__init__.py").exists())

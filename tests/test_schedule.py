@@ -28,6 +28,8 @@ from realtime_dub.pipeline.schedule import (
     phase_lock,
 )
 
+pytestmark = pytest.mark.computes
+
 RATES = st.builds(Fraction, st.integers(1, 240_000), st.integers(1, 1001)).filter(lambda fps: 1 <= fps <= 240)
 FIRST = st.integers(0, 10**18)
 

@@ -32,6 +32,8 @@ from engines.common.speech.rooms import music, reverberate, stretch
 from engines.common.speech.synthesise import flite_segments
 from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 
+pytestmark = pytest.mark.computes
+
 SPEC = LogMelSpec()
 
 

@@ -29,6 +29,8 @@ from realtime_dub.sources.to_bgr import INTERPOLATION, ToBgr
 from realtime_dub.sources.url import UrlSource
 from realtime_dub.sources.video_file import VideoFileSource
 
+pytestmark = pytest.mark.computes
+
 TEAL: Colour = (128, 128, 0)
 CORNERS = corners(96, 128)
 

@@ -21,6 +21,8 @@ from engines.common.video_metrics import (
 from realtime_dub.face.alignment import TEMPLATE
 from realtime_dub.face.landmarks import LIPS, OPENING
 
+pytestmark = pytest.mark.computes
+
 FRAMES = 60
 
 

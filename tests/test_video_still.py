@@ -18,6 +18,8 @@ from realtime_dub.media import MS
 from realtime_dub.sources.demo import DemoSource, motion
 from realtime_dub.sources.image import ImageSource
 
+pytestmark = pytest.mark.computes
+
 
 def corner(width: int = 48, height: int = 32) -> np.ndarray:
     picture = np.full((height, width, 3), 90, np.uint8)

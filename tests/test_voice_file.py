@@ -17,6 +17,8 @@ from realtime_dub.media import MS, NS, AudioBlock
 from realtime_dub.sources.audio_file import AudioFileSource
 from realtime_dub.sources.demo_voice import DemoVoiceSource
 
+pytestmark = pytest.mark.computes
+
 
 def tone(rate: int, seconds: float, channels: int = 1) -> np.ndarray:
     """(channels, n) float32: 440 Hz at half scale."""

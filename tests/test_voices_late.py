@@ -12,6 +12,8 @@ from voice_scripts import Listener, from_pipe, is_whole, open_in_silence, share_
 from realtime_dub.media import MS, NS, AudioBlock
 from realtime_dub.pipeline.live.voice_line import VoiceLine
 
+pytestmark = pytest.mark.computes
+
 PIPE = 16_000
 
 

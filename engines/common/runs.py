@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,7 +39,7 @@ class RunConfig(BaseModel):
     name: str  # of the engine
     data: tuple[Path, ...]
     given: dict[str, Path] = {}  # nets of stages that are not made here
-    threads: int = Field(0, ge=0)  # of torch, per process; 0 = as many as there are cores
+    threads: int = Field(0, ge=0)  # of torch, per process; 0 = the processes share the cores
     stages: dict[str, StageConfig]
 
 
@@ -86,8 +87,8 @@ def launch(run: RunConfig, out: Path, todo: Sequence[str], world: int, gpus: boo
 
 def work(rank: int, world: int, gpus: bool, meeting: str, run: RunConfig, out: Path, todo: Sequence[str]) -> None:
     """One process of a run: the stages ``todo`` in their order."""
-    if run.threads:
-        torch.set_num_threads(run.threads)
+    if threads := run.threads or _share_of_cores(world):
+        torch.set_num_threads(threads)
     stages, dataset = engines.stages_of(run.name), Dataset(*run.data)
     with process_group(rank, world, gpus, meeting) as context:
         for name in todo:
@@ -100,6 +101,11 @@ def work(rank: int, world: int, gpus: bool, meeting: str, run: RunConfig, out: P
                 _join(made, out, context)
             else:
                 train(made, config.plan, out / name, context)
+
+
+def _share_of_cores(world: int) -> int:
+    """Of each of several processes; more threads than cores wait for each other. 0 = leave it to torch."""
+    return max(1, (os.cpu_count() or 1) // world) if world > 1 else 0
 
 
 def _join(made: Join, out: Path, context: DistributedContext) -> None:
