@@ -179,7 +179,7 @@ def session_of(studio: Studio, role: str) -> Session:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("told", [pytest.param(True, marks=pytest.mark.long), False])
 @pytest.mark.parametrize(
     "role", ["sender", *(pytest.param(each, marks=pytest.mark.long) for each in ("viewer", "interpreter"))]
 )

@@ -351,7 +351,7 @@ def test_what_a_session_leaves_is_kept_and_what_fails_is_told() -> None:
     assert abs(count / 25 - seconds) < 0.3
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 @pytest.mark.slow
 def test_a_recording_outlives_its_server(how: signal.Signals, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
