@@ -27,7 +27,8 @@ class TorchSession:
         self.outputs: Sequence[Declared] = [Declared(n, "tensor(float)", s) for n, s in expected.outputs.items()]
 
     def run(self, feeds: Arrays) -> dict[str, npt.NDArray[Any]]:
-        given = [torch.from_numpy(feeds[name]).to(self._device) for name in self._in]
+        # Compiled programs take memory as it lies, and states come back as views of larger tensors.
+        given = [torch.from_numpy(feeds[name]).contiguous().to(self._device) for name in self._in]
         with torch.inference_mode():
             made = self._module(*given)
         results = made if isinstance(made, tuple | list) else (made,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -24,7 +25,8 @@ from realtime_dub.inference.session import open_session
 from realtime_dub.inference.variants import together
 
 State = Literal["ran", "built", "missing", "refused"]
-BACKENDS = ("cpu", "cuda", "tensorrt", "tensorrt-ep", "tensorrt-rtx", "tensorrt-rtx-ep", "torch-tensorrt")
+BACKENDS = ("cpu", "cuda", "tensorrt", "tensorrt-ep", "tensorrt-rtx", "tensorrt-rtx-ep", "torch-tensorrt", "torch-aot")
+COMPILERS = {"torch-tensorrt": "export.torch_tensorrt", "torch-aot": "export.torch_aot"}  # of trained nets
 NO_GPU = "this machine has no GPU of NVIDIA's to run it"
 
 
@@ -105,8 +107,8 @@ def opening_of(bundle: Bundle, asked: Asked) -> Opening:
 
 def _ran(bundle: Bundle, backend: str, form: Form, asked: Asked) -> Trial:
     opening, model = opening_of(bundle, asked), network_of(bundle)
-    if backend == "torch-tensorrt":
-        _compile(bundle, form.model, opening)
+    if backend in COMPILERS:
+        _compile(bundle, backend, form.model, opening)
     settled, by_settings = _settled(bundle, form, asked) if backend == "cpu" else (None, ())
     opening = replace(opening, settings=settled or CpuSettings())
 
@@ -137,7 +139,7 @@ def _opener(model: bytes, settings: CpuSettings) -> Opener:
 
 def _several(bundle: Bundle, backend: str, form: Form, opening: Opening, asked: Asked) -> list[Speed]:
     """More streams than one, where the network and the backend can take them together."""
-    if backend == "torch-tensorrt" or (opened := forms.made_together(bundle, form, asked.cache)) is None:
+    if backend in COMPILERS or (opened := forms.made_together(bundle, form, asked.cache)) is None:
         return []
     wide = replace(opening, spec=together(bundle.spec), precision="fp32")  # the form is as narrow as it should be
     calls = min(asked.calls, 60)
@@ -145,14 +147,13 @@ def _several(bundle: Bundle, backend: str, form: Form, opening: Opening, asked: 
     return [each for each in found if each.streams > 1]
 
 
-def _compile(bundle: Bundle, model: bytes, opening: Opening) -> None:
+def _compile(bundle: Bundle, backend: str, model: bytes, opening: Opening) -> None:
     from export.torch_session import trained
-    from export.torch_tensorrt import compile_program
 
     if (net := trained(bundle)) is None:
         what = f"{bundle.label}: its trained net cannot be taken out of it"
-        raise BundleError("cannot compile for torch-tensorrt", what, "use tensorrt")
-    compile_program(net, model, opening)
+        raise BundleError(f"cannot compile for {backend}", what, "use another backend")
+    import_module(COMPILERS[backend]).compile_program(net, model, opening)
 
 
 def _built(bundle: Bundle, backend: str, asked: Asked) -> Trial:

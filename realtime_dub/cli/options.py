@@ -27,8 +27,8 @@ Engine = Annotated[
 Backend = Annotated[
     str,
     typer.Option(
-        help="What runs the network: auto, cpu, cuda, tensorrt, tensorrt-rtx, torch-tensorrt, or another one. auto "
-        "takes what export-engine measured to be the best here.",
+        help="What runs the network: auto, cpu, cuda, tensorrt, tensorrt-rtx, torch-tensorrt, torch-aot, or another "
+        "one. auto takes what export-engine measured to be the best here.",
         rich_help_panel=Mouth,
     ),
 ]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import platform
 from importlib import metadata
 from importlib.util import find_spec
+from pathlib import Path
 from typing import NamedTuple
 
 from realtime_dub.errors import DependencyError
+
+WIDE = ("avx", "fma", "amx", "sve", "asimd")
 
 
 class Needs(NamedTuple):
@@ -15,6 +20,7 @@ class Needs(NamedTuple):
     modules: tuple[str, ...]  # what it imports
     packages: tuple[str, ...]  # what they come in; each that is there goes by its version into an engine's manifest
     install: str
+    native: bool = False  # what is built is machine code, for a processor that knows the same instructions
 
 
 _ORT = ("onnxruntime", "onnxruntime-gpu")
@@ -38,6 +44,7 @@ NEEDS = {
     "torch-tensorrt": Needs(
         ("torch", "torch_tensorrt"), ("torch", "torch-tensorrt"), "run: pip install 'realtime-dub[torch-tensorrt]'"
     ),
+    "torch-aot": Needs(("torch",), ("torch",), "run: pip install 'realtime-dub[train]'", native=True),
 }
 
 
@@ -54,9 +61,20 @@ def require(backend: str) -> None:
 
 
 def versions(backend: str) -> dict[str, str]:
-    """Of the packages of ``backend`` that are installed."""
+    """Of the packages of ``backend`` that are installed, and of the processor where it builds for that."""
     needs = NEEDS.get(backend)
-    return {name: version for name in (needs.packages if needs else ()) if (version := _version(name))}
+    found = {name: version for name in (needs.packages if needs else ()) if (version := _version(name))}
+    return found | ({"processor": _processor()} if needs and needs.native else {})
+
+
+def _processor() -> str:
+    """Its kind, and those of its instructions that compilers choose by."""
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+        flags = next((line.split() for line in lines if line.startswith(("flags", "Features"))), [])
+        wide = sorted({each for each in flags if each.startswith(WIDE)})
+        return " ".join([platform.machine(), *wide])
+    return platform.machine()
 
 
 def _version(package: str) -> str:

@@ -132,6 +132,28 @@ def test_a_bundle_of_another_engine_is_refused(motion: Bundle, tmp_path: Path) -
         run("mouthbank", "--bundle", copy)
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
+def test_the_trained_net_runs_as_machine_code_of_this_processor(motion: Bundle) -> None:
+    found = trial(motion, "torch-aot", Asked(calls=70))
+    assert found.state == "ran", found.why
+    assert found.passed  # calls of all sizes, from states of its own
+    session = open_session(bundles.network_of(motion), Opening(motion.label, motion.spec), "torch-aot")
+    assert session.backend == "torch-aot"
+    built, why_not = next(each for each in EngineCache().entries() if each.manifest.wanted.backend == "torch-aot")
+    assert why_not == ""
+    assert built.surroundings.libraries["processor"]
+    elsewhere = built.surroundings.model_copy(update={"libraries": {"torch": "1", "processor": "other"}})
+    assert "processor" in "; ".join(built.surroundings.unlike(elsewhere))
+
+
+def test_machine_code_that_was_not_compiled_is_asked_for(motion: Bundle) -> None:
+    with pytest.raises(BundleError, match="run: export-engine mouthbank --backend torch-aot"):
+        open_session(bundles.network_of(motion), Opening(motion.label, motion.spec), "torch-aot")
+    with pytest.raises(BundleError, match="use fp32"):
+        run("mouthbank", "--bundle", motion.folder, "--backend", "torch-aot", "--precision", "fp16")
+
+
 def test_a_missing_backend_is_told_as_one(mask: Bundle) -> None:
     found = trial(mask, "tensorrt-ep", Asked(calls=20))
     assert found.state in ("missing", "refused")
