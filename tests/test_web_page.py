@@ -360,7 +360,7 @@ def test_the_camera_is_asked_for_what_the_server_holds_until_somebody_chooses(ne
 
 
 @pytest.mark.slow
-def test_interpreter_sends_a_voice_and_no_picture(new_page: NewPage) -> None:
+def test_an_interpreter_sends_a_voice_and_no_picture(new_page: NewPage) -> None:
     page = new_page().open("?role=interpreter&room=gallery")
     assert "voice" in page.text("#welcome-title")
     page.view.evaluate(
@@ -372,8 +372,9 @@ def test_interpreter_sends_a_voice_and_no_picture(new_page: NewPage) -> None:
     assert "live" not in page.view.evaluate("() => states"), "there is nobody to speak for"
     offer = page.sent("POST", "/api/sessions")[0]
     assert offer["options"] == {"role": "interpreter", "room": "gallery"}
-    assert "m=audio" in offer["sdp"]
-    assert "m=video" not in offer["sdp"]
+    described = {part.split()[0]: part for part in offer["sdp"].split("m=")[1:]}
+    assert "a=recvonly" in described["video"]
+    assert "a=sendrecv" in described["audio"]
 
 
 def test_a_viewer_sends_nothing_and_asks_for_no_device(new_page: NewPage) -> None:

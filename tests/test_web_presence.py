@@ -80,10 +80,18 @@ def test_all_pages_follow_the_sender_and_come_back_when_the_server_does(pages: A
         sender = pages(server.url, "?room=hall").start()
         interpreter = started(pages(server.url, "?role=interpreter&room=hall"))
         interpreter.until(f"{STATE} === 'The speaker uses another voice'")
+        assert "choose “An interpreter”" in interpreter.text("#told")
+        moves(interpreter)  # whom they will speak for, as they are
         sender.view.check("input[name=voice][value=room]")
         for page in (viewer, interpreter):
             live(page)
-        moves(viewer)
+        for page in (viewer, interpreter):
+            moves(page)
+        assert interpreter.text("#told") == ""
+        assert not interpreter.view.eval_on_selector("#dubbed", "video => video.muted")
+        assert interpreter.view.is_visible("#dubbed")
+        assert not interpreter.view.is_visible("#badge")
+        assert sender.view.eval_on_selector("#meter", "meter => meter.style.getPropertyValue('--level') !== '0'")
         sender.view.click("#start")
         viewer.until(f"{STATE} === 'The sender has stopped'")
         interpreter.until(f"{STATE} === 'The sender has stopped'")

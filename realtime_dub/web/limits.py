@@ -32,6 +32,10 @@ OFFERS_PER_S, OFFERS_BURST = 0.5, 24.0  # of connections for video and audio: an
 TOLD_S = 1.0  # what is told of all visitors together is made anew so often (told)
 MOST_CALLERS = 2_000  # addresses whose rates are remembered
 
+# What an interpreter is shown of the person (original).
+ORIGINAL_SIZE = (640, 360)  # at most; its encoder takes less than a tenth of a core
+ORIGINAL_KBPS = 800
+
 # Rooms (room).
 MOST_ROOMS = 50  # each keeps two seconds of audio, and a name that anybody may choose
 STILL_S = 2.0  # without a frame from a sender, or without one that leaves: its room waits

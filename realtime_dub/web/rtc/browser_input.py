@@ -41,6 +41,8 @@ class BrowserInput:
         self._filmed_ns: int | None = None  # when a frame came
         self._given_ns = 0  # when one was given to the readers
         self.on_size: Callable[[], None] = lambda: None
+        self.on_frame: Callable[[Any, int], None] = lambda frame, captured_ns: None
+        self.on_audio: Callable[[Samples, int], None] = lambda heard, captured_ns: None
         self.working_pixels = 1_280 * 720  # larger frames are made smaller
         self.share: Callable[[], int] = lambda: self.working_pixels  # of what the machine can do
         self.yields: Callable[[], bool] = lambda: False  # others have the machine
@@ -79,6 +81,7 @@ class BrowserInput:
         """A decoded ``av.VideoFrame``."""
         self.last_ns = self._filmed_ns = now_ns = self.clock.now_ns()
         captured_ns = self.capture_clock.frame_ns(ticks_to_ns(frame.pts, Fraction(frame.time_base)), now_ns)
+        self.on_frame(frame, captured_ns)
         if not self.yields() or now_ns - self._given_ns >= YIELDING_MS * MS:
             self._given_ns = now_ns
             for slot in self._frame_readers:
@@ -95,7 +98,9 @@ class BrowserInput:
         reported_ns = self.capture_clock.audio_ns(ticks_to_ns(frame.pts, Fraction(frame.time_base)), now_ns)
         # Stamps that go to and fro would have holes filled for longer than the stream lasts.
         captured_ns = self._audio_ns = max(self._audio_ns, min(reported_ns, now_ns))
-        self.give(self._mono(samples_of(frame))[:, None], captured_ns, lost)
+        heard = self._mono(samples_of(frame))[:, None]
+        self.on_audio(heard, captured_ns)
+        self.give(heard, captured_ns, lost)
 
     def give(self, heard: Samples, captured_ns: int, lost: bool) -> None:
         """To whoever reads. ``lost``: something before it did not come."""

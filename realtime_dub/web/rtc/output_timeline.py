@@ -48,6 +48,7 @@ class OutputTimeline:
         self.ring = AudioRing(RATE, 1, KEPT_NS)
         self.origin_ns: int | None = None  # the clock at presentation time 0
         self.lag_ns = LAG_NS
+        self.most_kbps: int | None = None  # of its video, where that is less than the server allows
         self.started = asyncio.Event()
         self._run = 0
         self._numbers = itertools.count(1)
@@ -76,6 +77,13 @@ class OutputTimeline:
                 self.origin_ns = now_ns
                 self.loop.call_soon_threadsafe(self.started.set)
             return -(-(now_ns - self.origin_ns) // FRAME_NS) * FRAME_NS
+
+    def begin_at(self, origin_ns: int) -> int:
+        """Time 0 is there; for what is no run's. Where it lies: the first call decides."""
+        if self.origin_ns is None:
+            self.origin_ns = origin_ns
+            self.started.set()
+        return self.origin_ns
 
     def current(self, run: int) -> bool:
         return run == self._run

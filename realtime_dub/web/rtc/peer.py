@@ -56,6 +56,7 @@ class Peer:
         self._changed, self._message = changed, message
         servers = [RTCIceServer(**server) for server in config.ice_servers]
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        self._taken: set[str] = set()  # kinds of media that the other side takes
         self._readers: set[asyncio.Task[None]] = set()
         self._channel: Any = None
         self.dropped: Counter[str] = Counter() if dropped is None else dropped  # what was too much, by kind
@@ -74,6 +75,7 @@ class Peer:
     async def answer(self, sdp: str) -> str:
         """The answer to an offer. Raises Refusal."""
         kinds = _kinds_of(sdp)
+        self._taken = _taken(sdp)
         self.ufrag = found[1] if (found := re.search(r"^a=ice-ufrag:(\S+)", sdp, re.MULTILINE)) else None
         try:
             for kind in kinds:
@@ -126,7 +128,7 @@ class Peer:
 
     def _add_transceiver(self, kind: str) -> None:
         track = None
-        if self._timeline is not None:
+        if self._timeline is not None and kind in self._taken:
             track = self._timeline.subscribe() if kind == "video" else AudioOut(self._timeline)
         direction = "sendrecv" if track and self._input else "sendonly" if track else "recvonly"
         transceiver = self._pc.addTransceiver(track or kind, direction)
@@ -143,7 +145,8 @@ class Peer:
                 aiortc_access.use_steady_buffer(transceiver.receiver)
             elif self._timeline is not None:
                 most = max(config.bitrate_kbps, config.max_bitrate_kbps)
-                aiortc_access.use_bitrates(transceiver, config.bitrate_kbps * 1000, most * 1000)
+                most = min(most, self._timeline.most_kbps or most)
+                aiortc_access.use_bitrates(transceiver, min(config.bitrate_kbps, most) * 1000, most * 1000)
             if self._input is not None:
                 report = functools.partial(self._input.capture_clock.report, transceiver.kind)
                 aiortc_access.limit_decoding(transceiver.receiver, self.dropped, self._input)
@@ -202,6 +205,11 @@ def _kinds_of(sdp: str) -> list[str]:
     if not kinds or any(kinds.count(kind) > 1 for kind in kinds) or set(kinds) - {"audio", "video", "application"}:
         raise Refusal(400, "The offer has more than one video, one audio and data.", "Offer one of each.")
     return [kind for kind in kinds if kind != "application"]
+
+
+def _taken(sdp: str) -> set[str]:
+    """The kinds of media that the offer's side would take. The offer has been checked."""
+    return {each.kind for each in SessionDescription.parse(sdp).media if each.direction in ("sendrecv", "recvonly")}
 
 
 def _candidate(line: str | None, mid: str | None, index: int | None) -> RTCIceCandidate | None:

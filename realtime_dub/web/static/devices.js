@@ -78,7 +78,13 @@ export class Devices {
   async #camera(deviceId = this.#settings.camera) { return this.#watched(await openCamera(deviceId, this.#settings.size)); }
 
   async #microphone(deviceId = this.#settings.microphone) {
-    return this.#watched(await openMicrophone(deviceId, this.#settings.processing));
+    try {
+      return this.#watched(await openMicrophone(deviceId, this.#settings.processing));
+    } catch (error) {
+      if (role === "interpreter" || this.#settings.needsMicrophone) throw error;
+      ui.notice(`${error.message} Your interpreters see you, and do not hear you.`, "problem");
+      return null;
+    }
   }
 
   #watched(track) {

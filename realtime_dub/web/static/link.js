@@ -1,22 +1,26 @@
 // One peer connection to the server with the directions of a role: its tracks, its control channel, its candidates.
 
-const DIRECTIONS = { studio: "sendrecv", interpreter: "sendonly", viewer: "recvonly" };
+const DIRECTIONS = {
+  studio: { video: "sendrecv", audio: "sendrecv" },
+  interpreter: { video: "recvonly", audio: "sendrecv" }, // what comes is the original
+  viewer: { video: "recvonly", audio: "recvonly" },
+};
 const POLL_S = 0.1;
 
 export class Link {
-  #pc; #direction; #tracks; #video; #audio; #on;
+  #pc; #directions; #tracks; #video; #audio; #on;
   #waiting = []; // candidates, for the answer: before it the server has nothing that they could belong to
 
   // `on` has what is called: `message` with a text, `closed` where the other side closes, `stream` with what is shown,
   // `candidate` with one of ours, `state` with the connection's.
   constructor(iceServers, tracks, role, on) {
-    [this.#tracks, this.#direction, this.#on] = [tracks, DIRECTIONS[role], on];
+    [this.#tracks, this.#directions, this.#on] = [tracks, DIRECTIONS[role], on];
     const pc = this.#pc = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
     const control = pc.createDataChannel("control");
     const stream = new MediaStream();
     control.onmessage = (event) => on.message(event.data);
     control.onclose = () => on.closed();
-    if (role !== "interpreter") this.#video = this.#transceiver("video");
+    this.#video = this.#transceiver("video");
     this.#audio = this.#transceiver("audio");
     pc.ontrack = (event) => {
       stream.addTrack(event.track);
@@ -41,7 +45,7 @@ export class Link {
     await this.#pc.setRemoteDescription({ type: "answer", sdp });
   }
 
-  replaceVideo(track) { return this.#video?.sender.replaceTrack(track); }
+  replaceVideo(track) { return this.#video.sender.replaceTrack(track); }
 
   replaceAudio(track) { return this.#audio.sender.replaceTrack(track); }
 
@@ -57,7 +61,7 @@ export class Link {
 
   close() { this.#pc.close(); }
 
-  #transceiver(kind) { return this.#pc.addTransceiver(this.#tracks[kind] ?? kind, { direction: this.#direction }); }
+  #transceiver(kind) { return this.#pc.addTransceiver(this.#tracks[kind] ?? kind, { direction: this.#directions[kind] }); }
 
   #candidate(candidate) {
     if (this.#waiting) this.#waiting.push(candidate);

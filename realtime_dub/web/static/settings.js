@@ -45,7 +45,8 @@ export class Settings extends EventTarget {
   get microphone() { return $("microphone").value; }
   get processing() { return $("processing").checked; }
   get kind() { return document.querySelector("input[name=voice]:checked").value; }
-  get usesMicrophone() { return this.#inUse === "mic" || (this.#ownMic.on && this.usesCamera); }
+  get needsMicrophone() { return this.#inUse === "mic" || (this.#ownMic.on && this.usesCamera); }
+  get usesMicrophone() { return this.needsMicrophone || this.#inUse === "room"; } // interpreters hear it
   get lasting() { return this.kind !== "upload" && this.usesCamera; } // a file has to be chosen anew after a reload
   get usesCamera() { return $("camera").value !== "still"; }
 

@@ -7,7 +7,7 @@ const $ = (id) => document.getElementById(id);
 
 // It takes the shape of the camera, which a phone changes when it is turned.
 export function shape() {
-  const { videoWidth, videoHeight } = $(role === "viewer" ? "dubbed" : "original");
+  const { videoWidth, videoHeight } = $(role === "studio" ? "original" : "dubbed");
   if (videoWidth) $("stage").style.setProperty("--aspect", (videoWidth / videoHeight).toFixed(4));
 }
 

@@ -108,7 +108,7 @@ export class Studio {
   }
 
   redraw() { this.#figures.redraw(); }
-  nextView() { if (role !== "viewer") this.#compare.next(); }
+  nextView() { if (role === "studio") this.#compare.next(); }
   swipe(step) { this.#compare.move(step); }
 
   // The connection and the room, as one.
@@ -117,7 +117,7 @@ export class Studio {
     this.#moved ||= this.#room?.state === "live";
     const name = shown(role, link, this.#room, this.#moved);
     ui.state(name);
-    ui.scene(name, ["idle", "asking", "failed"].includes(name) || role === "interpreter" ? WELCOME : null);
+    ui.scene(name, ["idle", "asking", "failed"].includes(name) ? WELCOME : null, role === "interpreter");
     $("clock").hidden = name !== "live";
   }
 
@@ -164,7 +164,7 @@ export class Studio {
   #state(name) {
     if (name !== "connecting" || !this.#comeback.running) this.#show(name);
     if (name !== "live") return;
-    if (this.#figures.begin() && role === "viewer") listen();
+    if (this.#figures.begin() && role !== "studio") listen();
     this.#compare.live(true);
     controls.usable(true);
   }

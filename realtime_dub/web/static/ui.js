@@ -38,9 +38,14 @@ export function state(name) {
   if ($("state-text").textContent !== words) $("state-text").textContent = words;
 }
 
-// Null where the picture is to be seen. `usual`: what stands there otherwise.
-export function scene(name, usual) {
-  const words = SCENES[name] ?? usual;
+// What an interpreter is told while the original goes on; to others there is no picture then.
+const BESIDE = ["listening", "unheard"];
+
+// Null where the picture is to be seen. `usual`: what stands there otherwise; `interprets`: the page of somebody who does.
+export function scene(name, usual, interprets = false) {
+  const beside = interprets && BESIDE.includes(name);
+  $("told").textContent = beside ? SCENES[name].join(" ") : "";
+  const words = (beside ? null : SCENES[name]) ?? usual;
   $("welcome").hidden = !words;
   if (words) [$("welcome-title").textContent, $("welcome-text").textContent] = words;
 }

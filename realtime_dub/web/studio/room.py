@@ -17,6 +17,7 @@ from realtime_dub.web.config import SessionOptions
 from realtime_dub.web.limits import AWAY_S, MOST_ROOMS, SILENT_MS
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.rtc.browser_input import BrowserInput
+from realtime_dub.web.rtc.original import Original
 from realtime_dub.web.rtc.output_timeline import OutputTimeline
 
 State = Literal["waiting", "live", "ended"]
@@ -55,6 +56,7 @@ class Room:
         self.name, self.clock = name, clock
         self.timeline = OutputTimeline(clock, asyncio.get_running_loop())
         self.voice = BrowserInput(clock)  # what the interpreter with the floor says; silence before anyone comes
+        self.original = Original(clock)  # of whoever the interpreters speak for
         self.sender: Member | None = None
         self.floor: Microphone | None = None
         self.interpreters: list[Member] = []  # in the order in which they came
@@ -157,12 +159,23 @@ class Rooms:
             self._rooms[name] = Room(name, self._clock)
         return self._rooms[name]
 
+    def originals_of(self, session: Member) -> list[Original]:
+        """Of those rooms whose interpreters speak for ``session``, where somebody listens."""
+        named = {session.options.room, _room_of(session)} - {None, ""}
+        rooms = [room for name in named if (room := self._rooms.get(str(name))) and room.original.is_watched]
+        return [room.original for room in rooms if self._spoken_for(room) is session]
+
+    def _spoken_for(self, room: Room) -> Member | None:
+        """Who has the voice of the room; where nobody has, who sends in it."""
+        heard = (each for each in self._sessions.values() if _room_of(each) == room.name and not each.closed)
+        return next(heard, room.sender)
+
     def find(self, name: str) -> Room | None:
         return self._rooms.get(name)
 
     def to_dict(self, room: Room, session: Member | None) -> dict[str, Any]:
         """What a member of the room is told, or somebody who is not in it."""
-        heard = any(each.options.voice == f"room:{room.name}" and not each.closed for each in self._sessions.values())
+        heard = any(_room_of(each) == room.name and not each.closed for each in self._sessions.values())
         return room.to_dict(session, heard)
 
     def asked(self, name: str) -> dict[str, Any]:
@@ -180,4 +193,11 @@ class Rooms:
     def sweep(self, sessions: Iterable[Member]) -> None:
         """Forget those without anyone."""
         used = {each.options.room for each in sessions} | {each.options.voice.partition(":")[2] for each in sessions}
-        self._rooms = {name: room for name, room in self._rooms.items() if name in used}
+        for name in self._rooms.keys() - used:
+            self._rooms.pop(name).original.close()
+
+
+def _room_of(session: Member) -> str | None:
+    """The one whose interpreters are the voice of ``session``, if any are."""
+    kind, _, name = session.options.voice.partition(":")
+    return name if kind == "room" else None

@@ -20,6 +20,7 @@ from realtime_dub.web.config import SessionOptions
 from realtime_dub.web.refusals import Refusal, refused, sentence
 from realtime_dub.web.rtc.browser_input import BrowserInput
 from realtime_dub.web.rtc.dropped import Dropped
+from realtime_dub.web.rtc.original import Taps
 from realtime_dub.web.rtc.output_timeline import OutputTimeline, TimelinePublisher
 from realtime_dub.web.rtc.peer import Peer
 from realtime_dub.web.studio.choices import Choices
@@ -83,6 +84,8 @@ class Session:
             self.input.on_size = self._first_frame
             self.input.share = self._shared.frame_pixels
             self._bound_frames()
+            taps = Taps(lambda: rooms.originals_of(self))
+            self.input.on_frame, self.input.on_audio = taps.see, taps.hear
 
     # The connection.
 
@@ -141,7 +144,9 @@ class Session:
     @property
     def _seen(self) -> OutputTimeline | None:
         """What its page shows."""
-        return self.room.timeline if self.room is not None and self.options.role == "viewer" else self.output
+        if self.room is None or self.options.role == "studio":
+            return self.output
+        return self.room.timeline if self.options.role == "viewer" else self.room.original.timeline
 
     def _admit(self) -> bool:
         """Connected for the first time: from now on it has a seat, and may cost something."""

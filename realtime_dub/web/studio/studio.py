@@ -91,6 +91,7 @@ class Studio:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
         await asyncio.gather(*(self.end(id, "server stops") for id in tuple(self.sessions)))
+        self.rooms.sweep(())
         await asyncio.to_thread(self._keeping.close)
 
     async def open(self, options: SessionOptions, sdp: str) -> tuple[StudioHandle, str]:

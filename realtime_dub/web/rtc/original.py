@@ -1,0 +1,97 @@
+"""What the person in front of a camera says and shows, undubbed: for whoever interprets it, as soon as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from realtime_dub.clock import Clock
+from realtime_dub.fitting import Size
+from realtime_dub.media import MS, AudioBlock, Samples, samples_to_ns
+from realtime_dub.web.limits import ORIGINAL_KBPS, ORIGINAL_SIZE
+from realtime_dub.web.rtc.aiortc_access import AUDIO_DELAY_NS
+from realtime_dub.web.rtc.browser_input import NETWORK_NS
+from realtime_dub.web.rtc.i420 import Planes
+from realtime_dub.web.rtc.output_timeline import RATE, OutputTimeline
+
+BEHIND_NS = AUDIO_DELAY_NS + NETWORK_NS  # the capture: audio is there by then, and a frame is
+APART_NS = 30 * MS  # that the capture of audio and the count of its samples may be, before it is taken anew
+
+
+class Original:
+    """Of one room. On the server's loop; frames are made small on another thread, and only while somebody watches."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.timeline = OutputTimeline(clock, asyncio.get_running_loop())
+        self.timeline.lag_ns, self.timeline.most_kbps = BEHIND_NS, ORIGINAL_KBPS
+        self._origin_ns = 0
+        self._next_ns: int | None = None  # where the next audio belongs, counted
+        self._waiting: tuple[Any, int] | None = None  # the newest frame
+        self._shrinking: asyncio.Task[None] | None = None
+
+    @property
+    def is_watched(self) -> bool:
+        return self.timeline.watched > 0
+
+    def hear(self, samples: Samples, captured_ns: int) -> None:
+        """(n, 1) at 48 kHz."""
+        at_ns = captured_ns - self._begun(captured_ns)
+        if self._next_ns is None or abs(at_ns - self._next_ns) > APART_NS:
+            self._next_ns = at_ns
+        self.timeline.ring.write(AudioBlock(samples, RATE, self._next_ns))
+        self._next_ns += samples_to_ns(len(samples), RATE)
+
+    def see(self, frame: Any, captured_ns: int) -> None:
+        """A decoded ``av.VideoFrame``. Those that come while one is made small are left out but for the newest."""
+        self._waiting = frame, captured_ns - self._begun(captured_ns)
+        if self._shrinking is None or self._shrinking.done():
+            self._shrinking = asyncio.create_task(self._shrink(), name="original")
+
+    def close(self) -> None:
+        """Idempotent."""
+        self._waiting = None
+        if self._shrinking is not None:
+            self._shrinking.cancel()
+
+    def _begun(self, captured_ns: int) -> int:
+        """The clock at time 0 of the time line."""
+        if self.timeline.origin_ns is None:
+            self._origin_ns = self.timeline.begin_at(captured_ns)
+        return self._origin_ns
+
+    async def _shrink(self) -> None:
+        while self._waiting is not None:
+            (frame, pts_ns), self._waiting = self._waiting, None
+            planes = await asyncio.to_thread(_small, frame)
+            self.timeline.add_frame(planes, pts_ns)
+
+
+class Taps:
+    """Where what a browser sends goes besides its own pipeline: to the rooms whose interpreters speak for it."""
+
+    def __init__(self, originals: Callable[[], list[Original]]) -> None:
+        self._originals = originals
+
+    def hear(self, samples: Samples, captured_ns: int) -> None:
+        for each in self._originals():
+            each.hear(samples, captured_ns)
+
+    def see(self, frame: Any, captured_ns: int) -> None:
+        for each in self._originals():
+            each.see(frame, captured_ns)
+
+
+def fitted(size: Size) -> Size:
+    """Even, of the same shape, within what an interpreter is shown; never larger than it came."""
+    share = min(1.0, *(most / own for most, own in zip(ORIGINAL_SIZE, size, strict=True)))
+    width, height = (max(2, round(own * share / 2) * 2) for own in size)
+    return width, height
+
+
+def _small(frame: Any) -> Planes:
+    width, height = fitted((frame.width, frame.height))
+    planes: Planes = np.ascontiguousarray(frame.reformat(width, height, "yuv420p").to_ndarray())
+    return planes
