@@ -29,8 +29,6 @@ body{background:#14181f;color:#dfe5ee}th,td{border-color:#333b47}.bad{color:#ff8
 """
 SPEED = ("bundle", "backend", "numbers", "streams", "median, ms", "p95", "p99", "each, ms", "memory, MB")
 PARITY = ("bundle", "backend", "numbers", "case", "calls", "output", "worst", "mean", "drift", "scale", "agreement", "")
-ROOFLINE = ("bundle", "backend", "numbers", "million products", "MB moved", "by products, ms", "by memory, ms",
-            "median, ms", "reached")  # fmt: skip
 Row = Sequence[str]
 
 
@@ -108,7 +106,6 @@ def as_html(trials: Sequence[Trial]) -> str:
         _html(PARITY, _parity_rows(trials)),
         "<h2>Speed</h2>",
         _html(SPEED, _speed_rows(trials)),
-        *_roofline(trials),
         *_settings(trials),
         *_layers(trials),
     ]
@@ -150,16 +147,6 @@ def _speed_rows(trials: Iterable[Trial]) -> Iterable[Row]:
             times = (s.median_ms, s.p95_ms, s.p99_ms, s.each_ms)
             figures = (*(f"{value:.3f}" for value in times), f"{s.memory_mb:.0f}")
             yield (t.bundle, t.backend, t.precision, str(s.streams), *figures)
-
-
-def _roofline(trials: Sequence[Trial]) -> list[str]:
-    rows = [
-        (t.bundle, t.backend, t.precision, f"{r.work.products / 1e6:.1f}", f"{r.work.moved / 1e6:.1f}",
-         f"{r.by_products_ms:.3f}", f"{r.by_memory_ms:.3f}", f"{t.median_ms:.3f}", f"{r.least_ms / t.median_ms:.0%}")
-        for t in trials if (r := t.roofline) is not None
-    ]  # fmt: skip
-    what = "The least a call could take by its products and by the memory it moves, at the most of each that was seen."
-    return [f"<h2>Roofline</h2><p>{what}</p>", _html(ROOFLINE, rows)] if rows else []
 
 
 def _settings(trials: Sequence[Trial]) -> list[str]:

@@ -12,13 +12,11 @@ from typing import Literal
 from export import forms, speed
 from export.bundles import network_of
 from export.forms import Form
-from export.graph import parsed, widened
 from export.inputs import cases
 from export.parity import Parity, checked
-from export.roofline import Roofline, roofline_of
 from export.speed import Opener, Speed
 from realtime_dub.errors import BundleError, UserError
-from realtime_dub.inference import gpu, libraries, profiles
+from realtime_dub.inference import gpu, libraries
 from realtime_dub.inference.backends.ort import OnnxSession
 from realtime_dub.inference.bundle import Bundle
 from realtime_dub.inference.contract import CpuSettings, Opening, Precision, Progress, Session
@@ -59,7 +57,6 @@ class Trial:
     engine_bytes: int = 0
     kept: Sequence[str] = ()  # layers in float32 of a network in float16
     way: str = ""
-    roofline: Roofline | None = None  # of one stream, where the backend runs any network
 
     @property
     def passed(self) -> bool:
@@ -125,17 +122,8 @@ def _ran(bundle: Bundle, backend: str, form: Form, asked: Asked) -> Trial:
     ]
     return Trial(
         bundle.folder.name, backend, asked.precision, "ran", "", found, speeds, settled, by_settings,
-        len(form.model), form.kept, form.way, _roofline(bundle, backend, form, opening),
+        len(form.model), form.kept, form.way,
     )  # fmt: skip
-
-
-def _roofline(bundle: Bundle, backend: str, form: Form, opening: Opening) -> Roofline | None:
-    if backend != "cpu":  # others build for the sizes of one bundle
-        return None
-    bare = Opening(opening.name, device=opening.device, settings=opening.settings)
-    network = parsed(form.model, bundle.label)
-    network = widened(network) if form.precision == "fp32" else network  # weights are stored in 16 bits, and used in 32
-    return roofline_of(network, profiles.ranges(bundle.spec), lambda model: open_session(model, bare, backend))
 
 
 def _settled(bundle: Bundle, form: Form, asked: Asked) -> tuple[CpuSettings, Sequence[tuple[CpuSettings, Speed]]]:
