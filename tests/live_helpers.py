@@ -43,6 +43,7 @@ class PuppetGenerator:
     name, bundle, backend = "puppet", "puppet 1", "none"
 
     def __init__(self, look_ahead_ms: int = 40, speaks: Callable[[int], bool] = lambda at_ns: True) -> None:
+        self.look_ahead_ms = look_ahead_ms
         self._latency = Latency(look_ahead_ms * MS, 0, 15 * MS)
         self._speaks = speaks
         self._heard_ns = -(1 << 62)
@@ -341,7 +342,12 @@ async def _live(
             place=place,
         ),
         VoiceInfo(rate, 1, True, "script", 10 * MS),
-        Timing(fps, plan(budget_ms), resample_ns=0 if rate == RATE else resampler_delay_ns(rate), seconds=limit),
+        Timing(
+            fps,
+            plan(budget_ms, generator.look_ahead_ms),
+            resample_ns=0 if rate == RATE else resampler_delay_ns(rate),
+            seconds=limit,
+        ),
         recorder,
     )
     task = asyncio.create_task(pipeline.run())
