@@ -171,6 +171,7 @@ class ScriptedInputs:
     clock: VirtualClock
     camera_fps: Fraction = Fraction(25)
     track_ns: int = 4 * MS
+    first_ns: int = 3 * MS  # the first capture, since the start
     stalls: tuple[tuple[int, int], ...] = ()
     gaps: tuple[tuple[int, int], ...] = ()
     faceless: tuple[tuple[int, int], ...] = ()
@@ -192,7 +193,7 @@ class ScriptedInputs:
 
     async def _camera(self, sink) -> None:
         for seq in range(self.frames):
-            capture_ns = START_NS + 3 * MS + int(seq * NS / self.camera_fps)
+            capture_ns = START_NS + self.first_ns + int(seq * NS / self.camera_fps)
             await self.clock.sleep_until(capture_ns + self.track_ns)
             if not within(self.stalls, capture_ns):
                 face = None if within(self.faceless, capture_ns) else FACE
