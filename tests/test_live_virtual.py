@@ -140,6 +140,16 @@ def test_mouths_that_take_longer_than_a_frame_are_made_for_every_second_one(cost
     assert run.report.rungs_s["half rate"] > 3
 
 
+def test_at_60_frames_a_second_a_mouth_is_carried_as_long() -> None:
+    """A mouth that takes 60 ms is four ticks, which is no reason for the live mouth to flash."""
+    sixty = {"fps": Fraction(60), "camera_fps": Fraction(60), "track_ns": 5 * MS}
+    slow = lambda since: 60 * MS if 2 * NS <= since < 2.02 * NS else 8 * MS  # noqa: E731
+    run = live(3, engine_ns=slow, generator=PuppetGenerator(FAR), **sixty)
+    assert 1 <= run.report.frames["reused"] <= 10
+    assert run.report.frames["passthrough"] == 0
+    assert min(int(each.stamped.tick.image[4, 4, 2]) for each in run.output.taken[60:]) > 80
+
+
 def test_a_machine_that_is_slow_for_some_seconds_is_dubbed_all_the_time_and_then_as_before() -> None:
     slow = lambda since: 60 * MS if 2 * NS <= since < 5 * NS else 18 * MS  # noqa: E731
     run = live(8, engine_ns=slow, generator=PuppetGenerator(FAR), **HD_30)

@@ -347,8 +347,9 @@ class TickComposition:
 class Fallback:
     """What a tick shows when its mouth is there, when it is late, when there is nothing to dub.
 
-    A tick without its result carries the last patch over: unweakened for ``held`` ticks after the patch's own, one at
-    full rate and two at half rate, then feathered out. So no patch is shown for more than two ticks beyond those.
+    A tick without its result carries the last patch over: unweakened for ``held`` ticks after the patch's own, at 25
+    and 30 fps one at full rate and two at half rate, then feathered out. So no patch is shown for more than two ticks
+    beyond those.
     After such a hole mouths are feathered in again. Silence is no hole: a generator goes over to the live mouth, and
     comes back from it, by itself.
     A patch is carried over within its shot only: behind a cut another person may be in the picture.

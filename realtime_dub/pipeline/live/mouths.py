@@ -37,6 +37,7 @@ RATES = {Level.HALF: "half rate", Level.PASS: "off"}
 _FEWER = "fewer mouths were made, none was published late"
 TOLD = {Level.SMALL: "mouths were drawn with less detail", Level.HALF: _FEWER, Level.PASS: _FEWER}
 LISTEN_NS = NS // 2  # within what the voice line keeps
+HELD_NS = 40 * MS  # for so long, or a tick, a mouth is carried over unweakened; at half rate twice as long
 _RECENT = 6  # ticks, of which two may be starved, not in a row, before silence is heard in place of their sound
 log = logging.getLogger("realtime_dub.pipeline")
 
@@ -89,7 +90,7 @@ class Mouths:
         window_ns = timing.window_ns + Haste.MOST_NS
         self.policy = DegradationPolicy(timing.period_ns, window_ns, self._scales)
         self._period_ns = timing.period_ns
-        self._fallback = Fallback()
+        self._fallback, self._held = Fallback(), max(1, round(HELD_NS / timing.period_ns))
         self._cost = Admission(generator.latency().compute_ns)
         self._own_mic, self._place = own_mic, place
         self._observing, self._learning = SpareTime(), SpareTime()
@@ -120,7 +121,7 @@ class Mouths:
 
     def decide(self, tick: TickState, shot: int) -> TickComposition:
         """What a tick shows. Called once per tick, in order."""
-        held = 2 if self.policy.level is Level.HALF else 1
+        held = self._held * (2 if self.policy.level is Level.HALF else 1)
         return self._fallback.step(tick.outcome, tick.result, shot, held)
 
     async def warm_up(self, first: TrackedSample, voice: Sound, resampler: MakeResampler) -> Generated | None:
