@@ -82,7 +82,7 @@ def worst_layers(
     """Names of the layers, those first whose outputs are farther off than what they were given: the error is theirs."""
     layers = [node for node in wide.graph.node if node.op_type != "Constant" and node.name and node.name not in but]
     names = [node.output[0] for node in layers]
-    told, found = _told(wide.SerializeToString(), names, spec, cases), _told(narrow, names, spec, cases)
+    told, found = layer_outputs(wide.SerializeToString(), names, spec, cases), layer_outputs(narrow, names, spec, cases)
     off = {name: _off(told[name], found[name]) for name in told.keys() & found.keys()}
     added = {node.name: off[node.output[0]] - max((off.get(name, 0.0) for name in node.input), default=0.0)
              for node in layers if node.output[0] in off}  # fmt: skip
@@ -97,7 +97,7 @@ def _off(told: Any, found: Any) -> float:
     return float(np.abs(told - found).max(initial=0.0) / max(float(np.abs(told).max(initial=0.0)), 1e-6))
 
 
-def _told(model: bytes, names: Sequence[str], spec: BundleSpec, cases: Sequence[Case]) -> dict[str, Any]:
+def layer_outputs(model: bytes, names: Sequence[str], spec: BundleSpec, cases: Sequence[Case]) -> dict[str, Any]:
     """What the layers with these outputs give in the last of a few calls, in float32."""
     graph = onnx.load_from_string(model)
     kinds = {

@@ -28,6 +28,16 @@ td.n{text-align:right;font-variant-numeric:tabular-nums}.bad{color:#b00020;font-
 body{background:#14181f;color:#dfe5ee}th,td{border-color:#333b47}.bad{color:#ff8a93}.good{color:#7fd49b}}
 """
 SPEED = ("bundle", "backend", "numbers", "streams", "median, ms", "p95", "p99", "each, ms", "memory, MB")
+ROOF = (
+    "bundle",
+    "streams",
+    "arithmetic, ms",
+    "weights, ms",
+    "limit",
+    "least, ms",
+    "measured, ms",
+    "of what is possible",
+)
 PARITY = ("bundle", "backend", "numbers", "case", "calls", "output", "worst", "mean", "drift", "scale", "agreement", "")
 Row = Sequence[str]
 
@@ -106,6 +116,7 @@ def as_html(trials: Sequence[Trial]) -> str:
         _html(PARITY, _parity_rows(trials)),
         "<h2>Speed</h2>",
         _html(SPEED, _speed_rows(trials)),
+        *_roofs(trials),
         *_settings(trials),
         *_layers(trials),
     ]
@@ -147,6 +158,16 @@ def _speed_rows(trials: Iterable[Trial]) -> Iterable[Row]:
             times = (s.median_ms, s.p95_ms, s.p99_ms, s.each_ms)
             figures = (*(f"{value:.3f}" for value in times), f"{s.memory_mb:.0f}")
             yield (t.bundle, t.backend, t.precision, str(s.streams), *figures)
+
+
+def _roofs(trials: Sequence[Trial]) -> list[str]:
+    rows = [
+        (t.bundle, str(r.streams), f"{r.arithmetic_ms:.3f}", f"{r.memory_ms:.3f}", r.limit, f"{r.least_ms:.3f}",
+         f"{s.median_ms:.3f}", f"{r.least_ms / s.median_ms:.2f}")
+        for t in trials for r, s in zip(t.roofs, t.speeds, strict=True)
+    ]  # fmt: skip
+    why = "On the processor, float32: arithmetic as in large products, the weights read once for all streams."
+    return ["<h2>Roofline</h2>", f"<p>{why}</p>", _html(ROOF, rows)] if rows else []
 
 
 def _settings(trials: Sequence[Trial]) -> list[str]:

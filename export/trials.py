@@ -9,11 +9,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from export import forms, speed
+from export import forms, roofline, speed
 from export.bundles import network_of
 from export.forms import Form
 from export.inputs import cases
 from export.parity import Parity, checked
+from export.roofline import Roof
 from export.speed import Opener, Speed
 from realtime_dub.errors import BundleError, UserError
 from realtime_dub.inference import gpu, libraries
@@ -54,6 +55,7 @@ class Trial:
     speeds: Sequence[Speed] = ()  # by how many streams went together
     settings: CpuSettings | None = None
     by_settings: Sequence[tuple[CpuSettings, Speed]] = ()
+    roofs: Sequence[Roof] = ()  # of the same numbers of streams: what the machine could do at best
     engine_bytes: int = 0
     kept: Sequence[str] = ()  # layers in float32 of a network in float16
     way: str = ""
@@ -120,10 +122,18 @@ def _ran(bundle: Bundle, backend: str, form: Form, asked: Asked) -> Trial:
         speed.measure(open_it, bundle.spec, calls=min(asked.calls, speed.CALLS)),
         *_several(bundle, backend, form, opening, asked),
     ]
+    roofs = _roofs(bundle, model, settled.threads, speeds) if settled and asked.precision == "fp32" else ()
     return Trial(
         bundle.folder.name, backend, asked.precision, "ran", "", found, speeds, settled, by_settings,
-        len(form.model), form.kept, form.way,
+        roofs, len(form.model), form.kept, form.way,
     )  # fmt: skip
+
+
+def _roofs(bundle: Bundle, model: bytes, threads: int, speeds: Sequence[Speed]) -> Sequence[Roof]:
+    """The least times, on the processor and in float32, where what it does at best is known."""
+    work = roofline.work_of(model, bundle.spec)
+    peak = roofline.peak(work.weight_bytes, threads)
+    return [peak.roof(work, each.streams) for each in speeds]
 
 
 def _settled(bundle: Bundle, form: Form, asked: Asked) -> tuple[CpuSettings, Sequence[tuple[CpuSettings, Speed]]]:

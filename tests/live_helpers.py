@@ -43,6 +43,7 @@ class PuppetGenerator:
     name, bundle, backend = "puppet", "puppet 1", "none"
 
     def __init__(self, look_ahead_ms: int = 40, speaks: Callable[[int], bool] = lambda at_ns: True) -> None:
+        self.look_ahead_ms = look_ahead_ms
         self._latency = Latency(look_ahead_ms * MS, 0, 15 * MS)
         self._speaks = speaks
         self._heard_ns = -(1 << 62)
@@ -170,6 +171,7 @@ class ScriptedInputs:
     clock: VirtualClock
     camera_fps: Fraction = Fraction(25)
     track_ns: int = 4 * MS
+    first_ns: int = 3 * MS  # the first capture, since the start
     stalls: tuple[tuple[int, int], ...] = ()
     gaps: tuple[tuple[int, int], ...] = ()
     faceless: tuple[tuple[int, int], ...] = ()
@@ -191,7 +193,7 @@ class ScriptedInputs:
 
     async def _camera(self, sink) -> None:
         for seq in range(self.frames):
-            capture_ns = START_NS + 3 * MS + int(seq * NS / self.camera_fps)
+            capture_ns = START_NS + self.first_ns + int(seq * NS / self.camera_fps)
             await self.clock.sleep_until(capture_ns + self.track_ns)
             if not within(self.stalls, capture_ns):
                 face = None if within(self.faceless, capture_ns) else FACE
@@ -341,7 +343,12 @@ async def _live(
             place=place,
         ),
         VoiceInfo(rate, 1, True, "script", 10 * MS),
-        Timing(fps, plan(budget_ms), resample_ns=0 if rate == RATE else resampler_delay_ns(rate), seconds=limit),
+        Timing(
+            fps,
+            plan(budget_ms, generator.look_ahead_ms),
+            resample_ns=0 if rate == RATE else resampler_delay_ns(rate),
+            seconds=limit,
+        ),
         recorder,
     )
     task = asyncio.create_task(pipeline.run())

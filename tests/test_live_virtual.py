@@ -108,6 +108,62 @@ def test_a_quality_that_was_asked_for_is_kept() -> None:
     assert set(run.report.rungs_s) == {"high"}
 
 
+HD_30 = {"fps": Fraction(30), "camera_fps": Fraction(30), "track_ns": 10 * MS}
+FAR = 104  # ms of look-ahead that leave a mouth 25 of the 160
+
+
+def kinds_of(run: Run, since_ns: int = NS, until_ns: int = 1 << 62) -> list[str]:
+    return [kind for at, kind, _, _ in run.kinds if since_ns <= at < until_ns]
+
+
+def test_mouths_that_need_more_than_the_budget_leaves_are_begun_a_little_earlier() -> None:
+    """28 ms, now and then 37, of the 33 that a frame lasts; the budget leaves 25."""
+    costs = np.random.default_rng(1).choice([26, 28, 30, 37], 400, p=[0.3, 0.4, 0.25, 0.05]).tolist()
+    run = live(5, engine_ns=lambda _: costs.pop() * MS, generator=PuppetGenerator(FAR), **HD_30)
+    kinds = kinds_of(run)
+    assert kinds.count("fresh") >= 0.95 * len(kinds)
+    assert "passthrough" not in kinds
+    late = [offset for offset in offsets(run) if offset]
+    assert 0 < -min(late) <= 20 * MS  # the mouth speaks what was said so long before, as the report tells
+    assert max(age for _, _, age, _ in run.kinds) <= 160 * MS
+    assert np.all(np.diff(pictures(run)) == 1)
+
+
+@pytest.mark.parametrize(("cost_ms", "kind"), [(45, "fresh"), (62, "reused")])
+def test_mouths_that_take_longer_than_a_frame_are_made_for_every_second_one(cost_ms: int, kind: str) -> None:
+    run = live(4, engine_ns=lambda _: cost_ms * MS, generator=PuppetGenerator(FAR), **HD_30)
+    kinds = kinds_of(run)
+    assert "passthrough" not in kinds
+    assert 0.4 < kinds.count(kind) / len(kinds) <= 1
+    assert min(int(each.stamped.tick.image[4, 4, 2]) for each in run.output.taken[40:]) == 255  # nothing flickers
+    assert np.all(np.diff(pictures(run)) == 1)
+    assert run.report.rungs_s["half rate"] > 3
+
+
+def test_at_60_frames_a_second_a_mouth_is_carried_as_long() -> None:
+    """A mouth that takes 60 ms is four ticks, which is no reason for the live mouth to flash."""
+    sixty = {"fps": Fraction(60), "camera_fps": Fraction(60), "track_ns": 5 * MS}
+    slow = lambda since: 60 * MS if 2 * NS <= since < 2.02 * NS else 8 * MS  # noqa: E731
+    run = live(3, engine_ns=slow, generator=PuppetGenerator(FAR), **sixty)
+    assert 1 <= run.report.frames["reused"] <= 10
+    assert run.report.frames["passthrough"] == 0
+    assert min(int(each.stamped.tick.image[4, 4, 2]) for each in run.output.taken[60:]) == 255
+
+
+def test_a_machine_that_is_slow_for_some_seconds_is_dubbed_all_the_time_and_then_as_before() -> None:
+    slow = lambda since: 60 * MS if 2 * NS <= since < 5 * NS else 18 * MS  # noqa: E731
+    run = live(8, engine_ns=slow, generator=PuppetGenerator(FAR), **HD_30)
+    during, after = kinds_of(run, 2 * NS, 5 * NS), kinds_of(run, 7 * NS)
+    assert during.count("passthrough") <= 3
+    assert set(after) == {"fresh"}
+    assert np.all(np.diff(pictures(run)) == 1)
+
+
+def test_what_composing_took_once_keeps_no_mouth_out_for_good() -> None:
+    run = live(5, compose_ns=lambda since: 60 * MS if since < NS else 3 * MS, generator=PuppetGenerator(FAR), **HD_30)
+    assert set(kinds_of(run, 3 * NS)) == {"fresh"}
+
+
 def test_hopeless_overload_passes_through_and_comes_back_within_two_seconds() -> None:
     run = live(12, engine_ns=lambda since: 300 * MS if 3 * NS <= since < 8 * NS else 8 * MS)
     during = [kind for at, kind, _, _ in run.kinds if 4.5 * NS <= at < 8 * NS]

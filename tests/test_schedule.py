@@ -23,6 +23,7 @@ from realtime_dub.pipeline.schedule import (
     Fallback,
     FrameStore,
     Grid,
+    Haste,
     Level,
     TrackedSample,
     phase_lock,
@@ -136,6 +137,38 @@ def test_admission() -> None:
     assert admission.latest_ns(100) == 90
 
 
+def test_admission_forgets_what_was_slow_while_there_is_nothing_to_do() -> None:
+    admission = Admission(10)
+    for _ in range(5):
+        admission.cost.add(40)
+    for _ in range(3):
+        assert admission.cost.value_ns == 40
+        admission.rest()
+    assert admission.cost.value_ns == 10
+    for _ in range(5):
+        admission.cost.add(4)
+    admission.rest()
+    assert admission.cost.value_ns == 4
+
+
+def test_haste_is_what_slow_mouths_lack_and_no_more_than_anybody_notices() -> None:
+    haste = Haste(25 * MS)
+    haste.took(80 * MS)
+    assert haste.ns == 0  # one mouth is no rule
+    for _ in range(60):
+        haste.took(20 * MS)
+    assert haste.ns == 0
+    for _ in range(3):
+        haste.took(31 * MS)
+    assert haste.ns == 31 * MS + Haste.SPARE_NS - 25 * MS
+    for _ in range(3):
+        haste.took(90 * MS)
+    assert haste.ns == Haste.MOST_NS
+    for _ in range(50):
+        haste.took(20 * MS)
+    assert haste.ns == 0
+
+
 def policy_with(level: Level) -> DegradationPolicy:
     policy = DegradationPolicy(40 * MS, 60 * MS)
     for _ in range({Level.FULL: 0, Level.HALF: 3, Level.PASS: 9}[level]):
@@ -173,8 +206,7 @@ def test_ladder_climbs_on_a_run_of_quick_jobs_only() -> None:
     for _ in range(20):
         policy.in_time(65 * MS)  # quick enough for nothing
     assert policy.level is Level.PASS
-    for _ in range(3):
-        policy.in_time(20 * MS)
+    policy.in_time(20 * MS)  # the mean of three is
     assert policy.level is Level.HALF
     for _ in range(20):
         policy.in_time(38 * MS)  # could not be kept up every tick
@@ -191,9 +223,29 @@ def test_ladder_climbs_where_only_some_jobs_last() -> None:
         policy.in_time(took_ms * MS)
     assert policy.level is Level.FULL
     late = policy_with(Level.PASS)
-    for took_ms in (15, 15, 65) * 10:  # the mean is short, and one in three too late
+    for took_ms in (15, 15, 105) * 10:  # the mean is short, and one in three too late, for the next tick, too
         late.in_time(took_ms * MS)
     assert late.level is Level.PASS
+
+
+def test_at_half_rate_a_mouth_has_the_time_of_two_ticks() -> None:
+    assert policy_with(Level.FULL).deadline_ns(NS) == NS
+    assert policy_with(Level.HALF).deadline_ns(NS) == policy_with(Level.PASS).deadline_ns(NS) == NS + 40 * MS
+
+
+def test_the_full_rate_is_tried_later_each_time_it_was_for_nothing() -> None:
+    policy, waited = policy_with(Level.HALF), list[int]()
+    for last_for in (0, 0, 0, 60, 0):
+        count = 0
+        while policy.level is Level.HALF:
+            policy.in_time(30 * MS)
+            count += 1
+        waited.append(count)
+        for _ in range(last_for):
+            policy.in_time(30 * MS)
+        for _ in range(3):
+            policy.missed()
+    assert waited == [6, 12, 24, 48, 6]
 
 
 def small_policy() -> DegradationPolicy:
@@ -301,6 +353,19 @@ def test_fallback_every_second_tick_keeps_full_weight() -> None:
         assert fallback.step("missed").weight == pytest.approx(1)
 
 
+def test_fallback_at_half_rate_shows_late_mouths_at_full_weight() -> None:
+    fallback = Fallback()
+    for k in range(0, 12, 2):  # each comes after its own tick, in time for the next
+        before = fallback.step("missed", held=2)
+        fallback.offer(late := patch(k + 1), k)
+        after = fallback.step("missed", held=2)
+        assert after.patch is late
+    assert (before.weight, after.weight) == pytest.approx((1, 1))
+    assert (before.kind, after.kind) == ("reused", "reused")
+    left = [fallback.step("missed", held=2) for _ in range(4)]
+    assert [each.weight for each in left] == pytest.approx([1, 2 / 3, 1 / 3, 0])
+
+
 def test_fallback_after_a_lost_face_begins_from_nothing() -> None:
     fallback = speaking()
     assert fallback.step("lost").patch is None
@@ -311,17 +376,17 @@ def test_fallback_after_a_lost_face_begins_from_nothing() -> None:
 def test_fallback_carries_no_patch_over_a_cut() -> None:
     fallback = speaking()
     assert fallback.step("missed", shot=1).patch is None
-    fallback.offer(patch(9))  # made for the picture before the cut
+    fallback.offer(patch(9), 4)  # made for the picture before the cut
     assert fallback.step("missed", shot=1).patch is None
-    fallback.offer(late := patch(10, shot=1))
+    fallback.offer(late := patch(10, shot=1), 5)
     assert fallback.step("missed", shot=1).patch is late
 
 
 def test_fallback_prefers_a_late_newer_patch() -> None:
     fallback = speaking()
     late, older = patch(9), patch(1)
-    fallback.offer(late)
-    fallback.offer(older)
+    fallback.offer(late, 4)
+    fallback.offer(older, 1)
     assert fallback.step("missed").patch is late
 
 

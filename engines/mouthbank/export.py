@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from engines.common.bundle_files import OPSET, shorten
+from engines.common.bundle_files import OPSET, as_products, shorten
 from engines.mouthbank.network import GivesMotion
 from realtime_dub.audio.frontends.logmel import LogMelSpec
 from realtime_dub.face.alignment import LOWER
@@ -43,6 +43,7 @@ def export_bundle(
     states = _states(net)
     _write_onnx(net, states, out / MODEL)
     shorten(out / MODEL)
+    as_products(out / MODEL)
     digest = hashlib.sha256((out / MODEL).read_bytes()).hexdigest()
     described = _describe(net, spec, states, version, trained_on, digest)
     (out / SPEC).write_text(json.dumps(described.model_dump(mode="json"), indent=1) + "\n", "utf-8")

@@ -23,6 +23,8 @@ TOLERANCE_NS = 10 * MS
 GUARD_NS = 15 * MS
 PROBE_NS = 200 * MS  # in passthrough, how often the engine is tried
 PATIENCE, MOST_PATIENCE = 25, 800  # quick jobs on smaller pictures before full size is tried again
+HALF_PATIENCE, MOST_HALF_PATIENCE = 6, 96  # and at half rate before a mouth for every tick is
+BRIEF = 50  # jobs: what was gone up to for fewer was gone up to for nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,11 @@ class Admission:
         """
         self.cost.add(self._expected_ns)
 
+    def rest(self) -> None:
+        """There was nothing to do. What was slow once says ever less of the present."""
+        if self.cost.value_ns > self._expected_ns:
+            self.refuse()
+
     def fits(self, now_ns: int, deadline_ns: int) -> bool:
         return now_ns + self.cost.value_ns <= deadline_ns
 
@@ -180,12 +187,39 @@ class Admission:
         return deadline_ns - self.cost.value_ns
 
 
+class Haste:
+    """How much less of the voice is waited for where mouths would come too late otherwise: as much as it takes.
+
+    A mouth speaks a voice that much older then. ``MOST_NS`` is what a generator may be behind anyway
+    (``voice_feeder.askable_ns``), and less than anybody notices (ITU-R BT.1359: 45 ms).
+    """
+
+    MOST_NS, SPARE_NS = 20 * MS, 2 * MS  # at most; kept free before a deadline, for the loop's timers
+
+    def __init__(self, window_ns: int) -> None:
+        """``window_ns``: from the moment a mouth can be started without haste to its deadline."""
+        self._window_ns = window_ns
+        self._needed_ns: deque[int] = deque(maxlen=50)
+
+    def took(self, needed_ns: int) -> None:
+        """A mouth was made so long after it could have been begun."""
+        self._needed_ns.append(needed_ns)
+
+    @property
+    def ns(self) -> int:
+        """For the next mouth: what the 95th percentile lacks, or, of few mouths, the second slowest."""
+        if len(self._needed_ns) < 2:
+            return 0
+        slow_ns = sorted(self._needed_ns)[-max(2, len(self._needed_ns) // 20 + 1)]
+        return max(0, min(slow_ns + self.SPARE_NS - self._window_ns, self.MOST_NS))
+
+
 class Level(IntEnum):
     """How much the engine is asked to do."""
 
     FULL = 0
     SMALL = 1  # the engine works on smaller pictures
-    HALF = 2  # a mouth for every second tick, carried over to the one between
+    HALF = 2  # a mouth for every second tick, carried over to the one between; it has the time of both
     PASS = 3  # the unchanged picture; a probe now and then finds out whether it is over
 
 
@@ -194,26 +228,32 @@ class DegradationPolicy:
 
     Three misses among the last six end ``FULL``. Engines that can work on smaller pictures have ``SMALL`` before that:
     there two misses end ``FULL``, for it costs little, and three more end ``SMALL``.
-    ``HALF`` ends after six in a row only: even a late mouth is worth something there, it is carried over, while the way
-    back from ``PASS`` is long.
+    At ``HALF`` a mouth may come by the deadline of the next tick, for which none is made: a late one is carried over.
+    ``HALF`` ends after six in a row only, for the way back from ``PASS`` is long.
 
     It is for slowness alone: a mouth whose sound had not come in time is no miss.
 
     From the end of an overload to a mouth for every tick: three probes and six jobs at half rate, 1.1 to 1.3 s at
     25 fps. How long jobs at full size take, those at ``SMALL`` do not tell: full size is tried after a while, and after
-    twice as long where that was for nothing.
+    twice as long where that was for nothing. So is the full rate, from ``HALF``.
     """
 
     def __init__(self, period_ns: int, window_ns: int, smaller: bool = False) -> None:
         """``smaller``: there is a level ``SMALL``."""
         self.level = Level.FULL
         self._smaller, self._patience = smaller, PATIENCE
+        self._half_patience = HALF_PATIENCE
+        self._since_climb = BRIEF  # jobs since ``HALF`` was left upwards
         self._period_ns = period_ns
         self._window_ns = window_ns  # from the earliest start of a job to its deadline
         self._recent: deque[bool] = deque(maxlen=6)
         self._took_ns: deque[int] = deque(maxlen=6)  # of the last jobs, all in time
         self._good = 0  # jobs in a row after which more could have been done
         self._last_run_ns: int | None = None
+
+    def deadline_ns(self, deadline_ns: int) -> int:
+        """Until when a mouth is worth something whose own tick has this deadline."""
+        return deadline_ns + (self._period_ns if self.level >= Level.HALF else 0)
 
     def wants(self, k: int, now_ns: int) -> Literal["run", "probe", "skip"]:
         """What to do for tick k. A probe runs whether it is expected in time or not."""
@@ -244,21 +284,31 @@ class DegradationPolicy:
         self._good = 0
         self._recent.append(False)
         enough = {Level.FULL: 2 if self._smaller else 3, Level.HALF: 6}.get(self.level, 3)
+        self._since_climb += 1
         if self._recent.count(False) >= enough and self.level is not Level.PASS:
             if self.level is Level.FULL:
                 self._patience = min(2 * self._patience, MOST_PATIENCE)
+            if self._next(1) is Level.HALF:
+                more = 2 * self._half_patience if self._since_climb < BRIEF else HALF_PATIENCE
+                self._half_patience = min(more, MOST_HALF_PATIENCE)
             self._go(self._next(1))
 
     def in_time(self, took_ns: int) -> None:
         """A job was in time."""
         self._recent.append(True)
         self._took_ns.append(took_ns)
+        self._since_climb += 1
         could = self._could_more()
         self._good = self._good + 1 if could else 0
         if self.level is Level.FULL:
             self._patience = PATIENCE if self._good >= MOST_PATIENCE else self._patience
-        elif could and (self.level is not Level.SMALL or self._good >= self._patience):
+        elif could and self._good >= self._needed():
+            self._since_climb = 0 if self.level is Level.HALF else self._since_climb
             self._go(self._next(-1))
+
+    def _needed(self) -> int:
+        """Jobs in a row after which more could have been done; the first is the last of some (``_could_more``)."""
+        return {Level.SMALL: self._patience, Level.HALF: self._half_patience - HALF_PATIENCE + 1}.get(self.level, 1)
 
     def _next(self, step: int) -> Level:
         level = Level(self.level + step)
@@ -268,9 +318,10 @@ class DegradationPolicy:
         """The last jobs could have been kept up one level higher: by their mean, as one that lasts may follow another
         that does not, and none so long that it would have been late.
         """
-        count, share = (3, 16) if self.level is Level.PASS else (6, 8)
+        count, share = (3, 16) if self.level is Level.PASS else (6, 9)
         last = list(self._took_ns)[-count:]
-        if len(last) < count or max(last) > self._window_ns:
+        most_ns = self._window_ns + (self._period_ns if self.level is Level.PASS else 0)
+        if len(last) < count or max(last) > most_ns:
             return False
         return sum(last) * 10 <= count * self._period_ns * share
 
@@ -296,9 +347,11 @@ class TickComposition:
 class Fallback:
     """What a tick shows when its mouth is there, when it is late, when there is nothing to dub.
 
-    The first tick without its result carries the last patch over unweakened; from the second on it is feathered out,
-    so that no patch is shown for more than three ticks beyond its own. After such a hole mouths are feathered in over
-    as many. Silence is no hole: a generator goes over to the live mouth, and comes back from it, by itself.
+    A tick without its result carries the last patch over: unweakened for ``held`` ticks after the patch's own, at 25
+    and 30 fps one at full rate and two at half rate, then feathered out. So no patch is shown for more than two ticks
+    beyond those.
+    After such a hole mouths are feathered in again. Silence is no hole: a generator goes over to the live mouth, and
+    comes back from it, by itself.
     A patch is carried over within its shot only: behind a cut another person may be in the picture.
     """
 
@@ -307,25 +360,28 @@ class Fallback:
     def __init__(self) -> None:
         self._patch: Generated | None = None  # the newest, None where the last result was the live mouth
         self._weight = 1.0
-        self._age = 0
+        self._at = self._of = -1  # the tick at hand, and the patch's
 
-    def offer(self, patch: Generated) -> None:
-        """A result that came after its tick: not fresh, but the newest to carry over."""
+    def offer(self, patch: Generated, k: int) -> None:
+        """A result that came after its tick ``k``: not fresh, but the newest to carry over."""
         if self._patch is None or patch.at_ns > self._patch.at_ns:
-            self._patch = patch
+            self._patch, self._of = patch, k
 
-    def step(self, outcome: Outcome, patch: Generated | None = None, shot: int = 0) -> TickComposition:
-        """Once per tick, in order. ``patch`` is the result where ``outcome`` is ``result``; ``shot`` the frame's."""
+    def step(self, outcome: Outcome, patch: Generated | None = None, shot: int = 0, held: int = 1) -> TickComposition:
+        """Once per tick, in order, from tick 0. ``patch`` is the result where ``outcome`` is ``result``; ``shot`` the
+        frame's.
+        """
+        self._at += 1
         if outcome == "result":
-            self._age, self._patch = 0, patch
+            self._of, self._patch = self._at, patch
             self._weight = min(1.0, self._weight + self.STEP)
             kind: Kind = "reused" if is_carried(patch) else "fresh"
             return TickComposition(patch, self._weight if patch is not None else 0.0, kind)
-        self._age += 1
         if outcome == "lost":
-            self._weight = 0.0
-        elif self._age > 1:
-            self._weight = max(0.0, self._weight - self.STEP)
+            self._weight, self._patch = 0.0, None
+        else:
+            change = self.STEP if self._at - self._of <= held else -self.STEP
+            self._weight = min(1.0, max(0.0, self._weight + change))
         if self._patch is None or self._patch.shot != shot or self._weight < 1e-6:
             return TickComposition(None, 0.0, "passthrough")
         return TickComposition(self._patch, self._weight, "reused")

@@ -3,9 +3,11 @@
 How a tick is counted (each exactly once in the first three):
 
 ``fresh``
-    The generator's result for this very tick was in time, "None: the live mouth stays" included.
+    The generator's result for this very tick was in time, "None: the live mouth stays" included. Where mouths are slow
+    it is of a voice up to 20 ms older (``schedule.Haste``), which ``av_offset_ms`` tells.
 ``reused``
-    It was not, and the last patch was carried over to the current frame by the change of pose.
+    It was not, and the last patch was carried over to the current frame by the change of pose. At half rate that is
+    every second tick, or every tick, where mouths come after their own and in time for the next.
 ``passthrough``
     The unchanged frame: the result missed and the last patch is too old, or the frame has no face to dub
     (lost, in profile, partly outside).

@@ -188,7 +188,7 @@ class LivePipeline:
     async def _start_ticks(self) -> None:
         worker, before = self._worker(), TickState.before_the_first()
         for k in itertools.count():
-            await self._clock.sleep_until(self._deadlines.start_ns(k))
+            await self._clock.sleep_until(self._deadlines.start_ns(k) - self.mouths.haste_ns)
             tick = self._state.tick(k)
             self._spawn(worker.make(tick, before), f"tick {k}")
             before = tick

@@ -23,7 +23,9 @@ from realtime_dub.pipeline.schedule import (
     DegradationPolicy,
     Fallback,
     Grid,
+    Haste,
     Level,
+    TickComposition,
     TrackedSample,
 )
 from realtime_dub.pipeline.statistics import Recorder
@@ -35,6 +37,7 @@ RATES = {Level.HALF: "half rate", Level.PASS: "off"}
 _FEWER = "fewer mouths were made, none was published late"
 TOLD = {Level.SMALL: "mouths were drawn with less detail", Level.HALF: _FEWER, Level.PASS: _FEWER}
 LISTEN_NS = NS // 2  # within what the voice line keeps
+HELD_NS = 40 * MS  # for so long, or a tick, a mouth is carried over unweakened; at half rate twice as long
 _RECENT = 6  # ticks, of which two may be starved, not in a row, before silence is heard in place of their sound
 log = logging.getLogger("realtime_dub.pipeline")
 
@@ -80,12 +83,14 @@ class Mouths:
     ) -> None:
         """``place``: among the runs that one machine serves."""
         self._clock, self._generator, self._engine, self._recorder = clock, generator, engine, recorder
-        self.needs_ns = needs_ns(generator, timing.resample_ns)  # sound after the instant of a mouth
+        self._needs_ns = needs_ns(generator, timing.resample_ns)  # sound after the instant of a mouth
+        self._haste, self._begins_ns = Haste(timing.window_ns), timing.plan.ready_ns
         self._much_ns = timing.period_ns // 2  # for one mouth: tracking and composing take their part
         self._scales = isinstance(generator, ScalesWork) and generator.quality == AUTO
-        self.policy = DegradationPolicy(timing.period_ns, timing.window_ns, self._scales)
+        window_ns = timing.window_ns + Haste.MOST_NS
+        self.policy = DegradationPolicy(timing.period_ns, window_ns, self._scales)
         self._period_ns = timing.period_ns
-        self.fallback = Fallback()
+        self._fallback, self._held = Fallback(), max(1, round(HELD_NS / timing.period_ns))
         self._cost = Admission(generator.latency().compute_ns)
         self._own_mic, self._place = own_mic, place
         self._observing, self._learning = SpareTime(), SpareTime()
@@ -100,15 +105,30 @@ class Mouths:
         """What there is to say where ``name`` had no voice in it."""
         return self._feeder.no_voice(name) if self._feeder else None
 
+    @property
+    def haste_ns(self) -> int:
+        """How much earlier than its voice is complete a mouth is begun."""
+        return self._haste.ns
+
+    @property
+    def needs_ns(self) -> int:
+        """How much of the voice after its instant a mouth waits for."""
+        return self._needs_ns - self.haste_ns
+
     def latest_ns(self, deadline_ns: int) -> int:
         """The last moment at which a mouth for ``deadline_ns`` may be started."""
         return self._cost.latest_ns(deadline_ns)
+
+    def decide(self, tick: TickState, shot: int) -> TickComposition:
+        """What a tick shows. Called once per tick, in order."""
+        held = self._held * (2 if self.policy.level is Level.HALF else 1)
+        return self._fallback.step(tick.outcome, tick.result, shot, held)
 
     async def warm_up(self, first: TrackedSample, voice: Sound, resampler: MakeResampler) -> Generated | None:
         """One mouth from half a second before the first picture: first runs load libraries and fill caches."""
         self._feeder = VoiceFeeder(voice, self._generator, first.capture_ns - NS, resampler)
         at_ns = first.capture_ns - NS // 2
-        done = await self._run_engine(lambda: self._listen(at_ns, first))
+        done = await self._run_engine(lambda: self._listen(at_ns, at_ns + self._needs_ns, first))
         if self._own_mic is not None:
             await self._run_engine(self._own_mic.make_ready)
         return None if done is None else done[0].patch
@@ -132,7 +152,8 @@ class Mouths:
             if wants == "skip":
                 self._wanted(False)
                 return
-            if wants == "run" and not self._cost.fits(now_ns, deadline_ns):
+            if wants == "run" and not self._cost.fits(now_ns, self.policy.deadline_ns(deadline_ns)):
+                self._cost.refuse()
                 self._missed(tick)
                 return
             self.policy.started(now_ns)
@@ -154,7 +175,7 @@ class Mouths:
 
     async def _spare(self, k: int, stage: str, time: SpareTime, work: Callable[[], None], latest_ns: int) -> None:
         """Do ``work`` behind the mouth of tick ``k``, if it is over by ``latest_ns`` and nobody waits."""
-        if self._free.locked() or self._ended or self.policy.level is not Level.FULL:
+        if self._free.locked() or self._ended or self.policy.level > Level.SMALL:
             return
         async with self._free:
             if k != self._newest:  # a newer frame was seen meanwhile, and frames are shown in order
@@ -166,18 +187,22 @@ class Mouths:
                 self._recorder.stage(stage, done[1])
 
     async def _run(self, tick: TickState, sample: TrackedSample, media_ns: int, deadline_ns: int) -> None:
-        probe = self.policy.level is Level.PASS
-        if (done := await self._run_engine(lambda: self._listen(media_ns, sample))) is None:
+        probe, useful_ns = self.policy.level is Level.PASS, self.policy.deadline_ns(deadline_ns)
+        haste_ns, until_ns = self.haste_ns, media_ns + self.needs_ns
+        if (done := await self._run_engine(lambda: self._listen(media_ns, until_ns, sample))) is None:
             tick.outcome = "lost"
             return
         made, took_ns = done
-        self._took(took_ns)
+        now_ns = self._clock.now_ns()
+        self._took(took_ns, now_ns - (media_ns + self._begins_ns - haste_ns))
         tick.engine_ns, tick.blendshapes, tick.implausible = took_ns, made.blendshapes, made.implausible
-        in_time = made.asked and self._clock.now_ns() <= deadline_ns
-        if in_time:
-            self._wanted(True)
+        in_time = made.asked and now_ns <= deadline_ns
+        if made.asked and now_ns <= useful_ns:
+            self._wanted(in_time)
             with self._size_watched():
                 self.policy.in_time(took_ns)
+        elif made.asked and now_ns <= useful_ns + self.haste_ns - haste_ns:
+            self._wanted(False)  # the next ones are begun so much earlier: nothing else has to be done about it
         else:
             self._missed(tick)
         if not probe and not made.implausible:
@@ -190,15 +215,18 @@ class Mouths:
         with self._size_watched():
             self.policy.begin_below()
         if self._feeder is not None and now_ns - self._listened_ns >= LISTEN_NS:
-            self._listened_ns, feeder = now_ns, self._feeder
-            await self._run_engine(lambda: feeder.hear_until(media_ns + self.needs_ns))
+            self._listened_ns, feeder, until_ns = now_ns, self._feeder, media_ns + self.needs_ns
+            await self._run_engine(lambda: feeder.hear_until(until_ns))
 
     def _wanted(self, in_time: bool) -> None:
         if self._place is not None:
             self._place.wanted(in_time, self._clock.now_ns())
 
-    def _took(self, took_ns: int) -> None:
+    def _took(self, took_ns: int, needed_ns: int) -> None:
+        """``needed_ns``: from the moment the mouth could have been begun, waiting for the one before it included."""
         self._cost.cost.add(took_ns)
+        if self.policy.level <= Level.SMALL:
+            self._haste.took(max(took_ns, needed_ns))
         self._recorder.stage("engine", took_ns)
         if isinstance(self._generator, SparesWork):
             self._generator.short = self.policy.level is not Level.FULL or self._cost.cost.value_ns > self._much_ns
@@ -221,14 +249,14 @@ class Mouths:
         if in_time and not tick.decided.is_set():
             tick.outcome, tick.result = "result", patch
         elif patch is not None:
-            self.fallback.offer(patch)
+            self._fallback.offer(patch, tick.k)
 
-    def _listen(self, media_ns: int, sample: TrackedSample) -> Made:
-        """On the engine's thread."""
+    def _listen(self, media_ns: int, until_ns: int, sample: TrackedSample) -> Made:
+        """The mouth for ``media_ns``, the voice heard until ``until_ns``. On the engine's thread."""
         assert self._feeder is not None
         if self._scales and isinstance(self._generator, ScalesWork):
             self._generator.works_at = HIGH if self.policy.level is Level.FULL else LOW
-        self._feeder.hear_until(media_ns + self.needs_ns)
+        self._feeder.hear_until(until_ns)
         return self._feeder.mouth(sample.tracked, media_ns)
 
     @contextmanager

@@ -31,7 +31,8 @@ class FrameChooser:
     async def choose(self, k: int) -> FrameChoice | None:
         state, deadlines, wait = self._state, self._deadlines, self._condition.wait
         since_ns = deadlines.grid.media(k) + TOLERANCE_NS
-        await wait(lambda: state.store.has(since_ns) and self.heard(k), deadlines.ready_ns(k))
+        ready_ns = deadlines.ready_ns(k) - self._mouths.haste_ns
+        await wait(lambda: state.store.has(since_ns) and self.heard(k), ready_ns)
         latest_ns = self._mouths.latest_ns(deadlines.engine_ns(k)) - TIMER_NS
         await wait(lambda: state.store.ready(since_ns) or "video" in state.ended, latest_ns)
         await wait(lambda: self.heard(k), max(latest_ns, deadlines.grid.media(k) + self._audio_due_ns))
@@ -73,7 +74,7 @@ class TickWorker:
             await self._mouth(tick, tick.choice.sample)
         await before.decided.wait()
         shot = 0 if tick.choice is None else tick.choice.sample.tracked.shot
-        tick.composition = self._mouths.fallback.step(tick.outcome, tick.result, shot)
+        tick.composition = self._mouths.decide(tick, shot)
         tick.decided.set()
         await self._compose(tick)
         tick.done.set()
@@ -96,6 +97,7 @@ class TickWorker:
         tracked, composing = tick.choice.sample.tracked, self._deadlines.composing
         patch, weight = tick.composition.patch, tick.composition.weight
         if patch is None or not shows(patch, tracked):
+            composing.rest()
             tick.image = tracked.frame.image
         elif composing.fits(self._clock.now_ns(), self._deadlines.last_moment_ns(tick.k)):
             tick.image, took_ns = await self._composer.run(lambda: self._compositor.compose(tracked, patch, weight))
