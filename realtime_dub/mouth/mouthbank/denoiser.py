@@ -24,7 +24,7 @@ ENGINE, PASTED, SMOOTHED = "landmark-dub", "pasted", "smoothed"
 SIDE = 2.0  # of the square, template units
 RADIUS = 1.0  # of the round mask, mouth widths
 SLOPE = 3.0  # of the mask: whole up to 0.82 of the radius
-RECTANGLE = 0.8  # half the side of what is pasted first, radii
+RECTANGLE = 0.9  # half the side of what is pasted first, radii: its edges lie where the mask is soft
 FULL = 255.0
 
 
