@@ -60,6 +60,7 @@ class _Shared(BaseModel):
     encoder: Encoder = "software"  # of H.264, in files and network streams
     pads: str | None = None  # of engines that paint: what is added to the face's box, percent: top, bottom, left, right
     translator: Path | None = None  # of landmark-dub: a net that paints the person from a drawing
+    denoiser: Path | None = None  # and one that smooths what was painted
     # Of engines that take teeth from a film: the numbers of its frames that show them, and rows where the lips end.
     teeth_upper: int | None = Field(None, ge=0)
     teeth_lower: int | None = Field(None, ge=0)

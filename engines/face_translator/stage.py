@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,20 +11,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from engines.common import Array
-from engines.common.bundle_files import write_graph
 from engines.common.engine import Engine, Samples, Work
 from engines.common.loop import Losses
+from engines.face_translator.bundles import about_film, export
 from engines.face_translator.film import SIZE, Faces, read
 from engines.face_translator.network import Shape, TranslatorNet
-from realtime_dub.inference import made_here
-from realtime_dub.inference.bundle import SPEC
-from realtime_dub.inference.spec import DataSpec, FrameSpec, TensorSpec
-from realtime_dub.mouth.mouthbank.translator import DRAWING, ENGINE, PAINTED, SIDE
+from realtime_dub.mouth.mouthbank.denoiser import SIDE
+from realtime_dub.mouth.mouthbank.translator import DRAWING, PAINTED
 
-MODEL = "translator.onnx"
 SHOWN = 6  # pictures of a sheet
 MOUTH_SIDE = 1.1  # template units: what counts more
-FRAME_S = 1 / 25
 
 
 class Settings(BaseModel):
@@ -85,9 +79,9 @@ class TranslatorEngine(Engine):
         return {"pictures": counts, "parameters": sum(each.numel() for each in self.network().parameters())}
 
     def export(self, net: nn.Module, out: Path) -> Path:
-        hours = round(len(self._faces.pictures) * FRAME_S / 3600, 4)
-        about = DataSpec(name="a film of one person", licence="as its owner has it", citation="", hours=hours)
-        return export_bundle(copy.deepcopy(net), out / "bundle", self._settings.version, (about,))
+        told = "face-translator", self._settings.version
+        about = about_film(len(self._faces.pictures))
+        return export(copy.deepcopy(net), out / "bundle", told, (DRAWING, PAINTED), about)
 
 
 def _middle() -> Tensor:
@@ -120,31 +114,3 @@ def sheet(net: nn.Module, faces: Faces) -> Array:
     few = Faces(faces.drawings[rows], faces.pictures[rows])
     made = np.rint(painted(net, few).transpose(0, 2, 3, 1) * 255).astype(np.uint8)
     return np.concatenate([np.concatenate(list(each), 1) for each in (few.drawings, made, few.pictures)])[..., ::-1]
-
-
-def export_bundle(net: nn.Module, out: Path, version: str, about: tuple[DataSpec, ...]) -> Path:
-    """Write the net with its spec into the folder ``out``."""
-    out.mkdir(parents=True, exist_ok=True)
-    write_graph(net, out / MODEL, {DRAWING: torch.full((1, 3, SIZE, SIZE), 0.5)}, [PAINTED])
-    digest = hashlib.sha256((out / MODEL).read_bytes()).hexdigest()
-    spec = FrameSpec(
-        format=2,
-        name="face-translator",
-        version=version,
-        engine=ENGINE,
-        model=MODEL,
-        task="frame",
-        width=SIZE,
-        height=SIZE,
-        drawing_channels=3,
-        states=(),
-        inputs=(TensorSpec(name=DRAWING, shape=("batch", 3, SIZE, SIZE)),),
-        outputs=(TensorSpec(name=PAINTED, shape=("batch", 3, SIZE, SIZE)),),
-        licence="as the film's owner has it",
-        training_data=about,
-        sha256={MODEL: digest},
-    )
-    (out / SPEC).write_text(spec.model_dump_json(indent=1) + "\n", "utf-8")
-    with suppress(OSError):  # its graph was built here: it need not run apart, and where that cannot be noted it does
-        made_here.write(digest)
-    return out

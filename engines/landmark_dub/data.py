@@ -25,6 +25,7 @@ WARP, TILT_DB, NOISE_DB = 0.05, 1.5, 6.0  # spread of a vocal tract's length, of
 SNR_DB = (15.0, 45.0)
 
 REST = to_crop(TEMPLATE[MOUTH, :2])  # (20, 2)
+WIDTH = float(np.linalg.norm(REST[6] - REST[0]))  # of that mouth, pixels: the corners
 
 Rows = tuple[Tensor, Tensor, Tensor]
 
@@ -59,66 +60,93 @@ def talk_of(track: Track, spec: MfccSpec, speed: float = 1.0, late: int = 0) -> 
     return Talk(power, mouth - neutral[MOUTH] + REST, around, neutral[AROUND])
 
 
-class Batches:
-    """Rows of ``frames`` steps, of people each as often as any other who has as many tracks.
+def talk_taught(audio: Array, lips: Array, resting: Array, spec: MfccSpec) -> Talk:
+    """A voice that nobody filmed, its ``lips`` (n, 20, 2) in mouth widths, on a face ``resting`` (48, 2)."""
+    power = Mfcc(spec).power(np.concatenate([audio, np.zeros(spec.window // 2 - 1, np.float32)]))
+    steps = min(len(power), len(lips))
+    around = np.broadcast_to(resting, (steps, *resting.shape))
+    return Talk(power[:steps], REST + lips[:steps] * np.float32(WIDTH), around, resting)
 
-    ``delay``: steps by which the mouth comes after its sound; ``resting``: the face is shown as it is at rest, because
-    the jaw moves with the mouth, and a face that is dubbed says something else; ``shrink`` and ``shift_px``: by how
-    much faces are made smaller and moved about.
-    """
 
-    def __init__(
-        self,
-        tracks: list[Track],
-        spec: MfccSpec,
-        batch: int,
-        frames: int,
-        seed: int,
-        delay: int = 0,
-        resting: bool = True,
-        shrink: float = 0.0,
-        shift_px: float = 0.0,
-    ) -> None:
+@dataclass(frozen=True, eq=False)
+class People:
+    """Whose rows are drawn: of who has four times as many tracks twice as many."""
+
+    talks: list[list[Talk]]  # versions of the same tracks
+    shares: Array  # (tracks,) up to one
+
+    @classmethod
+    def of(cls, talks: list[list[Talk]], speakers: list[str]) -> People:
+        return cls(talks, np.cumsum(evened(speakers)))
+
+    @classmethod
+    def filmed(cls, tracks: list[Track], spec: MfccSpec, seed: int) -> People:
+        """Each of ``tracks`` at every speed."""
         rng = np.random.default_rng(seed)
-        self._front_end = Mfcc(spec)
-        self._talks = [
+        talks = [
             [talk_of(track, spec, speed, int(rng.integers(spec.hop)) if place else 0) for track in tracks]
             for place, speed in enumerate(SPEEDS)
         ]
-        self._shares = np.cumsum(evened([track.entry.speaker for track in tracks]))
-        self._batch, self._frames, self._delay, self._resting = batch, frames, delay, resting
-        self._shrink, self._shift_px = shrink, shift_px
+        return cls.of(talks, [track.entry.speaker for track in tracks])
+
+    def drawn(self, rng: np.random.Generator, least: int) -> Talk:
+        """A track of at least so many steps. There is one."""
+        while True:
+            talks = self.talks[rng.integers(len(self.talks))]
+            talk = talks[min(int(np.searchsorted(self.shares, rng.random())), len(talks) - 1)]
+            if len(talk.power) >= least:
+                return talk
+
+
+@dataclass(frozen=True)
+class Rowing:
+    """How rows are made.
+
+    ``delay``: steps by which the mouth comes after its sound; ``resting``: the face is shown as it is at rest, because
+    the jaw moves with the mouth, and a face that is dubbed says something else; ``shrink`` and ``shift_px``: by how
+    much faces are made smaller and moved about; ``taught``: share of the rows that are of who was not filmed.
+    """
+
+    batch: int
+    frames: int  # steps of a row
+    delay: int = 0
+    resting: bool = True
+    shrink: float = 0.0
+    shift_px: float = 0.0
+    taught: float = 0.0
+
+
+class Batches:
+    """Rows of people who were filmed, and of others who were ``heard`` alone."""
+
+    def __init__(self, filmed: People, spec: MfccSpec, rowing: Rowing, heard: People | None = None) -> None:
+        self._front_end = Mfcc(spec)
+        self._filmed, self._heard, self._how = filmed, heard, rowing
 
     def draw(self, rng: np.random.Generator) -> Rows:
         """Cepstra (b, n, 12), faces (b, n, 48, 2), mouths (b, n, 20, 2)."""
-        rows = [self._row(rng) for _ in range(self._batch)]
+        rows = [self._row(rng) for _ in range(self._how.batch)]
         cepstra, faces, mouths = (torch.from_numpy(np.stack(each)) for each in zip(*rows, strict=True))
         return cepstra, faces, mouths
 
     def _row(self, rng: np.random.Generator) -> tuple[Array, Array, Array]:
-        talk = self._drawn(rng)
-        start = int(rng.integers(0, len(talk.power) - self._frames - self._delay + 1))
-        heard, seen = slice(start + self._delay, start + self._delay + self._frames), slice(start, start + self._frames)
-        around = np.broadcast_to(talk.resting, talk.around[seen].shape) if self._resting else talk.around[seen]
+        delay, frames = self._how.delay, self._how.frames
+        people = self._heard if self._heard and rng.random() < self._how.taught else self._filmed
+        talk = people.drawn(rng, frames + delay)
+        start = int(rng.integers(0, len(talk.power) - frames - delay + 1))
+        heard, seen = slice(start + delay, start + delay + frames), slice(start, start + frames)
+        around = np.broadcast_to(talk.resting, talk.around[seen].shape) if self._how.resting else talk.around[seen]
         if rng.random() < VOICELESS:
-            cepstra = np.zeros((self._frames, self._front_end.spec.features), np.float32)
+            cepstra = np.zeros((frames, self._front_end.spec.features), np.float32)
             mouth = np.broadcast_to(REST, talk.mouth[seen].shape)
         else:
             cepstra, mouth = self._front_end.cepstra(changed(talk.power[heard], rng)), talk.mouth[seen]
         return cepstra, *self._placed(around, mouth, rng)
 
-    def _drawn(self, rng: np.random.Generator) -> Talk:
-        """A track that is long enough."""
-        while True:
-            talks = self._talks[rng.integers(len(self._talks))]
-            talk = talks[min(int(np.searchsorted(self._shares, rng.random())), len(talks) - 1)]
-            if len(talk.power) >= self._frames + self._delay:
-                return talk
-
     def _placed(self, around: Array, mouth: Array, rng: np.random.Generator) -> tuple[Array, Array]:
         """The whole face a little smaller or larger, and somewhere else in the crop."""
-        scale = np.float32(1 + rng.uniform(-self._shrink, self._shrink))
-        shift = rng.uniform(-self._shift_px, self._shift_px, 2).astype(np.float32)
+        scale = np.float32(1 + rng.uniform(-self._how.shrink, self._how.shrink))
+        shift = rng.uniform(-self._how.shift_px, self._how.shift_px, 2).astype(np.float32)
         middle = np.float32(128.0)
         around, mouth = ((each - middle) * scale + middle + shift for each in (around, mouth))
         return np.asarray(around, np.float32), np.asarray(mouth, np.float32)

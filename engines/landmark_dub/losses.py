@@ -20,17 +20,25 @@ PUBLISHED_SUM = 256.0
 LEAST_PX = 1e-3  # so that a distance of nothing has a slope
 
 
-def landmark_losses(net: LandmarkNet, rows: Rows, openness: float = 1.0) -> Losses:
-    """``openness``: weight of the second part."""
+def landmark_losses(net: LandmarkNet, rows: Rows, openness: float = 1.0, opening: float = 0.0) -> Losses:
+    """``openness``: weight of the second part; ``opening``: of a third, which is how far the lips are apart."""
     cepstra, faces, mouths = rows
     person, voice = net.person(faces), net.voice(cepstra)
     others = person[torch.randperm(len(person), device="cpu").to(person.device)]
     found, _ = net.mouths(torch.cat([person, others]), torch.cat([voice, voice]))
     own, another = found.chunk(2)
-    return {
+    parts = {
         "points": nn.functional.mse_loss(own, mouths),
         "openness": openness * nn.functional.mse_loss(opened(another), opened(own)),
     }
+    if opening:
+        parts["opening"] = opening * nn.functional.mse_loss(apart(own), apart(mouths))
+    return parts
+
+
+def apart(mouths: Tensor) -> Tensor:
+    """How far below the upper lip's points the lower one's are (b, n, 8), pixels."""
+    return mouths[:, :, LOWER_OF_UPPER, 1] - mouths[:, :, UPPER, 1]
 
 
 def opened(mouths: Tensor) -> Tensor:

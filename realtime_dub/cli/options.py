@@ -102,6 +102,15 @@ Translator = Annotated[
         rich_help_panel=Mouth,
     ),
 ]
+Denoiser = Annotated[
+    Path | None,
+    typer.Option(
+        help="With --translator: a folder that train-engine face-translator --stage denoiser has made. Its network "
+        "smooths what was painted.",
+        show_default=False,
+        rich_help_panel=Mouth,
+    ),
+]
 Seconds = Annotated[
     float | None, typer.Option(help="Stop after this many seconds.", show_default=False, rich_help_panel=Output)
 ]

@@ -38,6 +38,7 @@ OPTIONS = {
     "quality": "--quality",
     "pads": "--pads",
     "translator": "--translator",
+    "denoiser": "--denoiser",
     "teeth_upper": "--teeth-upper",
     "teeth_lower": "--teeth-lower",
     "line_upper": "--line-upper",

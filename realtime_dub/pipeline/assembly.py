@@ -58,6 +58,7 @@ def make_generator(config: LiveConfig | FileConfig) -> MouthGenerator:
         quality=None if config.quality == AUTO_QUALITY else config.quality,
         pads=config.pads,
         translator=config.translator,
+        denoiser=config.denoiser,
         teeth_upper=config.teeth_upper,
         teeth_lower=config.teeth_lower,
         line_upper=config.line_upper,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +15,16 @@ from stage_runs import execute  # noqa: E402
 from talkers import write_talker  # noqa: E402
 
 from engines.common.results import read_net, ready, shaped  # noqa: E402
+from engines.face_translator.denoiser import Pasting  # noqa: E402
 from engines.face_translator.film import SIZE, read  # noqa: E402
 from engines.face_translator.network import Shape, TranslatorNet  # noqa: E402
-from realtime_dub.errors import BundleError  # noqa: E402
+from realtime_dub.errors import BundleError, ConfigError  # noqa: E402
 from realtime_dub.face.landmarks import LIPS  # noqa: E402
 from realtime_dub.inference.bundle import load, load_default  # noqa: E402
 from realtime_dub.inference.spec import FrameSpec  # noqa: E402
 from realtime_dub.mouth import registry  # noqa: E402
 from realtime_dub.mouth.mouthbank.bank import Bank  # noqa: E402
+from realtime_dub.mouth.mouthbank.denoiser import Denoiser, fitted, pasted, rounded  # noqa: E402
 from realtime_dub.mouth.mouthbank.render import UNMOVED  # noqa: E402
 from realtime_dub.mouth.mouthbank.translator import TranslatedRenderer, Translator, round_mask  # noqa: E402
 
@@ -34,6 +37,16 @@ average = 0.5
 [translator.engine]
 widths = [8, 8, 8, 8]
 batch = 2
+[denoiser.plan]
+steps = 60
+rate = 6e-3
+warm_up = 1
+check_every = 60
+average = 0.9
+[denoiser.engine]
+channels = 8
+batch = 2
+noise = 0.0
 """
 
 
@@ -46,6 +59,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         options = "--video", root / "me.mkv", "--config", root / "small.toml", "--out", root / "run"
         assert execute(patch, "train-engine", "face-translator", *options) == 0
+        again = "--video", root / "me.mkv", "--out", root / "run", "--stage", "denoiser"
+        assert execute(patch, "train-engine", "face-translator", *again) == 0
     return root / "run"
 
 
@@ -80,6 +95,42 @@ def test_a_painted_mouth_fades_at_a_circle_and_stays_on_the_lower_face(run: Path
     assert whole.alpha[y, x] == 255
     assert half.alpha[y, x] in (127, 128)
     assert not np.concatenate([whole.alpha[0], whole.alpha[-1], whole.alpha[:, 0], whole.alpha[:, -1]]).any()
+
+
+def test_the_denoiser_smooths_the_edge_of_what_was_pasted(run: Path) -> None:
+    rows = [json.loads(line) for line in (run / "denoiser" / "log.jsonl").read_text().splitlines()]
+    assert [row["nearer"] for row in rows if "nearer" in row][-1] > 0  # nearer to the smooth paste than the hard one
+    faces, translator = read(run / "film"), Translator(run / "translator" / "bundle")
+    painted, below = translator.painted(faces.drawings[0]), faces.pictures[20]
+    assert painted is not None
+    found = Denoiser(run / "denoiser" / "bundle", SIZE).smoothed(below, painted)
+    hard = pasted(below, fitted(below, painted))
+    assert found is not None
+    assert found.shape == hard.shape
+    assert np.abs(found.astype(int) - hard).max() > 0
+
+
+def test_a_denoiser_learns_a_hard_paste_and_a_smooth_one_of_the_same_mouth(run: Path) -> None:
+    faces = read(run / "film")
+    pasting = Pasting(faces.pictures, faces.pictures)
+    rows = np.array([3])
+    hard, smooth = (each[0].permute(1, 2, 0).numpy() * 255 for each in pasting.pairs(rows, np.array([9])))
+    mouth, below, mask = faces.pictures[3], faces.pictures[9], rounded(SIZE)
+    lit = fitted(below, mouth)
+    assert np.allclose(hard[SIZE // 2, SIZE // 2], lit[SIZE // 2, SIZE // 2], atol=0.01)
+    assert np.allclose(hard[0], below[0], atol=0.01)
+    half = np.unravel_index(np.abs(mask - 0.5).argmin(), mask.shape)
+    assert np.allclose(smooth[half], mask[half] * lit[half] + (1 - mask[half]) * below[half], atol=0.01)
+    assert rounded(128)[64, 64] == 1
+
+
+def test_a_denoiser_wants_a_translator_and_is_none(run: Path) -> None:
+    one, other = run / "translator" / "bundle", run / "denoiser" / "bundle"
+    registry.create("landmark-dub", translator=one, denoiser=other).close()
+    with pytest.raises(ConfigError, match="give --translator, too"):
+        registry.create("landmark-dub", denoiser=other)
+    with pytest.raises(BundleError, match="no denoiser of painted faces: face-translator"):
+        registry.create("landmark-dub", translator=one, denoiser=one)
 
 
 def test_the_mask_is_the_published_one() -> None:

@@ -13,19 +13,22 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 from stage_runs import execute  # noqa: E402
-from tiny import filmed  # noqa: E402
+from tiny import filmed, heard  # noqa: E402
 
 from engines.common.dataset import Dataset  # noqa: E402
 from engines.landmark_dub import importing  # noqa: E402
 from engines.landmark_dub.bundle_files import FRAME_RATE  # noqa: E402
-from engines.landmark_dub.data import Batches, talk_of  # noqa: E402
+from engines.landmark_dub.data import REST, Batches, People, Rowing, talk_of, talk_taught  # noqa: E402
 from engines.landmark_dub.layers import MODULES, expected, to_crop  # noqa: E402
 from engines.landmark_dub.losses import landmark_losses, opened  # noqa: E402
 from engines.landmark_dub.network import LandmarkNet, Shape  # noqa: E402
 from engines.landmark_dub.stage import export_bundle  # noqa: E402
+from engines.landmark_dub.taught import FILE, Teacher, chosen, taught  # noqa: E402
 from engines.landmark_dub.weights import files_in, read_weights  # noqa: E402
 from realtime_dub.audio.frontends.mfcc import per_frame  # noqa: E402
 from realtime_dub.errors import BundleError, ConfigError  # noqa: E402
+from realtime_dub.face.alignment import TEMPLATE  # noqa: E402
+from realtime_dub.face.scheme68 import AROUND  # noqa: E402
 from realtime_dub.inference.bundle import load  # noqa: E402
 
 SPEC = per_frame(FRAME_RATE)
@@ -88,7 +91,8 @@ def test_a_row_is_a_track_with_its_mouth_behind_its_sound(tmp_path: Path) -> Non
     tracks = [dataset.load(entry) for entry in dataset.part("train")]
     talk = talk_of(tracks[0], SPEC)
     assert len(talk.power) == len(talk.mouth) == 50
-    batches = Batches(tracks, SPEC, 6, 20, seed=1, delay=2, shrink=0.3, shift_px=36)
+    rowing = Rowing(6, 20, delay=2, shrink=0.3, shift_px=36)
+    batches = Batches(People.filmed(tracks, SPEC, seed=1), SPEC, rowing)
     cepstra, faces, mouths = batches.draw(np.random.default_rng(0))
     assert (cepstra.shape, faces.shape, mouths.shape) == ((6, 20, 12), (6, 20, 48, 2), (6, 20, 20, 2))
     assert bool((faces == faces[:, :1]).all())  # at rest
@@ -115,15 +119,41 @@ def test_openings_are_shares_of_their_mean() -> None:
     assert torch.allclose(opened(mouths).mean(1), torch.full((2,), 256 / 29))
 
 
+def test_voices_without_a_film_are_taught_by_the_default_engines_net(tmp_path: Path) -> None:
+    """Teacher and stream of one net agree, and what was asked once is not asked again."""
+    dataset = heard(tmp_path / "heard")
+    entries = chosen(dataset, 4)
+    assert [entry.part for entry in entries] == ["train"] * 4
+    lips = taught(dataset, entries, SPEC, tmp_path / "run")
+    voice, before = dataset.audio(entries[0]), (tmp_path / "run" / FILE).read_bytes()
+    assert lips[0].shape == (-(-len(voice) // SPEC.hop), 20, 2)
+    again = taught(dataset, entries, SPEC, tmp_path / "run")
+    assert [each.shape for each in again] == [each.shape for each in lips]
+    assert (tmp_path / "run" / FILE).read_bytes() == before
+    alone = Teacher().lips(voice, SPEC)
+    assert np.abs(alone - lips[0]).max() < 1e-6  # whoever was heard before leaves nothing behind
+    resting = to_crop(TEMPLATE[AROUND, :2])
+    talk = talk_taught(voice, lips[0], resting, SPEC)
+    rowing = Rowing(3, 5, delay=2, taught=0.99)
+    seen = Dataset(filmed(tmp_path / "filmed"))
+    tracks = [seen.load(entry) for entry in seen.part("train")]
+    batches = Batches(People.filmed(tracks, SPEC, seed=1), SPEC, rowing, People.of([[talk]], ["s"]))
+    cepstra, faces, mouths = batches.draw(np.random.default_rng(0))
+    assert (cepstra.shape, mouths.shape) == ((3, 5, 12), (3, 5, 20, 2))
+    assert np.allclose(faces[0, 0], resting)
+    assert np.abs(mouths.numpy() - REST).max() < 40
+
+
 def test_a_run_becomes_a_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data, out = filmed(tmp_path / "data"), tmp_path / "run"
     config = tmp_path / "small.toml"
     plan, engine = (
         "plan = { steps = 4, check_every = 2, warm_up = 1 }",
-        "engine = { batch = 3, frames = 20, delay = 2 }",
+        "engine = { batch = 3, frames = 12, delay = 2, taught = 0.4, opening = 0.5 }",
     )
     config.write_text(f"[landmarks]\n{plan}\n{engine}\n")
-    options = "--data", data, "--out", out, "--config", config, "--gpus", "0"
+    heard(tmp_path / "heard")
+    options = "--data", data, "--data", tmp_path / "heard", "--out", out, "--config", config, "--gpus", "0"
     assert execute(monkeypatch, "train-engine", "landmark-dub", *options) == 0
     spec = load(out / "landmarks" / "bundle").spec
     assert (spec.engine, spec.look_ahead_ms, spec.training_data[0].licence) == ("landmark-dub", 80, "CC BY 4.0")

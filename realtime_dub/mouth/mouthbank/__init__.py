@@ -17,7 +17,7 @@ LANDMARK_DUB = Engine(
     name="landmark-dub",
     summary="the person's own mouth, moved by landmarks of the lips",
     make="realtime_dub.mouth.mouthbank.landmark_dub:LandmarkDubGenerator",
-    options=frozenset({"bundle", "identity", "strength", "backend", "silence", "quality", "translator"}),
+    options=frozenset({"bundle", "identity", "strength", "backend", "silence", "quality", "translator", "denoiser"}),
     blendshapes=True,
     identity=_IDENTITY,
 )

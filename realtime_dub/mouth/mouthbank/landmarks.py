@@ -19,8 +19,8 @@ from realtime_dub.inference.spec import LandmarksSpec
 from realtime_dub.inference.state import CheckedStream
 from realtime_dub.media import Floats, Samples
 from realtime_dub.mouth.contract import VOICE_RATE
-from realtime_dub.mouth.loudness import Loudness
-from realtime_dub.mouth.mouthbank.voice_stream import Motion, VoiceStream
+from realtime_dub.mouth.mouthbank.ears import open_ears
+from realtime_dub.mouth.mouthbank.voice_stream import NEVER_NS, Motion, VoiceStream
 
 SILENT = 50  # frames after which a mouth has come to rest
 CHANGED = 0.02  # mouth widths by which a face has to differ from the one that is shown to the net
@@ -29,11 +29,14 @@ RIGHT_CORNER = 6  # among the 20; the left one comes first
 
 
 class LandmarkStream(VoiceStream):
-    """A voice through a bundle of task ``landmarks``. Until a face is met, it is the template's."""
+    """A voice through a bundle of task ``landmarks``. Until a face is met, it is the template's.
+
+    Nets of landmarks do not tell whether somebody speaks: mouthbank's net does, beside them.
+    """
 
     def __init__(self, bundle: Bundle, backend: str = AUTO) -> None:
         spec = _checked(bundle)
-        self.loudness = Loudness()
+        self._ears = open_ears(spec.look_ahead_ms)
         self._met = TEMPLATE
         self._face = self._rest = np.zeros((0, 2), np.float32)
         super().__init__(spec, bundle.session(backend), LOWER)
@@ -53,19 +56,19 @@ class LandmarkStream(VoiceStream):
             self._show(neutral)
 
     def hear(self, samples: Samples, pts_ns: int) -> None:
+        self._ears.hear(samples, pts_ns)
         super().hear(samples, pts_ns)
-        self.loudness.hear(samples)
+
+    def forget_level(self) -> None:
+        self._ears.forget_level()
+
+    def heard_until_ns(self) -> int:
+        own_ns = super().heard_until_ns()
+        return own_ns if own_ns == NEVER_NS else min(own_ns, self._ears.heard_until_ns())
 
     def at(self, ns: int) -> Motion:
-        """By the voice's loudness it is known at once whether somebody speaks; nets of landmarks do not tell."""
         motion = super().at(ns)
-        since_ns = -1 if self._origin_ns is None else ns - self._origin_ns
-        speaks = since_ns >= 0 and self.loudness.speaks(since_ns)
-        return Motion(motion.displacement, float(speaks), motion.plausible)
-
-    def _restart(self, origin_ns: int | None) -> None:
-        super()._restart(origin_ns)
-        self.loudness.reset()
+        return Motion(motion.displacement, self._ears.at(ns).speech, motion.plausible)
 
     def _moved(self, frames: Floats) -> tuple[Floats, Floats, Floats | None]:
         lips = self._lips(self._stream, frames)

@@ -29,15 +29,13 @@ from realtime_dub.inference.spec import BundleSpec, FrameSpec
 from realtime_dub.media import Image
 from realtime_dub.mouth.contract import ImplausibleMouth
 from realtime_dub.mouth.mouthbank.bank import Bank
+from realtime_dub.mouth.mouthbank.denoiser import RADIUS, SIDE, SLOPE, Denoiser
 from realtime_dub.mouth.mouthbank.inside import Inside, moved
 from realtime_dub.mouth.mouthbank.render import Renderer, Way
 from realtime_dub.mouth.mouthbank.sized import opacity_of
 
 ENGINE, DRAWING, PAINTED = "landmark-dub", "drawing", "painted"
-SIDE = 2.0  # of the square, template units
 CENTRE = tuple(float(each) for each in TEMPLATE[LIPS].mean(0))  # in the canonical face
-RADIUS = 1.0  # of the mask, mouth widths
-SLOPE = 3.0  # of the mask: whole up to 0.82 of the radius
 FULL = 255.0
 
 
@@ -94,9 +92,11 @@ def _checked(spec: BundleSpec) -> int:
 class TranslatedRenderer(Renderer):
     """Draws the mouths of one person by their translator; the bank gives the shape alone."""
 
-    def __init__(self, bank: Bank, inside: Inside | None, translator: Translator) -> None:
+    def __init__(
+        self, bank: Bank, inside: Inside | None, translator: Translator, denoiser: Denoiser | None = None
+    ) -> None:
         super().__init__(bank, inside)
-        self._translator = translator
+        self._translator, self._denoiser = translator, denoiser
 
     def _made(self, tracked: TrackedFrame, face: Face, target: Points, way: Way, at_ns: int) -> MouthPatch | None:
         """As mouthbank's. On the way to the live mouth the painted one fades. Raises ImplausibleMouth."""
@@ -116,6 +116,8 @@ class TranslatedRenderer(Renderer):
     def _laid(self, frame: Image, goal: Points, crop: Crop, box: Box, circle: npt.NDArray[np.float32]) -> Image:
         """The painted square at the pixels of ``box``, in the light that is there on the mask's rim."""
         painted = self._translator.painted(drawing_of(goal, crop))
+        if painted is not None and self._denoiser is not None:
+            painted = self._denoiser.smoothed(crop.take(frame), painted)
         if painted is None:
             raise ImplausibleMouth
         how = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP

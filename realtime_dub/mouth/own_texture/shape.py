@@ -12,11 +12,11 @@ from realtime_dub.audio.frontends.mfcc import MfccSpec
 from realtime_dub.errors import BundleError
 from realtime_dub.face.alignment import LOWER
 from realtime_dub.inference import AUTO
-from realtime_dub.inference.bundle import Bundle, load_default, look_aheads
+from realtime_dub.inference.bundle import Bundle
 from realtime_dub.inference.spec import LandmarksSpec
 from realtime_dub.media import Floats, Samples
 from realtime_dub.mouth.contract import VOICE_RATE
-from realtime_dub.mouth.mouthbank.motion import MotionStream
+from realtime_dub.mouth.mouthbank.ears import open_ears
 from realtime_dub.mouth.mouthbank.voice_stream import NEVER_NS, Motion, VoiceStream
 
 REACH = 2  # outputs on either side of an instant that are averaged: what trembles from hop to hop is no word
@@ -42,12 +42,6 @@ def _unfit(name: str) -> BundleError:
     return BundleError("not a bundle of recurrent lips", name, "choose one that turns features into displacement")
 
 
-def _ears(most_ms: int) -> MotionStream:
-    """Mouthbank's net, which tells speech from noise: the one that waits longest of those that wait no longer."""
-    known = [ms for ms in look_aheads("mouthbank") if ms <= most_ms]
-    return MotionStream(load_default("mouthbank", max(known, default=0)))
-
-
 def averaged(moved: Floats) -> Floats:
     """Outputs (n, ...) as :meth:`LipStream.at` gives them at the hops."""
     at = np.arange(len(moved))[:, None] + np.arange(-REACH, REACH + 1)
@@ -60,7 +54,7 @@ class LipStream(VoiceStream):
 
     def __init__(self, bundle: Bundle, backend: str = AUTO) -> None:
         spec = spec_of(bundle)
-        self._ears = _ears(spec.look_ahead_ms)
+        self._ears = open_ears(spec.look_ahead_ms)
         super().__init__(spec, bundle.session(backend), np.asarray(LOWER))
         self.front_end_ns += REACH * self.hop_ns
         self._try_out(spec.name, bundle.known)

@@ -21,7 +21,14 @@ DETAIL = 0.06  # sigma that tells detail from light, mouth widths
 INSET = 0.015  # of the inner lips, so that no lip is taken for a tooth, mouth widths
 BRIGHT, EDGES, SHARP = 1.0, 0.6, 0.4  # weights of what a row of teeth is told by
 STRENGTH = 0.9  # of the detail that is laid over
+AGREES = (0.15, 0.5)  # r of a proxy's detail with the texture's own: below no teeth are laid over, from here on wholly
+REACH = 3  # pixels up and down in which they are looked for
+FARTHER = 0.02  # that a pixel farther off has to agree better: teeth do not jump for less
+PALE = (0.55, 0.85)  # a texture's light against that of the proxy's teeth: darker is no tooth, from here on one
+LEAST_SHOWN = 0.3  # of the proxy's teeth, that have to be seen as light as they are
+NEEDED = 0.5  # the share of the proxy's detail that a texture lacks, from which on it is laid over wholly
 _BOX = (0, 0, WIDTH, HEIGHT)
+Layer = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -41,8 +48,10 @@ FOUND = Chosen()
 class Proxy:
     """A row of teeth."""
 
-    detail: npt.NDArray[np.float32]  # (HEIGHT, WIDTH, 3) high frequencies, zero where no teeth are
-    clear: npt.NDArray[np.float32]  # (HEIGHT, WIDTH) 0..1, where teeth are
+    detail: Layer  # (HEIGHT, WIDTH, 3) high frequencies, zero where no teeth are
+    light: Layer  # (HEIGHT, WIDTH) the rest of it, grey
+    clear: Layer  # (HEIGHT, WIDTH) 0..1, where it is known
+    teeth: Layer  # (HEIGHT, WIDTH) 0..1, where of that it is as light as teeth are
     line: float  # row where the lip that belongs to it ends, pixels of the texture
     number: int  # of the frame
     score: float
@@ -100,7 +109,12 @@ def proxy_of(texture: Texture, upper: bool, line: float | None = None) -> Proxy:
     rows = np.arange(HEIGHT)[:, None]
     clear = part & (rows >= at if upper else rows <= at)
     soft = feather(clear.astype(np.uint8) * np.uint8(255), 1.0).astype(np.float32) / 255
-    return Proxy(high_pass(texture.image) * soft[..., None], soft, at, texture.number, score(texture.image, part))
+    detail = high_pass(texture.image)
+    light = (texture.image - detail).mean(2)
+    lightest = float(np.quantile(light[clear], 0.9)) if clear.any() else 1.0
+    teeth = soft * np.clip((light / max(1.0, lightest) - PALE[0]) / (PALE[1] - PALE[0]), 0, 1)
+    found = score(texture.image, part)
+    return Proxy(detail * soft[..., None], light, soft, teeth, at, texture.number, found)
 
 
 class Teeth:
@@ -131,23 +145,80 @@ class Teeth:
         share = STRENGTH * min(1.0, (_gap(shape) - LEAST_GAP) / (WIDE_GAP - LEAST_GAP))
         if share <= 0 or (self.upper is None and self.lower is None):
             return image
-        mask = inside(shape, soft=True).astype(np.float32)[..., None] * np.float32(share / 255)
-        top, bottom = lines(shape)
-        middle = round((top + bottom) / 2)
-        detail, clear = self._between(middle, bottom)
-        change = detail - clear[..., None] * high_pass(image)  # in place of the median's own: teeth are not drawn twice
-        return np.asarray(np.clip(image + mask * change + 0.5, 0, 255), np.uint8)
-
-    def _between(self, middle: int, bottom: float) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """The detail of both rows (HEIGHT, WIDTH, 3), and how far it is known (HEIGHT, WIDTH)."""
-        detail, clear = np.zeros((HEIGHT, WIDTH, 3), np.float32), np.zeros((HEIGHT, WIDTH), np.float32)
+        between = inside(shape, soft=True).astype(np.float32) / 255
+        box, (top, bottom) = _around(between), lines(shape)
+        seen = Seen.of(image, box)
+        above = np.clip((top + bottom) / 2 - np.arange(HEIGHT, dtype=np.float32)[box[0], None] + 0.5, 0, 1)
+        change = np.zeros_like(seen.detail)
         if self.upper is not None:  # the upper teeth go with the head, and so does the texture
-            detail[:middle], clear[:middle] = self.upper.detail[:middle], self.upper.clear[:middle]
+            change += _change(self.upper, 0.0, seen, between[box] * above)
         if self.lower is not None:  # the lower ones go with the jaw
-            shift = np.array([[1, 0, 0], [0, 1, bottom - self.lower.line]], np.float64)
-            for mine, theirs in ((detail, self.lower.detail), (clear, self.lower.clear)):
-                mine[middle:] = cv2.warpAffine(theirs, shift, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)[middle:]
-        return detail, clear
+            change += _change(self.lower, bottom - self.lower.line, seen, between[box] * (1 - above))
+        laid = image.copy()
+        laid[box] = np.clip(image[box] + np.float32(share) * change + 0.5, 0, 255)
+        return laid
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What a texture shows between the lips, in ``box``."""
+
+    detail: Layer  # (h, w, 3)
+    light: Layer  # (h, w) the rest of it, grey
+    box: tuple[slice, slice]
+
+    @classmethod
+    def of(cls, image: Image, box: tuple[slice, slice]) -> Seen:
+        detail = high_pass(image)[box]
+        return cls(detail, (image[box] - detail).mean(2), box)
+
+
+def _around(mask: Layer) -> tuple[slice, slice]:
+    """Rows and columns that ``mask`` has anything in."""
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    if not len(rows):
+        return slice(0, 1), slice(0, 1)
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _change(proxy: Proxy, down: float, seen: Seen, part: Layer) -> Layer:
+    """What makes of a texture's own detail (h, w, 3) the proxy's, in ``part`` (h, w).
+
+    A proxy is laid as far as the texture shows the same teeth: others would cross them, as a net does. It is moved up
+    or down a little, to where it agrees best. A median of few frames is as sharp as they are, and is left as it is.
+    """
+    best, found, share = AGREES[0], None, 0.0
+    for more in range(-REACH, REACH + 1):
+        detail, light, clear, teeth = _moved(proxy, down + more, seen.box)
+        shown = part * np.clip((seen.light / np.maximum(light, 1) - PALE[0]) / (PALE[1] - PALE[0]), 0, 1)
+        if (shown * teeth).sum() < max(1.0, LEAST_SHOWN * float((part * teeth).sum())):
+            continue
+        r, needed = _agreement(detail, seen.detail, shown * clear)
+        r -= FARTHER * abs(more)
+        if r > best:
+            best, found = r, (detail - clear[..., None] * seen.detail) * shown[..., None]
+            share = needed * min(1.0, (r - AGREES[0]) / (AGREES[1] - AGREES[0]))
+    return np.zeros_like(seen.detail) if found is None else found * np.float32(share)
+
+
+def _moved(proxy: Proxy, down: float, box: tuple[slice, slice]) -> list[Layer]:
+    """The proxy's detail, light, mask and teeth in ``box``, as they are so much farther down."""
+    rows, columns = box
+    shift = np.array([[1, 0, -columns.start], [0, 1, down - rows.start]], np.float64)
+    size = columns.stop - columns.start, rows.stop - rows.start
+    layers = proxy.detail, proxy.light, proxy.clear, proxy.teeth
+    return [np.asarray(cv2.warpAffine(each, shift, size), np.float32) for each in layers]
+
+
+def _agreement(detail: Layer, own: Layer, weight: Layer) -> tuple[float, float]:
+    """Correlation of two details under ``weight``, and how far the first is needed: where the other one is weaker."""
+    both = np.stack([own.mean(2), detail.mean(2)]).reshape(2, -1)
+    weights = weight.reshape(-1) / weight.sum()
+    both -= (both @ weights)[:, None]
+    (ours, product), (_, proxys) = (both * weights) @ both.T
+    if min(ours, proxys) <= 0:
+        return 0.0, 0.0
+    return float(product / (ours * proxys) ** 0.5), float(np.clip((1 - (ours / proxys) ** 0.5) / NEEDED, 0, 1))
 
 
 def _gap(shape: Floats) -> float:
