@@ -21,6 +21,7 @@ from benchmarks.media import voice
 from benchmarks.output import last_line, show
 from engines.common import Array
 from engines.common.grid import Words, read_words, split
+from engines.hpm.mcd import STEP_S, cepstra, warped
 from realtime_dub.inference.bundle import load_default
 from realtime_dub.media import NS
 from realtime_dub.mouth.contract import VOICE_RATE
@@ -31,11 +32,8 @@ from realtime_dub.voice.contract import Line, SeenFilm, Wish
 from realtime_dub.voice.registry import script_speaker
 from realtime_dub.voice.tts.film import lips_of
 
-STEP_S = 0.01
 MOST_LAG = 40  # steps
 NOISE = 1e-3  # of what is recognised
-FLOOR_DB = -35.0  # of the loudest frame: less is no speech
-BANDS, CEPSTRA = 40, 25
 GRAMMAR = """#JSGF V1.0;
 grammar grid;
 public <line> = (bin | lay | place | set) (blue | green | red | white) (at | by | in | with) <letter> <digit> <end>;
@@ -81,46 +79,6 @@ def word_errors(said: Sequence[str], heard: Sequence[str]) -> int:
     return row[-1]
 
 
-def cepstra(sound: Array) -> Array:
-    """Mel cepstra (n, CEPSTRA) of sound (m,) at 16 kHz, the level left out; silent ends cut off."""
-    size, hop = 1024, round(STEP_S * VOICE_RATE)
-    padded = np.pad(sound, size // 2)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop] * np.hanning(size)
-    power = np.abs(np.fft.rfft(frames)) ** 2
-    heard = _loud(power.sum(1))
-    mels = np.log(power[heard] @ _mel_bank(size).T + 1e-8)
-    angles = np.pi / BANDS * (np.arange(BANDS) + 0.5)[:, None] * np.arange(1, CEPSTRA + 1)
-    return np.asarray(mels @ np.cos(angles) * np.sqrt(2 / BANDS) / np.sqrt(2 * BANDS), np.float32)
-
-
-def _loud(energy: Array) -> slice:
-    loud = np.flatnonzero(10 * np.log10(energy / max(energy.max(), 1e-12) + 1e-12) > FLOOR_DB)
-    return slice(int(loud[0]), int(loud[-1]) + 1) if len(loud) else slice(0, 0)
-
-
-def _mel_bank(size: int) -> Array:
-    edges = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + 8000 / 700), BANDS + 2) / 2595) - 1)
-    bins = np.fft.rfftfreq(size, 1 / VOICE_RATE)
-    rising = (bins - edges[:-2, None]) / np.diff(edges)[:-1, None]
-    falling = (edges[2:, None] - bins) / np.diff(edges)[1:, None]
-    return np.asarray(np.maximum(0, np.minimum(rising, falling)), np.float64)
-
-
-def mcd(one: Array, other: Array) -> float:
-    """Mel cepstral distortion, dB, along the cheapest warp."""
-    cost = 10 / np.log(10) * np.sqrt(2 * ((one[:, None] - other[None]) ** 2).sum(-1))
-    total = np.full((len(one) + 1, len(other) + 1), np.inf)
-    steps = np.zeros_like(total)
-    total[0, 0] = 0
-    for i in range(len(one)):
-        for j in range(len(other)):
-            ways = total[i, j], total[i, j + 1], total[i + 1, j]
-            best = int(np.argmin(ways))
-            total[i + 1, j + 1] = cost[i, j] + ways[best]
-            steps[i + 1, j + 1] = 1 + steps[(i, i, i + 1)[best], (j, j + 1, j)[best]]
-    return float(total[-1, -1] / steps[-1, -1])
-
-
 def heard_opening(sound: Array, count: int) -> Array:
     """The opening (count,) at steps of STEP_S that the motion net hears in sound (n,) at 16 kHz."""
     motion = open_motion(load_default("mouthbank"), "cpu")
@@ -154,7 +112,7 @@ def measured(sound: Array, own: Array, film: SeenFilm, words: Words, recogniser:
     lips = lips_of(film)
     seen = np.isfinite(lips)
     r, lag = lag_of(np.interp(at, film.times_s[seen], lips[seen]), heard_opening(sound, len(at)))
-    distance = mcd(made, true)
+    distance = warped(made, true)
     longer = max(len(made), len(true)) / min(len(made), len(true))
     return {
         "mcd": distance,

@@ -93,8 +93,10 @@ def spec_of(
     licence: str,
     notice: str,
     data: tuple[DataSpec, ...] = (),
+    speakers: int = 0,
+    speaker: Sequence[float] = (),
 ) -> SpeechSpec:
-    """What the bundle says of a network; 25 video frames per second."""
+    """What the bundle says of a network; 25 video frames per second. ``speaker`` (256,): who speaks unless told."""
     inputs = [TensorSpec.model_validate({"name": name, "shape": shape}) for name, shape in inputs_of(net).items()]
     return SpeechSpec(
         format=2,
@@ -116,4 +118,6 @@ def spec_of(
         hop=hop,
         frame_rate=25.0,
         most_frames=MOST_FRAMES,
+        speakers=speakers,
+        speaker=tuple(speaker),
     )
