@@ -20,17 +20,14 @@ def mel_distortion(made: Array, real: Array) -> float:
 
 def warped(one: Array, other: Array) -> float:
     """Decibels, mean along the cheapest warp of two rows (n, CEPSTRA) of :func:`cepstra`."""
-    cost = _apart(one[:, None] - other[None])
-    total = np.full((len(one) + 1, len(other) + 1), np.inf)
-    steps = np.zeros_like(total)
-    total[0, 0] = 0
-    for i in range(len(one)):
-        for j in range(len(other)):
-            ways = total[i, j], total[i, j + 1], total[i + 1, j]
-            best = int(np.argmin(ways))
-            total[i + 1, j + 1] = cost[i, j] + ways[best]
-            steps[i + 1, j + 1] = 1 + steps[(i, i, i + 1)[best], (j, j + 1, j)[best]]
-    return float(total[-1, -1] / steps[-1, -1])
+    before = [(0.0, 0), *[(np.inf, 0)] * len(other)]  # what it costs up to here, in how many steps
+    for costs in _apart(one[:, None] - other[None]).tolist():
+        row = [(np.inf, 0)]
+        for j, cost in enumerate(costs):
+            total, steps = min(before[j], before[j + 1], row[j])
+            row.append((total + cost, steps + 1))
+        before = row
+    return float(before[-1][0] / before[-1][1])
 
 
 def cepstra(sound: Array) -> Array:

@@ -30,8 +30,8 @@ def moved(places: Array, heard: Array, written: Array, silent: int) -> Array:
 
 
 def matched(heard: Sequence[int], written: Sequence[int], silent: int) -> list[int | None]:
-    """For each phoneme that was heard the one that is written for it, by the fewest changes (Levenshtein); a pause is no
-    phoneme's.
+    """For each phoneme that was heard the one that is written for it, by the fewest changes (Levenshtein); a pause is
+    no phoneme's.
     """
 
     def unlike(one: int, other: int) -> float:
