@@ -21,7 +21,7 @@ from engines.hpm import stage, weights
 from engines.hpm.data import PHONEMES, Clip, cut, pitch_of, read_clip, stretches
 from engines.hpm.export import graph_of, spec_of, write_bundle
 from engines.hpm.losses import Wanted, losses
-from engines.hpm.mcd import mel_distortion
+from engines.hpm.mcd import CEPSTRA, cepstra, mel_distortion, warped
 from engines.hpm.network import Given, Hpm, Prosody, Spoken, binned, lengthened
 from engines.hpm.reading import moved
 from engines.hpm.shapes import FILMS, LECTURES, SMALL, UPSAMPLING, VECTOR, Shape
@@ -374,3 +374,16 @@ def test_a_run_makes_a_bundle_that_speaks_and_goes_on(tmp_path: Path) -> None:
     launch(settled, out, todo, 1, gpus=False)
     rows = [json.loads(line) for line in (out / "speech" / "log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows if row.get("resumed")] == [4]
+
+
+def test_voices_are_compared_along_their_warp() -> None:
+    t = np.arange(8_000) / 16_000
+    noise = np.random.default_rng(0).standard_normal(8_000)
+    low, high = (np.convolve(noise, np.sin(np.pi * hz * t[:64]), "same") for hz in (300, 3_000))
+    one, other = cepstra(low), cepstra(high)
+    assert one.shape == (len(one), CEPSTRA)
+    assert warped(one, one) == 0
+    assert warped(one, one.repeat(2, 0)) == 0
+    assert cepstra(0.3 * low) == pytest.approx(one, abs=1e-3)  # loudness alone
+    assert warped(one, other) == pytest.approx(warped(other, one)) != 0
+    assert len(cepstra(np.pad(low, 4_000))) <= len(one) + 8  # silent ends are none of it
