@@ -1,7 +1,8 @@
 """What the network learns from: filmed and aligned tracks, each as phonemes, lips, prosody and a spectrogram.
 
-A prepared folder may have ``face/NAME.npy`` (t, 256), ``scene/NAME.npy`` (256,) and ``voice/NAME.npy`` (256,) of other
-nets; without them face and scene are zeros, and who speaks is told by the mean and the spread of the bands.
+A prepared folder may have ``textgrid/NAME.TextGrid`` of the Montreal Forced Aligner, and ``face/NAME.npy`` (t, 256),
+``scene/NAME.npy`` (256,) and ``voice/NAME.npy`` (256,) of other nets; without them face and scene are zeros, and who
+speaks is told by the mean and the spread of the bands.
 """
 
 from __future__ import annotations
@@ -9,18 +10,20 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from engines.common import Array
-from engines.common.dataset import Dataset, Entry
+from engines.common.dataset import Dataset, Entry, usable
 from engines.common.speech.inventory import CLASSES, SIL, UNKNOWN
 from engines.hpm.losses import Wanted
 from engines.hpm.network import Given
 from engines.hpm.reading import moved
 from engines.hpm.shapes import UPSAMPLING, VECTOR
+from engines.hpm.textgrid import labels_of
 from realtime_dub.audio.frontends.voice_mel import AT_16K, VoiceMel
 from realtime_dub.errors import ConfigError
 from realtime_dub.voice.hpm.features import lip_features, voice_vector
@@ -63,19 +66,23 @@ class Scale:
 
 def read_clips(dataset: Dataset, part: str) -> list[Clip]:
     """The tracks with a face and phonemes. Raises ConfigError where there is none."""
-    entries = [entry for entry in dataset.spoken(part) if entry.filmed]
+    trusted = {entry.name for entry in usable(dataset.entries)}
+    own = [entry for entry in dataset.entries if entry.part == part and entry.filmed]
+    entries = [entry for entry in own if entry.name in trusted or _aligned(entry).exists()]
     if not entries:
-        raise ConfigError("no filmed and aligned tracks for", f"{part} in {dataset}", "prepare with --phones")
+        what = f"{part} in {dataset}"
+        raise ConfigError("no filmed and aligned tracks for", what, "prepare with --phones, or bring TextGrids")
     return with_voices([read_clip(dataset, entry) for entry in entries], entries)
 
 
 def read_clip(dataset: Dataset, entry: Entry) -> Clip:
     """One track; whose voice it is comes later, of all of a speaker's."""
-    filmed, (_, labels) = dataset.clip(entry), dataset.phones(entry)
+    filmed = dataset.clip(entry)
     frames = min(len(filmed.motion), len(filmed.audio) // (UPSAMPLING * AT_16K.hop))
     audio = filmed.audio[: frames * UPSAMPLING * AT_16K.hop]
-    (phonemes, at), front_end = stretches(labels), VoiceMel(AT_16K)
+    front_end = VoiceMel(AT_16K)
     mel = np.concatenate([front_end.process(audio), front_end.finish()])
+    phonemes, at = stretches(_labels(dataset, entry, len(mel)))
     places = np.pad(at, (0, max(0, len(mel) - len(at))), constant_values=-1)[: len(mel)]
     if entry.text:
         heard, phonemes = phonemes, read_as(entry.text, entry.language)
@@ -93,6 +100,16 @@ def read_clip(dataset: Dataset, entry: Entry) -> Clip:
         _slot(entry, "scene", (VECTOR,)),
         _slot(entry, "voice", (VECTOR,)),
     )
+
+
+def _aligned(entry: Entry) -> Path:
+    return entry.file("textgrid", ".TextGrid")
+
+
+def _labels(dataset: Dataset, entry: Entry, count: int) -> Array:
+    """Classes (n,) of each 10 ms: by a TextGrid where there is one, else by our aligner."""
+    path = _aligned(entry)
+    return labels_of(path, count) if path.exists() else dataset.phones(entry)[1]
 
 
 def read_as(text: str, language: str) -> Array:
