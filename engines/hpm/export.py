@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from engines.common import imported
-from engines.common.bundle_files import OPSET
+from engines.common.bundle_files import OPSET, shorten
 from engines.hpm.network import Given, Hpm, Prosody, lengthened
 from engines.hpm.shapes import BANDS, UPSAMPLING, VECTOR
 from realtime_dub.inference.bundle import load
@@ -80,6 +80,7 @@ def write_bundle(
     imported.check_place(out, MODEL)
     out.mkdir(parents=True, exist_ok=True)
     graph_of(net, out / MODEL)
+    shorten(out / MODEL)
     model = (out / MODEL).read_bytes()
     return imported.write(out, spec, model, lambda: MelMaker(load(out)).trial(), ours=True)
 

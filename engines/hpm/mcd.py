@@ -10,7 +10,8 @@ CEPSTRA = 25  # without the first, which is loudness
 RATE = 16_000  # of sounds
 STEP_S = 0.01
 SIZE, BANDS = 1024, 40  # of a sound's spectrum
-FLOOR_DB = -35.0  # of the loudest frame: less is no speech
+SPEECH_HZ = (400, 4_000)  # where speech is louder than a room
+FLOOR_DB = -30.0  # of the loudest 50 ms there: less is no speech
 
 
 def mel_distortion(made: Array, real: Array) -> float:
@@ -35,7 +36,7 @@ def cepstra(sound: Array) -> Array:
     padded = np.pad(sound, SIZE // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, SIZE)[:: round(STEP_S * RATE)] * np.hanning(SIZE)
     power = np.abs(np.fft.rfft(frames)) ** 2
-    return _cepstra(0.5 * np.log(power[_loud(power.sum(1))] @ _mel_bank().T + 1e-8))
+    return _cepstra(0.5 * np.log(power[_loud(power)] @ _mel_bank().T + 1e-8))
 
 
 def _apart(difference: Array) -> Array:
@@ -50,7 +51,9 @@ def _cepstra(logs: Array) -> Array:
     return np.asarray(logs @ np.cos(angles) * 2 / bands)
 
 
-def _loud(energy: Array) -> slice:
+def _loud(power: Array) -> slice:
+    first, end = (round(hz * SIZE / RATE) for hz in SPEECH_HZ)
+    energy = np.convolve(power[:, first:end].sum(1), np.ones(5) / 5, "same")
     loud = np.flatnonzero(10 * np.log10(energy / max(energy.max(), 1e-12) + 1e-12) > FLOOR_DB)
     return slice(int(loud[0]), int(loud[-1]) + 1) if len(loud) else slice(0, 0)
 

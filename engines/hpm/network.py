@@ -223,10 +223,13 @@ def with_speaker(join: nn.Conv1d, x: Tensor, speaker: Tensor) -> Tensor:
 
 
 def lengthened(net: Hpm, mel_frames: int) -> Hpm:
-    """``net`` with positions, in place, for clips of so many mel frames: they are computed, not learnt."""
-    for part in (net.MDA.encoder, net.MDA.lip_encoder, net.decoder):
+    """``net`` with positions, in place, for clips of so many mel frames, and as many phonemes as they have video
+    frames: they are computed, not learnt.
+    """
+    frames = mel_frames // UPSAMPLING
+    for part, most in ((net.MDA.encoder, frames), (net.MDA.lip_encoder, frames), (net.decoder, mel_frames)):
         width = part.position_enc.shape[-1]
-        part.position_enc = nn.Parameter(sinusoids(mel_frames + 1, width)[None], requires_grad=False)
+        part.position_enc = nn.Parameter(sinusoids(most + 1, width)[None], requires_grad=False)
     return net
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from engines.common import Array
-from engines.common.bundle_files import described
+from engines.common.bundle_files import described, rounded
 from engines.common.engine import Engine, Samples, Work
 from engines.common.loop import Losses
 from engines.hpm.data import PHONEMES, SILENT, Clip, batch_of, cut, normalised, read_clips, scale_of
@@ -99,7 +99,7 @@ class HpmEngine(Engine):
         return {"clips": {"train": len(self._train), "validation": len(self._held)}, "parameters": weights}
 
     def export(self, net: nn.Module, out: Path) -> Path:
-        net, data = on_cpu(net), described(self._work.dataset, heard=False)
+        net, data = rounded(on_cpu(net)), described(self._work.dataset, heard=False)
         licence = data[0].licence if len({each.licence for each in data}) == 1 else "as the owners of its data have it"
         known = {clip.speaker: clip.voice for clip in self._train}
         usual = np.mean([*known.values()], 0).round(4).tolist()

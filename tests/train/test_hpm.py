@@ -13,6 +13,7 @@ from tiny import filmed
 from typer.testing import CliRunner
 
 from engines.common import train_engine
+from engines.common.bundle_files import rounded
 from engines.common.dataset import Dataset
 from engines.common.loop import Plan
 from engines.common.results import NET, read_net, shaped
@@ -366,6 +367,7 @@ def test_a_run_makes_a_bundle_that_speaks_and_goes_on(tmp_path: Path) -> None:
     assert mel.shape == clip.mel.shape
     net = stage.Hpm(shaped(Shape, read_net(out / "speech" / NET)[1])).eval()
     net.load_state_dict(read_net(out / "speech" / NET)[0])
+    net = rounded(net)
     assert np.abs(stage.speak(net, replace(clip, voice=voice_vector([clip.mel]))) - mel).max() <= 1e-4
     with pytest.raises(ConfigError, match="there is a run in"):
         train_engine.resolve("hpm", [data], out)

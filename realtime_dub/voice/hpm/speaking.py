@@ -91,8 +91,9 @@ class MelMaker:
         frames, most = len(seen.lips), self.spec.most_frames
         if not phonemes or not frames:
             raise ConfigError("nothing to speak:", f"{len(phonemes)} phonemes, {frames} frames", "give both")
-        if frames > most:
-            raise ConfigError("cannot speak over", f"{frames} frames at once", f"give at most {most}")
+        for count, what in ((frames, "frames"), (len(phonemes), "phonemes")):
+            if count > most:
+                raise ConfigError("cannot speak over", f"{count} {what} at once", f"give at most {most}")
         wanted = {"lips": (frames, self.lips), "face": (frames, VECTOR), "speaker": (VECTOR,), "scene": (VECTOR,)}
         for name, shape in wanted.items():
             values = getattr(seen, name)
