@@ -21,7 +21,8 @@ from engines.hpm.shapes import SMALL
 from realtime_dub.errors import ConfigError, EndOfStream, MediaError, UserError
 from realtime_dub.face.alignment import TEMPLATE
 from realtime_dub.face.types import Face, Pose, TrackedFrame
-from realtime_dub.inference.bundle import load
+from realtime_dub.inference.bundle import load, load_default
+from realtime_dub.inference.spec import SpeechSpec
 from realtime_dub.media import NS, Floats, Frame
 from realtime_dub.voice.contract import Line, SeenFilm, Wish
 from realtime_dub.voice.hpm.film import say, speak
@@ -208,3 +209,23 @@ def test_a_script_says_by_whom_it_is_said() -> None:
     assert said_by("line.txt") == ("tts", "line.txt")
     assert said_by("hpm:line.txt") == ("hpm", "line.txt")
     assert said_by("C:line.txt") == ("tts", "C:line.txt")
+
+
+def test_the_bundle_that_ships_speaks() -> None:
+    bundle = load_default("hpm")
+    spec = bundle.spec
+    assert isinstance(spec, SpeechSpec)
+    assert spec.speakers == 1
+    assert "GRID" in spec.training_data[0].name
+    assert spec.licence == "CC BY 4.0"
+    folder = bundle.folder.parent
+    assert sum(path.stat().st_size for path in folder.glob("bundle*/*")) <= 20e6
+    film = seen_film(3.0)
+    made, other = (
+        speak([Line(text)], film, Wish()) for text in ("bin blue at f two now", "place red in z nine please")
+    )
+    assert len(made.samples) == 48_000
+    assert not made.notes
+    rms = [float(np.sqrt((each.samples**2).mean())) for each in (made, other)]
+    assert all(0.005 < each < 0.5 for each in rms)
+    assert np.abs(made.samples - other.samples).max() > 0.01
