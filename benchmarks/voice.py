@@ -185,7 +185,7 @@ def said_in(words: Words) -> list[str]:
 def spoken_in(words: Words) -> tuple[int, int]:
     """The samples at 16 kHz from the first word's start to the last one's end."""
     times = [(start, end) for start, end, word in words if word not in ("sil", "sp")]
-    return times[0][0] * VOICE_RATE // 1000, times[-1][1] * VOICE_RATE // 1000
+    return max(0, times[0][0]) * VOICE_RATE // 1000, times[-1][1] * VOICE_RATE // 1000
 
 
 def summary(each: Sequence[Figures]) -> Figures:
