@@ -4,14 +4,17 @@ The held-out clips of one speaker, silent, are given their own words to say. Aga
 after dynamic time warp, and ``MCD-SL``, the same times the ratio of the speech's lengths (Hu et al. 2021); how much
 longer or shorter the speech is (``duration``, s). Against the clip's lips: the correlation of their opening with the
 opening that the motion net hears in the voice, at its best lag within 400 ms, and that lag. ``WER`` by pocketsphinx
-with a grammar of GRID's words. Rows: the voice fitted to the clip's lips, to those of the next clip (what lips are
-worth), said at the normal speed from the start (what a fit is worth), and the clip's own voice (the best there is).
+with a grammar of GRID's words. Rows: espeak-ng fitted to the clip's lips, to those of the next clip (what lips are
+worth), said at the normal speed from the start (what a fit is worth); HPM for the clip's lips and for the next clip's,
+and by Griffin and Lim where it has a vocoder; the clip's own voice (the best there is). HPM speaks in the voice that it
+has learnt, espeak-ng as high as the clip's own.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,22 +23,24 @@ import soxr
 from benchmarks.media import voice
 from benchmarks.output import last_line, show
 from engines.common import Array
+from engines.common.dataset import Dataset
 from engines.common.grid import Words, read_words, split
-from realtime_dub.inference.bundle import load_default
+from engines.hpm.mcd import STEP_S, cepstra, warped
+from realtime_dub.face.types import Face, Pose
+from realtime_dub.inference.bundle import load, load_default
 from realtime_dub.media import NS
 from realtime_dub.mouth.contract import VOICE_RATE
 from realtime_dub.mouth.mouthbank.motion_nets import open_motion
 from realtime_dub.mouth.mouthbank.voice_stream import opening
 from realtime_dub.pipeline.file.script_voice import see
-from realtime_dub.voice.contract import Line, SeenFilm, Wish
+from realtime_dub.voice.contract import Line, MadeVoice, SeenFilm, Wish
+from realtime_dub.voice.hpm.film import own_vocoder, say
+from realtime_dub.voice.hpm.speaking import MelMaker, Vocoder
 from realtime_dub.voice.registry import script_speaker
 from realtime_dub.voice.tts.film import lips_of
 
-STEP_S = 0.01
 MOST_LAG = 40  # steps
 NOISE = 1e-3  # of what is recognised
-FLOOR_DB = -35.0  # of the loudest frame: less is no speech
-BANDS, CEPSTRA = 40, 25
 GRAMMAR = """#JSGF V1.0;
 grammar grid;
 public <line> = (bin | lay | place | set) (blue | green | red | white) (at | by | in | with) <letter> <digit> <end>;
@@ -43,7 +48,7 @@ public <line> = (bin | lay | place | set) (blue | green | red | white) (at | by 
 <digit> = zero | one | two | three | four | five | six | seven | eight | nine;
 <end> = again | now | please | soon;
 """
-COLUMNS = ("voice", "MCD, dB", "MCD-SL, dB", "duration, s", "r", "lag, ms", "within 40 ms", "WER")
+COLUMNS = ("voice", "MCD, dB", "MCD-SL, dB", "duration, s", "r", "lag, ms", "lag spread, ms", "within 40 ms", "WER")
 Figures = dict[str, float]
 
 
@@ -81,46 +86,6 @@ def word_errors(said: Sequence[str], heard: Sequence[str]) -> int:
     return row[-1]
 
 
-def cepstra(sound: Array) -> Array:
-    """Mel cepstra (n, CEPSTRA) of sound (m,) at 16 kHz, the level left out; silent ends cut off."""
-    size, hop = 1024, round(STEP_S * VOICE_RATE)
-    padded = np.pad(sound, size // 2)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop] * np.hanning(size)
-    power = np.abs(np.fft.rfft(frames)) ** 2
-    heard = _loud(power.sum(1))
-    mels = np.log(power[heard] @ _mel_bank(size).T + 1e-8)
-    angles = np.pi / BANDS * (np.arange(BANDS) + 0.5)[:, None] * np.arange(1, CEPSTRA + 1)
-    return np.asarray(mels @ np.cos(angles) * np.sqrt(2 / BANDS) / np.sqrt(2 * BANDS), np.float32)
-
-
-def _loud(energy: Array) -> slice:
-    loud = np.flatnonzero(10 * np.log10(energy / max(energy.max(), 1e-12) + 1e-12) > FLOOR_DB)
-    return slice(int(loud[0]), int(loud[-1]) + 1) if len(loud) else slice(0, 0)
-
-
-def _mel_bank(size: int) -> Array:
-    edges = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + 8000 / 700), BANDS + 2) / 2595) - 1)
-    bins = np.fft.rfftfreq(size, 1 / VOICE_RATE)
-    rising = (bins - edges[:-2, None]) / np.diff(edges)[:-1, None]
-    falling = (edges[2:, None] - bins) / np.diff(edges)[1:, None]
-    return np.asarray(np.maximum(0, np.minimum(rising, falling)), np.float64)
-
-
-def mcd(one: Array, other: Array) -> float:
-    """Mel cepstral distortion, dB, along the cheapest warp."""
-    cost = 10 / np.log(10) * np.sqrt(2 * ((one[:, None] - other[None]) ** 2).sum(-1))
-    total = np.full((len(one) + 1, len(other) + 1), np.inf)
-    steps = np.zeros_like(total)
-    total[0, 0] = 0
-    for i in range(len(one)):
-        for j in range(len(other)):
-            ways = total[i, j], total[i, j + 1], total[i + 1, j]
-            best = int(np.argmin(ways))
-            total[i + 1, j + 1] = cost[i, j] + ways[best]
-            steps[i + 1, j + 1] = 1 + steps[(i, i, i + 1)[best], (j, j + 1, j)[best]]
-    return float(total[-1, -1] / steps[-1, -1])
-
-
 def heard_opening(sound: Array, count: int) -> Array:
     """The opening (count,) at steps of STEP_S that the motion net hears in sound (n,) at 16 kHz."""
     motion = open_motion(load_default("mouthbank"), "cpu")
@@ -154,7 +119,7 @@ def measured(sound: Array, own: Array, film: SeenFilm, words: Words, recogniser:
     lips = lips_of(film)
     seen = np.isfinite(lips)
     r, lag = lag_of(np.interp(at, film.times_s[seen], lips[seen]), heard_opening(sound, len(at)))
-    distance = mcd(made, true)
+    distance = warped(made, true)
     longer = max(len(made), len(true)) / min(len(made), len(true))
     return {
         "mcd": distance,
@@ -167,9 +132,49 @@ def measured(sound: Array, own: Array, film: SeenFilm, words: Words, recogniser:
     }
 
 
-def made_for(text: str, film: SeenFilm, sample: Array) -> Array:
-    """A script's voice, (n,) at 16 kHz."""
-    made = script_speaker("tts")([Line(text)], film, Wish("en-us", sample, VOICE_RATE))
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A held-out clip."""
+
+    name: str
+    own: Array  # its voice (n,) at 16 kHz
+    film: SeenFilm
+    words: Words
+
+    @property
+    def text(self) -> str:
+        return " ".join(said_in(self.words))
+
+
+class Networks:
+    """The voice of HPM, by the bundles that come with it or by others."""
+
+    def __init__(self, bundle: Path | None, vocoder: Path | None) -> None:
+        self.maker = MelMaker(load_default("hpm") if bundle is None else load(bundle))
+        self.vocoder = own_vocoder() if vocoder is None else Vocoder(load(vocoder))
+
+    def say(self, text: str, film: SeenFilm, by_network: bool = True) -> Array:
+        """(n,) at 16 kHz; ``by_network``: else by Griffin and Lim."""
+        made = say([Line(text)], film, Wish("en-us"), self.maker, self.vocoder if by_network else None)
+        return at_16k(made)
+
+
+def rows_of_tts(clip: Shown, other: SeenFilm) -> dict[str, Array]:
+    """By row, the voices (n,) of espeak-ng."""
+    still = SeenFilm(np.zeros(0), (), 0.0)
+    films = {"fitted": clip.film, "next clip's lips": other, "not fitted": still}
+    wish, speak = Wish("en-us", clip.own, VOICE_RATE), script_speaker("tts")
+    return {f"tts, {row}": at_16k(speak([Line(clip.text)], film, wish)) for row, film in films.items()}
+
+
+def rows_of_hpm(clip: Shown, other: SeenFilm, networks: Networks) -> dict[str, Array]:
+    found = {"hpm": networks.say(clip.text, clip.film), "hpm, next clip's lips": networks.say(clip.text, other)}
+    if networks.vocoder is not None:
+        found["hpm, by Griffin and Lim"] = networks.say(clip.text, clip.film, by_network=False)
+    return found
+
+
+def at_16k(made: MadeVoice) -> Array:
     return np.asarray(soxr.resample(made.samples, made.rate, VOICE_RATE), np.float32)
 
 
@@ -180,7 +185,7 @@ def said_in(words: Words) -> list[str]:
 def spoken_in(words: Words) -> tuple[int, int]:
     """The samples at 16 kHz from the first word's start to the last one's end."""
     times = [(start, end) for start, end, word in words if word not in ("sil", "sp")]
-    return times[0][0] * VOICE_RATE // 1000, times[-1][1] * VOICE_RATE // 1000
+    return max(0, times[0][0]) * VOICE_RATE // 1000, times[-1][1] * VOICE_RATE // 1000
 
 
 def summary(each: Sequence[Figures]) -> Figures:
@@ -188,30 +193,53 @@ def summary(each: Sequence[Figures]) -> Figures:
         name: float(np.median([one[name] for one in each])) for name in ("mcd", "mcd_sl", "duration", "r", "lag_ms")
     }
     wer = sum(one["errors"] for one in each) / sum(one["words"] for one in each)
-    return {**mean, "within": float(np.mean([abs(one["lag_ms"]) <= 40 for one in each])), "wer": wer}
+    lags = np.array([one["lag_ms"] for one in each])
+    mean["lag_spread_ms"] = float(np.subtract(*np.percentile(lags, (75, 25))))
+    return {**mean, "within": float((np.abs(lags) <= 40).mean()), "wer": wer}
+
+
+def filmed(folder: Path) -> list[Shown]:
+    """The held-out clips of a folder of films, with NAME.words.tsv beside it."""
+    words = read_words(folder.with_name(f"{folder.name}.words.tsv"))
+    paths = [folder / f"{name}.mp4" for name in split([path.stem for path in folder.glob("*.mp4")])["test"]]
+    return [Shown(each.stem, voice(str(each)), see(str(each), "largest"), words[each.stem]) for each in paths]
+
+
+def prepared(folder: Path) -> list[Shown]:
+    """The held-out clips of a folder of ``prepare-dataset``, whose faces are found already."""
+    dataset, found = Dataset(folder), []
+    for entry in dataset.part("test"):
+        track = dataset.load(entry)
+        poses = zip(track.canonical, track.rotation, track.scale, track.shift, strict=True)
+        faces = [Face(points, points, Pose(r, float(s), t)) for points, r, s, t in poses]
+        times_s = np.arange(len(faces)) / track.fps
+        found.append(Shown(entry.name, track.audio, SeenFilm(times_s, faces, len(faces) / track.fps), entry.words))
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="a speaker of GRID, with NAME.words.tsv beside it")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--data", type=Path, help="a speaker of GRID, with NAME.words.tsv beside it")
+    where.add_argument("--prepared", type=Path, help="the same, prepared: quicker")
+    parser.add_argument("--voices", default="tts,hpm", help="which, comma-separated")
+    parser.add_argument("--bundle", type=Path, help="of hpm, instead of the one that comes with it")
+    parser.add_argument("--vocoder", type=Path, help="likewise")
     parser.add_argument("--clips", type=int, help="so many of the held-out ones")
     args = parser.parse_args()
-    words = read_words(args.data.with_name(f"{args.data.name}.words.tsv"))
-    names = split([path.stem for path in args.data.glob("*.mp4")])["test"][: args.clips]
+    clips = (filmed(args.data) if args.data else prepared(args.prepared))[: args.clips]
+    networks = Networks(args.bundle, args.vocoder) if "hpm" in args.voices.split(",") else None
     recogniser, rows = Recogniser(), dict[str, list[Figures]]()
-    films = [see(str(args.data / f"{name}.mp4"), "largest") for name in names]
-    for number, name in enumerate(names):
-        own = voice(str(args.data / f"{name}.mp4"))
-        film, other, text = films[number], films[(number + 1) % len(films)], " ".join(said_in(words[name]))
-        still = SeenFilm(np.zeros(0), (), 0.0)
-        voices = {"fitted": made_for(text, film, own), "next clip's lips": made_for(text, other, own)}
-        voices |= {"not fitted": made_for(text, still, own), "the clip's own": own}
-        for row, sound in voices.items():
-            rows.setdefault(row, []).append(measured(sound, own, film, words[name], recogniser))
+    for number, clip in enumerate(clips):
+        other = clips[(number + 1) % len(clips)].film
+        voices = {} if networks is None else rows_of_hpm(clip, other, networks)
+        voices |= rows_of_tts(clip, other) if "tts" in args.voices.split(",") else {}
+        for row, sound in {**voices, "the clip's own": clip.own}.items():
+            rows.setdefault(row, []).append(measured(sound, clip.own, clip.film, clip.words, recogniser))
     result = {row: summary(each) for row, each in rows.items()}
-    order = ("mcd", "mcd_sl", "duration", "r", "lag_ms", "within", "wer")
+    order = ("mcd", "mcd_sl", "duration", "r", "lag_ms", "lag_spread_ms", "within", "wer")
     show("voices of scripts", COLUMNS, [(row, *(each[key] for key in order)) for row, each in result.items()])
-    last_line({"clips": len(names), **result})
+    last_line({"clips": len(clips), **result})
 
 
 if __name__ == "__main__":

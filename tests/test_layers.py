@@ -37,7 +37,7 @@ BESIDE = {
     "contact_sheet": {"blend", "face"},
     "sources": {"audio"},
     "publishers": {"audio"},
-    "voice": {"audio", "face", "inference"},
+    "voice": {"audio", "face", "inference", "sources"},
     "pipeline": {"config"},
     "cli": {"doctor", "web"},
     "doctor": {"web"},

@@ -68,6 +68,8 @@ CLASHES = [
     ("file film.mp4 -o film.mp4", READ),
     ("file film.mp4 -o hard.mp4", READ),
     ("file film.mp4 --mic voice.mp4 -o voice.mp4", READ),
+    ("file film.mp4 --mic script:key.pem -o a.mp4 --stats-json key.pem", READ),
+    ("file film.mp4 --mic script:hpm:key.pem -o a.mp4 --stats-json key.pem", READ),
     ("file me.png --mic voice.mp4 -o a.mp4 --contact-sheet me.png", READ),
     ("file film.mp4 -o a.mp4 --stats-json film.mp4", READ),
     ("file film.mp4 -o a.mp4 --stats-json a.mp4", TWICE),

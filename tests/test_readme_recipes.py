@@ -13,6 +13,7 @@ import socket
 import stat
 import subprocess
 import sys
+import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -143,6 +144,13 @@ def check_bank(out: str, **_: object) -> None:
     assert "mouths from" in out
 
 
+def check_made_voice(**_: object) -> None:
+    with wave.open("line.wav") as file:
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+        assert len(samples) / file.getframerate() > 0.4
+    assert np.abs(samples).max() > 3_000
+
+
 def check_watched(out: str, **_: object) -> None:
     assert "watch at http://" in out
     check_live()
@@ -181,6 +189,7 @@ RUN: dict[str, Callable[..., None]] = {
     "realtime-dub --webcam 0 --mic default --to webrtc": check_watched,
     "realtime-dub file talk.mp4 --mic voice.wav -o dubbed.mp4": lambda **_: check_film("dubbed.mp4", FILE_S),
     "realtime-dub file me.jpg --mic voice.wav -o talking.mp4": lambda **_: check_film("talking.mp4", FILE_S),
+    'realtime-dub voice talk.mp4 --script "good morning" -o line.wav': check_made_voice,
     "realtime-dub file talk.mp4 -o mouth.csv": check_mouth_table,
     "realtime-dub enroll me.mp4 -o me.bank": check_bank,
     "realtime-dub --webcam 0 --mic default --identity me.bank": check_live,
@@ -204,7 +213,7 @@ READ = (
     "--budget-ms 150",  # whether it holds depends on the machine
 )
 NOT_RUN = {"realtime-dub serve": "it runs until it is stopped", "realtime-dub file": "names what was measured"}
-LIVE = {each for each in RUN if not re.match("realtime-dub (devices|doctor|engines|file|enroll|--help)", each)}
+LIVE = {each for each in RUN if not re.match("realtime-dub (devices|doctor|engines|file|voice|enroll|--help)", each)}
 
 
 def test_every_command_of_the_readme_is_accounted_for() -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from engines.common import imported
-from engines.common.bundle_files import OPSET
+from engines.common.bundle_files import OPSET, shorten
 from engines.hpm.network import Given, Hpm, Prosody, lengthened
 from engines.hpm.shapes import BANDS, UPSAMPLING, VECTOR
 from realtime_dub.inference.bundle import load
@@ -80,6 +80,7 @@ def write_bundle(
     imported.check_place(out, MODEL)
     out.mkdir(parents=True, exist_ok=True)
     graph_of(net, out / MODEL)
+    shorten(out / MODEL)
     model = (out / MODEL).read_bytes()
     return imported.write(out, spec, model, lambda: MelMaker(load(out)).trial(), ours=True)
 
@@ -93,8 +94,10 @@ def spec_of(
     licence: str,
     notice: str,
     data: tuple[DataSpec, ...] = (),
+    speakers: int = 0,
+    speaker: Sequence[float] = (),
 ) -> SpeechSpec:
-    """What the bundle says of a network; 25 video frames per second."""
+    """What the bundle says of a network; 25 video frames per second. ``speaker`` (256,): who speaks unless told."""
     inputs = [TensorSpec.model_validate({"name": name, "shape": shape}) for name, shape in inputs_of(net).items()]
     return SpeechSpec(
         format=2,
@@ -116,4 +119,6 @@ def spec_of(
         hop=hop,
         frame_rate=25.0,
         most_frames=MOST_FRAMES,
+        speakers=speakers,
+        speaker=tuple(speaker),
     )

@@ -40,11 +40,21 @@ class Attention(nn.Module):
 
 def attended(query: Tensor, key: Tensor, value: Tensor, heads: int, size: int, gone: Tensor | None) -> Tensor:
     """Scaled dot products: (b, n, w) asks (b, m, w), w = heads * size."""
-    query, key, value = (each.reshape(*each.shape[:2], heads, size).transpose(1, 2) for each in (query, key, value))
+    return summed(weighed(query, key, heads, size, gone), value, heads, size)
+
+
+def weighed(query: Tensor, key: Tensor, heads: int, size: int, gone: Tensor | None) -> Tensor:
+    """What share each of a row (b, m, w) has in what (b, n, w) hears: (b, heads, n, m)."""
+    query, key = (each.reshape(*each.shape[:2], heads, size).transpose(1, 2) for each in (query, key))
     scores = query @ key.transpose(2, 3) / math.sqrt(size)
     if gone is not None:
         scores = scores.masked_fill(gone[:, None, None], -math.inf)
-    found = (scores.softmax(-1) @ value).transpose(1, 2)
+    return scores.softmax(-1)
+
+
+def summed(weights: Tensor, value: Tensor, heads: int, size: int) -> Tensor:
+    """A row (b, m, w) in shares (b, heads, n, m): (b, n, w)."""
+    found = (weights @ value.reshape(*value.shape[:2], heads, size).transpose(1, 2)).transpose(1, 2)
     return found.reshape(*found.shape[:2], heads * size)
 
 
@@ -58,9 +68,14 @@ class Convolutions(nn.Module):
         self.layer_norm, self.dropout = nn.LayerNorm(width), nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        made = self.w_2(torch.relu(self.w_1(x.transpose(1, 2)))).transpose(1, 2)
+        made = pointwise(self.w_2, torch.relu(self.w_1(x.transpose(1, 2))).transpose(1, 2))
         normed: Tensor = self.layer_norm(self.dropout(made) + x)
         return normed
+
+
+def pointwise(join: nn.Conv1d, x: Tensor) -> Tensor:
+    """A convolution of one step over (b, n, w): a product of matrices, which is quicker."""
+    return functional.linear(x, join.weight[:, :, 0], join.bias)
 
 
 class Block(nn.Module):
@@ -106,12 +121,16 @@ class Across(nn.Module):
         nn.init.xavier_uniform_(self.in_proj_weight)
 
     def forward(self, query: Tensor, row: Tensor, gone: Tensor | None) -> Tensor:
+        return self.heard(query, row, gone)[0]
+
+    def heard(self, query: Tensor, row: Tensor, gone: Tensor | None) -> tuple[Tensor, Tensor]:
+        """(b, n, w), and what share each of the row has in it (b, n, m), mean of the heads."""
         weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
         asked, key, value = (
             functional.linear(x, w, b) for x, w, b in zip((query, row, row), weights, biases, strict=True)
         )
-        found: Tensor = self.out_proj(attended(asked, key, value, self.heads, self.size, gone))
-        return found
+        shares = weighed(asked, key, self.heads, self.size, gone)
+        return self.out_proj(summed(shares, value, self.heads, self.size)), shares.mean(1)
 
 
 class Doubling(nn.Module):

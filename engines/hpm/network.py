@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engines.hpm.layers import Across, Blocks, Doubling, Postnet, Predictor, sinusoids
+from engines.hpm.layers import Across, Blocks, Doubling, Postnet, Predictor, pointwise, sinusoids
 from engines.hpm.shapes import BANDS, EMOTIONS, UPSAMPLING, VECTOR, Shape
 
 SLOPE = 0.1
@@ -27,7 +27,7 @@ class Given:
 
     phonemes: Tensor  # (b, p), 1 .. phonemes - 1; 0 = padding
     lips: Tensor  # (b, t, lips)
-    face: Tensor  # (b, t, 256) valence and arousal
+    face: Tensor  # (b, t, 256) valence and arousal, or (b, 1, 256) where it is the same all along
     speaker: Tensor  # (b, 256)
     scene: Tensor  # (b, 256)
     phonemes_gone: Tensor | None = None
@@ -55,6 +55,7 @@ class Spoken:
     read: Tensor  # (b, t, phonemes) logits of what the lips say
     heard: Tensor  # (b, 4t, phonemes) logits of what is spoken
     emotion: Tensor | None  # (b, 8) logits
+    shares: Tensor  # (b, t, p) of each phoneme in what a video frame hears
 
 
 class Text(Blocks):
@@ -105,16 +106,17 @@ class Aligner(nn.Module):
         self.proj_con = nn.Conv1d(VECTOR, VECTOR, 1, bias=False)
         self.CTC_classifier_MDA = Classifier(shape.phonemes)
 
-    def forward(self, given: Given) -> tuple[Tensor, Tensor]:
-        """(b, 4t, 256), and logits (b, t, phonemes)."""
+    def forward(self, given: Given) -> tuple[Tensor, Tensor, Tensor]:
+        """(b, 4t, 256), logits (b, t, phonemes), and shares (b, t, p) of the phonemes that were given."""
         lips = self.lip_encoder(given.lips, given.frames_gone)
         text = self.encoder(given.phonemes, given.phonemes_gone)
         text = text + self.attn_text_spk(text, given.speaker[:, None], None)
-        x = self.proj_con(self.attn(lips, text, given.phonemes_gone).transpose(1, 2))
-        read = self.CTC_classifier_MDA(x.transpose(1, 2))
+        heard, shares = self.attn.heard(lips, text, given.phonemes_gone)
+        x = pointwise(self.proj_con, heard)
+        read, x = self.CTC_classifier_MDA(x), x.transpose(1, 2)
         for double in self.ups:
             x = double(functional.leaky_relu(x, SLOPE))
-        return x.transpose(1, 2), read
+        return x.transpose(1, 2), read, shares
 
 
 class ProsodyAdaptor(nn.Module):
@@ -134,7 +136,8 @@ class ProsodyAdaptor(nn.Module):
 
     def forward(self, x: Tensor, given: Given, gone: Tensor | None, prosody: Prosody) -> tuple[Tensor, Tensor, Tensor]:
         """(b, 4t, 256) with prosody; pitch and energy (b, 4t)."""
-        asked, away = self.W(x), given.frames_gone
+        asked = self.W(x)
+        away = None if given.frames_gone is None or given.face.shape[1] == 1 else given.frames_gone
         high = additive(asked, self.Uo(self.emo_fc_2_val(given.face)) + self.bo, self.wo, away)
         loud = additive(asked, self.Um(self.emo_fc_2_aro(given.face)) + self.bm, self.wm, away)
         pitch = self.pitch_predictor(high, gone) * prosody.pitch_scale
@@ -142,16 +145,15 @@ class ProsodyAdaptor(nn.Module):
         pitched = self.pitch_embedding(binned(pitch if prosody.pitch is None else prosody.pitch, self.pitch_bins))
         loudness = energy if prosody.energy is None else prosody.energy
         both = torch.cat([x + pitched, x + self.energy_embedding(binned(loudness, self.energy_bins))], -1)
-        return self.proj_con(both.transpose(1, 2)).transpose(1, 2), pitch, energy
+        return pointwise(self.proj_con, both), pitch, energy
 
 
 def additive(asked: Tensor, row: Tensor, weigh: nn.Linear, gone: Tensor | None) -> Tensor:
     """Additive attention: every sum of a query (b, n, w) and a row (b, m, w), weighed and summed over the row."""
-    sums = asked[:, :, None] + row[:, None]
-    scores = weigh(torch.tanh(sums))
+    scores = weigh(torch.tanh(asked[:, :, None] + row[:, None]))[..., 0]
     if gone is not None:
-        scores = scores.masked_fill(gone[:, None, :, None], -math.inf)
-    return (scores.softmax(2) * sums).sum(2)
+        scores = scores.masked_fill(gone[:, None], -math.inf)
+    return asked + scores.softmax(2) @ row  # shares add up to one
 
 
 def binned(values: Tensor, bounds: Tensor) -> Tensor:
@@ -196,35 +198,38 @@ class Hpm(nn.Module):
 
     def forward(self, given: Given, prosody: Prosody | None = None) -> Spoken:
         gone = None if given.frames_gone is None else given.frames_gone.repeat_interleave(UPSAMPLING, 1)
-        text, read = self.MDA(given)
+        text, read, shares = self.MDA(given)
         x, pitch, energy = self.APA(
             with_speaker(self.pro_output_os, text, given.speaker) + text, given, gone, prosody or Prosody()
         )
         mood, emotion = self._mood(with_speaker(self.pro_output_os, x, given.speaker) + x, given, gone)
-        fused = self.proj_fusion(torch.cat([text, x, mood], -1).transpose(1, 2)).transpose(1, 2) + text
+        fused = pointwise(self.proj_fusion, torch.cat([text, x, mood.expand_as(x)], -1)) + text
         made = self.decoder(fused, gone)
         mel = self.mel_linear(made)
-        return Spoken(mel, self.postnet(mel) + mel, pitch, energy, read, self.CTC_classifier_mel(made), emotion)
+        heard = self.CTC_classifier_mel(made)
+        return Spoken(mel, self.postnet(mel) + mel, pitch, energy, read, heard, emotion, shares)
 
     def _mood(self, x: Tensor, given: Given, gone: Tensor | None) -> tuple[Tensor, Tensor | None]:
         if not self.shape.scene:
             return x, None
         mood, emotion = self.STB(x, given.scene, gone)
-        return with_speaker(self.pro_output_emo, mood[:, None].expand_as(x), given.speaker), emotion
+        return with_speaker(self.pro_output_emo, mood[:, None], given.speaker), emotion
 
 
 def with_speaker(join: nn.Conv1d, x: Tensor, speaker: Tensor) -> Tensor:
     """A row (b, n, 256) and who speaks (b, 256), joined."""
-    joined = torch.cat([x, speaker[:, None].expand_as(x)], -1)
-    found: Tensor = join(joined.transpose(1, 2)).transpose(1, 2)
-    return found
+    seen, spoken = join.weight[:, :, 0].split(VECTOR, 1)  # what is the same all along is reckoned once
+    return functional.linear(x, seen) + functional.linear(speaker[:, None], spoken)
 
 
 def lengthened(net: Hpm, mel_frames: int) -> Hpm:
-    """``net`` with positions, in place, for clips of so many mel frames: they are computed, not learnt."""
-    for part in (net.MDA.encoder, net.MDA.lip_encoder, net.decoder):
+    """``net`` with positions, in place, for clips of so many mel frames, and as many phonemes as they have video
+    frames: they are computed, not learnt.
+    """
+    frames = mel_frames // UPSAMPLING
+    for part, most in ((net.MDA.encoder, frames), (net.MDA.lip_encoder, frames), (net.decoder, mel_frames)):
         width = part.position_enc.shape[-1]
-        part.position_enc = nn.Parameter(sinusoids(mel_frames + 1, width)[None], requires_grad=False)
+        part.position_enc = nn.Parameter(sinusoids(most + 1, width)[None], requires_grad=False)
     return net
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -13,21 +15,21 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from engines.common import Array
-from engines.common.bundle_files import described
+from engines.common.bundle_files import described, rounded
 from engines.common.engine import Engine, Samples, Work
 from engines.common.loop import Losses
-from engines.hpm.data import PHONEMES, Clip, batch_of, normalised, read_clips, scale_of
+from engines.hpm.data import PHONEMES, SILENT, Clip, batch_of, cut, normalised, read_clips, scale_of
 from engines.hpm.export import spec_of, write_bundle
 from engines.hpm.losses import Wanted, losses
 from engines.hpm.mcd import mel_distortion
-from engines.hpm.network import Given, Hpm, Prosody
-from engines.hpm.shapes import FILMS, LECTURES, SMALL, Shape
+from engines.hpm.network import Given, Hpm, Prosody, Spoken
+from engines.hpm.shapes import FILMS, LECTURES, SMALL, UPSAMPLING, Shape
 from realtime_dub.audio.frontends.voice_mel import AT_16K
 from realtime_dub.voice.hpm.griffin_lim import griffin_lim
 
 PROFILES = {"films": FILMS, "lectures": LECTURES, "small": SMALL}
 SHOWN = 2  # validation clips
-Batch = TypeVar("Batch", Given, Wanted)
+Batch = TypeVar("Batch", Given, Wanted, Spoken)
 
 
 class Settings(BaseModel):
@@ -38,6 +40,7 @@ class Settings(BaseModel):
     profile: Literal["films", "lectures", "small"] = "small"
     batch: int = Field(16, ge=1)
     validation_clips: int = Field(24, ge=1)
+    half: bool = False  # products of matrices in bfloat16 on a CPU, too
 
 
 class HpmEngine(Engine):
@@ -57,29 +60,36 @@ class HpmEngine(Engine):
 
     def network(self) -> Hpm:
         torch.manual_seed(self._work.seed)
-        return Hpm(self._shape)
+        net = Hpm(self._shape)
+        with torch.no_grad():  # steps are few: they need not look for the mean
+            net.mel_linear.bias.copy_(torch.from_numpy(np.concatenate([clip.mel for clip in self._train]).mean(0)))
+        return net
 
     def losses(self, net: nn.Module, rng: np.random.Generator) -> Losses:
         chosen = rng.integers(0, len(self._train), self._settings.batch)
-        batch = batch_of([self._train[k] for k in chosen])
+        batch = batch_of([cut(self._train[k], rng) for k in chosen])
         given, wanted = self._there(batch[0]), self._there(batch[1])
-        spoken = net(given, Prosody(wanted.pitch, wanted.energy))
-        found = losses(spoken, given, wanted)
+        with self._half():
+            spoken = net(given, Prosody(wanted.pitch, wanted.energy))
+        found = losses(with_tensors(spoken, Tensor.float), given, wanted)
         if spoken.emotion is not None:  # nobody told which it is, and every parameter has its share
             found["emotion"] = 0.0 * spoken.emotion.sum()
         return found
 
     def check(self, net: nn.Module) -> dict[str, float]:
         net = on_cpu(net)
-        found = [mel_distortion(speak(net, clip), clip.mel) for clip in self._held]
-        mcd = float(np.mean(found))
-        return {"mcd": round(mcd, 3), "closeness": round(-mcd, 3)}
+        made = [(spoken_of(net, clip), clip) for clip in self._held]
+        mcd = float(np.mean([mel_distortion(found.refined[0].numpy(), clip.mel) for found, clip in made]))
+        asked = float(np.mean([asks_right(found.shares[0].numpy(), clip) for found, clip in made]))
+        return {"mcd": round(mcd, 3), "asked": round(asked, 4), "closeness": round(-mcd, 3)}
 
     def samples(self, net: nn.Module) -> Samples:
         shown, net = Samples(), on_cpu(net)
         for clip in self._held[:SHOWN]:
-            made = speak(net, clip)
+            spoken = spoken_of(net, clip)
+            made, shares = (each[0].numpy() for each in (spoken.refined, spoken.shares))
             shown.pictures[f"mel/{clip.name}"] = drawn(clip.mel, made)
+            shown.pictures[f"attention/{clip.name}"] = drawn_shares(shares, clip.places)
             shown.curves[f"loudness/{clip.name}"] = {"real": clip.mel.mean(1), "made": made.mean(1)}
             shown.sounds[f"sound/{clip.name}"] = (np.clip(griffin_lim(made, AT_16K), -1, 1), AT_16K.rate)
         return shown
@@ -89,23 +99,45 @@ class HpmEngine(Engine):
         return {"clips": {"train": len(self._train), "validation": len(self._held)}, "parameters": weights}
 
     def export(self, net: nn.Module, out: Path) -> Path:
-        net, data = on_cpu(net), described(self._work.dataset, heard=False)
+        net, data = rounded(on_cpu(net)), described(self._work.dataset, heard=False)
         licence = data[0].licence if len({each.licence for each in data}) == 1 else "as the owners of its data have it"
-        spec = spec_of(net, PHONEMES, AT_16K.rate, AT_16K.window, AT_16K.hop, licence, "", data)
+        known = {clip.speaker: clip.voice for clip in self._train}
+        usual = np.mean([*known.values()], 0).round(4).tolist()
+        sound = (AT_16K.rate, AT_16K.window, AT_16K.hop)
+        spec = spec_of(net, PHONEMES, *sound, licence, "", data, len(known), usual)
         return write_bundle(net, out / "bundle", spec)
 
+    def _half(self) -> AbstractContextManager[object]:
+        device = self._work.context.device.type
+        return torch.autocast(device, torch.bfloat16) if self._settings.half else nullcontext()
+
     def _there(self, batch: Batch) -> Batch:
-        device = self._work.context.device
-        return replace(
-            batch, **{name: each.to(device) for name, each in vars(batch).items() if isinstance(each, Tensor)}
-        )
+        return with_tensors(batch, lambda each: each.to(self._work.context.device))
+
+
+def with_tensors(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:
+    """A batch whose tensors are changed."""
+    return replace(batch, **{name: change(each) for name, each in vars(batch).items() if isinstance(each, Tensor)})
+
+
+def spoken_of(net: Hpm, clip: Clip) -> Spoken:
+    """What the network makes of a clip that it has only seen and read."""
+    given, _ = batch_of([clip])
+    with torch.no_grad():
+        found: Spoken = net(given)
+    return found
 
 
 def speak(net: Hpm, clip: Clip) -> Array:
-    """The spectrogram (4t, 80) of a clip that the network has only seen and read."""
-    given, _ = batch_of([clip])
-    with torch.no_grad():
-        return np.asarray(net(given).refined[0].numpy())
+    """Its spectrogram (4t, 80)."""
+    return np.asarray(spoken_of(net, clip).refined[0].numpy())
+
+
+def asks_right(shares: Array, clip: Clip) -> float:
+    """Of the frames that speak, how many ask their own phoneme most (t, p)."""
+    places = clip.places[UPSAMPLING // 2 :: UPSAMPLING]
+    spoken = (places >= 0) & (clip.phonemes[places] != SILENT)
+    return float((shares.argmax(1) == places)[spoken].mean()) if spoken.any() else 0.0
 
 
 def drawn(real: Array, made: Array) -> Array:
@@ -113,6 +145,15 @@ def drawn(real: Array, made: Array) -> Array:
     rows = np.concatenate([real[:, ::-1].T, made[:, ::-1].T])
     grey = np.clip((rows + 11.5) / 13.5 * 255, 0, 255).astype(np.uint8)
     return np.repeat(grey[..., None], 3, 2)
+
+
+def drawn_shares(shares: Array, places: Array) -> Array:
+    """Shares (t, p), time to the right, and in red where the aligner heard each phoneme (4t,): (8p, 4t, 3)."""
+    grey = np.repeat((255 * np.clip(shares.T[::-1], 0, 1)).astype(np.uint8)[..., None], 3, 2)
+    grey = grey.repeat(UPSAMPLING, 1)
+    for at in np.flatnonzero(places >= 0):
+        grey[len(grey) - 1 - places[at], at, 0] = 255
+    return grey.repeat(8, 0)
 
 
 def on_cpu(net: nn.Module) -> Hpm:

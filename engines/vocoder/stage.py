@@ -21,12 +21,14 @@ from engines.common.loop import Losses
 from engines.vocoder.discriminators import Discriminators, alike, believed, told_apart
 from engines.vocoder.export import spec_of, write_bundle
 from engines.vocoder.network import PUBLISHED_16K, SMALL, Generator, Shape
+from engines.vocoder.spectra import Spectra
 from realtime_dub.audio.frontends.framing import hann
 from realtime_dub.audio.frontends.voice_mel import AT_16K, LEAST, VoiceMel
 from realtime_dub.errors import ConfigError
 
 PROFILES = {"published": PUBLISHED_16K, "small": SMALL}
 MEL, FEATURES = 45.0, 2.0  # shares in the generator's loss
+SPECTRA = 10.0  # likewise, while nobody judges it
 SHOWN = 2  # validation clips
 
 
@@ -36,6 +38,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     profile: Literal["published", "small"] = "small"
+    alone: int = Field(0, ge=0)  # first steps without the discriminators, by spectra; none as published
     narrow: int = Field(4, ge=1, le=32)  # divides the discriminators' channels; 1 as published
     batch: int = Field(16, ge=1)
     frames: int = Field(50, ge=8)  # of a piece
@@ -107,7 +110,8 @@ class VocoderEngine(Engine):
         self._settings, self._work = settings, work
         self._train = read_clips(work, "train", settings.frames)
         self._held = read_clips(work, "validation", settings.frames)[: settings.validation_clips]
-        self._mel = Mel().to(work.context.device)
+        self._mel, self._spectra = (part.to(work.context.device) for part in (Mel(), Spectra()))
+        self.turns, self._judged = ((settings.alone,), False) if settings.alone else ((), True)
 
     def network(self) -> Gan:
         torch.manual_seed(self._work.seed)
@@ -117,6 +121,10 @@ class VocoderEngine(Engine):
         assert isinstance(net, Gan)
         mel, real = self._pieces(rng)
         made = net.generator(mel.transpose(1, 2))
+        nearness = MEL * (self._mel(made) - self._mel(real)).abs().mean()
+        if not self._judged:
+            waiting = torch.stack([0.0 * each.sum() for each in net.judges.parameters()]).sum()
+            return {"mel": nearness, "spectra": SPECTRA * self._spectra(made, real), "judges": waiting}
         apart = told_apart(net.judges.judge(real), net.judges.judge(made.detach()))
         with _held(net.judges):  # the generator's loss moves the generator alone
             seen, found = net.judges.judge(real), net.judges.judge(made)
@@ -124,8 +132,12 @@ class VocoderEngine(Engine):
             "judges": apart,
             "believed": believed(found),
             "features": FEATURES * alike(seen, found),
-            "mel": MEL * (self._mel(made) - self._mel(real)).abs().mean(),
+            "mel": nearness,
         }
+
+    def turn(self, step: int, net: nn.Module, average: nn.Module) -> None:
+        """The discriminators begin to judge."""
+        self._judged = True
 
     def _pieces(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Spectrograms (b, frames, 80) and their sounds (b, frames * hop)."""

@@ -24,7 +24,7 @@ FileMic = Annotated[
     typer.Option(
         help="The voice to speak: an audio file, video (the video's own audio), - (standard input: raw "
         "audio, or a file such as WAV, FLAC, Ogg or MP3), script:FILE (a text or subtitles that are said when the lips "
-        "move), or demo.",
+        "move; script:hpm:FILE by a network), or demo.",
         rich_help_panel=Input,
     ),
 ]
@@ -54,7 +54,12 @@ VoiceLanguage = Annotated[
         rich_help_panel=Input,
     ),
 ]
-VoiceEngine = Annotated[str, typer.Option(help="What says it: tts, by espeak-ng.", rich_help_panel=Input)]
+VoiceEngine = Annotated[
+    str,
+    typer.Option(
+        help="What says it: tts, by espeak-ng, or hpm, a network that follows the lips.", rich_help_panel=Input
+    ),
+]
 VoiceOutput = Annotated[
     Path,
     typer.Option(

@@ -217,6 +217,8 @@ class SpeechSpec(_Common):
     hop: int = Field(ge=16, le=8_192)  # samples
     frame_rate: float = Field(gt=0, le=MOST_RATE)  # video frames per second
     most_frames: int = Field(ge=1, le=100_000)  # video frames that go in at once
+    speakers: int = Field(0, ge=0)  # whom it learnt from; 0 = not known
+    speaker: tuple[float, ...] = Field((), max_length=4_096)  # who speaks where nobody is chosen; none: zeros
 
     @model_validator(mode="after")
     def _whole(self) -> SpeechSpec:

@@ -14,6 +14,7 @@ from realtime_dub.pipeline.contracts import ContactSheet
 from realtime_dub.pipeline.statistics import Recorder, Report
 from realtime_dub.publishers.registry import file_of
 from realtime_dub.terminal import console
+from realtime_dub.voice.registry import said_by
 
 
 class Reports:
@@ -58,7 +59,8 @@ def _sheet(path: Path | None) -> ContactSheet | None:
 
 def _read(config: LiveConfig | FileConfig) -> Iterator[Use]:
     yield Use(config.webcam, "--webcam") if isinstance(config, LiveConfig) else Use(config.input, "INPUT")
-    yield Use(config.mic.removeprefix("script:"), "--mic")
+    script = config.mic.removeprefix("script:")
+    yield Use(config.mic if script == config.mic else said_by(script)[1], "--mic")
     if isinstance(config, LiveConfig) and config.script not in (None, "-"):
         yield Use(config.script or "", "--script")
     if isinstance(config, FileConfig) and config.speaker is not None:

@@ -18,7 +18,10 @@ GROUP = "realtime_dub.voices"
 PREFIX = "from-video:"
 SCRIPTS = ("tts:", "script:")  # voices that read what is written: live, and for a film
 VOICES: dict[str, str] = {"hpm": "realtime_dub.voice.hpm.room:HpmVoice"}
-SPEAKERS = {"tts": "realtime_dub.voice.tts.film:speak"}  # of scripts: a ScriptSpeaker each
+SPEAKERS = {  # of scripts: a ScriptSpeaker each
+    "tts": "realtime_dub.voice.tts.film:speak",
+    "hpm": "realtime_dub.voice.hpm.film:speak",
+}
 
 
 def names() -> list[str]:
@@ -43,6 +46,12 @@ def open_voice_from_video(spec: str) -> VoiceFromVideo:
         raise ConfigError("no such voice from video:", repr(name), choices)
     voice: VoiceFromVideo = make(argument)
     return voice
+
+
+def said_by(script: str) -> tuple[str, str]:
+    """Who says the file of ``NAME:FILE``, and the file; espeak-ng where no name of ours is before it."""
+    name, _, path = script.partition(":")
+    return (name, path) if path and name in SPEAKERS else ("tts", script)
 
 
 def script_speaker(name: str) -> ScriptSpeaker:

@@ -13,16 +13,18 @@ from tiny import filmed
 from typer.testing import CliRunner
 
 from engines.common import train_engine
+from engines.common.bundle_files import rounded
 from engines.common.dataset import Dataset
 from engines.common.loop import Plan
 from engines.common.results import NET, read_net, shaped
 from engines.common.runs import launch
 from engines.hpm import stage, weights
-from engines.hpm.data import PHONEMES, pitch_of, read_clip, sequence
+from engines.hpm.data import PHONEMES, Clip, cut, pitch_of, read_clip, stretches
 from engines.hpm.export import graph_of, spec_of, write_bundle
 from engines.hpm.losses import Wanted, losses
-from engines.hpm.mcd import mel_distortion
+from engines.hpm.mcd import CEPSTRA, cepstra, mel_distortion, warped
 from engines.hpm.network import Given, Hpm, Prosody, Spoken, binned, lengthened
+from engines.hpm.reading import moved
 from engines.hpm.shapes import FILMS, LECTURES, SMALL, UPSAMPLING, VECTOR, Shape
 from engines.hpm.symbols import SYMBOLS
 from export.import_cli import app
@@ -68,7 +70,7 @@ def test_the_network_of_lectures_has_no_scene() -> None:
 
 def test_the_small_one_is_small() -> None:
     with torch.device("meta"):
-        assert sum(each.numel() for each in Hpm(SMALL).parameters()) <= 6_000_000
+        assert sum(each.numel() for each in Hpm(SMALL).parameters() if each.requires_grad) <= 6_000_000
 
 
 def given_of(shape: Shape, frames: int, phonemes: int, batch: int = 1, seed: int = 1) -> Given:
@@ -287,7 +289,49 @@ def test_a_pitch_is_found() -> None:
 
 
 def test_phonemes_are_stretches_of_labels() -> None:
-    assert sequence(np.array([0, 0, 3, 3, 255, 3, 5, 0], np.uint8)).tolist() == [1, 4, 6, 1]
+    phonemes, places = stretches(np.array([0, 0, 3, 3, 255, 3, 5, 0], np.uint8))
+    assert phonemes.tolist() == [1, 4, 6, 1]
+    assert places.tolist() == [0, 0, 1, 1, -1, 1, 2, 3]
+
+
+def test_what_was_heard_has_its_place_in_what_is_written() -> None:
+    heard, written = np.array([1, 4, 1, 9, 6, 1]), np.array([1, 4, 7, 8, 6, 1])  # a pause, 9 for 7 or 8
+    own = moved(np.array([-1, 0, 1, 1, 2, 3, 4, 5]), heard, written, silent=1)
+    assert own[[0, 1, 2, 3, 4, 6, 7]].tolist() == [-1, 0, 1, 1, -1, 4, 5]
+    assert own[5] in (2, 3)
+    assert moved(np.arange(3), written[:3], written[:3], 1).tolist() == [0, 1, 2]
+
+
+def test_a_cut_leaves_what_is_said_and_its_times() -> None:
+    places = np.repeat([0, 1, 2, 3], [60, 20, 20, 100])
+    mel = np.repeat(np.arange(200.0, dtype=np.float32)[:, None], 80, 1)
+    row, lips = mel[:, 0], np.repeat(np.arange(50.0, dtype=np.float32)[:, None], 8, 1)
+    whole = Clip("a", "s", np.array([1, 4, 6, 1]), places, lips, mel, row, row, *[np.zeros((1, 256), np.float32)] * 3)
+    lengths = set()
+    for seed in range(20):
+        clip = cut(whole, np.random.default_rng(seed))
+        assert clip.mel[0, 0] == UPSAMPLING * clip.lips[0, 0]
+        assert len(clip.mel) == len(clip.places) == UPSAMPLING * len(clip.lips)
+        assert np.bincount(clip.places)[1:3].tolist() == [20, 20]
+        assert (clip.places == 0).sum() >= 20 <= (clip.places == 3).sum()
+        lengths.add(len(clip.lips))
+    assert len(lengths) > 3
+
+
+def test_attention_is_led_to_what_an_aligner_heard() -> None:
+    net, given, wanted = Hpm(TINY), given_of(TINY, 6, 3), wanted_of([6], [3])
+    wanted = replace(wanted, places=torch.arange(24)[None] // 8)
+    optimiser = torch.optim.Adam(net.MDA.parameters(), 3e-3)
+    found = []
+    for _ in range(60):
+        loss = losses(net(given), given, wanted)["guided"]
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        found.append(float(loss.detach()))
+    assert found[-1] < 0.6 * found[0]
+    with torch.inference_mode():
+        assert net.eval()(given).shares[0].argmax(1).tolist() == [0, 0, 1, 1, 2, 2]
 
 
 def test_distortion_is_that_of_cepstra() -> None:
@@ -323,6 +367,7 @@ def test_a_run_makes_a_bundle_that_speaks_and_goes_on(tmp_path: Path) -> None:
     assert mel.shape == clip.mel.shape
     net = stage.Hpm(shaped(Shape, read_net(out / "speech" / NET)[1])).eval()
     net.load_state_dict(read_net(out / "speech" / NET)[0])
+    net = lengthened(rounded(net), 400)  # positions are not rounded in the bundle
     assert np.abs(stage.speak(net, replace(clip, voice=voice_vector([clip.mel]))) - mel).max() <= 1e-4
     with pytest.raises(ConfigError, match="there is a run in"):
         train_engine.resolve("hpm", [data], out)
@@ -331,3 +376,16 @@ def test_a_run_makes_a_bundle_that_speaks_and_goes_on(tmp_path: Path) -> None:
     launch(settled, out, todo, 1, gpus=False)
     rows = [json.loads(line) for line in (out / "speech" / "log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows if row.get("resumed")] == [4]
+
+
+def test_voices_are_compared_along_their_warp() -> None:
+    t = np.arange(8_000) / 16_000
+    noise = np.random.default_rng(0).standard_normal(8_000)
+    low, high = (np.convolve(noise, np.sin(np.pi * hz * t[:64]), "same") for hz in (300, 3_000))
+    one, other = cepstra(low), cepstra(high)
+    assert one.shape == (len(one), CEPSTRA)
+    assert warped(one, one) == 0
+    assert warped(one, one.repeat(2, 0)) == 0
+    assert cepstra(0.3 * low) == pytest.approx(one, abs=1e-3)  # loudness alone
+    assert warped(one, other) == pytest.approx(warped(other, one)) != 0
+    assert len(cepstra(np.pad(low, 4_000))) <= len(one) + 8  # silent ends are none of it

@@ -17,6 +17,7 @@ from engines.common.runs import launch
 from engines.vocoder import stage
 from engines.vocoder.discriminators import Discriminators
 from engines.vocoder.network import Shape
+from engines.vocoder.spectra import Spectra
 from engines.vocoder.stage import Gan, Mel, Settings, VocoderEngine, sound_of
 from realtime_dub.audio.frontends.voice_mel import VoiceMel
 from realtime_dub.inference.bundle import load
@@ -73,6 +74,29 @@ def test_a_few_steps_come_nearer(engine: VocoderEngine, tmp_path: Path) -> None:
     rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert rows[2]["mel"] < rows[1]["mel"] < rows[0]["mel"]
     assert rows[2]["mel"] < 0.8 * rows[0]["mel"]
+
+
+def test_without_judges_a_generator_learns_by_spectra(tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"alone": 3})
+    engine = VocoderEngine(settings, work(filmed(tmp_path / "data", 3, 1), tmp_path))
+    assert engine.turns == (3,)
+    net = engine.network()
+    found = engine.losses(net, np.random.default_rng(1))
+    assert set(found) == {"mel", "spectra", "judges"}
+    torch.stack([*found.values()]).sum().backward()
+    assert all(each.grad is not None and not each.grad.any() for each in net.judges.parameters())
+    assert any(each.grad is not None and each.grad.any() for each in net.generator.parameters())
+    engine.turn(3, net, net)
+    assert "believed" in engine.losses(net, np.random.default_rng(1))
+
+
+def test_spectra_tell_sounds_apart() -> None:
+    t = torch.arange(4_000) / 16_000
+    tone = torch.sin(2 * torch.pi * 440 * t)[None]
+    nearer, further = 0.9 * tone, torch.sin(2 * torch.pi * 900 * t)[None]
+    spectra = Spectra()
+    assert spectra(tone, tone) == 0
+    assert 0 < spectra(nearer, tone) < spectra(further, tone)
 
 
 def test_a_killed_run_goes_on_as_the_unbroken_one(engine: VocoderEngine, tmp_path: Path) -> None:

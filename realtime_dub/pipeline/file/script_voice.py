@@ -9,21 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from realtime_dub.audio.mono import MonoMixer
 from realtime_dub.clock import VirtualClock
 from realtime_dub.config import FileConfig
 from realtime_dub.errors import ConfigError, EndOfStream, MediaError
 from realtime_dub.face.types import FaceTracker
-from realtime_dub.media import NS, AudioBlock, Floats, VoiceInfo, samples_to_ns
+from realtime_dub.media import NS, AudioBlock, VoiceInfo, samples_to_ns
 from realtime_dub.pipeline import assembly
 from realtime_dub.sources.base import VideoSource, read_all
 from realtime_dub.sources.registry import kind_of
 from realtime_dub.voice.contract import MadeVoice, SeenFilm, Wish
-from realtime_dub.voice.registry import script_speaker
+from realtime_dub.voice.registry import said_by, script_speaker
+from realtime_dub.voice.sample import sample_of
 from realtime_dub.voice.tts.script import read_script
 
 MOST_FRAMES = 30_000  # of a film: 20 minutes at 25 per second
-SAMPLE_S = 30  # of somebody's voice
 BLOCK = 4_096  # samples
 Progress = Callable[[int, int | None], None]
 
@@ -32,8 +31,9 @@ class ScriptVoice:
     """A voice source, pulled: a script as its film's lips say it. Made when it is opened."""
 
     def __init__(self, script: str, film: str, config: FileConfig) -> None:
-        """``film``: whose lips; a photograph has none that move."""
-        self._lines = read_script(Path(script))
+        """``script``: a file, or NAME:FILE to say by whom; ``film``: whose lips, a photograph has none that move."""
+        name, path = said_by(script)
+        self._speak, self._lines = script_speaker(name), read_script(Path(path))
         self._film, self._config = film, config
         self._made: MadeVoice | None = None
         self._at = 0
@@ -43,7 +43,7 @@ class ScriptVoice:
         config = self._config
         wish = Wish(config.language, *sample_of(config.speaker))
         seen = see(self._film, config.face, config.video_stream)
-        self._made = script_speaker("tts")(self._lines, seen, wish)
+        self._made = self._speak(self._lines, seen, wish)
         self.notes = list(self._made.notes)
         return VoiceInfo(self._made.rate, 1, False, "script", 0)
 
@@ -89,21 +89,3 @@ def _seen(video: VideoSource, tracker: FaceTracker, film: str, progress: Progres
         what = "it has no frames" if not times else f"it has more than {MOST_FRAMES} frames"
         raise MediaError("cannot follow the lips of", f"{film}: {what}", "cut it")
     return SeenFilm(np.array(times), faces, end_ns / NS)
-
-
-def sample_of(path: Path | None) -> tuple[Floats | None, int]:
-    """The beginning of somebody's voice, mono, and its rate."""
-    if path is None:
-        return None, 0
-    source = assembly.open_voice(str(path), clock=VirtualClock(), video_path=None, live=False)
-    try:
-        info = source.open()
-        mixer, parts, count = MonoMixer(info.rate), [], 0
-        for block in read_all(source.read):
-            parts.append(np.asarray(mixer(block.samples), np.float32).ravel())
-            count += len(parts[-1])
-            if count >= SAMPLE_S * info.rate:
-                break
-        return np.concatenate([np.zeros(0, np.float32), *parts]), info.rate
-    finally:
-        source.close()

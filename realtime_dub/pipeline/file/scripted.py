@@ -13,9 +13,10 @@ from realtime_dub.config import FileConfig, VoiceConfig, build
 from realtime_dub.errors import ConfigError
 from realtime_dub.paths import Use, WholeFile, refuse_clashes
 from realtime_dub.pipeline.file.run import run_file
-from realtime_dub.pipeline.file.script_voice import Progress, sample_of, see
+from realtime_dub.pipeline.file.script_voice import Progress, see
 from realtime_dub.voice.contract import Line, MadeVoice, Wish
 from realtime_dub.voice.registry import script_speaker
+from realtime_dub.voice.sample import sample_of
 from realtime_dub.voice.tts.script import lines_of, read_subtitles
 
 LOUDEST = 0.99

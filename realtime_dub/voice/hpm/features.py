@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from realtime_dub.face.alignment import LOWER, mouth_width, neutral_shape
 from realtime_dub.face.landmarks import LIPS, OPENING
@@ -13,6 +14,7 @@ from realtime_dub.media import Floats
 LIP_VALUES, VECTOR = 128, 256
 SCALE = 10.0  # a tenth of a mouth width is one
 LIPS_AT, OPENING_AT = np.searchsorted(LOWER, LIPS), np.searchsorted(LOWER, OPENING)  # among the lower face's points
+Doubles = npt.NDArray[np.float64]
 
 
 def lips_of(canonical: Floats) -> Floats:
@@ -20,6 +22,17 @@ def lips_of(canonical: Floats) -> Floats:
     neutral = neutral_shape(canonical)
     width = mouth_width(neutral)
     return lip_features((canonical[:, LOWER] - neutral[LOWER]) / width, neutral / width)
+
+
+def lips_at(times_s: Doubles, faces: Floats, wanted_s: Doubles) -> Floats:
+    """Features (t, 128) of faces (n, 478, 3) of rising times (n,) at other ones (t,): straight lines between, held at
+    both ends.
+    """
+    place = np.interp(wanted_s, times_s, np.arange(len(times_s)))
+    before = place.astype(int)
+    after = np.minimum(before + 1, len(times_s) - 1)
+    part = (place - before).astype(np.float32)[:, None, None]
+    return lips_of(np.asarray(faces[before] * (1 - part) + faces[after] * part, np.float32))
 
 
 def lip_features(motion: Floats, neutral: Floats) -> Floats:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-import wave
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +14,12 @@ from realtime_dub.errors import ConfigError, MediaError
 from realtime_dub.inference.spec import SpeechSpec
 from realtime_dub.media import Floats
 from realtime_dub.validation import first_problem
-from realtime_dub.voice.hpm.features import VECTOR, voice_vector
+from realtime_dub.voice.hpm.features import voice_vector
+from realtime_dub.voice.hpm.speaking import MelMaker
+from realtime_dub.voice.sample import sample_of
+from realtime_dub.voice.tts.script import lines_of, read_script
 
 EXAMPLE = 'write a file with bundle = "DIR" and script = "line.txt", and give from-video:hpm:FILE'
-MOST_BYTES = 100_000  # of a script
 
 
 class Order(BaseModel):
@@ -32,7 +33,7 @@ class Order(BaseModel):
     text: str | None = None  # or the text itself,
     phonemes: str | None = None  # or the bundle's own names, parted by spaces
     language: str = "en-us"  # as espeak-ng calls it
-    speaker: Path | None = None  # a WAV of whoever is to speak, or a vector (256,) as .npy; nobody's voice without
+    speaker: Path | None = None  # a sound of who is to speak, or a vector (256,) as .npy; else the bundle's
     lips: Path | None = None  # .npy (frames, features) of another net from start_s on; our own tracker's without
     face: Path | None = None  # .npy (frames, 256): valence and arousal
     scene: Path | None = None  # .npy (256,): the mood is heard from it
@@ -61,17 +62,9 @@ def read_order(path: str) -> tuple[Order, Path]:
 
 
 def text_of(order: Order, folder: Path) -> str:
-    """What is written. Raises ConfigError."""
-    if order.script is None:
-        return order.text or ""
-    path = folder / order.script
-    try:
-        with path.open("rb") as file:
-            return file.read(MOST_BYTES).decode("utf-8-sig")
-    except OSError as error:
-        raise ConfigError("cannot read", f"the script {path}: {error.strerror}", "give a text file") from None
-    except UnicodeDecodeError:
-        raise ConfigError("cannot read", f"the script {path}: it is not UTF-8", "save it as UTF-8") from None
+    """What is written, its lines as one. Raises UserError."""
+    lines = lines_of(order.text or "", "text") if order.script is None else read_script(folder / order.script)
+    return " ".join(line.text for line in lines)
 
 
 def features(path: Path) -> Floats:
@@ -86,29 +79,22 @@ def features(path: Path) -> Floats:
     return np.asarray(found, np.float32)
 
 
-def speaker_of(path: Path | None, spec: SpeechSpec) -> Floats:
+def speaker_of(path: Path | None, maker: MelMaker) -> Floats:
     """Who speaks (256,). Raises UserError."""
     if path is None:
-        return np.zeros(VECTOR, np.float32)
+        return maker.usual
     if path.suffix.lower() == ".npy":
         return features(path)
-    sound, rate = _wav(path)
+    sample, rate = sample_of(path)
+    return maker.usual if sample is None else speaker_in(sample, rate, maker.spec)
+
+
+def speaker_in(sample: Floats, rate: int, spec: SpeechSpec) -> Floats:
+    """Who speaks (256,) in sound (n,). Raises MediaError where that is too short."""
     resampler = StreamResampler(rate, spec.rate, 1)
-    there = np.concatenate([resampler.process(sound[:, None]), resampler.flush()])[:, 0]
+    there = np.concatenate([resampler.process(sample[:, None]), resampler.flush()])[:, 0]
     if len(there) < spec.rate // 2:
-        raise MediaError(
-            "cannot hear who speaks in", f"{path}: {len(there) / spec.rate:.1f} s", "give a second or more"
-        )
+        what = f"a sample of {len(there) / spec.rate:.1f} s"
+        raise MediaError("cannot hear who speaks in", what, "give a second or more")
     front_end = VoiceMel(VoiceMelSpec(rate=spec.rate, window=spec.window, hop=spec.hop))
     return voice_vector([np.concatenate([front_end.process(there), front_end.finish()])])
-
-
-def _wav(path: Path) -> tuple[Floats, int]:
-    try:
-        with wave.open(str(path)) as file:
-            if file.getsampwidth() != 2:
-                raise MediaError("cannot read", f"{path}: it has no samples of 16 bits", "save it so")
-            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, file.getnchannels())
-            return (samples.mean(1) / 32768).astype(np.float32), file.getframerate()
-    except (OSError, EOFError, ValueError, wave.Error) as error:
-        raise MediaError("cannot read", f"the speaker {path}: {error}", "give a WAV of 16 bits, or a .npy") from None

@@ -32,7 +32,9 @@ def phonemes_of(text: str, known: Collection[str], language: str = "en-us") -> l
     found = named(_read(text, language), known)
     if not found:
         raise ConfigError("nothing to speak:", f"espeak-ng reads no sound in {text[:40]!r}", "write it in letters")
-    return [SILENCE, *found, SILENCE]
+    # What is said twice is one, as it was learnt.
+    said = [name for name, before in zip(found, ["", *found], strict=False) if name != before]
+    return [SILENCE, *said, SILENCE]
 
 
 def named(written: str, known: Collection[str]) -> list[str]:

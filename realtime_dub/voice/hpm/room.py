@@ -5,13 +5,12 @@ from __future__ import annotations
 import threading
 
 import numpy as np
-import numpy.typing as npt
 
 from realtime_dub.errors import ConfigError, EndOfStream, MediaError
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.inference.bundle import load
 from realtime_dub.media import NS, AudioBlock, Floats, VoiceInfo, ns_to_samples, samples_to_ns
-from realtime_dub.voice.hpm.features import LIP_VALUES, lips_of
+from realtime_dub.voice.hpm.features import LIP_VALUES, lips_at
 from realtime_dub.voice.hpm.order import features, read_order, speaker_of, text_of
 from realtime_dub.voice.hpm.phonemes import phonemes_of
 from realtime_dub.voice.hpm.speaking import MelMaker, Seen, Vocoder, sound_of
@@ -48,7 +47,7 @@ class HpmVoice:
         if not names:
             raise ConfigError("nothing to speak:", "no phonemes", "write some")
         self._phonemes = self._maker.numbers(names)
-        self._speaker = speaker_of(None if order.speaker is None else self._folder / order.speaker, spec)
+        self._speaker = speaker_of(None if order.speaker is None else self._folder / order.speaker, self._maker)
         if order.lips is None and self._maker.lips != LIP_VALUES:
             do = "give lips = FILE.npy of its lip encoder"
             raise ConfigError("cannot show our lips to", f"{spec.name}, which wants {self._maker.lips} values", do)
@@ -139,15 +138,6 @@ class HpmVoice:
             seen = list(self._seen)
         if not seen:
             raise MediaError("no lips to speak with:", "there is no face in this stretch", "choose start_s and seconds")
-        times = np.array([pts_ns for pts_ns, _ in seen], np.int64) - from_ns
-        wanted = np.arange(count) * NS / self._maker.spec.frame_rate
-        return lips_of(_between(times / NS, np.stack([face for _, face in seen]), wanted / NS))
-
-
-def _between(times: npt.NDArray[np.float64], faces: Floats, wanted: npt.NDArray[np.float64]) -> Floats:
-    """Faces (n, 478, 3) of rising ``times`` at ``wanted``: straight lines between, held at both ends."""
-    place = np.interp(wanted, times, np.arange(len(times)))
-    before = place.astype(int)
-    after = np.minimum(before + 1, len(times) - 1)
-    part = (place - before).astype(np.float32)[:, None, None]
-    return np.asarray(faces[before] * (1 - part) + faces[after] * part, np.float32)
+        times = np.array([pts_ns - from_ns for pts_ns, _ in seen]) / NS
+        wanted = np.arange(count) / self._maker.spec.frame_rate
+        return lips_at(times, np.stack([face for _, face in seen]), wanted)

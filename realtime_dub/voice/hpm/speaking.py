@@ -48,6 +48,11 @@ class MelMaker:
         """Hz at which samples of it last as long as the frames: 22 000 for 22 050 in hops of 220, else its rate."""
         return self.per_frame * self.spec.frame_rate * self.spec.hop
 
+    @property
+    def usual(self) -> Floats:
+        """Who speaks (256,) where nobody is chosen."""
+        return np.array(self.spec.speaker or np.zeros(VECTOR), np.float32)
+
     def numbers(self, phonemes: list[str]) -> list[int]:
         """By name. Raises ConfigError for one that the network has not learnt."""
         known = {name: number for number, name in enumerate(self.spec.phonemes)}
@@ -86,8 +91,9 @@ class MelMaker:
         frames, most = len(seen.lips), self.spec.most_frames
         if not phonemes or not frames:
             raise ConfigError("nothing to speak:", f"{len(phonemes)} phonemes, {frames} frames", "give both")
-        if frames > most:
-            raise ConfigError("cannot speak over", f"{frames} frames at once", f"give at most {most}")
+        for count, what in ((frames, "frames"), (len(phonemes), "phonemes")):
+            if count > most:
+                raise ConfigError("cannot speak over", f"{count} {what} at once", f"give at most {most}")
         wanted = {"lips": (frames, self.lips), "face": (frames, VECTOR), "speaker": (VECTOR,), "scene": (VECTOR,)}
         for name, shape in wanted.items():
             values = getattr(seen, name)
