@@ -55,6 +55,7 @@ if [ -n "${CURVES:-}" ]; then
 fi
 if [ -d "$prepared/speech" ] && [ -n "${RUN:-}" ]; then
     set -- --data "$prepared/s1" --data "$prepared/speech"
-    "$python" -m engines.mouthbank.proxy "$@" --run "$RUN" --bundle "$bundle" --json "$out/free_speech.json" > /dev/null
+    "$python" -m engines.mouthbank.proxy "$@" --data "$prepared/people" --stranger s05 --stranger s33 \
+        --run "$RUN" --bundle "$bundle" --json "$out/free_speech.json" > /dev/null
     "$python" -m engines.speech.evaluate "$@" --net "$RUN/voice" --json engines/speech/training/figures.json > /dev/null
 fi
