@@ -26,6 +26,7 @@ import torch
 from engines.common import Array
 from engines.common.dataset import Dataset, Entry, usable
 from engines.common.metrics import openings
+from engines.common.mouth_figures import others
 from engines.common.people_figures import Estimate, estimate
 from engines.common.rates import places
 from engines.common.speech.corpus import LANGUAGES_KEPT_OUT
@@ -105,11 +106,18 @@ class Judge:
         found = self._move(self._front_end.compress(power if change is None else change(power)))
         return found, self._teacher.moved(log_power, self._dataset.vectors(entry))
 
-    def heard(self, entry: Entry, change: Change | None = None) -> Figures:
-        """Net against teacher in a clip of somebody who is only heard."""
-        found, taught = (openings(each, TEMPLATE) for each in self._motions(entry, change))
-        r, spoken = agreement(found[::STRIDE], taught, self._labels(entry)[::STRIDE])
-        return {"r": r, "r_spoken": spoken}
+    def heard(self, entries: Sequence[Entry], change: Change | None = None) -> list[Figures]:
+        """Net against teacher in clips of those who are only heard, and ``shuffled``: with another clip's voice."""
+        motions = [self._motions(entry, change) for entry in entries]
+        found, taught = ([openings(each[k], TEMPLATE) for each in motions] for k in (0, 1))
+        told = []
+        for place, entry in enumerate(entries):
+            labels = self._labels(entry)[::STRIDE]
+            r, spoken = agreement(found[place][::STRIDE], taught[place], labels)
+            other = others(place, len(entries)) or [place]
+            shuffled = agreement(found[other[0]][::STRIDE], taught[place], labels)[1]
+            told.append({"r": r, "r_spoken": spoken, "r_shuffled": shuffled})
+        return told
 
     def filmed(self, entry: Entry) -> Figures:
         """Net, teacher and the real mouth of a filmed clip, each against each, in speech."""
@@ -165,13 +173,13 @@ def chosen(entries: list[Entry], count: int = CLIPS, seed: int = 0) -> dict[str,
     """Up to ``count`` clips of each group of strangers."""
     known = groups(entries)
     away = [f"language kept out {language}" for language in LANGUAGES_KEPT_OUT]
-    others = [e for e in known.get("held_out", []) if e.language != "en"]
+    abroad = [e for e in known.get("held_out", []) if e.language != "en"]
     found = {
         "english, speakers kept out": known.get("language en", []),
         "women": [e for e in known.get("language en", []) if e.gender == "female"],
         "men": [e for e in known.get("language en", []) if e.gender == "male"],
         "librispeech": known.get("librispeech", []),
-        "other languages, speakers kept out": others,
+        "other languages, speakers kept out": abroad,
         **{name: known.get(name, []) for name in away},
     }
     return {name: random.Random(seed).sample(clips, min(count, len(clips))) for name, clips in found.items() if clips}
@@ -184,7 +192,7 @@ def measure(judge: Judge, entries: list[Entry], trust: Estimate, spec: LogMelSpe
     for name, clips in chosen(entries).items():
         told[name] = {"clips": len(clips), "speakers": len({entry.speaker for entry in clips})}
         for way, change in ways.items():
-            found = over_speakers(by_speaker(clips, (judge.heard(entry, change) for entry in clips)))
+            found = over_speakers(by_speaker(clips, judge.heard(clips, change)))
             told[name][way] = plain(found) | rounded(product(found["r_spoken"], trust))
     return told
 

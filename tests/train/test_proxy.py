@@ -60,8 +60,9 @@ def test_who_moves_as_the_teacher_is_in_full_agreement(tmp_path: Path) -> None:
     dataset, teacher, trust = listened(tmp_path), tiny_teacher(), estimate([0.7, 0.9])
     entries = dataset.entries[10:]
     same = Judge(dataset, teacher, as_taught(dataset, teacher, entries), SPEC)
-    for entry in entries:
-        assert same.heard(entry)["r"] == pytest.approx(1, abs=1e-4)
+    for told in same.heard(entries):
+        assert told["r"] == pytest.approx(1, abs=1e-4)
+        assert told["r_shuffled"] < 0.99
     judge = Judge(dataset, teacher, of_net(tiny_net()), SPEC)
     found = measure(judge, entries, trust, SPEC)["english, speakers kept out"]
     assert (found["clips"], found["speakers"]) == (2, 2)
