@@ -24,7 +24,7 @@ from benchmarks.rendered import Setup, looked, score
 from engines.common.grid import sentence
 from engines.common.mouth_figures import Score
 from engines.common.people import speaker_of
-from engines.common.people_figures import estimate
+from engines.common.people_figures import Estimate, estimate
 from engines.common.rates import STEADY_FPS
 from engines.common.speech.force_align import Aligner, Segment
 from engines.common.video_metrics import LEAST_SHARE, TOUCH
@@ -45,8 +45,8 @@ def counted(found: Score, segments: Sequence[Segment]) -> list[Contact]:
     """The gaps in each sound beyond the clip's least true opening."""
     known = found.truth[np.isfinite(found.truth)]
     least = float(np.quantile(known, LEAST_SHARE)) if len(known) else 0.0
-    test = np.where(np.isfinite(found.test), found.test, np.inf)
-    return contacts(segments, STEADY_FPS, test - least, np.nan_to_num(found.truth, nan=np.inf) - least)
+    test, truth = (np.where(np.isfinite(each), each - least, np.inf) for each in (found.test, found.truth))
+    return contacts(segments, STEADY_FPS, test, truth)
 
 
 def share(told: Sequence[Contact], filmed: bool = False) -> float:
@@ -58,31 +58,27 @@ def share(told: Sequence[Contact], filmed: bool = False) -> float:
 Counted = dict[str, dict[str, list[Contact]]]  # by row, by speaker
 
 
-def measured(clips: Sequence[Path], data: Path, wanted: Sequence[str], setup: Setup) -> Counted:
-    """Every sound of the clips in each of the rows ``wanted``."""
-    aligner, found = Aligner(), {row: defaultdict(list) for row in wanted}
-    for place, clip in enumerate(clips):
-        if not (segments := said(aligner, clip)):
-            continue
-        speaker, pair = speaker_of(clip, data), rows.Pair(clip, clip, "")
-        others = [replace(pair, sound=other) for other in clips]
-        for row in wanted:
-            heard = rows.heard_by(row, place, others)
-            made = score(clip, clip, rows.setup_of(row, setup), speaker, heard)
-            found[row][speaker] += counted(made, segments)
+def measured(clips: Sequence[Path], data: Path, jobs: Sequence[rows.Job]) -> Counted:
+    """Every sound of the clips, by row."""
+    found: dict[str, dict[str, list[Contact]]] = {row: defaultdict(list) for row, _ in jobs}
+    aligner, pairs = Aligner(), [rows.Pair(clip, clip, speaker_of(clip, data)) for clip in clips]
+    for place, pair in enumerate(pairs):
+        if segments := said(aligner, pair.clip):
+            for row, setup in jobs:
+                made = score(pair.clip, pair.sound, setup, pair.speaker, rows.heard_by(row, place, pairs))
+                found[row][pair.speaker] += counted(made, segments)
     return {row: dict(people) for row, people in found.items()}
 
 
-def figures(found: Counted) -> dict[str, dict[str, object]]:
-    """By row the share over people and its error, how many sounds there are, and person by person."""
+Share = tuple[Estimate, dict[str, float]]  # over people, and each of them
+
+
+def figures(found: Counted) -> dict[str, Share]:
+    """By row the share over people, and person by person."""
     first = next(iter(found.values()))
     shares = {row: {name: share(told) for name, told in people.items()} for row, people in found.items()}
     shares[FILMED] = {name: share(told, filmed=True) for name, told in first.items()}
-    sounds = {name: len(told) for name, told in first.items()}
-    return {
-        row: {"mean": (over := estimate(people.values())).mean, "error": over.error, "sounds": sounds, "each": people}
-        for row, people in shares.items()
-    }
+    return {row: (estimate(people.values()), people) for row, people in shares.items()}
 
 
 def main() -> None:
@@ -96,16 +92,19 @@ def main() -> None:
     args = parser.parse_args()
     clips = [each for each in sorted(args.data.rglob("*.mp4")) if sentence(each.stem) and "_hd" not in each.stem]
     clips = [each for each in clips if not args.speaker or speaker_of(each, args.data) in args.speaker]
-    clips = evenly(clips, args.data, args.of_each)
-    found = measured(clips, args.data, args.rows, Setup(bundle=args.bundle, look_ahead=args.look_ahead))
-    told = figures(found)
-    people = list(next(iter(found.values())))
+    if not clips:
+        raise SystemExit(f"no clips of such names in {args.data}: give a folder of GRID's, or other speakers")
+    clips, setup = evenly(clips, args.data, args.of_each), Setup(bundle=args.bundle, look_ahead=args.look_ahead)
+    jobs = [(row, rows.setup_of(row, each)) for row, each in rows.jobs(args.rows, [setup], len(clips))]
+    found = measured(clips, args.data, jobs)
+    told, sounds = figures(found), {name: len(each) for name, each in next(iter(found.values())).items()}
     show(
         "p, b, m in which the lips touch",
-        ("", "mean", "error", *(f"{name} ({len(found[args.rows[0]][name])})" for name in people)),
-        [(row, each["mean"], each["error"], *each["each"].values()) for row, each in told.items()],  # type: ignore[attr-defined]
+        ("", "mean", "error", *(f"{name} ({count})" for name, count in sounds.items())),
+        [(row, each.mean, each.error, *shares.values()) for row, (each, shares) in told.items()],
     )
-    last_line({"benchmark": "closing", "clips": len(clips), "rows": told})
+    plain = {row: {"mean": each.mean, "error": each.error, "each": shares} for row, (each, shares) in told.items()}
+    last_line({"benchmark": "closing", "clips": len(clips), "sounds": sounds, "rows": plain})
 
 
 if __name__ == "__main__":

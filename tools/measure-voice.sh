@@ -49,6 +49,8 @@ done
 if [ -d "$grid/people" ]; then
     "$python" -m benchmarks.adapted --data "$grid/people" --speaker s05 --speaker s33 | tail -1 > "$out/adapted.json"
     "$python" -m benchmarks.hard_sheets --data "$grid/people" -o docs/faces.jpg
+    "$python" -m benchmarks.closing --data "$grid/people" --speaker s05 --speaker s33 --of-each 4 | tail -1 > "$out/closing.json"
+    "$python" -m benchmarks.expression --data "$grid/people" --expressions smile | tail -1 > "$out/expression.json"
 fi
 if [ -n "${CURVES:-}" ]; then
     "$python" -m engines.mouthbank.curves --data "$CURVES" --bundle "$bundle" --json "$out/curves.json" | tail -1 > /dev/null

@@ -224,7 +224,7 @@ def main() -> None:
     judge = Judge(dataset, load_teacher(arguments.run), move, spec)
     filmed = strangers(judge, filmed_entries(dataset, arguments.stranger))
     people = over_speakers(filmed)
-    told = {"bundle": bundles.load(bundle).label if bundle else None, "strangers": plain(people)}
+    told: dict[str, object] = {"bundle": bundles.load(bundle).label if bundle else None, "strangers": plain(people)}
     told |= {"each": {name: rounded(own) for name, own in filmed.items()}}
     told |= {"groups": measure(judge, dataset.listened(), people["teacher_mouth"], spec)}
     text = json.dumps(told, indent=1)

@@ -163,13 +163,13 @@ class Staying:
 
 
 def _joined(unlike: Mask, near: Mask) -> Mask:
-    """What of ``unlike`` hangs together with what is ``near``: a hand at rest is seen at its edge, and is there whole."""
+    """What of ``unlike`` hangs together with what is ``near``: a hand that is seen at its edge is there whole."""
     kernel = np.ones((BLURRED, BLURRED), np.uint8)
-    smaller = cv2.erode(unlike, kernel)
+    smaller = np.asarray(cv2.erode(unlike, kernel), np.uint8)
     count, labels = cv2.connectedComponents(smaller)
     kept = np.zeros(count, np.uint8)
     kept[labels[(near & smaller) > 0]] = 1
-    return np.asarray(cv2.dilate(kept[labels], kernel) & unlike, np.uint8)
+    return np.asarray(cv2.dilate(kept[labels], kernel), np.uint8) & unlike
 
 
 def _part(rate: float, frames: float) -> np.float32:
