@@ -109,3 +109,22 @@ def test_a_thing_stays_where_the_face_was_lost_behind_it_and_not_before_another_
     looked(staying, behind_hand(), seen=0.99, sure=True)
     staying.doubt()
     assert looked(staying, image).any() == stays
+
+
+def test_a_hand_at_rest_that_is_seen_at_its_edge_alone_is_there_whole() -> None:
+    staying, tip = known(), HAND.copy()
+    tip[6:] = 0
+    found = np.zeros((SIZE, SIZE), np.float32)
+    for _ in range(2):  # it has come, and of all of it the net sees a tip
+        covered = staying(tip, tip * np.float32(0.99), behind_hand(), EVERYWHERE, MOUTH, 0.0, next(CLOCK))
+    assert covered is not None
+    assert (covered > 0)[HAND > 0].mean() > 0.9
+    assert (covered > 0)[HAND == 0].mean() < 0.01
+    assert staying(None, found, face(), EVERYWHERE, MOUTH, 0.0, next(CLOCK)) is None
+
+
+def test_a_hand_may_pull_the_landmarks_along() -> None:
+    staying = known()
+    looked(staying, behind_hand(), seen=0.99, sure=True)
+    assert looked(staying, behind_hand(), yaw=0.2)[HAND > 0].mean() > 0.8
+    assert not looked(staying, behind_hand(), yaw=0.5).any()

@@ -117,6 +117,13 @@ def test_before_the_closed_lips_are_known_the_live_mouth_is_shown() -> None:
     assert all(generator.generate(at(talking()[3], k), k * STEP_NS) is None for k in range(4))
 
 
+def test_a_stranger_who_takes_the_place_of_one_at_rest_is_shown_live() -> None:
+    resting, known = Resting("rest"), acquainted("rest").identity
+    opened = talking()[3]
+    assert max(resting(at(opened, k), known, 0.0, 0.0, k * STEP_NS) for k in range(20)) == 1
+    assert resting(at(opened, 20), Bank(), 0.0, 0.0, 20 * STEP_NS) == 0  # of whom there is no shut mouth to draw
+
+
 def test_the_mouth_goes_over_into_speech_and_out_of_it_without_a_jump() -> None:
     """A voice between two silences, under a live mouth that stands open."""
     source = DemoVoiceSource()

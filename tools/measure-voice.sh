@@ -49,12 +49,15 @@ done
 if [ -d "$grid/people" ]; then
     "$python" -m benchmarks.adapted --data "$grid/people" --speaker s05 --speaker s33 | tail -1 > "$out/adapted.json"
     "$python" -m benchmarks.hard_sheets --data "$grid/people" -o docs/faces.jpg
+    "$python" -m benchmarks.closing --data "$grid/people" --speaker s05 --speaker s33 --of-each 4 | tail -1 > "$out/closing.json"
+    "$python" -m benchmarks.expression --data "$grid/people" --expressions smile | tail -1 > "$out/expression.json"
 fi
 if [ -n "${CURVES:-}" ]; then
     "$python" -m engines.mouthbank.curves --data "$CURVES" --bundle "$bundle" --json "$out/curves.json" | tail -1 > /dev/null
 fi
 if [ -d "$prepared/speech" ] && [ -n "${RUN:-}" ]; then
     set -- --data "$prepared/s1" --data "$prepared/speech"
-    "$python" -m engines.mouthbank.proxy "$@" --run "$RUN" --bundle "$bundle" --json "$out/free_speech.json" > /dev/null
+    "$python" -m engines.mouthbank.proxy "$@" --data "$prepared/people" --stranger s05 --stranger s33 \
+        --run "$RUN" --bundle "$bundle" --json "$out/free_speech.json" > /dev/null
     "$python" -m engines.speech.evaluate "$@" --net "$RUN/voice" --json engines/speech/training/figures.json > /dev/null
 fi

@@ -19,6 +19,16 @@ from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 Words = list[tuple[int, int, str]]  # start ms, end ms, word
 SILENCE = "sil"
 ANY_WORD = "speech"  # stands for words where nobody told them
+SPELT = (  # what each letter of a clip's name stands for
+    {"b": "bin", "l": "lay", "p": "place", "s": "set"},
+    {"b": "blue", "g": "green", "r": "red", "w": "white"},
+    {"a": "at", "b": "by", "i": "in", "w": "with"},
+    {letter: letter for letter in "abcdefghijklmnopqrstuvxyz"},
+    dict(
+        zip("z123456789", ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"], strict=True)
+    ),
+    {"a": "again", "n": "now", "p": "please", "s": "soon"},
+)
 FADE_MS = (400, 900)  # motion this far from speech goes over into rest; nearer there are breaths, which can be heard
 
 
@@ -42,6 +52,14 @@ def split(names: list[str]) -> dict[str, list[str]]:
     test, validation = names[::20], names[10::20]
     held = set(test) | set(validation)
     return {"train": [n for n in names if n not in held], "validation": validation, "test": test}
+
+
+def sentence(name: str) -> list[str]:
+    """The words that the name of a clip of GRID spells (``s05_bbaf2n``); none where it spells none."""
+    for part in name.split("_"):
+        if len(part) == len(SPELT) and all(letter in words for letter, words in zip(part, SPELT, strict=True)):
+            return [words[letter] for letter, words in zip(part, SPELT, strict=True)]
+    return []
 
 
 def read_words(path: Path) -> dict[str, Words]:

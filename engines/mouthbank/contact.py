@@ -51,8 +51,12 @@ class Contact:
 
 def aligned(aligner: Aligner, clip: Clip) -> list[Segment]:
     """The p, b and m of a filmed clip; none where sound and words do not fit."""
-    words = [SAID.get(word, word) for *_, word in clip.words or [] if word != SILENCE]
-    found = aligner.align(clip.audio, words) if words else None
+    return bilabials(aligner, clip.audio, [word for *_, word in clip.words or [] if word != SILENCE])
+
+
+def bilabials(aligner: Aligner, sound: Array, words: list[str]) -> list[Segment]:
+    """The p, b and m of English ``words`` in a sound (n,) at 16 kHz; none where they do not fit."""
+    found = aligner.align(sound, [SAID.get(word, word) for word in words]) if words else None
     return [s for s in found.segments if s.name in CLOSED] if found and found.sane else []
 
 

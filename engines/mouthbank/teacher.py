@@ -19,6 +19,7 @@ from engines.common import Array
 from engines.common.results import located, read_net, ready, shaped
 from engines.common.speech.network import STRIDE
 from engines.common.speech.vector_map import VectorMap
+from realtime_dub.face.alignment import LOWER
 
 NOISE = 0.3  # on the vectors' components, which are of mean square 1: few people are filmed
 QUIET = -7.0  # floor of the loudness below the clip's loud parts, natural logarithm of power
@@ -38,6 +39,8 @@ class TeacherShape:
 class Teacher(nn.Module):
     """Vectors (b, m, 512) and loudness (b, m), 50 a second, to coefficients (b, m, components)."""
 
+    basis: Tensor  # (components, points * 3) of mouth motion
+
     def __init__(self, shape: TeacherShape) -> None:
         super().__init__()
         self.shape = shape
@@ -48,6 +51,7 @@ class Teacher(nn.Module):
         )
         self.drop = nn.Dropout1d(shape.dropout)
         self.motion = nn.Conv1d(shape.width, shape.components, 1)
+        self.register_buffer("basis", torch.zeros(shape.components, len(LOWER) * 3))
 
     def forward(self, vectors: Tensor, loudness: Tensor) -> Tensor:
         heard = self.vector_map(vectors)
@@ -64,6 +68,11 @@ class Teacher(nn.Module):
         with torch.no_grad():
             found = self(torch.from_numpy(vectors.astype(np.float32))[None], torch.from_numpy(loud)[None])
         return np.asarray(found[0].numpy(), np.float32)
+
+    def moved(self, log_power: Array, vectors: Array) -> Array:
+        """The lower face (m, points, 3) in mouth widths, from the resting one, at all vectors of a clip."""
+        coefficients = self.teach(log_power, vectors)
+        return np.asarray((coefficients @ self.basis.numpy()).reshape(len(coefficients), len(LOWER), 3), np.float32)
 
 
 def load_teacher(path: Path) -> Teacher:

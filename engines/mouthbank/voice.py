@@ -27,7 +27,7 @@ from engines.common.speech.vector_map import VectorMap
 from engines.common.video_metrics import correlation
 from engines.mouthbank.align import aligned
 from engines.mouthbank.curve_rows import CurveRows
-from engines.mouthbank.data import Basis, Batches, MotionLoss, make_basis
+from engines.mouthbank.data import Batches, MotionLoss, make_basis
 from engines.mouthbank.direct import filmed, read_offsets
 from engines.mouthbank.teacher import Teacher, TeacherShape, load_teacher
 from engines.mouthbank.validation import held_clips, on_cpu, samples, validate
@@ -100,6 +100,7 @@ class TeacherEngine(Engine):
         torch.manual_seed(self._seed)
         net = Teacher(self._shape)
         net.vector_map.fit(self._work.dataset, self._work.dataset.listened("train"))
+        net.basis.copy_(torch.from_numpy(self._basis.components))
         return net
 
     def losses(self, net: nn.Module, rng: np.random.Generator) -> Losses:
@@ -113,7 +114,7 @@ class TeacherEngine(Engine):
         """On the validation tracks: r of the lip opening within a clip, and the lips' distance."""
         measured = copy.deepcopy(net).cpu()
         assert isinstance(measured, Teacher)
-        figures = [taught_figures(measured, self._basis, self._work.dataset, entry) for entry in self._held]
+        figures = [taught_figures(measured, self._work.dataset, entry) for entry in self._held]
         r, distance = np.mean(figures, axis=0) if figures else (0.0, 0.0)
         return {"r": round(float(r), 4), "distance": round(float(distance), 4)}
 
@@ -198,13 +199,13 @@ class VoiceEngine(Engine):
         return self._amounts
 
 
-def taught_figures(teacher: Teacher, basis: Basis, dataset: Dataset, entry: Entry) -> tuple[float, float]:
+def taught_figures(teacher: Teacher, dataset: Dataset, entry: Entry) -> tuple[float, float]:
     """r of the teacher's lip opening within a filmed clip, and the lips' distance as a share of a still mouth's."""
     clip = dataset.clip(entry)
-    coefficients = teacher.teach(dataset.power(entry), dataset.vectors(entry))
+    taught = teacher.moved(dataset.power(entry), dataset.vectors(entry))
     at = places(len(clip.motion), clip.fps, VECTOR_RATE)
-    at = at[at < len(coefficients)]
-    found = (coefficients[at] @ basis.components).reshape(len(at), -1, 3)
+    at = at[at < len(taught)]
+    found = taught[at]
     real = clip.motion[: len(at)]
     still = np.broadcast_to(real.mean(0), real.shape)
     r = correlation(openings(found, clip.neutral), openings(real, clip.neutral))

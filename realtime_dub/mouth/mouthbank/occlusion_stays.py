@@ -22,7 +22,8 @@ GROWS = 7  # pixels: kernel within which it may have moved since the last look
 UNSEEN_NS = 2 * NS  # it is believed to be there without the net seeing any of it
 MOST_UNSEEN = 0.3  # of the lower face may be covered by what the net does not see: more is another light
 ANOTHER = 0.35  # of the pixels that are not covered may be unlike the face's; else it is another one
-TURNS = 0.15  # sine of the yaw by which a head is turned otherwise than it is remembered
+ANOTHER_BEHIND = 0.5  # the same behind a thing, whose own rim is among them, and which pulls the landmarks along
+TURNS = 0.3  # sine of the yaw by which a head is turned otherwise than it is remembered
 BLUR = 1.5  # sigma, pixels: the crop trembles with the landmarks
 BLURRED = 3  # pixels: kernel by which the blur makes a thing larger
 LEVELS, SPREADS = 12.0, 2.0  # a pixel is unlike itself by so many levels, and so many standard deviations
@@ -79,7 +80,8 @@ class ClearFace:
         if self._mean is None or np.count_nonzero(free) < _LEAST_PIXELS:
             return False
         known = free & (self._looks >= 1)
-        return np.count_nonzero((self._off(image, free) > 1) & known) < ANOTHER * np.count_nonzero(known)
+        most = ANOTHER_BEHIND if covered.any() else ANOTHER
+        return np.count_nonzero((self._off(image, free) > 1) & known) < most * np.count_nonzero(known)
 
     def _off(self, image: Floats, free: npt.NDArray[np.bool_]) -> Share:
         """How far each pixel is from what it was, 1 = not the same; the light is told by those that are ``free``."""
@@ -155,9 +157,19 @@ class Staying:
         if self._unseen_ns > UNSEEN_NS:
             return np.zeros_like(seen)
         unlike = self._face.unlike(image, lower, mouth, self._was | seen, yaw)
-        unseen = self._near() & np.asarray(cv2.erode(unlike, np.ones((BLURRED, BLURRED), np.uint8)), np.uint8)
+        unseen = _joined(unlike, self._near())
         share = np.count_nonzero(unseen & (1 - seen)) / max(1, np.count_nonzero(lower))
         return unseen if share <= MOST_UNSEEN else np.zeros_like(seen)
+
+
+def _joined(unlike: Mask, near: Mask) -> Mask:
+    """What of ``unlike`` hangs together with what is ``near``: a hand that is seen at its edge is there whole."""
+    kernel = np.ones((BLURRED, BLURRED), np.uint8)
+    smaller = np.asarray(cv2.erode(unlike, kernel), np.uint8)
+    count, labels = cv2.connectedComponents(smaller)
+    kept = np.zeros(count, np.uint8)
+    kept[labels[(near & smaller) > 0]] = 1
+    return np.asarray(cv2.dilate(kept[labels], kernel), np.uint8) & unlike
 
 
 def _part(rate: float, frames: float) -> np.float32:

@@ -124,7 +124,8 @@ class Resting:
         if face is None:
             return 0.0
         if rests is None or bank.neutral is None:
-            return self._turned(0.0, at_ns)
+            self._turned(0.0, at_ns)
+            return 0.0  # also while it goes back from the rest of whoever was there before
         self._held = self._corners(face.canonical, at_ns)
         width, opened = mouth_width(bank.neutral), float(mean_lip_opening(face.canonical))
         if self.silence == "auto":
