@@ -9,6 +9,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
+from engines.common.dataset import evenly, of_each
 from engines.common.engine import Engine, Samples, Work
 from engines.common.loop import Losses
 from engines.common.results import located, read_net
@@ -21,7 +22,6 @@ from realtime_dub.errors import ConfigError
 FILES = "heard-{}.npz"  # in the stage's folder, made once
 LISTENED_EACH = 6  # windows of a stretch
 FILMED = 0.4  # share of the stretches whose talker is filmed
-MOST = 4_000  # tracks of those who are only heard
 
 
 class Settings(BaseModel):
@@ -31,6 +31,8 @@ class Settings(BaseModel):
 
     audio_widths: tuple[int, int, int, int] = Shape.audio_widths
     heard: int = Shape.heard
+    tracks: int | None = Field(None, ge=1)  # of a person who is filmed, at most
+    voices: int = Field(4_000, ge=0)  # tracks of those who are only heard, at most
     stretches: int = Field(24, ge=1)
     validation_tracks: int = Field(60, ge=1)
     start: Path | None = None  # a run of stage slim whose hearing to begin with
@@ -43,7 +45,8 @@ class HearEngine(Engine):
 
     def __init__(self, settings: Settings, work: Work) -> None:
         self._settings, self._work = settings, work
-        self._heard, self._held = (heard_of(work, part) for part in ("train", "validation"))
+        voices = {"train": settings.voices, "validation": 0}
+        self._heard, self._held = (heard_of(work, part, settings.tracks, most) for part, most in voices.items())
 
     def network(self) -> Listener:
         torch.manual_seed(self._work.seed)
@@ -92,11 +95,14 @@ class HearEngine(Engine):
         }
 
 
-def heard_of(work: Work, part: str) -> Heard:
+def heard_of(work: Work, part: str, tracks: int | None, voices: int) -> Heard:
     """What is heard in a part; the first process gathers it, once in a run."""
     path = work.out / FILES.format(part)
     if work.context.first and not path.exists():
-        gathered(work.dataset, part, MOST if part == "train" else 0, Shape.motion, work.seed, path)
+        filmed = work.dataset.part(part)
+        others = [each for each in work.dataset.entries if each.part == part and not each.filmed]
+        filmed = filmed if tracks is None else of_each(filmed, tracks)
+        gathered(work.dataset, filmed, evenly(others, voices), Shape.motion, work.seed, path)
     work.context.broadcast(0)  # the others wait for the file
     return Heard(path, work.seed)
 

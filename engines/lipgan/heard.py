@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from engines.common import Array
-from engines.common.dataset import Dataset, as_clip, evenly
+from engines.common.dataset import Dataset, Entry, as_clip
 from engines.common.metrics import openings
 from engines.common.people import evened
 from engines.common.rates import STEADY_FPS
@@ -115,14 +115,11 @@ def _within(ends: Array, track: int) -> slice:
     return slice(int(ends[track - 1]) if track else 0, int(ends[track]))
 
 
-def gathered(dataset: Dataset, part: str, most: int, motion: int, seed: int, path: Path) -> None:
-    """Write what is heard in a part: all who are filmed, and of those who are only heard up to ``most`` tracks.
-
-    ``motion``: how many directions it is told in.
+def gathered(dataset: Dataset, filmed: list[Entry], heard: list[Entry], motion: int, seed: int, path: Path) -> None:
+    """Write what is heard of who is filmed, and of who is only ``heard``. ``motion``: how many directions it is told
+    in.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    filmed = dataset.part(part)
-    heard = evenly([each for each in dataset.entries if each.part == part and not each.filmed], most)
     clips = [as_clip(dataset.load(entry)) for entry in filmed]
     mean, lines = directions(np.concatenate([clip.motion for clip in clips]), motion)
     rng, teacher = np.random.default_rng([seed, 17]), Teacher()

@@ -33,6 +33,7 @@ class Settings(BaseModel):
     widths: tuple[int, int, int, int, int] = Shape.widths
     audio_widths: tuple[int, int, int, int] = Shape.audio_widths
     heard: int = Shape.heard
+    tracks: int | None = Field(None, ge=1)  # of a person, at most
     batch: int = Field(32, ge=2)
     listened: int = Field(8, ge=1)  # stretches besides that are only listened to
     shut: float = Field(0.75, ge=0, le=1)  # share of rows whose other face has a mouth that is little open
@@ -60,7 +61,10 @@ class SlimEngine(Engine):
     def __init__(self, settings: Settings, work: Work) -> None:
         self._settings, self._work = settings, work
         spec = PainterMelSpec()
-        self._faces, self._held = (faces_of(work, part, CROP, spec, FRAMES, ROOM) for part in ("train", "validation"))
+        most = settings.tracks
+        self._faces, self._held = (
+            faces_of(work, part, CROP, spec, FRAMES, ROOM, most) for part in ("train", "validation")
+        )
         self._heard = heard_beside(work)
         self._draws = Draws(
             self._faces, settings.batch, settings.shut, settings.wide, settings.evened, self._heard.voices

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 import tiny  # noqa: E402
 
-from engines.common.dataset import Dataset, as_clip  # noqa: E402
+from engines.common.dataset import Dataset, as_clip, of_each  # noqa: E402
 from engines.lipgan import heard, voices  # noqa: E402
 from engines.lipgan.disturbing import ROOM, Amounts, disturbed, middle  # noqa: E402
 from engines.lipgan.draws import Batch  # noqa: E402
@@ -41,7 +41,8 @@ def gathered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, Path]:
     tiny.filmed(root / "filmed")
     tiny.heard(root / "heard")
     dataset = Dataset(root / "filmed", root / "heard")
-    heard.gathered(dataset, "train", 6, 4, 1, root / "heard-train.npz")
+    others = [entry for entry in dataset.entries if entry.part == "train" and not entry.filmed]
+    heard.gathered(dataset, dataset.part("train"), others[:6], 4, 1, root / "heard-train.npz")
     return dataset, root / "heard-train.npz"
 
 
@@ -101,6 +102,12 @@ def test_windows_lie_around_their_pictures(gathered: tuple[Dataset, Path]) -> No
     mel, told = found.draw(np.random.default_rng(0), 3, 4, filmed=0.5)
     assert mel.shape == (12, 27, 80)
     assert told.shape == (12, 4)
+
+
+def test_of_each_person_as_many_tracks(gathered: tuple[Dataset, Path]) -> None:
+    entries = gathered[0].part("train")
+    assert [entry.track for entry in of_each(entries, 2)] == ["t0", "t3", "t4", "t7"]
+    assert of_each(entries, 9) == entries
 
 
 def test_directions_have_a_spread_of_one() -> None:
