@@ -52,14 +52,19 @@ def band_limit(rng: np.random.Generator, bands: int) -> Array:
 
 
 def make_noises(spec: LogMelSpec, rng: np.random.Generator, seconds: float = 20.0) -> list[Array]:
-    """Band powers (n, bands) of synthesised noises of mean power 1: white, pink, brown, hum, fan, keys."""
-    count = int(seconds * spec.rate)
+    """Band powers (n, bands) of synthesised noises, of mean power 1."""
+    return [unit(LogMel(spec).power(noise)) for noise in noise_sounds(spec.rate, rng, seconds)]
+
+
+def noise_sounds(rate: int, rng: np.random.Generator, seconds: float = 20.0) -> list[Array]:
+    """Synthesised noises (n,): white, pink, brown, rumble, hum, fan, keys."""
+    count = int(seconds * rate)
     slopes = [_coloured(rng, count, slope) for slope in (0.0, 0.5, 1.0, 1.5)]
-    seconds_axis = np.arange(count) / spec.rate
+    seconds_axis = np.arange(count) / rate
     hum = sum(np.sin(2 * np.pi * 50 * k * seconds_axis + k) / k for k in range(1, 12)) + 0.1 * slopes[0]
     fan = slopes[1] * (1.2 + np.sin(2 * np.pi * 7 * seconds_axis)) + 0.3 * np.sin(2 * np.pi * 240 * seconds_axis)
     keys = slopes[0] * np.repeat(rng.random(count // 400 + 1) ** 12, 400)[:count]
-    return [_unit(LogMel(spec).power(noise.astype(np.float32))) for noise in (*slopes, hum, fan, keys)]
+    return [noise.astype(np.float32) for noise in (*slopes, hum, fan, keys)]
 
 
 def _coloured(rng: np.random.Generator, count: int, slope: float) -> Array:
@@ -69,7 +74,8 @@ def _coloured(rng: np.random.Generator, count: int, slope: float) -> Array:
     return np.asarray(noise / noise.std())
 
 
-def _unit(power: Array) -> Array:
+def unit(power: Array) -> Array:
+    """Powers (n, bands) of mean 1."""
     return power / power.mean()
 
 
@@ -81,7 +87,7 @@ def babble(powers: list[Array], rng: np.random.Generator, voices: int = 5, frame
         row = np.concatenate([part / part.mean() for part in parts])
         row = np.resize(row[rng.integers(len(row) // 4) :], (frames, row.shape[1]))
         total = total + warp(row, rng.uniform(0.8, 1.3))
-    return _unit(smear(total, 1.5))
+    return unit(smear(total, 1.5))
 
 
 def switched_on(power: Array, silent: Array, rng: np.random.Generator) -> Array:

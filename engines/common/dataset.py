@@ -196,6 +196,12 @@ def evenly(entries: list[Entry], most: int) -> list[Entry]:
     return [entries[i] for i in np.linspace(0, len(entries) - 1, min(most, len(entries))).astype(int)]
 
 
+def of_each(entries: list[Entry], most: int) -> list[Entry]:
+    """Up to ``most`` tracks of each person, evenly chosen."""
+    people = dict.fromkeys(entry.speaker for entry in entries)
+    return [each for name in people for each in evenly([entry for entry in entries if entry.speaker == name], most)]
+
+
 def _distinct(entries: list[Entry]) -> list[Entry]:
     """Entries whose names differ: sentences of one corpus are called alike in the folders of its speakers."""
     counts = Counter(entry.track for entry in entries)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,8 +11,11 @@ from torch import Tensor
 
 from engines.common import Array
 from engines.lipgan.faces import Faces
+from engines.lipgan.voices import Voices
+from realtime_dub.media import Floats
 
 FEW = 3  # one in so many has a mouth that counts as little open
+AROUND = 40  # frames on each side of a window, that are disturbed with it
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,9 +26,11 @@ class Batch:
     mel: Tensor  # (b, frames, 80)
     face: Tensor  # (b, 3, size, size)
     reference: Tensor  # (b, 3, size, size)
+    points: Tensor  # (b, 2, 168, 2): the lower face's in the one and in the other, pixels
 
     def to(self, device: torch.device) -> Batch:
-        return Batch(self.rows, self.mel.to(device), self.face.to(device), self.reference.to(device))
+        mel, face, reference, points = (each.to(device) for each in (self.mel, self.face, self.reference, self.points))
+        return Batch(self.rows, mel, face, reference, points)
 
 
 class Draws:
@@ -33,11 +38,20 @@ class Draws:
     many tracks twice as many are drawn.
 
     ``shut``: share of the rows whose other face is one of those with the least open mouths, as it is in use;
-    ``wide``: of those whose own mouth is one of the most open, since most of the time none is.
+    ``wide``: of those whose own mouth is one of the most open, since most of the time none is. ``voices`` makes what
+    is heard sound otherwise.
     """
 
-    def __init__(self, faces: Faces, batch: int, shut: float = 0.0, wide: float = 0.0, evened: float = 0.5) -> None:
-        self._faces, self._batch, self._shut, self._wide = faces, batch, shut, wide
+    def __init__(
+        self,
+        faces: Faces,
+        batch: int,
+        shut: float = 0.0,
+        wide: float = 0.0,
+        evened: float = 0.5,
+        voices: Voices | None = None,
+    ) -> None:
+        self._faces, self._batch, self._shut, self._wide, self._voices = faces, batch, shut, wide, voices
         speakers = faces.index.speakers.tolist()
         counts = Counter(speakers)
         weights = np.array([counts[name] ** -evened for name in speakers])
@@ -57,7 +71,14 @@ class Draws:
     def draw(self, rng: np.random.Generator) -> Batch:
         rows = self.rows(rng, self._batch)
         others = [int(rng.choice(self._others(rng, row))) for row in rows]
-        return made_of(self._faces, rows, others)
+        batch = made_of(self._faces, rows, others)
+        return batch if self._voices is None else replace(batch, mel=torch.from_numpy(self._heard(rows, rng)))
+
+    def _heard(self, rows: list[int], rng: np.random.Generator) -> Floats:
+        """What is heard around faces, otherwise: each with as much around it as makes a background one."""
+        assert self._voices is not None
+        stretches = [self._voices(each, rng) for each in self._faces.windows(rows, AROUND)]
+        return np.stack(stretches)[:, AROUND:-AROUND]
 
     def _others(self, rng: np.random.Generator, row: int) -> Array:
         found = self._faces.others(row)
@@ -67,7 +88,9 @@ class Draws:
 def made_of(faces: Faces, rows: list[int], others: list[int]) -> Batch:
     """The batch of these faces, with those beside them."""
     mel = torch.from_numpy(faces.windows(rows))
-    return Batch(np.array(rows), mel, as_tensor(faces.images[rows]), as_tensor(faces.images[others]))
+    points = np.stack([faces.index.points[rows], faces.index.points[others]], 1).astype(np.float32)
+    face, other = (as_tensor(faces.images[each]) for each in (rows, others))
+    return Batch(np.array(rows), mel, face, other, torch.from_numpy(points))
 
 
 def shown(faces: Faces, track: int, every: int = 1) -> Batch:

@@ -24,8 +24,8 @@ from realtime_dub.audio.frontends import open_front_end
 from realtime_dub.audio.frontends.painter_mel import PainterMelSpec
 from realtime_dub.audio.frontends.windows import centred_look_ahead_ms, last_frame, windows
 from realtime_dub.errors import ConfigError
-from realtime_dub.face.alignment import canonicalise
-from realtime_dub.face.crop import crop_of
+from realtime_dub.face.alignment import LOWER, canonicalise
+from realtime_dub.face.crop import Crop, crop_of
 from realtime_dub.inference.spec import CropSpec
 from realtime_dub.media import MS, NS, Floats
 
@@ -41,6 +41,7 @@ class Index:
     number: Array  # (n,) of the picture in the track, 25 a second
     motion: Array  # (n, 168, 3) float16, mouth widths: how the lower face stands apart from the resting one
     opening: Array  # (n,) of the lips, mouth widths
+    points: Array  # (n, 168, 2) float16: where the lower face lies in the picture; NaN where nobody knows
     speakers: Array  # (t,) names
     names: Array  # (t,) of the tracks
     ends: Array  # (t,) where the faces of a track end
@@ -66,17 +67,17 @@ class Faces:
         ends = self.index.ends
         return range(int(ends[track - 1]) if track else 0, int(ends[track]))
 
-    def windows(self, rows: Sequence[int]) -> Floats:
-        """What is heard around each face (n, length, 80)."""
-        return np.concatenate([self._window(row) for row in rows])
+    def windows(self, rows: Sequence[int], more: int = 0) -> Floats:
+        """What is heard around each face (n, length, 80), and ``more`` frames before and behind."""
+        return np.concatenate([self._window(row, more) for row in rows])
 
-    def _window(self, row: int) -> Floats:
+    def _window(self, row: int, more: int) -> Floats:
         track = int(self.index.track[row])
         ends = self.index.mel_ends
         mel = self.index.mel[int(ends[track - 1]) if track else 0 : int(ends[track])]
         at_ns = int(self.index.number[row]) * NS // STEADY_FPS
         last = last_frame(self._spec, at_ns, self._look_ahead_ns)
-        return windows(mel, [last], self._length, self._silent)
+        return windows(mel, [last + more], self._length + 2 * more, self._silent)
 
     def others(self, row: int) -> Array:
         """The faces of the same track that are far enough away to be shown beside one, the least open mouths first."""
@@ -125,6 +126,7 @@ class _Part:
     numbers: list[int]
     motion: Array  # (T, 168, 3)
     opening: Array  # (T,)
+    points: list[Array]
     mel: Array
 
 
@@ -133,27 +135,31 @@ def _of_track(dataset: Dataset, entry: Entry, crop: CropSpec, spec: PainterMelSp
     clip, found = as_clip(track), list(_cut(track, crop, room))
     front_end = open_front_end(spec)
     mel = np.concatenate([front_end.process(track.audio), front_end.finish()])
-    images, numbers = [image for _, image in found], [k for k, _ in found]
-    return _Part(entry, images, numbers, clip.motion, openings(clip.motion, clip.neutral), mel)
+    numbers, images, points = (list(column) for column in zip(*found, strict=True)) if found else ([], [], [])
+    return _Part(entry, images, numbers, clip.motion, openings(clip.motion, clip.neutral), points, mel)
 
 
-def _cut(track: Track, crop: CropSpec, room: int) -> Iterator[tuple[int, Array]]:
-    """The track's faces by number, out of its video; where that is gone, as ``prepare-dataset --faces`` kept them."""
+def _cut(track: Track, crop: CropSpec, room: int) -> Iterator[tuple[int, Array, Array]]:
+    """The track's faces by number, out of its video, and where the lower face's points lie (168, 2); where the video is
+    gone, as ``prepare-dataset --faces`` kept them.
+    """
     if not room and crop == CropSpec(size=crop.size, hidden_from=crop.hidden_from) and not has_video(track.entry):
-        yield from kept(track.entry, crop.size)
+        nowhere = np.full((len(LOWER), 2), np.nan)
+        yield from ((k, image, nowhere) for k, image in kept(track.entry, crop.size))
         return
     landmarks = track.landmarks()
     for k, frame in pictures(track.entry):
         if track.seen[k]:
-            yield k, cut(frame.image, landmarks[k], crop, room)
+            there = around(landmarks[k], crop, room)
+            yield k, there.take(frame.image), landmarks[k][LOWER, :2] @ there.matrix[:, :2].T + there.matrix[:, 2]
 
 
-def cut(image: Array, points: Array, crop: CropSpec, room: int = 0) -> Array:
-    """The face that has its landmarks (478, 3) at ``points``, as a bundle's ``crop`` cuts it out, and some more."""
+def around(points: Array, crop: CropSpec, room: int = 0) -> Crop:
+    """Where a bundle's ``crop`` has the face that has its landmarks (478, 3) at ``points``, and some more around it."""
     found = crop_of(canonicalise(points), crop.size, crop.alignment, crop.margins)
     matrix = found.matrix.copy()
     matrix[:, 2] += room
-    return type(found)(matrix, crop.size + 2 * room).take(image)
+    return Crop(matrix, crop.size + 2 * room)
 
 
 def _write_index(path: Path, parts: Sequence[_Part]) -> None:
@@ -163,6 +169,7 @@ def _write_index(path: Path, parts: Sequence[_Part]) -> None:
         number=np.concatenate([part.numbers for part in parts]),
         motion=np.concatenate([part.motion[part.numbers] for part in parts]).astype(np.float16),
         opening=np.concatenate([part.opening[part.numbers] for part in parts]).astype(np.float32),
+        points=np.concatenate([np.stack(part.points) for part in parts]).astype(np.float16),
         speakers=np.array([part.entry.speaker for part in parts]),
         names=np.array([part.entry.name for part in parts]),
         ends=np.cumsum(counts),

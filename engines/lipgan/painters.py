@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from engines.common.bundle_files import described
+from engines.common.dataset import of_each
 from engines.common.engine import Engine, Samples, Work
 from engines.common.loop import Losses
 from engines.common.results import NET, located, read_net
@@ -180,11 +181,14 @@ def amounts(faces: Faces, held: Faces, net: nn.Module) -> dict[str, object]:
     }
 
 
-def faces_of(work: Work, part: str, crop: CropSpec, spec: PainterMelSpec, length: int, room: int = 0) -> Faces:
-    """The faces of a part; the first process cuts them out, once in a run."""
+def faces_of(
+    work: Work, part: str, crop: CropSpec, spec: PainterMelSpec, length: int, room: int = 0, most: int | None = None
+) -> Faces:
+    """The faces of a part, of up to ``most`` tracks of a person; the first process cuts them out, once in a run."""
     path = work.out / FILES.format(part)
     if work.context.first and not path.with_suffix(".npy").exists():
-        gathered(work.dataset, work.dataset.part(part), crop, spec, path, room)
+        entries = work.dataset.part(part)
+        gathered(work.dataset, entries if most is None else of_each(entries, most), crop, spec, path, room)
     work.context.broadcast(0)  # the others wait for the file
     return Faces(path, spec, length)
 

@@ -17,11 +17,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from realtime_dub.face.alignment import LOWER
 from realtime_dub.inference.spec import CropSpec
 
 SIZE, HIDDEN_ROWS = 96, 40
 FIRST_ROW = 32  # painted from here on; up to HIDDEN_ROWS it goes over to what is seen
 BANDS, FRAMES = 80, 27
+MOTION = 3 * len(LOWER)  # numbers by which the lower face is told
 REACH = 0.2  # of the crop's side: how far pixels are brought, at most
 CROP = CropSpec(
     size=SIZE, alignment="pose", margins=(-0.25, 0.08, 0.0, 0.0), hidden_from=HIDDEN_ROWS / SIZE, reference=True
@@ -63,12 +65,49 @@ class Block(nn.Module):
         return functional.relu(x + self.convs(x))
 
 
-class SlimNet(nn.Module):
-    """The slim painter."""
+class Listener(nn.Module):
+    """What hears in the slim painter, and tells how the lower face moves.
+
+    The motion is told in a few directions of it, each of spread 1, as :meth:`directed` has set them.
+    """
+
+    motion_mean: Tensor
+    motion_lines: Tensor
 
     def __init__(self, shape: Shape | None = None) -> None:
         super().__init__()
         self.shape = shape = shape or Shape()
+        self.audio = _audio(shape)
+        self.motion = nn.Linear(shape.heard, shape.motion)
+        self.register_buffer("motion_mean", torch.zeros(MOTION))
+        self.register_buffer("motion_lines", torch.zeros(MOTION, shape.motion))
+
+    def directed(self, mean: Tensor, lines: Tensor) -> None:
+        """Set the directions: motions (n, 504) are told as ``(motion - mean) @ lines``."""
+        self.motion_mean.copy_(mean)
+        self.motion_lines.copy_(lines)
+
+    def hear(self, mel: Tensor) -> Tensor:
+        """What is heard (b, heard, 1, 1) in windows (b, 27, 80)."""
+        heard: Tensor = self.audio(mel.transpose(1, 2).unsqueeze(1))
+        return heard
+
+    def told(self, heard: Tensor) -> Tensor:
+        """The motion of the lower face (b, motion) that is heard."""
+        told: Tensor = self.motion(heard.flatten(1))
+        return told
+
+    def to_tell(self, motion: Tensor) -> Tensor:
+        """What should be told (b, motion) of motions (b, 168, 3)."""
+        return (motion.flatten(1) - self.motion_mean) @ self.motion_lines
+
+
+class SlimNet(Listener):
+    """The slim painter."""
+
+    def __init__(self, shape: Shape | None = None) -> None:
+        super().__init__(shape)
+        shape = self.shape
         w = shape.widths
         self.unshuffle = nn.PixelUnshuffle(2)
         self.face = nn.ModuleList(
@@ -81,8 +120,6 @@ class SlimNet(nn.Module):
             ]
         )
         self.face_end = conv(w[4], w[4], 3, 1, 0)
-        self.audio = _audio(shape)
-        self.motion = nn.Linear(shape.heard, shape.motion)
         self.decoder = nn.ModuleList(
             [
                 up(w[4] + shape.heard, w[4], 3),
@@ -105,14 +142,6 @@ class SlimNet(nn.Module):
         Of ``face`` nothing below HIDDEN_ROWS is looked at; ``reference`` is the same person's at another time.
         """
         return self.painted(self.hear(mel), face, reference)[0]
-
-    def hear(self, mel: Tensor) -> Tensor:
-        """What is heard (b, heard, 1, 1)."""
-        return self.audio(mel.transpose(1, 2).unsqueeze(1))
-
-    def told(self, heard: Tensor) -> Tensor:
-        """The motion of the lower face (b, motion) that is heard."""
-        return self.motion(heard.flatten(1))
 
     def painted(self, heard: Tensor, face: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
         """The face, and by how much pixels are brought (b, 2, 64, 96), in shares of half the crop's side."""

@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from engines.lipgan import discriminator, figures, slim, slim_stage  # noqa: E402
+from engines.lipgan import discriminator, disturbing, figures, slim  # noqa: E402
 from engines.lipgan.discriminator import Discriminator, contrastive  # noqa: E402
 from engines.lipgan.draws import Batch, Draws  # noqa: E402
 from engines.lipgan.faces import silent_frame  # noqa: E402
@@ -161,7 +161,7 @@ def test_neither_rival_is_moved_by_the_others_loss() -> None:
     assert all(each.grad is None for each in rivals.discriminator.parameters())
     assert any(each.grad is not None and each.grad.abs().sum() > 0 for each in rivals.generator.parameters())
     rivals.zero_grad(set_to_none=True)
-    batch = Batch(np.arange(3), mel, face, reference)
+    batch = Batch(np.arange(3), mel, face, reference, torch.zeros(3, 2, 168, 2))
     for shows_painted, name in ((True, "painted"), (False, "unsynced")):
         losses = discriminator_losses(rivals.discriminator, batch, painted.detach(), shows_painted)
         assert set(losses) == {"synced", name}
@@ -197,13 +197,13 @@ def test_people_are_drawn_alike_where_that_is_asked_for() -> None:
 
 def test_faces_are_lit_otherwise_both_of_a_row_alike() -> None:
     mel, face, _ = feeds(rows=4)
-    side = slim.SIZE + 2 * slim_stage.ROOM
+    side = slim.SIZE + 2 * disturbing.ROOM
     grey = torch.full((4, 3, side, side), 0.4)
-    batch = Batch(np.arange(4), mel, grey, grey)
+    batch = Batch(np.arange(4), mel, grey, grey, torch.zeros(4, 2, 168, 2))
     spread = []
     for light in (0.0, 1.0, 1.8):
-        found = slim_stage.disturbed(batch, np.random.default_rng(1), light)
-        assert torch.equal(found.face, found.reference)
+        found = disturbing.disturbed(batch, np.random.default_rng(1), disturbing.Amounts(light))
+        assert torch.allclose(found.face, found.reference, atol=1e-6)
         assert found.face.shape == face.shape
         spread.append(float((found.face - 0.4).abs().mean()))
     assert spread[0] == pytest.approx(0, abs=1e-6)

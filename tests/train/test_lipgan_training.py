@@ -21,12 +21,13 @@ from engines.common.distributed import DistributedContext  # noqa: E402
 from engines.common.engine import Work  # noqa: E402
 from engines.common.loop import Trainer  # noqa: E402
 from engines.common.results import read_net  # noqa: E402
-from engines.common.runs import launch  # noqa: E402
+from engines.common.runs import launch, result  # noqa: E402
+from engines.lipgan.disturbing import ROOM  # noqa: E402
 from engines.lipgan.draws import Draws, as_tensor, shown  # noqa: E402
 from engines.lipgan.faces import APART, Faces  # noqa: E402
 from engines.lipgan.network import FRAMES, Generator, Shape  # noqa: E402
 from engines.lipgan.slim import SlimNet  # noqa: E402
-from engines.lipgan.slim_stage import ROOM, export_slim  # noqa: E402
+from engines.lipgan.slim_stage import export_slim  # noqa: E402
 from export.torch_session import trained_session  # noqa: E402
 from realtime_dub.audio.frontends import PainterMelSpec  # noqa: E402
 from realtime_dub.errors import ConfigError  # noqa: E402
@@ -47,9 +48,19 @@ validation_tracks = 1
     for stage, sizes in (
         ("generator", f"widths = {WIDTHS}"),
         ("gan", f"widths = {WIDTHS}\nrival_width = 16"),
-        ("slim", f"widths = {WIDTHS}\naudio_widths = [4, 4, 4, 4]\nheard = 8"),
+        ("slim", f"widths = {WIDTHS}\naudio_widths = [4, 4, 4, 4]\nheard = 8\nlistened = 1"),
     )
 )
+SMALL += """
+[hear.plan]
+steps = 4
+check_every = 2
+[hear.engine]
+audio_widths = [4, 4, 4, 4]
+heard = 8
+stretches = 2
+validation_tracks = 1
+"""
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +91,9 @@ def weights(out: Path, stage: str) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def made(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of all three stages."""
+    """A run of all stages."""
     out = tmp_path_factory.mktemp("run") / "lipgan"
-    for stage in ("generator", "gan", "slim"):
+    for stage in ("generator", "gan", "hear", "slim"):
         rows = run(data, out, stage)
         assert [row["step"] for row in rows] == [0, 2, 4, 4]
     return out
@@ -140,11 +151,14 @@ def test_tensorboard_shows_curves_and_collages(made: Path) -> None:
 
 @pytest.mark.parametrize("stage", ["gan", "slim"])
 def test_a_run_that_was_killed_goes_on_as_the_unbroken_one(data: Path, tmp_path: Path, stage: str) -> None:
+    for each in ("a", "b") if stage == "slim" else ():
+        run(data, tmp_path / each, "hear")
     run(data, tmp_path / "a", stage)
     settled, _ = resolved(data, tmp_path / "b", stage)
     about, conf = engines.stages_of("lipgan")[stage], settled.stages[stage]
     out, context = tmp_path / "b" / stage, DistributedContext()
-    built = about.make(about.settings(**conf.engine), Work(Dataset(data), context, conf.plan.seed, out, {}))
+    needs = {each: result(settled, tmp_path / "b", each) for each in about.needs}
+    built = about.make(about.settings(**conf.engine), Work(Dataset(data), context, conf.plan.seed, out, needs))
     assert isinstance(built, engines.Engine)
     torch.manual_seed(conf.plan.seed)
     Trainer(built.network(), conf.plan, out).run(built.losses, built.check, until=2)
