@@ -11,6 +11,7 @@ from realtime_dub.errors import BundleError, ConfigError
 from realtime_dub.inference.bundle import SPEC, Bundle, folder_of, load
 from realtime_dub.paths import WholeFile
 
+WHOLE = "speech"  # the task of what takes a film at once, in sizes that belong together: it has no calls to compare
 CONFIG = "config.json"  # of a run of train-engine, beside the bundles that it wrote
 
 
@@ -21,6 +22,9 @@ def of(name: str, run: Path | None, bundle: Path | None) -> list[Bundle]:
     folders = [bundle] if bundle is not None else _below(name, run)
     found = [load(folder, known=True) for folder in folders]
     for each in found:
+        if each.spec.task == WHOLE:
+            what = f"{each.label}: it speaks for a whole film at once, on the processor"
+            raise BundleError("cannot export", what, "use it as it is")
         if each.spec.engine != name:
             what = f"{each.label}: it is for the engine {each.spec.engine}"
             raise BundleError("cannot export", what, f"run export-engine {each.spec.engine}")
@@ -72,7 +76,8 @@ def _below(name: str, run: Path | None) -> list[Path]:
         return found
     if run is not None:
         raise BundleError("no bundle in", str(run), "run train-engine --resume: its last stage writes them")
-    known = sorted({path.parents[1].name.replace("_", "-") for path in above.parent.glob(f"*/bundle*/{SPEC}")})
+    others = [path for path in above.parent.glob(f"*/bundle*/{SPEC}") if json.loads(path.read_text())["task"] != WHOLE]
+    known = sorted({path.parents[1].name.replace("_", "-") for path in others})
     raise BundleError(
         "no bundle for engine", repr(name), f"choose one of {', '.join(known)}, or give --run or --bundle"
     )

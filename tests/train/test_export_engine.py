@@ -113,6 +113,7 @@ def test_what_is_built_is_listed(mask: Bundle, capsys: pytest.CaptureFixture[str
         (["mouthbank", "--backend", "abacus"], ConfigError, "unknown backend 'abacus'"),
         (["mouthbank", "--precision", "fp4"], ConfigError, "unknown precision 'fp4'; choose one of fp32, fp16, int8"),
         (["dreams"], BundleError, "no bundle for engine 'dreams'; choose one of landmark-dub, lipgan, mouthbank"),
+        (["hpm"], BundleError, "it speaks for a whole film at once"),
         (["mouthbank", "--report", "a.txt"], ConfigError, "ends in .html or .json"),
         (["mouthbank", "--run", "/nowhere"], BundleError, "no bundle in /nowhere"),
         (["mouthbank", "--backend", "torch-tensorrt"], DependencyError, "the backend torch-tensorrt needs"),
