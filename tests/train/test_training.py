@@ -75,7 +75,7 @@ def test_the_exported_net_streams_what_torch_computes(tmp_path: Path, short: boo
     with torch.no_grad():
         displacement, speech, _ = net(torch.from_numpy(mel)[None], net.initial_state())
     folder = export_bundle(net, LogMelSpec(), tmp_path / "bundle")
-    assert ((folder / MODEL).stat().st_size < 0.8 * before) == short
+    assert ((folder / MODEL).stat().st_size < 0.85 * before) == short  # of a tiny net much is graph
     stream = MotionStream(load(folder))
     for at in range(0, len(sound), 777):
         stream.hear(sound[at : at + 777], at * 62_500)

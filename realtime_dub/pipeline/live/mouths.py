@@ -194,7 +194,7 @@ class Mouths:
             return
         made, took_ns = done
         now_ns = self._clock.now_ns()
-        self._took(took_ns, now_ns - (media_ns + self._begins_ns - haste_ns))
+        self._took(took_ns, now_ns - max(tick.chosen_ns, media_ns + self._begins_ns - haste_ns))
         tick.engine_ns, tick.blendshapes, tick.implausible = took_ns, made.blendshapes, made.implausible
         in_time = made.asked and now_ns <= deadline_ns
         if made.asked and now_ns <= useful_ns:
@@ -223,7 +223,7 @@ class Mouths:
             self._place.wanted(in_time, self._clock.now_ns())
 
     def _took(self, took_ns: int, needed_ns: int) -> None:
-        """``needed_ns``: from the moment the mouth could have been begun, waiting for the one before it included."""
+        """``needed_ns``: from the moment the mouth could have been begun, with the wait for the one before it."""
         self._cost.cost.add(took_ns)
         if self.policy.level <= Level.SMALL:
             self._haste.took(max(took_ns, needed_ns))

@@ -28,6 +28,7 @@ class TickState:
     blendshapes: Blendshapes | None = None
     composition: TickComposition = field(default_factory=lambda: TickComposition(None, 0.0, "passthrough"))
     image: Image | None = None
+    chosen_ns: int = 0  # when its frame and its audio were there, or were waited for no longer
     engine_ns: int = 0
     compose_ns: int = 0
     chosen: asyncio.Event = field(default_factory=asyncio.Event)

@@ -68,7 +68,7 @@ class TickWorker:
         """From its choice of a frame to its image."""
         await before.chosen.wait()
         tick.choice = await self._chooser.choose(tick.k)
-        tick.starved = not self._chooser.heard(tick.k)
+        tick.starved, tick.chosen_ns = not self._chooser.heard(tick.k), self._clock.now_ns()
         tick.chosen.set()
         if tick.choice is not None:
             await self._mouth(tick, tick.choice.sample)
