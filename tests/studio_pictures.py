@@ -18,7 +18,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 DESKTOP, PHONE = {"width": 1440, "height": 940}, {"width": 390, "height": 844}
-LOUD, DELAY_MS = 74, 150  # percent of the meter; what the meter is ahead of the dubbed picture
+LOUD, DELAY_MS = 74, 240  # percent of the meter; what the meter is ahead of the dubbed picture
 SETTLE_MS, LIVE_MS = 1500, 62_000  # until a view is drawn; until the charts, of a minute, are full
 
 
