@@ -198,20 +198,16 @@ class Haste:
 
     def __init__(self, window_ns: int) -> None:
         """``window_ns``: from the moment a mouth can be started without haste to its deadline."""
+        self.ns = 0  # for the next mouth: what the 95th percentile lacks, or, of few mouths, the second slowest
         self._window_ns = window_ns
         self._needed_ns: deque[int] = deque(maxlen=50)
 
     def took(self, needed_ns: int) -> None:
         """A mouth was made so long after it could have been begun."""
         self._needed_ns.append(needed_ns)
-
-    @property
-    def ns(self) -> int:
-        """For the next mouth: what the 95th percentile lacks, or, of few mouths, the second slowest."""
-        if len(self._needed_ns) < 2:
-            return 0
-        slow_ns = sorted(self._needed_ns)[-max(2, len(self._needed_ns) // 20 + 1)]
-        return max(0, min(slow_ns + self.SPARE_NS - self._window_ns, self.MOST_NS))
+        if len(self._needed_ns) > 1:
+            slow_ns = sorted(self._needed_ns)[-max(2, len(self._needed_ns) // 20 + 1)]
+            self.ns = max(0, min(slow_ns + self.SPARE_NS - self._window_ns, self.MOST_NS))
 
 
 class Level(IntEnum):

@@ -27,7 +27,6 @@ class Original:
     def __init__(self, clock: Clock) -> None:
         self.timeline = OutputTimeline(clock, asyncio.get_running_loop())
         self.timeline.lag_ns, self.timeline.most_kbps = BEHIND_NS, ORIGINAL_KBPS
-        self._origin_ns = 0
         self._next_ns: int | None = None  # where the next audio belongs, counted
         self._waiting: tuple[Any, int] | None = None  # the newest frame
         self._shrinking: asyncio.Task[None] | None = None
@@ -38,7 +37,7 @@ class Original:
 
     def hear(self, samples: Samples, captured_ns: int) -> None:
         """(n, 1) at 48 kHz."""
-        at_ns = captured_ns - self._begun(captured_ns)
+        at_ns = captured_ns - self.timeline.begin_at(captured_ns)
         if self._next_ns is None or abs(at_ns - self._next_ns) > APART_NS:
             self._next_ns = at_ns
         self.timeline.ring.write(AudioBlock(samples, RATE, self._next_ns))
@@ -46,7 +45,7 @@ class Original:
 
     def see(self, frame: Any, captured_ns: int) -> None:
         """A decoded ``av.VideoFrame``. Those that come while one is made small are left out but for the newest."""
-        self._waiting = frame, captured_ns - self._begun(captured_ns)
+        self._waiting = frame, captured_ns - self.timeline.begin_at(captured_ns)
         if self._shrinking is None or self._shrinking.done():
             self._shrinking = asyncio.create_task(self._shrink(), name="original")
 
@@ -55,12 +54,6 @@ class Original:
         self._waiting = None
         if self._shrinking is not None:
             self._shrinking.cancel()
-
-    def _begun(self, captured_ns: int) -> int:
-        """The clock at time 0 of the time line."""
-        if self.timeline.origin_ns is None:
-            self._origin_ns = self.timeline.begin_at(captured_ns)
-        return self._origin_ns
 
     async def _shrink(self) -> None:
         while self._waiting is not None:

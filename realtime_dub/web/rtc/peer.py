@@ -56,7 +56,6 @@ class Peer:
         self._changed, self._message = changed, message
         servers = [RTCIceServer(**server) for server in config.ice_servers]
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
-        self._taken: set[str] = set()  # kinds of media that the other side takes
         self._readers: set[asyncio.Task[None]] = set()
         self._channel: Any = None
         self.dropped: Counter[str] = Counter() if dropped is None else dropped  # what was too much, by kind
@@ -75,11 +74,10 @@ class Peer:
     async def answer(self, sdp: str) -> str:
         """The answer to an offer. Raises Refusal."""
         kinds = _kinds_of(sdp)
-        self._taken = _taken(sdp)
         self.ufrag = found[1] if (found := re.search(r"^a=ice-ufrag:(\S+)", sdp, re.MULTILINE)) else None
         try:
-            for kind in kinds:
-                self._add_transceiver(kind)
+            for kind, is_taken in kinds.items():
+                self._add_transceiver(kind, is_taken)
             aiortc_guard.keep_to(self._pc, self._targets.allows)
             offer = RTCSessionDescription(self._targets.offer(sdp), "offer")
             async with asyncio.timeout(ANSWER_S):
@@ -126,9 +124,9 @@ class Peer:
             log.warning("a connection did not close cleanly", exc_info=True)
         await asyncio.gather(*self._readers, return_exceptions=True)
 
-    def _add_transceiver(self, kind: str) -> None:
+    def _add_transceiver(self, kind: str, is_taken: bool) -> None:
         track = None
-        if self._timeline is not None and kind in self._taken:
+        if self._timeline is not None and is_taken:
             track = self._timeline.subscribe() if kind == "video" else AudioOut(self._timeline)
         direction = "sendrecv" if track and self._input else "sendonly" if track else "recvonly"
         transceiver = self._pc.addTransceiver(track or kind, direction)
@@ -188,8 +186,11 @@ class Peer:
         channel.on("message", answer)
 
 
-def _kinds_of(sdp: str) -> list[str]:
-    """The kinds of media offered. Raises Refusal for what is not one browser's offer of video and audio."""
+def _kinds_of(sdp: str) -> dict[str, bool]:
+    """The kinds of media offered, and of each whether the other side would take it.
+
+    Raises Refusal for what is not one browser's offer of video and audio.
+    """
     if len(sdp) > MOST_SDP:
         raise Refusal(413, "The session description is too long.", f"Keep it below {MOST_SDP // 1024} kB.")
     try:
@@ -204,12 +205,7 @@ def _kinds_of(sdp: str) -> list[str]:
     kinds = [each.kind for each in media]
     if not kinds or any(kinds.count(kind) > 1 for kind in kinds) or set(kinds) - {"audio", "video", "application"}:
         raise Refusal(400, "The offer has more than one video, one audio and data.", "Offer one of each.")
-    return [kind for kind in kinds if kind != "application"]
-
-
-def _taken(sdp: str) -> set[str]:
-    """The kinds of media that the offer's side would take. The offer has been checked."""
-    return {each.kind for each in SessionDescription.parse(sdp).media if each.direction in ("sendrecv", "recvonly")}
+    return {each.kind: each.direction in ("sendrecv", "recvonly") for each in media if each.kind != "application"}
 
 
 def _candidate(line: str | None, mid: str | None, index: int | None) -> RTCIceCandidate | None:
