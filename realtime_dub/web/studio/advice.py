@@ -120,7 +120,7 @@ class Advice:
             return _said("others", what, "It is tried again by itself.")
         missing = shares.late + shares.late_voice
         percent = round(100 * missing)
-        what = f"{percent} % of the mouths came too late, and your own was shown."
+        what = f"{percent} % of the mouths came too late: an earlier one was shown, or your own."
         if missing < SAID:  # it was more
             return _said(self._why or "late", what, "It is getting better.")
         budget = self._next_budget(budget_ms)
