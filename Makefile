@@ -4,6 +4,7 @@ VENV ?= .venv
 DATA ?= data/grid
 # Further arguments for pytest: make test ARGS="-k ring"
 ARGS ?=
+SECONDS_OF ?= 600
 
 BIN := $(VENV)/bin
 PYTHON := $(BIN)/python
@@ -11,13 +12,14 @@ PIP := $(PYTHON) -m pip --quiet --quiet --disable-pip-version-check --no-input
 # hatchling is in the lock, so the package itself is built with that one and nothing unpinned is downloaded.
 INSTALL_SELF := $(PIP) install --no-deps --no-build-isolation --editable .
 
-.PHONY: help demo test test-slow test-long test-train lint format bench lock venv system system-test gpu clean
+.PHONY: help demo test test-slow test-long test-train fuzz lint format bench lock venv system system-test gpu clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo        dub the built-in portrait with the built-in speech into demo.mp4"
 	@echo "make test        run the tests;  make test-slow: those that take long;  make test-long: the same in every order"
 	@echo "make test-train  those of the training kit (installs torch)"
+	@echo "make fuzz        ten minutes of broken input for every reader of files and texts"
 	@echo "make lint        ruff and mypy;  make format: let ruff mend what it can"
 	@echo "make bench       the benchmarks; make bench DATA=folder for the one that needs clips"
 	@echo "make venv        install what running needs into $(VENV);  make system: the system libraries"
@@ -41,6 +43,10 @@ test-long: $(VENV)/.dev $(VENV)/.system-test
 
 test-train: $(VENV)/.train $(VENV)/.system-test
 	@$(PYTHON) -m pytest tests/train $(ARGS)
+
+# SECONDS_OF=60 for a shorter look; ARGS="--kind srt --seed 2" for one reader and other copies.
+fuzz: $(VENV)/.train $(VENV)/.system
+	@PYTHONPATH=tests $(PYTHON) -m fuzz --seconds $(SECONDS_OF) $(ARGS)
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .

@@ -18,6 +18,7 @@ from realtime_dub.paths import read_plain, reason
 
 TIERS = ("phones", "phone")  # MFA's name comes first
 MOST_BYTES = 4_000_000
+MOST_NUMBER = 1e6  # seconds, or intervals
 STEP_S = 0.01
 QUIET = {"", "sil", "sp", "spn", "<eps>"}
 _VALUE = re.compile(r'"((?:[^"]|"")*)"|(?<![\w\[.-])(-?\d+(?:\.\d+)?(?:[eE]-?\d+)?)(?![\w\].])')
@@ -75,7 +76,10 @@ def _text(values: Iterator[tuple[str, str]]) -> str:
 
 
 def _number(values: Iterator[tuple[str, str]]) -> float:
-    return float(next(values)[1])
+    number = float(next(values)[1])
+    if not abs(number) < MOST_NUMBER:
+        raise ValueError
+    return number
 
 
 def _classes(phone: str) -> tuple[str, ...]:

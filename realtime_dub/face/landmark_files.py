@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy.typing as npt
 from realtime_dub.errors import ConfigError, MediaError
 from realtime_dub.face.scheme68 import openness
 from realtime_dub.paths import WholeFile, read_plain, reason
+from realtime_dub.stored import arrays_in
 
 COUNT = 68
 MOST_FILE, MOST_FRAMES = 512_000_000, 1_000_000
@@ -76,7 +76,7 @@ def read(path: Path) -> Landmarks:
         return _checked(_read_npz(data) if path.suffix.lower() == ".npz" else _read_csv(data.decode()))
     except OSError as error:
         raise ConfigError("cannot read", f"{path}: {reason(error)}", _FIX) from error
-    except (ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile, csv.Error) as error:
+    except (ValueError, IndexError, RecursionError, csv.Error) as error:
         raise ConfigError("no landmarks in", str(path), _FIX) from error
 
 
@@ -104,10 +104,10 @@ def _npz(landmarks: Landmarks) -> bytes:
 
 
 def _read_npz(data: bytes) -> Landmarks:
-    with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-        source = json.loads(stored["source"].tobytes())
-        points = np.asarray(stored["landmarks"], np.float32)
-        return Landmarks(np.asarray(stored["times_s"], np.float64), points, _words(source))
+    stored = arrays_in(data, ("times_s", "landmarks", "source"), MOST_FILE)
+    points = np.asarray(stored["landmarks"], np.float32)
+    source = _words(json.loads(stored["source"].tobytes()))
+    return Landmarks(np.asarray(stored["times_s"], np.float64), points, source)
 
 
 def _csv(landmarks: Landmarks) -> str:

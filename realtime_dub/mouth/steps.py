@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from realtime_dub.errors import ConfigError, MediaError
 from realtime_dub.paths import WholeFile, read_plain, reason
+from realtime_dub.stored import arrays_in
 
 NAMES = ("features", "shape", "texture", "retime", "composite")
 SUFFIX = ".steps"  # of the folder, in place of the result's own
@@ -62,14 +63,13 @@ class Steps:
         path = self.path(name)
         try:
             data = read_plain(path, MOST_FILE)
-            with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-                arrays = {key: stored[key] for key in shapes}
+            arrays = arrays_in(data, shapes, MOST_FILE)
         except FileNotFoundError:
             raise ConfigError("there is no", str(path), f"run the step first: --steps {name}") from None
         except OSError as error:
             raise MediaError("cannot read", f"{path}: {reason(error)}") from error
-        except Exception as error:  # whatever else is in a file that is none of ours
-            raise MediaError("cannot read", f"{path}: {type(error).__name__}", f"run --steps {name} again") from error
+        except ValueError as error:
+            raise MediaError("cannot read", f"{path}: {error}", f"run --steps {name} again") from error
         for key, shape in shapes.items():
             if not _fits(arrays[key], shape):
                 raise MediaError("cannot read", f"{path}: {key} is no {key}", f"run --steps {name} again")

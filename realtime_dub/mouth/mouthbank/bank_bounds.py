@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import io
-import math
 import re
 import struct
 import zipfile
-from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
 from realtime_dub.media import Image
+from realtime_dub.stored import declared_bytes
 
 MOST_FILE, MOST_BYTES = 64_000_000, 100_000_000  # of the file, and of all that is in it
 MOST_PICTURE, MOST_ARRAY = 3_000_000, 300_000  # bytes of one, packed as PNG or not at all
 MOST_MEMBERS = 1_000
 MOST_DIRECTORY = 256 * MOST_MEMBERS  # bytes of the archive's own list, each entry of which takes memory
 NAME = re.compile(r"[a-z]{1,20}[0-9]{0,6}\.npy", re.ASCII)
-FORMAT: Any = np.lib.format  # of whose functions NumPy tells no types
 PNG = b"\x89PNG\r\n\x1a\n"
 _END, _END64 = b"PK\x05\x06", b"PK\x06\x07"
 
@@ -57,17 +55,8 @@ def _check_member(packed: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
     if member.file_size > (MOST_PICTURE if name.startswith("image") else MOST_ARRAY):
         raise ValueError(f"{name} is too large")
     with packed.open(member) as stream:
-        if not 0 <= _declared_bytes(stream) <= member.file_size:
+        if not 0 <= declared_bytes(stream) <= member.file_size:
             raise ValueError(f"{name} is too large")
-
-
-def _declared_bytes(stream: IO[bytes]) -> int:
-    """Of the array in a member."""
-    version = FORMAT.read_magic(stream)
-    shape, _, dtype = {(1, 0): FORMAT.read_array_header_1_0, (2, 0): FORMAT.read_array_header_2_0}[version](stream)
-    if dtype.kind not in "uif" or any(size < 0 for size in shape):
-        raise ValueError("an array holds no numbers")
-    return int(math.prod(shape) * dtype.itemsize)
 
 
 def check_picture(data: npt.NDArray[np.generic], width: int, height: int) -> None:

@@ -13,12 +13,15 @@ from realtime_dub.audio.resample import StreamResampler
 from realtime_dub.errors import ConfigError, MediaError
 from realtime_dub.inference.spec import SpeechSpec
 from realtime_dub.media import Floats
+from realtime_dub.paths import read_plain, reason
+from realtime_dub.stored import array_in
 from realtime_dub.validation import first_problem
 from realtime_dub.voice.hpm.features import voice_vector
 from realtime_dub.voice.hpm.speaking import MelMaker
 from realtime_dub.voice.sample import sample_of
 from realtime_dub.voice.tts.script import lines_of, read_script
 
+MOST_ORDER, MOST_FEATURES = 1_000_000, 512_000_000  # bytes
 EXAMPLE = 'write a file with bundle = "DIR" and script = "line.txt", and give from-video:hpm:FILE'
 
 
@@ -48,14 +51,14 @@ def read_order(path: str) -> tuple[Order, Path]:
     if not path:
         raise ConfigError("no bundle to speak with:", "from-video:hpm", EXAMPLE)
     try:
-        order = Order(**tomllib.loads(Path(path).read_text("utf-8")))
-    except OSError as error:
-        raise ConfigError("cannot read", f"{path}: {error.strerror}", EXAMPLE) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError("cannot read", f"{path}: {error}", EXAMPLE) from None
-    except ValidationError as error:
+        order = Order(**tomllib.loads(read_plain(Path(path), MOST_ORDER).decode("utf-8")))
+    except ValidationError as error:  # a ValueError, too
         problem = first_problem(error)
         raise ConfigError("cannot use", f"{problem.where} in {path}: {problem.what}", EXAMPLE) from None
+    except (OSError, ValueError) as error:
+        raise ConfigError("cannot read", f"{path}: {reason(error)}", EXAMPLE) from None
+    except RecursionError:
+        raise ConfigError("cannot read", f"{path}: it is nested too deep", EXAMPLE) from None
     if sum(each is not None for each in (order.script, order.text, order.phonemes)) != 1:
         raise ConfigError("cannot use", path, "give one of script, text and phonemes")
     return order, Path(path).parent
@@ -70,11 +73,10 @@ def text_of(order: Order, folder: Path) -> str:
 def features(path: Path) -> Floats:
     """A ``.npy``. Raises ConfigError."""
     try:
-        found = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise ConfigError("cannot read", f"the features {path}: {error}", "give a .npy of numbers") from None
-    array = isinstance(found, np.ndarray) and found.ndim > 0
-    if not array or found.dtype.kind not in "fiu" or not np.isfinite(found).all():
+        found = array_in(read_plain(path, MOST_FEATURES))
+    except (OSError, ValueError) as error:
+        raise ConfigError("cannot read", f"the features {path}: {reason(error)}", "give a .npy of numbers") from None
+    if not found.ndim or found.dtype.kind not in "fiu" or not np.isfinite(found).all():
         raise ConfigError("cannot use", f"the features {path}: they are no finite numbers", "make them again")
     return np.asarray(found, np.float32)
 

@@ -160,8 +160,13 @@ async def read_body(request: web.Request, most: int = MOST_JSON) -> bytes:
 
 async def read_json(request: web.Request) -> Any:
     """Raises Refusal."""
+    return parsed(await read_body(request))
+
+
+def parsed(body: bytes) -> Any:
+    """JSON. Raises Refusal."""
     try:
-        return json.loads(await read_body(request), parse_constant=_no_number, object_pairs_hook=_once_each)
+        return json.loads(body, parse_constant=_no_number, object_pairs_hook=_once_each)
     except (ValueError, RecursionError) as error:
         raise Refusal(400, "The request is not JSON.", "Send JSON.") from error
 
