@@ -128,3 +128,18 @@ def test_a_hand_may_pull_the_landmarks_along() -> None:
     looked(staying, behind_hand(), seen=0.99, sure=True)
     assert looked(staying, behind_hand(), yaw=0.2)[HAND > 0].mean() > 0.8
     assert not looked(staying, behind_hand(), yaw=0.5).any()
+
+
+def test_what_neither_the_net_nor_the_faces_look_tells_both_together_do() -> None:
+    image = face().astype(np.float32)
+    image[HAND > 0] += (-10, -10, -10)  # of the face's own colour, on lips as well
+    pale = np.clip(image, 0, 255).astype(np.uint8)
+    covered = {}
+    for doubt in (0.0, 0.05):
+        staying = known()
+        assert not looked(staying, pale, seen=doubt).any()  # nothing begins by that
+        looked(staying, behind_hand(), seen=0.99, sure=True)
+        covered[doubt] = looked(staying, pale, seen=doubt)
+    assert not covered[0.0].any()
+    assert covered[0.05][HAND > 0].mean() > 0.7  # all but a pale rim
+    assert covered[0.05][HAND == 0].mean() < 0.03

@@ -12,7 +12,7 @@ from realtime_dub.face.landmarks import LIPS_INNER, mean_lip_opening
 from realtime_dub.face.types import Points
 from realtime_dub.mouth.mouthbank.bank import ENOUGH_SHAPES, Bank
 from realtime_dub.mouth.mouthbank.motion import Motion
-from realtime_dub.mouth.mouthbank.style import LEAST, MOST, Style
+from realtime_dub.mouth.mouthbank.style import LEAST, MOST, PRESSED, Style
 
 pytestmark = pytest.mark.computes
 
@@ -57,13 +57,16 @@ def open_mouthed() -> Bank:
 def test_lips_close_though_the_person_rests_with_open_ones(open_mouthed: Bank) -> None:
     style = Style()
     assert gap_of(open_mouthed, np.zeros((len(LOWER), 3), np.float32)) == pytest.approx(0.15, abs=0.01)
-    assert gap_of(open_mouthed, style(motion(0.0), open_mouthed, 1.0)) == pytest.approx(0, abs=0.01)
+    assert gap_of(open_mouthed, style(motion(0.0), open_mouthed, 1.0)) == pytest.approx(-PRESSED, abs=0.01)
 
 
-def test_lips_that_the_net_leaves_near_each_other_touch_and_farther_ones_open(open_mouthed: Bank) -> None:
+def test_lips_that_the_net_leaves_near_each_other_are_pressed_and_farther_ones_open(open_mouthed: Bank) -> None:
     style = Style()
-    for amount, least, most in ((0.005, 0, 0.002), (-0.005, -0.002, 0), (0.06, 0.055, 0.065)):
-        assert least - 1e-6 <= gap_of(open_mouthed, style.applied(motion(amount), open_mouthed, 1.0)) <= most
+    near = [gap_of(open_mouthed, style.applied(motion(amount), open_mouthed, 1.0)) for amount in (-0.005, 0, 0.005)]
+    assert all(-PRESSED - 0.002 <= gap <= -0.75 * PRESSED for gap in near)
+    assert gap_of(open_mouthed, style.applied(motion(0.06), open_mouthed, 1.0)) == pytest.approx(0.06, abs=0.005)
+    opened = [gap_of(open_mouthed, style.applied(motion(0.002 * k), open_mouthed, 1.0)) for k in range(40)]
+    assert np.diff(opened).min() > -1e-4  # who opens farther is seen farther open
     wide = motion(0.0)
     wide.displacement[:, 0] += 0.1  # a pursed or a smiling mouth stays so while it is shut
     assert np.allclose(

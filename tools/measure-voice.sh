@@ -3,7 +3,8 @@
 # GRID holds s1, others and people, PREPARED the folders of the same names that prepare-dataset has made of them, with
 # --layout grid; people with --min-confidence 0, too, or who is hard to follow is left out. What is missing is not measured:
 # people, PREPARED/speech (--layout speech, with the environment variable RUN of train-engine mouthbank) for
-# docs/free-speech.md and the speech net, and the folder in the environment variable CURVES, of drawn curves.
+# docs/free-speech.md and the speech net, the folder in the environment variable CURVES, of drawn curves, and people left out in
+# turn, with the environment variable STRANGER: the run of a voice net that has learnt from none of them.
 set -eu
 grid=$1 prepared=$2 out=${3:-engines/mouthbank/training}
 people=benchmarks/grid.people.tsv
@@ -51,6 +52,12 @@ if [ -d "$grid/people" ]; then
     "$python" -m benchmarks.hard_sheets --data "$grid/people" -o docs/faces.jpg
     "$python" -m benchmarks.closing --data "$grid/people" --speaker s05 --speaker s33 --of-each 4 | tail -1 > "$out/closing.json"
     "$python" -m benchmarks.expression --data "$grid/people" --expressions smile | tail -1 > "$out/expression.json"
+fi
+if [ -d "$prepared/people" ] && [ -n "${STRANGER:-}" ]; then
+    mkdir -p "$out/leave_out"
+    "$python" -m engines.mouthbank.leave_out --data "$prepared/people" --data "$prepared/s1" --out "$STRANGER/left-out" \
+        --last-layer "$STRANGER" --leave-out s02 --leave-out s03 --leave-out s04 --leave-out s05 --leave-out s30 \
+        --leave-out s32 --leave-out s33 --json "$out/leave_out/last_layer.json" | tail -1 > /dev/null
 fi
 if [ -n "${CURVES:-}" ]; then
     "$python" -m engines.mouthbank.curves --data "$CURVES" --bundle "$bundle" --json "$out/curves.json" | tail -1 > /dev/null

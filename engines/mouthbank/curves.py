@@ -11,6 +11,8 @@ one voice: the error is over recordings, not over people.
 ``shuffled``  its motion to another recording
 ``ridge``     a linear regression from log-mels to the curves themselves, learnt from all recordings but the one
               measured: it has seen this voice and these curves, the net has not
+``layer``     the same from the net's features in place of log-mels, where it tells any: what a last layer of its own
+              would make of what the net hears
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from engines.common.mouth_figures import MAX_LAG, others
 from engines.common.people_figures import Estimate, estimate
 from engines.common.rates import places
 from engines.common.speech.corpus import RATE, read_sound
-from engines.mouthbank.evaluate import run_clip
+from engines.mouthbank.evaluate import Result, run_clip
 from engines.mouthbank.rows import shapes
 from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 from realtime_dub.errors import MediaError
@@ -43,7 +45,7 @@ SOUNDS = (".opus", ".ogg", ".wav", ".flac")
 STANDS = 0.005  # spread of a curve, 0..1, below which a recording has nothing of it to tell
 CONTEXT = (-12, -8, -4, 0, 4, 8)  # frames of 10 ms that the regression hears: 80 ms ahead, as the net
 PENALTY = 0.01  # of the regression, in variances of a feature
-NET, SHUFFLED, RIDGE = ROWS = ("net", "shuffled", "ridge")
+NET, SHUFFLED, RIDGE, LAYER = ROWS = ("net", "shuffled", "ridge", "layer")
 Movement = Callable[[Array], Array]
 
 
@@ -116,10 +118,14 @@ def targets_of(curves: Array, names: Sequence[str]) -> dict[str, Array]:
     return found
 
 
-def heard(bundle: Bundle, recording: Recording) -> dict[str, Array]:
-    """What the net's mouth does in a recording, target by target (n,)."""
+def heard(bundle: Bundle, recording: Recording) -> Result:
+    """What the net makes of a recording, on the template's face."""
     still = np.zeros((recording.frames, len(LOWER), 3), np.float32)
-    result = run_clip(bundle, Clip(recording.name, recording.audio, still, recording.fps, TEMPLATE, None))
+    return run_clip(bundle, Clip(recording.name, recording.audio, still, recording.fps, TEMPLATE, None))
+
+
+def movements(result: Result) -> dict[str, Array]:
+    """What the net's mouth does, target by target (n,)."""
     face = shapes(result.motion, TEMPLATE)
     return {name: target.movement(face) for name, target in TARGETS.items()}
 
@@ -140,19 +146,19 @@ def regression(seen: Sequence[tuple[Array, Array]], unseen: Array) -> Array:
     return np.asarray((unseen - mean) / scale @ weights + y.mean())
 
 
-def regressed(recordings: Sequence[Recording], spec: LogMelSpec) -> list[dict[str, Array]]:
-    """For each recording what the others teach."""
-    mels, found = [features(each, spec) for each in recordings], []
+def regressed(recordings: Sequence[Recording], inputs: Sequence[Array]) -> list[dict[str, Array]]:
+    """For each recording what the others teach, of inputs (n, k) at the instants of the curves."""
+    found = []
     for out, recording in enumerate(recordings):
         told = {}
         for name in recording.truth:
             seen = [
-                (mel, r.truth[name])
-                for k, (mel, r) in enumerate(zip(mels, recordings, strict=True))
+                (own[: len(r.truth[name])], r.truth[name][: len(own)])
+                for k, (own, r) in enumerate(zip(inputs, recordings, strict=True))
                 if k != out and name in r.truth
             ]
             if seen:
-                told[name] = regression(seen, mels[out])
+                told[name] = regression(seen, inputs[out])
         found.append(told)
     return found
 
@@ -162,11 +168,15 @@ Made = Sequence[Mapping[str, Array]]
 
 def by_row(bundle: Bundle, recordings: Sequence[Recording]) -> dict[str, Made]:
     """What every row makes of each recording."""
-    net, count = [heard(bundle, each) for each in recordings], len(recordings)
+    results, count = [heard(bundle, each) for each in recordings], len(recordings)
+    net = [movements(each) for each in results]
     rows: dict[str, Made] = {NET: net}
     if count > 1:
         rows[SHUFFLED] = [net[others(place, count)[0]] for place in range(count)]
-        rows[RIDGE] = regressed(recordings, bundle.motion.audio)
+        rows[RIDGE] = regressed(recordings, [features(each, bundle.motion.audio) for each in recordings])
+        told = [each.features for each in results if each.features is not None]
+        if len(told) == count:
+            rows[LAYER] = regressed(recordings, told)
     return rows
 
 
@@ -202,7 +212,7 @@ def show(title: str, found: Mapping[str, Mapping[str, Mapping[str, object]]]) ->
     for name in next(iter(found.values())):
         cells = [_cell(row[name]) if name in row else "-" for row in found.values()]
         table.add_row(name, str(next(iter(found.values()))[name]["recordings"]), *cells)
-    Console(width=None if Console().is_terminal else 160).print(table)
+    Console(width=None if Console().is_terminal else 200).print(table)
 
 
 def _cell(figures: Mapping[str, object]) -> str:

@@ -39,6 +39,7 @@ class Result:
     motion: Array  # (T, 168, 3)
     speech: Array  # (T,)
     fine: Array  # (n, 168, 3) every 10 ms
+    features: Array | None = None  # (T, k) that the motion is made of, where the net tells them
 
     @property
     def openings(self) -> tuple[Array, Array]:
@@ -66,7 +67,8 @@ def run_clip(bundle: Bundle, clip: Clip, audio: Array | None = None) -> Result:
         while len(fine) * FINE_NS <= stream.heard_until_ns():
             fine.append(stream.at(len(fine) * FINE_NS).displacement)
     displacement, speech = np.stack([m.displacement for m in motions]), np.array([m.speech for m in motions])
-    return Result(clip, displacement, speech, np.stack(fine))
+    told = [m.features for m in motions if m.features is not None]
+    return Result(clip, displacement, speech, np.stack(fine), np.stack(told) if len(told) == len(motions) else None)
 
 
 def with_end(sound: Array, stream: MotionStream, rate: int) -> Array:

@@ -20,7 +20,7 @@ from engines.common.grid import Clip
 from engines.common.metrics import OPENING_AT
 from engines.common.people_figures import Rows, of_person, over_people
 from engines.mouthbank import by_speaker, curves
-from engines.mouthbank.curves import NET, RIDGE, SHUFFLED, Recording, agreement, regressed, targets_of
+from engines.mouthbank.curves import LAYER, NET, RIDGE, SHUFFLED, Recording, agreement, features, regressed, targets_of
 from engines.mouthbank.evaluate import Result
 from engines.mouthbank.rows import FROZEN, ROWS, TRUTH, gate, handed_back, scores, spoken
 from realtime_dub.audio.frontends.logmel import LogMelSpec
@@ -136,6 +136,10 @@ def recording(seed: int, loud: bool = True) -> Recording:
     )
 
 
+def mels(recordings: list[Recording]) -> list[np.ndarray]:
+    return [features(each, LogMelSpec()) for each in recordings]
+
+
 def test_curves_of_one_movement_are_put_together_and_those_that_stand_still_left_out() -> None:
     names = ["mouth_stretch_c", "mouth_lowerLipDepress_l", "mouth_lowerLipDepress_r", "mouth_press_l"]
     moving = np.random.default_rng(0).random((50, 4))
@@ -147,13 +151,13 @@ def test_curves_of_one_movement_are_put_together_and_those_that_stand_still_left
 
 def test_the_regression_has_not_seen_what_it_is_measured_on() -> None:
     alike = [recording(k) for k in range(4)]
-    told = [each[JAW] for each in regressed(alike, LogMelSpec())]
+    told = [each[JAW] for each in regressed(alike, mels(alike))]
     r = [np.corrcoef(made, each.truth[JAW])[0, 1] for made, each in zip(told, alike, strict=True)]
     assert min(r) > 0.6
     odd = [*alike[:3], recording(9, loud=False)]
-    last = regressed(odd, LogMelSpec())[-1][JAW]
+    last = regressed(odd, mels(odd))[-1][JAW]
     assert np.corrcoef(last, odd[-1].truth[JAW])[0, 1] < 0.4  # seen, it would have been learnt
-    assert regressed([alike[0]], LogMelSpec()) == [{}]
+    assert regressed(alike[:1], mels(alike[:1])) == [{}]
 
 
 def test_curves_are_compared_in_step_and_at_one_lag() -> None:
@@ -178,8 +182,8 @@ def test_recordings_are_read_and_measured(
     monkeypatch.setattr(sys, "argv", ["curves", "--data", str(tmp_path)])
     curves.main()
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert list(told["rows"]) == [NET, SHUFFLED, RIDGE]
-    assert told["rows"][RIDGE][JAW]["recordings"] == 2
+    assert list(told["rows"]) == [NET, SHUFFLED, RIDGE, LAYER]
+    assert all(told["rows"][row][JAW]["recordings"] == 2 for row in (RIDGE, LAYER))
     assert all(math.isfinite(row[JAW]["r_at_0"]["mean"]) for row in told["rows"].values())
 
 

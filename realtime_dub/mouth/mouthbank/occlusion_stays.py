@@ -28,6 +28,7 @@ BLUR = 1.5  # sigma, pixels: the crop trembles with the landmarks
 BLURRED = 3  # pixels: kernel by which the blur makes a thing larger
 LEVELS, SPREADS = 12.0, 2.0  # a pixel is unlike itself by so many levels, and so many standard deviations
 LIPS = 2.0  # times as much for the mouth
+DOUBTED, ENOUGH = 0.02, 0.5  # probability of a thing from which so much of it is enough, in the mouth as well
 RATE = 0.05  # at which a look counts after many
 AT_MOST = 0.2  # the rate of the variance while there were few looks
 MANY = 20  # frames after which a pixel of the mouth is known: it moves by itself
@@ -66,12 +67,17 @@ class ClearFace:
         self._mean += part * away
         self._variance += np.minimum(part, _part(AT_MOST, frames)) * (away * away - self._variance)
 
-    def unlike(self, image: Floats, lower: Mask, mouth: Mask, covered: Mask, yaw: float) -> Mask:
-        """Where the blurred crop (size, size, 3) is not as it was; nowhere where the face cannot be compared."""
+    def unlike(self, image: Floats, lower: Mask, mouth: Mask, covered: Mask, yaw: float, found: Share) -> Mask:
+        """Where the blurred crop (size, size, 3) is not as it was; nowhere where the face cannot be compared.
+
+        Where the net doubts that it sees the face less is asked, and one look at what was there: neither tells a
+        finger of the face's colour alone, both together do.
+        """
         if self._mean is None or abs(yaw - self._yaw) > TURNS:
             return np.zeros(lower.shape, np.uint8)
-        known = (self._looks >= np.where(mouth > 127, MANY, 1)) & (lower > 0)
-        times = np.where(mouth > 127, np.float32(LIPS), np.float32(1))
+        strict = (mouth > 127) & (found <= DOUBTED)
+        known = (self._looks >= np.where(strict, MANY, 1)) & (lower > 0)
+        times = np.where(found > DOUBTED, np.float32(ENOUGH), np.where(strict, np.float32(LIPS), np.float32(1)))
         return np.asarray((self._off(image, (lower > 0) & (covered == 0)) > times) & known, np.uint8)
 
     def shows(self, image: Floats, lower: Mask, covered: Mask) -> bool:
@@ -126,7 +132,7 @@ class Staying:
         if self._there:
             seen = self._still_seen(believed, found)
             self._unseen_ns = 0 if seen.any() else self._unseen_ns + step_ns
-            self.unseen = self._unseen(seen, image, lower, mouth, yaw)
+            self.unseen = self._unseen(seen, found, image, lower, mouth, yaw)
             covered = seen | self.unseen
         self._there = covered is not None and bool(covered.any())
         if covered is None or not self._there:
@@ -152,11 +158,11 @@ class Staying:
         kept[0] = 0  # what is nothing
         return np.asarray(kept[labels], np.uint8)
 
-    def _unseen(self, seen: Mask, image: Floats, lower: Mask, mouth: Mask, yaw: float) -> Mask:
+    def _unseen(self, seen: Mask, found: Share, image: Floats, lower: Mask, mouth: Mask, yaw: float) -> Mask:
         """What of the thing the face tells, not the net."""
         if self._unseen_ns > UNSEEN_NS:
             return np.zeros_like(seen)
-        unlike = self._face.unlike(image, lower, mouth, self._was | seen, yaw)
+        unlike = self._face.unlike(image, lower, mouth, self._was | seen, yaw, found)
         unseen = _joined(unlike, self._near())
         share = np.count_nonzero(unseen & (1 - seen)) / max(1, np.count_nonzero(lower))
         return unseen if share <= MOST_UNSEEN else np.zeros_like(seen)

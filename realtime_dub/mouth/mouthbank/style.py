@@ -12,7 +12,7 @@ from collections import deque
 import numpy as np
 
 from realtime_dub.face.alignment import LOWER, mouth_width
-from realtime_dub.face.landmarks import mean_lip_opening
+from realtime_dub.face.landmarks import LIPS_INNER, mean_lip_opening
 from realtime_dub.face.types import Points
 from realtime_dub.mouth.mouthbank.bank import WIDE_SHARE, Bank
 from realtime_dub.mouth.mouthbank.motion import Motion
@@ -22,8 +22,10 @@ SPEAKS = 0.5  # probability of speech from which the motion is compared with the
 LEAST, MOST = 0.75, 2.0  # of the net's motion
 ENOUGH = 8  # motions after which the person's measure counts for half
 HEARD = 300  # motions that the measure is taken from
-NEAR = 0.015  # mouth widths: lips that the net leaves so near each other touch, as a p, b or m asks for
+NEAR = 0.01  # mouth widths: lips that the net leaves so near each other touch, as a p, b or m asks for,
+PRESSED, PRESSED_NEAR = 0.015, 0.03  # and they are pressed by the first, less by less the farther they are
 _LEAST_OPENING = 1e-3
+_UPPER, _LOWER = (np.searchsorted(LOWER, LIPS_INNER[cut]) for cut in (slice(1, 10), slice(11, 20)))
 
 
 class Style:
@@ -60,10 +62,11 @@ class Style:
         width = mouth_width(bank.neutral)
         nearer = (nearest - bank.neutral)[LOWER] / width
         moved = motion.displacement * np.float32(self.scale * strength * (own / width))
+        opening = _opening(moved * width, nearest) / width
         # Up and down alone: lips that touch are wide or round all the same.
-        moved[:, 1] *= np.float32(_kept(_opening(moved * width, nearest) / width))
+        moved[:, 1] *= np.float32(_kept(opening))
         own_way = self._own_way(_opening(moved * width, nearest) / width, nearest, bank)
-        return np.asarray(moved + nearer + own_way, np.float32)
+        return np.asarray(moved + nearer + own_way + _pressed(opening), np.float32)
 
     def _own_way(self, opening: float, nearest: Points, bank: Bank) -> Points:
         """By how much the person's mouth looks otherwise than the net's where it opens so far."""
@@ -97,6 +100,17 @@ class Style:
 def _kept(opening: float) -> float:
     """Share of a small opening that is left: a net that learns by squares opens a little where it is not sure."""
     return 1 - float(np.exp(-((opening / NEAR) ** 2)))
+
+
+def _pressed(opening: float) -> Points:
+    """What presses the inner lips where they are nearly shut (len(LOWER), 3): those of a p, b or m do.
+
+    Lips that are drawn just touching are often found apart.
+    """
+    moved = np.zeros((len(LOWER), 3), np.float32)
+    by = PRESSED / 2 * float(np.exp(-((max(opening, 0.0) / PRESSED_NEAR) ** 2)))
+    moved[_UPPER, 1], moved[_LOWER, 1] = by, -by
+    return moved
 
 
 def _opening(moved: Points, closed: Points) -> float:
