@@ -14,7 +14,7 @@ from realtime_dub.voice.contract import Line, MadeVoice, SeenFilm, Wish
 from realtime_dub.voice.hpm.features import lips_at
 from realtime_dub.voice.hpm.order import speaker_in
 from realtime_dub.voice.hpm.phonemes import phonemes_of
-from realtime_dub.voice.hpm.speaking import MelMaker, Seen, Vocoder, sound_of
+from realtime_dub.voice.hpm.speaking import MelMaker, Seen, Vocoder, in_mood, sound_of
 from realtime_dub.voice.tts.script import language_of
 
 ENGINE, VOCODER = "hpm", "vocoder"
@@ -24,9 +24,8 @@ MOST_PER_S = 25  # phonemes: quicker is not understood
 
 def speak(lines: Sequence[Line], film: SeenFilm, wish: Wish) -> MadeVoice:
     """A ``ScriptSpeaker``. Raises DependencyError without espeak-ng, ConfigError for what it cannot do."""
-    for option, value in (("--speaker-id", wish.speaker_id), ("--emotion", wish.emotion)):
-        if value is not None:
-            raise ConfigError("the voice hpm takes no", option, "leave it out")
+    if wish.speaker_id is not None:
+        raise ConfigError("the voice hpm takes no", "--speaker-id", "leave it out")
     if not film.length_s:
         raise ConfigError("no lips to speak with:", "a photograph has none that move", "say --engine tts")
     return say(lines, film, wish, MelMaker(load_default(ENGINE)), own_vocoder())
@@ -35,6 +34,7 @@ def speak(lines: Sequence[Line], film: SeenFilm, wish: Wish) -> MadeVoice:
 def say(lines: Sequence[Line], film: SeenFilm, wish: Wish, maker: MelMaker, vocoder: Vocoder | None) -> MadeVoice:
     """The film's voice by these networks; without a vocoder Griffin and Lim make the sound."""
     (speaker, notes), rate = _speaker(wish, maker), round(maker.played_rate)
+    mood = None if wish.emotion is None else maker.mood(wish.emotion)
     track = np.zeros(round(film.length_s * rate), np.float32)
     for number, (text, start_s, end_s) in enumerate(_stretches(lines, film.length_s, maker.spec), 1):
         line = f"line {number} ({text[:30]!r})"
@@ -45,6 +45,8 @@ def say(lines: Sequence[Line], film: SeenFilm, wish: Wish, maker: MelMaker, voco
         if len(names) > MOST_PER_S * (end_s - start_s):
             notes.append(f"{line} is too long for its {end_s - start_s:.1f} s: it is hard to hear")
         seen = Seen(_lips(film, start_s, end_s, maker.spec.frame_rate), speaker)
+        if mood is not None:
+            seen = in_mood(seen, mood)
         sound = sound_of(maker.mel(maker.numbers(names), seen), maker, vocoder)
         at = round(start_s * rate)
         track[at : at + len(sound)] = sound[: len(track) - at]

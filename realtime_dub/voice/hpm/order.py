@@ -37,6 +37,7 @@ class Order(BaseModel):
     lips: Path | None = None  # .npy (frames, features) of another net from start_s on; our own tracker's without
     face: Path | None = None  # .npy (frames, 256): valence and arousal
     scene: Path | None = None  # .npy (256,): the mood is heard from it
+    emotion: str | None = None  # by name, where the bundle has learnt some; in place of face and scene
     pitch: float = Field(1.0, gt=0, le=4)
     energy: float = Field(1.0, gt=0, le=4)
     start_s: float = Field(0.0, ge=0)
@@ -58,6 +59,8 @@ def read_order(path: str) -> tuple[Order, Path]:
         raise ConfigError("cannot use", f"{problem.where} in {path}: {problem.what}", EXAMPLE) from None
     if sum(each is not None for each in (order.script, order.text, order.phonemes)) != 1:
         raise ConfigError("cannot use", path, "give one of script, text and phonemes")
+    if order.emotion is not None and (order.face or order.scene):
+        raise ConfigError("cannot use", f"emotion in {path} beside face and scene", "give the emotion or the features")
     return order, Path(path).parent
 
 

@@ -13,7 +13,7 @@ from realtime_dub.media import NS, AudioBlock, Floats, VoiceInfo, ns_to_samples,
 from realtime_dub.voice.hpm.features import LIP_VALUES, lips_at
 from realtime_dub.voice.hpm.order import features, read_order, speaker_of, text_of
 from realtime_dub.voice.hpm.phonemes import phonemes_of
-from realtime_dub.voice.hpm.speaking import MelMaker, Seen, Vocoder, sound_of
+from realtime_dub.voice.hpm.speaking import MelMaker, Seen, Vocoder, in_mood, sound_of
 
 
 class HpmVoice:
@@ -47,6 +47,7 @@ class HpmVoice:
         if not names:
             raise ConfigError("nothing to speak:", "no phonemes", "write some")
         self._phonemes = self._maker.numbers(names)
+        self._mood = None if order.emotion is None else self._maker.mood(order.emotion)
         self._speaker = speaker_of(None if order.speaker is None else self._folder / order.speaker, self._maker)
         if order.lips is None and self._maker.lips != LIP_VALUES:
             do = "give lips = FILE.npy of its lip encoder"
@@ -130,7 +131,9 @@ class HpmVoice:
             raise ConfigError("cannot speak", f"{count} frames with features of {len(lips)}", "make them of this film")
         face = None if order.face is None else features(at / order.face)[:count]
         scene = None if order.scene is None else features(at / order.scene)
-        mel = self._maker.mel(self._phonemes, Seen(lips, self._speaker, face, scene), order.pitch, order.energy)
+        seen = Seen(lips, self._speaker, face, scene)
+        seen = seen if self._mood is None else in_mood(seen, self._mood)
+        mel = self._maker.mel(self._phonemes, seen, order.pitch, order.energy)
         return sound_of(mel, self._maker, self._vocoder)
 
     def _lips(self, from_ns: int, count: int) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,12 @@ class Seen:
     scene: Floats | None = None  # (256,); zeros without
 
 
+def in_mood(seen: Seen, mood: tuple[Floats, Floats]) -> Seen:
+    """The same with the scene and the face (256,) of an emotion in every frame: see :meth:`MelMaker.mood`."""
+    scene, face = mood
+    return replace(seen, scene=scene, face=np.repeat(face[None], len(seen.lips), 0))
+
+
 class MelMaker:
     """A bundle of task ``speech``. Raises BundleError for another one."""
 
@@ -52,6 +58,17 @@ class MelMaker:
     def usual(self) -> Floats:
         """Who speaks (256,) where nobody is chosen."""
         return np.array(self.spec.speaker or np.zeros(VECTOR), np.float32)
+
+    def mood(self, name: str) -> tuple[Floats, Floats]:
+        """What scene and face (256,) have for an emotion. Raises ConfigError for one that it has not learnt."""
+        found = {each.name: each for each in self.spec.moods}
+        if name not in found:
+            do = f"choose one of {', '.join(found)}" if found else "leave it out: it has learnt none"
+            raise ConfigError("no emotion", f"{name!r} in the voice {self.spec.name}", do)
+        scene, face = found[name].scene, found[name].face
+        if len(scene) != VECTOR or len(face) != VECTOR:
+            raise BundleError("damaged bundle", f"{self.spec.name}: its emotion {name} is none", "fetch it again")
+        return np.array(scene, np.float32), np.array(face, np.float32)
 
     def numbers(self, phonemes: list[str]) -> list[int]:
         """By name. Raises ConfigError for one that the network has not learnt."""
