@@ -1,14 +1,13 @@
 """Reads clips of prepared folders: filmed and aligned tracks.
 
 A prepared folder may have ``textgrid/NAME.TextGrid`` of the Montreal Forced Aligner, and ``face/NAME.npy`` (t, 256),
-``scene/NAME.npy`` (256,) and ``voice/NAME.npy`` (256,) of other nets; without them face and scene are zeros, and who
-speaks is told by the mean and the spread of the bands. ``emotions.json`` says by track which of eight emotions it is.
+``scene/NAME.npy`` (256,) and ``voice/NAME.npy`` (256,) of other nets; ``slots.py`` has what stands for them.
+``emotions.json`` says by track which of eight emotions it is.
 """
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,39 +21,48 @@ from engines.common.speech.inventory import CLASSES, SIL, UNKNOWN
 from engines.hpm.clips import Clip
 from engines.hpm.reading import moved
 from engines.hpm.shapes import EMOTIONS, VECTOR
+from engines.hpm.slots import PREPARED_RATE, Slots, face_of, scene_of, voice_of, voices_of
 from engines.hpm.sound import Sound
 from engines.hpm.textgrid import labels_of
 from realtime_dub.audio.frontends.voice_mel import VoiceMel
 from realtime_dub.errors import ConfigError
 from realtime_dub.paths import reason
-from realtime_dub.voice.hpm.features import lip_features, voice_vector
+from realtime_dub.voice.hpm.features import lip_features
 from realtime_dub.voice.hpm.phonemes import phonemes_of
 from realtime_dub.voice.pitch import pitch_track
 from realtime_dub.voice.tts.script import language_of
 
 PHONEMES = ("", *CLASSES)  # by number: the first is padding, and the blank of CTC
 SILENT = PHONEMES.index(SIL)
-LABELS_HZ, PREPARED_RATE = 100, 16_000  # of labels, and of sounds
+LABELS_HZ = 100
 USUAL_HZ = 120.0  # of a clip in which no voice is
 MOOD = 4.0  # what an emotion's place of a scene has, where no net has seen the scene
 
 
-def read_clips(dataset: Dataset, part: str, sound: Sound) -> list[Clip]:
-    """The tracks with a face and phonemes. Raises ConfigError where there is none."""
+def read_clips(dataset: Dataset, part: str, sound: Sound, slots: Slots = Slots()) -> list[Clip]:  # noqa: B008 - frozen
+    """The tracks with a face and phonemes, of one part. Raises ConfigError where there is none."""
+    entries = learnt_from(dataset, part)
+    clips = [read_clip(dataset, entry, sound, slots) for entry in entries]
+    if slots.voice != "other":
+        voices = voices_of(dataset, entries, [clip.mel for clip in clips], slots)
+        clips = [replace(clip, voice=voices[clip.speaker]) for clip in clips]
+    moods = {root: emotions_in(root) for root in dataset.roots}
+    return [with_mood(clip, moods[each.root].get(each.track)) for clip, each in zip(clips, entries, strict=True)]
+
+
+def learnt_from(dataset: Dataset, part: str) -> list[Entry]:
+    """The tracks of a part with a face and phonemes. Raises ConfigError where there is none."""
     trusted = {entry.name for entry in usable(dataset.entries)}
     own = [entry for entry in dataset.entries if entry.part == part and entry.filmed]
     entries = [entry for entry in own if entry.name in trusted or _aligned(entry).exists()]
     if not entries:
         what = f"{part} in {dataset}"
         raise ConfigError("no filmed and aligned tracks for", what, "prepare with --phones, or bring TextGrids")
-    moods = {root: emotions_in(root) for root in dataset.roots}
-    clips = [read_clip(dataset, entry, sound) for entry in entries]
-    clips = [with_mood(clip, moods[entry.root].get(entry.track)) for clip, entry in zip(clips, entries, strict=True)]
-    return with_voices(clips, entries)
+    return entries
 
 
-def read_clip(dataset: Dataset, entry: Entry, sound: Sound = Sound()) -> Clip:  # noqa: B008 - it is frozen
-    """One track; whose voice it is comes later, of all of a speaker's."""
+def read_clip(dataset: Dataset, entry: Entry, sound: Sound = Sound(), slots: Slots = Slots()) -> Clip:  # noqa: B008
+    """One track; whose voice it is comes later, of all of a speaker's, but for files of another net."""
     filmed = dataset.clip(entry)
     audio = heard_at(filmed.audio, sound.played_rate)
     motion = motion_at(filmed, sound.fps)
@@ -75,9 +83,9 @@ def read_clip(dataset: Dataset, entry: Entry, sound: Sound = Sound()) -> Clip:  
         mel,
         through(pitch_track(audio, sound.played_rate, sound.hop)[: len(mel)]),
         np.log(np.exp(mel).sum(1) + 1e-3).astype(np.float32),
-        _slot(entry, "face", (frames, VECTOR), (1, VECTOR)),
-        _slot(entry, "scene", (VECTOR,)),
-        _slot(entry, "voice", (VECTOR,)),
+        face_of(dataset, entry, frames, sound.fps, slots),
+        scene_of(entry, slots),
+        voice_of(entry) if slots.voice == "other" else np.zeros(VECTOR, np.float32),
         (SILENT,),
         fps=sound.fps,
     )
@@ -137,18 +145,6 @@ def stretches(labels: Array) -> tuple[Array, Array]:
     return own[starts] + 1, at
 
 
-def with_voices(clips: list[Clip], entries: list[Entry]) -> list[Clip]:
-    """Clips that say who speaks, where no file did."""
-    by_speaker: dict[str, list[Array]] = defaultdict(list)
-    for clip in clips:
-        by_speaker[clip.speaker].append(clip.mel)
-    vectors = {speaker: voice_vector(mels) for speaker, mels in by_speaker.items()}
-    told = [entry.file("voice", ".npy").exists() for entry in entries]
-    return [
-        clip if known else replace(clip, voice=vectors[clip.speaker]) for clip, known in zip(clips, told, strict=True)
-    ]
-
-
 def with_mood(clip: Clip, emotion: int | None) -> Clip:
     """A clip of which somebody has said how it is spoken. Where no net has seen its scene, that is what it is shown."""
     if emotion is None:
@@ -178,14 +174,3 @@ def _number(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < len(EMOTIONS):
         raise ValueError
     return value
-
-
-def _slot(entry: Entry, kind: str, shape: tuple[int, ...], without: tuple[int, ...] | None = None) -> Array:
-    """What another net has written of a track, else zeros (``without``). Raises ConfigError for another shape."""
-    path = entry.file(kind, ".npy")
-    if not path.exists():
-        return np.zeros(without or shape, np.float32)
-    found = np.load(path, allow_pickle=False)
-    if found.shape != shape:
-        raise ConfigError(f"cannot use the features of the {kind}:", f"{path}: {found.shape}", f"make them {shape}")
-    return np.asarray(found, np.float32)

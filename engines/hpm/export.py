@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from engines.common import imported
 from engines.common.bundle_files import OPSET, shorten
 from engines.hpm.network import Given, Hpm, Prosody, lengthened
 from engines.hpm.shapes import BANDS, VECTOR
+from engines.hpm.slots import Slots
 from engines.hpm.sound import Sound
 from realtime_dub.inference.bundle import load
 from realtime_dub.inference.spec import DataSpec, MoodSpec, SpeechSpec, TensorSpec
@@ -30,6 +31,7 @@ class Knows:
     speakers: int = 0  # people; 0 = not known
     speaker: Sequence[float] = ()  # (256,) who speaks unless told
     moods: tuple[MoodSpec, ...] = ()
+    slots: Slots = field(default_factory=Slots)
 
 
 class Flat(nn.Module):
@@ -127,4 +129,5 @@ def spec_of(
         speakers=knows.speakers,
         speaker=tuple(knows.speaker),
         moods=knows.moods,
+        **vars(knows.slots),
     )

@@ -17,7 +17,8 @@ NOTICE = (
 def import_weights(path: Path, out: Path) -> None:
     """Write the bundle ``out`` of ``path``. Raises UserError."""
     try:
-        from engines.hpm.export import spec_of, write_bundle
+        from engines.hpm.export import Knows, spec_of, write_bundle
+        from engines.hpm.slots import OTHERS
         from engines.hpm.sound import FILMS_SOUND, LECTURES_SOUND
         from engines.hpm.symbols import SYMBOLS
         from engines.hpm.weights import read_network
@@ -26,4 +27,4 @@ def import_weights(path: Path, out: Path) -> None:
         raise DependencyError("cannot build the network without", error.name or str(error), do) from error
     net = read_network(path)
     sound = FILMS_SOUND if net.shape.scene else LECTURES_SOUND
-    write_bundle(net, out, spec_of(net, SYMBOLS, sound, LICENCE, NOTICE))
+    write_bundle(net, out, spec_of(net, SYMBOLS, sound, LICENCE, NOTICE, knows=Knows(slots=OTHERS)))

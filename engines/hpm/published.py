@@ -84,9 +84,18 @@ class PublishedSet(Dataset):
 
     def _entry(self, root: Path, part: str, listed: Listed) -> Entry:
         frames = len(_array(self._lips(root, listed), (None, None)))
-        about = {"text": listed.text, "corpus": self.layout.corpus, "language": "en"}
-        seconds = frames / self.layout.sound.fps
-        return Entry(listed.name, listed.speaker, part, frames, seconds=seconds, sane=True, root=root, **about)
+        return Entry(
+            listed.name,
+            listed.speaker,
+            part,
+            frames,
+            listed.text,
+            corpus=self.layout.corpus,
+            language="en",
+            seconds=frames / self.layout.sound.fps,
+            sane=True,
+            root=root,
+        )
 
     def _lips(self, root: Path, listed: Listed) -> Path:
         return root / self.layout.lips / f"{listed.speaker}-face-{listed.name}.npy"

@@ -20,10 +20,10 @@ class Sound(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rate: int = Field(16_000, ge=16_000, le=48_000)  # Hz; the highest band is at 8 kHz
-    window: int = Field(640, ge=64, le=1_024)  # samples, in a transform of 1024
-    hop: int = Field(160, ge=16, le=8_192)  # samples
-    fps: float = Field(25.0, gt=0, le=120)
+    rate: int = Field(default=16_000, ge=16_000, le=48_000)  # Hz; the highest band is at 8 kHz
+    window: int = Field(default=640, ge=64, le=1_024)  # samples, in a transform of 1024
+    hop: int = Field(default=160, ge=16, le=8_192)  # samples
+    fps: float = Field(default=25.0, gt=0, le=120)
 
     @model_validator(mode="after")
     def _whole(self) -> Sound:
@@ -46,4 +46,5 @@ class Sound(BaseModel):
         return round(self.per_frame * self.fps * self.hop)
 
 
-FILMS_SOUND, LECTURES_SOUND = Sound(rate=22_050, window=880, hop=220), Sound()
+LECTURES_SOUND = Sound(rate=16_000, window=640, hop=160, fps=25.0)
+FILMS_SOUND = Sound(rate=22_050, window=880, hop=220, fps=25.0)

@@ -27,6 +27,7 @@ from engines.hpm.mcd import mel_distortion
 from engines.hpm.moods import moods_of
 from engines.hpm.network import Given, Hpm, Prosody, Spoken
 from engines.hpm.shapes import FILMS, LECTURES, SMALL, Shape
+from engines.hpm.slots import OTHERS, Slots, found_in
 from engines.hpm.sound import Sound
 from realtime_dub.voice.hpm.griffin_lim import griffin_lim
 
@@ -44,6 +45,10 @@ class Settings(BaseModel):
     batch: int = Field(16, ge=1)
     validation_clips: int = Field(24, ge=1)
     half: bool = False  # products of matrices in bfloat16 on a CPU, too
+    # What fills the slots where no files of other nets lie beside the tracks: see ``slots.py``.
+    voice: Literal["bands", "net"] = "bands"
+    face: Literal["none", "rule"] = "none"
+    scene: Literal["none", "rule"] = "none"
     sound: Sound | None = None  # 16 kHz in hops of 160 at 25 fps; without it that of the data's layout
 
 
@@ -55,9 +60,10 @@ class HpmEngine(Engine):
     def __init__(self, settings: Settings, work: Work) -> None:
         self._settings, self._work = settings, work
         self._sound = settings.sound or sound_of(work.dataset)
-        self._phonemes, train = learnt_from(work.dataset, "train", self._sound)
+        self._slots = slots_of(work.dataset, Slots(settings.voice, settings.face, settings.scene))
+        self._phonemes, train = learnt_from(work.dataset, "train", self._sound, self._slots)
         scale = scale_of(train)
-        held = learnt_from(work.dataset, "validation", self._sound)[1][: settings.validation_clips]
+        held = learnt_from(work.dataset, "validation", self._sound, self._slots)[1][: settings.validation_clips]
         self._train, self._held = normalised(train, scale), normalised(held, scale)
         own = PROFILES[settings.profile]
         self._shape: Shape = replace(
@@ -122,7 +128,7 @@ class HpmEngine(Engine):
         voices = [np.mean([clip.voice for clip in own], 0) for own in by_speaker(self._train).values()]
         usual = np.mean(voices, 0).round(4).tolist()
         moods = moods_of(self._train) if net.shape.scene else ()
-        knows = Knows(len(voices), usual, moods)
+        knows = Knows(len(voices), usual, moods, self._slots)
         spec = spec_of(net, self._phonemes, self._sound, licence_of(corpora), "", corpora, knows)
         return write_bundle(net, out / "bundle", spec)
 
@@ -139,11 +145,18 @@ def sound_of(dataset: Dataset) -> Sound:
     return dataset.layout.sound if isinstance(dataset, published.PublishedSet) else Sound()
 
 
-def learnt_from(dataset: Dataset, part: str, sound: Sound) -> tuple[tuple[str, ...], list[Clip]]:
+def slots_of(dataset: Dataset, wanted: Slots) -> Slots:
+    """What fills the slots. Raises ConfigError where that differs between clips."""
+    if isinstance(dataset, published.PublishedSet):
+        return OTHERS
+    return found_in([each for part in ("train", "validation") for each in data.learnt_from(dataset, part)], wanted)
+
+
+def learnt_from(dataset: Dataset, part: str, sound: Sound, slots: Slots) -> tuple[tuple[str, ...], list[Clip]]:
     """Names of phonemes by number, and clips. Raises ConfigError."""
     if isinstance(dataset, published.PublishedSet):
         return published.PHONEMES, dataset.read(part, sound)
-    return data.PHONEMES, data.read_clips(dataset, part, sound)
+    return data.PHONEMES, data.read_clips(dataset, part, sound, slots)
 
 
 def by_speaker(clips: Sequence[Clip]) -> dict[str, list[Clip]]:

@@ -230,6 +230,10 @@ class SpeechSpec(_Common):
     speakers: int = Field(0, ge=0)  # whom it learnt from; 0 = not known
     speaker: tuple[float, ...] = Field((), max_length=4_096)  # who speaks where nobody is chosen; none: zeros
     moods: tuple[MoodSpec, ...] = Field((), max_length=64)  # that can be asked for by name
+    # What it was shown in its slots: features of other nets, or what the program makes itself.
+    voice: Literal["bands", "net", "other"] = "bands"
+    face: Literal["none", "rule", "other"] = "none"
+    scene: Literal["none", "rule", "other"] = "none"
 
     @model_validator(mode="after")
     def _whole(self) -> SpeechSpec:

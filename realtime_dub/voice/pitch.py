@@ -24,7 +24,7 @@ def pitch_track(samples: Floats, rate: int, hop: int) -> Doubles:
     """Hz (m,) at every ``hop``-th of the samples (n,), NaN where no voice is."""
     size = round(FRAME_S * rate)
     window = np.hanning(size)
-    pieces = np.lib.stride_tricks.sliding_window_view(np.pad(samples, size // 2), size)[::hop]
+    pieces = np.lib.stride_tricks.sliding_window_view(np.pad(samples.astype(np.float64), size // 2), size)[::hop]
     pieces = pieces[: -(-len(samples) // hop)] * window
     alike = _autocorrelation(pieces) / _autocorrelation(window[None])
     first, last = int(rate / HIGHEST_HZ), int(rate / LOWEST_HZ) + 1

@@ -42,7 +42,7 @@ class SpeakerVectors:
         found = np.asarray(self._session.run({"mel": np.asarray(mel, np.float32)[None]})["speaker"], np.float32)
         if found.shape != (1, self.spec.vector) or not np.isfinite(found).all():
             raise BundleError("cannot use", f"{self.spec.name}: its vector is none", "fetch it again")
-        return found[0]
+        return np.asarray(found[0])
 
     def trial(self) -> Floats:
         """The vector of silence."""

@@ -14,9 +14,10 @@ from realtime_dub.errors import ConfigError, MediaError
 from realtime_dub.inference.spec import SpeechSpec
 from realtime_dub.media import Floats
 from realtime_dub.validation import first_problem
-from realtime_dub.voice.hpm.features import voice_vector
+from realtime_dub.voice.hpm.features import net_voice, voice_vector
 from realtime_dub.voice.hpm.speaking import MelMaker
 from realtime_dub.voice.sample import sample_of
+from realtime_dub.voice.speaker import own_speakers
 from realtime_dub.voice.tts.script import lines_of, read_script
 
 EXAMPLE = 'write a file with bundle = "DIR" and script = "line.txt", and give from-video:hpm:FILE'
@@ -93,7 +94,16 @@ def speaker_of(path: Path | None, maker: MelMaker) -> Floats:
 
 
 def speaker_in(sample: Floats, rate: int, spec: SpeechSpec) -> Floats:
-    """Who speaks (256,) in sound (n,). Raises MediaError where that is too short."""
+    """Who speaks (256,) in sound (n,), as the network has learnt it.
+
+    Raises MediaError where that is too short, ConfigError for a network that was told by another program's net.
+    """
+    if spec.voice == "other":
+        raise ConfigError(
+            "cannot hear a voice for", f"{spec.name}: it knows vectors of another net", "give a .npy of it"
+        )
+    if spec.voice == "net":
+        return net_voice([own_speakers().of(sample, rate)])
     resampler = StreamResampler(rate, spec.rate, 1)
     there = np.concatenate([resampler.process(sample[:, None]), resampler.flush()])[:, 0]
     if len(there) < spec.rate // 2:

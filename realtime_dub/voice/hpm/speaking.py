@@ -15,7 +15,9 @@ from realtime_dub.inference import AUTO
 from realtime_dub.inference.bundle import Bundle
 from realtime_dub.inference.spec import SpeechSpec, VocoderSpec, mel_per_frame
 from realtime_dub.media import Floats
+from realtime_dub.voice.hpm.features import Doubles, faces_at, lips_of
 from realtime_dub.voice.hpm.griffin_lim import griffin_lim
+from realtime_dub.voice.hpm.rules import face_features, scene_features
 
 VECTOR = 256
 
@@ -28,6 +30,18 @@ class Seen:
     speaker: Floats  # (256,)
     face: Floats | None = None  # (t, 256) valence and arousal; zeros without
     scene: Floats | None = None  # (256,); zeros without
+
+
+def shown(
+    spec: SpeechSpec, times_s: Doubles, faces: Floats, wanted_s: Doubles, speaker: Floats, looks: Floats | None
+) -> Seen:
+    """What a network is shown of faces (n, 478, 3) at times (n,), at its own ones (t,), and of the whole frames' looks:
+    lips always, the face and the scene by rule where that is what it has learnt from.
+    """
+    canonical = faces_at(times_s, faces, wanted_s)
+    face = face_features(canonical, spec.frame_rate) if spec.face == "rule" else None
+    scene = scene_features(looks) if spec.scene == "rule" and looks is not None and len(looks) else None
+    return Seen(lips_of(canonical), speaker, face, scene)
 
 
 def in_mood(seen: Seen, mood: tuple[Floats, Floats]) -> Seen:
