@@ -64,7 +64,6 @@ TASKS: dict[str, tuple[type[BundleSpec], dict[str, Any]]] = {
     "mask": (MaskSpec, {"size": 96, "side": 3.0, "centre": [0, 1.95, -0.2]}),
     "paint": (PaintSpec, {"size": 96, "side": 1.6}),
     "speech": (
-        SpeakerSpec,
         SpeechSpec,
         {"phonemes": ["a", "b"], "rate": 16_000, "window": 640, "hop": 160, "frame_rate": 25, "most_frames": 750},
     ),

@@ -8,8 +8,9 @@ A prepared folder may have ``textgrid/NAME.TextGrid`` of the Montreal Forced Ali
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import soxr
@@ -22,29 +23,39 @@ from engines.hpm.clips import Clip
 from engines.hpm.reading import moved
 from engines.hpm.shapes import EMOTIONS, VECTOR
 from engines.hpm.slots import PREPARED_RATE, Slots, face_of, scene_of, voice_of, voices_of
-from engines.hpm.sound import Sound
+from engines.hpm.sound import LECTURES_SOUND, Sound
 from engines.hpm.textgrid import labels_of
 from realtime_dub.audio.frontends.voice_mel import VoiceMel
-from realtime_dub.errors import ConfigError
+from realtime_dub.errors import ConfigError, DependencyError
 from realtime_dub.paths import reason
 from realtime_dub.voice.hpm.features import lip_features
 from realtime_dub.voice.hpm.phonemes import phonemes_of
-from realtime_dub.voice.pitch import pitch_track
+from realtime_dub.voice.pitch import HIGHEST_HZ, LOWEST_HZ, pitch_track
 from realtime_dub.voice.tts.script import language_of
 
 PHONEMES = ("", *CLASSES)  # by number: the first is padding, and the blank of CTC
 SILENT = PHONEMES.index(SIL)
+INSTALL = 'run: pip install pyworld "setuptools<81"'
 LABELS_HZ = 100
 USUAL_HZ = 120.0  # of a clip in which no voice is
 MOOD = 4.0  # what an emotion's place of a scene has, where no net has seen the scene
 
 
-def read_clips(dataset: Dataset, part: str, sound: Sound, slots: Slots = Slots()) -> list[Clip]:  # noqa: B008 - frozen
+@dataclass(frozen=True)
+class Reading:
+    """How clips are read."""
+
+    sound: Sound = field(default_factory=lambda: LECTURES_SOUND)
+    slots: Slots = field(default_factory=Slots)
+    pitch: Literal["own", "world"] = "own"  # who tracks it
+
+
+def read_clips(dataset: Dataset, part: str, reading: Reading) -> list[Clip]:
     """The tracks with a face and phonemes, of one part. Raises ConfigError where there is none."""
     entries = learnt_from(dataset, part)
-    clips = [read_clip(dataset, entry, sound, slots) for entry in entries]
-    if slots.voice != "other":
-        voices = voices_of(dataset, entries, [clip.mel for clip in clips], slots)
+    clips = [read_clip(dataset, entry, reading) for entry in entries]
+    if reading.slots.voice != "other":
+        voices = voices_of(dataset, entries, [clip.mel for clip in clips], reading.slots)
         clips = [replace(clip, voice=voices[clip.speaker]) for clip in clips]
     moods = {root: emotions_in(root) for root in dataset.roots}
     return [with_mood(clip, moods[each.root].get(each.track)) for clip, each in zip(clips, entries, strict=True)]
@@ -61,8 +72,9 @@ def learnt_from(dataset: Dataset, part: str) -> list[Entry]:
     return entries
 
 
-def read_clip(dataset: Dataset, entry: Entry, sound: Sound = Sound(), slots: Slots = Slots()) -> Clip:  # noqa: B008
+def read_clip(dataset: Dataset, entry: Entry, reading: Reading) -> Clip:
     """One track; whose voice it is comes later, of all of a speaker's, but for files of another net."""
+    sound, slots = reading.sound, reading.slots
     filmed = dataset.clip(entry)
     audio = heard_at(filmed.audio, sound.played_rate)
     motion = motion_at(filmed, sound.fps)
@@ -81,7 +93,7 @@ def read_clip(dataset: Dataset, entry: Entry, sound: Sound = Sound(), slots: Slo
         places,
         lip_features(motion[:frames], filmed.neutral),
         mel,
-        through(pitch_track(audio, sound.played_rate, sound.hop)[: len(mel)]),
+        through(tracked(audio, sound, reading.pitch)[: len(mel)]),
         np.log(np.exp(mel).sum(1) + 1e-3).astype(np.float32),
         face_of(dataset, entry, frames, sound.fps, slots),
         scene_of(entry, slots),
@@ -105,6 +117,20 @@ def motion_at(filmed: Filmed, fps: float) -> Array:
     before = np.minimum(place.astype(int), len(motion) - 1)
     after, part = np.minimum(before + 1, len(motion) - 1), (place - before).astype(np.float32)[:, None, None]
     return np.asarray(motion[before] * (1 - part) + motion[after] * part, np.float32)
+
+
+def tracked(audio: Array, sound: Sound, by: str) -> Array:
+    """Hz of each mel frame, NaN where no voice is. Raises DependencyError for WORLD's where it is not installed."""
+    if by == "own":
+        return pitch_track(audio, sound.played_rate, sound.hop)
+    try:
+        import pyworld
+    except ImportError as error:
+        raise DependencyError("cannot track pitch with pitch = world without", "pyworld", INSTALL) from error
+    wide, rate = audio.astype(np.float64), sound.played_rate
+    about = {"f0_floor": LOWEST_HZ, "f0_ceil": HIGHEST_HZ, "frame_period": 1000 * sound.hop / rate}
+    hz = pyworld.stonemask(wide, *pyworld.dio(wide, rate, **about), rate)
+    return np.where(hz > 0, hz, np.nan)
 
 
 def through(track: Array) -> Array:

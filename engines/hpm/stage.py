@@ -49,6 +49,7 @@ class Settings(BaseModel):
     voice: Literal["bands", "net"] = "bands"
     face: Literal["none", "rule"] = "none"
     scene: Literal["none", "rule"] = "none"
+    pitch: Literal["own", "world"] = "own"  # who tracks it; world: DIO and StoneMask, as published, of pyworld
     sound: Sound | None = None  # 16 kHz in hops of 160 at 25 fps; without it that of the data's layout
 
 
@@ -61,9 +62,10 @@ class HpmEngine(Engine):
         self._settings, self._work = settings, work
         self._sound = settings.sound or sound_of(work.dataset)
         self._slots = slots_of(work.dataset, Slots(settings.voice, settings.face, settings.scene))
-        self._phonemes, train = learnt_from(work.dataset, "train", self._sound, self._slots)
+        reading = data.Reading(self._sound, self._slots, settings.pitch)
+        self._phonemes, train = learnt_from(work.dataset, "train", reading)
         scale = scale_of(train)
-        held = learnt_from(work.dataset, "validation", self._sound, self._slots)[1][: settings.validation_clips]
+        held = learnt_from(work.dataset, "validation", reading)[1][: settings.validation_clips]
         self._train, self._held = normalised(train, scale), normalised(held, scale)
         own = PROFILES[settings.profile]
         self._shape: Shape = replace(
@@ -152,11 +154,11 @@ def slots_of(dataset: Dataset, wanted: Slots) -> Slots:
     return found_in([each for part in ("train", "validation") for each in data.learnt_from(dataset, part)], wanted)
 
 
-def learnt_from(dataset: Dataset, part: str, sound: Sound, slots: Slots) -> tuple[tuple[str, ...], list[Clip]]:
+def learnt_from(dataset: Dataset, part: str, reading: data.Reading) -> tuple[tuple[str, ...], list[Clip]]:
     """Names of phonemes by number, and clips. Raises ConfigError."""
     if isinstance(dataset, published.PublishedSet):
-        return published.PHONEMES, dataset.read(part, sound)
-    return data.PHONEMES, data.read_clips(dataset, part, sound, slots)
+        return published.PHONEMES, dataset.read(part, reading.sound)
+    return data.PHONEMES, data.read_clips(dataset, part, reading)
 
 
 def by_speaker(clips: Sequence[Clip]) -> dict[str, list[Clip]]:

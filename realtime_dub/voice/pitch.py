@@ -12,9 +12,9 @@ from realtime_dub.media import Floats
 
 LOWEST_HZ, HIGHEST_HZ = 60.0, 400.0
 FRAME_S, HOP_S = 0.064, 0.02
-VOICED = 0.45  # of the power, at a period
+VOICED = 0.6  # of the power, at a period
 QUIET = 1e-6  # power: below it nobody speaks
-NEARLY = 0.9  # of the best: a period that is as good as twice itself is the period
+NEARLY = 0.98  # of the best: a period that is as good as twice itself is the period
 MOST_S = 30.0
 LEAST = 5  # voiced frames that make a pitch
 Doubles = npt.NDArray[np.float64]

@@ -20,7 +20,7 @@ from engines.common.results import NET, read_net, shaped
 from engines.common.runs import launch
 from engines.hpm import stage, weights
 from engines.hpm.clips import Clip, cut
-from engines.hpm.data import PHONEMES, SILENT, read_clip, stretches, through
+from engines.hpm.data import PHONEMES, SILENT, Reading, read_clip, stretches, through
 from engines.hpm.export import graph_of, spec_of, write_bundle
 from engines.hpm.losses import Wanted, losses
 from engines.hpm.mcd import CEPSTRA, cepstra, mel_distortion, warped
@@ -361,7 +361,7 @@ def test_a_run_makes_a_bundle_that_speaks_and_goes_on(tmp_path: Path) -> None:
     assert {"mel", "refined", "pitch", "energy", "read", "heard", "mcd"} <= set(rows[1])
     assert 5_000_000 < rows[0]["parameters"] <= 6_000_000
     maker = MelMaker(load(out / "speech" / "bundle"))
-    clip = read_clip(Dataset(data), Dataset(data).spoken("validation")[0])
+    clip = read_clip(Dataset(data), Dataset(data).spoken("validation")[0], Reading())
     names = [PHONEMES[number] for number in clip.phonemes]
     track = Dataset(data).load(Dataset(data).spoken("validation")[0])
     assert np.abs(lips_of(track.canonical) - clip.lips).max() < 1e-4  # what a film's faces give is what was learnt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +28,7 @@ from engines.hpm.moods import moods_of
 from engines.hpm.network import Hpm
 from engines.hpm.shapes import EMOTIONS, SMALL, VECTOR
 from engines.hpm.sound import FILMS_SOUND, LECTURES_SOUND, Sound
-from realtime_dub.errors import ConfigError
+from realtime_dub.errors import ConfigError, DependencyError
 from realtime_dub.inference.bundle import load
 from realtime_dub.voice.hpm.speaking import MelMaker, Seen, in_mood, sound_of
 
@@ -174,7 +175,7 @@ def test_prepared_tracks_are_read_at_other_rates_in_step(
     tmp_path: Path, sound: Sound, per_frame: int, played: int
 ) -> None:
     dataset = Dataset(filmed(tmp_path, 3, 1, phones=True))
-    usual, clip = (data.read_clips(dataset, "train", each)[0] for each in (Sound(), sound))
+    usual, clip = (data.read_clips(dataset, "train", data.Reading(each))[0] for each in (Sound(), sound))
     assert (sound.per_frame, sound.played_rate, clip.per_frame) == (per_frame, played, per_frame)
     assert len(clip.lips) == int(len(usual.lips) * sound.fps / 25)
     assert len(clip.mel) == len(clip.pitch) == len(clip.energy) == len(clip.places) == per_frame * len(clip.lips)
@@ -227,7 +228,7 @@ def told_emotions(root: Path, said: dict[str, object]) -> Dataset:
 
 def test_emotions_of_prepared_tracks_are_told_by_a_file(tmp_path: Path) -> None:
     root = filmed(tmp_path, 4, 1, phones=True)
-    clips = data.read_clips(told_emotions(root, {"t0": "sad", "t2": 3}), "train", Sound())
+    clips = data.read_clips(told_emotions(root, {"t0": "sad", "t2": 3}), "train", data.Reading())
     assert [clip.emotion for clip in clips] == [5, None, 3]
     assert clips[0].scene.nonzero()[0].tolist() == [5]
     assert not clips[1].scene.any()
@@ -238,7 +239,7 @@ def test_emotions_of_prepared_tracks_are_told_by_a_file(tmp_path: Path) -> None:
     assert np.allclose(moods["happy"].scene, 2)
     assert moods_of(clips[:2]) == ()
     with pytest.raises(ConfigError, match="it does not say emotions by clip; give each clip one of angry"):
-        data.read_clips(told_emotions(root, {"t0": "merry"}), "train", Sound())
+        data.read_clips(told_emotions(root, {"t0": "merry"}), "train", data.Reading())
 
 
 @pytest.mark.slow
@@ -255,7 +256,7 @@ def test_an_emotion_by_name_is_the_one_that_was_learnt(tmp_path: Path) -> None:
         optimiser.step()
     maker = MelMaker(load(engine.export(net, tmp_path)))
     assert [each.name for each in maker.spec.moods] == ["happy", "sad"]
-    clip = data.read_clips(dataset, "validation", Sound())[0]
+    clip = data.read_clips(dataset, "validation", data.Reading())[0]
     plain = Seen(clip.lips, clip.voice)
     mels = {}
     for name in ("happy", "sad"):
@@ -272,7 +273,7 @@ def test_an_emotion_by_name_is_the_one_that_was_learnt(tmp_path: Path) -> None:
 
 def test_clips_of_which_nobody_tells_the_emotion_have_no_share_in_its_loss(tmp_path: Path) -> None:
     root = filmed(tmp_path, 4, 1, phones=True)
-    clips = data.read_clips(told_emotions(root, {"t0": 1}), "train", Sound())
+    clips = data.read_clips(told_emotions(root, {"t0": 1}), "train", data.Reading())
     net = Hpm(replace(TINY, phonemes=len(data.PHONEMES))).eval()
     torch.manual_seed(0)
 
@@ -283,3 +284,17 @@ def test_clips_of_which_nobody_tells_the_emotion_have_no_share_in_its_loss(tmp_p
 
     assert "emotion" not in loss(1, 2)
     assert loss(0, 1)["emotion"] == pytest.approx(float(loss(0)["emotion"]), rel=0.05)
+
+
+def test_pitch_is_tracked_by_world_where_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    t = np.arange(16_000) / 16_000
+    tone = sum(np.sin(2 * np.pi * n * 140 * t) / n for n in range(1, 9)).astype(np.float32)
+    ours = data.tracked(tone, LECTURES_SOUND, "own")
+    assert np.median(ours[5:95]) == pytest.approx(140, rel=0.01)
+    monkeypatch.setitem(sys.modules, "pyworld", None)
+    with pytest.raises(DependencyError, match="pitch = world without pyworld; run: pip install pyworld"):
+        data.tracked(tone, LECTURES_SOUND, "world")
+    monkeypatch.undo()
+    pytest.importorskip("pyworld")
+    theirs = data.tracked(tone, LECTURES_SOUND, "world")
+    assert np.nanmedian(theirs) == pytest.approx(140, rel=0.01)

@@ -47,10 +47,10 @@ def test_files_of_other_nets_come_first_and_have_to_be_whole(tmp_path: Path) -> 
         np.save(entry.file("scene", ".npy"), np.full(VECTOR, 0.5, np.float32))
     slots = found_in(dataset.entries, wanted)
     assert slots == Slots("net", "rule", "other")
-    assert (data.read_clips(dataset, "train", Sound(), replace(slots, voice="bands"))[0].scene == 0.5).all()
+    assert (data.read_clips(dataset, "train", data.Reading(slots=replace(slots, voice="bands")))[0].scene == 0.5).all()
     np.save(dataset.entries[0].file("scene", ".npy"), np.zeros(9))
     with pytest.raises(ConfigError, match=r"cannot use the features of the scene: .*\(9,\); make them \(256,\)"):
-        data.read_clips(dataset, "train", Sound(), slots)
+        data.read_clips(dataset, "train", data.Reading(slots=slots))
     dataset.entries[2].file("scene", ".npy").unlink()
     with pytest.raises(ConfigError, match=r"scene for a part of the clips alone: no .*t2.npy"):
         found_in(dataset.entries, wanted)
@@ -64,7 +64,7 @@ def test_what_was_learnt_from_is_shown_in_use(tmp_path: Path) -> None:
     assert (maker.spec.voice, maker.spec.face, maker.spec.scene) == ("net", "rule", "none")
     dataset = Dataset(root)
     entry = dataset.entries[0]
-    clip = data.read_clips(dataset, "train", Sound(), Slots("net", "rule"))[0]
+    clip = data.read_clips(dataset, "train", data.Reading(slots=Slots("net", "rule")))[0]
     track = dataset.load(entry)
     times = np.arange(len(track.canonical)) / track.fps
     seen = shown(maker.spec, times, track.canonical, times[: len(clip.lips)], clip.voice, None)
