@@ -1,4 +1,4 @@
-"""Trackers of pitch beside each other: ``python -m benchmarks.pitch --prepared prepared/s1 --prepared prepared/speech``.
+"""Trackers of pitch beside each other: ``python -m benchmarks.pitch --prepared prepared/s1 --prepared prepared/en``.
 
 Of people's sounds nobody knows the pitch. So each sound is made again by WORLD (Morise et al. 2016), of the pitch that
 its own tracker, Harvest, has found, and that is the truth of the sound that was made: ``off`` is the share of voiced

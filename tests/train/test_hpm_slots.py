@@ -15,7 +15,6 @@ from engines.common.dataset import Dataset
 from engines.hpm import data, stage
 from engines.hpm.shapes import SMALL, VECTOR
 from engines.hpm.slots import Slots, found_in, scene_of
-from engines.hpm.sound import Sound
 from realtime_dub.errors import ConfigError
 from realtime_dub.face.types import Face, Pose
 from realtime_dub.inference.bundle import load
