@@ -42,3 +42,11 @@ def test_a_glide_is_followed() -> None:
     glide = sum(np.sin(2 * np.pi * n * np.cumsum(hz) / 16_000) / n for n in range(1, 6)).astype(np.float32)
     found = pitch_track(glide, 16_000, 160)
     assert np.abs(found[5:95] / hz[::160][5:95] - 1).max() < 0.02
+
+
+def test_a_room_that_hums_has_no_pitch_and_hides_none() -> None:
+    t = np.arange(16_000) / 16_000
+    hum = (0.3 * np.sin(2 * np.pi * 25 * t) + 0.2).astype(np.float32)
+    assert np.isnan(pitch_track(hum, 16_000, 160)[5:95]).all()
+    found = pitch_track(0.1 * tone(110) + hum, 16_000, 160)[5:95]
+    assert np.abs(found / 110 - 1).max() < 0.01

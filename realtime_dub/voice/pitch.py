@@ -13,6 +13,7 @@ from realtime_dub.media import Floats
 LOWEST_HZ, HIGHEST_HZ = 60.0, 400.0
 FRAME_S, HOP_S = 0.064, 0.02
 VOICED = 0.6  # of the power, at a period
+RUMBLE_HZ = 50.0  # what is lower is no voice
 QUIET = 1e-6  # power: below it nobody speaks
 NEARLY = 0.98  # of the best: a period that is as good as twice itself is the period
 MOST_S = 30.0
@@ -26,14 +27,14 @@ def pitch_track(samples: Floats, rate: int, hop: int) -> Doubles:
     window = np.hanning(size)
     pieces = np.lib.stride_tricks.sliding_window_view(np.pad(samples.astype(np.float64), size // 2), size)[::hop]
     pieces = pieces[: -(-len(samples) // hop)] * window
-    alike = _autocorrelation(pieces) / _autocorrelation(window[None])
+    alike = _autocorrelation(pieces, round(RUMBLE_HZ * 2 * size / rate)) / _autocorrelation(window[None])
     first, last = int(rate / HIGHEST_HZ), int(rate / LOWEST_HZ) + 1
     inside = alike[:, first - 1 : last + 1]
     middle = inside[:, 1:-1]
     best = middle.max(1)
     peaks = (middle >= inside[:, :-2]) & (middle >= inside[:, 2:]) & (middle >= NEARLY * best[:, None])
-    at = np.where(peaks.any(1), peaks.argmax(1), middle.argmax(1))
-    voiced = (best > VOICED) & ((pieces**2).mean(1) > QUIET)
+    at = peaks.argmax(1)
+    voiced = peaks.any(1) & (best > VOICED) & ((pieces**2).mean(1) > QUIET)
     return np.where(voiced, rate / (first + at + _aside(inside, at)), np.nan)
 
 
@@ -44,10 +45,12 @@ def pitch_hz(samples: Floats, rate: int) -> float | None:
     return float(np.median(voiced)) if len(voiced) >= LEAST else None
 
 
-def _autocorrelation(pieces: Doubles) -> Doubles:
-    """(m, n), 1 at lag 0."""
+def _autocorrelation(pieces: Doubles, rumble: int = 0) -> Doubles:
+    """(m, n), 1 at lag 0, without the first ``rumble`` frequencies: a room's hum is alike at every period."""
     size = pieces.shape[1]
-    found = np.fft.irfft(np.abs(np.fft.rfft(pieces, 2 * size)) ** 2)[:, :size]
+    power = np.abs(np.fft.rfft(pieces, 2 * size)) ** 2
+    power[:, :rumble] = 0
+    found = np.fft.irfft(power)[:, :size]
     return np.asarray(found / np.maximum(found[:, :1], 1e-9))
 
 
