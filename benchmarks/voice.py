@@ -4,10 +4,11 @@ The held-out clips of one speaker, silent, are given their own words to say. Aga
 after dynamic time warp, and ``MCD-SL``, the same times the ratio of the speech's lengths (Hu et al. 2021); how much
 longer or shorter the speech is (``duration``, s). Against the clip's lips: the correlation of their opening with the
 opening that the motion net hears in the voice, at its best lag within 400 ms, and that lag. ``WER`` by pocketsphinx
-with a grammar of GRID's words. Rows: espeak-ng fitted to the clip's lips, to those of the next clip (what lips are
-worth), said at the normal speed from the start (what a fit is worth); HPM for the clip's lips and for the next clip's,
-and by Griffin and Lim where it has a vocoder; the clip's own voice (the best there is). HPM speaks in the voice that it
-has learnt, espeak-ng as high as the clip's own.
+with a grammar of GRID's words. ``alike``: the cosine of the speaker net's vectors of the voice and of the person's own
+in all other clips; the last row has what the net says of one person. Rows: espeak-ng fitted to the clip's lips, to
+those of the next clip (what lips are worth), said at the normal speed from the start (what a fit is worth); HPM for the
+clip's lips and for the next clip's, and by Griffin and Lim where it has a vocoder; the clip's own voice (the best there
+is). HPM speaks in the voice that it has learnt, espeak-ng as high as the clip's own.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from realtime_dub.voice.contract import Line, MadeVoice, SeenFilm, Wish
 from realtime_dub.voice.hpm.film import own_vocoder, say
 from realtime_dub.voice.hpm.speaking import MelMaker, Vocoder
 from realtime_dub.voice.registry import script_speaker
+from realtime_dub.voice.speaker import alike, own_speakers
 from realtime_dub.voice.tts.film import lips_of
 
 MOST_LAG = 40  # steps
@@ -48,7 +50,10 @@ public <line> = (bin | lay | place | set) (blue | green | red | white) (at | by 
 <digit> = zero | one | two | three | four | five | six | seven | eight | nine;
 <end> = again | now | please | soon;
 """
-COLUMNS = ("voice", "MCD, dB", "MCD-SL, dB", "duration, s", "r", "lag, ms", "lag spread, ms", "within 40 ms", "WER")
+COLUMNS = (
+    *("voice", "MCD, dB", "MCD-SL, dB", "duration, s", "r", "lag, ms", "lag spread, ms", "within 40 ms", "WER"),
+    "alike",
+)
 Figures = dict[str, float]
 
 
@@ -110,9 +115,23 @@ def lag_of(lips: Array, heard: Array) -> tuple[float, float]:
     return found[best], best * STEP_S * 1000
 
 
-def measured(sound: Array, own: Array, film: SeenFilm, words: Words, recogniser: Recogniser) -> Figures:
+class Ears:
+    """What hears words, and who speaks."""
+
+    def __init__(self, clips: Sequence[Shown]) -> None:
+        self.recogniser, self._net = Recogniser(), own_speakers()
+        self._own = [self._net.of(clip.own, VOICE_RATE) for clip in clips]
+
+    def alike(self, sound: Array, number: int) -> float:
+        """A voice (n,) at 16 kHz, and the person's own in the clips but this one."""
+        others = [each for k, each in enumerate(self._own) if k != number or len(self._own) == 1]
+        return alike(self._net.of(sound, VOICE_RATE), np.mean(others, 0))
+
+
+def measured(sound: Array, clip: Shown, recogniser: Recogniser) -> Figures:
     """Of one voice (n,) at 16 kHz for one clip."""
-    said, (begin, end) = said_in(words), spoken_in(words)
+    own, film = clip.own, clip.film
+    said, (begin, end) = said_in(clip.words), spoken_in(clip.words)
     true = cepstra(own[begin:end])
     made = true if sound is own else cepstra(sound)
     at = np.arange(round(film.length_s / STEP_S)) * STEP_S
@@ -190,7 +209,8 @@ def spoken_in(words: Words) -> tuple[int, int]:
 
 def summary(each: Sequence[Figures]) -> Figures:
     mean = {
-        name: float(np.median([one[name] for one in each])) for name in ("mcd", "mcd_sl", "duration", "r", "lag_ms")
+        name: float(np.median([one[name] for one in each]))
+        for name in ("mcd", "mcd_sl", "duration", "r", "lag_ms", "alike")
     }
     wer = sum(one["errors"] for one in each) / sum(one["words"] for one in each)
     lags = np.array([one["lag_ms"] for one in each])
@@ -229,15 +249,16 @@ def main() -> None:
     args = parser.parse_args()
     clips = (filmed(args.data) if args.data else prepared(args.prepared))[: args.clips]
     networks = Networks(args.bundle, args.vocoder) if "hpm" in args.voices.split(",") else None
-    recogniser, rows = Recogniser(), dict[str, list[Figures]]()
+    ears, rows = Ears(clips), dict[str, list[Figures]]()
     for number, clip in enumerate(clips):
         other = clips[(number + 1) % len(clips)].film
         voices = {} if networks is None else rows_of_hpm(clip, other, networks)
         voices |= rows_of_tts(clip, other) if "tts" in args.voices.split(",") else {}
         for row, sound in {**voices, "the clip's own": clip.own}.items():
-            rows.setdefault(row, []).append(measured(sound, clip.own, clip.film, clip.words, recogniser))
+            found = measured(sound, clip, ears.recogniser) | {"alike": ears.alike(sound, number)}
+            rows.setdefault(row, []).append(found)
     result = {row: summary(each) for row, each in rows.items()}
-    order = ("mcd", "mcd_sl", "duration", "r", "lag_ms", "lag_spread_ms", "within", "wer")
+    order = ("mcd", "mcd_sl", "duration", "r", "lag_ms", "lag_spread_ms", "within", "wer", "alike")
     show("voices of scripts", COLUMNS, [(row, *(each[key] for key in order)) for row, each in result.items()])
     last_line({"clips": len(clips), **result})
 

@@ -26,6 +26,7 @@ from realtime_dub.inference.spec import (
     MaskSpec,
     MotionSpec,
     PaintSpec,
+    SpeakerSpec,
     SpeechSpec,
     StateSpec,
     VocoderSpec,
@@ -67,6 +68,7 @@ TASKS: dict[str, tuple[type[BundleSpec], dict[str, Any]]] = {
         {"phonemes": ["a", "b"], "rate": 16_000, "window": 640, "hop": 160, "frame_rate": 25, "most_frames": 750},
     ),
     "vocoder": (VocoderSpec, {"rate": 16_000, "window": 640, "hop": 160}),
+    "speaker": (SpeakerSpec, {"audio": {"kind": "voice_mel"}, "vector": 256}),
 }
 
 
@@ -111,7 +113,7 @@ def test_a_spec_that_cannot_be_is_refused(task: str, changes: dict[str, Any]) ->
 
 def test_a_task_that_is_none_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "spec.json").write_text(json.dumps({**COMMON, "task": "dream"}))
-    with pytest.raises(BundleError, match=r"task: choose one of motion, crop, .*, paint, speech, vocoder"):
+    with pytest.raises(BundleError, match=r"task: choose one of motion, crop, .*, paint, speech, vocoder, speaker"):
         load(tmp_path)
 
 

@@ -24,11 +24,12 @@ from realtime_dub.sources.paced_voice import PacedVoice
 from realtime_dub.voice import espeak as library
 from realtime_dub.voice.contract import Line, SeenFilm, Wish
 from realtime_dub.voice.espeak import Espeak, Manner, espeak
+from realtime_dub.voice.pitch import pitch_hz
 from realtime_dub.voice.tts.film import speak
 from realtime_dub.voice.tts.fit import LONGEST, SHORTEST, STEP_S, fitted, spoken
 from realtime_dub.voice.tts.live import LiveScript
 from realtime_dub.voice.tts.phones import PAUSE, opening_of
-from realtime_dub.voice.tts.pitch import manner_like, pitch_hz
+from realtime_dub.voice.tts.pitch import manner_like
 from realtime_dub.voice.tts.script import language_of, lines_of, read_script, read_subtitles, sentences
 from realtime_dub.voice.tts.speaking import MOST_SPEED, Sayer, make_voice
 from realtime_dub.voice.tts.stretch import stretched

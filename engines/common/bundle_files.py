@@ -47,10 +47,20 @@ def described(dataset: Dataset, heard: bool = True) -> tuple[DataSpec, ...]:
         entries += [
             e for e in dataset.entries if e.part == "train" and not e.filmed and (e.name in trusted or e.listened)
         ]
+    return described_as(entries)
+
+
+def described_as(entries: Sequence[Entry]) -> tuple[DataSpec, ...]:
+    """What a bundle says of these tracks: their corpora, and how long they are together."""
     by_corpus: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         by_corpus[entry.corpus or UNKNOWN].append(entry)
     return tuple(_corpus(name, own) for name, own in by_corpus.items())
+
+
+def licence_of(data: Sequence[DataSpec]) -> str:
+    """Of a network that learnt from all of them."""
+    return data[0].licence if len({each.licence for each in data}) == 1 else "as the owners of its data have it"
 
 
 def _corpus(name: str, entries: list[Entry]) -> DataSpec:

@@ -7,7 +7,7 @@ for each stage: ``[STAGE.plan]`` (see ``loop.Plan``) and ``[STAGE.engine]`` (the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -128,6 +128,20 @@ def stages_of(name: str) -> dict[str, Stage]:
     """The stages of engine ``name`` in their order."""
     found: dict[str, Stage] = load(name).STAGES
     return found
+
+
+def dataset_of(name: str, layout: str | None, roots: Sequence[Path]) -> Dataset:
+    """What engine ``name`` learns from: folders of prepare-dataset, or of another ``layout`` that it reads itself.
+
+    Raises ConfigError for an unknown layout, UserError for folders of another one.
+    """
+    layouts: dict[str, Callable[..., Dataset]] = getattr(load(name), "LAYOUTS", {})
+    if layout is None:
+        return Dataset(*roots)
+    if layout not in layouts:
+        do = f"choose one of {', '.join(layouts)}" if layouts else "leave it out: it reads folders of prepare-dataset"
+        raise ConfigError("cannot use --layout", f"{layout} with {name}", do)
+    return layouts[layout](*roots)
 
 
 def chosen(name: str, stage: str | None) -> list[str]:

@@ -14,7 +14,6 @@ import torch.multiprocessing
 from pydantic import BaseModel, ConfigDict, Field
 
 from engines.common import engine as engines
-from engines.common.dataset import Dataset
 from engines.common.distributed import DistributedContext, process_group
 from engines.common.engine import Engine, Join, Work
 from engines.common.loop import CHECKPOINT, Plan, Trainer
@@ -38,6 +37,7 @@ class RunConfig(BaseModel):
 
     name: str  # of the engine
     data: tuple[Path, ...]
+    layout: str | None = None  # of the data, where it is not that of prepare-dataset
     given: dict[str, Path] = {}  # nets of stages that are not made here
     threads: int = Field(0, ge=0)  # of torch, per process; 0 = the processes share the cores
     stages: dict[str, StageConfig]
@@ -63,7 +63,7 @@ def result(run: RunConfig, out: Path, stage: str) -> Path:
 
 def check(run: RunConfig, out: Path, todo: Sequence[str]) -> None:
     """Raise UserError where the stages ``todo`` lack data or the nets of earlier stages."""
-    stages, dataset = engines.stages_of(run.name), Dataset(*run.data)
+    stages, dataset = engines.stages_of(run.name), engines.dataset_of(run.name, run.layout, run.data)
     for name in todo:
         for part in ("train", "validation"):
             if stages[name].filmed:
@@ -89,7 +89,7 @@ def work(rank: int, world: int, gpus: bool, meeting: str, run: RunConfig, out: P
     """One process of a run: the stages ``todo`` in their order."""
     if threads := run.threads or _share_of_cores(world):
         torch.set_num_threads(threads)
-    stages, dataset = engines.stages_of(run.name), Dataset(*run.data)
+    stages, dataset = engines.stages_of(run.name), engines.dataset_of(run.name, run.layout, run.data)
     with process_group(rank, world, gpus, meeting) as context:
         for name in todo:
             config, stage = run.stages[name], stages[name]

@@ -26,6 +26,9 @@ def train_engine(
     data: Annotated[
         list[Path] | None, typer.Option(help="A folder made by prepare-dataset; several, one option each.")
     ] = None,
+    layout: Annotated[
+        str | None, typer.Option(help="How the folders lie, for an engine that reads others than prepare-dataset's.")
+    ] = None,
     video: Annotated[
         Path | None, typer.Option(help="In place of --data, for an engine that learns one person: a film of them.")
     ] = None,
@@ -50,7 +53,7 @@ def train_engine(
     nets = _given(name, given or [])
     if video is not None:
         data = [_film(name, video, data or [], folder / FILM)]
-    run, todo = resolve(name, data or [], folder, config, stage, nets, resume)
+    run, todo = resolve(name, data or [], folder, config, stage, nets, resume, layout)
     if not todo:
         typer.echo(f"there is nothing left to do in {folder}")
     launch(run, folder, todo, wanted or processes, wanted > 0)
@@ -75,6 +78,7 @@ def resolve(
     stage: str | None = None,
     given: dict[str, Path] | None = None,
     resume: bool = False,
+    layout: str | None = None,
 ) -> tuple[RunConfig, list[str]]:
     """The run's configuration, checked and written down, and the stages to make.
 
@@ -84,7 +88,7 @@ def resolve(
     kept = out / CONFIG
     nets = given or {}
     goes_on = kept.exists() and (resume or any(begun(out, each) or done(out, each) for each in engines.stages_of(name)))
-    run = _kept(kept, name, data, nets, config) if goes_on else _fresh(name, data, nets, config)
+    run = _kept(kept, name, data, nets, config, layout) if goes_on else _fresh(name, data, nets, config, layout)
     todo = [each for each in todo if each not in run.given]
     if not resume and (found := [each for each in todo if begun(out, each) or done(out, each)]):
         way = "give --resume to go on with it, or another --out"
@@ -96,17 +100,22 @@ def resolve(
     return run, todo
 
 
-def _kept(path: Path, name: str, data: list[Path], given: dict[str, Path], config: Path | None) -> RunConfig:
+def _kept(
+    path: Path, name: str, data: list[Path], given: dict[str, Path], config: Path | None, layout: str | None
+) -> RunConfig:
     """The configuration of a run that goes on; its data may have moved."""
     if config is not None:
         raise ConfigError("cannot change", f"{path.parent} with --config", "a run that goes on keeps its configuration")
     run = RunConfig.model_validate_json(path.read_text())
     if run.name != name:
         raise ConfigError("cannot train", f"{name} in {path.parent}: it has a run of {run.name}", "give another --out")
+    if layout not in (None, run.layout):
+        what = f"{path.parent} with --layout {layout}"
+        raise ConfigError("cannot change", what, f"a run that goes on keeps its layout, {run.layout}")
     return run.model_copy(update={"data": tuple(data) or run.data, "given": run.given | given})
 
 
-def _fresh(name: str, data: list[Path], given: dict[str, Path], config: Path | None) -> RunConfig:
+def _fresh(name: str, data: list[Path], given: dict[str, Path], config: Path | None, layout: str | None) -> RunConfig:
     """A run's configuration: the engines' own, and over it that of the file ``config``."""
     if not data:
         raise ConfigError("no data:", "--data is missing", "name a folder made by prepare-dataset")
@@ -118,7 +127,7 @@ def _fresh(name: str, data: list[Path], given: dict[str, Path], config: Path | N
     if unknown := [key for key in values if key not in stages]:
         raise ConfigError("unknown stage", f"{unknown[0]!r} of {name}", f"choose one of {', '.join(stages)}")
     found = {each: values.get(each, {}) for each in stages}
-    run = build(RunConfig, **about, name=name, data=data, given=given, stages=found)
+    run = build(RunConfig, **about, name=name, data=data, layout=layout, given=given, stages=found)
     checked = {
         each: conf.model_copy(update={"engine": _settings(stages[each].settings, conf.engine)})
         for each, conf in run.stages.items()

@@ -1,89 +1,88 @@
-"""What the network learns from: filmed and aligned tracks, each as phonemes, lips, prosody and a spectrogram.
+"""Reads clips of prepared folders: filmed and aligned tracks.
 
 A prepared folder may have ``textgrid/NAME.TextGrid`` of the Montreal Forced Aligner, and ``face/NAME.npy`` (t, 256),
-``scene/NAME.npy`` (256,) and ``voice/NAME.npy`` (256,) of other nets; without them face and scene are zeros, and who
-speaks is told by the mean and the spread of the bands.
+``scene/NAME.npy`` (256,) and ``voice/NAME.npy`` (256,) of other nets; ``slots.py`` has what stands for them.
+``emotions.json`` says by track which of eight emotions it is.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import json
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-import torch
-from torch import Tensor
+import soxr
 
 from engines.common import Array
 from engines.common.dataset import Dataset, Entry, usable
+from engines.common.grid import Clip as Filmed
 from engines.common.speech.inventory import CLASSES, SIL, UNKNOWN
-from engines.hpm.losses import Wanted
-from engines.hpm.network import Given
+from engines.hpm.clips import Clip
 from engines.hpm.reading import moved
-from engines.hpm.shapes import UPSAMPLING, VECTOR
+from engines.hpm.shapes import EMOTIONS, VECTOR
+from engines.hpm.slots import PREPARED_RATE, Slots, face_of, scene_of, voice_of, voices_of
+from engines.hpm.sound import LECTURES_SOUND, Sound
 from engines.hpm.textgrid import labels_of
-from realtime_dub.audio.frontends.voice_mel import AT_16K, VoiceMel
-from realtime_dub.errors import ConfigError
-from realtime_dub.voice.hpm.features import lip_features, voice_vector
+from realtime_dub.audio.frontends.voice_mel import VoiceMel
+from realtime_dub.errors import ConfigError, DependencyError
+from realtime_dub.paths import reason
+from realtime_dub.voice.hpm.features import lip_features
 from realtime_dub.voice.hpm.phonemes import phonemes_of
+from realtime_dub.voice.pitch import HIGHEST_HZ, LOWEST_HZ, pitch_track
 from realtime_dub.voice.tts.script import language_of
 
 PHONEMES = ("", *CLASSES)  # by number: the first is padding, and the blank of CTC
 SILENT = PHONEMES.index(SIL)
-LEFT = 5  # frames of silence that a cut leaves
-LOWEST_HZ, HIGHEST_HZ = 60, 400  # of a voice
-ROWS = ("phonemes", "lips", "face", "voice", "scene", "mel", "pitch", "energy")  # of a batch
-VOICED = 0.45  # of the peak of a frame's autocorrelation
-PIECE = 1024  # samples that a pitch is found in
-
-
-@dataclass(frozen=True, eq=False)
-class Clip:
-    """A track of ``t`` video frames. Pitch and energy are as measured until :func:`normalised`."""
-
-    name: str
-    speaker: str
-    phonemes: Array  # (p,)
-    places: Array  # (4t,) which of them is said in each 10 ms; -1 = unknown
-    lips: Array  # (t, features)
-    mel: Array  # (4t, 80)
-    pitch: Array  # (4t,) log Hz, through where nothing is voiced
-    energy: Array  # (4t,) log
-    face: Array  # (t, 256), or (1, 256) where no net looked at it
-    scene: Array  # (256,)
-    voice: Array  # (256,)
+INSTALL = 'run: pip install pyworld "setuptools<81"'
+LABELS_HZ = 100
+USUAL_HZ = 120.0  # of a clip in which no voice is
+MOOD = 4.0  # what an emotion's place of a scene has, where no net has seen the scene
 
 
 @dataclass(frozen=True)
-class Scale:
-    """Mean and standard deviation of pitch and energy over the training clips."""
+class Reading:
+    """How clips are read."""
 
-    pitch: tuple[float, float]
-    energy: tuple[float, float]
+    sound: Sound = field(default_factory=lambda: LECTURES_SOUND)
+    slots: Slots = field(default_factory=Slots)
+    pitch: Literal["own", "world"] = "own"  # who tracks it
 
 
-def read_clips(dataset: Dataset, part: str) -> list[Clip]:
-    """The tracks with a face and phonemes. Raises ConfigError where there is none."""
+def read_clips(dataset: Dataset, part: str, reading: Reading) -> list[Clip]:
+    """The tracks with a face and phonemes, of one part. Raises ConfigError where there is none."""
+    entries = learnt_from(dataset, part)
+    clips = [read_clip(dataset, entry, reading) for entry in entries]
+    if reading.slots.voice != "other":
+        voices = voices_of(dataset, entries, [clip.mel for clip in clips], reading.slots)
+        clips = [replace(clip, voice=voices[clip.speaker]) for clip in clips]
+    moods = {root: emotions_in(root) for root in dataset.roots}
+    return [with_mood(clip, moods[each.root].get(each.track)) for clip, each in zip(clips, entries, strict=True)]
+
+
+def learnt_from(dataset: Dataset, part: str) -> list[Entry]:
+    """The tracks of a part with a face and phonemes. Raises ConfigError where there is none."""
     trusted = {entry.name for entry in usable(dataset.entries)}
     own = [entry for entry in dataset.entries if entry.part == part and entry.filmed]
     entries = [entry for entry in own if entry.name in trusted or _aligned(entry).exists()]
     if not entries:
         what = f"{part} in {dataset}"
         raise ConfigError("no filmed and aligned tracks for", what, "prepare with --phones, or bring TextGrids")
-    return with_voices([read_clip(dataset, entry) for entry in entries], entries)
+    return entries
 
 
-def read_clip(dataset: Dataset, entry: Entry) -> Clip:
-    """One track; whose voice it is comes later, of all of a speaker's."""
+def read_clip(dataset: Dataset, entry: Entry, reading: Reading) -> Clip:
+    """One track; whose voice it is comes later, of all of a speaker's, but for files of another net."""
+    sound, slots = reading.sound, reading.slots
     filmed = dataset.clip(entry)
-    frames = min(len(filmed.motion), len(filmed.audio) // (UPSAMPLING * AT_16K.hop))
-    audio = filmed.audio[: frames * UPSAMPLING * AT_16K.hop]
-    front_end = VoiceMel(AT_16K)
+    audio = heard_at(filmed.audio, sound.played_rate)
+    motion = motion_at(filmed, sound.fps)
+    frames = min(len(motion), len(audio) // (sound.per_frame * sound.hop))
+    audio = audio[: frames * sound.per_frame * sound.hop]
+    front_end = VoiceMel(sound.spec)
     mel = np.concatenate([front_end.process(audio), front_end.finish()])
-    phonemes, at = stretches(_labels(dataset, entry, len(mel)))
-    places = np.pad(at, (0, max(0, len(mel) - len(at))), constant_values=-1)[: len(mel)]
+    phonemes, places = stretches(_labels(dataset, entry, len(mel), sound))
     if entry.text:
         heard, phonemes = phonemes, read_as(entry.text, entry.language)
         places = moved(places, heard, phonemes, SILENT)
@@ -92,24 +91,66 @@ def read_clip(dataset: Dataset, entry: Entry) -> Clip:
         entry.speaker,
         phonemes,
         places,
-        lip_features(filmed.motion[:frames], filmed.neutral),
+        lip_features(motion[:frames], filmed.neutral),
         mel,
-        pitch_of(audio, len(mel)),
+        through(tracked(audio, sound, reading.pitch)[: len(mel)]),
         np.log(np.exp(mel).sum(1) + 1e-3).astype(np.float32),
-        _slot(entry, "face", (frames, VECTOR), (1, VECTOR)),
-        _slot(entry, "scene", (VECTOR,)),
-        _slot(entry, "voice", (VECTOR,)),
+        face_of(dataset, entry, frames, sound.fps, slots),
+        scene_of(entry, slots),
+        voice_of(entry) if slots.voice == "other" else np.zeros(VECTOR, np.float32),
+        (SILENT,),
+        fps=sound.fps,
     )
+
+
+def heard_at(audio: Array, rate: int) -> Array:
+    """Sound (n,) of a prepared folder at another rate. Nothing is above 8 kHz, and nothing there is asked for."""
+    return audio if rate == PREPARED_RATE else np.asarray(soxr.resample(audio, PREPARED_RATE, rate), np.float32)
+
+
+def motion_at(filmed: Filmed, fps: float) -> Array:
+    """How a filmed face moves (t, 168, 3) at another frame rate: straight lines between the frames."""
+    motion = filmed.motion
+    if fps == filmed.fps:
+        return motion
+    place = np.arange(int(len(motion) * fps / filmed.fps)) * filmed.fps / fps
+    before = np.minimum(place.astype(int), len(motion) - 1)
+    after, part = np.minimum(before + 1, len(motion) - 1), (place - before).astype(np.float32)[:, None, None]
+    return np.asarray(motion[before] * (1 - part) + motion[after] * part, np.float32)
+
+
+def tracked(audio: Array, sound: Sound, by: str) -> Array:
+    """Hz of each mel frame, NaN where no voice is. Raises DependencyError for WORLD's where it is not installed."""
+    if by == "own":
+        return pitch_track(audio, sound.played_rate, sound.hop)
+    try:
+        import pyworld
+    except ImportError as error:
+        raise DependencyError("cannot track pitch with pitch = world without", "pyworld", INSTALL) from error
+    wide, rate = audio.astype(np.float64), sound.played_rate
+    about = {"f0_floor": LOWEST_HZ, "f0_ceil": HIGHEST_HZ, "frame_period": 1000 * sound.hop / rate}
+    hz = pyworld.stonemask(wide, *pyworld.dio(wide, rate, **about), rate)
+    return np.where(hz > 0, hz, np.nan)
+
+
+def through(track: Array) -> Array:
+    """Log Hz (n,) of a pitch in Hz: straight lines where it is NaN, held at both ends; a constant where all is."""
+    places = np.flatnonzero(np.isfinite(track))
+    if not len(places):
+        return np.full(len(track), np.log(USUAL_HZ), np.float32)
+    return np.interp(np.arange(len(track)), places, np.log(track[places])).astype(np.float32)
 
 
 def _aligned(entry: Entry) -> Path:
     return entry.file("textgrid", ".TextGrid")
 
 
-def _labels(dataset: Dataset, entry: Entry, count: int) -> Array:
-    """Classes (n,) of each 10 ms: by a TextGrid where there is one, else by our aligner."""
+def _labels(dataset: Dataset, entry: Entry, frames: int, sound: Sound) -> Array:
+    """Classes (frames,) of each mel frame: by a TextGrid where there is one, else by our aligner; UNKNOWN behind."""
+    at = np.round(np.arange(frames) * sound.hop / sound.played_rate * LABELS_HZ).astype(int)
     path = _aligned(entry)
-    return labels_of(path, count) if path.exists() else dataset.phones(entry)[1]
+    labels = labels_of(path, int(at[-1]) + 1) if path.exists() else dataset.phones(entry)[1]
+    return np.pad(labels, (0, max(0, int(at[-1]) + 1 - len(labels))), constant_values=UNKNOWN)[at]
 
 
 def read_as(text: str, language: str) -> Array:
@@ -119,8 +160,8 @@ def read_as(text: str, language: str) -> Array:
 
 
 def stretches(labels: Array) -> tuple[Array, Array]:
-    """The numbers (p,) of the phonemes of labels (n,) every 10 ms, one for each stretch; in which of them each label is
-    (n,), -1 for what is unknown.
+    """The numbers (p,) of the phonemes of labels (n,), one for each stretch; in which of them each label is (n,), -1
+    for what is unknown.
     """
     known = labels != UNKNOWN
     own = labels[known].astype(np.int64)
@@ -130,99 +171,32 @@ def stretches(labels: Array) -> tuple[Array, Array]:
     return own[starts] + 1, at
 
 
-def cut(clip: Clip, rng: np.random.Generator) -> Clip:
-    """A clip without some of the silence at its ends, so that nothing is learnt of when speech begins in a clip."""
-    spoken = np.flatnonzero((clip.places >= 0) & (clip.phonemes[clip.places] != SILENT))
-    if not len(spoken):
+def with_mood(clip: Clip, emotion: int | None) -> Clip:
+    """A clip of which somebody has said how it is spoken. Where no net has seen its scene, that is what it is shown."""
+    if emotion is None:
         return clip
-    start, stop = spoken[0] // UPSAMPLING, spoken[-1] // UPSAMPLING + 1
-    before, behind = max(0, start - LEFT), max(0, len(clip.lips) - stop - LEFT)
-    kept = rng.random(2) ** 3 * (before + 1, behind + 1)  # mostly little: silence is soon learnt
-    first, end = before - int(kept[0]), len(clip.lips) - behind + int(kept[1])
-    part, mel = slice(first, end), slice(first * UPSAMPLING, end * UPSAMPLING)
-    of_mel = {name: getattr(clip, name)[mel] for name in ("places", "mel", "pitch", "energy")}
-    face = clip.face[part] if len(clip.face) > 1 else clip.face
-    return replace(clip, lips=clip.lips[part], face=face, **of_mel)
+    scene = clip.scene if clip.scene.any() else MOOD * np.eye(VECTOR, dtype=np.float32)[emotion]
+    return replace(clip, emotion=emotion, scene=scene)
 
 
-def pitch_of(audio: Array, frames: int) -> Array:
-    """Log Hz (frames,) of a voice at 16 kHz: the highest peak of each piece's autocorrelation; lines in between.
-
-    Before the first and behind the last voiced frame it stays as it is there; a constant where none is voiced.
-    """
-    padded = np.pad(audio, PIECE // 2)
-    pieces = np.lib.stride_tricks.sliding_window_view(padded, PIECE)[:: AT_16K.hop][:frames] * np.hanning(PIECE)
-    found = _autocorrelation(pieces) / _autocorrelation(np.hanning(PIECE)[None])
-    lags = np.arange(AT_16K.rate // HIGHEST_HZ, AT_16K.rate // LOWEST_HZ)
-    peak = found[:, lags].argmax(1)
-    voiced = (found[:, lags].max(1) > VOICED) & ((pieces**2).mean(1) > 1e-6)
-    if not voiced.any():
-        return np.full(frames, np.log(120.0), np.float32)
-    hz = AT_16K.rate / lags[peak]
-    places = np.flatnonzero(voiced)
-    return np.interp(np.arange(frames), places, np.log(hz[places])).astype(np.float32)
-
-
-def _autocorrelation(pieces: Array) -> Array:
-    """(n, PIECE), 1 at lag 0."""
-    power = np.abs(np.fft.rfft(pieces, 2 * PIECE)) ** 2
-    found = np.fft.irfft(power)[:, :PIECE]
-    return np.asarray(found / np.maximum(found[:, :1], 1e-9))
-
-
-def with_voices(clips: list[Clip], entries: list[Entry]) -> list[Clip]:
-    """Clips that say who speaks, where no file did."""
-    by_speaker: dict[str, list[Array]] = defaultdict(list)
-    for clip in clips:
-        by_speaker[clip.speaker].append(clip.mel)
-    vectors = {speaker: voice_vector(mels) for speaker, mels in by_speaker.items()}
-    told = [entry.file("voice", ".npy").exists() for entry in entries]
-    return [
-        clip if known else replace(clip, voice=vectors[clip.speaker]) for clip, known in zip(clips, told, strict=True)
-    ]
-
-
-def scale_of(clips: Sequence[Clip]) -> Scale:
-    found = {name: np.concatenate([getattr(clip, name) for clip in clips]) for name in ("pitch", "energy")}
-    return Scale(**{name: (float(each.mean()), float(each.std()) or 1.0) for name, each in found.items()})
-
-
-def normalised(clips: Sequence[Clip], scale: Scale) -> list[Clip]:
-    """Clips with pitch and energy in standard deviations."""
-
-    def put(values: Array, about: tuple[float, float]) -> Array:
-        return np.asarray((values - about[0]) / about[1], np.float32)
-
-    return [replace(clip, pitch=put(clip.pitch, scale.pitch), energy=put(clip.energy, scale.energy)) for clip in clips]
-
-
-def batch_of(clips: Sequence[Clip]) -> tuple[Given, Wanted]:
-    """Clips side by side, the shorter ones padded."""
-    frames, phonemes = (torch.tensor([len(getattr(clip, name)) for clip in clips]) for name in ("lips", "phonemes"))
-    rows = {name: _padded([getattr(clip, name) for clip in clips]) for name in ROWS}
-    places = torch.nn.utils.rnn.pad_sequence([torch.from_numpy(clip.places) for clip in clips], True, -1)
-    given = Given(
-        rows["phonemes"],
-        rows["lips"],
-        rows["face"],
-        rows["voice"],
-        rows["scene"],
-        torch.arange(int(phonemes.max()))[None] >= phonemes[:, None],
-        torch.arange(int(frames.max()))[None] >= frames[:, None],
-    )
-    return given, Wanted(rows["mel"], rows["pitch"], rows["energy"], frames, phonemes, places=places)
-
-
-def _padded(rows: Sequence[Array]) -> Tensor:
-    return torch.nn.utils.rnn.pad_sequence([torch.from_numpy(row) for row in rows], batch_first=True)
-
-
-def _slot(entry: Entry, kind: str, shape: tuple[int, ...], without: tuple[int, ...] | None = None) -> Array:
-    """What another net has written of a track, else zeros (``without``). Raises ConfigError for another shape."""
-    path = entry.file(kind, ".npy")
+def emotions_in(folder: Path) -> dict[str, int]:
+    """By name of a clip, from ``emotions.json``: numbers, as V2C has them, or names. Raises ConfigError."""
+    path = folder / "emotions.json"
     if not path.exists():
-        return np.zeros(without or shape, np.float32)
-    found = np.load(path, allow_pickle=False)
-    if found.shape != shape:
-        raise ConfigError(f"cannot use the features of the {kind}:", f"{path}: {found.shape}", f"make them {shape}")
-    return np.asarray(found, np.float32)
+        return {}
+    try:
+        told = json.loads(path.read_text("utf-8"))
+        return {
+            str(name): EMOTIONS.index(each) if isinstance(each, str) else _number(each) for name, each in told.items()
+        }
+    except OSError as error:
+        raise ConfigError("cannot read", f"{path}: {reason(error)}", "make it again") from None
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        do = f"give each clip one of {', '.join(EMOTIONS)}, or its number"
+        raise ConfigError("cannot use", f"{path}: it does not say emotions by clip", do) from None
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < len(EMOTIONS):
+        raise ValueError
+    return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -12,21 +13,33 @@ from torch import Tensor, nn
 from engines.common import imported
 from engines.common.bundle_files import OPSET, shorten
 from engines.hpm.network import Given, Hpm, Prosody, lengthened
-from engines.hpm.shapes import BANDS, UPSAMPLING, VECTOR
+from engines.hpm.shapes import BANDS, VECTOR
+from engines.hpm.slots import Slots
+from engines.hpm.sound import Sound
 from realtime_dub.inference.bundle import load
-from realtime_dub.inference.spec import DataSpec, SpeechSpec, TensorSpec
+from realtime_dub.inference.spec import DataSpec, MoodSpec, SpeechSpec, TensorSpec
 from realtime_dub.voice.hpm.speaking import MelMaker
 
 MODEL, UNHASHED = "network.onnx", "0" * 64
-MOST_FRAMES = 750  # 30 s at 25 fps
+MOST_S = 30  # at once
+
+
+@dataclass(frozen=True)
+class Knows:
+    """What a network has met in its training."""
+
+    speakers: int = 0  # people; 0 = not known
+    speaker: Sequence[float] = ()  # (256,) who speaks unless told
+    moods: tuple[MoodSpec, ...] = ()
+    slots: Slots = field(default_factory=Slots)
 
 
 class Flat(nn.Module):
     """The network with plain tensors in and out. Phonemes come as floats: bundles have no other numbers."""
 
-    def __init__(self, net: Hpm) -> None:
+    def __init__(self, net: Hpm, most_frames: int) -> None:
         super().__init__()
-        self.net = lengthened(copy.deepcopy(net).cpu().eval(), MOST_FRAMES * UPSAMPLING)
+        self.net = lengthened(copy.deepcopy(net).cpu().eval(), most_frames * net.shape.upsampling)
 
     def forward(
         self, phonemes: Tensor, lips: Tensor, face: Tensor, speaker: Tensor, scene: Tensor, scales: Tensor
@@ -50,8 +63,8 @@ def inputs_of(net: Hpm) -> dict[str, Sequence[int | str]]:
     }
 
 
-def graph_of(net: Hpm, path: Path) -> None:
-    """Write the ONNX graph."""
+def graph_of(net: Hpm, path: Path, most_frames: int) -> None:
+    """Write the ONNX graph, for up to so many video frames."""
     sizes = {"phonemes": 7, "lips": 5, "face": 5}
     shapes = {
         name: [sizes.get(name, 1) if size == "time" else size for size in shape]
@@ -60,7 +73,7 @@ def graph_of(net: Hpm, path: Path) -> None:
     examples = tuple(torch.ones(*[int(size) for size in shape]) for shape in shapes.values())
     axes = {"phonemes": {1: "phonemes"}, "lips": {1: "frames"}, "face": {1: "frames"}, "mel": {1: "mel_frames"}}
     torch.onnx.export(
-        Flat(net).eval(),
+        Flat(net, most_frames).eval(),
         examples,
         str(path),
         input_names=list(shapes),
@@ -71,15 +84,11 @@ def graph_of(net: Hpm, path: Path) -> None:
     )
 
 
-def write_bundle(
-    net: Hpm,
-    out: Path,
-    spec: SpeechSpec,
-) -> Path:
+def write_bundle(net: Hpm, out: Path, spec: SpeechSpec) -> Path:
     """Write the bundle and run it once. Raises UserError."""
     imported.check_place(out, MODEL)
     out.mkdir(parents=True, exist_ok=True)
-    graph_of(net, out / MODEL)
+    graph_of(net, out / MODEL, spec.most_frames)
     shorten(out / MODEL)
     model = (out / MODEL).read_bytes()
     return imported.write(out, spec, model, lambda: MelMaker(load(out)).trial(), ours=True)
@@ -88,16 +97,14 @@ def write_bundle(
 def spec_of(
     net: Hpm,
     phonemes: Sequence[str],
-    rate: int,
-    window: int,
-    hop: int,
+    sound: Sound,
     licence: str,
     notice: str,
     data: tuple[DataSpec, ...] = (),
-    speakers: int = 0,
-    speaker: Sequence[float] = (),
+    knows: Knows | None = None,
 ) -> SpeechSpec:
-    """What the bundle says of a network; 25 video frames per second. ``speaker`` (256,): who speaks unless told."""
+    """What the bundle says of a network, and of what it ``knows``."""
+    knows = knows or Knows()
     inputs = [TensorSpec.model_validate({"name": name, "shape": shape}) for name, shape in inputs_of(net).items()]
     return SpeechSpec(
         format=2,
@@ -114,11 +121,13 @@ def spec_of(
         training_data=data,
         sha256={MODEL: UNHASHED},
         phonemes=tuple(phonemes),
-        rate=rate,
-        window=window,
-        hop=hop,
-        frame_rate=25.0,
-        most_frames=MOST_FRAMES,
-        speakers=speakers,
-        speaker=tuple(speaker),
+        rate=sound.rate,
+        window=sound.window,
+        hop=sound.hop,
+        frame_rate=sound.fps,
+        most_frames=round(MOST_S * sound.fps),
+        speakers=knows.speakers,
+        speaker=tuple(knows.speaker),
+        moods=knows.moods,
+        **vars(knows.slots),
     )

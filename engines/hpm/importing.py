@@ -12,18 +12,19 @@ NOTICE = (
     "Ming-Hsuan Yang, Qingming Huang: Learning to Dub Movies via Hierarchical Prosody Models, CVPR 2023). They were "
     "brought by whoever imported them, and did not come with this program."
 )
-FILMS_SOUND, LECTURES_SOUND = (22_050, 880, 220), (16_000, 640, 160)  # rate, window, hop
 
 
 def import_weights(path: Path, out: Path) -> None:
     """Write the bundle ``out`` of ``path``. Raises UserError."""
     try:
-        from engines.hpm.export import spec_of, write_bundle
+        from engines.hpm.export import Knows, spec_of, write_bundle
+        from engines.hpm.slots import OTHERS
+        from engines.hpm.sound import FILMS_SOUND, LECTURES_SOUND
         from engines.hpm.symbols import SYMBOLS
         from engines.hpm.weights import read_network
     except ImportError as error:
         do = 'run: pip install "realtime-dub[train]"'
         raise DependencyError("cannot build the network without", error.name or str(error), do) from error
     net = read_network(path)
-    rate, window, hop = FILMS_SOUND if net.shape.scene else LECTURES_SOUND
-    write_bundle(net, out, spec_of(net, SYMBOLS, rate, window, hop, LICENCE, NOTICE))
+    sound = FILMS_SOUND if net.shape.scene else LECTURES_SOUND
+    write_bundle(net, out, spec_of(net, SYMBOLS, sound, LICENCE, NOTICE, knows=Knows(slots=OTHERS)))

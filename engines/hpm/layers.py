@@ -133,19 +133,33 @@ class Across(nn.Module):
         return self.out_proj(summed(shares, value, self.heads, self.size)), shares.mean(1)
 
 
-class Doubling(nn.Module):
-    """A transposed convolution that doubles the row; its weights are a length and a direction per channel."""
+class Widening(nn.Module):
+    """A transposed convolution: ``times`` places for each of a row, whose weights are a length and a direction per
+    channel.
+    """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, times: int) -> None:
         super().__init__()
-        made = nn.ConvTranspose1d(width, width, 4)
-        self.bias = made.bias
+        made = nn.ConvTranspose1d(width, width, 2 * times)
+        self.times, self.bias = times, made.bias
         self.weight_g = nn.Parameter(made.weight.detach().norm(dim=(1, 2), keepdim=True))
         self.weight_v = nn.Parameter(made.weight.detach().clone())
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.weight_v * (self.weight_g / self.weight_v.square().sum((1, 2), keepdim=True).sqrt())
-        return functional.conv_transpose1d(x, weight, self.bias, stride=2, padding=1)
+        edge, more = (self.times + 1) // 2, self.times % 2
+        return functional.conv_transpose1d(x, weight, self.bias, self.times, edge, more)
+
+
+def factors(count: int) -> list[int]:
+    """The primes of ``count``, which may be 1: steps from video frames to mel frames."""
+    found, prime = [], 2
+    while count > 1:
+        while count % prime == 0:
+            found.append(prime)
+            count //= prime
+        prime += 1
+    return found
 
 
 class Along(nn.Module):

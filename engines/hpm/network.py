@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engines.hpm.layers import Across, Blocks, Doubling, Postnet, Predictor, pointwise, sinusoids
-from engines.hpm.shapes import BANDS, EMOTIONS, UPSAMPLING, VECTOR, Shape
+from engines.hpm.layers import Across, Blocks, Postnet, Predictor, Widening, factors, pointwise, sinusoids
+from engines.hpm.shapes import BANDS, EMOTIONS, VECTOR, Shape
 
 SLOPE = 0.1
 
@@ -46,7 +46,7 @@ class Prosody:
 
 @dataclass(frozen=True)
 class Spoken:
-    """What the network gives, of 4t mel frames."""
+    """What the network gives, of 4t mel frames, or as many for each video frame as its shape says."""
 
     mel: Tensor  # (b, 4t, 80) natural logarithm
     refined: Tensor  # behind the postnet
@@ -102,7 +102,7 @@ class Aligner(nn.Module):
         super().__init__()
         self.encoder, self.lip_encoder = Text(shape), Lips(shape)
         self.attn, self.attn_text_spk = Across(VECTOR, 8), Across(VECTOR, 8)
-        self.ups = nn.ModuleList([Doubling(VECTOR) for _ in range(int(math.log2(UPSAMPLING)))])
+        self.ups = nn.ModuleList([Widening(VECTOR, times) for times in factors(shape.upsampling)])
         self.proj_con = nn.Conv1d(VECTOR, VECTOR, 1, bias=False)
         self.CTC_classifier_MDA = Classifier(shape.phonemes)
 
@@ -114,8 +114,8 @@ class Aligner(nn.Module):
         heard, shares = self.attn.heard(lips, text, given.phonemes_gone)
         x = pointwise(self.proj_con, heard)
         read, x = self.CTC_classifier_MDA(x), x.transpose(1, 2)
-        for double in self.ups:
-            x = double(functional.leaky_relu(x, SLOPE))
+        for widen in self.ups:
+            x = widen(functional.leaky_relu(x, SLOPE))
         return x.transpose(1, 2), read, shares
 
 
@@ -169,7 +169,7 @@ class SceneBooster(nn.Module):
         self.emo_fc_2_sence = _two(VECTOR // 2)
         self.Emo_attention = Across(VECTOR, 4)
         self.emo_classifier = nn.Module()
-        self.emo_classifier.layers = nn.ModuleList([nn.Linear(VECTOR, EMOTIONS)])
+        self.emo_classifier.layers = nn.ModuleList([nn.Linear(VECTOR, len(EMOTIONS))])
 
     def forward(self, x: Tensor, scene: Tensor, gone: Tensor | None) -> tuple[Tensor, Tensor]:
         """(b, 256) and logits (b, 8). The scene is one for the clip: every frame of it would ask the same."""
@@ -197,7 +197,7 @@ class Hpm(nn.Module):
             self.emotion_emb = nn.Embedding(shape.emotion_rows, VECTOR, padding_idx=shape.emotion_rows - 1)
 
     def forward(self, given: Given, prosody: Prosody | None = None) -> Spoken:
-        gone = None if given.frames_gone is None else given.frames_gone.repeat_interleave(UPSAMPLING, 1)
+        gone = None if given.frames_gone is None else given.frames_gone.repeat_interleave(self.shape.upsampling, 1)
         text, read, shares = self.MDA(given)
         x, pitch, energy = self.APA(
             with_speaker(self.pro_output_os, text, given.speaker) + text, given, gone, prosody or Prosody()
@@ -226,7 +226,7 @@ def lengthened(net: Hpm, mel_frames: int) -> Hpm:
     """``net`` with positions, in place, for clips of so many mel frames, and as many phonemes as they have video
     frames: they are computed, not learnt.
     """
-    frames = mel_frames // UPSAMPLING
+    frames = mel_frames // net.shape.upsampling
     for part, most in ((net.MDA.encoder, frames), (net.MDA.lip_encoder, frames), (net.decoder, mel_frames)):
         width = part.position_enc.shape[-1]
         part.position_enc = nn.Parameter(sinusoids(most + 1, width)[None], requires_grad=False)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 VECTOR = 256  # of speaker, scene and face: what whoever makes them gives
 BANDS = 80
-EMOTIONS = 8
-UPSAMPLING = 4  # mel frames per video frame
+EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise", "others")  # by number, as V2C has them
 
 
 @dataclass(frozen=True)
@@ -32,9 +31,10 @@ class Shape:
     emotion_rows: int = 0  # of another one
     positions: int = 1000
     dropout: float = 0.2
+    upsampling: int = 4  # mel frames per video frame
 
 
-FILMS = Shape(speakers=1, emotion_rows=EMOTIONS + 1)
+FILMS = Shape(speakers=1, emotion_rows=len(EMOTIONS) + 1)
 LECTURES = Shape(
     text_layers=6,
     text_heads=8,
@@ -43,7 +43,7 @@ LECTURES = Shape(
     decoder_heads=8,
     scene=False,
     speakers=2,
-    emotion_rows=EMOTIONS + 1,
+    emotion_rows=len(EMOTIONS) + 1,
 )
 SMALL = Shape(
     lips=128,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -15,16 +15,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from engines.common import Array
-from engines.common.bundle_files import described, rounded
+from engines.common.bundle_files import described, licence_of, rounded
+from engines.common.dataset import Dataset
 from engines.common.engine import Engine, Samples, Work
 from engines.common.loop import Losses
-from engines.hpm.data import PHONEMES, SILENT, Clip, batch_of, cut, normalised, read_clips, scale_of
-from engines.hpm.export import spec_of, write_bundle
+from engines.hpm import data, published
+from engines.hpm.clips import Clip, batch_of, cut, normalised, scale_of
+from engines.hpm.export import Knows, spec_of, write_bundle
 from engines.hpm.losses import Wanted, losses
 from engines.hpm.mcd import mel_distortion
+from engines.hpm.moods import moods_of
 from engines.hpm.network import Given, Hpm, Prosody, Spoken
-from engines.hpm.shapes import FILMS, LECTURES, SMALL, UPSAMPLING, Shape
-from realtime_dub.audio.frontends.voice_mel import AT_16K
+from engines.hpm.shapes import FILMS, LECTURES, SMALL, Shape
+from engines.hpm.slots import OTHERS, Slots, found_in
+from engines.hpm.sound import Sound
 from realtime_dub.voice.hpm.griffin_lim import griffin_lim
 
 PROFILES = {"films": FILMS, "lectures": LECTURES, "small": SMALL}
@@ -41,6 +45,12 @@ class Settings(BaseModel):
     batch: int = Field(16, ge=1)
     validation_clips: int = Field(24, ge=1)
     half: bool = False  # products of matrices in bfloat16 on a CPU, too
+    # What fills the slots where no files of other nets lie beside the tracks: see ``slots.py``.
+    voice: Literal["bands", "net"] = "bands"
+    face: Literal["none", "rule"] = "none"
+    scene: Literal["none", "rule"] = "none"
+    pitch: Literal["own", "world"] = "own"  # who tracks it; world: DIO and StoneMask, as published, of pyworld
+    sound: Sound | None = None  # 16 kHz in hops of 160 at 25 fps; without it that of the data's layout
 
 
 class HpmEngine(Engine):
@@ -50,13 +60,23 @@ class HpmEngine(Engine):
 
     def __init__(self, settings: Settings, work: Work) -> None:
         self._settings, self._work = settings, work
-        train = read_clips(work.dataset, "train")
+        self._sound = settings.sound or sound_of(work.dataset)
+        self._slots = slots_of(work.dataset, Slots(settings.voice, settings.face, settings.scene))
+        reading = data.Reading(self._sound, self._slots, settings.pitch)
+        self._phonemes, train = learnt_from(work.dataset, "train", reading)
         scale = scale_of(train)
-        held = read_clips(work.dataset, "validation")[: settings.validation_clips]
+        held = learnt_from(work.dataset, "validation", reading)[1][: settings.validation_clips]
         self._train, self._held = normalised(train, scale), normalised(held, scale)
-        lips = self._train[0].lips.shape[1]
         own = PROFILES[settings.profile]
-        self._shape: Shape = replace(own, phonemes=len(PHONEMES), lips=lips, speakers=0, emotion_rows=0)
+        self._shape: Shape = replace(
+            own,
+            phonemes=len(self._phonemes),
+            lips=self._train[0].lips.shape[1],
+            upsampling=self._sound.per_frame,
+            positions=max(own.positions, *(len(clip.mel) for clip in (*self._train, *self._held))),
+            speakers=0,
+            emotion_rows=0,
+        )
 
     def network(self) -> Hpm:
         torch.manual_seed(self._work.seed)
@@ -72,7 +92,7 @@ class HpmEngine(Engine):
         with self._half():
             spoken = net(given, Prosody(wanted.pitch, wanted.energy))
         found = losses(with_tensors(spoken, Tensor.float), given, wanted)
-        if spoken.emotion is not None:  # nobody told which it is, and every parameter has its share
+        if spoken.emotion is not None and "emotion" not in found:  # every parameter has its share
             found["emotion"] = 0.0 * spoken.emotion.sum()
         return found
 
@@ -81,7 +101,13 @@ class HpmEngine(Engine):
         made = [(spoken_of(net, clip), clip) for clip in self._held]
         mcd = float(np.mean([mel_distortion(found.refined[0].numpy(), clip.mel) for found, clip in made]))
         asked = float(np.mean([asks_right(found.shares[0].numpy(), clip) for found, clip in made]))
-        return {"mcd": round(mcd, 3), "asked": round(asked, 4), "closeness": round(-mcd, 3)}
+        told = [
+            float(int(found.emotion.argmax()) == clip.emotion)
+            for found, clip in made
+            if found.emotion is not None and clip.emotion is not None
+        ]
+        moods = {"moods": round(float(np.mean(told)), 4)} if told else {}  # the share that the scene tells
+        return {"mcd": round(mcd, 3), "asked": round(asked, 4), **moods, "closeness": round(-mcd, 3)}
 
     def samples(self, net: nn.Module) -> Samples:
         shown, net = Samples(), on_cpu(net)
@@ -91,7 +117,8 @@ class HpmEngine(Engine):
             shown.pictures[f"mel/{clip.name}"] = drawn(clip.mel, made)
             shown.pictures[f"attention/{clip.name}"] = drawn_shares(shares, clip.places)
             shown.curves[f"loudness/{clip.name}"] = {"real": clip.mel.mean(1), "made": made.mean(1)}
-            shown.sounds[f"sound/{clip.name}"] = (np.clip(griffin_lim(made, AT_16K), -1, 1), AT_16K.rate)
+            sound = np.clip(griffin_lim(made, self._sound.spec), -1, 1)
+            shown.sounds[f"sound/{clip.name}"] = sound, self._sound.played_rate
         return shown
 
     def amounts(self) -> dict[str, object]:
@@ -99,12 +126,12 @@ class HpmEngine(Engine):
         return {"clips": {"train": len(self._train), "validation": len(self._held)}, "parameters": weights}
 
     def export(self, net: nn.Module, out: Path) -> Path:
-        net, data = rounded(on_cpu(net)), described(self._work.dataset, heard=False)
-        licence = data[0].licence if len({each.licence for each in data}) == 1 else "as the owners of its data have it"
-        known = {clip.speaker: clip.voice for clip in self._train}
-        usual = np.mean([*known.values()], 0).round(4).tolist()
-        sound = (AT_16K.rate, AT_16K.window, AT_16K.hop)
-        spec = spec_of(net, PHONEMES, *sound, licence, "", data, len(known), usual)
+        net, corpora = rounded(on_cpu(net)), described(self._work.dataset, heard=False)
+        voices = [np.mean([clip.voice for clip in own], 0) for own in by_speaker(self._train).values()]
+        usual = np.mean(voices, 0).round(4).tolist()
+        moods = moods_of(self._train) if net.shape.scene else ()
+        knows = Knows(len(voices), usual, moods, self._slots)
+        spec = spec_of(net, self._phonemes, self._sound, licence_of(corpora), "", corpora, knows)
         return write_bundle(net, out / "bundle", spec)
 
     def _half(self) -> AbstractContextManager[object]:
@@ -113,6 +140,32 @@ class HpmEngine(Engine):
 
     def _there(self, batch: Batch) -> Batch:
         return with_tensors(batch, lambda each: each.to(self._work.context.device))
+
+
+def sound_of(dataset: Dataset) -> Sound:
+    """That of a layout; 16 kHz for what prepare-dataset has written."""
+    return dataset.layout.sound if isinstance(dataset, published.PublishedSet) else Sound()
+
+
+def slots_of(dataset: Dataset, wanted: Slots) -> Slots:
+    """What fills the slots. Raises ConfigError where that differs between clips."""
+    if isinstance(dataset, published.PublishedSet):
+        return OTHERS
+    return found_in([each for part in ("train", "validation") for each in data.learnt_from(dataset, part)], wanted)
+
+
+def learnt_from(dataset: Dataset, part: str, reading: data.Reading) -> tuple[tuple[str, ...], list[Clip]]:
+    """Names of phonemes by number, and clips. Raises ConfigError."""
+    if isinstance(dataset, published.PublishedSet):
+        return published.PHONEMES, dataset.read(part, reading.sound)
+    return data.PHONEMES, data.read_clips(dataset, part, reading)
+
+
+def by_speaker(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
+    found: dict[str, list[Clip]] = {}
+    for clip in clips:
+        found.setdefault(clip.speaker, []).append(clip)
+    return found
 
 
 def with_tensors(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:
@@ -135,8 +188,8 @@ def speak(net: Hpm, clip: Clip) -> Array:
 
 def asks_right(shares: Array, clip: Clip) -> float:
     """Of the frames that speak, how many ask their own phoneme most (t, p)."""
-    places = clip.places[UPSAMPLING // 2 :: UPSAMPLING]
-    spoken = (places >= 0) & (clip.phonemes[places] != SILENT)
+    at = slice(clip.per_frame // 2, None, clip.per_frame)
+    places, spoken = clip.places[at], clip.spoken[at]
     return float((shares.argmax(1) == places)[spoken].mean()) if spoken.any() else 0.0
 
 
@@ -150,7 +203,7 @@ def drawn(real: Array, made: Array) -> Array:
 def drawn_shares(shares: Array, places: Array) -> Array:
     """Shares (t, p), time to the right, and in red where the aligner heard each phoneme (4t,): (8p, 4t, 3)."""
     grey = np.repeat((255 * np.clip(shares.T[::-1], 0, 1)).astype(np.uint8)[..., None], 3, 2)
-    grey = grey.repeat(UPSAMPLING, 1)
+    grey = grey.repeat(len(places) // len(shares), 1)
     for at in np.flatnonzero(places >= 0):
         grey[len(grey) - 1 - places[at], at, 0] = 255
     return grey.repeat(8, 0)

@@ -10,6 +10,7 @@
 | ``paint`` | a crop of the mouth, a drawing of its outlines, where teeth are | what is to be painted between the lips |
 | ``speech`` | phonemes, features of lips, face and scene, a speaker | a mel spectrogram |
 | ``vocoder`` | a mel spectrogram | audio |
+| ``speaker`` | a mel spectrogram | who speaks, as a vector |
 
 Format 1 had ``motion`` alone, without its name. Colour order, layout and normalisation live inside the network: what
 goes in and comes out of ``crop``, ``frame``, ``mask`` and ``paint`` is BGR, or a share, in 0..1.
@@ -25,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from realtime_dub.audio.frontends import AudioSpec
 from realtime_dub.audio.frontends.logmel import LogMelSpec
+from realtime_dub.audio.frontends.voice_mel import VoiceMelSpec
 from realtime_dub.media import MS, NS
 
 FORMATS = (1, 2)
@@ -207,6 +209,14 @@ class PaintSpec(_Common):
     side: float = Field(gt=0, le=16)  # of the square around the lips' middle, template units
 
 
+class MoodSpec(Strict):
+    """An emotion that a network has learnt, and what it is shown for it."""
+
+    name: Name
+    scene: Annotated[tuple[float, ...], Field(max_length=4_096)]
+    face: Annotated[tuple[float, ...], Field(max_length=4_096)]  # of every frame
+
+
 class SpeechSpec(_Common):
     """Phonemes, and features of lips, face, speaker and scene, -> the log mel spectrogram of speech."""
 
@@ -219,6 +229,11 @@ class SpeechSpec(_Common):
     most_frames: int = Field(ge=1, le=100_000)  # video frames that go in at once
     speakers: int = Field(0, ge=0)  # whom it learnt from; 0 = not known
     speaker: tuple[float, ...] = Field((), max_length=4_096)  # who speaks where nobody is chosen; none: zeros
+    moods: tuple[MoodSpec, ...] = Field((), max_length=64)  # that can be asked for by name
+    # What it was shown in its slots: features of other nets, or what the program makes itself.
+    voice: Literal["bands", "net", "other"] = "bands"
+    face: Literal["none", "rule", "other"] = "none"
+    scene: Literal["none", "rule", "other"] = "none"
 
     @model_validator(mode="after")
     def _whole(self) -> SpeechSpec:
@@ -247,8 +262,24 @@ class VocoderSpec(_Common):
     hop: int = Field(ge=16, le=8_192)  # samples
 
 
+class SpeakerSpec(_Common):
+    """A log mel spectrogram -> a vector that is alike for one person."""
+
+    task: Literal["speaker"]
+    audio: VoiceMelSpec
+    vector: int = Field(ge=2, le=4_096)  # numbers
+
+
 BundleSpec: TypeAlias = (
-    MotionSpec | CropTaskSpec | LandmarksSpec | FrameSpec | MaskSpec | PaintSpec | SpeechSpec | VocoderSpec
+    MotionSpec
+    | CropTaskSpec
+    | LandmarksSpec
+    | FrameSpec
+    | MaskSpec
+    | PaintSpec
+    | SpeechSpec
+    | VocoderSpec
+    | SpeakerSpec
 )
 TASKS: dict[str, type[BundleSpec]] = {
     "motion": MotionSpec,
@@ -259,6 +290,7 @@ TASKS: dict[str, type[BundleSpec]] = {
     "paint": PaintSpec,
     "speech": SpeechSpec,
     "vocoder": VocoderSpec,
+    "speaker": SpeakerSpec,
 }
 
 

@@ -54,6 +54,7 @@ class SeenFilm:
     times_s: npt.NDArray[np.float64]  # (n,) of the frames, from the film's start
     faces: Sequence[Face | None]
     length_s: float
+    looks: Floats | None = None  # (n, k) of the whole frames, as ``voice/hpm/rules.py`` has them; None: nobody looked
 
 
 @dataclass(frozen=True, slots=True, eq=False)

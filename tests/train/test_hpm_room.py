@@ -18,6 +18,7 @@ from engines.hpm.data import PHONEMES
 from engines.hpm.export import spec_of, write_bundle
 from engines.hpm.network import Hpm
 from engines.hpm.shapes import SMALL
+from engines.hpm.sound import Sound
 from realtime_dub.errors import ConfigError, EndOfStream, MediaError, UserError
 from realtime_dub.face.alignment import TEMPLATE
 from realtime_dub.face.types import Face, Pose, TrackedFrame
@@ -44,7 +45,7 @@ def write_parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     net = Hpm(TINY).eval()
     with torch.no_grad():
         net.mel_linear.bias.fill_(-1.0)
-    write_bundle(net, folder / "mine", spec_of(net, PHONEMES, 16_000, 640, 160, "ours", ""))
+    write_bundle(net, folder / "mine", spec_of(net, PHONEMES, Sound(), "ours", ""))
     (folder / "line.txt").write_text("blue at f two now\n")
     noise = (3_000 * np.random.default_rng(0).standard_normal(22_050)).astype("<i2")
     with wave.open(str(folder / "me.wav"), "wb") as file:
@@ -185,7 +186,7 @@ def test_what_a_film_cannot_be_given_is_told(folder: Path) -> None:
         say([Line("blue")], seen_film(40.0), Wish(), maker, None)
     with pytest.raises(MediaError, match=r"no face from 0\.5 to 1\.0 s"):
         say([Line("blue", 0.5, 1.0)], seen_film(2.0, unseen=(0.4, 1.1)), Wish(), maker, None)
-    with pytest.raises(ConfigError, match="--emotion"):
+    with pytest.raises(ConfigError, match=r"no emotion 'happy' in the voice hpm.*leave it out"):
         speak([Line("blue")], seen_film(1.0), Wish(emotion="happy"))
     with pytest.raises(ConfigError, match="a photograph has none that move"):
         speak([Line("blue")], SeenFilm(np.zeros(0), (), 0.0), Wish())

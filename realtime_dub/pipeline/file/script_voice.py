@@ -18,6 +18,7 @@ from realtime_dub.pipeline import assembly
 from realtime_dub.sources.base import VideoSource, read_all
 from realtime_dub.sources.registry import kind_of
 from realtime_dub.voice.contract import MadeVoice, SeenFilm, Wish
+from realtime_dub.voice.hpm.rules import look_of
 from realtime_dub.voice.registry import said_by, script_speaker
 from realtime_dub.voice.sample import sample_of
 from realtime_dub.voice.tts.script import read_script
@@ -78,14 +79,15 @@ def see(film: str, face: str, stream: int | None = None, progress: Progress | No
 
 def _seen(video: VideoSource, tracker: FaceTracker, film: str, progress: Progress | None) -> SeenFilm:
     info = video.open()
-    times, faces, end_ns = [], [], 0
+    times, faces, looks, end_ns = [], [], [], 0
     for frame in islice(read_all(video.read), MOST_FRAMES + 1):
         times.append(frame.pts_ns / NS)
         faces.append(tracker.track(frame).face)
+        looks.append(look_of(frame.image))
         end_ns = frame.pts_ns + (frame.duration_ns or round(NS / info.fps))
         if progress is not None:
             progress(len(times), info.frames)
     if not times or len(times) > MOST_FRAMES:
         what = "it has no frames" if not times else f"it has more than {MOST_FRAMES} frames"
         raise MediaError("cannot follow the lips of", f"{film}: {what}", "cut it")
-    return SeenFilm(np.array(times), faces, end_ns / NS)
+    return SeenFilm(np.array(times), faces, end_ns / NS, np.stack(looks))

@@ -12,6 +12,7 @@ from realtime_dub.face.landmarks import LIPS, OPENING
 from realtime_dub.media import Floats
 
 LIP_VALUES, VECTOR = 128, 256
+VOICE_SCALE = 16.0  # of the speaker net's vector: its numbers are about one
 SCALE = 10.0  # a tenth of a mouth width is one
 LIPS_AT, OPENING_AT = np.searchsorted(LOWER, LIPS), np.searchsorted(LOWER, OPENING)  # among the lower face's points
 Doubles = npt.NDArray[np.float64]
@@ -25,14 +26,17 @@ def lips_of(canonical: Floats) -> Floats:
 
 
 def lips_at(times_s: Doubles, faces: Floats, wanted_s: Doubles) -> Floats:
-    """Features (t, 128) of faces (n, 478, 3) of rising times (n,) at other ones (t,): straight lines between, held at
-    both ends.
-    """
+    """Features (t, 128) of faces (n, 478, 3) of rising times (n,) at other ones (t,)."""
+    return lips_of(faces_at(times_s, faces, wanted_s))
+
+
+def faces_at(times_s: Doubles, faces: Floats, wanted_s: Doubles) -> Floats:
+    """Faces (n, 478, 3) of rising times (n,) at other ones (t,): straight lines between, held at both ends."""
     place = np.interp(wanted_s, times_s, np.arange(len(times_s)))
     before = place.astype(int)
     after = np.minimum(before + 1, len(times_s) - 1)
     part = (place - before).astype(np.float32)[:, None, None]
-    return lips_of(np.asarray(faces[before] * (1 - part) + faces[after] * part, np.float32))
+    return np.asarray(faces[before] * (1 - part) + faces[after] * part, np.float32)
 
 
 def lip_features(motion: Floats, neutral: Floats) -> Floats:
@@ -55,3 +59,9 @@ def voice_vector(mels: Sequence[Floats]) -> Floats:
     loud = mel[mel.mean(1) >= np.median(mel.mean(1))]
     vector = np.concatenate([loud.mean(0) / 4, loud.std(0)])
     return np.pad(vector, (0, VECTOR - len(vector))).astype(np.float32)
+
+
+def net_voice(vectors: Sequence[Floats]) -> Floats:
+    """Who speaks (256,) by the speaker net's vectors of some clips: their mean, of the usual length."""
+    mean = np.mean(vectors, 0)
+    return np.asarray(VOICE_SCALE * mean / max(1e-6, float(np.linalg.norm(mean))), np.float32)

@@ -11,10 +11,9 @@ from realtime_dub.inference.bundle import folder_of, load_default, load_part
 from realtime_dub.inference.spec import SpeechSpec
 from realtime_dub.media import Floats
 from realtime_dub.voice.contract import Line, MadeVoice, SeenFilm, Wish
-from realtime_dub.voice.hpm.features import lips_at
 from realtime_dub.voice.hpm.order import speaker_in
 from realtime_dub.voice.hpm.phonemes import phonemes_of
-from realtime_dub.voice.hpm.speaking import MelMaker, Seen, Vocoder, sound_of
+from realtime_dub.voice.hpm.speaking import MelMaker, Seen, Vocoder, in_mood, shown, sound_of
 from realtime_dub.voice.tts.script import language_of
 
 ENGINE, VOCODER = "hpm", "vocoder"
@@ -24,9 +23,8 @@ MOST_PER_S = 25  # phonemes: quicker is not understood
 
 def speak(lines: Sequence[Line], film: SeenFilm, wish: Wish) -> MadeVoice:
     """A ``ScriptSpeaker``. Raises DependencyError without espeak-ng, ConfigError for what it cannot do."""
-    for option, value in (("--speaker-id", wish.speaker_id), ("--emotion", wish.emotion)):
-        if value is not None:
-            raise ConfigError("the voice hpm takes no", option, "leave it out")
+    if wish.speaker_id is not None:
+        raise ConfigError("the voice hpm takes no", "--speaker-id", "leave it out")
     if not film.length_s:
         raise ConfigError("no lips to speak with:", "a photograph has none that move", "say --engine tts")
     return say(lines, film, wish, MelMaker(load_default(ENGINE)), own_vocoder())
@@ -35,6 +33,7 @@ def speak(lines: Sequence[Line], film: SeenFilm, wish: Wish) -> MadeVoice:
 def say(lines: Sequence[Line], film: SeenFilm, wish: Wish, maker: MelMaker, vocoder: Vocoder | None) -> MadeVoice:
     """The film's voice by these networks; without a vocoder Griffin and Lim make the sound."""
     (speaker, notes), rate = _speaker(wish, maker), round(maker.played_rate)
+    mood = None if wish.emotion is None else maker.mood(wish.emotion)
     track = np.zeros(round(film.length_s * rate), np.float32)
     for number, (text, start_s, end_s) in enumerate(_stretches(lines, film.length_s, maker.spec), 1):
         line = f"line {number} ({text[:30]!r})"
@@ -44,7 +43,9 @@ def say(lines: Sequence[Line], film: SeenFilm, wish: Wish, maker: MelMaker, voco
         names = phonemes_of(text, maker.spec.phonemes, language_of(text, wish.language))
         if len(names) > MOST_PER_S * (end_s - start_s):
             notes.append(f"{line} is too long for its {end_s - start_s:.1f} s: it is hard to hear")
-        seen = Seen(_lips(film, start_s, end_s, maker.spec.frame_rate), speaker)
+        seen = _seen(film, start_s, end_s, maker.spec, speaker)
+        if mood is not None:
+            seen = in_mood(seen, mood)
         sound = sound_of(maker.mel(maker.numbers(names), seen), maker, vocoder)
         at = round(start_s * rate)
         track[at : at + len(sound)] = sound[: len(track) - at]
@@ -79,10 +80,13 @@ def _stretches(lines: Sequence[Line], length_s: float, spec: SpeechSpec) -> Iter
         before_s = max(before_s, end_s)
 
 
-def _lips(film: SeenFilm, start_s: float, end_s: float, fps: float) -> Floats:
-    """Features (t, 128) of the lips at the network's frames. Raises MediaError where no face is seen."""
+def _seen(film: SeenFilm, start_s: float, end_s: float, spec: SpeechSpec, speaker: Floats) -> Seen:
+    """What the network is shown of a stretch, at its own frames. Raises MediaError where no face is seen."""
     seen = [(at, face) for at, face in zip(film.times_s, film.faces, strict=True) if face and start_s <= at < end_s]
     if not seen:
         raise MediaError("no lips to speak with:", f"no face from {start_s:.1f} to {end_s:.1f} s", "change the times")
+    fps = spec.frame_rate
     wanted_s = start_s + np.arange(max(1, round((end_s - start_s) * fps))) / fps
-    return lips_at(np.array([at for at, _ in seen]), np.stack([face.canonical for _, face in seen]), wanted_s)
+    times_s, canonical = np.array([at for at, _ in seen]), np.stack([face.canonical for _, face in seen])
+    there = (film.times_s >= start_s) & (film.times_s < end_s)
+    return shown(spec, times_s, canonical, wanted_s, speaker, None if film.looks is None else film.looks[there])

@@ -16,9 +16,10 @@ from realtime_dub.media import Floats
 from realtime_dub.paths import read_plain, reason
 from realtime_dub.stored import array_in
 from realtime_dub.validation import first_problem
-from realtime_dub.voice.hpm.features import voice_vector
+from realtime_dub.voice.hpm.features import net_voice, voice_vector
 from realtime_dub.voice.hpm.speaking import MelMaker
 from realtime_dub.voice.sample import sample_of
+from realtime_dub.voice.speaker import own_speakers
 from realtime_dub.voice.tts.script import lines_of, read_script
 
 MOST_ORDER, MOST_FEATURES = 1_000_000, 512_000_000  # bytes
@@ -40,6 +41,7 @@ class Order(BaseModel):
     lips: Path | None = None  # .npy (frames, features) of another net from start_s on; our own tracker's without
     face: Path | None = None  # .npy (frames, 256): valence and arousal
     scene: Path | None = None  # .npy (256,): the mood is heard from it
+    emotion: str | None = None  # by name, where the bundle has learnt some; in place of face and scene
     pitch: float = Field(1.0, gt=0, le=4)
     energy: float = Field(1.0, gt=0, le=4)
     start_s: float = Field(0.0, ge=0)
@@ -61,6 +63,8 @@ def read_order(path: str) -> tuple[Order, Path]:
         raise ConfigError("cannot read", f"{path}: it is nested too deep", EXAMPLE) from None
     if sum(each is not None for each in (order.script, order.text, order.phonemes)) != 1:
         raise ConfigError("cannot use", path, "give one of script, text and phonemes")
+    if order.emotion is not None and (order.face or order.scene):
+        raise ConfigError("cannot use", f"emotion in {path} beside face and scene", "give the emotion or the features")
     return order, Path(path).parent
 
 
@@ -92,7 +96,16 @@ def speaker_of(path: Path | None, maker: MelMaker) -> Floats:
 
 
 def speaker_in(sample: Floats, rate: int, spec: SpeechSpec) -> Floats:
-    """Who speaks (256,) in sound (n,). Raises MediaError where that is too short."""
+    """Who speaks (256,) in sound (n,), as the network has learnt it.
+
+    Raises MediaError where that is too short, ConfigError for a network that was told by another program's net.
+    """
+    if spec.voice == "other":
+        raise ConfigError(
+            "cannot hear a voice for", f"{spec.name}: it knows vectors of another net", "give a .npy of it"
+        )
+    if spec.voice == "net":
+        return net_voice([own_speakers().of(sample, rate)])
     resampler = StreamResampler(rate, spec.rate, 1)
     there = np.concatenate([resampler.process(sample[:, None]), resampler.flush()])[:, 0]
     if len(there) < spec.rate // 2:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,10 +11,11 @@ from realtime_dub.errors import ConfigError, EndOfStream, MediaError
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.inference.bundle import load
 from realtime_dub.media import NS, AudioBlock, Floats, VoiceInfo, ns_to_samples, samples_to_ns
-from realtime_dub.voice.hpm.features import LIP_VALUES, lips_at
+from realtime_dub.voice.hpm.features import LIP_VALUES
 from realtime_dub.voice.hpm.order import features, read_order, speaker_of, text_of
 from realtime_dub.voice.hpm.phonemes import phonemes_of
-from realtime_dub.voice.hpm.speaking import MelMaker, Seen, Vocoder, sound_of
+from realtime_dub.voice.hpm.rules import look_of
+from realtime_dub.voice.hpm.speaking import MelMaker, Seen, Vocoder, in_mood, shown, sound_of
 
 
 class HpmVoice:
@@ -28,6 +30,7 @@ class HpmVoice:
         self._changed = threading.Condition()
         self._times: list[int] = []  # of all frames
         self._seen: list[tuple[int, Floats]] = []  # faces of the stretch
+        self._looks: list[Floats] = []  # of the whole frames, likewise
         self._until_ns = 0  # end of the last frame
         self._given = 0  # samples
         self._spoken: Floats | None = None
@@ -47,6 +50,7 @@ class HpmVoice:
         if not names:
             raise ConfigError("nothing to speak:", "no phonemes", "write some")
         self._phonemes = self._maker.numbers(names)
+        self._mood = None if order.emotion is None else self._maker.mood(order.emotion)
         self._speaker = speaker_of(None if order.speaker is None else self._folder / order.speaker, self._maker)
         if order.lips is None and self._maker.lips != LIP_VALUES:
             do = "give lips = FILE.npy of its lip encoder"
@@ -65,6 +69,8 @@ class HpmVoice:
             self._until_ns = frame.pts_ns + last_ns
             if tracked.face is not None and self._from_ns <= frame.pts_ns < self._from_ns + self._length_ns:
                 self._seen.append((frame.pts_ns, tracked.face.canonical))
+                if self._maker.spec.scene == "rule":
+                    self._looks.append(look_of(frame.image))
             del self._times[1:-1]
             self._changed.notify_all()
 
@@ -125,19 +131,28 @@ class HpmVoice:
         """The line's samples. Raises UserError."""
         count = max(1, round(length_ns * self._maker.spec.frame_rate / NS))
         order, at = self._order, self._folder
-        lips = self._lips(from_ns, count) if order.lips is None else features(at / order.lips)[:count]
-        if len(lips) < count:
-            raise ConfigError("cannot speak", f"{count} frames with features of {len(lips)}", "make them of this film")
-        face = None if order.face is None else features(at / order.face)[:count]
-        scene = None if order.scene is None else features(at / order.scene)
-        mel = self._maker.mel(self._phonemes, Seen(lips, self._speaker, face, scene), order.pitch, order.energy)
+        seen = (
+            self._shown(from_ns, count)
+            if order.lips is None
+            else Seen(features(at / order.lips)[:count], self._speaker)
+        )
+        if len(seen.lips) < count:
+            what = f"{count} frames with features of {len(seen.lips)}"
+            raise ConfigError("cannot speak", what, "make them of this film")
+        if order.face is not None:
+            seen = replace(seen, face=features(at / order.face)[:count])
+        if order.scene is not None:
+            seen = replace(seen, scene=features(at / order.scene))
+        seen = seen if self._mood is None else in_mood(seen, self._mood)
+        mel = self._maker.mel(self._phonemes, seen, order.pitch, order.energy)
         return sound_of(mel, self._maker, self._vocoder)
 
-    def _lips(self, from_ns: int, count: int) -> Floats:
+    def _shown(self, from_ns: int, count: int) -> Seen:
         with self._changed:
-            seen = list(self._seen)
+            seen, looks = list(self._seen), list(self._looks)
         if not seen:
             raise MediaError("no lips to speak with:", "there is no face in this stretch", "choose start_s and seconds")
         times = np.array([pts_ns - from_ns for pts_ns, _ in seen]) / NS
         wanted = np.arange(count) / self._maker.spec.frame_rate
-        return lips_at(times, np.stack([face for _, face in seen]), wanted)
+        faces = np.stack([face for _, face in seen])
+        return shown(self._maker.spec, times, faces, wanted, self._speaker, np.stack(looks) if looks else None)

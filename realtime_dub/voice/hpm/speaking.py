@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,9 @@ from realtime_dub.inference import AUTO
 from realtime_dub.inference.bundle import Bundle
 from realtime_dub.inference.spec import SpeechSpec, VocoderSpec, mel_per_frame
 from realtime_dub.media import Floats
+from realtime_dub.voice.hpm.features import Doubles, faces_at, lips_of
 from realtime_dub.voice.hpm.griffin_lim import griffin_lim
+from realtime_dub.voice.hpm.rules import face_features, scene_features
 
 VECTOR = 256
 
@@ -28,6 +30,24 @@ class Seen:
     speaker: Floats  # (256,)
     face: Floats | None = None  # (t, 256) valence and arousal; zeros without
     scene: Floats | None = None  # (256,); zeros without
+
+
+def shown(
+    spec: SpeechSpec, times_s: Doubles, faces: Floats, wanted_s: Doubles, speaker: Floats, looks: Floats | None
+) -> Seen:
+    """What a network is shown of faces (n, 478, 3) at times (n,), at its own ones (t,), and of the whole frames' looks:
+    lips always, the face and the scene by rule where that is what it has learnt from.
+    """
+    canonical = faces_at(times_s, faces, wanted_s)
+    face = face_features(canonical, spec.frame_rate) if spec.face == "rule" else None
+    scene = scene_features(looks) if spec.scene == "rule" and looks is not None and len(looks) else None
+    return Seen(lips_of(canonical), speaker, face, scene)
+
+
+def in_mood(seen: Seen, mood: tuple[Floats, Floats]) -> Seen:
+    """The same with the scene and the face (256,) of an emotion in every frame: see :meth:`MelMaker.mood`."""
+    scene, face = mood
+    return replace(seen, scene=scene, face=np.repeat(face[None], len(seen.lips), 0))
 
 
 class MelMaker:
@@ -52,6 +72,17 @@ class MelMaker:
     def usual(self) -> Floats:
         """Who speaks (256,) where nobody is chosen."""
         return np.array(self.spec.speaker or np.zeros(VECTOR), np.float32)
+
+    def mood(self, name: str) -> tuple[Floats, Floats]:
+        """What scene and face (256,) have for an emotion. Raises ConfigError for one that it has not learnt."""
+        found = {each.name: each for each in self.spec.moods}
+        if name not in found:
+            do = f"choose one of {', '.join(found)}" if found else "leave it out: it has learnt none"
+            raise ConfigError("no emotion", f"{name!r} in the voice {self.spec.name}", do)
+        scene, face = found[name].scene, found[name].face
+        if len(scene) != VECTOR or len(face) != VECTOR:
+            raise BundleError("damaged bundle", f"{self.spec.name}: its emotion {name} is none", "fetch it again")
+        return np.array(scene, np.float32), np.array(face, np.float32)
 
     def numbers(self, phonemes: list[str]) -> list[int]:
         """By name. Raises ConfigError for one that the network has not learnt."""

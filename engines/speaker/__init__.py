@@ -1,0 +1,1 @@
+"""Who speaks: a mel spectrogram to a vector that is alike for one person, whatever is said."""
