@@ -21,7 +21,7 @@ LAYERS = (
     ("errors",),
     (
         *("bounds", "faults", "finding", "imports", "media", "paths", "signals", "standard_streams", "terminal"),
-        "validation",
+        *("stored", "validation"),
     ),
     ("clock", "fitting", "flow", "losses", "notes", "writing"),
     ("audio", "blend", "contact_sheet", "face", "inference", "mouth", "publishers", "sources", "voice"),
