@@ -21,7 +21,7 @@ from realtime_dub.face.landmarks import LIPS, LIPS_OUTER
 from realtime_dub.face.types import Face, Points, TrackedFrame
 from realtime_dub.media import Image
 from realtime_dub.mouth.mouthbank.bank import Bank, Mouth, lip_shape, view_angles
-from realtime_dub.mouth.mouthbank.cavity import max_lip_opening, missing, paint_cavity
+from realtime_dub.mouth.mouthbank.cavity import max_lip_opening, missing, missing_each, paint_cavity
 from realtime_dub.mouth.mouthbank.inside import Inside, lacking, view_of
 from realtime_dub.mouth.mouthbank.lips import Bend, bring_nearer, until_lips_touch
 from realtime_dub.mouth.mouthbank.sized import LIP_FEATHER, LIP_RIM, as_fine, opacity_of, soft_lips
@@ -231,7 +231,9 @@ class Renderer:
         cost -= SWITCH_COST if self._current is None else 0
         best = None
         if mouths := self._bank.mouths:
-            opened = wanted_opening - np.array([mouth.max_lip_opening for mouth in mouths], np.float32)
+            if self._known.mouths != mouths:
+                self._known = _Known(list(mouths))
+            opened = wanted_opening - self._known.openings.astype(np.float32)
             costs = self._costs(mouths, wanted, opened, view_angles(face))
             costs -= [RESTING_SWITCH_COST * resting if mouth is self._current else 0 for mouth in mouths]
             shut_cost = SHUT_COST + RESTING_SHUT_COST * resting
@@ -251,13 +253,9 @@ class Renderer:
     ) -> npt.NDArray[np.float32]:
         """What each of the bank's mouths (n,) costs against the live one: bent, turned, painted, opened."""
         wanted_opening = max_lip_opening(wanted)
-        if self._known.mouths != mouths:
-            self._known = _Known(list(mouths))
         costs = _distance(self._known.shapes, wanted)
         costs += ANGLE_COST * np.abs(self._known.angles - angles).sum(-1)
-        costs += np.array(
-            [UNSEEN_COST * missing(wanted_opening, mouth.max_lip_opening) for mouth in mouths], np.float32
-        )
+        costs += (UNSEEN_COST * missing_each(wanted_opening, self._known.openings)).astype(np.float32)
         costs -= [SWITCH_COST if mouth is self._current else 0 for mouth in mouths]
         return costs + OPEN_COST * np.maximum(0, opened)
 
@@ -303,6 +301,7 @@ class _Known:
         self.mouths = mouths
         self.shapes = np.array([mouth.shape for mouth in mouths], np.float32)
         self.angles = np.array([mouth.angles for mouth in mouths], np.float32)
+        self.openings = np.array([mouth.max_lip_opening for mouth in mouths], np.float64)
 
 
 def _unbent(
