@@ -269,12 +269,7 @@ class Renderer:
         unit: float,
         with_lips: bool,
     ) -> Image:
-        moved = _WITH_LIPS if with_lips else _AROUND_LIPS
-        plate = ThinPlate(
-            np.concatenate([goal[moved, :2], anchors]),
-            np.concatenate([face.points[moved, :2], anchors]),
-            unit,
-        )
+        plate = skin_plate(face, goal, anchors, unit, with_lips)
         return sample(image, moved_map(box, plate.field(box, unit * GRID)), fine=self._is_fine(unit))
 
     def _is_fine(self, unit: float) -> bool:
@@ -288,10 +283,21 @@ class Renderer:
         plate = ThinPlate(goal[LIPS, :2].astype(np.float64), at.astype(np.float64), unit)
         picture = sample(image, moved_map(box, plate.field(box, unit * GRID)))
         lips = goal[LIPS_OUTER].astype(np.float64)
-        wide = polygon(dilated(lips, LIP_RIM * unit), box)
-        rim = (wide > 127) & (polygon(dilated(lips, 0.03 * unit), box) == 0)
-        picture = colour.add(picture, colour.rim_shift(below, picture, rim))
+        picture = colour.add(picture, colour.rim_shift(below, picture, rim_of(lips, box, unit)))
         below[:] = pyramid.blend(below, picture, soft)
+
+
+def skin_plate(face: Face, goal: Points, anchors: npt.NDArray[np.float64], unit: float, with_lips: bool) -> ThinPlate:
+    """What bends the lower face of ``face`` to the points ``goal``, with its outline and the nose held."""
+    moved = _WITH_LIPS if with_lips else _AROUND_LIPS
+    target, source = (np.concatenate([points[moved, :2], anchors]) for points in (goal, face.points))
+    return ThinPlate(target, source, unit)
+
+
+def rim_of(lips: npt.NDArray[np.float64], box: Box, unit: float) -> npt.NDArray[np.bool_]:
+    """The skin of ``box`` around ``lips`` by which colours are matched."""
+    wide = polygon(dilated(lips, LIP_RIM * unit), box)
+    return np.asarray((wide > 127) & (polygon(dilated(lips, 0.03 * unit), box) == 0), np.bool_)
 
 
 class _Known:
