@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+pytest.importorskip("onnx")
+
 from benchmarks.compose import measured, ways
 from benchmarks.mouth_pixels import ssim
 from export.compose import graph
