@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Literal
 
 from export import forms, roofline, speed
@@ -28,6 +27,7 @@ from realtime_dub.inference.variants import together
 State = Literal["ran", "built", "missing", "refused"]
 BACKENDS = ("cpu", "cuda", "tensorrt", "tensorrt-ep", "tensorrt-rtx", "tensorrt-rtx-ep", "torch-tensorrt", "torch-aot")
 COMPILERS = {"torch-tensorrt": "export.torch_tensorrt", "torch-aot": "export.torch_aot"}  # of trained nets
+BUILD_ALONE = ("tensorrt-rtx", "tensorrt-rtx-ep")  # without a GPU, for machines that have one
 NO_GPU = "this machine has no GPU of NVIDIA's to run it"
 
 
@@ -78,7 +78,7 @@ def trial(bundle: Bundle, backend: str, asked: Asked) -> Trial:
         form = forms.made(bundle, asked.precision, asked.cache, asked.calls)
         return _ran(bundle, backend, form, asked)
     except UserError as error:
-        if backend != "tensorrt-rtx" or gpu.found(int(asked.device or 0)) is not None:
+        if backend not in BUILD_ALONE or gpu.found(int(asked.device or 0)) is not None:
             return _no(bundle, backend, asked, "refused", str(error))
     try:  # it builds where it cannot run
         return _built(bundle, backend, asked)
@@ -167,12 +167,15 @@ def _compile(bundle: Bundle, backend: str, model: bytes, opening: Opening) -> No
 
 
 def _built(bundle: Bundle, backend: str, asked: Asked) -> Trial:
-    """An engine of TensorRT for RTX, for other machines."""
-    from realtime_dub.inference.backends.tensorrt import ENGINE, engine_of
+    """What ``BUILD_ALONE`` names, for other machines."""
+    from export import ep_context
+    from realtime_dub.inference.backends import ort_rtx, tensorrt
 
-    form = forms.made(bundle, asked.precision, asked.cache, asked.calls)
-    folder: Path = engine_of(backend, form.model, opening_of(bundle, asked))
-    size = (folder / ENGINE).stat().st_size
+    form, opening = forms.made(bundle, asked.precision, asked.cache, asked.calls), opening_of(bundle, asked)
+    if backend == ort_rtx.EP:
+        size = (ep_context.built(form.model, opening) / ort_rtx.CONTEXT).stat().st_size
+    else:
+        size = (tensorrt.engine_of(backend, form.model, opening) / tensorrt.ENGINE).stat().st_size
     return replace(_no(bundle, backend, asked, "built", NO_GPU), engine_bytes=size, kept=form.kept, way=form.way)
 
 

@@ -129,6 +129,7 @@ class VideoInfo:
     frames: int | None = None  # where known, for a progress bar
     duration_ns: int | None = None
     full_range: bool = False  # the coded picture uses 0..255, kept when a file is written
+    hd: bool | None = None  # the matrix to be kept: BT.709 or BT.601; None = as is usual for the size
     rotation: int = 0  # degrees that the source turned its pictures by, already applied
 
 
@@ -155,6 +156,7 @@ class OutputFormat:
     channels: int
     live: bool
     full_range: bool = False
+    hd: bool | None = None  # see VideoInfo
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -198,3 +198,18 @@ def test_live_a_mouth_that_was_not_made_leaves_the_character_alone() -> None:
 
 def test_live_an_engine_without_any_gives_none() -> None:
     assert {each.stamped.tick.blendshapes for each in live(1).output.taken} == {None}
+
+
+def test_weights_that_nobody_reads_are_not_solved() -> None:
+    asked: list[int] = []
+
+    class Counting(BlendshapeSolver):
+        def weights(self, displacement: np.ndarray) -> np.ndarray:
+            asked.append(1)
+            return super().weights(displacement)
+
+    found = Counting().named(np.zeros((len(LOWER), 3), np.float32))
+    assert (len(found), list(found)) == (len(BLENDSHAPES), list(BLENDSHAPES))
+    assert not asked
+    assert found == dict.fromkeys(BLENDSHAPES, 0.0)
+    assert len(asked) == 1

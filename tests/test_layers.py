@@ -23,7 +23,7 @@ LAYERS = (
         *("bounds", "faults", "finding", "imports", "media", "paths", "signals", "standard_streams", "terminal"),
         *("stored", "validation"),
     ),
-    ("clock", "fitting", "flow", "losses", "notes", "writing"),
+    ("clock", "fitting", "flow", "i420", "losses", "notes", "writing"),
     ("audio", "blend", "contact_sheet", "face", "inference", "mouth", "publishers", "sources", "voice"),
     ("config", "pipeline"),
     ("api", "cli", "doctor", "web"),

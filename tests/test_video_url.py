@@ -130,6 +130,7 @@ def test_stream_comes_at_its_own_speed_though_it_is_sent_faster(station: Station
     source.open()
     frames = [source.read() for _ in range(12)]
     source.close()
+    assert all(f.coded is not None and f.coded.planes[0].shape == f.image.shape[:2] for f in frames)
     shown_ms = 40 * (number(frames[-1].image) - number(frames[0].image))
     assert shown_ms > 0
     assert (frames[-1].pts_ns - frames[0].pts_ns) / MS >= shown_ms - 45

@@ -13,10 +13,10 @@ import pytest
 from av.video.reformatter import ColorRange
 
 from realtime_dub.clock import VirtualClock
+from realtime_dub.i420 import Planes, planes_of
 from realtime_dub.media import Frame, OutputFormat, Tick
 from realtime_dub.web.rtc.browser_input import BrowserInput
 from realtime_dub.web.rtc.browser_sources import BrowserVideo
-from realtime_dub.web.rtc.i420 import Planes, planes_of
 from realtime_dub.web.rtc.output_timeline import OutputTimeline, TimelinePublisher
 
 SIZES = [(160, 120), (1280, 720)]

@@ -50,6 +50,12 @@ class ThinPlate:
 
     def field(self, box: Box, step: float) -> npt.NDArray[np.float32]:
         """Displacement of every pixel of ``box``, (height, width, 2), from a grid about ``step`` pixels wide."""
+        return np.asarray(cv2.resize(self.grid(box, step), box[2:], interpolation=cv2.INTER_CUBIC), np.float32)
+
+    def grid(self, box: Box, step: float) -> npt.NDArray[np.float32]:
+        """Displacement (rows, columns, 2) on a grid about ``step`` pixels wide, whose nodes lie as a small picture's
+        pixels in ``box``.
+        """
         x, y, width, height = box
         columns, rows = max(4, round(width / step) + 1), max(4, round(height / step) + 1)
         # cv2.resize maps pixel centres: node j sits at (j + 0.5) * width / columns - 0.5.
@@ -58,8 +64,7 @@ class ThinPlate:
         at = np.stack(np.meshgrid(grid_x / self._unit, grid_y / self._unit), -1).reshape(-1, 2)
         # Single precision is good for a thousandth of a pixel, in a third of the time.
         single = (each.astype(np.float32) for each in (at, self._nodes, self._weights))
-        coarse = (_evaluated(*single) * np.float32(self._unit)).reshape(rows, columns, 2)
-        return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
+        return np.asarray((_evaluated(*single) * np.float32(self._unit)).reshape(rows, columns, 2), np.float32)
 
 
 def _evaluated(at: Real, nodes: Real, weights: Real) -> Real:

@@ -30,7 +30,7 @@ BACKENDS = {
     "tensorrt": "realtime_dub.inference.backends.tensorrt:open_tensorrt",
     "tensorrt-ep": "realtime_dub.inference.backends.ort_gpu:open_tensorrt_provider",
     "tensorrt-rtx": "realtime_dub.inference.backends.tensorrt:open_tensorrt_rtx",
-    "tensorrt-rtx-ep": "realtime_dub.inference.backends.ort_gpu:open_rtx_provider",
+    "tensorrt-rtx-ep": "realtime_dub.inference.backends.ort_rtx:open_rtx_provider",
 }
 # What runs a network of which nobody knows what it does.
 SANDBOXES = {

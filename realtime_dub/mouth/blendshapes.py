@@ -9,7 +9,8 @@ Left and right are the person's own, as ARKit has them: left is the right side o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from realtime_dub.face.alignment import LOWER, TEMPLATE
 from realtime_dub.face.landmarks import CHIN, CORNERS, LIPS_INNER, LIPS_OUTER
 from realtime_dub.face.types import Points
-from realtime_dub.media import BLENDSHAPES
+from realtime_dub.media import BLENDSHAPES, Blendshapes
 
 LIPS_WEIGHT = 3.0  # what the lips do counts more than what the cheeks do
 SPARSITY = 0.02  # mouth widths, weighted, that a shape has to explain before it comes up: small ones explain little
@@ -120,6 +121,26 @@ class BlendshapeSolver:
             ahead = found + share * (found - before)
         return np.asarray(found / self._lengths, np.float32)
 
-    def named(self, displacement: Points) -> dict[str, float]:
-        """The same by name."""
-        return dict(zip(BLENDSHAPES, self.weights(displacement).tolist(), strict=True))
+    def named(self, displacement: Points) -> Blendshapes:
+        """The same by name, solved when they are first read: most outputs have no use for them."""
+        return _Solved(self, displacement)
+
+
+class _Solved(Mapping[str, float]):
+    """The weights of ``displacement``, which nobody writes into."""
+
+    def __init__(self, solver: BlendshapeSolver, displacement: Points) -> None:
+        self._solver, self._displacement = solver, displacement
+
+    @cached_property
+    def _weights(self) -> dict[str, float]:
+        return dict(zip(BLENDSHAPES, self._solver.weights(self._displacement).tolist(), strict=True))
+
+    def __getitem__(self, name: str) -> float:
+        return self._weights[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(BLENDSHAPES)
+
+    def __len__(self) -> int:
+        return len(BLENDSHAPES)

@@ -276,7 +276,7 @@ class _LiveAssembly:
     def _format(self) -> OutputFormat:
         picture, voice = self._picture, self._voice
         size = picture.width, picture.height
-        return OutputFormat(*size, self._timing.fps, voice.rate, voice.channels, True, picture.full_range)
+        return OutputFormat(*size, self._timing.fps, voice.rate, voice.channels, True, picture.full_range, picture.hd)
 
     def _failed(self, name: str, error: Exception) -> None:
         if self._pipeline is not None:

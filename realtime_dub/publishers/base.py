@@ -45,6 +45,13 @@ class ReadsVoice(Protocol):
 
 
 @runtime_checkable
+class ConvertsSlowly(Protocol):
+    """A publisher to which frames in BGR cost more than it costs a camera to keep the planes of its JPEG pictures."""
+
+    converts_slowly: bool
+
+
+@runtime_checkable
 class HasAddress(Protocol):
     """A publisher that people go to."""
 

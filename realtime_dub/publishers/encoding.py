@@ -83,8 +83,9 @@ def require_encoder(name: str) -> None:
 class VideoEncoder:
     """One H.264 stream of ``container``.
 
-    A picture of odd width or height is made even by repeating its last column or row. The matrix is BT.709 above
-    standard definition, else BT.601, and is written into the stream together with the range of ``fmt``.
+    A picture of odd width or height is made even by repeating its last column or row. The matrix is that of ``fmt``,
+    else BT.709 above standard definition and BT.601 below. It is written into the stream, together with the range of
+    ``fmt``.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class VideoEncoder:
         self._pix_fmt = encoder.pix_fmt
         self._width, self._height = even(fmt.width), even(fmt.height)
         self._time_base = video_time_base(fmt.fps)
-        self._hd = is_hd(fmt.width, fmt.height)
+        self._hd = is_hd(fmt.width, fmt.height) if fmt.hd is None else fmt.hd
         self._range = ColorRange.JPEG if fmt.full_range else ColorRange.MPEG
         self._coding = self._hd, fmt.full_range
         self._reformatter, self._part_reformatter, self._reorder = (VideoReformatter() for _ in range(3))

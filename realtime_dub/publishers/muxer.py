@@ -50,6 +50,7 @@ class MuxPublisher:
     """
 
     policy: Literal["latest", "every"] = "every"
+    converts_slowly = True
 
     def __init__(
         self, target: str | Path, *, crf: int | None = None, preset: str | None = None, encoder: str = h264.SOFTWARE

@@ -1,16 +1,24 @@
-"""The virtual camera: what a meeting program then finds in its list of cameras. Picture only; see ``--speaker``."""
+"""The virtual camera: what a meeting program then finds in its list of cameras. Picture only; see ``--speaker``.
+
+Where the system's camera is in YUV itself, frames are sent in YUV 4:2:0: those that came so, with the patch's box alone
+converted (``i420.py``). Taken from pyvirtualcam's sources: v4l2loopback takes that as it is, OBS's camera on Windows as
+NV12, on macOS as UYVY; Unity Capture is in RGBA and gets BGR. Run on none of them so far.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import platform
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pyvirtualcam
+from pyvirtualcam import PixelFormat
 from pyvirtualcam.camera import BACKENDS
 
 from realtime_dub.errors import ConfigError, DeviceError
+from realtime_dub.i420 import planes_of
 from realtime_dub.media import MS, OutputFormat, Tick
 
 HELP = {
@@ -20,6 +28,7 @@ HELP = {
     "Windows": "install OBS from obsproject.com, which brings the OBS Virtual Camera",
 }
 SEND_NS = 2 * MS  # one 640x480 picture through v4l2loopback
+YUV = (PixelFormat.I420, PixelFormat.NV12, PixelFormat.YUYV, PixelFormat.UYVY)  # of a camera that is in YUV itself
 
 
 class VirtualCameraPublisher:
@@ -41,17 +50,24 @@ class VirtualCameraPublisher:
         if self._backend is not None and self._backend not in BACKENDS:
             raise ConfigError("unknown virtual camera backend", repr(self._backend), f"use {', '.join(BACKENDS)}")
         try:
-            self._camera = pyvirtualcam.Camera(
-                fmt.width,
-                fmt.height,
-                float(fmt.fps),
-                fmt=pyvirtualcam.PixelFormat.BGR,
-                device=self._device,
-                backend=self._backend,
-            )
+            self._camera = self._opened(fmt)
         except (RuntimeError, ValueError) as error:
             raise DeviceError("no virtual camera", f"({error})", self._advice()) from error
         self.name = f"vcam {self._camera.device}"
+
+    def _opened(self, fmt: OutputFormat) -> pyvirtualcam.Camera:
+        """In YUV where the camera is in YUV itself, and the frames can be; else in BGR."""
+        if fmt.width % 2 == fmt.height % 2 == 0:
+            with contextlib.suppress(RuntimeError):  # what is wrong with more than the format, the next one says
+                camera = self._camera_of(fmt, PixelFormat.I420)
+                if camera.native_fmt in YUV:
+                    return camera
+                camera.close()
+        return self._camera_of(fmt, PixelFormat.BGR)
+
+    def _camera_of(self, fmt: OutputFormat, pixels: PixelFormat) -> pyvirtualcam.Camera:
+        size = fmt.width, fmt.height
+        return pyvirtualcam.Camera(*size, float(fmt.fps), fmt=pixels, device=self._device, backend=self._backend)
 
     def _advice(self) -> str:
         others = list_virtual_cameras()
@@ -61,7 +77,8 @@ class VirtualCameraPublisher:
         """Send the picture. Raises DeviceError where the device is gone."""
         assert self._camera is not None, "publish comes after open"
         try:
-            self._camera.send(np.ascontiguousarray(tick.image))
+            planar = self._camera.fmt is PixelFormat.I420
+            self._camera.send(planes_of(tick) if planar else np.ascontiguousarray(tick.image))
         except (RuntimeError, ValueError, OSError) as error:
             raise DeviceError(
                 "cannot send to", f"{self.name}: {error}", "start realtime-dub again when it is back"

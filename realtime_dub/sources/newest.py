@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from fractions import Fraction
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from realtime_dub.clock import Clock
 from realtime_dub.errors import EndOfStream, UserError
 from realtime_dub.fitting import Fit
 from realtime_dub.flow import LatestSlot
 from realtime_dub.losses import Lost
-from realtime_dub.media import BLACK, Colour, Frame, Image
+from realtime_dub.media import BLACK, Coded, Colour, Frame, Image
 
 SILENCE_S = 0.5  # a device that says nothing for this long is taken as lost, though its read has not failed
 FIRST_RETRY_S, LAST_RETRY_S = 0.25, 4.0
@@ -22,14 +22,22 @@ class LinkLost(Exception):
     """The device or the connection has gone; it may come back."""
 
 
+class Grabbed(NamedTuple):
+    """A picture of any size."""
+
+    image: Image
+    coded: Coded | None  # the same as it came, where outputs may take it over
+    stamp_ns: int  # the clock's time of its capture
+
+
 class Link(Protocol):
     """A connection that can be made again. All calls come from one thread at a time."""
 
     def connect(self) -> None:
         """Raises UserError where that fails."""
 
-    def grab(self) -> tuple[Image, int]:
-        """Wait for the next picture, of any size; with the clock's time of its capture.
+    def grab(self) -> Grabbed:
+        """Wait for the next picture.
 
         Raises LinkLost, or EndOfStream.
         """
@@ -63,7 +71,7 @@ class NewestFrame:
         self._closing = closing
         self._period_s = float(1 / fps)
         self._fit = Fit(background)
-        self._slot: LatestSlot[tuple[Image, int, int]] = LatestSlot()  # with the scene
+        self._slot: LatestSlot[tuple[Grabbed, int]] = LatestSlot()  # with the scene
         self._lost = threading.Event()
         self._error: Exception | None = None
         self._silent_s = 0.0
@@ -71,10 +79,10 @@ class NewestFrame:
         self._last_ns = -1
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
-    def start(self, first: tuple[Image, int]) -> None:
+    def start(self, first: Grabbed) -> None:
         """Begin with the picture that was grabbed to see whether the device works."""
-        self._put(*first)
-        self._image, self._scene = first[0], self._fit.scene
+        self._put(first)
+        self._last, self._scene = first, self._fit.scene
         self._thread.start()
 
     def read(self) -> Frame:
@@ -83,8 +91,8 @@ class NewestFrame:
             grabbed = self._slot.take(self._period_s)
             if grabbed is not None:
                 self._silent_s = 0.0
-                self._image, stamp_ns, self._scene = grabbed
-                return self._frame(stamp_ns, stale=False)
+                self._last, self._scene = grabbed
+                return self._frame(self._last.stamp_ns, stale=False)
             if self._slot.closed:
                 break
             self._silent_s += self._period_s
@@ -107,13 +115,16 @@ class NewestFrame:
 
     def _frame(self, stamp_ns: int, stale: bool) -> Frame:
         self._last_ns = max(stamp_ns, self._last_ns + 1)
-        frame = Frame(self._image, self._last_ns, self._seq, stale=stale, scene=self._scene)
+        image, coded, _ = self._last
+        frame = Frame(image, self._last_ns, self._seq, stale=stale, scene=self._scene, coded=coded)
         self._seq += 1
         return frame
 
-    def _put(self, image: Image, stamp_ns: int) -> None:
-        image = self._fit(image)
-        self._slot.put((image, stamp_ns, self._fit.scene))
+    def _put(self, grabbed: Grabbed) -> None:
+        image = self._fit(grabbed.image)
+        if image is not grabbed.image:
+            grabbed = Grabbed(image, None, grabbed.stamp_ns)
+        self._slot.put((grabbed, self._fit.scene))
 
     def _run(self) -> None:
         try:
@@ -133,7 +144,7 @@ class NewestFrame:
                 if not connected:
                     self._link.connect()
                     connected = True
-                self._put(*self._link.grab())
+                self._put(self._link.grab())
                 self._lost.clear()
                 retry_s = FIRST_RETRY_S
             except (LinkLost, UserError):

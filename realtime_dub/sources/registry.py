@@ -75,11 +75,13 @@ def open_video(
     background: Colour = BLACK,
     live: bool,
     stream: int | None = None,
+    keep_coded: bool = True,
 ) -> VideoSource:
     """The source that ``spec`` means, not yet opened.
 
     ``width``, ``height`` and ``fps`` are asked of a camera and given by the demo; a still has ``fps``; files and
-    streams have their own. ``smaller`` is asked of a camera that is too slow at the size. ``background`` shows in bars
+    streams have their own. ``smaller`` is asked of a camera that is too slow at the size. ``keep_coded``: a camera's
+    JPEG keeps its planes, which pays where an output encodes them. ``background`` shows in bars
     and through what is transparent. ``stream``: which of several pictures of a file or stream, from 1. With ``live``,
     what could be pulled faster runs at its own speed. Raises MediaError for a path that is not there, ConfigError for
     an address that is none of a network.
@@ -99,7 +101,7 @@ def open_video(
     }
     options: dict[str, Any] = {} if kind == "demo" else {"background": background}
     if kind == "webcam":
-        options["smaller"] = smaller
+        options |= {"smaller": smaller, "keep_coded": keep_coded}
     if stream is not None:
         if kind not in ("file", "url"):
             raise ConfigError("--video-stream needs", f"a video file or an address, not {spec!r}", "leave it out")

@@ -12,9 +12,9 @@ import av
 
 from realtime_dub.clock import Clock
 from realtime_dub.errors import EndOfStream, MediaError
-from realtime_dub.media import BLACK, MS, NS, Colour, Image, VideoInfo, ticks_to_ns
+from realtime_dub.media import BLACK, MS, NS, Colour, VideoInfo, ticks_to_ns
 from realtime_dub.sources.avinput import decode, decoder_of, nominal_rate, open_container, picture_stream
-from realtime_dub.sources.newest import LinkLost, NewestFrame, NewestSource
+from realtime_dub.sources.newest import Grabbed, LinkLost, NewestFrame, NewestSource
 from realtime_dub.sources.paced import wait_until
 from realtime_dub.sources.to_bgr import ToBgr
 
@@ -77,15 +77,15 @@ class StreamLink:
         self._bursts = self._url.lower().startswith("http") and "mjpeg" not in self._container.format.name
         self._frames = decode(self._container, stream, decoder, damaged=lambda _: None)
 
-    def grab(self) -> tuple[Image, int]:
+    def grab(self) -> Grabbed:
         try:
             picture = next(self._frames)
         except (StopIteration, av.FFmpegError) as error:  # a server that gives no length ends with an error
             raise (EndOfStream if self._at_the_end() else LinkLost) from error
-        image, _ = self._to_bgr(picture)
+        image, geometry = self._to_bgr(picture)
         if self._bursts and picture.pts is not None:
             self._wait_for(ticks_to_ns(picture.pts, self._time_base))
-        return image, self._clock.now_ns()
+        return Grabbed(image, self._to_bgr.coded(picture, geometry), self._clock.now_ns())
 
     def release(self) -> None:
         self._frames = iter(())
@@ -144,5 +144,5 @@ class UrlSource(NewestSource):
             raise
         self._newest = NewestFrame(self._link, self._clock, "url", self._link.fps, self._closing, self._background)
         self._newest.start(first)
-        height, width = first[0].shape[:2]
+        height, width = first.image.shape[:2]
         return VideoInfo(width, height, self._link.fps, live=True, name=shown(self.url))

@@ -1,8 +1,9 @@
 """A webcam through OpenCV.
 
-Not run on a camera so far: the request for MJPG, size and rate, the errno of a busy device, and a real unplugging were
-written from OpenCV's and V4L2's documentation. The reading, stamping, loss and return are tested with OpenCV's own
-capture of a video file in the camera's place.
+Not run on a camera so far: the request for MJPG, size and rate, for pictures as they are coded, the errno of a busy
+device, and a real unplugging were written from OpenCV's and V4L2's documentation. The reading, stamping, loss and
+return are tested with OpenCV's own capture of a video file in the camera's place, the formats with pictures that were
+made in them.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ import numpy as np
 from realtime_dub.clock import Clock
 from realtime_dub.errors import DeviceError
 from realtime_dub.fitting import Size
-from realtime_dub.media import BLACK, Colour, Image, VideoInfo
+from realtime_dub.media import BLACK, Coded, Colour, Image, VideoInfo
 from realtime_dub.paths import is_number
+from realtime_dub.sources.camera_formats import Unpack, unpacker
 from realtime_dub.sources.cameras import camera_paths
-from realtime_dub.sources.newest import LinkLost, NewestFrame, NewestSource
+from realtime_dub.sources.newest import Grabbed, LinkLost, NewestFrame, NewestSource
 
 SLOW = 0.8  # of the rate that a camera is asked for: with less, a smaller size shows more
 TORN = 5  # pictures in a row that may be undecodable, as MJPG over a bad cable is, before the camera counts as lost
@@ -74,13 +76,16 @@ class CameraLink:
         clock: Clock,
         opener: Callable[[str], Capture],
         smaller: Size | None = None,
+        keep_coded: bool = True,
     ) -> None:
-        """``smaller``: asked for where the camera is too slow at ``size``."""
+        """``smaller``: asked for where the camera is too slow at ``size``; ``keep_coded``: see ``unpacker``."""
         self._device, self._size, self._fps, self._smaller = device, size, fps, smaller
         self._clock = clock
         self._opener = opener
         self.note = ""  # that it was too slow
+        self._keep_coded = keep_coded
         self._capture: Capture | None = None
+        self._unpack: Unpack | None = None  # what OpenCV does not convert itself
 
     def connect(self) -> None:
         capture = self._opener(self._device)
@@ -96,6 +101,7 @@ class CameraLink:
             self.note = f"the camera gives {told:.0f} frames a second at {large}: it was asked for {small}"
             self._ask(capture, self._smaller)
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        self._unpack = self._as_it_comes(capture)
         self._capture = capture
 
     def _ask(self, capture: Capture, size: Size) -> None:
@@ -103,15 +109,25 @@ class CameraLink:
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
         capture.set(cv2.CAP_PROP_FPS, self._fps)
 
-    def grab(self) -> tuple[Image, int]:
+    def _as_it_comes(self, capture: Capture) -> Unpack | None:
+        """Ask for pictures as the camera codes them, where that is known and of even size. Last: others undo it."""
+        sides = (capture.get(each) for each in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+        even = all(side > 0 and side % 2 == 0 for side in sides)
+        unpack = unpacker(capture.get(cv2.CAP_PROP_FOURCC), self._keep_coded) if LINUX and even else None
+        return unpack if unpack is not None and capture.set(cv2.CAP_PROP_CONVERT_RGB, 0) else None
+
+    def grab(self) -> Grabbed:
         for _ in range(TORN):
             if self._capture is None or not self._capture.grab():
                 break
             stamp_ns = self._clock.now_ns()  # before the picture is decoded
             found, image = self._capture.retrieve()
-            if found and image is not None:
-                return coloured(image), stamp_ns
+            if found and image is not None and (unpacked := self._unpacked(image)) is not None:
+                return Grabbed(*unpacked, stamp_ns)
         raise LinkLost
+
+    def _unpacked(self, image: Any) -> tuple[Image, Coded | None] | None:
+        return (coloured(image), None) if self._unpack is None else self._unpack(image)
 
     def release(self) -> None:
         if self._capture is not None:
@@ -147,8 +163,8 @@ class WebcamSource(NewestSource):
     """The newest picture of a camera, stamped when the driver hands it over: exposure and transfer lie before that.
 
     The camera is asked for ``width`` x ``height`` at ``fps`` in MJPG, and for ``smaller`` where it is too slow for
-    that; ``info`` says what it gives. Unplugged, the last picture goes on, ``stale``, until the camera is back under
-    the same name (see ``newest.NewestFrame``).
+    that; ``info`` says what it gives. On Linux its pictures keep their planes (``camera_formats.py``). Unplugged, the
+    last picture goes on, ``stale``, until the camera is back under the same name (see ``newest.NewestFrame``).
     """
 
     def __init__(
@@ -161,10 +177,11 @@ class WebcamSource(NewestSource):
         opener: Callable[[str], Capture] = open_camera,
         background: Colour = BLACK,
         smaller: Size | None = None,
+        keep_coded: bool = True,
     ) -> None:
         self.device = device
         self._clock, self._background = clock, background
-        self._link = CameraLink(device, (width, height), fps, clock, opener, smaller)
+        self._link = CameraLink(device, (width, height), fps, clock, opener, smaller, keep_coded)
         super().__init__()
 
     @property
@@ -182,5 +199,6 @@ class WebcamSource(NewestSource):
         fps = self._link.rate()
         self._newest = NewestFrame(self._link, self._clock, "webcam", fps, self._closing, self._background)
         self._newest.start(first)
-        height, width = first[0].shape[:2]
-        return VideoInfo(width, height, fps, live=True, name=f"camera {node(self.device)}")
+        height, width = first.image.shape[:2]
+        hd = None if first.coded is None else first.coded.hd
+        return VideoInfo(width, height, fps, live=True, name=f"camera {node(self.device)}", hd=hd)

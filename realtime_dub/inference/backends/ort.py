@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,19 +22,22 @@ class OnnxSession:
 
     def __init__(
         self,
-        model: bytes,
+        model: bytes | Path,
         backend: str = "cpu",
         device: tuple[str, int] = ("cpu", 0),
         settings: CpuSettings = CpuSettings(),  # noqa: B008 - frozen
         providers: Sequence[Provider] = (CPU,),
         options: onnxruntime.SessionOptions | None = None,
     ) -> None:
-        """``options``: with a provider in them that is no name, in place of ``providers``."""
+        """``model``: its path where it names files beside it; ``options``: with a provider in them that is no name, in
+        place of ``providers``.
+        """
         self.backend = backend
         self.state_is_far = device[0] != "cpu"  # from the program's memory: it should stay where it is
         self._device = device
         if options is None:
-            self._session = onnxruntime.InferenceSession(model, session_options(settings), providers=list(providers))
+            options = session_options(settings)
+            self._session = onnxruntime.InferenceSession(model, options, providers=list(providers))
         else:
             self._session = onnxruntime.InferenceSession(model, options, enable_fallback=0)
         self.inputs: Sequence[Declared] = [_declared(each) for each in self._session.get_inputs()]

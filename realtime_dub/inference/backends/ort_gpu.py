@@ -1,11 +1,11 @@
-"""ONNX Runtime's providers for NVIDIA's GPUs: CUDA, TensorRT, and TensorRT for RTX, which is a plug-in.
+"""ONNX Runtime's providers for NVIDIA's GPUs that are built into it: CUDA and TensorRT.
 
-What TensorRT builds for a network is kept (``inference/engine_cache.py``), so that only the first start takes its time.
+What TensorRT builds for a network is kept (``inference/engine_cache.py``) together with an EP context file, a network
+whose nodes are engines: later starts open that, and parse and compile nothing.
 """
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ import onnxruntime
 
 from realtime_dub.imports import resolve
 from realtime_dub.inference import libraries, profiles
-from realtime_dub.inference.backends.ort import CPU, OnnxSession, session_options
+from realtime_dub.inference.backends.ort import CPU, OnnxSession
 from realtime_dub.inference.backends.ort_graphs import GraphSession
+from realtime_dub.inference.backends.ort_rtx import CONTEXT
 from realtime_dub.inference.backends.tensorrt import spec_of, wanted
 from realtime_dub.inference.contract import Opening
 from realtime_dub.inference.engine_cache import EngineCache, surroundings
@@ -22,7 +23,6 @@ from realtime_dub.inference.spec import BundleSpec
 
 CUDA = "CUDAExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
-CONTEXT = "context.onnx"  # a network whose nodes are an engine
 
 
 def open_on_cuda(model: bytes, opening: Opening) -> OnnxSession:
@@ -46,75 +46,41 @@ def open_tensorrt_provider(model: bytes, opening: Opening) -> OnnxSession:
     _need(TENSORRT)
     spec, number = spec_of(opening), int(opening.device or 0)
     cache, asked = EngineCache(opening.cache), wanted("tensorrt-ep", model, opening)
+    timing, device = cache.root / "timing", ("cuda", number)
+    timing.mkdir(parents=True, exist_ok=True)
     made: list[OnnxSession] = []
 
-    def opened(folder: Path) -> OnnxSession:
-        providers = _tensorrt(folder, cache.root / "timing", spec, number)
-        return OnnxSession(model, "tensorrt-ep", ("cuda", number), providers=providers)
+    def make(at: Path) -> None:
+        made.append(OnnxSession(model, "tensorrt-ep", device, providers=providers(number, building(at, timing, spec))))
 
-    here = surroundings("tensorrt-ep", opening.device)
-    folder = cache.get(asked, here, lambda at: made.append(opened(at)), opening.progress)
-    return _on(TENSORRT, made[0] if made else opened(folder))
-
-
-def open_rtx_provider(model: bytes, opening: Opening) -> OnnxSession:
-    """Raises RuntimeError where the plug-in finds no GPU for it."""
-    number = int(opening.device or 0)
-    device = _rtx_device(number)
-    cache, asked = EngineCache(opening.cache), wanted("tensorrt-rtx-ep", model, opening)
-    here, spec = surroundings("tensorrt-rtx-ep", opening.device), spec_of(opening)
-
-    kernels = cache.root / "kernels" / asked.folder  # grows as the GPU meets new sizes, so it is no entry
-    kernels.mkdir(parents=True, exist_ok=True)
-
-    def compile_into(folder: Path) -> None:
-        options = session_options()
-        options.add_provider_for_devices([device], _rtx_options(spec, kernels))
-        compiler = onnxruntime.ModelCompiler(options, model, embed_compiled_data_into_model=True)
-        compiler.compile_to_file(str(folder / CONTEXT))
-
-    folder = cache.get(asked, here, compile_into, opening.progress)
-    options = session_options()
-    options.add_provider_for_devices([device], _rtx_options(spec, kernels))
-    return OnnxSession((folder / CONTEXT).read_bytes(), "tensorrt-rtx-ep", ("cuda", number), options=options)
+    folder = cache.get(asked, surroundings("tensorrt-ep", opening.device), make, opening.progress)
+    if made:
+        return _on(TENSORRT, made[0])
+    # By its path: the node names the engine's file beside it.
+    return _on(TENSORRT, OnnxSession(folder / CONTEXT, "tensorrt-ep", device, providers=providers(number, {})))
 
 
-def _tensorrt(folder: Path, timing: Path, spec: BundleSpec, number: int) -> list[Any]:
-    """Numbers narrower than float32 are the network's own business, so no switch of the provider's is set for them."""
-    timing.mkdir(parents=True, exist_ok=True)
-    kept = {
-        "device_id": str(number),
+def building(folder: Path, timing: Path, spec: BundleSpec) -> dict[str, str]:
+    """The provider's options that make it write its engines and the EP context file ``CONTEXT`` into ``folder``.
+
+    The engines' own path is left out: beside an EP context file it has to be relative to that. An absolute one would be
+    written into the file, and refused when it is read. Numbers narrower than float32 are the network's own business, so
+    no switch of the provider's is set for them.
+    """
+    return {
         "trt_engine_cache_enable": "1",
-        "trt_engine_cache_path": str(folder),
         "trt_timing_cache_enable": "1",
         "trt_timing_cache_path": str(timing),
-        "trt_cuda_graph_enable": "1",
         "trt_dump_ep_context_model": "1",
         "trt_ep_context_file_path": str(folder / CONTEXT),
         **profiles.options(spec, "trt"),
     }
-    return [(TENSORRT, kept), (CUDA, {"device_id": str(number)}), CPU]
 
 
-def _rtx_options(spec: BundleSpec, kernels: Path) -> dict[str, str]:
-    return {"enable_cuda_graph": "0", "nv_runtime_cache_path": str(kernels), **profiles.options(spec, "nv")}
-
-
-@functools.cache
-def _rtx_library() -> str:
-    """The plug-in's name, once it is registered: for as long as the process lives."""
-    name: str = resolve("onnxruntime_ep_nv_tensorrt_rtx:get_ep_name")()
-    onnxruntime.register_execution_provider_library(name, resolve("onnxruntime_ep_nv_tensorrt_rtx:get_library_path")())
-    return name
-
-
-def _rtx_device(number: int) -> Any:
-    name = _rtx_library()
-    found = [device for device in onnxruntime.get_ep_devices() if device.ep_name == name]
-    by_number = {int(device.ep_options.get("device_id", place)): device for place, device in enumerate(found)}
-    if number not in by_number:
-        raise RuntimeError("there is no GPU that TensorRT for RTX can use")
-    return by_number[number]
+def providers(number: int, options: dict[str, str]) -> list[Any]:
+    """TensorRT's, then what takes over what it does not."""
+    here = {"device_id": str(number)}
+    return [(TENSORRT, {**here, "trt_cuda_graph_enable": "1", **options}), (CUDA, here), CPU]
 
 
 def _need(provider: str) -> None:

@@ -31,6 +31,13 @@ def missing(wanted: float, seen: float) -> float:
     return min(1.0, max(0.0, (wanted - reach - TOLERANCE) / RAMP))
 
 
+def missing_each(wanted: float, seen: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """:func:`missing` for several pictures (n,)."""
+    inside = np.clip((seen - SHUT) / (PARTED - SHUT), 0.0, 1.0)
+    reach = seen * (1 + (STRETCH - 1) * inside)
+    return np.asarray(np.clip((wanted - reach - TOLERANCE) / RAMP, 0.0, 1.0), np.float64)
+
+
 def paint_cavity(region: Image, goal: Points, box: Box, unit: float, share: float) -> None:
     """Darken the inner mouth of the target by ``share`` 0..1, in place.
 

@@ -21,7 +21,7 @@ from realtime_dub.face.landmarks import LIPS, LIPS_OUTER
 from realtime_dub.face.types import Face, Points, TrackedFrame
 from realtime_dub.media import Image
 from realtime_dub.mouth.mouthbank.bank import Bank, Mouth, lip_shape, view_angles
-from realtime_dub.mouth.mouthbank.cavity import max_lip_opening, missing, paint_cavity
+from realtime_dub.mouth.mouthbank.cavity import max_lip_opening, missing, missing_each, paint_cavity
 from realtime_dub.mouth.mouthbank.inside import Inside, lacking, view_of
 from realtime_dub.mouth.mouthbank.lips import Bend, bring_nearer, until_lips_touch
 from realtime_dub.mouth.mouthbank.sized import LIP_FEATHER, LIP_RIM, as_fine, opacity_of, soft_lips
@@ -231,7 +231,9 @@ class Renderer:
         cost -= SWITCH_COST if self._current is None else 0
         best = None
         if mouths := self._bank.mouths:
-            opened = wanted_opening - np.array([mouth.max_lip_opening for mouth in mouths], np.float32)
+            if self._known.mouths != mouths:
+                self._known = _Known(list(mouths))
+            opened = wanted_opening - self._known.openings.astype(np.float32)
             costs = self._costs(mouths, wanted, opened, view_angles(face))
             costs -= [RESTING_SWITCH_COST * resting if mouth is self._current else 0 for mouth in mouths]
             shut_cost = SHUT_COST + RESTING_SHUT_COST * resting
@@ -251,13 +253,9 @@ class Renderer:
     ) -> npt.NDArray[np.float32]:
         """What each of the bank's mouths (n,) costs against the live one: bent, turned, painted, opened."""
         wanted_opening = max_lip_opening(wanted)
-        if self._known.mouths != mouths:
-            self._known = _Known(list(mouths))
         costs = _distance(self._known.shapes, wanted)
         costs += ANGLE_COST * np.abs(self._known.angles - angles).sum(-1)
-        costs += np.array(
-            [UNSEEN_COST * missing(wanted_opening, mouth.max_lip_opening) for mouth in mouths], np.float32
-        )
+        costs += (UNSEEN_COST * missing_each(wanted_opening, self._known.openings)).astype(np.float32)
         costs -= [SWITCH_COST if mouth is self._current else 0 for mouth in mouths]
         return costs + OPEN_COST * np.maximum(0, opened)
 
@@ -271,12 +269,7 @@ class Renderer:
         unit: float,
         with_lips: bool,
     ) -> Image:
-        moved = _WITH_LIPS if with_lips else _AROUND_LIPS
-        plate = ThinPlate(
-            np.concatenate([goal[moved, :2], anchors]),
-            np.concatenate([face.points[moved, :2], anchors]),
-            unit,
-        )
+        plate = skin_plate(face, goal, anchors, unit, with_lips)
         return sample(image, moved_map(box, plate.field(box, unit * GRID)), fine=self._is_fine(unit))
 
     def _is_fine(self, unit: float) -> bool:
@@ -290,10 +283,21 @@ class Renderer:
         plate = ThinPlate(goal[LIPS, :2].astype(np.float64), at.astype(np.float64), unit)
         picture = sample(image, moved_map(box, plate.field(box, unit * GRID)))
         lips = goal[LIPS_OUTER].astype(np.float64)
-        wide = polygon(dilated(lips, LIP_RIM * unit), box)
-        rim = (wide > 127) & (polygon(dilated(lips, 0.03 * unit), box) == 0)
-        picture = colour.add(picture, colour.rim_shift(below, picture, rim))
+        picture = colour.add(picture, colour.rim_shift(below, picture, rim_of(lips, box, unit)))
         below[:] = pyramid.blend(below, picture, soft)
+
+
+def skin_plate(face: Face, goal: Points, anchors: npt.NDArray[np.float64], unit: float, with_lips: bool) -> ThinPlate:
+    """What bends the lower face of ``face`` to the points ``goal``, with its outline and the nose held."""
+    moved = _WITH_LIPS if with_lips else _AROUND_LIPS
+    target, source = (np.concatenate([points[moved, :2], anchors]) for points in (goal, face.points))
+    return ThinPlate(target, source, unit)
+
+
+def rim_of(lips: npt.NDArray[np.float64], box: Box, unit: float) -> npt.NDArray[np.bool_]:
+    """The skin of ``box`` around ``lips`` by which colours are matched."""
+    wide = polygon(dilated(lips, LIP_RIM * unit), box)
+    return np.asarray((wide > 127) & (polygon(dilated(lips, 0.03 * unit), box) == 0), np.bool_)
 
 
 class _Known:
@@ -303,6 +307,7 @@ class _Known:
         self.mouths = mouths
         self.shapes = np.array([mouth.shape for mouth in mouths], np.float32)
         self.angles = np.array([mouth.angles for mouth in mouths], np.float32)
+        self.openings = np.array([mouth.max_lip_opening for mouth in mouths], np.float64)
 
 
 def _unbent(

@@ -28,7 +28,7 @@ from realtime_dub.pipeline.process import one_thread_each, short_waits
 from realtime_dub.pipeline.reports import Reports, announce
 from realtime_dub.pipeline.statistics import Recorder, Report
 from realtime_dub.pipeline.timing import LiveSettings
-from realtime_dub.publishers.base import Publisher
+from realtime_dub.publishers.base import ConvertsSlowly, Publisher
 from realtime_dub.publishers.registry import default_publisher
 from realtime_dub.sources import voices
 from realtime_dub.sources.base import VideoSource, VoiceSource
@@ -79,7 +79,7 @@ class _LiveRun:
         tracker = assembly.make_tracker(config.face, at_once=False)
         stack.callback(tracker.close)
         mode = _camera_mode(config)
-        video = _video(config, clock, mode)
+        video = _video(config, clock, mode, any(isinstance(each, ConvertsSlowly) for each in publishers))
         voice, starts_with = _voice(config, clock, video)
         own_voice = _own_voice(config, clock, video)
         members = assembly.LiveMembers(video, voice, tracker, generator, publishers, starts_with, own_voice)
@@ -128,7 +128,7 @@ def _camera_mode(config: LiveConfig) -> CameraMode:
         return thread.submit(camera.choose, make, config.fps_asked, kept=kept_for(config)).result()
 
 
-def _video(config: LiveConfig, clock: Clock, mode: CameraMode) -> VideoSource:
+def _video(config: LiveConfig, clock: Clock, mode: CameraMode, keep_coded: bool) -> VideoSource:
     return assembly.open_video(
         config.webcam,
         clock=clock,
@@ -138,6 +138,7 @@ def _video(config: LiveConfig, clock: Clock, mode: CameraMode) -> VideoSource:
         smaller=mode.smaller,
         loop=config.loop,
         live=True,
+        keep_coded=keep_coded,
         **assembly.video_options(config),
     )
 

@@ -9,7 +9,6 @@ from fractions import Fraction
 from typing import Any
 
 import av
-import cv2
 import numpy as np
 from av.video.reformatter import ColorRange, VideoReformatter
 
@@ -17,13 +16,13 @@ from realtime_dub.audio.drift import DriftCorrector
 from realtime_dub.errors import EndOfStream
 from realtime_dub.fitting import Size
 from realtime_dub.flow import LatestSlot
+from realtime_dub.i420 import coded_of, image_of
 from realtime_dub.losses import Lost
 from realtime_dub.media import MS, NS, AudioBlock, Coded, Frame, Image, Samples, VideoInfo, VoiceInfo
 from realtime_dub.sources.to_bgr import INTERPOLATION, UNSPECIFIED_MATRIX, merged
 from realtime_dub.web.rtc.aiortc_access import AUDIO_DELAY_NS
 from realtime_dub.web.rtc.browser_input import NETWORK_NS, RATE, BrowserInput, Heard
 from realtime_dub.web.rtc.decoding import fitted
-from realtime_dub.web.rtc.i420 import coded_of
 
 CHANNELS = 1
 WAIT_S = 0.05
@@ -97,7 +96,7 @@ class BrowserToBgr:
         common = frame.format.name == "yuv420p" and frame.color_range != ColorRange.JPEG
         if even and common and frame.colorspace in BT_601:
             planes = np.asarray(frame.to_ndarray(), np.uint8)
-            return np.asarray(cv2.cvtColor(planes, cv2.COLOR_YUV2BGR_I420), np.uint8), coded_of(planes)
+            return image_of(planes), coded_of(planes)
         return merged(self._reformatter.reformat(frame, format="gbrp", interpolation=INTERPOLATION, threads=1)), None
 
 

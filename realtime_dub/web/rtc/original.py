@@ -10,11 +10,11 @@ import numpy as np
 
 from realtime_dub.clock import Clock
 from realtime_dub.fitting import Size
+from realtime_dub.i420 import Planes
 from realtime_dub.media import MS, AudioBlock, Samples, samples_to_ns
 from realtime_dub.web.limits import ORIGINAL_KBPS, ORIGINAL_SIZE
 from realtime_dub.web.rtc.aiortc_access import AUDIO_DELAY_NS
 from realtime_dub.web.rtc.browser_input import NETWORK_NS
-from realtime_dub.web.rtc.i420 import Planes
 from realtime_dub.web.rtc.output_timeline import RATE, OutputTimeline
 
 BEHIND_NS = AUDIO_DELAY_NS + NETWORK_NS  # the capture: audio is there by then, and a frame is

@@ -23,10 +23,10 @@ from realtime_dub.audio.mono import MonoMixer
 from realtime_dub.audio.resample import StreamResampler
 from realtime_dub.clock import Clock
 from realtime_dub.flow import AudioRing
+from realtime_dub.i420 import Planes, planes_of
 from realtime_dub.media import MS, NS, AudioBlock, OutputFormat, Samples, Tick, ns_to_ticks, samples_to_ns
 from realtime_dub.web.config import FRAME_MS
 from realtime_dub.web.limits import STILL_S
-from realtime_dub.web.rtc.i420 import Planes, planes_of
 
 RATE = 48_000
 FRAME_NS = FRAME_MS * MS
