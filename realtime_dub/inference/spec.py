@@ -10,6 +10,8 @@
 | ``paint`` | a crop of the mouth, a drawing of its outlines, where teeth are | what is to be painted between the lips |
 | ``speech`` | phonemes, features of lips, face and scene, a speaker | a mel spectrogram |
 | ``vocoder`` | a mel spectrogram | audio |
+| ``expression`` | features that a motion net tells of a voice | how the lower face of an avatar moves |
+| ``head`` | the same, and where the head was | where it may be next |
 
 Format 1 had ``motion`` alone, without its name. Colour order, layout and normalisation live inside the network: what
 goes in and comes out of ``crop``, ``frame``, ``mask`` and ``paint`` is BGR, or a share, in 0..1.
@@ -247,8 +249,44 @@ class VocoderSpec(_Common):
     hop: int = Field(ge=16, le=8_192)  # samples
 
 
+class FollowingSpec(_Common):
+    """What networks have in common that follow a voice by what a motion net tells of it, frame by frame.
+
+    Of a frame at ``t`` they hear ``steps`` rows of features, ``step_ms`` apart, the last one as far behind ``t`` as
+    ``look_ahead_ms`` allows beyond the motion net's own look-ahead.
+    """
+
+    hears: Name  # name and version of the motion net's bundle
+    look_ahead_ms: int = Field(ge=0, le=2_000)  # of the voice, the motion net's own included
+    frame_rate: float = Field(gt=0, le=MOST_RATE)  # outputs per second
+    steps: int = Field(ge=1, le=256)
+    step_ms: int = Field(ge=1, le=200)
+
+
+class ExpressionSpec(FollowingSpec):
+    """Features of a voice -> displacement of the lower face's points, mouth widths."""
+
+    task: Literal["expression"]
+    points: tuple[Annotated[int, Field(ge=0, lt=MESH)], ...] = Field(min_length=3, max_length=MESH)
+
+
+class HeadSpec(FollowingSpec):
+    """Features of a voice, pose and velocity of the frame before -> mean and spread of the next ones."""
+
+    task: Literal["head"]
+
+
 BundleSpec: TypeAlias = (
-    MotionSpec | CropTaskSpec | LandmarksSpec | FrameSpec | MaskSpec | PaintSpec | SpeechSpec | VocoderSpec
+    MotionSpec
+    | CropTaskSpec
+    | LandmarksSpec
+    | FrameSpec
+    | MaskSpec
+    | PaintSpec
+    | SpeechSpec
+    | VocoderSpec
+    | ExpressionSpec
+    | HeadSpec
 )
 TASKS: dict[str, type[BundleSpec]] = {
     "motion": MotionSpec,
@@ -259,6 +297,8 @@ TASKS: dict[str, type[BundleSpec]] = {
     "paint": PaintSpec,
     "speech": SpeechSpec,
     "vocoder": VocoderSpec,
+    "expression": ExpressionSpec,
+    "head": HeadSpec,
 }
 
 
