@@ -26,7 +26,7 @@ from realtime_dub.mouth.avatar.pose import AvatarPose
 from realtime_dub.paths import Use, refuse_clashes
 
 SIZE = 384  # pixels a side
-FACE = 0.55  # of the side, that the face is high
+FACE = 0.7  # of the side, that the face is high
 BLOCK = RATE // 10  # samples that are heard at once
 SHEET = (4, 6)  # rows and columns
 INK, FAINT = (60, 40, 30), (205, 200, 195)  # BGR
