@@ -34,7 +34,7 @@ def person(**changes: object) -> Person:
         "high": np.array([0.1, 0.1, 0.1, 0.2, 0.2, 0.05], np.float32),
         "spread": np.array([0.03, 0.05, 0.03, 0.1, 0.1, 0.02], np.float32),
         "step": np.array([0.003, 0.005, 0.003, 0.01, 0.01, 0.002], np.float32),
-        "temperature": np.float32(1),
+        "temperature": np.ones(6, np.float32),
         "lids": lids,
         "gaps_s": np.array([1.0, 2.0, 3.0], np.float32),
         "lengths_s": np.array([0.2, 0.3], np.float32),

@@ -61,7 +61,7 @@ def person_of(tracks: Sequence[Track], neutral: Array) -> tuple[Person, Blinking
         high=zeros,
         spread=ones,
         step=ones,
-        temperature=np.float32(1),
+        temperature=ones,
         lids=blinking.lids,
         gaps_s=gaps(blinking.per_minute),
         lengths_s=blinking.lengths_s,

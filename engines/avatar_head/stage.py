@@ -27,8 +27,8 @@ from realtime_dub.mouth.avatar.head import Wander
 from realtime_dub.mouth.avatar.hearing import ROW_MS
 from realtime_dub.mouth.avatar.person import Person
 
-HALVINGS = 6  # of the range in which the temperature is looked for
-HOTTEST = 2.0
+ROUNDS = 4  # in which the temperatures are found
+COLDEST, HOTTEST = 0.05, 2.0
 LISTENED = 750  # frames by which it is found
 
 
@@ -102,14 +102,14 @@ class HeadEngine(Engine):
             apart = surprise(mean, spread, moves[:, 1:])[0].mean(-1).numpy()
         counts = self._held.counts[1:]
         found = simulate(net, self.person, self._held.windows[:LISTENED])
-        speed = float(speed_of(found / self.person.spread) / self._recorded_speed())
+        speed = float(speed_of(found / self.person.spread).mean() / self._recorded_speed().mean())
         return {"likelihood": round(-float((apart * counts).sum() / counts.sum()), 4), "speed": round(speed, 3)}
 
-    def _recorded_speed(self) -> float:
-        """Mean speed of the recording, spreads a frame: as far as it counts, and as smooth as what is shown."""
+    def _recorded_speed(self) -> Array:
+        """Mean speed of the recording (6,), spreads a frame: as far as it counts, and as smooth as what is shown."""
         line = self._train
         steps = np.abs(np.diff(line.moves[:, :6], axis=0))[line.counts[1:] > 0]
-        return float(steps.mean())
+        return np.asarray(steps.mean(0))
 
     def samples(self, net: nn.Module) -> Samples:
         found = simulate(on_cpu(net), self.person, self._held.windows[:LISTENED]) / self.person.spread
@@ -127,20 +127,18 @@ class HeadEngine(Engine):
 
     def export(self, net: nn.Module, out: Path) -> Path:
         net, hearing, settings = on_cpu(net), self._heard.hearing, self._settings
-        temperature = self._temperature(net)
-        replace(self.person, temperature=np.float32(temperature)).write(out)
+        replace(self.person, temperature=self._temperature(net)).write(out)
         corpora = described(self._work.dataset, heard=False)
         return export_bundle(net, out / "bundle", hearing.label, settings.look_ahead_ms, settings.version, corpora)
 
-    def _temperature(self, net: HeadNet) -> float:
-        """By which the net's spread is multiplied, so that the head is as fast as in the recording."""
-        cold, hot, wanted = 0.05, HOTTEST, self._recorded_speed()
-        for _ in range(HALVINGS):
-            middle = (cold + hot) / 2
-            person = replace(self.person, temperature=np.float32(middle))
-            found = speed_of(simulate(net, person, self._train.windows[:LISTENED]) / person.spread)
-            cold, hot = (middle, hot) if found < wanted else (cold, middle)
-        return (cold + hot) / 2
+    def _temperature(self, net: HeadNet) -> Array:
+        """By which the net's spread is multiplied (6,), so that the head is as fast as recorded, in every direction."""
+        found, wanted = np.ones(6, np.float32), self._recorded_speed()
+        for _ in range(ROUNDS):
+            person = replace(self.person, temperature=found)
+            speed = speed_of(simulate(net, person, self._train.windows[:LISTENED]) / person.spread)
+            found = np.clip(found * (wanted / np.maximum(speed, 1e-6)), COLDEST, HOTTEST).astype(np.float32)
+        return found
 
 
 def simulate(net: HeadNet, person: Person, windows: Array, seed: int = 0) -> Array:
@@ -154,9 +152,9 @@ def simulate(net: HeadNet, person: Person, windows: Array, seed: int = 0) -> Arr
     return np.stack(found)
 
 
-def speed_of(places: Array) -> float:
-    """Mean absolute change a frame, as smooth as the recording's is measured."""
-    return float(np.abs(np.diff(blurred(places), axis=0)).mean())
+def speed_of(places: Array) -> Array:
+    """Mean absolute change a frame (6,), as smooth as the recording's is measured."""
+    return np.asarray(np.abs(np.diff(blurred(places), axis=0)).mean(0))
 
 
 def on_cpu(net: nn.Module) -> HeadNet:

@@ -52,7 +52,7 @@ def avatar(tmp_path_factory: pytest.TempPathFactory) -> Path:
     recorded(folder / "data")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(root / "cache"))
-        patch.setattr(stage, "HALVINGS", 2)
+        patch.setattr(stage, "ROUNDS", 2)
         patch.setattr(stage, "LISTENED", 60)
         for name, text in (("avatar-expression", SMALL), ("avatar-head", SMALL_HEAD)):
             config = root / f"{name}.toml"

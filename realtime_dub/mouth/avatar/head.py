@@ -25,14 +25,14 @@ GIVEN = 2 * PLACE  # place in its spreads, velocity in its own
 PULL = 0.15  # of the way to the place that was drawn; the rest is the velocity's
 HOME_S = 8.0  # in which a head that is left alone comes home, but for 1/e
 WALL = 0.25  # of the recorded range, on each side, in which the walls begin
-SMOOTH_HZ = 4.0  # what is shown follows with two poles at this frequency
+SMOOTH_HZ = 2.5  # what is shown follows with two poles at this frequency
 
 
 class Wander:
     """Where the head is, in spreads of its place. All arithmetic of a step but the net's."""
 
     def __init__(self, person: Person, seed: int = 0) -> None:
-        self._seed, self._temperature = seed, float(person.temperature)
+        self._seed, self._temperature = seed, np.tile(person.temperature, 2)  # of place and velocity alike
         self._low, self._high = person.low / person.spread, person.high / person.spread
         self._per_step = person.step / person.spread
         self._spread = person.spread
@@ -42,7 +42,7 @@ class Wander:
     def __call__(self, mean: Floats, spread: Floats, frame: int) -> Floats:
         """The place (6,) to show at frame ``frame``, of what the net gave for it: (12,) each."""
         noise = np.random.default_rng([self._seed, frame]).standard_normal(GIVEN)
-        drawn = mean + spread * noise.astype(np.float32) * np.float32(self._temperature)
+        drawn = mean + spread * noise.astype(np.float32) * self._temperature
         here = self.before[:PLACE]
         went = here + drawn[PLACE:] * self._per_step
         went += np.float32(PULL) * (drawn[:PLACE] - went)

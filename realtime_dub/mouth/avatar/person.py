@@ -31,8 +31,8 @@ _SHAPES: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(("neutral", "lids"), (478, 3)),
     "rotation": (3, 3),
     "shift": (3,),
-    **dict.fromkeys(("width", "scale", "temperature"), ()),
-    **dict.fromkeys(("low", "high", "spread", "step"), (PLACE,)),
+    **dict.fromkeys(("width", "scale"), ()),
+    **dict.fromkeys(("low", "high", "spread", "step", "temperature"), (PLACE,)),
 }
 _POSITIVE = ("width", "scale", "spread", "step", "temperature")
 
@@ -50,7 +50,7 @@ class Person:
     high: Floats  # (6,)
     spread: Floats  # (6,) standard deviation of the place
     step: Floats  # (6,) of its change from frame to frame
-    temperature: np.float32  # by which the head's net's spread is multiplied, so that it moves as much as recorded
+    temperature: Floats  # (6,) by which the spread of the head's net is multiplied, so that it is as fast as recorded
     lids: Points  # (478, 3) from open eyes to shut ones, template units
     gaps_s: Floats  # (n,) from one blink to the next
     lengths_s: Floats  # (n,) of blinks
