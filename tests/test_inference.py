@@ -21,7 +21,9 @@ from realtime_dub.inference.session import open_session
 from realtime_dub.inference.spec import (
     BundleSpec,
     CropTaskSpec,
+    ExpressionSpec,
     FrameSpec,
+    HeadSpec,
     LandmarksSpec,
     MaskSpec,
     MotionSpec,
@@ -50,6 +52,7 @@ COMMON = {
     "sha256": {"net.onnx": "0" * 64},
 }
 CROP = {"size": 96, "alignment": "box", "margins": [0, 0.1, 0, 0]}
+FOLLOWING = {"hears": "ears 1", "look_ahead_ms": 160, "frame_rate": 25, "steps": 16, "step_ms": 20}
 TASKS: dict[str, tuple[type[BundleSpec], dict[str, Any]]] = {
     "motion": (
         MotionSpec,
@@ -69,6 +72,8 @@ TASKS: dict[str, tuple[type[BundleSpec], dict[str, Any]]] = {
     ),
     "vocoder": (VocoderSpec, {"rate": 16_000, "window": 640, "hop": 160}),
     "speaker": (SpeakerSpec, {"audio": {"kind": "voice_mel"}, "vector": 256}),
+    "expression": (ExpressionSpec, {**FOLLOWING, "points": [0, 1, 2]}),
+    "head": (HeadSpec, FOLLOWING),
 }
 
 
@@ -101,6 +106,8 @@ def test_each_task_has_a_spec_of_its_own(task: str) -> None:
         ("speech", {"frame_rate": 29.97}),  # mel frames per video frame: 3.34
         ("speech", {"hop": 150}),
         ("vocoder", {"hop": 0}),
+        ("expression", {"points": [0, 1, 478]}),
+        ("head", {"steps": 0}),
         ("frame", {"inputs": [{"name": "x", "shape": ["length"]}]}),
         ("frame", {"states": [{"before": "a", "after": "b", "shape": ["time"]}]}),
         ("frame", {"surprise": 1}),

@@ -168,7 +168,7 @@ def test_sources_and_publishers_are_strangers() -> None:
 
 
 # A room that is built on another one.
-BUILT_ON = {"own_texture": {"mouthbank"}}
+BUILT_ON = {"own_texture": {"mouthbank"}, "avatar": {"mouthbank"}}
 ROOMS = sorted(path.parent for path in (PACKAGE / "mouth").glob("*/__init__.py"))
 
 

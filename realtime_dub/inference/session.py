@@ -39,7 +39,7 @@ SANDBOXES = {
 # They build an engine for seconds or minutes, so ``auto`` takes them only where they were measured to be the best.
 BUILDERS = ("tensorrt", "tensorrt-ep", "tensorrt-rtx", "tensorrt-rtx-ep")
 # Small networks lose more on the way to a GPU than it saves them.
-SMALL_TASKS = ("motion", "landmarks", "mask", "paint")
+SMALL_TASKS = ("motion", "landmarks", "mask", "paint", "expression", "head")
 
 
 def open_session(model: bytes, opening: Opening, backend: str = AUTO) -> Session:

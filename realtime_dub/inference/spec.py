@@ -11,6 +11,8 @@
 | ``speech`` | phonemes, features of lips, face and scene, a speaker | a mel spectrogram |
 | ``vocoder`` | a mel spectrogram | audio |
 | ``speaker`` | a mel spectrogram | who speaks, as a vector |
+| ``expression`` | features that a motion net tells of a voice | how the lower face of an avatar moves |
+| ``head`` | the same, and where the head was | where it may be next |
 
 Format 1 had ``motion`` alone, without its name. Colour order, layout and normalisation live inside the network: what
 goes in and comes out of ``crop``, ``frame``, ``mask`` and ``paint`` is BGR, or a share, in 0..1.
@@ -270,6 +272,33 @@ class SpeakerSpec(_Common):
     vector: int = Field(ge=2, le=4_096)  # numbers
 
 
+class FollowingSpec(_Common):
+    """What networks have in common that follow a voice by what a motion net tells of it, frame by frame.
+
+    Of a frame at ``t`` they hear ``steps`` rows of features, ``step_ms`` apart, the last one as far behind ``t`` as
+    ``look_ahead_ms`` allows beyond the motion net's own look-ahead.
+    """
+
+    hears: Name  # name and version of the motion net's bundle
+    look_ahead_ms: int = Field(ge=0, le=2_000)  # of the voice, the motion net's own included
+    frame_rate: float = Field(gt=0, le=MOST_RATE)  # outputs per second
+    steps: int = Field(ge=1, le=256)
+    step_ms: int = Field(ge=1, le=200)
+
+
+class ExpressionSpec(FollowingSpec):
+    """Features of a voice -> displacement of the lower face's points, mouth widths."""
+
+    task: Literal["expression"]
+    points: tuple[Annotated[int, Field(ge=0, lt=MESH)], ...] = Field(min_length=3, max_length=MESH)
+
+
+class HeadSpec(FollowingSpec):
+    """Features of a voice, pose and velocity of the frame before -> mean and spread of the next ones."""
+
+    task: Literal["head"]
+
+
 BundleSpec: TypeAlias = (
     MotionSpec
     | CropTaskSpec
@@ -280,6 +309,8 @@ BundleSpec: TypeAlias = (
     | SpeechSpec
     | VocoderSpec
     | SpeakerSpec
+    | ExpressionSpec
+    | HeadSpec
 )
 TASKS: dict[str, type[BundleSpec]] = {
     "motion": MotionSpec,
@@ -291,6 +322,8 @@ TASKS: dict[str, type[BundleSpec]] = {
     "speech": SpeechSpec,
     "vocoder": VocoderSpec,
     "speaker": SpeakerSpec,
+    "expression": ExpressionSpec,
+    "head": HeadSpec,
 }
 
 

@@ -1,0 +1,1 @@
+"""avatar: one trained person, whole pictures of them for any voice (docs/avatar-motion.md)."""
