@@ -6,7 +6,7 @@ longer or shorter the speech is (``duration``, s). Against the clip's lips: the 
 opening that the motion net hears in the voice, at its best lag within 400 ms, and that lag. ``WER`` by pocketsphinx
 with a grammar of GRID's words. Rows: espeak-ng fitted to the clip's lips, to those of the next clip (what lips are
 worth), said at the normal speed from the start (what a fit is worth); HPM for the clip's lips and for the next clip's,
-and by Griffin and Lim where it has a vocoder; the clip's own voice (the best there is). HPM speaks in the voice that it
+and by other vocoders that are named; the clip's own voice (the best there is). HPM speaks in the voice that it
 has learnt, espeak-ng as high as the clip's own.
 """
 
@@ -34,8 +34,9 @@ from realtime_dub.mouth.mouthbank.motion_nets import open_motion
 from realtime_dub.mouth.mouthbank.voice_stream import opening
 from realtime_dub.pipeline.file.script_voice import see
 from realtime_dub.voice.contract import Line, MadeVoice, SeenFilm, Wish
-from realtime_dub.voice.hpm.film import own_vocoder, say
-from realtime_dub.voice.hpm.speaking import MelMaker, Vocoder
+from realtime_dub.voice.hpm.film import say
+from realtime_dub.voice.hpm.speaking import MelMaker
+from realtime_dub.voice.hpm.vocoders import vocoder_named
 from realtime_dub.voice.registry import script_speaker
 from realtime_dub.voice.tts.film import lips_of
 
@@ -149,13 +150,14 @@ class Shown:
 class Networks:
     """The voice of HPM, by the bundles that come with it or by others."""
 
-    def __init__(self, bundle: Path | None, vocoder: Path | None) -> None:
+    def __init__(self, bundle: Path | None, vocoders: Sequence[str]) -> None:
+        """``vocoders``: by name or folder (``voice/hpm/vocoders.py``), none = the usual one."""
         self.maker = MelMaker(load_default("hpm") if bundle is None else load(bundle))
-        self.vocoder = own_vocoder() if vocoder is None else Vocoder(load(vocoder))
+        self.vocoders = {name: vocoder_named(name, Path(), self.maker.spec) for name in vocoders}
 
-    def say(self, text: str, film: SeenFilm, by_network: bool = True) -> Array:
-        """(n,) at 16 kHz; ``by_network``: else by Griffin and Lim."""
-        made = say([Line(text)], film, Wish("en-us"), self.maker, self.vocoder if by_network else None)
+    def say(self, text: str, film: SeenFilm, vocoder: str | None = None) -> Array:
+        """(n,) at 16 kHz."""
+        made = say([Line(text)], film, Wish("en-us"), self.maker, None if vocoder is None else self.vocoders[vocoder])
         return at_16k(made)
 
 
@@ -169,9 +171,7 @@ def rows_of_tts(clip: Shown, other: SeenFilm) -> dict[str, Array]:
 
 def rows_of_hpm(clip: Shown, other: SeenFilm, networks: Networks) -> dict[str, Array]:
     found = {"hpm": networks.say(clip.text, clip.film), "hpm, next clip's lips": networks.say(clip.text, other)}
-    if networks.vocoder is not None:
-        found["hpm, by Griffin and Lim"] = networks.say(clip.text, clip.film, by_network=False)
-    return found
+    return found | {f"hpm, by {name}": networks.say(clip.text, clip.film, name) for name in networks.vocoders}
 
 
 def at_16k(made: MadeVoice) -> Array:
@@ -224,7 +224,9 @@ def main() -> None:
     where.add_argument("--prepared", type=Path, help="the same, prepared: quicker")
     parser.add_argument("--voices", default="tts,hpm", help="which, comma-separated")
     parser.add_argument("--bundle", type=Path, help="of hpm, instead of the one that comes with it")
-    parser.add_argument("--vocoder", type=Path, help="likewise")
+    parser.add_argument(
+        "--vocoder", action="append", default=[], help="a row of hpm by another one: a name, or a bundle"
+    )
     parser.add_argument("--clips", type=int, help="so many of the held-out ones")
     args = parser.parse_args()
     clips = (filmed(args.data) if args.data else prepared(args.prepared))[: args.clips]

@@ -13,7 +13,8 @@ from realtime_dub.media import NS, AudioBlock, Floats, VoiceInfo, ns_to_samples,
 from realtime_dub.voice.hpm.features import LIP_VALUES, lips_at
 from realtime_dub.voice.hpm.order import features, read_order, speaker_of, text_of
 from realtime_dub.voice.hpm.phonemes import phonemes_of
-from realtime_dub.voice.hpm.speaking import MelMaker, Seen, Vocoder, sound_of
+from realtime_dub.voice.hpm.speaking import MelMaker, Seen
+from realtime_dub.voice.hpm.vocoders import vocoder_named
 
 
 class HpmVoice:
@@ -37,7 +38,7 @@ class HpmVoice:
         self._order, self._folder = read_order(self._argument)
         order = self._order
         self._maker = MelMaker(load(self._folder / order.bundle))
-        self._vocoder = None if order.vocoder is None else Vocoder(load(self._folder / order.vocoder))
+        self._vocoder = vocoder_named(order.vocoder, self._folder, self._maker.spec)
         self._rate = round(self._maker.played_rate)
         spec = self._maker.spec
         if order.phonemes is None:
@@ -131,7 +132,7 @@ class HpmVoice:
         face = None if order.face is None else features(at / order.face)[:count]
         scene = None if order.scene is None else features(at / order.scene)
         mel = self._maker.mel(self._phonemes, Seen(lips, self._speaker, face, scene), order.pitch, order.energy)
-        return sound_of(mel, self._maker, self._vocoder)
+        return self._vocoder.sound(mel)
 
     def _lips(self, from_ns: int, count: int) -> Floats:
         with self._changed:
