@@ -133,7 +133,7 @@ def errors(said: str, heard: str, language: str) -> list[int]:
 
 
 def rows_of(language: str, clips: Sequence[Shown], listener: Transcriber, by: str) -> list[tuple[object, ...]]:
-    speak, rows = script_speaker(by), []
+    speak, rows = script_speaker(by), list[tuple[object, ...]]()
     for voice in ("fitted", "not fitted"):
         counts, late = np.zeros(6, np.int64), 0
         for text, clip in zip(LINES[language], clips, strict=False):

@@ -1,6 +1,5 @@
 """What the benchmarks of voices count, on texts and sounds whose answers are known."""
 
-
 from __future__ import annotations
 
 import numpy as np

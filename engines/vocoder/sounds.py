@@ -102,7 +102,7 @@ class SoundEngine(Engine):
         return {"clips": clips, "parameters": weights}
 
     def export(self, net: nn.Module, out: Path) -> Path:
-        data = described(self._work.dataset)
+        data = described(self._work.dataset, sounds=True)
         licence = data[0].licence if len({each.licence for each in data}) == 1 else "as the owners of its data have it"
         plain = rounded(_plain(net))
         return write_bundle(plain, out / "bundle", spec_of(plain, licence, "", data))

@@ -19,14 +19,15 @@ from torch.nn import functional
 
 from engines.common import Array
 from engines.vocoder.sounding import Sounding
-from realtime_dub.audio.frontends.framing import hann, slaney_edges
-from realtime_dub.audio.frontends.voice_mel import AT_16K
+from realtime_dub.audio.frontends.framing import hann, slaney_edges, slaney_filters
+from realtime_dub.audio.frontends.voice_mel import AT_16K, LEAST
 
 LOWEST_HZ, HIGHEST_HZ = 60.0, 420.0  # of a voice
 HIGHEST_PULSE_HZ = 7_600.0  # pulses have nothing above
 AROUND = 2  # frames that are made up at either end
 NEAR = 2  # classes of pitch whose mean is taken, either way
 SMOOTH = 5  # frames
+MOST_GAIN = 1.0  # natural logarithm, of what a band is brought nearer by
 LOUDEST = 7.0  # natural logarithm of a gain
 MEAN, SPREAD = -5.0, 2.5  # of a spectrogram
 
@@ -107,7 +108,7 @@ class Transform(nn.Module):
             "from_real": (weight[:, None] * turns.real * twice).T,
             "from_imaginary": (weight[:, None] * turns.imag * twice).T,
         }.items():
-            self.register_buffer(name, torch.from_numpy(values.astype(np.float32)), persistent=False)
+            self.register_buffer(name, torch.from_numpy(values.astype(np.float32)))
 
     def forward(self, pieces: Tensor) -> tuple[Tensor, Tensor]:
         return pieces @ self.to_real, pieces @ self.to_imaginary
@@ -123,6 +124,7 @@ class SourceFilter(Sounding):
     title = "source-filter"
     steps: Tensor  # (pitches,) log Hz
     spread: Tensor
+    bands: Tensor
     noise: Tensor
 
     def __init__(self, shape: SourceShape) -> None:
@@ -134,12 +136,18 @@ class SourceFilter(Sounding):
         self.transform = Transform()
         steps = np.linspace(math.log(LOWEST_HZ), math.log(HIGHEST_HZ), shape.pitches)
         noise = np.random.default_rng(1).standard_normal(AT_16K.rate * 2)
-        for name, values in {"steps": steps, "spread": spread(shape.bands), "noise": noise}.items():
-            self.register_buffer(name, torch.from_numpy(values.astype(np.float32)), persistent=False)
+        for name, values in {
+            "steps": steps,
+            "spread": spread(shape.bands),
+            "bands": bands(shape.bands),
+            "noise": noise,
+        }.items():
+            self.register_buffer(name, torch.from_numpy(values.astype(np.float32)))
 
     def forward(self, mel: Tensor) -> Tensor:
         heard = functional.pad(mel, (AROUND, AROUND), mode="replicate")
         made = self.sounded(heard, self.pitch(self.ear(heard)), self._breath(heard))
+        made = self._brought(made, heard)
         return made[:, AROUND * self.shape.hop : -AROUND * self.shape.hop]
 
     def plain(self) -> SourceFilter:
@@ -173,6 +181,13 @@ class SourceFilter(Sounding):
             )
         )
 
+    def _brought(self, sound: Tensor, mel: Tensor) -> Tensor:
+        """The sound with each band brought nearer to the spectrogram that it was made of."""
+        real, imaginary = self.transform(_windows(sound))
+        found = ((real**2 + imaginary**2 + 1e-12).sqrt() @ self.bands).clamp_min(LEAST).log()
+        gain = (mel.transpose(1, 2) - found).clamp(-MOST_GAIN, MOST_GAIN) @ self.spread
+        return _added(self.transform.back(real * gain.exp(), imaginary * gain.exp()))
+
     def _breath(self, mel: Tensor) -> Tensor:
         """The same noise for each sound (b, n * hop), over and over."""
         place = torch.arange(mel.shape[-1] * self.shape.hop, device=mel.device) % len(self.noise)
@@ -184,6 +199,12 @@ def spread(bands: int) -> Array:
     centres = slaney_edges(AT_16K.low_hz, AT_16K.high_hz, bands + 2)[1:-1]
     bins = np.arange(AT_16K.window // 2 + 1) * AT_16K.rate / AT_16K.window
     return np.stack([np.interp(bins, centres, row) for row in np.eye(bands)])
+
+
+def bands(count: int) -> Array:
+    """(321, count): the bands of a spectrogram, of spectra as long as a window."""
+    filters = slaney_filters(AT_16K.low_hz, AT_16K.high_hz, count, AT_16K.rate, AT_16K.window)
+    return np.asarray(filters * AT_16K.fft / AT_16K.window)
 
 
 def level() -> float:

@@ -128,7 +128,7 @@ def test_a_run_makes_a_vocoder_and_another_goes_on_from_it(tmp_path: Path) -> No
         mel = np.random.default_rng(frames).normal(-5, 1, (frames, 80)).astype(np.float32)
         wanted = sound_of(rounded(net.plain()), mel)
         assert wanted.std() > 1e-3
-        assert np.abs(vocoder.sound(mel) - wanted).max() <= 0.02 * wanted.std()
+        assert np.abs(vocoder.sound(mel) - wanted).max() <= 0.05 * wanted.std()
     again = SETTINGS.model_copy(update={"start": out})
     begun = SourceEngine(again, work(data, tmp_path)).network()
     assert torch.equal(begun.filters.leave.weight, net.filters.leave.weight)

@@ -35,8 +35,8 @@ class SandboxSession:
 
     backend = "cpu"
 
-    def __init__(self, model: bytes, name: str = "network", threads: int = 1, run_s: float = RUN_S) -> None:
-        """``run_s``: what one call may take. Raises BundleError where the network cannot be opened."""
+    def __init__(self, model: bytes, name: str = "network", threads: int = 1, run_s: float | None = None) -> None:
+        """``run_s``: what one call may take, RUN_S unless said. Raises BundleError where the network cannot be opened."""
         self._name, self._run_s = name, run_s
         self._lock = threading.Lock()
         self._failed: str | None = None
@@ -55,7 +55,7 @@ class SandboxSession:
         with self._lock:
             if self._failed is not None:
                 raise self._error()
-            head, body = self._asked(lambda: wire.send(self._channel, {}, feeds), self._run_s)
+            head, body = self._asked(lambda: wire.send(self._channel, {}, feeds), self._run_s or RUN_S)
             try:
                 return dict(wire.tensors_of(head, body))
             except (KeyError, TypeError, ValueError) as error:
