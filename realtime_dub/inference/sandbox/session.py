@@ -36,7 +36,7 @@ class SandboxSession:
     backend = "cpu"
 
     def __init__(self, model: bytes, name: str = "network", threads: int = 1, run_s: float | None = None) -> None:
-        """``run_s``: what one call may take, RUN_S unless said. Raises BundleError where the network cannot be opened."""
+        """``run_s``: of one call, RUN_S unless said. Raises BundleError where the network cannot be opened."""
         self._name, self._run_s = name, run_s
         self._lock = threading.Lock()
         self._failed: str | None = None
