@@ -183,9 +183,7 @@ LiveWebcam = Annotated[
 ]
 SpeakerId = Annotated[
     int | None,
-    typer.Option(
-        help="Which speaker of a piper voice that says a script.", show_default=False, min=0, rich_help_panel=Input
-    ),
+    typer.Option(help="Which speaker of a piper voice that says a script.", show_default=False, rich_help_panel=Input),
 ]
 LiveMic = Annotated[
     str,
