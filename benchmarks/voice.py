@@ -161,11 +161,12 @@ class Networks:
         return at_16k(made)
 
 
-def rows_of_tts(clip: Shown, other: SeenFilm) -> dict[str, Array]:
-    """By row, the voices (n,) of espeak-ng."""
+def rows_of_tts(clip: Shown, other: SeenFilm, by: str) -> dict[str, Array]:
+    """By row, the voices (n,) of a speaking program; piper's speak no higher and no lower than they do."""
     still = SeenFilm(np.zeros(0), (), 0.0)
     films = {"fitted": clip.film, "next clip's lips": other, "not fitted": still}
-    wish, speak = Wish("en-us", clip.own, VOICE_RATE), script_speaker("tts")
+    wish = Wish("en-us") if by.startswith("piper") else Wish("en-us", clip.own, VOICE_RATE)
+    speak = script_speaker(by)
     return {f"tts, {row}": at_16k(speak([Line(clip.text)], film, wish)) for row, film in films.items()}
 
 
@@ -223,6 +224,7 @@ def main() -> None:
     where.add_argument("--data", type=Path, help="a speaker of GRID, with NAME.words.tsv beside it")
     where.add_argument("--prepared", type=Path, help="the same, prepared: quicker")
     parser.add_argument("--voices", default="tts,hpm", help="which, comma-separated")
+    parser.add_argument("--by", default="tts", help="what says the rows of tts: also flite, piper:VOICE.onnx")
     parser.add_argument("--bundle", type=Path, help="of hpm, instead of the one that comes with it")
     parser.add_argument(
         "--vocoder", action="append", default=[], help="a row of hpm by another one: a name, or a bundle"
@@ -235,7 +237,7 @@ def main() -> None:
     for number, clip in enumerate(clips):
         other = clips[(number + 1) % len(clips)].film
         voices = {} if networks is None else rows_of_hpm(clip, other, networks)
-        voices |= rows_of_tts(clip, other) if "tts" in args.voices.split(",") else {}
+        voices |= rows_of_tts(clip, other, args.by) if "tts" in args.voices.split(",") else {}
         for row, sound in {**voices, "the clip's own": clip.own}.items():
             rows.setdefault(row, []).append(measured(sound, clip.own, clip.film, clip.words, recogniser))
     result = {row: summary(each) for row, each in rows.items()}
