@@ -7,8 +7,8 @@ opening that the motion net hears in the voice, at its best lag within 400 ms, a
 with a grammar of GRID's words. ``alike``: the cosine of the speaker net's vectors of the voice and of the person's own
 in all other clips; the last row has what the net says of one person. Rows: espeak-ng fitted to the clip's lips, to
 those of the next clip (what lips are worth), said at the normal speed from the start (what a fit is worth); HPM for the
-clip's lips and for the next clip's, and by Griffin and Lim where it has a vocoder; the clip's own voice (the best there
-is). HPM speaks in the voice that it has learnt, espeak-ng as high as the clip's own.
+clip's lips and for the next clip's, and by other vocoders that are named; the clip's own voice (the best there is). HPM
+speaks in the voice that it has learnt, espeak-ng as high as the clip's own.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ from realtime_dub.mouth.mouthbank.motion_nets import open_motion
 from realtime_dub.mouth.mouthbank.voice_stream import opening
 from realtime_dub.pipeline.file.script_voice import see
 from realtime_dub.voice.contract import Line, MadeVoice, SeenFilm, Wish
-from realtime_dub.voice.hpm.film import own_vocoder, say
-from realtime_dub.voice.hpm.speaking import MelMaker, Vocoder
+from realtime_dub.voice.hpm.film import say
+from realtime_dub.voice.hpm.speaking import MelMaker
+from realtime_dub.voice.hpm.vocoders import vocoder_named
 from realtime_dub.voice.registry import script_speaker
 from realtime_dub.voice.speaker import alike, own_speakers
 from realtime_dub.voice.tts.film import lips_of
@@ -168,29 +169,29 @@ class Shown:
 class Networks:
     """The voice of HPM, by the bundles that come with it or by others."""
 
-    def __init__(self, bundle: Path | None, vocoder: Path | None) -> None:
+    def __init__(self, bundle: Path | None, vocoders: Sequence[str]) -> None:
+        """``vocoders``: by name or folder (``voice/hpm/vocoders.py``), none = the usual one."""
         self.maker = MelMaker(load_default("hpm") if bundle is None else load(bundle))
-        self.vocoder = own_vocoder() if vocoder is None else Vocoder(load(vocoder))
+        self.vocoders = {name: vocoder_named(name, Path(), self.maker.spec) for name in vocoders}
 
-    def say(self, text: str, film: SeenFilm, by_network: bool = True) -> Array:
-        """(n,) at 16 kHz; ``by_network``: else by Griffin and Lim."""
-        made = say([Line(text)], film, Wish("en-us"), self.maker, self.vocoder if by_network else None)
+    def say(self, text: str, film: SeenFilm, vocoder: str | None = None) -> Array:
+        """(n,) at 16 kHz."""
+        made = say([Line(text)], film, Wish("en-us"), self.maker, None if vocoder is None else self.vocoders[vocoder])
         return at_16k(made)
 
 
-def rows_of_tts(clip: Shown, other: SeenFilm) -> dict[str, Array]:
-    """By row, the voices (n,) of espeak-ng."""
+def rows_of_tts(clip: Shown, other: SeenFilm, by: str) -> dict[str, Array]:
+    """By row, the voices (n,) of a speaking program; piper's speak no higher and no lower than they do."""
     still = SeenFilm(np.zeros(0), (), 0.0)
     films = {"fitted": clip.film, "next clip's lips": other, "not fitted": still}
-    wish, speak = Wish("en-us", clip.own, VOICE_RATE), script_speaker("tts")
+    wish = Wish("en-us") if by.startswith("piper") else Wish("en-us", clip.own, VOICE_RATE)
+    speak = script_speaker(by)
     return {f"tts, {row}": at_16k(speak([Line(clip.text)], film, wish)) for row, film in films.items()}
 
 
 def rows_of_hpm(clip: Shown, other: SeenFilm, networks: Networks) -> dict[str, Array]:
     found = {"hpm": networks.say(clip.text, clip.film), "hpm, next clip's lips": networks.say(clip.text, other)}
-    if networks.vocoder is not None:
-        found["hpm, by Griffin and Lim"] = networks.say(clip.text, clip.film, by_network=False)
-    return found
+    return found | {f"hpm, by {name}": networks.say(clip.text, clip.film, name) for name in networks.vocoders}
 
 
 def at_16k(made: MadeVoice) -> Array:
@@ -243,8 +244,11 @@ def main() -> None:
     where.add_argument("--data", type=Path, help="a speaker of GRID, with NAME.words.tsv beside it")
     where.add_argument("--prepared", type=Path, help="the same, prepared: quicker")
     parser.add_argument("--voices", default="tts,hpm", help="which, comma-separated")
+    parser.add_argument("--by", default="tts", help="what says the rows of tts: also flite, piper:VOICE.onnx")
     parser.add_argument("--bundle", type=Path, help="of hpm, instead of the one that comes with it")
-    parser.add_argument("--vocoder", type=Path, help="likewise")
+    parser.add_argument(
+        "--vocoder", action="append", default=[], help="a row of hpm by another one: a name, or a bundle"
+    )
     parser.add_argument("--clips", type=int, help="so many of the held-out ones")
     args = parser.parse_args()
     clips = (filmed(args.data) if args.data else prepared(args.prepared))[: args.clips]
@@ -253,7 +257,7 @@ def main() -> None:
     for number, clip in enumerate(clips):
         other = clips[(number + 1) % len(clips)].film
         voices = {} if networks is None else rows_of_hpm(clip, other, networks)
-        voices |= rows_of_tts(clip, other) if "tts" in args.voices.split(",") else {}
+        voices |= rows_of_tts(clip, other, args.by) if "tts" in args.voices.split(",") else {}
         for row, sound in {**voices, "the clip's own": clip.own}.items():
             found = measured(sound, clip, ears.recogniser) | {"alike": ears.alike(sound, number)}
             rows.setdefault(row, []).append(found)

@@ -105,6 +105,7 @@ class LiveConfig(_Shared):
     to: tuple[str, ...] = ()  # empty = the virtual camera, or else a window
     speaker: str | None = None
     script: str | None = None  # of a voice "tts:": a file, or - for lines typed or piped in
+    speaker_id: int | None = Field(None, ge=0)  # of that voice
     budget_ms: float | None = Field(None, gt=0, le=60_000)  # None = what the stages declare and a margin
     loop: bool = False
 
@@ -125,6 +126,7 @@ class FileConfig(_Shared):
     mic: str = "video"
     output: Path
     speaker: Path | None = None  # somebody's voice, for a script
+    speaker_id: int | None = Field(None, ge=0)  # of a voice that says a script
     extend: bool = False  # hold the last picture until the voice ends
     steps: str | None = None  # of engines that work in steps: those to make, comma-separated
     retime: bool = False  # the film in an order that suits the voice's pauses

@@ -30,6 +30,7 @@ from realtime_dub.voice.tts.fit import LONGEST, SHORTEST, STEP_S, fitted, spoken
 from realtime_dub.voice.tts.live import LiveScript
 from realtime_dub.voice.tts.phones import PAUSE, opening_of
 from realtime_dub.voice.tts.pitch import manner_like
+from realtime_dub.voice.tts.programs import open_program
 from realtime_dub.voice.tts.script import language_of, lines_of, read_script, read_subtitles, sentences
 from realtime_dub.voice.tts.speaking import MOST_SPEED, Sayer, make_voice
 from realtime_dub.voice.tts.stretch import stretched
@@ -174,15 +175,17 @@ def test_a_sample_gives_its_pitch() -> None:
 
 
 def test_a_line_is_said_within_its_times_and_one_that_is_too_long_is_told() -> None:
-    sayer = Sayer("en")
+    sayer = Sayer(open_program("espeak-ng:en", Wish()))
     made = make_voice([Line("Good morning.", 1.0, 3.0), Line("And good night.", 5.0, 7.0)], UNSEEN, sayer)
     loud = np.abs(made.samples) > 0.02
     at = np.flatnonzero(loud) / made.rate
     assert not made.notes
     assert ((at > 0.9) & (at < 3.1) | (at > 4.9) & (at < 7.1)).all()
     long = "this line has far too many words for the little time that it was given by somebody"
-    made = make_voice([Line(long, 0.0, 1.0), Line("after", 1.0, 2.0)], UNSEEN, Sayer("en"))
-    quickest = Sayer("en").say(long, MOST_SPEED).seconds
+    made = make_voice(
+        [Line(long, 0.0, 1.0), Line("after", 1.0, 2.0)], UNSEEN, Sayer(open_program("espeak-ng:en", Wish()))
+    )
+    quickest = Sayer(open_program("espeak-ng:en", Wish())).say(long, MOST_SPEED).seconds
     assert any("line 1" in note and f"{MOST_SPEED:g} times" in note for note in made.notes)
     assert len(made.samples) / made.rate > quickest  # the whole of it, and the line after
     assert np.abs(made.samples[round(quickest * made.rate) :]).max() > 0.05
@@ -207,7 +210,9 @@ def test_typed_lines_are_spoken_at_once_and_the_end_ends(monkeypatch: pytest.Mon
     assert all(abs(block.duration_ns - 10 * MS) < MS / 10 for block in blocks + rest)
     pts = [block.pts_ns for block in blocks + rest]
     assert np.ptp(np.diff(pts)) <= 1
-    wanted = sum(Sayer("en").say(text).seconds for text in ("Good morning.", "And more."))
+    wanted = sum(
+        Sayer(open_program("espeak-ng:en", Wish())).say(text).seconds for text in ("Good morning.", "And more.")
+    )
     heard = sum(np.abs(block.samples).max() > 0 for block in blocks + rest) / 100
     assert heard > 0.8 * wanted
 
@@ -225,7 +230,7 @@ def _until_loud(voice: LiveScript) -> list:
 def test_a_closed_script_tells_what_was_not_heard(tmp_path: Path) -> None:
     path = tmp_path / "line.txt"
     path.write_text("A first line that is long enough to be missed.\nA second one.\n")
-    voice = LiveScript(str(path), None)
+    voice = LiveScript(str(path), "")
     voice.open()
     while not np.any(voice.read().samples):
         threading.Event().wait(0.005)
@@ -246,6 +251,9 @@ def test_what_a_mic_of_text_means(tmp_path: Path) -> None:
         assembly.voice_options(build(LiveConfig, mic="demo", script="a.txt"))
     with pytest.raises(ConfigError, match="--speaker"):
         assembly.voice_options(build(FileConfig, input="a.mp4", output=tmp_path / "a.mp4", speaker=tmp_path / "a.wav"))
+    with pytest.raises(ConfigError, match="--speaker-id"):
+        assembly.voice_options(build(LiveConfig, mic="demo", speaker_id=1))
+    assert assembly.voice_options(build(LiveConfig, mic="tts:", speaker_id=1)) == {"script": None, "speaker_id": 1}
     assert assembly.speaks_for_another(build(LiveConfig, webcam="0", mic="tts:"))
 
 

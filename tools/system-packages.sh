@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the system libraries that are missing, where apt and the rights are there; else names them and goes on.
 #   tools/system-packages.sh run     what running needs
-#   tools/system-packages.sh test    that, and what the tests need: a sound server, a screen without a monitor, a browser, espeak-ng, strace
+#   tools/system-packages.sh test    that, and what the tests need: a sound server, a screen without a monitor, a browser, espeak-ng, flite, strace
 #   tools/system-packages.sh venv PYTHON   the standard library's own venv, which Debian packs apart
 set -euo pipefail
 
@@ -30,6 +30,7 @@ testing() {
     program pactl pulseaudio-utils
     program Xvfb xvfb
     library libespeak-ng.so.1 espeak-ng         # --mic tts:, realtime-dub voice
+    program flite flite                         # --mic tts:flite
     program strace strace                       # shows that nothing is sent anywhere
     compgen -G "/usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so" > /dev/null || missing+=(libasound2-plugins)
     # Ubuntu has a Chromium as a snap only, which tests cannot drive: there those of the page are skipped.

@@ -39,13 +39,17 @@ LICENCE_UNKNOWN = "as its owner has it"
 FEW = 5  # filmed speakers who are named
 
 
-def described(dataset: Dataset, heard: bool = True) -> tuple[DataSpec, ...]:
-    """What a bundle says it was trained on: the filmed corpora, and those that were only ``heard``."""
+def described(dataset: Dataset, heard: bool = True, sounds: bool = False) -> tuple[DataSpec, ...]:
+    """What a bundle says it was trained on: the filmed corpora, and those that were only ``heard``, of which a net that
+    learns ``sounds`` takes all, others what is aligned or was listened to.
+    """
     entries = [entry for entry in dataset.entries if entry.part == "train" and entry.filmed]
     if heard:
         trusted = {entry.name for entry in usable(dataset.entries)}
         entries += [
-            e for e in dataset.entries if e.part == "train" and not e.filmed and (e.name in trusted or e.listened)
+            e
+            for e in dataset.entries
+            if e.part == "train" and not e.filmed and (sounds or e.name in trusted or e.listened)
         ]
     return described_as(entries)
 

@@ -1,4 +1,4 @@
-"""The generator as a bundle: a mel spectrogram (1, n, bands) to its samples (1, n * hop)."""
+"""A vocoder as a bundle: a mel spectrogram (1, n, bands) to its samples (1, n * hop)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from engines.common import imported
-from engines.common.bundle_files import OPSET
-from engines.vocoder.network import Generator
+from engines.common.bundle_files import OPSET, shorten
+from engines.vocoder.sounding import Sounding
 from realtime_dub.errors import BundleError
 from realtime_dub.inference.bundle import load
 from realtime_dub.inference.spec import DataSpec, TensorSpec, VocoderSpec
@@ -20,9 +20,9 @@ SOUNDS = {160: (16_000, 640), 220: (22_050, 880)}  # by hop: rate, window
 
 
 class Flat(nn.Module):
-    """The generator as whoever makes spectrograms hands them on: time before bands."""
+    """The network as whoever makes spectrograms hands them on: time before bands."""
 
-    def __init__(self, net: Generator) -> None:
+    def __init__(self, net: Sounding) -> None:
         super().__init__()
         self.net = net
 
@@ -31,7 +31,7 @@ class Flat(nn.Module):
         return made
 
 
-def write_bundle(net: Generator, out: Path, spec: VocoderSpec) -> Path:
+def write_bundle(net: Sounding, out: Path, spec: VocoderSpec) -> Path:
     """Write the bundle and run it once. Raises UserError."""
     imported.check_place(out, MODEL)
     out.mkdir(parents=True, exist_ok=True)
@@ -45,10 +45,11 @@ def write_bundle(net: Generator, out: Path, spec: VocoderSpec) -> Path:
         opset_version=OPSET,
         dynamo=False,
     )
+    shorten(out / MODEL)
     return imported.write(out, spec, (out / MODEL).read_bytes(), lambda: Vocoder(load(out)).trial(), ours=True)
 
 
-def spec_of(net: Generator, licence: str, notice: str, data: tuple[DataSpec, ...] = ()) -> VocoderSpec:
+def spec_of(net: Sounding, licence: str, notice: str, data: tuple[DataSpec, ...] = ()) -> VocoderSpec:
     """What the bundle says of a network. Raises BundleError for a hop that no profile has."""
     if net.shape.hop not in SOUNDS:
         do = f"give one for hops of {' or '.join(map(str, SOUNDS))}"
@@ -57,7 +58,7 @@ def spec_of(net: Generator, licence: str, notice: str, data: tuple[DataSpec, ...
     return VocoderSpec(
         format=2,
         task="vocoder",
-        name="hifigan",
+        name=net.title,
         version="",
         engine="hpm",
         model=MODEL,

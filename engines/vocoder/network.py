@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engines.vocoder.sounding import Sounding
+
 SLOPE, LAST_SLOPE = 0.1, 0.01
 DILATIONS = (1, 3, 5)
 
@@ -52,12 +54,14 @@ class Residual(nn.Module):
         return x
 
 
-class Generator(nn.Module):
+class Generator(Sounding):
     """Log mel (b, bands, n) to samples (b, n * hop) in -1..1."""
+
+    title = "hifigan"
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.shape = shape
+        self.shape: Shape = shape
         self.conv_pre = nn.Conv1d(shape.bands, shape.channels, 7, padding=3)
         self.ups, self.resblocks = nn.ModuleList(), nn.ModuleList()
         channels = shape.channels

@@ -24,7 +24,7 @@ FileMic = Annotated[
     typer.Option(
         help="The voice to speak: an audio file, video (the video's own audio), - (standard input: raw "
         "audio, or a file such as WAV, FLAC, Ogg or MP3), script:FILE (a text or subtitles that are said when the lips "
-        "move; script:hpm:FILE by a network), or demo.",
+        "move; script:flite:FILE, script:piper:VOICE.onnx:FILE and script:hpm:FILE by others), or demo.",
         rich_help_panel=Input,
     ),
 ]
@@ -38,10 +38,6 @@ VoiceScript = Annotated[
 VoiceSubtitles = Annotated[
     Path | None,
     typer.Option(help="What is said and when: an .srt or .vtt.", show_default=False, rich_help_panel=Input),
-]
-VoiceSpeakerId = Annotated[
-    int | None,
-    typer.Option(help="Which of the voice's speakers.", show_default=False, rich_help_panel=Input),
 ]
 VoiceEmotion = Annotated[
     str | None, typer.Option(help="How it is said, such as happy.", show_default=False, rich_help_panel=Input)
@@ -57,7 +53,8 @@ VoiceLanguage = Annotated[
 VoiceEngine = Annotated[
     str,
     typer.Option(
-        help="What says it: tts, by espeak-ng, or hpm, a network that follows the lips.", rich_help_panel=Input
+        help="What says it: tts (espeak-ng), flite, piper:VOICE.onnx, or hpm, a network that follows the lips.",
+        rich_help_panel=Input,
     ),
 ]
 VoiceOutput = Annotated[

@@ -181,12 +181,16 @@ LiveWebcam = Annotated[
         rich_help_panel=Input,
     ),
 ]
+SpeakerId = Annotated[
+    int | None,
+    typer.Option(help="Which speaker of a piper voice that says a script.", show_default=False, rich_help_panel=Input),
+]
 LiveMic = Annotated[
     str,
     typer.Option(
         help="The voice to speak: default, an audio device's name or number, an audio file, video (the video "
         "file's own audio), - (standard input: raw audio, or a file such as WAV, FLAC, Ogg or MP3), tts: (lines that "
-        "you type; tts:es in Spanish), or demo.",
+        "you type; tts:es in Spanish, tts:flite and tts:piper:VOICE.onnx by others), or demo.",
         rich_help_panel=Input,
     ),
 ]

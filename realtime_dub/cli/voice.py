@@ -10,10 +10,9 @@ from realtime_dub.cli.file_options import (
     VoiceLanguage,
     VoiceOutput,
     VoiceScript,
-    VoiceSpeakerId,
     VoiceSubtitles,
 )
-from realtime_dub.cli.options import Face, Quiet, VideoStream
+from realtime_dub.cli.options import Face, Quiet, SpeakerId, VideoStream
 from realtime_dub.cli.output import ProgressBar
 from realtime_dub.terminal import console
 
@@ -24,7 +23,7 @@ def make_voice(
     script: VoiceScript = None,
     subtitles: VoiceSubtitles = None,
     speaker: FileSpeaker = None,
-    speaker_id: VoiceSpeakerId = None,
+    speaker_id: SpeakerId = None,
     emotion: VoiceEmotion = None,
     language: VoiceLanguage = None,
     engine: VoiceEngine = "tts",

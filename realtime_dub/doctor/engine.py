@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -57,12 +58,16 @@ def hardware() -> Finding:
 def script_voice() -> Finding:
     """What says scripts: ``--mic tts:`` and ``realtime-dub voice``."""
     from realtime_dub.voice.espeak import INSTALL, espeak
+    from realtime_dub.voice.tts.by_flite import names
 
     try:
         found = espeak()
     except DependencyError as error:
         return Finding("script voice", "warn", str(error).partition(";")[0], INSTALL)
-    return Finding("script voice", "ok", f"espeak-ng {found.version}, {len(found.languages())} languages")
+    told = f"espeak-ng {found.version}, {len(found.languages())} languages; voices of piper's from their files"
+    with contextlib.suppress(DependencyError):
+        told += f"; flite: {', '.join(names())}"
+    return Finding("script voice", "ok", told)
 
 
 def cores() -> Finding:

@@ -107,19 +107,20 @@ def _look_ahead_of(config: LiveConfig | FileConfig) -> int | None:
     return longest_look_ahead(config.engine)
 
 
-def open_voice(spec: str, script: str | None = None, **options: Any) -> VoiceSource:
+def open_voice(spec: str, script: str | None = None, speaker_id: int | None = None, **options: Any) -> VoiceSource:
     """The voice ``spec`` means, still to be opened: made of the picture, of a script, or of ``sources/voices.py``.
 
-    ``script``: where the lines of ``tts:`` come from; a film's is ``file/script_voice.py``.
+    ``script``: where the lines of ``tts:`` come from, ``speaker_id``: of its voice; a film's is
+    ``file/script_voice.py``.
     """
     if spec.startswith(made_voices.SCRIPTS):
-        return _script_voice(spec, script, **options)
+        return _script_voice(spec, script, speaker_id, **options)
     if spec.startswith(made_voices.PREFIX):
         return made_voices.open_voice_from_video(spec)
     return voices.open_voice(spec, **options)
 
 
-def _script_voice(spec: str, script: str | None, **options: Any) -> VoiceSource:
+def _script_voice(spec: str, script: str | None, speaker_id: int | None, **options: Any) -> VoiceSource:
     """Live it is spoken as its lines come. Raises ConfigError for a film, whose lips have to be seen first."""
     kind, _, argument = spec.partition(":")
     if kind == "script" or not options["live"]:
@@ -128,7 +129,7 @@ def _script_voice(spec: str, script: str | None, **options: Any) -> VoiceSource:
     from realtime_dub.sources.paced_voice import PacedVoice
     from realtime_dub.voice.tts.live import LiveScript
 
-    return PacedVoice(LiveScript(script or "-", argument or None), options["clock"])
+    return PacedVoice(LiveScript(script or "-", argument, speaker_id), options["clock"])
 
 
 def make_tracker(face: str, at_once: bool) -> FaceTracker:
@@ -152,9 +153,11 @@ def video_options(config: LiveConfig | FileConfig) -> dict[str, Any]:
 def voice_options(config: LiveConfig | FileConfig) -> dict[str, Any]:
     """The shape of raw audio on standard input, and which of several streams of a file. Raises ConfigError."""
     if config.mic.startswith(made_voices.SCRIPTS):
-        return {"script": config.script} if isinstance(config, LiveConfig) else {}
+        return {"script": config.script, "speaker_id": config.speaker_id} if isinstance(config, LiveConfig) else {}
     if isinstance(config, LiveConfig) and config.script is not None:
         raise ConfigError("cannot use --script with", f"--mic {config.mic}", "say --mic tts:")
+    if config.speaker_id is not None:
+        raise ConfigError("cannot use --speaker-id with", f"--mic {config.mic}", "say --mic tts:piper:VOICE.onnx")
     if isinstance(config, FileConfig) and config.speaker is not None:
         raise ConfigError("cannot use --speaker with", f"--mic {config.mic}", "say --mic script:line.txt")
     pcm = PcmFormat(config.pcm_rate, config.pcm_channels, config.pcm_format) if config.mic == "-" else None

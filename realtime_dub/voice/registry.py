@@ -6,10 +6,12 @@ argument: the text behind its name, empty where there is none.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from realtime_dub.errors import ConfigError
 from realtime_dub.imports import installed, resolve
+from realtime_dub.voice.tts.programs import PROGRAMS
 
 if TYPE_CHECKING:
     from realtime_dub.voice.contract import ScriptSpeaker, VoiceFromVideo
@@ -18,8 +20,9 @@ GROUP = "realtime_dub.voices"
 PREFIX = "from-video:"
 SCRIPTS = ("tts:", "script:")  # voices that read what is written: live, and for a film
 VOICES: dict[str, str] = {"hpm": "realtime_dub.voice.hpm.room:HpmVoice"}
-SPEAKERS = {  # of scripts: a ScriptSpeaker each
-    "tts": "realtime_dub.voice.tts.film:speak",
+TTS = "tts"
+SPEAKERS = {  # of scripts: a ScriptSpeaker each; those of PROGRAMS are said by the first
+    TTS: "realtime_dub.voice.tts.film:speak",
     "hpm": "realtime_dub.voice.hpm.film:speak",
 }
 
@@ -49,14 +52,25 @@ def open_voice_from_video(spec: str) -> VoiceFromVideo:
 
 
 def said_by(script: str) -> tuple[str, str]:
-    """Who says the file of ``NAME:FILE``, and the file; espeak-ng where no name of ours is before it."""
+    """Who says the file of ``NAME:FILE`` or ``NAME:ARGUMENT:FILE``, and the file; espeak-ng where no name of ours is
+    before it.
+    """
     name, _, path = script.partition(":")
-    return (name, path) if path and name in SPEAKERS else ("tts", script)
+    if not path or name not in (*SPEAKERS, *PROGRAMS):
+        return TTS, script
+    argument, _, last = path.rpartition(":")
+    return (f"{name}:{argument}", last) if argument and name in PROGRAMS else (name, path)
 
 
 def script_speaker(name: str) -> ScriptSpeaker:
-    """What says scripts under this name. Raises ConfigError for a name that is none."""
-    if name not in SPEAKERS:
-        raise ConfigError("no such voice for a script:", repr(name), f"choose one of {', '.join(SPEAKERS)}")
-    speak: ScriptSpeaker = resolve(SPEAKERS[name])
-    return speak
+    """What says scripts under this name, which may be a program's with an argument: ``piper:VOICE.onnx``.
+
+    Raises ConfigError for a name that is none.
+    """
+    program = name.partition(":")[0]
+    if name not in SPEAKERS and program not in PROGRAMS:
+        choices = ", ".join((*SPEAKERS, *PROGRAMS))
+        raise ConfigError("no such voice for a script:", repr(name), f"choose one of {choices}")
+    speak: Any = resolve(SPEAKERS.get(name, SPEAKERS[TTS]))
+    found: ScriptSpeaker = partial(speak, by=name) if program in PROGRAMS else speak
+    return found

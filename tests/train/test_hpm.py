@@ -33,7 +33,8 @@ from export.import_cli import app
 from realtime_dub.errors import BundleError, ConfigError
 from realtime_dub.inference.bundle import load
 from realtime_dub.voice.hpm.features import lips_of, voice_vector
-from realtime_dub.voice.hpm.speaking import MelMaker, Seen, Vocoder, sound_of
+from realtime_dub.voice.hpm.speaking import MelMaker, Seen, Vocoder
+from realtime_dub.voice.hpm.vocoders import vocoder_named
 
 pytestmark = pytest.mark.computes
 UPSAMPLING = SMALL.upsampling
@@ -223,9 +224,10 @@ def test_a_checkpoint_in_the_published_layout_becomes_a_bundle(
     check_parity(net, out)
     maker = MelMaker(load(out))
     assert (maker.spec.rate, maker.played_rate) == ((22_050, 22_000) if scene else (16_000, 16_000))
-    sound = sound_of(maker.trial(), maker, None)
-    assert sound.shape == (4 * UPSAMPLING * maker.spec.hop,)
-    assert np.isfinite(sound).all()
+    for name in (None, "griffin-lim", "world"):
+        sound = vocoder_named(name, tmp_path, maker.spec).sound(maker.trial())
+        assert sound.shape == (4 * UPSAMPLING * maker.spec.hop,)
+        assert np.isfinite(sound).all()
     with pytest.raises(BundleError, match="not a vocoder"):
         Vocoder(load(out))
 

@@ -12,8 +12,12 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from realtime_dub.inference.backends.ort import OnnxSession
 from realtime_dub.inference.contract import CpuSettings
@@ -22,6 +26,7 @@ from realtime_dub.inference.sandbox import wire
 MOST_MEMORY = 320_000_000  # bytes beyond what is taken before the model comes
 COPIES = 6  # of the model, that ONNX Runtime may have at once while it is opened
 LOOKS_EVERY_S = 0.5
+WHOLE = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
 # The least network there is: what ONNX Runtime loads at its first one is loaded before files are out of reach.
 LEAST_MODEL = bytes.fromhex(
     "08083a370a100a017812017922084964656e746974791201615a0f0a0178120a0a080801"
@@ -76,7 +81,7 @@ def _answer_open(channel: socket.socket, model: bytes, settings: CpuSettings) ->
 
 def _answer_run(channel: socket.socket, session: OnnxSession, head: dict[str, Any], body: memoryview) -> None:
     try:
-        results = session.run(wire.tensors_of(head, body))
+        results = session.run(_as_declared(session, wire.tensors_of(head, body)))
         if sum(each.nbytes for each in results.values()) > wire.MOST_BODY:
             raise MemoryError("its outputs are too large")
         if any(each.dtype != "float32" for each in results.values()):
@@ -85,6 +90,12 @@ def _answer_run(channel: socket.socket, session: OnnxSession, head: dict[str, An
         _refuse(channel, error)
     else:
         wire.send(channel, {}, results)
+
+
+def _as_declared(session: OnnxSession, feeds: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """Numbers come as float32; what counts is given as the whole numbers that it takes."""
+    kinds = {each.name: each.kind for each in session.inputs}
+    return {name: each.astype(WHOLE.get(kinds.get(name, ""), each.dtype)) for name, each in feeds.items()}
 
 
 def _refuse(channel: socket.socket, error: Exception) -> None:

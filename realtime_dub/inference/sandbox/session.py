@@ -35,9 +35,9 @@ class SandboxSession:
 
     backend = "cpu"
 
-    def __init__(self, model: bytes, name: str = "network", threads: int = 1) -> None:
-        """Raises BundleError where the network cannot be opened."""
-        self._name = name
+    def __init__(self, model: bytes, name: str = "network", threads: int = 1, run_s: float | None = None) -> None:
+        """``run_s``: of one call, RUN_S unless said. Raises BundleError where the network cannot be opened."""
+        self._name, self._run_s = name, run_s
         self._lock = threading.Lock()
         self._failed: str | None = None
         self._process, self._channel = _start()
@@ -55,7 +55,7 @@ class SandboxSession:
         with self._lock:
             if self._failed is not None:
                 raise self._error()
-            head, body = self._asked(lambda: wire.send(self._channel, {}, feeds), RUN_S)
+            head, body = self._asked(lambda: wire.send(self._channel, {}, feeds), self._run_s or RUN_S)
             try:
                 return dict(wire.tensors_of(head, body))
             except (KeyError, TypeError, ValueError) as error:

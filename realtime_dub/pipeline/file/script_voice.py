@@ -42,7 +42,7 @@ class ScriptVoice:
 
     def open(self) -> VoiceInfo:
         config = self._config
-        wish = Wish(config.language, *sample_of(config.speaker))
+        wish = Wish(config.language, *sample_of(config.speaker), config.speaker_id)
         seen = see(self._film, config.face, config.video_stream)
         self._made = self._speak(self._lines, seen, wish)
         self.notes = list(self._made.notes)

@@ -7,16 +7,17 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from realtime_dub.errors import ConfigError, MediaError
-from realtime_dub.inference.bundle import folder_of, load_default, load_part
+from realtime_dub.inference.bundle import load_default
 from realtime_dub.inference.spec import SpeechSpec
 from realtime_dub.media import Floats
 from realtime_dub.voice.contract import Line, MadeVoice, SeenFilm, Wish
 from realtime_dub.voice.hpm.order import speaker_in
 from realtime_dub.voice.hpm.phonemes import phonemes_of
-from realtime_dub.voice.hpm.speaking import MelMaker, Seen, Vocoder, in_mood, shown, sound_of
+from realtime_dub.voice.hpm.speaking import MelMaker, Seen, SoundMaker, in_mood, shown
+from realtime_dub.voice.hpm.vocoders import usual_vocoder
 from realtime_dub.voice.tts.script import language_of
 
-ENGINE, VOCODER = "hpm", "vocoder"
+ENGINE = "hpm"
 LEAST_S = 0.2  # of a line's time
 MOST_PER_S = 25  # phonemes: quicker is not understood
 
@@ -27,11 +28,14 @@ def speak(lines: Sequence[Line], film: SeenFilm, wish: Wish) -> MadeVoice:
         raise ConfigError("the voice hpm takes no", "--speaker-id", "leave it out")
     if not film.length_s:
         raise ConfigError("no lips to speak with:", "a photograph has none that move", "say --engine tts")
-    return say(lines, film, wish, MelMaker(load_default(ENGINE)), own_vocoder())
+    return say(lines, film, wish, MelMaker(load_default(ENGINE)))
 
 
-def say(lines: Sequence[Line], film: SeenFilm, wish: Wish, maker: MelMaker, vocoder: Vocoder | None) -> MadeVoice:
-    """The film's voice by these networks; without a vocoder Griffin and Lim make the sound."""
+def say(
+    lines: Sequence[Line], film: SeenFilm, wish: Wish, maker: MelMaker, vocoder: SoundMaker | None = None
+) -> MadeVoice:
+    """The film's voice by these networks; ``vocoder``: instead of the usual one."""
+    vocoder = vocoder or usual_vocoder(maker.spec)
     (speaker, notes), rate = _speaker(wish, maker), round(maker.played_rate)
     mood = None if wish.emotion is None else maker.mood(wish.emotion)
     track = np.zeros(round(film.length_s * rate), np.float32)
@@ -46,15 +50,10 @@ def say(lines: Sequence[Line], film: SeenFilm, wish: Wish, maker: MelMaker, voco
         seen = _seen(film, start_s, end_s, maker.spec, speaker)
         if mood is not None:
             seen = in_mood(seen, mood)
-        sound = sound_of(maker.mel(maker.numbers(names), seen), maker, vocoder)
+        sound = vocoder.sound(maker.mel(maker.numbers(names), seen))
         at = round(start_s * rate)
         track[at : at + len(sound)] = sound[: len(track) - at]
     return MadeVoice(track, rate, tuple(notes))
-
-
-def own_vocoder() -> Vocoder | None:
-    """The one that comes with the engine; None: Griffin and Lim make the sound."""
-    return Vocoder(load_part(ENGINE, VOCODER)) if (folder_of(ENGINE) / f"bundle-{VOCODER}").is_dir() else None
 
 
 def _speaker(wish: Wish, maker: MelMaker) -> tuple[Floats, list[str]]:

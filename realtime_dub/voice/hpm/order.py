@@ -32,7 +32,7 @@ class Order(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     bundle: Path  # of task speech
-    vocoder: Path | None = None  # a bundle; Griffin and Lim without
+    vocoder: str | None = None  # griffin-lim, world, or a bundle's folder; else the usual one (vocoders.py)
     script: Path | None = None  # a text file,
     text: str | None = None  # or the text itself,
     phonemes: str | None = None  # or the bundle's own names, parted by spaces

@@ -15,7 +15,8 @@ from realtime_dub.voice.hpm.features import LIP_VALUES
 from realtime_dub.voice.hpm.order import features, read_order, speaker_of, text_of
 from realtime_dub.voice.hpm.phonemes import phonemes_of
 from realtime_dub.voice.hpm.rules import look_of
-from realtime_dub.voice.hpm.speaking import MelMaker, Seen, Vocoder, in_mood, shown, sound_of
+from realtime_dub.voice.hpm.speaking import MelMaker, Seen, in_mood, shown
+from realtime_dub.voice.hpm.vocoders import vocoder_named
 
 
 class HpmVoice:
@@ -40,7 +41,7 @@ class HpmVoice:
         self._order, self._folder = read_order(self._argument)
         order = self._order
         self._maker = MelMaker(load(self._folder / order.bundle))
-        self._vocoder = None if order.vocoder is None else Vocoder(load(self._folder / order.vocoder))
+        self._vocoder = vocoder_named(order.vocoder, self._folder, self._maker.spec)
         self._rate = round(self._maker.played_rate)
         spec = self._maker.spec
         if order.phonemes is None:
@@ -145,7 +146,7 @@ class HpmVoice:
             seen = replace(seen, scene=features(at / order.scene))
         seen = seen if self._mood is None else in_mood(seen, self._mood)
         mel = self._maker.mel(self._phonemes, seen, order.pitch, order.energy)
-        return sound_of(mel, self._maker, self._vocoder)
+        return self._vocoder.sound(mel)
 
     def _shown(self, from_ns: int, count: int) -> Seen:
         with self._changed:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from realtime_dub.audio.frontends.voice_mel import VoiceMelSpec
 from realtime_dub.errors import BundleError, ConfigError
 from realtime_dub.inference import AUTO
 from realtime_dub.inference.bundle import Bundle
 from realtime_dub.inference.spec import SpeechSpec, VocoderSpec, mel_per_frame
 from realtime_dub.media import Floats
 from realtime_dub.voice.hpm.features import Doubles, faces_at, lips_of
-from realtime_dub.voice.hpm.griffin_lim import griffin_lim
 from realtime_dub.voice.hpm.rules import face_features, scene_features
 
 VECTOR = 256
@@ -132,6 +130,13 @@ class MelMaker:
                 raise ConfigError(f"cannot use the features of the {name}:", f"{values.shape}", f"give {shape}")
 
 
+class SoundMaker(Protocol):
+    """What makes sound of a spectrogram (``vocoders.py``)."""
+
+    def sound(self, mel: Floats) -> Floats:
+        """Samples (n * hop,) in -1..1 of frames (n, bands)."""
+
+
 class Vocoder:
     """A bundle of task ``vocoder``. Raises BundleError for another one."""
 
@@ -154,19 +159,11 @@ class Vocoder:
         return self.sound(np.full((8, self._bands), -11.5, np.float32))
 
 
-def sound_of(mel: Floats, maker: MelMaker, vocoder: Vocoder | None) -> Floats:
-    """Samples at ``maker.played_rate``: by the vocoder, or by Griffin and Lim where there is none.
-
-    Raises BundleError where the two networks are for other sounds.
-    """
-    spec = maker.spec
-    if vocoder is None:
-        made = griffin_lim(mel, VoiceMelSpec(rate=spec.rate, window=spec.window, hop=spec.hop))
-        return np.clip(made, -1.0, 1.0)
+def check_fits(vocoder: Vocoder, spec: SpeechSpec) -> None:
+    """Raises BundleError where the two networks are for other sounds."""
     if (vocoder.spec.rate, vocoder.spec.hop) != (spec.rate, spec.hop):
         what = f"{vocoder.spec.name}: {vocoder.spec.rate} Hz in hops of {vocoder.spec.hop}"
         raise BundleError("cannot use", what, f"give a vocoder for {spec.rate} Hz in hops of {spec.hop}")
-    return vocoder.sound(mel)
 
 
 def _last(spec: SpeechSpec | VocoderSpec, name: str) -> int:

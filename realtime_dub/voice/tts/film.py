@@ -1,32 +1,28 @@
-"""A script said along a film's lips by espeak-ng."""
+"""A script said along a film's lips by a speaking program."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 
 import numpy as np
 import numpy.typing as npt
 
-from realtime_dub.errors import ConfigError
 from realtime_dub.face.types import Face
 from realtime_dub.voice.contract import Line, MadeVoice, SeenFilm, Wish
 from realtime_dub.voice.tts.fit import STEP_S, lip_curve
-from realtime_dub.voice.tts.pitch import manner_like
+from realtime_dub.voice.tts.programs import open_program
 from realtime_dub.voice.tts.speaking import BETWEEN_S, Sayer, make_voice
 
 UPPER, LOWER = 13, 14  # of the face mesh: the inner lips' middle
 
 
-def speak(lines: Sequence[Line], film: SeenFilm, wish: Wish) -> MadeVoice:
-    """A ``ScriptSpeaker``. Raises DependencyError without espeak-ng, ConfigError for what it cannot do."""
-    for option, value in (("--speaker-id", wish.speaker_id), ("--emotion", wish.emotion)):
-        if value is not None:
-            raise ConfigError("the voice tts takes no", option, "leave it out: espeak-ng has one speaker, who is calm")
-    pitch, variant = (50, "") if wish.sample is None else manner_like(wish.sample, wish.sample_rate)
-    sayer = Sayer(wish.language, pitch, variant)
-    if not film.length_s:
-        return make_voice(lines, np.full(_steps(lines, sayer), np.nan), sayer)
-    return make_voice(lines, lip_curve(lips_of(film), film.times_s, film.length_s), sayer)
+def speak(lines: Sequence[Line], film: SeenFilm, wish: Wish, by: str = "") -> MadeVoice:
+    """A ``ScriptSpeaker``. ``by``: a program (``programs.py``). Raises UserError: it is not there, or cannot do it."""
+    with closing(Sayer(open_program(by, wish))) as sayer:
+        if not film.length_s:
+            return make_voice(lines, np.full(_steps(lines, sayer), np.nan), sayer)
+        return make_voice(lines, lip_curve(lips_of(film), film.times_s, film.length_s), sayer)
 
 
 def lips_of(film: SeenFilm) -> npt.NDArray[np.float64]:

@@ -16,6 +16,8 @@ import numpy as np
 
 from realtime_dub.errors import EndOfStream, UserError
 from realtime_dub.media import MS, AudioBlock, Floats, VoiceInfo, ns_to_samples, samples_to_ns
+from realtime_dub.voice.contract import Wish
+from realtime_dub.voice.tts.programs import open_program, typed_spec
 from realtime_dub.voice.tts.script import MOST_LETTERS, read_script, sentences
 from realtime_dub.voice.tts.speaking import Sayer
 
@@ -31,9 +33,13 @@ class LiveScript:
     The pipeline paces it. Lines are read and made on a thread of their own.
     """
 
-    def __init__(self, script: str, language: str | None) -> None:
-        """``script``: a file, or - for standard input. Raises MediaError, ConfigError for a file."""
-        self._language = language
+    def __init__(self, script: str, by: str, speaker_id: int | None = None) -> None:
+        """``script``: a file, or - for standard input. ``by``: what stands behind ``tts:``, a program or a language.
+        ``speaker_id``: of a voice that has several.
+
+        Raises MediaError, ConfigError for a file.
+        """
+        self._by, self._wish = typed_spec(by), Wish(speaker_id=speaker_id)
         lines = None if script == "-" else [line.text for line in read_script(Path(script))]
         self._lines: Callable[[], Iterator[str]] = self._typed if lines is None else lambda: iter(lines)
         self._changed = threading.Condition()
@@ -51,8 +57,8 @@ class LiveScript:
         return [*self._told, *(self._sayer.notes if self._sayer else [])]
 
     def open(self) -> VoiceInfo:
-        """Raises DependencyError without espeak-ng, ConfigError for a language that it does not speak."""
-        self._sayer = sayer = Sayer(self._language)
+        """Raises DependencyError where what says it is not installed, ConfigError for what that cannot do."""
+        self._sayer = sayer = Sayer(open_program(self._by, self._wish))
         self._block = ns_to_samples(BLOCK_NS, sayer.rate)
         self._thread = threading.Thread(target=self._make, args=(sayer,), name="script", daemon=True)
         self._thread.start()
@@ -83,6 +89,8 @@ class LiveScript:
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join(5)
+        if self._sayer is not None:
+            self._sayer.close()
         if self._sayer and self._waiting and samples_to_ns(self._waiting, self._sayer.rate) >= LEFT_NS:
             left_s = self._waiting / self._sayer.rate
             self._told.append(f"the run ended before the script: {left_s:.1f} s or more of speech were not heard")

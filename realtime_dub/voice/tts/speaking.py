@@ -10,9 +10,9 @@ import numpy as np
 from realtime_dub.errors import ConfigError
 from realtime_dub.media import Floats
 from realtime_dub.voice.contract import Line, MadeVoice
-from realtime_dub.voice.espeak import NORMAL, SLOWEST, Manner, Phone, Speech, espeak
+from realtime_dub.voice.espeak import Phone, Speech
 from realtime_dub.voice.tts.fit import STEP_S, Doubles, fitted, shortest_s, spoken
-from realtime_dub.voice.tts.script import language_of
+from realtime_dub.voice.tts.programs import Program
 
 MOST_SPEED = 1.8  # times the normal speed: what is longer than its time is said no quicker than that
 SLOWEST_SPEED = 0.75
@@ -21,33 +21,26 @@ MOST_FITTED_S = 120.0  # of lips that are looked at together
 BETWEEN_S = 0.25  # from one line of a script to the next, where lips do not say otherwise
 LATE_S = 0.05  # past its time is worth saying
 NOTED = 5  # lines that are named, of those alike
-ASIDE = "passed over: espeak-ng has no sound for it"
 
 
 class Sayer:
-    """Says lines by espeak-ng."""
+    """Says lines by a program, and notes what it has no sound for."""
 
-    def __init__(self, language: str | None = None, pitch: int = 50, variant: str = "") -> None:
-        """``language``: None = by each line's letters.
-
-        Raises DependencyError without espeak-ng, ConfigError for a language that it does not speak.
-        """
-        self._language, self._pitch, self._variant = language, pitch, variant
-        self.rate = espeak().rate
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self.rate = program.rate
         self.notes: list[str] = []
-        if language is not None:
-            espeak().speak("", self._manner("", 1.0))
 
     def say(self, text: str, speed: float = 1.0) -> Speech:
         """A sentence at ``speed`` times the normal one. What has no sound in it is noted, not lost unsaid."""
-        made = espeak().speak(text, self._manner(text, speed))
+        made = self._program.speak(text, speed)
         if not any(each.name for each in made.phones):
-            self._note(f"{_short(text)}: {ASIDE}")
+            self._note(f"{_short(text)}: passed over: {self._program.title} has no sound for it")
             return replace(made, samples=made.samples[:0], phones=())
         return made
 
-    def _manner(self, text: str, speed: float) -> Manner:
-        return Manner(language_of(text, self._language), round(NORMAL * speed), self._pitch, self._variant)
+    def close(self) -> None:
+        self._program.close()
 
     def _note(self, note: str) -> None:
         if note not in self.notes:
@@ -103,7 +96,7 @@ def _in_its_time(text: str, lips: Doubles, start_s: float, until_s: float, sayer
 
 
 def _speed(natural_s: float, room_s: float) -> float:
-    return float(np.clip(natural_s / max(room_s, 1e-3), max(SLOWEST_SPEED, SLOWEST / NORMAL), MOST_SPEED))
+    return float(np.clip(natural_s / max(room_s, 1e-3), SLOWEST_SPEED, MOST_SPEED))
 
 
 def _active_s(lips: Doubles) -> float:
