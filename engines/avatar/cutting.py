@@ -65,9 +65,7 @@ def joints_path(data: Path, track: str) -> Path:
     return data / JOINTS / f"{track}.npz"
 
 
-def _numbered(
-    video: Path, entries: list[Entry], starts_ms: Mapping[str, int]
-) -> Iterator[tuple[Entry, int, Frame]]:
+def _numbered(video: Path, entries: list[Entry], starts_ms: Mapping[str, int]) -> Iterator[tuple[Entry, int, Frame]]:
     """The frames that are a picture of a track, or within a quarter of a period of one, each once."""
     source = open_video(str(video), clock=VirtualClock(), live=False)
     source.open()
@@ -121,7 +119,9 @@ def _save(data: Path, track: str, cut: Cut) -> None:
         ends = np.cumsum([len(each) for each in coded])
         _write(data / kind / f"{track}.npz", data=np.frombuffer(b"".join(coded), np.uint8), ends=ends, numbers=numbers)
     joints = np.array(cut.joints, np.float32).reshape(-1, POINTS, 3)
-    _write(joints_path(data, track), numbers=np.array(cut.seen, np.int32), joints=joints, hands=np.array(cut.hands, bool))
+    _write(
+        joints_path(data, track), numbers=np.array(cut.seen, np.int32), joints=joints, hands=np.array(cut.hands, bool)
+    )
 
 
 def _write(path: Path, **arrays: Array) -> None:

@@ -101,7 +101,9 @@ class Frames:
         for points, much in ((EYE_LEFT, self._eyes), (EYE_RIGHT, self._eyes), (LIPS, self._mouth)):
             low, high = face[points].min(0), face[points].max(0)
             room = 0.25 * (high - low).max()
-            (x0, y0), (x1, y1) = (np.clip(np.rint(each), 0, self._size).astype(int) for each in (low - room, high + room))
+            (x0, y0), (x1, y1) = (
+                np.clip(np.rint(each), 0, self._size).astype(int) for each in (low - room, high + room)
+            )
             weight[y0:y1, x0:x1] = 1 + much
         return weight
 

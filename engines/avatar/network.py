@@ -132,14 +132,14 @@ class Judges(nn.Module):
     def __init__(self, widths: tuple[int, ...]) -> None:
         super().__init__()
         self.fine, self.coarse, self.film = Judge(6, widths), Judge(6, widths), Judge(9, widths)
-        self.half = nn.AvgPool2d(2)
+        self.shrink = nn.AvgPool2d(2)
 
     def forward(self, drawings: Tensor, pictures: Tensor) -> list[list[Tensor]]:
         """Of rows of three (n, 3, 3, size, size) each; the maps of each judge, the last its opinion."""
         count, three, channels, size, _ = pictures.shape
         pairs = torch.cat([drawings, pictures], 2).reshape(count * three, 2 * channels, size, size)
-        row = self.half(pictures.reshape(count, three * channels, size, size))
-        return [self.fine(pairs), self.coarse(self.half(pairs)), self.film(row)]
+        row = self.shrink(pictures.reshape(count, three * channels, size, size))
+        return [self.fine(pairs), self.coarse(self.shrink(pairs)), self.film(row)]
 
 
 def told_apart(real: list[list[Tensor]], made: list[list[Tensor]]) -> Tensor:

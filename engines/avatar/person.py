@@ -20,7 +20,7 @@ from realtime_dub.media import Image
 from realtime_dub.mouth.avatar.body import FEATURES, POINTS, Body, features
 from realtime_dub.mouth.avatar.edges import drawn
 from realtime_dub.mouth.avatar.folder import PERSON, PLATE, About
-from realtime_dub.sources.avatar import REST
+from realtime_dub.sources.avatars import REST
 
 SHOULDERS = "shoulders.npz"
 RIDGE = 1.0  # of features with a spread of one

@@ -156,8 +156,12 @@ class PictureEngine(Engine):
         pairs = self._held.batch(_pairs(self._held))
         found, wanted = self._painted(net, pairs.drawings), pairs.pictures
         mean = _over(self._mean[None], self._plate.cpu().numpy())
-        mouth = np.repeat(pairs.weight > AROUND, 3, 1) if self._settings.mouth + 1 > AROUND else np.ones(wanted.shape, bool)
-        off, still = (float(np.abs(each - wanted)[mouth].mean()) * 255 for each in (found, np.repeat(mean, len(wanted), 0)))
+        mouth = (
+            np.repeat(pairs.weight > AROUND, 3, 1) if self._settings.mouth + 1 > AROUND else np.ones(wanted.shape, bool)
+        )
+        off, still = (
+            float(np.abs(each - wanted)[mouth].mean()) * 255 for each in (found, np.repeat(mean, len(wanted), 0))
+        )
         moved, true = (np.abs(each[1::2] - each[::2]).mean() for each in (found, wanted))
         figures = {"levels": np.abs(found - wanted).mean() * 255, "mouth": off, "closer": 1 - off / still}
         figures |= {"flicker": moved / max(true, 1e-6)}
@@ -205,6 +209,7 @@ class PictureEngine(Engine):
             width=size,
             height=size,
             drawing_channels=3,
+            states=(),
             inputs=(TensorSpec(name=DRAWING, shape=("batch", 3, size, size)),),
             outputs=(TensorSpec(name=PAINTED, shape=("batch", OUT, size, size)),),
             licence="as the film's owner has it",
@@ -212,7 +217,9 @@ class PictureEngine(Engine):
             sha256={model: digest},
         )
         (out / SPEC).write_text(spec.model_dump_json(indent=1) + "\n", "utf-8")
-        with suppress(OSError):  # its graph was built here: it need not run apart, and where that cannot be noted it does
+        with suppress(
+            OSError
+        ):  # its graph was built here: it need not run apart, and where that cannot be noted it does
             made_here.write(digest)
         return out
 

@@ -10,7 +10,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from engines.avatar.cutting import cut_pictures
@@ -94,7 +93,9 @@ def _tracks(video: Path, data: Path) -> Dataset:
     seen = sum(entry.frames for entry in dataset.entries) / 25
     if seen < LEAST_S:
         what = f"{video}: a face is seen for {seen:.1f} s of it"
-        raise ConfigError("cannot make an avatar of", what, f"give a film with {LEAST_S:g} s and more; 3 minutes is better")
+        raise ConfigError(
+            "cannot make an avatar of", what, f"give a film with {LEAST_S:g} s and more; 3 minutes is better"
+        )
     return dataset
 
 
@@ -131,8 +132,3 @@ def _shown(dataset: Dataset, about: About) -> dict[str, Any]:
 def _few(track: Track, most: int = 20) -> Array:
     chosen = np.linspace(0, len(track.scale) - 1, most).astype(int)
     return track.landmarks()[chosen]
-
-
-def written(path: Path, image: Array) -> None:
-    """A picture as PNG, whole or not at all."""
-    write_whole(path, cv2.imencode(".png", image)[1].tobytes())

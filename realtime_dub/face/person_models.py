@@ -53,7 +53,8 @@ class Matter:
 
     def close(self) -> None:
         """Release the model. Idempotent."""
-        self._model = _closed(self._model)
+        _close(self._model)
+        self._model = None
 
 
 class Joints:
@@ -79,9 +80,10 @@ class Joints:
 
     def close(self) -> None:
         """Release the model. Idempotent."""
-        self._model = _closed(self._model)
+        _close(self._model)
+        self._model = None
 
 
-def _closed(model: Any) -> None:
+def _close(model: Any) -> None:
     if model is not None:
         model.close()

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from realtime_dub.clock import Clock
 from realtime_dub.config import FileConfig, LiveConfig
 from realtime_dub.errors import ConfigError
 from realtime_dub.face.types import FaceTracker
+from realtime_dub.face.unlooked import Unlooked
 from realtime_dub.inference import AUTO
 from realtime_dub.media import OutputFormat, VideoInfo, VoiceInfo
 from realtime_dub.mouth import registry
@@ -42,6 +44,9 @@ from realtime_dub.sources.stream_choice import SoundChoice
 from realtime_dub.voice import registry as made_voices
 from realtime_dub.voice.contract import VoiceFromVideo
 
+AVATAR = "avatar"  # the kind of picture source
+AnyConfig = TypeVar("AnyConfig", LiveConfig, FileConfig)
+
 __all__ = ["open_publisher", "open_video"]  # with what is defined here: all that makes parts
 
 
@@ -59,6 +64,7 @@ def make_generator(config: LiveConfig | FileConfig) -> MouthGenerator:
         pads=config.pads,
         translator=config.translator,
         denoiser=config.denoiser,
+        head=config.head,
         teeth_upper=config.teeth_upper,
         teeth_lower=config.teeth_lower,
         line_upper=config.line_upper,
@@ -129,6 +135,28 @@ def _script_voice(spec: str, script: str | None, **options: Any) -> VoiceSource:
     from realtime_dub.voice.tts.live import LiveScript
 
     return PacedVoice(LiveScript(script or "-", argument or None), options["clock"])
+
+
+def with_avatar(config: AnyConfig, picture: str) -> AnyConfig:
+    """As ``config`` has it; where the ``picture`` is an avatar, with the engine that shows it and its networks.
+
+    Raises ConfigError where another engine or bundle is asked for.
+    """
+    if kind_of(picture) != AVATAR:
+        return config
+    if config.engine not in (registry.DEFAULT, registry.OF_AVATARS):
+        raise ConfigError(f"cannot use --engine {config.engine} with", f"the avatar {picture}", "leave it out")
+    if config.bundle is not None:
+        raise ConfigError("cannot use --bundle with", f"the avatar {picture}", "leave it out: it has its own")
+    return config.model_copy(update={"engine": registry.OF_AVATARS, "bundle": Path(picture)})
+
+
+def tracker_for(config: LiveConfig | FileConfig, at_once: bool) -> FaceTracker:
+    """What finds the face that the engine of ``config`` needs; nothing is looked for where it needs none."""
+    engine = registry.engine(config.engine)
+    if engine.output == "frame" and not engine.needs_live_face:
+        return Unlooked()
+    return make_tracker(config.face, at_once)
 
 
 def make_tracker(face: str, at_once: bool) -> FaceTracker:

@@ -7,9 +7,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from realtime_dub.media import BLACK, Colour, VideoInfo
+from realtime_dub.sources.avatars import REST
 from realtime_dub.sources.image import ImageSource
-
-ABOUT, REST = "avatar.json", "rest.png"
 
 
 class AvatarSource(ImageSource):
@@ -21,8 +20,3 @@ class AvatarSource(ImageSource):
     def open(self) -> VideoInfo:
         """Read the picture. Raises MediaError."""
         return replace(super().open(), name=self.path.parent.name)
-
-
-def is_avatar(spec: str) -> bool:
-    """``spec`` names a folder that an avatar is in."""
-    return (Path(spec) / ABOUT).is_file()

@@ -89,10 +89,8 @@ def drawn(face: Points2, body: Points2, size: int) -> Image:
 def _fixed(points: Points2, size: int) -> npt.NDArray[np.int32]:
     """In sixteenths of a pixel; what is far outside, or no number, is brought near."""
     near = np.clip(np.nan_to_num(points, nan=-size), -4 * size, 4 * size)
-    return np.rint(near * (1 << SUBPIXEL)).astype(np.int32)
+    return np.asarray(np.rint(near * (1 << SUBPIXEL)), np.int32)
 
 
-def _line(
-    image: Image, points: npt.NDArray[np.int32], closed: bool, colour: Sequence[int], thick: int
-) -> None:
+def _line(image: Image, points: npt.NDArray[np.int32], closed: bool, colour: Sequence[int], thick: int) -> None:
     cv2.polylines(image, [points], closed, colour, thick, cv2.LINE_AA, SUBPIXEL)

@@ -1,4 +1,4 @@
-"""What an avatar's folder holds for those who show it; ``docs/avatar.md`` has all of it, with what training keeps there.
+"""What an avatar's folder holds for those who show it; ``docs/avatar.md`` has all of it, with what training keeps.
 
 ``avatar.json`` says whose recording it is of and what part of it is shown, ``person.npz`` how the person holds head and
 face, ``plate.png`` what is behind them; ``picture/`` is a bundle. Nothing in it is ever unpickled.
@@ -69,9 +69,13 @@ class Person:
     def __len__(self) -> int:
         return len(self.scale)
 
-    def pose(self, number: int) -> Pose:
-        """Of the head in frame ``number`` of the recorded motion."""
-        return Pose(self.rotation[number], float(self.scale[number]), self.shift[number])
+    def between(self, number: int, other: int, part: float) -> Pose:
+        """Of the head, ``part`` 0..1 of the way from one frame of the recorded motion to its neighbour."""
+        turn = (1 - part) * self.rotation[number] + part * self.rotation[other]
+        u, _, vt = np.linalg.svd(turn)  # the nearest rotation
+        scale = (1 - part) * self.scale[number] + part * self.scale[other]
+        shift = (1 - part) * self.shift[number] + part * self.shift[other]
+        return Pose((u @ vt).astype(np.float32), float(scale), shift.astype(np.float32))
 
 
 _SHAPES: dict[str, tuple[int | None, ...]] = {

@@ -1,0 +1,84 @@
+"""The engine: a whole picture of one person for each instant of any voice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+from realtime_dub.errors import ConfigError
+from realtime_dub.face.alignment import project
+from realtime_dub.face.scheme68 import scheme68
+from realtime_dub.face.types import Points, TrackedFrame
+from realtime_dub.inference import AUTO
+from realtime_dub.media import MS, Samples
+from realtime_dub.mouth.avatar.edges import edges
+from realtime_dub.mouth.avatar.folder import PICTURE, read_about, read_person, read_plate
+from realtime_dub.mouth.avatar.motions import Head, open_motion
+from realtime_dub.mouth.avatar.painter import Painter
+from realtime_dub.mouth.contract import Latency, WholeFrame
+
+COMPUTE_NS = 25 * MS  # p95 of nets and drawing at 192 pixels a side on two cores of a laptop, until measured
+
+
+class AvatarGenerator:
+    """Paints the person of ``bundle``, an avatar's folder, as they would say what is heard.
+
+    ``strength``: 0..2, how far the mouth moves, may be changed at any time; ``head``: ``auto``, or ``recorded`` for the
+    head motion of the recording; ``backend``: what runs the networks. Raises UserError.
+    """
+
+    name = "avatar"
+
+    def __init__(
+        self, bundle: Path | None = None, strength: float = 1.0, head: Head = "auto", backend: str = AUTO
+    ) -> None:
+        if bundle is None:
+            do = "give --webcam or --bundle FOLDER, made by train-engine avatar --video FILM"
+            raise ConfigError("no avatar for", "engine avatar", do)
+        if not 0 <= strength <= 2:
+            raise ConfigError("cannot use strength", str(strength), "give a number from 0 to 2")
+        if head not in get_args(Head):
+            raise ConfigError("cannot use --head", repr(head), f"give {' or '.join(get_args(Head))}")
+        about, person = read_about(bundle), read_person(bundle)
+        self._painter = Painter(bundle / PICTURE, backend)
+        self._plate = read_plate(bundle, self._painter.size)
+        self._square, self._body = about.shown, person.body
+        self._motion = open_motion(bundle, person, about.fps, head, strength, AUTO)
+        self.bundle = f"{self._painter.label}, {self._motion.label}"
+        self.backend = self._painter.backend
+        self._points: Points | None = None
+
+    @property
+    def strength(self) -> float:
+        return self._motion.strength
+
+    @strength.setter
+    def strength(self, strength: float) -> None:
+        self._motion.strength = strength
+
+    def latency(self) -> Latency:
+        return Latency(self._motion.look_ahead_ns, self._motion.front_end_ns, COMPUTE_NS)
+
+    def hear(self, samples: Samples, pts_ns: int) -> None:
+        self._motion.hear(samples, pts_ns)
+
+    def heard_until_ns(self) -> int:
+        return self._motion.heard_until_ns()
+
+    def observe(self, tracked: TrackedFrame) -> None:
+        """Nothing is learnt: the person is known."""
+
+    def generate(self, tracked: TrackedFrame, at_ns: int) -> WholeFrame:
+        """A picture for each instant, whatever the live one shows. Raises ImplausibleMouth."""
+        now = self._motion.at(at_ns)
+        size = self._painter.size
+        drawing = edges(now, self._body.places(now.pose), self._square, size)
+        points = scheme68(project(now.canonical, now.pose))
+        self._points = self._square.places(points, size)
+        return WholeFrame(self._painter.painted(drawing, self._plate), at_ns, tracked.shot)
+
+    def landmarks(self) -> Points | None:
+        return self._points
+
+    def close(self) -> None:
+        """Nothing is held beyond memory."""
