@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from pathlib import Path
 
@@ -93,7 +94,7 @@ def test_the_same_pose_gives_the_same_bits() -> None:
 def test_a_tenth_of_a_pixel_is_drawn() -> None:
     """Lines are anti-aliased: a head that moves by less than a pixel does not stand still and then jump."""
     steps = [picture_of(moved(x)).astype(int) for x in (0.0, 0.15, 0.3, 0.45)]
-    changes = [np.abs(after - before).sum() for before, after in zip(steps, steps[1:], strict=False)]
+    changes = [np.abs(after - before).sum() for before, after in itertools.pairwise(steps)]
     assert min(changes) > 0.3 * max(changes) > 0
 
 

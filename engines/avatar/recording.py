@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from engines.avatar.check import check, report
 from engines.avatar.cutting import cut_pictures
 from engines.avatar.person import write_person
 from engines.common import Array
@@ -47,8 +48,19 @@ def of_film(video: Path, data: Path) -> Path:
         about = _write(folder, about.model_copy(update=_shown(dataset, about)))
     cut_pictures(video, data, _starts(data), about)
     write_person(folder, dataset, about)
+    _judge(video, folder, dataset)
     _write(folder, about.model_copy(update={"prepared": True}))
     return data
+
+
+def _judge(video: Path, folder: Path, dataset: Dataset) -> None:
+    """Say what is wrong with the recording, and write it down: nobody waits an hour to find out."""
+    found = check(video, folder)
+    path = report(folder, found, dataset)
+    for each in found:
+        if each.fault:
+            print(f"note: {each}", flush=True)
+    print(f"recording: see {path}", flush=True)
 
 
 def _begun(video: Path, folder: Path) -> About:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
+
 from realtime_dub.errors import ConfigError
-from realtime_dub.face.alignment import project
+from realtime_dub.face.alignment import LOWER, project
 from realtime_dub.face.scheme68 import scheme68
 from realtime_dub.face.types import Points, TrackedFrame
 from realtime_dub.inference import AUTO
@@ -15,6 +18,7 @@ from realtime_dub.mouth.avatar.edges import edges
 from realtime_dub.mouth.avatar.folder import PICTURE, read_about, read_person, read_plate
 from realtime_dub.mouth.avatar.motions import Head, open_motion
 from realtime_dub.mouth.avatar.painter import Painter
+from realtime_dub.mouth.avatar.pose import AvatarPose
 from realtime_dub.mouth.contract import Latency, WholeFrame
 
 COMPUTE_NS = 25 * MS  # p95 of nets and drawing at 192 pixels a side on two cores of a laptop, until measured
@@ -42,22 +46,15 @@ class AvatarGenerator:
         about, person = read_about(bundle), read_person(bundle)
         self._painter = Painter(bundle / PICTURE, backend)
         self._plate = read_plate(bundle, self._painter.size)
-        self._square, self._body = about.shown, person.body
-        self._motion = open_motion(bundle, person, about.fps, head, strength, AUTO)
-        self.bundle = f"{self._painter.label}, {self._motion.label}"
+        self._square, self._person, self.strength = about.shown, person, strength
+        self._motion = open_motion(bundle, person, about.fps, head, AUTO)
+        self.bundle = f"{self._painter.label} of {about.recording.name}"
         self.backend = self._painter.backend
         self._points: Points | None = None
 
-    @property
-    def strength(self) -> float:
-        return self._motion.strength
-
-    @strength.setter
-    def strength(self, strength: float) -> None:
-        self._motion.strength = strength
-
     def latency(self) -> Latency:
-        return Latency(self._motion.look_ahead_ns, self._motion.front_end_ns, COMPUTE_NS)
+        motion = self._motion.latency()
+        return replace(motion, compute_ns=motion.compute_ns + COMPUTE_NS)
 
     def hear(self, samples: Samples, pts_ns: int) -> None:
         self._motion.hear(samples, pts_ns)
@@ -70,12 +67,18 @@ class AvatarGenerator:
 
     def generate(self, tracked: TrackedFrame, at_ns: int) -> WholeFrame:
         """A picture for each instant, whatever the live one shows. Raises ImplausibleMouth."""
-        now = self._motion.at(at_ns)
-        size = self._painter.size
-        drawing = edges(now, self._body.places(now.pose), self._square, size)
+        now, size = self._moved(at_ns), self._painter.size
+        drawing = edges(now, self._person.body.places(now.pose), self._square, size)
         points = scheme68(project(now.canonical, now.pose))
         self._points = self._square.places(points, size)
         return WholeFrame(self._painter.painted(drawing, self._plate), at_ns, tracked.shot)
+
+    def _moved(self, at_ns: int) -> AvatarPose:
+        """What the voice makes of the person, as strongly as was asked for."""
+        now, rest = self._motion.at(at_ns), self._person.neutral
+        canonical = now.canonical.copy()
+        canonical[LOWER] += np.float32(self.strength - 1) * (canonical[LOWER] - rest[LOWER])
+        return replace(now, canonical=canonical)
 
     def landmarks(self) -> Points | None:
         return self._points

@@ -9,6 +9,7 @@ from realtime_dub.media import Samples
 from realtime_dub.mouth.avatar.folder import Person
 from realtime_dub.mouth.avatar.pose import AvatarPose
 from realtime_dub.mouth.avatar.recorded import RecordedMotion
+from realtime_dub.mouth.contract import Latency
 
 Head = Literal["auto", "recorded"]
 
@@ -16,10 +17,8 @@ Head = Literal["auto", "recorded"]
 class Motion(Protocol):
     """One voice, and what the avatar does with it."""
 
-    label: str  # name and version of the net that moves the mouth
-    strength: float  # 0..2, how far the mouth moves; may be changed at any time
-    look_ahead_ns: int
-    front_end_ns: int
+    def latency(self) -> Latency:
+        """Of the motion alone."""
 
     def hear(self, samples: Samples, at_ns: int) -> None:
         """Sound, 16 kHz, shape (n,), without holes; ``at_ns`` is its first sample's instant."""
@@ -31,6 +30,6 @@ class Motion(Protocol):
         """What the avatar does at an instant."""
 
 
-def open_motion(folder: Path, person: Person, fps: int, head: Head, strength: float, backend: str) -> Motion:
+def open_motion(folder: Path, person: Person, fps: int, head: Head, backend: str) -> Motion:
     """Of the avatar in ``folder``. Raises BundleError."""
-    return RecordedMotion(person, fps, strength, backend)
+    return RecordedMotion(person, fps, backend)

@@ -11,26 +11,28 @@ import numpy as np
 from realtime_dub.face.alignment import LOWER, mouth_width
 from realtime_dub.inference import AUTO
 from realtime_dub.inference.bundle import load_default
-from realtime_dub.media import NS, Samples
+from realtime_dub.media import MS, NS, Samples
 from realtime_dub.mouth.avatar.folder import Person
 from realtime_dub.mouth.avatar.pose import AvatarPose
+from realtime_dub.mouth.contract import Latency
 from realtime_dub.mouth.gate import SpeechGate
 from realtime_dub.mouth.mouthbank.motion_nets import open_motion
 
+COMPUTE_NS = 3 * MS
+
 
 class RecordedMotion:
-    """One voice. ``strength`` may be changed at any time: 0..2, how far the mouth moves."""
+    """One voice, and one person."""
 
-    def __init__(self, person: Person, fps: int, strength: float = 1.0, backend: str = AUTO) -> None:
-        bundle = load_default("mouthbank")
-        self._net = open_motion(bundle, backend)
-        self.label = bundle.label
-        self._person, self._period_ns, self.strength = person, NS // fps, strength
+    def __init__(self, person: Person, fps: int, backend: str = AUTO) -> None:
+        self._net = open_motion(load_default("mouthbank"), backend)
+        self._person, self._period_ns = person, NS // fps
         self._width = np.float32(mouth_width(person.neutral))
         self._gate = SpeechGate()
         self._net.meet(person.neutral)
-        self.look_ahead_ns = self._net.look_ahead_ns
-        self.front_end_ns = self._net.front_end_ns + self._net.hop_ns
+
+    def latency(self) -> Latency:
+        return Latency(self._net.look_ahead_ns, self._net.front_end_ns + self._net.hop_ns, COMPUTE_NS)
 
     def hear(self, samples: Samples, at_ns: int) -> None:
         """Sound, 16 kHz, shape (n,), without holes; ``at_ns`` is its first sample's instant."""
@@ -47,7 +49,7 @@ class RecordedMotion:
         number, other, part = swung(at_ns / self._period_ns, len(self._person))
         upper = self._person.upper
         canonical = self._person.neutral + (1 - part) * upper[number] + part * upper[other]
-        canonical[LOWER] += motion.displacement * self._width * np.float32(self.strength * share)
+        canonical[LOWER] += motion.displacement * self._width * np.float32(share)
         return AvatarPose(canonical.astype(np.float32), self._person.between(number, other, float(part)))
 
 
