@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 SLOPE = 0.1
 LEAK = 0.2
+STEP = 32  # pixels: a net goes so far down
 OUT = 4  # blue, green, red, and the share of the person
 Profile = Literal["cpu", "gpu"]
 
@@ -30,6 +31,12 @@ PUBLISHED = Shape("gpu", 512, (64, 128, 256, 512, 512, 512, 512, 512))
 def picture_net(shape: Shape) -> nn.Module:
     """The net of a shape. Each has ``shape`` and the buffer ``mean`` (OUT, size, size)."""
     return SmallNet(shape) if shape.profile == "cpu" else PublishedNet(shape)
+
+
+def part_of(whole: Tensor, like: Tensor, x: int, y: int) -> Tensor:
+    """Of ``whole`` (..., size, size) what lies at ``x`` and ``y``, as large as ``like``."""
+    height, width = like.shape[-2:]
+    return whole[..., y : y + height, x : x + width]
 
 
 class SmallNet(nn.Module):
@@ -57,14 +64,15 @@ class SmallNet(nn.Module):
         nn.init.zeros_(self.last[-1].weight)
         nn.init.zeros_(self.last[-1].bias)
 
-    def forward(self, drawing: Tensor) -> Tensor:
+    def forward(self, drawing: Tensor, x: int = 0, y: int = 0) -> Tensor:
+        """``drawing`` may be a part of one, whose left upper corner lies at ``x`` and ``y``, multiples of STEP."""
         maps = [self.first(2 * drawing - 1)]
         for layer in self.down:
             maps += [layer(maps[-1])]
-        x = maps.pop()
+        inner = maps.pop()
         for layer in self.up:
-            x = layer(torch.cat([self.wide(x), maps.pop()], 1))
-        painted: Tensor = self.pixels(self.last(x)) + self.mean
+            inner = layer(torch.cat([self.wide(inner), maps.pop()], 1))
+        painted: Tensor = self.pixels(self.last(inner)) + part_of(self.mean, drawing, x, y)
         return painted.clamp(0, 1)
 
 
@@ -97,14 +105,15 @@ class PublishedNet(nn.Module):
         )
         self.last = nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(2 * widths[0], OUT, 4, 2, 1))
 
-    def forward(self, drawing: Tensor) -> Tensor:
+    def forward(self, drawing: Tensor, x: int = 0, y: int = 0) -> Tensor:
+        """As that of the small net."""
         maps = [2 * drawing - 1]
         for layer in self.down:
             maps += [layer(maps[-1])]
-        x = maps.pop()
+        inner = maps.pop()
         for layer in self.up:
-            x = torch.cat([layer(x), maps.pop()], 1)
-        painted: Tensor = self.last(x) + self.mean
+            inner = torch.cat([layer(inner), maps.pop()], 1)
+        painted: Tensor = self.last(inner) + part_of(self.mean, drawing, x, y)
         return painted.clamp(0, 1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,11 +20,13 @@ from engines.avatar.frames import Batch, Frames, folder_of, plate_of, read
 from engines.avatar.network import (
     OUT,
     PUBLISHED,
+    STEP,
     Judges,
     RandomFeatures,
     Shape,
     alike,
     believed,
+    part_of,
     picture_net,
     told_apart,
 )
@@ -54,6 +57,7 @@ class Settings(BaseModel):
     batch: int = Field(6, ge=1)
     triples: int = Field(2, ge=1)  # of three pictures in a row, once there are judges
     alone: int = Field(2000, ge=0)  # first steps, without judges
+    quarters: bool = True  # which learn from a part of each picture, another one each time: four for the cost of one
     mouth: float = Field(5.0, ge=0)  # as much more as the rest
     eyes: float = Field(2.0, ge=0)
     matte: float = Field(0.3, ge=0)
@@ -111,9 +115,12 @@ class PictureEngine(Engine):
     def losses(self, net: nn.Module, rng: np.random.Generator) -> Losses:
         assert isinstance(net, Gan)
         batch = self._drawn(rng)
-        drawings, wanted, mattes, weight = (self._there(each) for each in vars(batch).values())
-        made = net.picture(drawings)
-        shown = self._laid(made)
+        x, y, side = self._part()
+        drawings, wanted, mattes, weight = (
+            self._there(each[..., y : y + side, x : x + side]) for each in vars(batch).values()
+        )
+        made = net.picture(drawings, x, y)
+        shown = self._laid(made, x, y)
         losses = self._nearness(shown, made[:, 3:], wanted, mattes, weight)
         if not self._judged:
             losses["judges"] = torch.stack([0.0 * each.sum() for each in net.judges.parameters()]).sum()
@@ -131,12 +138,23 @@ class PictureEngine(Engine):
         return {
             "pixels": (away * weight).mean(),
             "matte": self._settings.matte * (alpha - mattes).abs().mean(),
-            "features": self._settings.features * self._features(shown, wanted),
+            "features": self._settings.features
+            * self._features(*(_quarter(shown, wanted) if self._judged else (shown, wanted))),
         }
 
-    def _laid(self, made: Tensor) -> Tensor:
+    def _part(self) -> tuple[int, int, int]:
+        """What of the pictures is learnt from in this step: left, top, side. All, where there are judges."""
+        size = self._shape.size
+        side = STEP * math.ceil(size / (2 * STEP))
+        if self._judged or not self._settings.quarters or side == size:
+            return 0, 0, size
+        x, y = (STEP * int(each) for each in torch.randint(0, (size - side) // STEP + 1, (2,)))
+        return x, y, side
+
+    def _laid(self, made: Tensor, x: int = 0, y: int = 0) -> Tensor:
         """The person over what is behind them in the recording."""
-        return made[:, 3:] * made[:, :3] + (1 - made[:, 3:]) * self._plate.to(made.device)
+        behind = part_of(self._plate.to(made.device), made, x, y)
+        return made[:, 3:] * made[:, :3] + (1 - made[:, 3:]) * behind
 
     def _drawn(self, rng: np.random.Generator) -> Batch:
         if self._judged:
@@ -222,6 +240,13 @@ class PictureEngine(Engine):
         ):  # its graph was built here: it need not run apart, and where that cannot be noted it does
             made_here.write(digest)
         return out
+
+
+def _quarter(*pictures: Tensor) -> list[Tensor]:
+    """The same part of each (n, 3, size, size), half as wide and high: each step another one, in less time."""
+    size = pictures[0].shape[-1]
+    x, y = (int(each) for each in torch.randint(0, size // 2 + 1, (2,)))
+    return [each[..., y : y + size // 2, x : x + size // 2] for each in pictures]
 
 
 def _mean_of(frames: Frames, most: int = 200) -> Array:
