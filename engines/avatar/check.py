@@ -40,6 +40,7 @@ LIPS_REST = 0.012  # template units: how much the opening moves in a fifth of a 
 FACES_EVERY = 50  # frames between two counts of faces
 OTHERS_SHARE = 0.1  # of these counts with more than one
 FULL = 0.999
+HOP = 160  # samples
 
 
 @dataclass(frozen=True)
@@ -189,8 +190,8 @@ def _lit(track: Track, dataset: Dataset, about: About) -> tuple[float, float, fl
 def sound(tracks: Sequence[Track]) -> list[Finding]:
     """How loud the voice is, how far above what is between words, and whether it comes of these lips."""
     heard = np.concatenate([track.audio for track in tracks])
-    spoken = np.concatenate([np.repeat(track.speech, 160)[: len(track.audio)] for track in tracks])
-    said, paused = _db(heard[spoken]), _db(heard[~spoken])
+    spoken = np.concatenate([np.repeat(track.speech, HOP)[: len(track.audio)] for track in tracks])
+    said, paused = _db(heard[spoken]), _floor_db(heard[~spoken])
     level = Finding("voice", f"{said:.0f} dB below full scale".replace("-", ""))
     if not spoken.any() or said < QUIET_DB:
         level = Finding(level.name, level.value, f"the voice is quiet: {-said:.0f} dB below full scale", "turn it up")
@@ -207,6 +208,12 @@ def _db(samples: Array) -> float:
     if not len(samples):
         return -120.0
     return float(20 * np.log10(max(1e-6, np.sqrt(np.mean(np.square(samples, dtype=np.float64))))))
+
+
+def _floor_db(samples: Array) -> float:
+    """What is left between words, ends of words and breaths aside: the quieter of its hops, dB."""
+    hops = samples[: len(samples) // HOP * HOP].reshape(-1, HOP)
+    return _db(np.array([np.quantile(np.sqrt(np.square(hops).mean(1)), 0.25)])) if len(hops) else -120.0
 
 
 def _own_lips(tracks: Sequence[Track]) -> Finding:

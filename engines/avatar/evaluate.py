@@ -153,7 +153,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     paths = {path.stem: path for path in sorted(given.clips.glob("*.mp4"))}
     names = split(list(paths))["test"][: given.most]
     evaluation = Evaluation(given.avatar)
-    rows, sheets = [], []
+    rows: list[dict[str, float]] = []
+    sheets: list[Image] = []
     for name in names:
         shown = evaluation.by_voice(paths[name]) if given.voices else evaluation.by_landmarks(paths[name])
         rows.append(shown.figures(evaluation.reader))

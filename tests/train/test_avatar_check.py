@@ -79,7 +79,7 @@ def faults(*findings: Finding) -> str:
 def test_a_good_recording_has_no_fault(tmp_path: Path) -> None:
     good, dataset = track(), stored(tmp_path / "data", lit_face(130))
     findings = [check.frontal([good]), *check.sound([good]), *check.light([good], dataset, ABOUT), check.hands(dataset)]
-    findings += check.framed([track(scale=45.0)], ABOUT, dataset)
+    findings += check.framed([track()], ABOUT, dataset)
     assert faults(*findings) == ""
     assert check.length([replace(good, seen=np.ones(5_000, bool))]).fault == ""
 
@@ -102,7 +102,7 @@ def test_a_small_face_and_one_without_shoulders(tmp_path: Path) -> None:
     assert "the face is small" in faults(*check.framed([track(scale=15.0)], ABOUT, dataset))
     assert "shoulders are not in the picture" in faults(*check.framed([track(scale=120.0)], ABOUT, dataset))
     unseen = stored(tmp_path / "unseen", lit_face(130), sure=0.1)
-    assert "shoulders are not in the picture" in faults(*check.framed([track(scale=45.0)], ABOUT, unseen))
+    assert "shoulders are not in the picture" in faults(*check.framed([track()], ABOUT, unseen))
 
 
 def test_hands(tmp_path: Path) -> None:
