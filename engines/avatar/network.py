@@ -64,8 +64,11 @@ class SmallNet(nn.Module):
         nn.init.zeros_(self.last[-1].weight)
         nn.init.zeros_(self.last[-1].bias)
 
-    def forward(self, drawing: Tensor, x: int = 0, y: int = 0) -> Tensor:
-        """``drawing`` may be a part of one, whose left upper corner lies at ``x`` and ``y``, multiples of STEP."""
+    def forward(self, drawing: Tensor) -> Tensor:
+        return self.part(drawing, 0, 0)
+
+    def part(self, drawing: Tensor, x: int, y: int) -> Tensor:
+        """Of a part of a drawing, whose left upper corner lies at ``x`` and ``y``, multiples of STEP."""
         maps = [self.first(2 * drawing - 1)]
         for layer in self.down:
             maps += [layer(maps[-1])]
@@ -105,7 +108,10 @@ class PublishedNet(nn.Module):
         )
         self.last = nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(2 * widths[0], OUT, 4, 2, 1))
 
-    def forward(self, drawing: Tensor, x: int = 0, y: int = 0) -> Tensor:
+    def forward(self, drawing: Tensor) -> Tensor:
+        return self.part(drawing, 0, 0)
+
+    def part(self, drawing: Tensor, x: int, y: int) -> Tensor:
         """As that of the small net."""
         maps = [2 * drawing - 1]
         for layer in self.down:

@@ -119,7 +119,7 @@ class PictureEngine(Engine):
         drawings, wanted, mattes, weight = (
             self._there(each[..., y : y + side, x : x + side]) for each in vars(batch).values()
         )
-        made = net.picture(drawings, x, y)
+        made = net.picture.part(drawings, x, y)
         shown = self._laid(made, x, y)
         losses = self._nearness(shown, made[:, 3:], wanted, mattes, weight)
         if not self._judged:
