@@ -23,6 +23,7 @@ from realtime_dub.mouth import registry
 from realtime_dub.mouth.avatar.body import FEATURES, Body
 from realtime_dub.mouth.avatar.edges import INSIDE_COLOUR, Square, edges
 from realtime_dub.mouth.avatar.folder import ABOUT, PERSON, About, Person, Recording, read_about, read_person
+from realtime_dub.mouth.avatar.generator import covering
 from realtime_dub.mouth.avatar.painter import laid
 from realtime_dub.mouth.avatar.pose import AvatarPose
 from realtime_dub.mouth.avatar.recorded import RecordedMotion, swung
@@ -191,3 +192,13 @@ def test_another_recording_is_noticed(tmp_path: Path, capsys: pytest.CaptureFixt
     film.unlink()
     assert run(arguments) == 2
     assert "cannot read" in capsys.readouterr().err
+
+
+def test_what_is_behind_may_be_a_colour_or_a_picture(tmp_path: Path) -> None:
+    assert assembly.backdrop_of("white").tolist() == [[[255, 255, 255]]]
+    cv2.imwrite(str(tmp_path / "b.png"), np.full((40, 60, 3), 7, np.uint8))
+    picture = assembly.backdrop_of(str(tmp_path / "b.png"))
+    assert covering(picture, 32).shape == (32, 32, 3)
+    assert (covering(assembly.backdrop_of("#010203"), 8) == (3, 2, 1)).all()
+    with pytest.raises(ConfigError, match="cannot use --backdrop 'nowhere"):
+        assembly.backdrop_of("nowhere.png")

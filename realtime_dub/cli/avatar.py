@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from realtime_dub.cli.file_options import FileCrf, FileFps, FilePreset
-from realtime_dub.cli.options import Backend, Encoder, Head, Input, Mouth, Output, Quiet, Seconds, StatsJson, Strength
+from realtime_dub.cli.options import (
+    Backdrop,
+    Backend,
+    Encoder,
+    Head,
+    Input,
+    Mouth,
+    Output,
+    Quiet,
+    Seconds,
+    StatsJson,
+    Strength,
+)
 from realtime_dub.cli.output import ProgressBar, show
 from realtime_dub.inference import AUTO
 
@@ -40,6 +52,7 @@ def speak_as(
     output: AvatarOutput,
     avatar: AvatarFolder = None,
     head: Head = None,
+    backdrop: Backdrop = None,
     strength: Strength = 1.0,
     backend: Backend = AUTO,
     fps: FileFps = 25,

@@ -6,6 +6,7 @@ import typer
 
 from realtime_dub.cli.options import (
     AudioStream,
+    Backdrop,
     Backend,
     Background,
     Bundle,
@@ -84,6 +85,7 @@ def live(
     translator: Translator = None,
     denoiser: Denoiser = None,
     head: Head = None,
+    backdrop: Backdrop = None,
     loop: LiveLoop = False,
     encoder: Encoder = "software",
     seconds: Seconds = None,

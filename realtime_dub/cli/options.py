@@ -102,6 +102,14 @@ Translator = Annotated[
         rich_help_panel=Mouth,
     ),
 ]
+Backdrop = Annotated[
+    str | None,
+    typer.Option(
+        help="With avatar: what is behind the person, a colour or a picture's name.",
+        show_default="as recorded",
+        rich_help_panel=Mouth,
+    ),
+]
 Head = Annotated[
     str | None,
     typer.Option(

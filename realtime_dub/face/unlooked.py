@@ -8,6 +8,11 @@ from realtime_dub.media import Frame
 NOT_LOOKED_FOR = "not looked for"
 
 
+def is_faceless(tracked: TrackedFrame) -> bool:
+    """There is no face to dub, and one was looked for."""
+    return tracked.face is None and tracked.why != NOT_LOOKED_FOR
+
+
 class Unlooked:
     """Keeps the contract of :class:`~realtime_dub.face.types.FaceTracker`."""
 

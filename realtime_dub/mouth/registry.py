@@ -42,6 +42,7 @@ OPTIONS = {
     "translator": "--translator",
     "denoiser": "--denoiser",
     "head": "--head",
+    "backdrop": "--backdrop",
     "teeth_upper": "--teeth-upper",
     "teeth_lower": "--teeth-lower",
     "line_upper": "--line-upper",

@@ -12,19 +12,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from realtime_dub.clock import Clock
-from realtime_dub.config import FileConfig, LiveConfig
+from realtime_dub.config import FileConfig, LiveConfig, colour_of
 from realtime_dub.errors import ConfigError
 from realtime_dub.face.types import FaceTracker
 from realtime_dub.face.unlooked import Unlooked
 from realtime_dub.inference import AUTO
-from realtime_dub.media import OutputFormat, VideoInfo, VoiceInfo
+from realtime_dub.media import Image, OutputFormat, VideoInfo, VoiceInfo
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import LearnsOwnVoice, MouthGenerator
 from realtime_dub.mouth.quality import AUTO as AUTO_QUALITY
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.mouth.silence import Silence, for_voice
 from realtime_dub.mouth.steps import Steps
+from realtime_dub.paths import is_missing
 from realtime_dub.pipeline.contracts import Compositor, ContactSheet
 from realtime_dub.pipeline.live.executor import ThreadExecutor
 from realtime_dub.pipeline.live.inputs import StartsWith, ThreadedInputs
@@ -65,12 +68,26 @@ def make_generator(config: LiveConfig | FileConfig) -> MouthGenerator:
         translator=config.translator,
         denoiser=config.denoiser,
         head=config.head,
+        backdrop=None if config.backdrop is None else backdrop_of(config.backdrop),
         teeth_upper=config.teeth_upper,
         teeth_lower=config.teeth_lower,
         line_upper=config.line_upper,
         line_lower=config.line_lower,
         steps=steps_of(config),
     )
+
+
+def backdrop_of(text: str) -> Image:
+    """What ``--backdrop`` means: the picture in a file, else one pixel of a colour. Raises ConfigError, MediaError."""
+    if not is_missing(text):
+        from realtime_dub.sources.stills import bytes_of, read_still
+
+        return read_still(bytes_of(Path(text)), text)[0]
+    try:
+        return np.array([[colour_of(text)]], np.uint8)
+    except ValueError:
+        do = "give the name of a picture or of a colour, such as white or #rrggbb"
+        raise ConfigError("cannot use --backdrop", repr(text), do) from None
 
 
 def steps_of(config: LiveConfig | FileConfig) -> Steps | None:

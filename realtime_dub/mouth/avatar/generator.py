@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+import cv2
 import numpy as np
 
 from realtime_dub.errors import ConfigError
@@ -13,7 +14,7 @@ from realtime_dub.face.alignment import LOWER, project
 from realtime_dub.face.scheme68 import scheme68
 from realtime_dub.face.types import Points, TrackedFrame
 from realtime_dub.inference import AUTO
-from realtime_dub.media import MS, Samples
+from realtime_dub.media import MS, Image, Samples
 from realtime_dub.mouth.avatar.edges import edges
 from realtime_dub.mouth.avatar.folder import PICTURE, read_about, read_person, read_plate
 from realtime_dub.mouth.avatar.motions import Head, open_motion
@@ -24,17 +25,32 @@ from realtime_dub.mouth.contract import Latency, WholeFrame
 COMPUTE_NS = 25 * MS  # p95 of nets and drawing at 192 pixels a side on two cores of a laptop, until measured
 
 
+def covering(image: Image, size: int) -> Image:
+    """The middle square of a picture, ``size`` pixels a side."""
+    height, width = image.shape[:2]
+    side = min(height, width)
+    x, y = (width - side) // 2, (height - side) // 2
+    how = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image[y : y + side, x : x + side], (size, size), interpolation=how), np.uint8)
+
+
 class AvatarGenerator:
     """Paints the person of ``bundle``, an avatar's folder, as they would say what is heard.
 
     ``strength``: 0..2, how far the mouth moves, may be changed at any time; ``head``: ``auto``, or ``recorded`` for the
-    head motion of the recording; ``backend``: what runs the networks. Raises UserError.
+    head motion of the recording; ``backdrop`` (h, w, 3): what is behind the person, else as recorded; ``backend``: what
+    runs the networks. Raises UserError.
     """
 
     name = "avatar"
 
     def __init__(
-        self, bundle: Path | None = None, strength: float = 1.0, head: Head = "auto", backend: str = AUTO
+        self,
+        bundle: Path | None = None,
+        strength: float = 1.0,
+        head: Head = "auto",
+        backdrop: Image | None = None,
+        backend: str = AUTO,
     ) -> None:
         if bundle is None:
             do = "give --webcam or --bundle FOLDER, made by train-engine avatar --video FILM"
@@ -45,7 +61,8 @@ class AvatarGenerator:
             raise ConfigError("cannot use --head", repr(head), f"give {' or '.join(get_args(Head))}")
         about, person = read_about(bundle), read_person(bundle)
         self._painter = Painter(bundle / PICTURE, backend)
-        self._plate = read_plate(bundle, self._painter.size)
+        size = self._painter.size
+        self._behind = read_plate(bundle, size) if backdrop is None else covering(backdrop, size)
         self._square, self._person, self.strength = about.shown, person, strength
         self._motion = open_motion(bundle, person, about.fps, head, AUTO)
         self.bundle = f"{self._painter.label} of {about.recording.name}"
@@ -71,7 +88,7 @@ class AvatarGenerator:
         drawing = edges(now, self._person.body.places(now.pose), self._square, size)
         points = scheme68(project(now.canonical, now.pose))
         self._points = self._square.places(points, size)
-        return WholeFrame(self._painter.painted(drawing, self._plate), at_ns, tracked.shot)
+        return WholeFrame(self._painter.painted(drawing, self._behind), at_ns, tracked.shot)
 
     def _moved(self, at_ns: int) -> AvatarPose:
         """What the voice makes of the person, as strongly as was asked for."""
