@@ -22,7 +22,9 @@ from engines.common.prepare.clip import FaceReader, read_sound
 from engines.common.video_metrics import correlation
 from realtime_dub.clock import VirtualClock
 from realtime_dub.face.alignment import canonicalise
+from realtime_dub.face.drawing68 import MOUTH_FROM
 from realtime_dub.face.landmarks import mean_lip_opening
+from realtime_dub.face.scheme68 import openness
 from realtime_dub.face.types import Points, TrackedFrame
 from realtime_dub.media import Frame, Image
 from realtime_dub.mouth import registry
@@ -30,6 +32,7 @@ from realtime_dub.mouth.avatar.edges import edges
 from realtime_dub.mouth.avatar.folder import PICTURE, About, Person, read_about, read_person, read_plate
 from realtime_dub.mouth.avatar.painter import Painter
 from realtime_dub.mouth.avatar.pose import AvatarPose
+from realtime_dub.mouth.contract import WholeFrame, landmarks_of
 from realtime_dub.sources.base import read_all
 from realtime_dub.sources.registry import open_video
 
@@ -113,6 +116,23 @@ class Evaluation:
         generator.close()
         return Shown(true, [each.image for each in painted if each is not None], true, np.array(opening))
 
+    def of_stranger(self, clip: Path) -> float:
+        """r of the lips that are read in what is painted and of those that the motion asked for, with any voice."""
+        generator = registry.create("avatar", bundle=self._folder)
+        sound = read_sound(clip)
+        generator.hear(np.concatenate([sound, np.zeros(16_000, np.float32)]), 0)
+        live = TrackedFrame(Frame(np.zeros((16, 16, 3), np.uint8), 0, 0), None)
+        painted, asked = [], []
+        for k in range(len(sound) * 25 // 16_000):
+            made, points = generator.generate(live, k * PERIOD_NS), landmarks_of(generator)
+            assert isinstance(made, WholeFrame)
+            assert points is not None
+            painted.append(made.image)
+            asked.append(float(openness(points[MOUTH_FROM:])))
+        generator.close()
+        read = openings(self.reader, painted)
+        return correlation(read, np.array(asked))
+
     def _tracked(self, clip: Path) -> list[tuple[Frame, Points]]:
         source = open_video(str(clip), clock=VirtualClock(), live=False)
         source.open()
@@ -148,6 +168,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--clips", type=Path, required=True, help="a folder; every 20th by sorted name is measured")
     parser.add_argument("--most", type=int, default=10)
     parser.add_argument("--voices", action="store_true", help="move it by the clips' voices")
+    parser.add_argument(
+        "--strangers", type=Path, nargs="*", default=[], help="films whose voices move it, too"
+    )
     parser.add_argument("--sheet", type=Path, help="a picture (.png) of the first clips")
     given = parser.parse_args(arguments)
     paths = {path.stem: path for path in sorted(given.clips.glob("*.mp4"))}
@@ -163,7 +186,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(name, {key: round(value, 3) for key, value in rows[-1].items()}, flush=True)
     if given.sheet is not None:
         cv2.imwrite(str(given.sheet), np.concatenate(sheets))
+    strangers = [evaluation.of_stranger(path) for path in given.strangers]
     means = {key: round(float(np.mean([row[key] for row in rows])), 4) for key in rows[0]}
+    if strangers:
+        means["strangers_r"] = round(float(np.mean(strangers)), 4)
     print(json.dumps({"clips": len(rows), **means}))
 
 
