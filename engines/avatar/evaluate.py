@@ -168,9 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--clips", type=Path, required=True, help="a folder; every 20th by sorted name is measured")
     parser.add_argument("--most", type=int, default=10)
     parser.add_argument("--voices", action="store_true", help="move it by the clips' voices")
-    parser.add_argument(
-        "--strangers", type=Path, nargs="*", default=[], help="films whose voices move it, too"
-    )
+    parser.add_argument("--strangers", type=Path, nargs="*", default=[], help="films whose voices move it, too")
     parser.add_argument("--sheet", type=Path, help="a picture (.png) of the first clips")
     given = parser.parse_args(arguments)
     paths = {path.stem: path for path in sorted(given.clips.glob("*.mp4"))}
