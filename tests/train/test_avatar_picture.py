@@ -22,6 +22,7 @@ from engines.avatar.picture import Gan, GanShape  # noqa: E402
 from engines.avatar.stored import Stored  # noqa: E402
 from engines.common.dataset import Dataset  # noqa: E402
 from engines.common.loop import Plan, Trainer  # noqa: E402
+from engines.common.prepare import finish  # noqa: E402
 from engines.common.results import read_net, ready, shaped  # noqa: E402
 from realtime_dub import cli  # noqa: E402
 from realtime_dub.config import FileConfig, build  # noqa: E402
@@ -172,6 +173,13 @@ def test_preparation_that_was_killed_goes_on(
     assert read_about(broken).prepared
     with np.load(broken / "person.npz") as ours, np.load(avatar / "person.npz") as theirs:
         assert all(np.allclose(ours[name], theirs[name], atol=1e-5) for name in theirs)
+
+
+def test_tracks_of_one_recording_are_held_out() -> None:
+    for count, held in ((1, []), (3, ["take.002"]), (16, ["take.000", "take.010"])):
+        rows = [finish.Row(f"take.{k:03}", "take", "me", 500, "", []) for k in range(count)]
+        finish._divide(rows, ["take"])
+        assert [row.track for row in rows if row.part != "train"] == held
 
 
 def test_the_published_size() -> None:
