@@ -61,6 +61,8 @@ class _Shared(BaseModel):
     pads: str | None = None  # of engines that paint: what is added to the face's box, percent: top, bottom, left, right
     translator: Path | None = None  # of landmark-dub: a net that paints the person from a drawing
     denoiser: Path | None = None  # and one that smooths what was painted
+    backdrop: str | None = None  # of avatars: a colour or a picture behind the person; None = as recorded
+    head: str | None = None  # of avatars: how the head moves; None = as the engine likes
     # Of engines that take teeth from a film: the numbers of its frames that show them, and rows where the lips end.
     teeth_upper: int | None = Field(None, ge=0)
     teeth_lower: int | None = Field(None, ge=0)

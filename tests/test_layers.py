@@ -167,7 +167,7 @@ def test_sources_and_publishers_are_strangers() -> None:
             assert other not in {part_of(name) for name in imported(path)}, path
 
 
-# A room that is built on another one.
+# Rooms that are built on another one.
 BUILT_ON = {"own_texture": {"mouthbank"}, "avatar": {"mouthbank"}}
 ROOMS = sorted(path.parent for path in (PACKAGE / "mouth").glob("*/__init__.py"))
 

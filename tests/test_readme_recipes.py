@@ -212,7 +212,11 @@ READ = (
     "--webcam rtsp://camera/stream",
     "--budget-ms 150",  # whether it holds depends on the machine
 )
-NOT_RUN = {"realtime-dub serve": "it runs until it is stopped", "realtime-dub file": "names what was measured"}
+NOT_RUN = {
+    "realtime-dub serve": "it runs until it is stopped",
+    "realtime-dub file": "names what was measured",
+    "realtime-dub avatar --video me.mp4 --mic voice.wav -o out.mp4": "it trains: tests/train/test_avatar_picture.py",
+}
 LIVE = {each for each in RUN if not re.match("realtime-dub (devices|doctor|engines|file|voice|enroll|--help)", each)}
 
 

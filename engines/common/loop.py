@@ -51,10 +51,14 @@ class Plan:
     average: float = 0.998  # decay of the averaged weights
     check_every: int = 500  # steps between validations and checkpoints
     keep: Literal["last", "best"] = "last"  # the averaged weights of the last step, or those with the best score
-    patience: int = 0  # with "best": validations without a better score before the end; 0 = all steps
+    patience: int = 0  # validations without a better score before the end; 0 = all steps
+    minutes: float = 0.0  # of training, at most, however many runs it took; 0 = all steps
 
-    def rate_at(self, step: int) -> float:
-        """Learning rate of a step: a line up, then half a cosine down to a hundredth, or as ``decay`` says."""
+    def rate_at(self, step: int, seconds: float = 0.0) -> float:
+        """Learning rate of a step: a line up, then half a cosine down to a hundredth, or as ``decay`` says.
+
+        ``seconds``: how long was trained; where ``minutes`` is the nearer end, the cosine leads there.
+        """
         if step < self.warm_up:
             return self.rate * (step + 1) / self.warm_up
         if self.decay == "none":
@@ -64,6 +68,8 @@ class Plan:
         if self.decay == "epochs":
             return float(self.rate * 0.99 ** (step // self.epoch))
         done = (step - self.warm_up) / max(1, self.steps - self.warm_up)
+        if self.minutes:
+            done = max(done, seconds / (60 * self.minutes))
         return self.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
 
 
@@ -114,11 +120,14 @@ class Trainer:
         self.step = 0
         self.best: float | None = None
         self.since_best = 0  # validations
+        self.seconds = 0.0  # trained, of this run and those before it
         out.mkdir(parents=True, exist_ok=True)
 
     @property
     def ended(self) -> bool:
-        """All steps are done, or the score has stopped to rise."""
+        """All steps are done, the time is over, or the score has stopped to rise."""
+        if 0 < self.plan.minutes <= self.seconds / 60:
+            return True
         return self.step >= self.plan.steps or 0 < self.plan.patience <= self.since_best
 
     def run(self, losses: Draw, check: Check, until: int | None = None) -> None:
@@ -129,9 +138,13 @@ class Trainer:
         sums: dict[str, float] = {}
         first = self.step
         while self.step < last and not self.ended:
+            began = time.monotonic()
             for name, value in self._advance(module).items():
                 sums[name] = sums.get(name, 0.0) + value
-            if self.step % self.plan.check_every == 0 or self.step == last:
+            self.seconds += time.monotonic() - began
+            if self.plan.minutes:  # all processes end together
+                self.seconds = self.context.broadcast(round(1000 * self.seconds)) / 1000
+            if self.step % self.plan.check_every == 0 or self.step == last or self.ended:
                 means = {name: round(total / (self.step - first), 5) for name, total in sums.items()}
                 self._checkpoint(means, check, round(time.monotonic() - started))
                 sums, first = {}, self.step
@@ -140,7 +153,7 @@ class Trainer:
         seed, rank = self.plan.seed, self.context.rank
         torch.manual_seed(seed * 1_000_003 + self.step + rank * 7_368_787)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.plan.rate_at(self.step)
+            group["lr"] = self.plan.rate_at(self.step, self.seconds)
         with self.context.autocast():
             parts = module(np.random.default_rng([seed, self.step, rank] if rank else [seed, self.step]))
             total = torch.stack(list(parts.values())).sum()
@@ -170,7 +183,7 @@ class Trainer:
             self.log({**means, **found, "seconds": seconds})
             self.save()
             if self._watch is not None:
-                self._watch.row(self.step, {**means, **found, "rate": self.plan.rate_at(self.step)})
+                self._watch.row(self.step, {**means, **found, "rate": self.plan.rate_at(self.step, self.seconds)})
                 self._watch.net(self.step, self.average)
         self.since_best = self.context.broadcast(self.since_best)
 
@@ -199,7 +212,7 @@ class Trainer:
         tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{k}": torch.as_tensor(v) for k, v in moments.items()}
-        state = {"step": self.step, "best": self.best, "since_best": self.since_best}
+        state = {"step": self.step, "best": self.best, "since_best": self.since_best, "seconds": self.seconds}
         state["scaler"] = self._scaler.state_dict()
         _write(self.out / CHECKPOINT, tensors, {"state": json.dumps(state), "plan": json.dumps(asdict(self.plan))})
 
@@ -220,6 +233,7 @@ class Trainer:
         with safe_open(str(path), framework="pt") as stored:
             state = json.loads(stored.metadata()["state"])
         self.step, self.best, self.since_best = state["step"], state["best"], state["since_best"]
+        self.seconds = state.get("seconds", 0.0)
         if state["scaler"]:
             self._scaler.load_state_dict(state["scaler"])
         return True

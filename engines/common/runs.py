@@ -123,7 +123,7 @@ def train(made: Engine, plan: Plan, out: Path, context: DistributedContext) -> T
             from engines.common.watch import TensorBoard
 
             watch = stack.enter_context(TensorBoard(out / "tensorboard", made.samples))
-        score = made.score if plan.keep == "best" else None
+        score = made.score if plan.keep == "best" or plan.patience else None
         trainer = Trainer(made.network(), plan, out, context, score, watch)
         about = {"device": str(context.device), "processes": context.world, **made.amounts()}
         trainer.log({"stage": out.name, "resumed": trainer.resume(), **about})
@@ -139,7 +139,7 @@ def train(made: Engine, plan: Plan, out: Path, context: DistributedContext) -> T
 
 
 def _finish(made: Engine, trainer: Trainer, out: Path) -> None:
-    if trainer.best is not None:
+    if trainer.best is not None and trainer.plan.keep == "best":
         trainer.load_best()
     average = trainer.average.cpu()
     bundle = made.export(average, out)

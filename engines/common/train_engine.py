@@ -12,6 +12,7 @@ import typer
 
 from engines.common import command
 from engines.common import engine as engines
+from engines.common.dataset import INDEX
 from engines.common.runs import RunConfig, begun, check, done, launch
 from realtime_dub.config import build
 from realtime_dub.errors import ConfigError
@@ -32,7 +33,7 @@ def train_engine(
     video: Annotated[
         Path | None, typer.Option(help="In place of --data, for an engine that learns one person: a film of them.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The run's folder; runs/NAME without it.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The run's folder; runs/NAME without it.")] = None,
     config: Annotated[
         Path | None, typer.Option(help="A TOML file with what shall differ from engines/NAME/config.toml.")
     ] = None,
@@ -51,8 +52,11 @@ def train_engine(
     if wanted > there:
         raise ConfigError("cannot use", f"--gpus {wanted}: this machine has {there}", f"give --gpus {there}")
     nets = _given(name, given or [])
+    cut_up = folder / str(getattr(engines.load(name), "FILM", FILM))
     if video is not None:
-        data = [_film(name, video, data or [], folder / FILM)]
+        data = [_film(name, video, data or [], cut_up)]
+    elif resume and not data and (cut_up / INDEX).exists():
+        data = [cut_up]  # the run's own film, wherever its folder was moved to
     run, todo = resolve(name, data or [], folder, config, stage, nets, resume, layout)
     if not todo:
         typer.echo(f"there is nothing left to do in {folder}")

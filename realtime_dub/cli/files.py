@@ -31,6 +31,7 @@ from realtime_dub.cli.file_options import (
 )
 from realtime_dub.cli.options import (
     AudioStream,
+    Backdrop,
     Backend,
     Background,
     Bundle,
@@ -38,6 +39,7 @@ from realtime_dub.cli.options import (
     Encoder,
     Engine,
     Face,
+    Head,
     Identity,
     Language,
     Learn,
@@ -94,6 +96,8 @@ def dub_file(
     pads: Pads = None,
     translator: Translator = None,
     denoiser: Denoiser = None,
+    head: Head = None,
+    backdrop: Backdrop = None,
     teeth_upper: FileTeethUpper = None,
     teeth_lower: FileTeethLower = None,
     line_upper: FileLineUpper = None,

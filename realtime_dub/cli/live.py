@@ -6,6 +6,7 @@ import typer
 
 from realtime_dub.cli.options import (
     AudioStream,
+    Backdrop,
     Backend,
     Background,
     Bundle,
@@ -13,6 +14,7 @@ from realtime_dub.cli.options import (
     Encoder,
     Engine,
     Face,
+    Head,
     Identity,
     Language,
     Learn,
@@ -84,6 +86,8 @@ def live(
     pads: Pads = None,
     translator: Translator = None,
     denoiser: Denoiser = None,
+    head: Head = None,
+    backdrop: Backdrop = None,
     loop: LiveLoop = False,
     encoder: Encoder = "software",
     seconds: Seconds = None,

@@ -102,6 +102,23 @@ Translator = Annotated[
         rich_help_panel=Mouth,
     ),
 ]
+Backdrop = Annotated[
+    str | None,
+    typer.Option(
+        help="With avatar: what is behind the person, a colour or a picture's name.",
+        show_default="as recorded",
+        rich_help_panel=Mouth,
+    ),
+]
+Head = Annotated[
+    str | None,
+    typer.Option(
+        help="With avatar: how the head moves. auto: by its own network, where there is one; recorded: as in the "
+        "recording, back and forth.",
+        show_default="auto",
+        rich_help_panel=Mouth,
+    ),
+]
 Denoiser = Annotated[
     Path | None,
     typer.Option(

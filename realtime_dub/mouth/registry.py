@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 GROUP = "realtime_dub.engines"
 NOTHING = "passthrough"  # the engine that leaves every mouth as it is
 DEFAULT = "mouthbank"
+OF_AVATARS = "avatar"  # what shows the folder of a trained person
 ENGINES = {
     "mouthbank": "realtime_dub.mouth.mouthbank:ENGINE",
     "passthrough": "realtime_dub.mouth.passthrough:ENGINE",
@@ -25,6 +26,7 @@ ENGINES = {
     "wav2lip": "realtime_dub.mouth.painter:WAV2LIP",
     "landmark-dub": "realtime_dub.mouth.mouthbank:LANDMARK_DUB",
     "own-texture": "realtime_dub.mouth.own_texture:ENGINE",
+    "avatar": "realtime_dub.mouth.avatar:ENGINE",
 }
 # What the options of engines are called on the command line.
 OPTIONS = {
@@ -39,6 +41,8 @@ OPTIONS = {
     "pads": "--pads",
     "translator": "--translator",
     "denoiser": "--denoiser",
+    "head": "--head",
+    "backdrop": "--backdrop",
     "teeth_upper": "--teeth-upper",
     "teeth_lower": "--teeth-lower",
     "line_upper": "--line-upper",

@@ -9,20 +9,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
 
 from realtime_dub.clock import Clock
-from realtime_dub.config import FileConfig, LiveConfig
+from realtime_dub.config import FileConfig, LiveConfig, colour_of
 from realtime_dub.errors import ConfigError
 from realtime_dub.face.types import FaceTracker
+from realtime_dub.face.unlooked import Unlooked
 from realtime_dub.inference import AUTO
-from realtime_dub.media import OutputFormat, VideoInfo, VoiceInfo
+from realtime_dub.media import Image, OutputFormat, VideoInfo, VoiceInfo
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import LearnsOwnVoice, MouthGenerator
 from realtime_dub.mouth.quality import AUTO as AUTO_QUALITY
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.mouth.silence import Silence, for_voice
 from realtime_dub.mouth.steps import Steps
+from realtime_dub.paths import is_missing
 from realtime_dub.pipeline.contracts import Compositor, ContactSheet
 from realtime_dub.pipeline.live.executor import ThreadExecutor
 from realtime_dub.pipeline.live.inputs import StartsWith, ThreadedInputs
@@ -42,6 +47,9 @@ from realtime_dub.sources.stream_choice import SoundChoice
 from realtime_dub.voice import registry as made_voices
 from realtime_dub.voice.contract import VoiceFromVideo
 
+AVATAR = "avatar"  # the kind of picture source
+AnyConfig = TypeVar("AnyConfig", LiveConfig, FileConfig)
+
 __all__ = ["open_publisher", "open_video"]  # with what is defined here: all that makes parts
 
 
@@ -59,12 +67,27 @@ def make_generator(config: LiveConfig | FileConfig) -> MouthGenerator:
         pads=config.pads,
         translator=config.translator,
         denoiser=config.denoiser,
+        head=config.head,
+        backdrop=None if config.backdrop is None else backdrop_of(config.backdrop),
         teeth_upper=config.teeth_upper,
         teeth_lower=config.teeth_lower,
         line_upper=config.line_upper,
         line_lower=config.line_lower,
         steps=steps_of(config),
     )
+
+
+def backdrop_of(text: str) -> Image:
+    """What ``--backdrop`` means: the picture in a file, else one pixel of a colour. Raises ConfigError, MediaError."""
+    if not is_missing(text):
+        from realtime_dub.sources.stills import bytes_of, read_still
+
+        return read_still(bytes_of(Path(text)), text)[0]
+    try:
+        return np.array([[colour_of(text)]], np.uint8)
+    except ValueError:
+        do = "give the name of a picture or of a colour, such as white or #rrggbb"
+        raise ConfigError("cannot use --backdrop", repr(text), do) from None
 
 
 def steps_of(config: LiveConfig | FileConfig) -> Steps | None:
@@ -130,6 +153,28 @@ def _script_voice(spec: str, script: str | None, speaker_id: int | None, **optio
     from realtime_dub.voice.tts.live import LiveScript
 
     return PacedVoice(LiveScript(script or "-", argument, speaker_id), options["clock"])
+
+
+def with_avatar(config: AnyConfig, picture: str) -> AnyConfig:
+    """As ``config`` has it; where the ``picture`` is an avatar, with the engine that shows it and its networks.
+
+    Raises ConfigError where another engine or bundle is asked for.
+    """
+    if kind_of(picture) != AVATAR:
+        return config
+    if config.engine not in (registry.DEFAULT, registry.OF_AVATARS):
+        raise ConfigError(f"cannot use --engine {config.engine} with", f"the avatar {picture}", "leave it out")
+    if config.bundle is not None:
+        raise ConfigError("cannot use --bundle with", f"the avatar {picture}", "leave it out: it has its own")
+    return config.model_copy(update={"engine": registry.OF_AVATARS, "bundle": Path(picture)})
+
+
+def tracker_for(config: LiveConfig | FileConfig, at_once: bool) -> FaceTracker:
+    """What finds the face that the engine of ``config`` needs; nothing is looked for where it needs none."""
+    engine = registry.engine(config.engine)
+    if engine.output == "frame" and not engine.needs_live_face:
+        return Unlooked()
+    return make_tracker(config.face, at_once)
 
 
 def make_tracker(face: str, at_once: bool) -> FaceTracker:

@@ -67,6 +67,8 @@ def _read(config: LiveConfig | FileConfig) -> Iterator[Use]:
         yield Use(config.speaker, "--speaker")
     if isinstance(config, LiveConfig) and config.own_mic is not None:
         yield Use(config.own_mic, "--own-mic")
+    if config.backdrop is not None:
+        yield Use(config.backdrop, "--backdrop")
     for path, option in ((config.identity, "--identity"), (config.bundle, "--bundle")):
         if path is not None:
             yield Use(path, option)

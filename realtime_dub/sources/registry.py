@@ -13,6 +13,7 @@ from realtime_dub.fitting import Size
 from realtime_dub.imports import resolve
 from realtime_dub.media import BLACK, Colour
 from realtime_dub.paths import is_missing, is_number
+from realtime_dub.sources.avatars import is_avatar
 from realtime_dub.sources.base import VideoSource
 from realtime_dub.sources.cameras import list_cameras
 from realtime_dub.sources.kinds import content_of
@@ -22,6 +23,7 @@ __all__ = ["VIDEO_SOURCES", "kind_of", "list_cameras", "open_video"]
 # A new source is one file and one line here; modules are imported when used.
 VIDEO_SOURCES = {
     "animation": "realtime_dub.sources.animation:AnimationSource",
+    "avatar": "realtime_dub.sources.avatar:AvatarSource",
     "demo": "realtime_dub.sources.demo:DemoSource",
     "file": "realtime_dub.sources.video_file:VideoFileSource",
     "image": "realtime_dub.sources.image:ImageSource",
@@ -41,6 +43,7 @@ IMAGE_SUFFIXES = {
 
 def kind_of(spec: str) -> str:
     """The key of VIDEO_SOURCES that an argument means; ``file`` also for an animation, which is a film like any other.
+    An avatar is a folder.
 
     Files are told by their content, and by their names only where that says nothing.
 
@@ -58,6 +61,8 @@ def _kind_of(spec: str) -> str:
         return "webcam"
     if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://", spec):
         return "url"
+    if is_avatar(spec):
+        return "avatar"
     if (content := content_of(spec)) is not None:
         return {"still": "image", "film": "file", "animation": "animation"}[content]
     return "image" if Path(spec).suffix.lower() in IMAGE_SUFFIXES else "file"
@@ -93,6 +98,7 @@ def open_video(
         _check_scheme(spec)
     made_of: dict[str, tuple[Any, ...]] = {
         "animation": (spec, loop),
+        "avatar": (spec, fps),
         "demo": (width, height, fps),
         "file": (spec, loop),
         "image": (spec, fps),

@@ -165,6 +165,8 @@ def _divide(rows: list[Row], clips: list[str]) -> list[str]:
     by_speaker: dict[str, list[Row]] = defaultdict(list)
     for row in kept:
         by_speaker[str(row.speaker)].append(row)
+    if len(clips) == 1 and len(by_speaker) == 1:
+        return _divide_one(kept)
     if len(by_speaker) < LEAST_SPEAKERS:
         # The rule of the clips' names is the same whatever was dropped: what is held out today stays held out.
         where = {name: part for part, names in split(clips).items() for name in names}
@@ -180,6 +182,19 @@ def _divide(rows: list[Row], clips: list[str]) -> list[str]:
             for row in by_speaker[name]:
                 row.part = part
     return []
+
+
+def _divide_one(rows: list[Row]) -> list[str]:
+    """Of one recording of one person, tracks are held out, by the rule of the clips; of few the last one."""
+    names = [row.track for row in rows]
+    where = {name: part for part, own in split(names).items() for name in own}
+    if "validation" not in where.values():
+        where = dict.fromkeys(names, "train")
+        if len(names) > 1:
+            where[names[-1]] = "validation"
+    for row in rows:
+        row.part = where[row.track]
+    return ["1 recording: validation and test are parts of it"]
 
 
 def _people(by_speaker: dict[str, list[Row]]) -> tuple[list[str], list[str], list[str]]:

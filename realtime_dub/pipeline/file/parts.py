@@ -34,8 +34,9 @@ class FileParts:
     """Made by ``assembly``, each with its close on ``stack``. Raises UserError."""
 
     def __init__(self, config: FileConfig, clock: VirtualClock, stack: ExitStack) -> None:
-        self._config, self._clock, self._stack = config, clock, stack
         self.kind = _kind(config)
+        config = assembly.with_avatar(config, config.input)
+        self._config, self._clock, self._stack = config, clock, stack
         self.engine = registry.engine(config.engine)
         if config.batch is not None and self.engine.file_batch == 1:
             raise ConfigError(f"engine {config.engine} takes no", "--batch", "leave it out or choose another --engine")
@@ -105,7 +106,7 @@ class FileParts:
         return order
 
     def open_tracker(self) -> FaceTracker:
-        tracker = assembly.make_tracker(self._config.face, at_once=True)
+        tracker = assembly.tracker_for(self._config, at_once=True)
         self._stack.callback(tracker.close)
         return tracker
 
@@ -177,8 +178,8 @@ class FileParts:
 
 
 def _kind(config: FileConfig) -> str:
-    """file, image or demo. Raises ConfigError for what is live."""
+    """file, image, demo or avatar. Raises ConfigError for what is live."""
     kind = kind_of(config.input)
-    if kind not in ("file", "image", "demo"):
+    if kind not in ("file", "image", "demo", assembly.AVATAR):
         raise ConfigError("no file:", config.input, "name a video or a picture, or use --webcam for a live run")
     return kind

@@ -145,7 +145,7 @@ class _FileRun:
         if parts.landmarks is not None:
             self._close_landmarks(parts.landmarks)
         notes: list[str | None] = [*notes_of(parts.video, parts.voice, parts.generator, parts.publisher)]
-        if not self._faces:
+        if not self._faces and parts.engine.needs_live_face:
             notes.append(f"no face in {self._config.input}: the picture passes through unchanged")
         if self._maker is not None:
             notes.append(self._maker.no_voice(self._parts.voice_info.name))

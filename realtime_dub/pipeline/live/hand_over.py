@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from realtime_dub.blend.composite import shows
 from realtime_dub.blend.patch import rests
 from realtime_dub.clock import Clock
+from realtime_dub.face.unlooked import is_faceless
 from realtime_dub.media import AudioBlock, Image, Tick, samples_to_ns
 from realtime_dub.pipeline.coded import taken_over
 from realtime_dub.pipeline.contracts import ContactSheet
@@ -95,7 +96,7 @@ class HandOver:
         return audio_ns, AudioBlock(voice.read(audio_ns, count), voice.rate, samples_to_ns(first, voice.rate))
 
     def _count_missing(self, tick: TickState) -> None:
-        if tick.choice is not None and tick.choice.sample.tracked.face is None:
+        if tick.choice is not None and is_faceless(tick.choice.sample.tracked):
             self._recorder.missing("faceless")
         if tick.yielded:
             self._recorder.missing("yielded")

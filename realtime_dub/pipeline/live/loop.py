@@ -17,6 +17,7 @@ from typing import Any
 from realtime_dub.audio.samples import cleaned, is_clean
 from realtime_dub.clock import Clock
 from realtime_dub.errors import EndOfStream, MediaError
+from realtime_dub.face.unlooked import is_faceless
 from realtime_dub.losses import GapCount, Lost
 from realtime_dub.media import NS, AudioBlock, Samples, VoiceInfo
 from realtime_dub.mouth.contract import MouthGenerator
@@ -172,7 +173,7 @@ class LivePipeline:
         first = state.store.last
         if first is None and not state.stopping:
             self._error = MediaError("there is no picture in", "the video source", "choose another")
-        if first is not None and first.tracked.face is None:
+        if first is not None and is_faceless(first.tracked):
             why = first.tracked.why or "no face"
             self._recorder.note(f"{why} in the first picture: it passes through unchanged until one can be dubbed")
         return first

@@ -71,12 +71,13 @@ class _LiveRun:
     """A live run as the command line asks for it."""
 
     def __init__(self, config: LiveConfig, clock: Clock, stack: ExitStack) -> None:
+        config = assembly.with_avatar(config, config.webcam)
         self._reports = Reports(config)
         publishers = _publishers(config, clock)
         generator = assembly.make_generator(config)
         stack.callback(generator.close)
         announce(generator, config.quiet)
-        tracker = assembly.make_tracker(config.face, at_once=False)
+        tracker = assembly.tracker_for(config, at_once=False)
         stack.callback(tracker.close)
         mode = _camera_mode(config)
         video = _video(config, clock, mode, any(isinstance(each, ConvertsSlowly) for each in publishers))

@@ -1,0 +1,1 @@
+"""One person's avatar: how its networks are made of a recording (see README.md)."""

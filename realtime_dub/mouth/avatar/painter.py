@@ -1,0 +1,61 @@
+"""An avatar's picture net at work: a drawing in, the person before any background out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from realtime_dub.errors import BundleError
+from realtime_dub.inference import AUTO
+from realtime_dub.inference import bundle as bundles
+from realtime_dub.inference.spec import BundleSpec, FrameSpec
+from realtime_dub.media import Image
+from realtime_dub.mouth.avatar.folder import AGAIN
+from realtime_dub.mouth.contract import ImplausibleMouth
+
+ENGINE, DRAWING, PAINTED = "avatar", "drawing", "painted"
+OUT = 4  # blue, green, red, share of the person
+FULL = np.float32(255)
+
+
+class Painter:
+    """A bundle of task ``frame`` for this engine. Raises BundleError where it is another one."""
+
+    def __init__(self, folder: Path, backend: str = AUTO) -> None:
+        bundle = bundles.load_shared(folder)
+        self.size = _checked(bundle.spec)
+        self.label, self._session = bundle.label, bundle.session(backend)
+        self.backend = self._session.backend
+        nobody = np.zeros((self.size, self.size, 3), np.uint8)
+        try:
+            self.painted(nobody, nobody)
+        except ImplausibleMouth:
+            raise BundleError("cannot run bundle", f"{self.label}: it paints no picture", AGAIN) from None
+
+    def painted(self, drawing: Image, behind: Image) -> Image:
+        """The person of a drawing before what is ``behind`` them; all (size, size, 3). Raises ImplausibleMouth."""
+        shown = np.ascontiguousarray(drawing.transpose(2, 0, 1)[None], np.float32) / FULL
+        found = self._session.run({DRAWING: shown})[PAINTED]
+        if found.shape != (1, OUT, self.size, self.size) or not np.isfinite(found).all():
+            raise ImplausibleMouth
+        return laid(np.clip(found[0], 0, 1), behind)
+
+
+def laid(painted: npt.NDArray[np.float32], behind: Image) -> Image:
+    """What a net painted (OUT, size, size), 0..1, over ``behind`` (size, size, 3)."""
+    person = painted[:3].transpose(1, 2, 0) * FULL
+    share = painted[3][..., None]
+    return np.asarray(np.rint(share * person + (1 - share) * behind), np.uint8)
+
+
+def _checked(spec: BundleSpec) -> int:
+    """Pixels a side."""
+    if not isinstance(spec, FrameSpec) or spec.engine != ENGINE:
+        raise BundleError("no picture net of an avatar:", spec.name, AGAIN)
+    tensors = [(each.name, each.shape[1:]) for each in (*spec.inputs, *spec.outputs)]
+    sides = spec.height, spec.width
+    if spec.width != spec.height or tensors != [(DRAWING, (3, *sides)), (PAINTED, (OUT, *sides))]:
+        raise BundleError("cannot use bundle", f"{spec.name}: its tensors do not fit", AGAIN)
+    return spec.width

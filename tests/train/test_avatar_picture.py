@@ -1,0 +1,222 @@
+"""A recording becomes an avatar by the command: its data, its picture net, and films of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from stage_runs import execute  # noqa: E402
+
+from engines.avatar.cutting import MATTE, PICTURES, joints_path  # noqa: E402
+from engines.avatar.frames import read as read_frames  # noqa: E402
+from engines.avatar.network import PUBLISHED, RandomFeatures, picture_net  # noqa: E402
+from engines.avatar.person import eased_by  # noqa: E402
+from engines.avatar.picture import Gan, GanShape  # noqa: E402
+from engines.avatar.stored import Stored  # noqa: E402
+from engines.common.dataset import Dataset  # noqa: E402
+from engines.common.loop import Plan, Trainer  # noqa: E402
+from engines.common.prepare import finish  # noqa: E402
+from engines.common.results import read_net, ready, shaped  # noqa: E402
+from realtime_dub import cli  # noqa: E402
+from realtime_dub.config import FileConfig, build  # noqa: E402
+from realtime_dub.face.types import TrackedFrame  # noqa: E402
+from realtime_dub.inference.bundle import load  # noqa: E402
+from realtime_dub.media import NS, Frame  # noqa: E402
+from realtime_dub.mouth import registry  # noqa: E402
+from realtime_dub.mouth.avatar.folder import read_about  # noqa: E402
+from realtime_dub.mouth.contract import WholeFrame  # noqa: E402
+from realtime_dub.pipeline.file.run import run_file  # noqa: E402
+
+SECONDS, SIZE = 5.6, 64
+SMALL = """
+threads = 1
+[picture.plan]
+steps = 50
+rate = 4e-3
+warm_up = 1
+check_every = 25
+average = 0.9
+[picture.engine]
+size = 64
+widths = [8, 12, 16]
+judges = [6, 6]
+batch = 3
+triples = 1
+alone = 40
+"""
+
+
+def make_film(path: Path, seconds: float = SECONDS) -> Path:
+    """The built-in face that says the built-in voice, as this program draws it."""
+    given = {"input": "demo", "mic": "demo", "width": 320, "height": 240, "seconds": seconds, "preset": "ultrafast"}
+    run_file(build(FileConfig, **given, output=path, quiet=True))
+    return path
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_film(tmp_path_factory.mktemp("film") / "me.mkv")
+
+
+@pytest.fixture(scope="module")
+def avatar(film: Path) -> Path:
+    """Made by the command."""
+    config, folder = film.with_name("small.toml"), film.with_suffix(".avatar")
+    config.write_text(SMALL)
+    with pytest.MonkeyPatch.context() as patch:
+        assert execute(patch, "train-engine", "avatar", "--video", film, "--config", config, "-o", folder) == 0
+    return folder
+
+
+@pytest.mark.slow
+def test_a_recording_becomes_data(avatar: Path) -> None:
+    about, dataset = read_about(avatar), Dataset(avatar / "data")
+    assert about.prepared
+    entry = dataset.entries[0]
+    assert entry.part == "train"
+    assert entry.frames >= 24 * SECONDS
+    track, pictures = dataset.load(entry), Stored(avatar / "data", PICTURES, entry.track)
+    assert len(track.audio) == entry.frames * 640
+    assert len(pictures) >= 0.95 * entry.frames
+    frames, held = read_frames(dataset, SIZE, 4.0, 1.0)
+    assert len(frames) > 5 * len(held) > 0
+    batch = frames.batch([0, 1])
+    middle = batch.mattes[0, 0, SIZE // 2, SIZE // 2]
+    assert middle > 0.95  # the face is the person
+    assert batch.mattes[0, 0, 1, 1] < 0.2  # a corner is not
+    assert batch.drawings.any()
+
+
+@pytest.mark.slow
+def test_it_learns_and_its_bundle_paints_the_same(avatar: Path) -> None:
+    rows = [json.loads(line) for line in (avatar / "picture" / "log.jsonl").read_text().splitlines()]
+    assert [row for row in rows if "believed" in row], "nobody judged"
+    checked = [row for row in rows if "closer" in row]
+    assert checked[-1]["levels"] < 12
+    assert checked[-1]["flicker"] < 1.5
+    assert len(list((avatar / "pictures").glob("preview-*.png"))) >= 2
+    tensors, shape = read_net(avatar / "picture" / "net.safetensors")
+    net = ready(Gan(shaped(GanShape, shape)), tensors).picture
+    drawing = np.random.default_rng(0).random((2, 3, SIZE, SIZE), np.float32)
+    with torch.inference_mode():
+        expected = net(torch.from_numpy(drawing)).numpy()
+    found = load(avatar / "picture").session().run({"drawing": drawing})["painted"]
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_the_engine_paints_whole_frames(avatar: Path) -> None:
+    generator = registry.create("avatar", bundle=avatar)
+    live = TrackedFrame(Frame(np.zeros((SIZE, SIZE, 3), np.uint8), 0, 0), None)
+    generator.hear(np.zeros(16_000, np.float32), 0)
+    made = [generator.generate(live, at) for at in (NS // 5, 2 * NS // 5)]
+    generator.close()
+    assert all(isinstance(each, WholeFrame) and each.image.shape == (SIZE, SIZE, 3) for each in made)
+    true = Stored(avatar / "data", PICTURES, Dataset(avatar / "data").entries[0].track).read(0)
+    assert made[0].image.mean() == pytest.approx(true.mean(), abs=12)
+    assert (made[0].image != made[1].image).any()  # the head moves where nobody speaks
+
+
+@pytest.mark.slow
+def test_the_command_shows_it_without_training_again(avatar: Path, film: Path, tmp_path: Path) -> None:
+    before, out = (avatar / "picture" / "net.safetensors").stat().st_mtime_ns, tmp_path / "out.mp4"
+    arguments = ["avatar", "--video", str(film), "--mic", "demo", "--seconds", "1", "-o", str(out), "--quiet"]
+    assert cli.run(arguments) == 0
+    assert (avatar / "picture" / "net.safetensors").stat().st_mtime_ns == before
+    with av.open(str(out)) as container:
+        pictures = [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
+        assert container.streams.audio
+    assert len(pictures) == 25
+    assert pictures[0].shape[0] == read_about(avatar).stored // 2 * 2
+    assert np.abs(pictures[5].astype(int) - pictures[20]).max() > 4
+
+
+@pytest.mark.slow
+def test_a_moved_folder_goes_on_and_another_recording_does_not(
+    avatar: Path, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = Path(shutil.copytree(avatar, tmp_path / "moved.avatar"))
+    (moved / "picture" / "net.safetensors").unlink()  # as one that was killed behind its last checkpoint
+    assert execute(monkeypatch, "train-engine", "avatar", "--out", moved, "--resume") == 0
+    log = (moved / "picture" / "log.jsonl").read_text()
+    assert json.loads(log.splitlines()[-2])["resumed"] is True
+    other = tmp_path / "other.mkv"
+    other.write_bytes(film.read_bytes() + b"x")
+    assert execute(monkeypatch, "train-engine", "avatar", "--video", other, "--out", moved, "--resume") == 2
+    assert "it is of another recording, me.mkv, or" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_preparation_that_was_killed_goes_on(
+    avatar: Path, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = Path(shutil.copytree(avatar, tmp_path / "me.avatar"))
+    about = json.loads((broken / "avatar.json").read_text()) | {"prepared": False}
+    (broken / "avatar.json").write_text(json.dumps(about))
+    track = Dataset(broken / "data").entries[0].track
+    joints_path(broken / "data", track).unlink()
+    (broken / "data" / MATTE / f"{track}.npz").unlink()
+    (broken / "person.npz").unlink()
+    from engines.avatar.recording import of_film
+
+    of_film(film, broken / "data")
+    for name in (f"{MATTE}/{track}.npz", f"{PICTURES}/{track}.npz"):
+        ours, theirs = (np.load(root / "data" / name)["data"] for root in (broken, avatar))
+        assert np.array_equal(ours, theirs)
+    assert read_about(broken).prepared
+    with np.load(broken / "person.npz") as ours, np.load(avatar / "person.npz") as theirs:
+        assert all(np.allclose(ours[name], theirs[name], atol=1e-5) for name in theirs)
+
+
+def test_tracks_of_one_recording_are_held_out() -> None:
+    for count, held in ((1, []), (3, ["take.002"]), (16, ["take.000", "take.010"])):
+        rows = [finish.Row(f"take.{k:03}", "take", "me", 500, "", []) for k in range(count)]
+        finish._divide(rows, ["take"])
+        assert [row.track for row in rows if row.part != "train"] == held
+
+
+def test_the_published_size() -> None:
+    """54.414 million with three channels out; the fourth is the share of the person."""
+    count = sum(each.numel() for each in picture_net(PUBLISHED).parameters())
+    assert count == 54_413_955 + 128 * 16 + 1
+
+
+def test_random_features_tell_a_blurred_picture_from_a_shifted_light() -> None:
+    rng = torch.Generator().manual_seed(0)
+    sharp = torch.rand(1, 3, 64, 64, generator=rng)
+    blurred = torch.nn.functional.avg_pool2d(sharp, 3, 1, 1)
+    light = sharp + (blurred - sharp).abs().mean()
+    features = RandomFeatures()
+    assert features(sharp, sharp) == 0
+    assert features(blurred, sharp) > 2 * features(light, sharp)
+
+
+def test_a_cut_in_the_head_motion_is_spread() -> None:
+    moved = np.concatenate([np.zeros(10), np.full(40, 5.0)])[:, None]
+    cuts = np.zeros(50, bool)
+    cuts[10] = True
+    found = eased_by(moved, cuts)[:, 0]
+    assert np.abs(np.diff(found)).max() < 0.5
+    assert found[0] == 0
+    assert found[-1] == 5
+
+
+def test_training_ends_when_its_time_is_over(tmp_path: Path) -> None:
+    class Net(torch.nn.Linear):
+        shape = None
+
+    plan = Plan(steps=10_000, minutes=0.001, check_every=5_000)
+    trainer = Trainer(Net(2, 1), plan, tmp_path)
+    trainer.run(lambda net, rng: {"loss": net(torch.ones(1, 2)).square().sum()}, lambda net: {})
+    assert 0 < trainer.step < 10_000
+    again = Trainer(Net(2, 1), plan, tmp_path)
+    assert again.resume()
+    assert again.ended
+    assert plan.rate_at(500, 0.06) < 0.02 * plan.rate_at(500)
