@@ -68,6 +68,8 @@ const at = (id, tail = "") => `api/sessions/${encodeURIComponent(id)}${tail}`;
 
 export const session = (id) => json("GET", at(id), { timeoutMs: 2_000 });
 export const room = (name) => json("GET", `api/rooms/${encodeURIComponent(name)}`, { timeoutMs: ASK_MS });
+export const makeLink = (name, role, channel = "") => json("POST", `api/rooms/${encodeURIComponent(name)}/links`, { json: { role, channel } });
+export const floor = (id, action, to) => call("POST", at(id, "/floor"), { json: { action, to } });
 export const config = (timeoutMs) => json("GET", "api/config", { timeoutMs });
 export const askedAgain = () => config(ASK_MS);
 export const openSession = (offer) => json("POST", "api/sessions", { json: offer, timeoutMs: 10_000 });

@@ -3,6 +3,8 @@
 // Events: "options" (a part of the session's options, to be sent), "devices" ("camera" or "microphone" was changed),
 // and "restart" (what only a new session can do).
 
+import * as api from "./api.js";
+import { copied, linkFor } from "./invite.js";
 import { Mouth, takes } from "./mouth.js";
 import { OwnMic } from "./own-mic.js";
 import { Picker } from "./picker.js";
@@ -14,11 +16,10 @@ const SIZES = { "480p": { width: 640, height: 480 }, "720p": { width: 1280, heig
 
 export class Settings extends EventTarget {
   #mouth; #camera; #ownMic; #audioFile; #still; #onCamera = true; #inUse = "mic"; // the voice that is
-  #invite; #share; // the token that links are handed on with, and the server's address for others
+  #share; // the server's address for others
 
   constructor(config, room) {
     super();
-    this.#invite = config.invite;
     this.#share = config.share?.address;
     this.#camera = { ...USUAL, ...config.camera }; // what the server's machine holds
     $("camera-size").options[0].text = `Automatic (${this.#camera.width} × ${this.#camera.height})`;
@@ -171,19 +172,14 @@ export class Settings extends EventTarget {
     this.#emit("options", { voice });
   }
 
-  // The token goes behind the #: browsers send that to no server, so that it stands in no log.
-  // Who has the page open on the server's own machine is given the address that others find it at.
+  // Opens the page for that role, in this room alone.
   async #copyLink(role) {
-    const here = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
-    const address = new URL((here && this.#share) || new URL(location.pathname, location.href));
-    address.searchParams.set("role", role);
-    if (this.#invite) address.hash = new URLSearchParams({ token: this.#invite });
-    address.searchParams.set("room", this.#room());
     try {
-      await navigator.clipboard.writeText(address.href);
-      $("room-hint").textContent = `Link copied. Whoever opens it ${role === "viewer" ? "watches" : "is the voice"}.`;
-    } catch {
-      $("room-hint").textContent = address.href;
+      const address = linkFor(await api.makeLink(this.#room(), role), this.#share);
+      const done = `Link copied. Whoever opens it ${role === "viewer" ? "watches" : "is the voice"}.`;
+      $("room-hint").textContent = (await copied(address)) ? done : address;
+    } catch (error) {
+      $("room-hint").textContent = `${error.message} ${error.do ?? ""}`;
     }
   }
 

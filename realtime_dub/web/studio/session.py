@@ -27,6 +27,7 @@ from realtime_dub.web.studio.choices import Choices
 from realtime_dub.web.studio.chosen_sources import ChosenSources
 from realtime_dub.web.studio.connection import Connection, pong
 from realtime_dub.web.studio.enrolment import Enrolment, Known
+from realtime_dub.web.studio.handle import HandoverStep
 from realtime_dub.web.studio.room import Microphone, Room
 from realtime_dub.web.studio.run import Run, RunSetup, least_budget_ms, setup_of
 from realtime_dub.web.studio.run_switcher import RunSwitcher
@@ -77,7 +78,7 @@ class Session:
             self.room = rooms.enter(name, role)
             self.room.join(self)
         if role == "interpreter" and self.room is not None:
-            self.input = Microphone(self.room)
+            self.input = Microphone(self.room, self.id)
         if role == "studio":
             self.output = self.room.timeline if self.room else OutputTimeline(self._clock, asyncio.get_running_loop())
             self.output.taken_over = self._taken_over
@@ -264,6 +265,17 @@ class Session:
             raise Refusal(409, "The voice is not a file.", "Choose an uploaded file.")
         playback.steer(playing, at_ns, loop)
         return playback.to_dict()
+
+    async def hand_over(self, action: HandoverStep, to: int | None = None) -> None:
+        if self.room is None:
+            raise Refusal(409, "Only interpreters hand over.", "Open the interpreter's page.")
+        presence = self.room.presence
+        if action == "propose":
+            presence.propose(self.id, to)
+        elif action == "confirm":
+            presence.confirm(self.id)
+        else:
+            presence.withdraw(self.id)
 
     # What it says.
 

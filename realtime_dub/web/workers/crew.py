@@ -17,7 +17,7 @@ from realtime_dub.errors import UserError
 from realtime_dub.pipeline.precedence import Order as Precedences
 from realtime_dub.pipeline.precedence import PlaceInOrder
 from realtime_dub.web import limits
-from realtime_dub.web.config import ServeConfig, SessionOptions
+from realtime_dub.web.config import ServeConfig, SessionOptions, room_voice
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio.folder import ServerFolder
 from realtime_dub.web.studio.names import owner_of
@@ -44,6 +44,7 @@ class Crew:
         self.seats = Seats(config)
         self._folder = ServerFolder(config.port)
         self.uploads = Uploads(config.upload_mb * 1_000_000, self._folder.uploads)
+        self.revoked = self._folder.revoked
         self._sockets = _socket_folder()
         self._precedence = Precedences()
         self._places: dict[str, PlaceInOrder] = {}
@@ -120,8 +121,8 @@ class Crew:
         """Whoever speaks in the room that the voice comes from is to be there, too: their pages come back by
         themselves. Raises Refusal where somebody sends a picture in it.
         """
-        kind, _, name = options.voice.partition(":")
-        other = self.of_room(name) if kind == "room" else None
+        name, _ = room_voice(options.voice) or ("", "")
+        other = self.of_room(name) if name else None
         if other is None or other is worker:
             return
         there = [guest for guest in other.guests.values() if guest.room == name]
@@ -216,8 +217,8 @@ def starting() -> Refusal:
 
 def _rooms(of: Guest | SessionOptions) -> list[str]:
     """In which it has to do with others, the most binding first."""
-    kind, _, name = of.voice.partition(":")
-    return [room for room in (of.room, name if kind == "room" else None) if room]
+    spoken = room_voice(of.voice)
+    return [room for room in (of.room, spoken and spoken[0]) if room]
 
 
 def _is_dubbed(guest: Guest) -> bool:

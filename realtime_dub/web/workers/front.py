@@ -11,6 +11,7 @@ from aiohttp import web
 
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.http import api, routes, whip
+from realtime_dub.web.http.invited import INVITES, check_options, check_voice
 from realtime_dub.web.http.server import MEASURES, guarded
 from realtime_dub.web.http.told import Told
 from realtime_dub.web.refusals import Refusal
@@ -47,7 +48,8 @@ def _own() -> list[web.RouteDef]:
         web.patch("/api/sessions/{id}", change_session),
         web.get("/api/recordings", recordings),
         web.post("/api/uploads", api.upload),
-        web.get("/api/rooms/{name:[\\w-]{1,64}}", room),
+        web.get(api.ROOM, room),
+        web.post(api.ROOM + "/links", api.make_link),
         *(web.post(f"/{kind}/{{name}}", _stream(kind)) for kind in whip.ROLES),
         *(web.options(f"/{kind}/{{name}}", whip.describe) for kind in whip.ROLES),
         *(web.options(f"/{kind}/{{name}}/{{id}}", whip.describe) for kind in whip.ROLES),
@@ -91,6 +93,7 @@ async def config(request: web.Request) -> web.Response:
 async def open_session(request: web.Request) -> web.StreamResponse:
     body = await routes.read_body(request)
     options = routes.options({}, _fields(body).get("options") or {})
+    check_options(request, options)
     return await hand_on(request, await _chosen(request, options), body)
 
 
@@ -99,6 +102,7 @@ async def change_session(request: web.Request) -> web.StreamResponse:
     body = await routes.read_body(request)
     crew, worker = request.app[CREW], request.app[CREW].of(request.match_info["id"])
     voice = _fields(body).get("voice")
+    check_voice(request, voice)
     if isinstance(voice, str) and voice.startswith("room:"):
         crew.gather(routes.options({}, {"voice": voice}), worker)
     return await hand_on(request, worker, body)
@@ -164,6 +168,7 @@ def _fields(body: bytes) -> dict[str, Any]:
 def _crew(config: ServeConfig, count: int) -> Callable[[web.Application], AsyncIterator[None]]:
     async def context(app: web.Application) -> AsyncIterator[None]:
         crew = await asyncio.to_thread(Crew, config, count)
+        await asyncio.to_thread(app[INVITES].revoked.keep, crew.revoked)
         app[CREW], app[METRICS] = crew, Metrics()
         app[api.INBOX] = api.Inbox(crew.uploads, crew.used_uploads)
         app[api.METRICS] = _metrics(crew, app[METRICS])
