@@ -1,18 +1,22 @@
 // The page: puts the studio together for the role that its address names.
 
+import { Booth } from "./booth.js";
 import { Mirror } from "./mirror.js";
 import { WELCOME, name, role } from "./role.js";
 import { Studio } from "./studio.js";
+import { fill } from "./texts.js";
 import * as ui from "./ui.js";
 import { wire } from "./wiring.js";
 
 const $ = (id) => document.getElementById(id);
 
+fill();
 document.body.dataset.role = role;
 if (role !== "studio") $("stage").dataset.view = "dubbed"; // one picture alone
 name();
 ui.scene("idle", WELCOME);
 const studio = new Studio();
+if (role === "interpreter") studio.booth = new Booth(() => studio.id, studio.devices);
 new Mirror($("stage"), $("original"), $("mirror"));
 wire(studio);
 studio.load();

@@ -61,9 +61,9 @@ function fill(select, devices, first) {
 }
 
 export class Meter {
-  #bar; #context = null; #timer = 0;
+  #bars; #context = null; #timer = 0;
 
-  constructor(bar) { this.#bar = bar; }
+  constructor(...bars) { this.#bars = bars; }
 
   // Shows the level of `track`; null ends it.
   watch(track) {
@@ -81,8 +81,7 @@ export class Meter {
     clearInterval(this.#timer);
     this.#context?.close();
     this.#context = null;
-    this.#bar.style.setProperty("--level", 0);
-    this.#bar.setAttribute("aria-valuenow", 0);
+    this.#draw(0);
   }
 
   // -60 dB is empty and 0 dB full.
@@ -90,7 +89,13 @@ export class Meter {
     analyser.getFloatTimeDomainData(samples);
     const power = samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length;
     const level = Math.min(1, Math.max(0, 1 + Math.log10(power + 1e-6) / 6));
-    this.#bar.style.setProperty("--level", level.toFixed(2));
-    this.#bar.setAttribute("aria-valuenow", Math.round(100 * level));
+    this.#draw(level);
+  }
+
+  #draw(level) {
+    for (const bar of this.#bars) {
+      bar.style.setProperty("--level", level.toFixed(2));
+      bar.setAttribute("aria-valuenow", Math.round(100 * level));
+    }
   }
 }

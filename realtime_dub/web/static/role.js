@@ -6,6 +6,7 @@ const asked = new URLSearchParams(location.search);
 
 export const role = ["interpreter", "viewer"].includes(asked.get("role")) ? asked.get("role") : "studio";
 export const room = asked.get("room");
+export const channel = asked.get("channel"); // the language that an interpreter speaks
 export const WELCOME = {
   studio: [$("welcome-title").textContent, $("welcome-text").textContent],
   interpreter: ["You are the voice.", "Put headphones on, start the microphone and speak: the person in this room says it with their own mouth. You hear and see them as they are. Your camera is not used."],

@@ -13,7 +13,7 @@ import { Person } from "./person.js";
 import { passes, shown } from "./presence.js";
 import { Recordings } from "./recordings.js";
 import * as resume from "./resume.js";
-import { WELCOME, role, room } from "./role.js";
+import { WELCOME, channel, role, room } from "./role.js";
 import { Session } from "./session.js";
 import { Settings } from "./settings.js";
 import { listen, setListening, showRecording } from "./stage.js";
@@ -23,6 +23,7 @@ const $ = (id) => document.getElementById(id);
 
 export class Studio {
   devices = new Devices(() => this.#session); person = new Person(() => this.#session?.id);
+  booth = null; // of an interpreter
   #config = null; #settings = null; #session = null; #starting = false; #link = "idle"; #room = null; #moved = false;
   #compare = new Compare($("stage")); #recordings = null;
   #figures = new Figures(() => this.#session?.id, (ms) => this.#settings.budget(ms));
@@ -34,6 +35,8 @@ export class Studio {
     anotherRoom: () => this.#settings.anotherRoom(),
     open: (options) => this.#openLive(options),
   });
+
+  get id() { return this.#session?.id; }
 
   async load() {
     ui.clearFailure();
@@ -118,6 +121,7 @@ export class Studio {
     const name = shown(role, link, this.#room, this.#moved);
     ui.state(name);
     ui.scene(name, ["idle", "asking", "failed"].includes(name) ? WELCOME : null, role === "interpreter");
+    this.booth?.show(link, this.#room);
     $("clock").hidden = name !== "live";
   }
 
@@ -137,7 +141,7 @@ export class Studio {
   }
 
   #options() {
-    const common = role === "studio" ? this.#settings.options() : { role };
+    const common = role === "studio" ? this.#settings.options() : { role, ...(channel && role === "interpreter" ? { channel } : {}) };
     return room && !common.room ? { ...common, room } : common;
   }
 

@@ -48,5 +48,5 @@ export function wire(studio) {
 
 function wireKeys(studio) {
   const buttons = { s: $("start"), m: $("mute"), l: $("listen"), r: $("record"), p: $("snapshot"), f: $("full"), t: $("theme"), e: $("enroll"), "?": $("help") };
-  new Keys({ ...buttons, c: () => studio.nextView() }, (step) => studio.swipe(step), $("keys-on"));
+  new Keys({ ...buttons, c: () => studio.nextView() }, (step) => studio.swipe(step), $("keys-on"), studio.booth ? { h: (on) => studio.booth.cough(on) } : {});
 }
