@@ -84,7 +84,7 @@ def serve(
 
 
 def _need_web() -> None:
-    for name in ("aiohttp", "aiortc", "prometheus_client"):
+    for name in ("aiohttp", "aiortc", "prometheus_client", "segno"):
         if find_spec(name) is None:
             raise DependencyError("the server needs", name, "pip install 'realtime-dub[web]'")
 

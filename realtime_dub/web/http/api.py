@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import urlencode
 
 from aiohttp import web
 from pydantic import BaseModel, Field
@@ -15,14 +13,13 @@ from pydantic import BaseModel, Field
 from realtime_dub import __version__
 from realtime_dub.media import NS
 from realtime_dub.pipeline.camera import CameraMode
-from realtime_dub.web.config import LANGUAGE, LIVE_OPTIONS
+from realtime_dub.web.config import LIVE_OPTIONS
 from realtime_dub.web.http import connectivity
 from realtime_dub.web.http import routes as common
-from realtime_dub.web.http.invited import INVITES, check_invitation, check_voice
+from realtime_dub.web.http.invited import check_voice
 from realtime_dub.web.http.receiving import receive
 from realtime_dub.web.http.routes import options, read, read_body, read_json
 from realtime_dub.web.http.told import Told
-from realtime_dub.web.invites import InvitedRole
 from realtime_dub.web.limits import RECORDING_KEPT_S
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio import banks
@@ -47,11 +44,6 @@ class Inbox:
 
 ROOM = "/api/rooms/{name:[\\w-]{1,64}}"
 INBOX: web.AppKey[Inbox] = web.AppKey("inbox", Inbox)
-
-
-class _Link(BaseModel):
-    role: InvitedRole
-    channel: str = Field("", pattern=rf"^({LANGUAGE})?$")
 
 
 class _Record(BaseModel):
@@ -90,7 +82,6 @@ def routes() -> list[web.RouteDef]:
         web.post("/api/sessions/{id}/floor", hand_over),
         web.post("/api/uploads", upload),
         web.get(ROOM, room),
-        web.post(ROOM + "/links", make_link),
         *common.routes(),
         *common.static_routes(),
     ]
@@ -139,17 +130,6 @@ def _port(request: web.Request) -> int:
 async def room(request: web.Request) -> web.Response:
     """For who waits outside until somebody stops sending."""
     return web.json_response(request.app[STUDIO].rooms.asked(request.match_info["name"]))
-
-
-async def make_link(request: web.Request) -> web.Response:
-    """For a role in a room: what goes behind the page's address, and until when it opens (None: always)."""
-    asked, room = await read(request, _Link), request.match_info["name"]
-    check_invitation(request, asked.role)
-    made = request.app[INVITES].make(asked.role, room, asked.channel, round(time.time() * 1000))
-    query = {"role": asked.role, "room": room} | ({"channel": asked.channel} if asked.channel else {})
-    token, until_ms = made or (None, None)
-    fields = {"query": urlencode(query), "token": token, "until": until_ms and until_ms / 1000}
-    return web.json_response(fields, status=201)
 
 
 async def change_session(request: web.Request) -> web.Response:

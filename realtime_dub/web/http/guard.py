@@ -21,7 +21,7 @@ from realtime_dub.web.http.answers import FAILED, HEADERS, NO_HTTP, SHORT_OF, US
 from realtime_dub.web.http.callers import CallerRates, caller_of
 from realtime_dub.web.http.door import Door
 from realtime_dub.web.http.invited import INVITE, check_path
-from realtime_dub.web.http.page_files import FILES, INDEX
+from realtime_dub.web.http.page_files import FILES, page_of
 from realtime_dub.web.invites import Invite, Invites
 from realtime_dub.web.refusals import Refusal, refused
 
@@ -200,7 +200,7 @@ def _check_form(request: web.Request) -> None:
 def _refusal(request: web.Request, refusal: Refusal) -> web.StreamResponse:
     # Whoever opens the page without the token gets the page, which asks for it.
     if refusal.status == 401 and request.method == "GET" and request.path == "/":
-        return web.FileResponse(FILES[INDEX], status=401)
+        return web.FileResponse(FILES[page_of(request.query.get("role"))], status=401)
     response = answered(refusal)
     if refusal.status in (408, 429):
         response.force_close()  # the next one has to come in by the door again

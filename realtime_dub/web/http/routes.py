@@ -14,7 +14,7 @@ from realtime_dub.validation import first_problem
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.http.guard import COOKIE
 from realtime_dub.web.http.invited import INVITE, check_options
-from realtime_dub.web.http.page_files import FILES, INDEX
+from realtime_dub.web.http.page_files import FILES, page_of
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio.handle import SessionHandle
 
@@ -85,7 +85,7 @@ async def page(request: web.Request) -> web.StreamResponse:
         token = request.query["token"] if INVITE in request else config.token
         response.set_cookie(COOKIE, token, httponly=True, samesite="Strict", secure=request.secure)
         raise response
-    return _part(INDEX)
+    return _part(page_of(request.query.get("role")))
 
 
 async def static(request: web.Request) -> web.StreamResponse:

@@ -52,6 +52,13 @@ async function call(method, path, { json, body, keepalive = false, timeoutMs = 2
   return answer;
 }
 
+// An answer that goes on and on, until `signal` ends it.
+export async function stream(path, signal) {
+  const answer = await fetch(path, { headers: headers(), signal });
+  if (!answer.ok) throw await refusal(answer);
+  return answer;
+}
+
 async function refusal(answer) {
   let error = {};
   try { error = (await answer.json()).error ?? {}; } catch { /* no JSON: the status has to do */ }
@@ -68,7 +75,13 @@ const at = (id, tail = "") => `api/sessions/${encodeURIComponent(id)}${tail}`;
 
 export const session = (id) => json("GET", at(id), { timeoutMs: 2_000 });
 export const room = (name) => json("GET", `api/rooms/${encodeURIComponent(name)}`, { timeoutMs: ASK_MS });
-export const makeLink = (name, role, channel = "") => json("POST", `api/rooms/${encodeURIComponent(name)}/links`, { json: { role, channel } });
+export const roomPath = (name, tail = "") => `api/rooms/${encodeURIComponent(name)}${tail}`;
+export const rooms = () => json("GET", "api/rooms");
+export const endRoom = (name) => call("DELETE", roomPath(name));
+export const act = (name, number, action, channel = "") => call("POST", roomPath(name, `/people/${number}`), { json: { action, channel } });
+export const roomRecordings = (name) => json("GET", roomPath(name, "/recordings"));
+export const makeLink = (name, role, channel = "", address = "") => json("POST", roomPath(name, "/links"), { json: { role, channel, address } });
+export const revokeLinks = (name, role) => call("DELETE", roomPath(name, `/links/${role}`));
 export const floor = (id, action, to) => call("POST", at(id, "/floor"), { json: { action, to } });
 export const config = (timeoutMs) => json("GET", "api/config", { timeoutMs });
 export const askedAgain = () => config(ASK_MS);

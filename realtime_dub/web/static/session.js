@@ -224,6 +224,7 @@ export class Session extends EventTarget {
     let message;
     try { message = JSON.parse(text); } catch { return; }
     this.#heardAt = performance.now();
+    if (message.t === "end") return this.#fail(new api.ApiError(403, message.error.what, message.error.do)); // for good
     if (message.room) this.#emit("room", message.room);
     if (message.t === "stats") this.#emit("stats", message);
   }

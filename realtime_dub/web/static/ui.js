@@ -17,7 +17,7 @@ const STATES = {
   ended: ["busy", "The sender has stopped"],
   away: ["busy", "Waiting for the sender's picture"],
   still: ["busy", "No picture leaves"],
-  listening: ["busy", "Another interpreter has the floor"],
+  listening: ["busy", "Partner on air"],
   unheard: ["busy", "The speaker uses another voice"],
   queued: ["busy", "Somebody else sends in this room"],
 };
@@ -27,7 +27,7 @@ const SCENES = {
   waiting: ["Nobody is on yet.", "It begins here by itself."],
   ended: ["The sender has stopped.", "It goes on here by itself when they are back."],
   away: ["No picture comes from the sender.", "It goes on here by itself."],
-  listening: ["Another interpreter has the floor.", "You have it as soon as they leave."],
+  listening: ["Your partner is on air.", "Ask to take over, or wait until they leave."],
   unheard: ["The speaker uses another voice.", "You are heard when they choose “An interpreter” as their voice."],
   queued: ["Somebody else sends in this room.", "You are on as soon as they stop. To send now, ask them, or take another room."],
 };

@@ -87,14 +87,6 @@ class Room:
         person = self.presence.sender
         return self._members.get(person.id) if person is not None else None
 
-    def member(self, number: int) -> Member:
-        """Raises Refusal."""
-        return self._members[self.presence.numbered(number).id]
-
-    @property
-    def members(self) -> tuple[Member, ...]:
-        return tuple(self._members.values())
-
     def voice(self, channel: str = MAIN) -> BrowserInput:
         """What is said on air there."""
         if channel not in self._voices:

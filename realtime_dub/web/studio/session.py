@@ -49,6 +49,7 @@ class Session:
         self.config = shared.config
         self._shared, self._clock = shared, clock
         self.note: str | None = None
+        self.told: dict[str, Any] = {}  # its page, the last time
         self.closed = False
         self.room: Room | None = None
         self.input = BrowserInput(clock)
@@ -253,7 +254,7 @@ class Session:
     # What is made of it, and steered in it.
 
     async def start_recording(self, visitor: str) -> dict[str, object]:
-        return (await self._recorder.start(self.output, visitor)).to_dict()
+        return (await self._recorder.start(self.output, visitor, self.options.room)).to_dict()
 
     async def stop_recording(self) -> dict[str, object] | None:
         kept = await self._recorder.stop()
@@ -297,12 +298,17 @@ class Session:
         return fields | ({"note": self.note} if self.note else {})
 
     async def _send_statistics(self) -> None:
-        self._connection.send(json.dumps(await self.statistics()))
+        self.told = await self.statistics()
+        self._connection.send(json.dumps(self.told))
 
     def send_room(self) -> None:
         """At once, what the statistics also say."""
         if self.room is not None and not self.closed:
             self._connection.send(json.dumps({"t": "room", "room": self._shared.rooms.to_dict(self.room, self)}))
+
+    def send_end(self, why: Refusal) -> None:
+        """To the page, which does not come back by itself then."""
+        self._connection.send(json.dumps({"t": "end", **why.body()}))
 
     def _send_note(self, text: str) -> None:
         """With the next statistics."""

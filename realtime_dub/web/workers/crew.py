@@ -111,11 +111,15 @@ class Crew:
         self.seats.check(options.role, self.guests())
         await make_room(self.guests(), self.end, time.monotonic())
         known = [worker for name in _rooms(options) if (worker := self.of_room(name)) is not None]
-        worker = known[0] if known else self._idlest()
+        worker = known[0] if known else self.idlest()
         self.gather(options, worker)
         for name in _rooms(options):
-            self._held[name] = worker.number, time.monotonic() + HELD_S
+            self.hold(name, worker)
         return worker
+
+    def hold(self, name: str, worker: Worker) -> None:
+        """Whoever comes into that room in the next seconds goes there."""
+        self._held[name] = worker.number, time.monotonic() + HELD_S
 
     def gather(self, options: SessionOptions, worker: Worker) -> None:
         """Whoever speaks in the room that the voice comes from is to be there, too: their pages come back by
@@ -131,7 +135,7 @@ class Crew:
             raise Refusal(409, "Somebody sends a picture in that room.", do)
         for guest in there:
             other.tell(Order(end=guest.id, why="the room moves"))
-        self._held[name] = worker.number, time.monotonic() + HELD_S
+        self.hold(name, worker)
 
     async def end(self, id: str, why: str) -> None:
         self.of(id).tell(Order(end=id, why=why))
@@ -139,7 +143,7 @@ class Crew:
     def used_uploads(self) -> set[str]:
         return named(choice for guest in self.guests() for choice in (guest.voice, guest.picture))
 
-    def _idlest(self) -> Worker:
+    def idlest(self) -> Worker:
         """Raises Refusal."""
         ready = [worker for worker in self.workers if worker.is_ready]
         if not ready:
