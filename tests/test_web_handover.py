@@ -47,6 +47,9 @@ class Interpreter:
     def send_room(self) -> None:
         self.told += 1
 
+    def speak_under(self, heard: np.ndarray, captured_ns: int) -> None:
+        """It interprets."""
+
 
 def shares(samples: np.ndarray) -> dict[str, np.ndarray]:
     """How loud each one's tone is in each 5 ms, from 0 to 1."""

@@ -15,6 +15,7 @@ from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.mouth.silence import Silence
 
 ENGINES = tuple(registry.names())  # asked once: whoever is asked on the event loop must not look at files
+MOST_UNDER = 0.4
 FRAME_MS = 20  # sound goes over the wire in frames of this length
 LANGUAGE = r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,2}"  # a tag of BCP 47, as far as rooms tell languages apart
 _ROOM_VOICE = re.compile(rf"room:([\w-]{{1,64}})(?::({LANGUAGE}))?")
@@ -132,6 +133,7 @@ class SessionOptions(BaseModel):
     voice: str = Field("mic", max_length=100)
     own_mic: bool = False  # the page's microphone, where it is not the voice, teaches how the person talks
     face: str = Field("largest", max_length=10)
+    under: float | None = Field(None, ge=0, le=MOST_UNDER)  # of the original; None: a viewer's room's
     picture: str = Field("camera", pattern=r"^(camera|upload:[\w-]{1,64})$")
     room: str | None = Field(None, pattern=r"^[\w-]{1,64}$")
     channel: str = Field("", pattern=rf"^({LANGUAGE})?$")  # the language that an interpreter speaks
@@ -170,4 +172,6 @@ class SessionOptions(BaseModel):
         return value
 
 
-LIVE_OPTIONS = frozenset({"engine", "look_ahead_ms", "budget_ms", "strength", "silence", "voice", "own_mic", "face"})
+LIVE_OPTIONS = frozenset(
+    {"engine", "look_ahead_ms", "budget_ms", "strength", "silence", "voice", "own_mic", "face", "under"}
+)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 from realtime_dub.clock import Clock
 from realtime_dub.media import MS, Samples
@@ -21,11 +21,12 @@ from realtime_dub.web.rtc.output_timeline import OutputTimeline
 from realtime_dub.web.studio.presence import MAIN, Channel, Person, Presence, channel_fields
 
 State = Literal["waiting", "live", "ended"]
+Spoken: TypeAlias = "Callable[[Room, str, Samples, int], None]"
 
 
 # What is told of a room in which nobody is.
 EMPTY = {"state": "waiting", "sender": False, "floor": None, "heard": False, "interpreters": 0, "viewers": 0,
-         "sequence": 0}  # fmt: skip
+         "sequence": 0, "under": 0.0}  # fmt: skip
 
 
 class Member(Protocol):
@@ -49,12 +50,17 @@ class Member(Protocol):
     def send_room(self) -> None:
         """Something in the room is another now."""
 
+    def speak_under(self, heard: Samples, captured_ns: int) -> None:
+        """What the interpreter says for it, as soon as it comes."""
+
 
 class Room:
     """One of them. Everybody in it is told the same by :meth:`to_dict`."""
 
-    def __init__(self, name: str, clock: Clock) -> None:
-        self.name, self.clock = name, clock
+    def __init__(
+        self, name: str, clock: Clock, spoken: Spoken = lambda room, channel, heard, captured_ns: None
+    ) -> None:
+        self.name, self.clock, self._tell_spoken = name, clock, spoken
         self.timeline = OutputTimeline(clock, asyncio.get_running_loop())
         self.original = Original(clock)  # of whoever the interpreters speak for
         self.presence = Presence(self._changed)
@@ -111,6 +117,12 @@ class Room:
         voice = self.voice(person.channel)
         voice.packets_lost = microphone.packets_lost
         voice.give(heard, captured_ns, lost or another)
+        self._tell_spoken(self, person.channel, heard, captured_ns)
+
+    @property
+    def under(self) -> float:
+        """The level at which the original may be heard under the dub; 0: whoever sends keeps it to interpreters."""
+        return (self.sender.options.under or 0.0) if self.sender is not None else 0.0
 
     @property
     def state(self) -> State:
@@ -131,7 +143,7 @@ class Room:
         floor = None if on_air is None else "you" if on_air == person else "another"
         told = {"state": state, "sender": self.sender is not None, "floor": floor, "heard": heard,
                 "interpreters": presence.count("interpreter"), "viewers": presence.count("viewer"),
-                "sequence": presence.sequence}  # fmt: skip
+                "sequence": presence.sequence, "under": self.under}  # fmt: skip
         if person is not None:
             told |= {"you": person.number, "muted": person.muted}
         return told | (self._booth(person) if person is not None and interprets else {})
@@ -187,8 +199,14 @@ class Rooms:
         if name not in self._rooms:
             if len(self._rooms) >= MOST_ROOMS:
                 raise Refusal(503, "There are too many rooms.", "Try again later.")
-            self._rooms[name] = Room(name, self._clock)
+            self._rooms[name] = Room(name, self._clock, self._spoken)
         return self._rooms[name]
+
+    def _spoken(self, room: Room, channel: str, heard: Samples, captured_ns: int) -> None:
+        """Those whom an interpreter of the room speaks for."""
+        for session in self._sessions.values():
+            if room_voice(session.options.voice) == (room.name, channel) and not session.closed:
+                session.speak_under(heard, captured_ns)
 
     def voice(self, voice: str) -> BrowserInput:
         """That a session's option names. Raises Refusal."""

@@ -11,12 +11,12 @@ from typing import Any
 
 from realtime_dub.clock import Clock
 from realtime_dub.errors import RealtimeDubError
-from realtime_dub.media import MS
+from realtime_dub.media import MS, Samples
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import Identity
 from realtime_dub.mouth.silence import for_voice
 from realtime_dub.pipeline.precedence import Place
-from realtime_dub.web.config import SessionOptions
+from realtime_dub.web.config import SessionOptions, room_voice
 from realtime_dub.web.refusals import Refusal, refused, sentence
 from realtime_dub.web.rtc.browser_input import BrowserInput
 from realtime_dub.web.rtc.dropped import Dropped
@@ -86,7 +86,7 @@ class Session:
             self.input.on_size = self._first_frame
             self.input.share = self._shared.frame_pixels
             self._bound_frames()
-            taps = Taps(lambda: rooms.originals_of(self))
+            taps = Taps(lambda: rooms.originals_of(self), self._hear_under)
             self.input.on_frame, self.input.on_audio = taps.see, taps.hear
 
     # The connection.
@@ -141,7 +141,34 @@ class Session:
 
     def _make_peer(self, changed: Callable[[], None]) -> Peer:
         given = None if self.options.role == "viewer" else self.input
-        return Peer(self.config, given, self._seen, changed, pong, self._dropped)
+        return Peer(self.config, given, self._seen, changed, pong, self._dropped, self._under)
+
+    def _under(self) -> float:
+        """How loud its page hears the original under the dub. Who speaks does not hear themself."""
+        if self.room is None or self.options.role != "viewer":
+            return 0.0
+        if self.options.under is None or not self.room.under:
+            return self.room.under
+        return self.options.under
+
+    def speak_under(self, heard: Samples, captured_ns: int) -> None:
+        """What the interpreter says for it, as soon as it comes."""
+        if (pts_ns := self._shown_at(captured_ns)) is not None and self.output is not None:
+            self.output.below.speak(heard, pts_ns)
+
+    def _hear_under(self, heard: Samples, captured_ns: int) -> None:
+        """What the person says, where another speaks for them."""
+        if room_voice(self.options.voice) is None or not self.options.under or self.output is None:
+            return
+        if (pts_ns := self._shown_at(captured_ns)) is not None:
+            self.output.below.hear(heard, pts_ns)
+
+    def _shown_at(self, captured_ns: int) -> int | None:
+        """When on its output what was captured then is seen; None while nothing is."""
+        budget_ms: int = self.told.get("budget_ms", 0)
+        if not budget_ms or self.output is None or self.output.origin_ns is None:
+            return None
+        return captured_ns + round(budget_ms * MS) - self.output.origin_ns
 
     @property
     def _seen(self) -> OutputTimeline | None:
@@ -170,7 +197,7 @@ class Session:
 
     def _chosen(self, before: SessionOptions, after: SessionOptions) -> None:
         self.note = None
-        at_once = {"strength": before.strength, "silence": before.silence}
+        at_once = {"strength": before.strength, "silence": before.silence, "under": before.under}
         for run in self._runs.newest_first:
             run.set_strength(after.strength)
             run.set_silence(for_voice(after.silence, after.speaks_for_another))
