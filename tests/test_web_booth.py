@@ -115,3 +115,28 @@ def test_the_sign_and_ones_part_in_a_handover(pages: Any, port: int) -> None:
         page.view.context.close()
     finally:
         server.close()
+
+
+@pytest.mark.slow
+def test_a_viewer_chooses_how_loud_the_original_is_where_the_speaker_lets_it_be_heard(pages: Any, port: int) -> None:
+    server = serve(port, "--max-sessions", "1")
+    try:
+        sender = pages(server.url, "?room=hall")
+        sender.view.check("input[name=voice][value=room]")
+        sender.start()
+        viewer = started(pages(server.url, "?role=viewer&room=hall"))
+        viewer.until("document.getElementById('state').dataset.state === 'live'")
+        assert viewer.view.is_hidden("#field-under")
+        sender.view.fill("#under", "20")
+        sync_api.expect(viewer.view.locator("#own-under-value")).to_have_text("20 %", timeout=10_000)
+        viewer.view.fill("#own-under", "5")
+        viewer.until("document.getElementById('own-under-value').textContent === '5 %'")
+        assert sender.sent("PATCH")[-1] == {"under": 0.2}
+        assert viewer.sent("PATCH") == [{"under": 0.05}]
+        viewer.view.wait_for_timeout(800)
+        assert viewer.text("#own-under-value") == "5 %"
+        sender.view.fill("#under", "0")
+        sync_api.expect(viewer.view.locator("#field-under")).to_be_hidden(timeout=10_000)
+        assert [*viewer.complaints, *sender.complaints] == []
+    finally:
+        server.close()

@@ -5,6 +5,7 @@ import { Mirror } from "./mirror.js";
 import { WELCOME, name, role } from "./role.js";
 import { Studio } from "./studio.js";
 import { fill } from "./texts.js";
+import { Under } from "./under.js";
 import * as ui from "./ui.js";
 import { wire } from "./wiring.js";
 
@@ -17,6 +18,7 @@ name();
 ui.scene("idle", WELCOME);
 const studio = new Studio();
 if (role === "interpreter") studio.booth = new Booth(() => studio.id, studio.devices);
+if (role === "viewer") studio.under = new Under(() => studio.session);
 new Mirror($("stage"), $("original"), $("mirror"));
 wire(studio);
 studio.load();

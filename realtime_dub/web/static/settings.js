@@ -9,6 +9,7 @@ import { Mouth, takes } from "./mouth.js";
 import { OwnMic } from "./own-mic.js";
 import { Picker } from "./picker.js";
 import * as prefs from "./prefs.js";
+import { percent } from "./under.js";
 
 const $ = (id) => document.getElementById(id);
 const USUAL = { width: 640, height: 480, fps: 25 };
@@ -37,6 +38,11 @@ export class Settings extends EventTarget {
     this.#audioFile.addEventListener("ready", () => this.#voice());
     this.#still.addEventListener("ready", () => this.#newPicture());
     $("room").addEventListener("change", () => this.#voice());
+    $("under").addEventListener("input", () => percent($("under"), $("under-value")));
+    $("under").addEventListener("change", () => {
+      prefs.keep({ under: this.#under });
+      this.#emit("options", { under: this.#under });
+    });
     $("room-link").addEventListener("click", () => this.#copyLink("interpreter"));
     $("watch-link").addEventListener("click", () => this.#copyLink("viewer"));
   }
@@ -54,8 +60,10 @@ export class Settings extends EventTarget {
   // What a new session is opened with.
   options() {
     const picture = this.usesCamera || !this.#pictureOption() ? {} : { picture: this.#pictureOption() };
-    return { ...this.#mouth.options(), ...picture, ...this.#ownMic.options(), room: this.#room(), voice: this.#voiceOption() ?? "mic" };
+    return { ...this.#mouth.options(), ...picture, ...this.#ownMic.options(), under: this.#under, room: this.#room(), voice: this.#voiceOption() ?? "mic" };
   }
+
+  get #under() { return $("under").value / 100; }
 
   // A file that was asked for and is not chosen is asked for again; nothing starts without it.
   complete() {
@@ -104,6 +112,7 @@ export class Settings extends EventTarget {
     const voice = document.querySelector(`input[name=voice][value=${kept.voice ?? "mic"}]`);
     voice.checked = !voice.closest("label").hidden;
     if (!voice.checked) document.querySelector("input[name=voice][value=mic]").checked = true;
+    percent($("under"), $("under-value"), kept.under ?? 0);
     this.#showVoice();
   }
 

@@ -23,7 +23,7 @@ const $ = (id) => document.getElementById(id);
 
 export class Studio {
   devices = new Devices(() => this.#session); person = new Person(() => this.#session?.id);
-  booth = null; // of an interpreter
+  booth = null; under = null; // an interpreter's; a viewer's
   #config = null; #settings = null; #session = null; #starting = false; #link = "idle"; #room = null; #moved = false;
   #compare = new Compare($("stage")); #recordings = null;
   #figures = new Figures(() => this.#session?.id, (ms) => this.#settings.budget(ms));
@@ -37,6 +37,7 @@ export class Studio {
   });
 
   get id() { return this.#session?.id; }
+  get session() { return this.#session; }
 
   async load() {
     ui.clearFailure();
@@ -141,7 +142,7 @@ export class Studio {
   }
 
   #options() {
-    const common = role === "studio" ? this.#settings.options() : { role, ...(channel && role === "interpreter" ? { channel } : {}) };
+    const common = role === "studio" ? this.#settings.options() : { role, ...this.under?.options(), ...(channel && role === "interpreter" ? { channel } : {}) };
     return room && !common.room ? { ...common, room } : common;
   }
 
@@ -157,6 +158,7 @@ export class Studio {
     });
     on("room", (state) => {
       this.#room = state;
+      this.under?.show(state);
       this.#show(this.#link);
     });
     on("failed", (error) => { if (!this.#comeback.running) this.#failed(error); });
