@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -39,12 +40,58 @@ def test_a_table_has_what_the_english_one_has(language: str) -> None:
 
 
 def test_every_text_is_used_and_every_one_that_is_used_is_there() -> None:
-    named = set(re.findall(r'data-t(?:-[\w-]+)?="([\w.]+)"', PAGES))
-    named |= set(re.findall(r'"((?:[a-z_]+\.)+[a-z_]+)"', SCRIPTS)) & set(ENGLISH)
-    patterns = tuple(re.findall(r"`((?:[a-z_]+\.)+)\$\{", SCRIPTS))
-    assert {key for key in ENGLISH if key not in named and not key.startswith(patterns)} == set()
-    asked = set(re.findall(r'\bt\("([\w.]+)"', SCRIPTS)) | set(re.findall(r'data-t(?:-[\w-]+)?="([\w.]+)"', PAGES))
+    asked = set(re.findall(r'data-t(?:-[\w-]+)?="([\w.]+)"', PAGES)) | set(re.findall(r'\bt\("([\w.]+)"', SCRIPTS))
     assert asked - set(ENGLISH) == set()
+    named = asked | set(re.findall(r'"([a-z_]+(?:\.[a-z0-9_]+)+)"', SCRIPTS)) & set(ENGLISH)
+    named |= {f"{key}{end}" for key in named for end in re.findall(r"`\$\{key\}(\.\w+)`", SCRIPTS)}
+    begun = tuple(re.findall(r"`((?:[a-z_]+\.)+)\$\{", SCRIPTS))
+    assert {key for key in ENGLISH if key not in named and not key.startswith(begun)} == set()
+
+
+class Shown(HTMLParser):
+    """Of a page: texts, and attributes that are read or shown, that no table has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outside: list[str] = []
+        self._open: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        for name in ("aria-label", "title", "placeholder"):
+            if given.get(name) and f"data-t-{name}" not in given:
+                self.outside.append(str(given[name]))
+        if tag not in ("meta", "link", "img", "input", "br"):
+            self._open.append((tag, given))
+
+    def handle_endtag(self, tag: str) -> None:
+        while self._open and self._open.pop()[0] != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        tag, given = self._open[-1] if self._open else ("", {})
+        alone = (
+            tag in ("kbd", "noscript")
+            or given.get("class") == "noscript"
+            or data.strip() in ("realtime-dub", "ms", "kbit/s")
+        )
+        if re.search(r"[A-Za-z]{2}", data) and "data-t" not in given and not alone:
+            self.outside.append(data.strip())
+
+
+@pytest.mark.parametrize("path", sorted(STATIC.glob("*.html")), ids=lambda path: path.name)
+def test_no_text_of_a_page_is_outside_the_tables(path: Path) -> None:
+    shown = Shown()
+    shown.feed(path.read_text())
+    assert shown.outside == []
+
+
+@pytest.mark.parametrize("path", sorted(STATIC.glob("*.js")), ids=lambda path: path.name)
+def test_no_sentence_of_a_script_is_outside_the_tables(path: Path) -> None:
+    code = re.sub(r"(?m)(^|\s)//.*$", "", path.read_text())
+    literals = re.findall(r'"((?:[^"\\\n]|\\.)*)"|`([^`]*)`', code)
+    said = [one or other for one, other in literals]
+    assert [words for words in said if re.search(r"^[A-Z][a-z]+ [a-z]|[a-z]{2} [a-z]+.*[.!?]$", words)] == []
 
 
 def test_what_stands_in_the_page_is_the_english_text() -> None:

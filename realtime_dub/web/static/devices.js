@@ -3,6 +3,7 @@
 import { Meter, fillDevices, openCamera, openMicrophone } from "./media.js";
 import { regain } from "./regain.js";
 import { role } from "./role.js";
+import { t } from "./texts.js";
 import * as ui from "./ui.js";
 
 const $ = (id) => document.getElementById(id);
@@ -101,7 +102,7 @@ export class Devices extends EventTarget {
       return this.#watched(await openMicrophone(deviceId, this.#settings.processing));
     } catch (error) {
       if (role === "interpreter" || this.#settings.needsMicrophone) throw error;
-      ui.notice(`${error.message} Your interpreters see you, and do not hear you.`, "problem");
+      ui.notice(`${error.message} ${t("devices.unheard")}`, "problem");
       return null;
     }
   }
@@ -113,10 +114,10 @@ export class Devices extends EventTarget {
 
   async #taken(track) {
     const { kind } = track, name = kind === "video" ? "camera" : "microphone";
-    ui.notice(`The ${name} was taken away. Plug it in again, or choose another one.`, "problem");
+    ui.notice(t("devices.taken", { thing: t(`thing.${name}`) }), "problem");
     const { deviceId } = track.getSettings(); // that one: another may look elsewhere
     const open = () => (kind === "video" ? this.newCamera(deviceId) : this.newMicrophone(deviceId, this.#muted));
     const back = await regain(open, () => this.#session() && this.#tracks[kind] === track);
-    if (back && this.#session()) ui.notice(`The ${name} is back.`);
+    if (back && this.#session()) ui.notice(t("devices.back", { thing: t(`thing.${name}`) }));
   }
 }

@@ -4,14 +4,13 @@ import { Booth } from "./booth.js";
 import { Mirror } from "./mirror.js";
 import { WELCOME, name, role } from "./role.js";
 import { Studio } from "./studio.js";
-import { fill } from "./texts.js";
+import "./texts.js";
 import { Under } from "./under.js";
 import * as ui from "./ui.js";
 import { wire } from "./wiring.js";
 
 const $ = (id) => document.getElementById(id);
 
-fill();
 document.body.dataset.role = role;
 if (role !== "studio") $("stage").dataset.view = "dubbed"; // one picture alone
 name();

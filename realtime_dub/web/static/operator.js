@@ -6,7 +6,7 @@ import { save } from "./keep.js";
 import { button, line, options } from "./lines.js";
 import { draw } from "./qr.js";
 import { follow } from "./stream.js";
-import { fill, languageName, t } from "./texts.js";
+import { languageName, t } from "./texts.js";
 import { duration, notice, problem } from "./ui.js";
 
 const $ = (id) => document.getElementById(id);
@@ -18,7 +18,6 @@ class Operator {
   #room = ""; #share = null; #end = () => {}; #told = ""; #timer = 0;
 
   async begin() {
-    fill();
     $("link-language").append(...options(TAGS.map((tag) => [tag, tag ? languageName(tag) : t("operator.any_language")])));
     $("links").append(...ROLES.map((role) => this.#linkLine(role)));
     $("room-form").addEventListener("submit", (event) => {

@@ -9,6 +9,7 @@ import { Mouth, takes } from "./mouth.js";
 import { OwnMic } from "./own-mic.js";
 import { Picker } from "./picker.js";
 import * as prefs from "./prefs.js";
+import { t } from "./texts.js";
 import { percent } from "./under.js";
 
 const $ = (id) => document.getElementById(id);
@@ -23,7 +24,7 @@ export class Settings extends EventTarget {
     super();
     this.#share = config.share?.address;
     this.#camera = { ...USUAL, ...config.camera }; // what the server's machine holds
-    $("camera-size").options[0].text = `Automatic (${this.#camera.width} × ${this.#camera.height})`;
+    $("camera-size").options[0].text = t("settings.automatic", this.#camera);
     $("camera-size").title = this.#camera.why ?? "";
     this.#mouth = new Mouth(config, (options) => this.#emit("options", options));
     this.#ownMic = new OwnMic((on) => this.#learns(on));
@@ -185,8 +186,7 @@ export class Settings extends EventTarget {
   async #copyLink(role) {
     try {
       const address = linkFor(await api.makeLink(this.#room(), role), this.#share);
-      const done = `Link copied. Whoever opens it ${role === "viewer" ? "watches" : "is the voice"}.`;
-      $("room-hint").textContent = (await copied(address)) ? done : address;
+      $("room-hint").textContent = (await copied(address)) ? t(`settings.copied.${role}`) : address;
     } catch (error) {
       $("room-hint").textContent = `${error.message} ${error.do ?? ""}`;
     }

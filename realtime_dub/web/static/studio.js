@@ -17,6 +17,7 @@ import { WELCOME, channel, role, room } from "./role.js";
 import { Session } from "./session.js";
 import { Settings } from "./settings.js";
 import { listen, setListening, showRecording } from "./stage.js";
+import { t } from "./texts.js";
 import * as ui from "./ui.js";
 
 const $ = (id) => document.getElementById(id);
@@ -54,7 +55,7 @@ export class Studio {
     }
     this.#show("idle");
     ui.features(this.#config.features ?? []);
-    $("foot").textContent = `realtime-dub ${this.#config.version ?? ""}. The dubbed picture is synthetic: say so to those who see it.`;
+    $("foot").textContent = t("studio.foot", { version: this.#config.version ?? "" });
     if (!this.#settings) {
       this.#settings = new Settings(this.#config, room);
       new Choosing(this.#settings, this.devices, this.#comeback, () => this.#session, () => this.#restart());
@@ -87,7 +88,7 @@ export class Studio {
     } catch (error) {
       if (error.status === 409 && role === "studio") this.#return("queued");
       else if (again && this.#session && passes(error)) this.#return("interrupted");
-      else this.#failed(error instanceof api.ApiError ? error : new api.ApiError(0, "The session could not start.", `Reload the page and try again (${error.message}).`));
+      else this.#failed(error instanceof api.ApiError ? error : new api.ApiError(0, t("studio.failed"), t("studio.failed.do", { error: error.message })));
     } finally {
       this.#starting = false;
       $("start").disabled = false;
@@ -100,7 +101,7 @@ export class Studio {
     this.#session?.close();
     this.#release();
     this.#show("idle");
-    if (recorded) ui.notice("What was recorded is kept: see Your recordings.");
+    if (recorded) ui.notice(t("studio.kept"));
   }
 
   async record() {

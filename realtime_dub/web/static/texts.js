@@ -29,7 +29,7 @@ export function t(key, values = {}) {
 const ATTRIBUTES = ["aria-label", "title", "placeholder", "content"];
 
 // What stands in the page itself: data-t names the text of an element, data-t-title that of an attribute.
-export function fill(root = document) {
+function fill(root = document) {
   document.documentElement.lang = language;
   document.documentElement.dir = RIGHT_TO_LEFT.includes(language) ? "rtl" : "ltr";
   for (const element of root.querySelectorAll("[data-t]")) element.textContent = t(element.dataset.t);
@@ -47,3 +47,5 @@ export function languageName(tag) {
     return tag;
   }
 }
+
+fill(); // before any other module reads what stands in the page

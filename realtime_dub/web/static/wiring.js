@@ -5,6 +5,7 @@ import { snapshot } from "./keep.js";
 import * as prefs from "./prefs.js";
 import * as resume from "./resume.js";
 import { fullScreen, setListening, shape } from "./stage.js";
+import { t } from "./texts.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -18,7 +19,7 @@ function switchTheme(studio) {
 
 function forget() {
   prefs.forget();
-  $("prefs-says").textContent = "Forgotten: the page begins anew when it is loaded again.";
+  $("prefs-says").textContent = t("wiring.forgotten");
 }
 
 export function wire(studio) {
