@@ -95,18 +95,24 @@ async def events(request: web.Request) -> web.StreamResponse:
         await response.prepare(request)
         if isinstance(request.protocol, Door) and (task := asyncio.current_task()) is not None:
             request.protocol.when_gone = task.cancel  # nothing would be written for a while
-        peopled_s = time.monotonic()
-        while time.monotonic() - peopled_s < ALONE_S:
-            changed.clear()
-            told = studio.oversight.room(name)
-            if any(each["role"] != "operator" for each in told["people"]):
-                peopled_s = time.monotonic()
-            await response.write(f"id: {told['sequence']}\nevent: room\ndata: {json.dumps(told)}\n\n".encode())
-            await asyncio.sleep(LEAST_S)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), EVERY_S)
-        await response.write_eof()
+        with suppress(ConnectionError):  # who watched has gone
+            await _tell(studio, name, response, changed)
         return response
+
+
+async def _tell(studio: Studio, name: str, response: web.StreamResponse, changed: asyncio.Event) -> None:
+    """Until nobody but operators has been there for a while. Raises ConnectionError."""
+    peopled_s = time.monotonic()
+    while time.monotonic() - peopled_s < ALONE_S:
+        changed.clear()
+        told = studio.oversight.room(name)
+        if any(each["role"] != "operator" for each in told["people"]):
+            peopled_s = time.monotonic()
+        await response.write(f"id: {told['sequence']}\nevent: room\ndata: {json.dumps(told)}\n\n".encode())
+        await asyncio.sleep(LEAST_S)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(changed.wait(), EVERY_S)
+    await response.write_eof()
 
 
 @contextmanager
