@@ -14,7 +14,8 @@ from web_peers import ROOMY_MS, Visitor, serving
 
 from realtime_dub.clock import VirtualClock
 from realtime_dub.media import MS, NS
-from realtime_dub.web.rtc.original import APART_NS, BEHIND_NS, Original, fitted
+from realtime_dub.web.rtc.counted import APART_NS
+from realtime_dub.web.rtc.original import BEHIND_NS, Original, fitted
 from realtime_dub.web.rtc.output_timeline import FRAME_SAMPLES, RATE
 
 

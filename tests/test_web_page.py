@@ -461,7 +461,7 @@ def test_full_server_says_so_and_when_to_come_back(new_page: NewPage, servers: S
 
 def test_wrong_token_asks_for_the_right_one(new_page: NewPage, servers: Servers) -> None:
     page = new_page(servers("--token", "open-sesame").partition("?")[0]).open("?token=wrong")
-    page.fails_with("token is missing or wrong")
+    page.fails_with("token is missing, wrong or too old")
     assert "token" not in page.view.url
     page.view.fill("#token", "open-sesame")
     page.view.click("#token-form button")

@@ -121,7 +121,7 @@ def test_a_second_sender_and_a_second_interpreter_are_told_and_follow(pages: Any
         second = started(pages(server.url, "?room=hall"))
         second.until(f"{STATE} === 'Somebody else sends in this room'")
         one, two = (started(pages(server.url, "?role=interpreter&room=hall")) for _ in range(2))
-        two.until(f"{STATE} === 'Another interpreter has the floor'")
+        two.until(f"{STATE} === 'Partner on air'")
         first.view.click("#start")
         live(second)
         moves(second)

@@ -129,7 +129,7 @@ def test_the_first_interpreter_keeps_the_floor_and_the_second_gets_it_when_the_f
             microphone = studio.find(second.id).input
             await second.until(lambda: microphone.is_heard)
             assert room(first)["floor"] == "you"
-            assert studio.rooms.find("hall").floor is not microphone
+            assert studio.rooms.find("hall").presence.on_air("").id == first.id
             await go(first)
             await second.until(lambda: room(second)["floor"] == "you", 2)
             await go(second)

@@ -11,7 +11,7 @@ import pytest
 
 from realtime_dub.errors import ConfigError
 from realtime_dub.mouth.mouthbank.bank import Bank
-from realtime_dub.web.config import SessionOptions
+from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.http.callers import CallerRates
 from realtime_dub.web.limits import MOST_RUNS, RUN_REST_S, RUNS_BURST
 from realtime_dub.web.rates import TokenBucket
@@ -20,6 +20,7 @@ from realtime_dub.web.studio.choices import Choices
 from realtime_dub.web.studio.connection import pong
 from realtime_dub.web.studio.enrolment import Enrolment
 from realtime_dub.web.studio.run_switcher import RunSwitcher
+from realtime_dub.web.studio.seats import Seats
 from realtime_dub.web.upkeep import until
 
 
@@ -179,3 +180,27 @@ def test_what_was_refused_costs_nothing() -> None:
     assert bucket.take(1, 11.0), "what was refused costs nothing"
     assert rates.take("a", 20.0)
     assert rates.take("b", 10.0)
+
+
+class Seat:
+    """One who has come."""
+
+    has_seat = True
+
+    def __init__(self, role: str) -> None:
+        self.role = role
+
+
+def test_pipelines_viewers_and_the_line_are_counted_apart() -> None:
+    seats = Seats(ServeConfig(max_sessions=2, max_viewers=3, max_bitrate_kbps=2_000, max_bandwidth_kbps=5_000))
+    here = [Seat("studio"), Seat("viewer")]  # 4,000 of the line
+    assert {role: seats.left(role, here) for role in seats.most} == {"studio": 0, "viewer": 0, "interpreter": 1}
+    with pytest.raises(Refusal, match="line is full"):
+        seats.check("viewer", here)
+    seats.check("interpreter", here)
+    with pytest.raises(Refusal, match="line is full"):
+        seats.check("interpreter", [*here, Seat("interpreter")])
+    open_line = Seats(ServeConfig(max_sessions=2, max_viewers=1))
+    with pytest.raises(Refusal, match="1 are watching"):
+        open_line.check("viewer", here)
+    open_line.check("studio", here)

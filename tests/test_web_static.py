@@ -10,6 +10,7 @@ import pytest
 
 STATIC = Path(__file__).parents[1] / "realtime_dub/web/static"
 SCRIPTS = sorted(STATIC.glob("*.js"))
+PAGES = sorted(STATIC.glob("*.html"))
 STYLES = sorted(STATIC.glob("*.css"))
 
 
@@ -36,8 +37,10 @@ class Tags(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page() -> Tags:
+    """All pages, as one."""
     tags = Tags()
-    tags.feed((STATIC / "index.html").read_text())
+    for path in PAGES:
+        tags.feed(path.read_text())
     return tags
 
 
@@ -54,7 +57,7 @@ def test_every_file_that_the_page_names_is_there(page: Tags) -> None:
     assert {f"static/{style.name}" for style in STYLES} <= files
 
 
-@pytest.mark.parametrize("path", [*SCRIPTS, *STYLES, STATIC / "index.html"], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*SCRIPTS, *STYLES, *PAGES], ids=lambda path: path.name)
 def test_nothing_comes_from_elsewhere(path: Path) -> None:
     addresses = re.findall(r"(?:https?:)?//[\w.-]+\.\w+", path.read_text())
     assert addresses == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -266,3 +267,36 @@ def test_what_keeps_a_worker_from_starting_is_told_in_a_line() -> None:
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     told = "error: cannot read bundle /nowhere/spec.json: no such file or directory; choose a folder with spec.json\n"
     assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", told)
+
+
+def test_an_operator_reaches_a_room_wherever_it_is(server: Program) -> None:
+    async def go() -> None:
+        async with visitors(server.url, True, False) as (sender, viewer):
+            await sender.connect(budget_ms=ROOMY_MS, room="hall")
+            await until_seated(server.url, sessions=1)
+            await viewer.connect(role="viewer", room="hall")
+            await until_seated(server.url, viewers=1)
+            at = f"{server.url}/api/rooms/hall"
+            async with ClientSession(headers=HEADERS) as http:
+                async with http.get(f"{server.url}/api/rooms") as answer:
+                    assert [each["name"] for each in (await answer.json())["rooms"]] == ["hall"]
+                async with http.get(at + "/events") as stream:
+                    assert stream.content_type == "text/event-stream"
+                    lines = [(await stream.content.readline()).decode() for _ in range(3)]
+                    told = json.loads(lines[2].removeprefix("data: "))
+                    assert {"studio", "viewer", "operator"} == {each["role"] for each in told["people"]}
+                number = next(each["number"] for each in told["people"] if each["role"] == "viewer")
+                async with http.post(at + "/links", json={"role": "viewer"}) as answer:
+                    assert (await answer.json())["query"] == "role=viewer&room=hall"
+                async with http.get(at + "/recordings") as answer:
+                    assert answer.status == 403  # without a token
+                async with http.post(f"{at}/people/{number}", json={"action": "end"}) as answer:
+                    assert answer.status == 204
+                await until_seated(server.url, viewers=0)
+                assert viewer.ended
+                async with http.delete(at) as answer:
+                    assert answer.status == 204
+                await until_seated(server.url, sessions=0)
+                sender.id = viewer.id = ""  # they are gone
+
+    asyncio.run(go())

@@ -101,6 +101,7 @@ class Visitor:
         self.channel.on("message", self._message)
         self.pc.on("track", lambda track: self._tasks.append(asyncio.create_task(self._keep(track))))
         self._tasks: list[asyncio.Task] = []
+        self.ended: list[dict[str, Any]] = []  # what it was told at its end
         for track in (FaceTrack(height, fps), VoiceTrack()):
             self.pc.addTrack(track) if sends else self.pc.addTransceiver(track.kind, "recvonly")
         self.id = ""
@@ -145,6 +146,8 @@ class Visitor:
 
     def _message(self, text: str) -> None:
         told = json.loads(text)
+        if told["t"] == "end":
+            self.ended.append(told)
         (self.got.pongs if told["t"] == "pong" else self.got.stats if told["t"] == "stats" else []).append(told)
 
     async def _keep(self, track: MediaStreamTrack) -> None:

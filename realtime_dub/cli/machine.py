@@ -14,6 +14,8 @@ from realtime_dub.cli.server_options import (
     ServeFps,
     ServeHost,
     ServeIdleS,
+    ServeLinkHours,
+    ServeMaxBandwidthKbps,
     ServeMaxBitrateKbps,
     ServeMaxInterpreters,
     ServeMaxSessions,
@@ -47,6 +49,8 @@ def serve(
     workers: ServeWorkers = None,
     max_interpreters: ServeMaxInterpreters = 8,
     max_viewers: ServeMaxViewers = 8,
+    max_bandwidth_kbps: ServeMaxBandwidthKbps = None,
+    link_hours: ServeLinkHours = 168,
     fps: ServeFps = None,
     size: ServeSize = "auto",
     codec: ServeCodec = "vp8",
@@ -80,7 +84,7 @@ def serve(
 
 
 def _need_web() -> None:
-    for name in ("aiohttp", "aiortc", "prometheus_client"):
+    for name in ("aiohttp", "aiortc", "prometheus_client", "segno"):
         if find_spec(name) is None:
             raise DependencyError("the server needs", name, "pip install 'realtime-dub[web]'")
 

@@ -59,6 +59,11 @@ ServeWorkers = Annotated[
 ]
 ServeMaxInterpreters = Annotated[int, typer.Option(help="Interpreters at a time, in all rooms.")]
 ServeMaxViewers = Annotated[int, typer.Option(help="Viewers at a time, in all rooms.")]
+ServeMaxBandwidthKbps = Annotated[
+    int | None,
+    typer.Option(help="Kilobits per second of all video that leaves, at most.", show_default="no limit"),
+]
+ServeLinkHours = Annotated[float, typer.Option(help="How long a link for a role opens its room.")]
 ServeFps = Annotated[
     float | None,
     typer.Option(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Literal
@@ -14,7 +15,16 @@ from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.mouth.silence import Silence
 
 ENGINES = tuple(registry.names())  # asked once: whoever is asked on the event loop must not look at files
+MOST_UNDER = 0.4
 FRAME_MS = 20  # sound goes over the wire in frames of this length
+LANGUAGE = r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,2}"  # a tag of BCP 47, as far as rooms tell languages apart
+_ROOM_VOICE = re.compile(rf"room:([\w-]{{1,64}})(?::({LANGUAGE}))?")
+
+
+def room_voice(voice: str) -> tuple[str, str] | None:
+    """The room and the channel whose interpreters are that voice; None where it is another kind."""
+    found = _ROOM_VOICE.fullmatch(voice)
+    return found and (found[1], found[2] or "")
 
 
 class ServeConfig(BaseModel):
@@ -29,6 +39,8 @@ class ServeConfig(BaseModel):
     max_sessions: int = Field(2, ge=1, le=100)  # pipelines; who only speaks or watches is counted apart
     max_interpreters: int = Field(8, ge=0, le=1_000)
     max_viewers: int = Field(8, ge=0, le=1_000)
+    max_bandwidth_kbps: int | None = Field(None, ge=100, le=100_000_000)  # of all video that leaves; None: no limit
+    link_hours: float = Field(168, gt=0, le=8_760)  # a link for a role can be used
     fps: float = Field(25, ge=5, le=60)
     size: Literal["auto", "480p", "720p"] = "auto"  # that pages ask cameras for, where nobody chose one there
     codec: Literal["vp8", "h264"] = "vp8"
@@ -109,7 +121,7 @@ class ServeConfig(BaseModel):
 
 
 class SessionOptions(BaseModel):
-    """What a page may choose; everything but ``picture``, ``room`` and ``role`` can be changed while it runs."""
+    """What a page may choose; all but ``picture``, ``room``, ``channel`` and ``role`` can be changed while it runs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -121,8 +133,10 @@ class SessionOptions(BaseModel):
     voice: str = Field("mic", max_length=100)
     own_mic: bool = False  # the page's microphone, where it is not the voice, teaches how the person talks
     face: str = Field("largest", max_length=10)
+    under: float | None = Field(None, ge=0, le=MOST_UNDER)  # of the original; None: a viewer's room's
     picture: str = Field("camera", pattern=r"^(camera|upload:[\w-]{1,64})$")
     room: str | None = Field(None, pattern=r"^[\w-]{1,64}$")
+    channel: str = Field("", pattern=rf"^({LANGUAGE})?$")  # the language that an interpreter speaks
     role: Literal["studio", "interpreter", "viewer"] = "studio"
 
     @field_validator("engine")
@@ -136,9 +150,9 @@ class SessionOptions(BaseModel):
     @classmethod
     def _known_voice(cls, value: str) -> str:
         kind, _, name = value.partition(":")
-        named = kind in ("upload", "room") and 1 <= len(name) <= 64 and name.replace("-", "").replace("_", "").isalnum()
-        if value not in ("mic", "none", "server") and not named:
-            raise ValueError("choose mic, none, server, upload:ID or room:NAME")
+        named = kind == "upload" and 1 <= len(name) <= 64 and name.replace("-", "").replace("_", "").isalnum()
+        if value not in ("mic", "none", "server") and not named and room_voice(value) is None:
+            raise ValueError("choose mic, none, server, upload:ID, room:NAME or room:NAME:LANGUAGE")
         return value
 
     @property
@@ -158,4 +172,6 @@ class SessionOptions(BaseModel):
         return value
 
 
-LIVE_OPTIONS = frozenset({"engine", "look_ahead_ms", "budget_ms", "strength", "silence", "voice", "own_mic", "face"})
+LIVE_OPTIONS = frozenset(
+    {"engine", "look_ahead_ms", "budget_ms", "strength", "silence", "voice", "own_mic", "face", "under"}
+)

@@ -40,6 +40,7 @@ ORIGINAL_KBPS = 800
 MOST_ROOMS = 50  # each keeps two seconds of audio, and a name that anybody may choose
 STILL_S = 2.0  # without a frame from a sender, or without one that leaves: its room waits
 AWAY_S = 4.0  # of nothing from a sender: another one may have the room
+MOST_OPERATORS = 8  # pages of operators that watch one room
 SILENT_MS = 900  # of no packet from an interpreter: another one may have the floor
 
 # The log (logs).

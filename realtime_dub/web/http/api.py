@@ -16,6 +16,7 @@ from realtime_dub.pipeline.camera import CameraMode
 from realtime_dub.web.config import LIVE_OPTIONS
 from realtime_dub.web.http import connectivity
 from realtime_dub.web.http import routes as common
+from realtime_dub.web.http.invited import check_voice
 from realtime_dub.web.http.receiving import receive
 from realtime_dub.web.http.routes import options, read, read_body, read_json
 from realtime_dub.web.http.told import Told
@@ -23,6 +24,7 @@ from realtime_dub.web.limits import RECORDING_KEPT_S
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio import banks
 from realtime_dub.web.studio.file_kinds import FILES
+from realtime_dub.web.studio.handle import HandoverStep
 from realtime_dub.web.studio.studio import Studio
 from realtime_dub.web.studio.uploads import Uploads
 
@@ -40,6 +42,7 @@ class Inbox:
     used: Callable[[], set[str]]
 
 
+ROOM = "/api/rooms/{name:[\\w-]{1,64}}"
 INBOX: web.AppKey[Inbox] = web.AppKey("inbox", Inbox)
 
 
@@ -51,6 +54,11 @@ class _Steer(BaseModel):
     playing: bool | None = None
     at_s: float | None = Field(None, ge=0, le=36_000)
     loop: bool | None = None
+
+
+class _Floor(BaseModel):
+    action: HandoverStep
+    to: int | None = Field(None, ge=1)
 
 
 class _Enroll(BaseModel):
@@ -71,8 +79,9 @@ def routes() -> list[web.RouteDef]:
         web.get("/api/sessions/{id}/bank", give_bank),
         web.put("/api/sessions/{id}/bank", take_bank),
         web.post("/api/sessions/{id}/voice", steer_voice),
+        web.post("/api/sessions/{id}/floor", hand_over),
         web.post("/api/uploads", upload),
-        web.get("/api/rooms/{name:[\\w-]{1,64}}", room),
+        web.get(ROOM, room),
         *common.routes(),
         *common.static_routes(),
     ]
@@ -104,7 +113,6 @@ def told(request: web.Request, offers: dict[str, Any], camera: dict[str, Any]) -
     fields = {"version": __version__, "ice_servers": config.ice_servers, "camera": camera, **offers}
     fields["share"] = connectivity.shared(config, _port(request))
     fields["limits"] = {"upload_mb": config.upload_mb, "recording_kept_s": RECORDING_KEPT_S, "files": FILES}
-    fields["invite"] = config.token  # for links to be handed on; whoever reads this has it already
     fields["features"] = [*FEATURES, *(["server-voice"] if config.server_mic else [])]
     return fields
 
@@ -130,6 +138,7 @@ async def change_session(request: web.Request) -> web.Response:
     if not isinstance(changes, dict) or set(changes) - LIVE_OPTIONS:
         raise Refusal(422, "Only some options can be changed.", f"Change {', '.join(sorted(LIVE_OPTIONS))}.")
     new = options(session.options.model_dump(), changes)
+    check_voice(request, new.voice)
     await session.change({name: getattr(new, name) for name in changes})
     return web.json_response({"options": session.options.model_dump()})
 
@@ -191,6 +200,14 @@ async def steer_voice(request: web.Request) -> web.Response:
     asked = await read(request, _Steer)
     at_ns = None if asked.at_s is None else round(asked.at_s * NS)
     return web.json_response({"voice": await session.steer_voice(asked.playing, at_ns, asked.loop)})
+
+
+async def hand_over(request: web.Request) -> web.Response:
+    """Interpreters of one channel: propose it, confirm what the other one has proposed, or withdraw it."""
+    session = request.app[STUDIO].find(request.match_info["id"])
+    asked = await read(request, _Floor)
+    await session.hand_over(asked.action, asked.to)
+    return web.Response(status=204)
 
 
 async def upload(request: web.Request) -> web.Response:

@@ -38,11 +38,11 @@ def greeting(config: ServeConfig, port: int) -> str:
     return "\n".join(lines)
 
 
-def shared(config: ServeConfig, port: int) -> dict[str, str | None] | None:
+def shared(config: ServeConfig, port: int) -> dict[str, str] | None:
     """What a link for others is made of; None where nobody else can reach the server."""
     if config.local:
         return None
-    return {"address": address(config.model_copy(update={"token": None}), port), "token": config.token}
+    return {"address": address(config.model_copy(update={"token": None}), port)}
 
 
 def _address(config: ServeConfig, host: str, port: int) -> str:

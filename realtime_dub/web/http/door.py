@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
@@ -43,6 +44,7 @@ class Door(web.RequestHandler):
         self._silence_s = limits.HEADERS_S
         self._rest = limits.REST_BYTES  # of a body that may still come after the answer
         self._until = 0  # so many bytes received
+        self.when_gone: Callable[[], object] = lambda: None  # called where the connection ends before its answer
 
     @property
     def busy(self) -> bool:
@@ -58,6 +60,8 @@ class Door(web.RequestHandler):
         if self._last is not None and not self._last.content.is_eof():
             self._last.content.set_exception(ConnectionResetError())  # aiohttp would wait for the rest
         self._places.leave(self._place)
+        if self._request is not None:
+            self.when_gone()
 
     def data_received(self, data: bytes) -> None:
         self._received += len(data)
@@ -81,7 +85,7 @@ class Door(web.RequestHandler):
 
     def begin(self, request: web.BaseRequest) -> None:
         """The headers of ``request`` are there."""
-        self._request, self._last = request, None
+        self._request, self._last, self.when_gone = request, None, lambda: None
         self._places.touch(self._place, time.monotonic())
         self._window = self._place.since_s, self._received
         self._began = self._received

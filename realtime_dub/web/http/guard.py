@@ -20,7 +20,9 @@ from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.http.answers import FAILED, HEADERS, NO_HTTP, SHORT_OF, USED_UP, answered, plain
 from realtime_dub.web.http.callers import CallerRates, caller_of
 from realtime_dub.web.http.door import Door
-from realtime_dub.web.http.page_files import FILES, INDEX
+from realtime_dub.web.http.invited import INVITE, check_path
+from realtime_dub.web.http.page_files import FILES, page_of
+from realtime_dub.web.invites import Invite, Invites
 from realtime_dub.web.refusals import Refusal, refused
 
 COOKIE = "realtime-dub-token"
@@ -41,8 +43,8 @@ log = logging.getLogger("realtime_dub.web")
 class Guard:
     """The middleware."""
 
-    def __init__(self, config: ServeConfig) -> None:
-        self._config = config
+    def __init__(self, config: ServeConfig, invites: Invites | None = None) -> None:
+        self._config, self._invites = config, invites
         self._names = LOCAL_NAMES | {config.host.lower()}
         self._requests = CallerRates(limits.REQUESTS_PER_S, limits.REQUESTS_BURST)
         self._known = CallerRates(limits.KNOWN_PER_S, limits.KNOWN_BURST)
@@ -78,15 +80,21 @@ class Guard:
         """Raises Refusal."""
         caller, now_s = caller_of(request.remote), time.monotonic()
         part = request.path.startswith(OPEN_PARTS)
-        known = self._knows(request)
+        given = self._given(request)
+        owner = self._knows(request, given)
+        invite = None if owner else self._invite(given)
+        known = owner or invite is not None
         bucket = self._parts if part else self._known if known else self._requests
         if not bucket.take(caller, now_s):
             raise Refusal(429, "Too many requests.", "Wait a moment.", {"Retry-After": "2", "Connection": "close"})
         self._check_host(request)
         anybodys = part or request.path in OPEN_PATHS
         if not known and not anybodys:
-            do = "Open the address that the server printed, with its token."
-            raise Refusal(401, "The token is missing or wrong.", do, {"WWW-Authenticate": "Bearer"})
+            do = "Open the address that the server printed, with its token, or ask for a new link."
+            raise Refusal(401, "The token is missing, wrong or too old.", do, {"WWW-Authenticate": "Bearer"})
+        if invite is not None and not anybodys:
+            check_path(request, invite)
+            request[INVITE] = invite
         _check_form(request)
         if request.method not in SAFE and not anybodys:
             self._check_mutation(request, caller, now_s)
@@ -107,16 +115,29 @@ class Guard:
         if request.method == "POST" and offers and not self._offers.take(caller, now_s):
             raise Refusal(429, "Too many connection attempts.", "Wait a moment.", {"Retry-After": "10"})
 
-    def _knows(self, request: web.Request) -> bool:
+    def _knows(self, request: web.Request, given: list[str]) -> bool:
         """Whoever sends the request knows the token, or there is none; what anybody may ask tells nothing of that."""
         token = self._config.token
         if token is None:
             return request.path not in OPEN_PATHS
+        return any(hmac.compare_digest(_bytes(each), _bytes(token)) for each in given)
+
+    def _invite(self, given: list[str]) -> Invite | None:
+        """Of a link for a role, where the request came by one."""
+        if self._invites is None:
+            return None
+        now_ms = round(time.time() * 1000)
+        found = (self._invites.read(each, now_ms) for each in given)
+        return next((each for each in found if each is not None), None)
+
+    def _given(self, request: web.Request) -> list[str]:
         scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
-        given = [_cookie(request), bearer if scheme.lower() == "bearer" else ""]
+        if scheme.lower() == "bearer" and bearer:  # what a page says itself counts before what its browser kept
+            return [bearer]
+        given = [_cookie(request)]
         if request.method == "GET" and request.path == "/":
             given.append(request.query.get("token", ""))
-        return any(hmac.compare_digest(_bytes(each), _bytes(token)) for each in given)
+        return given
 
 
 async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -179,7 +200,7 @@ def _check_form(request: web.Request) -> None:
 def _refusal(request: web.Request, refusal: Refusal) -> web.StreamResponse:
     # Whoever opens the page without the token gets the page, which asks for it.
     if refusal.status == 401 and request.method == "GET" and request.path == "/":
-        return web.FileResponse(FILES[INDEX], status=401)
+        return web.FileResponse(FILES[page_of(request.query.get("role"))], status=401)
     response = answered(refusal)
     if refusal.status in (408, 429):
         response.force_close()  # the next one has to come in by the door again

@@ -13,7 +13,8 @@ from yarl import URL
 from realtime_dub.validation import first_problem
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.http.guard import COOKIE
-from realtime_dub.web.http.page_files import FILES, INDEX
+from realtime_dub.web.http.invited import INVITE, check_options
+from realtime_dub.web.http.page_files import FILES, page_of
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio.handle import SessionHandle
 
@@ -81,9 +82,10 @@ async def page(request: web.Request) -> web.StreamResponse:
     if config.token is not None and "token" in request.query:
         rest = {name: value for name, value in request.query.items() if name != "token"}
         response = web.HTTPFound(str(URL("/").with_query(rest)))
-        response.set_cookie(COOKIE, config.token, httponly=True, samesite="Strict", secure=request.secure)
+        token = request.query["token"] if INVITE in request else config.token
+        response.set_cookie(COOKIE, token, httponly=True, samesite="Strict", secure=request.secure)
         raise response
-    return _part(INDEX)
+    return _part(page_of(request.query.get("role")))
 
 
 async def static(request: web.Request) -> web.StreamResponse:
@@ -96,7 +98,9 @@ async def health(request: web.Request) -> web.Response:
 
 async def open_session(request: web.Request) -> web.Response:
     offer = await read(request, _Offer)
-    session, answer = await request.app[HOST].open(options({}, offer.options), offer.sdp)
+    asked = options({}, offer.options)
+    check_options(request, asked)
+    session, answer = await request.app[HOST].open(asked, offer.sdp)
     fields = {"id": session.id, "sdp": answer, "type": "answer", "options": session.options.model_dump()}
     return web.json_response(fields, status=201, headers={"Location": f"/api/sessions/{session.id}"})
 

@@ -14,12 +14,14 @@ from aiohttp import web
 from realtime_dub.pipeline.process import few_heaps, one_thread_each, short_waits
 from realtime_dub.signals import polite
 from realtime_dub.web.config import ServeConfig
-from realtime_dub.web.http import api, routes, whip
+from realtime_dub.web.http import api, operators, routes, whip
 from realtime_dub.web.http.connectivity import greeting, with_token
 from realtime_dub.web.http.doors import Doors, allow_descriptors
 from realtime_dub.web.http.guard import Guard
+from realtime_dub.web.http.invited import INVITES
 from realtime_dub.web.http.logs import structured, unheard
 from realtime_dub.web.http.stopping import end_in_time
+from realtime_dub.web.invites import Invites
 from realtime_dub.web.rtc.ports import loop_factory
 from realtime_dub.web.studio.keeping import OwnKeeping
 from realtime_dub.web.studio.studio import Studio
@@ -34,14 +36,15 @@ def make_app(config: ServeConfig) -> web.Application:
     """The application; its studio starts and ends with it."""
     app = guarded(config)
     app.cleanup_ctx.append(_studio(config))
-    app.add_routes(whip.routes() + api.routes())
+    app.add_routes(whip.routes() + operators.routes() + api.routes())
     return app
 
 
 def guarded(config: ServeConfig) -> web.Application:
     """An application without anything yet."""
-    app = web.Application(middlewares=[Guard(config).middleware], client_max_size=routes.MOST_JSON)
-    app[routes.CONFIG] = config
+    invites = Invites(config.token, config.link_hours)
+    app = web.Application(middlewares=[Guard(config, invites).middleware], client_max_size=routes.MOST_JSON)
+    app[routes.CONFIG], app[INVITES] = config, invites
     return app
 
 
@@ -87,6 +90,7 @@ async def _interrupted() -> None:
 def _studio(config: ServeConfig) -> Callable[[web.Application], AsyncIterator[None]]:
     async def context(app: web.Application) -> AsyncIterator[None]:
         keeping = await asyncio.to_thread(OwnKeeping, config)
+        await asyncio.to_thread(app[INVITES].revoked.keep, keeping.revoked)
         studio = Studio(config, keeping=keeping)
         app[api.STUDIO] = app[routes.HOST] = studio
         app[api.INBOX] = api.Inbox(keeping.uploads, studio.used_uploads)

@@ -26,6 +26,7 @@ NETWORK_NS = 20 * MS  # later than the quickest packet, still within the budget 
 FRAME_DELAY_NS = 40 * MS - CENTRE_NS + NETWORK_NS  # a frame is known to be complete when the next one begins
 QUEUE = 100  # frames of audio, two seconds
 NO_PTS = -1  # what was before a track's first frame is lost
+FADE = RATE * 5 // 1000  # samples; a step would click
 PIXEL_BYTES = 4.5  # of a frame that waits: BGR, and the planes that it came in
 
 Heard = tuple[Samples, int, bool]
@@ -51,6 +52,8 @@ class BrowserInput:
         self._audio_readers: tuple[queue.Queue[Heard], ...] = ()
         self.overflows = 0  # times that a reader was too slow for the audio
         self.packets_lost = {"audio": 0, "video": 0}  # so far, as the connection counts them
+        self.muted = False  # from the next audio on
+        self._level = 1.0  # of the last sample
         self._overrun: set[int] = set()  # readers whose last frame of audio was dropped
         self._next_pts: int | None = None
         self._audio_ns = 0  # the latest that audio was captured
@@ -98,9 +101,18 @@ class BrowserInput:
         reported_ns = self.capture_clock.audio_ns(ticks_to_ns(frame.pts, Fraction(frame.time_base)), now_ns)
         # Stamps that go to and fro would have holes filled for longer than the stream lasts.
         captured_ns = self._audio_ns = max(self._audio_ns, min(reported_ns, now_ns))
-        heard = self._mono(samples_of(frame))[:, None]
+        heard = self._faded(self._mono(samples_of(frame))[:, None])
         self.on_audio(heard, captured_ns)
         self.give(heard, captured_ns, lost)
+
+    def _faded(self, heard: Samples) -> Samples:
+        level = 0.0 if self.muted else 1.0
+        if level == self._level == 1.0:
+            return heard
+        gain = np.full(len(heard), level, np.float32)
+        gain[:FADE] = np.linspace(self._level, level, len(gain[:FADE]))
+        self._level = level
+        return heard * gain[:, None]
 
     def give(self, heard: Samples, captured_ns: int, lost: bool) -> None:
         """To whoever reads. ``lost``: something before it did not come."""

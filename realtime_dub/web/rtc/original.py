@@ -11,14 +11,14 @@ import numpy as np
 from realtime_dub.clock import Clock
 from realtime_dub.fitting import Size
 from realtime_dub.i420 import Planes
-from realtime_dub.media import MS, AudioBlock, Samples, samples_to_ns
+from realtime_dub.media import Samples
 from realtime_dub.web.limits import ORIGINAL_KBPS, ORIGINAL_SIZE
 from realtime_dub.web.rtc.aiortc_access import AUDIO_DELAY_NS
 from realtime_dub.web.rtc.browser_input import NETWORK_NS
-from realtime_dub.web.rtc.output_timeline import RATE, OutputTimeline
+from realtime_dub.web.rtc.counted import Counted
+from realtime_dub.web.rtc.output_timeline import OutputTimeline
 
 BEHIND_NS = AUDIO_DELAY_NS + NETWORK_NS  # the capture: audio is there by then, and a frame is
-APART_NS = 30 * MS  # that the capture of audio and the count of its samples may be, before it is taken anew
 
 
 class Original:
@@ -27,7 +27,7 @@ class Original:
     def __init__(self, clock: Clock) -> None:
         self.timeline = OutputTimeline(clock, asyncio.get_running_loop())
         self.timeline.lag_ns, self.timeline.most_kbps = BEHIND_NS, ORIGINAL_KBPS
-        self._next_ns: int | None = None  # where the next audio belongs, counted
+        self._counted = Counted(self.timeline.ring)
         self._waiting: tuple[Any, int] | None = None  # the newest frame
         self._shrinking: asyncio.Task[None] | None = None
 
@@ -37,11 +37,7 @@ class Original:
 
     def hear(self, samples: Samples, captured_ns: int) -> None:
         """(n, 1) at 48 kHz."""
-        at_ns = captured_ns - self.timeline.begin_at(captured_ns)
-        if self._next_ns is None or abs(at_ns - self._next_ns) > APART_NS:
-            self._next_ns = at_ns
-        self.timeline.ring.write(AudioBlock(samples, RATE, self._next_ns))
-        self._next_ns += samples_to_ns(len(samples), RATE)
+        self._counted.write(samples, captured_ns - self.timeline.begin_at(captured_ns))
 
     def see(self, frame: Any, captured_ns: int) -> None:
         """A decoded ``av.VideoFrame``. Those that come while one is made small are left out but for the newest."""
@@ -63,12 +59,15 @@ class Original:
 
 
 class Taps:
-    """Where what a browser sends goes besides its own pipeline: to the rooms whose interpreters speak for it."""
+    """Where what a browser sends goes besides its own pipeline: to the rooms whose interpreters speak for it, and
+    ``below`` the dub.
+    """
 
-    def __init__(self, originals: Callable[[], list[Original]]) -> None:
-        self._originals = originals
+    def __init__(self, originals: Callable[[], list[Original]], below: Callable[[Samples, int], None]) -> None:
+        self._originals, self._below = originals, below
 
     def hear(self, samples: Samples, captured_ns: int) -> None:
+        self._below(samples, captured_ns)
         for each in self._originals():
             each.hear(samples, captured_ns)
 

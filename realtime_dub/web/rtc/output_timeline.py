@@ -27,6 +27,7 @@ from realtime_dub.i420 import Planes, planes_of
 from realtime_dub.media import MS, NS, AudioBlock, OutputFormat, Samples, Tick, ns_to_ticks, samples_to_ns
 from realtime_dub.web.config import FRAME_MS
 from realtime_dub.web.limits import STILL_S
+from realtime_dub.web.rtc.original_below import OriginalBelow
 
 RATE = 48_000
 FRAME_NS = FRAME_MS * MS
@@ -57,6 +58,7 @@ class OutputTimeline:
         self.sent = 0  # frames handed to the loop
         self._sent_ns = 0  # when the last one was
         self.recorder: Callable[[Tick, int], None] | None = None  # takes a tick, and its pts here
+        self.below = OriginalBelow()  # what may be mixed under its audio
         self.taken_over: Callable[[int], None] = lambda run: None  # on the loop: this run gives the output now
 
     def next_run(self) -> int:
@@ -208,13 +210,17 @@ class VideoOut(MediaStreamTrack):
 
 
 class AudioOut(MediaStreamTrack):
-    """The voice in frames of exactly 20 ms, from the first tick on, without a hole."""
+    """The voice in frames of exactly 20 ms, from the first tick on, without a hole.
+
+    ``level`` says how loud the original is under it, 0 to 1.
+    """
 
     kind = "audio"
 
-    def __init__(self, timeline: OutputTimeline) -> None:
+    def __init__(self, timeline: OutputTimeline, level: Callable[[], float] = lambda: 0.0) -> None:
         super().__init__()
-        self._timeline = timeline
+        self._timeline, self._level = timeline, level
+        self._faded = 0.0  # the level of the last sample
         self._next: int | None = None  # number of the frame
 
     async def recv(self) -> AudioFrame:
@@ -228,10 +234,18 @@ class AudioOut(MediaStreamTrack):
         await timeline.until(pts_ns)
         if self.readyState != "live":
             raise MediaStreamError
-        samples = timeline.ring.read(pts_ns, FRAME_SAMPLES)
+        samples = self._mixed(timeline.ring.read(pts_ns, FRAME_SAMPLES), self._next)
         self._next += 1
         frame: AudioFrame = audio_frame(samples, pts_ns // FRAME_NS * FRAME_SAMPLES)
         return frame
+
+    def _mixed(self, samples: Samples, number: int) -> Samples:
+        """A level that is changed is gone over to within the frame."""
+        before, self._faded = self._faded, self._level()
+        if before == self._faded == 0.0:
+            return samples
+        level = np.linspace(before, self._faded, FRAME_SAMPLES, dtype=np.float32)[:, None]
+        return samples + level * self._timeline.below.block(number)
 
 
 def audio_frame(samples: Samples, pts: int) -> Any:

@@ -41,7 +41,10 @@ BAD_SDP = Refusal(400, "The session description cannot be used.", "Send the offe
 
 
 class Peer:
-    """``browser_input`` None = nothing is taken from the other side; ``timeline`` None = nothing is sent."""
+    """``browser_input`` None = nothing is taken from the other side; ``timeline`` None = nothing is sent.
+
+    ``level`` says how loud the original is under the timeline's audio.
+    """
 
     def __init__(
         self,
@@ -51,9 +54,10 @@ class Peer:
         changed: Callable[[], None],
         message: Callable[[str], str | None] = lambda text: None,
         dropped: Counter[str] | None = None,
+        level: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._config, self._input, self._timeline = config, browser_input, timeline
-        self._changed, self._message = changed, message
+        self._changed, self._message, self._level = changed, message, level
         servers = [RTCIceServer(**server) for server in config.ice_servers]
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._readers: set[asyncio.Task[None]] = set()
@@ -127,7 +131,7 @@ class Peer:
     def _add_transceiver(self, kind: str, is_taken: bool) -> None:
         track = None
         if self._timeline is not None and is_taken:
-            track = self._timeline.subscribe() if kind == "video" else AudioOut(self._timeline)
+            track = self._timeline.subscribe() if kind == "video" else AudioOut(self._timeline, self._level)
         direction = "sendrecv" if track and self._input else "sendonly" if track else "recvonly"
         transceiver = self._pc.addTransceiver(track or kind, direction)
         codecs = RTCRtpSender.getCapabilities(kind).codecs

@@ -1,5 +1,7 @@
 // The server's JSON interface: one function per call; every refusal becomes an ApiError that says what to do.
 
+import { t } from "./texts.js";
+
 const HEADER = "realtime-dub"; // another site's form cannot send it: the server takes it as a sign of this page
 const ASK_MS = 3000; // for what is tried again: an answer that is lost on the way never comes
 let token = takeToken();
@@ -46,8 +48,15 @@ async function call(method, path, { json, body, keepalive = false, timeoutMs = 2
   try {
     answer = await fetch(path, { method, headers: headers(type), body: sent, keepalive, signal });
   } catch {
-    throw new ApiError(0, "The server does not answer.", "Check that realtime-dub serve is running and reachable, then try again.");
+    throw new ApiError(0, t("api.no_answer"), t("api.no_answer.do"));
   }
+  if (!answer.ok) throw await refusal(answer);
+  return answer;
+}
+
+// An answer that goes on and on, until `signal` ends it.
+export async function stream(path, signal) {
+  const answer = await fetch(path, { headers: headers(), signal });
   if (!answer.ok) throw await refusal(answer);
   return answer;
 }
@@ -57,10 +66,10 @@ async function refusal(answer) {
   try { error = (await answer.json()).error ?? {}; } catch { /* no JSON: the status has to do */ }
   const wait = Number(answer.headers.get("Retry-After")) || 0;
   if (answer.status === 401) {
-    return new ApiError(401, error.what ?? "The server wants another token.", error.do ?? "Enter the token that realtime-dub serve printed.");
+    return new ApiError(401, error.what ?? t("api.token"), error.do ?? t("api.token.do"));
   }
-  const what = error.what ?? `The server refused (${answer.status}).`;
-  return new ApiError(answer.status, what, error.do ?? "Try again; the server's log says more.", wait);
+  const what = error.what ?? t("api.refused", { status: answer.status });
+  return new ApiError(answer.status, what, error.do ?? t("api.refused.do"), wait);
 }
 
 const json = async (...args) => (await call(...args)).json();
@@ -68,6 +77,14 @@ const at = (id, tail = "") => `api/sessions/${encodeURIComponent(id)}${tail}`;
 
 export const session = (id) => json("GET", at(id), { timeoutMs: 2_000 });
 export const room = (name) => json("GET", `api/rooms/${encodeURIComponent(name)}`, { timeoutMs: ASK_MS });
+export const roomPath = (name, tail = "") => `api/rooms/${encodeURIComponent(name)}${tail}`;
+export const rooms = () => json("GET", "api/rooms");
+export const endRoom = (name) => call("DELETE", roomPath(name));
+export const act = (name, number, action, channel = "") => call("POST", roomPath(name, `/people/${number}`), { json: { action, channel } });
+export const roomRecordings = (name) => json("GET", roomPath(name, "/recordings"));
+export const makeLink = (name, role, channel = "", address = "") => json("POST", roomPath(name, "/links"), { json: { role, channel, address } });
+export const revokeLinks = (name, role) => call("DELETE", roomPath(name, `/links/${role}`));
+export const floor = (id, action, to) => call("POST", at(id, "/floor"), { json: { action, to } });
 export const config = (timeoutMs) => json("GET", "api/config", { timeoutMs });
 export const askedAgain = () => config(ASK_MS);
 export const openSession = (offer) => json("POST", "api/sessions", { json: offer, timeoutMs: 10_000 });

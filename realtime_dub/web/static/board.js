@@ -1,6 +1,7 @@
 // The row of charts: which figure of the server's and of this browser's goes where.
 
 import { Chart } from "./chart.js";
+import { t } from "./texts.js";
 
 const $ = (id) => document.getElementById(id);
 const text = (value, digits = 0) => (Number.isFinite(value) ? (Number(value.toFixed(digits)) || 0).toFixed(digits) : "–"); // no "-0"
@@ -8,11 +9,11 @@ const SHARED_MESSAGES = 4; // two a second
 
 export class Board {
   #frames = []; #playedOffset = null; #shares = null;
-  #latency = new Chart($("c-latency"), [{ key: "p50", label: "median", token: "--series-a" }, { key: "p95", label: "95 percent below", token: "--series-b" }], { name: "Delay", unit: "ms", floor: 100, limit: "budget" });
-  #mouths = new Chart($("c-frames"), [{ key: "fresh", label: "fresh", token: "--series-a" }, { key: "reused", label: "reused", token: "--series-c" }, { key: "passthrough", label: "unchanged", token: "--series-d" }], { name: "Mouths", unit: "%", stacked: true });
-  #sync = new Chart($("c-sync"), [{ key: "server", label: "server", token: "--series-a" }, { key: "page", label: "in this page", token: "--series-b" }], { name: "Lip sync, plus where the picture is late", unit: "ms", floor: 40, zero: true });
-  #rate = new Chart($("c-rate"), [{ key: "in", label: "in", token: "--series-a" }, { key: "out", label: "out", token: "--series-b" }], { name: "Bitrate", unit: "kbit/s", floor: 500 });
-  #loss = new Chart($("c-loss"), [{ key: "in", label: "to you", token: "--series-a" }, { key: "out", label: "to the server", token: "--series-b" }], { name: "Packet loss", unit: "%", floor: 2 });
+  #latency = new Chart($("c-latency"), [{ key: "p50", label: t("page.median"), token: "--series-a" }, { key: "p95", label: t("chart.p95"), token: "--series-b" }], { name: t("page.delay"), unit: "ms", floor: 100, limit: "budget" });
+  #mouths = new Chart($("c-frames"), [{ key: "fresh", label: t("page.fresh_2"), token: "--series-a" }, { key: "reused", label: t("page.reused"), token: "--series-c" }, { key: "passthrough", label: t("page.unchanged"), token: "--series-d" }], { name: t("page.mouths"), unit: "%", stacked: true });
+  #sync = new Chart($("c-sync"), [{ key: "server", label: t("page.server"), token: "--series-a" }, { key: "page", label: t("page.in_this_page"), token: "--series-b" }], { name: t("chart.sync"), unit: "ms", floor: 40, zero: true });
+  #rate = new Chart($("c-rate"), [{ key: "in", label: t("page.in"), token: "--series-a" }, { key: "out", label: t("page.out"), token: "--series-b" }], { name: t("chart.bitrate"), unit: "kbit/s", floor: 500 });
+  #loss = new Chart($("c-loss"), [{ key: "in", label: t("page.to_you"), token: "--series-a" }, { key: "out", label: t("page.to_the_server"), token: "--series-b" }], { name: t("chart.loss"), unit: "%", floor: 2 });
 
   get #charts() { return [this.#latency, this.#mouths, this.#sync, this.#rate, this.#loss]; }
 

@@ -1,5 +1,7 @@
 // Small charts of the last minute on canvas: lines, or shares stacked to a hundred percent.
 
+import { t } from "./texts.js";
+
 const SPAN_S = 60;
 
 export class Chart {
@@ -118,7 +120,7 @@ export class Chart {
     const last = this.#points.at(-1);
     const known = this.#series.filter(({ key }) => Number.isFinite(last?.[key]));
     const words = known.map(({ key, label }) => `${label} ${Math.round(last[key] * 10) / 10} ${this.#options.unit}`);
-    this.#canvas.setAttribute("aria-label", `${this.#options.name}: ${words.join(", ") || "no data yet"}`);
+    this.#canvas.setAttribute("aria-label", t("chart.label", { name: this.#options.name, words: words.join(", ") || t("chart.none") }));
   }
 }
 

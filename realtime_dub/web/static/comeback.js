@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { Return } from "./presence.js";
 import { role, room } from "./role.js";
+import { t } from "./texts.js";
 
 const GHOST_S = 6; // in which the server lets go of a page that was here and is gone
 
@@ -48,6 +49,6 @@ export class Comeback {
   #taken() {
     const late = performance.now() - this.#sinceMs > 1000 * GHOST_S;
     if (late && !room) this.change({ room: this.#steps.anotherRoom() });
-    throw new api.ApiError(409, "Somebody else sends in this room.", "");
+    throw new api.ApiError(409, t("room.taken"), "");
   }
 }

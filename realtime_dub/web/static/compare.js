@@ -1,6 +1,7 @@
 // The two pictures: side by side, swiped over each other, or the dubbed one alone.
 
 import * as prefs from "./prefs.js";
+import { t } from "./texts.js";
 
 const VIEWS = ["side", "swipe", "dubbed"];
 const HELD_FRAMES = 75; // three seconds at 25 fps; a longer delay shows the oldest that is held
@@ -48,7 +49,7 @@ export class Compare {
   #place() {
     const share = Number(this.#swipe.value);
     this.#stage.style.setProperty("--split", `${share}%`);
-    this.#swipe.setAttribute("aria-valuetext", `${share} percent original, ${100 - share} percent dubbed`);
+    this.#swipe.setAttribute("aria-valuetext", t("compare.share", { share, rest: 100 - share }));
   }
 
   // Only where the two lie over each other must they show one instant; elsewhere the live picture is the mirror.

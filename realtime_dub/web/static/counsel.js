@@ -1,6 +1,7 @@
 // What the server advises where mouths are not drawn: said below the picture, and taken by a button or by itself.
 
 import * as prefs from "./prefs.js";
+import { t } from "./texts.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -26,7 +27,7 @@ export class Counsel {
     const words = advice ? `${advice.what} ${advice.do}` : "";
     if ($("counsel-text").textContent !== words) $("counsel-text").textContent = words;
     $("counsel-take").hidden = !this.#offered || $("raise").checked;
-    if (this.#offered) $("counsel-take").textContent = `Use ${this.#offered} ms`;
+    if (this.#offered) $("counsel-take").textContent = t("counsel.use", { ms: this.#offered });
     this.#byItself();
   }
 

@@ -3,15 +3,21 @@
 import { Meter, fillDevices, openCamera, openMicrophone } from "./media.js";
 import { regain } from "./regain.js";
 import { role } from "./role.js";
+import { t } from "./texts.js";
 import * as ui from "./ui.js";
 
 const $ = (id) => document.getElementById(id);
 
-export class Devices {
-  #tracks = { video: null, audio: null }; #settings = null; #meter = new Meter($("meter")); #session;
+// Event: "silent" (whether the microphone is muted, or held while somebody coughs).
+export class Devices extends EventTarget {
+  #tracks = { video: null, audio: null }; #settings = null; #meter = new Meter($("meter"), $("own-level")); #session;
+  #muted = false; #coughs = false;
 
   // `session` gives the one that runs, if any: a device that is exchanged is sent there.
-  constructor(session) { this.#session = session; }
+  constructor(session) {
+    super();
+    this.#session = session;
+  }
 
   // Which of them, and how, the settings say.
   async use(settings) {
@@ -51,11 +57,24 @@ export class Devices {
     await this.#session().replaceAudio(this.#tracks.audio);
   }
 
-  toggleMute() { if (this.#tracks.audio) this.mute(this.#tracks.audio.enabled); }
+  toggleMute() { if (this.#tracks.audio) this.mute(!this.#muted); }
 
   mute(muted) {
-    if (this.#tracks.audio) this.#tracks.audio.enabled = !muted;
+    this.#muted = muted;
+    this.#silence();
     ui.press($("mute"), muted, muted ? "i-mic-off" : "i-mic");
+  }
+
+  // While it is on, nothing is heard; whoever was muted stays so after it.
+  cough(on) {
+    this.#coughs = on;
+    this.#silence();
+  }
+
+  #silence() {
+    const silent = this.#muted || this.#coughs;
+    if (this.#tracks.audio) this.#tracks.audio.enabled = !silent;
+    this.dispatchEvent(new CustomEvent("silent", { detail: silent }));
   }
 
   release() {
@@ -63,7 +82,8 @@ export class Devices {
     this.#tracks = { video: null, audio: null };
     $("original").srcObject = null;
     this.#meter.stop();
-    ui.press($("mute"), false, "i-mic");
+    this.#coughs = false;
+    this.mute(false);
   }
 
   get #speaks() { return role === "interpreter" || this.#settings.usesMicrophone; }
@@ -82,7 +102,7 @@ export class Devices {
       return this.#watched(await openMicrophone(deviceId, this.#settings.processing));
     } catch (error) {
       if (role === "interpreter" || this.#settings.needsMicrophone) throw error;
-      ui.notice(`${error.message} Your interpreters see you, and do not hear you.`, "problem");
+      ui.notice(`${error.message} ${t("devices.unheard")}`, "problem");
       return null;
     }
   }
@@ -94,10 +114,10 @@ export class Devices {
 
   async #taken(track) {
     const { kind } = track, name = kind === "video" ? "camera" : "microphone";
-    ui.notice(`The ${name} was taken away. Plug it in again, or choose another one.`, "problem");
+    ui.notice(t("devices.taken", { thing: t(`thing.${name}`) }), "problem");
     const { deviceId } = track.getSettings(); // that one: another may look elsewhere
-    const open = () => (kind === "video" ? this.newCamera(deviceId) : this.newMicrophone(deviceId, !track.enabled));
+    const open = () => (kind === "video" ? this.newCamera(deviceId) : this.newMicrophone(deviceId, this.#muted));
     const back = await regain(open, () => this.#session() && this.#tracks[kind] === track);
-    if (back && this.#session()) ui.notice(`The ${name} is back.`);
+    if (back && this.#session()) ui.notice(t("devices.back", { thing: t(`thing.${name}`) }));
   }
 }

@@ -1,6 +1,7 @@
 // What is kept on request: a recording made on the server, a picture made here, the bank of one's own mouth.
 
 import * as api from "./api.js";
+import { t } from "./texts.js";
 
 export function save(blob, name) {
   const link = document.createElement("a");
@@ -59,7 +60,7 @@ export class Recording {
     try {
       const { url } = await api.recording(id, "stop");
       save(await api.download(url), `dubbed-${stamp()}.mp4`);
-      return "Recording saved.";
+      return t("keep.saved");
     } finally {
       this.#ended();
     }
@@ -78,7 +79,7 @@ export class Recording {
     this.#since = performance.now();
     this.#tick();
     this.#timer = setInterval(() => this.#tick(), 500);
-    return "Recording on the server.";
+    return t("keep.recording");
   }
 
   #tick() { this.#show(true, Math.floor((performance.now() - this.#since) / 1000)); }

@@ -6,15 +6,19 @@ const ARROWS = { ArrowLeft: -4, ArrowRight: 4 };
 const TAKES_KEYS = "input, select, textarea, progress, dialog, [contenteditable], [role=slider], [role=textbox]";
 
 export class Keys {
-  #actions; #move; #on = read() !== "off";
+  #actions; #move; #held; #down = null; #on = read() !== "off";
 
-  // `actions` maps a key to a button or a function; `move` gets the steps of the arrows.
-  constructor(actions, move, checkbox) {
+  // `actions` maps a key to a button or a function; `move` gets the steps of the arrows; `held` maps a key to what is
+  // called with true when it goes down, and with false when it is let go.
+  constructor(actions, move, checkbox, held = {}) {
     this.#actions = actions;
     this.#move = move;
+    this.#held = held;
     checkbox.checked = this.#on;
     checkbox.addEventListener("change", () => this.#set(checkbox.checked));
     document.addEventListener("keydown", (event) => this.#pressed(event));
+    document.addEventListener("keyup", (event) => { if (event.key.toLowerCase() === this.#down) this.#letGo(); });
+    window.addEventListener("blur", () => this.#letGo());
   }
 
   #set(on) {
@@ -26,11 +30,25 @@ export class Keys {
     if (event.repeat && event.key === "Enter" && event.target.closest("button")) event.preventDefault(); // one press, one click
     if (!this.#on || !isSingle(event) || event.target.closest(TAKES_KEYS) || document.querySelector("dialog[open]")) return;
     if (ARROWS[event.key]) return this.#move(ARROWS[event.key]);
+    if (this.#held[event.key.toLowerCase()]) return this.#hold(event);
     const action = event.repeat ? null : this.#actions[event.key.toLowerCase()];
     if (!action) return;
     event.preventDefault();
     if (action instanceof HTMLElement) action.click(); // a disabled button does nothing, and that is right
     else action();
+  }
+
+  #hold(event) {
+    event.preventDefault();
+    if (event.repeat) return;
+    this.#letGo();
+    this.#down = event.key.toLowerCase();
+    this.#held[this.#down](true);
+  }
+
+  #letGo() {
+    if (this.#down) this.#held[this.#down](false);
+    this.#down = null;
   }
 }
 

@@ -1,8 +1,11 @@
 // The page: puts the studio together for the role that its address names.
 
+import { Booth } from "./booth.js";
 import { Mirror } from "./mirror.js";
 import { WELCOME, name, role } from "./role.js";
 import { Studio } from "./studio.js";
+import "./texts.js";
+import { Under } from "./under.js";
 import * as ui from "./ui.js";
 import { wire } from "./wiring.js";
 
@@ -13,6 +16,8 @@ if (role !== "studio") $("stage").dataset.view = "dubbed"; // one picture alone
 name();
 ui.scene("idle", WELCOME);
 const studio = new Studio();
+if (role === "interpreter") studio.booth = new Booth(() => studio.id, studio.devices);
+if (role === "viewer") studio.under = new Under(() => studio.session);
 new Mirror($("stage"), $("original"), $("mirror"));
 wire(studio);
 studio.load();

@@ -1,24 +1,24 @@
 // Camera and microphone: opening them, naming them, and what to tell when they are not to be had.
 
 import { ApiError } from "./api.js";
+import { t } from "./texts.js";
 
-// What getUserMedia throws, as advice. `thing` is "camera" or "microphone".
+// What getUserMedia throws, as advice; the same key with .do says what to do.
 const ADVICE = {
-  NotAllowedError: (thing) => [`The ${thing} is not allowed.`, `Allow the ${thing} with the site button left of the address, then try again.`],
-  NotFoundError: (thing) => [`No ${thing} was found.`, `Plug in a ${thing}, or switch it on, then try again.`],
-  NotReadableError: (thing) => [`The ${thing} is in use.`, `Close the other program or tab that uses the ${thing}, then try again.`],
-  OverconstrainedError: (thing) => [`The chosen ${thing} is gone.`, `Choose another ${thing} in the settings, then try again.`],
+  NotAllowedError: "media.denied",
+  NotFoundError: "media.none",
+  NotReadableError: "media.busy",
+  OverconstrainedError: "media.gone",
 };
 
-function failure(error, thing) {
-  const known = ADVICE[error.name] ?? (() => [`The ${thing} could not be opened.`, `Choose another ${thing}, or reload the page (${error.name}).`]);
-  return Object.assign(new ApiError(0, ...known(thing)), { name: error.name });
+function failure(error, name) {
+  const key = ADVICE[error.name] ?? "media.failed", values = { thing: t(`thing.${name}`), error: error.name };
+  return Object.assign(new ApiError(0, t(key, values), t(`${key}.do`, values)), { name: error.name });
 }
 
 export function requireDevices() {
   if (navigator.mediaDevices?.getUserMedia && window.isSecureContext) return;
-  throw new ApiError(0, "This address may not use a camera.",
-    "Browsers give cameras to https and to localhost alone: start the server with --tls-cert and --tls-key, or open it through an SSH tunnel to localhost.");
+  throw new ApiError(0, t("media.insecure"), t("media.insecure.do"));
 }
 
 export async function openCamera(deviceId, { width, height, fps }) {
@@ -47,8 +47,8 @@ async function open(constraints, thing) {
 export async function fillDevices(camera, microphone) {
   if (!navigator.mediaDevices?.enumerateDevices) return;
   const devices = await navigator.mediaDevices.enumerateDevices();
-  fill(camera, devices.filter((device) => device.kind === "videoinput"), "Default camera");
-  fill(microphone, devices.filter((device) => device.kind === "audioinput" && device.deviceId !== "default"), "Default microphone");
+  fill(camera, devices.filter((device) => device.kind === "videoinput"), t("page.default_camera"));
+  fill(microphone, devices.filter((device) => device.kind === "audioinput" && device.deviceId !== "default"), t("page.default_microphone"));
 }
 
 function fill(select, devices, first) {
@@ -61,9 +61,9 @@ function fill(select, devices, first) {
 }
 
 export class Meter {
-  #bar; #context = null; #timer = 0;
+  #bars; #context = null; #timer = 0;
 
-  constructor(bar) { this.#bar = bar; }
+  constructor(...bars) { this.#bars = bars; }
 
   // Shows the level of `track`; null ends it.
   watch(track) {
@@ -81,8 +81,7 @@ export class Meter {
     clearInterval(this.#timer);
     this.#context?.close();
     this.#context = null;
-    this.#bar.style.setProperty("--level", 0);
-    this.#bar.setAttribute("aria-valuenow", 0);
+    this.#draw(0);
   }
 
   // -60 dB is empty and 0 dB full.
@@ -90,7 +89,13 @@ export class Meter {
     analyser.getFloatTimeDomainData(samples);
     const power = samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length;
     const level = Math.min(1, Math.max(0, 1 + Math.log10(power + 1e-6) / 6));
-    this.#bar.style.setProperty("--level", level.toFixed(2));
-    this.#bar.setAttribute("aria-valuenow", Math.round(100 * level));
+    this.#draw(level);
+  }
+
+  #draw(level) {
+    for (const bar of this.#bars) {
+      bar.style.setProperty("--level", Math.round(100 * level) / 100);
+      bar.setAttribute("aria-valuenow", Math.round(100 * level));
+    }
   }
 }

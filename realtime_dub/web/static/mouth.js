@@ -1,16 +1,17 @@
 // How the mouth is drawn: engine, look-ahead, strength, silence, face and the delay budget that they share.
 
 import * as prefs from "./prefs.js";
+import { t } from "./texts.js";
 
 const $ = (id) => document.getElementById(id);
 const SETTLE_MS = 150; // a slider that moves is sent when it rests
 const LONGEST_BUDGET_MS = 1500;
 const SILENCES = {
-  auto: "Your own mouth for your own voice. For another voice it rests.",
-  live: "You are seen talking also while the voice is silent.",
-  rest: "Your mouth is shut while the voice is silent.",
+  auto: t("mouth.auto"),
+  live: t("mouth.live"),
+  rest: t("mouth.rest"),
 };
-const NOW = { live: "Now: your own.", rest: "Now: it rests." };
+const NOW = { live: t("mouth.now_live"), rest: t("mouth.now_rest") };
 
 export class Mouth {
   #engines = []; #engine; #ahead; #change;
@@ -147,12 +148,12 @@ export class Mouth {
 
   #label() {
     const ahead = this.#ahead.ms;
-    $("engine-hint").textContent = this.#engine ? `Hears ${ahead} ms ahead before it draws a mouth.` : "The server offers no engine.";
+    $("engine-hint").textContent = this.#engine ? t("mouth.hears", { ahead }) : t("mouth.no_engine");
     $("strength-value").textContent = `${Math.round(100 * Number($("strength").value))} %`;
     $("silence-hint").textContent = this.#silenceHint();
     const budget = Math.round(this.#budgetMs);
     $("budget-value").textContent = `${budget} ms`;
-    $("budget-hint").textContent = `${ahead} ms for hearing ahead, ${Math.max(0, budget - ahead)} ms for the rest. Less is quicker, more is steadier.`;
+    $("budget-hint").textContent = t("mouth.budget", { ahead, rest: Math.max(0, budget - ahead) });
     $("budget-bar").style.setProperty("--share", `${Math.min(100, (100 * ahead) / Math.max(1, budget))}%`);
     for (const slider of [$("strength"), $("budget")]) fillTrack(slider);
   }

@@ -1,9 +1,10 @@
 // The person's own microphone beside another's voice: from it is learnt how they talk. It is heard and not handed on.
 
 import * as prefs from "./prefs.js";
+import { t } from "./texts.js";
 
 const $ = (id) => document.getElementById(id);
-const BESIDE = "While another voice speaks for you, your microphone is heard to learn from, and by nobody.";
+const BESIDE = t("own_mic.hint");
 
 export class OwnMic {
   // `change` is called with whether it is on.
@@ -26,5 +27,5 @@ export class OwnMic {
     this.#says(learnt?.frames ?? 0);
   }
 
-  #says(frames) { $("own-mic-hint").textContent = frames && this.on ? `Learnt from ${frames} frames of your talking.` : BESIDE; }
+  #says(frames) { $("own-mic-hint").textContent = frames && this.on ? t("own_mic.learnt", { frames }) : BESIDE; }
 }

@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { save, stamp } from "./keep.js";
+import { t } from "./texts.js";
 import * as ui from "./ui.js";
 
 const $ = (id) => document.getElementById(id);
@@ -17,7 +18,7 @@ export class Person {
     try {
       await api.enroll(this.#id(), ENROLL_S);
       this.follow({ progress: 0 });
-      ui.notice("Speak now, and move your lips well.");
+      ui.notice(t("person.speak"));
     } catch (error) {
       ui.problem(error);
     }
@@ -26,7 +27,7 @@ export class Person {
   // The server's word: {progress} from 0 to 1, or null.
   follow(enroll) {
     const running = Boolean(enroll) && enroll.progress < 1;
-    if (this.#enrolling && !running) ui.notice("Your mouth is learnt and in use.");
+    if (this.#enrolling && !running) ui.notice(t("person.learnt"));
     this.#enrolling = running;
     $("enroll-progress").hidden = !running;
     $("enroll").disabled = running;
@@ -51,7 +52,7 @@ export class Person {
     if (!file) return;
     try {
       await api.putBank(this.#id(), file);
-      ui.notice("The mouth bank is in use.");
+      ui.notice(t("person.bank"));
     } catch (error) {
       ui.problem(error);
     }

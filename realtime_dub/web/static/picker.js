@@ -3,11 +3,12 @@
 // Event: "ready", the file is with the server. What goes wrong is said beside the button.
 
 import * as api from "./api.js";
+import { t } from "./texts.js";
 import { duration } from "./ui.js";
 
 const USES = {
-  sound: { what: "Sound, or a video's sound", first: "Choose a sound file or a video first.", other: "Choose another one, such as .wav, .mp3 or .mp4." },
-  picture: { what: "A face from the front", first: "Choose a picture first.", other: "Choose another one, such as .jpg or .png." },
+  sound: { what: t("picker.sound"), first: t("picker.sound.first"), other: t("picker.sound.other") },
+  picture: { what: t("picker.picture"), first: t("picker.picture.first"), other: t("picker.picture.other") },
 };
 
 export class Picker extends EventTarget {
@@ -62,7 +63,7 @@ export class Picker extends EventTarget {
   async #chosen(file, turn) {
     try {
       this.#check(file);
-      this.#say(`Sending ${file.name}…`);
+      this.#say(t("picker.sending", { name: file.name }));
       await this.#send(file, () => turn === this.#turn);
     } catch (error) {
       if (turn === this.#turn) this.#say(`${error.message} ${error.do ?? ""}`, "problem");
@@ -72,12 +73,12 @@ export class Picker extends EventTarget {
   #check(file) {
     const suffix = file.name.includes(".") ? file.name.slice(file.name.lastIndexOf(".")).toLowerCase() : "";
     if (this.#kinds.length && !this.#kinds.includes(suffix)) {
-      throw new api.ApiError(0, `${file.name} is no ${this.#use} that can be used here.`, USES[this.#use].other);
+      throw new api.ApiError(0, t(`picker.${this.#use}.unfit`, { name: file.name }), USES[this.#use].other);
     }
     if (file.size > 1e6 * this.#mostMb) {
-      throw new api.ApiError(0, `${file.name} has ${Math.ceil(file.size / 1e6)} MB.`, `Choose one of at most ${this.#mostMb} MB.`);
+      throw new api.ApiError(0, t("picker.has", { name: file.name, mb: Math.ceil(file.size / 1e6) }), t("picker.most", { mb: this.#mostMb }));
     }
-    if (!file.size) throw new api.ApiError(0, `${file.name} is empty.`, "Choose another one.");
+    if (!file.size) throw new api.ApiError(0, t("picker.empty", { name: file.name }), t("picker.another"));
   }
 
   async #send(file, wanted = () => true) {
@@ -93,7 +94,7 @@ export class Picker extends EventTarget {
 
   #hint() {
     const { what } = USES[this.#use];
-    this.#say(Number.isFinite(this.#mostMb) ? `${what}; up to ${this.#mostMb} MB.` : `${what}.`);
+    this.#say(Number.isFinite(this.#mostMb) ? t("picker.hint", { what, mb: this.#mostMb }) : `${what}.`);
   }
 
   #say(words, kind = "word") {

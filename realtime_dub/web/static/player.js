@@ -1,6 +1,7 @@
 // The voice from a file: pause, from the beginning, repeat, and where it is. The server plays it; this only asks and shows.
 
 import * as api from "./api.js";
+import { t } from "./texts.js";
 import * as ui from "./ui.js";
 
 const $ = (id) => document.getElementById(id);
@@ -25,13 +26,13 @@ export class Player {
   }
 
   #place({ playing, at_s, seconds, loop }) {
-    const words = playing ? "Pause the sound file" : "Play the sound file";
+    const words = t(playing ? "page.pause_the_sound_file" : "page.play_the_sound_file");
     $("player-play").querySelector("use").setAttribute("href", playing ? "#i-pause" : "#i-play");
     Object.assign($("player-play"), { title: words, ariaLabel: words });
     ui.press($("player-loop"), loop);
     $("player-at").value = at_s / Math.max(seconds, 0.01);
     $("player-time").textContent = `${ui.duration(Math.floor(at_s))} / ${ui.duration(Math.round(seconds))}`;
-    $("player-at").setAttribute("aria-valuetext", `${Math.floor(at_s)} of ${Math.round(seconds)} seconds`);
+    $("player-at").setAttribute("aria-valuetext", t("player.at", { at: Math.floor(at_s), all: Math.round(seconds) }));
   }
 
   async #ask(what) {

@@ -3,6 +3,7 @@
 
 import * as api from "./api.js";
 import { save } from "./keep.js";
+import { t } from "./texts.js";
 import { duration, notice, problem } from "./ui.js";
 
 const $ = (id) => document.getElementById(id);
@@ -17,7 +18,7 @@ export class Recordings {
 
   constructor(keptS) {
     const minutes = Math.round((keptS ?? 3600) / 60);
-    $("recordings-hint").textContent = `Kept on the server for ${minutes} minutes, then removed. Only this browser knows of them.`;
+    $("recordings-hint").textContent = t("recordings.hint", { minutes });
   }
 
   add(id) {
@@ -56,7 +57,7 @@ export class Recordings {
     line.dataset.state = each.state;
     line.append(words(name, described(each)));
     if (each.state === "kept") {
-      line.append(button("Download", name, (pressed) => this.#download(each, at, pressed)), button("Remove", name, () => this.#remove(each)));
+      line.append(button("recordings.download", name, (pressed) => this.#download(each, at, pressed)), button("recordings.remove", name, () => this.#remove(each)));
     }
     return line;
   }
@@ -65,7 +66,7 @@ export class Recordings {
     pressed.disabled = true;
     try {
       save(await api.download(each.url), `dubbed-${new Date(at).toISOString().slice(0, 19).replace("T", "-").replaceAll(":", "")}.mp4`);
-      notice("Recording saved. Remove it here when you have it.");
+      notice(t("recordings.saved"));
     } catch (error) {
       problem(error);
       this.refresh();
@@ -101,10 +102,11 @@ function write(list) {
 function when(at) { return new Date(at).toLocaleString([], { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }); }
 
 function described({ state, seconds, size, until, note }) {
-  if (state === "recording") return "Being recorded";
+  if (state === "recording") return t("recordings.now");
   const length = seconds == null ? "" : `${duration(Math.round(seconds))}, `;
   const hour = new Date(1000 * until).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-  return `${length}${(size / 1e6).toFixed(1)} MB, until ${hour}${note ? `. Ended early: ${note}` : ""}`;
+  const kept = t("recordings.until", { size: (size / 1e6).toFixed(1), hour });
+  return `${length}${kept}${note ? `. ${t("recordings.early", { note })}` : ""}`;
 }
 
 function words(name, rest) {
@@ -116,10 +118,10 @@ function words(name, rest) {
   return both;
 }
 
-function button(label, name, action) {
+function button(key, name, action) {
   const made = document.createElement("button");
-  Object.assign(made, { type: "button", className: "button small", textContent: label });
-  made.setAttribute("aria-label", `${label} the recording of ${name}`);
+  Object.assign(made, { type: "button", className: "button small", textContent: t(key) });
+  made.setAttribute("aria-label", t(`${key}.of`, { name }));
   made.addEventListener("click", () => action(made));
   return made;
 }

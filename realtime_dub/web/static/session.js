@@ -7,6 +7,7 @@
 import * as api from "./api.js";
 import { Link } from "./link.js";
 import { NetworkSampler } from "./network.js";
+import { t } from "./texts.js";
 
 const CONNECT_S = 15; // longer than any working path takes to be found
 const PATIENCE_S = 3; // a short disturbance mends itself
@@ -16,11 +17,11 @@ const PAUSE_S = 0.5;
 const GONE = [401, 404]; // the answer of a server that was started anew, maybe with another token
 const SILENT_S = 2, DEAD_S = 4; // the server says something twice a second; so long nothing, and the path is dead
 
-const NO_PATH = ["No path to the server was found.",
-  "Different networks often need help: start the server with --stun or --turn, or with --public-ip and its UDP ports open in the firewall."];
-const ENDED = ["The server ended the session.", "Start again; if it ends again, the server's log says why."];
-const AWAY = ["The connection was lost and did not come back.",
-  "Check your network, then start again. Different networks often need help: --stun, --turn or --public-ip on the server."];
+const NO_PATH = [t("session.no_path"),
+  t("session.no_path.do")];
+const ENDED = [t("session.ended"), t("session.ended.do")];
+const AWAY = [t("session.away"),
+  t("session.away.do")];
 
 export class Session extends EventTarget {
   id = null;
@@ -224,6 +225,7 @@ export class Session extends EventTarget {
     let message;
     try { message = JSON.parse(text); } catch { return; }
     this.#heardAt = performance.now();
+    if (message.t === "end") return this.#fail(new api.ApiError(403, message.error.what, message.error.do)); // for good
     if (message.room) this.#emit("room", message.room);
     if (message.t === "stats") this.#emit("stats", message);
   }

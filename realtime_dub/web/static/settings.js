@@ -3,10 +3,14 @@
 // Events: "options" (a part of the session's options, to be sent), "devices" ("camera" or "microphone" was changed),
 // and "restart" (what only a new session can do).
 
+import * as api from "./api.js";
+import { copied, linkFor } from "./invite.js";
 import { Mouth, takes } from "./mouth.js";
 import { OwnMic } from "./own-mic.js";
 import { Picker } from "./picker.js";
 import * as prefs from "./prefs.js";
+import { t } from "./texts.js";
+import { percent } from "./under.js";
 
 const $ = (id) => document.getElementById(id);
 const USUAL = { width: 640, height: 480, fps: 25 };
@@ -14,14 +18,13 @@ const SIZES = { "480p": { width: 640, height: 480 }, "720p": { width: 1280, heig
 
 export class Settings extends EventTarget {
   #mouth; #camera; #ownMic; #audioFile; #still; #onCamera = true; #inUse = "mic"; // the voice that is
-  #invite; #share; // the token that links are handed on with, and the server's address for others
+  #share; // the server's address for others
 
   constructor(config, room) {
     super();
-    this.#invite = config.invite;
     this.#share = config.share?.address;
     this.#camera = { ...USUAL, ...config.camera }; // what the server's machine holds
-    $("camera-size").options[0].text = `Automatic (${this.#camera.width} × ${this.#camera.height})`;
+    $("camera-size").options[0].text = t("settings.automatic", this.#camera);
     $("camera-size").title = this.#camera.why ?? "";
     this.#mouth = new Mouth(config, (options) => this.#emit("options", options));
     this.#ownMic = new OwnMic((on) => this.#learns(on));
@@ -36,6 +39,11 @@ export class Settings extends EventTarget {
     this.#audioFile.addEventListener("ready", () => this.#voice());
     this.#still.addEventListener("ready", () => this.#newPicture());
     $("room").addEventListener("change", () => this.#voice());
+    $("under").addEventListener("input", () => percent($("under"), $("under-value")));
+    $("under").addEventListener("change", () => {
+      prefs.keep({ under: this.#under });
+      this.#emit("options", { under: this.#under });
+    });
     $("room-link").addEventListener("click", () => this.#copyLink("interpreter"));
     $("watch-link").addEventListener("click", () => this.#copyLink("viewer"));
   }
@@ -53,8 +61,10 @@ export class Settings extends EventTarget {
   // What a new session is opened with.
   options() {
     const picture = this.usesCamera || !this.#pictureOption() ? {} : { picture: this.#pictureOption() };
-    return { ...this.#mouth.options(), ...picture, ...this.#ownMic.options(), room: this.#room(), voice: this.#voiceOption() ?? "mic" };
+    return { ...this.#mouth.options(), ...picture, ...this.#ownMic.options(), under: this.#under, room: this.#room(), voice: this.#voiceOption() ?? "mic" };
   }
+
+  get #under() { return $("under").value / 100; }
 
   // A file that was asked for and is not chosen is asked for again; nothing starts without it.
   complete() {
@@ -103,6 +113,7 @@ export class Settings extends EventTarget {
     const voice = document.querySelector(`input[name=voice][value=${kept.voice ?? "mic"}]`);
     voice.checked = !voice.closest("label").hidden;
     if (!voice.checked) document.querySelector("input[name=voice][value=mic]").checked = true;
+    percent($("under"), $("under-value"), kept.under ?? 0);
     this.#showVoice();
   }
 
@@ -171,19 +182,13 @@ export class Settings extends EventTarget {
     this.#emit("options", { voice });
   }
 
-  // The token goes behind the #: browsers send that to no server, so that it stands in no log.
-  // Who has the page open on the server's own machine is given the address that others find it at.
+  // Opens the page for that role, in this room alone.
   async #copyLink(role) {
-    const here = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
-    const address = new URL((here && this.#share) || new URL(location.pathname, location.href));
-    address.searchParams.set("role", role);
-    if (this.#invite) address.hash = new URLSearchParams({ token: this.#invite });
-    address.searchParams.set("room", this.#room());
     try {
-      await navigator.clipboard.writeText(address.href);
-      $("room-hint").textContent = `Link copied. Whoever opens it ${role === "viewer" ? "watches" : "is the voice"}.`;
-    } catch {
-      $("room-hint").textContent = address.href;
+      const address = linkFor(await api.makeLink(this.#room(), role), this.#share);
+      $("room-hint").textContent = (await copied(address)) ? t(`settings.copied.${role}`) : address;
+    } catch (error) {
+      $("room-hint").textContent = `${error.message} ${error.do ?? ""}`;
     }
   }
 

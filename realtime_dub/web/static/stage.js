@@ -1,6 +1,7 @@
 // The stage: its shape, whether its voice is heard, full screen, and the mark of a recording.
 
 import { role } from "./role.js";
+import { t } from "./texts.js";
 import * as ui from "./ui.js";
 
 const $ = (id) => document.getElementById(id);
@@ -25,7 +26,7 @@ export async function listen() {
     if (error.name !== "NotAllowedError") return; // stopped meanwhile
     setListening(false);
     $("dubbed").play().catch(() => {});
-    ui.notice("The browser holds the sound back. Press Listen to hear it.");
+    ui.notice(t("stage.sound"));
   }
 }
 
@@ -38,6 +39,6 @@ export function showRecording(on, seconds) {
 export function fullScreen() {
   if (document.fullscreenElement) return document.exitFullscreen();
   const stage = $("stage");
-  if (!stage.requestFullscreen) return ui.notice("This browser has no full screen for pages. Turn the phone, or use another browser.");
-  return stage.requestFullscreen().catch(() => ui.notice("The browser refused full screen. Click the button again."));
+  if (!stage.requestFullscreen) return ui.notice(t("stage.no_full"));
+  return stage.requestFullscreen().catch(() => ui.notice(t("stage.full_refused")));
 }

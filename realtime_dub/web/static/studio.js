@@ -13,16 +13,18 @@ import { Person } from "./person.js";
 import { passes, shown } from "./presence.js";
 import { Recordings } from "./recordings.js";
 import * as resume from "./resume.js";
-import { WELCOME, role, room } from "./role.js";
+import { WELCOME, channel, role, room } from "./role.js";
 import { Session } from "./session.js";
 import { Settings } from "./settings.js";
 import { listen, setListening, showRecording } from "./stage.js";
+import { t } from "./texts.js";
 import * as ui from "./ui.js";
 
 const $ = (id) => document.getElementById(id);
 
 export class Studio {
   devices = new Devices(() => this.#session); person = new Person(() => this.#session?.id);
+  booth = null; under = null; // an interpreter's; a viewer's
   #config = null; #settings = null; #session = null; #starting = false; #link = "idle"; #room = null; #moved = false;
   #compare = new Compare($("stage")); #recordings = null;
   #figures = new Figures(() => this.#session?.id, (ms) => this.#settings.budget(ms));
@@ -34,6 +36,9 @@ export class Studio {
     anotherRoom: () => this.#settings.anotherRoom(),
     open: (options) => this.#openLive(options),
   });
+
+  get id() { return this.#session?.id; }
+  get session() { return this.#session; }
 
   async load() {
     ui.clearFailure();
@@ -50,7 +55,7 @@ export class Studio {
     }
     this.#show("idle");
     ui.features(this.#config.features ?? []);
-    $("foot").textContent = `realtime-dub ${this.#config.version ?? ""}. The dubbed picture is synthetic: say so to those who see it.`;
+    $("foot").textContent = t("studio.foot", { version: this.#config.version ?? "" });
     if (!this.#settings) {
       this.#settings = new Settings(this.#config, room);
       new Choosing(this.#settings, this.devices, this.#comeback, () => this.#session, () => this.#restart());
@@ -83,7 +88,7 @@ export class Studio {
     } catch (error) {
       if (error.status === 409 && role === "studio") this.#return("queued");
       else if (again && this.#session && passes(error)) this.#return("interrupted");
-      else this.#failed(error instanceof api.ApiError ? error : new api.ApiError(0, "The session could not start.", `Reload the page and try again (${error.message}).`));
+      else this.#failed(error instanceof api.ApiError ? error : new api.ApiError(0, t("studio.failed"), t("studio.failed.do", { error: error.message })));
     } finally {
       this.#starting = false;
       $("start").disabled = false;
@@ -96,7 +101,7 @@ export class Studio {
     this.#session?.close();
     this.#release();
     this.#show("idle");
-    if (recorded) ui.notice("What was recorded is kept: see Your recordings.");
+    if (recorded) ui.notice(t("studio.kept"));
   }
 
   async record() {
@@ -118,6 +123,7 @@ export class Studio {
     const name = shown(role, link, this.#room, this.#moved);
     ui.state(name);
     ui.scene(name, ["idle", "asking", "failed"].includes(name) ? WELCOME : null, role === "interpreter");
+    this.booth?.show(link, this.#room);
     $("clock").hidden = name !== "live";
   }
 
@@ -137,7 +143,7 @@ export class Studio {
   }
 
   #options() {
-    const common = role === "studio" ? this.#settings.options() : { role };
+    const common = role === "studio" ? this.#settings.options() : { role, ...this.under?.options(), ...(channel && role === "interpreter" ? { channel } : {}) };
     return room && !common.room ? { ...common, room } : common;
   }
 
@@ -153,6 +159,7 @@ export class Studio {
     });
     on("room", (state) => {
       this.#room = state;
+      this.under?.show(state);
       this.#show(this.#link);
     });
     on("failed", (error) => { if (!this.#comeback.running) this.#failed(error); });

@@ -1,41 +1,26 @@
 // What the page says: the state in the header, one line of notice, and failures, each with what to do.
 
 import { useToken } from "./api.js";
+import { t } from "./texts.js";
 
 const $ = (id) => document.getElementById(id);
 const NOTICE_S = 8;
 let noticeTimer = 0, countdown = 0;
 
-const STATES = {
-  idle: ["idle", "Ready"],
-  asking: ["busy", "Waiting for your permission"],
-  connecting: ["busy", "Connecting"],
-  live: ["live", "Live"],
-  interrupted: ["busy", "Interrupted, reconnecting"],
-  failed: ["failed", "Not connected"],
-  waiting: ["busy", "Waiting for the sender"],
-  ended: ["busy", "The sender has stopped"],
-  away: ["busy", "Waiting for the sender's picture"],
-  still: ["busy", "No picture leaves"],
-  listening: ["busy", "Another interpreter has the floor"],
-  unheard: ["busy", "The speaker uses another voice"],
-  queued: ["busy", "Somebody else sends in this room"],
+// What the pill looks like in each state.
+const KINDS = {
+  idle: "idle", asking: "busy", connecting: "busy", live: "live", interrupted: "busy", failed: "failed", waiting: "busy", ended: "busy",
+  away: "busy", still: "busy", listening: "busy", unheard: "busy", queued: "busy",
 };
 
 // Instead of a picture that stands still.
-const SCENES = {
-  waiting: ["Nobody is on yet.", "It begins here by itself."],
-  ended: ["The sender has stopped.", "It goes on here by itself when they are back."],
-  away: ["No picture comes from the sender.", "It goes on here by itself."],
-  listening: ["Another interpreter has the floor.", "You have it as soon as they leave."],
-  unheard: ["The speaker uses another voice.", "You are heard when they choose “An interpreter” as their voice."],
-  queued: ["Somebody else sends in this room.", "You are on as soon as they stop. To send now, ask them, or take another room."],
-};
+const SCENES = ["waiting", "ended", "away", "listening", "unheard", "queued"];
+const words = (name) => (SCENES.includes(name) ? [t(`scene.${name}`), t(`scene.${name}.do`)] : null);
 
 export function state(name) {
-  const [kind, words] = STATES[name];
-  $("state").dataset.state = kind;
-  if ($("state-text").textContent !== words) $("state-text").textContent = words;
+  const said = t(name === "idle" ? "page.ready" : `state.${name}`);
+  $("state").dataset.state = KINDS[name];
+  if ($("state-text").textContent !== said) $("state-text").textContent = said;
 }
 
 // What an interpreter is told while the original goes on; to others there is no picture then.
@@ -44,10 +29,11 @@ const BESIDE = ["listening", "unheard"];
 // Null where the picture is to be seen. `usual`: what stands there otherwise; `interprets`: the page of somebody who does.
 export function scene(name, usual, interprets = false) {
   const beside = interprets && BESIDE.includes(name);
-  $("told").textContent = beside ? SCENES[name].join(" ") : "";
-  const words = (beside ? null : SCENES[name]) ?? usual;
-  $("welcome").hidden = !words;
-  if (words) [$("welcome-title").textContent, $("welcome-text").textContent] = words;
+  const told = words(name);
+  $("told").textContent = beside ? told.join(" ") : "";
+  const shown = (beside ? null : told) ?? usual;
+  $("welcome").hidden = !shown;
+  if (shown) [$("welcome-title").textContent, $("welcome-text").textContent] = shown;
 }
 
 export function notice(words, kind = "word") {
@@ -64,11 +50,11 @@ export function failure(error, again) {
   state("failed");
   clearInterval(countdown);
   $("failure-what").textContent = error.message;
-  $("failure-do").textContent = error.do ?? "Reload the page and try again.";
+  $("failure-do").textContent = error.do ?? t("ui.reload");
   $("token-form").hidden = error.status !== 401;
   $("failure").hidden = false;
   $("retry").onclick = again;
-  $("retry").textContent = "Try again";
+  $("retry").textContent = t("page.try_again");
   $("token-form").onsubmit = (event) => {
     event.preventDefault();
     useToken($("token").value);
@@ -82,7 +68,7 @@ function waitFor(seconds) {
   const until = performance.now() + 1000 * seconds;
   const show = () => {
     const left = Math.ceil((until - performance.now()) / 1000);
-    $("retry").textContent = left > 0 ? `Try again (best in ${left} s)` : "Try again";
+    $("retry").textContent = left > 0 ? t("ui.again_in", { left }) : t("page.try_again");
     if (left <= 0) clearInterval(countdown);
   };
   show();

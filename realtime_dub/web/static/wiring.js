@@ -5,6 +5,7 @@ import { snapshot } from "./keep.js";
 import * as prefs from "./prefs.js";
 import * as resume from "./resume.js";
 import { fullScreen, setListening, shape } from "./stage.js";
+import { t } from "./texts.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -18,7 +19,7 @@ function switchTheme(studio) {
 
 function forget() {
   prefs.forget();
-  $("prefs-says").textContent = "Forgotten: the page begins anew when it is loaded again.";
+  $("prefs-says").textContent = t("wiring.forgotten");
 }
 
 export function wire(studio) {
@@ -48,5 +49,5 @@ export function wire(studio) {
 
 function wireKeys(studio) {
   const buttons = { s: $("start"), m: $("mute"), l: $("listen"), r: $("record"), p: $("snapshot"), f: $("full"), t: $("theme"), e: $("enroll"), "?": $("help") };
-  new Keys({ ...buttons, c: () => studio.nextView() }, (step) => studio.swipe(step), $("keys-on"));
+  new Keys({ ...buttons, c: () => studio.nextView() }, (step) => studio.swipe(step), $("keys-on"), studio.booth ? { h: (on) => studio.booth.cough(on) } : {});
 }

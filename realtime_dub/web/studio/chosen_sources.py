@@ -55,7 +55,7 @@ class ChosenSources:
         if kind == "mic":
             return partial(BrowserVoice, self._input)
         if kind == "room":
-            return partial(BrowserVoice, self._rooms.enter(name).voice)
+            return partial(BrowserVoice, self._rooms.voice(options.voice))
         if kind == "none":
             return partial(BrowserVoice, BrowserInput(self._clock))  # nothing ever comes: silence
         if kind == "upload":

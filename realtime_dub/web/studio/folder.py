@@ -39,6 +39,7 @@ class ServerFolder:
         self._lock: int | None = None
         self.path = self._make(port, [base] if base is not None else bases())
         self.uploads, self.recordings = self.path / UPLOADS, self.path / RECORDINGS
+        self.revoked = self.path.parent / f"revoked-{port}.json"  # outlives the folder: links do
         for folder in (self.uploads, self.recordings):
             folder.mkdir(mode=0o700)
         with contextlib.suppress(OSError):  # what others left is no reason not to start

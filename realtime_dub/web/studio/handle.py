@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from realtime_dub.mouth.contract import Identity
 from realtime_dub.web.config import SessionOptions
+
+HandoverStep = Literal["propose", "confirm", "withdraw"]
 
 
 class SessionHandle(Protocol):
@@ -39,6 +41,9 @@ class StudioHandle(SessionHandle, Protocol):
 
     async def change(self, changes: dict[str, Any]) -> None:
         """Checked options that differ from the present ones. What is refused changes nothing."""
+
+    async def hand_over(self, action: HandoverStep, to: int | None = None) -> None:
+        """A step of a handover between interpreters of one channel; ``to`` whom, by number in the room."""
 
     async def start_recording(self, visitor: str) -> dict[str, object]:
         """The recording, as its page is told of it: the present one where there is one."""

@@ -39,6 +39,7 @@ class OwnKeeping:
         self._folder = ServerFolder(config.port)
         self.uploads = Uploads(config.upload_mb * 1_000_000, self._folder.uploads)
         self.recordings = Recordings(self._folder.recordings)
+        self.revoked = self._folder.revoked
 
     def sweep(self, used: Collection[str]) -> None:
         self.uploads.sweep(used)

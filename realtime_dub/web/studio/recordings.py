@@ -40,6 +40,7 @@ class Kept:
     size: int = 0
     note: str | None = None  # why it ended before its time
     fetched: bool = False
+    room: str | None = None  # in which it was made; None where it was found
 
     @property
     def state(self) -> Literal["recording", "kept"]:
@@ -52,7 +53,7 @@ class Kept:
 
 
 class Recordings:
-    """Thread-safe. What touches the disk is blocking: all but :meth:`find` and :meth:`to_dicts`."""
+    """Thread-safe. What touches the disk is blocking: all but :meth:`find`, :meth:`to_dicts` and :meth:`of_room`."""
 
     def __init__(self, folder: Path, names: Names = ALL) -> None:
         self._folder, self._names = folder, names
@@ -63,7 +64,7 @@ class Recordings:
             if names.has(film.stem):
                 self._find(film)
 
-    def begin(self, visitor: str = LEFT_BY_SERVER) -> Kept:
+    def begin(self, visitor: str = LEFT_BY_SERVER, room: str | None = None) -> Kept:
         """A new one, to be written to its path. Raises Refusal."""
         with contextlib.suppress(OSError):
             self._folder.mkdir(mode=0o700, exist_ok=True)  # somebody may have cleaned up
@@ -72,7 +73,7 @@ class Recordings:
         id = self._names.new()
         with self._lock:
             self._make_room(visitor)
-            self._kept[id] = Kept(id, self._folder / f"{id}.mp4", visitor)
+            self._kept[id] = Kept(id, self._folder / f"{id}.mp4", visitor, room=room)
             return self._kept[id]
 
     def end(self, id: str, seconds: float, note: str | None) -> Kept | None:
@@ -107,6 +108,10 @@ class Recordings:
     def to_dicts(self, ids: list[str]) -> list[dict[str, object]]:
         """Of those that there are."""
         return [kept.to_dict() for id in ids if (kept := self._kept.get(id)) is not None]
+
+    def of_room(self, name: str) -> list[dict[str, object]]:
+        """For an operator: those that were made there since the server was started."""
+        return [kept.to_dict() for kept in list(self._kept.values()) if kept.room == name]
 
     def remove(self, id: str) -> None:
         """One that is being made is not."""

@@ -1,30 +1,32 @@
-"""Who meets under one name: a person in front of a camera, interpreters of whom one has the floor, viewers.
+"""Who meets under one name: a person in front of a camera, interpreters of whom one is on air per language, viewers.
 
-What viewers watch and what interpreters speak into are the room's own, so that a sender may stop and start again, or
-another come, while everybody else stays connected. Used on the server's loop, but for :meth:`Microphone.give`, which
-is, too.
+Who is what is in its ``presence``. What viewers watch and what interpreters speak into are the room's own, so that a
+sender may stop and start again, or another come, while everybody else stays connected. Used on the server's loop.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, Protocol, TypeAlias
 
 from realtime_dub.clock import Clock
 from realtime_dub.media import MS, Samples
-from realtime_dub.web.config import SessionOptions
+from realtime_dub.web.config import SessionOptions, room_voice
 from realtime_dub.web.limits import AWAY_S, MOST_ROOMS, SILENT_MS
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.rtc.browser_input import BrowserInput
 from realtime_dub.web.rtc.original import Original
 from realtime_dub.web.rtc.output_timeline import OutputTimeline
+from realtime_dub.web.studio.presence import MAIN, Channel, Person, Presence, channel_fields
 
 State = Literal["waiting", "live", "ended"]
+Spoken: TypeAlias = "Callable[[Room, str, Samples, int], None]"
 
 
 # What is told of a room in which nobody is.
-EMPTY = {"state": "waiting", "sender": False, "floor": None, "heard": False, "interpreters": 0, "viewers": 0}
+EMPTY = {"state": "waiting", "sender": False, "floor": None, "heard": False, "interpreters": 0, "viewers": 0,
+         "sequence": 0, "under": 0.0}  # fmt: skip
 
 
 class Member(Protocol):
@@ -48,81 +50,126 @@ class Member(Protocol):
     def send_room(self) -> None:
         """Something in the room is another now."""
 
+    def speak_under(self, heard: Samples, captured_ns: int) -> None:
+        """What the interpreter says for it, as soon as it comes."""
+
 
 class Room:
     """One of them. Everybody in it is told the same by :meth:`to_dict`."""
 
-    def __init__(self, name: str, clock: Clock) -> None:
-        self.name, self.clock = name, clock
+    def __init__(
+        self, name: str, clock: Clock, spoken: Spoken = lambda room, channel, heard, captured_ns: None
+    ) -> None:
+        self.name, self.clock, self._tell_spoken = name, clock, spoken
         self.timeline = OutputTimeline(clock, asyncio.get_running_loop())
-        self.voice = BrowserInput(clock)  # what the interpreter with the floor says; silence before anyone comes
         self.original = Original(clock)  # of whoever the interpreters speak for
-        self.sender: Member | None = None
-        self.floor: Microphone | None = None
-        self.interpreters: list[Member] = []  # in the order in which they came
-        self.viewers: list[Member] = []
+        self.presence = Presence(self._changed)
+        self.watching: set[Callable[[], None]] = set()  # called when anything in the room is another
+        self._members: dict[str, Member] = {}
+        self._voices: dict[str, BrowserInput] = {}  # what is said on air, by channel; silence before anyone comes
+        self._spoke: dict[str, str] = {}  # who was on air with the last audio of a channel
         self._begun: int | None = None  # frames that had left when the sender came; None: nobody has come yet
 
     def join(self, session: Member) -> None:
         """Raises Refusal where somebody else sends."""
-        role = session.options.role
+        role, channel = session.options.role, session.options.channel
+        self._members[session.id] = session
+        try:
+            self.presence.arrive(session.id, role, channel)
+        except Refusal:
+            del self._members[session.id]
+            raise
         if role == "studio":
-            if self.sender is not None:
-                raise Refusal(409, "Somebody else sends in this room.", "Wait until they stop, or take another room.")
-            self.sender, self._begun = session, self.timeline.sent
-        else:
-            (self.interpreters if role == "interpreter" else self.viewers).append(session)
-        self._broadcast()
+            self._begun = self.timeline.sent
 
     def leave(self, session: Member) -> None:
-        """Idempotent. Who has waited longest for the floor gets it."""
-        if self.sender is session:
-            self.sender = None
-        for members in (self.interpreters, self.viewers):
-            if session in members:
-                members.remove(session)
-        if self.floor is session.input:
-            self.floor = None
-        self.resolve_floor()
-        self._broadcast()
+        """Idempotent. Who has waited longest to be on air is."""
+        if self._members.get(session.id) is session:
+            del self._members[session.id]
+            self.presence.leave(session.id)
 
-    def resolve_floor(self) -> None:
-        """The first keeps it as long as audio comes from there; one who is silent loses it to one who is not."""
-        if self.floor is not None and self.floor.is_heard:
+    @property
+    def sender(self) -> Member | None:
+        person = self.presence.sender
+        return self._members.get(person.id) if person is not None else None
+
+    def voice(self, channel: str = MAIN) -> BrowserInput:
+        """What is said on air there."""
+        if channel not in self._voices:
+            self._voices[channel] = BrowserInput(self.clock)
+        return self._voices[channel]
+
+    def listen(self) -> None:
+        """Who is heard, and so who may be on air. The first keeps it as long as audio comes from there."""
+        for person in self.presence.interpreters():
+            microphone = self._members[person.id].input
+            if isinstance(microphone, Microphone):
+                self.presence.hear(person.id, microphone.is_heard)
+
+    def speak(self, microphone: Microphone, heard: Samples, captured_ns: int, lost: bool) -> None:
+        """Audio of an interpreter, which goes on air or nowhere."""
+        self.listen()
+        person = self.presence.of(microphone.id)
+        if person is None or self.presence.on_air(person.channel) != person:
             return
-        speaking = [each.input for each in self.interpreters if isinstance(each.input, Microphone)]
-        before, self.floor = self.floor, next((each for each in speaking if each.is_heard), self.floor)
-        if self.floor is not before:
-            self._broadcast()
+        another = self._spoke.get(person.channel) != person.id
+        self._spoke[person.channel] = person.id
+        voice = self.voice(person.channel)
+        voice.packets_lost = microphone.packets_lost
+        voice.give(heard, captured_ns, lost or another)
+        self._tell_spoken(self, person.channel, heard, captured_ns)
+
+    @property
+    def under(self) -> float:
+        """The level at which the original may be heard under the dub; 0: whoever sends keeps it to interpreters."""
+        return (self.sender.options.under or 0.0) if self.sender is not None else 0.0
 
     @property
     def state(self) -> State:
-        if self.sender is None:
+        sender = self.sender
+        if sender is None:
             return "waiting" if self._begun is None else "ended"
-        comes = self.sender.films and self.sender.away_s <= AWAY_S
+        comes = sender.films and sender.away_s <= AWAY_S
         return "live" if comes and self.timeline.flows and self.timeline.sent != self._begun else "waiting"
 
     def to_dict(self, session: Member | None, heard: bool) -> dict[str, Any]:
-        """For a member's page. ``heard``: a person speaks with the voice of this room."""
-        state = self.state
-        if session is not None and session.options.role == "interpreter" and self.sender is None and heard:
+        """For a member's page. ``heard``: a person speaks with the voice of this room, or of the member's channel."""
+        state, presence = self.state, self.presence
+        person = presence.of(session.id) if session is not None else None
+        interprets = person is not None and person.role == "interpreter"
+        if interprets and self.sender is None and heard:
             state = "live"  # who hears this room sends in another one, or in none
-        mine = session is not None and self.floor is session.input
-        floor = None if self.floor is None else "you" if mine else "another"
-        return {"state": state, "sender": self.sender is not None, "floor": floor, "heard": heard,
-                "interpreters": len(self.interpreters), "viewers": len(self.viewers)}  # fmt: skip
+        on_air = presence.on_air(person.channel if person is not None and interprets else MAIN)
+        floor = None if on_air is None else "you" if on_air == person else "another"
+        told = {"state": state, "sender": self.sender is not None, "floor": floor, "heard": heard,
+                "interpreters": presence.count("interpreter"), "viewers": presence.count("viewer"),
+                "sequence": presence.sequence, "under": self.under}  # fmt: skip
+        if person is not None:
+            told |= {"you": person.number, "muted": person.muted}
+        return told | (self._booth(person) if person is not None and interprets else {})
 
-    def _broadcast(self) -> None:
-        for session in (self.sender, *self.interpreters, *self.viewers):
-            if session is not None:
+    def _booth(self, person: Person) -> dict[str, Any]:
+        """What interpreters of one channel know of each other."""
+        partners = [{"number": each.number, "heard": each.heard, "muted": each.muted}
+                    for each in self.presence.interpreters(person.channel) if each != person]  # fmt: skip
+        channel = self.presence.channels.get(person.channel, Channel())
+        return {"channel": person.channel, "partners": partners, **channel_fields(channel)}
+
+    def _changed(self) -> None:
+        for person in self.presence.people:
+            if (session := self._members.get(person.id)) is not None:
+                session.input.muted = person.muted
                 session.send_room()
+        for watcher in tuple(self.watching):
+            watcher()
 
 
 class Microphone(BrowserInput):
-    """What one interpreter sends, with a clock of its own: heard in the room while it has the floor."""
+    """What one interpreter sends, with a clock of its own: heard in the room while it is on air."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Room, id: str) -> None:
         super().__init__(room.clock)
+        self.id = id
         self._room = room
         self._came_ns: int | None = None  # when the last audio came
 
@@ -133,11 +180,7 @@ class Microphone(BrowserInput):
 
     def give(self, heard: Samples, captured_ns: int, lost: bool) -> None:
         self._came_ns = self.clock.now_ns()
-        before = self._room.floor
-        self._room.resolve_floor()
-        if self._room.floor is self:
-            self._room.voice.packets_lost = self.packets_lost
-            self._room.voice.give(heard, captured_ns, lost or before is not self)
+        self._room.speak(self, heard, captured_ns, lost)
 
 
 class Rooms:
@@ -156,8 +199,19 @@ class Rooms:
         if name not in self._rooms:
             if len(self._rooms) >= MOST_ROOMS:
                 raise Refusal(503, "There are too many rooms.", "Try again later.")
-            self._rooms[name] = Room(name, self._clock)
+            self._rooms[name] = Room(name, self._clock, self._spoken)
         return self._rooms[name]
+
+    def _spoken(self, room: Room, channel: str, heard: Samples, captured_ns: int) -> None:
+        """Those whom an interpreter of the room speaks for."""
+        for session in self._sessions.values():
+            if room_voice(session.options.voice) == (room.name, channel) and not session.closed:
+                session.speak_under(heard, captured_ns)
+
+    def voice(self, voice: str) -> BrowserInput:
+        """That a session's option names. Raises Refusal."""
+        name, channel = room_voice(voice) or ("", MAIN)
+        return self.enter(name).voice(channel)
 
     def originals_of(self, session: Member) -> list[Original]:
         """Of those rooms whose interpreters speak for ``session``, where somebody listens."""
@@ -173,9 +227,16 @@ class Rooms:
     def find(self, name: str) -> Room | None:
         return self._rooms.get(name)
 
+    @property
+    def all(self) -> tuple[Room, ...]:
+        return tuple(self._rooms.values())
+
     def to_dict(self, room: Room, session: Member | None) -> dict[str, Any]:
         """What a member of the room is told, or somebody who is not in it."""
-        heard = any(_room_of(each) == room.name and not each.closed for each in self._sessions.values())
+        person = room.presence.of(session.id) if session is not None else None
+        wanted = [room_voice(each.options.voice) for each in self._sessions.values() if not each.closed]
+        mine = person.channel if person is not None and person.role == "interpreter" else None
+        heard = any(each is not None and each[0] == room.name and mine in (None, each[1]) for each in wanted)
         return room.to_dict(session, heard)
 
     def asked(self, name: str) -> dict[str, Any]:
@@ -192,12 +253,16 @@ class Rooms:
 
     def sweep(self, sessions: Iterable[Member]) -> None:
         """Forget those without anyone."""
-        used = {each.options.room for each in sessions} | {each.options.voice.partition(":")[2] for each in sessions}
+        present = tuple(sessions)
+        used = {each.options.room for each in present} | {_room_of(each) for each in present}
+        used |= {room.name for room in self._rooms.values() if room.watching}
         for name in self._rooms.keys() - used:
             self._rooms.pop(name).original.close()
+        for room in self._rooms.values():
+            room.listen()
 
 
 def _room_of(session: Member) -> str | None:
     """The one whose interpreters are the voice of ``session``, if any are."""
-    kind, _, name = session.options.voice.partition(":")
-    return name if kind == "room" else None
+    found = room_voice(session.options.voice)
+    return found and found[0]

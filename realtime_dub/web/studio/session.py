@@ -11,12 +11,12 @@ from typing import Any
 
 from realtime_dub.clock import Clock
 from realtime_dub.errors import RealtimeDubError
-from realtime_dub.media import MS
+from realtime_dub.media import MS, Samples
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import Identity
 from realtime_dub.mouth.silence import for_voice
 from realtime_dub.pipeline.precedence import Place
-from realtime_dub.web.config import SessionOptions
+from realtime_dub.web.config import SessionOptions, room_voice
 from realtime_dub.web.refusals import Refusal, refused, sentence
 from realtime_dub.web.rtc.browser_input import BrowserInput
 from realtime_dub.web.rtc.dropped import Dropped
@@ -27,6 +27,7 @@ from realtime_dub.web.studio.choices import Choices
 from realtime_dub.web.studio.chosen_sources import ChosenSources
 from realtime_dub.web.studio.connection import Connection, pong
 from realtime_dub.web.studio.enrolment import Enrolment, Known
+from realtime_dub.web.studio.handle import HandoverStep
 from realtime_dub.web.studio.room import Microphone, Room
 from realtime_dub.web.studio.run import Run, RunSetup, least_budget_ms, setup_of
 from realtime_dub.web.studio.run_switcher import RunSwitcher
@@ -48,6 +49,7 @@ class Session:
         self.config = shared.config
         self._shared, self._clock = shared, clock
         self.note: str | None = None
+        self.told: dict[str, Any] = {}  # its page, the last time
         self.closed = False
         self.room: Room | None = None
         self.input = BrowserInput(clock)
@@ -77,14 +79,14 @@ class Session:
             self.room = rooms.enter(name, role)
             self.room.join(self)
         if role == "interpreter" and self.room is not None:
-            self.input = Microphone(self.room)
+            self.input = Microphone(self.room, self.id)
         if role == "studio":
             self.output = self.room.timeline if self.room else OutputTimeline(self._clock, asyncio.get_running_loop())
             self.output.taken_over = self._taken_over
             self.input.on_size = self._first_frame
             self.input.share = self._shared.frame_pixels
             self._bound_frames()
-            taps = Taps(lambda: rooms.originals_of(self))
+            taps = Taps(lambda: rooms.originals_of(self), self._hear_under)
             self.input.on_frame, self.input.on_audio = taps.see, taps.hear
 
     # The connection.
@@ -139,7 +141,34 @@ class Session:
 
     def _make_peer(self, changed: Callable[[], None]) -> Peer:
         given = None if self.options.role == "viewer" else self.input
-        return Peer(self.config, given, self._seen, changed, pong, self._dropped)
+        return Peer(self.config, given, self._seen, changed, pong, self._dropped, self._under)
+
+    def _under(self) -> float:
+        """How loud its page hears the original under the dub. Who speaks does not hear themself."""
+        if self.room is None or self.options.role != "viewer":
+            return 0.0
+        if self.options.under is None or not self.room.under:
+            return self.room.under
+        return self.options.under
+
+    def speak_under(self, heard: Samples, captured_ns: int) -> None:
+        """What the interpreter says for it, as soon as it comes."""
+        if (pts_ns := self._shown_at(captured_ns)) is not None and self.output is not None:
+            self.output.below.speak(heard, pts_ns)
+
+    def _hear_under(self, heard: Samples, captured_ns: int) -> None:
+        """What the person says, where another speaks for them."""
+        if room_voice(self.options.voice) is None or not self.options.under or self.output is None:
+            return
+        if (pts_ns := self._shown_at(captured_ns)) is not None:
+            self.output.below.hear(heard, pts_ns)
+
+    def _shown_at(self, captured_ns: int) -> int | None:
+        """When on its output what was captured then is seen; None while nothing is."""
+        budget_ms: int = self.told.get("budget_ms", 0)
+        if not budget_ms or self.output is None or self.output.origin_ns is None:
+            return None
+        return captured_ns + round(budget_ms * MS) - self.output.origin_ns
 
     @property
     def _seen(self) -> OutputTimeline | None:
@@ -168,7 +197,7 @@ class Session:
 
     def _chosen(self, before: SessionOptions, after: SessionOptions) -> None:
         self.note = None
-        at_once = {"strength": before.strength, "silence": before.silence}
+        at_once = {"strength": before.strength, "silence": before.silence, "under": before.under}
         for run in self._runs.newest_first:
             run.set_strength(after.strength)
             run.set_silence(for_voice(after.silence, after.speaks_for_another))
@@ -252,7 +281,7 @@ class Session:
     # What is made of it, and steered in it.
 
     async def start_recording(self, visitor: str) -> dict[str, object]:
-        return (await self._recorder.start(self.output, visitor)).to_dict()
+        return (await self._recorder.start(self.output, visitor, self.options.room)).to_dict()
 
     async def stop_recording(self) -> dict[str, object] | None:
         kept = await self._recorder.stop()
@@ -264,6 +293,17 @@ class Session:
             raise Refusal(409, "The voice is not a file.", "Choose an uploaded file.")
         playback.steer(playing, at_ns, loop)
         return playback.to_dict()
+
+    async def hand_over(self, action: HandoverStep, to: int | None = None) -> None:
+        if self.room is None:
+            raise Refusal(409, "Only interpreters hand over.", "Open the interpreter's page.")
+        presence = self.room.presence
+        if action == "propose":
+            presence.propose(self.id, to)
+        elif action == "confirm":
+            presence.confirm(self.id)
+        else:
+            presence.withdraw(self.id)
 
     # What it says.
 
@@ -285,12 +325,17 @@ class Session:
         return fields | ({"note": self.note} if self.note else {})
 
     async def _send_statistics(self) -> None:
-        self._connection.send(json.dumps(await self.statistics()))
+        self.told = await self.statistics()
+        self._connection.send(json.dumps(self.told))
 
     def send_room(self) -> None:
         """At once, what the statistics also say."""
         if self.room is not None and not self.closed:
             self._connection.send(json.dumps({"t": "room", "room": self._shared.rooms.to_dict(self.room, self)}))
+
+    def send_end(self, why: Refusal) -> None:
+        """To the page, which does not come back by itself then."""
+        self._connection.send(json.dumps({"t": "end", **why.body()}))
 
     def _send_note(self, text: str) -> None:
         """With the next statistics."""

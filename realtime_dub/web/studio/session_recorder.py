@@ -36,7 +36,7 @@ class SessionRecorder:
     def running(self) -> bool:
         return self._now is not None and not self._now[1].over
 
-    async def start(self, timeline: OutputTimeline | None, visitor: str) -> Kept:
+    async def start(self, timeline: OutputTimeline | None, visitor: str, room: str | None = None) -> Kept:
         """The one that runs where there is one. Raises Refusal."""
         if timeline is None:
             raise Refusal(409, "This session has no video.", "Record the session that is watched.")
@@ -44,7 +44,7 @@ class SessionRecorder:
             if self._closed:
                 raise Refusal(404, "There is no such session.", "Start a new one.")
             if self._now is None:
-                kept = await asyncio.to_thread(self._recordings.begin, visitor)
+                kept = await asyncio.to_thread(self._recordings.begin, visitor, room)
                 self._timeline, self._now = timeline, (kept, Recording(kept.path, timeline, self._clock, self._over))
                 timeline.recorder = self._now[1].take
             return self._now[0]

@@ -25,6 +25,7 @@ from realtime_dub.web.studio.camera import CameraAdvice
 from realtime_dub.web.studio.handle import StudioHandle
 from realtime_dub.web.studio.keeping import Keeping, OwnKeeping
 from realtime_dub.web.studio.metrics import Metrics
+from realtime_dub.web.studio.oversight import Oversight
 from realtime_dub.web.studio.pending import make_room
 from realtime_dub.web.studio.room import Rooms
 from realtime_dub.web.studio.run import RunSetup, bundle_for, least_budget_ms, make_generator
@@ -57,6 +58,7 @@ class Studio:
         self.metrics = Metrics()
         self._clock = clock or MonotonicClock()
         self.rooms = Rooms(self._clock, self.sessions)
+        self.oversight = Oversight(self)
         self.seats = Seats(config)
         self.precedence = precedence or Order()
         self.camera = CameraAdvice(config, lambda: make_generator(self._setup(registry.DEFAULT)))
@@ -131,6 +133,10 @@ class Studio:
         if session is None or session.closed:
             raise Refusal(404, "There is no such session.", "Start a new one.")
         return session
+
+    def overseen(self, id: str) -> Session | None:
+        """Who is in a room by that name, where it is a session."""
+        return self.sessions.get(id)
 
     def on_air(self, room: str) -> bool:
         """Somebody sends a picture under that name."""

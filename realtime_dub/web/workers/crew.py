@@ -17,7 +17,7 @@ from realtime_dub.errors import UserError
 from realtime_dub.pipeline.precedence import Order as Precedences
 from realtime_dub.pipeline.precedence import PlaceInOrder
 from realtime_dub.web import limits
-from realtime_dub.web.config import ServeConfig, SessionOptions
+from realtime_dub.web.config import ServeConfig, SessionOptions, room_voice
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio.folder import ServerFolder
 from realtime_dub.web.studio.names import owner_of
@@ -44,6 +44,7 @@ class Crew:
         self.seats = Seats(config)
         self._folder = ServerFolder(config.port)
         self.uploads = Uploads(config.upload_mb * 1_000_000, self._folder.uploads)
+        self.revoked = self._folder.revoked
         self._sockets = _socket_folder()
         self._precedence = Precedences()
         self._places: dict[str, PlaceInOrder] = {}
@@ -110,18 +111,22 @@ class Crew:
         self.seats.check(options.role, self.guests())
         await make_room(self.guests(), self.end, time.monotonic())
         known = [worker for name in _rooms(options) if (worker := self.of_room(name)) is not None]
-        worker = known[0] if known else self._idlest()
+        worker = known[0] if known else self.idlest()
         self.gather(options, worker)
         for name in _rooms(options):
-            self._held[name] = worker.number, time.monotonic() + HELD_S
+            self.hold(name, worker)
         return worker
+
+    def hold(self, name: str, worker: Worker) -> None:
+        """Whoever comes into that room in the next seconds goes there."""
+        self._held[name] = worker.number, time.monotonic() + HELD_S
 
     def gather(self, options: SessionOptions, worker: Worker) -> None:
         """Whoever speaks in the room that the voice comes from is to be there, too: their pages come back by
         themselves. Raises Refusal where somebody sends a picture in it.
         """
-        kind, _, name = options.voice.partition(":")
-        other = self.of_room(name) if kind == "room" else None
+        name, _ = room_voice(options.voice) or ("", "")
+        other = self.of_room(name) if name else None
         if other is None or other is worker:
             return
         there = [guest for guest in other.guests.values() if guest.room == name]
@@ -130,7 +135,7 @@ class Crew:
             raise Refusal(409, "Somebody sends a picture in that room.", do)
         for guest in there:
             other.tell(Order(end=guest.id, why="the room moves"))
-        self._held[name] = worker.number, time.monotonic() + HELD_S
+        self.hold(name, worker)
 
     async def end(self, id: str, why: str) -> None:
         self.of(id).tell(Order(end=id, why=why))
@@ -138,7 +143,7 @@ class Crew:
     def used_uploads(self) -> set[str]:
         return named(choice for guest in self.guests() for choice in (guest.voice, guest.picture))
 
-    def _idlest(self) -> Worker:
+    def idlest(self) -> Worker:
         """Raises Refusal."""
         ready = [worker for worker in self.workers if worker.is_ready]
         if not ready:
@@ -216,8 +221,8 @@ def starting() -> Refusal:
 
 def _rooms(of: Guest | SessionOptions) -> list[str]:
     """In which it has to do with others, the most binding first."""
-    kind, _, name = of.voice.partition(":")
-    return [room for room in (of.room, name if kind == "room" else None) if room]
+    spoken = room_voice(of.voice)
+    return [room for room in (of.room, spoken and spoken[0]) if room]
 
 
 def _is_dubbed(guest: Guest) -> bool:

@@ -10,7 +10,8 @@ from typing import Any
 from aiohttp import web
 
 from realtime_dub.web.config import ServeConfig, SessionOptions
-from realtime_dub.web.http import api, routes, whip
+from realtime_dub.web.http import api, operators, routes, whip
+from realtime_dub.web.http.invited import INVITES, check_options, check_voice
 from realtime_dub.web.http.server import MEASURES, guarded
 from realtime_dub.web.http.told import Told
 from realtime_dub.web.refusals import Refusal
@@ -47,7 +48,10 @@ def _own() -> list[web.RouteDef]:
         web.patch("/api/sessions/{id}", change_session),
         web.get("/api/recordings", recordings),
         web.post("/api/uploads", api.upload),
-        web.get("/api/rooms/{name:[\\w-]{1,64}}", room),
+        web.get(api.ROOM, room),
+        web.get("/api/rooms", rooms),
+        web.get(api.ROOM + "/recordings", room_recordings),
+        *operators.link_routes(),
         *(web.post(f"/{kind}/{{name}}", _stream(kind)) for kind in whip.ROLES),
         *(web.options(f"/{kind}/{{name}}", whip.describe) for kind in whip.ROLES),
         *(web.options(f"/{kind}/{{name}}/{{id}}", whip.describe) for kind in whip.ROLES),
@@ -59,6 +63,7 @@ def _handed_on() -> list[web.RouteDef]:
     streams = [f"/{kind}/{{name}}/{{id}}" for kind in whip.ROLES]
     paths = ["/api/sessions/{id}", "/api/sessions/{id}/{what:[a-z]+}", *streams]
     return [
+        web.route("*", api.ROOM + "{rest:(/people(/\\d{1,9})?|/events)?}", _in_room),
         web.route("*", "/api/recordings/{id}", _recording),
         web.put("/api/sessions/{id}/bank", _bank),
         *(web.route("*", path, _by_id) for path in paths),
@@ -91,6 +96,7 @@ async def config(request: web.Request) -> web.Response:
 async def open_session(request: web.Request) -> web.StreamResponse:
     body = await routes.read_body(request)
     options = routes.options({}, _fields(body).get("options") or {})
+    check_options(request, options)
     return await hand_on(request, await _chosen(request, options), body)
 
 
@@ -99,6 +105,7 @@ async def change_session(request: web.Request) -> web.StreamResponse:
     body = await routes.read_body(request)
     crew, worker = request.app[CREW], request.app[CREW].of(request.match_info["id"])
     voice = _fields(body).get("voice")
+    check_voice(request, voice)
     if isinstance(voice, str) and voice.startswith("room:"):
         crew.gather(routes.options({}, {"voice": voice}), worker)
     return await hand_on(request, worker, body)
@@ -117,6 +124,33 @@ async def recordings(request: web.Request) -> web.Response:
 async def room(request: web.Request) -> web.StreamResponse:
     worker = request.app[CREW].of_room(request.match_info["name"])
     return web.json_response(EMPTY) if worker is None else await hand_on(request, worker)
+
+
+async def rooms(request: web.Request) -> web.Response:
+    told = await _all(request, request.path_qs)
+    return web.json_response({"rooms": [each for answer in told for each in answer.get("rooms", ())]})
+
+
+async def room_recordings(request: web.Request) -> web.Response:
+    """Of a room that was at several workers one after another."""
+    if not request.app[INVITES].needed:
+        raise operators.NOT_TOLD
+    told = await _all(request, request.path_qs)
+    return web.json_response({"recordings": [each for answer in told for each in answer.get("recordings", ())]})
+
+
+async def _all(request: web.Request, path: str) -> list[dict[str, Any]]:
+    asking = (ask(worker, path) for worker in request.app[CREW].workers if worker.is_ready)
+    return [json.loads(answer or b"{}") for answer in await asyncio.gather(*asking)]
+
+
+async def _in_room(request: web.Request) -> web.StreamResponse:
+    """By whoever has it; where nobody does, by the one that would."""
+    name, crew = request.match_info["name"], request.app[CREW]
+    worker = crew.of_room(name) or crew.idlest()
+    crew.hold(name, worker)
+    body = await routes.read_body(request) if request.method != "GET" else None
+    return await hand_on(request, worker, body)
 
 
 async def _recording(request: web.Request) -> web.StreamResponse:
@@ -164,6 +198,7 @@ def _fields(body: bytes) -> dict[str, Any]:
 def _crew(config: ServeConfig, count: int) -> Callable[[web.Application], AsyncIterator[None]]:
     async def context(app: web.Application) -> AsyncIterator[None]:
         crew = await asyncio.to_thread(Crew, config, count)
+        await asyncio.to_thread(app[INVITES].revoked.keep, crew.revoked)
         app[CREW], app[METRICS] = crew, Metrics()
         app[api.INBOX] = api.Inbox(crew.uploads, crew.used_uploads)
         app[api.METRICS] = _metrics(crew, app[METRICS])

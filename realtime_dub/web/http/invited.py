@@ -1,0 +1,73 @@
+"""What whoever comes by a link for a role may ask of the server: what that role needs, in that room, and no more.
+
+Who comes without one has the server's own token, or there is none: they may do everything.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from aiohttp import web
+
+from realtime_dub.web.config import SessionOptions, room_voice
+from realtime_dub.web.invites import Invite, Invites
+from realtime_dub.web.refusals import Refusal
+
+INVITES: web.AppKey[Invites] = web.AppKey("invites", Invites)
+INVITE: web.RequestKey[Invite] = web.RequestKey("invite", Invite)
+ANY = {"studio", "interpreter", "viewer", "operator"}
+PARTS = ANY - {"operator"}
+# Which roles may ask for what. A session's or a recording's name is a secret of whoever has it; {room} is the link's.
+ALLOWED: tuple[tuple[str, set[str]], ...] = (
+    (r"GET /(?!metrics$)[\w.-]*", ANY),
+    (r"GET /static/.*", ANY),
+    (r"GET /api/config", ANY),
+    (r"POST /api/sessions", PARTS),
+    (r"\w+ /api/sessions/[\w-]+(/(candidates|ice))?", PARTS),
+    (r"POST /api/sessions/[\w-]+/floor", {"interpreter"}),
+    (r"\w+ /api/sessions/[\w-]+/(recording|enroll|bank|voice)", {"studio"}),
+    (r"\w+ /api/recordings(/[\w-]+)?", {"studio", "operator"}),
+    (r"POST /api/uploads", {"studio"}),
+    (r"GET /api/rooms/{room}", ANY),
+    (r"DELETE /api/rooms/{room}", {"operator"}),
+    (r"POST /api/rooms/{room}/links", {"studio", "operator"}),
+    (r"\w+ /api/rooms/{room}/.+", {"operator"}),
+    (r"\w+ /whip/{room}(/[\w-]+)?", {"studio"}),
+    (r"\w+ /whep/{room}(/[\w-]+)?", {"viewer"}),
+)
+OTHER = Refusal(403, "The link does not allow this.", "Ask whoever sent it for another one.")
+
+
+def check_path(request: web.Request, invite: Invite) -> None:
+    """Raises Refusal."""
+    asked, room = f"{request.method} {request.path}", re.escape(invite.room)
+    allowed = (pattern for pattern, roles in ALLOWED if invite.role in roles)
+    if not any(re.fullmatch(pattern.replace("{room}", room), asked) for pattern in allowed):
+        raise OTHER
+
+
+def check_options(request: web.Request, options: SessionOptions) -> None:
+    """What a session is to be: of the link's role, in its room, with no other room's voice. Raises Refusal."""
+    invite = request.get(INVITE)
+    if invite is None:
+        return
+    same = (options.role, options.room) == (invite.role, invite.room)
+    if not same or (invite.channel and options.channel != invite.channel):
+        raise OTHER
+    check_voice(request, options.voice)
+
+
+def check_voice(request: web.Request, voice: Any) -> None:
+    """Raises Refusal where it is another room's."""
+    invite = request.get(INVITE)
+    spoken = room_voice(voice) if isinstance(voice, str) else None
+    if invite is not None and spoken is not None and spoken[0] != invite.room:
+        raise OTHER
+
+
+def check_invitation(request: web.Request, role: str) -> None:
+    """Who speaks gives links to interpreters and viewers; an operator gives any. Raises Refusal."""
+    invite = request.get(INVITE)
+    if invite is not None and invite.role == "studio" and role not in ("interpreter", "viewer"):
+        raise OTHER

@@ -1,0 +1,109 @@
+"""What an operator sees of a room and does in it: who is there and how they fare; mute, move, put on air, end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
+
+from realtime_dub.web.refusals import Refusal
+from realtime_dub.web.studio.presence import NOT_HERE, Person
+from realtime_dub.web.studio.room import EMPTY, Room, Rooms
+
+Act = Literal["mute", "unmute", "air", "move", "end"]
+SHOWN = ("fps", "rtt_ms", "loss_percent", "bitrate_kbps", "latency_ms", "av_offset_ms", "budget_ms", "recording")
+ENDED = Refusal(403, "The operator has ended this session.", "Ask them before you start again.")
+TOLD_S = 0.2  # for a page to hear that it was ended, so that it does not come back by itself
+BLANK: dict[str, Any] = {**EMPTY, "people": [], "channels": []}
+
+
+class Overseen(Protocol):
+    """A session, as an operator knows it."""
+
+    @property
+    def came(self) -> bool:
+        """It has been connected."""
+
+    @property
+    def since_s(self) -> float:
+        """It was made."""
+
+    @property
+    def told(self) -> Mapping[str, Any]:
+        """Its newest statistics."""
+
+    def send_end(self, why: Refusal) -> None:
+        """To its page: it is over, and not to be begun again by itself."""
+
+
+class Host(Protocol):
+    """Who has rooms and sessions."""
+
+    @property
+    def rooms(self) -> Rooms: ...
+
+    def overseen(self, id: str) -> Overseen | None: ...
+
+    async def end(self, id: str, why: str) -> None: ...
+
+
+class Oversight:
+    """Of all rooms of a studio. On the server's loop."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def rooms(self) -> list[dict[str, Any]]:
+        """In short."""
+        rooms = self._host.rooms
+        return [{"name": room.name, **rooms.asked(room.name)} for room in rooms.all]
+
+    def room(self, name: str) -> dict[str, Any]:
+        """All that there is to see of one; one that nobody is in is not made by that."""
+        room = self._host.rooms.find(name)
+        if room is None:
+            return {"name": name, **BLANK}
+        told = room.presence.to_dict()
+        there = zip(told["people"], room.presence.people, strict=True)
+        people = [fields | self._fares(person) for fields, person in there]
+        return {"name": name, **self._host.rooms.asked(name), **told, "people": people}
+
+    async def act(self, name: str, number: int, action: Act, channel: str) -> None:
+        """Raises Refusal."""
+        room = self._room(name)
+        person = room.presence.numbered(number)
+        if action == "end":
+            await self._end([person])
+        elif action == "move":
+            room.presence.move(number, channel)
+        elif action == "air":
+            room.presence.put_on_air(number)
+        else:
+            room.presence.mute(number, action == "mute")
+
+    async def end(self, name: str) -> None:
+        """Everybody in it has to go. Raises Refusal."""
+        await self._end([each for each in self._room(name).presence.people if each.role != "operator"])
+
+    def _room(self, name: str) -> Room:
+        room = self._host.rooms.find(name)
+        if room is None:
+            raise NOT_HERE
+        return room
+
+    async def _end(self, people: list[Person]) -> None:
+        there = {each.id: session for each in people if (session := self._host.overseen(each.id)) is not None}
+        if not there:
+            raise Refusal(409, "There is no session to end.", "Look at who is there now.")
+        for session in there.values():
+            session.send_end(ENDED)
+        await asyncio.sleep(TOLD_S)
+        await asyncio.gather(*(self._host.end(id, "an operator ended it") for id in there))
+
+    def _fares(self, person: Person) -> dict[str, Any]:
+        session = self._host.overseen(person.id)
+        if session is None:
+            return {}
+        told = {name: session.told[name] for name in SHOWN if session.told.get(name) is not None}
+        return {"connected": session.came, "for_s": round(time.monotonic() - session.since_s), "statistics": told}

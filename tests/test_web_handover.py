@@ -1,0 +1,164 @@
+"""A handover between two interpreters: at one instant, without a gap, and never both."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import numpy as np
+import pytest
+from test_web_room import come, go, room
+from test_web_safety import ask
+from web_peers import HEADERS, Visitor, serving
+
+from realtime_dub.clock import VirtualClock
+from realtime_dub.flow import AudioRing
+from realtime_dub.media import MS, NS, AudioBlock
+from realtime_dub.web.config import SessionOptions
+from realtime_dub.web.rtc.browser_input import RATE, BrowserInput
+from realtime_dub.web.rtc.browser_sources import BrowserVoice
+from realtime_dub.web.studio.room import Microphone, Room
+
+BLOCK = RATE // 50
+HALF = 60  # blocks before the handover, and after
+TONES = {"a": 500.0, "b": 1_500.0}  # whole periods in a block: any window tells them apart
+GAP_MS = 200
+
+
+class Interpreter:
+    """A session, as a room knows it, that says a tone."""
+
+    closed, away_s, films = False, 0.0, False
+
+    def __init__(self, id: str, room: Room, behind_ns: int) -> None:
+        self.id, self.told = id, 0
+        self.input: BrowserInput = BrowserInput(room.clock)
+        self.options = SessionOptions(role="interpreter", room=room.name, channel="es")
+        room.join(self)
+        self.input = Microphone(room, id)
+        self._behind_ns, self._at = behind_ns, 0
+
+    def say(self, at_ns: int) -> None:
+        at = (self._at + np.arange(BLOCK)) / RATE
+        self._at += BLOCK
+        tone = 0.5 * np.sin(2 * np.pi * TONES[self.id] * at).astype(np.float32)
+        self.input.give(tone[:, None], at_ns - self._behind_ns, False)
+
+    def send_room(self) -> None:
+        self.told += 1
+
+    def speak_under(self, heard: np.ndarray, captured_ns: int) -> None:
+        """It interprets."""
+
+
+def shares(samples: np.ndarray) -> dict[str, np.ndarray]:
+    """How loud each one's tone is in each 5 ms, from 0 to 1."""
+    window = RATE // 200
+    parts = samples[: len(samples) // window * window].reshape(-1, window)
+    at = np.arange(window) / RATE
+    found = {}
+    for id, hertz in TONES.items():
+        found[id] = np.abs(parts @ np.exp(-2j * np.pi * hertz * at)) / window * 4
+    return found
+
+
+@pytest.mark.computes
+@pytest.mark.parametrize(("behind_a_ms", "behind_b_ms"), [(100, 100), (100, 107), (107, 100), (90, 140), (140, 90)])
+def test_the_voice_goes_over_from_one_to_the_other(behind_a_ms: int, behind_b_ms: int) -> None:
+    async def test() -> None:
+        clock = VirtualClock(NS)
+        room = Room("hall", clock)
+        a, b = Interpreter("a", room, behind_a_ms * MS), Interpreter("b", room, behind_b_ms * MS)
+        voice = BrowserVoice(room.voice("es"))
+        voice.open()
+        ring = AudioRing(RATE, 1, 10 * NS)
+
+        def drain() -> None:
+            while voice._pending or not voice._queue.empty():  # type: ignore[union-attr]
+                block = voice.read()
+                ring.write(AudioBlock(block.samples, RATE, block.pts_ns))
+
+        for half in range(2):
+            for _ in range(HALF):
+                clock.advance_to(clock.now_ns() + 20 * MS)
+                a.say(clock.now_ns())
+                b.say(clock.now_ns())
+                drain()
+            if half == 0:
+                assert room.presence.on_air("es").id == "a"  # type: ignore[union-attr]
+                room.presence.propose("b")
+                room.presence.confirm("a")
+        voice.close()
+        length = 2 * HALF * BLOCK
+        loud = shares(ring.read(NS + 20 * MS - behind_a_ms * MS, length)[:, 0])
+        heard = {id: np.flatnonzero(share > 0.3) for id, share in loud.items()}
+        assert len(heard["a"]) * 5 > 0.9 * HALF * 20
+        assert len(heard["b"]) * 5 > 0.9 * HALF * 20
+        assert heard["a"].max() < heard["b"].min()  # never both
+        assert (heard["b"].min() - heard["a"].max()) * 5 <= GAP_MS
+        assert a.told > 0
+
+    asyncio.run(test())
+
+
+@pytest.mark.computes
+def test_two_languages_are_two_channels() -> None:
+    async def test() -> None:
+        clock = VirtualClock(NS)
+        hall = Room("hall", clock)
+        a = Interpreter("a", hall, 0)
+        b = Interpreter("b", hall, 0)
+        hall.presence.move(2, "en")
+        readers = {name: hall.voice(name).add_audio_reader() for name in ("es", "en", "")}
+        for _ in range(3):
+            a.say(clock.now_ns())
+            b.say(clock.now_ns())
+        assert {name: reader.qsize() for name, reader in readers.items()} == {"es": 3, "en": 3, "": 0}
+
+    asyncio.run(test())
+
+
+def test_whoever_is_muted_fades_out_and_in() -> None:
+    heard = BrowserInput(VirtualClock())
+    steady = np.ones((BLOCK, 1), np.float32)
+    assert heard._faded(steady) is steady
+    heard.muted = True
+    fading, silent = heard._faded(steady), heard._faded(steady)
+    assert fading[0, 0] == 1
+    assert fading[-1, 0] == 0
+    assert np.abs(np.diff(fading[:, 0])).max() < 0.01
+    assert not silent.any()
+    heard.muted = False
+    assert np.array_equal(heard._faded(steady), fading[: BLOCK // 4][::-1].tolist() + steady[BLOCK // 4 :].tolist())
+    assert heard._faded(steady) is steady
+
+
+async def hand_over(http: Any, url: str, who: Visitor, action: str, **more: Any) -> tuple[int, Any]:
+    body = {"action": action, **more}
+    told = await ask(http, "POST", f"{url}/api/sessions/{who.id}/floor", json=body, headers=HEADERS)
+    return told[0], told[1]
+
+
+def test_a_handover_that_the_other_one_confirms() -> None:
+    async def test() -> None:
+        async with serving() as (_, http, url):
+            one, two = await come(http, url, "interpreter"), await come(http, url, "interpreter")
+            await one.until(lambda: any(each["heard"] for each in room(one).get("partners", ())))
+            await two.until(lambda: room(two).get("floor") == "another")
+            assert [each["number"] for each in room(two)["partners"]] == [room(one)["you"]]
+            assert (await hand_over(http, url, two, "confirm"))[0] == 409
+            assert (await hand_over(http, url, two, "propose"))[0] == 204
+            mine = {"from": room(one)["you"], "to": room(two)["you"], "by": room(two)["you"]}
+            for each in (one, two):
+                await each.until(lambda each=each: room(each)["handover"] == mine)
+            status, told = await hand_over(http, url, two, "confirm")
+            assert (status, told["error"]["what"]) == (409, "The other one has to confirm it.")
+            assert (await hand_over(http, url, one, "confirm"))[0] == 204
+            await one.until(lambda: room(one)["floor"] == "another")
+            await two.until(lambda: room(two)["floor"] == "you")
+            counts = [each["room"]["sequence"] for each in two.got.stats]
+            assert counts == sorted(counts)
+            await go(one)
+            await go(two)
+
+    asyncio.run(test())
