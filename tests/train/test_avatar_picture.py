@@ -50,6 +50,8 @@ judges = [6, 6]
 batch = 3
 triples = 1
 alone = 40
+[motion.engine]
+steps = 2
 """
 
 
