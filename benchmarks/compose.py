@@ -17,7 +17,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import onnxruntime
 
 from benchmarks.mouth_pixels import ssim
 from benchmarks.moving_face import SIZES, MovingFace, size_of, sizes
@@ -27,7 +26,7 @@ from export.compose_feeds import Feeds, Recording, composed
 from realtime_dub.blend import colour, pyramid
 from realtime_dub.blend.warp import moved_map, sample
 from realtime_dub.face.tracker import MediaPipeTracker
-from realtime_dub.inference.backends.ort import CPU, OnnxSession
+from realtime_dub.inference.backends.ort import CPU, OnnxSession, available_providers
 from realtime_dub.inference.backends.ort_gpu import CUDA
 from realtime_dub.media import Image
 from realtime_dub.mouth.mouthbank.bank import Bank
@@ -79,7 +78,7 @@ def ways() -> dict[str, Callable[[Feeds], Image]]:
     """OpenCV, and the graph on each provider that is here."""
     found: dict[str, Callable[[Feeds], Image]] = {"opencv": by_opencv}
     model = graph()
-    here = onnxruntime.get_available_providers()
+    here = available_providers()
     for name, providers in {"graph, cpu": [CPU], "graph, cuda": [CUDA, CPU]}.items():
         if providers[0] in here:
             session = OnnxSession(model, name, providers=providers)

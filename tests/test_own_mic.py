@@ -247,7 +247,7 @@ def test_the_voice_that_is_dubbed_is_not_learnt_from_beside_it() -> None:
 def opened(**values: object) -> None:
     config = build(LiveConfig, webcam="demo", to=("null",), **values)
     clock = MonotonicClock()
-    live_run._own_voice(config, clock, live_run._video(config, clock, USUAL))
+    live_run._own_voice(config, clock, live_run._video(config, clock, USUAL, False))
 
 
 @pytest.mark.parametrize("mic", ["default", "demo", "Desk (hw:1,0)"])

@@ -216,7 +216,7 @@ def asleep(people: People, signal_browser: Any, meanwhile: Any) -> dict[str, flo
     return people.live(SOON_S)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_laptop_that_slept_is_live_again(
     chromium: Any, playwright: Any, film: Path, served: tuple[Aside, Studio, str]
 ) -> None:

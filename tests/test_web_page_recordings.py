@@ -120,7 +120,7 @@ def fetched(page: Page) -> Path:
     return Path(waiting.value.path())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_a_killed_server_had_written_is_fetched_from_the_next_one(context: Any) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

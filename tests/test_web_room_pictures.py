@@ -43,7 +43,7 @@ async def is_told(visitors: tuple[Visitor, ...], state: str, seconds: float) -> 
         await visitor.until(lambda visitor=visitor: room(visitor).get("state") == state, seconds)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_room_waits_while_its_senders_camera_gives_nothing() -> None:
     async def test() -> None:
         async with serving(max_sessions=1) as (_, http, url), visiting(await come(http, url, "viewer")) as viewer:

@@ -143,7 +143,7 @@ def test_each_change_is_added_to_what_the_one_before_it_has_left() -> None:
     asyncio.run(test())
 
 
-@pytest.mark.parametrize("seen", [True, False])
+@pytest.mark.parametrize("seen", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_a_person_is_forgotten_looked_at_and_held(seen: bool) -> None:
     async def test() -> None:
         runs, notes = [{"mouthbank": Bank()}], []

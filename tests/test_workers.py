@@ -221,7 +221,9 @@ def test_a_worker_that_is_killed_costs_the_others_nothing_and_its_own_a_moment(s
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGKILL])
+@pytest.mark.parametrize(
+    "how", [*(pytest.param(each, marks=pytest.mark.long) for each in (signal.SIGTERM, signal.SIGINT)), signal.SIGKILL]
+)
 def test_no_worker_outlives_the_front(how: signal.Signals) -> None:
     with program("--workers", "2") as started:
         end_s = time.monotonic() + TIMEOUT_S

@@ -30,7 +30,9 @@ from engines.hpm.shapes import EMOTIONS, SMALL, VECTOR
 from engines.hpm.sound import FILMS_SOUND, LECTURES_SOUND, Sound
 from realtime_dub.errors import ConfigError, DependencyError
 from realtime_dub.inference.bundle import load
-from realtime_dub.voice.hpm.speaking import MelMaker, Seen, in_mood, sound_of
+from realtime_dub.voice.hpm.griffin_lim import griffin_lim
+from realtime_dub.voice.hpm.speaking import MelMaker, Seen, in_mood
+from realtime_dub.voice.hpm.vocoders import Arithmetic
 
 pytestmark = pytest.mark.computes
 TINY = replace(SMALL, text_layers=1, lip_layers=1, decoder_layers=1, inner=16, prosody=16, postnet=16)
@@ -68,7 +70,7 @@ def test_a_published_folder_is_learnt_from_and_makes_a_bundle(tmp_path: Path, la
     lips = np.random.default_rng(0).normal(0, 1, (7, 512)).astype(np.float32)
     mel = maker.mel(maker.numbers([*SAID]), Seen(lips, maker.usual))
     assert mel.shape == (28, 80)
-    assert len(sound_of(mel, maker, None)) == 28 * spec.hop
+    assert len(Arithmetic(griffin_lim, spec).sound(mel)) == 28 * spec.hop
     assert LAYOUTS["grid"] is Dataset
 
 

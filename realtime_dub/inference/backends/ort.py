@@ -17,6 +17,11 @@ CPU = "CPUExecutionProvider"
 Provider = str | tuple[str, Mapping[str, str]]
 
 
+def available_providers() -> list[str]:
+    """Those of this ONNX Runtime, by its names; a GPU's may be there without the GPU."""
+    return list(onnxruntime.get_available_providers())
+
+
 class OnnxSession:
     """A network on ONNX Runtime. ``run`` may be called from several threads."""
 
