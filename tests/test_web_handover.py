@@ -142,7 +142,9 @@ async def hand_over(http: Any, url: str, who: Visitor, action: str, **more: Any)
 def test_a_handover_that_the_other_one_confirms() -> None:
     async def test() -> None:
         async with serving() as (_, http, url):
-            one, two = await come(http, url, "interpreter"), await come(http, url, "interpreter")
+            one = await come(http, url, "interpreter")
+            await one.until(lambda: room(one).get("floor") == "you")  # whoever is heard first is on air
+            two = await come(http, url, "interpreter")
             await one.until(lambda: any(each["heard"] for each in room(one).get("partners", ())))
             await two.until(lambda: room(two).get("floor") == "another")
             assert [each["number"] for each in room(two)["partners"]] == [room(one)["you"]]
