@@ -138,7 +138,7 @@ def test_a_bundle_gives_what_its_net_gives(avatar: Path, name: str) -> None:
 
 
 def test_the_pieces_in_which_a_voice_comes_change_nothing(avatar: Path) -> None:
-    sound = voice()
+    sound = voice(4.5)  # longer than what the features remember
     whole = played(avatar, sound, len(sound))
     assert len(whole) > 45
     for size in (160, 1601):

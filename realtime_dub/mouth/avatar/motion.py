@@ -15,20 +15,21 @@ from realtime_dub.errors import BundleError
 from realtime_dub.face.alignment import LOWER
 from realtime_dub.inference import AUTO
 from realtime_dub.inference.bundle import SPEC, Bundle, load_shared
-from realtime_dub.media import MS, NS, Floats, Samples
+from realtime_dub.media import MS, NS, Floats, Samples, samples_to_ns
 from realtime_dub.mouth.avatar.blinks import Blinks, with_lids
 from realtime_dub.mouth.avatar.expression import FRAME_RATE, ExpressionStream
 from realtime_dub.mouth.avatar.head import HeadStream
 from realtime_dub.mouth.avatar.hearing import Hearing
 from realtime_dub.mouth.avatar.person import PLACE, Person
 from realtime_dub.mouth.avatar.pose import AvatarPose
-from realtime_dub.mouth.contract import Latency
+from realtime_dub.mouth.contract import VOICE_RATE, Latency
 
 __all__ = ["EXPRESSION", "FRAME_NS", "HEAD", "AvatarMotion"]
 
 EXPRESSION, HEAD = "expression", "head"  # folders of bundles in the avatar's
 FRAME_NS = round(NS / FRAME_RATE)
 KEPT = 128  # frames
+PIECE = VOICE_RATE // 5  # samples that are heard at once
 AWAY_NS = 10 * NS  # a voice so far from the frames begins a new time
 COMPUTE_NS = 5 * MS
 NEVER_NS = -(1 << 62)
@@ -60,9 +61,12 @@ class AvatarMotion:
     def hear(self, samples: Samples, at_ns: int) -> None:
         """Sound (n,), mono, 16 kHz, its first sample at ``at_ns``. A hole is heard as silence."""
         self._begin(at_ns)
-        self._hearing.hear(samples, at_ns)
-        while self._next_ns() + self._expression.ahead_ns <= self._hearing.known_until_ns():
-            self._step()
+        for start in range(
+            0, len(samples), PIECE
+        ):  # what is heard first is soon forgotten
+            self._hearing.hear(samples[start : start + PIECE], at_ns + samples_to_ns(start, VOICE_RATE))
+            while self._next_ns() + self._expression.ahead_ns <= self._hearing.known_until_ns():
+                self._step()
 
     def heard_until_ns(self) -> int:
         """The newest instant whose pose is known; far in the past before the first sound."""
