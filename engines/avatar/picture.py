@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -33,6 +32,7 @@ from engines.avatar.network import (
 from engines.common import Array
 from engines.common.bundle_files import write_graph
 from engines.common.engine import Engine, Samples, Work
+from engines.common.layers import held
 from engines.common.loop import Losses
 from realtime_dub.inference import made_here
 from realtime_dub.inference.bundle import SPEC
@@ -127,7 +127,7 @@ class PictureEngine(Engine):
             return losses
         rows = [each.reshape(-1, 3, *each.shape[1:]) for each in (drawings, wanted, shown)]
         losses["judges"] = told_apart(net.judges(rows[0], rows[1]), net.judges(rows[0], rows[2].detach()))
-        with _held(net.judges):  # the picture's loss moves the picture net alone
+        with held(net.judges):  # the picture's loss moves the picture net alone
             real, found = net.judges(rows[0], rows[1]), net.judges(rows[0], rows[2])
         losses["believed"] = self._settings.believed * believed(found)
         losses["alike"] = self._settings.alike * alike(real, found)
@@ -271,13 +271,3 @@ def _over(made: Array, plate: Array) -> Array:
 def _as_images(values: Array) -> Array:
     """(n, 3, size, size) 0..1 as (n, size, size, 3) 0..255."""
     return np.rint(values.transpose(0, 2, 3, 1) * 255).clip(0, 255).astype(np.uint8)
-
-
-@contextmanager
-def _held(part: nn.Module) -> Iterator[None]:
-    """Its weights get no gradients meanwhile."""
-    part.requires_grad_(False)
-    try:
-        yield
-    finally:
-        part.requires_grad_(True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -18,3 +21,13 @@ class CausalConv(nn.Module):
         """``x`` (b, c, n) after ``past`` (b, c, self.past)."""
         joined = torch.cat([past, x], dim=2)
         return self.conv(joined), joined[:, :, -self.past :]
+
+
+@contextmanager
+def held(part: nn.Module) -> Iterator[None]:
+    """Its weights get no gradients meanwhile."""
+    part.requires_grad_(False)
+    try:
+        yield
+    finally:
+        part.requires_grad_(True)

@@ -35,7 +35,9 @@ from engines.hpm.sound import FILMS_SOUND, LECTURES_SOUND, Sound
 from engines.hpm.symbols import SILENCES, SYMBOLS
 from engines.hpm.textgrid import QUIET, phones_in
 from realtime_dub.errors import ConfigError
-from realtime_dub.paths import reason
+from realtime_dub.paths import read_plain, reason
+from realtime_dub.stored import array_in
+from realtime_dub.voice.hpm.order import MOST_FEATURES
 
 PHONEMES = ("", *SYMBOLS)  # by number: the first is padding, and the blank of CTC
 SILENT = tuple(PHONEMES.index(name) for name in SILENCES)
@@ -173,14 +175,14 @@ def _array(path: Path, shape: tuple[int | None, ...]) -> Array:
     """The numbers of a file; None = of any size. Raises ConfigError for anything else."""
     wanted = f"({', '.join('n' if size is None else str(size) for size in shape)})"
     try:
-        found = np.load(path, allow_pickle=False)
+        found = array_in(read_plain(path, MOST_FEATURES))
     except OSError as error:
         raise ConfigError(
             "cannot read", f"{path}: {reason(error)}", "add it, or take the clip out of the lists"
         ) from None
-    except (ValueError, EOFError):
+    except ValueError:
         raise ConfigError("cannot read", f"{path}: it is no array of numbers", f"make it a .npy {wanted}") from None
-    if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiu":
+    if found.dtype.kind not in "fiu":
         raise ConfigError("cannot read", f"{path}: it is no array of numbers", f"make it a .npy {wanted}")
     if found.ndim != len(shape) or any(size not in (None, own) for size, own in zip(shape, found.shape, strict=True)):
         raise ConfigError("cannot use", f"{path}: {found.shape}", f"make it {wanted}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -14,6 +12,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from engines.common.engine import Work
+from engines.common.layers import held
 from engines.common.loop import Losses
 from engines.vocoder.discriminators import Discriminators, alike, believed, told_apart
 from engines.vocoder.network import PUBLISHED_16K, SMALL, Generator, Shape
@@ -87,7 +86,7 @@ class VocoderEngine(SoundEngine):
             waiting = torch.stack([0.0 * each.sum() for each in net.judges.parameters()]).sum()
             return {"mel": nearness, "spectra": SPECTRA * self._spectra(made, real), "judges": waiting}
         apart = told_apart(net.judges.judge(real), net.judges.judge(made.detach()))
-        with _held(net.judges):  # the generator's loss moves the generator alone
+        with held(net.judges):  # the generator's loss moves the generator alone
             seen, found = net.judges.judge(real), net.judges.judge(made)
         return {
             "judges": apart,
@@ -99,13 +98,3 @@ class VocoderEngine(SoundEngine):
     def turn(self, step: int, net: nn.Module, average: nn.Module) -> None:
         """The discriminators begin to judge."""
         self._judged = True
-
-
-@contextmanager
-def _held(part: nn.Module) -> Iterator[None]:
-    """Its weights get no gradients meanwhile."""
-    part.requires_grad_(False)
-    try:
-        yield
-    finally:
-        part.requires_grad_(True)
