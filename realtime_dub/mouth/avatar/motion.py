@@ -61,9 +61,7 @@ class AvatarMotion:
     def hear(self, samples: Samples, at_ns: int) -> None:
         """Sound (n,), mono, 16 kHz, its first sample at ``at_ns``. A hole is heard as silence."""
         self._begin(at_ns)
-        for start in range(
-            0, len(samples), PIECE
-        ):  # what is heard first is soon forgotten
+        for start in range(0, len(samples), PIECE):  # what is heard first is soon forgotten
             self._hearing.hear(samples[start : start + PIECE], at_ns + samples_to_ns(start, VOICE_RATE))
             while self._next_ns() + self._expression.ahead_ns <= self._hearing.known_until_ns():
                 self._step()
