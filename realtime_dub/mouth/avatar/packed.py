@@ -92,7 +92,7 @@ def write_anew(source: Path, folder: Path) -> Path:
     networks = {part: _read_network(source, part) for part in (PICTURE, *(MOVING if moves else ()))}
     folder.mkdir()
     (folder / ABOUT).write_text(about.model_dump_json(indent=1) + "\n", "utf-8")
-    np.savez(folder / PERSON, **arrays)  # type: ignore[arg-type]  # its stubs take the names for options
+    np.savez(folder / PERSON, **arrays)
     for name, data in pictures.items():
         (folder / name).write_bytes(data)
     for part, (spec, network) in networks.items():

@@ -60,7 +60,7 @@ class Session:
         self._tasks = Tasks(id[:6])
         self._statistics = SessionStatistics()
         self._sends_statistics = False
-        self._sources = ChosenSources(shared.config, shared.uploads, shared.rooms, self.input, clock)
+        self._sources = ChosenSources(shared.config, shared.uploads, shared.avatars, shared.rooms, self.input, clock)
         self._runs = RunSwitcher(self._make_run, self._send_note)
         self._enrolment = Enrolment(self._known, lambda: self._runs.newest_is_on_air, self._send_note)
         self._recorder = SessionRecorder(shared.recordings, clock, self._send_note, self._tasks.spawn)
@@ -225,7 +225,7 @@ class Session:
             self._runs.begin()
 
     def _setup(self, options: SessionOptions) -> RunSetup:
-        return setup_of(options, self.config, self._enrolment.known)
+        return setup_of(options, self.config, self._enrolment.known, self._sources.look(options))
 
     def _make_run(self, ended: Callable[[Run], None]) -> tuple[int, Run]:
         """With the present options. Raises Refusal."""
@@ -261,7 +261,7 @@ class Session:
         return [run.known for run in self._runs.newest_first]
 
     async def known(self) -> Identity | None:
-        return self._enrolment.known.get(self.options.engine)
+        return self._enrolment.known.get(self.options.shown_by)
 
     async def use_bank(self, bank: Identity) -> None:
         self._enrolment.load(self.options.engine, bank)
@@ -270,7 +270,7 @@ class Session:
 
     async def enroll(self, seconds: float) -> None:
         run = self._runs.present
-        engine = self.options.engine
+        engine = self.options.shown_by
         if run is None or not registry.engine(engine).learns_identity:
             do = "Turn the camera on, and an engine that learns a person."
             raise Refusal(409, "There is nobody to learn from.", do)

@@ -31,6 +31,7 @@ class Task(BaseModel):
     socket: Path
     uploads: Path
     recordings: Path
+    avatars: Path
 
     def line(self) -> bytes:
         """Only what was given: what a person did not choose is still open (``ServeConfig.fps_asked``)."""
@@ -46,6 +47,7 @@ class Guest(BaseModel):
     role: str
     voice: str
     picture: str
+    background: str
     came: bool
     since_s: float
     room: str | None = None
