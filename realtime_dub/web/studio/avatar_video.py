@@ -18,18 +18,28 @@ from realtime_dub.mouth.contract import ImplausibleMouth, MouthGenerator, WholeF
 from realtime_dub.pipeline.assembly import backdrop_of
 from realtime_dub.sources.avatar import AvatarSource
 from realtime_dub.sources.paced import PacedVideo
+from realtime_dub.web.studio.avatars import KeptAvatars
 
 
 @dataclass(frozen=True)
 class Look:
-    """What a session's options ask of an avatar. ``behind``: a colour or a picture's name; None = as recorded."""
+    """What a session's options ask of an avatar. ``behind``: a colour or a picture's name; None = as recorded.
 
-    folder: Path
+    It is made on the server's loop, and looked for where files may be: on a run's thread.
+    """
+
+    avatars: KeptAvatars
+    name: str
     behind: str | None
     head: str
 
+    @property
+    def folder(self) -> Path:
+        """Blocking. Raises Refusal."""
+        return self.avatars.find(self.name)
+
     def generator(self, strength: float) -> MouthGenerator:
-        """Raises UserError."""
+        """Blocking. Raises UserError, Refusal."""
         backdrop = None if self.behind is None else backdrop_of(self.behind)
         return registry.create(
             registry.OF_AVATARS, bundle=self.folder, strength=strength, head=self.head, backdrop=backdrop
@@ -42,8 +52,9 @@ class AvatarVideo(PacedVideo):
     What the engine makes is brought to the size of this picture where it takes its place.
     """
 
-    def __init__(self, folder: Path, fps: float | Fraction, clock: Clock, side: int | None = None) -> None:
-        self._rest = _Rest(folder, fps, side)
+    def __init__(self, look: Look, fps: float | Fraction, clock: Clock, side: int | None = None) -> None:
+        """Blocking. Raises Refusal."""
+        self._rest = _Rest(look.folder, fps, side)
         super().__init__(self._rest, clock)
 
     def show(self, generator: MouthGenerator) -> None:

@@ -57,9 +57,9 @@ class ChosenSources:
         kind, _, name = options.picture.partition(":")
         if kind == "camera":
             return partial(BrowserVideo, self._input, CAMERA_FPS)
-        if kind == "avatar":
+        if (look := self.look(options)) is not None:
             side = options.side and min(options.side, self._config.picture_height)
-            return partial(AvatarVideo, self._avatars.find(name), self._config.fps, self._clock, side)
+            return partial(AvatarVideo, look, self._config.fps, self._clock, side)
         path = str(self._uploads.find(name, "picture"))
         return partial(open_video, path, clock=self._clock, live=True, fps=self._config.fps)
 
@@ -71,7 +71,7 @@ class ChosenSources:
         behind = {"recorded": None, "none": "black"}.get(kind, kind)
         if kind == "upload":
             behind = str(self._uploads.find(name, "picture"))
-        return Look(self._avatars.find(options.avatar), behind, options.head)
+        return Look(self._avatars, options.avatar, behind, options.head)
 
     def voice(self, options: SessionOptions) -> Callable[[], VoiceSource]:
         """Raises Refusal."""

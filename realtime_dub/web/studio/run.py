@@ -75,7 +75,7 @@ def bundle_for(engine: str, config: ServeConfig) -> Path | None:
 
 def setup_of(options: SessionOptions, config: ServeConfig, known: Known, look: Look | None = None) -> RunSetup:
     """What a page's choices ask for; ``look`` where that is an avatar."""
-    bundle = bundle_for(options.engine, config) if look is None else look.folder
+    bundle = bundle_for(options.shown_by, config)
     return RunSetup(
         options.shown_by,
         bundle,

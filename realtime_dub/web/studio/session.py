@@ -212,6 +212,8 @@ class Session:
         if options.role != "studio":
             return
         self._sources.check(options)
+        if options.avatar is not None:
+            await asyncio.to_thread(self._shared.avatars.find, options.avatar)
         if options.budget_ms is not None or options.look_ahead_ms is not None:
             try:
                 await asyncio.to_thread(least_budget_ms, self._setup(options))
