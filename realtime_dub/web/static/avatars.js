@@ -3,7 +3,7 @@
 // A visitor's own is known by a name that nobody can guess. This browser alone keeps it, as long as the server does.
 
 import * as api from "./api.js";
-import { Making } from "./making.js";
+import { Making, named } from "./making.js";
 import { t } from "./texts.js";
 
 const $ = (id) => document.getElementById(id);
@@ -54,7 +54,7 @@ export class Avatars {
   #show(fresh) {
     const before = $("avatar").value;
     const kept = this.#own.filter((each) => each.state === "kept");
-    const choices = [...kept.map(({ id, label }) => [label || t("avatar.yours"), id]), ...this.#offered.map(({ name, label }) => [label, name])];
+    const choices = [...kept.map((each) => [named(each), each.id]), ...this.#offered.map(({ name, label }) => [label, name])];
     const told = JSON.stringify(choices);
     if ($("avatar").dataset.told !== told) {
       $("avatar").dataset.told = told;

@@ -6,6 +6,12 @@ import { t } from "./texts.js";
 
 const PICTURED = ["training"]; // states in which there are previews
 
+// What it is called, of those that have no name when it came.
+export function named({ label, since }) {
+  if (label) return label;
+  return t("avatar.yours", { day: new Date(1000 * since).toLocaleString([], { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }) });
+}
+
 export class Making {
   element = document.createElement("li");
   #id; #changed; #say; #state = ""; #preview = null; #address = null;
@@ -25,7 +31,7 @@ export class Making {
 
   // The server's word.
   show(told) {
-    this.#name.textContent = told.label || t("avatar.yours");
+    this.#name.textContent = named(told);
     this.#words.textContent = words(told);
     this.#bar.hidden = !["preparing", "training"].includes(told.state);
     this.#bar.value = told.share ?? 0;

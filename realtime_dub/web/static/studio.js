@@ -13,7 +13,7 @@ import { Person } from "./person.js";
 import { passes, shown } from "./presence.js";
 import { Recordings } from "./recordings.js";
 import * as resume from "./resume.js";
-import { WELCOME, channel, role, room } from "./role.js";
+import { channel, role, room, welcome } from "./role.js";
 import { Session } from "./session.js";
 import { Settings } from "./settings.js";
 import { listen, setListening, showRecording } from "./stage.js";
@@ -122,7 +122,7 @@ export class Studio {
     this.#moved ||= this.#room?.state === "live";
     const name = shown(role, link, this.#room, this.#moved);
     ui.state(name);
-    ui.scene(name, ["idle", "asking", "failed"].includes(name) ? WELCOME : null, role === "interpreter");
+    ui.scene(name, ["idle", "asking", "failed"].includes(name) ? welcome() : null, role === "interpreter");
     this.booth?.show(link, this.#room);
     $("clock").hidden = name !== "live";
   }
@@ -213,7 +213,7 @@ export class Studio {
   }
 
   async #restart() {
-    if (!this.#session) return;
+    if (!this.#session) return this.#link === "idle" ? this.#show("idle") : undefined;
     this.stop();
     await this.start();
   }

@@ -172,7 +172,8 @@ class Avatars(FoundAvatars):
     def tell(self, name: str) -> dict[str, Any]:
         """For whoever knows its name. Raises Refusal."""
         own = self.own(name)
-        told: dict[str, Any] = {"id": name, "state": own.state, "label": own.label, "trained": own.trained}
+        told: dict[str, Any] = {"id": name, "state": own.state, "label": own.label, "since": round(own.since_s)}
+        told["trained"] = own.trained
         if own.state == "kept":
             told["until"] = round(self._until_s(name, own))
         if own.findings:
