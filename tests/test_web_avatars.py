@@ -21,10 +21,12 @@ from test_web_sessions import visiting
 from toy_avatars import drawing_net, toy_avatar
 from web_peers import FPS, HEADERS, ROOMY_MS, Visitor, serving
 
+from realtime_dub.blend.patch import WholeFrame
 from realtime_dub.clock import VirtualClock
 from realtime_dub.errors import BundleError
 from realtime_dub.inference import bundle
 from realtime_dub.mouth.avatar.packed import REST, pack, unpack, write_anew
+from realtime_dub.pipeline.schedule import Fallback
 from realtime_dub.web import limits
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.refusals import Refusal
@@ -264,3 +266,16 @@ def test_a_visitor_sends_an_avatar_and_speaks_by_it(packed: bytes) -> None:
             assert list(studio.avatars.folder.iterdir()) == []
 
     asyncio.run(test())
+
+
+@pytest.mark.computes
+def test_an_avatar_whose_next_picture_is_late_stands_still() -> None:
+    """It neither fades into the picture behind it nor jumps there."""
+    fallback = Fallback()
+    whole = WholeFrame(np.zeros((8, 8, 3), np.uint8), 0)
+    assert fallback.step("missed").kind == "passthrough"  # before the first one
+    assert fallback.step("result", whole).weight == 1
+    late = [fallback.step("missed") for _ in range(50)]
+    assert {(each.patch, each.weight, each.kind) for each in late} == {(whole, 1.0, "reused")}
+    assert fallback.step("missed", shot=1).kind == "passthrough"
+    assert fallback.step("lost").kind == "passthrough"
