@@ -30,7 +30,7 @@ from realtime_dub.pipeline.schedule import Fallback
 from realtime_dub.web import limits
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.refusals import Refusal
-from realtime_dub.web.studio.avatar_video import AvatarVideo, Look, sized
+from realtime_dub.web.studio.avatar_video import AvatarChoice, AvatarVideo, sized
 from realtime_dub.web.studio.avatars import Avatars, FoundAvatars, Own, write
 from realtime_dub.web.studio.folder import ServerFolder
 from realtime_dub.web.studio.uploads import Uploads
@@ -203,9 +203,9 @@ def test_it_is_shown_before_what_was_asked_for_at_the_size_that_was_asked_for(
     monkeypatch.setattr(bundle, "was_made_here", lambda network: True)  # it need not run apart
     avatars = FoundAvatars(avatar.parent, avatar.parent)
     for behind, level in ((None, 90), ("#ff0000", 0), ("black", 0)):
-        look = Look(avatars, "Jane-Doe", behind, "auto")
-        generator = look.generator(1.0)
-        video = AvatarVideo(look, 25, VirtualClock(), 96)
+        avatar_choice = AvatarChoice(avatars, "Jane-Doe", behind, "auto")
+        generator = avatar_choice.generator(1.0)
+        video = AvatarVideo(avatar_choice, 25, VirtualClock(), 96)
         video.show(generator)
         info = video.open()
         corner = video.read().image[-8:, :8]

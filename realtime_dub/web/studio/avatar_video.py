@@ -22,7 +22,7 @@ from realtime_dub.web.studio.avatars import KeptAvatars
 
 
 @dataclass(frozen=True)
-class Look:
+class AvatarChoice:
     """What a session's options ask of an avatar. ``behind``: a colour or a picture's name; None = as recorded.
 
     It is made on the server's loop, and looked for where files may be: on a run's thread.
@@ -52,9 +52,9 @@ class AvatarVideo(PacedVideo):
     What the engine makes is brought to the size of this picture where it takes its place.
     """
 
-    def __init__(self, look: Look, fps: float | Fraction, clock: Clock, side: int | None = None) -> None:
+    def __init__(self, avatar: AvatarChoice, fps: float | Fraction, clock: Clock, side: int | None = None) -> None:
         """Blocking. Raises Refusal."""
-        self._rest = _Rest(look.folder, fps, side)
+        self._rest = _Rest(avatar.folder, fps, side)
         super().__init__(self._rest, clock)
 
     def show(self, generator: MouthGenerator) -> None:

@@ -14,7 +14,7 @@ from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.rtc.browser_input import BrowserInput
 from realtime_dub.web.rtc.browser_sources import BrowserVideo, BrowserVoice
-from realtime_dub.web.studio.avatar_video import AvatarVideo, Look
+from realtime_dub.web.studio.avatar_video import AvatarChoice, AvatarVideo
 from realtime_dub.web.studio.avatars import KeptAvatars
 from realtime_dub.web.studio.file_voice import FileVoice, Playback
 from realtime_dub.web.studio.room import Rooms
@@ -50,20 +50,20 @@ class ChosenSources:
         kind, _, name = options.picture.partition(":")
         if kind == "upload":
             self._uploads.find(name, "picture")
-        self.look(options)
+        self.avatar(options)
 
     def video(self, options: SessionOptions) -> Callable[[], VideoSource]:
         """Raises Refusal."""
         kind, _, name = options.picture.partition(":")
         if kind == "camera":
             return partial(BrowserVideo, self._input, CAMERA_FPS)
-        if (look := self.look(options)) is not None:
+        if (avatar := self.avatar(options)) is not None:
             side = options.side and min(options.side, self._config.picture_height)
-            return partial(AvatarVideo, look, self._config.fps, self._clock, side)
+            return partial(AvatarVideo, avatar, self._config.fps, self._clock, side)
         path = str(self._uploads.find(name, "picture"))
         return partial(open_video, path, clock=self._clock, live=True, fps=self._config.fps)
 
-    def look(self, options: SessionOptions) -> Look | None:
+    def avatar(self, options: SessionOptions) -> AvatarChoice | None:
         """Of the avatar that is the picture, if one is. Raises Refusal."""
         if options.avatar is None:
             return None
@@ -71,7 +71,7 @@ class ChosenSources:
         behind = {"recorded": None, "none": "black"}.get(kind, kind)
         if kind == "upload":
             behind = str(self._uploads.find(name, "picture"))
-        return Look(self._avatars, options.avatar, behind, options.head)
+        return AvatarChoice(self._avatars, options.avatar, behind, options.head)
 
     def voice(self, options: SessionOptions) -> Callable[[], VoiceSource]:
         """Raises Refusal."""

@@ -34,7 +34,7 @@ from realtime_dub.sources.base import VideoSource, VoiceSource
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.rtc.aiortc_access import AUDIO_DELAY_NS
 from realtime_dub.web.rtc.browser_input import FRAME_DELAY_NS, NETWORK_NS, RATE
-from realtime_dub.web.studio.avatar_video import AvatarVideo, Look
+from realtime_dub.web.studio.avatar_video import AvatarChoice, AvatarVideo
 from realtime_dub.web.studio.enrolment import Known
 
 
@@ -51,13 +51,13 @@ class RunSetup:
     fps: Fraction
     known: Known  # what was learnt of the person by the runs before
     silence: Silence = AUTO_SILENCE
-    look: Look | None = None  # of an avatar
+    avatar: AvatarChoice | None = None  # where the picture is one
 
 
 def make_generator(setup: RunSetup) -> MouthGenerator:
     """With those of the page's choices that the engine has: its controls are the same for all."""
-    if setup.look is not None:
-        return setup.look.generator(setup.strength)
+    if setup.avatar is not None:
+        return setup.avatar.generator(setup.strength)
     return registry.create_with_known(
         setup.engine,
         bundle=setup.bundle,
@@ -73,8 +73,10 @@ def bundle_for(engine: str, config: ServeConfig) -> Path | None:
     return config.bundle if config.bundle is not None and engine_of(config.bundle) == engine else None
 
 
-def setup_of(options: SessionOptions, config: ServeConfig, known: Known, look: Look | None = None) -> RunSetup:
-    """What a page's choices ask for; ``look`` where that is an avatar."""
+def setup_of(
+    options: SessionOptions, config: ServeConfig, known: Known, avatar: AvatarChoice | None = None
+) -> RunSetup:
+    """What a page's choices ask for; ``avatar`` where the picture is one."""
     bundle = bundle_for(options.shown_by, config)
     return RunSetup(
         options.shown_by,
@@ -86,7 +88,7 @@ def setup_of(options: SessionOptions, config: ServeConfig, known: Known, look: L
         Fraction(config.fps).limit_denominator(1001),
         known,
         for_voice(options.silence, options.speaks_for_another),
-        look,
+        avatar,
     )
 
 

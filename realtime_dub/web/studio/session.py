@@ -227,7 +227,7 @@ class Session:
             self._runs.begin()
 
     def _setup(self, options: SessionOptions) -> RunSetup:
-        return setup_of(options, self.config, self._enrolment.known, self._sources.look(options))
+        return setup_of(options, self.config, self._enrolment.known, self._sources.avatar(options))
 
     def _make_run(self, ended: Callable[[Run], None]) -> tuple[int, Run]:
         """With the present options. Raises Refusal."""
