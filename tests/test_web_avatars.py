@@ -175,6 +175,9 @@ def test_what_nobody_uses_is_removed(avatar: Path, tmp_path: Path, monkeypatch: 
             put(avatars, avatar, name, film=film)
             at = time.time() - age_s
             os.utime(avatars.folder / name, (at, at))
+        put(avatars, avatar, "asked", film="film.mp4", state="checked")
+        at = time.time() - 8 * 86_400
+        os.utime(avatars.folder / "asked", (at, at))
         avatars.sweep()
         assert set(avatars.all()) == {"young", "made"}  # what was trained here is kept for a month
         put(avatars, avatar, "younger")

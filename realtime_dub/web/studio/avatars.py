@@ -33,6 +33,7 @@ from realtime_dub.web.studio.uploads import Arrival, Uploads
 
 State = Literal["kept", "waiting", "preparing", "checked", "training", "failed"]
 UNDER_WAY: tuple[State, ...] = ("waiting", "preparing", "checked", "training")
+AT_WORK: tuple[State, ...] = ("waiting", "preparing", "training")
 STATE, AVATAR = "state.json", "avatar"
 MOST_STATE = 100_000
 MOST_OFFERED = 100
@@ -121,6 +122,8 @@ class Avatars(FoundAvatars):
         self.pool: ThreadPoolExecutor = uploads.pool
         self._uploads, self._checks = uploads, checks or Checks()
         self.lock = threading.RLock()
+        for begun in folder.glob(".*"):  # by a server that was killed
+            shutil.rmtree(begun, ignore_errors=True)
 
     def begin(
         self, name: str, visitor: str = "", task: asyncio.Task[Any] | None = None, use: str | None = None
@@ -190,7 +193,7 @@ class Avatars(FoundAvatars):
         now_s = time.time()
         for name, own in self.all().items():
             with suppress(OSError):
-                if own.state not in UNDER_WAY and self._until_s(name, own) < now_s:
+                if own.state not in AT_WORK and self._until_s(name, own) < now_s:
                     shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def close(self) -> None:
@@ -199,7 +202,7 @@ class Avatars(FoundAvatars):
 
     def _until_s(self, name: str, own: Own) -> float:
         kept_s = limits.AVATAR_KEPT_S if own.trained else limits.AVATAR_SENT_KEPT_S
-        kept_s = limits.AVATAR_FAILED_KEPT_S if own.state == "failed" else kept_s
+        kept_s = limits.AVATAR_UNANSWERED_S if own.state in ("failed", "checked") else kept_s
         return (self.folder / name).stat().st_mtime + kept_s
 
     def _make_room(self) -> None:
