@@ -81,6 +81,12 @@ class ServeConfig(BaseModel):
         return self
 
     @property
+    def bitrates(self) -> tuple[int, int]:
+        """Of a video that leaves, in bits per second: to begin with, and at most."""
+        most = max(self.bitrate_kbps, self.max_bitrate_kbps)
+        return self.bitrate_kbps * 1000, most * 1000
+
+    @property
     def port_range(self) -> range | None:
         """Of UDP ports for video and audio."""
         if self.udp_ports is None:

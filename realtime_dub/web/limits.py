@@ -86,6 +86,7 @@ AUDIO_S_PER_S, AUDIO_S_BURST = 1.25, 5.0  # audio that comes in a second
 USUAL_PIXELS = 640 * 480  # of a frame: no larger ones are never made smaller, and give way to nobody (priority)
 PIXELS_PER_CORE = 1_280 * 360  # of a frame that one core dubs at 25 fps; shared where several people are dubbed
 STEPS_PER_DOUBLING, MOST_STEPS = 2, 5  # of niceness, for decoders and encoders of larger frames
+WHOLE_REST_S = 0.5  # between key frames that are asked of an encoder whose packets all share
 KEY_FRAME_REST_S = 0.3  # between requests for a key frame
 RESUME_S = 5.0  # without one what comes is decoded all the same: a stream may have none
 

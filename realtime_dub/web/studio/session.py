@@ -20,6 +20,7 @@ from realtime_dub.web.config import SessionOptions, room_voice
 from realtime_dub.web.refusals import Refusal, refused, sentence
 from realtime_dub.web.rtc.browser_input import BrowserInput
 from realtime_dub.web.rtc.dropped import Dropped
+from realtime_dub.web.rtc.feed import Feed
 from realtime_dub.web.rtc.original import Taps
 from realtime_dub.web.rtc.output_timeline import OutputTimeline, TimelinePublisher
 from realtime_dub.web.rtc.peer import Peer
@@ -54,6 +55,7 @@ class Session:
         self.room: Room | None = None
         self.input = BrowserInput(clock)
         self.output: OutputTimeline | None = None
+        self._feed: Feed | None = None  # of the present connection
         self._choices = Choices(options, self._check, self._chosen)
         self._dropped = Dropped()
         self.place: Place | None = None  # from its first connection on
@@ -141,7 +143,14 @@ class Session:
 
     def _make_peer(self, changed: Callable[[], None]) -> Peer:
         given = None if self.options.role == "viewer" else self.input
-        return Peer(self.config, given, self._seen, changed, pong, self._dropped, self._under)
+        feed = None if self._seen is None else Feed(self._shown, *self.config.bitrates)
+        self._feed = feed
+        return Peer(self.config, given, feed, changed, pong, self._dropped)
+
+    def _shown(self) -> tuple[OutputTimeline, float]:
+        """What its page shows, and how loud it hears the original under it."""
+        assert self._seen is not None, "asked for where something is shown"
+        return self._seen, self._under()
 
     def _under(self) -> float:
         """How loud its page hears the original under the dub. Who speaks does not hear themself."""
@@ -197,6 +206,7 @@ class Session:
 
     def _chosen(self, before: SessionOptions, after: SessionOptions) -> None:
         self.note = None
+        self._follow()
         at_once = {"strength": before.strength, "silence": before.silence, "under": before.under}
         for run in self._runs.newest_first:
             run.set_strength(after.strength)
@@ -324,7 +334,13 @@ class Session:
         fields["options"] = self.options.model_dump()
         return fields | ({"note": self.note} if self.note else {})
 
+    def _follow(self) -> None:
+        """What its page is shown may be another now."""
+        if self._feed is not None:
+            self._feed.refresh()
+
     async def _send_statistics(self) -> None:
+        self._follow()
         self.told = await self.statistics()
         self._connection.send(json.dumps(self.told))
 
