@@ -164,7 +164,7 @@ class Viewers:
 
 
 def _peer(config: ServeConfig, timeline: OutputTimeline, changed: Callable[[], None]) -> Peer:
-    return Peer(config, None, Feed(lambda: (timeline, 0.0), *config.bitrates), changed)
+    return Peer(config, None, Feed(lambda: (timeline, timeline, 0.0), *config.bitrates), changed)
 
 
 async def page(request: web.Request) -> web.StreamResponse:

@@ -26,37 +26,37 @@ TIME_BASES = {"video": Fraction(1, 90_000), "audio": Fraction(1, 48_000)}
 
 
 class PacketOut(MediaStreamTrack):
-    """A track of packets. ``begun`` is called when aiortc asks for the first one, ``ended`` when it has done with it."""
+    """A track of packets. ``begun`` is called when aiortc asks for the first one, ``ended`` when it needs no more."""
 
     def __init__(self, kind: str, base_ns: int, begun: Callable[[], None], ended: Callable[[], None]) -> None:
         super().__init__()
         self.kind = kind
         self.is_wanted = False  # somebody is connected: before, nothing is encoded for it
         self._base_ns, self._begun, self._ended = base_ns, begun, ended
-        self._waiting: deque[Packet] = deque()
+        self._packets: deque[Packet] = deque()
         self._came = asyncio.Event()
 
     @property
     def is_full(self) -> bool:
-        return len(self._waiting) >= WAITING
+        return len(self._packets) >= WAITING
 
     def put(self, packet: Packet) -> None:
-        self._waiting.append(packet)
+        self._packets.append(packet)
         self._came.set()
 
     def clear(self) -> None:
-        self._waiting.clear()
+        self._packets.clear()
 
     async def recv(self) -> Any:
-        if not self.is_wanted:
+        if not self.is_wanted and self.readyState == "live":
             self.is_wanted = True
             self._begun()
-        while not self._waiting:
+        while not self._packets:
             if self.readyState != "live":
                 raise MediaStreamError
             self._came.clear()
             await self._came.wait()
-        packet = self._waiting.popleft()
+        packet = self._packets.popleft()
         coded = CodedPacket(packet.data)
         coded.time_base = TIME_BASES[self.kind]
         coded.pts = ns_to_ticks(packet.leaves_ns - self._base_ns, TIME_BASES[self.kind])
@@ -71,9 +71,13 @@ class PacketOut(MediaStreamTrack):
 
 
 class Feed:
-    """Of one connection. ``chosen`` says what it is shown and how loud it hears the original; on the loop."""
+    """Of one connection. ``chosen`` says whose video and whose audio it is shown, and how loud it hears the original
+    under them; on the loop.
+    """
 
-    def __init__(self, chosen: Callable[[], tuple[OutputTimeline, float]], start: int, most: int) -> None:
+    def __init__(
+        self, chosen: Callable[[], tuple[OutputTimeline, OutputTimeline, float]], start: int, most: int
+    ) -> None:
         """Bits per second of its video, to begin with and at most."""
         self._chosen, self._rates = chosen, (start, most)
         base_ns = chosen()[0].clock.now_ns() - NS  # no stamp is negative
@@ -96,11 +100,11 @@ class Feed:
 
     def refresh(self) -> None:
         """Something that ``chosen`` depends on may be another now."""
-        timeline, level = self._chosen()
+        video, audio, level = self._chosen()
         if self._codec is not None and self.video.is_wanted:
-            self._show(video_of(timeline, self._codec, *self._rates))
+            self._show(video_of(video, self._codec, *self._rates))
         if self.audio.is_wanted:
-            self._sound(audio_of(timeline, level))
+            self._sound(audio_of(audio, level))
 
     def close(self) -> None:
         """Also where it never came about. Idempotent."""

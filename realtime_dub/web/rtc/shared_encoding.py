@@ -78,6 +78,7 @@ class Stream(ABC):
     async def _encode(self, frame: Any) -> list[tuple[bytes, bool]]:
         """What it becomes, and of each part whether it is whole."""
 
+    @abstractmethod
     def _end(self) -> None:
         """The encoder is of no more use."""
 
@@ -156,6 +157,9 @@ class AudioStream(Stream):
     async def _encode(self, frame: Any) -> list[tuple[bytes, bool]]:
         payloads, _ = await asyncio.get_running_loop().run_in_executor(None, self._encoder.encode, frame)
         return [(data, True) for data in payloads]
+
+    def _end(self) -> None:
+        """It has nothing but memory."""
 
 
 def video_of(timeline: OutputTimeline, codec: str, start: int, most: int) -> VideoStream:
