@@ -23,6 +23,7 @@ from realtime_dub.web.limits import DUB_AGAIN_S, DUB_KEPT_S
 from realtime_dub.web.rtc.browser_input import BrowserInput
 from realtime_dub.web.studio import dubs as dubs_module
 from realtime_dub.web.studio.admission import Admission
+from realtime_dub.web.studio.choices import renamed
 from realtime_dub.web.studio.dubs import Dubs
 from realtime_dub.web.studio.room import Microphone, Room
 from realtime_dub.web.studio.tracked_once import TrackedOnce, TrackedVideo
@@ -369,3 +370,9 @@ def test_what_a_session_may_be_asked_for() -> None:
     ):
         with pytest.raises(ValidationError):
             SessionOptions(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_channel_that_is_renamed_is_not_a_channel_less_and_one_more() -> None:
+    assert renamed(("en", "es"), ("en", "es-MX")) == [("es", "es-MX")]
+    assert renamed(("en", "es"), ("es", "en")) == []
+    assert renamed(("en", "es"), ("en",)) == renamed(("en",), ("en", "es")) == []

@@ -129,6 +129,16 @@ class Presence:
         if person.channel != channel:
             self._put(replace(person, channel=channel))
 
+    def rename(self, before: str, after: str) -> None:
+        """A channel: all who speak or watch it go along, and who is on air there stays so."""
+        there = [each for each in self._people.values() if each.channel == before and each.role != "studio"]
+        if not there or before == after:
+            return
+        with self._change():
+            self._people |= {each.number: replace(each, channel=after) for each in there}
+            if after not in self._channels and before in self._channels:
+                self._channels[after] = self._channels.pop(before)
+
     def is_voiced(self, channel: str) -> bool:
         """Somebody interprets it who is heard, be it silence."""
         person = self.on_air(channel)

@@ -26,7 +26,7 @@ from realtime_dub.web.rtc.feed import Feed
 from realtime_dub.web.rtc.original import Taps
 from realtime_dub.web.rtc.output_timeline import OutputTimeline, TimelinePublisher
 from realtime_dub.web.rtc.peer import Peer
-from realtime_dub.web.studio.choices import Choices
+from realtime_dub.web.studio.choices import Choices, renamed
 from realtime_dub.web.studio.chosen_sources import ChosenSources
 from realtime_dub.web.studio.connection import Connection, pong
 from realtime_dub.web.studio.dubs import Dub, Dubs
@@ -203,7 +203,8 @@ class Session:
         if self.room is None or self.options.role == "studio":
             return None if self.output is None else Shown(self.output, self.output, dubbed=True)
         if self.options.role == "viewer":
-            return self.room.shown(self.options.channel)
+            person = self.room.presence.of(self.id)
+            return self.room.shown(person.channel if person is not None else self.options.channel)
         return self.room.booth(self.options.hears)
 
     def _admit(self) -> bool:
@@ -224,6 +225,8 @@ class Session:
     async def change(self, changes: dict[str, Any]) -> None:
         """Checked options that differ from the present ones. Raises Refusal, and then nothing has changed."""
         await self._choices.change(changes)
+        if "channel" in changes and self.room is not None and self.options.role != "studio":
+            self.room.presence.choose(self.id, changes["channel"])  # it may have been moved since
 
     def _chosen(self, before: SessionOptions, after: SessionOptions) -> None:
         self.note = None
@@ -241,8 +244,8 @@ class Session:
         """What the others of its room have to be told."""
         if self.room is None:
             return
-        if after.channel != before.channel and after.role != "studio":
-            self.room.presence.choose(self.id, after.channel)
+        for old, new in renamed(before.languages, after.languages):
+            self.room.presence.rename(old, new)
         if (after.languages, after.voice) != (before.languages, before.voice) and after.role == "studio":
             self.room.follow()
             self.room.tell()
