@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import queue
+import itertools
 import time
 from typing import Any
 
@@ -79,6 +81,26 @@ def test_viewers_watch_channels_and_take_another_one_within_a_second() -> None:
     asyncio.run(test())
 
 
+class Undecoded(queue.Queue[Any]):
+    """Stands for a viewer's decoder: frames are counted, so that fifty of them have room on one machine."""
+
+    frames = 0
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        if item is None:
+            super().put(item)
+        else:
+            self.frames += 1
+
+
+def receiving(viewer: Visitor) -> list[Undecoded]:
+    """Before it is connected."""
+    queues = [Undecoded() for _ in viewer.pc.getTransceivers()]
+    for transceiver, each in zip(viewer.pc.getTransceivers(), queues, strict=True):
+        setattr(transceiver.receiver, "_RTCRtpReceiver__decoder_queue", each)  # noqa: B010
+    return queues
+
+
 @pytest.mark.long
 def test_fifty_viewers_of_two_channels_take_one_pipeline_and_one_encoder_each() -> None:
     async def test() -> None:
@@ -89,12 +111,12 @@ def test_fifty_viewers_of_two_channels_take_one_pipeline_and_one_encoder_each() 
             for name, visitor in interpreters.items():
                 await visitor.connect(role="interpreter", room="hall", channel=name)
             viewers = [Visitor(http, url, sends=False) for _ in range(50)]
+            queues = [receiving(viewer) for viewer in viewers]
             for number, viewer in enumerate(viewers):
                 await viewer.connect(role="viewer", room="hall", channel=("en", "es")[number % 2])
             room = room_of(studio)
             await sender.until(lambda: all(room.dub(name).flows for name in ("en", "es")), 60)
-            for viewer in viewers:
-                await viewer.until(lambda viewer=viewer: len(viewer.got.pictures) > 3, 60)
+            await sender.until(lambda: all(each.frames > 3 for pair in queues for each in pair), 60)
             assert studio.channels == 2
             for name in ("en", "es"):
                 streams = list(room.dub(name).encoded.values())
@@ -104,5 +126,45 @@ def test_fifty_viewers_of_two_channels_take_one_pipeline_and_one_encoder_each() 
                 assert room.dub(name).watched == 1
             for each in (*viewers, *interpreters.values(), sender):
                 await each.close()
+
+    asyncio.run(test())
+
+
+FOUR: dict[str, dict[str, Any]] = {
+    "sender": {**HALL, "languages": ["en", "es"]},
+    "interpreter": {"role": "interpreter", "room": "hall", "channel": "es"},
+    "viewer": {"role": "viewer", "room": "hall", "channel": "es"},
+    "second viewer": {"role": "viewer", "room": "hall", "channel": "floor"},
+}
+
+
+async def come(http: Any, url: str, who: str) -> Visitor:
+    visitor = Visitor(http, url, sends="viewer" not in who, fps=10)
+    await visitor.connect(**FOUR[who])
+    return visitor
+
+
+async def all_are_on(here: dict[str, Visitor]) -> None:
+    """Both viewers watch and hear, one of them the dub."""
+    await here["viewer"].until(lambda: told(here["viewer"]).get("dubbed") is True, SOON_S)
+    await asyncio.gather(*(watches(here[who]) for who in ("viewer", "second viewer")))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("order", list(itertools.permutations(FOUR)), ids=", ".join)
+def test_in_any_order_and_each_leaves_and_comes_back(order: tuple[str, ...]) -> None:
+    async def test() -> None:
+        async with serving(max_sessions=1, max_channels=2) as (_, http, url):
+            here = {who: await come(http, url, who) for who in order}
+            await all_are_on(here)
+            for who in order:
+                left = here.pop(who)
+                assert await left.delete() == 204
+                await left.close()
+                here[who] = await come(http, url, who)
+                await all_are_on(here)
+            for visitor in here.values():
+                assert await visitor.delete() == 204
+                await visitor.close()
 
     asyncio.run(test())
