@@ -206,9 +206,9 @@ def test_it_is_shown_before_what_was_asked_for_at_the_size_that_was_asked_for(
     monkeypatch.setattr(bundle, "was_made_here", lambda network: True)  # it need not run apart
     avatars = FoundAvatars(avatar.parent, avatar.parent)
     for behind, level in ((None, 90), ("#ff0000", 0), ("black", 0)):
-        avatar_choice = AvatarChoice(avatars, "Jane-Doe", behind, "auto")
+        avatar_choice = AvatarChoice(avatars, "Jane-Doe", behind, "auto", 96)
         generator = avatar_choice.generator(1.0)
-        video = AvatarVideo(avatar_choice, 25, VirtualClock(), 96)
+        video = AvatarVideo(avatar_choice, 25, VirtualClock())
         video.show(generator)
         info = video.open()
         corner = video.read().image[-8:, :8]

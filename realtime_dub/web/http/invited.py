@@ -6,6 +6,7 @@ Who comes without one has the server's own token, or there is none: they may do 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
@@ -57,6 +58,14 @@ def check_options(request: web.Request, options: SessionOptions) -> None:
     if not same or (invite.channel and options.channel != invite.channel):
         raise OTHER
     check_voice(request, options.voice)
+
+
+def check_change(request: web.Request, changes: Mapping[str, Any]) -> None:
+    """What a session is to become: with no other room's voice, in its link's language. Raises Refusal."""
+    invite = request.get(INVITE)
+    if invite is not None and invite.channel and changes.get("channel", invite.channel) != invite.channel:
+        raise OTHER
+    check_voice(request, changes.get("voice"))
 
 
 def check_voice(request: web.Request, voice: Any) -> None:

@@ -5,6 +5,7 @@
 
 import * as api from "./api.js";
 import { Avatar } from "./avatar.js";
+import { Languages } from "./channels.js";
 import { copied, linkFor } from "./invite.js";
 import { Mouth, takes } from "./mouth.js";
 import { OwnMic } from "./own-mic.js";
@@ -30,6 +31,11 @@ export class Settings extends EventTarget {
     $("camera-size").title = this.#camera.why ?? "";
     this.#mouth = new Mouth(config, (options) => this.#emit("options", options));
     this.#ownMic = new OwnMic((on) => this.#learns(on));
+    this.languages = new Languages(this.#share, () => this.#room());
+    this.languages.addEventListener("change", () => {
+      this.#emit("devices", "microphone"); // the original is heard then
+      this.#emit("options", { languages: this.languages.tags });
+    });
     $("room").value = room || prefs.keptRoom() || freshRoom();
     this.#restore(prefs.kept());
     for (const id of ["camera", "camera-size", "microphone", "processing"]) {
@@ -59,14 +65,14 @@ export class Settings extends EventTarget {
   get processing() { return $("processing").checked; }
   get kind() { return document.querySelector("input[name=voice]:checked").value; }
   get needsMicrophone() { return this.#inUse === "mic" || (this.#ownMic.on && this.usesCamera); }
-  get usesMicrophone() { return this.needsMicrophone || this.#inUse === "room"; } // interpreters hear it
+  get usesMicrophone() { return this.needsMicrophone || this.#inUse === "room" || this.languages.tags.length > 0; } // others hear it
   get lasting() { return this.kind !== "upload" && this.usesCamera; } // a file has to be chosen anew after a reload
   get usesCamera() { return this.#picture === "camera"; }
   get #picture() { return ["still", "avatar"].includes($("camera").value) ? $("camera").value : "camera"; }
 
   // What a new session is opened with.
   options() {
-    return { ...this.#mouth.options(), ...this.#pictureOptions(), ...this.#ownMic.options(), under: this.#under, room: this.#room(), voice: this.#voiceOption() ?? "mic" };
+    return { ...this.#mouth.options(), ...this.#pictureOptions(), ...this.#ownMic.options(), under: this.#under, languages: this.languages.tags, room: this.#room(), voice: this.#voiceOption() ?? "mic" };
   }
 
   get #under() { return $("under").value / 100; }
@@ -91,6 +97,7 @@ export class Settings extends EventTarget {
     const budget = options.picture?.startsWith("avatar:") ? { budget_ms: options.budget_ms ?? planned } : {}; // it has another one
     this.#mouth.show({ ...options, ...budget }, silence);
     this.#ownMic.show(options, learnt);
+    this.languages.follow(options);
   }
 
   budget(ms) { this.#mouth.budget(ms); }

@@ -1,6 +1,7 @@
 // The studio: holds what is running, from the first click to the end, and brings it back where it was lost.
 
 import * as api from "./api.js";
+import { plain } from "./channels.js";
 import { Choosing } from "./choosing.js";
 import { Comeback } from "./comeback.js";
 import { Compare } from "./compare.js";
@@ -24,7 +25,7 @@ const $ = (id) => document.getElementById(id);
 
 export class Studio {
   devices = new Devices(() => this.#session); person = new Person(() => this.#session?.id);
-  booth = null; under = null; // an interpreter's; a viewer's
+  booth = null; spoken = null; under = null; watched = null; // an interpreter's; a viewer's
   #config = null; #settings = null; #session = null; #starting = false; #link = "idle"; #room = null; #moved = false;
   #compare = new Compare($("stage")); #recordings = null;
   #figures = new Figures(() => this.#session?.id, (ms) => this.#settings.budget(ms));
@@ -64,7 +65,7 @@ export class Studio {
     this.#recordings.refresh();
     $("start").disabled = false;
     await this.devices.use(this.#settings);
-    if (resume.wanted()) this.start(true);
+    if (resume.wanted() || (plain && role === "viewer")) this.start(true);
   }
 
   toggle() {
@@ -143,7 +144,7 @@ export class Studio {
   }
 
   #options() {
-    const common = role === "studio" ? this.#settings.options() : { role, ...this.under?.options(), ...(channel && role === "interpreter" ? { channel } : {}) };
+    const common = role === "studio" ? this.#settings.options() : { role, ...this.under?.options(), ...this.watched?.options(), ...(channel && role === "interpreter" ? { channel } : {}) };
     return room && !common.room ? { ...common, room } : common;
   }
 
@@ -159,7 +160,11 @@ export class Studio {
     });
     on("room", (state) => {
       this.#room = state;
+      if (state.channel !== undefined) session.options = { ...session.options, channel: state.channel }; // for when it comes back
       this.under?.show(state);
+      this.watched?.show(state);
+      this.spoken?.show(state, session.options);
+      this.#settings.languages.show(state);
       this.#show(this.#link);
     });
     on("failed", (error) => { if (!this.#comeback.running) this.#failed(error); });

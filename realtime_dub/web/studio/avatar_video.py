@@ -32,6 +32,7 @@ class AvatarChoice:
     name: str
     behind: str | None
     head: str
+    side: int | None = None  # of the picture; None = as recorded
 
     @property
     def folder(self) -> Path:
@@ -41,20 +42,20 @@ class AvatarChoice:
     def generator(self, strength: float) -> MouthGenerator:
         """Blocking. Raises UserError, Refusal."""
         backdrop = None if self.behind is None else backdrop_of(self.behind)
-        return registry.create(
-            registry.OF_AVATARS, bundle=self.folder, strength=strength, head=self.head, backdrop=backdrop
-        )
+        size = self.side and (self.side, self.side)
+        options = {"strength": strength, "head": self.head, "backdrop": backdrop, "size": size}
+        return registry.create_with_known(registry.OF_AVATARS, bundle=self.folder, **options)
 
 
 class AvatarVideo(PacedVideo):
-    """The person at rest, ``side`` pixels high and wide (None: as recorded), at its own speed.
+    """The person at rest, as large as the choice says, at its own speed.
 
     What the engine makes is brought to the size of this picture where it takes its place.
     """
 
-    def __init__(self, avatar: AvatarChoice, fps: float | Fraction, clock: Clock, side: int | None = None) -> None:
+    def __init__(self, avatar: AvatarChoice, fps: float | Fraction, clock: Clock) -> None:
         """Blocking. Raises Refusal."""
-        self._rest = _Rest(avatar.folder, fps, side)
+        self._rest = _Rest(avatar.folder, fps, avatar.side)
         super().__init__(self._rest, clock)
 
     def show(self, generator: MouthGenerator) -> None:

@@ -58,8 +58,7 @@ class ChosenSources:
         if kind == "camera":
             return partial(BrowserVideo, self._input, CAMERA_FPS)
         if (avatar := self.avatar(options)) is not None:
-            side = options.side and min(options.side, self._config.picture_height)
-            return partial(AvatarVideo, avatar, self._config.fps, self._clock, side)
+            return partial(AvatarVideo, avatar, self._config.fps, self._clock)
         path = str(self._uploads.find(name, "picture"))
         return partial(open_video, path, clock=self._clock, live=True, fps=self._config.fps)
 
@@ -71,7 +70,8 @@ class ChosenSources:
         behind = {"recorded": None, "none": "black"}.get(kind, kind)
         if kind == "upload":
             behind = str(self._uploads.find(name, "picture"))
-        return AvatarChoice(self._avatars, options.avatar, behind, options.head)
+        side = options.side and min(options.side, self._config.picture_height)
+        return AvatarChoice(self._avatars, options.avatar, behind, options.head, side)
 
     def voice(self, options: SessionOptions) -> Callable[[], VoiceSource]:
         """Raises Refusal."""

@@ -36,6 +36,7 @@ from realtime_dub.web.rtc.aiortc_access import AUDIO_DELAY_NS
 from realtime_dub.web.rtc.browser_input import FRAME_DELAY_NS, NETWORK_NS, RATE
 from realtime_dub.web.studio.avatar_video import AvatarChoice, AvatarVideo
 from realtime_dub.web.studio.enrolment import Known
+from realtime_dub.web.studio.tracked_once import TrackedVideo
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,7 @@ class Run:
         stack.callback(self.generator.close)
         if isinstance(video, AvatarVideo):
             video.show(self.generator)
-        tracker = assembly.tracker_of(setup.engine, setup.face, at_once=False)
+        tracker = video if isinstance(video, TrackedVideo) else assembly.tracker_of(setup.engine, setup.face, False)
         stack.callback(tracker.close)
         own = self._own_voice() if self._own_voice is not None and assembly.learns_own(self.generator) else None
         parts = video, voice, tracker, self.generator, self._publishers
