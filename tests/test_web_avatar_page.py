@@ -25,7 +25,7 @@ WIDTHS = ((1280, 720), (1440, 900), (820, 1180), (390, 844))
 @pytest.fixture
 def page(tmp_path: Path) -> Iterator[Page]:
     (tmp_path / "offered").mkdir()
-    toy_avatar(tmp_path / "offered/Jane Doe.avatar")
+    pack(toy_avatar(tmp_path / "offered/Jane Doe.avatar"), tmp_path / "mine.zip")
     server = Server("--quiet", "--workers", "1", "--avatars", str(tmp_path / "offered"))
     try:
         with sync_api.sync_playwright() as playwright, browser.chromium(playwright, None) as chromium:
@@ -59,7 +59,6 @@ def test_an_avatar_speaks_without_a_camera(page: Page, tmp_path: Path) -> None:
     for width, height in WIDTHS:
         page.view.set_viewport_size({"width": width, "height": height})
         assert page.view.evaluate("document.documentElement.scrollWidth") <= width
-    pack(tmp_path / "offered/Jane Doe.avatar", tmp_path / "mine.zip")
     page.view.set_input_files("#avatar-file", str(tmp_path / "mine.zip"))
     page.until("document.querySelectorAll('.making').length === 1")
     assert page.text(".making").startswith("me.mp4")
