@@ -154,7 +154,7 @@ def test_what_cannot_be_made_says_why_and_leaves_nothing_of_the_film(tmp_path: P
         name = film(avatars, trainings, "mine", "bad")
         until(lambda: state(avatars, name) == "failed")
         [told] = trainings.tell([name])
-        assert told["why"] == "Cannot make an avatar of the film.mp4: no face was seen."
+        assert told["why"] == "Cannot make an avatar of the film: no face was seen."
         assert str(tmp_path) not in str(told)
         assert sorted(each.name for each in (avatars.folder / name).iterdir()) == ["said.txt", "state.json"]
     with training(tmp_path, kit=(sys.executable, "-c", "import os; os.abort()")) as (avatars, trainings):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -263,7 +264,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _why(folder: Path, code: int) -> str:
     """What the kit said last, without the names of this machine's files."""
     with suppress(OSError):
-        lines = (folder / SAID).read_text("utf-8", "replace").replace(str(folder), "").splitlines()
+        said = re.sub(re.escape(str(folder)) + r"/film\.\w+", "the film", (folder / SAID).read_text("utf-8", "replace"))
+        lines = said.replace(str(folder), "").splitlines()
         if told := [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]:
-            return one_line(told[-1].replace("/film", "the film"))[:MOST_SAID].partition("; ")[0]
+            return one_line(told[-1])[:MOST_SAID].partition("; ")[0]
     return f"The training ended early, with code {code}"
