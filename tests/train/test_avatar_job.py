@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -11,7 +12,6 @@ import pytest
 
 pytest.importorskip("torch")
 
-from films import numbered, steady, write_film
 
 from engines.common.avatar_job import STOPPED
 
@@ -32,11 +32,14 @@ def begin(film: Path) -> subprocess.Popen[bytes]:
 
 
 def test_it_ends_with_who_started_it(tmp_path: Path) -> None:
-    process = begin(write_film(tmp_path / "me.mp4", steady(6_000, 25), numbered(320, 240), sound_ms=240_000))
+    """Wherever it is: here it waits for a film that does not come."""
+    os.mkfifo(tmp_path / "me.mp4")
+    process = begin(tmp_path / "me.mp4")
     end_s = time.monotonic() + 100
-    while not (tmp_path / "me.avatar/avatar.json").exists():  # it is at work
+    while not (tmp_path / "me.avatar").exists():  # it is at work
         assert time.monotonic() < end_s
         time.sleep(0.02)
+    assert process.poll() is None
     assert process.stdin is not None
     process.stdin.close()
     assert process.wait(20) == STOPPED
