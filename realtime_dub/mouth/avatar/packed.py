@@ -58,7 +58,7 @@ MOST: dict[str, int] = {
 NEEDED = {*BY_ITSELF, f"{PICTURE}/{SPEC}", _network(PICTURE)}
 MOTION = {IDLE, *(f"{part}/{SPEC}" for part in MOVING), *(_network(part) for part in MOVING)}
 DAMAGES = (zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, RuntimeError, ValueError, EOFError)
-DO = "make the file with realtime-dub pack-avatar"
+DO = "make the file with realtime-dub pack"
 
 
 def pack(folder: Path, out: Path) -> None:
