@@ -121,7 +121,9 @@ class ServeConfig(BaseModel):
 
 
 class SessionOptions(BaseModel):
-    """What a page may choose; all but ``picture``, ``room``, ``channel`` and ``role`` can be changed while it runs."""
+    """What a page may choose; all but ``picture``, ``room``, ``channel``, ``role`` and ``program`` can be
+    changed while it runs.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -138,6 +140,7 @@ class SessionOptions(BaseModel):
     room: str | None = Field(None, pattern=r"^[\w-]{1,64}$")
     channel: str = Field("", pattern=rf"^({LANGUAGE})?$")  # the language that an interpreter speaks
     role: Literal["studio", "interpreter", "viewer"] = "studio"
+    program: bool = False  # an interpreter that is no person
 
     @field_validator("engine")
     @classmethod

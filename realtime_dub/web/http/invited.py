@@ -35,6 +35,8 @@ ALLOWED: tuple[tuple[str, set[str]], ...] = (
     (r"\w+ /api/rooms/{room}/.+", {"operator"}),
     (r"\w+ /whip/{room}(/[\w-]+)?", {"studio"}),
     (r"\w+ /whep/{room}(/[\w-]+)?", {"viewer"}),
+    (r"\w+ /voices/{room}(/[\w-]+)?", {"interpreter"}),
+    (r"POST /captions/{room}", {"studio", "interpreter", "operator"}),
 )
 OTHER = Refusal(403, "The link does not allow this.", "Ask whoever sent it for another one.")
 
@@ -56,6 +58,14 @@ def check_options(request: web.Request, options: SessionOptions) -> None:
     if not same or (invite.channel and options.channel != invite.channel):
         raise OTHER
     check_voice(request, options.voice)
+
+
+def check_channel(request: web.Request, channel: str) -> None:
+    """What is said in a language comes by a link for it, where the link names one. Raises Refusal."""
+    invite = request.get(INVITE)
+    if invite is not None and invite.channel and invite.channel != channel:
+        what = f"The link is for the language {invite.channel}."
+        raise Refusal(403, what, f"Add ?channel={invite.channel} to the address.")
 
 
 def check_voice(request: web.Request, voice: Any) -> None:

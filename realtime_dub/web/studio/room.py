@@ -47,6 +47,10 @@ class Member(Protocol):
     def films(self) -> bool:
         """Its camera gives frames, or it has another picture."""
 
+    @property
+    def heard_after_ns(self) -> int | None:
+        """From when something is said to when it leaves on its output; None while nothing does."""
+
     def send_room(self) -> None:
         """Something in the room is another now."""
 
@@ -72,10 +76,10 @@ class Room:
 
     def join(self, session: Member) -> None:
         """Raises Refusal where somebody else sends."""
-        role, channel = session.options.role, session.options.channel
+        role, channel, program = session.options.role, session.options.channel, session.options.program
         self._members[session.id] = session
         try:
-            self.presence.arrive(session.id, role, channel)
+            self.presence.arrive(session.id, role, channel, program)
         except Refusal:
             del self._members[session.id]
             raise
@@ -150,7 +154,7 @@ class Room:
 
     def _booth(self, person: Person) -> dict[str, Any]:
         """What interpreters of one channel know of each other."""
-        partners = [{"number": each.number, "heard": each.heard, "muted": each.muted}
+        partners = [{"number": each.number, "heard": each.heard, "muted": each.muted, "program": each.program}
                     for each in self.presence.interpreters(person.channel) if each != person]  # fmt: skip
         channel = self.presence.channels.get(person.channel, Channel())
         return {"channel": person.channel, "partners": partners, **channel_fields(channel)}
