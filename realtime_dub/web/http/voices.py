@@ -47,12 +47,12 @@ def options_of(request: web.Request) -> SessionOptions:
 
 async def open_voice(request: web.Request) -> web.Response:
     """By what the body is."""
-    kind = request.content_type
-    if kind == whip.SDP:
+    options = options_of(request)
+    if request.content_type == whip.SDP:
         sdp = (await read_body(request)).decode("utf-8", "replace")
         check_audio_alone(sdp)
-        return await whip.answer_offer(request, "voices", options_of(request), sdp)
-    return await speak(request, reader_of(request))
+        return await whip.answer_offer(request, "voices", options, sdp)
+    return await speak(request, reader_of(request), options)
 
 
 def check_audio_alone(sdp: str) -> None:
@@ -82,9 +82,8 @@ def number(request: web.Request, name: str, usual: int | None = None) -> int:
     return int(given)
 
 
-async def speak(request: web.Request, reader: AudioReader) -> web.Response:
+async def speak(request: web.Request, reader: AudioReader, options: SessionOptions) -> web.Response:
     """The body, as it comes; answered when all of it was spoken."""
-    options = options_of(request)
     if isinstance(request.protocol, Door):
         request.protocol.leave_time()
     speaking = _Speaking(request, reader, options)

@@ -33,7 +33,9 @@ DROPPED = {"input_audio_buffer.clear", "session.input_audio_buffer.clear"}
 APPENDS = {"translation": "session.input_audio_buffer.append", "realtime": "input_audio_buffer.append"}
 MOST_LINE = 84  # letters: two lines of a caption, as broadcasters have them
 LETTERS_PER_S = 18  # that are spoken, by who is quick: what follows is rather early than late
-_END = re.compile(r"""[.!?\u2026]+["'\u201d\u2019\u00bb)]*\s|[\u3002\uff01\uff1f]|[\u061f\u0964]\s?""")  # of a sentence
+_END = re.compile(
+    r"""\n|[.!?\u2026]+["'\u201d\u2019\u00bb)]*\s|[\u3002\uff01\uff1f]|[\u061f\u0964]\s?"""
+)  # of a sentence
 
 
 @dataclass(frozen=True)

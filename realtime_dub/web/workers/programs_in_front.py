@@ -28,10 +28,11 @@ def routes(choose: Choose, room_of: RoomOf) -> list[web.RouteDef]:
     """``choose`` says whose a new session is, ``room_of`` who has the room of that name."""
 
     async def open_voice(request: web.Request) -> web.StreamResponse:
+        options = voices.options_of(request)
         if request.content_type == whip.SDP:
-            return await hand_on(request, await choose(request, voices.options_of(request)), await read_body(request))
+            return await hand_on(request, await choose(request, options), await read_body(request))
         voices.reader_of(request)
-        worker = await choose(request, voices.options_of(request))
+        worker = await choose(request, options)
         _leave_time(request)
         return await hand_on(request, worker, most=math.inf)
 
