@@ -21,7 +21,9 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from web_peers import HEADERS, ROOMY_MS, Visitor, VoiceTrack, serving
 
 from realtime_dub.web.http.whip import SDP
+from realtime_dub.media import AudioBlock, samples_to_ns
 from realtime_dub.web.rtc import aiortc_access
+from realtime_dub.web.rtc.output_timeline import OutputTimeline
 from realtime_dub.web.studio.captions import Caption
 from realtime_dub.web.studio.studio import Studio
 from realtime_dub.web.upkeep import until
@@ -194,6 +196,22 @@ def loud_at(visitor: Visitor, since_s: float) -> float | None:
     return next(
         (at_s for at_s, _, values in visitor.got.sounds if at_s > since_s and np.abs(values).max() > 1500), None
     )
+
+
+class Leaving:
+    """When sound leaves on an output, by its first loud sample; seconds of the clock."""
+
+    def __init__(self, output: OutputTimeline) -> None:
+        self._output, self._write = output, output.ring.write
+        self.first_s = float("nan")
+        output.ring.write = self._look
+
+    def _look(self, block: AudioBlock) -> None:
+        self._write(block)
+        loud = np.flatnonzero(np.abs(block.samples[:, 0]) > 0.05)
+        if self.first_s != self.first_s and len(loud):
+            output, sample_ns = self._output, samples_to_ns(int(loud[0]), block.rate)
+            self.first_s = (output.origin_ns + output.lag_ns + block.pts_ns + sample_ns) / 1e9
 
 
 @pytest.mark.slow

@@ -55,7 +55,8 @@ class BrowserInput:
         self.packets_lost = {"audio": 0, "video": 0}  # so far, as the connection counts them
         self.muted = False  # from the next audio on
         self._level = 1.0  # of the last sample
-        self._activity = Activity()
+        self._activity, self._spoke = Activity(), False
+        self.on_speaking: Callable[[], None] = lambda: None  # somebody begins to speak there, or ends
         self._overrun: set[int] = set()  # readers whose last frame of audio was dropped
         self._next_pts: int | None = None
         self._audio_ns = 0  # the latest that audio was captured
@@ -104,7 +105,7 @@ class BrowserInput:
         # Stamps that go to and fro would have holes filled for longer than the stream lasts.
         captured_ns = self._audio_ns = max(self._audio_ns, min(reported_ns, now_ns))
         heard = self._faded(self._mono(samples_of(frame))[:, None])
-        self._activity.hear(heard, now_ns)
+        self._follow(heard, now_ns)
         self.on_audio(heard, captured_ns)
         self.give(heard, captured_ns, lost)
 
@@ -112,8 +113,14 @@ class BrowserInput:
         """(n, 1) at 48 kHz of a program, in place of decoded frames; blocks follow each other without a hole."""
         self.last_ns = now_ns = self.clock.now_ns()
         heard = self._faded(samples)
-        self._activity.hear(heard, now_ns)
+        self._follow(heard, now_ns)
         self.give(heard, captured_ns, False)
+
+    def _follow(self, heard: Samples, now_ns: int) -> None:
+        self._activity.hear(heard, now_ns)
+        before, self._spoke = self._spoke, self._activity.speaks(now_ns)
+        if self._spoke != before:
+            self.on_speaking()
 
     @property
     def speaks(self) -> bool:

@@ -26,7 +26,7 @@ Spoken: TypeAlias = "Callable[[Room, str, Samples, int], None]"
 
 # What is told of a room in which nobody is.
 EMPTY = {"state": "waiting", "sender": False, "floor": None, "heard": False, "interpreters": 0, "viewers": 0,
-         "sequence": 0, "under": 0.0}  # fmt: skip
+         "sequence": 0, "under": 0.0, "speaking": {"speaker": False, "interpreter": False}}  # fmt: skip
 
 
 class Member(Protocol):
@@ -146,6 +146,7 @@ class Room:
         on_air = presence.on_air(person.channel if person is not None and interprets else MAIN)
         floor = None if on_air is None else "you" if on_air == person else "another"
         told = {"state": state, "sender": self.sender is not None, "floor": floor, "heard": heard,
+                "speaking": self._speaking(),
                 "interpreters": presence.count("interpreter"), "viewers": presence.count("viewer"),
                 "sequence": presence.sequence, "under": self.under}  # fmt: skip
         if person is not None:
@@ -154,10 +155,27 @@ class Room:
 
     def _booth(self, person: Person) -> dict[str, Any]:
         """What interpreters of one channel know of each other."""
-        partners = [{"number": each.number, "heard": each.heard, "muted": each.muted, "program": each.program}
+        partners = [{"number": each.number, "heard": each.heard, "muted": each.muted, "program": each.program,
+                     "speaks": self._members[each.id].input.speaks}
                     for each in self.presence.interpreters(person.channel) if each != person]  # fmt: skip
         channel = self.presence.channels.get(person.channel, Channel())
         return {"channel": person.channel, "partners": partners, **channel_fields(channel)}
+
+    def _speaking(self) -> dict[str, bool]:
+        """Just now: whoever sends here, and whose voice they have."""
+        sender = self.sender
+        voice = room_voice(sender.options.voice) if sender is not None else None
+        on_air = self.presence.on_air(voice[1]) if voice is not None and voice[0] == self.name else None
+        return {"speaker": sender is not None and sender.input.speaks,
+                "interpreter": on_air is not None and self._members[on_air.id].input.speaks}  # fmt: skip
+
+    def tell_speaking(self) -> None:
+        """Somebody begins to speak, or ends: at once to those who work here; others are told with the statistics."""
+        for person in self.presence.people:
+            if person.role in ("studio", "interpreter") and (session := self._members.get(person.id)) is not None:
+                session.send_room()
+        for watcher in tuple(self.watching):
+            watcher()
 
     def _changed(self) -> None:
         for person in self.presence.people:

@@ -81,6 +81,8 @@ class Session:
             self.room.join(self)
         if role == "interpreter" and self.room is not None:
             self.input = Microphone(self.room, self.id)
+        if self.room is not None:
+            self.input.on_speaking = self.room.tell_speaking
         if role == "studio":
             self.output = self.room.timeline if self.room else OutputTimeline(self._clock, asyncio.get_running_loop())
             self.output.taken_over = self._taken_over
@@ -124,6 +126,11 @@ class Session:
     @property
     def since_s(self) -> float:
         return self._connection.since_s
+
+    @property
+    def speaks(self) -> bool:
+        """Just now."""
+        return self.input.speaks
 
     @property
     def away_s(self) -> float:
