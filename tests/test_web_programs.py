@@ -20,8 +20,8 @@ from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from web_peers import HEADERS, ROOMY_MS, Visitor, VoiceTrack, serving
 
-from realtime_dub.web.http.whip import SDP
 from realtime_dub.media import AudioBlock, samples_to_ns
+from realtime_dub.web.http.whip import SDP
 from realtime_dub.web.rtc import aiortc_access
 from realtime_dub.web.rtc.output_timeline import OutputTimeline
 from realtime_dub.web.studio.captions import Caption
@@ -225,7 +225,7 @@ def test_a_program_takes_over_from_one_over_whip_and_its_captions_come_with_its_
                 await viewer.connect(role="viewer", room="hall")
                 presence = studio.rooms.enter("hall").presence
                 async with whip(http, f"{url}/voices/hall?channel=es"):
-                    await viewer.until(lambda: loud_at(viewer, 0) is not None, 20)
+                    await viewer.until(lambda: loud_at(viewer, 0) is not None, 40)
                     assert [each.program for each in presence.interpreters()] == [True]
                     address = f"{url}/voices/hall?channel=es&hear=translation"
                     async with http.ws_connect(address) as socket:
