@@ -27,7 +27,7 @@ ALLOWED: tuple[tuple[str, set[str]], ...] = (
     (r"\w+ /api/sessions/[\w-]+(/(candidates|ice))?", PARTS),
     (r"POST /api/sessions/[\w-]+/floor", {"interpreter"}),
     (r"\w+ /api/sessions/[\w-]+/(recording|enroll|bank|voice)", {"studio"}),
-    (r"\w+ /api/recordings(/[\w-]+)?", {"studio", "operator"}),
+    (r"\w+ /api/recordings(/[\w-]+(/captions)?)?", {"studio", "operator"}),
     (r"POST /api/uploads", {"studio"}),
     (r"GET /api/rooms/{room}", ANY),
     (r"DELETE /api/rooms/{room}", {"operator"}),

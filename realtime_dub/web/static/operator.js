@@ -234,16 +234,17 @@ class Operator {
     const acts = document.createElement("span");
     acts.className = "acts";
     acts.append(
-      button(t("operator.download"), name, `download-${number}`, () => this.#download(each, number)),
+      button(t("operator.download"), name, `download-${number}`, () => this.#download(each.url, number)),
+      ...(each.captions ? [button(t("recordings.captions"), name, `captions-${number}`, () => this.#download(each.captions, number, "vtt"))] : []),
       button(t("operator.delete"), name, `delete-${number}`, () => this.#delete(each)),
     );
     made.append(acts);
     return made;
   }
 
-  async #download(each, number) {
+  async #download(url, number, kind = "mp4") {
     try {
-      save(await api.download(each.url), `${this.#room}-${number}.mp4`);
+      save(await api.download(url), `${this.#room}-${number}.${kind}`);
       notice(t("operator.saved"));
     } catch (error) {
       problem(error);

@@ -357,7 +357,9 @@ class Session:
             self._connection.send(json.dumps({"t": "room", "room": self._shared.rooms.to_dict(self.room, self)}))
 
     def tell_caption(self, caption: dict[str, Any]) -> None:
-        """To its page, in the moment in which what it says leaves."""
+        """To its page, and into what is recorded, in the moment in which what it says leaves."""
+        if caption["heard"]:
+            self._recorder.add_caption(caption["text"], caption["for_ms"])
         self._connection.send(json.dumps(caption))
 
     def send_end(self, why: Refusal) -> None:

@@ -67,6 +67,7 @@ def _handed_on() -> list[web.RouteDef]:
     return [
         web.route("*", api.ROOM + "{rest:(/people(/\\d{1,9})?|/events)?}", _in_room),
         web.route("*", "/api/recordings/{id}", _recording),
+        web.get("/api/recordings/{id}/captions", _recording),
         web.put("/api/sessions/{id}/bank", _bank),
         *(web.route("*", path, _by_id) for path in paths),
     ]
