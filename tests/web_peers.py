@@ -89,6 +89,7 @@ class Got:
     sounds: list[tuple[float, float, np.ndarray]] = field(default_factory=list)
     stats: list[dict[str, Any]] = field(default_factory=list)
     pongs: list[dict[str, Any]] = field(default_factory=list)
+    captions: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
 
 
 class Visitor:
@@ -148,6 +149,8 @@ class Visitor:
         told = json.loads(text)
         if told["t"] == "end":
             self.ended.append(told)
+        if told["t"] == "caption":
+            self.got.captions.append((time.monotonic(), told))
         (self.got.pongs if told["t"] == "pong" else self.got.stats if told["t"] == "stats" else []).append(told)
 
     async def _keep(self, track: MediaStreamTrack) -> None:

@@ -130,7 +130,7 @@ class ServeConfig(BaseModel):
 
 
 class SessionOptions(BaseModel):
-    """What a page may choose; all but ``picture``, ``room`` and ``role`` can be changed while it runs."""
+    """What a page may choose; all but ``picture``, ``room``, ``role`` and ``program`` can be changed while it runs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -151,6 +151,7 @@ class SessionOptions(BaseModel):
         (), max_length=MOST_LANGUAGES
     )  # the channels of a sender's room
     role: Literal["studio", "interpreter", "viewer"] = "studio"
+    program: bool = False  # an interpreter that is no person
 
     @field_validator("engine")
     @classmethod

@@ -74,6 +74,7 @@ def routes() -> list[web.RouteDef]:
         web.post("/api/sessions/{id}/recording", record),
         web.get("/api/recordings", recordings),
         web.get("/api/recordings/{id}", recording),
+        web.get("/api/recordings/{id}/captions", recording_captions),
         web.delete("/api/recordings/{id}", dismiss_recording),
         web.post("/api/sessions/{id}/enroll", enroll),
         web.get("/api/sessions/{id}/bank", give_bank),
@@ -164,6 +165,12 @@ async def recordings(request: web.Request) -> web.Response:
 async def recording(request: web.Request) -> web.StreamResponse:
     path = request.app[STUDIO].recordings.find(request.match_info["id"])
     headers = {"Content-Type": "video/mp4", "Content-Disposition": 'attachment; filename="ai-dubbed.mp4"'}
+    return web.FileResponse(path, headers=headers)
+
+
+async def recording_captions(request: web.Request) -> web.StreamResponse:
+    path = request.app[STUDIO].recordings.find_captions(request.match_info["id"])
+    headers = {"Content-Type": "text/vtt", "Content-Disposition": 'attachment; filename="ai-dubbed.vtt"'}
     return web.FileResponse(path, headers=headers)
 
 

@@ -17,6 +17,7 @@ import * as resume from "./resume.js";
 import { WELCOME, channel, role, room } from "./role.js";
 import { Session } from "./session.js";
 import { Settings } from "./settings.js";
+import { showSpeaking } from "./speaking.js";
 import { listen, setListening, showRecording } from "./stage.js";
 import { t } from "./texts.js";
 import * as ui from "./ui.js";
@@ -25,7 +26,7 @@ const $ = (id) => document.getElementById(id);
 
 export class Studio {
   devices = new Devices(() => this.#session); person = new Person(() => this.#session?.id);
-  booth = null; spoken = null; under = null; watched = null; // an interpreter's; a viewer's
+  booth = null; spoken = null; under = null; watched = null; captions = null; // an interpreter's; a viewer's; of who sees the dubbed picture
   #config = null; #settings = null; #session = null; #starting = false; #link = "idle"; #room = null; #moved = false;
   #compare = new Compare($("stage")); #recordings = null;
   #figures = new Figures(() => this.#session?.id, (ms) => this.#settings.budget(ms));
@@ -165,8 +166,10 @@ export class Studio {
       this.watched?.show(state);
       this.spoken?.show(state, session.options);
       this.#settings.languages.show(state);
+      showSpeaking(state);
       this.#show(this.#link);
     });
+    on("caption", (caption) => this.captions?.show(caption, this.#figures.bufferMs));
     on("failed", (error) => { if (!this.#comeback.running) this.#failed(error); });
     on("lost", () => { if (session === this.#session) this.#return("interrupted"); });
     this.#session = session;
@@ -237,6 +240,8 @@ export class Studio {
     this.#comeback.cancel();
     this.devices.release();
     $("dubbed").srcObject = null;
+    this.captions?.clear();
+    showSpeaking(null);
     controls.usable(false);
     this.#recording.reset();
     this.person.clear();

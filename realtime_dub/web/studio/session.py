@@ -26,6 +26,7 @@ from realtime_dub.web.rtc.feed import Feed
 from realtime_dub.web.rtc.original import Taps
 from realtime_dub.web.rtc.output_timeline import OutputTimeline, TimelinePublisher
 from realtime_dub.web.rtc.peer import Peer
+from realtime_dub.web.studio.captions import Speaker
 from realtime_dub.web.studio.choices import Choices, renamed
 from realtime_dub.web.studio.chosen_sources import ChosenSources
 from realtime_dub.web.studio.connection import Connection, pong
@@ -89,6 +90,8 @@ class Session:
             self.room.join(self)
         if role == "interpreter" and self.room is not None:
             self.input = Microphone(self.room, self.id)
+        if self.room is not None:
+            self.input.on_speaking = self.room.tell_speaking
         if role == "studio":
             if self.room is not None:
                 self._dubs = self._make_dubs(self.room)
@@ -134,6 +137,11 @@ class Session:
     @property
     def since_s(self) -> float:
         return self._connection.since_s
+
+    @property
+    def speaks(self) -> bool:
+        """Just now."""
+        return self.input.speaks
 
     @property
     def away_s(self) -> float:
@@ -196,6 +204,21 @@ class Session:
         if not budget_ms or self.output is None or self.output.origin_ns is None:
             return None
         return captured_ns + round(budget_ms * MS) - self.output.origin_ns
+
+    @property
+    def heard_after_ns(self) -> int | None:
+        """From when something is said to when it leaves on its output; None while nothing does."""
+        shown_ns = self._shown_at(0)
+        if shown_ns is None or self.output is None or self.output.origin_ns is None:
+            return None
+        return shown_ns + self.output.origin_ns + self.output.lag_ns
+
+    @property
+    def watched(self) -> Speaker | None:
+        """Whose dubbed picture its page shows, where it shows one."""
+        if self.options.role == "studio":
+            return self
+        return self.room.sender if self.room is not None and self.options.role == "viewer" else None
 
     @property
     def _shown(self) -> Shown | None:
@@ -435,6 +458,12 @@ class Session:
         """At once, what the statistics also say."""
         if self.room is not None and not self.closed:
             self._connection.send(json.dumps({"t": "room", "room": self._shared.rooms.to_dict(self.room, self)}))
+
+    def tell_caption(self, caption: dict[str, Any]) -> None:
+        """To its page, and into what is recorded, in the moment in which what it says leaves."""
+        if caption["heard"]:
+            self._recorder.add_caption(caption["text"], caption["for_ms"])
+        self._connection.send(json.dumps(caption))
 
     def send_end(self, why: Refusal) -> None:
         """To the page, which does not come back by itself then."""

@@ -17,6 +17,7 @@ from realtime_dub.web.http.told import Told
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio.metrics import Metrics
 from realtime_dub.web.studio.room import EMPTY
+from realtime_dub.web.workers import programs_in_front
 from realtime_dub.web.workers.crew import Crew, starting
 from realtime_dub.web.workers.labelled import labelled
 from realtime_dub.web.workers.proxy import ask, hand_on
@@ -52,9 +53,10 @@ def _own() -> list[web.RouteDef]:
         web.get("/api/rooms", rooms),
         web.get(api.ROOM + "/recordings", room_recordings),
         *operators.link_routes(),
-        *(web.post(f"/{kind}/{{name}}", _stream(kind)) for kind in whip.ROLES),
-        *(web.options(f"/{kind}/{{name}}", whip.describe) for kind in whip.ROLES),
-        *(web.options(f"/{kind}/{{name}}/{{id}}", whip.describe) for kind in whip.ROLES),
+        *(web.post(f"/{kind}/{{name}}", _stream(kind)) for kind in whip.KINDS),
+        *(web.options(f"/{kind}/{{name}}", whip.describe) for kind in whip.KINDS),
+        *(web.options(f"/{kind}/{{name}}/{{id}}", whip.describe) for kind in whip.KINDS),
+        *programs_in_front.routes(_chosen, _room_of),
     ]
 
 
@@ -65,6 +67,7 @@ def _handed_on() -> list[web.RouteDef]:
     return [
         web.route("*", api.ROOM + "{rest:(/people(/\\d{1,9})?|/events)?}", _in_room),
         web.route("*", "/api/recordings/{id}", _recording),
+        web.get("/api/recordings/{id}/captions", _recording),
         web.put("/api/sessions/{id}/bank", _bank),
         *(web.route("*", path, _by_id) for path in paths),
     ]
@@ -152,6 +155,12 @@ async def _in_room(request: web.Request) -> web.StreamResponse:
     crew.hold(name, worker)
     body = await routes.read_body(request) if request.method != "GET" else None
     return await hand_on(request, worker, body)
+
+
+def _room_of(request: web.Request) -> Worker:
+    """Who has the room; where nobody does, who would."""
+    name, crew = request.match_info["name"], request.app[CREW]
+    return crew.of_room(name) or crew.idlest()
 
 
 async def _recording(request: web.Request) -> web.StreamResponse:

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from realtime_dub.errors import UserError
 from realtime_dub.web import limits
-from realtime_dub.web.http import api, operators, routes, whip
+from realtime_dub.web.http import api, operators, programs, routes, whip
 from realtime_dub.web.http.guard import answer
 from realtime_dub.web.http.logs import unheard
 from realtime_dub.web.http.server import working
@@ -74,7 +74,7 @@ def _app(studio: Studio) -> web.Application:
     app[api.STUDIO] = app[routes.HOST] = studio
     app[routes.CONFIG] = studio.config
     app[api.METRICS] = api.metrics_of(studio)
-    app.add_routes(whip.routes() + operators.room_routes() + api.routes())
+    app.add_routes(whip.routes() + programs.routes() + operators.room_routes() + api.routes())
     return app
 
 
