@@ -102,6 +102,7 @@ class Visitor:
         self.pc.on("track", lambda track: self._tasks.append(asyncio.create_task(self._keep(track))))
         self._tasks: list[asyncio.Task] = []
         self.ended: list[dict[str, Any]] = []  # what it was told at its end
+        self.rooms: list[dict[str, Any]] = []  # what it was told of its room beside the statistics
         for track in (FaceTrack(height, fps), VoiceTrack()):
             self.pc.addTrack(track) if sends else self.pc.addTransceiver(track.kind, "recvonly")
         self.id = ""
@@ -148,6 +149,8 @@ class Visitor:
         told = json.loads(text)
         if told["t"] == "end":
             self.ended.append(told)
+        if told["t"] == "room":
+            self.rooms.append(told["room"])
         (self.got.pongs if told["t"] == "pong" else self.got.stats if told["t"] == "stats" else []).append(told)
 
     async def _keep(self, track: MediaStreamTrack) -> None:

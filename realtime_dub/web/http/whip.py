@@ -16,6 +16,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from realtime_dub.web.config import SessionOptions
+from realtime_dub.web.http.invited import note_link
 from realtime_dub.web.http.routes import CONFIG, HOST, read_body
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio.handle import SessionHandle
@@ -61,6 +62,7 @@ async def open_session(request: web.Request, kind: str) -> web.Response:
     if kind == "whep" and not host.on_air(name):
         raise Refusal(404, "Nobody is sending under that name.", "Try again later.", {"Retry-After": RETRY_S})
     session, answer = await host.open(options, sdp)
+    await note_link(request, session.id)
     headers = {"Location": f"/{kind}/{name}/{session.id}", "ETag": _etag(session), "Accept-Patch": FRAGMENT}
     return _with_links(request, web.Response(status=201, text=answer, content_type=SDP, headers=headers))
 

@@ -43,7 +43,7 @@ BAD_SDP = Refusal(400, "The session description cannot be used.", "Send the offe
 class Peer:
     """``browser_input`` None = nothing is taken from the other side; ``timeline`` None = nothing is sent.
 
-    ``level`` says how loud the original is under the timeline's audio.
+    ``level`` says how loud the original is under the timeline's audio. ``opened``: the page listens from now on.
     """
 
     def __init__(
@@ -55,9 +55,10 @@ class Peer:
         message: Callable[[str], str | None] = lambda text: None,
         dropped: Counter[str] | None = None,
         level: Callable[[], float] = lambda: 0.0,
+        opened: Callable[[], None] = lambda: None,
     ) -> None:
         self._config, self._input, self._timeline = config, browser_input, timeline
-        self._changed, self._message, self._level = changed, message, level
+        self._changed, self._message, self._level, self._opened = changed, message, level, opened
         servers = [RTCIceServer(**server) for server in config.ice_servers]
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._readers: set[asyncio.Task[None]] = set()
@@ -188,6 +189,7 @@ class Peer:
                 self.send(reply)
 
         channel.on("message", answer)
+        self._opened()
 
 
 def _kinds_of(sdp: str) -> dict[str, bool]:

@@ -11,6 +11,7 @@ export function follow(path, { told, state, refused }) {
   let before = -1, lost = 0;
   const handle = (text) => {
     const room = JSON.parse(text);
+    if (room.error) throw new api.ApiError(403, room.error.what, room.error.do); // for good
     clearTimeout(lost);
     state("live");
     before = room.sequence;

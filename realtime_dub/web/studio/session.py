@@ -141,7 +141,7 @@ class Session:
 
     def _make_peer(self, changed: Callable[[], None]) -> Peer:
         given = None if self.options.role == "viewer" else self.input
-        return Peer(self.config, given, self._seen, changed, pong, self._dropped, self._under)
+        return Peer(self.config, given, self._seen, changed, pong, self._dropped, self._under, self.send_room)
 
     def _under(self) -> float:
         """How loud its page hears the original under the dub. Who speaks does not hear themself."""

@@ -24,6 +24,7 @@ from realtime_dub.web.studio.banks import BankInbox
 from realtime_dub.web.studio.camera import CameraAdvice
 from realtime_dub.web.studio.handle import StudioHandle
 from realtime_dub.web.studio.keeping import Keeping, OwnKeeping
+from realtime_dub.web.studio.links import Links
 from realtime_dub.web.studio.metrics import Metrics
 from realtime_dub.web.studio.oversight import Oversight
 from realtime_dub.web.studio.pending import make_room
@@ -59,6 +60,7 @@ class Studio:
         self._clock = clock or MonotonicClock()
         self.rooms = Rooms(self._clock, self.sessions)
         self.oversight = Oversight(self)
+        self.links = Links(self)
         self.seats = Seats(config)
         self.precedence = precedence or Order()
         self.camera = CameraAdvice(config, lambda: make_generator(self._setup(registry.DEFAULT)))

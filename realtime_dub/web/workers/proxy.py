@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
 from aiohttp import ClientError, ClientResponse, web
 from yarl import URL
 
 from realtime_dub.web.http.answers import HEADERS
+from realtime_dub.web.http.invited import INVITE
 from realtime_dub.web.http.routes import CHUNK
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio.banks import MOST_BYTES
-from realtime_dub.web.workers.wire import VISITOR
+from realtime_dub.web.workers.wire import INVITED, VISITOR
 from realtime_dub.web.workers.worker import Worker
 
 PASSED_ON = ("Content-Type", "Content-Length", "Accept", "If-Match", "If-Range", "Range", "If-None-Match",
@@ -24,6 +26,8 @@ async def hand_on(request: web.Request, worker: Worker, body: bytes | None = Non
     """``body`` where it was read already. Raises Refusal where the worker is gone."""
     headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
     headers[VISITOR] = request.remote or ""
+    if (invite := request.get(INVITE)) is not None:
+        headers[INVITED] = json.dumps(invite.model_dump())  # in ASCII, as headers are
     if body is not None:
         headers["Content-Length"] = str(len(body))
     data = body or (_body(request) if body is None and request.can_read_body else None)
