@@ -23,6 +23,7 @@ from realtime_dub.web.rtc.dropped import Dropped
 from realtime_dub.web.rtc.original import Taps
 from realtime_dub.web.rtc.output_timeline import OutputTimeline, TimelinePublisher
 from realtime_dub.web.rtc.peer import Peer
+from realtime_dub.web.said import coded
 from realtime_dub.web.studio.choices import Choices
 from realtime_dub.web.studio.chosen_sources import ChosenSources
 from realtime_dub.web.studio.connection import Connection, pong
@@ -322,7 +323,7 @@ class Session:
             self._send_note(note)
         fields["dropped"] = {kind: count for kind, count in dict(self._dropped).items() if count}
         fields["options"] = self.options.model_dump()
-        return fields | ({"note": self.note} if self.note else {})
+        return fields | ({"note": self.note, "codes": coded(note=self.note)} if self.note else {})
 
     async def _send_statistics(self) -> None:
         self.told = await self.statistics()
