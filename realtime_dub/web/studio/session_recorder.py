@@ -16,7 +16,7 @@ from realtime_dub.web.studio.recordings import Kept, Recordings
 
 LONGEST = "The recording is {minutes} minutes long, which is the most. What was recorded is kept for {kept} minutes."
 ENDED = "The recording ended: {why}. What was recorded is kept for {kept} minutes."
-LOST = "The recording failed: {why}. Nothing of it could be kept."
+LOST = "The recording ended: {why}. Nothing of it could be kept."
 
 
 class SessionRecorder:
