@@ -2,6 +2,7 @@
 
 import { Booth } from "./booth.js";
 import { Mirror } from "./mirror.js";
+import { fold, pin } from "./pinned.js";
 import { WELCOME, name, role } from "./role.js";
 import { Studio } from "./studio.js";
 import "./texts.js";
@@ -20,4 +21,6 @@ if (role === "interpreter") studio.booth = new Booth(() => studio.id, studio.dev
 if (role === "viewer") studio.under = new Under(() => studio.session);
 new Mirror($("stage"), $("original"), $("mirror"));
 wire(studio);
+pin();
+fold(role, () => studio.redraw());
 studio.load();
