@@ -1,6 +1,7 @@
 """Every page in every state, at four widths, light and dark, in two languages: looked through with axe-core, and drawn.
 
-    python tests/page_walk.py docs        makes the contact sheets of docs/, and says what is wrong
+    pytest tests/test_web_every_page.py        looks
+    python tests/page_walk.py docs             draws the contact sheets of docs/
 
 axe-core comes with axe-playwright-python (for tests alone, MPL-2.0). Its rules run in full in light colours; in dark
 ones, where only colours are others, those of contrast.
@@ -25,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.studio_page import serving
 
 SIZES = ((1280, 720), (1440, 900), (820, 1180), (390, 844))
+ZOOMED = (640, 360)  # what 1280 × 720 leaves at 200 %
 LANGUAGES = ("en", "ar")
 TOKEN = "open-sesame"
 CHECKS = (Path(__file__).parent / "page_checks.js").read_text()
@@ -38,29 +40,42 @@ SHEETS = {"speaker": ("speaker", "speaker live"), "green-room": ("green room",),
 
 
 class Walk:
-    """What was found, and what was drawn: {(state, language, width): picture}."""
+    """Looks with ``axe``, or without it draws: {(state, language, width): picture}."""
 
-    def __init__(self, axe: str, draws: bool) -> None:
-        self._axe, self._draws = axe, draws
+    def __init__(self, axe: str = "") -> None:
+        self._axe = axe
         self.wrong: list[str] = []
         self.pictures: dict[tuple[str, str, int], Image.Image] = {}
         self.looked = 0
 
     def look(self, state: str, language: str, view: Any) -> None:
-        """At all widths and in both colours."""
+        """At all widths and in both colours, or as they are drawn."""
+        if not self._axe:
+            return self._draw(state, language, view)
         view.evaluate(f"() => {{ if (!window.axe) {{ {self._axe} }} }}")
-        for width, height in SIZES:
-            view.set_viewport_size({"width": width, "height": height})
+        for width, height in (*SIZES, ZOOMED):
             for scheme in ("light", "dark"):
-                view.emulate_media(color_scheme=scheme)
-                view.evaluate("() => scrollTo(0, 0)")
-                view.wait_for_timeout(SETTLE_MS)
+                self._show(view, (width, height), color_scheme=scheme)
                 where = f"{state}, {language}, {width} × {height}, {scheme}"
                 self.wrong += [f"{where}: {each}" for each in self._found(view, scheme)]
                 self.looked += 1
-                if self._draws and scheme == DRAWN[language]:
-                    drawn = Image.open(io.BytesIO(view.screenshot(type="jpeg", quality=90))).convert("RGB")
-                    self.pictures[state, language, width] = drawn
+        self._show(view, SIZES[1], color_scheme="light", forced_colors="active")
+        self.wrong += [f"{state}, {language}, forced colours: {each}" for each in self._found(view, "light")]
+        view.emulate_media(forced_colors="none")
+
+    def _draw(self, state: str, language: str, view: Any) -> None:
+        if not any(state in states for states in SHEETS.values()):
+            return
+        for size in SIZES:
+            self._show(view, size, color_scheme=DRAWN[language])
+            drawn = Image.open(io.BytesIO(view.screenshot(type="jpeg", quality=90))).convert("RGB")
+            self.pictures[state, language, size[0]] = drawn
+
+    def _show(self, view: Any, size: tuple[int, int], **media: str) -> None:
+        view.set_viewport_size({"width": size[0], "height": size[1]})
+        view.emulate_media(**media)
+        view.evaluate("() => scrollTo(0, 0)")
+        view.wait_for_timeout(SETTLE_MS)
 
     def _found(self, view: Any, scheme: str) -> Iterator[str]:
         for rule, nodes in view.evaluate(AXE, ["color-contrast"] if scheme == "dark" else None):
@@ -161,7 +176,9 @@ def sheet(pictures: dict[tuple[str, str, int], Image.Image], states: tuple[str, 
         for language in LANGUAGES:
             row = [pictures[state, language, width] for width, _ in SIZES if (state, language, width) in pictures]
             if row:
-                rows.append([one.resize((one.width * THUMB // one.height, THUMB), Image.Resampling.LANCZOS) for one in row])
+                rows.append(
+                    [one.resize((one.width * THUMB // one.height, THUMB), Image.Resampling.LANCZOS) for one in row]
+                )
     width = max(sum(one.width + 10 for one in row) for row in rows) + 10
     whole = Image.new("RGB", (width, len(rows) * (THUMB + 10) + 10), "#8a8f98")
     pen = ImageDraw.Draw(whole)
@@ -174,15 +191,14 @@ def sheet(pictures: dict[tuple[str, str, int], Image.Image], states: tuple[str, 
     return whole
 
 
-def main(folder: Path, *languages: str) -> None:
-    seen = Walk(axe_source(), draws=True)
-    for language in languages or LANGUAGES:
+def main(folder: Path) -> None:
+    seen = Walk()
+    for language in LANGUAGES:
         walk(language, seen)
     for name, states in SHEETS.items():
         path = folder / f"pages-{name}.jpg"
         sheet(seen.pictures, states).save(path, quality=80, optimize=True)
         print(path, path.stat().st_size // 1000, "kB")
-    print(f"{seen.looked} looks", *seen.wrong or ["nothing wrong"], sep="\n")
 
 
 def axe_source() -> str:
@@ -190,4 +206,4 @@ def axe_source() -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *sys.argv[2:])
+    main(Path(sys.argv[1]))

@@ -75,6 +75,20 @@ def test_it_is_skipped_where_somebody_has_said_so_and_opens_on_request(page: Pag
     view.click("#start")
 
 
+def test_a_word_that_is_typed_beside_a_field_does_nothing_and_a_key_that_is_meant_does(page: Page) -> None:
+    view = page.open().start().view
+    view.locator("h1").evaluate("it => document.activeElement.blur()")
+    view.keyboard.type("merssr", delay=30)
+    view.wait_for_timeout(700)
+    assert view.get_attribute("#mute", "aria-pressed") == "false"
+    assert view.get_attribute("#state", "data-state") == "live"
+    view.keyboard.press("m")
+    page.until("document.getElementById('mute').ariaPressed === 'true'")
+    view.wait_for_timeout(400)
+    view.keyboard.press("s")
+    view.wait_for_selector("#welcome", state="visible")
+
+
 def test_what_is_plugged_in_or_taken_away_is_offered_and_never_taken(page: Page) -> None:
     view = page.open().start().view
     sent = "(await navigator.mediaDevices.enumerateDevices()).length"
@@ -92,7 +106,9 @@ def test_what_is_plugged_in_or_taken_away_is_offered_and_never_taken(page: Page)
     view.click("#offer-use")
     assert view.input_value("#microphone") == "other"
     page.until("document.getElementById('notice').textContent")  # there is no such thing, and that is said
-    view.evaluate("() => document.getElementById('original').srcObject.getVideoTracks()[0].dispatchEvent(new Event('ended'))")
+    view.evaluate(
+        "() => document.getElementById('original').srcObject.getVideoTracks()[0].dispatchEvent(new Event('ended'))"
+    )
     page.until("!document.getElementById('offer').hidden")
     assert "taken away" in page.text("#offer-text")
     view.click("#start")

@@ -20,8 +20,6 @@ export function pin() {
 export function fold(role, redraw) {
   const panel = $("measured");
   panel.open = prefs.kept().charts ?? role === "studio";
-  panel.addEventListener("toggle", () => {
-    prefs.keep({ charts: panel.open });
-    redraw();
-  });
+  panel.addEventListener("toggle", redraw);
+  panel.firstElementChild.addEventListener("click", () => setTimeout(() => prefs.keep({ charts: panel.open })));
 }
