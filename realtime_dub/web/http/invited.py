@@ -6,7 +6,7 @@ Who comes without one has the server's own token, or there is none: they may do 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -66,6 +66,14 @@ async def note_link(request: web.Request, session: str) -> None:
     """Whoever came by a link goes with it. Raises Refusal where it was revoked meanwhile."""
     if (invite := request.get(INVITE)) is not None:
         await request.app[CAME_BY](session, invite)
+
+
+def check_change(request: web.Request, changes: Mapping[str, Any]) -> None:
+    """What a session is to become: with no other room's voice, in its link's language. Raises Refusal."""
+    invite = request.get(INVITE)
+    if invite is not None and invite.channel and changes.get("channel", invite.channel) != invite.channel:
+        raise OTHER
+    check_voice(request, changes.get("voice"))
 
 
 def check_voice(request: web.Request, voice: Any) -> None:

@@ -1,6 +1,7 @@
 // The page: puts the studio together for the role that its address names.
 
 import { Booth } from "./booth.js";
+import { Spoken, Watched, plain } from "./channels.js";
 import { Mirror } from "./mirror.js";
 import { fold, pin } from "./pinned.js";
 import { WELCOME, name, role } from "./role.js";
@@ -17,6 +18,9 @@ if (role !== "studio") $("stage").dataset.view = "dubbed"; // one picture alone
 name();
 ui.scene("idle", WELCOME);
 const studio = new Studio();
+if (plain) document.body.dataset.plain = "";
+if (role === "viewer") studio.watched = new Watched(() => studio.session);
+if (role === "interpreter") studio.spoken = new Spoken(() => studio.session);
 if (role === "interpreter") studio.booth = new Booth(() => studio.id, studio.devices);
 if (role === "viewer") studio.under = new Under(() => studio.session);
 new Mirror($("stage"), $("original"), $("mirror"));

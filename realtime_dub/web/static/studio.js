@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { Apart } from "./apart.js";
+import { plain } from "./channels.js";
 import { Choosing } from "./choosing.js";
 import { Comeback } from "./comeback.js";
 import { Compare } from "./compare.js";
@@ -31,7 +32,7 @@ export class Studio {
   devices = new Devices(() => this.#session); person = new Person(() => this.#session?.id);
   output = new Output($("speaker"), $("dubbed"));
   green = new Green(this.devices, this.output, () => this.start());
-  booth = null; under = null; // an interpreter's; a viewer's
+  booth = null; spoken = null; under = null; watched = null; // an interpreter's; a viewer's
   #config = null; #settings = null; #session = null; #starting = false; #link = "idle"; #room = null; #moved = false;
   #compare = new Compare($("stage")); #recordings = null; #quality = new Quality(); #offers = new Offers(() => this.#session); #apart = new Apart();
   #figures = new Figures(() => this.#session?.id, (ms) => this.#settings.budget(ms));
@@ -72,7 +73,7 @@ export class Studio {
     this.#recordings.refresh();
     $("start").disabled = false;
     await this.devices.use(this.#settings);
-    if (resume.wanted()) this.start(true);
+    if (resume.wanted() || (plain && role === "viewer")) this.start(true);
   }
 
   toggle() {
@@ -159,7 +160,7 @@ export class Studio {
   }
 
   #options() {
-    const common = role === "studio" ? this.#settings.options() : { role, ...this.under?.options(), ...(channel && role === "interpreter" ? { channel } : {}) };
+    const common = role === "studio" ? this.#settings.options() : { role, ...this.under?.options(), ...this.watched?.options(), ...(channel && role === "interpreter" ? { channel } : {}) };
     return room && !common.room ? { ...common, room } : common;
   }
 
@@ -176,7 +177,11 @@ export class Studio {
     });
     on("room", (state) => {
       this.#room = state;
+      if (state.channel !== undefined) session.options = { ...session.options, channel: state.channel }; // for when it comes back
       this.under?.show(state);
+      this.watched?.show(state);
+      this.spoken?.show(state, session.options);
+      this.#settings.languages.show(state);
       this.#show(this.#link);
     });
     on("failed", (error) => { if (!this.#comeback.running) this.#failed(error); });
