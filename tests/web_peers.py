@@ -103,6 +103,7 @@ class Visitor:
         self.pc.on("track", lambda track: self._tasks.append(asyncio.create_task(self._keep(track))))
         self._tasks: list[asyncio.Task] = []
         self.ended: list[dict[str, Any]] = []  # what it was told at its end
+        self.rooms: list[dict[str, Any]] = []  # what it was told of its room beside the statistics
         for track in (FaceTrack(height, fps), VoiceTrack()):
             self.pc.addTrack(track) if sends else self.pc.addTransceiver(track.kind, "recvonly")
         self.id = ""
@@ -151,6 +152,8 @@ class Visitor:
             self.ended.append(told)
         if told["t"] == "caption":
             self.got.captions.append((time.monotonic(), told))
+        if told["t"] == "room":
+            self.rooms.append(told["room"])
         (self.got.pongs if told["t"] == "pong" else self.got.stats if told["t"] == "stats" else []).append(told)
 
     async def _keep(self, track: MediaStreamTrack) -> None:

@@ -18,7 +18,7 @@ from realtime_dub.web.http import api, operators, programs, routes, whip
 from realtime_dub.web.http.connectivity import greeting, with_token
 from realtime_dub.web.http.doors import Doors, allow_descriptors
 from realtime_dub.web.http.guard import Guard
-from realtime_dub.web.http.invited import INVITES
+from realtime_dub.web.http.invited import CAME_BY, INVITES, REVOKES
 from realtime_dub.web.http.logs import structured, unheard
 from realtime_dub.web.http.stopping import end_in_time
 from realtime_dub.web.invites import Invites
@@ -93,6 +93,7 @@ def _studio(config: ServeConfig) -> Callable[[web.Application], AsyncIterator[No
         await asyncio.to_thread(app[INVITES].revoked.keep, keeping.revoked)
         studio = Studio(config, keeping=keeping)
         app[api.STUDIO] = app[routes.HOST] = studio
+        app[CAME_BY], app[REVOKES] = studio.links.came, studio.links.revoke
         app[api.INBOX] = api.Inbox(keeping.uploads, studio.used_uploads)
         app[api.METRICS] = api.metrics_of(studio)
         app[MEASURES] = studio.measure

@@ -1,6 +1,6 @@
 // The server's JSON interface: one function per call; every refusal becomes an ApiError that says what to do.
 
-import { t } from "./texts.js";
+import { t, told } from "./texts.js";
 
 const HEADER = "realtime-dub"; // another site's form cannot send it: the server takes it as a sign of this page
 const ASK_MS = 3000; // for what is tried again: an answer that is lost on the way never comes
@@ -62,8 +62,9 @@ export async function stream(path, signal) {
 }
 
 async function refusal(answer) {
-  let error = {};
-  try { error = (await answer.json()).error ?? {}; } catch { /* no JSON: the status has to do */ }
+  let body = {};
+  try { body = await answer.json(); } catch { /* no JSON: the status has to do */ }
+  const error = words(body);
   const wait = Number(answer.headers.get("Retry-After")) || 0;
   if (answer.status === 401) {
     return new ApiError(401, error.what ?? t("api.token"), error.do ?? t("api.token.do"));
@@ -71,6 +72,9 @@ async function refusal(answer) {
   const what = error.what ?? t("api.refused", { status: answer.status });
   return new ApiError(answer.status, what, error.do ?? t("api.refused.do"), wait);
 }
+
+// {what, do} of what the server refuses with, or ends a session with.
+export function words({ error = {}, codes }) { return { what: told(error, "what", codes), do: told(error, "do", codes) }; }
 
 const json = async (...args) => (await call(...args)).json();
 const at = (id, tail = "") => `api/sessions/${encodeURIComponent(id)}${tail}`;

@@ -22,11 +22,13 @@ from realtime_dub.web.limits import (
     RECORDINGS_PER_VISITOR,
 )
 from realtime_dub.web.refusals import Refusal
+from realtime_dub.web.said import said
 from realtime_dub.web.studio.caption_track import beside
 from realtime_dub.web.studio.folder import plain_files
 from realtime_dub.web.studio.names import ALL, Names
 
 FILM = ".mp4"
+FULL = "{most} recordings are kept already."
 LEFT_BY_SERVER = ""  # the visitor of a recording that was found
 
 
@@ -153,7 +155,7 @@ class Recordings:
                 continue
             fetched = [kept for kept in there if kept.fetched and kept.until_s is not None]
             if not fetched:
-                raise Refusal(429, f"{most} recordings are kept already.", "Fetch or remove one of them first.")
+                raise Refusal(429, said(FULL, most=most), "Fetch or remove one of them first.")
             self._remove(min(fetched, key=lambda kept: kept.until_s or 0).id)
 
     def _find(self, film: Path) -> None:

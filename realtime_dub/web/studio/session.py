@@ -26,6 +26,7 @@ from realtime_dub.web.rtc.feed import Feed
 from realtime_dub.web.rtc.original import Taps
 from realtime_dub.web.rtc.output_timeline import OutputTimeline, TimelinePublisher
 from realtime_dub.web.rtc.peer import Peer
+from realtime_dub.web.said import coded
 from realtime_dub.web.studio.captions import Speaker
 from realtime_dub.web.studio.choices import Choices, renamed
 from realtime_dub.web.studio.chosen_sources import ChosenSources
@@ -162,7 +163,7 @@ class Session:
         given = None if self.options.role == "viewer" else self.input
         feed = None if self._shown is None else Feed(self._fed, *self.config.bitrates)
         self._feed = feed
-        return Peer(self.config, given, feed, changed, pong, self._dropped)
+        return Peer(self.config, given, feed, changed, pong, self._dropped, self.send_room)
 
     def _fed(self) -> tuple[OutputTimeline, OutputTimeline, float]:
         """The video and the audio that its page shows, and how loud it hears the original under them."""
@@ -419,7 +420,7 @@ class Session:
             self._send_note(note)
         fields["dropped"] = {kind: count for kind, count in dict(self._dropped).items() if count}
         fields["options"] = self.options.model_dump()
-        return fields | ({"note": self.note} if self.note else {})
+        return fields | ({"note": self.note, "codes": coded(note=self.note)} if self.note else {})
 
     def follow(self) -> None:
         """What its page is shown, or what it has to dub, may be another now."""

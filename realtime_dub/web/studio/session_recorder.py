@@ -10,11 +10,14 @@ from realtime_dub.clock import Clock
 from realtime_dub.web.limits import RECORDING_KEPT_S, RECORDING_S
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.rtc.output_timeline import OutputTimeline
+from realtime_dub.web.said import said
 from realtime_dub.web.studio.caption_track import CaptionTrack
 from realtime_dub.web.studio.recording import Recording, why
 from realtime_dub.web.studio.recordings import Kept, Recordings
 
-KEPT = f"What was recorded is kept for {RECORDING_KEPT_S // 60} minutes."
+LONGEST = "The recording is {minutes} minutes long, which is the most. What was recorded is kept for {kept} minutes."
+ENDED = "The recording ended: {why}. What was recorded is kept for {kept} minutes."
+LOST = "The recording ended: {why}. Nothing of it could be kept."
 
 
 class SessionRecorder:
@@ -92,7 +95,7 @@ class SessionRecorder:
             return
         kept = await self.stop()
         if recording.error is None:
-            self._note(f"The recording is {RECORDING_S // 60} minutes long, which is the most. {KEPT}")
+            self._note(said(LONGEST, minutes=RECORDING_S // 60, kept=RECORDING_KEPT_S // 60))
         else:
-            what = f"The recording ended: {why(recording.error)}."
-            self._note(f"{what} {KEPT if kept is not None else 'Nothing of it could be kept.'}")
+            ended = said(ENDED, why=why(recording.error), kept=RECORDING_KEPT_S // 60)
+            self._note(ended if kept is not None else said(LOST, why=why(recording.error)))

@@ -26,6 +26,7 @@ from realtime_dub.web.studio.camera import CameraAdvice
 from realtime_dub.web.studio.captions import Captions
 from realtime_dub.web.studio.handle import StudioHandle
 from realtime_dub.web.studio.keeping import Keeping, OwnKeeping
+from realtime_dub.web.studio.links import Links
 from realtime_dub.web.studio.metrics import Metrics
 from realtime_dub.web.studio.oversight import Oversight
 from realtime_dub.web.studio.pending import make_room
@@ -63,6 +64,7 @@ class Studio:
         self.rooms = Rooms(self._clock, self.sessions)
         self.captions = Captions(self._clock, lambda: tuple(self.sessions.values()))
         self.oversight = Oversight(self)
+        self.links = Links(self)
         self.seats = Seats(config)
         self._admission = Admission(config.max_channels)
         self.precedence = precedence or Order()

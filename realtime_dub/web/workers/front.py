@@ -11,7 +11,7 @@ from aiohttp import web
 
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.http import api, operators, routes, whip
-from realtime_dub.web.http.invited import INVITES, check_change, check_options
+from realtime_dub.web.http.invited import INVITES, REVOKES, check_change, check_options
 from realtime_dub.web.http.server import MEASURES, guarded
 from realtime_dub.web.http.told import Told
 from realtime_dub.web.refusals import Refusal
@@ -209,7 +209,7 @@ def _crew(config: ServeConfig, count: int) -> Callable[[web.Application], AsyncI
     async def context(app: web.Application) -> AsyncIterator[None]:
         crew = await asyncio.to_thread(Crew, config, count)
         await asyncio.to_thread(app[INVITES].revoked.keep, crew.revoked)
-        app[CREW], app[METRICS] = crew, Metrics()
+        app[CREW], app[METRICS], app[REVOKES] = crew, Metrics(), crew.revoke
         app[api.INBOX] = api.Inbox(crew.uploads, crew.used_uploads)
         app[api.METRICS] = _metrics(crew, app[METRICS])
         app[MEASURES] = crew.measure
