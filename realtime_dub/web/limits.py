@@ -131,6 +131,18 @@ UPLOAD_LONGEST_S = 600.0  # for all of it
 BANKS_AT_ONCE = 2  # are read, each unpacking to 100 MB at most; one of each session is on its way, 30 MB at most
 BANK_S = 60.0  # for one to arrive
 
+# Avatars (avatars, avatar_training).
+FILM_BYTES, FILM_S = 500_000_000, 1_200  # of a film that one is trained of
+FILM_LEAST_S = 5.0
+AVATARS_SENT_IN_ALL = 24  # that visitors sent, ready to use: one that nobody uses gives way
+AVATAR_SENT_KEPT_S = 86_400  # unused; whoever sent it has it
+AVATAR_KEPT_S = 30 * 86_400  # one that was trained here, unused
+AVATAR_UNANSWERED_S = 7 * 86_400  # one whose recording was checked waits so long for an answer; why one failed is kept
+AVATAR_LEAST_ROOM = 2_000_000_000  # bytes left on the disk below which no film is taken
+TRAININGS_PER_VISITOR = 2  # that wait or are at work, of one address
+TRAINING_S = 4 * 3_600  # longest: a hung one ends
+TRAINING_NICE = 15
+
 # A file is looked at in a process of its own, which is killed where it asks for more.
 CHECKS_AT_ONCE = 2
 CHECK_S = 90.0  # as it is seen from outside: on a busy machine it comes last

@@ -104,11 +104,22 @@ export const recordings = (ids) => json("GET", `api/recordings?ids=${ids.join(",
 export const removeRecording = (url) => call("DELETE", url);
 export const download = async (url) => (await call("GET", url, { timeoutMs: 600_000 })).blob();
 
+export const avatars = (ids) => json("GET", `api/avatars?ids=${ids.join(",")}`);
+const ofAvatar = (id, tail = "") => `api/avatars/${encodeURIComponent(id)}${tail}`;
+export const avatarPicture = (id) => download(ofAvatar(id, "/picture"));
+export const avatarPreview = (id) => download(ofAvatar(id, "/preview"));
+export const avatarFile = (id) => download(ofAvatar(id, "/file"));
+export const trainAvatar = (id) => json("POST", ofAvatar(id, "/training"), { json: {} });
+export const removeAvatar = (id) => call("DELETE", ofAvatar(id));
+export const sendAvatar = (file) => send("api/avatars", file);
+export const sendFilm = (file) => send("api/avatars/films", file);
 export const steer = (id, what) => json("POST", at(id, "/voice"), { json: what });
 
 // `use` is "sound" or "picture": what the server is to look for in the file.
-export async function upload(file, use) {
+export const upload = (file, use) => send(`api/uploads?use=${use}`, file);
+
+function send(path, file) {
   const form = new FormData();
   form.append("file", file);
-  return json("POST", `api/uploads?use=${use}`, { body: form, timeoutMs: 600_000 });
+  return json("POST", path, { body: form, timeoutMs: 600_000 });
 }

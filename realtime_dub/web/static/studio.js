@@ -19,7 +19,7 @@ import { passes, shown } from "./presence.js";
 import { Quality } from "./quality.js";
 import { Recordings } from "./recordings.js";
 import * as resume from "./resume.js";
-import { WELCOME, channel, role, room } from "./role.js";
+import { channel, role, room, welcome } from "./role.js";
 import { Session } from "./session.js";
 import { Settings } from "./settings.js";
 import { showSpeaking } from "./speaking.js";
@@ -138,7 +138,7 @@ export class Studio {
     this.#moved ||= this.#room?.state === "live";
     const name = shown(role, link, this.#room, this.#moved);
     ui.state(name);
-    ui.scene(name, ["idle", "asking", "failed"].includes(name) ? WELCOME : null, role === "interpreter");
+    ui.scene(name, ["idle", "asking", "failed"].includes(name) ? welcome() : null, role === "interpreter");
     this.booth?.show(link, this.#room);
     $("clock").hidden = name !== "live";
   }
@@ -238,7 +238,7 @@ export class Studio {
   }
 
   async #restart() {
-    if (!this.#session) return;
+    if (!this.#session) return this.#link === "idle" ? this.#show("idle") : undefined;
     this.stop();
     await this.start();
   }

@@ -71,7 +71,7 @@ class Session:
         self._tasks = Tasks(id[:6])
         self._statistics = SessionStatistics()
         self._sends_statistics = False
-        self._sources = ChosenSources(shared.config, shared.uploads, shared.rooms, self.input, clock)
+        self._sources = ChosenSources(shared.config, shared.uploads, shared.avatars, shared.rooms, self.input, clock)
         self._runs = RunSwitcher(self._make_run, self._send_note)
         self._enrolment = Enrolment(self._known, lambda: self._runs.newest_is_on_air, self._send_note)
         self._recorder = SessionRecorder(shared.recordings, clock, self._send_note, self._tasks.spawn)
@@ -283,6 +283,8 @@ class Session:
         if options.role != "studio":
             return
         self._sources.check(options)
+        if options.avatar is not None:
+            await asyncio.to_thread(self._shared.avatars.find, options.avatar)
         if options.budget_ms is not None or options.look_ahead_ms is not None:
             try:
                 await asyncio.to_thread(least_budget_ms, self._setup(options))
@@ -297,7 +299,7 @@ class Session:
             self.follow()
 
     def _setup(self, options: SessionOptions) -> RunSetup:
-        return setup_of(options, self.config, self._enrolment.known)
+        return setup_of(options, self.config, self._enrolment.known, self._sources.avatar(options))
 
     def _make_run(self, ended: Callable[[Run], None]) -> tuple[int, Run]:
         """With the present options. Raises Refusal."""
@@ -330,7 +332,9 @@ class Session:
         return number, Run(name, setup, video, voice, publishers, self._clock, ended, place)
 
     def _video(self, options: SessionOptions) -> Callable[[], VideoSource]:
-        """Read and tracked once for all runs that show the same. Raises Refusal."""
+        """Read and tracked once for all runs that show the same; of an avatar nothing is tracked. Raises Refusal."""
+        if options.avatar is not None:
+            return self._sources.video(options)
         key = options.picture, options.face
         if key not in self._tracked:
             tracker = partial(make_tracker, options.face, at_once=False)
@@ -359,7 +363,7 @@ class Session:
         return [run.known for run in self._runs.newest_first]
 
     async def known(self) -> Identity | None:
-        return self._enrolment.known.get(self.options.engine)
+        return self._enrolment.known.get(self.options.shown_by)
 
     async def use_bank(self, bank: Identity) -> None:
         self._enrolment.load(self.options.engine, bank)
@@ -368,7 +372,7 @@ class Session:
 
     async def enroll(self, seconds: float) -> None:
         run = self._runs.present
-        engine = self.options.engine
+        engine = self.options.shown_by
         if run is None or not registry.engine(engine).learns_identity:
             do = "Turn the camera on, and an engine that learns a person."
             raise Refusal(409, "There is nobody to learn from.", do)

@@ -58,6 +58,7 @@ class Studio:
         self.dubbed_elsewhere = 0  # people, by other processes of this machine
         self._keeping = keeping or OwnKeeping(config)
         self.uploads, self.recordings = self._keeping.uploads, self._keeping.recordings
+        self.avatars = self._keeping.avatars
         self.banks = BankInbox()
         self.metrics = Metrics()
         self._clock = clock or MonotonicClock()
@@ -249,7 +250,7 @@ class Studio:
 
     def used_uploads(self) -> set[str]:
         """Those that a session has chosen."""
-        return named(choice for each in self.sessions.values() for choice in (each.options.voice, each.options.picture))
+        return named(choice for each in self.sessions.values() for choice in each.options.files)
 
     async def _sweep_files(self) -> None:
         """Remove what is too old."""

@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from realtime_dub.web.config import ServeConfig, SessionOptions
-from realtime_dub.web.http import api, operators, routes, whip
+from realtime_dub.web.http import api, avatars, operators, routes, whip
 from realtime_dub.web.http.invited import INVITES, REVOKES, check_change, check_options
 from realtime_dub.web.http.server import MEASURES, guarded
 from realtime_dub.web.http.told import Told
@@ -52,6 +52,7 @@ def _own() -> list[web.RouteDef]:
         web.get(api.ROOM, room),
         web.get("/api/rooms", rooms),
         web.get(api.ROOM + "/recordings", room_recordings),
+        *avatars.routes(),
         *operators.link_routes(),
         *(web.post(f"/{kind}/{{name}}", _stream(kind)) for kind in whip.KINDS),
         *(web.options(f"/{kind}/{{name}}", whip.describe) for kind in whip.KINDS),
@@ -211,6 +212,7 @@ def _crew(config: ServeConfig, count: int) -> Callable[[web.Application], AsyncI
         await asyncio.to_thread(app[INVITES].revoked.keep, crew.revoked)
         app[CREW], app[METRICS], app[REVOKES] = crew, Metrics(), crew.revoke
         app[api.INBOX] = api.Inbox(crew.uploads, crew.used_uploads)
+        app[avatars.AVATARS], app[avatars.TRAININGS] = crew.avatars, crew.trainings
         app[api.METRICS] = _metrics(crew, app[METRICS])
         app[MEASURES] = crew.measure
         try:

@@ -21,6 +21,7 @@ from realtime_dub.web.http.logs import unheard
 from realtime_dub.web.http.server import working
 from realtime_dub.web.http.stopping import end_in_time
 from realtime_dub.web.invites import Invite
+from realtime_dub.web.studio.avatars import FoundAvatars
 from realtime_dub.web.studio.keeping import SharedKeeping
 from realtime_dub.web.studio.names import Names
 from realtime_dub.web.studio.studio import Studio
@@ -41,7 +42,8 @@ def main(descriptor: int) -> None:
 async def _work(task: Task, end: socket.socket) -> None:
     asyncio.get_running_loop().set_exception_handler(unheard)
     channel = await Channel.of(end)
-    keeping = SharedKeeping(task.uploads, task.recordings, Names(task.number, task.of))
+    avatars = FoundAvatars(task.avatars, task.config.avatars)
+    keeping = SharedKeeping(task.uploads, task.recordings, avatars, Names(task.number, task.of))
     studio = Studio(task.config, keeping=keeping, precedence=CountedOrder())
     runner = web.AppRunner(_app(studio), access_log=None, handle_signals=False, shutdown_timeout=limits.ANSWERS_S)
     secretary = Secretary(studio, channel)
