@@ -18,6 +18,7 @@ from realtime_dub.mouth.silence import Silence
 from realtime_dub.paths import is_number
 from realtime_dub.validation import first_problem
 
+Codec = Literal["h264", "vp9", "av1", "mjpeg"]
 Encoder = Literal["auto", "software", "nvenc", "videotoolbox", "qsv", "amf"]
 MOST_SECONDS = 31_622_400  # a year
 Preset = Literal[
@@ -58,6 +59,7 @@ class _Shared(BaseModel):
     silence: Silence = AUTO_SILENCE  # what the mouth does while the voice is silent
     quality: Quality = AUTO_QUALITY  # at what size large mouths are drawn
     encoder: Encoder = "software"  # of H.264, in files and network streams
+    codec: Codec = "h264"  # of films
     pads: str | None = None  # of engines that paint: what is added to the face's box, percent: top, bottom, left, right
     translator: Path | None = None  # of landmark-dub: a net that paints the person from a drawing
     denoiser: Path | None = None  # and one that smooths what was painted

@@ -84,6 +84,14 @@ Encoder = Annotated[
         rich_help_panel=Output,
     ),
 ]
+Codec = Annotated[
+    str,
+    typer.Option(
+        help="What films are written in: h264, or without the GPL and patents vp9, av1 (.mp4, .mkv) or mjpeg (.mov, "
+        ".mkv).",
+        rich_help_panel=Output,
+    ),
+]
 Pads = Annotated[
     str | None,
     typer.Option(

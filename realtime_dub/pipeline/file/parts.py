@@ -77,6 +77,7 @@ class FileParts:
             crf=config.crf,
             preset=config.preset,
             encoder=config.encoder,
+            codec=config.codec,
         )
 
     def _order(self) -> tuple[Retimed, int] | None:

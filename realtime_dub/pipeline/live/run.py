@@ -105,7 +105,7 @@ class _LiveRun:
 
 def _publishers(config: LiveConfig, clock: Clock) -> list[Publisher]:
     """Made, not opened: names that are wrong are found before anything else is."""
-    options: dict[str, Any] = {"clock": clock, "live": True, "encoder": config.encoder}
+    options: dict[str, Any] = {"clock": clock, "live": True, "encoder": config.encoder, "codec": config.codec}
     made = [assembly.open_publisher(spec, **options) for spec in config.to] or [default_publisher()]
     if config.speaker is not None:
         from realtime_dub.publishers.speaker import SpeakerPublisher
