@@ -34,6 +34,10 @@ from realtime_dub.cli.options import (
     Backdrop,
     Backend,
     Background,
+    Badge,
+    BadgePlace,
+    BadgeSize,
+    BadgeWord,
     Bundle,
     Codec,
     Denoiser,
@@ -67,6 +71,7 @@ from realtime_dub.mouth import registry
 from realtime_dub.mouth.quality import AUTO as AUTO_QUALITY
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.terminal import console
+from realtime_dub.trust.badge_style import WORD
 
 
 def dub_file(
@@ -105,6 +110,10 @@ def dub_file(
     line_upper: FileLineUpper = None,
     line_lower: FileLineLower = None,
     batch: FileBatch = None,
+    badge: Badge = "corner",
+    badge_place: BadgePlace = "top-left",
+    badge_size: BadgeSize = 5,
+    badge_word: BadgeWord = WORD,
     seconds: Seconds = None,
     stats_json: StatsJson = None,
     contact_sheet: Sheet = None,

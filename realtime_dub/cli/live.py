@@ -9,6 +9,10 @@ from realtime_dub.cli.options import (
     Backdrop,
     Backend,
     Background,
+    Badge,
+    BadgePlace,
+    BadgeSize,
+    BadgeWord,
     Bundle,
     Codec,
     Denoiser,
@@ -55,6 +59,7 @@ from realtime_dub.mouth import registry
 from realtime_dub.mouth.quality import AUTO as AUTO_QUALITY
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.paths import is_number
+from realtime_dub.trust.badge_style import WORD
 
 SIZES = {"480p": "640x480", "720p": "1280x720", "1080p": "1920x1080"}
 
@@ -90,6 +95,10 @@ def live(
     head: Head = None,
     backdrop: Backdrop = None,
     loop: LiveLoop = False,
+    badge: Badge = "corner",
+    badge_place: BadgePlace = "top-left",
+    badge_size: BadgeSize = 5,
+    badge_word: BadgeWord = WORD,
     encoder: Encoder = "software",
     codec: Codec = "h264",
     seconds: Seconds = None,

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import typer
 
-from realtime_dub.cli.options import Bundle, Quiet
+from realtime_dub.cli.options import Badge, BadgePlace, BadgeSize, BadgeWord, Bundle, Quiet
 from realtime_dub.cli.server_options import (
     PublicIp,
     ServeBitrateKbps,
@@ -39,6 +39,7 @@ from realtime_dub.cli.server_options import (
 )
 from realtime_dub.errors import ConfigError, DependencyError
 from realtime_dub.terminal import console
+from realtime_dub.trust.badge_style import WORD
 
 
 def serve(
@@ -70,6 +71,10 @@ def serve(
     udp_ports: UdpPorts = None,
     media_to: ServeMediaTo = "auto",
     picture_height: ServePictureHeight = 720,
+    badge: Badge = "corner",
+    badge_place: BadgePlace = "top-left",
+    badge_size: BadgeSize = 5,
+    badge_word: BadgeWord = WORD,
     bundle: Bundle = None,
     quiet: Quiet = False,
 ) -> None:

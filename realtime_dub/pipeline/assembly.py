@@ -44,6 +44,7 @@ from realtime_dub.sources.base import VideoSource, VoiceSource
 from realtime_dub.sources.pcm_stdin import PcmFormat
 from realtime_dub.sources.registry import kind_of, open_video
 from realtime_dub.sources.stream_choice import SoundChoice
+from realtime_dub.trust.badge_style import USUAL, BadgeStyle
 from realtime_dub.voice import registry as made_voices
 from realtime_dub.voice.contract import VoiceFromVideo
 
@@ -225,6 +226,7 @@ class LiveMembers:
     voice_starts_with: StartsWith = "itself"
     own_voice: VoiceSource | None = None  # the person's, beside another's that is dubbed: to learn from
     place: Place | None = None  # among the runs that one machine serves
+    badge: BadgeStyle = USUAL  # that tells people
 
 
 def learns_own(generator: MouthGenerator) -> bool:
@@ -260,7 +262,7 @@ class _LiveAssembly:
         self._picture, self._voice = self._open_sources(settings)
         own_mic = None if members.own_voice is None else self._open_own(members.own_voice)
         self._timing = Timing.of(settings, self._voice, members.generator, members.publishers)
-        self._recorder.runs(self._timing.plan.budget_ns, members.generator)
+        self._recorder.runs(self._timing.plan.budget_ns, members.generator, str(members.badge))
         self._outputs = [self._output(each) for each in members.publishers]
         parts = LiveParts(
             self._inputs(),
@@ -272,6 +274,7 @@ class _LiveAssembly:
             sheet,
             own_mic=own_mic,
             place=members.place,
+            badge=members.badge,
         )
         self._pipeline = LivePipeline(clock, parts, self._voice, self._timing, self._recorder)
         return self._pipeline

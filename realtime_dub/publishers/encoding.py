@@ -141,8 +141,9 @@ class VideoEncoder:
         planes = [_rows(plane) for plane in frame.planes]
         for plane, source in zip(planes, coded.planes, strict=True):
             plane[:] = source
-        if tick.changed is not None and tick.changed[2] and tick.changed[3]:
-            self._change(planes, tick.image, tick.changed)
+        for box in tick.changed:
+            if box[2] and box[3]:
+                self._change(planes, tick.image, box)
         return frame
 
     def _change(self, planes: Sequence[Plane], image: Image, box: Box) -> None:

@@ -24,7 +24,7 @@ EXPRESSION = re.compile(r"^[A-Za-z0-9.+-]+( (AND|OR|WITH) [A-Za-z0-9.+-]+)*$")
 def bill(components: Sequence[Component], at: datetime | None = None) -> dict[str, Any]:
     """The document, to be written as JSON; ``at``: when it was made, now by default."""
     made = [_component(each) for each in components]
-    ours = {"type": "application", "bom-ref": PROGRAM, "name": PROGRAM, "version": __version__}
+    ours: dict[str, Any] = {"type": "application", "bom-ref": PROGRAM, "name": PROGRAM, "version": __version__}
     ours |= {"purl": _purl(PROGRAM, __version__), "licenses": _licence("Apache-2.0")}
     return {
         "$schema": SCHEMA,

@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from realtime_dub.config import Badged
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.mouth.silence import Silence
@@ -27,7 +28,7 @@ def room_voice(voice: str) -> tuple[str, str] | None:
     return found and (found[1], found[2] or "")
 
 
-class ServeConfig(BaseModel):
+class ServeConfig(Badged):
     """``realtime-dub serve``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -39,6 +39,8 @@ from realtime_dub.pipeline.schedule import FrameStore, TrackedSample
 from realtime_dub.pipeline.statistics import Recorder, Report
 from realtime_dub.pipeline.timing import SAFETY_NS, Timing
 from realtime_dub.pipeline.voice_feeder import MakeResampler, mono_resampler, needs_ns
+from realtime_dub.trust.badge import Badge
+from realtime_dub.trust.badge_style import USUAL, BadgeStyle
 
 log = logging.getLogger("realtime_dub.pipeline")
 
@@ -57,6 +59,7 @@ class LiveParts:
     resampler: MakeResampler = mono_resampler
     own_mic: OwnMic | None = None
     place: Place | None = None
+    badge: BadgeStyle = USUAL
 
 
 class LivePipeline:
@@ -202,7 +205,7 @@ class LivePipeline:
 
     async def _hand_over_ticks(self) -> None:
         parts, state, deadlines = self._parts, self._state, self._deadlines
-        hand_over = HandOver(self._clock, state, deadlines, parts.outputs, self._recorder)
+        hand_over = HandOver(self._clock, state, deadlines, parts.outputs, self._recorder, Badge(parts.badge))
         sheet = SheetFiller(parts.sheet, parts.composer, self._spawn)
         for k in itertools.count():
             await self._clock.sleep_until(deadlines.hand_over_ns(k))

@@ -83,7 +83,8 @@ class _LiveRun:
         video = _video(config, clock, mode, any(isinstance(each, ConvertsSlowly) for each in publishers))
         voice, starts_with = _voice(config, clock, video)
         own_voice = _own_voice(config, clock, video)
-        members = assembly.LiveMembers(video, voice, tracker, generator, publishers, starts_with, own_voice)
+        parts = video, voice, tracker, generator, publishers, starts_with, own_voice
+        members = assembly.LiveMembers(*parts, badge=config.badge_style)
         fps = Fraction(mode.fps).limit_denominator(1001)
         settings = LiveSettings(fps, config.budget_ms, config.seconds)
         self._tells = (video, voice, own_voice, generator, *publishers)
