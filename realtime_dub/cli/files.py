@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from realtime_dub.cli.file_options import (
+    BankConsent,
     BankInput,
     BankOutput,
     FileBatch,
@@ -146,13 +147,15 @@ def make_bank(
     face: Face = "largest",
     engine: Engine = registry.DEFAULT,
     learn: Learn = "on",
+    consent: BankConsent = None,
     quiet: Quiet = False,
 ) -> None:
     """Learn from a video how you look and talk; use it with --identity."""
     from realtime_dub.pipeline.file.enrolment import enroll
 
     with ProgressBar("looking", quiet) as progress:
-        summary = enroll(input, output, engine=engine, face=face, learn=on_or_off("--learn", learn), progress=progress)
+        learns = on_or_off("--learn", learn)
+        summary = enroll(input, output, engine=engine, face=face, learn=learns, consent=consent, progress=progress)
     if not quiet:
         typer.echo(summary)
 

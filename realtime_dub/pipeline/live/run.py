@@ -25,7 +25,7 @@ from realtime_dub.pipeline.live.inputs import StartsWith, VoiceInStep
 from realtime_dub.pipeline.live.loop import LivePipeline
 from realtime_dub.pipeline.plan import BudgetTooSmall
 from realtime_dub.pipeline.process import one_thread_each, short_waits
-from realtime_dub.pipeline.reports import Reports, announce
+from realtime_dub.pipeline.reports import Reports, announce, announce_consent
 from realtime_dub.pipeline.statistics import Recorder, Report
 from realtime_dub.pipeline.timing import LiveSettings
 from realtime_dub.publishers.base import ConvertsSlowly, Publisher
@@ -77,6 +77,7 @@ class _LiveRun:
         generator = assembly.make_generator(config)
         stack.callback(generator.close)
         announce(generator, config.quiet)
+        announce_consent(config, generator)
         tracker = assembly.tracker_for(config, at_once=False)
         stack.callback(tracker.close)
         mode = _camera_mode(config)
