@@ -59,6 +59,11 @@ class FaceTrack(MediaStreamTrack):
         return frame
 
 
+def agreed(options: dict[str, object]) -> dict[str, object]:
+    """As a page whose person has agreed that others speak for them."""
+    return {"consent": True, **options} if str(options.get("voice")).startswith("room:") else options
+
+
 class VoiceTrack(MediaStreamTrack):
     """Vowel-like sound; loud in the first 200 ms of every second, silent in the rest."""
 
@@ -107,6 +112,7 @@ class Visitor:
         self.id = ""
 
     async def connect(self, **options: object) -> dict[str, Any]:
+        options = agreed(options)
         status, told = await self.offer("/api/sessions", {"options": options})
         assert status == 201, told
         self.id = told["id"]
@@ -121,7 +127,7 @@ class Visitor:
 
     async def patch(self, **changes: object) -> tuple[int, dict[str, Any]]:
         url = f"{self.url}/api/sessions/{self.id}"
-        async with self.http.patch(url, json=changes, headers=HEADERS) as response:
+        async with self.http.patch(url, json=agreed(changes), headers=HEADERS) as response:
             return response.status, await response.json()
 
     async def delete(self) -> int:

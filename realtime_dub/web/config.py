@@ -134,6 +134,7 @@ class SessionOptions(BaseModel):
     voice: str = Field("mic", max_length=100)
     own_mic: bool = False  # the page's microphone, where it is not the voice, teaches how the person talks
     face: str = Field("largest", max_length=10)
+    consent: bool = False  # the person agreed that others' voices move their mouth
     under: float | None = Field(None, ge=0, le=MOST_UNDER)  # of the original; None: a viewer's room's
     picture: str = Field("camera", pattern=r"^(camera|upload:[\w-]{1,64})$")
     room: str | None = Field(None, pattern=r"^[\w-]{1,64}$")
@@ -174,5 +175,5 @@ class SessionOptions(BaseModel):
 
 
 LIVE_OPTIONS = frozenset(
-    {"engine", "look_ahead_ms", "budget_ms", "strength", "silence", "voice", "own_mic", "face", "under"}
+    {"engine", "look_ahead_ms", "budget_ms", "strength", "silence", "voice", "own_mic", "face", "under", "consent"}
 )

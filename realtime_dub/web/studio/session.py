@@ -16,6 +16,7 @@ from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import Identity
 from realtime_dub.mouth.silence import for_voice
 from realtime_dub.pipeline.precedence import Place
+from realtime_dub.trust.consent import CarriesConsent
 from realtime_dub.web.config import SessionOptions, room_voice
 from realtime_dub.web.refusals import Refusal, refused, sentence
 from realtime_dub.web.rtc.browser_input import BrowserInput
@@ -23,6 +24,7 @@ from realtime_dub.web.rtc.dropped import Dropped
 from realtime_dub.web.rtc.original import Taps
 from realtime_dub.web.rtc.output_timeline import OutputTimeline, TimelinePublisher
 from realtime_dub.web.rtc.peer import Peer
+from realtime_dub.web.studio.agreement import Agreement
 from realtime_dub.web.studio.choices import Choices
 from realtime_dub.web.studio.chosen_sources import ChosenSources
 from realtime_dub.web.studio.connection import Connection, pong
@@ -55,6 +57,7 @@ class Session:
         self.input = BrowserInput(clock)
         self.output: OutputTimeline | None = None
         self._choices = Choices(options, self._check, self._chosen)
+        self.agreement = Agreement(id)
         self._dropped = Dropped()
         self.place: Place | None = None  # from its first connection on
         self._tasks = Tasks(id[:6])
@@ -197,7 +200,12 @@ class Session:
 
     def _chosen(self, before: SessionOptions, after: SessionOptions) -> None:
         self.note = None
-        at_once = {"strength": before.strength, "silence": before.silence, "under": before.under}
+        at_once = {
+            "strength": before.strength,
+            "silence": before.silence,
+            "under": before.under,
+            "consent": before.consent,
+        }
         for run in self._runs.newest_first:
             run.set_strength(after.strength)
             run.set_silence(for_voice(after.silence, after.speaks_for_another))
@@ -211,6 +219,7 @@ class Session:
     async def _check(self, options: SessionOptions) -> None:
         if options.role != "studio":
             return
+        await self.agreement.check(options)
         self._sources.check(options)
         if options.budget_ms is not None or options.look_ahead_ms is not None:
             try:
@@ -261,19 +270,32 @@ class Session:
         return [run.known for run in self._runs.newest_first]
 
     async def known(self) -> Identity | None:
-        return self._enrolment.known.get(self.options.engine)
+        identity = self._enrolment.known.get(self.options.engine)
+        if isinstance(identity, CarriesConsent) and not identity.consent and identity.known:
+            identity.consent = await self.agreement.for_bank(identity.subject)
+        return identity
+
+    async def forget(self) -> str:
+        """Also what runs at work know: they are followed by others that know nothing."""
+        for engine in self._enrolment.known:
+            self._enrolment.load(engine, registry.identity_kind(engine).empty())
+        if self._runs.any:
+            self._runs.begin()
+        return self.agreement.revoked()
 
     async def use_bank(self, bank: Identity) -> None:
         self._enrolment.load(self.options.engine, bank)
         if self._runs.any:
             self._runs.begin()
 
-    async def enroll(self, seconds: float) -> None:
+    async def enroll(self, seconds: float, consent: bool = False) -> None:
         run = self._runs.present
         engine = self.options.engine
         if run is None or not registry.engine(engine).learns_identity:
             do = "Turn the camera on, and an engine that learns a person."
             raise Refusal(409, "There is nobody to learn from.", do)
+        if consent:
+            await self.agreement.agreed("learning the face")
         span = self._enrolment.forget(engine, seconds)
         self._runs.begin()
         self._tasks.spawn(self._enrolment.learn(engine, span), "enrolment")
