@@ -112,7 +112,6 @@ class Visitor:
         self.id = ""
 
     async def connect(self, **options: object) -> dict[str, Any]:
-        options = agreed(options)
         status, told = await self.offer("/api/sessions", {"options": options})
         assert status == 201, told
         self.id = told["id"]
@@ -121,6 +120,8 @@ class Visitor:
 
     async def offer(self, path: str, more: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         await self.pc.setLocalDescription(await self.pc.createOffer())
+        if "options" in more:
+            more = {**more, "options": agreed(more["options"])}
         body = {"sdp": self.pc.localDescription.sdp, "type": "offer", **more}
         async with self.http.post(self.url + path, json=body, headers=HEADERS) as response:
             return response.status, await response.json()
