@@ -134,6 +134,7 @@ class LiveConfig(_Shared):
     speaker_id: int | None = Field(None, ge=0)  # of that voice
     budget_ms: float | None = Field(None, gt=0, le=60_000)  # None = what the stages declare and a margin
     loop: bool = False
+    notice: str = Field("off", pattern=r"^(off|chime|spoken:\s*\S[^\n]{0,300})$")  # heard at the start
 
     @property
     def size_asked(self) -> bool:

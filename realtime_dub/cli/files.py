@@ -65,7 +65,7 @@ from realtime_dub.cli.options import (
     Translator,
     VideoStream,
 )
-from realtime_dub.cli.output import ProgressBar, show
+from realtime_dub.cli.output import ProgressBar, show, state_rule
 from realtime_dub.errors import ConfigError
 from realtime_dub.inference import AUTO
 from realtime_dub.mouth import registry
@@ -136,6 +136,7 @@ def dub_file(
     config = build(FileConfig, **given)
     from realtime_dub.pipeline.file.run import run_file
 
+    state_rule(quiet)
     with ProgressBar("dubbing", quiet) as progress:
         report = run_file(config, progress)
     show(report, quiet)
@@ -153,6 +154,7 @@ def make_bank(
     """Learn from a video how you look and talk; use it with --identity."""
     from realtime_dub.pipeline.file.enrolment import enroll
 
+    state_rule(quiet)
     with ProgressBar("looking", quiet) as progress:
         learns = on_or_off("--learn", learn)
         summary = enroll(input, output, engine=engine, face=face, learn=learns, consent=consent, progress=progress)

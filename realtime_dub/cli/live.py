@@ -37,6 +37,7 @@ from realtime_dub.cli.options import (
     LiveWebcam,
     LiveWidth,
     LookAhead,
+    Notice,
     Pads,
     PcmChannels,
     PcmFormat,
@@ -52,7 +53,7 @@ from realtime_dub.cli.options import (
     Translator,
     VideoStream,
 )
-from realtime_dub.cli.output import show
+from realtime_dub.cli.output import show, state_rule
 from realtime_dub.errors import ConfigError
 from realtime_dub.inference import AUTO
 from realtime_dub.mouth import registry
@@ -95,6 +96,7 @@ def live(
     head: Head = None,
     backdrop: Backdrop = None,
     loop: LiveLoop = False,
+    notice: Notice = "off",
     badge: Badge = "corner",
     badge_place: BadgePlace = "top-left",
     badge_size: BadgeSize = 5,
@@ -124,6 +126,7 @@ def live(
     config = build(LiveConfig, **{**given, **asked, "to": tuple(to or ())})
     from realtime_dub.pipeline.live.run import run_live
 
+    state_rule(quiet)
     show(run_live(config), quiet)
 
 

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 import typer
 
 from realtime_dub.cli.options import Badge, BadgePlace, BadgeSize, BadgeWord, Bundle, Quiet
+from realtime_dub.cli.output import state_rule
 from realtime_dub.cli.server_options import (
     PublicIp,
     ServeBitrateKbps,
@@ -85,7 +86,9 @@ def serve(
     from realtime_dub.web.config import ServeConfig
     from realtime_dub.web.workers.serving import serve as run_server
 
-    run_server(build(ServeConfig, **given), typer.echo)
+    config = build(ServeConfig, **given)
+    state_rule(quiet)
+    run_server(config, typer.echo)
 
 
 def _need_web() -> None:

@@ -110,6 +110,13 @@ BadgeSize = Annotated[
 BadgeWord = Annotated[
     str, typer.Option(help="What stands beside the letters AI, in your viewers' language.", rich_help_panel=Output)
 ]
+Notice = Annotated[
+    str,
+    typer.Option(
+        help="What is heard at the start, over the voice: chime, or spoken:TEXT (by espeak-ng). No mouth moves to it.",
+        rich_help_panel=Output,
+    ),
+]
 Pads = Annotated[
     str | None,
     typer.Option(

@@ -18,6 +18,7 @@ from realtime_dub.pipeline.live.ticks import LiveState, Spawn, TickState
 from realtime_dub.pipeline.schedule import TickComposition, TrackedSample
 from realtime_dub.pipeline.statistics import Kind, Recorder
 from realtime_dub.trust.badge import Badge
+from realtime_dub.trust.notice import Notice
 
 _MOST_HELD = 3  # ticks in a row that show the last frame on
 _UNCHANGED = TickComposition(None, 0.0, "passthrough")
@@ -37,9 +38,11 @@ class HandOver:
         outputs: Sequence[Output],
         recorder: Recorder,
         badge: Badge,
+        notice: Notice | None = None,
     ) -> None:
         self._clock, self._state, self._deadlines = clock, state, deadlines
         self._outputs, self._recorder, self._badge = outputs, recorder, badge
+        self._notice = notice
         self._budget_ns = deadlines.grid.budget_ns
         self._last: tuple[TrackedSample, Image] | None = None  # the last frame that left
         self._held = 0  # ticks that showed it on
@@ -100,7 +103,10 @@ class HandOver:
         voice, grid = self._state.voice, self._deadlines.grid
         first, count = grid.samples(k, voice.rate)
         audio_ns = voice.snap(grid.media(0)) + samples_to_ns(first, voice.rate)
-        return audio_ns, AudioBlock(voice.read(audio_ns, count), voice.rate, samples_to_ns(first, voice.rate))
+        heard = voice.read(audio_ns, count)
+        if self._notice is not None:
+            heard = self._notice.over(heard, first)
+        return audio_ns, AudioBlock(heard, voice.rate, samples_to_ns(first, voice.rate))
 
     def _count_missing(self, tick: TickState) -> None:
         if tick.choice is not None and is_faceless(tick.choice.sample.tracked):
