@@ -87,8 +87,8 @@ def notice_of(text: str, rate: int) -> Notice | None:
         return Notice(chime(rate), rate)
     import soxr
 
-    from realtime_dub.voice.tts.by_espeak import open_espeak
     from realtime_dub.voice.contract import Wish
+    from realtime_dub.voice.tts.by_espeak import open_espeak
 
     said = open_espeak("", Wish()).speak(text.removeprefix("spoken:"), 1.0)
     return Notice(soxr.resample(said.samples, said.rate, rate), rate)

@@ -34,7 +34,8 @@ class Notice:
         end = min(first + len(samples), self._first + len(self._heard))
         if begin >= end:
             return samples
-        mixed, here = samples.copy(), slice(begin - self._first, end - self._first)
+        mixed: Samples = samples.copy()
+        here = slice(begin - self._first, end - self._first)
         part = mixed[begin - first : end - first]
         part *= self._voice[here]
         part += self._heard[here]
@@ -46,4 +47,5 @@ def chime(rate: int) -> npt.NDArray[np.float32]:
     """Two notes (n,), each dying away."""
     at = np.arange(round(NOTE_S * rate)) / rate
     shape = np.exp(-at / DECAY_S) * np.minimum(1.0, at / 0.005)
-    return np.concatenate([LEVEL * shape * np.sin(2 * np.pi * hz * at) for hz in NOTES_HZ]).astype(np.float32)
+    notes = [LEVEL * shape * np.sin(2 * np.pi * hz * at) for hz in NOTES_HZ]
+    return np.asarray(np.concatenate(notes), np.float32)
