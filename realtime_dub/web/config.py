@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from realtime_dub.config import Badged
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.mouth.silence import Silence
@@ -31,7 +32,7 @@ def room_voice(voice: str) -> tuple[str, str] | None:
     return found and (found[1], found[2] or "")
 
 
-class ServeConfig(BaseModel):
+class ServeConfig(Badged):
     """``realtime-dub serve``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -146,6 +147,7 @@ class SessionOptions(BaseModel):
     voice: str = Field("mic", max_length=100)
     own_mic: bool = False  # the page's microphone, where it is not the voice, teaches how the person talks
     face: str = Field("largest", max_length=10)
+    consent: bool = False  # the person agreed that others' voices move their mouth
     under: float | None = Field(None, ge=0, le=MOST_UNDER)  # of the original; None: a viewer's room's
     picture: str = Field("camera", pattern=r"^(camera|(upload|avatar):[\w-]{1,64})$")
     background: str = Field("recorded", pattern=rf"^({BACKGROUNDS})$")  # of an avatar
@@ -221,7 +223,7 @@ class SessionOptions(BaseModel):
 
 
 LIVE_OPTIONS = frozenset(
-    {"engine", "look_ahead_ms", "budget_ms", "strength", "silence", "voice", "own_mic", "face", "under"}
+    {"engine", "look_ahead_ms", "budget_ms", "strength", "silence", "voice", "own_mic", "face", "under", "consent"}
     | {"channel", "hears", "languages"}
     | {"background", "side", "head"}
 )

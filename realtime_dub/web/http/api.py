@@ -63,6 +63,7 @@ class _Floor(BaseModel):
 
 class _Enroll(BaseModel):
     seconds: float = Field(5, ge=1, le=60)
+    consent: bool = False  # whoever is at the page confirms that the face is theirs, or its owner agrees
 
 
 def routes() -> list[web.RouteDef]:
@@ -79,6 +80,7 @@ def routes() -> list[web.RouteDef]:
         web.post("/api/sessions/{id}/enroll", enroll),
         web.get("/api/sessions/{id}/bank", give_bank),
         web.put("/api/sessions/{id}/bank", take_bank),
+        web.delete("/api/sessions/{id}/bank", forget_face),
         web.post("/api/sessions/{id}/voice", steer_voice),
         web.post("/api/sessions/{id}/floor", hand_over),
         web.post("/api/uploads", upload),
@@ -187,8 +189,14 @@ async def dismiss_recording(request: web.Request) -> web.Response:
 
 async def enroll(request: web.Request) -> web.Response:
     session = request.app[STUDIO].find(request.match_info["id"])
-    await session.enroll((await read(request, _Enroll)).seconds)
+    asked = await read(request, _Enroll)
+    await session.enroll(asked.seconds, asked.consent)
     return web.json_response({"state": "learning"})
+
+
+async def forget_face(request: web.Request) -> web.Response:
+    told = await request.app[STUDIO].find(request.match_info["id"]).forget()
+    return web.json_response({"state": "forgotten", "proof": told})
 
 
 async def give_bank(request: web.Request) -> web.Response:

@@ -5,6 +5,7 @@
 // found), "lost" (it was live, and another session may be) and "closed".
 
 import * as api from "./api.js";
+import { consented } from "./consent.js";
 import { Link } from "./link.js";
 import { NetworkSampler } from "./network.js";
 import { t } from "./texts.js";
@@ -43,7 +44,8 @@ export class Session extends EventTarget {
     navigator.connection?.addEventListener("change", this.#mayHaveMoved);
   }
 
-  async open(options) {
+  async open(wanted) {
+    const options = await consented(wanted);
     this.#emit("state", "connecting");
     this.#after(CONNECT_S, () => this.#noPath());
     const answer = await api.openSession({ ...(await this.#link.offer()), options });
@@ -67,7 +69,7 @@ export class Session extends EventTarget {
     while (this.#changes) {
       const changes = this.#changes;
       this.#changes = null;
-      const answer = await api.change(this.id, changes);
+      const answer = await api.change(this.id, await consented(changes));
       this.options = answer.options ?? { ...this.options, ...changes };
     }
     return this.options;

@@ -18,6 +18,7 @@ from realtime_dub.mouth.silence import for_voice
 from realtime_dub.pipeline.assembly import make_tracker
 from realtime_dub.pipeline.precedence import Place
 from realtime_dub.sources.base import VideoSource
+from realtime_dub.trust.consent import CarriesConsent
 from realtime_dub.web.config import SessionOptions, room_voice
 from realtime_dub.web.refusals import Refusal, refused, sentence
 from realtime_dub.web.rtc.browser_input import BrowserInput
@@ -27,6 +28,7 @@ from realtime_dub.web.rtc.original import Taps
 from realtime_dub.web.rtc.output_timeline import OutputTimeline, TimelinePublisher
 from realtime_dub.web.rtc.peer import Peer
 from realtime_dub.web.said import coded
+from realtime_dub.web.studio.agreement import Agreement
 from realtime_dub.web.studio.captions import Speaker
 from realtime_dub.web.studio.choices import Choices, renamed
 from realtime_dub.web.studio.chosen_sources import ChosenSources
@@ -43,7 +45,7 @@ from realtime_dub.web.studio.shared import Shared
 from realtime_dub.web.studio.tracked_once import TrackedOnce
 from realtime_dub.web.upkeep import Tasks, attempt, repeat
 
-AT_ONCE = ("strength", "silence", "under", "channel", "hears", "languages")  # need no other pipeline
+AT_ONCE = ("strength", "silence", "under", "consent", "channel", "hears", "languages")  # need no other pipeline
 USUAL_BUDGET_MS = 350.0  # at least what is planned where none is asked for
 FULL = "The studio is full: others were connected sooner. Try again in a minute."
 log = logging.getLogger("realtime_dub.web")
@@ -66,6 +68,7 @@ class Session:
         self._tracked: dict[tuple[str, str], TrackedOnce] = {}  # by picture and face, the newest alone
         self._feed: Feed | None = None  # of the present connection
         self._choices = Choices(options, self._check, self._chosen)
+        self.agreement = Agreement(id)
         self._dropped = Dropped()
         self.place: Place | None = None  # from its first connection on
         self._tasks = Tasks(id[:6])
@@ -282,6 +285,7 @@ class Session:
     async def _check(self, options: SessionOptions) -> None:
         if options.role != "studio":
             return
+        await self.agreement.check(options)
         self._sources.check(options)
         if options.avatar is not None:
             await asyncio.to_thread(self._shared.avatars.find, options.avatar)
@@ -363,19 +367,32 @@ class Session:
         return [run.known for run in self._runs.newest_first]
 
     async def known(self) -> Identity | None:
-        return self._enrolment.known.get(self.options.shown_by)
+        identity = self._enrolment.known.get(self.options.shown_by)
+        if isinstance(identity, CarriesConsent) and not identity.consent and identity.known:
+            identity.consent = await self.agreement.for_bank(identity.subject)
+        return identity
+
+    async def forget(self) -> str:
+        """Also what runs at work know: they are followed by others that know nothing."""
+        for engine in self._enrolment.known:
+            self._enrolment.load(engine, registry.identity_kind(engine).empty())
+        if self._runs.any:
+            self._runs.begin()
+        return self.agreement.revoked()
 
     async def use_bank(self, bank: Identity) -> None:
         self._enrolment.load(self.options.engine, bank)
         if self._runs.any:
             self._runs.begin()
 
-    async def enroll(self, seconds: float) -> None:
+    async def enroll(self, seconds: float, consent: bool = False) -> None:
         run = self._runs.present
         engine = self.options.shown_by
         if run is None or not registry.engine(engine).learns_identity:
             do = "Turn the camera on, and an engine that learns a person."
             raise Refusal(409, "There is nobody to learn from.", do)
+        if consent:
+            await self.agreement.agreed("learning the face")
         span = self._enrolment.forget(engine, seconds)
         self._runs.begin()
         self._tasks.spawn(self._enrolment.learn(engine, span), "enrolment")
