@@ -16,6 +16,7 @@ from realtime_dub.mouth.quality import Quality
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.mouth.silence import Silence
 from realtime_dub.paths import is_number
+from realtime_dub.trust.options import SigningOptions
 from realtime_dub.validation import first_problem
 
 Encoder = Literal["auto", "software", "nvenc", "videotoolbox", "qsv", "amf"]
@@ -39,10 +40,26 @@ def colour_of(text: str) -> Colour:
     return blue, green, red
 
 
-class _Shared(BaseModel):
-    """What the live loop and the file loop have in common."""
+class Signing(BaseModel):
+    """Who signs the files that are made."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    credentials: Literal["on", "off"] = "on"
+    sign_cert: Path | None = None
+    sign_key: Path | None = None
+    signer: str | None = None  # a service's address
+    tsa: str | None = None  # a time stamp authority's
+
+    @property
+    def signing(self) -> SigningOptions | None:
+        """None = nobody."""
+        options = SigningOptions(self.sign_cert, self.sign_key, self.signer, self.tsa)
+        return options if self.credentials == "on" else None
+
+
+class _Shared(Signing):
+    """What the live loop and the file loop have in common."""
 
     width: int = Field(640, ge=16, le=8192)  # asked of a camera, and of pictures made here
     height: int = Field(480, ge=16, le=8192)
@@ -141,10 +158,8 @@ class FileConfig(_Shared):
     openness: Path | None = None  # a plot of how far the mouth opens
 
 
-class VoiceConfig(BaseModel):
+class VoiceConfig(Signing):
     """A voice made of a script for a film."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     input: str
     output: Path

@@ -14,6 +14,7 @@ from realtime_dub.cli.files import compare_openness, dub_file, list_engines, mak
 from realtime_dub.cli.live import live
 from realtime_dub.cli.machine import devices, doctor, serve
 from realtime_dub.cli.output import say
+from realtime_dub.cli.trust import inspect, sign
 from realtime_dub.cli.voice import make_voice
 from realtime_dub.errors import ConfigError, DependencyError, RealtimeDubError
 
@@ -32,6 +33,8 @@ app.command("voice")(make_voice)
 app.command("avatar")(speak_as)
 app.command("enroll")(make_bank)
 app.command("engines")(list_engines)
+app.command("sign")(sign)
+app.command("inspect")(inspect)
 openness = typer.Typer(help="How far mouths open over time.", no_args_is_help=True)
 openness.command("compare")(compare_openness)
 openness.callback()(lambda: None)

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 import typer
 
+from realtime_dub.cli.credential_options import Credentials, SignCert, SignerUrl, SignKey, Tsa
 from realtime_dub.cli.options import Bundle, Quiet
 from realtime_dub.cli.server_options import (
     PublicIp,
@@ -70,6 +71,11 @@ def serve(
     udp_ports: UdpPorts = None,
     media_to: ServeMediaTo = "auto",
     picture_height: ServePictureHeight = 720,
+    credentials: Credentials = "on",
+    sign_cert: SignCert = None,
+    sign_key: SignKey = None,
+    signer: SignerUrl = None,
+    tsa: Tsa = None,
     bundle: Bundle = None,
     quiet: Quiet = False,
 ) -> None:

@@ -3,7 +3,7 @@
     valid        its credentials are whole, and so is the file; who signed is trusted
     untrusted    the same, but nobody who is trusted says who signed (as with a certificate that was made here)
     broken       the file or its credentials were changed since
-    interrupted  no credentials, but it says that it is a dub: the run was killed, or they were taken away
+    interrupted  no credentials, but its header names this program: the run was killed, or they were taken away
     missing      no credentials
 
 Where there are none, marks that were found make it ``marked``.
@@ -56,8 +56,10 @@ class Inspection:
     @property
     def dubbed(self) -> bool:
         """Whether anything in it says so. No is no proof: whoever takes the credentials away leaves nothing."""
-        said = self.says is not None and (self.says.synthetic or bool(self.says.dubbed))
-        return said or self.tag is not None or bool(self.marks)
+        if self.says is not None and (self.says.synthetic or self.says.dubbed):
+            return True
+        unsigned = self.says is None and self.tag is not None and bool(self.tag.bundle)
+        return unsigned or bool(self.marks)
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self) | {"dubbed": self.dubbed, "exit_code": self.exit_code}

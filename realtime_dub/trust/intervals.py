@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from realtime_dub.media import MS
 
@@ -10,6 +11,15 @@ GAP_NS = 500 * MS  # a shorter stretch of unchanged pictures is not told apart
 MOST = 500  # intervals that are told; of more, those that are nearest to each other become one
 
 Interval = tuple[int, int]  # ns from the film's first picture: begins, ends
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """A film that was written to its end. ``dubbed``: when its pictures were changed."""
+
+    path: Path
+    dubbed: tuple[Interval, ...]
+    duration_ns: int
 
 
 @dataclass(slots=True)

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa,
 from realtime_dub.errors import ConfigError, MediaError
 from realtime_dub.paths import read_plain, reason
 from realtime_dub.trust import certificate
+from realtime_dub.trust.options import SigningOptions
 
 MOST_PEM = 1_000_000  # bytes
 MOST_SIGNATURE = 4096  # bytes
@@ -32,24 +33,6 @@ CURVES: dict[int, tuple[str, hashes.HashAlgorithm]] = {
     384: ("ES384", hashes.SHA384()),
     521: ("ES512", hashes.SHA512()),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class SigningOptions:
-    """As the command line has them. All None: this user's own certificate.
-
-    ``url``: a service that signs what is posted to it; ``tsa``: one that says when it was signed (RFC 3161).
-    """
-
-    cert: Path | None = None
-    key: Path | None = None
-    url: str | None = None
-    tsa: str | None = None
-
-    @property
-    def chosen(self) -> bool:
-        """Somebody asked for another than the usual signer, and wants to know at once if it cannot be had."""
-        return any(each is not None for each in (self.cert, self.key, self.url, self.tsa))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ from realtime_dub.paths import reason
 from realtime_dub.trust import content_credentials
 from realtime_dub.trust.content_credentials import Source
 from realtime_dub.trust.kinds import OPAQUE, kind_of, kind_of_file, sidecar_of
-from realtime_dub.trust.signers import SigningOptions, Signs, signer
+from realtime_dub.trust.options import SigningOptions
+from realtime_dub.trust.signers import Signs, signer
 from realtime_dub.trust.statement import Statement
 
 LOOK_S = 0.1  # between two looks whether somebody asks to stop

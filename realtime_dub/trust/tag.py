@@ -1,4 +1,4 @@
-"""A few words in a film's header from its first byte on: whose dub it is, should its credentials never come.
+"""A few words in a film's header from its first byte on: what made it, should its credentials never come.
 
 Credentials are added when a film is whole. One with these words and no credentials was interrupted, or lost them.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 import realtime_dub
 
 HEAD, TAIL = 1 << 18, 1 << 16  # bytes looked at: a film's header is at its beginning or its end
-_WORDS = re.compile(rb"dubbed by realtime-dub ([\w.+-]{1,40})(?: with ([\w.+ -]{1,60}) sha256 ([0-9a-f]{64}))?")
+_WORDS = re.compile(rb"made by realtime-dub ([\w.+-]{1,40})(?: with ([\w.+ -]{1,60}) sha256 ([0-9a-f]{64}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Tag:
     def __str__(self) -> str:
         bundle = re.sub(r"[^\w.+ -]", "_", self.bundle, flags=re.ASCII)[:60]
         network = f" with {bundle} sha256 {self.sha256}" if bundle and self.sha256 else ""
-        return f"dubbed by realtime-dub {self.version}{network}"
+        return f"made by realtime-dub {self.version}{network}"
 
 
 def read_tag(path: Path) -> Tag | None:

@@ -55,7 +55,8 @@ class HandOver:
         grid = self._deadlines.grid
         start_ns, end_ns = grid.offset(tick.k), grid.offset(tick.k + 1)
         coded, changed = taken_over(sample.tracked, image, composition.patch)
-        leaving = Tick(image, start_ns, end_ns - start_ns, tick.k, audio, tick.blendshapes, coded, changed)
+        dubbed = image is not frame.image
+        leaving = Tick(image, start_ns, end_ns - start_ns, tick.k, audio, tick.blendshapes, coded, changed, dubbed)
         for output in self._outputs:
             output.offer(Stamped(leaving, None if lagged else speaks_ns, audio_ns))
         return sample, image
