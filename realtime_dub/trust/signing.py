@@ -81,7 +81,9 @@ def _sign(path: Path, statement: Statement, signs: Signs, source: Path | None, s
         target = sidecar_of(place) if kind == OPAQUE else place
         with _parent(source) as parent, path.open("rb") as file:
             manifest, mode = statement.manifest(parent is not None), stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            _write(target, mode, lambda out: _into(out, manifest, signs, kind, _Watched(file, stop), stop, parent))
+            _write(
+                target, mode, stop, lambda out: _into(out, manifest, signs, kind, _Watched(file, stop), stop, parent)
+            )
         return sidecar_of(path) if kind == OPAQUE else path
     except OSError as error:
         raise MediaError("cannot sign", f"{path}: {reason(error)}", "the file stays as it was") from error
@@ -108,7 +110,7 @@ def _into(
         raise
 
 
-def _write(target: Path, mode: int, write: Callable[[IO[bytes]], None]) -> None:
+def _write(target: Path, mode: int, stop: threading.Event, write: Callable[[IO[bytes]], None]) -> None:
     """``target`` as ``write`` makes it, whole, with the rights ``mode``; or as it was."""
     part = target.with_name(f".realtime-dub-{secrets.token_hex(8)}")
     try:
@@ -117,7 +119,8 @@ def _write(target: Path, mode: int, write: Callable[[IO[bytes]], None]) -> None:
             out.flush()
             os.fsync(out.fileno())
         os.chmod(part, mode)
-        part.replace(target)
+        if not stop.is_set():
+            part.replace(target)
     finally:
         part.unlink(missing_ok=True)
 
