@@ -121,6 +121,8 @@ def speaks_for_another(config: LiveConfig | FileConfig) -> bool:
 
 def whose_voice(config: LiveConfig | FileConfig) -> str:
     """As content credentials say it."""
+    if config.mic.startswith((made_voices.PREFIX, *made_voices.SCRIPTS)):
+        return "synthetic"
     return "another's" if speaks_for_another(config) else "own"
 
 

@@ -16,6 +16,7 @@ from realtime_dub.trust.kinds import sidecar_of
 from realtime_dub.trust.options import SigningOptions
 from realtime_dub.trust.statement import Statement
 from realtime_dub.trust.tag import Tag
+from realtime_dub.voice.registry import TRAINED
 
 if TYPE_CHECKING:
     from realtime_dub.trust.signers import Signs
@@ -46,6 +47,13 @@ class MadeBy:
         sha256 = generator.bundle_sha256 if isinstance(generator, HasBundle) else ""
         return cls(generator.name, generator.bundle.partition(" of ")[0] if sha256 else "", sha256)
 
+    def __add__(self, other: MadeBy) -> MadeBy:
+        """Both, one after the other: of two networks there is no one hash."""
+        if other in (self, MadeBy()):
+            return self
+        engines, bundles = ((self.engine, other.engine), (self.bundle, other.bundle))
+        return MadeBy(*(", ".join(dict.fromkeys(filter(None, each))) for each in (engines, bundles)))
+
     @property
     def tag(self) -> Tag:
         return Tag(bundle=self.bundle, sha256=self.sha256)
@@ -59,13 +67,13 @@ class Credentials:
     """
 
     options: SigningOptions | None
-    voice: str = ""  # "own" or "another's"
+    voice: str = ""  # whose: "own", "another's" or "synthetic"
     source: Path | None = None
     notices: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raises ConfigError where a signer that was asked for cannot sign."""
-        self._made_by = MadeBy()
+        self.made_by = MadeBy()
         self._signs: Signs | None = None
         if self.chosen:
             self._signer()
@@ -77,10 +85,10 @@ class Credentials:
 
     def begin(self, generator: MouthGenerator, publishers: Iterable[Publisher]) -> None:
         """Before they are opened: their files say from the first byte on whose dubs they are."""
-        self._made_by = MadeBy.of(generator)
+        self.made_by = MadeBy.of(generator)
         for publisher in publishers:
             if self.options is not None and isinstance(publisher, MakesFilms):
-                publisher.say(self._made_by.tag)
+                publisher.say(self.made_by.tag)
 
     def sign(self, publishers: Iterable[Publisher], fail: Callable[[str], object]) -> None:
         """The films that are whole, one after the other. ``fail`` is told which have no credentials, and why."""
@@ -105,7 +113,8 @@ class Credentials:
 
     def sealed_voice(self, data: bytes, engine: str, fail: Callable[[str], object]) -> bytes:
         """A sound that was made of a script."""
-        return self._sealed(data, Statement("voice", engine, notices=self.notices), fail)
+        trained = engine.partition(":")[0] in TRAINED
+        return self._sealed(data, Statement("voice", engine, trained=trained, notices=self.notices), fail)
 
     def _sealed(self, data: bytes, statement: Statement, fail: Callable[[str], object]) -> bytes:
         if self.options is None:
@@ -118,7 +127,7 @@ class Credentials:
         return signed
 
     def _statement(self) -> Statement:
-        by = self._made_by
+        by = self.made_by
         return Statement("film", by.engine, by.bundle, by.sha256, self.voice, notices=self.notices)
 
     def _signer(self) -> Signs:

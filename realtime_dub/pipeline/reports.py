@@ -23,7 +23,7 @@ class Reports:
     """The statistics file and the contact sheet, where they were asked for. Made before anything else is opened."""
 
     def __init__(self, config: LiveConfig | FileConfig, voice: str) -> None:
-        """``voice``: whose it is, ``own`` or ``another's``. Raises ConfigError where a file would be written over
+        """``voice``: whose it is, as credentials say it. Raises ConfigError where a file would be written over
         another or cannot be signed as asked for, MediaError where one cannot be written.
         """
         refuse_clashes(_written(config), _read(config))

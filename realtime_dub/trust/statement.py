@@ -22,8 +22,9 @@ IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 SOURCE = "source"  # how the manifest names the film that was dubbed
 Made = Literal["film", "picture", "voice"]
 # The IPTC's digital source types, by what was made. A film of which no picture was changed is a mix alone.
-DUB, MIX, VOICE = "compositeWithTrainedAlgorithmicMedia", "composite", "trainedAlgorithmicMedia"
-SYNTHETIC = (DUB, VOICE, "algorithmicMedia", "compositeSynthetic")
+DUB, MIX = "compositeWithTrainedAlgorithmicMedia", "composite"
+LEARNT_VOICE, VOICE = "trainedAlgorithmicMedia", "algorithmicMedia"
+SYNTHETIC = (DUB, LEARNT_VOICE, VOICE, "compositeSynthetic")
 _DONE = {
     "film": "the person's mouth was made to speak the voice that is heard",
     "picture": "the person's mouth was made to speak another moment's voice",
@@ -34,15 +35,16 @@ _TIME = re.compile(r"\d{1,12}(?:\.\d{1,9})?")
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """``dubbed``: when pictures were changed, None = nobody knows: any may be. ``notices``: further choices of whoever
-    ran it, such as a badge that was left out, each a word and its value.
+    """``trained``: of a voice, that a network says it. ``dubbed``: when pictures were changed, None = nobody knows: any
+    may be. ``notices``: further choices of whoever ran it, such as a badge left out, each a word and its value.
     """
 
     made: Made = "film"
     engine: str = ""
     bundle: str = ""  # the network's name and version
     sha256: str = ""  # of its file
-    voice: str = ""  # whose: "own" or "another's"
+    voice: str = ""  # whose: "own", "another's", or "synthetic"
+    trained: bool = True
     dubbed: tuple[Interval, ...] | None = None
     duration_ns: int = 0  # of the film; 0 = unknown
     version: str = realtime_dub.__version__
@@ -53,7 +55,7 @@ class Statement:
     def source_type(self) -> str:
         """The IPTC's name for what this is."""
         if self.made == "voice":
-            return VOICE
+            return LEARNT_VOICE if self.trained else VOICE
         return MIX if self.dubbed == () else DUB
 
     def manifest(self, of_source: bool = False) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from realtime_dub.web.limits import RECORDING_KEPT_S, RECORDING_S
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.rtc.output_timeline import OutputTimeline
 from realtime_dub.web.studio.recording import Recording, why
+from realtime_dub.web.studio.recording_signer import RecordingSigner
 from realtime_dub.web.studio.recordings import Kept, Recordings
 
 KEPT = f"What was recorded is kept for {RECORDING_KEPT_S // 60} minutes."
@@ -25,7 +26,10 @@ class SessionRecorder:
         clock: Clock,
         note: Callable[[str], None],
         spawn: Callable[[Coroutine[Any, Any, Any], str], None],
+        signing: RecordingSigner | None = None,
     ) -> None:
+        """``signing``: None = recordings say nothing of themselves."""
+        self._signing = signing
         self._recordings, self._clock, self._note, self._spawn = recordings, clock, note, spawn
         self._lock = asyncio.Lock()
         self._now: tuple[Kept, Recording] | None = None
@@ -45,7 +49,9 @@ class SessionRecorder:
                 raise Refusal(404, "There is no such session.", "Start a new one.")
             if self._now is None:
                 kept = await asyncio.to_thread(self._recordings.begin, visitor, room)
-                self._timeline, self._now = timeline, (kept, Recording(kept.path, timeline, self._clock, self._over))
+                tag = None if self._signing is None else self._signing.begin()
+                recording = Recording(kept.path, timeline, self._clock, self._over, tag)
+                self._timeline, self._now = timeline, (kept, recording)
                 timeline.recorder = self._now[1].take
             return self._now[0]
 
@@ -57,6 +63,8 @@ class SessionRecorder:
                 return None
             if self._timeline is not None:
                 self._timeline.recorder = None
+            if self._signing is not None:
+                self._signing.end()
             return await asyncio.to_thread(self._finish, *now)
 
     async def close(self) -> None:
@@ -68,9 +76,13 @@ class SessionRecorder:
         try:
             recording.close()
         finally:
-            note = why(recording.error) if recording.error is not None else None
+            note = why(recording.error) if recording.error is not None else self._sign(recording)
             ended = self._recordings.end(kept.id, recording.seconds, note)
         return ended
+
+    def _sign(self, recording: Recording) -> str | None:
+        """What the visitor is to know."""
+        return self._signing.sign(recording.film) if self._signing is not None else None
 
     def _over(self) -> None:
         """It ended by itself."""
