@@ -230,6 +230,8 @@ READ = (
 )
 NOT_RUN = {
     "realtime-dub serve": "it runs until it is stopped",
+    "realtime-dub inspect dubbed.mp4": "its exit code is its answer: tests/test_credentials.py",
+    "realtime-dub sign out.mp4": "of a film that was interrupted: tests/test_credentials_elsewhere.py",
     "realtime-dub file": "names what was measured",
     "realtime-dub avatar --video me.mp4 --mic voice.wav -o out.mp4": "it trains: tests/train/test_avatar_picture.py",
 }

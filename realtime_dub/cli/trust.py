@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import typer
@@ -54,6 +53,8 @@ def inspect(what: InspectWhat, as_json: InspectJson = False, trust: InspectTrust
 
     Exit codes: 0 valid, 10 untrusted, 11 broken, 12 missing, 13 interrupted, 14 marked; 2 it cannot be read.
     """
+    import json
+
     from realtime_dub.trust.inspection import inspect as look
     from realtime_dub.trust.remote import local_copy
 
