@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -117,6 +120,64 @@ def test_addresses_that_cannot_be_used_are_told(options: dict, why: str) -> None
 def test_a_time_stamp_authority_that_does_not_answer_is_told(tmp_path: Path, service: Service) -> None:
     with server({"/tsa": service.words}) as address, pytest.raises(ConfigError, match="cannot sign"):
         checked_signer(SigningOptions(tsa=f"{address}/tsa"))
+
+
+EXTENSIONS = """
+[usual]
+default_tsa = tsa
+[tsa]
+serial = {folder}/serial
+signer_cert = {folder}/tsa.pem
+certs = {folder}/root.pem
+signer_key = {folder}/tsa.key
+signer_digest = sha256
+default_policy = 1.2.3.4.1
+digests = sha256, sha384, sha512
+ordering = no
+tsa_name = no
+ess_cert_id_chain = no
+[stamps]
+basicConstraints = critical,CA:FALSE
+keyUsage = critical,digitalSignature
+extendedKeyUsage = critical,timeStamping
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+"""
+
+
+def stamps(folder: Path) -> list[str]:
+    """A time stamp authority of openssl's; the command that answers what is in ``asked``."""
+    settings = folder / "tsa.cnf"
+    settings.write_text(EXTENSIONS.format(folder=folder))
+    made = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"]
+    root = ["openssl", "req", "-x509", *made, "-subj", "/O=stamps/CN=root", "-keyout", folder / "root.key"]
+    subprocess.run([*root, "-out", folder / "root.pem"], check=True, capture_output=True)
+    asked = ["openssl", "req", *made, "-subj", "/O=stamps/CN=tsa", "-keyout", folder / "tsa.key"]
+    subprocess.run([*asked, "-out", folder / "tsa.csr"], check=True, capture_output=True)
+    signed = ["openssl", "x509", "-req", "-in", folder / "tsa.csr", "-CA", folder / "root.pem", "-days", "30"]
+    signed += ["-CAkey", folder / "root.key", "-CAcreateserial", "-extfile", settings, "-extensions", "stamps"]
+    subprocess.run([*signed, "-out", folder / "tsa.pem"], check=True, capture_output=True)
+    (folder / "serial").write_text("01")
+    reply = f"openssl ts -reply -config {settings} -section tsa -queryfile {folder}/asked -out {folder}/answer"
+    return reply.split()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl, which is the authority here")
+def test_a_time_stamp_authority_says_when(tmp_path: Path) -> None:
+    reply, asked = stamps(tmp_path), []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.content_type)
+        (tmp_path / "asked").write_bytes(await request.read())
+        await asyncio.to_thread(subprocess.run, reply, check=True, capture_output=True)
+        return web.Response(body=(tmp_path / "answer").read_bytes(), content_type="application/timestamp-reply")
+
+    made = write_dub(tmp_path / "dub.mp4")
+    with server({"/tsa": answer}) as address:
+        sign_file(made.path, statement_of(made), checked_signer(SigningOptions(tsa=f"{address}/tsa")))
+    assert asked == ["application/timestamp-query"] * 2
+    assert by_c2pa(made.path)["validation_state"] == "Valid"
+    assert abs(datetime.fromisoformat(inspect(made.path).signed_at) - datetime.now(UTC)) < timedelta(minutes=1)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from signed import SHA, by_c2pa, changed
+from hypothesis import given
+from hypothesis import strategies as st
+from signed import SHA, by_c2pa, changed, jpeg, png
+from test_web_safety import ask
+from web_peers import HEADERS, serving
 
 from realtime_dub.clock import MonotonicClock
 from realtime_dub.config import Signing
@@ -18,6 +24,9 @@ from realtime_dub.trust.inspection import inspect
 from realtime_dub.trust.options import SigningOptions
 from realtime_dub.trust.tag import read_tag
 from realtime_dub.web.config import ServeConfig
+from realtime_dub.web.http import pictures
+from realtime_dub.web.http.pictures import plain_png
+from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.rtc.output_timeline import OutputTimeline
 from realtime_dub.web.studio.recording_signer import RecordingSigner
 from realtime_dub.web.studio.recordings import Recordings
@@ -82,6 +91,56 @@ def test_without_credentials_nothing_is_said(tmp_path: Path) -> None:
     assert RecordingSigner.of(ServeConfig(credentials="off"), lambda: (MadeBy(), "own")) is None
     path, note = recorded(tmp_path, None)
     assert (note, inspect(path).state, read_tag(path)) == (None, "missing", None)
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+
+def test_of_a_pages_picture_only_the_picture_is_left() -> None:
+    whole = png()
+    assert plain_png(whole) == whole
+    more = whole[:-12] + chunk(b"tEXt", b"words\0of somebody") + chunk(b"caBX", b"credentials of another") + whole[-12:]
+    assert plain_png(more) == whole
+    damaged = bytearray(whole)
+    damaged[40] ^= 1
+    for bad in (
+        b"",
+        b"no picture",
+        whole[:-1],
+        whole + b"!",
+        whole[:8],
+        bytes(damaged),
+        whole[:8] + whole[33:],
+        jpeg(),
+    ):
+        with pytest.raises(Refusal, match="no picture"):
+            plain_png(bad)
+
+
+@given(st.binary(max_size=60), st.integers(0, 100))
+def test_no_bytes_make_it_fail_otherwise(bad: bytes, at: int) -> None:
+    whole = png()
+    with contextlib.suppress(Refusal):
+        assert plain_png(whole[:at] + bad + whole[at:]).startswith(whole[:8])
+
+
+def test_a_picture_that_a_page_took_comes_back_signed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test() -> bytes:
+        async with serving() as (_, http, url):
+            at = f"{url}/api/pictures"
+            assert (await ask(http, "POST", at, data=b"no picture", headers=HEADERS))[0] == 422
+            monkeypatch.setattr(pictures, "MOST_PICTURE", 1_000)
+            assert (await ask(http, "POST", at, data=bytes(2_000), headers=HEADERS))[0] == 413
+            assert (await ask(http, "POST", at, data=png()))[0] == 403  # another site's page
+            status, picture, headers = await ask(http, "POST", at, data=png(), headers=HEADERS)
+            assert (status, headers["Content-Type"]) == (200, "image/png")
+            return picture
+
+    path = tmp_path / "picture.png"
+    path.write_bytes(asyncio.run(test()))
+    assert by_c2pa(path)["validation_state"] == "Valid"
+    assert inspect(path).dubbed
 
 
 def test_a_server_that_cannot_sign_as_asked_for_does_not_start(tmp_path: Path) -> None:

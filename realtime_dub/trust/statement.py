@@ -44,12 +44,12 @@ class Statement:
     bundle: str = ""  # the network's name and version
     sha256: str = ""  # of its file
     voice: str = ""  # whose: "own", "another's", or "synthetic"
-    trained: bool = True
     dubbed: tuple[Interval, ...] | None = None
     duration_ns: int = 0  # of the film; 0 = unknown
     version: str = realtime_dub.__version__
     when: datetime = field(default_factory=lambda: datetime.now(UTC))
     notices: Mapping[str, str] = field(default_factory=dict)
+    trained: bool = True
 
     @property
     def source_type(self) -> str:
