@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from signed import SHA, by_c2pa, changed, jpeg, png
+from signed import SHA, by_c2pa, changed, jpeg, png, write_dub
 from test_web_safety import ask
 from web_peers import HEADERS, serving
 
@@ -91,6 +91,19 @@ def test_without_credentials_nothing_is_said(tmp_path: Path) -> None:
     assert RecordingSigner.of(ServeConfig(credentials="off"), lambda: (MadeBy(), "own")) is None
     path, note = recorded(tmp_path, None)
     assert (note, inspect(path).state, read_tag(path)) == (None, "missing", None)
+
+
+def test_what_a_killed_server_left_is_signed_by_the_next(tmp_path: Path) -> None:
+    film = write_dub(tmp_path / "left.mp4").path
+    (tmp_path / "no-film.mp4").write_bytes(b"no film")
+    shelf = Recordings(tmp_path, signing=SigningOptions())
+    assert inspect(shelf.find("left")).state == "interrupted"
+    shelf.sweep()
+    assert inspect(shelf.find("left")).state == "untrusted"
+    assert shelf.find("no-film").read_bytes() == b"no film"
+    assert [each["size"] for each in shelf.to_dicts(["left"])] == [film.stat().st_size]
+    shelf.sweep()
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:

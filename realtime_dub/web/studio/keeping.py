@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Protocol
 
+from realtime_dub.trust.options import SigningOptions
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.studio.folder import ServerFolder
 from realtime_dub.web.studio.names import ALL, Names
@@ -38,7 +39,7 @@ class OwnKeeping:
         self.names = ALL
         self._folder = ServerFolder(config.port)
         self.uploads = Uploads(config.upload_mb * 1_000_000, self._folder.uploads)
-        self.recordings = Recordings(self._folder.recordings)
+        self.recordings = Recordings(self._folder.recordings, signing=config.signing)
         self.revoked = self._folder.revoked
 
     def sweep(self, used: Collection[str]) -> None:
@@ -53,10 +54,10 @@ class OwnKeeping:
 class SharedKeeping:
     """In folders of another process, which takes the uploads; of the recordings those that bear our number."""
 
-    def __init__(self, uploads: Path, recordings: Path, names: Names) -> None:
+    def __init__(self, uploads: Path, recordings: Path, names: Names, signing: SigningOptions | None) -> None:
         self.names = names
         self.uploads = FoundUploads(uploads)
-        self.recordings = Recordings(recordings, names)
+        self.recordings = Recordings(recordings, names, signing)
 
     def sweep(self, used: Collection[str]) -> None:
         self.recordings.sweep()

@@ -39,7 +39,7 @@ def main(descriptor: int) -> None:
 async def _work(task: Task, end: socket.socket) -> None:
     asyncio.get_running_loop().set_exception_handler(unheard)
     channel = await Channel.of(end)
-    keeping = SharedKeeping(task.uploads, task.recordings, Names(task.number, task.of))
+    keeping = SharedKeeping(task.uploads, task.recordings, Names(task.number, task.of), task.config.signing)
     studio = Studio(task.config, keeping=keeping, precedence=CountedOrder())
     runner = web.AppRunner(_app(studio), access_log=None, handle_signals=False, shutdown_timeout=limits.ANSWERS_S)
     secretary = Secretary(studio, channel)
