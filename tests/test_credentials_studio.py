@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import zlib
 from pathlib import Path
 
@@ -20,11 +21,12 @@ from realtime_dub.config import Signing
 from realtime_dub.errors import ConfigError
 from realtime_dub.media import MS, Tick
 from realtime_dub.pipeline.credentials import MadeBy
+from realtime_dub.pipeline.sign_later import sign_later
 from realtime_dub.trust.inspection import inspect
 from realtime_dub.trust.options import SigningOptions
 from realtime_dub.trust.tag import read_tag
 from realtime_dub.web.config import ServeConfig
-from realtime_dub.web.http import pictures
+from realtime_dub.web.http import inspections, pictures
 from realtime_dub.web.http.pictures import plain_png
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.rtc.output_timeline import OutputTimeline
@@ -154,6 +156,34 @@ def test_a_picture_that_a_page_took_comes_back_signed(tmp_path: Path, monkeypatc
     path.write_bytes(asyncio.run(test()))
     assert by_c2pa(path)["validation_state"] == "Valid"
     assert inspect(path).dubbed
+
+
+def test_a_page_asks_what_a_file_says_of_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "kept"))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    (tmp_path / "kept").mkdir()
+    film = write_dub(tmp_path / "dub.mp4")
+    assert list(sign_later([film.path], SigningOptions())) == [(film.path, film.path)]
+
+    async def test() -> None:
+        async with serving(upload_mb=1) as (_, http, url):
+            at = f"{url}/api/inspections"
+            data = film.path.read_bytes()
+            status, told, _ = await ask(http, "POST", at, data=data, headers=HEADERS)
+            assert (status, told["state"], told["dubbed"]) == (200, "untrusted", True)
+            assert told["says"]["dubbed"][0][0] == 0
+            assert (await ask(http, "POST", at, data=b"", headers=HEADERS))[0] == 422
+            assert (await ask(http, "POST", at, data=bytes(1_000_001), headers=HEADERS))[0] == 413
+            assert (await ask(http, "POST", at, data=data))[0] == 403
+            monkeypatch.setattr(inspections, "_places", threading.BoundedSemaphore(1))
+            inspections._places.acquire()
+            status, _, headers = await ask(http, "POST", at, data=data, headers=HEADERS)
+            assert (status, headers["Retry-After"]) == (503, "10")
+            page = await ask(http, "GET", f"{url}/?role=inspect")
+            assert (page[0], b"inspect.js" in page[1]) == (200, True)
+
+    asyncio.run(test())
+    assert list((tmp_path / "kept").iterdir()) == []
 
 
 def test_a_server_that_cannot_sign_as_asked_for_does_not_start(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ ALLOWED: tuple[tuple[str, set[str]], ...] = (
     (r"\w+ /api/recordings(/[\w-]+)?", {"studio", "operator"}),
     (r"POST /api/uploads", {"studio"}),
     (r"POST /api/pictures", PARTS),
+    (r"POST /api/inspections", {"studio", "operator"}),
     (r"GET /api/rooms/{room}", ANY),
     (r"DELETE /api/rooms/{room}", {"operator"}),
     (r"POST /api/rooms/{room}/links", {"studio", "operator"}),

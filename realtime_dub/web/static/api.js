@@ -100,6 +100,7 @@ export const recordings = (ids) => json("GET", `api/recordings?ids=${ids.join(",
 export const removeRecording = (url) => call("DELETE", url);
 export const download = async (url) => (await call("GET", url, { timeoutMs: 600_000 })).blob();
 
+export const inspection = (file) => json("POST", "api/inspections", { body: file, timeoutMs: 600_000 });
 export const signedPicture = async (blob) => (await call("POST", "api/pictures", { body: blob, timeoutMs: 20_000 })).blob();
 
 export const steer = (id, what) => json("POST", at(id, "/voice"), { json: what });

@@ -37,7 +37,7 @@ LAYOUTS = {1: "mono", 2: "stereo"}
 
 
 def main(kind: str, path: str, out: str) -> None:
-    """``kind`` is sound or picture. Writes ``out``, or says why not; one line of JSON is answered."""
+    """``kind`` is one of READERS. Writes ``out``, or says why not; one line of JSON is answered."""
     _bound()
     try:
         fields = READERS[kind](Path(path), Path(out))
@@ -158,4 +158,11 @@ def _first_image(path: Path) -> Image:
         source.close()
 
 
-READERS = {"sound": audio_file, "picture": image_file}
+def inspection(path: Path, out: Path) -> dict[str, Any]:
+    """What a file says of itself; nothing is written."""
+    from realtime_dub.trust.inspection import inspect
+
+    return inspect(path).as_dict()
+
+
+READERS = {"sound": audio_file, "picture": image_file, "inspection": inspection}
