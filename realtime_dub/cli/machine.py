@@ -6,7 +6,9 @@ from importlib.util import find_spec
 
 import typer
 
-from realtime_dub.cli.options import Bundle, Quiet
+from realtime_dub.cli.credential_options import Credentials, SignCert, SignerUrl, SignKey, Tsa
+from realtime_dub.cli.options import Badge, BadgePlace, BadgeSize, BadgeWord, Bundle, Quiet
+from realtime_dub.cli.output import state_rule
 from realtime_dub.cli.server_options import (
     PublicIp,
     ServeAvatars,
@@ -42,6 +44,7 @@ from realtime_dub.cli.server_options import (
 )
 from realtime_dub.errors import ConfigError, DependencyError
 from realtime_dub.terminal import console
+from realtime_dub.trust.badge_style import WORD
 
 
 def serve(
@@ -76,6 +79,15 @@ def serve(
     udp_ports: UdpPorts = None,
     media_to: ServeMediaTo = "auto",
     picture_height: ServePictureHeight = 720,
+    badge: Badge = "corner",
+    badge_place: BadgePlace = "top-left",
+    badge_size: BadgeSize = 5,
+    badge_word: BadgeWord = WORD,
+    credentials: Credentials = "on",
+    sign_cert: SignCert = None,
+    sign_key: SignKey = None,
+    signer: SignerUrl = None,
+    tsa: Tsa = None,
     bundle: Bundle = None,
     quiet: Quiet = False,
 ) -> None:
@@ -90,7 +102,9 @@ def serve(
     from realtime_dub.web.config import ServeConfig
     from realtime_dub.web.workers.serving import serve as run_server
 
-    run_server(build(ServeConfig, **given), typer.echo)
+    config = build(ServeConfig, **given)
+    state_rule(quiet)
+    run_server(config, typer.echo)
 
 
 def _need_web() -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from realtime_dub.config import Badged, Signing
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.mouth.silence import Silence
@@ -31,10 +32,8 @@ def room_voice(voice: str) -> tuple[str, str] | None:
     return found and (found[1], found[2] or "")
 
 
-class ServeConfig(BaseModel):
+class ServeConfig(Badged, Signing):
     """``realtime-dub serve``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65_535)
@@ -134,7 +133,7 @@ class ServeConfig(BaseModel):
 
 
 class SessionOptions(BaseModel):
-    """What a page may choose; all but ``picture``, ``room`` and ``role`` can be changed while it runs."""
+    """What a page may choose; all but ``picture``, ``room``, ``role`` and ``program`` can be changed while it runs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -146,6 +145,7 @@ class SessionOptions(BaseModel):
     voice: str = Field("mic", max_length=100)
     own_mic: bool = False  # the page's microphone, where it is not the voice, teaches how the person talks
     face: str = Field("largest", max_length=10)
+    consent: bool = False  # the person agreed that others' voices move their mouth
     under: float | None = Field(None, ge=0, le=MOST_UNDER)  # of the original; None: a viewer's room's
     picture: str = Field("camera", pattern=r"^(camera|(upload|avatar):[\w-]{1,64})$")
     background: str = Field("recorded", pattern=rf"^({BACKGROUNDS})$")  # of an avatar
@@ -158,6 +158,7 @@ class SessionOptions(BaseModel):
         (), max_length=MOST_LANGUAGES
     )  # the channels of a sender's room
     role: Literal["studio", "interpreter", "viewer"] = "studio"
+    program: bool = False  # an interpreter that is no person
 
     @field_validator("engine")
     @classmethod
@@ -220,7 +221,7 @@ class SessionOptions(BaseModel):
 
 
 LIVE_OPTIONS = frozenset(
-    {"engine", "look_ahead_ms", "budget_ms", "strength", "silence", "voice", "own_mic", "face", "under"}
+    {"engine", "look_ahead_ms", "budget_ms", "strength", "silence", "voice", "own_mic", "face", "under", "consent"}
     | {"channel", "hears", "languages"}
     | {"background", "side", "head"}
 )

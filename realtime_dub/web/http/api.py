@@ -14,7 +14,7 @@ from realtime_dub import __version__
 from realtime_dub.media import NS
 from realtime_dub.pipeline.camera import CameraMode
 from realtime_dub.web.config import LIVE_OPTIONS, ServeConfig
-from realtime_dub.web.http import connectivity
+from realtime_dub.web.http import connectivity, inspections, pictures
 from realtime_dub.web.http import routes as common
 from realtime_dub.web.http.invited import check_change
 from realtime_dub.web.http.receiving import receive
@@ -63,6 +63,7 @@ class _Floor(BaseModel):
 
 class _Enroll(BaseModel):
     seconds: float = Field(5, ge=1, le=60)
+    consent: bool = False  # whoever is at the page confirms that the face is theirs, or its owner agrees
 
 
 def routes() -> list[web.RouteDef]:
@@ -74,14 +75,18 @@ def routes() -> list[web.RouteDef]:
         web.post("/api/sessions/{id}/recording", record),
         web.get("/api/recordings", recordings),
         web.get("/api/recordings/{id}", recording),
+        web.get("/api/recordings/{id}/captions", recording_captions),
         web.delete("/api/recordings/{id}", dismiss_recording),
         web.post("/api/sessions/{id}/enroll", enroll),
         web.get("/api/sessions/{id}/bank", give_bank),
         web.put("/api/sessions/{id}/bank", take_bank),
+        web.delete("/api/sessions/{id}/bank", forget_face),
         web.post("/api/sessions/{id}/voice", steer_voice),
         web.post("/api/sessions/{id}/floor", hand_over),
         web.post("/api/uploads", upload),
         web.get(ROOM, room),
+        *pictures.routes(),
+        *inspections.routes(),
         *common.routes(),
         *common.static_routes(),
     ]
@@ -173,6 +178,12 @@ async def recording(request: web.Request) -> web.StreamResponse:
     return web.FileResponse(path, headers=headers)
 
 
+async def recording_captions(request: web.Request) -> web.StreamResponse:
+    path = request.app[STUDIO].recordings.find_captions(request.match_info["id"])
+    headers = {"Content-Type": "text/vtt", "Content-Disposition": 'attachment; filename="ai-dubbed.vtt"'}
+    return web.FileResponse(path, headers=headers)
+
+
 async def dismiss_recording(request: web.Request) -> web.Response:
     await asyncio.to_thread(request.app[STUDIO].recordings.remove, request.match_info["id"])
     return web.Response(status=204)
@@ -180,8 +191,14 @@ async def dismiss_recording(request: web.Request) -> web.Response:
 
 async def enroll(request: web.Request) -> web.Response:
     session = request.app[STUDIO].find(request.match_info["id"])
-    await session.enroll((await read(request, _Enroll)).seconds)
+    asked = await read(request, _Enroll)
+    await session.enroll(asked.seconds, asked.consent)
     return web.json_response({"state": "learning"})
+
+
+async def forget_face(request: web.Request) -> web.Response:
+    told = await request.app[STUDIO].find(request.match_info["id"]).forget()
+    return web.json_response({"state": "forgotten", "proof": told})
 
 
 async def give_bank(request: web.Request) -> web.Response:

@@ -11,6 +11,7 @@ from aiohttp import BodyPartReader, web
 from realtime_dub.paths import write_all
 from realtime_dub.web.limits import UPLOAD_LONGEST_S, UPLOAD_STALL_S
 from realtime_dub.web.refusals import Refusal
+from realtime_dub.web.said import said
 from realtime_dub.web.studio.uploads import Arrival
 
 CHUNK = 256 * 1024
@@ -80,7 +81,9 @@ async def _store(part: BodyPartReader, arrival: Arrival, most: int) -> None:
         while chunk := await _chunk(part):
             arrival.size += len(chunk)
             if arrival.size > most:
-                raise Refusal(413, f"The file is larger than {most // 1_000_000} MB.", "Send a smaller one.")
+                raise Refusal(
+                    413, said("The file is larger than {mb} MB.", mb=most // 1_000_000), "Send a smaller one."
+                )
             await asyncio.to_thread(_write, file, chunk)
     finally:
         await asyncio.to_thread(file.close)

@@ -29,6 +29,7 @@ export class Settings extends EventTarget {
     this.#camera = { ...USUAL, ...config.camera }; // what the server's machine holds
     $("camera-size").options[0].text = t("settings.automatic", this.#camera);
     $("camera-size").title = this.#camera.why ?? "";
+    this.#holds();
     this.#mouth = new Mouth(config, (options) => this.#emit("options", options));
     this.#ownMic = new OwnMic((on) => this.#learns(on));
     this.languages = new Languages(this.#share, () => this.#room());
@@ -38,7 +39,7 @@ export class Settings extends EventTarget {
     });
     $("room").value = room || prefs.keptRoom() || freshRoom();
     this.#restore(prefs.kept());
-    for (const id of ["camera", "camera-size", "microphone", "processing"]) {
+    for (const id of ["camera", "camera-size", "camera-fps", "microphone", "processing"]) {
       $(id).addEventListener("change", () => this.#device(id));
     }
     for (const radio of document.querySelectorAll("input[name=voice]")) radio.addEventListener("change", () => this.#voice());
@@ -60,7 +61,8 @@ export class Settings extends EventTarget {
   }
 
   get camera() { return $("camera").value; }
-  get size() { return { ...this.#camera, ...SIZES[$("camera-size").value] }; } // at the server's rate
+  get size() { return { ...this.#camera, ...SIZES[$("camera-size").value], ...this.#rate }; }
+  get #rate() { return $("camera-fps").value === "auto" ? {} : { fps: Number($("camera-fps").value) }; } // else the server's
   get microphone() { return $("microphone").value; }
   get processing() { return $("processing").checked; }
   get kind() { return document.querySelector("input[name=voice]:checked").value; }
@@ -125,11 +127,24 @@ export class Settings extends EventTarget {
   #restore(kept) {
     $("processing").checked = kept.processing ?? true;
     $("camera-size").value = kept.size ?? "auto";
+    $("camera-fps").value = kept.fps ?? "auto";
     const voice = document.querySelector(`input[name=voice][value=${kept.voice ?? "mic"}]`);
     voice.checked = !voice.closest("label").hidden;
     if (!voice.checked) document.querySelector("input[name=voice][value=mic]").checked = true;
     percent($("under"), $("under-value"), kept.under ?? 0);
     this.#showVoice();
+  }
+
+  // What the server's machine holds, and which choices are above it: they can be chosen, and cost mouths.
+  #holds() {
+    const { width, fps } = this.#camera, over = (words, is) => (is ? t("settings.over", { words }) : words);
+    for (const [name, size] of Object.entries(SIZES)) {
+      const option = [...$("camera-size").options].find(({ value }) => value === name);
+      option.text = over(`${size.width} × ${size.height}`, size.width > width);
+    }
+    $("camera-fps").options[0].text = t("settings.rate.automatic", { fps: Math.round(fps) });
+    $("camera-fps").append(...prefs.RATES.map((rate) => new Option(over(rate, rate > fps), rate)));
+    $("camera-hint").textContent = t("settings.holds", { ...this.#camera, fps: Math.round(fps) });
   }
 
   // Their names are known only now.
@@ -141,7 +156,7 @@ export class Settings extends EventTarget {
     $("field-still").hidden = this.#picture !== "still";
     document.body.dataset.picture = this.#picture;
     if (id === "camera") this.#avatar.show(this.#picture === "avatar");
-    if (this.usesCamera) prefs.keep({ camera: this.camera || null, microphone: this.microphone || null, processing: this.processing, size: $("camera-size").value });
+    if (this.usesCamera) prefs.keep({ camera: this.camera || null, microphone: this.microphone || null, processing: this.processing, size: $("camera-size").value, fps: $("camera-fps").value });
     if (!id.startsWith("camera")) this.#emit("devices", "microphone");
     else if (this.usesCamera && this.#shown === "camera") this.#emit("devices", "camera");
     else this.#newPicture();

@@ -31,6 +31,7 @@ from realtime_dub.pipeline.statistics import Recorder
 from realtime_dub.pipeline.timing import LiveSettings, Timing
 from realtime_dub.publishers.base import Publisher
 from realtime_dub.sources.base import VideoSource, VoiceSource
+from realtime_dub.trust.badge_style import USUAL, BadgeStyle
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.rtc.aiortc_access import AUDIO_DELAY_NS
 from realtime_dub.web.rtc.browser_input import FRAME_DELAY_NS, NETWORK_NS, RATE
@@ -53,6 +54,7 @@ class RunSetup:
     known: Known  # what was learnt of the person by the runs before
     silence: Silence = AUTO_SILENCE
     avatar: AvatarChoice | None = None  # where the picture is one
+    badge: BadgeStyle = USUAL
 
 
 def make_generator(setup: RunSetup) -> MouthGenerator:
@@ -90,6 +92,7 @@ def setup_of(
         known,
         for_voice(options.silence, options.speaks_for_another),
         avatar,
+        config.badge_style,
     )
 
 
@@ -205,5 +208,5 @@ class Run:
         stack.callback(tracker.close)
         own = self._own_voice() if self._own_voice is not None and assembly.learns_own(self.generator) else None
         parts = video, voice, tracker, self.generator, self._publishers
-        members = assembly.LiveMembers(*parts, own_voice=own, place=self._place)
+        members = assembly.LiveMembers(*parts, own_voice=own, place=self._place, badge=setup.badge)
         return assembly.assemble_live(members, settings_of(setup), self._clock, self.recorder, stack)

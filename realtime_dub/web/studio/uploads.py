@@ -226,7 +226,8 @@ def named(choices: Iterable[str]) -> set[str]:
 
 
 def missing(kind: Kind) -> Refusal:
-    return Refusal(404, f"There is no {kind} of that name.", "Send or make it again.")
+    what = "There is no sound of that name." if kind == "sound" else "There is no picture of that name."
+    return Refusal(404, what, "Send or make it again.")
 
 
 def _age_s(arrival: Arrival) -> float:

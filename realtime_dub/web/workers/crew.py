@@ -141,6 +141,11 @@ class Crew:
             other.tell(Order(end=guest.id, why="the room moves"))
         self.hold(name, worker)
 
+    async def revoke(self, room: str, role: str, until_ms: int) -> None:
+        """Whoever came by a link for that role which was made until then has to go."""
+        for worker in self.workers:
+            worker.tell(Order(revoked=(room, role, until_ms)))
+
     async def end(self, id: str, why: str) -> None:
         self.of(id).tell(Order(end=id, why=why))
 
