@@ -15,6 +15,7 @@ from films import numbered, steady, write_film
 
 from realtime_dub.errors import DependencyError
 from realtime_dub.sources.avatars import is_avatar
+from realtime_dub.trust import consent
 from realtime_dub.web import limits
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.refusals import Refusal
@@ -116,6 +117,7 @@ def test_from_a_film_to_an_avatar(tmp_path: Path) -> None:
         (avatars.folder / name / "go").touch()
         until(lambda: state(avatars, name) == "kept")
         assert is_avatar(str(avatars.find(name)))
+        assert consent.read(*consent.of_folder(avatars.find(name)))[1] == "given"
         until(lambda: not (avatars.folder / name / WORK).exists())
         assert not (avatars.folder / name / "film.mp4").exists()
 

@@ -98,8 +98,10 @@ def pickled() -> bytes:
 
 @pytest.mark.computes
 def test_an_avatar_in_one_file_is_the_same_again(avatar: Path, packed: bytes, tmp_path: Path) -> None:
-    (tmp_path / "a.zip").write_bytes(packed)
+    (tmp_path / "a.zip").write_bytes(changed(packed, consent_json=b'{"who": "me"}'))
     folder = unpack(tmp_path / "a.zip", tmp_path / "again")
+    assert (folder / "consent.json").read_bytes() == b'{"who": "me"}'
+    (folder / "consent.json").unlink()
     names = {each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file()}
     assert names == {"avatar.json", "person.npz", "plate.png", REST, "picture/spec.json", "picture/picture.onnx"}
     assert (folder / "picture/picture.onnx").read_bytes() == drawing_net()

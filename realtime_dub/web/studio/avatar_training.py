@@ -24,9 +24,11 @@ from typing import Any
 
 from realtime_dub.errors import RealtimeDubError, one_line
 from realtime_dub.mouth.avatar.packed import write_anew
+from realtime_dub.trust import consent
 from realtime_dub.web import limits
 from realtime_dub.web.refusals import Refusal, sentence
 from realtime_dub.web.studio import avatar_progress
+from realtime_dub.web.studio.agreement import WHO
 from realtime_dub.web.studio.avatar_progress import of_preparation, of_training
 from realtime_dub.web.studio.avatars import AVATAR, UNDER_WAY, Avatars, Own, write
 from realtime_dub.web.studio.checks import HERE, KEPT, MOST_SAID, ONE_THREAD, Checks
@@ -223,6 +225,7 @@ class Trainings:
         shutil.rmtree(folder / AVATAR, ignore_errors=True)
         try:
             write_anew(folder / WORK, folder / AVATAR)
+            _record_consent(folder / AVATAR)
         except (RealtimeDubError, OSError) as error:
             self._fail(name, str(error).partition("; ")[0])
             return
@@ -259,6 +262,12 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     if process.stdin is not None:
         process.stdin.close()
     process.wait()
+
+
+def _record_consent(avatar: Path) -> None:
+    """Whoever sent the film has said that its person agrees: the page asks for no other. Raises UserError."""
+    _, recording = consent.of_folder(avatar)
+    consent.write_beside(avatar, consent.give(WHO, "avatar", recording))
 
 
 def _why(folder: Path, code: int) -> str:
