@@ -52,7 +52,7 @@ def film(avatars: Avatars, trainings: Trainings, name: str, text: str = "good", 
     return name
 
 
-def until(so: Callable[[], bool], seconds: float = 40.0) -> None:
+def until(so: Callable[[], bool], seconds: float = 80.0) -> None:
     end_s = time.monotonic() + seconds
     while not so():
         assert time.monotonic() < end_s
