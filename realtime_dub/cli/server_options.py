@@ -59,6 +59,13 @@ ServeWorkers = Annotated[
 ]
 ServeMaxInterpreters = Annotated[int, typer.Option(help="Interpreters at a time, in all rooms.")]
 ServeMaxViewers = Annotated[int, typer.Option(help="Viewers at a time, in all rooms.")]
+ServeMaxChannels = Annotated[
+    int | None,
+    typer.Option(
+        help="Dubbed pictures of channels, beside each person's own, in each process that dubs.",
+        show_default="as many as this machine holds",
+    ),
+]
 ServeMaxBandwidthKbps = Annotated[
     int | None,
     typer.Option(help="Kilobits per second of all video that leaves, at most.", show_default="no limit"),

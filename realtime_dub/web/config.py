@@ -6,18 +6,20 @@ import ipaddress
 import re
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.mouth.silence import Silence
+from realtime_dub.web.limits import MOST_LANGUAGES
 
 ENGINES = tuple(registry.names())  # asked once: whoever is asked on the event loop must not look at files
 MOST_UNDER = 0.4
 FRAME_MS = 20  # sound goes over the wire in frames of this length
 LANGUAGE = r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,2}"  # a tag of BCP 47, as far as rooms tell languages apart
+FLOOR = "floor"  # of a room: what its sender says and shows, undubbed
 _ROOM_VOICE = re.compile(rf"room:([\w-]{{1,64}})(?::({LANGUAGE}))?")
 
 
@@ -39,6 +41,7 @@ class ServeConfig(BaseModel):
     max_sessions: int = Field(2, ge=1, le=100)  # pipelines; who only speaks or watches is counted apart
     max_interpreters: int = Field(8, ge=0, le=1_000)
     max_viewers: int = Field(8, ge=0, le=1_000)
+    max_channels: int | None = Field(None, ge=0, le=100)  # dubbed pictures of channels; None: what the machine holds
     max_bandwidth_kbps: int | None = Field(None, ge=100, le=100_000_000)  # of all video that leaves; None: no limit
     link_hours: float = Field(168, gt=0, le=8_760)  # a link for a role can be used
     fps: float = Field(25, ge=5, le=60)
@@ -81,6 +84,12 @@ class ServeConfig(BaseModel):
         return self
 
     @property
+    def bitrates(self) -> tuple[int, int]:
+        """Of a video that leaves, in bits per second: to begin with, and at most."""
+        most = max(self.bitrate_kbps, self.max_bitrate_kbps)
+        return self.bitrate_kbps * 1000, most * 1000
+
+    @property
     def port_range(self) -> range | None:
         """Of UDP ports for video and audio."""
         if self.udp_ports is None:
@@ -121,9 +130,7 @@ class ServeConfig(BaseModel):
 
 
 class SessionOptions(BaseModel):
-    """What a page may choose; all but ``picture``, ``room``, ``channel``, ``role`` and ``program`` can be
-    changed while it runs.
-    """
+    """What a page may choose; all but ``picture``, ``room``, ``role`` and ``program`` can be changed while it runs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -138,7 +145,11 @@ class SessionOptions(BaseModel):
     under: float | None = Field(None, ge=0, le=MOST_UNDER)  # of the original; None: a viewer's room's
     picture: str = Field("camera", pattern=r"^(camera|upload:[\w-]{1,64})$")
     room: str | None = Field(None, pattern=r"^[\w-]{1,64}$")
-    channel: str = Field("", pattern=rf"^({LANGUAGE})?$")  # the language that an interpreter speaks
+    channel: str = Field("", pattern=rf"^({FLOOR}|{LANGUAGE})?$")  # an interpreter's language; what a viewer watches
+    hears: str = Field(FLOOR, pattern=rf"^({FLOOR}|{LANGUAGE})$")  # an interpreter: the floor, or another interpreter
+    languages: tuple[Annotated[str, Field(pattern=rf"^{LANGUAGE}$", max_length=24)], ...] = Field(
+        (), max_length=MOST_LANGUAGES
+    )  # the channels of a sender's room
     role: Literal["studio", "interpreter", "viewer"] = "studio"
     program: bool = False  # an interpreter that is no person
 
@@ -148,6 +159,17 @@ class SessionOptions(BaseModel):
         if value not in ENGINES:
             raise ValueError(f"choose one of {', '.join(ENGINES)}")
         return value
+
+    @field_validator("languages")
+    @classmethod
+    def _once_each(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(value))
+
+    @model_validator(mode="after")
+    def _speaks_a_language(self) -> SessionOptions:
+        if self.role == "interpreter" and self.channel == FLOOR:
+            raise ValueError("an interpreter speaks a language, not the floor")
+        return self
 
     @field_validator("voice")
     @classmethod
@@ -177,4 +199,5 @@ class SessionOptions(BaseModel):
 
 LIVE_OPTIONS = frozenset(
     {"engine", "look_ahead_ms", "budget_ms", "strength", "silence", "voice", "own_mic", "face", "under"}
+    | {"channel", "hears", "languages"}
 )

@@ -38,6 +38,10 @@ ORIGINAL_KBPS = 800
 
 # Rooms (room).
 MOST_ROOMS = 50  # each keeps two seconds of audio, and a name that anybody may choose
+MOST_LANGUAGES = 12  # of one room
+DUB_KEPT_S = 5.0  # a channel's pipeline, after its last interpreter has gone
+DUB_AGAIN_S = 5.0  # until it is tried again where the machine could not hold it
+PICTURE_CORES, SPARE_CORES = 0.5, 0.2  # of one more dubbed picture until it is measured; that are left free
 STILL_S = 2.0  # without a frame from a sender, or without one that leaves: its room waits
 AWAY_S = 4.0  # of nothing from a sender: another one may have the room
 MOST_OPERATORS = 8  # pages of operators that watch one room
@@ -99,6 +103,7 @@ AUDIO_S_PER_S, AUDIO_S_BURST = 1.25, 5.0  # audio that comes in a second
 USUAL_PIXELS = 640 * 480  # of a frame: no larger ones are never made smaller, and give way to nobody (priority)
 PIXELS_PER_CORE = 1_280 * 360  # of a frame that one core dubs at 25 fps; shared where several people are dubbed
 STEPS_PER_DOUBLING, MOST_STEPS = 2, 5  # of niceness, for decoders and encoders of larger frames
+WHOLE_REST_S = 0.5  # between key frames that are asked of an encoder whose packets all share
 KEY_FRAME_REST_S = 0.3  # between requests for a key frame
 RESUME_S = 5.0  # without one what comes is decoded all the same: a stream may have none
 

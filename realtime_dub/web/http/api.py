@@ -16,7 +16,7 @@ from realtime_dub.pipeline.camera import CameraMode
 from realtime_dub.web.config import LIVE_OPTIONS
 from realtime_dub.web.http import connectivity
 from realtime_dub.web.http import routes as common
-from realtime_dub.web.http.invited import check_voice
+from realtime_dub.web.http.invited import check_change
 from realtime_dub.web.http.receiving import receive
 from realtime_dub.web.http.routes import options, read, read_body, read_json
 from realtime_dub.web.http.told import Told
@@ -139,7 +139,7 @@ async def change_session(request: web.Request) -> web.Response:
     if not isinstance(changes, dict) or set(changes) - LIVE_OPTIONS:
         raise Refusal(422, "Only some options can be changed.", f"Change {', '.join(sorted(LIVE_OPTIONS))}.")
     new = options(session.options.model_dump(), changes)
-    check_voice(request, new.voice)
+    check_change(request, changes)
     await session.change({name: getattr(new, name) for name in changes})
     return web.json_response({"options": session.options.model_dump()})
 

@@ -6,6 +6,7 @@ Who comes without one has the server's own token, or there is none: they may do 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
@@ -66,6 +67,14 @@ def check_channel(request: web.Request, channel: str) -> None:
     if invite is not None and invite.channel and invite.channel != channel:
         what = f"The link is for the language {invite.channel}."
         raise Refusal(403, what, f"Add ?channel={invite.channel} to the address.")
+
+
+def check_change(request: web.Request, changes: Mapping[str, Any]) -> None:
+    """What a session is to become: with no other room's voice, in its link's language. Raises Refusal."""
+    invite = request.get(INVITE)
+    if invite is not None and invite.channel and changes.get("channel", invite.channel) != invite.channel:
+        raise OTHER
+    check_voice(request, changes.get("voice"))
 
 
 def check_voice(request: web.Request, voice: Any) -> None:

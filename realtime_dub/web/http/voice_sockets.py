@@ -125,7 +125,7 @@ class VoiceSocket:
     async def _receive(self) -> None:
         """Until it is closed. Raises Refusal."""
         async for message in _messages(self._socket):
-            self._session.feed.alive()
+            self._session.inflow.alive()
             if not self._rate.take(1, time.monotonic()):
                 raise Refusal(429, "Messages come too fast.", "Send fewer, longer ones.")
             try:

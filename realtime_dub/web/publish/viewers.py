@@ -1,6 +1,6 @@
 """A server of pages that watch one output timeline: what ``--to webrtc`` puts beside the local pipeline.
 
-Every viewer is a peer of its own, with its own encoder: one on a slow line skips frames, and nobody waits for it.
+Every viewer is a peer of its own; all share one encoder per codec, and nobody waits for one on a slow line.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 import math
 import secrets
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -23,6 +24,7 @@ from realtime_dub.web.http import connectivity, routes, whip
 from realtime_dub.web.http.doors import Doors
 from realtime_dub.web.http.guard import Guard
 from realtime_dub.web.refusals import Refusal
+from realtime_dub.web.rtc.feed import Feed
 from realtime_dub.web.rtc.output_timeline import OutputTimeline
 from realtime_dub.web.rtc.peer import Peer
 from realtime_dub.web.rtc.traffic import Traffic
@@ -43,7 +45,7 @@ class Viewer:
         self.id, self.options = id, options
         self._timeline = timeline
         self._traffic = Traffic()
-        self._connection = Connection(partial(Peer, config, None, timeline), lambda: True, timeline.clock)
+        self._connection = Connection(partial(_peer, config, timeline), lambda: True, timeline.clock)
 
     async def answer(self, sdp: str) -> str:
         """Connect; also again, from a new connection of the same page. Raises Refusal."""
@@ -159,6 +161,10 @@ class Viewers:
 
     async def _send_statistics(self) -> None:
         await attempt_all(viewer.send_statistics() for viewer in tuple(self.sessions.values()))
+
+
+def _peer(config: ServeConfig, timeline: OutputTimeline, changed: Callable[[], None]) -> Peer:
+    return Peer(config, None, Feed(lambda: (timeline, timeline, 0.0), *config.bitrates), changed)
 
 
 async def page(request: web.Request) -> web.StreamResponse:

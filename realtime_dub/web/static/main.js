@@ -2,6 +2,7 @@
 
 import { Booth } from "./booth.js";
 import { Captions } from "./captions.js";
+import { Spoken, Watched, plain } from "./channels.js";
 import { Echo } from "./echo.js";
 import { Mirror } from "./mirror.js";
 import { WELCOME, name, role } from "./role.js";
@@ -18,6 +19,9 @@ if (role !== "studio") $("stage").dataset.view = "dubbed"; // one picture alone
 name();
 ui.scene("idle", WELCOME);
 const studio = new Studio();
+if (plain) document.body.dataset.plain = "";
+if (role === "viewer") studio.watched = new Watched(() => studio.session);
+if (role === "interpreter") studio.spoken = new Spoken(() => studio.session);
 if (role === "interpreter") studio.booth = new Booth(() => studio.id, studio.devices);
 if (role === "viewer") studio.under = new Under(() => studio.session);
 if (role !== "interpreter") studio.captions = new Captions();

@@ -11,6 +11,7 @@ const word = (value) => typeof value === "string" && /^[\w=+/-]{1,200}$/.test(va
 const KNOWN = {
   camera: word, microphone: word, processing: flag, mirror: flag, raise: flag, own_mic: flag, size: oneOf("auto", "480p", "720p"),
   view: oneOf("side", "swipe", "dubbed"), voice: oneOf("mic", "room", "server"), // a file would have to be chosen anew
+  channel: word, languages: word,
   engine: word, look_ahead_ms: within(0, 1000), face: oneOf("largest", "left", "right"), strength: within(0, 2), under: within(0, 0.4), silence: oneOf("auto", "live", "rest"), budget_ms: within(1, 5000),
   captions: (value) => typeof value === "string" && /^[A-Za-z-]{2,35}$/.test(value), caption_size: oneOf("small", "medium", "large"), caption_reader: flag,
 };

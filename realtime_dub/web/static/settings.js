@@ -4,6 +4,7 @@
 // and "restart" (what only a new session can do).
 
 import * as api from "./api.js";
+import { Languages } from "./channels.js";
 import { copied, linkFor } from "./invite.js";
 import { Mouth, takes } from "./mouth.js";
 import { OwnMic } from "./own-mic.js";
@@ -28,6 +29,11 @@ export class Settings extends EventTarget {
     $("camera-size").title = this.#camera.why ?? "";
     this.#mouth = new Mouth(config, (options) => this.#emit("options", options));
     this.#ownMic = new OwnMic((on) => this.#learns(on));
+    this.languages = new Languages(this.#share, () => this.#room());
+    this.languages.addEventListener("change", () => {
+      this.#emit("devices", "microphone"); // the original is heard then
+      this.#emit("options", { languages: this.languages.tags });
+    });
     $("room").value = room || prefs.keptRoom() || freshRoom();
     this.#restore(prefs.kept());
     for (const id of ["camera", "camera-size", "microphone", "processing"]) {
@@ -54,14 +60,14 @@ export class Settings extends EventTarget {
   get processing() { return $("processing").checked; }
   get kind() { return document.querySelector("input[name=voice]:checked").value; }
   get needsMicrophone() { return this.#inUse === "mic" || (this.#ownMic.on && this.usesCamera); }
-  get usesMicrophone() { return this.needsMicrophone || this.#inUse === "room"; } // interpreters hear it
+  get usesMicrophone() { return this.needsMicrophone || this.#inUse === "room" || this.languages.tags.length > 0; } // others hear it
   get lasting() { return this.kind !== "upload" && this.usesCamera; } // a file has to be chosen anew after a reload
   get usesCamera() { return $("camera").value !== "still"; }
 
   // What a new session is opened with.
   options() {
     const picture = this.usesCamera || !this.#pictureOption() ? {} : { picture: this.#pictureOption() };
-    return { ...this.#mouth.options(), ...picture, ...this.#ownMic.options(), under: this.#under, room: this.#room(), voice: this.#voiceOption() ?? "mic" };
+    return { ...this.#mouth.options(), ...picture, ...this.#ownMic.options(), under: this.#under, languages: this.languages.tags, room: this.#room(), voice: this.#voiceOption() ?? "mic" };
   }
 
   get #under() { return $("under").value / 100; }
@@ -84,6 +90,7 @@ export class Settings extends EventTarget {
   show(options, { silence, own_voice: learnt } = {}) {
     this.#mouth.show(options, silence);
     this.#ownMic.show(options, learnt);
+    this.languages.follow(options);
   }
 
   budget(ms) { this.#mouth.budget(ms); }

@@ -1,6 +1,7 @@
 // The studio: holds what is running, from the first click to the end, and brings it back where it was lost.
 
 import * as api from "./api.js";
+import { plain } from "./channels.js";
 import { Choosing } from "./choosing.js";
 import { Comeback } from "./comeback.js";
 import { Compare } from "./compare.js";
@@ -25,7 +26,7 @@ const $ = (id) => document.getElementById(id);
 
 export class Studio {
   devices = new Devices(() => this.#session); person = new Person(() => this.#session?.id);
-  booth = null; under = null; captions = null; // an interpreter's; a viewer's; of who sees the dubbed picture
+  booth = null; captions = null; spoken = null; under = null; watched = null; // an interpreter's; a viewer's
   #config = null; #settings = null; #session = null; #starting = false; #link = "idle"; #room = null; #moved = false;
   #compare = new Compare($("stage")); #recordings = null;
   #figures = new Figures(() => this.#session?.id, (ms) => this.#settings.budget(ms));
@@ -65,7 +66,7 @@ export class Studio {
     this.#recordings.refresh();
     $("start").disabled = false;
     await this.devices.use(this.#settings);
-    if (resume.wanted()) this.start(true);
+    if (resume.wanted() || (plain && role === "viewer")) this.start(true);
   }
 
   toggle() {
@@ -144,7 +145,7 @@ export class Studio {
   }
 
   #options() {
-    const common = role === "studio" ? this.#settings.options() : { role, ...this.under?.options(), ...(channel && role === "interpreter" ? { channel } : {}) };
+    const common = role === "studio" ? this.#settings.options() : { role, ...this.under?.options(), ...this.watched?.options(), ...(channel && role === "interpreter" ? { channel } : {}) };
     return room && !common.room ? { ...common, room } : common;
   }
 
@@ -160,8 +161,12 @@ export class Studio {
     });
     on("room", (state) => {
       this.#room = state;
+      if (state.channel !== undefined) session.options = { ...session.options, channel: state.channel }; // for when it comes back
       this.under?.show(state);
       showSpeaking(state);
+      this.watched?.show(state);
+      this.spoken?.show(state, session.options);
+      this.#settings.languages.show(state);
       this.#show(this.#link);
     });
     on("caption", (caption) => this.captions?.show(caption, this.#figures.bufferMs));

@@ -26,7 +26,7 @@ class Person:
     number: int
     id: str
     role: Role
-    channel: str = MAIN
+    channel: str = MAIN  # that an interpreter speaks, or a viewer watches
     muted: bool = False  # by an operator
     heard: bool = False  # audio comes, be it silence
     program: bool = False  # speaks without a person; hands over as soon as it is asked
@@ -68,7 +68,8 @@ class Presence:
         if role == "studio" and self.sender is not None:
             raise Refusal(409, "Somebody else sends in this room.", "Wait until they stop, or take another room.")
         self._newest += 1
-        person = Person(self._newest, id, role, channel if role == "interpreter" else MAIN, program=program)
+        where = channel if role in ("interpreter", "viewer") else MAIN
+        person = Person(self._newest, id, role, where, program=program)
         with self._change():
             self._people[person.number] = person
         return person
@@ -121,6 +122,29 @@ class Presence:
         person = self.of(id)
         if person is not None and person.heard != heard:
             self._put(replace(person, heard=heard))
+
+    def choose(self, id: str, channel: str) -> None:
+        """An interpreter speaks into, a viewer watches, another channel. Raises Refusal for anybody else."""
+        person = self.of(id)
+        if person is None or person.role not in ("interpreter", "viewer"):
+            raise Refusal(409, "Only interpreters and viewers have a channel.", "Open one of their pages.")
+        if person.channel != channel:
+            self._put(replace(person, channel=channel))
+
+    def rename(self, before: str, after: str) -> None:
+        """A channel: all who speak or watch it go along, and who is on air there stays so."""
+        there = [each for each in self._people.values() if each.channel == before and each.role != "studio"]
+        if not there or before == after:
+            return
+        with self._change():
+            self._people |= {each.number: replace(each, channel=after) for each in there}
+            if after not in self._channels and before in self._channels:
+                self._channels[after] = self._channels.pop(before)
+
+    def is_voiced(self, channel: str) -> bool:
+        """Somebody interprets it who is heard, be it silence."""
+        person = self.on_air(channel)
+        return person is not None and person.heard
 
     def propose(self, id: str, to: int | None = None) -> None:
         """Who is on air offers it ``to`` a partner, else to who came first; a partner asks for it. Raises Refusal.

@@ -35,6 +35,7 @@ from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.rtc.aiortc_access import AUDIO_DELAY_NS
 from realtime_dub.web.rtc.browser_input import FRAME_DELAY_NS, NETWORK_NS, RATE
 from realtime_dub.web.studio.enrolment import Known
+from realtime_dub.web.studio.tracked_once import TrackedVideo
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ class Run:
             stack.callback(source.close)
         self.generator = make_generator(setup)
         stack.callback(self.generator.close)
-        tracker = assembly.make_tracker(setup.face, at_once=False)
+        tracker = video if isinstance(video, TrackedVideo) else assembly.make_tracker(setup.face, at_once=False)
         stack.callback(tracker.close)
         own = self._own_voice() if self._own_voice is not None and assembly.learns_own(self.generator) else None
         parts = video, voice, tracker, self.generator, self._publishers

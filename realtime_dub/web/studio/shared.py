@@ -25,5 +25,8 @@ class Shared(Protocol):
     def frame_pixels(self) -> int:
         """Of the frames of each who is dubbed at present."""
 
+    def holds_no_more(self) -> str | None:
+        """Why there cannot be one more dubbed picture of a channel; None: there can."""
+
     def has_seat(self, role: str) -> bool:
         """For one more of that role."""

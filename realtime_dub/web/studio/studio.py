@@ -20,6 +20,7 @@ from realtime_dub.pipeline.process import give_back_memory
 from realtime_dub.web.config import ENGINES, ServeConfig, SessionOptions
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.rtc.priority import share_of
+from realtime_dub.web.studio.admission import Admission
 from realtime_dub.web.studio.banks import BankInbox
 from realtime_dub.web.studio.camera import CameraAdvice
 from realtime_dub.web.studio.captions import Captions
@@ -63,6 +64,7 @@ class Studio:
         self.captions = Captions(self._clock, lambda: tuple(self.sessions.values()))
         self.oversight = Oversight(self)
         self.seats = Seats(config)
+        self._admission = Admission(config.max_channels)
         self.precedence = precedence or Order()
         self.camera = CameraAdvice(config, lambda: make_generator(self._setup(registry.DEFAULT)))
         self._sweeper: asyncio.Task[None] | None = None
@@ -72,7 +74,7 @@ class Studio:
     async def start(self) -> None:
         """Load what all sessions share. Raises UserError."""
         await asyncio.to_thread(self._load)
-        sweeps = (self._sweep_sessions, self._sweep_rooms, self._sweep_files, self._update_metrics)
+        sweeps = (self._look_around, self._sweep_sessions, self._sweep_rooms, self._sweep_files, self._update_metrics)
         self._sweeper = asyncio.create_task(repeat(SWEEP_S, *sweeps), name="sweeper")
 
     async def measure(self) -> None:
@@ -144,7 +146,21 @@ class Studio:
     def frame_pixels(self) -> int:
         """Asked for by the decoders' threads."""
         dubbed = sum(each.options.role == "studio" and each.came for each in list(self.sessions.values()))
-        return share_of(self.config.frame_pixels, dubbed + self.dubbed_elsewhere)
+        return share_of(self.config.frame_pixels, dubbed + self.channels + self.dubbed_elsewhere)
+
+    @property
+    def channels(self) -> int:
+        """Pictures of channels that are dubbed beside the senders' own."""
+        return sum(each.channels for each in list(self.sessions.values()))
+
+    def holds_no_more(self) -> str | None:
+        """Why there cannot be one more picture of a channel."""
+        return self._admission.refuses(self.channels)
+
+    async def _look_around(self) -> None:
+        """What the machine has left."""
+        pictures = self.channels + self.seats.taken("studio", self.sessions.values())
+        await asyncio.to_thread(self._admission.look, pictures)
 
     def has_seat(self, role: str) -> bool:
         """For one more of that role."""

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.http import api, operators, routes, whip
-from realtime_dub.web.http.invited import INVITES, check_options, check_voice
+from realtime_dub.web.http.invited import INVITES, check_change, check_options
 from realtime_dub.web.http.server import MEASURES, guarded
 from realtime_dub.web.http.told import Told
 from realtime_dub.web.refusals import Refusal
@@ -107,8 +107,9 @@ async def change_session(request: web.Request) -> web.StreamResponse:
     """A voice out of another room brings whoever speaks there along."""
     body = await routes.read_body(request)
     crew, worker = request.app[CREW], request.app[CREW].of(request.match_info["id"])
-    voice = _fields(body).get("voice")
-    check_voice(request, voice)
+    fields = _fields(body)
+    check_change(request, fields)
+    voice = fields.get("voice")
     if isinstance(voice, str) and voice.startswith("room:"):
         crew.gather(routes.options({}, {"voice": voice}), worker)
     return await hand_on(request, worker, body)
