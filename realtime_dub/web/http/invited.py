@@ -61,20 +61,19 @@ def check_options(request: web.Request, options: SessionOptions) -> None:
     check_voice(request, options.voice)
 
 
+def check_change(request: web.Request, changes: Mapping[str, Any]) -> None:
+    """What a session is to become: with no other room's voice, in its link's language. Raises Refusal."""
+    if "channel" in changes:
+        check_channel(request, changes["channel"])
+    check_voice(request, changes.get("voice"))
+
+
 def check_channel(request: web.Request, channel: str) -> None:
     """What is said in a language comes by a link for it, where the link names one. Raises Refusal."""
     invite = request.get(INVITE)
     if invite is not None and invite.channel and invite.channel != channel:
         what = f"The link is for the language {invite.channel}."
         raise Refusal(403, what, f"Add ?channel={invite.channel} to the address.")
-
-
-def check_change(request: web.Request, changes: Mapping[str, Any]) -> None:
-    """What a session is to become: with no other room's voice, in its link's language. Raises Refusal."""
-    invite = request.get(INVITE)
-    if invite is not None and invite.channel and changes.get("channel", invite.channel) != invite.channel:
-        raise OTHER
-    check_voice(request, changes.get("voice"))
 
 
 def check_voice(request: web.Request, voice: Any) -> None:

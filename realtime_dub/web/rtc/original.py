@@ -27,11 +27,14 @@ class Undubbed:
     def __init__(self, clock: Clock) -> None:
         self.timeline = OutputTimeline(clock, asyncio.get_running_loop())
         self.timeline.lag_ns = BEHIND_NS
+        self.listeners: set[Callable[[Samples], None]] = set()  # programs that interpret, of the audio alone
         self._counted = Counted(self.timeline.ring)
 
     def hear(self, samples: Samples, captured_ns: int) -> None:
         """(n, 1) at 48 kHz."""
         self._counted.write(samples, captured_ns - self.timeline.begin_at(captured_ns))
+        for listener in tuple(self.listeners):
+            listener(samples)
 
 
 class Original(Undubbed):
@@ -40,18 +43,12 @@ class Original(Undubbed):
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
         self.timeline.most_kbps = ORIGINAL_KBPS
-        self.listeners: set[Callable[[Samples], None]] = set()  # programs that interpret, of the audio alone
         self._waiting: tuple[Any, int] | None = None  # the newest frame
         self._shrinking: asyncio.Task[None] | None = None
 
     @property
     def is_watched(self) -> bool:
         return self.timeline.watched > 0 or bool(self.listeners)
-
-    def hear(self, samples: Samples, captured_ns: int) -> None:
-        super().hear(samples, captured_ns)
-        for listener in tuple(self.listeners):
-            listener(samples)
 
     def see(self, frame: Any, captured_ns: int) -> None:
         """A decoded ``av.VideoFrame``. Those that come while one is made small are left out but for the newest."""
