@@ -6,7 +6,7 @@ Who comes without one has the server's own token, or there is none: they may do 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -16,6 +16,9 @@ from realtime_dub.web.invites import Invite, Invites
 from realtime_dub.web.refusals import Refusal
 
 INVITES: web.AppKey[Invites] = web.AppKey("invites", Invites)
+# What a session came by is remembered, and what was revoked ends: (session, link), (room, role, until when, ms).
+CAME_BY: web.AppKey[Callable[[str, Invite], Awaitable[None]]] = web.AppKey("came_by")
+REVOKES: web.AppKey[Callable[[str, str, int], Awaitable[None]]] = web.AppKey("revokes")
 INVITE: web.RequestKey[Invite] = web.RequestKey("invite", Invite)
 ANY = {"studio", "interpreter", "viewer", "operator"}
 PARTS = ANY - {"operator"}
@@ -30,6 +33,9 @@ ALLOWED: tuple[tuple[str, set[str]], ...] = (
     (r"\w+ /api/sessions/[\w-]+/(recording|enroll|bank|voice)", {"studio"}),
     (r"\w+ /api/recordings(/[\w-]+(/captions)?)?", {"studio", "operator"}),
     (r"POST /api/uploads", {"studio"}),
+    (r"\w+ /api/avatars(/.+)?", {"studio"}),
+    (r"POST /api/pictures", PARTS),
+    (r"POST /api/inspections", {"studio", "operator"}),
     (r"GET /api/rooms/{room}", ANY),
     (r"DELETE /api/rooms/{room}", {"operator"}),
     (r"POST /api/rooms/{room}/links", {"studio", "operator"}),
@@ -59,6 +65,12 @@ def check_options(request: web.Request, options: SessionOptions) -> None:
     if not same or (invite.channel and options.channel != invite.channel):
         raise OTHER
     check_voice(request, options.voice)
+
+
+async def note_link(request: web.Request, session: str) -> None:
+    """Whoever came by a link goes with it. Raises Refusal where it was revoked meanwhile."""
+    if (invite := request.get(INVITE)) is not None:
+        await request.app[CAME_BY](session, invite)
 
 
 def check_change(request: web.Request, changes: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from realtime_dub.web.config import SessionOptions
+from realtime_dub.web.http.invited import note_link
 from realtime_dub.web.http.routes import CONFIG, HOST, read_body
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio.handle import SessionHandle
@@ -76,6 +77,7 @@ async def open_session(request: web.Request, kind: str) -> web.Response:
 async def answer_offer(request: web.Request, kind: str, options: SessionOptions, sdp: str) -> web.Response:
     """A new session. Raises Refusal."""
     session, answer = await request.app[HOST].open(options, sdp)
+    await note_link(request, session.id)
     name = request.match_info["name"]
     headers = {"Location": f"/{kind}/{name}/{session.id}", "ETag": _etag(session), "Accept-Patch": FRAGMENT}
     return _with_links(request, web.Response(status=201, text=answer, content_type=SDP, headers=headers))

@@ -329,9 +329,8 @@ class Rooms:
     def enter(self, name: str | None, role: str = "studio") -> Room:
         """The room of that name, made where there is none yet. Raises Refusal."""
         if not name:
-            raise Refusal(
-                422, f"{'An interpreter' if role == 'interpreter' else 'A viewer'} needs a room.", "Name one."
-            )
+            what = "An interpreter needs a room." if role == "interpreter" else "A viewer needs a room."
+            raise Refusal(422, what, "Name one.")
         if name not in self._rooms:
             if len(self._rooms) >= MOST_ROOMS:
                 raise Refusal(503, "There are too many rooms.", "Try again later.")

@@ -16,8 +16,10 @@ from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import Identity
 from realtime_dub.mouth.silence import for_voice
 from realtime_dub.pipeline.assembly import make_tracker
+from realtime_dub.pipeline.credentials import MadeBy
 from realtime_dub.pipeline.precedence import Place
 from realtime_dub.sources.base import VideoSource
+from realtime_dub.trust.consent import CarriesConsent
 from realtime_dub.web.config import SessionOptions, room_voice
 from realtime_dub.web.refusals import Refusal, refused, sentence
 from realtime_dub.web.rtc.browser_input import BrowserInput
@@ -26,6 +28,8 @@ from realtime_dub.web.rtc.feed import Feed
 from realtime_dub.web.rtc.original import Taps
 from realtime_dub.web.rtc.output_timeline import OutputTimeline, TimelinePublisher
 from realtime_dub.web.rtc.peer import Peer
+from realtime_dub.web.said import coded
+from realtime_dub.web.studio.agreement import Agreement
 from realtime_dub.web.studio.captions import Hearing
 from realtime_dub.web.studio.choices import Choices, renamed
 from realtime_dub.web.studio.chosen_sources import ChosenSources
@@ -34,6 +38,7 @@ from realtime_dub.web.studio.dubs import Dub, Dubs
 from realtime_dub.web.studio.enrolment import Enrolment, Known
 from realtime_dub.web.studio.handle import HandoverStep
 from realtime_dub.web.studio.presence import MAIN
+from realtime_dub.web.studio.recording_signer import RecordingSigner
 from realtime_dub.web.studio.room import Microphone, Room, Shown
 from realtime_dub.web.studio.run import Run, RunSetup, least_budget_ms, setup_of
 from realtime_dub.web.studio.run_switcher import RunSwitcher
@@ -43,7 +48,7 @@ from realtime_dub.web.studio.shared import Shared
 from realtime_dub.web.studio.tracked_once import TrackedOnce
 from realtime_dub.web.upkeep import Tasks, attempt, repeat
 
-AT_ONCE = ("strength", "silence", "under", "channel", "hears", "languages")  # need no other pipeline
+AT_ONCE = ("strength", "silence", "under", "consent", "channel", "hears", "languages")  # need no other pipeline
 USUAL_BUDGET_MS = 350.0  # at least what is planned where none is asked for
 FULL = "The studio is full: others were connected sooner. Try again in a minute."
 log = logging.getLogger("realtime_dub.web")
@@ -66,15 +71,17 @@ class Session:
         self._tracked: dict[tuple[str, str], TrackedOnce] = {}  # by picture and face, the newest alone
         self._feed: Feed | None = None  # of the present connection
         self._choices = Choices(options, self._check, self._chosen)
+        self.agreement = Agreement(id)
         self._dropped = Dropped()
         self.place: Place | None = None  # from its first connection on
         self._tasks = Tasks(id[:6])
         self._statistics = SessionStatistics()
         self._sends_statistics = False
-        self._sources = ChosenSources(shared.config, shared.uploads, shared.rooms, self.input, clock)
+        self._sources = ChosenSources(shared.config, shared.uploads, shared.avatars, shared.rooms, self.input, clock)
         self._runs = RunSwitcher(self._make_run, self._send_note)
         self._enrolment = Enrolment(self._known, lambda: self._runs.newest_is_on_air, self._send_note)
-        self._recorder = SessionRecorder(shared.recordings, clock, self._send_note, self._tasks.spawn)
+        signing = RecordingSigner.of(shared.config, self._made_by)
+        self._recorder = SessionRecorder(shared.recordings, clock, self._send_note, self._tasks.spawn, signing)
         sends = options.role != "viewer" and options.picture == "camera"
         heard_ns = (lambda: self.input.last_ns) if sends else None
         self._connection = Connection(self._make_peer, self._admit, clock, heard_ns, partial(self._log, logging.INFO))
@@ -163,7 +170,7 @@ class Session:
         given = None if self.options.role == "viewer" else self.input
         feed = None if self._shown is None else Feed(self._fed, *self.config.bitrates)
         self._feed = feed
-        return Peer(self.config, given, feed, changed, pong, self._dropped)
+        return Peer(self.config, given, feed, changed, pong, self._dropped, self.send_room)
 
     def _fed(self) -> tuple[OutputTimeline, OutputTimeline, float]:
         """The video and the audio that its page shows, and how loud it hears the original under them."""
@@ -295,7 +302,10 @@ class Session:
     async def _check(self, options: SessionOptions) -> None:
         if options.role != "studio":
             return
+        await self.agreement.check(options)
         self._sources.check(options)
+        if options.avatar is not None:
+            await asyncio.to_thread(self._shared.avatars.find, options.avatar)
         if options.budget_ms is not None or options.look_ahead_ms is not None:
             try:
                 await asyncio.to_thread(least_budget_ms, self._setup(options))
@@ -310,7 +320,7 @@ class Session:
             self.follow()
 
     def _setup(self, options: SessionOptions) -> RunSetup:
-        return setup_of(options, self.config, self._enrolment.known)
+        return setup_of(options, self.config, self._enrolment.known, self._sources.avatar(options))
 
     def _make_run(self, ended: Callable[[Run], None]) -> tuple[int, Run]:
         """With the present options. Raises Refusal."""
@@ -343,7 +353,9 @@ class Session:
         return number, Run(name, setup, video, voice, publishers, self._clock, ended, place)
 
     def _video(self, options: SessionOptions) -> Callable[[], VideoSource]:
-        """Read and tracked once for all runs that show the same. Raises Refusal."""
+        """Read and tracked once for all runs that show the same; of an avatar nothing is tracked. Raises Refusal."""
+        if options.avatar is not None:
+            return self._sources.video(options)
         key = options.picture, options.face
         if key not in self._tracked:
             tracker = partial(make_tracker, options.face, at_once=False)
@@ -368,23 +380,42 @@ class Session:
 
     # The person.
 
+    def _made_by(self) -> tuple[MadeBy, str]:
+        """What makes the mouths now, and whose the voice is."""
+        run = self._runs.present
+        made_by = MadeBy() if run is None or run.generator is None else MadeBy.of(run.generator)
+        return made_by, "another's" if self.options.speaks_for_another else "own"
+
     def _known(self) -> list[Known]:
         return [run.known for run in self._runs.newest_first]
 
     async def known(self) -> Identity | None:
-        return self._enrolment.known.get(self.options.engine)
+        identity = self._enrolment.known.get(self.options.shown_by)
+        if isinstance(identity, CarriesConsent) and not identity.consent and identity.known:
+            identity.consent = await self.agreement.for_bank(identity.subject)
+        return identity
+
+    async def forget(self) -> str:
+        """Also what runs at work know: they are followed by others that know nothing."""
+        for engine in self._enrolment.known:
+            self._enrolment.load(engine, registry.identity_kind(engine).empty())
+        if self._runs.any:
+            self._runs.begin()
+        return self.agreement.revoked()
 
     async def use_bank(self, bank: Identity) -> None:
         self._enrolment.load(self.options.engine, bank)
         if self._runs.any:
             self._runs.begin()
 
-    async def enroll(self, seconds: float) -> None:
+    async def enroll(self, seconds: float, consent: bool = False) -> None:
         run = self._runs.present
-        engine = self.options.engine
+        engine = self.options.shown_by
         if run is None or not registry.engine(engine).learns_identity:
             do = "Turn the camera on, and an engine that learns a person."
             raise Refusal(409, "There is nobody to learn from.", do)
+        if consent:
+            await self.agreement.agreed("learning the face")
         span = self._enrolment.forget(engine, seconds)
         self._runs.begin()
         self._tasks.spawn(self._enrolment.learn(engine, span), "enrolment")
@@ -433,7 +464,7 @@ class Session:
             self._send_note(note)
         fields["dropped"] = {kind: count for kind, count in dict(self._dropped).items() if count}
         fields["options"] = self.options.model_dump()
-        return fields | ({"note": self.note} if self.note else {})
+        return fields | ({"note": self.note, "codes": coded(note=self.note)} if self.note else {})
 
     def follow(self) -> None:
         """What its page is shown, or what it has to dub, may be another now."""

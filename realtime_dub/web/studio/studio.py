@@ -26,6 +26,7 @@ from realtime_dub.web.studio.camera import CameraAdvice
 from realtime_dub.web.studio.captions import Captions
 from realtime_dub.web.studio.handle import StudioHandle
 from realtime_dub.web.studio.keeping import Keeping, OwnKeeping
+from realtime_dub.web.studio.links import Links
 from realtime_dub.web.studio.metrics import Metrics
 from realtime_dub.web.studio.oversight import Oversight
 from realtime_dub.web.studio.pending import make_room
@@ -57,12 +58,14 @@ class Studio:
         self.dubbed_elsewhere = 0  # people, by other processes of this machine
         self._keeping = keeping or OwnKeeping(config)
         self.uploads, self.recordings = self._keeping.uploads, self._keeping.recordings
+        self.avatars = self._keeping.avatars
         self.banks = BankInbox()
         self.metrics = Metrics()
         self._clock = clock or MonotonicClock()
         self.rooms = Rooms(self._clock, self.sessions)
         self.captions = Captions(self._clock, lambda: tuple(self.sessions.values()))
         self.oversight = Oversight(self)
+        self.links = Links(self)
         self.seats = Seats(config)
         self._admission = Admission(config.max_channels)
         self.precedence = precedence or Order()
@@ -247,7 +250,7 @@ class Studio:
 
     def used_uploads(self) -> set[str]:
         """Those that a session has chosen."""
-        return named(choice for each in self.sessions.values() for choice in (each.options.voice, each.options.picture))
+        return named(choice for each in self.sessions.values() for choice in each.options.files)
 
     async def _sweep_files(self) -> None:
         """Remove what is too old."""

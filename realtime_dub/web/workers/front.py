@@ -10,8 +10,8 @@ from typing import Any
 from aiohttp import web
 
 from realtime_dub.web.config import ServeConfig, SessionOptions
-from realtime_dub.web.http import api, operators, routes, whip
-from realtime_dub.web.http.invited import INVITES, check_change, check_options
+from realtime_dub.web.http import api, avatars, inspections, operators, pictures, routes, whip
+from realtime_dub.web.http.invited import INVITES, REVOKES, check_change, check_options
 from realtime_dub.web.http.server import MEASURES, guarded
 from realtime_dub.web.http.told import Told
 from realtime_dub.web.refusals import Refusal
@@ -49,9 +49,12 @@ def _own() -> list[web.RouteDef]:
         web.patch("/api/sessions/{id}", change_session),
         web.get("/api/recordings", recordings),
         web.post("/api/uploads", api.upload),
+        *pictures.routes(),
+        *inspections.routes(),
         web.get(api.ROOM, room),
         web.get("/api/rooms", rooms),
         web.get(api.ROOM + "/recordings", room_recordings),
+        *avatars.routes(),
         *operators.link_routes(),
         *(web.post(f"/{kind}/{{name}}", _stream(kind)) for kind in whip.KINDS),
         *(web.options(f"/{kind}/{{name}}", whip.describe) for kind in whip.KINDS),
@@ -209,8 +212,9 @@ def _crew(config: ServeConfig, count: int) -> Callable[[web.Application], AsyncI
     async def context(app: web.Application) -> AsyncIterator[None]:
         crew = await asyncio.to_thread(Crew, config, count)
         await asyncio.to_thread(app[INVITES].revoked.keep, crew.revoked)
-        app[CREW], app[METRICS] = crew, Metrics()
+        app[CREW], app[METRICS], app[REVOKES] = crew, Metrics(), crew.revoke
         app[api.INBOX] = api.Inbox(crew.uploads, crew.used_uploads)
+        app[avatars.AVATARS], app[avatars.TRAININGS] = crew.avatars, crew.trainings
         app[api.METRICS] = _metrics(crew, app[METRICS])
         app[MEASURES] = crew.measure
         try:

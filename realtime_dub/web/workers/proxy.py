@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
 from aiohttp import ClientError, ClientResponse, web
 from yarl import URL
 
 from realtime_dub.web.http.answers import HEADERS
+from realtime_dub.web.http.invited import INVITE
 from realtime_dub.web.http.routes import CHUNK
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio.banks import MOST_BYTES
-from realtime_dub.web.workers.wire import VISITOR
+from realtime_dub.web.workers.wire import INVITED, VISITOR
 from realtime_dub.web.workers.worker import Worker
 
 PASSED_ON = ("Content-Type", "Content-Length", "Accept", "If-Match", "If-Range", "Range", "If-None-Match",
@@ -28,6 +30,8 @@ async def hand_on(
     """
     headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
     headers[VISITOR] = request.remote or ""
+    if (invite := request.get(INVITE)) is not None:
+        headers[INVITED] = json.dumps(invite.model_dump())  # in ASCII, as headers are
     if body is not None:
         headers["Content-Length"] = str(len(body))
     data = body or (_body(request, most) if body is None and request.can_read_body else None)
