@@ -229,7 +229,9 @@ def test_a_program_takes_over_from_one_over_whip_and_its_captions_come_with_its_
         async with serving() as (studio, http, url):
             speaker, viewer = Visitor(http, url), Visitor(http, url, sends=False)
             try:
-                await speaker.connect(engine="passthrough", voice="room:hall:es", room="hall", budget_ms=ROOMY_MS, consent=True)
+                await speaker.connect(
+                    engine="passthrough", voice="room:hall:es", room="hall", budget_ms=ROOMY_MS, consent=True
+                )
                 await speaker.until(lambda: len(speaker.got.pictures) > 20, 40)
                 await viewer.connect(role="viewer", room="hall")
                 presence = studio.rooms.enter("hall").presence

@@ -24,7 +24,11 @@ NAMED = [*NOTES.values(), *advice.NO_VOICE.values(), *seats.FULL.values(), seats
 NAMED += [recordings.FULL, file_kinds.KIND, file_kinds.NO_KIND]
 NAMED += [session_recorder.LONGEST, session_recorder.ENDED, session_recorder.LOST]
 # What only a program can do wrong: a person at the page never meets it, and whoever writes the program reads English.
-PROTOCOLS = ("http/whip.py", "http/routes.py", "rtc/peer.py", "rtc/candidates.py")
+PROTOCOLS = (
+    *("http/whip.py", "http/routes.py", "rtc/peer.py", "rtc/candidates.py"),
+    *("http/voices.py", "http/voice_sockets.py", "http/captioning.py", "workers/programs_in_front.py"),
+    *("studio/pcm.py", "studio/realtime.py", "studio/webvtt.py", "studio/captions.py", "studio/program.py"),
+)
 FOR_PROGRAMS = {
     "The header Host names no host.", "Send one name, with its port.", "The header X-Requested-With is missing.",
     "The request names no path of this server.", "Begin it with /.", "The request is compressed.",
