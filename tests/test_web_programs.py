@@ -177,6 +177,10 @@ def test_what_cannot_be_a_voice_is_refused_in_a_line() -> None:
             async with http.ws_connect(f"{hall}?channel=es", headers=bearer):
                 got, answer = await post(http, f"{hall}?channel=es&rate=24000", speech(1), **pcm, **bearer)
                 assert (got, "no seat" in answer["error"]["what"]) == (503, True)
+                links = f"{url}/api/rooms/hall/links/interpreter"
+                async with http.delete(links, headers={**owner, **HEADERS}) as gone:
+                    assert gone.status == 204
+                assert await until(lambda: studio.sessions == {}, 5)  # they go with their link
             assert await until(lambda: studio.sessions == {}, 2)
 
     asyncio.run(test())

@@ -19,7 +19,7 @@ from realtime_dub.web.config import LANGUAGE, SessionOptions
 from realtime_dub.web.http import whip
 from realtime_dub.web.http.api import STUDIO
 from realtime_dub.web.http.door import Door
-from realtime_dub.web.http.invited import check_channel, check_options
+from realtime_dub.web.http.invited import check_channel, check_options, note_link
 from realtime_dub.web.http.routes import CHUNK, read_body
 from realtime_dub.web.limits import PROGRAM_AHEAD_S
 from realtime_dub.web.refusals import Refusal
@@ -110,6 +110,7 @@ class _Speaking:
             if self._session is None and self._reader.format is not None:
                 rate = self._reader.format.rate
                 self._session = await self._request.app[STUDIO].open_program(self._options, rate, PROGRAM_AHEAD_S)
+                await note_link(self._request, self._session.id)
             if self._session is not None:
                 await self._session.put(samples)
         if self._session is None or self._session.pacer is None or not self._session.pacer.position:
