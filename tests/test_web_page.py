@@ -31,6 +31,11 @@ NO_GREEN_ROOM = """try {
 CHECKS = (HERE / "page_checks.js").read_text()
 
 
+# Whoever is asked whether others may move their mouth says yes.
+AGREES = """new MutationObserver(() => document.querySelector("#consent[open] #consent-yes")?.click())
+    .observe(document, { subtree: true, attributes: true, attributeFilter: ["open"] })"""
+
+
 class Page:
     """A page of one browser context, with what it asked for and complained of."""
 
@@ -39,6 +44,7 @@ class Page:
         self.complaints: list[str] = []
         self.requests: list[Any] = []
         context.add_init_script(NO_GREEN_ROOM)
+        self.view.add_init_script(AGREES)
         self.view.on("console", self._console)
         self.view.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.view.on("request", lambda request: self.requests.append(request))

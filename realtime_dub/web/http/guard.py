@@ -110,7 +110,7 @@ class Guard:
     def _check_mutation(self, request: web.Request, caller: str, now_s: float) -> None:
         if request.path.startswith("/api/") and request.headers.get("X-Requested-With") != REQUESTED_WITH:
             raise Refusal(403, "The header X-Requested-With is missing.", f"Send X-Requested-With: {REQUESTED_WITH}.")
-        offers = request.path == "/api/sessions" or request.path.startswith(("/whip/", "/whep/"))
+        offers = request.path == "/api/sessions" or request.path.startswith(("/whip/", "/whep/", "/voices/"))
         if request.method == "POST" and offers and not self._offers.take(caller, now_s):
             raise Refusal(429, "Too many connection attempts.", "Wait a moment.", {"Retry-After": "10"})
 

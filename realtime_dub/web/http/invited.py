@@ -31,14 +31,19 @@ ALLOWED: tuple[tuple[str, set[str]], ...] = (
     (r"\w+ /api/sessions/[\w-]+(/(candidates|ice))?", PARTS),
     (r"POST /api/sessions/[\w-]+/floor", {"interpreter"}),
     (r"\w+ /api/sessions/[\w-]+/(recording|enroll|bank|voice)", {"studio"}),
-    (r"\w+ /api/recordings(/[\w-]+)?", {"studio", "operator"}),
+    (r"\w+ /api/recordings(/[\w-]+(/captions)?)?", {"studio", "operator"}),
     (r"POST /api/uploads", {"studio"}),
+    (r"\w+ /api/avatars(/.+)?", {"studio"}),
+    (r"POST /api/pictures", PARTS),
+    (r"POST /api/inspections", {"studio", "operator"}),
     (r"GET /api/rooms/{room}", ANY),
     (r"DELETE /api/rooms/{room}", {"operator"}),
     (r"POST /api/rooms/{room}/links", {"studio", "operator"}),
     (r"\w+ /api/rooms/{room}/.+", {"operator"}),
     (r"\w+ /whip/{room}(/[\w-]+)?", {"studio"}),
     (r"\w+ /whep/{room}(/[\w-]+)?", {"viewer"}),
+    (r"\w+ /voices/{room}(/[\w-]+)?", {"interpreter"}),
+    (r"POST /captions/{room}", {"studio", "interpreter", "operator"}),
 )
 OTHER = Refusal(403, "The link does not allow this.", "Ask whoever sent it for another one.")
 
@@ -70,10 +75,17 @@ async def note_link(request: web.Request, session: str) -> None:
 
 def check_change(request: web.Request, changes: Mapping[str, Any]) -> None:
     """What a session is to become: with no other room's voice, in its link's language. Raises Refusal."""
-    invite = request.get(INVITE)
-    if invite is not None and invite.channel and changes.get("channel", invite.channel) != invite.channel:
-        raise OTHER
+    if "channel" in changes:
+        check_channel(request, changes["channel"])
     check_voice(request, changes.get("voice"))
+
+
+def check_channel(request: web.Request, channel: str) -> None:
+    """What is said in a language comes by a link for it, where the link names one. Raises Refusal."""
+    invite = request.get(INVITE)
+    if invite is not None and invite.channel and invite.channel != channel:
+        what = f"The link is for the language {invite.channel}."
+        raise Refusal(403, what, f"Add ?channel={invite.channel} to the address.")
 
 
 def check_voice(request: web.Request, voice: Any) -> None:

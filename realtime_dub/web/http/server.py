@@ -14,7 +14,7 @@ from aiohttp import web
 from realtime_dub.pipeline.process import few_heaps, one_thread_each, short_waits
 from realtime_dub.signals import polite
 from realtime_dub.web.config import ServeConfig
-from realtime_dub.web.http import api, operators, routes, whip
+from realtime_dub.web.http import api, avatars, operators, programs, routes, whip
 from realtime_dub.web.http.connectivity import greeting, with_token
 from realtime_dub.web.http.doors import Doors, allow_descriptors
 from realtime_dub.web.http.guard import Guard
@@ -36,7 +36,7 @@ def make_app(config: ServeConfig) -> web.Application:
     """The application; its studio starts and ends with it."""
     app = guarded(config)
     app.cleanup_ctx.append(_studio(config))
-    app.add_routes(whip.routes() + operators.routes() + api.routes())
+    app.add_routes(whip.routes() + programs.routes() + operators.routes() + avatars.routes() + api.routes())
     return app
 
 
@@ -95,6 +95,7 @@ def _studio(config: ServeConfig) -> Callable[[web.Application], AsyncIterator[No
         app[api.STUDIO] = app[routes.HOST] = studio
         app[CAME_BY], app[REVOKES] = studio.links.came, studio.links.revoke
         app[api.INBOX] = api.Inbox(keeping.uploads, studio.used_uploads)
+        app[avatars.AVATARS], app[avatars.TRAININGS] = keeping.avatars, keeping.trainings
         app[api.METRICS] = api.metrics_of(studio)
         app[MEASURES] = studio.measure
         try:

@@ -48,6 +48,8 @@ export class Figures {
   // The server's part, the way, and this browser's buffer.
   get delayMs() { return (this.#lag.server ?? 0) + (this.#lag.way ?? 0) + (this.#lag.buffer ?? 0); }
 
+  get bufferMs() { return this.#lag.buffer ?? 0; }
+
   redraw() { this.#board.redraw(); }
 
   clear() {

@@ -4,6 +4,7 @@
 // and "restart" (what only a new session can do).
 
 import * as api from "./api.js";
+import { Avatar } from "./avatar.js";
 import { Languages } from "./channels.js";
 import { copied, linkFor } from "./invite.js";
 import { Mouth, takes } from "./mouth.js";
@@ -18,7 +19,8 @@ const USUAL = { width: 640, height: 480, fps: 25 };
 const SIZES = { "480p": { width: 640, height: 480 }, "720p": { width: 1280, height: 720 } };
 
 export class Settings extends EventTarget {
-  #mouth; #camera; #ownMic; #audioFile; #still; #onCamera = true; #inUse = "mic"; // the voice that is
+  #mouth; #camera; #ownMic; #audioFile; #still; #avatar; #inUse = "mic"; // the voice that is
+  #shown = "camera"; // what the picture is of
   #share; // the server's address for others
 
   constructor(config, room) {
@@ -43,6 +45,9 @@ export class Settings extends EventTarget {
     for (const radio of document.querySelectorAll("input[name=voice]")) radio.addEventListener("change", () => this.#voice());
     this.#audioFile = new Picker($("sound"), "sound", config.limits);
     this.#still = new Picker($("still"), "picture", config.limits);
+    this.#avatar = new Avatar(config);
+    this.#avatar.addEventListener("options", (event) => { if (this.#picture === "avatar") this.#emit("options", event.detail); });
+    this.#avatar.addEventListener("restart", () => this.#newPicture());
     this.#audioFile.addEventListener("ready", () => this.#voice());
     this.#still.addEventListener("ready", () => this.#newPicture());
     $("room").addEventListener("change", () => this.#voice());
@@ -64,33 +69,35 @@ export class Settings extends EventTarget {
   get needsMicrophone() { return this.#inUse === "mic" || (this.#ownMic.on && this.usesCamera); }
   get usesMicrophone() { return this.needsMicrophone || this.#inUse === "room" || this.languages.tags.length > 0; } // others hear it
   get lasting() { return this.kind !== "upload" && this.usesCamera; } // a file has to be chosen anew after a reload
-  get usesCamera() { return $("camera").value !== "still"; }
+  get usesCamera() { return this.#picture === "camera"; }
+  get #picture() { return ["still", "avatar"].includes($("camera").value) ? $("camera").value : "camera"; }
 
   // What a new session is opened with.
   options() {
-    const picture = this.usesCamera || !this.#pictureOption() ? {} : { picture: this.#pictureOption() };
-    return { ...this.#mouth.options(), ...picture, ...this.#ownMic.options(), under: this.#under, languages: this.languages.tags, room: this.#room(), voice: this.#voiceOption() ?? "mic" };
+    return { ...this.#mouth.options(), ...this.#pictureOptions(), ...this.#ownMic.options(), under: this.#under, languages: this.languages.tags, room: this.#room(), voice: this.#voiceOption() ?? "mic" };
   }
 
   get #under() { return $("under").value / 100; }
 
   // A file that was asked for and is not chosen is asked for again; nothing starts without it.
   complete() {
-    const missing = this.kind === "upload" && !this.#audioFile.chosen ? this.#audioFile : !this.usesCamera && !this.#still.chosen ? this.#still : null;
+    const missing = this.kind === "upload" && !this.#audioFile.chosen ? this.#audioFile : this.#picture === "still" && !this.#still.chosen ? this.#still : null;
     missing?.ask();
-    return !missing;
+    return !missing && (this.#picture !== "avatar" || this.#avatar.complete());
   }
 
   // Before a session: the files that it needs are with the server. Throws an ApiError.
   async ready() {
     if (this.kind === "upload") await this.#audioFile.ready();
-    if (!this.usesCamera) await this.#still.ready();
+    if (this.#picture === "still") await this.#still.ready();
+    if (this.#picture === "avatar") await this.#avatar.ready();
     this.#inUse = this.kind;
-    this.#onCamera = this.usesCamera;
+    this.#shown = this.#picture;
   }
 
-  show(options, { silence, own_voice: learnt } = {}) {
-    this.#mouth.show(options, silence);
+  show(options, { silence, own_voice: learnt, budget_ms: planned } = {}) {
+    const budget = options.picture?.startsWith("avatar:") ? { budget_ms: options.budget_ms ?? planned } : {}; // it has another one
+    this.#mouth.show({ ...options, ...budget }, silence);
     this.#ownMic.show(options, learnt);
     this.languages.follow(options);
   }
@@ -107,10 +114,11 @@ export class Settings extends EventTarget {
       await file.ready();
       again[key] = `upload:${file.id}`;
     }
-    return again;
+    return this.#avatar.renewed(again);
   }
 
   ended() {
+    this.#avatar.ended();
     this.#audioFile.forget();
     this.#still.forget();
   }
@@ -145,10 +153,12 @@ export class Settings extends EventTarget {
   }
 
   #device(id) {
-    $("field-still").hidden = this.usesCamera;
+    $("field-still").hidden = this.#picture !== "still";
+    document.body.dataset.picture = this.#picture;
+    if (id === "camera") this.#avatar.show(this.#picture === "avatar");
     if (this.usesCamera) prefs.keep({ camera: this.camera || null, microphone: this.microphone || null, processing: this.processing, size: $("camera-size").value, fps: $("camera-fps").value });
     if (!id.startsWith("camera")) this.#emit("devices", "microphone");
-    else if (this.usesCamera === this.#onCamera) this.#emit("devices", "camera");
+    else if (this.usesCamera && this.#shown === "camera") this.#emit("devices", "camera");
     else this.#newPicture();
   }
 
@@ -157,16 +167,18 @@ export class Settings extends EventTarget {
     this.#emit("options", { own_mic: on });
   }
 
-  // Between camera and still lies a new session: what the picture is, the server fixes when it begins one.
+  // Between camera, still and avatar lies a new session: what the picture is, the server fixes when it begins one.
   #newPicture() {
-    if (!this.usesCamera && !this.#still.chosen) return; // until there is a file, the camera goes on
-    this.#onCamera = this.usesCamera;
+    const there = { camera: true, still: this.#still.chosen, avatar: Boolean(this.#avatar.id) };
+    if (!there[this.#picture]) return; // until there is one, what was goes on
+    this.#shown = this.#picture;
     this.#emit("restart");
   }
 
-  #pictureOption() {
-    if (this.usesCamera) return "camera";
-    return this.#still.id && `upload:${this.#still.id}`;
+  // An avatar has a budget of its own until somebody moves the slider while it is shown.
+  #pictureOptions() {
+    if (this.#picture === "avatar") return { ...this.#avatar.options(), budget_ms: null };
+    return this.#picture === "still" && this.#still.id ? { picture: `upload:${this.#still.id}` } : {};
   }
 
   // A name that nobody has used; that of the room where it was asked for.

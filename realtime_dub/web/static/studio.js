@@ -19,9 +19,10 @@ import { passes, shown } from "./presence.js";
 import { Quality } from "./quality.js";
 import { Recordings } from "./recordings.js";
 import * as resume from "./resume.js";
-import { WELCOME, channel, role, room } from "./role.js";
+import { channel, role, room, welcome } from "./role.js";
 import { Session } from "./session.js";
 import { Settings } from "./settings.js";
+import { showSpeaking } from "./speaking.js";
 import { listen, setListening, showRecording } from "./stage.js";
 import { t } from "./texts.js";
 import * as ui from "./ui.js";
@@ -32,7 +33,7 @@ export class Studio {
   devices = new Devices(() => this.#session); person = new Person(() => this.#session?.id);
   output = new Output($("speaker"), $("dubbed"));
   green = new Green(this.devices, this.output, () => this.start());
-  booth = null; spoken = null; under = null; watched = null; // an interpreter's; a viewer's
+  booth = null; spoken = null; under = null; watched = null; captions = null; // an interpreter's; a viewer's; of who sees the dubbed picture
   #config = null; #settings = null; #session = null; #starting = false; #link = "idle"; #room = null; #moved = false;
   #compare = new Compare($("stage")); #recordings = null; #quality = new Quality(); #offers = new Offers(() => this.#session); #apart = new Apart();
   #figures = new Figures(() => this.#session?.id, (ms) => this.#settings.budget(ms));
@@ -137,7 +138,7 @@ export class Studio {
     this.#moved ||= this.#room?.state === "live";
     const name = shown(role, link, this.#room, this.#moved);
     ui.state(name);
-    ui.scene(name, ["idle", "asking", "failed"].includes(name) ? WELCOME : null, role === "interpreter");
+    ui.scene(name, ["idle", "asking", "failed"].includes(name) ? welcome() : null, role === "interpreter");
     this.booth?.show(link, this.#room);
     $("clock").hidden = name !== "live";
   }
@@ -182,8 +183,10 @@ export class Studio {
       this.watched?.show(state);
       this.spoken?.show(state, session.options);
       this.#settings.languages.show(state);
+      showSpeaking(state);
       this.#show(this.#link);
     });
+    on("caption", (caption) => this.captions?.show(caption, this.#figures.bufferMs));
     on("failed", (error) => { if (!this.#comeback.running) this.#failed(error); });
     on("lost", () => { if (session === this.#session) this.#return("interrupted"); });
     this.#session = session;
@@ -235,7 +238,7 @@ export class Studio {
   }
 
   async #restart() {
-    if (!this.#session) return;
+    if (!this.#session) return this.#link === "idle" ? this.#show("idle") : undefined;
     this.stop();
     await this.start();
   }
@@ -254,6 +257,8 @@ export class Studio {
     this.#comeback.cancel();
     this.devices.release();
     $("dubbed").srcObject = null;
+    this.captions?.clear();
+    showSpeaking(null);
     controls.usable(false);
     this.#recording.reset();
     this.person.clear();

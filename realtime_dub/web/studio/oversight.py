@@ -30,6 +30,10 @@ class Overseen(Protocol):
         """It was made."""
 
     @property
+    def speaks(self) -> bool:
+        """Just now."""
+
+    @property
     def told(self) -> Mapping[str, Any]:
         """Its newest statistics."""
 
@@ -111,4 +115,5 @@ class Oversight:
         if session is None:
             return {}
         told = {name: session.told[name] for name in SHOWN if session.told.get(name) is not None}
-        return {"connected": session.came, "for_s": round(time.monotonic() - session.since_s), "statistics": told}
+        for_s = round(time.monotonic() - session.since_s)
+        return {"connected": session.came, "for_s": for_s, "speaks": session.speaks, "statistics": told}

@@ -107,6 +107,7 @@ def _guest(session: Session) -> Guest:
         room=options.room,
         voice=options.voice,
         picture=options.picture,
+        background=options.background,
         came=session.came,
         since_s=session.since_s,
         made=made,

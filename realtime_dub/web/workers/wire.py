@@ -32,6 +32,7 @@ class Task(BaseModel):
     socket: Path
     uploads: Path
     recordings: Path
+    avatars: Path
 
     def line(self) -> bytes:
         """Only what was given: what a person did not choose is still open (``ServeConfig.fps_asked``)."""
@@ -47,6 +48,7 @@ class Guest(BaseModel):
     role: str
     voice: str
     picture: str
+    background: str
     came: bool
     since_s: float
     room: str | None = None
