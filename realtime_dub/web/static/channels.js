@@ -5,7 +5,7 @@ import * as api from "./api.js";
 import { copied, linkFor } from "./invite.js";
 import * as prefs from "./prefs.js";
 import { channel as asked, room as named } from "./role.js";
-import { languageName, t } from "./texts.js";
+import { languageName, t, told } from "./texts.js";
 import * as ui from "./ui.js";
 
 const $ = (id) => document.getElementById(id);
@@ -168,8 +168,8 @@ export class Languages extends EventTarget {
 
   #say() {
     for (const says of $("language-list").querySelectorAll("[data-of]")) {
-      const { state, why } = this.#states[says.dataset.of] ?? {};
-      const words = state ? [t(`channels.state.${state}`), why].filter(Boolean).join(" ") : "";
+      const channel = this.#states[says.dataset.of], state = channel?.state;
+      const words = state ? [t(`channels.state.${state}`), told(channel, "why")].filter(Boolean).join(" ") : "";
       if (says.textContent !== words) says.textContent = words;
     }
   }
