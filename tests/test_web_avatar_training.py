@@ -170,6 +170,7 @@ def test_what_cannot_be_made_says_why_and_leaves_nothing_of_the_film(tmp_path: P
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_film_is_looked_at_and_put_in_line_and_there_is_an_end_of_room(tmp_path: Path) -> None:
     def data(seconds: int, **sound: int) -> bytes:
         path = write_film(tmp_path / "a.mp4", steady(25 * seconds, 25), numbered(160, 120), **sound)
