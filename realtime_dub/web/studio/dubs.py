@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from realtime_dub.media import Samples
 from realtime_dub.mouth.silence import for_voice
@@ -83,6 +84,16 @@ class Dubs:
     def count(self) -> int:
         """Pipelines, with those that are about to end."""
         return len(self._dubs) + len(self._ending)
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """The counts of each channel's pipeline, for its sender's page."""
+        found = {dub.channel: dub.runs.present for dub in self.all}
+        reports = {channel: run.recorder.report() for channel, run in found.items() if run is not None}
+        return {
+            channel: {"frames": each.frames, "budget_ms": each.budget_ms, "latency_ms": each.latency_ms["p50"],
+                      "av_offset_ms": each.av_offset_ms["mean"]}
+            for channel, each in reports.items()
+        }  # fmt: skip
 
     def of(self, channel: str) -> Dub | None:
         return self._dubs.get(channel)

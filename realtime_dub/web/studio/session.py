@@ -386,6 +386,8 @@ class Session:
         counts, playback = self._statistics, self._sources.playback(self.options)
         fields = {**BLANK, **counts.of_run(self._runs.present, self.options.voice), **counts.of_output(self._shown)}
         fields |= {"voice": playback.to_dict() if playback is not None else None, "recording": self._recorder.running}
+        if self._dubs is not None and self._dubs.all:
+            fields["dubs"] = self._dubs.to_dict()
         if (progress := self._enrolment.progress) is not None:
             fields["enroll"] = {"progress": round(progress, 2)}
         if self.room is not None:
