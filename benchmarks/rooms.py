@@ -6,7 +6,7 @@ every eight. Both viewers watch the Spanish channel, one with the original under
 
 | figure | how |
 |---|---|
-| floor to interpreter | from a mark that the speaker says to its decoding at the interpreter's; less aiortc's own buffer |
+| floor to interpreter | from a mark that the speaker says to its decoding at the interpreter's; less aiortc's buffer |
 | mouths | share of fresh ones in the Spanish channel's pipeline, as the server counts them |
 | viewers' A/V offset | the mark in the speaker's video against the one in the interpreter's voice, by when they left |
 | original | the strength of the speaker's tone at the viewers', while the interpreter is silent, and while not |

@@ -24,6 +24,7 @@ from realtime_dub.cli.server_options import (
     ServeMediaTo,
     ServePictureHeight,
     ServePort,
+    ServePushTo,
     ServeSelfSigned,
     ServeServerMic,
     ServeSize,
@@ -52,6 +53,7 @@ def serve(
     max_viewers: ServeMaxViewers = 8,
     max_channels: ServeMaxChannels = None,
     max_bandwidth_kbps: ServeMaxBandwidthKbps = None,
+    push_to: ServePushTo = None,
     link_hours: ServeLinkHours = 168,
     fps: ServeFps = None,
     size: ServeSize = "auto",
@@ -76,7 +78,7 @@ def serve(
     quiet: Quiet = False,
 ) -> None:
     """Let a browser use this machine: open the printed address, see your own face speak."""
-    given = {name: value for name, value in locals().items() if name != "fps" or value is not None}
+    given = {name: value for name, value in locals().items() if name not in ("fps", "push_to") or value is not None}
     _need_web()
     from realtime_dub.config import build
     from realtime_dub.web.config import ServeConfig

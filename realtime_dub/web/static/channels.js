@@ -9,7 +9,7 @@ import { languageName, t } from "./texts.js";
 import * as ui from "./ui.js";
 
 const $ = (id) => document.getElementById(id);
-export const FLOOR = "floor";
+const FLOOR = "floor";
 const KNOWN = ["ar", "bg", "bn", "ca", "cs", "da", "de", "el", "en", "es", "et", "fa", "fi", "fr", "ga", "he", "hi", "hr", "hu", "id", "it", "ja", "ko", "lt", "lv", "ms", "mt", "nl", "no", "pl", "pt", "pt-BR", "ro", "ru", "sk", "sl", "sr", "sv", "sw", "th", "tr", "uk", "ur", "vi", "zh"];
 
 const nameOf = (channel) => (channel === FLOOR ? t("channels.floor") : channel ? languageName(channel) : t("channels.own"));

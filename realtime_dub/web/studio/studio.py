@@ -26,6 +26,7 @@ from realtime_dub.web.studio.camera import CameraAdvice
 from realtime_dub.web.studio.handle import StudioHandle
 from realtime_dub.web.studio.keeping import Keeping, OwnKeeping
 from realtime_dub.web.studio.metrics import Metrics
+from realtime_dub.web.studio.outputs import Outputs
 from realtime_dub.web.studio.oversight import Oversight
 from realtime_dub.web.studio.pending import make_room
 from realtime_dub.web.studio.room import Rooms
@@ -60,6 +61,7 @@ class Studio:
         self._clock = clock or MonotonicClock()
         self.rooms = Rooms(self._clock, self.sessions)
         self.oversight = Oversight(self)
+        self.outputs = Outputs(config, self.rooms, self.recordings, self._clock)
         self.seats = Seats(config)
         self._admission = Admission(config.max_channels)
         self.precedence = precedence or Order()
@@ -71,7 +73,14 @@ class Studio:
     async def start(self) -> None:
         """Load what all sessions share. Raises UserError."""
         await asyncio.to_thread(self._load)
-        sweeps = (self._look_around, self._sweep_sessions, self._sweep_rooms, self._sweep_files, self._update_metrics)
+        sweeps = (
+            self._look_around,
+            self._sweep_sessions,
+            self._sweep_rooms,
+            self.outputs.sweep,
+            self._sweep_files,
+            self._update_metrics,
+        )
         self._sweeper = asyncio.create_task(repeat(SWEEP_S, *sweeps), name="sweeper")
 
     async def measure(self) -> None:
@@ -94,6 +103,7 @@ class Studio:
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
+        await self.outputs.close()
         await asyncio.gather(*(self.end(id, "server stops") for id in tuple(self.sessions)))
         self.rooms.sweep(())
         await asyncio.to_thread(self._keeping.close)
