@@ -4,7 +4,7 @@
 import * as api from "./api.js";
 import { copied, linkFor } from "./invite.js";
 import * as prefs from "./prefs.js";
-import { channel as asked, room as named } from "./role.js";
+import { channel as asked, role, room as named } from "./role.js";
 import { languageName, t } from "./texts.js";
 import * as ui from "./ui.js";
 
@@ -119,7 +119,7 @@ export class Languages extends EventTarget {
 
   // An operator may have changed them.
   follow(options) {
-    if (!options?.languages || options.languages.join("+") === this.#tags.join("+")) return;
+    if (role !== "studio" || !options?.languages || options.languages.join("+") === this.#tags.join("+")) return;
     this.#tags = [...options.languages];
     this.#keep();
   }

@@ -126,14 +126,16 @@ class Dubs:
             if any(getattr(before, name) != getattr(after, name) for name in BUILT_WITH):
                 dub.runs.begin()
 
-    def give_up(self, channels: Iterable[str] | None = None) -> list[Dub]:
-        """At once: of channels that are no more, or all."""
-        return self._give_up([each for each in self.all if channels is None or each.channel in tuple(channels)])
+    def give_up_all(self) -> list[Dub]:
+        """For ever; also those whose end was begun."""
+        self.closed = True
+        self._give_up(list(self.all))
+        return list(self._ending)
 
     async def close(self, dubs: Iterable[Dub]) -> int:
-        """What ``follow`` and ``give_up`` gave back; how many threads did not end in time."""
+        """What ``follow`` and ``give_up_all`` gave back; how many threads did not end in time."""
         stuck = 0
-        for dub in dubs:
+        for dub in dict.fromkeys(dubs):
             stuck += await dub.runs.close()
             dub.place.leave()
             self._ending.discard(dub)

@@ -456,7 +456,7 @@ class Session:
         self.closed = True
         self._choices.close()
         self._runs.refuse()
-        dubs = self._dubs.give_up() if self._dubs is not None else []
+        dubs = self._dubs.give_up_all() if self._dubs is not None else []
         if self.room is not None:
             self.room.leave(self)  # at once: a recording takes a while to end
         await attempt(self._recorder.close())
