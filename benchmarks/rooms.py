@@ -28,7 +28,7 @@ from benchmarks.room_peers import Face, Floats, Got, Person, Sound, Voice, flash
 from benchmarks.studio_page import Server, serving
 from benchmarks.usage import Meter
 
-SPEAKER, INTERPRETER = Sound(400, 3_000), Sound(1_000, 5_200, on_s=4, period_s=8)
+SPEAKER, INTERPRETER = Sound(400, 3_200), Sound(1_200, 5_200, on_s=4, period_s=8)  # whole waves in a window
 BUFFER_MS = 80.0  # aiortc's receiver gives a packet out when the fourth after it has come
 SETTLE_S = 8.0  # after the channel is dubbed, until it is measured
 HALL = {"room": "hall"}
@@ -82,6 +82,10 @@ def figures(speaker: Person, interpreter: Person, viewers: dict[float, Person], 
     return {
         "floor_ms": spread(floor_ms),
         "floor_less_buffer_ms": spread([each - BUFFER_MS for each in floor_ms]),
+        "seen": {
+            f"{under:.0%}": {"flashes": len(flashes(got)), "marks": len(marks(got, INTERPRETER.mark_hz, 0.1))}
+            for under, got in seen.items()
+        },
         "ticks": ticks,
         "fresh_percent": round(100 * fresh / ticks, 2) if ticks else None,
         "av_offset_ms": {f"{under:.0%}": spread(offsets_ms(got)) for under, got in seen.items()},
