@@ -24,7 +24,7 @@ LAYERS = (
         *("stored", "validation"),
     ),
     ("clock", "fitting", "flow", "i420", "losses", "notes", "writing"),
-    ("audio", "blend", "contact_sheet", "face", "inference", "mouth", "publishers", "sources", "voice"),
+    ("audio", "blend", "contact_sheet", "face", "inference", "mouth", "publishers", "sources", "trust", "voice"),
     ("config", "pipeline"),
     ("api", "cli", "doctor", "web"),
     ("start",),
@@ -36,8 +36,9 @@ BESIDE = {
     "blend": {"face"},
     "contact_sheet": {"blend", "face"},
     "sources": {"audio"},
-    "publishers": {"audio"},
+    "publishers": {"audio", "trust"},
     "voice": {"audio", "face", "inference", "sources"},
+    "trust": {"inference"},
     "pipeline": {"config"},
     "cli": {"doctor", "web"},
     "doctor": {"web"},
@@ -52,7 +53,7 @@ NAMED_ABOVE = {
 WEB_ROOMS = ("rtc", "studio", "http", "workers", "publish")
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 NEVER = {"engines", "export", "benchmarks", "tests", "torch"}
-HEAVY = ("torch", "cv2", "mediapipe", "aiortc", "onnxruntime")
+HEAVY = ("torch", "cv2", "mediapipe", "aiortc", "onnxruntime", "c2pa", "cryptography")
 TABLE_ENTRY = re.compile(r"\w+(\.\w+)+:\w+")
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

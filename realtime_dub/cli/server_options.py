@@ -105,6 +105,21 @@ ServeServerMic = Annotated[
         rich_help_panel=Input,
     ),
 ]
+ServeAvatars = Annotated[
+    Path | None,
+    typer.Option(
+        help="A folder of avatars that visitors may choose as their picture.",
+        show_default=False,
+        rich_help_panel=Input,
+    ),
+]
+ServeTrainAvatars = Annotated[
+    int,
+    typer.Option(
+        help="Train avatars of films that visitors send, one at a time, and keep so many; 0 = none.",
+        rich_help_panel=Input,
+    ),
+]
 ServeIdleS = Annotated[
     float, typer.Option(help="After how many seconds without video or audio a visitor has to leave.")
 ]

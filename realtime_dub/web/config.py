@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from realtime_dub.config import Badged, Signing
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.mouth.silence import Silence
@@ -19,6 +20,8 @@ ENGINES = tuple(registry.names())  # asked once: whoever is asked on the event l
 MOST_UNDER = 0.4
 FRAME_MS = 20  # sound goes over the wire in frames of this length
 LANGUAGE = r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,2}"  # a tag of BCP 47, as far as rooms tell languages apart
+BACKGROUNDS = r"recorded|none|#[0-9a-f]{6}|upload:[\w-]{1,64}"
+LEAST_SIDE, MOST_SIDE = 128, 1_080  # pixels
 FLOOR = "floor"  # of a room: what its sender says and shows, undubbed
 _ROOM_VOICE = re.compile(rf"room:([\w-]{{1,64}})(?::({LANGUAGE}))?")
 
@@ -29,10 +32,8 @@ def room_voice(voice: str) -> tuple[str, str] | None:
     return found and (found[1], found[2] or "")
 
 
-class ServeConfig(BaseModel):
+class ServeConfig(Badged, Signing):
     """``realtime-dub serve``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65_535)
@@ -65,6 +66,8 @@ class ServeConfig(BaseModel):
     media_to: Literal["auto", "machine", "lan", "internet"] = "auto"  # where addresses of visitors may be
     picture_height: int = Field(720, ge=180, le=2_160)  # of 16:9; what has more pixels is made smaller
     bundle: Path | None = None
+    avatars: Path | None = None  # a folder of avatars that every visitor may choose
+    train_avatars: int = Field(0, ge=0, le=1_000)  # of films of visitors, that are kept at a time; 0: none is trained
     quiet: bool = False
 
     @field_validator("push_to")
@@ -139,7 +142,7 @@ class ServeConfig(BaseModel):
 
 
 class SessionOptions(BaseModel):
-    """What a page may choose; all but ``picture``, ``room`` and ``role`` can be changed while it runs."""
+    """What a page may choose; all but ``picture``, ``room``, ``role`` and ``program`` can be changed while it runs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -151,8 +154,12 @@ class SessionOptions(BaseModel):
     voice: str = Field("mic", max_length=100)
     own_mic: bool = False  # the page's microphone, where it is not the voice, teaches how the person talks
     face: str = Field("largest", max_length=10)
+    consent: bool = False  # the person agreed that others' voices move their mouth
     under: float | None = Field(None, ge=0, le=MOST_UNDER)  # of the original; None: a viewer's room's
-    picture: str = Field("camera", pattern=r"^(camera|upload:[\w-]{1,64})$")
+    picture: str = Field("camera", pattern=r"^(camera|(upload|avatar):[\w-]{1,64})$")
+    background: str = Field("recorded", pattern=rf"^({BACKGROUNDS})$")  # of an avatar
+    side: int | None = Field(None, ge=LEAST_SIDE, le=MOST_SIDE, multiple_of=2)  # of its picture; None: as recorded
+    head: Literal["auto", "recorded"] = "auto"  # how an avatar's moves
     room: str | None = Field(None, pattern=r"^[\w-]{1,64}$")
     channel: str = Field("", pattern=rf"^({FLOOR}|{LANGUAGE})?$")  # an interpreter's language; what a viewer watches
     hears: str = Field(FLOOR, pattern=rf"^({FLOOR}|{LANGUAGE})$")  # an interpreter: the floor, or another interpreter
@@ -160,6 +167,7 @@ class SessionOptions(BaseModel):
         (), max_length=MOST_LANGUAGES
     )  # the channels of a sender's room
     role: Literal["studio", "interpreter", "viewer"] = "studio"
+    program: bool = False  # an interpreter that is no person
 
     @field_validator("engine")
     @classmethod
@@ -194,6 +202,22 @@ class SessionOptions(BaseModel):
         return self.voice.partition(":")[0] in ("room", "upload") or self.picture != "camera"
 
     @property
+    def files(self) -> tuple[str, str, str]:
+        """What may have been uploaded for it."""
+        return self.voice, self.picture, self.background
+
+    @property
+    def avatar(self) -> str | None:
+        """The name of the avatar that is the picture."""
+        kind, _, name = self.picture.partition(":")
+        return name if kind == "avatar" else None
+
+    @property
+    def shown_by(self) -> str:
+        """The engine that makes the picture: an avatar has its own."""
+        return self.engine if self.avatar is None else registry.OF_AVATARS
+
+    @property
     def learns_from_mic(self) -> bool:
         return self.own_mic and self.voice != "mic" and self.picture == "camera"
 
@@ -206,6 +230,7 @@ class SessionOptions(BaseModel):
 
 
 LIVE_OPTIONS = frozenset(
-    {"engine", "look_ahead_ms", "budget_ms", "strength", "silence", "voice", "own_mic", "face", "under"}
+    {"engine", "look_ahead_ms", "budget_ms", "strength", "silence", "voice", "own_mic", "face", "under", "consent"}
     | {"channel", "hears", "languages"}
+    | {"background", "side", "head"}
 )

@@ -28,6 +28,7 @@ from realtime_dub.web.rtc.feed import Feed
 from realtime_dub.web.rtc.output_timeline import OutputTimeline
 from realtime_dub.web.rtc.peer import Peer
 from realtime_dub.web.rtc.traffic import Traffic
+from realtime_dub.web.said import said
 from realtime_dub.web.studio.connection import Connection
 from realtime_dub.web.studio.pending import make_room
 from realtime_dub.web.upkeep import attempt_all, repeat
@@ -128,7 +129,7 @@ class Viewers:
         if options.role != "viewer":
             raise Refusal(403, "This page is for watching.", "Start realtime-dub serve for a studio.")
         if sum(each.came for each in self.sessions.values()) >= self.config.max_sessions:
-            what = f"{self.config.max_sessions} are watching, and there is no room for more."
+            what = said("{most} are watching, and there is no room for more.", most=self.config.max_sessions)
             raise Refusal(503, what, "Try again in a minute.", {"Retry-After": "60"})
         await make_room(self.sessions.values(), self.end, time.monotonic())
         viewer = Viewer(secrets.token_urlsafe(16), options, self.config, self._timeline)

@@ -27,11 +27,14 @@ class Undubbed:
     def __init__(self, clock: Clock) -> None:
         self.timeline = OutputTimeline(clock, asyncio.get_running_loop())
         self.timeline.lag_ns = BEHIND_NS
+        self.listeners: set[Callable[[Samples], None]] = set()  # programs that interpret, of the audio alone
         self._counted = Counted(self.timeline.ring)
 
     def hear(self, samples: Samples, captured_ns: int) -> None:
         """(n, 1) at 48 kHz."""
         self._counted.write(samples, captured_ns - self.timeline.begin_at(captured_ns))
+        for listener in tuple(self.listeners):
+            listener(samples)
 
 
 class Original(Undubbed):
@@ -45,10 +48,12 @@ class Original(Undubbed):
 
     @property
     def is_watched(self) -> bool:
-        return self.timeline.watched > 0
+        return self.timeline.watched > 0 or bool(self.listeners)
 
     def see(self, frame: Any, captured_ns: int) -> None:
         """A decoded ``av.VideoFrame``. Those that come while one is made small are left out but for the newest."""
+        if not self.timeline.watched:
+            return
         self._waiting = frame, captured_ns - self.timeline.begin_at(captured_ns)
         if self._shrinking is None or self._shrinking.done():
             self._shrinking = asyncio.create_task(self._shrink(), name="original")

@@ -41,7 +41,10 @@ BAD_SDP = Refusal(400, "The session description cannot be used.", "Send the offe
 
 
 class Peer:
-    """``browser_input`` None = nothing is taken from the other side; ``feed`` None = nothing is sent."""
+    """``browser_input`` None = nothing is taken from the other side; ``feed`` None = nothing is sent.
+
+    ``opened``: the page listens from now on.
+    """
 
     def __init__(
         self,
@@ -51,9 +54,10 @@ class Peer:
         changed: Callable[[], None],
         message: Callable[[str], str | None] = lambda text: None,
         dropped: Counter[str] | None = None,
+        opened: Callable[[], None] = lambda: None,
     ) -> None:
         self._config, self._input, self._feed = config, browser_input, feed
-        self._changed, self._message = changed, message
+        self._changed, self._message, self._opened = changed, message, opened
         servers = [RTCIceServer(**server) for server in config.ice_servers]
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._readers: set[asyncio.Task[None]] = set()
@@ -183,6 +187,7 @@ class Peer:
                 self.send(reply)
 
         channel.on("message", answer)
+        self._opened()
 
 
 def _kinds_of(sdp: str) -> dict[str, bool]:

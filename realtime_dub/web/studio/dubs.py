@@ -20,7 +20,8 @@ from realtime_dub.web.rtc.output_timeline import OutputTimeline
 from realtime_dub.web.studio.run import Run
 from realtime_dub.web.studio.run_switcher import RunSwitcher
 
-BUILT_WITH = ("engine", "look_ahead_ms", "budget_ms", "face")  # what needs another pipeline
+# What needs another pipeline.
+BUILT_WITH = ("engine", "look_ahead_ms", "budget_ms", "face", "background", "side", "head")
 Ended = Callable[[Run], None]
 MakeRun = Callable[[str, OutputTimeline, Place, Ended], tuple[int, Run]]
 

@@ -30,6 +30,7 @@ from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.limits import MOST_OUTPUTS, OUTPUT_ALONE_S, RECORDING_S
 from realtime_dub.web.refusals import Refusal, refused
 from realtime_dub.web.rtc.output_timeline import RATE, OutputTimeline
+from realtime_dub.web.said import said
 from realtime_dub.web.studio.recording import why
 from realtime_dub.web.studio.recordings import Kept, Recordings
 from realtime_dub.web.studio.room import Room, Rooms, Shown
@@ -55,10 +56,13 @@ def allowed(to: str, hosts: Iterable[str]) -> URL:
     except ValueError:
         url, authority = None, ("", None)
     if url is None or not authority[0] or url.user or url.password:
-        raise Refusal(422, "The address cannot be used.", f"Write it as {', '.join(f'{each}://' for each in SCHEMES)}…")
+        schemes = ", ".join(f"{each}://" for each in SCHEMES)
+        raise Refusal(422, "The address cannot be used.", said("Begin it with one of {schemes}.", schemes=schemes))
     host, port = authority[0].lower(), authority[1]
     if host not in hosts and f"{host}:{port}" not in hosts:
-        raise Refusal(403, f"This server does not push to {host}.", "Start it with --push-to and that host.")
+        raise Refusal(
+            403, said("This server does not push to {host}.", host=host), "Start it with --push-to and that host."
+        )
     return url
 
 
@@ -219,7 +223,7 @@ class Outputs:
     async def begin(self, name: str, channel: str, to: str, visitor: str = "") -> dict[str, Any]:
         """``to``: ``file``, or an address. Raises Refusal."""
         if len(self._begun) >= MOST_OUTPUTS:
-            raise Refusal(503, f"{MOST_OUTPUTS} outputs are on already.", "End one of them.")
+            raise Refusal(503, said("{most} outputs are on already.", most=MOST_OUTPUTS), "End one of them.")
         room = self._rooms.enter(name)
         kept = None
         if to == FILE:

@@ -27,7 +27,8 @@ Spoken: TypeAlias = "Callable[[Room, str, Samples, int], None]"
 
 # What is told of a room in which nobody is.
 EMPTY = {"state": "waiting", "sender": False, "floor": None, "heard": False, "interpreters": 0, "viewers": 0,
-         "sequence": 0, "under": 0.0, "channels": []}  # fmt: skip
+         "sequence": 0, "under": 0.0, "channels": [],
+         "speaking": {"speaker": False, "interpreter": False}}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +57,10 @@ class Member(Protocol):
     @property
     def films(self) -> bool:
         """Its camera gives frames, or it has another picture."""
+
+    @property
+    def heard_after_ns(self) -> int | None:
+        """From when something is said to when it leaves on its output; None while nothing does."""
 
     def send_room(self) -> None:
         """Something in the room is another now."""
@@ -94,10 +99,10 @@ class Room:
 
     def join(self, session: Member) -> None:
         """Raises Refusal where somebody else sends."""
-        role, channel = session.options.role, session.options.channel
+        role, channel, program = session.options.role, session.options.channel, session.options.program
         self._members[session.id] = session
         try:
-            self.presence.arrive(session.id, role, channel)
+            self.presence.arrive(session.id, role, channel, program)
         except Refusal:
             del self._members[session.id]
             raise
@@ -245,6 +250,7 @@ class Room:
         on_air = presence.on_air(person.channel if person is not None and interprets else MAIN)
         floor = None if on_air is None else "you" if on_air == person else "another"
         told = {"state": state, "sender": self.sender is not None, "floor": floor, "heard": heard,
+                "speaking": self._speaking(),
                 "interpreters": presence.count("interpreter"), "viewers": presence.count("viewer"),
                 "sequence": presence.sequence, "under": self.under, "channels": self.channel_fields()}  # fmt: skip
         if person is not None:
@@ -255,10 +261,27 @@ class Room:
 
     def _booth(self, person: Person) -> dict[str, Any]:
         """What interpreters of one channel know of each other."""
-        partners = [{"number": each.number, "heard": each.heard, "muted": each.muted}
+        partners = [{"number": each.number, "heard": each.heard, "muted": each.muted, "program": each.program,
+                     "speaks": self._members[each.id].input.speaks}
                     for each in self.presence.interpreters(person.channel) if each != person]  # fmt: skip
         channel = self.presence.channels.get(person.channel, Channel())
         return {"channel": person.channel, "partners": partners, **channel_fields(channel)}
+
+    def _speaking(self) -> dict[str, bool]:
+        """Just now: whoever sends here, and whose voice they have."""
+        sender = self.sender
+        voice = room_voice(sender.options.voice) if sender is not None else None
+        on_air = self.presence.on_air(voice[1]) if voice is not None and voice[0] == self.name else None
+        return {"speaker": sender is not None and sender.input.speaks,
+                "interpreter": on_air is not None and self._members[on_air.id].input.speaks}  # fmt: skip
+
+    def tell_speaking(self) -> None:
+        """Somebody begins to speak, or ends: at once to those who work here; others are told with the statistics."""
+        for person in self.presence.people:
+            if person.role in ("studio", "interpreter") and (session := self._members.get(person.id)) is not None:
+                session.send_room()
+        for watcher in tuple(self.watching):
+            watcher()
 
     def tell(self) -> None:
         """Everybody: something is another now."""
@@ -300,9 +323,8 @@ class Rooms:
     def enter(self, name: str | None, role: str = "studio") -> Room:
         """The room of that name, made where there is none yet. Raises Refusal."""
         if not name:
-            raise Refusal(
-                422, f"{'An interpreter' if role == 'interpreter' else 'A viewer'} needs a room.", "Name one."
-            )
+            what = "An interpreter needs a room." if role == "interpreter" else "A viewer needs a room."
+            raise Refusal(422, what, "Name one.")
         if name not in self._rooms:
             if len(self._rooms) >= MOST_ROOMS:
                 raise Refusal(503, "There are too many rooms.", "Try again later.")

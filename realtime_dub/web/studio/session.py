@@ -16,8 +16,10 @@ from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import Identity
 from realtime_dub.mouth.silence import for_voice
 from realtime_dub.pipeline.assembly import make_tracker
+from realtime_dub.pipeline.credentials import MadeBy
 from realtime_dub.pipeline.precedence import Place
 from realtime_dub.sources.base import VideoSource
+from realtime_dub.trust.consent import CarriesConsent
 from realtime_dub.web.config import SessionOptions, room_voice
 from realtime_dub.web.refusals import Refusal, refused, sentence
 from realtime_dub.web.rtc.browser_input import BrowserInput
@@ -26,12 +28,16 @@ from realtime_dub.web.rtc.feed import Feed
 from realtime_dub.web.rtc.original import Taps
 from realtime_dub.web.rtc.output_timeline import OutputTimeline, TimelinePublisher
 from realtime_dub.web.rtc.peer import Peer
+from realtime_dub.web.said import coded
+from realtime_dub.web.studio.agreement import Agreement
+from realtime_dub.web.studio.captions import Speaker
 from realtime_dub.web.studio.choices import Choices, renamed
 from realtime_dub.web.studio.chosen_sources import ChosenSources
 from realtime_dub.web.studio.connection import Connection, pong
 from realtime_dub.web.studio.dubs import Dub, Dubs
 from realtime_dub.web.studio.enrolment import Enrolment, Known
 from realtime_dub.web.studio.handle import HandoverStep
+from realtime_dub.web.studio.recording_signer import RecordingSigner
 from realtime_dub.web.studio.room import Microphone, Room, Shown
 from realtime_dub.web.studio.run import Run, RunSetup, least_budget_ms, setup_of
 from realtime_dub.web.studio.run_switcher import RunSwitcher
@@ -41,7 +47,7 @@ from realtime_dub.web.studio.shared import Shared
 from realtime_dub.web.studio.tracked_once import TrackedOnce
 from realtime_dub.web.upkeep import Tasks, attempt, repeat
 
-AT_ONCE = ("strength", "silence", "under", "channel", "hears", "languages")  # need no other pipeline
+AT_ONCE = ("strength", "silence", "under", "consent", "channel", "hears", "languages")  # need no other pipeline
 USUAL_BUDGET_MS = 350.0  # at least what is planned where none is asked for
 FULL = "The studio is full: others were connected sooner. Try again in a minute."
 log = logging.getLogger("realtime_dub.web")
@@ -64,15 +70,17 @@ class Session:
         self._tracked: dict[tuple[str, str], TrackedOnce] = {}  # by picture and face, the newest alone
         self._feed: Feed | None = None  # of the present connection
         self._choices = Choices(options, self._check, self._chosen)
+        self.agreement = Agreement(id)
         self._dropped = Dropped()
         self.place: Place | None = None  # from its first connection on
         self._tasks = Tasks(id[:6])
         self._statistics = SessionStatistics()
         self._sends_statistics = False
-        self._sources = ChosenSources(shared.config, shared.uploads, shared.rooms, self.input, clock)
+        self._sources = ChosenSources(shared.config, shared.uploads, shared.avatars, shared.rooms, self.input, clock)
         self._runs = RunSwitcher(self._make_run, self._send_note)
         self._enrolment = Enrolment(self._known, lambda: self._runs.newest_is_on_air, self._send_note)
-        self._recorder = SessionRecorder(shared.recordings, clock, self._send_note, self._tasks.spawn)
+        signing = RecordingSigner.of(shared.config, self._made_by)
+        self._recorder = SessionRecorder(shared.recordings, clock, self._send_note, self._tasks.spawn, signing)
         sends = options.role != "viewer" and options.picture == "camera"
         heard_ns = (lambda: self.input.last_ns) if sends else None
         self._connection = Connection(self._make_peer, self._admit, clock, heard_ns, partial(self._log, logging.INFO))
@@ -89,6 +97,8 @@ class Session:
             self.room.join(self)
         if role == "interpreter" and self.room is not None:
             self.input = Microphone(self.room, self.id)
+        if self.room is not None:
+            self.input.on_speaking = self.room.tell_speaking
         if role == "studio":
             if self.room is not None:
                 self._dubs = self._make_dubs(self.room)
@@ -136,6 +146,11 @@ class Session:
         return self._connection.since_s
 
     @property
+    def speaks(self) -> bool:
+        """Just now."""
+        return self.input.speaks
+
+    @property
     def away_s(self) -> float:
         """For how long nothing has been heard of it."""
         return self._connection.away_s
@@ -154,7 +169,7 @@ class Session:
         given = None if self.options.role == "viewer" else self.input
         feed = None if self._shown is None else Feed(self._fed, *self.config.bitrates)
         self._feed = feed
-        return Peer(self.config, given, feed, changed, pong, self._dropped)
+        return Peer(self.config, given, feed, changed, pong, self._dropped, self.send_room)
 
     def _fed(self) -> tuple[OutputTimeline, OutputTimeline, float]:
         """The video and the audio that its page shows, and how loud it hears the original under them."""
@@ -196,6 +211,21 @@ class Session:
         if not budget_ms or self.output is None or self.output.origin_ns is None:
             return None
         return captured_ns + round(budget_ms * MS) - self.output.origin_ns
+
+    @property
+    def heard_after_ns(self) -> int | None:
+        """From when something is said to when it leaves on its output; None while nothing does."""
+        shown_ns = self._shown_at(0)
+        if shown_ns is None or self.output is None or self.output.origin_ns is None:
+            return None
+        return shown_ns + self.output.origin_ns + self.output.lag_ns
+
+    @property
+    def watched(self) -> Speaker | None:
+        """Whose dubbed picture its page shows, where it shows one."""
+        if self.options.role == "studio":
+            return self
+        return self.room.sender if self.room is not None and self.options.role == "viewer" else None
 
     @property
     def _shown(self) -> Shown | None:
@@ -258,7 +288,10 @@ class Session:
     async def _check(self, options: SessionOptions) -> None:
         if options.role != "studio":
             return
+        await self.agreement.check(options)
         self._sources.check(options)
+        if options.avatar is not None:
+            await asyncio.to_thread(self._shared.avatars.find, options.avatar)
         if options.budget_ms is not None or options.look_ahead_ms is not None:
             try:
                 await asyncio.to_thread(least_budget_ms, self._setup(options))
@@ -273,7 +306,7 @@ class Session:
             self.follow()
 
     def _setup(self, options: SessionOptions) -> RunSetup:
-        return setup_of(options, self.config, self._enrolment.known)
+        return setup_of(options, self.config, self._enrolment.known, self._sources.avatar(options))
 
     def _make_run(self, ended: Callable[[Run], None]) -> tuple[int, Run]:
         """With the present options. Raises Refusal."""
@@ -306,7 +339,9 @@ class Session:
         return number, Run(name, setup, video, voice, publishers, self._clock, ended, place)
 
     def _video(self, options: SessionOptions) -> Callable[[], VideoSource]:
-        """Read and tracked once for all runs that show the same. Raises Refusal."""
+        """Read and tracked once for all runs that show the same; of an avatar nothing is tracked. Raises Refusal."""
+        if options.avatar is not None:
+            return self._sources.video(options)
         key = options.picture, options.face
         if key not in self._tracked:
             tracker = partial(make_tracker, options.face, at_once=False)
@@ -331,23 +366,42 @@ class Session:
 
     # The person.
 
+    def _made_by(self) -> tuple[MadeBy, str]:
+        """What makes the mouths now, and whose the voice is."""
+        run = self._runs.present
+        made_by = MadeBy() if run is None or run.generator is None else MadeBy.of(run.generator)
+        return made_by, "another's" if self.options.speaks_for_another else "own"
+
     def _known(self) -> list[Known]:
         return [run.known for run in self._runs.newest_first]
 
     async def known(self) -> Identity | None:
-        return self._enrolment.known.get(self.options.engine)
+        identity = self._enrolment.known.get(self.options.shown_by)
+        if isinstance(identity, CarriesConsent) and not identity.consent and identity.known:
+            identity.consent = await self.agreement.for_bank(identity.subject)
+        return identity
+
+    async def forget(self) -> str:
+        """Also what runs at work know: they are followed by others that know nothing."""
+        for engine in self._enrolment.known:
+            self._enrolment.load(engine, registry.identity_kind(engine).empty())
+        if self._runs.any:
+            self._runs.begin()
+        return self.agreement.revoked()
 
     async def use_bank(self, bank: Identity) -> None:
         self._enrolment.load(self.options.engine, bank)
         if self._runs.any:
             self._runs.begin()
 
-    async def enroll(self, seconds: float) -> None:
+    async def enroll(self, seconds: float, consent: bool = False) -> None:
         run = self._runs.present
-        engine = self.options.engine
+        engine = self.options.shown_by
         if run is None or not registry.engine(engine).learns_identity:
             do = "Turn the camera on, and an engine that learns a person."
             raise Refusal(409, "There is nobody to learn from.", do)
+        if consent:
+            await self.agreement.agreed("learning the face")
         span = self._enrolment.forget(engine, seconds)
         self._runs.begin()
         self._tasks.spawn(self._enrolment.learn(engine, span), "enrolment")
@@ -398,7 +452,7 @@ class Session:
             self._send_note(note)
         fields["dropped"] = {kind: count for kind, count in dict(self._dropped).items() if count}
         fields["options"] = self.options.model_dump()
-        return fields | ({"note": self.note} if self.note else {})
+        return fields | ({"note": self.note, "codes": coded(note=self.note)} if self.note else {})
 
     def follow(self) -> None:
         """What its page is shown, or what it has to dub, may be another now."""
@@ -437,6 +491,12 @@ class Session:
         """At once, what the statistics also say."""
         if self.room is not None and not self.closed:
             self._connection.send(json.dumps({"t": "room", "room": self._shared.rooms.to_dict(self.room, self)}))
+
+    def tell_caption(self, caption: dict[str, Any]) -> None:
+        """To its page, and into what is recorded, in the moment in which what it says leaves."""
+        if caption["heard"]:
+            self._recorder.add_caption(caption["text"], caption["for_ms"])
+        self._connection.send(json.dumps(caption))
 
     def send_end(self, why: Refusal) -> None:
         """To the page, which does not come back by itself then."""

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from realtime_dub.pipeline.precedence import Precedence
 from realtime_dub.web.config import ServeConfig
+from realtime_dub.web.studio.avatars import KeptAvatars
 from realtime_dub.web.studio.metrics import Metrics
 from realtime_dub.web.studio.recordings import Recordings
 from realtime_dub.web.studio.room import Rooms
@@ -17,6 +18,7 @@ class Shared(Protocol):
 
     config: ServeConfig
     uploads: KeptUploads
+    avatars: KeptAvatars
     recordings: Recordings
     rooms: Rooms
     metrics: Metrics
