@@ -44,7 +44,7 @@ class Server:
             "--badge",
             "off",
             *arguments,
-        ]  # size not measured: it takes a second
+        ]  # a size that is not measured, a second less
         self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed in close)
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._said, text=True)
         assert self._process.stdout is not None
