@@ -61,7 +61,8 @@ class FaceTrack(MediaStreamTrack):
 
 def agreed(options: dict[str, object]) -> dict[str, object]:
     """As a page whose person has agreed that others speak for them."""
-    return {"consent": True, **options} if str(options.get("voice")).startswith("room:") else options
+    others = str(options.get("voice")).startswith("room:") or options.get("languages")
+    return {"consent": True, **options} if others else options
 
 
 class VoiceTrack(MediaStreamTrack):
@@ -94,6 +95,7 @@ class Got:
     sounds: list[tuple[float, float, np.ndarray]] = field(default_factory=list)
     stats: list[dict[str, Any]] = field(default_factory=list)
     pongs: list[dict[str, Any]] = field(default_factory=list)
+    captions: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
 
 
 class Visitor:
@@ -107,6 +109,7 @@ class Visitor:
         self.pc.on("track", lambda track: self._tasks.append(asyncio.create_task(self._keep(track))))
         self._tasks: list[asyncio.Task] = []
         self.ended: list[dict[str, Any]] = []  # what it was told at its end
+        self.rooms: list[dict[str, Any]] = []  # what it was told of its room beside the statistics
         for track in (FaceTrack(height, fps), VoiceTrack()):
             self.pc.addTrack(track) if sends else self.pc.addTransceiver(track.kind, "recvonly")
         self.id = ""
@@ -155,6 +158,10 @@ class Visitor:
         told = json.loads(text)
         if told["t"] == "end":
             self.ended.append(told)
+        if told["t"] == "caption":
+            self.got.captions.append((time.monotonic(), told))
+        if told["t"] == "room":
+            self.rooms.append(told["room"])
         (self.got.pongs if told["t"] == "pong" else self.got.stats if told["t"] == "stats" else []).append(told)
 
     async def _keep(self, track: MediaStreamTrack) -> None:

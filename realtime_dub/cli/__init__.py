@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from realtime_dub import faults, signals, standard_streams
-from realtime_dub.cli.avatar import speak_as
+from realtime_dub.cli.avatar import pack_avatar, speak_as
 from realtime_dub.cli.consent import consent
 from realtime_dub.cli.files import compare_openness, dub_file, list_engines, make_bank
 from realtime_dub.cli.licences import licences
@@ -32,6 +32,7 @@ app.callback()(live)
 app.command("file")(dub_file)
 app.command("voice")(make_voice)
 app.command("avatar")(speak_as)
+app.command("pack-avatar")(pack_avatar)
 app.command("enroll")(make_bank)
 app.command("engines")(list_engines)
 openness = typer.Typer(help="How far mouths open over time.", no_args_is_help=True)

@@ -188,10 +188,15 @@ def with_avatar(config: AnyConfig, picture: str) -> AnyConfig:
 
 def tracker_for(config: LiveConfig | FileConfig, at_once: bool) -> FaceTracker:
     """What finds the face that the engine of ``config`` needs; nothing is looked for where it needs none."""
-    engine = registry.engine(config.engine)
+    return tracker_of(config.engine, config.face, at_once)
+
+
+def tracker_of(name: str, face: str, at_once: bool) -> FaceTracker:
+    """What finds the ``face`` that engine ``name`` needs."""
+    engine = registry.engine(name)
     if engine.output == "frame" and not engine.needs_live_face:
         return Unlooked()
-    return make_tracker(config.face, at_once)
+    return make_tracker(face, at_once)
 
 
 def make_tracker(face: str, at_once: bool) -> FaceTracker:

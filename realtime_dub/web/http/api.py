@@ -13,25 +13,25 @@ from pydantic import BaseModel, Field
 from realtime_dub import __version__
 from realtime_dub.media import NS
 from realtime_dub.pipeline.camera import CameraMode
-from realtime_dub.web.config import LIVE_OPTIONS
+from realtime_dub.web.config import LIVE_OPTIONS, ServeConfig
 from realtime_dub.web.http import connectivity
 from realtime_dub.web.http import routes as common
-from realtime_dub.web.http.invited import check_voice
+from realtime_dub.web.http.invited import check_change
 from realtime_dub.web.http.receiving import receive
 from realtime_dub.web.http.routes import options, read, read_body, read_json
 from realtime_dub.web.http.told import Told
-from realtime_dub.web.limits import RECORDING_KEPT_S
+from realtime_dub.web.limits import FILM_BYTES, RECORDING_KEPT_S
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio import banks
 from realtime_dub.web.studio.file_kinds import FILES
 from realtime_dub.web.studio.handle import HandoverStep
 from realtime_dub.web.studio.studio import Studio
-from realtime_dub.web.studio.uploads import Uploads
+from realtime_dub.web.studio.uploads import WRITTEN, Uploads
 
 MOST_ASKED = 50  # recordings in one question
 STUDIO: web.AppKey[Studio] = web.AppKey("studio", Studio)
 METRICS: web.AppKey[Told] = web.AppKey("metrics", Told)
-FEATURES = ("recording", "enroll", "bank", "rooms", "uploads", "pictures")  # what the page shows buttons for
+FEATURES = ("recording", "enroll", "bank", "rooms", "uploads", "pictures", "avatars")  # what the page shows buttons for
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ def routes() -> list[web.RouteDef]:
         web.post("/api/sessions/{id}/recording", record),
         web.get("/api/recordings", recordings),
         web.get("/api/recordings/{id}", recording),
+        web.get("/api/recordings/{id}/captions", recording_captions),
         web.delete("/api/recordings/{id}", dismiss_recording),
         web.post("/api/sessions/{id}/enroll", enroll),
         web.get("/api/sessions/{id}/bank", give_bank),
@@ -115,8 +116,14 @@ def told(request: web.Request, offers: dict[str, Any], camera: dict[str, Any]) -
     fields = {"version": __version__, "ice_servers": config.ice_servers, "camera": camera, **offers}
     fields["share"] = connectivity.shared(config, _port(request))
     fields["limits"] = {"upload_mb": config.upload_mb, "recording_kept_s": RECORDING_KEPT_S, "files": FILES}
-    fields["features"] = [*FEATURES, *(["server-voice"] if config.server_mic else [])]
+    fields["limits"] |= {"film_mb": FILM_BYTES // 1_000_000}
+    fields["features"] = [*FEATURES, *(name for name, there in _extras(config).items() if there)]
     return fields
+
+
+def _extras(config: ServeConfig) -> dict[str, bool]:
+    """What not every server has."""
+    return {"server-voice": config.server_mic is not None, "avatar-training": config.train_avatars > 0}
 
 
 def camera_fields(mode: CameraMode) -> dict[str, Any]:
@@ -140,7 +147,7 @@ async def change_session(request: web.Request) -> web.Response:
     if not isinstance(changes, dict) or set(changes) - LIVE_OPTIONS:
         raise Refusal(422, "Only some options can be changed.", f"Change {', '.join(sorted(LIVE_OPTIONS))}.")
     new = options(session.options.model_dump(), changes)
-    check_voice(request, new.voice)
+    check_change(request, changes)
     await session.change({name: getattr(new, name) for name in changes})
     return web.json_response({"options": session.options.model_dump()})
 
@@ -166,6 +173,12 @@ async def recordings(request: web.Request) -> web.Response:
 async def recording(request: web.Request) -> web.StreamResponse:
     path = request.app[STUDIO].recordings.find(request.match_info["id"])
     headers = {"Content-Type": "video/mp4", "Content-Disposition": 'attachment; filename="ai-dubbed.mp4"'}
+    return web.FileResponse(path, headers=headers)
+
+
+async def recording_captions(request: web.Request) -> web.StreamResponse:
+    path = request.app[STUDIO].recordings.find_captions(request.match_info["id"])
+    headers = {"Content-Type": "text/vtt", "Content-Disposition": 'attachment; filename="ai-dubbed.vtt"'}
     return web.FileResponse(path, headers=headers)
 
 
@@ -220,5 +233,6 @@ async def hand_over(request: web.Request) -> web.Response:
 
 async def upload(request: web.Request) -> web.Response:
     inbox = request.app[INBOX]
-    kept = await receive(request, inbox.uploads, inbox.used)
+    use = request.query.get("use")
+    kept = await receive(request, inbox.uploads, inbox.used, use if use in WRITTEN else None)
     return web.json_response(kept.to_dict(), status=201)
