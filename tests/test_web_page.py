@@ -44,7 +44,7 @@ class Page:
         self.complaints: list[str] = []
         self.requests: list[Any] = []
         context.add_init_script(NO_GREEN_ROOM)
-        context.add_init_script(AGREES)
+        self.view.add_init_script(AGREES)
         self.view.on("console", self._console)
         self.view.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.view.on("request", lambda request: self.requests.append(request))

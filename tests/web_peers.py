@@ -61,8 +61,11 @@ class FaceTrack(MediaStreamTrack):
 
 def agreed(options: dict[str, object]) -> dict[str, object]:
     """As a page whose person has agreed that others speak for them."""
-    others = str(options.get("voice")).startswith("room:") or options.get("languages")
-    return {"consent": True, **options} if others else options
+    return (
+        {"consent": True, **options}
+        if options.get("languages") or str(options.get("voice")).startswith("room:")
+        else options
+    )
 
 
 class VoiceTrack(MediaStreamTrack):

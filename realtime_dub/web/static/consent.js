@@ -8,7 +8,7 @@ let agreed = false, asking = null;
 
 // `options` as the server wants them; rejects where others would speak for a person who does not agree.
 export async function consented(options) {
-  if (!options.voice?.startsWith("room:") && !options.languages?.length) return options;
+  if (!options.voice?.startsWith("room:") && !options.languages?.length) return options; // nobody else speaks for them
   agreed ||= await (asking ??= ask().finally(() => { asking = null; }));
   if (!agreed) throw new ApiError(0, t("consent.refused"), t("consent.refused.do"));
   return { ...options, consent: true };

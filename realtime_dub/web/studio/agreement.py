@@ -24,8 +24,7 @@ class Agreement:
 
     async def check(self, options: SessionOptions) -> None:
         """Raises Refusal where another's voice is asked for and the person has not agreed."""
-        others = room_voice(options.voice) is not None or bool(options.languages)  # interpreters' channels
-        if options.role != "studio" or not others:
+        if options.role != "studio" or not (options.languages or room_voice(options.voice)):
             return
         if not options.consent:
             what = "An interpreter's voice moves your mouth, and you have not agreed to that."
