@@ -16,10 +16,13 @@ from realtime_dub.mouth.quality import Quality
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.mouth.silence import Silence
 from realtime_dub.paths import is_number
+from realtime_dub.trust.badge_style import WORD, BadgeStyle, Place, When
 from realtime_dub.trust.options import SigningOptions
 from realtime_dub.validation import first_problem
 
+Codec = Literal["h264", "vp9", "av1", "mjpeg"]
 Encoder = Literal["auto", "software", "nvenc", "videotoolbox", "qsv", "amf"]
+LATIN_ENDS = "\u0250"
 MOST_SECONDS = 31_622_400  # a year
 Preset = Literal[
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo"
@@ -58,7 +61,29 @@ class Signing(BaseModel):
         return options if self.credentials == "on" else None
 
 
-class _Shared(Signing):
+class Badged(BaseModel):
+    """What tells people who watch."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    badge: When = "corner"  # in the picture, for those who watch: off, while it is dubbed, or in every frame
+    badge_place: Place = "top-left"
+    badge_size: float = Field(5.0, ge=2, le=20)  # percent of the frame's height
+    badge_word: str = Field(WORD, max_length=40)  # beside the letters AI
+
+    @field_validator("badge_word")
+    @classmethod
+    def _drawable(cls, value: str) -> str:
+        if not all(letter.isprintable() and letter < LATIN_ENDS for letter in value):
+            raise ValueError("write it in Latin letters: the badge's font has no others")
+        return value
+
+    @property
+    def badge_style(self) -> BadgeStyle:
+        return BadgeStyle(self.badge, self.badge_place, self.badge_size, self.badge_word)
+
+
+class _Shared(Badged, Signing):
     """What the live loop and the file loop have in common."""
 
     width: int = Field(640, ge=16, le=8192)  # asked of a camera, and of pictures made here
@@ -75,6 +100,7 @@ class _Shared(Signing):
     silence: Silence = AUTO_SILENCE  # what the mouth does while the voice is silent
     quality: Quality = AUTO_QUALITY  # at what size large mouths are drawn
     encoder: Encoder = "software"  # of H.264, in files and network streams
+    codec: Codec = "h264"  # of films
     pads: str | None = None  # of engines that paint: what is added to the face's box, percent: top, bottom, left, right
     translator: Path | None = None  # of landmark-dub: a net that paints the person from a drawing
     denoiser: Path | None = None  # and one that smooths what was painted
@@ -127,6 +153,7 @@ class LiveConfig(_Shared):
     speaker_id: int | None = Field(None, ge=0)  # of that voice
     budget_ms: float | None = Field(None, gt=0, le=60_000)  # None = what the stages declare and a margin
     loop: bool = False
+    notice: str = Field("off", pattern=r"^(off|chime|spoken:\s*\S[^\n]{0,300})$")  # heard at the start
 
     @property
     def size_asked(self) -> bool:

@@ -38,6 +38,7 @@ BESIDE = {
     "sources": {"audio"},
     "publishers": {"audio", "trust"},
     "voice": {"audio", "face", "inference", "sources"},
+    "trust": {"inference"},
     "pipeline": {"config"},
     "cli": {"doctor", "web"},
     "doctor": {"web"},

@@ -10,7 +10,12 @@ from realtime_dub.cli.options import (
     Backdrop,
     Backend,
     Background,
+    Badge,
+    BadgePlace,
+    BadgeSize,
+    BadgeWord,
     Bundle,
+    Codec,
     Denoiser,
     Encoder,
     Engine,
@@ -33,6 +38,7 @@ from realtime_dub.cli.options import (
     LiveWebcam,
     LiveWidth,
     LookAhead,
+    Notice,
     Pads,
     PcmChannels,
     PcmFormat,
@@ -48,13 +54,14 @@ from realtime_dub.cli.options import (
     Translator,
     VideoStream,
 )
-from realtime_dub.cli.output import show
+from realtime_dub.cli.output import show, state_rule
 from realtime_dub.errors import ConfigError
 from realtime_dub.inference import AUTO
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.quality import AUTO as AUTO_QUALITY
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.paths import is_number
+from realtime_dub.trust.badge_style import WORD
 
 SIZES = {"480p": "640x480", "720p": "1280x720", "1080p": "1920x1080"}
 
@@ -90,7 +97,13 @@ def live(
     head: Head = None,
     backdrop: Backdrop = None,
     loop: LiveLoop = False,
+    notice: Notice = "off",
+    badge: Badge = "corner",
+    badge_place: BadgePlace = "top-left",
+    badge_size: BadgeSize = 5,
+    badge_word: BadgeWord = WORD,
     encoder: Encoder = "software",
+    codec: Codec = "h264",
     seconds: Seconds = None,
     stats_json: StatsJson = None,
     contact_sheet: Sheet = None,
@@ -119,6 +132,7 @@ def live(
     config = build(LiveConfig, **{**given, **asked, "to": tuple(to or ())})
     from realtime_dub.pipeline.live.run import run_live
 
+    state_rule(quiet)
     show(run_live(config), quiet)
 
 

@@ -1,1 +1,1 @@
-"""What a file says of itself, so that nobody takes a dub for a recording: said, signed, and read again."""
+"""Trust: what was dubbed says so, signed; people are told and asked; whose work is in it is named."""
