@@ -30,7 +30,7 @@ class Reports:
         """
         refuse_clashes(_written(config), _read(config))
         source = Path(config.input) if isinstance(config, FileConfig) and not is_missing(config.input) else None
-        self.credentials = Credentials(config.signing, voice, source)
+        self.credentials = Credentials(config.signing, voice, source, {"badge": config.badge})
         self.sheet = _sheet(config.contact_sheet)
         self._stats = WholeFile(config.stats_json) if config.stats_json is not None else None
 
