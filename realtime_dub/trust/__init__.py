@@ -1,0 +1,1 @@
+"""What says of a film that it was dubbed."""
