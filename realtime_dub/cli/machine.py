@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import typer
 
-from realtime_dub.cli.options import Bundle, Quiet
+from realtime_dub.cli.options import Bundle, Marks, Quiet
 from realtime_dub.cli.server_options import (
     PublicIp,
     ServeBitrateKbps,
@@ -71,6 +71,7 @@ def serve(
     media_to: ServeMediaTo = "auto",
     picture_height: ServePictureHeight = 720,
     bundle: Bundle = None,
+    marks: Marks = "on",
     quiet: Quiet = False,
 ) -> None:
     """Let a browser use this machine: open the printed address, see your own face speak."""

@@ -9,11 +9,12 @@ from realtime_dub.media import Box, Coded, Image
 from realtime_dub.mouth.contract import Generated
 
 
-def taken_over(tracked: TrackedFrame, image: Image, drawn: Generated | None) -> tuple[Coded | None, Box | None]:
-    """The frame's coded picture, and the box in which ``image``, with ``drawn`` put into it, is another one."""
-    frame = tracked.frame
-    if image is frame.image:
-        return frame.coded, None
-    if frame.coded is None or not isinstance(drawn, MouthPatch):
+def taken_over(
+    tracked: TrackedFrame, image: Image, drawn: Generated | None, coded: Coded | None
+) -> tuple[Coded | None, Box | None]:
+    """The ``coded`` picture that ``image`` was made of, and the box where ``drawn`` made it another."""
+    if image is tracked.frame.image:
+        return coded, None
+    if coded is None or not isinstance(drawn, MouthPatch):
         return None, None
-    return frame.coded, box_on(tracked, drawn)
+    return coded, box_on(tracked, drawn)

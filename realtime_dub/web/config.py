@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from realtime_dub.config import OnOff
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.mouth.silence import Silence
@@ -61,6 +62,7 @@ class ServeConfig(BaseModel):
     media_to: Literal["auto", "machine", "lan", "internet"] = "auto"  # where addresses of visitors may be
     picture_height: int = Field(720, ge=180, le=2_160)  # of 16:9; what has more pixels is made smaller
     bundle: Path | None = None
+    marks: OnOff = "on"  # that nobody sees or hears, in what is dubbed
     quiet: bool = False
 
     @field_validator("udp_ports")

@@ -87,7 +87,7 @@ class _FileRun:
         self._reports = Reports(config)
         self._sheet = self._reports.sheet
         self._parts = parts = FileParts(config, self._clock, stack)
-        self._composer = FrameComposer(parts.compositor)
+        self._composer = FrameComposer(parts.compositor, parts.marks)
         self._audio = PulledVoice(parts.voice, parts.voice_info.rate, parts.voice_info.channels)
         self.recorder = Recorder()
         self.recorder.runs(0, parts.generator)
@@ -260,7 +260,7 @@ class _FileRun:
         self._clock.advance_to(item.pts_ns)
         self._faces += face is not None
         began_ns = time.perf_counter_ns()
-        image, composition = self._composer.compose(item.sample, item.made)
+        image, kept, composition = self._composer.marked(item.sample, item.made)
         took_ns = time.perf_counter_ns() - began_ns if image is not frame.image else 0
         if took_ns:
             self.recorder.stage("compose", took_ns)
@@ -275,9 +275,10 @@ class _FileRun:
         self.recorder.offset(0 if patch is None else frame.pts_ns - patch.at_ns)
         if self._sheet is not None and seq % _SHEET_EVERY == 0:
             self._sheet.add(frame.image, face, image, seq)
-        coded, changed = taken_over(item.sample.tracked, image, composition.patch)
+        coded, changed = taken_over(item.sample.tracked, image, composition.patch, kept)
         shapes = item.made.blendshapes
-        tick = Tick(image, item.pts_ns, item.duration_ns, seq, item.audio, shapes, coded, changed)
+        audio = item.audio if self._parts.marks is None else self._parts.marks.sound(item.audio, frame.pts_ns)
+        tick = Tick(image, item.pts_ns, item.duration_ns, seq, audio, shapes, coded, changed)
         if self._parts.landmarks is not None:
             self._parts.landmarks.add(tick, item.made.landmarks)
         return tick

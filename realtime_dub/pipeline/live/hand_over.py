@@ -15,6 +15,7 @@ from realtime_dub.pipeline.live.deadlines import Deadlines
 from realtime_dub.pipeline.live.executor import Executor
 from realtime_dub.pipeline.live.outputs import Output, Stamped
 from realtime_dub.pipeline.live.ticks import LiveState, Spawn, TickState
+from realtime_dub.pipeline.marking import Marks
 from realtime_dub.pipeline.schedule import TickComposition, TrackedSample
 from realtime_dub.pipeline.statistics import Kind, Recorder
 
@@ -29,10 +30,16 @@ class HandOver:
     """Gives ticks to the outputs, in order, each at its time."""
 
     def __init__(
-        self, clock: Clock, state: LiveState, deadlines: Deadlines, outputs: Sequence[Output], recorder: Recorder
+        self,
+        clock: Clock,
+        state: LiveState,
+        deadlines: Deadlines,
+        outputs: Sequence[Output],
+        recorder: Recorder,
+        marks: Marks | None = None,
     ) -> None:
         self._clock, self._state, self._deadlines = clock, state, deadlines
-        self._outputs, self._recorder = outputs, recorder
+        self._outputs, self._recorder, self._marks = outputs, recorder, marks
         self._budget_ns = deadlines.grid.budget_ns
         self._last: tuple[TrackedSample, Image] | None = None  # the last frame that left
         self._held = 0  # ticks that showed it on
@@ -54,7 +61,10 @@ class HandOver:
         audio_ns, audio = self._audio(tick.k)
         grid = self._deadlines.grid
         start_ns, end_ns = grid.offset(tick.k), grid.offset(tick.k + 1)
-        coded, changed = taken_over(sample.tracked, image, composition.patch)
+        kept = tick.coded if image is tick.image else frame.coded if image is frame.image else None
+        coded, changed = taken_over(sample.tracked, image, composition.patch, kept)
+        if self._marks is not None:
+            audio = self._marks.sound(audio, frame.pts_ns)
         leaving = Tick(image, start_ns, end_ns - start_ns, tick.k, audio, tick.blendshapes, coded, changed)
         for output in self._outputs:
             output.offer(Stamped(leaving, None if lagged else speaks_ns, audio_ns))

@@ -84,6 +84,7 @@ class _LiveRun:
         voice, starts_with = _voice(config, clock, video)
         own_voice = _own_voice(config, clock, video)
         members = assembly.LiveMembers(video, voice, tracker, generator, publishers, starts_with, own_voice)
+        members = replace(members, marks=assembly.make_marks(config.marks))
         fps = Fraction(mode.fps).limit_denominator(1001)
         settings = LiveSettings(fps, config.budget_ms, config.seconds)
         self._tells = (video, voice, own_voice, generator, *publishers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import cache
 
 import numpy as np
@@ -37,7 +38,7 @@ def bands(payload: Payload, rate: int, key: str = KEY) -> Floats:
     size = rate // PER_SECOND
     carried, each = waves(key).carry(payload), numbers()
     made = np.zeros((len(BORDERS) - 1, size), np.float32)
-    for band, (low, high) in enumerate(zip(BORDERS[:-1], BORDERS[1:], strict=True)):
+    for band, (low, high) in enumerate(itertools.pairwise(BORDERS)):
         chosen = (each >= low // PER_SECOND) & (each < high // PER_SECOND) & (each < TOP * size)
         spectrum = np.zeros(size // 2 + 1, np.complex128)
         spectrum[each[chosen]] = carried[chosen]

@@ -60,11 +60,11 @@ def decode(soft: Soft) -> Payload:
     """The likeliest payload. ``soft`` (CODED,): above 0 for a 0, the surer the larger."""
     reduced, base = _reliable_form(soft)
     hard = (soft[base] < 0).astype(np.uint8)
-    best, found = -np.inf, np.zeros(CODED, np.uint8)
+    best, found = -np.inf, hard
     for flips in _flips():
         word = hard.copy()
         word[list(flips)] ^= 1
-        coded = word @ reduced % 2
+        coded = np.asarray(word @ reduced % 2, np.uint8)
         score = float(soft @ (1.0 - 2.0 * coded))
         if score > best:
             best, found = score, coded
@@ -77,7 +77,8 @@ def _flips() -> itertools.chain[tuple[int, ...]]:
 
 def _reliable_form(soft: Soft) -> tuple[Bits, list[int]]:
     """The generator with an identity in its surest independent columns, and which these are."""
-    rows, base = _GENERATOR.copy(), []
+    rows = _GENERATOR.copy()
+    base: list[int] = []
     for column in np.argsort(-np.abs(soft), kind="stable"):
         done = len(base)
         pivots = np.flatnonzero(rows[done:, column])

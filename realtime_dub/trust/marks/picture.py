@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime_dub.media import Coded, Image, Plane
+from realtime_dub.media import Coded, Image
 from realtime_dub.trust.marks import tile
 from realtime_dub.trust.marks.payload import Payload
 from realtime_dub.trust.marks.waves import KEY
@@ -53,7 +53,7 @@ class PictureMarker:
 
     def image(self, image: Image) -> Image:
         """A marked copy of what ``begin`` was told."""
-        return self._added(image, 1)
+        return np.asarray(self._added(image, 1), np.uint8)
 
     def coded(self, coded: Coded) -> Coded:
         """The same in its luma; chroma is as it was."""
@@ -95,12 +95,11 @@ class _Sheet:
         if top >= bottom:
             return
         share = strength(image, top, bottom)
-        change = cv2.multiply(self._laid[top:bottom], share, scale=1 / _ONE / _ONE, dtype=cv2.CV_16S)
-        half = cv2.multiply(change, 0.5, dtype=cv2.CV_16S)
-        for level, each in enumerate((half, change)):
-            for addend, signed in zip(self._levels[level], (each, cv2.multiply(each, -1)), strict=True):
-                addend[0][top:bottom] = plane = cv2.add(signed, 0, dtype=cv2.CV_8U)
-                cv2.cvtColor(plane, cv2.COLOR_GRAY2BGR, dst=addend[1][top:bottom])
+        for addends, part in zip(self._levels, (0.5, 1.0), strict=True):
+            change = cv2.multiply(self._laid[top:bottom], share, scale=part / _ONE / _ONE, dtype=cv2.CV_16S)
+            for (one, three), sign in zip(addends, (1, -1), strict=True):
+                one[top:bottom] = np.maximum(sign * change, 0)
+                cv2.cvtColor(one[top:bottom], cv2.COLOR_GRAY2BGR, dst=three[top:bottom])
 
 
 def _zeros(*shape: int) -> npt.NDArray[np.uint8]:
@@ -117,12 +116,10 @@ def strength(image: Image, top: int, bottom: int) -> Shorts:
     first, last = max(0, top - room), min(image.shape[0], bottom + room)
     rows = image[first:last, :, 1]  # green is most of luma
     width = image.shape[1]
-    small = cv2.resize(rows, (max(2, width // _SHRUNK), max(2, (last - first) // _SHRUNK)), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(
+        rows, (max(2, width // _SHRUNK), max(2, (last - first) // _SHRUNK)), interpolation=cv2.INTER_AREA
+    )
     detail = cv2.blur(cv2.absdiff(small, cv2.blur(small, (5, 5))), (5, 5))
     share = np.clip((LEAST + BY_DETAIL * detail.astype(np.float32)) * _ONE, 0, MOST * _ONE)
     wide = cv2.resize(share.astype(np.int16), (width, last - first), interpolation=cv2.INTER_LINEAR)
     return np.asarray(wide[top - first : bottom - first], np.int16)
-
-
-def luma(image: Image) -> Plane:
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)

@@ -8,16 +8,16 @@ all places at once, sizes one after the other.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from realtime_dub.media import NS, Plane, rescale
 from realtime_dub.trust.marks import tile
 from realtime_dub.trust.marks.odds import HOP_S, WINDOW_S, false_per_minute, surety, threshold
+from realtime_dub.trust.marks.payload import Payload
 from realtime_dub.trust.marks.tile import LINES, TILE, Floats
 from realtime_dub.trust.marks.waves import KEY, Complexes
 
@@ -29,7 +29,9 @@ _GRID = 128  # places tried along each side of the tile
 SMALLEST, LARGEST, STEP = 0.7, 2.1, 1.0125
 SCALES = tuple(SMALLEST * STEP**n for n in range(math.ceil(math.log(LARGEST / SMALLEST, STEP)) + 1))
 USUAL = (1.0,)  # is tried first
-TESTS = (len(SCALES) + len(USUAL) + 9) * 2 * 2 * _TURN * _GRID * _GRID  # sizes, mirrored or not, signs and turns, places
+TESTS = (
+    (len(SCALES) + len(USUAL) + 9) * 2 * 2 * _TURN * _GRID * _GRID
+)  # sizes, mirrored or not, signs and turns, places
 MOST_WIDTH = 4 * LINES
 _SMOOTH, _WIDE, _AROUND = 1.2, 8.0, 25  # of the residual, lines
 _FLOOR, _CLIP = 2.0, 2.0
@@ -64,7 +66,7 @@ class Watching:
         self._sum: Floats | None = None
         self._count, self._part = 0, 0
         self._parts: list[Floats] = []
-        self._first = 0
+        self._first, self._given = 0, False  # where the parts begin; they were in a window
 
     def add(self, luma: Plane, at_ns: int) -> Iterator[tuple[int, Floats]]:
         """Whatever is complete now: when it began, ns, and the window."""
@@ -79,11 +81,11 @@ class Watching:
         self._count += 1
 
     def flush(self) -> Iterator[tuple[int, Floats]]:
-        """What is left at the end, if it is half a window."""
+        """What is left at the end: all of a short film, else what is more than a second longer than the last window."""
         if self._sum is not None:
             self._close()
         yield from self._windows()
-        if len(self._parts) > HOP or (self._parts and not self._first):
+        if len(self._parts) >= (HOP + NS // PART_NS if self._given else 1):
             yield self._first * PART_NS, np.array(self._parts)
 
     def _close(self) -> None:
@@ -92,7 +94,7 @@ class Watching:
         if self._parts and (mean.shape != self._parts[-1].shape or self._part - self._first > len(self._parts) + HOP):
             self._parts.clear()  # another size, or a hole
         if not self._parts:
-            self._first = self._part
+            self._first, self._given = self._part, False
         while len(self._parts) < self._part - self._first:  # a frame rate below that of the parts
             self._parts.append(self._parts[-1])
         self._parts.append(mean)
@@ -102,7 +104,7 @@ class Watching:
         while len(self._parts) >= PARTS:
             yield self._first * PART_NS, np.array(self._parts[:PARTS])
             del self._parts[:HOP]
-            self._first += HOP
+            self._first, self._given = self._first + HOP, True
 
 
 class Seer:
@@ -124,11 +126,11 @@ class Seer:
             self._last = (look.scale,)
         return look
 
-    def read(self, phases: Complexes) -> object:
-        return self._waves.read(phases)
+    def read(self, waves: Complexes) -> Payload | None:
+        return self._waves.read(waves)
 
-    def _best(self, turned: Floats, scales: object) -> Look:
-        looks = (look for scale in scales for look in self._at(turned, scale))  # type: ignore[attr-defined]
+    def _best(self, turned: Floats, scales: Iterable[float]) -> Look:
+        looks = (look for scale in scales for look in self._at(turned, scale))
         return max(looks, key=lambda each: each.z)
 
     def _at(self, turned: Floats, scale: float) -> Iterator[Look]:

@@ -71,9 +71,9 @@ class SoundMarker:
         self._gains = np.stack([self._gains[1], self._allowed(self._heard)])
 
     def _allowed(self, heard: Floats) -> Floats:
-        power = np.abs(np.fft.rfft(heard * self._shape)) ** 2
+        power: npt.NDArray[np.float64] = np.abs(np.fft.rfft(heard * self._shape)).astype(np.float64) ** 2
         # Hann's window leaves 3/8 of the power, each side of the spectrum a half.
-        power *= 2 / (0.375 * len(heard) ** 2)
+        power = power * (2 / (0.375 * len(heard) ** 2))
         wanted = self._of_bands @ power
         self._loud += _LATE * (float(power.sum()) - self._loud)
         most = 10 ** (MOST_DB / 10) * self._loud

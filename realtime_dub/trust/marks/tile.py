@@ -55,8 +55,8 @@ def laid(image: Floats, width: int, height: int) -> Floats:
     scale = LINES / height
     columns, rows = ((np.arange(size, dtype=np.float32) + 0.5) * scale - 0.5 for size in (width, height))
     around = np.pad(image, ((1, 2), (1, 2)), mode="wrap")
-    grid = np.meshgrid(columns % TILE + 1, rows % TILE + 1)
-    return np.asarray(cv2.remap(around, *grid, cv2.INTER_LINEAR), np.float32)
+    at_columns, at_rows = np.meshgrid(columns % TILE + 1, rows % TILE + 1)
+    return np.asarray(cv2.remap(around, at_columns, at_rows, cv2.INTER_LINEAR), np.float32)
 
 
 def turn(at_ns: int) -> tuple[int, int]:

@@ -43,13 +43,13 @@ class Waves:
     def carry(self, payload: Payload) -> Complexes:
         """(n,) the phases of a mark that says ``payload``."""
         signs = 1.0 - 2.0 * encode(payload)
-        return self.finding + self.carrying * np.where(self.bit < 0, 0.0, signs[self.bit])
+        return np.asarray(self.finding + self.carrying * np.where(self.bit < 0, 0.0, signs[self.bit]), np.complex128)
 
     def soft(self, phases: Complexes) -> Soft:
         """(CODED,) what the bits look like in the ``phases`` (n,) of a mark whose place is known."""
         carried = self.bit >= 0
         like = (phases * np.conj(self.carrying)).real[carried]
-        return np.bincount(self.bit[carried], like, CODED)
+        return np.asarray(np.bincount(self.bit[carried], like, CODED), np.float64)
 
     def read(self, phases: Complexes) -> Payload | None:
         """What ``phases`` say, one look's or the sum of several; None where that is not sure."""

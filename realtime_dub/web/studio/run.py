@@ -17,6 +17,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from realtime_dub.clock import Clock
+from realtime_dub.config import OnOff
 from realtime_dub.errors import LostOutput
 from realtime_dub.inference.bundle import engine_of
 from realtime_dub.media import MS, VoiceInfo
@@ -50,6 +51,7 @@ class RunSetup:
     fps: Fraction
     known: Known  # what was learnt of the person by the runs before
     silence: Silence = AUTO_SILENCE
+    marks: OnOff = "on"
 
 
 def make_generator(setup: RunSetup) -> MouthGenerator:
@@ -82,6 +84,7 @@ def setup_of(options: SessionOptions, config: ServeConfig, known: Known) -> RunS
         Fraction(config.fps).limit_denominator(1001),
         known,
         for_voice(options.silence, options.speaks_for_another),
+        config.marks,
     )
 
 
@@ -195,5 +198,5 @@ class Run:
         stack.callback(tracker.close)
         own = self._own_voice() if self._own_voice is not None and assembly.learns_own(self.generator) else None
         parts = video, voice, tracker, self.generator, self._publishers
-        members = assembly.LiveMembers(*parts, own_voice=own, place=self._place)
+        members = assembly.LiveMembers(*parts, own_voice=own, place=self._place, marks=assembly.make_marks(setup.marks))
         return assembly.assemble_live(members, settings_of(setup), self._clock, self.recorder, stack)
