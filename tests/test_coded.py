@@ -135,7 +135,7 @@ def test_what_an_encoder_may_take_over() -> None:
     assert taken_over(seen, drawn, patch, coded) == (coded, (50, 40, 30, 20))
     assert taken_over(seen, drawn, WholeFrame(drawn, 0), coded) == (None, None)
     assert taken_over(seen, drawn, None, coded) == (None, None)
-    assert taken_over(tracked(None), drawn, patch, coded) == (None, None)
+    assert taken_over(seen, drawn, patch, None) == (None, None)
 
 
 def test_a_patch_that_is_carried_over_changes_no_more_than_its_box() -> None:
