@@ -38,8 +38,8 @@ def coded(film: Film, codec: str, fps: int = FPS, bits: int | None = None, **opt
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     file.seek(0)
-    with av.open(file) as container:
-        return [frame.to_ndarray()[:height] for frame in container.decode(video=0)]
+    with av.open(file, "r") as back:
+        return [np.asarray(frame.to_ndarray()[:height], np.uint8) for frame in back.decode(video=0)]
 
 
 def h264(film: Film, crf: int, preset: str = "veryfast", fps: int = FPS) -> Film:
@@ -128,7 +128,7 @@ def sound_coded(sound: Floats, codec: str, kbps: int, container: str, **options:
         out.mux(stream.encode(None))
     file.seek(0)
     resampler = av.AudioResampler("flt", "mono", RATE)
-    with av.open(file) as back:
+    with av.open(file, "r") as back:
         parts = [part.to_ndarray()[0] for frame in back.decode(audio=0) for part in resampler.resample(frame)]
     return np.concatenate(parts), RATE
 

@@ -242,8 +242,8 @@ def main() -> None:
         show("Processor time, ms", ("what", "ms"), told["cost"].items())
     if "unmarked" in parts:
         told["unmarked"] = unmarked(arguments.grid, arguments.speech, arguments.films * 8, arguments.sounds * 8)
-        rows = [(name, *row.values()) for name, row in told["unmarked"].items()]
-        show("Without marks", ("", *next(iter(told["unmarked"].values()))), rows)
+        named = [(name, *row.values()) for name, row in told["unmarked"].items()]
+        show("Without marks", ("", *next(iter(told["unmarked"].values()))), named)
     if "sounds" in parts:
         rows, below = sounds(arguments.speech, arguments.sounds)
         told["sounds"], told["below the voice, dB"] = rows, {"mean": float(np.mean(below)), "most": max(below)}

@@ -17,7 +17,7 @@ from realtime_dub.trust.marks import tile
 from realtime_dub.trust.marks.payload import Payload
 from realtime_dub.trust.marks.waves import KEY
 
-STRIPS = 16
+STRIPS = 32
 LEAST, MOST = 0.9, 1.7  # deviation of the mark, levels: on what is plain, in what is full of detail
 BY_DETAIL = 0.11  # levels for each level of detail
 _SHRUNK = 8
@@ -97,8 +97,8 @@ class _Sheet:
         share = strength(image, top, bottom)
         for addends, part in zip(self._levels, (0.5, 1.0), strict=True):
             change = cv2.multiply(self._laid[top:bottom], share, scale=part / _ONE / _ONE, dtype=cv2.CV_16S)
-            for (one, three), sign in zip(addends, (1, -1), strict=True):
-                one[top:bottom] = np.maximum(sign * change, 0)
+            for (one, three), signed in zip(addends, (change, -change), strict=True):
+                one[top:bottom] = np.maximum(signed, 0)
                 cv2.cvtColor(one[top:bottom], cv2.COLOR_GRAY2BGR, dst=three[top:bottom])
 
 
@@ -112,9 +112,9 @@ def strength(image: Image, top: int, bottom: int) -> Shorts:
     Detail hides: it is the mean distance from what is around, on a small copy (contrast masking, as in Watson 1993,
     by one number a place).
     """
-    room = 2 * _SHRUNK
+    room = _SHRUNK
     first, last = max(0, top - room), min(image.shape[0], bottom + room)
-    rows = image[first:last, :, 1]  # green is most of luma
+    rows = cv2.extractChannel(image[first:last], 1)  # green is most of luma
     width = image.shape[1]
     small = cv2.resize(
         rows, (max(2, width // _SHRUNK), max(2, (last - first) // _SHRUNK)), interpolation=cv2.INTER_AREA

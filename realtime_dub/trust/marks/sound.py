@@ -27,14 +27,17 @@ class SoundMarker:
     """Marks one voice of ``rate`` with ``payload``. What it adds depends on no sample that comes later."""
 
     def __init__(self, payload: Payload, rate: int, key: str = KEY) -> None:
-        self._bands = noise.bands(payload, rate, key)
         self._hop = max(1, rate // HOPS_PER_SECOND)
+        bands = noise.bands(payload, rate, key)
+        self._repeats = bands.shape[1]
+        self._bands = np.concatenate([bands, bands[:, : self._hop]], 1)  # a hop may begin anywhere
         self._shape = np.hanning(2 * self._hop).astype(np.float32)
         self._of_bands = _of_bands(2 * self._hop, rate)
-        self._ramp = (np.arange(self._hop, dtype=np.float32) / self._hop)[:, None]
+        self._ramp = np.arange(self._hop, dtype=np.float32) / self._hop
         self._at: int | None = None  # the sample that comes next
         self._heard = np.zeros(0, np.float32)  # the last two hops and the one that has begun
-        self._gains = np.zeros((2, len(self._bands)), np.float32)  # where this hop begins, where it ends
+        self._gains = np.zeros((2, len(bands)), np.float32)  # where this hop begins, where it ends
+        self._steps = self._gains.copy()  # where this hop begins, how far it goes
         self._loud = 0.0
 
     def block(self, block: AudioBlock) -> AudioBlock:
@@ -47,7 +50,7 @@ class SoundMarker:
     def _begin(self, first: int) -> None:
         self._at = first
         self._heard = np.zeros(2 * self._hop + first % self._hop, np.float32)
-        self._gains[:] = 0
+        self._gains[:] = self._steps[:] = 0
         self._loud = 0.0
 
     def _marked(self, samples: Samples) -> Samples:
@@ -60,7 +63,8 @@ class SoundMarker:
                 self._turn()
             count = min(self._hop - within, len(samples) - done)
             out[done : done + count] += self._noise(self._at, within, count)[:, None]
-            self._heard = np.concatenate([self._heard, samples[done : done + count].mean(1)])
+            part = samples[done : done + count]
+            self._heard = np.concatenate([self._heard, part[:, 0] if part.shape[1] == 1 else part.mean(1)])
             self._at += count
             done += count
         return out
@@ -69,6 +73,7 @@ class SoundMarker:
         """A hop is over: the next one goes to what the voice in it allows."""
         self._heard = self._heard[-2 * self._hop :]
         self._gains = np.stack([self._gains[1], self._allowed(self._heard)])
+        self._steps = np.stack([self._gains[0], self._gains[1] - self._gains[0]])
 
     def _allowed(self, heard: Floats) -> Floats:
         power: npt.NDArray[np.float64] = np.abs(np.fft.rfft(heard * self._shape)).astype(np.float64) ** 2
@@ -80,10 +85,9 @@ class SoundMarker:
         return np.asarray(np.sqrt(wanted * min(1.0, most / max(float(wanted.sum()), 1e-20))), np.float32)
 
     def _noise(self, at: int, within: int, count: int) -> Floats:
-        places = np.arange(at, at + count) % self._bands.shape[1]
-        ramp = self._ramp[within : within + count]
-        gains = self._gains[0] + ramp * (self._gains[1] - self._gains[0])
-        return np.asarray(np.einsum("nb,bn->n", gains, self._bands[:, places]), np.float32)
+        first = at % self._repeats
+        there, more = self._steps @ self._bands[:, first : first + count]
+        return np.asarray(there + self._ramp[within : within + count] * more, np.float32)
 
 
 def _of_bands(size: int, rate: int) -> Floats:
