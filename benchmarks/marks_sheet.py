@@ -1,4 +1,6 @@
-"""What marks look like: `python -m benchmarks.marks_sheet CLIP --sheet docs/marks.png --spectrum docs/marks-flicker.svg`
+"""What marks look like.
+
+`python -m benchmarks.marks_sheet CLIP --sheet docs/marks.png --spectrum docs/marks-flicker.svg`
 
 The sheet has a frame without and with the mark, and what the mark adds, eight times as strong, at 200 %. The spectrum
 says how much the brightness of places of 8 by 8 pixels changes at each frequency: in the film, in the marked film, and

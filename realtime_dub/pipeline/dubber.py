@@ -80,8 +80,8 @@ class Dubber:
 
         ``engine``, ``bundle``, ``identity`` (a file that ``enroll`` made, or what it holds), ``strength`` 0..2,
         ``look_ahead_ms``, ``backend``, ``face``, ``learn``, ``silence`` and ``marks`` are those of the command line.
-        With ``silence="auto"`` the voice is the person's own until it does not fit the mouth. Raises UserError: ConfigError,
-        BundleError.
+        With ``silence="auto"`` the voice is the person's own until it does not fit the mouth. Raises UserError:
+        ConfigError, BundleError.
         """
         if not can_be(rate, channels):
             raise ConfigError("cannot use audio", f"of {rate} Hz and {channels} channels", "give another rate or shape")

@@ -40,12 +40,18 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A part that is marked. ``false_per_minute``: at most so often unmarked content would be taken for it."""
+    """A part that is marked; ``says``: what the mark carries, where that could be read.
 
-    kind: Kind
-    begins_s: float
-    ends_s: float
+    ``false_per_minute``: at most so often a minute unmarked content would be taken for it. ``confidence``: what that
+    leaves of 1.
+    """
+
+    where: Kind
+    start_s: float
+    end_s: float
     false_per_minute: float
+    confidence: float
+    says: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,8 @@ class Track:
 
     def _stretch(self, windows: list[Window]) -> Stretch:
         least = false_per_minute(max(each.z for each in windows), self.tests)
-        return Stretch(self.kind, windows[0].begins_s, windows[-1].ends_s, least)
+        says = "" if self.payload is None else str(self.payload)
+        return Stretch(self.kind, windows[0].begins_s, windows[-1].ends_s, least, 1 - min(1.0, least), says)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +89,18 @@ class Marks:
 
     @property
     def marked(self) -> bool:
-        return any(track is not None and track.stretches() for track in (self.picture, self.sound))
+        return bool(self.stretches())
+
+    def stretches(self) -> list[Stretch]:
+        """Of the picture, then of the sound."""
+        return [each for track in (self.picture, self.sound) if track is not None for each in track.stretches()]
 
     def as_json(self) -> dict[str, Any]:
         """Of plain numbers, texts, lists and dicts."""
         tracks = [track for track in (self.picture, self.sound) if track is not None]
         return {
             "marked": self.marked,
-            "stretches": [asdict(each) for track in tracks for each in track.stretches()],
+            "stretches": [asdict(each) for each in self.stretches()],
             "payloads": {track.kind: asdict(track.payload) for track in tracks if track.payload is not None},
             "windows": {track.kind: [asdict(each) for each in track.windows] for track in tracks},
             "damaged": self.damaged,
@@ -103,6 +114,11 @@ def found(path: str | Path, key: str = KEY) -> Marks:
         return _found(container, str(path), key)
     finally:
         container.close()
+
+
+def stretches_in(path: Path) -> list[Stretch]:
+    """What is marked in a file, for what looks at files by several signs. Raises MediaError."""
+    return found(path).stretches()
 
 
 def _found(container: Any, name: str, key: str) -> Marks:

@@ -49,7 +49,7 @@ class Listening:
             self._first += hop
 
     def flush(self) -> Iterator[tuple[int, Floats]]:
-        """What is left at the end: all of a short sound, else what is more than a second longer than the last window."""
+        """What is left at the end: all of a short sound, else what is a second longer than the last window."""
         if len(self._held) >= (HOP_S + 1 if self._first else 1) * self._rate:
             yield self._at_ns(), self._held
 

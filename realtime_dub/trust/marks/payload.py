@@ -30,6 +30,9 @@ class Payload:
     issuer: int = OURS
     version: int = VERSION
 
+    def __str__(self) -> str:
+        return f"version {self.version}, issuer {self.issuer}, serial {self.serial}"
+
     def bits(self) -> Bits:
         """(SIZE,), the highest first."""
         number = (self.version << ISSUER_BITS | self.issuer) << SERIAL_BITS | self.serial

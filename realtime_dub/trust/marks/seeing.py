@@ -81,7 +81,7 @@ class Watching:
         self._count += 1
 
     def flush(self) -> Iterator[tuple[int, Floats]]:
-        """What is left at the end: all of a short film, else what is more than a second longer than the last window."""
+        """What is left at the end: all of a short film, else what is a second longer than the last window."""
         if self._sum is not None:
             self._close()
         yield from self._windows()
