@@ -5,13 +5,15 @@
 PART is one of films, large, sounds, unmarked, cost. Films are windows of five seconds made of GRID's clips, played to
 the end and back again; each is marked as the program marks what it dubs, goes through each attack of
 `mark_attacks.py`, and is looked at by the detector. `unmarked` looks at films and sounds without marks. People and
-voices of the parameters' choice (s1, s05, s33) and those kept out (s26, xa, xb) are counted apart.
+voices of the parameters' choice (s1, s05, s33) and those kept out (s26, xa, xb) are counted apart. Each result goes to
+standard error as it comes.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -39,19 +41,19 @@ Row = dict[str, Any]
 
 
 def clips(grid: Path, count: int) -> Iterator[Path]:
-    """Of each person in turn: those the parameters were chosen on, then those kept out."""
+    """Of each person in turn, those the parameters were chosen on and those kept out by turns, so many of each."""
     held_out = sorted((grid / "s1").glob("*.mp4"))[::20]
     people = [held_out, *(sorted((grid / "people").glob(f"{name}_*.mp4")) for name in ("s05", "s33"))]
     kept_out = [sorted((grid / "others").glob(f"{name}*.mp4")) for name in KEPT_OUT]
     chosen = [path for paths in itertools.zip_longest(*people) for path in paths if path is not None]
-    return itertools.chain(chosen[:count], [path for paths in kept_out for path in paths][:count])
+    others = [path for paths in itertools.zip_longest(*kept_out) for path in paths if path is not None]
+    return itertools.chain.from_iterable(zip(chosen[:count], others[:count], strict=False))
 
 
 def film_of(path: Path, height: int | None = None) -> Film:
     """Five seconds of a clip; at another ``height`` with the noise of a camera."""
     with av.open(str(path)) as container:
         there = [np.asarray(frame.to_ndarray(format="gray"), np.uint8) for frame in container.decode(video=0)]
-    there = [there[n] for n in range(0, len(there))]
     film = list(itertools.islice(itertools.cycle([*there, *there[-2:0:-1]]), FRAMES))
     return film if height is None else [_enlarged(plane, height) for plane in film]
 
@@ -95,7 +97,18 @@ class Tally:
         self._read: dict[tuple[str, str], list[bool]] = defaultdict(list)
 
     def add(self, attack: str, strength: str, kept_out: bool, track: Track) -> None:
-        self._z[attack, strength, kept_out].append(max(each.z for each in track.windows))
+        z = max(each.z for each in track.windows)
+        print(
+            attack,
+            strength,
+            int(kept_out),
+            round(z, 1),
+            track.payload == PAYLOAD,
+            sep="\t",
+            file=sys.stderr,
+            flush=True,
+        )
+        self._z[attack, strength, kept_out].append(z)
         self._read[attack, strength].append(track.payload == PAYLOAD)
 
     def rows(self, least: float) -> list[Row]:
