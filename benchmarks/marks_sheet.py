@@ -26,6 +26,7 @@ from realtime_dub.trust.marks.picture import PictureMarker
 FPS, SECONDS, SPOT = 25, 6, 8
 SHOWN = 40  # the frame of the sheet
 STRONGER = 8
+PART = np.s_[20:200, 40:250]  # of a frame of 360 by 288
 
 
 def read(clip: Path) -> list[Image]:
@@ -45,7 +46,8 @@ def marked(film: list[Image]) -> list[Image]:
 
 
 def sheet(plain: Image, changed: Image) -> Image:
-    """Side by side, twice as large."""
+    """A part of both side by side, twice as large."""
+    plain, changed = plain[PART], changed[PART]
     difference = (changed.astype(np.int16) - plain) * STRONGER + 128
     whole = np.concatenate([plain, changed, np.clip(difference, 0, 255).astype(np.uint8)], 1)
     return np.asarray(cv2.resize(whole, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST), np.uint8)
