@@ -18,7 +18,7 @@ from realtime_dub.trust.marks.payload import Payload
 from realtime_dub.trust.marks.waves import KEY
 
 STRIPS = 32
-LEAST, MOST = 0.4, 1.6  # deviation of the mark, levels: on what is plain, in what is full of detail
+LEAST, MOST = 0.65, 1.6  # deviation of the mark, levels: on what is plain, in what is full of detail
 BY_DETAIL = 0.14  # levels for each level of detail
 _SHRUNK = 8
 _ONE = 64  # of whole numbers that stand for fractions
