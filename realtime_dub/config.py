@@ -16,10 +16,14 @@ from realtime_dub.mouth.quality import Quality
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.mouth.silence import Silence
 from realtime_dub.paths import is_number
+from realtime_dub.trust.badge_style import WORD, BadgeStyle, Place, When
+from realtime_dub.trust.options import SigningOptions
 from realtime_dub.validation import first_problem
 
+Codec = Literal["h264", "vp9", "av1", "mjpeg"]
 Encoder = Literal["auto", "software", "nvenc", "videotoolbox", "qsv", "amf"]
 OnOff = Literal["on", "off"]
+LATIN_ENDS = "\u0250"
 MOST_SECONDS = 31_622_400  # a year
 Preset = Literal[
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo"
@@ -40,10 +44,48 @@ def colour_of(text: str) -> Colour:
     return blue, green, red
 
 
-class _Shared(BaseModel):
-    """What the live loop and the file loop have in common."""
+class Signing(BaseModel):
+    """Who signs the files that are made."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    credentials: Literal["on", "off"] = "on"
+    sign_cert: Path | None = None
+    sign_key: Path | None = None
+    signer: str | None = None  # a service's address
+    tsa: str | None = None  # a time stamp authority's
+
+    @property
+    def signing(self) -> SigningOptions | None:
+        """None = nobody."""
+        options = SigningOptions(self.sign_cert, self.sign_key, self.signer, self.tsa)
+        return options if self.credentials == "on" else None
+
+
+class Badged(BaseModel):
+    """What tells people who watch."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    badge: When = "corner"  # in the picture, for those who watch: off, while it is dubbed, or in every frame
+    badge_place: Place = "top-left"
+    badge_size: float = Field(5.0, ge=2, le=20)  # percent of the frame's height
+    badge_word: str = Field(WORD, max_length=40)  # beside the letters AI
+
+    @field_validator("badge_word")
+    @classmethod
+    def _drawable(cls, value: str) -> str:
+        if not all(letter.isprintable() and letter < LATIN_ENDS for letter in value):
+            raise ValueError("write it in Latin letters: the badge's font has no others")
+        return value
+
+    @property
+    def badge_style(self) -> BadgeStyle:
+        return BadgeStyle(self.badge, self.badge_place, self.badge_size, self.badge_word)
+
+
+class _Shared(Badged, Signing):
+    """What the live loop and the file loop have in common."""
 
     width: int = Field(640, ge=16, le=8192)  # asked of a camera, and of pictures made here
     height: int = Field(480, ge=16, le=8192)
@@ -60,6 +102,7 @@ class _Shared(BaseModel):
     marks: OnOff = "on"  # that nobody sees or hears, in what is dubbed
     quality: Quality = AUTO_QUALITY  # at what size large mouths are drawn
     encoder: Encoder = "software"  # of H.264, in files and network streams
+    codec: Codec = "h264"  # of films
     pads: str | None = None  # of engines that paint: what is added to the face's box, percent: top, bottom, left, right
     translator: Path | None = None  # of landmark-dub: a net that paints the person from a drawing
     denoiser: Path | None = None  # and one that smooths what was painted
@@ -112,6 +155,7 @@ class LiveConfig(_Shared):
     speaker_id: int | None = Field(None, ge=0)  # of that voice
     budget_ms: float | None = Field(None, gt=0, le=60_000)  # None = what the stages declare and a margin
     loop: bool = False
+    notice: str = Field("off", pattern=r"^(off|chime|spoken:\s*\S[^\n]{0,300})$")  # heard at the start
 
     @property
     def size_asked(self) -> bool:
@@ -143,10 +187,8 @@ class FileConfig(_Shared):
     openness: Path | None = None  # a plot of how far the mouth opens
 
 
-class VoiceConfig(BaseModel):
+class VoiceConfig(Signing):
     """A voice made of a script for a film."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     input: str
     output: Path

@@ -175,4 +175,5 @@ class Tick:
     audio: AudioBlock | None
     blendshapes: Blendshapes | None = None
     coded: Coded | None = None  # what the picture was made of: the same but for
-    changed: Box | None = None  # what was drawn there
+    changed: tuple[Box, ...] = ()  # what was drawn there
+    dubbed: bool = False  # the picture is not the camera's or the film's own

@@ -1,4 +1,4 @@
-"""The command that lets a person of a recording say anything: trains their avatar where there is none, and shows it."""
+"""The commands of avatars: have the person of a recording say anything, and put an avatar into one file."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from realtime_dub.cli.credential_options import Credentials, SignCert, SignerUrl, SignKey, Tsa
 from realtime_dub.cli.file_options import FileCrf, FileFps, FilePreset
 from realtime_dub.cli.options import (
     Backdrop,
@@ -61,6 +62,11 @@ def speak_as(
     encoder: Encoder = "software",
     seconds: Seconds = None,
     stats_json: StatsJson = None,
+    credentials: Credentials = "on",
+    sign_cert: SignCert = None,
+    sign_key: SignKey = None,
+    signer: SignerUrl = None,
+    tsa: Tsa = None,
     quiet: Quiet = False,
 ) -> None:
     """Have the person of a recording say a voice: trains their avatar first, which takes up to an hour."""
@@ -77,3 +83,21 @@ def speak_as(
     with ProgressBar("speaking", quiet) as progress:
         report = run_file(config, progress)
     show(report, quiet)
+
+
+PackedFolder = Annotated[Path, typer.Argument(metavar="AVATAR", help="The avatar's folder.")]
+PackedOutput = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="The file to write.", show_default="the folder's name with .zip"),
+]
+
+
+def pack_avatar(avatar: PackedFolder, output: PackedOutput = None) -> None:
+    """Put an avatar into one file, as the studio takes it: what shows the person, without the recording."""
+    from realtime_dub.mouth.avatar.packed import MOST, pack
+    from realtime_dub.paths import Use, refuse_clashes
+
+    out = avatar.with_name(f"{avatar.name}.zip") if output is None else output
+    refuse_clashes([Use(out, "--output")], [Use(avatar / name, "AVATAR") for name in MOST])
+    pack(avatar, out)
+    typer.echo(f"packed: {out}")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from realtime_dub.cli.credential_options import Credentials, SignCert, SignerUrl, SignKey, Tsa
 from realtime_dub.cli.file_options import (
+    BankConsent,
     BankInput,
     BankOutput,
     FileBatch,
@@ -34,7 +36,12 @@ from realtime_dub.cli.options import (
     Backdrop,
     Backend,
     Background,
+    Badge,
+    BadgePlace,
+    BadgeSize,
+    BadgeWord,
     Bundle,
+    Codec,
     Denoiser,
     Encoder,
     Engine,
@@ -60,13 +67,14 @@ from realtime_dub.cli.options import (
     Translator,
     VideoStream,
 )
-from realtime_dub.cli.output import ProgressBar, show
+from realtime_dub.cli.output import ProgressBar, show, state_rule
 from realtime_dub.errors import ConfigError
 from realtime_dub.inference import AUTO
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.quality import AUTO as AUTO_QUALITY
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.terminal import console
+from realtime_dub.trust.badge_style import WORD
 
 
 def dub_file(
@@ -84,6 +92,7 @@ def dub_file(
     preset: FilePreset = None,
     encoder: Encoder = "software",
     marks: Marks = "on",
+    codec: Codec = "h264",
     background: Background = "black",
     face: Face = "largest",
     engine: Engine = registry.DEFAULT,
@@ -105,12 +114,21 @@ def dub_file(
     line_upper: FileLineUpper = None,
     line_lower: FileLineLower = None,
     batch: FileBatch = None,
+    badge: Badge = "corner",
+    badge_place: BadgePlace = "top-left",
+    badge_size: BadgeSize = 5,
+    badge_word: BadgeWord = WORD,
     seconds: Seconds = None,
     stats_json: StatsJson = None,
     contact_sheet: Sheet = None,
     save_landmarks: FileLandmarks = None,
     preview: FilePreview = None,
     openness: FileOpenness = None,
+    credentials: Credentials = "on",
+    sign_cert: SignCert = None,
+    sign_key: SignKey = None,
+    signer: SignerUrl = None,
+    tsa: Tsa = None,
     pcm_rate: PcmRate = 16_000,
     pcm_channels: PcmChannels = 1,
     pcm_format: PcmFormat = "s16le",
@@ -126,6 +144,7 @@ def dub_file(
     config = build(FileConfig, **given)
     from realtime_dub.pipeline.file.run import run_file
 
+    state_rule(quiet)
     with ProgressBar("dubbing", quiet) as progress:
         report = run_file(config, progress)
     show(report, quiet)
@@ -137,13 +156,16 @@ def make_bank(
     face: Face = "largest",
     engine: Engine = registry.DEFAULT,
     learn: Learn = "on",
+    consent: BankConsent = None,
     quiet: Quiet = False,
 ) -> None:
     """Learn from a video how you look and talk; use it with --identity."""
     from realtime_dub.pipeline.file.enrolment import enroll
 
+    state_rule(quiet)
     with ProgressBar("looking", quiet) as progress:
-        summary = enroll(input, output, engine=engine, face=face, learn=on_or_off("--learn", learn), progress=progress)
+        learns = on_or_off("--learn", learn)
+        summary = enroll(input, output, engine=engine, face=face, learn=learns, consent=consent, progress=progress)
     if not quiet:
         typer.echo(summary)
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import typer
 
+from realtime_dub.cli.credential_options import Credentials, SignCert, SignerUrl, SignKey, Tsa
 from realtime_dub.cli.options import (
     AudioStream,
     Backdrop,
     Backend,
     Background,
+    Badge,
+    BadgePlace,
+    BadgeSize,
+    BadgeWord,
     Bundle,
+    Codec,
     Denoiser,
     Encoder,
     Engine,
@@ -33,6 +39,7 @@ from realtime_dub.cli.options import (
     LiveWidth,
     LookAhead,
     Marks,
+    Notice,
     Pads,
     PcmChannels,
     PcmFormat,
@@ -48,13 +55,14 @@ from realtime_dub.cli.options import (
     Translator,
     VideoStream,
 )
-from realtime_dub.cli.output import show
+from realtime_dub.cli.output import show, state_rule
 from realtime_dub.errors import ConfigError
 from realtime_dub.inference import AUTO
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.quality import AUTO as AUTO_QUALITY
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.paths import is_number
+from realtime_dub.trust.badge_style import WORD
 
 SIZES = {"480p": "640x480", "720p": "1280x720", "1080p": "1920x1080"}
 
@@ -90,11 +98,22 @@ def live(
     head: Head = None,
     backdrop: Backdrop = None,
     loop: LiveLoop = False,
+    notice: Notice = "off",
+    badge: Badge = "corner",
+    badge_place: BadgePlace = "top-left",
+    badge_size: BadgeSize = 5,
+    badge_word: BadgeWord = WORD,
     encoder: Encoder = "software",
     marks: Marks = "on",
+    codec: Codec = "h264",
     seconds: Seconds = None,
     stats_json: StatsJson = None,
     contact_sheet: Sheet = None,
+    credentials: Credentials = "on",
+    sign_cert: SignCert = None,
+    sign_key: SignKey = None,
+    signer: SignerUrl = None,
+    tsa: Tsa = None,
     pcm_rate: PcmRate = 16_000,
     pcm_channels: PcmChannels = 1,
     pcm_format: PcmFormat = "s16le",
@@ -115,6 +134,7 @@ def live(
     config = build(LiveConfig, **{**given, **asked, "to": tuple(to or ())})
     from realtime_dub.pipeline.live.run import run_live
 
+    state_rule(quiet)
     show(run_live(config), quiet)
 
 

@@ -1,1 +1,1 @@
-"""What says of a film that it was dubbed."""
+"""Trust: what was dubbed says so, signed; people are told and asked; whose work is in it is named."""

@@ -66,6 +66,7 @@ class AvatarGenerator:
         self._square, self._person, self.strength = about.shown, person, strength
         self._motion = open_motion(bundle, person, about.fps, head, AUTO)
         self.bundle = f"{self._painter.label} of {about.recording.name}"
+        self.bundle_sha256 = self._painter.sha256
         self.backend = self._painter.backend
         self._points: Points | None = None
 

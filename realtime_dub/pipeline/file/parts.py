@@ -19,7 +19,7 @@ from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.file.retimed_video import RetimedVideo, order_for, silent_frames
 from realtime_dub.pipeline.file.retiming import Retimed
 from realtime_dub.pipeline.file.script_voice import ScriptVoice
-from realtime_dub.pipeline.reports import announce
+from realtime_dub.pipeline.reports import announce, announce_consent
 from realtime_dub.publishers.base import CarriesExtras, Publisher
 from realtime_dub.publishers.null import NullPublisher
 from realtime_dub.sources.base import VideoSource, VoiceSource
@@ -42,10 +42,12 @@ class FileParts:
             raise ConfigError(f"engine {config.engine} takes no", "--batch", "leave it out or choose another --engine")
         self.steps = assembly.steps_of(config)
         self.publisher = self._open_publisher(config.output)
+        self.preview: Publisher | None = None
         self.generator = assembly.make_generator(config)
         stack.callback(self.generator.close)
         self.landmarks = self._open_landmarks()
         announce(self.generator, config.quiet)
+        announce_consent(config, self.generator)
         self.compositor = assembly.make_compositor()
         self.marks = assembly.make_marks(config.marks)
         self.video = self.open_video(width=config.width, height=config.height, fps=config.fps)
@@ -78,6 +80,7 @@ class FileParts:
             crf=config.crf,
             preset=config.preset,
             encoder=config.encoder,
+            codec=config.codec,
         )
 
     def _order(self) -> tuple[Retimed, int] | None:
@@ -118,10 +121,9 @@ class FileParts:
             return None
         from realtime_dub.pipeline.landmarks import LandmarkOutputs
 
-        preview = None
         if config.preview is not None:
-            preview = assembly.open_publisher(str(config.preview), clock=self._clock, live=False)
-        return LandmarkOutputs(config, self.generator, preview)
+            self.preview = assembly.open_publisher(str(config.preview), clock=self._clock, live=False)
+        return LandmarkOutputs(config, self.generator, self.preview)
 
     def output_format(self) -> OutputFormat:
         info, voice = self.info, self.voice_info

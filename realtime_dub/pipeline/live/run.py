@@ -25,7 +25,7 @@ from realtime_dub.pipeline.live.inputs import StartsWith, VoiceInStep
 from realtime_dub.pipeline.live.loop import LivePipeline
 from realtime_dub.pipeline.plan import BudgetTooSmall
 from realtime_dub.pipeline.process import one_thread_each, short_waits
-from realtime_dub.pipeline.reports import Reports, announce
+from realtime_dub.pipeline.reports import Reports, announce, announce_consent
 from realtime_dub.pipeline.statistics import Recorder, Report
 from realtime_dub.pipeline.timing import LiveSettings
 from realtime_dub.publishers.base import ConvertsSlowly, Publisher
@@ -52,8 +52,11 @@ def run_live(config: LiveConfig, stop: threading.Event | None = None) -> Report:
             with _live_line(run.recorder, clock, config.quiet), short_waits():
                 asyncio.run(_until(run.pipeline, stop))
         finally:
-            with signals.held_off():
-                report = run.finish()
+            try:
+                run.sign()
+            finally:
+                with signals.held_off():
+                    report = run.finish()
     return report
 
 
@@ -72,28 +75,36 @@ class _LiveRun:
 
     def __init__(self, config: LiveConfig, clock: Clock, stack: ExitStack) -> None:
         config = assembly.with_avatar(config, config.webcam)
-        self._reports = Reports(config)
+        self._reports = Reports(config, assembly.whose_voice(config))
         publishers = _publishers(config, clock)
         generator = assembly.make_generator(config)
         stack.callback(generator.close)
         announce(generator, config.quiet)
+        announce_consent(config, generator)
+        self._reports.credentials.begin(generator, publishers)
         tracker = assembly.tracker_for(config, at_once=False)
         stack.callback(tracker.close)
         mode = _camera_mode(config)
         video = _video(config, clock, mode, any(isinstance(each, ConvertsSlowly) for each in publishers))
         voice, starts_with = _voice(config, clock, video)
         own_voice = _own_voice(config, clock, video)
-        members = assembly.LiveMembers(video, voice, tracker, generator, publishers, starts_with, own_voice)
-        members = replace(members, marks=assembly.make_marks(config.marks))
+        parts = video, voice, tracker, generator, publishers, starts_with, own_voice
+        marks = assembly.make_marks(config.marks)
+        members = assembly.LiveMembers(*parts, badge=config.badge_style, notice=config.notice, marks=marks)
         fps = Fraction(mode.fps).limit_denominator(1001)
         settings = LiveSettings(fps, config.budget_ms, config.seconds)
         self._tells = (video, voice, own_voice, generator, *publishers)
+        self._publishers = publishers
         self.recorder = Recorder(camera=f"{mode}, {mode.why}" if mode.why else "")
         try:
             self.pipeline = assembly.assemble_live(members, settings, clock, self.recorder, stack, self._reports.sheet)
         except BudgetTooSmall as error:
             console(stderr=True).print(error.table)
             raise
+
+    def sign(self) -> None:
+        """The films that were made. They are closed; whoever does not want to wait leaves them unsigned."""
+        self._reports.sign(self._publishers, self.recorder)
 
     def finish(self) -> Report:
         """The report; with what is to be written about a run that has begun."""
@@ -106,7 +117,7 @@ class _LiveRun:
 
 def _publishers(config: LiveConfig, clock: Clock) -> list[Publisher]:
     """Made, not opened: names that are wrong are found before anything else is."""
-    options: dict[str, Any] = {"clock": clock, "live": True, "encoder": config.encoder}
+    options: dict[str, Any] = {"clock": clock, "live": True, "encoder": config.encoder, "codec": config.codec}
     made = [assembly.open_publisher(spec, **options) for spec in config.to] or [default_publisher()]
     if config.speaker is not None:
         from realtime_dub.publishers.speaker import SpeakerPublisher

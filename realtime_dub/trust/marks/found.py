@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -117,8 +118,10 @@ def found(path: str | Path, key: str = KEY) -> Marks:
 
 
 def stretches_in(path: Path) -> list[Stretch]:
-    """What is marked in a file, for what looks at files by several signs. Raises MediaError."""
-    return found(path).stretches()
+    """What is marked in a file, as ``findings.Detector`` wants it; nothing in one that does not play."""
+    with contextlib.suppress(MediaError):
+        return found(path).stretches()
+    return []
 
 
 def _found(container: Any, name: str, key: str) -> Marks:
