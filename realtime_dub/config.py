@@ -22,6 +22,7 @@ from realtime_dub.validation import first_problem
 
 Codec = Literal["h264", "vp9", "av1", "mjpeg"]
 Encoder = Literal["auto", "software", "nvenc", "videotoolbox", "qsv", "amf"]
+OnOff = Literal["on", "off"]
 LATIN_ENDS = "\u0250"
 MOST_SECONDS = 31_622_400  # a year
 Preset = Literal[
@@ -96,8 +97,9 @@ class _Shared(Badged, Signing):
     backend: str = AUTO  # what runs the network
     strength: float = Field(1.0, ge=0, le=2)
     look_ahead: int | None = Field(None, ge=0, le=1000)  # ms of the voice that the mouth waits for
-    learn: Literal["on", "off"] = "on"  # how the person talks, while they speak with their own voice
+    learn: OnOff = "on"  # how the person talks, while they speak with their own voice
     silence: Silence = AUTO_SILENCE  # what the mouth does while the voice is silent
+    marks: OnOff = "on"  # that nobody sees or hears, in what is dubbed
     quality: Quality = AUTO_QUALITY  # at what size large mouths are drawn
     encoder: Encoder = "software"  # of H.264, in files and network streams
     codec: Codec = "h264"  # of films

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import typer
 
 from realtime_dub.cli.credential_options import Credentials, SignCert, SignerUrl, SignKey, Tsa
-from realtime_dub.cli.options import Badge, BadgePlace, BadgeSize, BadgeWord, Bundle, Quiet
+from realtime_dub.cli.options import Badge, BadgePlace, BadgeSize, BadgeWord, Bundle, Marks, Quiet
 from realtime_dub.cli.output import state_rule
 from realtime_dub.cli.server_options import (
     PublicIp,
@@ -91,6 +91,7 @@ def serve(
     signer: SignerUrl = None,
     tsa: Tsa = None,
     bundle: Bundle = None,
+    marks: Marks = "on",
     quiet: Quiet = False,
 ) -> None:
     """Let a browser use this machine: open the printed address, see your own face speak."""

@@ -60,6 +60,13 @@ Learn = Annotated[
     str,
     typer.Option(help="Learn how you talk while you speak with your own voice: on or off.", rich_help_panel=Mouth),
 ]
+Marks = Annotated[
+    str,
+    typer.Option(
+        help="Mark what is dubbed so that `realtime-dub inspect` finds it, unseen and unheard: on or off.",
+        rich_help_panel=Output,
+    ),
+]
 Silence = Annotated[
     str,
     typer.Option(

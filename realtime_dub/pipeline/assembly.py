@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from realtime_dub.clock import Clock
-from realtime_dub.config import FileConfig, LiveConfig, colour_of
+from realtime_dub.config import FileConfig, LiveConfig, OnOff, colour_of
 from realtime_dub.errors import ConfigError
 from realtime_dub.face.types import FaceTracker
 from realtime_dub.face.unlooked import Unlooked
@@ -34,10 +34,11 @@ from realtime_dub.pipeline.live.inputs import StartsWith, ThreadedInputs
 from realtime_dub.pipeline.live.loop import LiveParts, LivePipeline
 from realtime_dub.pipeline.live.outputs import PublisherThread
 from realtime_dub.pipeline.live.own_mic import OwnMic
+from realtime_dub.pipeline.marking import Marks, payload_of_today
 from realtime_dub.pipeline.precedence import Place
 from realtime_dub.pipeline.statistics import Recorder
 from realtime_dub.pipeline.timing import LiveSettings, Timing
-from realtime_dub.publishers.base import HasAddress, Publisher, ReadsVoice
+from realtime_dub.publishers.base import HasAddress, Publisher, ReadsVoice, ReadVoice
 from realtime_dub.publishers.registry import open_publisher
 from realtime_dub.sources import voices
 from realtime_dub.sources.base import VideoSource, VoiceSource
@@ -219,6 +220,11 @@ def make_compositor() -> Compositor:
     return composite.Compositor()
 
 
+def make_marks(wanted: OnOff) -> Marks | None:
+    """What marks the frames and the voice of one run; None where none is wanted."""
+    return Marks(payload_of_today()) if wanted == "on" else None
+
+
 def video_options(config: LiveConfig | FileConfig) -> dict[str, Any]:
     """How frames are to be read: what is behind them, which of several streams."""
     return {"background": config.background_bgr, "stream": config.video_stream}
@@ -254,6 +260,7 @@ class LiveMembers:
     voice_starts_with: StartsWith = "itself"
     own_voice: VoiceSource | None = None  # the person's, beside another's that is dubbed: to learn from
     place: Place | None = None  # among the runs that one machine serves
+    marks: Marks | None = None
     badge: BadgeStyle = USUAL  # that tells people
     notice: str = "off"  # as LiveConfig has it
 
@@ -303,6 +310,7 @@ class _LiveAssembly:
             sheet,
             own_mic=own_mic,
             place=members.place,
+            marks=members.marks,
             badge=members.badge,
             notice=notice_of(members.notice, self._voice.rate),
         )
@@ -314,12 +322,16 @@ class _LiveAssembly:
         for output in self._outputs:
             publisher = output.publisher
             if isinstance(publisher, ReadsVoice):
-                publisher.attach(pipeline.read_voice)
+                publisher.attach(self._read_voice(pipeline))
             output.open(self._format())
             if isinstance(publisher, ReadsVoice):
                 pipeline.voice.leave(self._timing.speaker_room_ns(publisher, self._voice))
             if isinstance(publisher, HasAddress) and publisher.address is not None:
                 print(f"watch at {publisher.address}", flush=True)  # also where quiet: nobody could find it otherwise
+
+    def _read_voice(self, pipeline: LivePipeline) -> ReadVoice:
+        marks = self._members.marks
+        return pipeline.read_voice if marks is None else marks.reader(pipeline.read_voice, self._voice.rate)
 
     def _open_sources(self, settings: LiveSettings) -> tuple[VideoInfo, VoiceInfo]:
         video, voice = self._members.video, self._members.voice

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from realtime_dub.config import Badged, Signing
+from realtime_dub.config import Badged, OnOff, Signing
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.mouth.silence import Silence
@@ -66,6 +66,7 @@ class ServeConfig(Badged, Signing):
     media_to: Literal["auto", "machine", "lan", "internet"] = "auto"  # where addresses of visitors may be
     picture_height: int = Field(720, ge=180, le=2_160)  # of 16:9; what has more pixels is made smaller
     bundle: Path | None = None
+    marks: OnOff = "on"  # that nobody sees or hears, in what is dubbed
     avatars: Path | None = None  # a folder of avatars that every visitor may choose
     train_avatars: int = Field(0, ge=0, le=1_000)  # of films of visitors, that are kept at a time; 0: none is trained
     quiet: bool = False
