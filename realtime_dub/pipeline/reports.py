@@ -69,7 +69,11 @@ def _read(config: LiveConfig | FileConfig) -> Iterator[Use]:
         yield Use(config.own_mic, "--own-mic")
     if config.backdrop is not None:
         yield Use(config.backdrop, "--backdrop")
-    for path, option in ((config.identity, "--identity"), (config.bundle, "--bundle")):
+    for path, option in (
+        (config.identity, "--identity"),
+        (config.bundle, "--bundle"),
+        (config.enhancer, "--enhancer"),
+    ):
         if path is not None:
             yield Use(path, option)
     for spec in config.to if isinstance(config, LiveConfig) else ():
