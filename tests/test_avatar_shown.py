@@ -21,6 +21,7 @@ from realtime_dub.mouth.avatar.canvas import Canvas, covering
 from realtime_dub.mouth.avatar.enhancing import Seen
 from realtime_dub.mouth.avatar.painter import scaled
 from realtime_dub.mouth.avatar.sharpening import MOST, Sharpener, sharpness
+from realtime_dub.mouth.avatar.upper import BROWS, IRISES, Upper
 from realtime_dub.pipeline import assembly
 from realtime_dub.sources.registry import open_video
 
@@ -141,3 +142,25 @@ def test_what_is_sharp_is_left_alone() -> None:
 def test_other_engines_enhance_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["file", "demo", "--mic", "demo", "--enhance", "-o", str(tmp_path / "o.mp4")]) == 2
     assert "engine mouthbank takes no --enhance; leave it out or choose another --engine" in capsys.readouterr().err
+
+
+def test_brows_and_eyes_stay_in_the_recorded_range_and_blinks_are_left_out() -> None:
+    rng = np.random.default_rng(0)
+    moved = np.zeros((200, 478, 3), np.float32)
+    moved[:, BROWS, 1] = 0.02 * np.sin(np.arange(200) / 20)[:, None]
+    moved[:, IRISES, 0] = 0.01 * np.sign(np.sin(np.arange(200) / 13))[:, None]
+    moved[:, IRISES, :2] += 0.002 * rng.standard_normal((200, 1, 2))
+    opening = TEMPLATE[145, 1] - TEMPLATE[159, 1]
+    moved[50:54, [159, 386], 1] += 0.9 * opening  # a blink, in which eyes are found elsewhere
+    moved[50:54, IRISES, 1] += 0.2
+    upper = Upper(TEMPLATE, moved, 25)
+    found = np.stack([upper.at(k * 17_000_000) for k in range(1200)])  # over both turns of the stretch
+    assert np.ptp(found[:, BROWS[0], 1]) > 0.03
+    assert np.ptp(found[:, IRISES[0], 0]) > 0.015
+    assert np.abs(found[:, IRISES, 1]).max() < 0.01
+    assert found[:, :, 0].max() <= moved[:, :, 0].max()
+    assert found[:, BROWS].min() >= moved[:, BROWS].min()
+    still = np.setdiff1d(np.arange(478), np.concatenate([BROWS, IRISES]))
+    assert not found[:, still].any()
+    assert np.abs(np.diff(found[:, BROWS[0], 1])).max() < 0.002
+    assert not Upper(TEMPLATE, np.zeros((1, 478, 3), np.float32), 25).at(10**10).any()
