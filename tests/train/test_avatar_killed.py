@@ -21,13 +21,15 @@ pytest.importorskip("torch")
 from test_avatar_picture import make_film
 
 from engines.avatar.cutting import PICTURES
+from engines.avatar.join import join
 from engines.avatar.stored import Stored
 from engines.common.dataset import INDEX, Dataset
 from realtime_dub.cli import run
 from realtime_dub.inference.bundle import SPEC, load
 from realtime_dub.mouth.avatar.folder import ABOUT, read_about
 
-SECONDS = 44.0  # three tracks: a motion of its own can be learnt
+TIMES = 3  # of what the built-in voice says, one behind the other: two tracks, so that a motion can be learnt
+STARTS_S = 6.0  # in which a command has loaded what it needs
 WITHIN_S = 900.0  # for any part, on a machine that others use
 SMALL = """
 threads = 1
@@ -51,7 +53,9 @@ steps = 20
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_film(tmp_path_factory.mktemp("film") / "me.mkv", SECONDS)
+    folder = tmp_path_factory.mktemp("film")
+    join([make_film(folder / "once.mkv", 60.0)] * TIMES, folder / "me.mkv")
+    return folder / "me.mkv"
 
 
 def prepared(folder: Path) -> bool:
@@ -79,15 +83,17 @@ def command(film: Path, folder: Path, config: Path) -> list[str]:
 def kill_in(part: str, start: list[str], folder: Path, rng: random.Random) -> bool:
     """Whether it was killed before it had come to its end."""
     begun, most_s = PARTS[part]
-    process = subprocess.Popen(start, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with folder.with_name(f"{part}.log").open("w") as log:
+        process = subprocess.Popen(start, start_new_session=True, stdout=log, stderr=subprocess.STDOUT)
     until = time.monotonic() + WITHIN_S
+    most_s += STARTS_S if begun(folder) else 0.0
     while process.poll() is None and not begun(folder) and time.monotonic() < until:
         time.sleep(0.005)
     time.sleep(rng.uniform(0, most_s))
     alive = process.poll() is None
     if alive:
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    assert process.wait() in (0, -signal.SIGKILL), folder.with_name(f"{part}.log").read_text()
     return alive
 
 
