@@ -96,9 +96,11 @@ $(VENV)/.dev: requirements/dev.lock pyproject.toml | $(PYTHON)
 	@$(INSTALL_SELF)
 	@touch $@ $(VENV)/.base
 
-$(VENV)/.train: requirements/train.lock $(VENV)/.dev
+$(VENV)/.train: requirements/train.lock requirements/cuda.lock $(VENV)/.dev
 	@echo "$(VENV): installing what training needs (torch: 200 MB for the CPU, some GB for CUDA) ..."
-	@$(PIP) install --requirement requirements/train.lock
+	@$(PIP) install --no-deps --require-hashes --requirement requirements/train.lock
+	@case $$($(PYTHON) -c 'import sys, torch; print(sys.platform, torch.__version__)') in \
+	linux*+cpu) ;; linux*) $(PIP) install --no-deps --require-hashes --requirement requirements/cuda.lock;; esac
 	@touch $@
 
 $(VENV)/.system: tools/system-packages.sh | $(PYTHON)

@@ -71,7 +71,7 @@ def _parts(unpack: Unpack, raw: Plane, encoder: VideoEncoder) -> dict[str, Calla
     unpacked = unpack(raw)
     assert unpacked is not None, "it was made in this format"
     image, planes = unpacked
-    tick = Tick(image, 0, 1, 0, None, None, planes, mouth_of(image) if planes is not None else None)
+    tick = Tick(image, 0, 1, 0, None, None, planes, (mouth_of(image),) if planes is not None else ())
     return {
         "source": lambda: unpack(raw),
         "file": lambda: encoder._frame_of(tick),

@@ -161,7 +161,9 @@ def dub(images: Sequence[Image], sound: Array) -> list[Image]:
     with tempfile.TemporaryDirectory() as folder, captured() as result:
         video = write_lossless(images, Path(folder) / "film.mkv")
         mic = UNSPOILT.write(np.asarray(sound, np.float32), Path(folder) / "voice.wav")
-        run_file(build(FileConfig, input=str(video), mic=str(mic), output=Path("captured.mp4"), quiet=True))
+        run_file(
+            build(FileConfig, input=str(video), mic=str(mic), output=Path("captured.mp4"), badge="off", quiet=True)
+        )
         return list(result)
 
 

@@ -68,7 +68,7 @@ def dubbed(
     if "silence" in registry.engine(engine).options:
         values["silence"] = silence
     with captured() as images:
-        run_file(build(FileConfig, input=str(clip), output=Path("captured.mp4"), **values))
+        run_file(build(FileConfig, input=str(clip), output=Path("captured.mp4"), badge="off", **values))
         return list(images)
 
 

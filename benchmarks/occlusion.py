@@ -70,7 +70,9 @@ def dubbed(images: Sequence[Image], times_ns: Sequence[int], sound: Path) -> lis
     """The clip with another voice."""
     with tempfile.TemporaryDirectory() as folder, captured() as result:
         video = write_lossless(images, Path(folder) / "clip.mkv", times_ns)
-        run_file(build(FileConfig, input=str(video), mic=str(sound), output=Path("captured.mp4"), quiet=True))
+        run_file(
+            build(FileConfig, input=str(video), mic=str(sound), output=Path("captured.mp4"), badge="off", quiet=True)
+        )
         return list(result)
 
 

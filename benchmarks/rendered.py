@@ -96,7 +96,7 @@ class Setup:
             mic = "video" if sound == video else str(sound)
             if self.spoilt != UNSPOILT:
                 mic = str(self.spoilt.write(voice(str(sound)), Path(folder) / "voice.wav"))
-            run_file(build(FileConfig, input=str(video), mic=mic, output=Path("captured.mp4"), **values))
+            run_file(build(FileConfig, input=str(video), mic=mic, output=Path("captured.mp4"), badge="off", **values))
             return list(images)
 
 

@@ -16,9 +16,12 @@ from realtime_dub.mouth.quality import Quality
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.mouth.silence import Silence
 from realtime_dub.paths import is_number
+from realtime_dub.trust.badge_style import WORD, BadgeStyle, Place, When
 from realtime_dub.validation import first_problem
 
+Codec = Literal["h264", "vp9", "av1", "mjpeg"]
 Encoder = Literal["auto", "software", "nvenc", "videotoolbox", "qsv", "amf"]
+LATIN_ENDS = "\u0250"
 MOST_SECONDS = 31_622_400  # a year
 Preset = Literal[
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo"
@@ -39,7 +42,27 @@ def colour_of(text: str) -> Colour:
     return blue, green, red
 
 
-class _Shared(BaseModel):
+class Badged(BaseModel):
+    """What tells people who watch."""
+
+    badge: When = "corner"  # in the picture, for those who watch: off, while it is dubbed, or in every frame
+    badge_place: Place = "top-left"
+    badge_size: float = Field(5.0, ge=2, le=20)  # percent of the frame's height
+    badge_word: str = Field(WORD, max_length=40)  # beside the letters AI
+
+    @field_validator("badge_word")
+    @classmethod
+    def _drawable(cls, value: str) -> str:
+        if not all(letter.isprintable() and letter < LATIN_ENDS for letter in value):
+            raise ValueError("write it in Latin letters: the badge's font has no others")
+        return value
+
+    @property
+    def badge_style(self) -> BadgeStyle:
+        return BadgeStyle(self.badge, self.badge_place, self.badge_size, self.badge_word)
+
+
+class _Shared(Badged):
     """What the live loop and the file loop have in common."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,6 +81,7 @@ class _Shared(BaseModel):
     silence: Silence = AUTO_SILENCE  # what the mouth does while the voice is silent
     quality: Quality = AUTO_QUALITY  # at what size large mouths are drawn
     encoder: Encoder = "software"  # of H.264, in files and network streams
+    codec: Codec = "h264"  # of films
     pads: str | None = None  # of engines that paint: what is added to the face's box, percent: top, bottom, left, right
     translator: Path | None = None  # of landmark-dub: a net that paints the person from a drawing
     denoiser: Path | None = None  # and one that smooths what was painted
@@ -117,6 +141,7 @@ class LiveConfig(_Shared):
     speaker_id: int | None = Field(None, ge=0)  # of that voice
     budget_ms: float | None = Field(None, gt=0, le=60_000)  # None = what the stages declare and a margin
     loop: bool = False
+    notice: str = Field("off", pattern=r"^(off|chime|spoken:\s*\S[^\n]{0,300})$")  # heard at the start
 
     @property
     def fps_asked(self) -> float | None:

@@ -34,8 +34,9 @@ def planes_of(tick: Tick) -> Planes:
     planes = np.empty((height * 3 // 2, width), np.uint8)
     for part, source in zip(parts(planes), coded.planes, strict=True):
         cv2.copyTo(source, _NO_MASK, part)  # NumPy's copy would stop all of Python
-    if tick.changed is not None and tick.changed[2] and tick.changed[3]:
-        _change(planes, image, tick.changed)
+    for box in tick.changed:
+        if box[2] and box[3]:
+            _change(planes, image, box)
     return planes
 
 

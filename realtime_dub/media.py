@@ -175,4 +175,4 @@ class Tick:
     audio: AudioBlock | None
     blendshapes: Blendshapes | None = None
     coded: Coded | None = None  # what the picture was made of: the same but for
-    changed: Box | None = None  # what was drawn there
+    changed: tuple[Box, ...] = ()  # what was drawn there

@@ -38,6 +38,12 @@ def cache_folder() -> Path:
     return (Path(home) if home else Path.home() / ".cache") / "realtime-dub"
 
 
+def state_folder() -> Path:
+    """Where the program keeps for this user what cannot."""
+    home = os.environ.get("XDG_STATE_HOME", "")
+    return (Path(home) if os.path.isabs(home) else Path.home() / ".local" / "state") / "realtime-dub"
+
+
 @dataclass(frozen=True, slots=True)
 class Use:
     """A path that a command was given, and the option that gave it."""

@@ -50,6 +50,14 @@ def _wait_for_end(threads: set[threading.Thread]) -> list[str]:
     return sorted(thread.name for thread in threads if thread.is_alive())
 
 
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The studio's tests are a group of their own, beside the others (tools/test.sh)."""
+    for item in items:
+        if item.path.name.startswith("test_web_"):
+            item.add_marker("studio")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def state_of_the_tests_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What servers keep lies in no home and meets no other server's."""

@@ -208,7 +208,7 @@ def test_a_file_takes_a_cameras_planes_over_at_any_size(size: Size, name: str) -
         container.start_encoding()
         kept, made = (
             [_rows(plane).astype(int) for plane in encoder._frame_of(each).planes]
-            for each in (tick(frame, image=drawn, changed=box), tick(frame, image=drawn, coded=None))
+            for each in (tick(frame, image=drawn, changed=(box,)), tick(frame, image=drawn, coded=None))
         )
         assert encoder._stream.codec_context.colorspace == 6  # SMPTE 170M, which is BT.601
     for there, source, whole, step in zip(kept, frame.coded.planes, made, (1, 2, 2), strict=True):

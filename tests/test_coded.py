@@ -85,7 +85,7 @@ def test_only_what_was_drawn_is_converted_exact_to_a_level(
     image = frame.image.copy()
     image[y : y + height, x : x + width] = np.random.default_rng(0).integers(0, 256, (height, width, 3))
     kept, made = (
-        planes(each, size) for each in (tick(frame, image=image, changed=box), tick(frame, image=image, coded=None))
+        planes(each, size) for each in (tick(frame, image=image, changed=(box,)), tick(frame, image=image, coded=None))
     )
     for there, source, converted, step in zip(kept, frame.coded.planes, made, (1, 2, 2), strict=True):
         inside = np.zeros(there.shape, bool)
@@ -131,11 +131,11 @@ def test_what_an_encoder_may_take_over() -> None:
     alpha = np.full((20, 30), 255, np.uint8)
     patch = MouthPatch(np.full((20, 30, 3), 9, np.uint8), alpha, (50, 40, 30, 20), seen.face.pose, 0)
     drawn = Compositor().compose(seen, patch, 1.0)
-    assert taken_over(seen, seen.frame.image, None) == (coded, None)
-    assert taken_over(seen, drawn, patch) == (coded, (50, 40, 30, 20))
-    assert taken_over(seen, drawn, WholeFrame(drawn, 0)) == (None, None)
-    assert taken_over(seen, drawn, None) == (None, None)
-    assert taken_over(tracked(None), drawn, patch) == (None, None)
+    assert taken_over(seen, seen.frame.image, None) == (coded, ())
+    assert taken_over(seen, drawn, patch) == (coded, ((50, 40, 30, 20),))
+    assert taken_over(seen, drawn, WholeFrame(drawn, 0)) == (None, ())
+    assert taken_over(seen, drawn, None) == (None, ())
+    assert taken_over(tracked(None), drawn, patch) == (None, ())
 
 
 def test_a_patch_that_is_carried_over_changes_no_more_than_its_box() -> None:

@@ -170,6 +170,10 @@ def check_engines(out: str, **_: object) -> None:
     assert "passthrough" in out
 
 
+def check_words(out: str, words: str) -> None:
+    assert words in " ".join(out.split())
+
+
 def check_help(out: str, **_: object) -> None:
     assert "--seconds" in out
 
@@ -193,6 +197,8 @@ RUN: dict[str, Callable[..., None]] = {
     "realtime-dub file talk.mp4 -o mouth.csv": check_mouth_table,
     "realtime-dub enroll me.mp4 -o me.bank": check_bank,
     "realtime-dub --webcam 0 --mic default --identity me.bank": check_live,
+    "realtime-dub consent me.bank": lambda out, **_: check_words(out, "nobody's consent is recorded"),
+    "realtime-dub licences": lambda out, **_: check_words(out, "pyvirtualcam"),
     "--webcam talk.mp4 --loop": check_live,
     "--webcam demo --mic demo --to window": check_live,
 }
@@ -217,7 +223,11 @@ NOT_RUN = {
     "realtime-dub file": "names what was measured",
     "realtime-dub avatar --video me.mp4 --mic voice.wav -o out.mp4": "it trains: tests/train/test_avatar_picture.py",
 }
-LIVE = {each for each in RUN if not re.match("realtime-dub (devices|doctor|engines|file|voice|enroll|--help)", each)}
+LIVE = {
+    each
+    for each in RUN
+    if not re.match("realtime-dub (devices|doctor|engines|file|voice|enroll|consent|licences|--help)", each)
+}
 
 
 def test_every_command_of_the_readme_is_accounted_for() -> None:

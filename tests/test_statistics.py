@@ -60,7 +60,7 @@ def test_report_has_exactly_the_agreed_names() -> None:
     got = json.loads(report.to_json())
     assert list(got) == [
         "budget_ms", "frames", "losses", "latency_ms", "stages_ms", "compute_ms", "av_offset_ms", "rss_mb", "engine",
-        "bundle", "backend", "camera", "silence", "own_voice", "rungs_s",
+        "bundle", "backend", "camera", "silence", "badge", "own_voice", "rungs_s",
     ]  # fmt: skip
     assert got["frames"] == {"total": 12, "fresh": 10, "reused": 1, "passthrough": 1, "lagged": 1, "skipped": 2}
     assert got["losses"] == {"gaps": 0, "drops": 0, "overflows": 0, "slips": 0, "packets": 0, "devices": 0}

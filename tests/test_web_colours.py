@@ -72,7 +72,7 @@ def test_only_what_was_drawn_is_converted_exact_to_a_level(
     x, y, width, height = box
     image = frame.image.copy()
     image[y : y + height, x : x + width] = np.random.default_rng(0).integers(0, 256, (height, width, 3))
-    kept, made = (planes_of(tick(frame, image=image, **how)) for how in ({"changed": box}, {"coded": None}))
+    kept, made = (planes_of(tick(frame, image=image, **how)) for how in ({"changed": (box,)}, {"coded": None}))
     inside = np.zeros(planes.shape, bool)
     left, top, right, bottom = x & ~1, y & ~1, (x + width + 1) & ~1, (y + height + 1) & ~1
     if width and height:

@@ -15,6 +15,7 @@ from web_peers import HEADERS, Visitor, serving
 
 from realtime_dub.errors import BundleError
 from realtime_dub.mouth.mouthbank.bank import Bank
+from realtime_dub.trust import consent
 from realtime_dub.web.studio import banks
 from realtime_dub.web.studio.session import Session
 
@@ -59,13 +60,17 @@ def test_a_recording_plays_with_both_tracks(tmp_path: Path) -> None:
     assert seconds["video"] > 2
 
 
-def test_a_person_is_learnt_and_taken_along() -> None:
+def test_a_person_is_learnt_and_taken_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
     async def test() -> None:
         async with serving() as (studio, http, url), visiting(Visitor(http, url, height=480)) as visitor:
             await visitor.connect()
             await visitor.until(lambda: len(visitor.got.pictures) > 5, 40)
             at = f"{url}/api/sessions/{visitor.id}"
-            status, told, _ = await ask(http, "POST", f"{at}/enroll", json={"seconds": 2}, headers=HEADERS)
+            status, told, _ = await ask(
+                http, "POST", f"{at}/enroll", json={"seconds": 2, "consent": True}, headers=HEADERS
+            )
             assert (status, told) == (200, {"state": "learning"})
             await visitor.until(lambda: any(stats["enroll"] for stats in visitor.got.stats), 10)
             await visitor.until(lambda: visitor.got.stats[-1]["enroll"] is None, 20)
@@ -75,9 +80,14 @@ def test_a_person_is_learnt_and_taken_along() -> None:
             assert (status, headers["Content-Type"]) == (200, "application/octet-stream")
             loaded = await asyncio.to_thread(banks.from_bytes, bank, "mouthbank")
             assert loaded.neutral.shape == (478, 3)
+            assert (await asyncio.to_thread(consent.read, loaded.consent, loaded.subject))[1] == "given"
             assert (await ask(http, "PUT", f"{at}/bank", data=bank, headers=HEADERS))[1] == {"state": "loaded"}
             assert (await ask(http, "PUT", f"{at}/bank", data=b"no bank", headers=HEADERS))[0] == 422
             assert (await ask(http, "POST", f"{at}/enroll", json={"seconds": 900}, headers=HEADERS))[0] == 400
+            status, told, _ = await ask(http, "DELETE", f"{at}/bank", headers=HEADERS)
+            assert (status, told["state"]) == (200, "forgotten")
+            assert "the face is forgotten (agreed to at " in told["proof"]
+            assert not bank_of(studio.find(visitor.id)).consent
             assert await visitor.delete() == 204
 
     asyncio.run(test())

@@ -302,7 +302,7 @@ def test_what_has_the_focus_is_seen(running: Page, name: str) -> None:
         ):
             covered.append(what)
     assert covered == []
-    order = [ids.index(id) for id in ("theme", "help", "start", "camera", "microphone", "budget", "strength", "engine")]
+    order = [ids.index(id) for id in ("theme", "help", "start", "budget", "camera", "microphone", "strength", "engine")]
     assert order == sorted(order)  # as one reads
 
 

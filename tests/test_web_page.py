@@ -24,7 +24,16 @@ NewPage = Callable[..., "Page"]
 WAIT_MS = 20_000
 POLL_MS = 100
 HERE = Path(__file__).parent
+# Whoever tests what comes after the green room goes past it, as a person does who has chosen so.
+NO_GREEN_ROOM = """try {
+    if (!localStorage.getItem("settings")) localStorage.setItem("settings", '{"version": 1, "green": false}');
+} catch { /* no page yet */ }"""
 CHECKS = (HERE / "page_checks.js").read_text()
+
+
+# Whoever is asked whether others may move their mouth says yes.
+AGREES = """new MutationObserver(() => document.querySelector("#consent[open] #consent-yes")?.click())
+    .observe(document, { subtree: true, attributes: true, attributeFilter: ["open"] })"""
 
 
 class Page:
@@ -34,6 +43,8 @@ class Page:
         self.view, self.url = context.new_page(), url
         self.complaints: list[str] = []
         self.requests: list[Any] = []
+        context.add_init_script(NO_GREEN_ROOM)
+        self.view.add_init_script(AGREES)
         self.view.on("console", self._console)
         self.view.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.view.on("request", lambda request: self.requests.append(request))

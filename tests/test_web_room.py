@@ -168,7 +168,7 @@ def test_changes_at_once_are_all_made() -> None:
             assert (options.strength, options.face, options.voice) == (0.5, "left", "none")
             assert options.budget_ms in (650, 700)
             async with http.get(f"{url}/api/sessions/{visitor.id}", headers=HEADERS) as answer:
-                assert (await answer.json())["options"] == options.model_dump()
+                assert (await answer.json())["options"] == options.model_dump(mode="json")
             assert await visitor.delete() == 204
 
     run(test)

@@ -13,6 +13,7 @@ from realtime_dub.web.studio.presence import MAIN, Presence
 pytestmark = pytest.mark.computes
 
 LANGUAGES = (MAIN, "en", "es")
+ALL = (*LANGUAGES, "fr")
 ROLES = ("studio", "interpreter", "viewer", "operator")
 anybody = st.integers(0, 11)  # of those who ever came, or who never did
 
@@ -59,6 +60,20 @@ class AnyOrder(RuleBasedStateMachine):
     def hear(self, which: int, heard: bool) -> None:
         if self.here.get(self._name(which)) == "interpreter":
             self.room.hear(self._name(which), heard)
+
+    @rule(which=anybody, channel=st.sampled_from(LANGUAGES))
+    def choose(self, which: int, channel: str) -> None:
+        chose = self._tries(lambda: self.room.choose(self._name(which), channel))
+        assert chose == (self.here.get(self._name(which)) in ("interpreter", "viewer"))
+
+    @rule(before=st.sampled_from(LANGUAGES), after=st.sampled_from(ALL))
+    def rename(self, before: str, after: str) -> None:
+        on_air, taken = self.room.on_air(before), after in self.room.channels
+        self.room.rename(before, after)
+        if on_air is not None and not taken:
+            now = self.room.on_air(after)
+            assert now is not None
+            assert now.number == on_air.number
 
     @rule(which=anybody, to=st.none() | anybody)
     def propose(self, which: int, to: int | None) -> None:
@@ -126,7 +141,7 @@ class AnyOrder(RuleBasedStateMachine):
     def one_is_on_air_per_channel(self) -> None:
         on_air = [each["number"] for each in self.room.to_dict()["people"] if each["on_air"]]
         assert sorted(on_air) == sorted(number for number in self._on_air().values() if number is not None)
-        for name in LANGUAGES:
+        for name in ALL:
             there, now = self.room.interpreters(name), self.room.on_air(name)
             assert now is None or now in there
             assert (now is not None and now.heard) == any(each.heard for each in there)

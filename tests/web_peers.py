@@ -59,6 +59,15 @@ class FaceTrack(MediaStreamTrack):
         return frame
 
 
+def agreed(options: dict[str, object]) -> dict[str, object]:
+    """As a page whose person has agreed that others speak for them."""
+    return (
+        {"consent": True, **options}
+        if options.get("languages") or str(options.get("voice")).startswith("room:")
+        else options
+    )
+
+
 class VoiceTrack(MediaStreamTrack):
     """Vowel-like sound; loud in the first 200 ms of every second, silent in the rest."""
 
@@ -89,6 +98,7 @@ class Got:
     sounds: list[tuple[float, float, np.ndarray]] = field(default_factory=list)
     stats: list[dict[str, Any]] = field(default_factory=list)
     pongs: list[dict[str, Any]] = field(default_factory=list)
+    captions: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
 
 
 class Visitor:
@@ -102,6 +112,7 @@ class Visitor:
         self.pc.on("track", lambda track: self._tasks.append(asyncio.create_task(self._keep(track))))
         self._tasks: list[asyncio.Task] = []
         self.ended: list[dict[str, Any]] = []  # what it was told at its end
+        self.rooms: list[dict[str, Any]] = []  # what it was told of its room beside the statistics
         for track in (FaceTrack(height, fps), VoiceTrack()):
             self.pc.addTrack(track) if sends else self.pc.addTransceiver(track.kind, "recvonly")
         self.id = ""
@@ -115,13 +126,15 @@ class Visitor:
 
     async def offer(self, path: str, more: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         await self.pc.setLocalDescription(await self.pc.createOffer())
+        if "options" in more:
+            more = {**more, "options": agreed(more["options"])}
         body = {"sdp": self.pc.localDescription.sdp, "type": "offer", **more}
         async with self.http.post(self.url + path, json=body, headers=HEADERS) as response:
             return response.status, await response.json()
 
     async def patch(self, **changes: object) -> tuple[int, dict[str, Any]]:
         url = f"{self.url}/api/sessions/{self.id}"
-        async with self.http.patch(url, json=changes, headers=HEADERS) as response:
+        async with self.http.patch(url, json=agreed(changes), headers=HEADERS) as response:
             return response.status, await response.json()
 
     async def delete(self) -> int:
@@ -148,6 +161,10 @@ class Visitor:
         told = json.loads(text)
         if told["t"] == "end":
             self.ended.append(told)
+        if told["t"] == "caption":
+            self.got.captions.append((time.monotonic(), told))
+        if told["t"] == "room":
+            self.rooms.append(told["room"])
         (self.got.pongs if told["t"] == "pong" else self.got.stats if told["t"] == "stats" else []).append(told)
 
     async def _keep(self, track: MediaStreamTrack) -> None:

@@ -23,10 +23,23 @@ titled() { # titled OUTPUT TITLE...: puts a comment on top and tidies the marker
 both="Python 3.11 and 3.12, Linux, macOS and Windows. Made by \`make lock\`; do not edit."
 compile base.lock --generate-hashes "$@" pyproject.toml requirements/build.in
 compile dev.lock --generate-hashes --constraint requirements/base.lock "$@" pyproject.toml requirements/build.in --extra dev
-compile train.lock --constraint requirements/dev.lock "$@" pyproject.toml requirements/train.in --extra train
-# The CUDA libraries belong to the CUDA wheel of torch, which asks for its own; the CPU wheel wants none of them.
-sed -i -E '/^(nvidia|cuda|triton)/d' requirements/train.lock
+compile train.lock --generate-hashes --constraint requirements/dev.lock "$@" pyproject.toml requirements/train.in --extra train
+compile release.lock --generate-hashes --constraint requirements/dev.lock "$@" requirements/release.in
+# What the CUDA wheel of torch asks for is a file of its own: the CPU wheel wants none of it.
+part() { # part WANTED: of train.lock, what is for CUDA (1) or not (0), each with its hashes
+    awk -v wanted="$1" '/^[a-z]/ { cuda = /^(nvidia|cuda|triton)/ ? 1 : 0 } cuda == wanted' requirements/train.lock
+}
+part 1 > requirements/cuda.lock
+part 0 > requirements/train.lock.new && mv requirements/train.lock.new requirements/train.lock
+# The CPU wheels of torch are not on PyPI: the hashes of those in the folder TORCH_CPU are added.
+for wheel in "${TORCH_CPU:-/nowhere}"/torch-*+cpu-*.whl; do
+    [ -e "$wheel" ] || continue
+    hash=$(sha256sum "$wheel" | cut -d' ' -f1)
+    sed -i -E "s/^(torch==[^ ]+ .*\\\\)$/\\1\n    --hash=sha256:$hash \\\\/" requirements/train.lock
+done
 titled base.lock "What runs and builds realtime-dub, with hashes. $both"
 titled dev.lock "base.lock and what tests and checks it, with hashes. $both"
-titled train.lock "What trains and exports engines, beside dev.lock. $both" \
-    "Without hashes: the same version of torch comes as a CPU wheel or a CUDA wheel, and either may be used."
+titled train.lock "What trains and exports engines, beside dev.lock, with hashes. $both" \
+    "Of torch also that of the CPU wheels which were at hand (TORCH_CPU in tools/lock.sh): Python 3.11 on Linux."
+titled cuda.lock "What PyPI's torch asks for on Linux, with hashes. Made by \`make lock\`; do not edit."
+titled release.lock "What makes a release and checks it, with hashes. $both"

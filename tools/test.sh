@@ -1,26 +1,40 @@
 #!/usr/bin/env bash
-# Two groups of tests at a time: those that wait for a clock, and at low priority, in the time that these leave, those that
-# only compute. Arguments go to pytest; where they leave nothing of one group, the other one counts.
+# Three groups of tests at a time: those of the studio, those that wait for a clock otherwise, and at low priority, in the
+# time that these leave, those that only compute. Arguments go to pytest; a group of which they leave nothing does not count.
 #
 #   tools/test.sh PYTHON MARKS [ARGUMENTS]
 set -uo pipefail
 set -m # what runs beside others takes signals as it does alone
-pytest=("$1" -m pytest --ignore=tests/train -m)
+pytest=("$1" -m pytest --ignore=tests/train)
 marks=$2
 shift 2
 none=5 # what pytest says where it found no test
 
-log=$(mktemp)
-beside=(nice -n 19)
-if [ -n "${BESIDE_LOCK:-}" ]; then beside+=(flock "$BESIDE_LOCK"); fi # other such groups may be at work
-"${beside[@]}" "${pytest[@]}" "computes and $marks" -o cache_dir=.pytest_cache/computes "$@" > "$log" 2>&1 &
-group=$!
-trap 'kill -- -"$group" 2> /dev/null; rm -f "$log"' EXIT
-"${pytest[@]}" "not computes and $marks" "$@"
-code=$?
-wait "$group"
-beside_code=$?
-cat "$log"
-if ((beside_code == none)); then exit "$code"; fi
-if ((code == none || code == 0)); then exit "$beside_code"; fi
+logs=$(mktemp -d)
+groups=()
+trap '((${#groups[@]})) && kill -- "${groups[@]/#/-}" 2> /dev/null; rm -rf "$logs"' EXIT
+
+# beside NAME MARKS COMMAND...: a group of its own, whose words come when all are done
+beside() {
+	local name=$1 which=$2
+	shift 2
+	"$@" -m "$which and $marks" -o "cache_dir=.pytest_cache/$name" > "$logs/$name" 2>&1 &
+	groups+=("$!")
+}
+
+low=(nice -n 19)
+if [ -n "${BESIDE_LOCK:-}" ]; then low+=(flock "$BESIDE_LOCK"); fi # other such groups may be at work
+beside computes "computes" "${low[@]}" "${pytest[@]}" "$@"
+beside studio "studio and not computes" "${pytest[@]}" "$@"
+"${pytest[@]}" -m "not studio and not computes and $marks" "$@"
+codes=("$?")
+for group in "${groups[@]}"; do
+	wait "$group"
+	codes+=("$?")
+done
+cat "$logs/studio" "$logs/computes"
+code=$none
+for each in "${codes[@]}"; do
+	if ((each != none && (code == none || code == 0))); then code=$each; fi
+done
 exit "$code"

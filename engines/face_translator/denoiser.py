@@ -25,7 +25,7 @@ from engines.face_translator.bundles import about_film, export
 from engines.face_translator.film import SIZE, Faces, read
 from engines.face_translator.network import Shape as TranslatorShape
 from engines.face_translator.network import TranslatorNet
-from realtime_dub.mouth.mouthbank.denoiser import PASTED, SMOOTHED, fitted, pasted, rounded
+from realtime_dub.mouth.mouthbank.denoiser import PASTED, SMOOTHED, fitted, pasted, round_mask
 
 NOISE = 0.008  # of the brightest: laid over what goes in
 NEAR = 50  # pictures between one whose mouth is painted and the one that it is laid into, at most
@@ -142,7 +142,7 @@ class Pasting:
 
     def pairs(self, rows: Array, beside: Array) -> tuple[Tensor, Tensor]:
         """Hard pastes and smooth ones (b, 3, SIZE, SIZE), 0..1."""
-        mask = rounded(SIZE)[..., None]
+        mask = round_mask(SIZE)[..., None]
         laid, wanted = [], []
         for row, at in zip(rows, beside, strict=True):
             below = self.pictures[at]

@@ -16,6 +16,8 @@ from engines.common.dataset import Dataset, Entry
 from engines.common.filmed import pictures
 from engines.hpm.shapes import VECTOR
 from realtime_dub.errors import ConfigError
+from realtime_dub.paths import reason
+from realtime_dub.stored import array_in
 from realtime_dub.voice.hpm.features import faces_at, net_voice, voice_vector
 from realtime_dub.voice.hpm.rules import face_features, look_of, scene_features
 from realtime_dub.voice.speaker import own_speakers
@@ -97,7 +99,12 @@ def voices_of(dataset: Dataset, entries: Sequence[Entry], mels: Sequence[Array],
 
 def _read(entry: Entry, kind: str, shape: tuple[int, ...]) -> Array:
     path = entry.file(kind, ".npy")
-    found = np.load(path, allow_pickle=False)
+    try:
+        found = array_in(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"cannot read the features of the {kind}:", f"{path}: {reason(error)}", "prepare them again"
+        ) from None
     if found.shape != shape:
         raise ConfigError(f"cannot use the features of the {kind}:", f"{path}: {found.shape}", f"make them {shape}")
     return np.asarray(found, np.float32)

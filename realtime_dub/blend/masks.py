@@ -20,6 +20,7 @@ _CHIN_SHARE = np.sin(np.linspace(0, np.pi, len(JAW)))[:, None] ** 2
 _UPPER_EDGE = np.array([425, 327, 2, 98, 205])
 COARSE_SIGMA = 2.0  # pixels; wider blurs are made smaller first
 _TURNED = np.array([1.0, -1.0])
+SLOPE = 3.0  # of a round mask: whole up to 0.82 of its radius
 SUBPIXEL = 3  # bits, for polygons that move by fractions of a pixel without shimmering
 
 
@@ -40,6 +41,15 @@ def feather(mask: Mask, sigma: float) -> Mask:
         small = feather(np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_AREA)), sigma / shrink)
         return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
     return np.asarray(cv2.GaussianBlur(mask, (0, 0), max(0.3, sigma), borderType=cv2.BORDER_CONSTANT), np.uint8)
+
+
+def rounded(centre: npt.NDArray[np.float32], radius: float, box: Box) -> npt.NDArray[np.float32]:
+    """alpha = clip(3 (1 - d^2 / r^2)) at the pixels of ``box`` (height, width), 0..1; as in
+    tanjimin/unsupervised-video-dubbing.
+    """
+    x, y = (np.arange(count) + start - at for count, start, at in zip(box[2:], box[:2], centre, strict=True))
+    squared = (x * x)[None] + (y * y)[:, None]
+    return np.asarray(np.clip(SLOPE * (1 - squared / (radius * radius)), 0, 1), np.float32)
 
 
 def dilated(points: npt.NDArray[np.float64], by: float) -> npt.NDArray[np.float64]:

@@ -9,8 +9,10 @@ from typing import Any
 import typer
 
 from realtime_dub import faults, signals, standard_streams
-from realtime_dub.cli.avatar import speak_as
+from realtime_dub.cli.avatar import pack_avatar, speak_as
+from realtime_dub.cli.consent import consent
 from realtime_dub.cli.files import compare_openness, dub_file, list_engines, make_bank
+from realtime_dub.cli.licences import licences
 from realtime_dub.cli.live import live
 from realtime_dub.cli.machine import devices, doctor, serve
 from realtime_dub.cli.output import say
@@ -30,6 +32,7 @@ app.callback()(live)
 app.command("file")(dub_file)
 app.command("voice")(make_voice)
 app.command("avatar")(speak_as)
+app.command("pack-avatar")(pack_avatar)
 app.command("enroll")(make_bank)
 app.command("engines")(list_engines)
 openness = typer.Typer(help="How far mouths open over time.", no_args_is_help=True)
@@ -39,6 +42,8 @@ app.add_typer(openness, name="openness")
 app.command()(serve)
 app.command()(devices)
 app.command()(doctor)
+app.command()(licences)
+app.command()(consent)
 USAGE_ERROR: Any = typer.BadParameter.__base__  # all that can be wrong with options and arguments
 FAULTS = faults.OURS
 INTERRUPTED = 130  # what a shell reports for Ctrl-C

@@ -1,4 +1,4 @@
-"""The command that lets a person of a recording say anything: trains their avatar where there is none, and shows it."""
+"""The commands of avatars: have the person of a recording say anything, and put an avatar into one file."""
 
 from __future__ import annotations
 
@@ -84,3 +84,21 @@ def speak_as(
     with ProgressBar("speaking", quiet) as progress:
         report = run_file(config, progress)
     show(report, quiet)
+
+
+PackedFolder = Annotated[Path, typer.Argument(metavar="AVATAR", help="The avatar's folder.")]
+PackedOutput = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="The file to write.", show_default="the folder's name with .zip"),
+]
+
+
+def pack_avatar(avatar: PackedFolder, output: PackedOutput = None) -> None:
+    """Put an avatar into one file, as the studio takes it: what shows the person, without the recording."""
+    from realtime_dub.mouth.avatar.packed import MOST, pack
+    from realtime_dub.paths import Use, refuse_clashes
+
+    out = avatar.with_name(f"{avatar.name}.zip") if output is None else output
+    refuse_clashes([Use(out, "--output")], [Use(avatar / name, "AVATAR") for name in MOST])
+    pack(avatar, out)
+    typer.echo(f"packed: {out}")

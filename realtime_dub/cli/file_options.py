@@ -180,4 +180,14 @@ OpennessPlot = Annotated[
     Path | None, typer.Option("--plot", help="Write the curves into an image (.png).", show_default=False)
 ]
 BankInput = Annotated[str, typer.Argument(metavar="INPUT", help="A video in which you speak, about a minute.")]
+BankConsent = Annotated[
+    str | None,
+    typer.Option(
+        "--consent",
+        metavar="NAME",
+        help="Who confirmed that this face may be dubbed. It is recorded in the file, with the time.",
+        show_default=False,
+        rich_help_panel=Output,
+    ),
+]
 BankOutput = Annotated[Path, typer.Option("--output", "-o", help="The mouth bank to write, such as me.bank.")]

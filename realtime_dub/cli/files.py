@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from realtime_dub.cli.file_options import (
+    BankConsent,
     BankInput,
     BankOutput,
     FileBatch,
@@ -35,7 +36,12 @@ from realtime_dub.cli.options import (
     Backdrop,
     Backend,
     Background,
+    Badge,
+    BadgePlace,
+    BadgeSize,
+    BadgeWord,
     Bundle,
+    Codec,
     Denoiser,
     Encoder,
     Engine,
@@ -62,7 +68,7 @@ from realtime_dub.cli.options import (
     Translator,
     VideoStream,
 )
-from realtime_dub.cli.output import ProgressBar, show
+from realtime_dub.cli.output import ProgressBar, show, state_rule
 from realtime_dub.cli.sizes import shown_size
 from realtime_dub.errors import ConfigError
 from realtime_dub.inference import AUTO
@@ -70,6 +76,7 @@ from realtime_dub.mouth import registry
 from realtime_dub.mouth.quality import AUTO as AUTO_QUALITY
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.terminal import console
+from realtime_dub.trust.badge_style import WORD
 
 
 def dub_file(
@@ -87,6 +94,7 @@ def dub_file(
     preset: FilePreset = None,
     encoder: Encoder = "software",
     size: AvatarSize = "auto",
+    codec: Codec = "h264",
     background: Background = "black",
     face: Face = "largest",
     engine: Engine = registry.DEFAULT,
@@ -110,6 +118,10 @@ def dub_file(
     line_upper: FileLineUpper = None,
     line_lower: FileLineLower = None,
     batch: FileBatch = None,
+    badge: Badge = "corner",
+    badge_place: BadgePlace = "top-left",
+    badge_size: BadgeSize = 5,
+    badge_word: BadgeWord = WORD,
     seconds: Seconds = None,
     stats_json: StatsJson = None,
     contact_sheet: Sheet = None,
@@ -131,6 +143,7 @@ def dub_file(
     config = build(FileConfig, **given, **shown_size(size, input))
     from realtime_dub.pipeline.file.run import run_file
 
+    state_rule(quiet)
     with ProgressBar("dubbing", quiet) as progress:
         report = run_file(config, progress)
     show(report, quiet)
@@ -142,13 +155,16 @@ def make_bank(
     face: Face = "largest",
     engine: Engine = registry.DEFAULT,
     learn: Learn = "on",
+    consent: BankConsent = None,
     quiet: Quiet = False,
 ) -> None:
     """Learn from a video how you look and talk; use it with --identity."""
     from realtime_dub.pipeline.file.enrolment import enroll
 
+    state_rule(quiet)
     with ProgressBar("looking", quiet) as progress:
-        summary = enroll(input, output, engine=engine, face=face, learn=on_or_off("--learn", learn), progress=progress)
+        learns = on_or_off("--learn", learn)
+        summary = enroll(input, output, engine=engine, face=face, learn=learns, consent=consent, progress=progress)
     if not quiet:
         typer.echo(summary)
 

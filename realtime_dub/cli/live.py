@@ -9,7 +9,12 @@ from realtime_dub.cli.options import (
     Backdrop,
     Backend,
     Background,
+    Badge,
+    BadgePlace,
+    BadgeSize,
+    BadgeWord,
     Bundle,
+    Codec,
     Denoiser,
     Encoder,
     Engine,
@@ -34,6 +39,7 @@ from realtime_dub.cli.options import (
     LiveWebcam,
     LiveWidth,
     LookAhead,
+    Notice,
     Pads,
     PcmChannels,
     PcmFormat,
@@ -49,13 +55,14 @@ from realtime_dub.cli.options import (
     Translator,
     VideoStream,
 )
-from realtime_dub.cli.output import show
+from realtime_dub.cli.output import show, state_rule
 from realtime_dub.cli.sizes import size_of
 from realtime_dub.errors import ConfigError
 from realtime_dub.inference import AUTO
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.quality import AUTO as AUTO_QUALITY
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
+from realtime_dub.trust.badge_style import WORD
 
 
 def live(
@@ -91,7 +98,13 @@ def live(
     enhance: Enhance = False,
     enhancer: Enhancer = None,
     loop: LiveLoop = False,
+    notice: Notice = "off",
+    badge: Badge = "corner",
+    badge_place: BadgePlace = "top-left",
+    badge_size: BadgeSize = 5,
+    badge_word: BadgeWord = WORD,
     encoder: Encoder = "software",
+    codec: Codec = "h264",
     seconds: Seconds = None,
     stats_json: StatsJson = None,
     contact_sheet: Sheet = None,
@@ -115,6 +128,7 @@ def live(
     config = build(LiveConfig, **{**given, **asked, "to": tuple(to or ())})
     from realtime_dub.pipeline.live.run import run_live
 
+    state_rule(quiet)
     show(run_live(config), quiet)
 
 

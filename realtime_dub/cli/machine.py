@@ -6,9 +6,11 @@ from importlib.util import find_spec
 
 import typer
 
-from realtime_dub.cli.options import Bundle, Quiet
+from realtime_dub.cli.options import Badge, BadgePlace, BadgeSize, BadgeWord, Bundle, Quiet
+from realtime_dub.cli.output import state_rule
 from realtime_dub.cli.server_options import (
     PublicIp,
+    ServeAvatars,
     ServeBitrateKbps,
     ServeCodec,
     ServeFps,
@@ -17,6 +19,7 @@ from realtime_dub.cli.server_options import (
     ServeLinkHours,
     ServeMaxBandwidthKbps,
     ServeMaxBitrateKbps,
+    ServeMaxChannels,
     ServeMaxInterpreters,
     ServeMaxSessions,
     ServeMaxViewers,
@@ -27,6 +30,7 @@ from realtime_dub.cli.server_options import (
     ServeServerMic,
     ServeSize,
     ServeToken,
+    ServeTrainAvatars,
     ServeUploadMb,
     ServeWorkers,
     Stun,
@@ -39,6 +43,7 @@ from realtime_dub.cli.server_options import (
 )
 from realtime_dub.errors import ConfigError, DependencyError
 from realtime_dub.terminal import console
+from realtime_dub.trust.badge_style import WORD
 
 
 def serve(
@@ -49,6 +54,7 @@ def serve(
     workers: ServeWorkers = None,
     max_interpreters: ServeMaxInterpreters = 8,
     max_viewers: ServeMaxViewers = 8,
+    max_channels: ServeMaxChannels = None,
     max_bandwidth_kbps: ServeMaxBandwidthKbps = None,
     link_hours: ServeLinkHours = 168,
     fps: ServeFps = None,
@@ -58,6 +64,8 @@ def serve(
     max_bitrate_kbps: ServeMaxBitrateKbps = 2_000,
     upload_mb: ServeUploadMb = 50,
     server_mic: ServeServerMic = None,
+    avatars: ServeAvatars = None,
+    train_avatars: ServeTrainAvatars = 0,
     idle_s: ServeIdleS = 30,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
@@ -70,17 +78,27 @@ def serve(
     udp_ports: UdpPorts = None,
     media_to: ServeMediaTo = "auto",
     picture_height: ServePictureHeight = 720,
+    badge: Badge = "corner",
+    badge_place: BadgePlace = "top-left",
+    badge_size: BadgeSize = 5,
+    badge_word: BadgeWord = WORD,
     bundle: Bundle = None,
     quiet: Quiet = False,
 ) -> None:
     """Let a browser use this machine: open the printed address, see your own face speak."""
     given = {name: value for name, value in locals().items() if name != "fps" or value is not None}
     _need_web()
+    if train_avatars and find_spec("torch") is None:
+        raise DependencyError("--train-avatars needs", "torch", "pip install 'realtime-dub[train]'")
+    if avatars is not None and not avatars.is_dir():
+        raise ConfigError("cannot use --avatars", f"{avatars}: it is no folder", "name a folder that has avatars in it")
     from realtime_dub.config import build
     from realtime_dub.web.config import ServeConfig
     from realtime_dub.web.workers.serving import serve as run_server
 
-    run_server(build(ServeConfig, **given), typer.echo)
+    config = build(ServeConfig, **given)
+    state_rule(quiet)
+    run_server(config, typer.echo)
 
 
 def _need_web() -> None:

@@ -84,6 +84,39 @@ Encoder = Annotated[
         rich_help_panel=Output,
     ),
 ]
+Codec = Annotated[
+    str,
+    typer.Option(
+        help="What films are written in: h264, or without the GPL and patents vp9, av1 (.mp4, .mkv) or mjpeg (.mov, "
+        ".mkv).",
+        rich_help_panel=Output,
+    ),
+]
+Badge = Annotated[
+    str,
+    typer.Option(
+        help="The badge that tells who watches that a mouth is made: corner = while the picture is dubbed, always = in "
+        "every frame, off = none. Then tell them yourself.",
+        rich_help_panel=Output,
+    ),
+]
+BadgePlace = Annotated[
+    str,
+    typer.Option(help="Its corner: top-left, top-right, bottom-left, bottom-right.", rich_help_panel=Output),
+]
+BadgeSize = Annotated[
+    float, typer.Option(help="Its height, in percent of the frame's: 2 to 20.", rich_help_panel=Output)
+]
+BadgeWord = Annotated[
+    str, typer.Option(help="What stands beside the letters AI, in your viewers' language.", rich_help_panel=Output)
+]
+Notice = Annotated[
+    str,
+    typer.Option(
+        help="What is heard at the start, over the voice: chime, or spoken:TEXT (by espeak-ng). No mouth moves to it.",
+        rich_help_panel=Output,
+    ),
+]
 Pads = Annotated[
     str | None,
     typer.Option(

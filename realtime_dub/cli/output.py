@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from realtime_dub.errors import LostOutput, one_line
 from realtime_dub.terminal import console
+from realtime_dub.trust import rule
 
 if TYPE_CHECKING:
     from realtime_dub.pipeline.statistics import Report
@@ -40,6 +41,14 @@ def show(report: Report, quiet: bool) -> None:
         console().print(report.table())
     if report.lost:
         raise LostOutput("; ".join(report.lost))
+
+
+def state_rule(quiet: bool) -> None:
+    """On the first run of somebody at a terminal: whom to ask, and whom to tell."""
+    if quiet or not rule.due():
+        return
+    console(stderr=True).print(rule.RULE, markup=False, highlight=False, soft_wrap=True)
+    rule.told()
 
 
 def say(message: str) -> None:

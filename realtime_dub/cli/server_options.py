@@ -59,6 +59,13 @@ ServeWorkers = Annotated[
 ]
 ServeMaxInterpreters = Annotated[int, typer.Option(help="Interpreters at a time, in all rooms.")]
 ServeMaxViewers = Annotated[int, typer.Option(help="Viewers at a time, in all rooms.")]
+ServeMaxChannels = Annotated[
+    int | None,
+    typer.Option(
+        help="Dubbed pictures of channels, beside each person's own, in each process that dubs.",
+        show_default="as many as this machine holds",
+    ),
+]
 ServeMaxBandwidthKbps = Annotated[
     int | None,
     typer.Option(help="Kilobits per second of all video that leaves, at most.", show_default="no limit"),
@@ -91,6 +98,21 @@ ServeServerMic = Annotated[
     typer.Option(
         help="An audio device of this machine that visitors may choose as their voice, and hear.",
         show_default=False,
+        rich_help_panel=Input,
+    ),
+]
+ServeAvatars = Annotated[
+    Path | None,
+    typer.Option(
+        help="A folder of avatars that visitors may choose as their picture.",
+        show_default=False,
+        rich_help_panel=Input,
+    ),
+]
+ServeTrainAvatars = Annotated[
+    int,
+    typer.Option(
+        help="Train avatars of films that visitors send, one at a time, and keep so many; 0 = none.",
         rich_help_panel=Input,
     ),
 ]

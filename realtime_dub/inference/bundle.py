@@ -89,7 +89,7 @@ class Bundle:
 def load(folder: str | Path, known: bool = False) -> Bundle:
     """The bundle in ``folder``, every file checked against its hash. Raises BundleError."""
     folder = Path(folder)
-    spec = _read_spec(folder / SPEC)
+    spec = read_spec(folder / SPEC)
     files = {name: _checked_file(folder / name, expected) for name, expected in spec.sha256.items()}
     network = spec.sha256[spec.model]
     known = known or network in _known_models() or was_made_here(network)
@@ -102,7 +102,7 @@ def load_shared(folder: str | Path) -> Bundle:
     A network from elsewhere runs in a process of its own for each: what one stream does to it no other has to bear.
     """
     folder = Path(folder).resolve()
-    asked = folder, _read_spec(folder / SPEC).model_dump_json()
+    asked = folder, read_spec(folder / SPEC).model_dump_json()
     with _sharing:
         found = _shared_folders.pop(asked, None) or load(folder)
         if found.known:
@@ -115,14 +115,14 @@ def load_shared(folder: str | Path) -> Bundle:
 @functools.cache
 def _known_models() -> frozenset[str]:
     """Hashes of the networks that come with the program."""
-    specs = (_read_spec(path) for path in folder_of("").glob(f"*/bundle*/{SPEC}"))
+    specs = (read_spec(path) for path in folder_of("").glob(f"*/bundle*/{SPEC}"))
     return frozenset(spec.sha256[spec.model] for spec in specs)
 
 
 @functools.cache
 def engine_of(folder: Path) -> str:
     """Which engine the bundle in ``folder`` is for; read once. Raises BundleError."""
-    return _read_spec(folder / SPEC).engine
+    return read_spec(folder / SPEC).engine
 
 
 def load_default(name: str, look_ahead_ms: int | None = None) -> Bundle:
@@ -179,7 +179,8 @@ def folder_of(name: str) -> Path:
     return Path(realtime_dub.__file__).parents[1] / "engines" / name.replace("-", "_")
 
 
-def _read_spec(path: Path) -> BundleSpec:
+def read_spec(path: Path) -> BundleSpec:
+    """What the ``spec.json`` at ``path`` says. Raises BundleError."""
     try:
         raw = json.loads(read_plain(path, MOST_SPEC))
     except OSError as error:

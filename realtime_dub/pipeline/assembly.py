@@ -45,6 +45,8 @@ from realtime_dub.sources.base import VideoSource, VoiceSource
 from realtime_dub.sources.pcm_stdin import PcmFormat
 from realtime_dub.sources.registry import kind_of, open_video
 from realtime_dub.sources.stream_choice import SoundChoice
+from realtime_dub.trust.badge_style import USUAL, BadgeStyle
+from realtime_dub.trust.notice import Notice, chime
 from realtime_dub.voice import registry as made_voices
 from realtime_dub.voice.contract import VoiceFromVideo
 
@@ -79,6 +81,21 @@ def make_generator(config: LiveConfig | FileConfig) -> MouthGenerator:
         line_lower=config.line_lower,
         steps=steps_of(config),
     )
+
+
+def notice_of(text: str, rate: int) -> Notice | None:
+    """What ``--notice`` means, at ``rate`` Hz. Raises DependencyError without espeak-ng."""
+    if text == "off":
+        return None
+    if text == "chime":
+        return Notice(chime(rate), rate)
+    import soxr
+
+    from realtime_dub.voice.contract import Wish
+    from realtime_dub.voice.tts.by_espeak import open_espeak
+
+    said = open_espeak("", Wish()).speak(text.removeprefix("spoken:"), 1.0)
+    return Notice(soxr.resample(said.samples, said.rate, rate), rate)
 
 
 def backdrop_of(text: str) -> Image:
@@ -181,10 +198,15 @@ def with_avatar(config: AnyConfig, picture: str) -> AnyConfig:
 
 def tracker_for(config: LiveConfig | FileConfig, at_once: bool) -> FaceTracker:
     """What finds the face that the engine of ``config`` needs; nothing is looked for where it needs none."""
-    engine = registry.engine(config.engine)
+    return tracker_of(config.engine, config.face, at_once)
+
+
+def tracker_of(name: str, face: str, at_once: bool) -> FaceTracker:
+    """What finds the ``face`` that engine ``name`` needs."""
+    engine = registry.engine(name)
     if engine.output == "frame" and not engine.needs_live_face:
         return Unlooked()
-    return make_tracker(config.face, at_once)
+    return make_tracker(face, at_once)
 
 
 def make_tracker(face: str, at_once: bool) -> FaceTracker:
@@ -235,6 +257,8 @@ class LiveMembers:
     voice_starts_with: StartsWith = "itself"
     own_voice: VoiceSource | None = None  # the person's, beside another's that is dubbed: to learn from
     place: Place | None = None  # among the runs that one machine serves
+    badge: BadgeStyle = USUAL  # that tells people
+    notice: str = "off"  # as LiveConfig has it
 
 
 def learns_own(generator: MouthGenerator) -> bool:
@@ -270,7 +294,7 @@ class _LiveAssembly:
         self._picture, self._voice = self._open_sources(settings)
         own_mic = None if members.own_voice is None else self._open_own(members.own_voice)
         self._timing = Timing.of(settings, self._voice, members.generator, members.publishers)
-        self._recorder.runs(self._timing.plan.budget_ns, members.generator)
+        self._recorder.runs(self._timing.plan.budget_ns, members.generator, str(members.badge))
         self._outputs = [self._output(each) for each in members.publishers]
         parts = LiveParts(
             self._inputs(),
@@ -282,6 +306,8 @@ class _LiveAssembly:
             sheet,
             own_mic=own_mic,
             place=members.place,
+            badge=members.badge,
+            notice=notice_of(members.notice, self._voice.rate),
         )
         self._pipeline = LivePipeline(clock, parts, self._voice, self._timing, self._recorder)
         return self._pipeline

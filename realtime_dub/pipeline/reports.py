@@ -8,12 +8,14 @@ from urllib.parse import parse_qsl
 
 from realtime_dub.config import FileConfig, LiveConfig
 from realtime_dub.errors import MediaError, one_line
-from realtime_dub.mouth.contract import HasTerms, MouthGenerator
+from realtime_dub.mouth.contract import HasTerms, LearnsIdentity, MouthGenerator
 from realtime_dub.paths import Use, WholeFile, refuse_clashes
 from realtime_dub.pipeline.contracts import ContactSheet
 from realtime_dub.pipeline.statistics import Recorder, Report
 from realtime_dub.publishers.registry import file_of
+from realtime_dub.sources.registry import kind_of
 from realtime_dub.terminal import console
+from realtime_dub.trust import consent
 from realtime_dub.voice.registry import said_by
 
 
@@ -47,6 +49,24 @@ def announce(generator: MouthGenerator, quiet: bool) -> None:
     if not quiet and isinstance(generator, HasTerms) and generator.terms:
         told = one_line(f"{generator.bundle}: {generator.terms}")
         console(stderr=True).print(told, markup=False, highlight=False, soft_wrap=True)
+
+
+def announce_consent(config: LiveConfig | FileConfig, generator: MouthGenerator) -> None:
+    """Say on standard error where nobody's consent is recorded in the bank or the avatar that is used."""
+    if (told := _without_consent(config, generator)) is not None and not config.quiet:
+        console(stderr=True).print(one_line(told), markup=False, highlight=False, soft_wrap=True)
+
+
+def _without_consent(config: LiveConfig | FileConfig, generator: MouthGenerator) -> str | None:
+    shown = config.webcam if isinstance(config, LiveConfig) else config.input
+    if kind_of(shown) == "avatar":
+        return consent.warning(shown, *consent.of_folder(Path(shown)))
+    if config.identity is None or not isinstance(generator, LearnsIdentity):
+        return None
+    known = generator.identity
+    if not isinstance(known, consent.CarriesConsent):
+        return None
+    return consent.warning(str(config.identity), known.consent, known.subject)
 
 
 def _sheet(path: Path | None) -> ContactSheet | None:

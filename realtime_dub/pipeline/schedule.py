@@ -11,7 +11,7 @@ from enum import IntEnum
 from fractions import Fraction
 from typing import Literal
 
-from realtime_dub.blend.patch import is_carried
+from realtime_dub.blend.patch import WholeFrame, is_carried
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import MS, NS, rescale
 from realtime_dub.mouth.contract import Generated
@@ -348,6 +348,7 @@ class Fallback:
     beyond those.
     After such a hole mouths are feathered in again. Silence is no hole: a generator goes over to the live mouth, and
     comes back from it, by itself.
+    A whole frame stays until there is another one: laid over the unchanged frame, it would show two heads.
     A patch is carried over within its shot only: behind a cut another person may be in the picture.
     """
 
@@ -376,7 +377,8 @@ class Fallback:
         if outcome == "lost":
             self._weight, self._patch = 0.0, None
         else:
-            change = self.STEP if self._at - self._of <= held else -self.STEP
+            stays = isinstance(self._patch, WholeFrame) or self._at - self._of <= held
+            change = self.STEP if stays else -self.STEP
             self._weight = min(1.0, max(0.0, self._weight + change))
         if self._patch is None or self._patch.shot != shot or self._weight < 1e-6:
             return TickComposition(None, 0.0, "passthrough")

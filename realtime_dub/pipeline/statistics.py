@@ -68,13 +68,16 @@ class Report:
     own_voice: OwnVoiceLearnt = field(default_factory=OwnVoiceLearnt)  # what came of the person's own
     rungs_s: dict[str, float] = field(default_factory=dict)  # live: how long the engine was asked for what
     camera: str = ""  # what a camera was asked for, and why
+    badge: str = ""  # that tells people: when it is shown, where, how large; or off
     silence: str = ""  # what is shown while the voice is silent, at the end: live or rest; "" from engines without it
     notes: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()  # outputs that ended before their time, and why
 
     def as_dict(self) -> dict[str, object]:
         names = ("budget_ms", "frames", "losses", "latency_ms", "stages_ms", "compute_ms", "av_offset_ms", "rss_mb")
-        fields = {name: getattr(self, name) for name in (*names, "engine", "bundle", "backend", "camera", "silence")}
+        fields = {
+            name: getattr(self, name) for name in (*names, "engine", "bundle", "backend", "camera", "silence", "badge")
+        }
         return fields | {"own_voice": asdict(self.own_voice), "rungs_s": self.rungs_s}
 
     def to_json(self) -> str:
@@ -161,6 +164,7 @@ class Recorder:
     bundle: str = ""
     backend: str = ""
     camera: str = ""
+    badge: str = ""
     frames: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys(("total", "fresh", "reused", "passthrough", "lagged", "skipped"), 0)
     )
@@ -178,9 +182,9 @@ class Recorder:
         self._engine: Runs | None = None
         self._window = _Window()
 
-    def runs(self, budget_ns: int, engine: Runs) -> None:
+    def runs(self, budget_ns: int, engine: Runs, badge: str = "") -> None:
         """What the run is, where that was not known yet."""
-        self.budget_ns, self._engine = budget_ns, engine
+        self.budget_ns, self._engine, self.badge = budget_ns, engine, badge
         self.engine, self.bundle, self.backend = engine.name, engine.bundle, engine.backend
 
     def begin(self) -> None:
@@ -292,6 +296,7 @@ class Recorder:
                 bundle=self.bundle,
                 backend=self.backend,
                 camera=self.camera,
+                badge=self.badge,
                 own_voice=self._engine.own_voice if isinstance(self._engine, LearnsOwnVoice) else OwnVoiceLearnt(),
                 rungs_s={rung: round(ns / NS, 3) for rung, ns in self._rungs_ns.items()},
                 silence=self._engine.silence_shows if isinstance(self._engine, RestsInSilence) else "",

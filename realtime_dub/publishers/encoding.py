@@ -85,7 +85,7 @@ class VideoEncoder:
 
     A picture of odd width or height is made even by repeating its last column or row. The matrix is that of ``fmt``,
     else BT.709 above standard definition and BT.601 below. It is written into the stream, together with the range of
-    ``fmt``.
+    ``fmt``, or of the encoder where that takes one alone.
     """
 
     def __init__(
@@ -99,8 +99,9 @@ class VideoEncoder:
         self._width, self._height = even(fmt.width), even(fmt.height)
         self._time_base = video_time_base(fmt.fps)
         self._hd = is_hd(fmt.width, fmt.height) if fmt.hd is None else fmt.hd
-        self._range = ColorRange.JPEG if fmt.full_range else ColorRange.MPEG
-        self._coding = self._hd, fmt.full_range
+        full_range = fmt.full_range or encoder.full_range
+        self._range = ColorRange.JPEG if full_range else ColorRange.MPEG
+        self._coding = self._hd, full_range
         self._reformatter, self._part_reformatter, self._reorder = (VideoReformatter() for _ in range(3))
         self._last_pts = -1
         self._durations: dict[int, int] = {}
@@ -140,8 +141,9 @@ class VideoEncoder:
         planes = [_rows(plane) for plane in frame.planes]
         for plane, source in zip(planes, coded.planes, strict=True):
             plane[:] = source
-        if tick.changed is not None and tick.changed[2] and tick.changed[3]:
-            self._change(planes, tick.image, tick.changed)
+        for box in tick.changed:
+            if box[2] and box[3]:
+                self._change(planes, tick.image, box)
         return frame
 
     def _change(self, planes: Sequence[Plane], image: Image, box: Box) -> None:

@@ -44,6 +44,7 @@ class H264:
     codec: str  # FFmpeg's name
     own: Callable[[Wanted], Options]
     pix_fmt: str = "yuv420p"
+    full_range: bool = False  # it takes 0..255 alone
 
 
 def _x264(wanted: Wanted) -> Options:

@@ -1,4 +1,4 @@
-"""A file or a network stream (RTMP, SRT, MPEG-TS over UDP): H.264 and AAC through PyAV.
+"""A file or a network stream (RTMP, SRT, MPEG-TS over UDP): H.264, or another codec, and AAC through PyAV.
 
 An mp4 is written in fragments of half a second and turned into an ordinary file when it is closed, so that after a
 crash everything but the last moment plays. A file appears with its first fragment, when it plays.
@@ -19,7 +19,7 @@ import av
 from realtime_dub.errors import ConfigError, DependencyError, LostOutput, MediaError
 from realtime_dub.media import MS, OutputFormat, Tick, ticks_to_ns
 from realtime_dub.paths import reason
-from realtime_dub.publishers import h264
+from realtime_dub.publishers import codecs, h264
 from realtime_dub.publishers.carried import OPTIONS, Carried, Extras
 from realtime_dub.publishers.encoding import AudioEncoder, Packets, VideoEncoder, check_size, even, require_encoder
 from realtime_dub.writing import GrowingFile
@@ -42,18 +42,24 @@ STREAM_LATENCY_NS = 10 * MS  # encoding one 640x480 picture and handing it to th
 class MuxPublisher:
     """Writes ticks to ``target``: a path with a suffix of FILES, or a URL with a scheme of STREAMS.
 
-    ``encoder``: one of ``h264.NAMES``. ``crf`` (0 best .. 51) and ``preset`` are libx264's; encoders in hardware have a
-    quality near that of ``crf``, and no ``preset``. Without them a file made offline gets crf 16 and what is
-    quickest for a film (``h264``), and is the same each time; live gets crf 23 and superfast without delay inside the
-    encoder, and a network stream a bit rate cap of 0.1 bit per pixel besides. Times in mkv and flv are whole
-    milliseconds.
+    ``codec``: one of ``codecs.NAMES``; ``encoder``: one of ``h264.NAMES``. ``crf`` (0 best .. 51) and ``preset`` are
+    libx264's; encoders in hardware and other codecs have a quality near that of ``crf``, and no ``preset``. Without
+    them a file made offline gets crf 16 and what is quickest for a film (``h264``), and is the same each time; live
+    gets crf 23 and superfast without delay inside the encoder, and a network stream a bit rate cap of 0.1 bit per pixel
+    besides. Times in mkv and flv are whole milliseconds.
     """
 
     policy: Literal["latest", "every"] = "every"
     converts_slowly = True
 
     def __init__(
-        self, target: str | Path, *, crf: int | None = None, preset: str | None = None, encoder: str = h264.SOFTWARE
+        self,
+        target: str | Path,
+        *,
+        crf: int | None = None,
+        preset: str | None = None,
+        encoder: str = h264.SOFTWARE,
+        codec: str = codecs.USUAL,
     ) -> None:
         self._target = str(target)
         scheme = self._target.partition("://")[0].lower() if "://" in self._target else ""
@@ -61,7 +67,7 @@ class MuxPublisher:
         self._path = None if scheme in STREAMS else Path(target)
         self._format = STREAMS.get(scheme) or FILES.get(Path(target).suffix.lower())
         self.latency_ns = STREAM_LATENCY_NS if self._path is None else 0
-        self._crf, self._preset, self._encoder_name = crf, preset, encoder
+        self._crf, self._preset, self._encoder_name, self._codec = crf, preset, encoder, codec
         self._chosen, self._note = h264.X264, ""
         self._fmt: OutputFormat | None = None
         self._container: av.container.OutputContainer | None = None
@@ -77,6 +83,7 @@ class MuxPublisher:
         if self._format is None:
             choices = ", ".join([*FILES, *(f"{name}://" for name in STREAMS)])
             raise ConfigError("unknown kind of output", repr(self.name), f"use one of {choices}")
+        codecs.check(codec, encoder, self._format, self.name, preset)
 
     def carry(self, extras: Extras) -> None:
         """Before the first tick: tags, chapters and subtitles of the film that this is made of."""
@@ -92,7 +99,8 @@ class MuxPublisher:
         """Check a file's folder, or connect a stream. Raises MediaError or DependencyError."""
         require_encoder("aac")
         check_size(fmt)
-        self._chosen, self._note = h264.choose(self._encoder_name, (even(fmt.width), even(fmt.height)), fmt.fps)
+        size = even(fmt.width), even(fmt.height)
+        self._chosen, self._note = codecs.choose(self._codec, self._encoder_name, size, fmt.fps)
         require_encoder(self._chosen.codec)
         self._fmt, self._failure = fmt, None
         self._muxed_ns = self._muxed_before_ns = self._kept_ns = 0

@@ -45,18 +45,20 @@ def open_publisher(
     crf: int | None = None,
     preset: str | None = None,
     encoder: str | None = None,
+    codec: str | None = None,
 ) -> Publisher:
     """The publisher that ``spec`` names, not opened yet. Raises ConfigError that lists the choices.
 
     Where not ``live``, only files are to be had. ``clock`` is for publishers that keep time themselves: those of WEB.
-    ``crf`` and ``preset`` are libx264's, ``encoder`` one of ``h264.NAMES``, for a file or a network stream. Raises
+    ``crf`` and ``preset`` are libx264's, ``encoder`` one of ``h264.NAMES``, ``codec`` one of
+    ``codecs.NAMES``, for a file or a network stream. Raises
     DependencyError where those of WEB are asked for and the libraries are not there.
     """
     if (path := file_of(spec, live)) is not None:
         if path.suffix.lower() == ".csv":
             weights: Publisher = resolve(CSV)(spec)
             return weights
-        return _muxer(spec, crf, preset, encoder)
+        return _muxer(spec, crf, preset, encoder, codec)
     name, _, device = spec.partition(":")
     if live and name.lower() in WEB and (name.lower() == "webrtc" or device.startswith("//")):
         return _web(name.lower(), spec, clock or MonotonicClock())
@@ -67,7 +69,7 @@ def open_publisher(
         osc: Publisher = resolve(OSC)(spec)
         return osc
     if live and scheme in SCHEMES:
-        return _muxer(spec, crf, preset, encoder)
+        return _muxer(spec, crf, preset, encoder, codec)
     raise ConfigError("unknown output", repr(spec), f"choose {CHOICES if live else FILE_CHOICES}")
 
 
@@ -103,8 +105,8 @@ def _device(name: str, device: str) -> Publisher:
     return publisher
 
 
-def _muxer(spec: str, crf: int | None, preset: str | None, encoder: str | None) -> Publisher:
-    options = {} if encoder is None else {"encoder": encoder}
+def _muxer(spec: str, crf: int | None, preset: str | None, encoder: str | None, codec: str | None) -> Publisher:
+    options = {name: value for name, value in (("encoder", encoder), ("codec", codec)) if value is not None}
     muxer: Publisher = resolve(MUXER)(spec, crf=crf, preset=preset, **options)
     return muxer
 

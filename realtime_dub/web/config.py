@@ -6,18 +6,23 @@ import ipaddress
 import re
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from realtime_dub.config import Badged
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.mouth.silence import Silence
+from realtime_dub.web.limits import MOST_LANGUAGES
 
 ENGINES = tuple(registry.names())  # asked once: whoever is asked on the event loop must not look at files
 MOST_UNDER = 0.4
 FRAME_MS = 20  # sound goes over the wire in frames of this length
 LANGUAGE = r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,2}"  # a tag of BCP 47, as far as rooms tell languages apart
+BACKGROUNDS = r"recorded|none|#[0-9a-f]{6}|upload:[\w-]{1,64}"
+LEAST_SIDE, MOST_SIDE = 128, 1_080  # pixels
+FLOOR = "floor"  # of a room: what its sender says and shows, undubbed
 _ROOM_VOICE = re.compile(rf"room:([\w-]{{1,64}})(?::({LANGUAGE}))?")
 
 
@@ -27,7 +32,7 @@ def room_voice(voice: str) -> tuple[str, str] | None:
     return found and (found[1], found[2] or "")
 
 
-class ServeConfig(BaseModel):
+class ServeConfig(Badged):
     """``realtime-dub serve``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,6 +44,7 @@ class ServeConfig(BaseModel):
     max_sessions: int = Field(2, ge=1, le=100)  # pipelines; who only speaks or watches is counted apart
     max_interpreters: int = Field(8, ge=0, le=1_000)
     max_viewers: int = Field(8, ge=0, le=1_000)
+    max_channels: int | None = Field(None, ge=0, le=100)  # dubbed pictures of channels; None: what the machine holds
     max_bandwidth_kbps: int | None = Field(None, ge=100, le=100_000_000)  # of all video that leaves; None: no limit
     link_hours: float = Field(168, gt=0, le=8_760)  # a link for a role can be used
     fps: float = Field(25, ge=5, le=60)
@@ -61,6 +67,8 @@ class ServeConfig(BaseModel):
     media_to: Literal["auto", "machine", "lan", "internet"] = "auto"  # where addresses of visitors may be
     picture_height: int = Field(720, ge=180, le=2_160)  # of 16:9; what has more pixels is made smaller
     bundle: Path | None = None
+    avatars: Path | None = None  # a folder of avatars that every visitor may choose
+    train_avatars: int = Field(0, ge=0, le=1_000)  # of films of visitors, that are kept at a time; 0: none is trained
     quiet: bool = False
 
     @field_validator("udp_ports")
@@ -79,6 +87,12 @@ class ServeConfig(BaseModel):
         if self.turn is not None and not (self.turn_user and self.turn_password):
             raise ValueError("a TURN server needs turn_user and turn_password")
         return self
+
+    @property
+    def bitrates(self) -> tuple[int, int]:
+        """Of a video that leaves, in bits per second: to begin with, and at most."""
+        most = max(self.bitrate_kbps, self.max_bitrate_kbps)
+        return self.bitrate_kbps * 1000, most * 1000
 
     @property
     def port_range(self) -> range | None:
@@ -121,7 +135,7 @@ class ServeConfig(BaseModel):
 
 
 class SessionOptions(BaseModel):
-    """What a page may choose; all but ``picture``, ``room``, ``channel`` and ``role`` can be changed while it runs."""
+    """What a page may choose; all but ``picture``, ``room``, ``role`` and ``program`` can be changed while it runs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -133,11 +147,20 @@ class SessionOptions(BaseModel):
     voice: str = Field("mic", max_length=100)
     own_mic: bool = False  # the page's microphone, where it is not the voice, teaches how the person talks
     face: str = Field("largest", max_length=10)
+    consent: bool = False  # the person agreed that others' voices move their mouth
     under: float | None = Field(None, ge=0, le=MOST_UNDER)  # of the original; None: a viewer's room's
-    picture: str = Field("camera", pattern=r"^(camera|upload:[\w-]{1,64})$")
+    picture: str = Field("camera", pattern=r"^(camera|(upload|avatar):[\w-]{1,64})$")
+    background: str = Field("recorded", pattern=rf"^({BACKGROUNDS})$")  # of an avatar
+    side: int | None = Field(None, ge=LEAST_SIDE, le=MOST_SIDE, multiple_of=2)  # of its picture; None: as recorded
+    head: Literal["auto", "recorded"] = "auto"  # how an avatar's moves
     room: str | None = Field(None, pattern=r"^[\w-]{1,64}$")
-    channel: str = Field("", pattern=rf"^({LANGUAGE})?$")  # the language that an interpreter speaks
+    channel: str = Field("", pattern=rf"^({FLOOR}|{LANGUAGE})?$")  # an interpreter's language; what a viewer watches
+    hears: str = Field(FLOOR, pattern=rf"^({FLOOR}|{LANGUAGE})$")  # an interpreter: the floor, or another interpreter
+    languages: tuple[Annotated[str, Field(pattern=rf"^{LANGUAGE}$", max_length=24)], ...] = Field(
+        (), max_length=MOST_LANGUAGES
+    )  # the channels of a sender's room
     role: Literal["studio", "interpreter", "viewer"] = "studio"
+    program: bool = False  # an interpreter that is no person
 
     @field_validator("engine")
     @classmethod
@@ -145,6 +168,17 @@ class SessionOptions(BaseModel):
         if value not in ENGINES:
             raise ValueError(f"choose one of {', '.join(ENGINES)}")
         return value
+
+    @field_validator("languages")
+    @classmethod
+    def _once_each(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(value))
+
+    @model_validator(mode="after")
+    def _speaks_a_language(self) -> SessionOptions:
+        if self.role == "interpreter" and self.channel == FLOOR:
+            raise ValueError("an interpreter speaks a language, not the floor")
+        return self
 
     @field_validator("voice")
     @classmethod
@@ -161,6 +195,22 @@ class SessionOptions(BaseModel):
         return self.voice.partition(":")[0] in ("room", "upload") or self.picture != "camera"
 
     @property
+    def files(self) -> tuple[str, str, str]:
+        """What may have been uploaded for it."""
+        return self.voice, self.picture, self.background
+
+    @property
+    def avatar(self) -> str | None:
+        """The name of the avatar that is the picture."""
+        kind, _, name = self.picture.partition(":")
+        return name if kind == "avatar" else None
+
+    @property
+    def shown_by(self) -> str:
+        """The engine that makes the picture: an avatar has its own."""
+        return self.engine if self.avatar is None else registry.OF_AVATARS
+
+    @property
     def learns_from_mic(self) -> bool:
         return self.own_mic and self.voice != "mic" and self.picture == "camera"
 
@@ -173,5 +223,7 @@ class SessionOptions(BaseModel):
 
 
 LIVE_OPTIONS = frozenset(
-    {"engine", "look_ahead_ms", "budget_ms", "strength", "silence", "voice", "own_mic", "face", "under"}
+    {"engine", "look_ahead_ms", "budget_ms", "strength", "silence", "voice", "own_mic", "face", "under", "consent"}
+    | {"channel", "hears", "languages"}
+    | {"background", "side", "head"}
 )

@@ -90,17 +90,23 @@ class Invites:
 
     def read(self, token: str, now_ms: int) -> Invite | None:
         """What a token allows now; None where it is none of ours, has expired, or was revoked."""
+        invite = self.made(token)
+        return invite if invite is not None and now_ms < invite.until_ms and not self.is_revoked(invite) else None
+
+    def is_revoked(self, invite: Invite) -> bool:
+        return self.revoked.before_ms(invite.room, invite.role) >= invite.made_ms
+
+    def made(self, token: str) -> Invite | None:
+        """What a token once allowed; None where it is none of ours."""
         body, dot, mac = token.partition(".")
         if self._key is None or not dot or len(token) > MOST_CHARACTERS or not token.isascii():
             return None
         if not hmac.compare_digest(mac, _mac(body, self._key)):
             return None
         try:
-            invite = Invite(**dict(zip(Invite.model_fields, json.loads(_bytes(body)), strict=True)))
+            return Invite(**dict(zip(Invite.model_fields, json.loads(_bytes(body)), strict=True)))
         except (ValidationError, binascii.Error, TypeError, ValueError):
             return None
-        counts = self.revoked.before_ms(invite.room, invite.role) < invite.made_ms and now_ms < invite.until_ms
-        return invite if counts else None
 
 
 def _mac(body: str, key: bytes) -> str:

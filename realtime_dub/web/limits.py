@@ -38,10 +38,27 @@ ORIGINAL_KBPS = 800
 
 # Rooms (room).
 MOST_ROOMS = 50  # each keeps two seconds of audio, and a name that anybody may choose
+MOST_LANGUAGES = 12  # of one room
+DUB_KEPT_S = 5.0  # a channel's pipeline, after its last interpreter has gone
+DUB_AGAIN_S = 5.0  # until it is tried again where the machine could not hold it
+PICTURE_CORES, SPARE_CORES = 0.5, 0.2  # of one more dubbed picture until it is measured; that are left free
 STILL_S = 2.0  # without a frame from a sender, or without one that leaves: its room waits
 AWAY_S = 4.0  # of nothing from a sender: another one may have the room
 MOST_OPERATORS = 8  # pages of operators that watch one room
 SILENT_MS = 900  # of no packet from an interpreter: another one may have the floor
+
+# Voices of programs, and captions (program, captions).
+PROGRAM_AHEAD_S, SERVICE_AHEAD_S = 2, 120  # not spoken yet: of a body, which waits then; over a websocket, in bursts
+SOCKET_BYTES = 1_000_000  # of one message
+SOCKET_MESSAGES_PER_S, SOCKET_MESSAGES_BURST = 200.0, 1_000.0
+SOCKET_FAULTS = 20  # messages that cannot be read, until it is closed
+SOCKET_WAITING = 20  # pieces of the speaker's audio, a fifth of a second each, that a program has not read
+SOCKET_PING_S = 10.0
+CAPTION_LETTERS, CAPTION_LINES = 300, 3
+CAPTIONS_PER_S, CAPTIONS_BURST = 4.0, 20.0  # of one room
+CAPTIONS_WAITING = 3_000  # of one room, for their time: a talk of two hours
+CAPTION_AHEAD_S, CAPTION_BEHIND_S = 14_400, 15
+CAPTIONS_BODY, CAPTIONS_PAUSE_S = 2_000_000, 900.0  # bytes of one request; without any of them
 
 # The log (logs).
 LINES_PER_S, LINES_BURST = 1.0, 60.0  # of one kind; what is left out is counted
@@ -86,6 +103,7 @@ AUDIO_S_PER_S, AUDIO_S_BURST = 1.25, 5.0  # audio that comes in a second
 USUAL_PIXELS = 640 * 480  # of a frame: no larger ones are never made smaller, and give way to nobody (priority)
 PIXELS_PER_CORE = 1_280 * 360  # of a frame that one core dubs at 25 fps; shared where several people are dubbed
 STEPS_PER_DOUBLING, MOST_STEPS = 2, 5  # of niceness, for decoders and encoders of larger frames
+WHOLE_REST_S = 0.5  # between key frames that are asked of an encoder whose packets all share
 KEY_FRAME_REST_S = 0.3  # between requests for a key frame
 RESUME_S = 5.0  # without one what comes is decoded all the same: a stream may have none
 
@@ -112,6 +130,18 @@ UPLOAD_STALL_S = 15.0  # without a byte
 UPLOAD_LONGEST_S = 600.0  # for all of it
 BANKS_AT_ONCE = 2  # are read, each unpacking to 100 MB at most; one of each session is on its way, 30 MB at most
 BANK_S = 60.0  # for one to arrive
+
+# Avatars (avatars, avatar_training).
+FILM_BYTES, FILM_S = 500_000_000, 1_200  # of a film that one is trained of
+FILM_LEAST_S = 5.0
+AVATARS_SENT_IN_ALL = 24  # that visitors sent, ready to use: one that nobody uses gives way
+AVATAR_SENT_KEPT_S = 86_400  # unused; whoever sent it has it
+AVATAR_KEPT_S = 30 * 86_400  # one that was trained here, unused
+AVATAR_UNANSWERED_S = 7 * 86_400  # one whose recording was checked waits so long for an answer; why one failed is kept
+AVATAR_LEAST_ROOM = 2_000_000_000  # bytes left on the disk below which no film is taken
+TRAININGS_PER_VISITOR = 2  # that wait or are at work, of one address
+TRAINING_S = 4 * 3_600  # longest: a hung one ends
+TRAINING_NICE = 15
 
 # A file is looked at in a process of its own, which is killed where it asks for more.
 CHECKS_AT_ONCE = 2

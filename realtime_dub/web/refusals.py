@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from realtime_dub.errors import RealtimeDubError
+from realtime_dub.web.said import Said, coded
 
 _FIRST_WORD = re.compile(r"[a-z]+(?:'[a-z]+)?(?=[\s,:;.!?]|$)(?!\.\w)")  # no option, no file, no address
 _ENDS = (".", "!", "?", "…")
@@ -12,6 +14,8 @@ _ENDS = (".", "!", "?", "…")
 
 def sentence(text: str) -> str:
     """``text`` with a capital and a stop, as everything has that a person reads. A name stays as it is written."""
+    if isinstance(text, Said):
+        return text
     text = text.strip()
     if _FIRST_WORD.match(text):
         text = text[0].upper() + text[1:]
@@ -25,14 +29,14 @@ def sentences(error: BaseException) -> str:
 
 
 class Refusal(Exception):
-    """``what`` happened and what to ``do``, one sentence each; answered as ``{"error": {"what", "do"}}``."""
+    """``what`` happened and what to ``do``, one sentence each; answered as ``{"error": {"what", "do"}, "codes"}``."""
 
     def __init__(self, status: int, what: str, do: str, headers: dict[str, str] | None = None) -> None:
         self.status, self.what, self.do, self.headers = status, sentence(what), sentence(do), headers or {}
         super().__init__(self.what)
 
-    def body(self) -> dict[str, dict[str, str]]:
-        return {"error": {"what": self.what, "do": self.do}}
+    def body(self) -> dict[str, dict[str, Any]]:
+        return {"error": {"what": self.what, "do": self.do}, "codes": coded(what=self.what, do=self.do)}
 
 
 def refused(error: RealtimeDubError, status: int = 422) -> Refusal:

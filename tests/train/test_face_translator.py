@@ -18,15 +18,16 @@ from engines.common.results import read_net, ready, shaped  # noqa: E402
 from engines.face_translator.denoiser import Pasting  # noqa: E402
 from engines.face_translator.film import SIZE, read  # noqa: E402
 from engines.face_translator.network import Shape, TranslatorNet  # noqa: E402
+from realtime_dub.blend.masks import rounded  # noqa: E402
 from realtime_dub.errors import BundleError, ConfigError  # noqa: E402
 from realtime_dub.face.landmarks import LIPS  # noqa: E402
 from realtime_dub.inference.bundle import load, load_default  # noqa: E402
 from realtime_dub.inference.spec import FrameSpec  # noqa: E402
 from realtime_dub.mouth import registry  # noqa: E402
 from realtime_dub.mouth.mouthbank.bank import Bank  # noqa: E402
-from realtime_dub.mouth.mouthbank.denoiser import Denoiser, fitted, pasted, rounded  # noqa: E402
+from realtime_dub.mouth.mouthbank.denoiser import Denoiser, fitted, pasted, round_mask  # noqa: E402
 from realtime_dub.mouth.mouthbank.render import UNMOVED  # noqa: E402
-from realtime_dub.mouth.mouthbank.translator import TranslatedRenderer, Translator, round_mask  # noqa: E402
+from realtime_dub.mouth.mouthbank.translator import TranslatedRenderer, Translator  # noqa: E402
 
 SMALL = """
 [translator.plan]
@@ -115,13 +116,13 @@ def test_a_denoiser_learns_a_hard_paste_and_a_smooth_one_of_the_same_mouth(run: 
     pasting = Pasting(faces.pictures, faces.pictures)
     rows = np.array([3])
     hard, smooth = (each[0].permute(1, 2, 0).numpy() * 255 for each in pasting.pairs(rows, np.array([9])))
-    mouth, below, mask = faces.pictures[3], faces.pictures[9], rounded(SIZE)
+    mouth, below, mask = faces.pictures[3], faces.pictures[9], round_mask(SIZE)
     lit = fitted(below, mouth)
     assert np.allclose(hard[SIZE // 2, SIZE // 2], lit[SIZE // 2, SIZE // 2], atol=0.01)
     assert np.allclose(hard[0], below[0], atol=0.01)
     half = np.unravel_index(np.abs(mask - 0.5).argmin(), mask.shape)
     assert np.allclose(smooth[half], mask[half] * lit[half] + (1 - mask[half]) * below[half], atol=0.01)
-    assert rounded(128)[64, 64] == 1
+    assert round_mask(128)[64, 64] == 1
 
 
 def test_a_denoiser_wants_a_translator_and_is_none(run: Path) -> None:
@@ -134,7 +135,7 @@ def test_a_denoiser_wants_a_translator_and_is_none(run: Path) -> None:
 
 
 def test_the_mask_is_the_published_one() -> None:
-    mask = round_mask(np.array([10.0, 10.0], np.float32), 8.0, (0, 0, 21, 21))
+    mask = rounded(np.array([10.0, 10.0], np.float32), 8.0, (0, 0, 21, 21))
     assert mask[10, 10] == 1
     assert mask[10, 17] == pytest.approx(3 * (1 - 49 / 64))
     assert mask[10, 18] == 0

@@ -13,7 +13,7 @@ from fuzz.watching import watch
 from realtime_dub.errors import MediaError
 from realtime_dub.stored import array_in
 
-MOMENT_S, MOST = 1.5, 150
+MOMENT_S, MOST = 0.8, 80
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("mp4", "mkv", "avi", "ts", "gif")])

@@ -106,6 +106,11 @@ def read_about(folder: Path) -> About:
 
 def read_person(folder: Path) -> Person:
     """Raises BundleError."""
+    return Person(arrays_of(folder))
+
+
+def arrays_of(folder: Path) -> dict[str, Floats]:
+    """What ``person.npz`` holds, by name, checked. Raises BundleError."""
     path = folder / PERSON
     try:
         with np.load(io.BytesIO(read_plain(path, MOST_PERSON)), allow_pickle=False) as stored:
@@ -115,7 +120,7 @@ def read_person(folder: Path) -> Person:
     except Exception as error:  # anything can be wrong with a damaged file
         raise BundleError("damaged avatar:", f"{path}: {type(error).__name__}", AGAIN) from None
     _check(arrays, path)
-    return Person(arrays)
+    return arrays
 
 
 def _check(arrays: dict[str, Any], path: Path) -> None:

@@ -44,6 +44,7 @@ LEAST_WIDE = 0.08  # mouth widths; who never opened the mouth farther has not sp
 ENOUGH_SHAPES = 12  # fewer say nothing of a range
 ENOUGH_SEEN = 200  # looks at a person
 MOST_SHARPNESS = 1e7
+MOST_CONSENT = 4_000  # bytes
 
 
 @dataclass(slots=True, eq=False)
@@ -70,6 +71,7 @@ class Bank:
     frozen: bool = False  # an identity that was loaded is not relearnt
     gallery: Gallery = field(default_factory=Gallery)  # empty = of whoever is seen first
     adapters: dict[str, Adapter] = field(default_factory=dict)  # by net: how this person talks
+    consent: bytes = b""  # who confirmed that this face may be dubbed, when: a record that others write and read
     _shapes: list[Points] = field(default_factory=list)
     _seen: int = 0
     _smiles: Smiles = field(default_factory=Smiles)
@@ -94,6 +96,11 @@ class Bank:
     def known(self) -> bool:
         """Somebody was seen."""
         return self.neutral is not None
+
+    @property
+    def subject(self) -> bytes:
+        """Whom a record of consent is about: the resting face, which a bank that is saved keeps."""
+        return b"" if self.neutral is None else np.ascontiguousarray(self.neutral, "<f4").tobytes()
 
     def adapter(self, net: str, features: int) -> Adapter:
         """What is learnt of the person's way of talking with a net; the oldest of too many is dropped."""
@@ -131,6 +138,8 @@ class Bank:
             arrays |= {"closed": self.closed, "wide": np.array([self.wide])}
         if self.way is not None:
             arrays |= {"waysums": self.way.weights, "waymoments": self.way.moments}
+        if self.consent:
+            arrays["consent"] = np.frombuffer(self.consent, np.uint8)
         if len(self.gallery):
             arrays |= {"faces": self.gallery.descriptors, "views": self.gallery.views}
         for i, mouth in enumerate(self.mouths):
@@ -184,7 +193,9 @@ class Bank:
         gallery = _read_gallery(arrays) if "faces" in arrays.files else Gallery()
         neutral = bank_shapes.face(arrays["neutral"])
         way = _read_way(arrays) if "waysums" in arrays.files else None
-        return cls(mouths, neutral, closed, max(wide, 0.0), way, True, gallery, read_adapters(arrays))
+        consent = _read_consent(arrays) if "consent" in arrays.files else b""
+        adapters = read_adapters(arrays)
+        return cls(mouths, neutral, closed, max(wide, 0.0), way, True, gallery, adapters, consent)
 
     def _learn_neutral(self, canonical: Points) -> None:
         if self._seen >= ENOUGH_SHAPES and 0 < self._smiles(canonical) <= SHAPES:
@@ -243,6 +254,14 @@ class Bank:
         np.fill_diagonal(distance, np.inf)
         first, second = np.unravel_index(int(distance.argmin()), distance.shape)
         return int(first if self.mouths[int(first)].sharpness < self.mouths[int(second)].sharpness else second)
+
+
+def _read_consent(arrays: np.lib.npyio.NpzFile) -> bytes:
+    """Raises ValueError for what is no such record by its size."""
+    record = arrays["consent"]
+    if record.dtype != np.uint8 or record.ndim != 1 or len(record) > MOST_CONSENT:
+        raise ValueError("its record of consent is none")
+    return bytes(record.tobytes())
 
 
 def lip_shape(canonical: Points, neutral: Points) -> npt.NDArray[np.float32]:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime_dub.blend import colour
+from realtime_dub.blend.masks import rounded
 from realtime_dub.errors import BundleError
 from realtime_dub.face.alignment import TEMPLATE, mouth_width
 from realtime_dub.inference import AUTO
@@ -23,7 +24,6 @@ from realtime_dub.media import Image
 ENGINE, PASTED, SMOOTHED = "landmark-dub", "pasted", "smoothed"
 SIDE = 2.0  # of the square, template units
 RADIUS = 1.0  # of the round mask, mouth widths
-SLOPE = 3.0  # of the mask: whole up to 0.82 of the radius
 RECTANGLE = 0.9  # half the side of what is pasted first, radii: its edges lie where the mask is soft
 FULL = 255.0
 
@@ -33,17 +33,15 @@ def radius_in(size: int) -> float:
     return RADIUS * mouth_width(TEMPLATE) * size / SIDE
 
 
-def rounded(size: int) -> npt.NDArray[np.float32]:
-    """The round mask (size, size), 0..1: alpha = clip(3 (1 - d^2 / r^2)), as its authors have it."""
-    squared = (np.arange(size) - (size - 1) / 2) ** 2
-    return np.asarray(
-        np.clip(SLOPE * (1 - (squared[None] + squared[:, None]) / radius_in(size) ** 2), 0, 1), np.float32
-    )
+def round_mask(size: int) -> npt.NDArray[np.float32]:
+    """The round mask (size, size), 0..1."""
+    middle = np.full(2, (size - 1) / 2, np.float32)
+    return rounded(middle, radius_in(size), (0, 0, size, size))
 
 
 def fitted(below: Image, painted: Image) -> Image:
     """``painted`` in the light that ``below`` has on the mask's rim, both (size, size, 3)."""
-    mask = rounded(len(below))
+    mask = round_mask(len(below))
     return colour.add(painted, colour.rim_shift(below, painted, (mask > 0) & (mask < 1)))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime_dub.blend import colour
-from realtime_dub.blend.masks import bounding_box, lower_face
+from realtime_dub.blend.masks import bounding_box, lower_face, rounded
 from realtime_dub.blend.patch import MouthPatch
 from realtime_dub.blend.warp import Box
 from realtime_dub.errors import BundleError
@@ -29,7 +29,7 @@ from realtime_dub.inference.spec import BundleSpec, FrameSpec
 from realtime_dub.media import Image
 from realtime_dub.mouth.contract import ImplausibleMouth
 from realtime_dub.mouth.mouthbank.bank import Bank
-from realtime_dub.mouth.mouthbank.denoiser import RADIUS, SIDE, SLOPE, Denoiser
+from realtime_dub.mouth.mouthbank.denoiser import RADIUS, SIDE, Denoiser
 from realtime_dub.mouth.mouthbank.inside import Inside, moved
 from realtime_dub.mouth.mouthbank.render import Renderer, Way
 from realtime_dub.mouth.mouthbank.sized import opacity_of
@@ -48,13 +48,6 @@ def drawing_of(points: Points, crop: Crop) -> Image:
     """The landmarks of a face (478, 3), frame pixels, as lines in ``crop`` (size, size, 3)."""
     at = scheme68(points)[:, :2] @ crop.matrix[:, :2].T + crop.matrix[:, 2]
     return drawn(at.astype(np.float32), crop.size, crop.size)
-
-
-def round_mask(centre: npt.NDArray[np.float32], radius: float, box: Box) -> npt.NDArray[np.float32]:
-    """alpha = clip(3 (1 - d^2 / r^2)) at the pixels of ``box`` (height, width), 0..1; as its authors have it."""
-    x, y = (np.arange(count) + start - at for count, start, at in zip(box[2:], box[:2], centre, strict=True))
-    squared = (x * x)[None] + (y * y)[:, None]
-    return np.asarray(np.clip(SLOPE * (1 - squared / (radius * radius)), 0, 1), np.float32)
 
 
 class Translator:
@@ -107,7 +100,7 @@ class TranslatedRenderer(Renderer):
         if min(box[2:]) < 8:
             return None
         self.drawn_points = goal
-        circle = round_mask(goal[LIPS, :2].mean(0), RADIUS * unit, box)
+        circle = rounded(goal[LIPS, :2].mean(0), RADIUS * unit, box)
         image = self._laid(tracked.frame.image, goal, square(face.pose, self._translator.size), box, circle)
         inside = opacity_of(outline, box, unit, self._shrink(unit))
         alpha = np.rint(inside * circle * np.float32(min(1.0, way.blend_weight))).astype(np.uint8)

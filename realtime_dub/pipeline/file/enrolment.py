@@ -14,7 +14,7 @@ from realtime_dub.errors import ConfigError, EndOfStream, MediaError
 from realtime_dub.face.types import FaceTracker, TrackedFrame
 from realtime_dub.media import NS, Frame
 from realtime_dub.mouth import registry
-from realtime_dub.mouth.contract import HEARD_AHEAD_NS, LearnsOwnVoice, MouthGenerator, SupportsCalibration
+from realtime_dub.mouth.contract import HEARD_AHEAD_NS, Identity, LearnsOwnVoice, MouthGenerator, SupportsCalibration
 from realtime_dub.paths import Use, WholeFile, refuse_clashes
 from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.file.own_voice import FilmVoice, film_voice
@@ -22,6 +22,7 @@ from realtime_dub.pipeline.file.stages import PrefetchStage
 from realtime_dub.pipeline.process import one_thread_each
 from realtime_dub.sources.base import SkipsFrames, VideoSource, read_all
 from realtime_dub.sources.registry import kind_of, open_video
+from realtime_dub.trust.consent import CarriesConsent, give, warning
 
 Progress = Callable[[int, int | None], None]  # done, total; None = unknown
 
@@ -110,11 +111,13 @@ def enroll(
     engine: str = registry.DEFAULT,
     face: str = "largest",
     learn: bool = True,
+    consent: str | None = None,
     progress: Progress | None = None,
 ) -> str:
     """Let ``engine`` learn the person in ``input`` and save that to ``output``; a line that says what was learnt.
 
-    ``learn``: how the person talks, too, where the film has their voice.
+    ``learn``: how the person talks, too, where the film has their voice. ``consent``: the name of whoever confirmed
+    that this face may be dubbed; it is recorded in the file.
 
     Raises MediaError where the input cannot be read or shows no face, ConfigError where it is the output, or where the
     engine learns nothing; then nothing is written.
@@ -139,8 +142,19 @@ def enroll(
         source.close()
     if not learnt.frames:
         raise MediaError("cannot enrol", f"{input}: no face was found", "film the face from the front, in good light")
-    learnt.identity.save(output)
-    return f"{output}: {learnt.summary}"
+    return f"{output}: {learnt.summary}\n{_saved(learnt.identity, output, consent)}"
+
+
+def _saved(identity: Identity, output: Path, consent: str | None) -> str:
+    """What there is to say of the person's consent."""
+    told = ""
+    if consent is not None and isinstance(identity, CarriesConsent):
+        record = give(consent, "dub", identity.subject)
+        identity.consent, told = record.to_bytes(), f"consent recorded: {record.who}, {record.at:%Y-%m-%d %H:%M} UTC"
+    identity.save(output)
+    if not told and isinstance(identity, CarriesConsent):
+        told = f"note: {warning(str(output), identity.consent, identity.subject)}"
+    return told
 
 
 def _counted(frames: Iterator[Frame], total: int | None, progress: Progress | None) -> Iterator[Frame]:

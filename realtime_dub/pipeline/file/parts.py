@@ -19,7 +19,7 @@ from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.file.retimed_video import RetimedVideo, order_for, silent_frames
 from realtime_dub.pipeline.file.retiming import Retimed
 from realtime_dub.pipeline.file.script_voice import ScriptVoice
-from realtime_dub.pipeline.reports import announce
+from realtime_dub.pipeline.reports import announce, announce_consent
 from realtime_dub.publishers.base import CarriesExtras, Publisher
 from realtime_dub.publishers.null import NullPublisher
 from realtime_dub.sources.base import VideoSource, VoiceSource
@@ -46,6 +46,7 @@ class FileParts:
         stack.callback(self.generator.close)
         self.landmarks = self._open_landmarks()
         announce(self.generator, config.quiet)
+        announce_consent(config, self.generator)
         self.compositor = assembly.make_compositor()
         self.video = self.open_video(width=config.width, height=config.height, fps=config.fps)
         if (order := self._order()) is not None:
@@ -77,6 +78,7 @@ class FileParts:
             crf=config.crf,
             preset=config.preset,
             encoder=config.encoder,
+            codec=config.codec,
         )
 
     def _order(self) -> tuple[Retimed, int] | None:

@@ -31,7 +31,7 @@ from realtime_dub.media import (
     samples_to_ns,
 )
 from realtime_dub.notes import notes_of
-from realtime_dub.pipeline.coded import taken_over
+from realtime_dub.pipeline.coded import leaving
 from realtime_dub.pipeline.file.parts import FileParts
 from realtime_dub.pipeline.file.pulled import PulledVoice
 from realtime_dub.pipeline.file.spans import Span, Spans
@@ -43,6 +43,7 @@ from realtime_dub.pipeline.schedule import TrackedSample
 from realtime_dub.pipeline.statistics import Kind, Recorder, Report
 from realtime_dub.pipeline.voice_feeder import Made
 from realtime_dub.sources.base import read_all
+from realtime_dub.trust.badge import Badge
 from realtime_dub.voice.contract import VoiceFromVideo
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ class _FileRun:
         self._composer = FrameComposer(parts.compositor)
         self._audio = PulledVoice(parts.voice, parts.voice_info.rate, parts.voice_info.channels)
         self.recorder = Recorder()
-        self.recorder.runs(0, parts.generator)
+        self.recorder.runs(0, parts.generator, str(config.badge_style))
+        self._badge = Badge(config.badge_style)
         self._faces = 0
         self._maker: MouthMaker | None = None
         self._stages: list[PrefetchStage[Any]] = []
@@ -275,7 +277,7 @@ class _FileRun:
         self.recorder.offset(0 if patch is None else frame.pts_ns - patch.at_ns)
         if self._sheet is not None and seq % _SHEET_EVERY == 0:
             self._sheet.add(frame.image, face, image, seq)
-        coded, changed = taken_over(item.sample.tracked, image, composition.patch)
+        image, coded, changed = leaving(item.sample.tracked, image, composition.patch, self._badge, item.pts_ns)
         shapes = item.made.blendshapes
         tick = Tick(image, item.pts_ns, item.duration_ns, seq, item.audio, shapes, coded, changed)
         if self._parts.landmarks is not None:

@@ -9,7 +9,7 @@ from realtime_dub.blend.patch import rests
 from realtime_dub.clock import Clock
 from realtime_dub.face.unlooked import is_faceless
 from realtime_dub.media import AudioBlock, Image, Tick, samples_to_ns
-from realtime_dub.pipeline.coded import taken_over
+from realtime_dub.pipeline.coded import leaving
 from realtime_dub.pipeline.contracts import ContactSheet
 from realtime_dub.pipeline.live.deadlines import Deadlines
 from realtime_dub.pipeline.live.executor import Executor
@@ -17,6 +17,8 @@ from realtime_dub.pipeline.live.outputs import Output, Stamped
 from realtime_dub.pipeline.live.ticks import LiveState, Spawn, TickState
 from realtime_dub.pipeline.schedule import TickComposition, TrackedSample
 from realtime_dub.pipeline.statistics import Kind, Recorder
+from realtime_dub.trust.badge import Badge
+from realtime_dub.trust.notice import Notice
 
 _MOST_HELD = 3  # ticks in a row that show the last frame on
 _UNCHANGED = TickComposition(None, 0.0, "passthrough")
@@ -29,10 +31,18 @@ class HandOver:
     """Gives ticks to the outputs, in order, each at its time."""
 
     def __init__(
-        self, clock: Clock, state: LiveState, deadlines: Deadlines, outputs: Sequence[Output], recorder: Recorder
+        self,
+        clock: Clock,
+        state: LiveState,
+        deadlines: Deadlines,
+        outputs: Sequence[Output],
+        recorder: Recorder,
+        badge: Badge,
+        notice: Notice | None = None,
     ) -> None:
         self._clock, self._state, self._deadlines = clock, state, deadlines
-        self._outputs, self._recorder = outputs, recorder
+        self._outputs, self._recorder, self._badge = outputs, recorder, badge
+        self._notice = notice
         self._budget_ns = deadlines.grid.budget_ns
         self._last: tuple[TrackedSample, Image] | None = None  # the last frame that left
         self._held = 0  # ticks that showed it on
@@ -54,10 +64,10 @@ class HandOver:
         audio_ns, audio = self._audio(tick.k)
         grid = self._deadlines.grid
         start_ns, end_ns = grid.offset(tick.k), grid.offset(tick.k + 1)
-        coded, changed = taken_over(sample.tracked, image, composition.patch)
-        leaving = Tick(image, start_ns, end_ns - start_ns, tick.k, audio, tick.blendshapes, coded, changed)
+        image, coded, changed = leaving(sample.tracked, image, composition.patch, self._badge, start_ns)
+        given = Tick(image, start_ns, end_ns - start_ns, tick.k, audio, tick.blendshapes, coded, changed)
         for output in self._outputs:
-            output.offer(Stamped(leaving, None if lagged else speaks_ns, audio_ns))
+            output.offer(Stamped(given, None if lagged else speaks_ns, audio_ns))
         return sample, image
 
     def _leaving(self, tick: TickState, now_ns: int) -> Leaving:
@@ -93,7 +103,10 @@ class HandOver:
         voice, grid = self._state.voice, self._deadlines.grid
         first, count = grid.samples(k, voice.rate)
         audio_ns = voice.snap(grid.media(0)) + samples_to_ns(first, voice.rate)
-        return audio_ns, AudioBlock(voice.read(audio_ns, count), voice.rate, samples_to_ns(first, voice.rate))
+        heard = voice.read(audio_ns, count)
+        if self._notice is not None:
+            heard = self._notice.over(heard, first)
+        return audio_ns, AudioBlock(heard, voice.rate, samples_to_ns(first, voice.rate))
 
     def _count_missing(self, tick: TickState) -> None:
         if tick.choice is not None and is_faceless(tick.choice.sample.tracked):

@@ -19,7 +19,7 @@ from realtime_dub.clock import Clock
 from realtime_dub.errors import EndOfStream, MediaError
 from realtime_dub.face.unlooked import is_faceless
 from realtime_dub.losses import GapCount, Lost
-from realtime_dub.media import NS, AudioBlock, Samples, VoiceInfo
+from realtime_dub.media import NS, AudioBlock, Samples, VoiceInfo, ns_to_samples
 from realtime_dub.mouth.contract import MouthGenerator
 from realtime_dub.notes import notes_of
 from realtime_dub.pipeline.contracts import Compositor, ContactSheet
@@ -39,6 +39,9 @@ from realtime_dub.pipeline.schedule import FrameStore, TrackedSample
 from realtime_dub.pipeline.statistics import Recorder, Report
 from realtime_dub.pipeline.timing import SAFETY_NS, Timing
 from realtime_dub.pipeline.voice_feeder import MakeResampler, mono_resampler, needs_ns
+from realtime_dub.trust.badge import Badge
+from realtime_dub.trust.badge_style import USUAL, BadgeStyle
+from realtime_dub.trust.notice import Notice
 
 log = logging.getLogger("realtime_dub.pipeline")
 
@@ -57,6 +60,8 @@ class LiveParts:
     resampler: MakeResampler = mono_resampler
     own_mic: OwnMic | None = None
     place: Place | None = None
+    badge: BadgeStyle = USUAL
+    notice: Notice | None = None
 
 
 class LivePipeline:
@@ -81,6 +86,7 @@ class LivePipeline:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._error: BaseException | None = None
         self._dead_outputs = 0
+        self._start_ns: int | None = None  # the media instant of the first tick
 
     @property
     def voice(self) -> VoiceLine:
@@ -119,7 +125,11 @@ class LivePipeline:
 
     def read_voice(self, instant_ns: int, count: int) -> Samples:
         """The delayed voice for a speaker: what shall sound at ``instant_ns``."""
-        return self.voice.peek(instant_ns - self._timing.plan.budget_ns, count)
+        voice_ns = instant_ns - self._timing.plan.budget_ns
+        heard = self.voice.peek(voice_ns, count)
+        if self._parts.notice is None or self._start_ns is None:
+            return heard
+        return self._parts.notice.over(heard, ns_to_samples(voice_ns - self._start_ns, self.voice.rate))
 
     # The run.
 
@@ -155,6 +165,7 @@ class LivePipeline:
         last = self._state.store.last
         assert last is not None  # the loop starts with a frame
         self._deadlines = Deadlines(self._timing, last.capture_ns, self._clock.now_ns())
+        self._start_ns = self._deadlines.grid.media(0)
         self._recorder.begin()
         self.voice.begin()
         self._parts.inputs.ticking()
@@ -202,7 +213,9 @@ class LivePipeline:
 
     async def _hand_over_ticks(self) -> None:
         parts, state, deadlines = self._parts, self._state, self._deadlines
-        hand_over = HandOver(self._clock, state, deadlines, parts.outputs, self._recorder)
+        hand_over = HandOver(
+            self._clock, state, deadlines, parts.outputs, self._recorder, Badge(parts.badge), parts.notice
+        )
         sheet = SheetFiller(parts.sheet, parts.composer, self._spawn)
         for k in itertools.count():
             await self._clock.sleep_until(deadlines.hand_over_ns(k))

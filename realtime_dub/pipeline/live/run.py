@@ -25,7 +25,7 @@ from realtime_dub.pipeline.live.inputs import StartsWith, VoiceInStep
 from realtime_dub.pipeline.live.loop import LivePipeline
 from realtime_dub.pipeline.plan import BudgetTooSmall
 from realtime_dub.pipeline.process import one_thread_each, short_waits
-from realtime_dub.pipeline.reports import Reports, announce
+from realtime_dub.pipeline.reports import Reports, announce, announce_consent
 from realtime_dub.pipeline.statistics import Recorder, Report
 from realtime_dub.pipeline.timing import LiveSettings
 from realtime_dub.publishers.base import ConvertsSlowly, Publisher
@@ -77,13 +77,15 @@ class _LiveRun:
         generator = assembly.make_generator(config)
         stack.callback(generator.close)
         announce(generator, config.quiet)
+        announce_consent(config, generator)
         tracker = assembly.tracker_for(config, at_once=False)
         stack.callback(tracker.close)
         mode = _camera_mode(config)
         video = _video(config, clock, mode, any(isinstance(each, ConvertsSlowly) for each in publishers))
         voice, starts_with = _voice(config, clock, video)
         own_voice = _own_voice(config, clock, video)
-        members = assembly.LiveMembers(video, voice, tracker, generator, publishers, starts_with, own_voice)
+        parts = video, voice, tracker, generator, publishers, starts_with, own_voice
+        members = assembly.LiveMembers(*parts, badge=config.badge_style, notice=config.notice)
         fps = Fraction(mode.fps).limit_denominator(1001)
         settings = LiveSettings(fps, config.budget_ms, config.seconds)
         self._tells = (video, voice, own_voice, generator, *publishers)
@@ -105,7 +107,7 @@ class _LiveRun:
 
 def _publishers(config: LiveConfig, clock: Clock) -> list[Publisher]:
     """Made, not opened: names that are wrong are found before anything else is."""
-    options: dict[str, Any] = {"clock": clock, "live": True, "encoder": config.encoder}
+    options: dict[str, Any] = {"clock": clock, "live": True, "encoder": config.encoder, "codec": config.codec}
     made = [assembly.open_publisher(spec, **options) for spec in config.to] or [default_publisher()]
     if config.speaker is not None:
         from realtime_dub.publishers.speaker import SpeakerPublisher

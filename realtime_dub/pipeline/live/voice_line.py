@@ -25,7 +25,9 @@ RUNNING_NS = NS  # a longer hole is a pause
 AGAIN_NS = 2 * NS  # a voice that runs dry twice within this gets a cushion
 WINDOW_NS = 5 * NS  # how long lateness is expected to come again: one to two of these,
 MOST_EXPECTED_NS = 500 * MS  # and this much of it
-WORTH_NS = 100 * MS  # a delay that is not needed any more is cut from pauses where it is longer than this
+WORTH_NS = (
+    30 * MS
+)  # a delay that is not needed any more is cut from pauses where it is longer than this: less than anybody notices
 PAUSE_NS = 300 * MS  # a pause is quiet for so long already,
 QUIET = 0.1  # less loud than this share of the loudest of the last seconds
 FULL_SCALE = 1.0  # and a crack beyond it is not what a voice is measured by

@@ -13,25 +13,25 @@ from pydantic import BaseModel, Field
 from realtime_dub import __version__
 from realtime_dub.media import NS
 from realtime_dub.pipeline.camera import CameraMode
-from realtime_dub.web.config import LIVE_OPTIONS
+from realtime_dub.web.config import LIVE_OPTIONS, ServeConfig
 from realtime_dub.web.http import connectivity
 from realtime_dub.web.http import routes as common
-from realtime_dub.web.http.invited import check_voice
+from realtime_dub.web.http.invited import check_change
 from realtime_dub.web.http.receiving import receive
 from realtime_dub.web.http.routes import options, read, read_body, read_json
 from realtime_dub.web.http.told import Told
-from realtime_dub.web.limits import RECORDING_KEPT_S
+from realtime_dub.web.limits import FILM_BYTES, RECORDING_KEPT_S
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio import banks
 from realtime_dub.web.studio.file_kinds import FILES
 from realtime_dub.web.studio.handle import HandoverStep
 from realtime_dub.web.studio.studio import Studio
-from realtime_dub.web.studio.uploads import Uploads
+from realtime_dub.web.studio.uploads import WRITTEN, Uploads
 
 MOST_ASKED = 50  # recordings in one question
 STUDIO: web.AppKey[Studio] = web.AppKey("studio", Studio)
 METRICS: web.AppKey[Told] = web.AppKey("metrics", Told)
-FEATURES = ("recording", "enroll", "bank", "rooms", "uploads", "pictures")  # what the page shows buttons for
+FEATURES = ("recording", "enroll", "bank", "rooms", "uploads", "pictures", "avatars")  # what the page shows buttons for
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ class _Floor(BaseModel):
 
 class _Enroll(BaseModel):
     seconds: float = Field(5, ge=1, le=60)
+    consent: bool = False  # whoever is at the page confirms that the face is theirs, or its owner agrees
 
 
 def routes() -> list[web.RouteDef]:
@@ -74,10 +75,12 @@ def routes() -> list[web.RouteDef]:
         web.post("/api/sessions/{id}/recording", record),
         web.get("/api/recordings", recordings),
         web.get("/api/recordings/{id}", recording),
+        web.get("/api/recordings/{id}/captions", recording_captions),
         web.delete("/api/recordings/{id}", dismiss_recording),
         web.post("/api/sessions/{id}/enroll", enroll),
         web.get("/api/sessions/{id}/bank", give_bank),
         web.put("/api/sessions/{id}/bank", take_bank),
+        web.delete("/api/sessions/{id}/bank", forget_face),
         web.post("/api/sessions/{id}/voice", steer_voice),
         web.post("/api/sessions/{id}/floor", hand_over),
         web.post("/api/uploads", upload),
@@ -113,8 +116,14 @@ def told(request: web.Request, offers: dict[str, Any], camera: dict[str, Any]) -
     fields = {"version": __version__, "ice_servers": config.ice_servers, "camera": camera, **offers}
     fields["share"] = connectivity.shared(config, _port(request))
     fields["limits"] = {"upload_mb": config.upload_mb, "recording_kept_s": RECORDING_KEPT_S, "files": FILES}
-    fields["features"] = [*FEATURES, *(["server-voice"] if config.server_mic else [])]
+    fields["limits"] |= {"film_mb": FILM_BYTES // 1_000_000}
+    fields["features"] = [*FEATURES, *(name for name, there in _extras(config).items() if there)]
     return fields
+
+
+def _extras(config: ServeConfig) -> dict[str, bool]:
+    """What not every server has."""
+    return {"server-voice": config.server_mic is not None, "avatar-training": config.train_avatars > 0}
 
 
 def camera_fields(mode: CameraMode) -> dict[str, Any]:
@@ -138,7 +147,7 @@ async def change_session(request: web.Request) -> web.Response:
     if not isinstance(changes, dict) or set(changes) - LIVE_OPTIONS:
         raise Refusal(422, "Only some options can be changed.", f"Change {', '.join(sorted(LIVE_OPTIONS))}.")
     new = options(session.options.model_dump(), changes)
-    check_voice(request, new.voice)
+    check_change(request, changes)
     await session.change({name: getattr(new, name) for name in changes})
     return web.json_response({"options": session.options.model_dump()})
 
@@ -167,6 +176,12 @@ async def recording(request: web.Request) -> web.StreamResponse:
     return web.FileResponse(path, headers=headers)
 
 
+async def recording_captions(request: web.Request) -> web.StreamResponse:
+    path = request.app[STUDIO].recordings.find_captions(request.match_info["id"])
+    headers = {"Content-Type": "text/vtt", "Content-Disposition": 'attachment; filename="ai-dubbed.vtt"'}
+    return web.FileResponse(path, headers=headers)
+
+
 async def dismiss_recording(request: web.Request) -> web.Response:
     await asyncio.to_thread(request.app[STUDIO].recordings.remove, request.match_info["id"])
     return web.Response(status=204)
@@ -174,8 +189,14 @@ async def dismiss_recording(request: web.Request) -> web.Response:
 
 async def enroll(request: web.Request) -> web.Response:
     session = request.app[STUDIO].find(request.match_info["id"])
-    await session.enroll((await read(request, _Enroll)).seconds)
+    asked = await read(request, _Enroll)
+    await session.enroll(asked.seconds, asked.consent)
     return web.json_response({"state": "learning"})
+
+
+async def forget_face(request: web.Request) -> web.Response:
+    told = await request.app[STUDIO].find(request.match_info["id"]).forget()
+    return web.json_response({"state": "forgotten", "proof": told})
 
 
 async def give_bank(request: web.Request) -> web.Response:
@@ -212,5 +233,6 @@ async def hand_over(request: web.Request) -> web.Response:
 
 async def upload(request: web.Request) -> web.Response:
     inbox = request.app[INBOX]
-    kept = await receive(request, inbox.uploads, inbox.used)
+    use = request.query.get("use")
+    kept = await receive(request, inbox.uploads, inbox.used, use if use in WRITTEN else None)
     return web.json_response(kept.to_dict(), status=201)

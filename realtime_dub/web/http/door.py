@@ -44,6 +44,7 @@ class Door(web.RequestHandler):
         self._silence_s = limits.HEADERS_S
         self._rest = limits.REST_BYTES  # of a body that may still come after the answer
         self._until = 0  # so many bytes received
+        self._at_leisure = False  # the present body may come as slowly as it likes
         self.when_gone: Callable[[], object] = lambda: None  # called where the connection ends before its answer
 
     @property
@@ -85,10 +86,14 @@ class Door(web.RequestHandler):
 
     def begin(self, request: web.BaseRequest) -> None:
         """The headers of ``request`` are there."""
-        self._request, self._last, self.when_gone = request, None, lambda: None
+        self._request, self._last, self.when_gone, self._at_leisure = request, None, lambda: None, False
         self._places.touch(self._place, time.monotonic())
         self._window = self._place.since_s, self._received
         self._began = self._received
+
+    def leave_time(self) -> None:
+        """The present body is a stream: whoever reads it says how long it may pause."""
+        self._at_leisure = True
 
     def refuse(self) -> None:
         """The present request is none of ours: little of its body is worth reading."""
@@ -99,10 +104,15 @@ class Door(web.RequestHandler):
         if self._request is None:
             if now_s - self._place.since_s > self._silence_s:
                 self.cut()
-        elif self._request.content.is_eof() or self.transport is None or not self.transport.is_reading():
+        elif self._at_leisure or self._request.content.is_eof() or not self._reads:
             self._window = now_s, self._received  # the body is complete, or has to wait for us
         else:
             self._measure_body(self._request, now_s)
+
+    @property
+    def _reads(self) -> bool:
+        """More of the body is taken just now."""
+        return self.transport is not None and self.transport.is_reading()
 
     def _measure_body(self, request: web.BaseRequest, now_s: float) -> None:
         since_s, before = self._window

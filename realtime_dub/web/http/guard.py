@@ -90,8 +90,7 @@ class Guard:
         self._check_host(request)
         anybodys = part or request.path in OPEN_PATHS
         if not known and not anybodys:
-            do = "Open the address that the server printed, with its token, or ask for a new link."
-            raise Refusal(401, "The token is missing, wrong or too old.", do, {"WWW-Authenticate": "Bearer"})
+            raise self._unknown(given)
         if invite is not None and not anybodys:
             check_path(request, invite)
             request[INVITE] = invite
@@ -111,7 +110,7 @@ class Guard:
     def _check_mutation(self, request: web.Request, caller: str, now_s: float) -> None:
         if request.path.startswith("/api/") and request.headers.get("X-Requested-With") != REQUESTED_WITH:
             raise Refusal(403, "The header X-Requested-With is missing.", f"Send X-Requested-With: {REQUESTED_WITH}.")
-        offers = request.path == "/api/sessions" or request.path.startswith(("/whip/", "/whep/"))
+        offers = request.path == "/api/sessions" or request.path.startswith(("/whip/", "/whep/", "/voices/"))
         if request.method == "POST" and offers and not self._offers.take(caller, now_s):
             raise Refusal(429, "Too many connection attempts.", "Wait a moment.", {"Retry-After": "10"})
 
@@ -129,6 +128,16 @@ class Guard:
         now_ms = round(time.time() * 1000)
         found = (self._invites.read(each, now_ms) for each in given)
         return next((each for each in found if each is not None), None)
+
+    def _unknown(self, given: list[str]) -> Refusal:
+        """Who had a link once is told what became of it; it opens nothing, and its rate is as for all others."""
+        bearer, invites = {"WWW-Authenticate": "Bearer"}, self._invites
+        if invites is not None:
+            for made in filter(None, map(invites.made, given)):
+                what = "This link was revoked." if invites.is_revoked(made) else "This link is too old."
+                return Refusal(401, what, "Ask whoever sent it for a new one.", bearer)
+        do = "Open the address that the server printed, with its token, or ask for a new link."
+        return Refusal(401, "The token is missing, wrong or too old.", do, bearer)
 
     def _given(self, request: web.Request) -> list[str]:
         scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")

@@ -6,6 +6,7 @@ Who comes without one has the server's own token, or there is none: they may do 
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -15,6 +16,9 @@ from realtime_dub.web.invites import Invite, Invites
 from realtime_dub.web.refusals import Refusal
 
 INVITES: web.AppKey[Invites] = web.AppKey("invites", Invites)
+# What a session came by is remembered, and what was revoked ends: (session, link), (room, role, until when, ms).
+CAME_BY: web.AppKey[Callable[[str, Invite], Awaitable[None]]] = web.AppKey("came_by")
+REVOKES: web.AppKey[Callable[[str, str, int], Awaitable[None]]] = web.AppKey("revokes")
 INVITE: web.RequestKey[Invite] = web.RequestKey("invite", Invite)
 ANY = {"studio", "interpreter", "viewer", "operator"}
 PARTS = ANY - {"operator"}
@@ -27,14 +31,17 @@ ALLOWED: tuple[tuple[str, set[str]], ...] = (
     (r"\w+ /api/sessions/[\w-]+(/(candidates|ice))?", PARTS),
     (r"POST /api/sessions/[\w-]+/floor", {"interpreter"}),
     (r"\w+ /api/sessions/[\w-]+/(recording|enroll|bank|voice)", {"studio"}),
-    (r"\w+ /api/recordings(/[\w-]+)?", {"studio", "operator"}),
+    (r"\w+ /api/recordings(/[\w-]+(/captions)?)?", {"studio", "operator"}),
     (r"POST /api/uploads", {"studio"}),
+    (r"\w+ /api/avatars(/.+)?", {"studio"}),
     (r"GET /api/rooms/{room}", ANY),
     (r"DELETE /api/rooms/{room}", {"operator"}),
     (r"POST /api/rooms/{room}/links", {"studio", "operator"}),
     (r"\w+ /api/rooms/{room}/.+", {"operator"}),
     (r"\w+ /whip/{room}(/[\w-]+)?", {"studio"}),
     (r"\w+ /whep/{room}(/[\w-]+)?", {"viewer"}),
+    (r"\w+ /voices/{room}(/[\w-]+)?", {"interpreter"}),
+    (r"POST /captions/{room}", {"studio", "interpreter", "operator"}),
 )
 OTHER = Refusal(403, "The link does not allow this.", "Ask whoever sent it for another one.")
 
@@ -56,6 +63,27 @@ def check_options(request: web.Request, options: SessionOptions) -> None:
     if not same or (invite.channel and options.channel != invite.channel):
         raise OTHER
     check_voice(request, options.voice)
+
+
+async def note_link(request: web.Request, session: str) -> None:
+    """Whoever came by a link goes with it. Raises Refusal where it was revoked meanwhile."""
+    if (invite := request.get(INVITE)) is not None:
+        await request.app[CAME_BY](session, invite)
+
+
+def check_change(request: web.Request, changes: Mapping[str, Any]) -> None:
+    """What a session is to become: with no other room's voice, in its link's language. Raises Refusal."""
+    if "channel" in changes:
+        check_channel(request, changes["channel"])
+    check_voice(request, changes.get("voice"))
+
+
+def check_channel(request: web.Request, channel: str) -> None:
+    """What is said in a language comes by a link for it, where the link names one. Raises Refusal."""
+    invite = request.get(INVITE)
+    if invite is not None and invite.channel and invite.channel != channel:
+        what = f"The link is for the language {invite.channel}."
+        raise Refusal(403, what, f"Add ?channel={invite.channel} to the address.")
 
 
 def check_voice(request: web.Request, voice: Any) -> None:

@@ -27,7 +27,7 @@ from realtime_dub.web import limits
 from realtime_dub.web.http.callers import CallerRates
 
 OURS = "realtime_dub"
-FIELDS = ("session", "role", "why", "note", "stuck_threads", "path", "left_out", "worker")
+FIELDS = ("session", "role", "why", "note", "stuck_threads", "path", "left_out", "worker", "to", "seal", "what")
 SHORT_ID = 6  # characters of a session's id: the whole would let a reader of the log end it
 OURS_IN_REPORT = " (this is a fault of ours"
 TEMPORARY = re.compile(r"\S*realtime-dub-\S+")  # its name is what a visitor's page asks for a file by

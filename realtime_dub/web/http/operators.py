@@ -19,11 +19,12 @@ from realtime_dub.web.config import LANGUAGE
 from realtime_dub.web.http.answers import HEADERS
 from realtime_dub.web.http.api import ROOM, STUDIO
 from realtime_dub.web.http.door import Door
-from realtime_dub.web.http.invited import INVITES, check_invitation
+from realtime_dub.web.http.invited import INVITE, INVITES, REVOKES, check_invitation
 from realtime_dub.web.http.routes import read
-from realtime_dub.web.invites import InvitedRole
+from realtime_dub.web.invites import Invite, InvitedRole
 from realtime_dub.web.limits import MOST_OPERATORS
 from realtime_dub.web.refusals import Refusal
+from realtime_dub.web.studio.links import REVOKED
 from realtime_dub.web.studio.oversight import Act
 from realtime_dub.web.studio.studio import Studio
 
@@ -96,15 +97,20 @@ async def events(request: web.Request) -> web.StreamResponse:
         if isinstance(request.protocol, Door) and (task := asyncio.current_task()) is not None:
             request.protocol.when_gone = task.cancel  # nothing would be written for a while
         with suppress(ConnectionError):  # who watched has gone
-            await _tell(studio, name, response, changed)
+            await _tell(studio, name, response, changed, request.get(INVITE))
         return response
 
 
-async def _tell(studio: Studio, name: str, response: web.StreamResponse, changed: asyncio.Event) -> None:
-    """Until nobody but operators has been there for a while. Raises ConnectionError."""
+async def _tell(
+    studio: Studio, name: str, response: web.StreamResponse, changed: asyncio.Event, invite: Invite | None
+) -> None:
+    """Until nobody but operators has been there for a while, or the link is revoked. Raises ConnectionError."""
     peopled_s = time.monotonic()
     while time.monotonic() - peopled_s < ALONE_S:
         changed.clear()
+        if not studio.links.counts(invite):
+            await response.write(f"event: end\ndata: {json.dumps(REVOKED.body())}\n\n".encode())
+            break
         told = studio.oversight.room(name)
         if any(each["role"] != "operator" for each in told["people"]):
             peopled_s = time.monotonic()
@@ -153,14 +159,16 @@ async def make_link(request: web.Request) -> web.Response:
 
 
 async def revoke(request: web.Request) -> web.Response:
-    """All links for that role in that room which were made so far."""
-    found = request.match_info
+    """All links for that role in that room which were made so far; who came by one has to go."""
+    room, role = request.match_info["name"], request.match_info["role"]
     now_ms = round(time.time() * 1000)
     try:
-        await asyncio.to_thread(request.app[INVITES].revoked.add, found["name"], found["role"], now_ms)
+        await asyncio.to_thread(request.app[INVITES].revoked.add, room, role, now_ms)
     except OSError as error:
         what = "The links do not open any more, but will after a restart: the server cannot write."
         raise Refusal(507, what, "Make room on its disk, and revoke them again.") from error
+    finally:
+        await request.app[REVOKES](room, role, now_ms)
     return web.Response(status=204)
 
 

@@ -3,21 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from concurrent.futures import Executor
+from typing import Any, Protocol, TypeVar
 
 from aiohttp import BodyPartReader, web
 
 from realtime_dub.paths import write_all
 from realtime_dub.web.limits import UPLOAD_LONGEST_S, UPLOAD_STALL_S
 from realtime_dub.web.refusals import Refusal
-from realtime_dub.web.studio.uploads import Arrival, Upload, Uploads
+from realtime_dub.web.said import said
+from realtime_dub.web.studio.uploads import Arrival
 
 CHUNK = 256 * 1024
 BAD_FORM = "The form cannot be read.", "Send one file as multipart/form-data."
 SLOW = "The file came too slowly.", "Send it again, or a smaller one."
 
+Kept = TypeVar("Kept", covariant=True)
 
-async def receive(request: web.Request, uploads: Uploads, used: Any) -> Upload:
+
+class Inbox(Protocol[Kept]):
+    """What takes files. All but ``begin`` is blocking, and all may raise Refusal."""
+
+    @property
+    def most_bytes(self) -> int: ...
+
+    @property
+    def pool(self) -> Executor: ...
+
+    def begin(self, name: str, visitor: str, task: asyncio.Task[Any] | None, use: str | None) -> Arrival: ...
+
+    def keep(self, arrival: Arrival, used: Any) -> Kept: ...
+
+    def drop(self, arrival: Arrival) -> None: ...
+
+
+async def receive(request: web.Request, uploads: Inbox[Kept], used: Any, use: str | None = None) -> Kept:
     """The file, looked at; ``used()`` names the uploads that sessions use. Raises Refusal, and then nothing is left."""
     if not request.content_type.startswith("multipart/"):
         raise Refusal(415, "The upload is not a form.", "Send the file as multipart/form-data.")
@@ -25,9 +45,7 @@ async def receive(request: web.Request, uploads: Uploads, used: Any) -> Upload:
     try:
         async with asyncio.timeout(UPLOAD_LONGEST_S):
             reader, file = await _first_part(request)
-            arrival = uploads.begin(
-                file.filename or "", request.remote or "", asyncio.current_task(), request.query.get("use")
-            )
+            arrival = uploads.begin(file.filename or "", request.remote or "", asyncio.current_task(), use)
             await _store(file, arrival, uploads.most_bytes)
             await _check_over(reader)
         loop = asyncio.get_running_loop()
@@ -63,7 +81,9 @@ async def _store(part: BodyPartReader, arrival: Arrival, most: int) -> None:
         while chunk := await _chunk(part):
             arrival.size += len(chunk)
             if arrival.size > most:
-                raise Refusal(413, f"The file is larger than {most // 1_000_000} MB.", "Send a smaller one.")
+                raise Refusal(
+                    413, said("The file is larger than {mb} MB.", mb=most // 1_000_000), "Send a smaller one."
+                )
             await asyncio.to_thread(_write, file, chunk)
     finally:
         await asyncio.to_thread(file.close)

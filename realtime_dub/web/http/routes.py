@@ -13,7 +13,7 @@ from yarl import URL
 from realtime_dub.validation import first_problem
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.http.guard import COOKIE
-from realtime_dub.web.http.invited import INVITE, check_options
+from realtime_dub.web.http.invited import INVITE, check_options, note_link
 from realtime_dub.web.http.page_files import FILES, page_of
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio.handle import SessionHandle
@@ -101,6 +101,7 @@ async def open_session(request: web.Request) -> web.Response:
     asked = options({}, offer.options)
     check_options(request, asked)
     session, answer = await request.app[HOST].open(asked, offer.sdp)
+    await note_link(request, session.id)
     fields = {"id": session.id, "sdp": answer, "type": "answer", "options": session.options.model_dump()}
     return web.json_response(fields, status=201, headers={"Location": f"/api/sessions/{session.id}"})
 

@@ -14,11 +14,11 @@ from aiohttp import web
 from realtime_dub.pipeline.process import few_heaps, one_thread_each, short_waits
 from realtime_dub.signals import polite
 from realtime_dub.web.config import ServeConfig
-from realtime_dub.web.http import api, operators, routes, whip
+from realtime_dub.web.http import api, avatars, operators, programs, routes, whip
 from realtime_dub.web.http.connectivity import greeting, with_token
 from realtime_dub.web.http.doors import Doors, allow_descriptors
 from realtime_dub.web.http.guard import Guard
-from realtime_dub.web.http.invited import INVITES
+from realtime_dub.web.http.invited import CAME_BY, INVITES, REVOKES
 from realtime_dub.web.http.logs import structured, unheard
 from realtime_dub.web.http.stopping import end_in_time
 from realtime_dub.web.invites import Invites
@@ -36,7 +36,7 @@ def make_app(config: ServeConfig) -> web.Application:
     """The application; its studio starts and ends with it."""
     app = guarded(config)
     app.cleanup_ctx.append(_studio(config))
-    app.add_routes(whip.routes() + operators.routes() + api.routes())
+    app.add_routes(whip.routes() + programs.routes() + operators.routes() + avatars.routes() + api.routes())
     return app
 
 
@@ -93,7 +93,9 @@ def _studio(config: ServeConfig) -> Callable[[web.Application], AsyncIterator[No
         await asyncio.to_thread(app[INVITES].revoked.keep, keeping.revoked)
         studio = Studio(config, keeping=keeping)
         app[api.STUDIO] = app[routes.HOST] = studio
+        app[CAME_BY], app[REVOKES] = studio.links.came, studio.links.revoke
         app[api.INBOX] = api.Inbox(keeping.uploads, studio.used_uploads)
+        app[avatars.AVATARS], app[avatars.TRAININGS] = keeping.avatars, keeping.trainings
         app[api.METRICS] = api.metrics_of(studio)
         app[MEASURES] = studio.measure
         try:

@@ -16,12 +16,18 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from realtime_dub.web.config import SessionOptions
+from realtime_dub.web.http.invited import note_link
 from realtime_dub.web.http.routes import CONFIG, HOST, read_body
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio.handle import SessionHandle
 
 SDP, FRAGMENT = "application/sdp", "application/trickle-ice-sdpfrag"
-ROLES: dict[str, Literal["studio", "viewer"]] = {"whip": "studio", "whep": "viewer"}
+ROLES: dict[str, Literal["studio", "interpreter", "viewer"]] = {
+    "whip": "studio",
+    "whep": "viewer",
+    "voices": "interpreter",
+}
+KINDS = ("whip", "whep")  # what is sent or played under a name alone; ``voices`` has more to it
 RETRY_S = "5"
 
 
@@ -33,12 +39,17 @@ class Fragment:
     candidates: tuple[tuple[str | None, str | None], ...]
 
 
-def routes(kinds: Iterable[str] = tuple(ROLES)) -> list[web.RouteDef]:
+def routes(kinds: Iterable[str] = KINDS) -> list[web.RouteDef]:
+    opening = [web.post(f"/{kind}/{{name}}", _kind(kind, open_session)) for kind in kinds]
+    return opening + resource_routes(kinds)
+
+
+def resource_routes(kinds: Iterable[str]) -> list[web.RouteDef]:
+    """All but the offer."""
     return [
         route
         for kind in kinds
         for route in (
-            web.post(f"/{kind}/{{name}}", _kind(kind, open_session)),
             web.options(f"/{kind}/{{name}}", describe),
             web.patch(f"/{kind}/{{name}}/{{id}}", _kind(kind, trickle)),
             web.delete(f"/{kind}/{{name}}/{{id}}", _kind(kind, end_session)),
@@ -60,7 +71,14 @@ async def open_session(request: web.Request, kind: str) -> web.Response:
     sdp = (await read_body(request)).decode("utf-8", "replace")
     if kind == "whep" and not host.on_air(name):
         raise Refusal(404, "Nobody is sending under that name.", "Try again later.", {"Retry-After": RETRY_S})
-    session, answer = await host.open(options, sdp)
+    return await answer_offer(request, kind, options, sdp)
+
+
+async def answer_offer(request: web.Request, kind: str, options: SessionOptions, sdp: str) -> web.Response:
+    """A new session. Raises Refusal."""
+    session, answer = await request.app[HOST].open(options, sdp)
+    await note_link(request, session.id)
+    name = request.match_info["name"]
     headers = {"Location": f"/{kind}/{name}/{session.id}", "ETag": _etag(session), "Accept-Patch": FRAGMENT}
     return _with_links(request, web.Response(status=201, text=answer, content_type=SDP, headers=headers))
 

@@ -1,6 +1,6 @@
 """A server of pages that watch one output timeline: what ``--to webrtc`` puts beside the local pipeline.
 
-Every viewer is a peer of its own, with its own encoder: one on a slow line skips frames, and nobody waits for it.
+Every viewer is a peer of its own; all share one encoder per codec, and nobody waits for one on a slow line.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 import math
 import secrets
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -23,9 +24,11 @@ from realtime_dub.web.http import connectivity, routes, whip
 from realtime_dub.web.http.doors import Doors
 from realtime_dub.web.http.guard import Guard
 from realtime_dub.web.refusals import Refusal
+from realtime_dub.web.rtc.feed import Feed
 from realtime_dub.web.rtc.output_timeline import OutputTimeline
 from realtime_dub.web.rtc.peer import Peer
 from realtime_dub.web.rtc.traffic import Traffic
+from realtime_dub.web.said import said
 from realtime_dub.web.studio.connection import Connection
 from realtime_dub.web.studio.pending import make_room
 from realtime_dub.web.upkeep import attempt_all, repeat
@@ -43,7 +46,7 @@ class Viewer:
         self.id, self.options = id, options
         self._timeline = timeline
         self._traffic = Traffic()
-        self._connection = Connection(partial(Peer, config, None, timeline), lambda: True, timeline.clock)
+        self._connection = Connection(partial(_peer, config, timeline), lambda: True, timeline.clock)
 
     async def answer(self, sdp: str) -> str:
         """Connect; also again, from a new connection of the same page. Raises Refusal."""
@@ -126,7 +129,7 @@ class Viewers:
         if options.role != "viewer":
             raise Refusal(403, "This page is for watching.", "Start realtime-dub serve for a studio.")
         if sum(each.came for each in self.sessions.values()) >= self.config.max_sessions:
-            what = f"{self.config.max_sessions} are watching, and there is no room for more."
+            what = said("{most} are watching, and there is no room for more.", most=self.config.max_sessions)
             raise Refusal(503, what, "Try again in a minute.", {"Retry-After": "60"})
         await make_room(self.sessions.values(), self.end, time.monotonic())
         viewer = Viewer(secrets.token_urlsafe(16), options, self.config, self._timeline)
@@ -159,6 +162,10 @@ class Viewers:
 
     async def _send_statistics(self) -> None:
         await attempt_all(viewer.send_statistics() for viewer in tuple(self.sessions.values()))
+
+
+def _peer(config: ServeConfig, timeline: OutputTimeline, changed: Callable[[], None]) -> Peer:
+    return Peer(config, None, Feed(lambda: (timeline, timeline, 0.0), *config.bitrates), changed)
 
 
 async def page(request: web.Request) -> web.StreamResponse:

@@ -22,7 +22,7 @@ from realtime_dub.web.config import FRAME_MS
 from realtime_dub.web.limits import MOST_CODED_PIXELS
 from realtime_dub.web.rtc.concealment import with_lost
 from realtime_dub.web.rtc.decoding import AudioDecoding, Terms, VideoDecoding
-from realtime_dub.web.rtc.encoders import ENCODERS, Apart
+from realtime_dub.web.rtc.encoders import ENCODERS, PACKS, Apart
 
 AUDIO_DEPTH = 3  # packets that have to be there after the one that is given out
 AUDIO_DELAY_NS = (AUDIO_DEPTH + 1) * FRAME_MS * MS  # from the capture of a packet's first sample, without the network
@@ -82,6 +82,21 @@ def use_bitrates(transceiver: RTCRtpTransceiver, start: int, most: int) -> None:
     codec = transceiver._codecs[0].mimeType.lower()
     if codec in ENCODERS:
         _set(transceiver.sender, "RTCRtpSender", "encoder", ENCODERS[codec](start, most))
+
+
+def send_packets(
+    transceiver: RTCRtpTransceiver, estimated: Callable[[int], None], ask: Callable[[], None]
+) -> str | None:
+    """Once the codec is negotiated: a track of packets that are encoded already is sent. Which codec, as ``video/vp8``.
+
+    ``estimated`` is told what the line can take, in bits per second, ``ask`` that a whole frame is wanted.
+    """
+    codec: str = transceiver._codecs[0].mimeType.lower()
+    if codec not in PACKS:
+        return None
+    _set(transceiver.sender, "RTCRtpSender", "encoder", PACKS[codec](estimated))
+    setattr(transceiver.sender, "_send_keyframe", ask)  # noqa: B010  (mypy: a method)
+    return codec
 
 
 def use_steady_buffer(receiver: RTCRtpReceiver) -> None:

@@ -18,6 +18,7 @@ from realtime_dub.fitting import Size
 from realtime_dub.flow import LatestSlot
 from realtime_dub.media import MS, NS, Samples, ticks_to_ns
 from realtime_dub.web.limits import STILL_S, WAITING_BYTES, YIELDING_MS
+from realtime_dub.web.rtc.activity import Activity
 from realtime_dub.web.rtc.aiortc_access import AUDIO_DELAY_NS
 from realtime_dub.web.rtc.capture_clock import CENTRE_NS, CaptureClock
 
@@ -54,6 +55,8 @@ class BrowserInput:
         self.packets_lost = {"audio": 0, "video": 0}  # so far, as the connection counts them
         self.muted = False  # from the next audio on
         self._level = 1.0  # of the last sample
+        self._activity, self._spoke = Activity(), False
+        self.on_speaking: Callable[[], None] = lambda: None  # somebody begins to speak there, or ends
         self._overrun: set[int] = set()  # readers whose last frame of audio was dropped
         self._next_pts: int | None = None
         self._audio_ns = 0  # the latest that audio was captured
@@ -102,8 +105,27 @@ class BrowserInput:
         # Stamps that go to and fro would have holes filled for longer than the stream lasts.
         captured_ns = self._audio_ns = max(self._audio_ns, min(reported_ns, now_ns))
         heard = self._faded(self._mono(samples_of(frame))[:, None])
+        self._follow(heard, now_ns)
         self.on_audio(heard, captured_ns)
         self.give(heard, captured_ns, lost)
+
+    def add_samples(self, samples: Samples, captured_ns: int) -> None:
+        """(n, 1) at 48 kHz of a program, in place of decoded frames; blocks follow each other without a hole."""
+        self.last_ns = now_ns = self.clock.now_ns()
+        heard = self._faded(samples)
+        self._follow(heard, now_ns)
+        self.give(heard, captured_ns, False)
+
+    def _follow(self, heard: Samples, now_ns: int) -> None:
+        self._activity.hear(heard, now_ns)
+        before, self._spoke = self._spoke, self._activity.speaks(now_ns)
+        if self._spoke != before:
+            self.on_speaking()
+
+    @property
+    def speaks(self) -> bool:
+        """Somebody does just now."""
+        return self._activity.speaks(self.clock.now_ns())
 
     def _faded(self, heard: Samples) -> Samples:
         level = 0.0 if self.muted else 1.0

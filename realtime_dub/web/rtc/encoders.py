@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -65,4 +66,46 @@ class RangedH264(Apart, _Ranged, h264.H264Encoder):
     """H.264 with our bitrates."""
 
 
+class WholeVp8(RangedVp8):
+    """A frame's packet as it is: each connection cuts it into payloads, with numbers of its own."""
+
+    @classmethod
+    def _packetize(cls, buffer: bytes, picture_id: int) -> list[bytes]:
+        return [buffer]
+
+
+class WholeH264(RangedH264):
+    """Likewise, its units with start codes before them."""
+
+    @classmethod
+    def _packetize(cls, packages: Iterable[bytes]) -> list[bytes]:
+        return [b"".join(b"\0\0\0\1" + unit for unit in packages)]
+
+
+class _Packs:
+    """Cuts packets that were encoded already, and passes on what its line can take."""
+
+    def __init__(self, told: Callable[[int], None]) -> None:
+        super().__init__()
+        self._told = told
+
+    @property
+    def target_bitrate(self) -> int:
+        return LOWEST_BITRATE
+
+    @target_bitrate.setter
+    def target_bitrate(self, bitrate: int) -> None:
+        self._told(bitrate)
+
+
+class PacksVp8(_Packs, vpx.Vp8Encoder):
+    """Of VP8."""
+
+
+class PacksH264(_Packs, h264.H264Encoder):
+    """Of H.264."""
+
+
+WHOLE: dict[str, Callable[[int, int], Any]] = {"video/vp8": WholeVp8, "video/h264": WholeH264}
+PACKS: dict[str, Callable[[Callable[[int], None]], Any]] = {"video/vp8": PacksVp8, "video/h264": PacksH264}
 ENCODERS = {"video/vp8": RangedVp8, "video/h264": RangedH264}

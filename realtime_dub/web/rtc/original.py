@@ -21,26 +21,39 @@ from realtime_dub.web.rtc.output_timeline import OutputTimeline
 BEHIND_NS = AUDIO_DELAY_NS + NETWORK_NS  # the capture: audio is there by then, and a frame is
 
 
-class Original:
-    """Of one room. On the server's loop; frames are made small on another thread, and only while somebody watches."""
+class Undubbed:
+    """Audio that leaves as soon as it may. On the server's loop."""
 
     def __init__(self, clock: Clock) -> None:
         self.timeline = OutputTimeline(clock, asyncio.get_running_loop())
-        self.timeline.lag_ns, self.timeline.most_kbps = BEHIND_NS, ORIGINAL_KBPS
+        self.timeline.lag_ns = BEHIND_NS
+        self.listeners: set[Callable[[Samples], None]] = set()  # programs that interpret, of the audio alone
         self._counted = Counted(self.timeline.ring)
+
+    def hear(self, samples: Samples, captured_ns: int) -> None:
+        """(n, 1) at 48 kHz."""
+        self._counted.write(samples, captured_ns - self.timeline.begin_at(captured_ns))
+        for listener in tuple(self.listeners):
+            listener(samples)
+
+
+class Original(Undubbed):
+    """Of one room. On the server's loop; frames are made small on another thread, and only while somebody watches."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.timeline.most_kbps = ORIGINAL_KBPS
         self._waiting: tuple[Any, int] | None = None  # the newest frame
         self._shrinking: asyncio.Task[None] | None = None
 
     @property
     def is_watched(self) -> bool:
-        return self.timeline.watched > 0
-
-    def hear(self, samples: Samples, captured_ns: int) -> None:
-        """(n, 1) at 48 kHz."""
-        self._counted.write(samples, captured_ns - self.timeline.begin_at(captured_ns))
+        return self.timeline.watched > 0 or bool(self.listeners)
 
     def see(self, frame: Any, captured_ns: int) -> None:
         """A decoded ``av.VideoFrame``. Those that come while one is made small are left out but for the newest."""
+        if not self.timeline.watched:
+            return
         self._waiting = frame, captured_ns - self.timeline.begin_at(captured_ns)
         if self._shrinking is None or self._shrinking.done():
             self._shrinking = asyncio.create_task(self._shrink(), name="original")

@@ -58,6 +58,7 @@ class OutputTimeline:
         self.sent = 0  # frames handed to the loop
         self._sent_ns = 0  # when the last one was
         self.recorder: Callable[[Tick, int], None] | None = None  # takes a tick, and its pts here
+        self.encoded: dict[object, Any] = {}  # what all who watch share, by codec or level (shared_encoding)
         self.below = OriginalBelow()  # what may be mixed under its audio
         self.taken_over: Callable[[int], None] = lambda run: None  # on the loop: this run gives the output now
 
@@ -111,10 +112,14 @@ class OutputTimeline:
     def watched(self) -> int:
         return len(self._readers)
 
+    def leaves_ns(self, pts_ns: int) -> int:
+        """When a frame of that time is to leave, on the clock."""
+        assert self.origin_ns is not None
+        return self.origin_ns + pts_ns + self.lag_ns
+
     async def until(self, pts_ns: int) -> None:
         """Until a frame of ``pts_ns`` is to leave."""
-        assert self.origin_ns is not None
-        await self.clock.sleep_until(self.origin_ns + pts_ns + self.lag_ns)
+        await self.clock.sleep_until(self.leaves_ns(pts_ns))
 
     def _add_frame(self, planes: Planes, pts_ns: int) -> None:
         self.sent += 1

@@ -1,4 +1,4 @@
-"""One WebRTC connection: what comes goes into a browser input, what leaves comes from an output timeline."""
+"""One WebRTC connection: what comes goes into a browser input, what leaves comes from a feed."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.rtc import aiortc_access, aiortc_guard
 from realtime_dub.web.rtc.browser_input import BrowserInput
 from realtime_dub.web.rtc.candidates import Targets
+from realtime_dub.web.rtc.feed import Feed
 from realtime_dub.web.rtc.floodgate import Floodgate
-from realtime_dub.web.rtc.output_timeline import AudioOut, OutputTimeline
 from realtime_dub.web.rtc.ports import with_public_ip
 
 MOST_SDP = 64 * 1024
@@ -41,23 +41,23 @@ BAD_SDP = Refusal(400, "The session description cannot be used.", "Send the offe
 
 
 class Peer:
-    """``browser_input`` None = nothing is taken from the other side; ``timeline`` None = nothing is sent.
+    """``browser_input`` None = nothing is taken from the other side; ``feed`` None = nothing is sent.
 
-    ``level`` says how loud the original is under the timeline's audio.
+    ``opened``: the page listens from now on.
     """
 
     def __init__(
         self,
         config: ServeConfig,
         browser_input: BrowserInput | None,
-        timeline: OutputTimeline | None,
+        feed: Feed | None,
         changed: Callable[[], None],
         message: Callable[[str], str | None] = lambda text: None,
         dropped: Counter[str] | None = None,
-        level: Callable[[], float] = lambda: 0.0,
+        opened: Callable[[], None] = lambda: None,
     ) -> None:
-        self._config, self._input, self._timeline = config, browser_input, timeline
-        self._changed, self._message, self._level = changed, message, level
+        self._config, self._input, self._feed = config, browser_input, feed
+        self._changed, self._message, self._opened = changed, message, opened
         servers = [RTCIceServer(**server) for server in config.ice_servers]
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._readers: set[asyncio.Task[None]] = set()
@@ -120,6 +120,8 @@ class Peer:
 
     async def close(self) -> None:
         """Idempotent."""
+        if self._feed is not None:
+            self._feed.close()
         for reader in self._readers:
             reader.cancel()
         try:
@@ -130,8 +132,8 @@ class Peer:
 
     def _add_transceiver(self, kind: str, is_taken: bool) -> None:
         track = None
-        if self._timeline is not None and is_taken:
-            track = self._timeline.subscribe() if kind == "video" else AudioOut(self._timeline, self._level)
+        if self._feed is not None and is_taken:
+            track = self._feed.track(kind)
         direction = "sendrecv" if track and self._input else "sendonly" if track else "recvonly"
         transceiver = self._pc.addTransceiver(track or kind, direction)
         codecs = RTCRtpSender.getCapabilities(kind).codecs
@@ -141,14 +143,11 @@ class Peer:
         transceiver.setCodecPreferences(sorted(codecs, key=lambda codec: codec.mimeType.lower() != first))
 
     def _reach_in(self) -> None:
-        config = self._config
         for transceiver in self._pc.getTransceivers():
             if transceiver.kind == "audio":
                 aiortc_access.use_steady_buffer(transceiver.receiver)
-            elif self._timeline is not None:
-                most = max(config.bitrate_kbps, config.max_bitrate_kbps)
-                most = min(most, self._timeline.most_kbps or most)
-                aiortc_access.use_bitrates(transceiver, min(config.bitrate_kbps, most) * 1000, most * 1000)
+            if self._feed is not None and transceiver.sender.track is self._feed.track(transceiver.kind):
+                self._feed.begin(transceiver)
             if self._input is not None:
                 report = functools.partial(self._input.capture_clock.report, transceiver.kind)
                 aiortc_access.limit_decoding(transceiver.receiver, self.dropped, self._input)
@@ -188,6 +187,7 @@ class Peer:
                 self.send(reply)
 
         channel.on("message", answer)
+        self._opened()
 
 
 def _kinds_of(sdp: str) -> dict[str, bool]:

@@ -1,6 +1,6 @@
 // The server's JSON interface: one function per call; every refusal becomes an ApiError that says what to do.
 
-import { t } from "./texts.js";
+import { t, told } from "./texts.js";
 
 const HEADER = "realtime-dub"; // another site's form cannot send it: the server takes it as a sign of this page
 const ASK_MS = 3000; // for what is tried again: an answer that is lost on the way never comes
@@ -62,8 +62,9 @@ export async function stream(path, signal) {
 }
 
 async function refusal(answer) {
-  let error = {};
-  try { error = (await answer.json()).error ?? {}; } catch { /* no JSON: the status has to do */ }
+  let body = {};
+  try { body = await answer.json(); } catch { /* no JSON: the status has to do */ }
+  const error = words(body);
   const wait = Number(answer.headers.get("Retry-After")) || 0;
   if (answer.status === 401) {
     return new ApiError(401, error.what ?? t("api.token"), error.do ?? t("api.token.do"));
@@ -71,6 +72,9 @@ async function refusal(answer) {
   const what = error.what ?? t("api.refused", { status: answer.status });
   return new ApiError(answer.status, what, error.do ?? t("api.refused.do"), wait);
 }
+
+// {what, do} of what the server refuses with, or ends a session with.
+export function words({ error = {}, codes }) { return { what: told(error, "what", codes), do: told(error, "do", codes) }; }
 
 const json = async (...args) => (await call(...args)).json();
 const at = (id, tail = "") => `api/sessions/${encodeURIComponent(id)}${tail}`;
@@ -93,18 +97,30 @@ export const change = (id, options) => json("PATCH", at(id), { json: options });
 export const restartIce = (id, offer) => json("POST", at(id, "/ice"), { json: offer, timeoutMs: ASK_MS });
 export const closeSession = (id) => call("DELETE", at(id), { keepalive: true });
 export const recording = (id, action) => json("POST", at(id, "/recording"), { json: { action }, timeoutMs: 60_000 });
-export const enroll = (id, seconds) => json("POST", at(id, "/enroll"), { json: { seconds } });
+export const enroll = (id, seconds) => json("POST", at(id, "/enroll"), { json: { seconds, consent: true } });
 export const bank = async (id) => (await call("GET", at(id, "/bank"))).blob();
+export const forgetFace = (id) => call("DELETE", at(id, "/bank"));
 export const putBank = (id, file) => call("PUT", at(id, "/bank"), { body: file, timeoutMs: 60_000 });
 export const recordings = (ids) => json("GET", `api/recordings?ids=${ids.join(",")}`);
 export const removeRecording = (url) => call("DELETE", url);
 export const download = async (url) => (await call("GET", url, { timeoutMs: 600_000 })).blob();
 
+export const avatars = (ids) => json("GET", `api/avatars?ids=${ids.join(",")}`);
+const ofAvatar = (id, tail = "") => `api/avatars/${encodeURIComponent(id)}${tail}`;
+export const avatarPicture = (id) => download(ofAvatar(id, "/picture"));
+export const avatarPreview = (id) => download(ofAvatar(id, "/preview"));
+export const avatarFile = (id) => download(ofAvatar(id, "/file"));
+export const trainAvatar = (id) => json("POST", ofAvatar(id, "/training"), { json: {} });
+export const removeAvatar = (id) => call("DELETE", ofAvatar(id));
+export const sendAvatar = (file) => send("api/avatars", file);
+export const sendFilm = (file) => send("api/avatars/films", file);
 export const steer = (id, what) => json("POST", at(id, "/voice"), { json: what });
 
 // `use` is "sound" or "picture": what the server is to look for in the file.
-export async function upload(file, use) {
+export const upload = (file, use) => send(`api/uploads?use=${use}`, file);
+
+function send(path, file) {
   const form = new FormData();
   form.append("file", file);
-  return json("POST", `api/uploads?use=${use}`, { body: form, timeoutMs: 600_000 });
+  return json("POST", path, { body: form, timeoutMs: 600_000 });
 }

@@ -1,6 +1,7 @@
 // What an interpreter works with: the sign that says who is on air, the cough button, the partners, the handover.
 
 import * as api from "./api.js";
+import { markLines } from "./speaking.js";
 import { languageName, t } from "./texts.js";
 import * as ui from "./ui.js";
 
@@ -92,15 +93,17 @@ export class Booth {
   }
 
   #drawPartners(partners) {
-    const words = partners.map(({ number, heard, muted }) => {
+    const words = partners.map(({ number, heard, muted, program }) => {
       const state = number === this.#room.on_air ? "on_air" : muted ? "muted" : heard ? "ready" : "unheard";
-      return [state, t("booth.partner", { number }), t(`booth.partner.${state}`)];
+      return [state, t(program ? "booth.program" : "booth.partner", { number }), t(`booth.partner.${state}`), number];
     });
     const key = JSON.stringify(words);
-    if ($("partners").dataset.key === key) return; // a reader of the screen is not told again
-    $("partners").dataset.key = key;
-    $("partners").replaceChildren(...words.map(([state, who, what]) => row(state, who, what)));
-    $("partners-none").hidden = words.length > 0;
+    if ($("partners").dataset.key !== key) { // else a reader of the screen would be told again
+      $("partners").dataset.key = key;
+      $("partners").replaceChildren(...words.map((each) => row(...each)));
+      $("partners-none").hidden = words.length > 0;
+    }
+    markLines($("partners"), Object.fromEntries(partners.map(({ number, speaks }) => [number, speaks])));
   }
 
   #drawHandover(room) {
@@ -126,10 +129,10 @@ function say(element, words) {
   if (element.textContent !== words) element.textContent = words;
 }
 
-function row(state, who, what) {
+function row(state, who, what, number) {
   const item = document.createElement("li");
   const [name, told] = [document.createElement("span"), document.createElement("span")];
-  item.dataset.state = state;
+  Object.assign(item.dataset, { state, number });
   [name.textContent, told.textContent, told.className] = [who, what, "hint"];
   item.append(name, told);
   return item;

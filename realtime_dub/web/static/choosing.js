@@ -30,7 +30,7 @@ export class Choosing {
 
   // The connection stays, its track is replaced.
   async #device(which) {
-    if (!this.#session() || role === "viewer") return;
+    if (!(this.#session() || this.#devices.previews) || role === "viewer") return;
     try {
       if (which === "camera") {
         await this.#devices.newCamera();

@@ -3,7 +3,7 @@
 import { t } from "./texts.js";
 
 const $ = (id) => document.getElementById(id);
-const FOR_LIVE = ["mute", "listen", "snapshot", "record", "enroll", "bank-save", "bank-load"];
+const FOR_LIVE = ["mute", "listen", "snapshot", "record", "enroll", "bank-save", "bank-load", "forget-face"];
 
 export function usable(on) {
   for (const id of FOR_LIVE) $(id).disabled = !on;

@@ -1,7 +1,7 @@
 // What the server advises where mouths are not drawn: said below the picture, and taken by a button or by itself.
 
 import * as prefs from "./prefs.js";
-import { t } from "./texts.js";
+import { t, told } from "./texts.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -24,7 +24,7 @@ export class Counsel {
     this.#offered = advice?.budget_ms ?? null;
     $("counsel").hidden = !advice;
     $("counsel").dataset.why = advice?.why ?? "";
-    const words = advice ? `${advice.what} ${advice.do}` : "";
+    const words = advice ? `${told(advice, "what")} ${told(advice, "do")}` : "";
     if ($("counsel-text").textContent !== words) $("counsel-text").textContent = words;
     $("counsel-take").hidden = !this.#offered || $("raise").checked;
     if (this.#offered) $("counsel-take").textContent = t("counsel.use", { ms: this.#offered });

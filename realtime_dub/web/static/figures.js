@@ -5,6 +5,7 @@ import { Board } from "./board.js";
 import { Counsel } from "./counsel.js";
 import { Player } from "./player.js";
 import { role } from "./role.js";
+import { told } from "./texts.js";
 import * as ui from "./ui.js";
 
 const $ = (id) => document.getElementById(id);
@@ -31,7 +32,7 @@ export class Figures {
     this.#counsel.show(stats.advice);
     this.#player.show(stats.voice);
     this.#lag.server = stats.latency_ms?.p50;
-    if (stats.note && stats.note !== this.#note) ui.notice(stats.note); // it is sent again and again
+    if (stats.note && stats.note !== this.#note) ui.notice(told(stats, "note")); // it is sent again and again
     this.#note = stats.note;
     const time = ui.duration(Math.floor((performance.now() - this.#since) / 1000));
     $("clock").textContent = role === "interpreter" ? time : `${time} · ${Math.round(stats.fps ?? 0)} fps`;
@@ -46,6 +47,8 @@ export class Figures {
 
   // The server's part, the way, and this browser's buffer.
   get delayMs() { return (this.#lag.server ?? 0) + (this.#lag.way ?? 0) + (this.#lag.buffer ?? 0); }
+
+  get bufferMs() { return this.#lag.buffer ?? 0; }
 
   redraw() { this.#board.redraw(); }
 

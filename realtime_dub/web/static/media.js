@@ -44,11 +44,12 @@ async function open(constraints, thing) {
 }
 
 // Devices have no names before the first permission: the lists are filled again after it.
-export async function fillDevices(camera, microphone) {
+export async function fillDevices(camera, microphone, speaker) {
   if (!navigator.mediaDevices?.enumerateDevices) return;
   const devices = await navigator.mediaDevices.enumerateDevices();
   fill(camera, devices.filter((device) => device.kind === "videoinput"), t("page.default_camera"));
   fill(microphone, devices.filter((device) => device.kind === "audioinput" && device.deviceId !== "default"), t("page.default_microphone"));
+  fill(speaker, devices.filter((device) => device.kind === "audiooutput" && device.deviceId !== "default"), t("output.default"));
 }
 
 function fill(select, devices, first) {

@@ -5,6 +5,7 @@ import { copied, linkFor, pageAddress } from "./invite.js";
 import { save } from "./keep.js";
 import { button, line, options } from "./lines.js";
 import { draw } from "./qr.js";
+import { markLines } from "./speaking.js";
 import { follow } from "./stream.js";
 import { languageName, t } from "./texts.js";
 import { duration, notice, problem } from "./ui.js";
@@ -77,7 +78,9 @@ class Operator {
     const people = room.people.filter((each) => each.role !== "operator");
     $("room-says").textContent = t(`operator.state.${room.state}`);
     $("room-end").disabled = !people.length;
-    const shown = JSON.stringify([room.people, room.channels]);
+    const shown = JSON.stringify([room.people.map(({ speaks, ...person }) => person), room.channels]);
+    const speaking = Object.fromEntries(room.people.map(({ number, speaks }) => [number, speaks]));
+    markLines($("people"), speaking);
     if (shown === this.#told || document.activeElement?.matches("#people select")) return; // a list that is open stays
     this.#told = shown;
     const focused = document.activeElement?.dataset?.key;
@@ -85,6 +88,7 @@ class Operator {
     $("channels").replaceChildren(...room.channels.map((channel) => this.#channelLine(channel)));
     $("people-none").hidden = people.length > 0;
     $("people").replaceChildren(...room.people.map((person) => this.#personLine(person)));
+    markLines($("people"), speaking);
     if (focused) document.querySelector(`[data-key="${focused}"]`)?.focus();
   }
 
@@ -96,16 +100,18 @@ class Operator {
 
   #personLine(person) {
     const { number, role, on_air: onAir, muted } = person;
-    const made = line(t(`operator.person.${role}`, { number }), said(person), onAir ? t("operator.on_air") : "");
+    const who = t(`operator.person.${person.program ? "program" : role}`, { number });
+    const made = line(who, said(person), onAir ? t("operator.on_air") : "");
     if (role === "operator") return made;
+    if (role !== "viewer") made.dataset.number = number;
     const acts = document.createElement("span");
     acts.className = "acts";
-    const does = (action, key = action) => acts.append(button(t(`operator.${action}`), t(`operator.person.${role}`, { number }), `${key}-${number}`, () => this.#act(number, action)));
+    const does = (action, key = action) => acts.append(button(t(`operator.${action}`), who, `${key}-${number}`, () => this.#act(number, action)));
     if (role !== "viewer") does(muted ? "unmute" : "mute", "mute");
     if (role === "interpreter" && !onAir && person.heard) does("air");
     if (role === "interpreter") acts.append(this.#mover(person));
-    const ask = t("operator.end_person.ask", { who: t(`operator.person.${role}`, { number }) });
-    acts.append(button(t("operator.end"), t(`operator.person.${role}`, { number }), `end-${number}`, () => this.#ask(ask, () => api.act(this.#room, number, "end"))));
+    const ask = t("operator.end_person.ask", { who });
+    acts.append(button(t("operator.end"), who, `end-${number}`, () => this.#ask(ask, () => api.act(this.#room, number, "end"))));
     made.append(acts);
     return made;
   }
@@ -228,16 +234,17 @@ class Operator {
     const acts = document.createElement("span");
     acts.className = "acts";
     acts.append(
-      button(t("operator.download"), name, `download-${number}`, () => this.#download(each, number)),
+      button(t("operator.download"), name, `download-${number}`, () => this.#download(each.url, number)),
+      ...(each.captions ? [button(t("recordings.captions"), name, `captions-${number}`, () => this.#download(each.captions, number, "vtt"))] : []),
       button(t("operator.delete"), name, `delete-${number}`, () => this.#delete(each)),
     );
     made.append(acts);
     return made;
   }
 
-  async #download(each, number) {
+  async #download(url, number, kind = "mp4") {
     try {
-      save(await api.download(each.url), `${this.#room}-${number}.mp4`);
+      save(await api.download(url), `${this.#room}-${number}.${kind}`);
       notice(t("operator.saved"));
     } catch (error) {
       problem(error);

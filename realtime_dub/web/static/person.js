@@ -48,6 +48,15 @@ export class Person {
     }
   }
 
+  async forget() {
+    try {
+      await api.forgetFace(this.#id());
+      ui.notice(t("consent.forgotten"));
+    } catch (error) {
+      ui.problem(error);
+    }
+  }
+
   async loadBank(file) {
     if (!file) return;
     try {

@@ -9,19 +9,21 @@ import { duration } from "./ui.js";
 const USES = {
   sound: { what: t("picker.sound"), first: t("picker.sound.first"), other: t("picker.sound.other") },
   picture: { what: t("picker.picture"), first: t("picker.picture.first"), other: t("picker.picture.other") },
+  backdrop: { what: t("picker.backdrop"), first: t("picker.picture.first"), other: t("picker.picture.other") },
 };
 
 export class Picker extends EventTarget {
-  #input; #name; #says; #use; #kinds; #mostMb; #file = null; #id = null; #seconds = 0; #turn = 0; #coming = null;
+  #input; #name; #says; #use; #sent; #kinds; #mostMb; #file = null; #id = null; #seconds = 0; #turn = 0; #coming = null;
 
-  // `use` is "sound" or "picture"; `limits` are the server's: {upload_mb, files: {sound: [".wav", ...], ...}}.
+  // `use` is one of USES; `limits` are the server's: {upload_mb, files: {sound: [".wav", ...], ...}}.
   constructor(input, use, limits = {}) {
     super();
     this.#input = input;
     this.#name = document.getElementById(`${input.id}-name`);
     this.#says = document.getElementById(`${input.id}-says`);
     this.#use = use;
-    this.#kinds = limits.files?.[use] ?? [];
+    this.#sent = use === "backdrop" ? "picture" : use; // as the server calls it
+    this.#kinds = limits.files?.[this.#sent] ?? [];
     this.#mostMb = limits.upload_mb ?? Infinity;
     input.accept = [input.accept, ...this.#kinds].join(",");
     input.addEventListener("change", () => this.#take(input.files[0]));
@@ -73,7 +75,7 @@ export class Picker extends EventTarget {
   #check(file) {
     const suffix = file.name.includes(".") ? file.name.slice(file.name.lastIndexOf(".")).toLowerCase() : "";
     if (this.#kinds.length && !this.#kinds.includes(suffix)) {
-      throw new api.ApiError(0, t(`picker.${this.#use}.unfit`, { name: file.name }), USES[this.#use].other);
+      throw new api.ApiError(0, t(`picker.${this.#sent}.unfit`, { name: file.name }), USES[this.#use].other);
     }
     if (file.size > 1e6 * this.#mostMb) {
       throw new api.ApiError(0, t("picker.has", { name: file.name, mb: Math.ceil(file.size / 1e6) }), t("picker.most", { mb: this.#mostMb }));
@@ -82,7 +84,7 @@ export class Picker extends EventTarget {
   }
 
   async #send(file, wanted = () => true) {
-    const upload = await api.upload(file, this.#use);
+    const upload = await api.upload(file, this.#sent);
     if (!wanted()) return; // another one was chosen meanwhile
     this.#file = file;
     this.#id = upload.id;

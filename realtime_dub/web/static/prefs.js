@@ -8,10 +8,15 @@ const oneOf = (...names) => (value) => names.includes(value);
 const within = (low, high) => (value) => Number.isFinite(value) && value >= low && value <= high;
 const word = (value) => typeof value === "string" && /^[\w=+/-]{1,200}$/.test(value);
 
+export const RATES = ["15", "20", "25", "30"]; // frames a second that can be chosen
+
 const KNOWN = {
-  camera: word, microphone: word, processing: flag, mirror: flag, raise: flag, own_mic: flag, size: oneOf("auto", "480p", "720p"),
+  camera: word, microphone: word, processing: flag, mirror: flag, raise: flag, own_mic: flag, size: oneOf("auto", "480p", "720p"), fps: oneOf("auto", ...RATES), speaker: word, green: flag, charts: flag,
+  avatar_side: oneOf("auto", "256", "384", "512", "720"), avatar_head: oneOf("auto", "recorded"),
   view: oneOf("side", "swipe", "dubbed"), voice: oneOf("mic", "room", "server"), // a file would have to be chosen anew
+  channel: word, languages: word,
   engine: word, look_ahead_ms: within(0, 1000), face: oneOf("largest", "left", "right"), strength: within(0, 2), under: within(0, 0.4), silence: oneOf("auto", "live", "rest"), budget_ms: within(1, 5000),
+  captions: (value) => typeof value === "string" && /^[A-Za-z-]{2,35}$/.test(value), caption_size: oneOf("small", "medium", "large"), caption_reader: flag,
 };
 
 // {name: value} of what is kept and can be; what another version left, or somebody else, is not.

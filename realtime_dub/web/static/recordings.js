@@ -57,15 +57,17 @@ export class Recordings {
     line.dataset.state = each.state;
     line.append(words(name, described(each)));
     if (each.state === "kept") {
-      line.append(button("recordings.download", name, (pressed) => this.#download(each, at, pressed)), button("recordings.remove", name, () => this.#remove(each)));
+      line.append(button("recordings.download", name, (pressed) => this.#download(each.url, at, pressed)));
+      if (each.captions) line.append(button("recordings.captions", name, (pressed) => this.#download(each.captions, at, pressed, "vtt")));
+      line.append(button("recordings.remove", name, () => this.#remove(each)));
     }
     return line;
   }
 
-  async #download(each, at, pressed) {
+  async #download(url, at, pressed, kind = "mp4") {
     pressed.disabled = true;
     try {
-      save(await api.download(each.url), `dubbed-${new Date(at).toISOString().slice(0, 19).replace("T", "-").replaceAll(":", "")}.mp4`);
+      save(await api.download(url), `dubbed-${new Date(at).toISOString().slice(0, 19).replace("T", "-").replaceAll(":", "")}.${kind}`);
       notice(t("recordings.saved"));
     } catch (error) {
       problem(error);

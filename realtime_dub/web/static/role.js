@@ -15,6 +15,11 @@ export const WELCOME = {
   viewer: [t("role.viewer"), t("role.viewer.do")],
 }[role];
 
+// While nothing runs: an avatar needs no camera.
+export function welcome() {
+  return role === "studio" && document.body.dataset.picture === "avatar" ? [t("avatar.welcome"), t("avatar.welcome.do")] : WELCOME;
+}
+
 // What the one picture of an interpreter is: nothing of it is dubbed.
 export function name() {
   if (role !== "interpreter") return;

@@ -1,10 +1,11 @@
 // One session with the server: peer connection, control channel, changes while it runs, and its end.
 //
 // Events: "stream" (a MediaStream came), "state" ("connecting" | "live" | "interrupted"), "stats" (the server's
-// twice a second), "room" (its state), "network" (this browser's, once a second), "failed" (an ApiError; no path was
+// twice a second), "room" (its state), "caption" (said now), "network" (this browser's, once a second), "failed" (an ApiError; no path was
 // found), "lost" (it was live, and another session may be) and "closed".
 
 import * as api from "./api.js";
+import { consented } from "./consent.js";
 import { Link } from "./link.js";
 import { NetworkSampler } from "./network.js";
 import { t } from "./texts.js";
@@ -43,7 +44,8 @@ export class Session extends EventTarget {
     navigator.connection?.addEventListener("change", this.#mayHaveMoved);
   }
 
-  async open(options) {
+  async open(wanted) {
+    const options = await consented(wanted);
     this.#emit("state", "connecting");
     this.#after(CONNECT_S, () => this.#noPath());
     const answer = await api.openSession({ ...(await this.#link.offer()), options });
@@ -67,7 +69,7 @@ export class Session extends EventTarget {
     while (this.#changes) {
       const changes = this.#changes;
       this.#changes = null;
-      const answer = await api.change(this.id, changes);
+      const answer = await api.change(this.id, await consented(changes));
       this.options = answer.options ?? { ...this.options, ...changes };
     }
     return this.options;
@@ -225,10 +227,14 @@ export class Session extends EventTarget {
     let message;
     try { message = JSON.parse(text); } catch { return; }
     this.#heardAt = performance.now();
-    if (message.t === "end") return this.#fail(new api.ApiError(403, message.error.what, message.error.do)); // for good
+    if (message.t === "end") return this.#dismissed(api.words(message));
     if (message.room) this.#emit("room", message.room);
     if (message.t === "stats") this.#emit("stats", message);
+    if (message.t === "caption") this.#emit("caption", message);
   }
+
+  // For good: an operator has ended it, or its link was revoked.
+  #dismissed(said) { this.#fail(new api.ApiError(403, said.what, said.do)); }
 
   #after(seconds, action) { this.#timers.add(setTimeout(action, 1000 * seconds)); }
 

@@ -4,6 +4,8 @@
 // and "restart" (what only a new session can do).
 
 import * as api from "./api.js";
+import { Avatar } from "./avatar.js";
+import { Languages } from "./channels.js";
 import { copied, linkFor } from "./invite.js";
 import { Mouth, takes } from "./mouth.js";
 import { OwnMic } from "./own-mic.js";
@@ -17,7 +19,8 @@ const USUAL = { width: 640, height: 480, fps: 25 };
 const SIZES = { "480p": { width: 640, height: 480 }, "720p": { width: 1280, height: 720 } };
 
 export class Settings extends EventTarget {
-  #mouth; #camera; #ownMic; #audioFile; #still; #onCamera = true; #inUse = "mic"; // the voice that is
+  #mouth; #camera; #ownMic; #audioFile; #still; #avatar; #inUse = "mic"; // the voice that is
+  #shown = "camera"; // what the picture is of
   #share; // the server's address for others
 
   constructor(config, room) {
@@ -26,16 +29,25 @@ export class Settings extends EventTarget {
     this.#camera = { ...USUAL, ...config.camera }; // what the server's machine holds
     $("camera-size").options[0].text = t("settings.automatic", this.#camera);
     $("camera-size").title = this.#camera.why ?? "";
+    this.#holds();
     this.#mouth = new Mouth(config, (options) => this.#emit("options", options));
     this.#ownMic = new OwnMic((on) => this.#learns(on));
+    this.languages = new Languages(this.#share, () => this.#room());
+    this.languages.addEventListener("change", () => {
+      this.#emit("devices", "microphone"); // the original is heard then
+      this.#emit("options", { languages: this.languages.tags });
+    });
     $("room").value = room || prefs.keptRoom() || freshRoom();
     this.#restore(prefs.kept());
-    for (const id of ["camera", "camera-size", "microphone", "processing"]) {
+    for (const id of ["camera", "camera-size", "camera-fps", "microphone", "processing"]) {
       $(id).addEventListener("change", () => this.#device(id));
     }
     for (const radio of document.querySelectorAll("input[name=voice]")) radio.addEventListener("change", () => this.#voice());
     this.#audioFile = new Picker($("sound"), "sound", config.limits);
     this.#still = new Picker($("still"), "picture", config.limits);
+    this.#avatar = new Avatar(config);
+    this.#avatar.addEventListener("options", (event) => { if (this.#picture === "avatar") this.#emit("options", event.detail); });
+    this.#avatar.addEventListener("restart", () => this.#newPicture());
     this.#audioFile.addEventListener("ready", () => this.#voice());
     this.#still.addEventListener("ready", () => this.#newPicture());
     $("room").addEventListener("change", () => this.#voice());
@@ -49,41 +61,45 @@ export class Settings extends EventTarget {
   }
 
   get camera() { return $("camera").value; }
-  get size() { return { ...this.#camera, ...SIZES[$("camera-size").value] }; } // at the server's rate
+  get size() { return { ...this.#camera, ...SIZES[$("camera-size").value], ...this.#rate }; }
+  get #rate() { return $("camera-fps").value === "auto" ? {} : { fps: Number($("camera-fps").value) }; } // else the server's
   get microphone() { return $("microphone").value; }
   get processing() { return $("processing").checked; }
   get kind() { return document.querySelector("input[name=voice]:checked").value; }
   get needsMicrophone() { return this.#inUse === "mic" || (this.#ownMic.on && this.usesCamera); }
-  get usesMicrophone() { return this.needsMicrophone || this.#inUse === "room"; } // interpreters hear it
+  get usesMicrophone() { return this.needsMicrophone || this.#inUse === "room" || this.languages.tags.length > 0; } // others hear it
   get lasting() { return this.kind !== "upload" && this.usesCamera; } // a file has to be chosen anew after a reload
-  get usesCamera() { return $("camera").value !== "still"; }
+  get usesCamera() { return this.#picture === "camera"; }
+  get #picture() { return ["still", "avatar"].includes($("camera").value) ? $("camera").value : "camera"; }
 
   // What a new session is opened with.
   options() {
-    const picture = this.usesCamera || !this.#pictureOption() ? {} : { picture: this.#pictureOption() };
-    return { ...this.#mouth.options(), ...picture, ...this.#ownMic.options(), under: this.#under, room: this.#room(), voice: this.#voiceOption() ?? "mic" };
+    return { ...this.#mouth.options(), ...this.#pictureOptions(), ...this.#ownMic.options(), under: this.#under, languages: this.languages.tags, room: this.#room(), voice: this.#voiceOption() ?? "mic" };
   }
 
   get #under() { return $("under").value / 100; }
 
   // A file that was asked for and is not chosen is asked for again; nothing starts without it.
   complete() {
-    const missing = this.kind === "upload" && !this.#audioFile.chosen ? this.#audioFile : !this.usesCamera && !this.#still.chosen ? this.#still : null;
+    const missing = this.kind === "upload" && !this.#audioFile.chosen ? this.#audioFile : this.#picture === "still" && !this.#still.chosen ? this.#still : null;
     missing?.ask();
-    return !missing;
+    return !missing && (this.#picture !== "avatar" || this.#avatar.complete());
   }
 
   // Before a session: the files that it needs are with the server. Throws an ApiError.
   async ready() {
     if (this.kind === "upload") await this.#audioFile.ready();
-    if (!this.usesCamera) await this.#still.ready();
+    if (this.#picture === "still") await this.#still.ready();
+    if (this.#picture === "avatar") await this.#avatar.ready();
     this.#inUse = this.kind;
-    this.#onCamera = this.usesCamera;
+    this.#shown = this.#picture;
   }
 
-  show(options, { silence, own_voice: learnt } = {}) {
-    this.#mouth.show(options, silence);
+  show(options, { silence, own_voice: learnt, budget_ms: planned } = {}) {
+    const budget = options.picture?.startsWith("avatar:") ? { budget_ms: options.budget_ms ?? planned } : {}; // it has another one
+    this.#mouth.show({ ...options, ...budget }, silence);
     this.#ownMic.show(options, learnt);
+    this.languages.follow(options);
   }
 
   budget(ms) { this.#mouth.budget(ms); }
@@ -98,10 +114,11 @@ export class Settings extends EventTarget {
       await file.ready();
       again[key] = `upload:${file.id}`;
     }
-    return again;
+    return this.#avatar.renewed(again);
   }
 
   ended() {
+    this.#avatar.ended();
     this.#audioFile.forget();
     this.#still.forget();
   }
@@ -110,11 +127,24 @@ export class Settings extends EventTarget {
   #restore(kept) {
     $("processing").checked = kept.processing ?? true;
     $("camera-size").value = kept.size ?? "auto";
+    $("camera-fps").value = kept.fps ?? "auto";
     const voice = document.querySelector(`input[name=voice][value=${kept.voice ?? "mic"}]`);
     voice.checked = !voice.closest("label").hidden;
     if (!voice.checked) document.querySelector("input[name=voice][value=mic]").checked = true;
     percent($("under"), $("under-value"), kept.under ?? 0);
     this.#showVoice();
+  }
+
+  // What the server's machine holds, and which choices are above it: they can be chosen, and cost mouths.
+  #holds() {
+    const { width, fps } = this.#camera, over = (words, is) => (is ? t("settings.over", { words }) : words);
+    for (const [name, size] of Object.entries(SIZES)) {
+      const option = [...$("camera-size").options].find(({ value }) => value === name);
+      option.text = over(`${size.width} × ${size.height}`, size.width > width);
+    }
+    $("camera-fps").options[0].text = t("settings.rate.automatic", { fps: Math.round(fps) });
+    $("camera-fps").append(...prefs.RATES.map((rate) => new Option(over(rate, rate > fps), rate)));
+    $("camera-hint").textContent = t("settings.holds", { ...this.#camera, fps: Math.round(fps) });
   }
 
   // Their names are known only now.
@@ -123,10 +153,12 @@ export class Settings extends EventTarget {
   }
 
   #device(id) {
-    $("field-still").hidden = this.usesCamera;
-    if (this.usesCamera) prefs.keep({ camera: this.camera || null, microphone: this.microphone || null, processing: this.processing, size: $("camera-size").value });
+    $("field-still").hidden = this.#picture !== "still";
+    document.body.dataset.picture = this.#picture;
+    if (id === "camera") this.#avatar.show(this.#picture === "avatar");
+    if (this.usesCamera) prefs.keep({ camera: this.camera || null, microphone: this.microphone || null, processing: this.processing, size: $("camera-size").value, fps: $("camera-fps").value });
     if (!id.startsWith("camera")) this.#emit("devices", "microphone");
-    else if (this.usesCamera === this.#onCamera) this.#emit("devices", "camera");
+    else if (this.usesCamera && this.#shown === "camera") this.#emit("devices", "camera");
     else this.#newPicture();
   }
 
@@ -135,16 +167,18 @@ export class Settings extends EventTarget {
     this.#emit("options", { own_mic: on });
   }
 
-  // Between camera and still lies a new session: what the picture is, the server fixes when it begins one.
+  // Between camera, still and avatar lies a new session: what the picture is, the server fixes when it begins one.
   #newPicture() {
-    if (!this.usesCamera && !this.#still.chosen) return; // until there is a file, the camera goes on
-    this.#onCamera = this.usesCamera;
+    const there = { camera: true, still: this.#still.chosen, avatar: Boolean(this.#avatar.id) };
+    if (!there[this.#picture]) return; // until there is one, what was goes on
+    this.#shown = this.#picture;
     this.#emit("restart");
   }
 
-  #pictureOption() {
-    if (this.usesCamera) return "camera";
-    return this.#still.id && `upload:${this.#still.id}`;
+  // An avatar has a budget of its own until somebody moves the slider while it is shown.
+  #pictureOptions() {
+    if (this.#picture === "avatar") return { ...this.#avatar.options(), budget_ms: null };
+    return this.#picture === "still" && this.#still.id ? { picture: `upload:${this.#still.id}` } : {};
   }
 
   // A name that nobody has used; that of the room where it was asked for.

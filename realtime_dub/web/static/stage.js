@@ -6,9 +6,9 @@ import * as ui from "./ui.js";
 
 const $ = (id) => document.getElementById(id);
 
-// It takes the shape of the camera, which a phone changes when it is turned.
+// It takes the shape of the camera, which a phone changes when it is turned; without one, of what comes back.
 export function shape() {
-  const { videoWidth, videoHeight } = $(role === "studio" ? "original" : "dubbed");
+  const { videoWidth, videoHeight } = $(role === "studio" && $("original").srcObject ? "original" : "dubbed");
   if (videoWidth) $("stage").style.setProperty("--aspect", (videoWidth / videoHeight).toFixed(4));
 }
 

@@ -11,6 +11,7 @@ export function follow(path, { told, state, refused }) {
   let before = -1, lost = 0;
   const handle = (text) => {
     const room = JSON.parse(text);
+    if (room.error) throw gone(api.words(room)); // for good
     clearTimeout(lost);
     state("live");
     before = room.sequence;
@@ -35,6 +36,8 @@ export function follow(path, { told, state, refused }) {
     over.abort();
   };
 }
+
+function gone(said) { return new api.ApiError(403, said.what, said.do); }
 
 async function read(answer, handle) {
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();

@@ -1,21 +1,28 @@
 // The studio: holds what is running, from the first click to the end, and brings it back where it was lost.
 
 import * as api from "./api.js";
+import { Apart } from "./apart.js";
+import { plain } from "./channels.js";
 import { Choosing } from "./choosing.js";
 import { Comeback } from "./comeback.js";
 import { Compare } from "./compare.js";
 import * as controls from "./controls.js";
 import { Devices } from "./devices.js";
 import { Figures } from "./figures.js";
+import { Green } from "./green.js";
 import { Recording } from "./keep.js";
 import { requireDevices } from "./media.js";
+import { Offers } from "./offers.js";
+import { Output } from "./output.js";
 import { Person } from "./person.js";
 import { passes, shown } from "./presence.js";
+import { Quality } from "./quality.js";
 import { Recordings } from "./recordings.js";
 import * as resume from "./resume.js";
-import { WELCOME, channel, role, room } from "./role.js";
+import { channel, role, room, welcome } from "./role.js";
 import { Session } from "./session.js";
 import { Settings } from "./settings.js";
+import { showSpeaking } from "./speaking.js";
 import { listen, setListening, showRecording } from "./stage.js";
 import { t } from "./texts.js";
 import * as ui from "./ui.js";
@@ -24,9 +31,11 @@ const $ = (id) => document.getElementById(id);
 
 export class Studio {
   devices = new Devices(() => this.#session); person = new Person(() => this.#session?.id);
-  booth = null; under = null; // an interpreter's; a viewer's
+  output = new Output($("speaker"), $("dubbed"));
+  green = new Green(this.devices, this.output, () => this.start());
+  booth = null; spoken = null; under = null; watched = null; captions = null; // an interpreter's; a viewer's; of who sees the dubbed picture
   #config = null; #settings = null; #session = null; #starting = false; #link = "idle"; #room = null; #moved = false;
-  #compare = new Compare($("stage")); #recordings = null;
+  #compare = new Compare($("stage")); #recordings = null; #quality = new Quality(); #offers = new Offers(() => this.#session); #apart = new Apart();
   #figures = new Figures(() => this.#session?.id, (ms) => this.#settings.budget(ms));
   #recording = new Recording(showRecording, (id) => this.#recordings?.add(id), () => this.#recordings?.refresh());
   #comeback = new Comeback({
@@ -58,19 +67,26 @@ export class Studio {
     $("foot").textContent = t("studio.foot", { version: this.#config.version ?? "" });
     if (!this.#settings) {
       this.#settings = new Settings(this.#config, room);
+      this.devices.addEventListener("taken", (event) => this.#offers.taken(event.detail));
       new Choosing(this.#settings, this.devices, this.#comeback, () => this.#session, () => this.#restart());
     }
     this.#recordings ??= new Recordings(this.#config.limits?.recording_kept_s);
     this.#recordings.refresh();
     $("start").disabled = false;
     await this.devices.use(this.#settings);
-    if (resume.wanted()) this.start(true);
+    if (resume.wanted() || (plain && role === "viewer")) this.start(true);
   }
 
   toggle() {
-    if (!this.#session && !this.#starting && !this.#comeback.running) return this.start();
+    if (!this.#session && !this.#starting && !this.#comeback.running) return this.#mayStart();
     resume.keep(false);
     return this.stop();
+  }
+
+  // Through the green room, where it is wanted; what is missing is asked for before.
+  #mayStart() {
+    if (this.#config && this.green.wanted && this.#settings.complete() && this.#settings.usesCamera) return this.green.open();
+    return this.start();
   }
 
   // `again`: by itself, after a reload; then what passes is waited for, as after a lost connection.
@@ -122,7 +138,7 @@ export class Studio {
     this.#moved ||= this.#room?.state === "live";
     const name = shown(role, link, this.#room, this.#moved);
     ui.state(name);
-    ui.scene(name, ["idle", "asking", "failed"].includes(name) ? WELCOME : null, role === "interpreter");
+    ui.scene(name, ["idle", "asking", "failed"].includes(name) ? welcome() : null, role === "interpreter");
     this.booth?.show(link, this.#room);
     $("clock").hidden = name !== "live";
   }
@@ -140,10 +156,12 @@ export class Studio {
   async #openDevices() {
     if (role !== "viewer") this.#show("asking");
     await this.devices.open();
+    await this.output.restore();
+    await this.#offers.learn();
   }
 
   #options() {
-    const common = role === "studio" ? this.#settings.options() : { role, ...this.under?.options(), ...(channel && role === "interpreter" ? { channel } : {}) };
+    const common = role === "studio" ? this.#settings.options() : { role, ...this.under?.options(), ...this.watched?.options(), ...(channel && role === "interpreter" ? { channel } : {}) };
     return room && !common.room ? { ...common, room } : common;
   }
 
@@ -156,12 +174,19 @@ export class Studio {
     on("network", (sample) => {
       this.#figures.network(sample);
       this.#compare.delayMs = this.#figures.delayMs;
+      this.#quality.network(sample);
     });
     on("room", (state) => {
       this.#room = state;
+      if (state.channel !== undefined) session.options = { ...session.options, channel: state.channel }; // for when it comes back
       this.under?.show(state);
+      this.watched?.show(state);
+      this.spoken?.show(state, session.options);
+      this.#settings.languages.show(state);
+      showSpeaking(state);
       this.#show(this.#link);
     });
+    on("caption", (caption) => this.captions?.show(caption, this.#figures.bufferMs));
     on("failed", (error) => { if (!this.#comeback.running) this.#failed(error); });
     on("lost", () => { if (session === this.#session) this.#return("interrupted"); });
     this.#session = session;
@@ -213,7 +238,7 @@ export class Studio {
   }
 
   async #restart() {
-    if (!this.#session) return;
+    if (!this.#session) return this.#link === "idle" ? this.#show("idle") : undefined;
     this.stop();
     await this.start();
   }
@@ -232,12 +257,16 @@ export class Studio {
     this.#comeback.cancel();
     this.devices.release();
     $("dubbed").srcObject = null;
+    this.captions?.clear();
+    showSpeaking(null);
     controls.usable(false);
     this.#recording.reset();
     this.person.clear();
     setListening(false);
     this.#compare.live(false);
     this.#figures.clear();
+    this.#quality.clear();
+    this.#offers.clear();
     this.#settings?.ended();
     controls.running(false);
   }

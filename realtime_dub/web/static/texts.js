@@ -26,6 +26,12 @@ export function t(key, values = {}) {
   return (table[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => (name in values ? values[name] : whole));
 }
 
+// What the server says in `from` under that name, in the page's language where its table has it; else in English.
+export function told(from, name, codes = from?.codes) {
+  const found = codes?.[name], key = `told.${found?.code}`;
+  return found && Object.hasOwn(table, key) ? t(key, found.values) : from?.[name];
+}
+
 const ATTRIBUTES = ["aria-label", "title", "placeholder", "content"];
 
 // What stands in the page itself: data-t names the text of an element, data-t-title that of an attribute.

@@ -33,6 +33,7 @@ export function scene(name, usual, interprets = false) {
   $("told").textContent = beside ? told.join(" ") : "";
   const shown = (beside ? null : told) ?? usual;
   $("welcome").hidden = !shown;
+  $("check").hidden = name !== "idle" || document.body.dataset.role === "viewer";
   if (shown) [$("welcome-title").textContent, $("welcome-text").textContent] = shown;
 }
 
@@ -43,7 +44,12 @@ export function notice(words, kind = "word") {
   noticeTimer = setTimeout(() => { $("notice").textContent = ""; }, 1000 * NOTICE_S);
 }
 
-export function problem(error) { notice(`${error.message} ${error.do ?? ""}`, "problem"); }
+// In the green room, which lies above the page, there.
+export function problem(error) {
+  const words = `${error.message} ${error.do ?? ""}`;
+  if ($("green")?.open) $("green-wrong").textContent = words;
+  else notice(words, "problem");
+}
 
 // `again` is called by the button, after a token was given, or by itself where the server named a time.
 export function failure(error, again) {

@@ -24,8 +24,9 @@ export class Under {
 
   // The room's, until somebody has moved the slider here.
   show(room) {
-    $("field-under").hidden = !room?.under;
-    if (!room?.under || document.activeElement === $("own-under")) return;
+    const heard = room?.under || (room?.channels?.length && room.dubbed);
+    $("field-under").hidden = !heard;
+    if (!heard || document.activeElement === $("own-under")) return;
     percent($("own-under"), $("own-under-value"), this.#touched ?? room.under);
   }
 

@@ -35,6 +35,7 @@ export function wire(studio) {
   on("help", () => $("help-dialog").showModal());
   on("prefs-forget", forget);
   on("enroll", () => studio.person.enroll());
+  on("forget-face", () => studio.person.forget());
   on("bank-save", () => studio.person.saveBank());
   $("bank-load").addEventListener("change", () => {
     studio.person.loadBank($("bank-load").files[0]);

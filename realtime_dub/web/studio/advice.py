@@ -10,6 +10,8 @@ from collections import deque
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from realtime_dub.web.said import coded, said
+
 Why = Literal["no face", "no voice", "late voice", "late", "others"]
 
 WINDOW_S = 4.0
@@ -120,14 +122,14 @@ class Advice:
             return _said("others", what, "It is tried again by itself.")
         missing = shares.late + shares.late_voice
         percent = round(100 * missing)
-        what = f"{percent} % of the mouths came too late: an earlier one was shown, or your own."
+        what = said("{percent} % of the mouths came too late: an earlier one was shown, or your own.", percent=percent)
         if missing < SAID:  # it was more
             return _said(self._why or "late", what, "It is getting better.")
         budget = self._next_budget(budget_ms)
         if budget is None:
             do = "More delay does not help: close other programs, or start the server with a lower --fps."
         else:
-            do = f"A delay budget of {budget} ms gives them more time."
+            do = said("A delay budget of {budget} ms gives them more time.", budget=budget)
         return _said(self._why or "late", what, do, budget)
 
     def _next_budget(self, budget_ms: float) -> int | None:
@@ -139,4 +141,4 @@ class Advice:
 
 
 def _said(why: Why, what: str, do: str, budget_ms: int | None = None) -> dict[str, Any]:
-    return {"why": why, "what": what, "do": do, "budget_ms": budget_ms}
+    return {"why": why, "what": what, "do": do, "budget_ms": budget_ms, "codes": coded(what=what, do=do)}

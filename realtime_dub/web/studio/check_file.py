@@ -21,6 +21,7 @@ from realtime_dub.clock import VirtualClock
 from realtime_dub.errors import EndOfStream, MediaError, RealtimeDubError
 from realtime_dub.media import NS, Image, Samples, samples_to_ns
 from realtime_dub.sources.image import ImageSource
+from realtime_dub.sources.opening import open_alone
 from realtime_dub.sources.registry import open_video
 from realtime_dub.sources.voices import open_voice
 from realtime_dub.web.limits import (
@@ -29,6 +30,8 @@ from realtime_dub.web.limits import (
     CHECK_CPU_S,
     CHECK_MEMORY,
     CHECK_OUTPUT,
+    FILM_LEAST_S,
+    FILM_S,
     IMAGE_SIDE,
 )
 
@@ -37,7 +40,7 @@ LAYOUTS = {1: "mono", 2: "stereo"}
 
 
 def main(kind: str, path: str, out: str) -> None:
-    """``kind`` is sound or picture. Writes ``out``, or says why not; one line of JSON is answered."""
+    """``kind`` is one of ``READERS``. Writes ``out``, or says why not; one line of JSON is answered."""
     _bound()
     try:
         fields = READERS[kind](Path(path), Path(out))
@@ -158,4 +161,30 @@ def _first_image(path: Path) -> Image:
         source.close()
 
 
-READERS = {"sound": audio_file, "picture": image_file}
+def packed_avatar(path: Path, out: Path) -> dict[str, Any]:
+    """Of whose recording it is. What is written is known to show somebody."""
+    from realtime_dub.mouth.avatar.folder import read_about
+    from realtime_dub.mouth.avatar.generator import AvatarGenerator
+    from realtime_dub.mouth.avatar.packed import unpack
+
+    unpack(path, out)
+    AvatarGenerator(out).close()
+    return {"label": read_about(out).recording.name}
+
+
+def film_file(path: Path, out: Path) -> dict[str, Any]:
+    """Its length in seconds; nothing is written. It has a picture and a voice, and is as long as an avatar needs."""
+    with path.open("rb") as file, open_alone(file) as film:
+        seconds = (film.duration or 0) / av.time_base
+        heard, shown = bool(film.streams.audio), bool(film.streams.video)
+    if not (heard and shown):
+        missing = "voice in it" if shown else "picture in it"
+        raise MediaError("there is no", missing, "send a film of a person who talks")
+    if not FILM_LEAST_S <= seconds <= FILM_S:
+        what = f"{seconds:.0f} s, and {FILM_LEAST_S:g} s to {FILM_S // 60} minutes are taken"
+        raise MediaError("the film has", what, "send 3 to 5 minutes of one person who talks")
+    _first_image(path)
+    return {"seconds": round(seconds, 1)}
+
+
+READERS = {"sound": audio_file, "picture": image_file, "avatar": packed_avatar, "film": film_file}

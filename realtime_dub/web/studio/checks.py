@@ -43,15 +43,15 @@ class Checks:
         try:
             said, _ = process.communicate(timeout=CHECK_S)
         except subprocess.TimeoutExpired:
-            raise Refusal(422, "The file takes too long to read.", f"Choose another {kind}, or a part of it.") from None
+            raise Refusal(422, "The file takes too long to read.", "Choose another one, or a part of it.") from None
         finally:
             self._end(path, process)
         fields = _read(said) if process.returncode == 0 else {}
         if not fields:
-            raise Refusal(422, UNREADABLE, f"Choose another {kind}.")
+            raise Refusal(422, UNREADABLE, "Choose another one.")
         if "error" in fields:
             what, _, do = str(fields["error"]).partition("; ")
-            raise Refusal(422, _short(what), _short(do or f"choose another {kind}"))
+            raise Refusal(422, _short(what), _short(do or "Choose another one."))
         return fields
 
     def stop(self, path: Path) -> None:

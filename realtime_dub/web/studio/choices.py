@@ -42,3 +42,11 @@ class Choices:
     def close(self) -> None:
         """Nothing can be chosen any more."""
         self._closed = True
+
+
+def renamed(before: tuple[str, ...], after: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Of lists of channels: those of which only the name is another one, old and new."""
+    if len(before) != len(after):
+        return []
+    pairs = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
+    return [(old, new) for old, new in pairs if new not in before and old not in after]

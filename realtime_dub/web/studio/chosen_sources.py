@@ -14,6 +14,8 @@ from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.rtc.browser_input import BrowserInput
 from realtime_dub.web.rtc.browser_sources import BrowserVideo, BrowserVoice
+from realtime_dub.web.studio.avatar_video import AvatarChoice, AvatarVideo
+from realtime_dub.web.studio.avatars import KeptAvatars
 from realtime_dub.web.studio.file_voice import FileVoice, Playback
 from realtime_dub.web.studio.room import Rooms
 from realtime_dub.web.studio.uploads import KeptUploads
@@ -25,9 +27,16 @@ class ChosenSources:
     """One session's. ``input`` is what its browser sends. On the server's loop."""
 
     def __init__(
-        self, config: ServeConfig, uploads: KeptUploads, rooms: Rooms, input: BrowserInput, clock: Clock
+        self,
+        config: ServeConfig,
+        uploads: KeptUploads,
+        avatars: KeptAvatars,
+        rooms: Rooms,
+        input: BrowserInput,
+        clock: Clock,
     ) -> None:
         self._config, self._uploads, self._rooms, self._clock = config, uploads, rooms, clock
+        self._avatars = avatars
         self._input = input
         self._played: tuple[str, Playback] | None = None  # the upload that is the voice, and where it is
 
@@ -38,16 +47,31 @@ class ChosenSources:
             self._uploads.find(name, "sound")
         if kind == "server" and self._config.server_mic is None:
             raise Refusal(409, "This server offers no microphone.", "Start it with --server-mic.")
-        if options.picture != "camera":
-            self._uploads.find(options.picture.partition(":")[2], "picture")
+        kind, _, name = options.picture.partition(":")
+        if kind == "upload":
+            self._uploads.find(name, "picture")
+        self.avatar(options)
 
     def video(self, options: SessionOptions) -> Callable[[], VideoSource]:
         """Raises Refusal."""
         kind, _, name = options.picture.partition(":")
         if kind == "camera":
             return partial(BrowserVideo, self._input, CAMERA_FPS)
+        if (avatar := self.avatar(options)) is not None:
+            return partial(AvatarVideo, avatar, self._config.fps, self._clock)
         path = str(self._uploads.find(name, "picture"))
         return partial(open_video, path, clock=self._clock, live=True, fps=self._config.fps)
+
+    def avatar(self, options: SessionOptions) -> AvatarChoice | None:
+        """Of the avatar that is the picture, if one is. Raises Refusal."""
+        if options.avatar is None:
+            return None
+        kind, _, name = options.background.partition(":")
+        behind = {"recorded": None, "none": "black"}.get(kind, kind)
+        if kind == "upload":
+            behind = str(self._uploads.find(name, "picture"))
+        side = options.side and min(options.side, self._config.picture_height)
+        return AvatarChoice(self._avatars, options.avatar, behind, options.head, side)
 
     def voice(self, options: SessionOptions) -> Callable[[], VoiceSource]:
         """Raises Refusal."""
@@ -73,7 +97,7 @@ class ChosenSources:
 
     def remove(self, options: SessionOptions) -> None:
         """What was uploaded for this session. Blocking."""
-        for choice in (options.voice, options.picture):
+        for choice in options.files:
             kind, _, name = choice.partition(":")
             if kind == "upload":
                 self._uploads.remove(name)

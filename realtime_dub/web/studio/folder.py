@@ -1,8 +1,8 @@
 """Where a server keeps what visitors send and record: a private folder of its own, which a later server can find.
 
-``BASE/PORT-NAME/`` has ``lock``, held as long as the server lives, ``uploads`` and ``recordings``. A folder whose lock
-nobody holds is that of a server which has ended or was killed: one that starts on the same port takes its recordings
-over; what is a day old is removed by any.
+``BASE/PORT-NAME/`` has ``lock``, held as long as the server lives, ``uploads``, ``recordings`` and ``avatars``. A
+folder whose lock nobody holds is that of a server which has ended or was killed: one that starts on the same port takes
+its recordings and avatars over; recordings of a day and avatars of a month are removed by any.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from pathlib import Path
 
 from realtime_dub.errors import ConfigError
 from realtime_dub.paths import reason
-from realtime_dub.web.limits import RECORDING_FOUND_S
+from realtime_dub.web.limits import AVATAR_KEPT_S, RECORDING_FOUND_S
 
 if sys.platform != "win32":
     import fcntl
 
-LOCK, UPLOADS, RECORDINGS = "lock", "uploads", "recordings"
+LOCK, UPLOADS, RECORDINGS, AVATARS = "lock", "uploads", "recordings", "avatars"
 NEW = "new-"  # a folder of this name is being made
 MADE_S = 60.0  # and no more, if it is as old as this
 SAFE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class ServerFolder:
-    """Blocking. Made once per server; :meth:`close` leaves the recordings where there are any."""
+    """Blocking. Made once per server; :meth:`close` leaves recordings and avatars where there are any."""
 
     def __init__(self, port: int, base: Path | None = None) -> None:
         """Raises ConfigError where no folder can be made anywhere."""
         self._lock: int | None = None
         self.path = self._make(port, [base] if base is not None else bases())
-        self.uploads, self.recordings = self.path / UPLOADS, self.path / RECORDINGS
+        self.uploads, self.recordings, self.avatars = (self.path / each for each in (UPLOADS, RECORDINGS, AVATARS))
         self.revoked = self.path.parent / f"revoked-{port}.json"  # outlives the folder: links do
-        for folder in (self.uploads, self.recordings):
+        for folder in (self.uploads, self.recordings, self.avatars):
             folder.mkdir(mode=0o700)
         with contextlib.suppress(OSError):  # what others left is no reason not to start
             self._take_over(f"{port}-")
@@ -49,7 +49,7 @@ class ServerFolder:
         """Idempotent."""
         lock, self._lock = self._lock, None
         shutil.rmtree(self.uploads, ignore_errors=True)
-        if not _has_files(self.recordings):
+        if not _has_anything(self.path):
             shutil.rmtree(self.path, ignore_errors=True)
         if lock is not None:
             os.close(lock)
@@ -100,7 +100,12 @@ class ServerFolder:
                 film.unlink()
             elif takes:
                 film.rename(self.recordings / film.name)
-        if not _has_files(folder / RECORDINGS):
+        for avatar in _plain_folders(folder / AVATARS):
+            if time.time() - avatar.stat().st_mtime > AVATAR_KEPT_S:
+                shutil.rmtree(avatar, ignore_errors=True)
+            elif takes:
+                avatar.rename(self.avatars / avatar.name)
+        if not _has_anything(folder):
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -141,8 +146,15 @@ def _private_folders(place: Path) -> Iterator[Path]:
                     yield Path(entry.path)
 
 
-def _has_files(folder: Path) -> bool:
-    return bool(plain_files(folder))
+def _plain_folders(folder: Path) -> list[Path]:
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    return []
+
+
+def _has_anything(folder: Path) -> bool:
+    """That is kept for those who made it."""
+    return bool(plain_files(folder / RECORDINGS) or _plain_folders(folder / AVATARS))
 
 
 def _locked(path: Path, how: int = 0) -> int:

@@ -51,8 +51,11 @@ class StudioHandle(SessionHandle, Protocol):
     async def stop_recording(self) -> dict[str, object] | None:
         """What there is to fetch, if anything."""
 
-    async def enroll(self, seconds: float) -> None:
-        """Forget the person and look for so long; then the resting face is held."""
+    async def enroll(self, seconds: float, consent: bool = False) -> None:
+        """Forget the person and look for so long; then the resting face is held. ``consent``: they confirmed it."""
+
+    async def forget(self) -> str:
+        """Delete all that is known of the person's face here; the line that the log has of it."""
 
     async def known(self) -> Identity | None:
         """A copy of what its engine knows of the person."""

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 from realtime_dub.web.config import ServeConfig
+from realtime_dub.web.studio.avatar_training import Trainings
+from realtime_dub.web.studio.avatars import Avatars, FoundAvatars, KeptAvatars
 from realtime_dub.web.studio.folder import ServerFolder
 from realtime_dub.web.studio.names import ALL, Names
 from realtime_dub.web.studio.recordings import Recordings
@@ -20,6 +22,9 @@ class Keeping(Protocol):
 
     @property
     def uploads(self) -> KeptUploads: ...
+
+    @property
+    def avatars(self) -> KeptAvatars: ...
 
     @property
     def recordings(self) -> Recordings: ...
@@ -38,23 +43,28 @@ class OwnKeeping:
         self.names = ALL
         self._folder = ServerFolder(config.port)
         self.uploads = Uploads(config.upload_mb * 1_000_000, self._folder.uploads)
+        self.avatars = Avatars(config, self._folder.avatars, self.uploads)
+        self.trainings = Trainings(self.avatars, self.uploads, config.train_avatars)
         self.recordings = Recordings(self._folder.recordings)
         self.revoked = self._folder.revoked
 
     def sweep(self, used: Collection[str]) -> None:
         self.uploads.sweep(used)
+        self.avatars.sweep()
         self.recordings.sweep()
 
     def close(self) -> None:
+        self.trainings.close()
+        self.avatars.close()
         self.uploads.close()
         self._folder.close()
 
 
 class SharedKeeping:
-    """In folders of another process, which takes the uploads; of the recordings those that bear our number."""
+    """In folders of another process, which takes what pages send; of the recordings those that bear our number."""
 
-    def __init__(self, uploads: Path, recordings: Path, names: Names) -> None:
-        self.names = names
+    def __init__(self, uploads: Path, recordings: Path, avatars: FoundAvatars, names: Names) -> None:
+        self.names, self.avatars = names, avatars
         self.uploads = FoundUploads(uploads)
         self.recordings = Recordings(recordings, names)
 

@@ -30,6 +30,10 @@ class Overseen(Protocol):
         """It was made."""
 
     @property
+    def speaks(self) -> bool:
+        """Just now."""
+
+    @property
     def told(self) -> Mapping[str, Any]:
         """Its newest statistics."""
 
@@ -93,17 +97,23 @@ class Oversight:
         return room
 
     async def _end(self, people: list[Person]) -> None:
-        there = {each.id: session for each in people if (session := self._host.overseen(each.id)) is not None}
-        if not there:
+        if not await self.dismiss([each.id for each in people], ENDED, "an operator ended it"):
             raise Refusal(409, "There is no session to end.", "Look at who is there now.")
+
+    async def dismiss(self, ids: list[str], told: Refusal, why: str) -> bool:
+        """Those sessions end, and their pages are told so before; whether there was any."""
+        there = {id: session for id in ids if (session := self._host.overseen(id)) is not None}
         for session in there.values():
-            session.send_end(ENDED)
-        await asyncio.sleep(TOLD_S)
-        await asyncio.gather(*(self._host.end(id, "an operator ended it") for id in there))
+            session.send_end(told)
+        if there:
+            await asyncio.sleep(TOLD_S)
+        await asyncio.gather(*(self._host.end(id, why) for id in there))
+        return bool(there)
 
     def _fares(self, person: Person) -> dict[str, Any]:
         session = self._host.overseen(person.id)
         if session is None:
             return {}
         told = {name: session.told[name] for name in SHOWN if session.told.get(name) is not None}
-        return {"connected": session.came, "for_s": round(time.monotonic() - session.since_s), "statistics": told}
+        for_s = round(time.monotonic() - session.since_s)
+        return {"connected": session.came, "for_s": for_s, "speaks": session.speaks, "statistics": told}

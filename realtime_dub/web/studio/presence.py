@@ -26,9 +26,10 @@ class Person:
     number: int
     id: str
     role: Role
-    channel: str = MAIN
+    channel: str = MAIN  # that an interpreter speaks, or a viewer watches
     muted: bool = False  # by an operator
     heard: bool = False  # audio comes, be it silence
+    program: bool = False  # speaks without a person; hands over as soon as it is asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +63,12 @@ class Presence:
 
     # Who is there.
 
-    def arrive(self, id: str, role: Role, channel: str = MAIN) -> Person:
+    def arrive(self, id: str, role: Role, channel: str = MAIN, program: bool = False) -> Person:
         """Raises Refusal where somebody else sends."""
         if role == "studio" and self.sender is not None:
             raise Refusal(409, "Somebody else sends in this room.", "Wait until they stop, or take another room.")
         self._newest += 1
-        person = Person(self._newest, id, role, channel if role == "interpreter" else MAIN)
+        person = Person(self._newest, id, role, channel if role in ("interpreter", "viewer") else MAIN, program=program)
         with self._change():
             self._people[person.number] = person
         return person
@@ -121,8 +122,34 @@ class Presence:
         if person is not None and person.heard != heard:
             self._put(replace(person, heard=heard))
 
+    def choose(self, id: str, channel: str) -> None:
+        """An interpreter speaks into, a viewer watches, another channel. Raises Refusal for anybody else."""
+        person = self.of(id)
+        if person is None or person.role not in ("interpreter", "viewer"):
+            raise Refusal(409, "Only interpreters and viewers have a channel.", "Open one of their pages.")
+        if person.channel != channel:
+            self._put(replace(person, channel=channel))
+
+    def rename(self, before: str, after: str) -> None:
+        """A channel: all who speak or watch it go along, and who is on air there stays so."""
+        there = [each for each in self._people.values() if each.channel == before and each.role != "studio"]
+        if not there or before == after:
+            return
+        with self._change():
+            self._people |= {each.number: replace(each, channel=after) for each in there}
+            if after not in self._channels and before in self._channels:
+                self._channels[after] = self._channels.pop(before)
+
+    def is_voiced(self, channel: str) -> bool:
+        """Somebody interprets it who is heard, be it silence."""
+        person = self.on_air(channel)
+        return person is not None and person.heard
+
     def propose(self, id: str, to: int | None = None) -> None:
-        """Who is on air offers it ``to`` a partner, else to who came first; a partner asks for it. Raises Refusal."""
+        """Who is on air offers it ``to`` a partner, else to who came first; a partner asks for it. Raises Refusal.
+
+        A program has nobody who could confirm: it is asked, or given it, and that is that.
+        """
         person = self._interpreter(id)
         on_air = self.on_air(person.channel)
         if on_air is None:
@@ -132,6 +159,9 @@ class Presence:
             handover = Handover(person.number, taker.number, person.number)
         else:
             handover = Handover(on_air.number, person.number, person.number)
+        if self._people[handover.confirms].program:
+            self._hand_over(person.channel, handover)
+            return
         with self._change():
             channel = self._channels.get(person.channel, Channel())
             self._channels[person.channel] = replace(channel, handover=handover)
@@ -141,10 +171,7 @@ class Presence:
         person, handover = self._interpreter(id), self._handover(id)
         if handover.confirms != person.number:
             raise Refusal(409, "The other one has to confirm it.", "Wait for them, or withdraw it.")
-        if not self._people[handover.taker].heard:
-            raise Refusal(409, "Nothing is heard of who would be on air.", "Check their microphone first.")
-        with self._change():
-            self._channels[person.channel] = Channel(handover.taker)
+        self._hand_over(person.channel, handover)
 
     def withdraw(self, id: str) -> None:
         """Either side: it was meant otherwise, or does not suit. Raises Refusal where nothing is proposed to it."""
@@ -182,11 +209,18 @@ class Presence:
         """All of it, for operators."""
         people = [
             {"number": each.number, "role": each.role, "channel": each.channel, "muted": each.muted,
-             "heard": each.heard, "on_air": self._is_on_air(each)}
+             "heard": each.heard, "program": each.program, "on_air": self._is_on_air(each)}
             for each in self._people.values()
         ]  # fmt: skip
         channels = [{"name": name, **channel_fields(each)} for name, each in sorted(self._channels.items())]
         return {"sequence": self.sequence, "people": people, "channels": channels}
+
+    def _hand_over(self, channel: str, handover: Handover) -> None:
+        """Raises Refusal."""
+        if not self._people[handover.taker].heard:
+            raise Refusal(409, "Nothing is heard of who would be on air.", "Check their microphone first.")
+        with self._change():
+            self._channels[channel] = Channel(handover.taker)
 
     def _is_on_air(self, person: Person) -> bool:
         return person.role == "interpreter" and self.on_air(person.channel) == person

@@ -49,6 +49,11 @@ class Recording:
         self._seq = 0
 
     @property
+    def start_ns(self) -> int | None:
+        """Where on the output timeline it begins; None before it does."""
+        return self._start_ns if self._last_ns >= 0 else None
+
+    @property
     def over(self) -> bool:
         """It failed, or is as long as it may be."""
         return self._over.is_set()

@@ -22,9 +22,13 @@ from realtime_dub.web.limits import (
     RECORDINGS_PER_VISITOR,
 )
 from realtime_dub.web.refusals import Refusal
+from realtime_dub.web.said import said
+from realtime_dub.web.studio.caption_track import beside
 from realtime_dub.web.studio.folder import plain_files
 from realtime_dub.web.studio.names import ALL, Names
 
+FILM = ".mp4"
+FULL = "{most} recordings are kept already."
 LEFT_BY_SERVER = ""  # the visitor of a recording that was found
 
 
@@ -41,6 +45,7 @@ class Kept:
     note: str | None = None  # why it ended before its time
     fetched: bool = False
     room: str | None = None  # in which it was made; None where it was found
+    captioned: bool = False  # there are captions beside it
 
     @property
     def state(self) -> Literal["recording", "kept"]:
@@ -49,7 +54,8 @@ class Kept:
     def to_dict(self) -> dict[str, object]:
         """For the page."""
         fields = {"id": self.id, "state": self.state, "url": f"/api/recordings/{self.id}", "note": self.note}
-        return fields | {"seconds": self.seconds, "size": self.size, "until": self.until_s}
+        captions = f"/api/recordings/{self.id}/captions" if self.captioned else None
+        return fields | {"seconds": self.seconds, "size": self.size, "until": self.until_s, "captions": captions}
 
 
 class Recordings:
@@ -61,7 +67,7 @@ class Recordings:
         self._lock = threading.Lock()
         self._kept: dict[str, Kept] = {}
         for film in plain_files(folder):
-            if names.has(film.stem):
+            if names.has(film.stem) and film.suffix == FILM:
                 self._find(film)
 
     def begin(self, visitor: str = LEFT_BY_SERVER, room: str | None = None) -> Kept:
@@ -73,7 +79,7 @@ class Recordings:
         id = self._names.new()
         with self._lock:
             self._make_room(visitor)
-            self._kept[id] = Kept(id, self._folder / f"{id}.mp4", visitor, room=room)
+            self._kept[id] = Kept(id, self._folder / f"{id}{FILM}", visitor, room=room)
             return self._kept[id]
 
     def end(self, id: str, seconds: float, note: str | None) -> Kept | None:
@@ -90,7 +96,8 @@ class Recordings:
                 begun.path.unlink(missing_ok=True)
                 return None
             until_s = time.time() + RECORDING_KEPT_S
-            self._kept[id] = replace(begun, until_s=until_s, seconds=seconds, size=size, note=note)
+            captioned = beside(begun.path).exists()
+            self._kept[id] = replace(begun, until_s=until_s, seconds=seconds, size=size, note=note, captioned=captioned)
             return self._kept[id]
 
     def find(self, id: str) -> Path:
@@ -104,6 +111,13 @@ class Recordings:
             if id in self._kept:
                 self._kept[id] = replace(kept, fetched=True)
         return kept.path
+
+    def find_captions(self, id: str) -> Path:
+        """Raises Refusal."""
+        kept = self._kept.get(id)
+        if kept is None or not kept.captioned:
+            raise Refusal(404, "There are no captions of a recording of that name.", "They may have expired.")
+        return beside(kept.path)
 
     def to_dicts(self, ids: list[str]) -> list[dict[str, object]]:
         """Of those that there are."""
@@ -130,7 +144,8 @@ class Recordings:
         if kept is None or kept.until_s is None:
             return
         del self._kept[id]
-        kept.path.unlink(missing_ok=True)
+        for path in (kept.path, beside(kept.path)):
+            path.unlink(missing_ok=True)
 
     def _make_room(self, visitor: str) -> None:
         """Raises Refusal. Whatever nobody has fetched yet stays."""
@@ -140,7 +155,7 @@ class Recordings:
                 continue
             fetched = [kept for kept in there if kept.fetched and kept.until_s is not None]
             if not fetched:
-                raise Refusal(429, f"{most} recordings are kept already.", "Fetch or remove one of them first.")
+                raise Refusal(429, said(FULL, most=most), "Fetch or remove one of them first.")
             self._remove(min(fetched, key=lambda kept: kept.until_s or 0).id)
 
     def _find(self, film: Path) -> None:
@@ -150,7 +165,8 @@ class Recordings:
             film.unlink(missing_ok=True)
             return
         until_s = time.time() + RECORDING_KEPT_S
-        self._kept[film.stem] = Kept(film.stem, film, LEFT_BY_SERVER, until_s, _seconds_of(film), size)
+        kept = Kept(film.stem, film, LEFT_BY_SERVER, until_s, _seconds_of(film), size)
+        self._kept[film.stem] = replace(kept, captioned=beside(film).exists())
 
 
 def _seconds_of(film: Path) -> float | None:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
 from realtime_dub.clock import Clock
 from realtime_dub.media import MS, Samples
-from realtime_dub.web.config import SessionOptions, room_voice
+from realtime_dub.web.config import FLOOR, SessionOptions, room_voice
 from realtime_dub.web.limits import AWAY_S, MOST_ROOMS, SILENT_MS
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.rtc.browser_input import BrowserInput
-from realtime_dub.web.rtc.original import Original
+from realtime_dub.web.rtc.original import Original, Undubbed
 from realtime_dub.web.rtc.output_timeline import OutputTimeline
 from realtime_dub.web.studio.presence import MAIN, Channel, Person, Presence, channel_fields
 
@@ -26,7 +27,17 @@ Spoken: TypeAlias = "Callable[[Room, str, Samples, int], None]"
 
 # What is told of a room in which nobody is.
 EMPTY = {"state": "waiting", "sender": False, "floor": None, "heard": False, "interpreters": 0, "viewers": 0,
-         "sequence": 0, "under": 0.0}  # fmt: skip
+         "sequence": 0, "under": 0.0, "channels": [],
+         "speaking": {"speaker": False, "interpreter": False}}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """What somebody sees and hears. ``dubbed``: a mouth in it may be made."""
+
+    video: OutputTimeline
+    audio: OutputTimeline
+    dubbed: bool
 
 
 class Member(Protocol):
@@ -47,11 +58,24 @@ class Member(Protocol):
     def films(self) -> bool:
         """Its camera gives frames, or it has another picture."""
 
+    @property
+    def heard_after_ns(self) -> int | None:
+        """From when something is said to when it leaves on its output; None while nothing does."""
+
     def send_room(self) -> None:
         """Something in the room is another now."""
 
     def speak_under(self, heard: Samples, captured_ns: int) -> None:
         """What the interpreter says for it, as soon as it comes."""
+
+    def speak_in(self, channel: str, heard: Samples, captured_ns: int) -> None:
+        """What an interpreter of its room says in that channel, likewise."""
+
+    def follow(self) -> None:
+        """What it is shown, or what it has to dub, may be another now."""
+
+    def undubbed_because(self, channel: str) -> str | None:
+        """Why it gives no picture of a channel of its room that has a voice, where the machine cannot hold it."""
 
 
 class Room:
@@ -63,24 +87,28 @@ class Room:
         self.name, self.clock, self._tell_spoken = name, clock, spoken
         self.timeline = OutputTimeline(clock, asyncio.get_running_loop())
         self.original = Original(clock)  # of whoever the interpreters speak for
-        self.presence = Presence(self._changed)
+        self.presence = Presence(self.tell)
         self.watching: set[Callable[[], None]] = set()  # called when anything in the room is another
         self._members: dict[str, Member] = {}
         self._voices: dict[str, BrowserInput] = {}  # what is said on air, by channel; silence before anyone comes
+        self._relays: dict[str, Undubbed] = {}  # the same for who hears it at once, while there is somebody
+        self._dubs: dict[str, OutputTimeline] = {}  # of channels that are not the sender's own
+        self.languages: tuple[str, ...] = ()  # its channels, as the sender who was here last has them
         self._spoke: dict[str, str] = {}  # who was on air with the last audio of a channel
         self._begun: int | None = None  # frames that had left when the sender came; None: nobody has come yet
 
     def join(self, session: Member) -> None:
         """Raises Refusal where somebody else sends."""
-        role, channel = session.options.role, session.options.channel
+        role, channel, program = session.options.role, session.options.channel, session.options.program
         self._members[session.id] = session
         try:
-            self.presence.arrive(session.id, role, channel)
+            self.presence.arrive(session.id, role, channel, program)
         except Refusal:
             del self._members[session.id]
             raise
         if role == "studio":
             self._begun = self.timeline.sent
+            self.languages = session.options.languages
 
     def leave(self, session: Member) -> None:
         """Idempotent. Who has waited longest to be on air is."""
@@ -98,6 +126,84 @@ class Room:
         if channel not in self._voices:
             self._voices[channel] = BrowserInput(self.clock)
         return self._voices[channel]
+
+    # Channels.
+
+    def dub(self, channel: str) -> OutputTimeline:
+        """The dubbed picture of a channel: the sender's own where that speaks its voice."""
+        if self.is_own(channel):
+            return self.timeline
+        if channel not in self._dubs:
+            self._dubs[channel] = OutputTimeline(self.clock, asyncio.get_running_loop())
+        return self._dubs[channel]
+
+    def is_own(self, channel: str) -> bool:
+        """The sender's own picture is that channel's."""
+        sender = self.sender
+        return sender is not None and room_voice(sender.options.voice) == (self.name, channel)
+
+    def relay(self, channel: str) -> OutputTimeline:
+        """What is said in a channel, as soon as it comes."""
+        if channel not in self._relays:
+            self._relays[channel] = Undubbed(self.clock)
+            self._relays[channel].timeline.begin_at(self.clock.now_ns())
+        return self._relays[channel].timeline
+
+    @property
+    def voiced(self) -> tuple[str, ...]:
+        """Channels that want a picture beside the sender's own."""
+        return tuple(each for each in self.languages if self.presence.is_voiced(each) and not self.is_own(each))
+
+    def shown(self, channel: str) -> Shown:
+        """To viewers of a channel: its dub; the floor where nobody interprets it; until its dub has come, or where the
+        machine cannot hold it, the interpreter over the floor.
+        """
+        own, floor = Shown(self.timeline, self.timeline, dubbed=True), self.original.timeline
+        undubbed = Shown(floor, floor, dubbed=False)
+        if not self._has_floor:
+            return own
+        if channel != FLOOR and channel not in self.languages:
+            return undubbed if self._is_unvoiced_own else own
+        if channel == FLOOR or not self.presence.is_voiced(channel):
+            return undubbed
+        dub = self.dub(channel)
+        if dub.flows:
+            return Shown(dub, dub, dubbed=True)
+        return Shown(floor, self.relay(channel), dubbed=False)
+
+    def booth(self, hears: str) -> Shown:
+        """To an interpreter: the floor's picture, with its voice or another interpreter's."""
+        floor = self.original.timeline
+        return Shown(floor, floor if hears == FLOOR else self.relay(hears), dubbed=False)
+
+    @property
+    def _has_floor(self) -> bool:
+        """Its sender has agreed to be seen and heard undubbed, by giving it channels, and sends what can be."""
+        return bool(self.languages) and self.sender is not None and self.sender.options.picture == "camera"
+
+    @property
+    def _is_unvoiced_own(self) -> bool:
+        """The sender's own picture is a channel's that nobody interprets."""
+        spoken = room_voice(self.sender.options.voice) if self.sender is not None else None
+        return spoken is not None and spoken[0] == self.name and not self.presence.is_voiced(spoken[1])
+
+    def follow(self) -> None:
+        """Everybody is shown what there is now."""
+        self.languages = self.sender.options.languages if self.sender is not None else self.languages
+        for session in tuple(self._members.values()):
+            session.follow()
+
+    def channel_fields(self) -> list[dict[str, Any]]:
+        """What everybody is told of its channels."""
+        return [self._channel_fields(each) for each in self.languages]
+
+    def _channel_fields(self, channel: str) -> dict[str, Any]:
+        voiced = self.presence.is_voiced(channel)
+        why = self.sender.undubbed_because(channel) if voiced and self.sender is not None else None
+        state = "floor" if not voiced else "dubbed" if self.dub(channel).flows else "full" if why else "starting"
+        return {"name": channel, "state": state} | ({"why": why} if why else {})
+
+    # Voices.
 
     def listen(self) -> None:
         """Who is heard, and so who may be on air. The first keeps it as long as audio comes from there."""
@@ -117,6 +223,8 @@ class Room:
         voice = self.voice(person.channel)
         voice.packets_lost = microphone.packets_lost
         voice.give(heard, captured_ns, lost or another)
+        if (relay := self._relays.get(person.channel)) is not None:
+            relay.hear(heard, captured_ns)
         self._tell_spoken(self, person.channel, heard, captured_ns)
 
     @property
@@ -142,23 +250,45 @@ class Room:
         on_air = presence.on_air(person.channel if person is not None and interprets else MAIN)
         floor = None if on_air is None else "you" if on_air == person else "another"
         told = {"state": state, "sender": self.sender is not None, "floor": floor, "heard": heard,
+                "speaking": self._speaking(),
                 "interpreters": presence.count("interpreter"), "viewers": presence.count("viewer"),
-                "sequence": presence.sequence, "under": self.under}  # fmt: skip
+                "sequence": presence.sequence, "under": self.under, "channels": self.channel_fields()}  # fmt: skip
         if person is not None:
             told |= {"you": person.number, "muted": person.muted}
+            if person.role == "viewer":
+                told |= {"channel": person.channel, "dubbed": self.shown(person.channel).dubbed}
         return told | (self._booth(person) if person is not None and interprets else {})
 
     def _booth(self, person: Person) -> dict[str, Any]:
         """What interpreters of one channel know of each other."""
-        partners = [{"number": each.number, "heard": each.heard, "muted": each.muted}
+        partners = [{"number": each.number, "heard": each.heard, "muted": each.muted, "program": each.program,
+                     "speaks": self._members[each.id].input.speaks}
                     for each in self.presence.interpreters(person.channel) if each != person]  # fmt: skip
         channel = self.presence.channels.get(person.channel, Channel())
         return {"channel": person.channel, "partners": partners, **channel_fields(channel)}
 
-    def _changed(self) -> None:
+    def _speaking(self) -> dict[str, bool]:
+        """Just now: whoever sends here, and whose voice they have."""
+        sender = self.sender
+        voice = room_voice(sender.options.voice) if sender is not None else None
+        on_air = self.presence.on_air(voice[1]) if voice is not None and voice[0] == self.name else None
+        return {"speaker": sender is not None and sender.input.speaks,
+                "interpreter": on_air is not None and self._members[on_air.id].input.speaks}  # fmt: skip
+
+    def tell_speaking(self) -> None:
+        """Somebody begins to speak, or ends: at once to those who work here; others are told with the statistics."""
+        for person in self.presence.people:
+            if person.role in ("studio", "interpreter") and (session := self._members.get(person.id)) is not None:
+                session.send_room()
+        for watcher in tuple(self.watching):
+            watcher()
+
+    def tell(self) -> None:
+        """Everybody: something is another now."""
         for person in self.presence.people:
             if (session := self._members.get(person.id)) is not None:
                 session.input.muted = person.muted
+                session.follow()
                 session.send_room()
         for watcher in tuple(self.watching):
             watcher()
@@ -193,9 +323,8 @@ class Rooms:
     def enter(self, name: str | None, role: str = "studio") -> Room:
         """The room of that name, made where there is none yet. Raises Refusal."""
         if not name:
-            raise Refusal(
-                422, f"{'An interpreter' if role == 'interpreter' else 'A viewer'} needs a room.", "Name one."
-            )
+            what = "An interpreter needs a room." if role == "interpreter" else "A viewer needs a room."
+            raise Refusal(422, what, "Name one.")
         if name not in self._rooms:
             if len(self._rooms) >= MOST_ROOMS:
                 raise Refusal(503, "There are too many rooms.", "Try again later.")
@@ -207,6 +336,8 @@ class Rooms:
         for session in self._sessions.values():
             if room_voice(session.options.voice) == (room.name, channel) and not session.closed:
                 session.speak_under(heard, captured_ns)
+        if room.sender is not None:
+            room.sender.speak_in(channel, heard, captured_ns)
 
     def voice(self, voice: str) -> BrowserInput:
         """That a session's option names. Raises Refusal."""
@@ -260,6 +391,7 @@ class Rooms:
             self._rooms.pop(name).original.close()
         for room in self._rooms.values():
             room.listen()
+            room.follow()
 
 
 def _room_of(session: Member) -> str | None:

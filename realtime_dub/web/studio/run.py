@@ -31,10 +31,13 @@ from realtime_dub.pipeline.statistics import Recorder
 from realtime_dub.pipeline.timing import LiveSettings, Timing
 from realtime_dub.publishers.base import Publisher
 from realtime_dub.sources.base import VideoSource, VoiceSource
+from realtime_dub.trust.badge_style import USUAL, BadgeStyle
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.rtc.aiortc_access import AUDIO_DELAY_NS
 from realtime_dub.web.rtc.browser_input import FRAME_DELAY_NS, NETWORK_NS, RATE
+from realtime_dub.web.studio.avatar_video import AvatarChoice, AvatarVideo
 from realtime_dub.web.studio.enrolment import Known
+from realtime_dub.web.studio.tracked_once import TrackedVideo
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,14 @@ class RunSetup:
     fps: Fraction
     known: Known  # what was learnt of the person by the runs before
     silence: Silence = AUTO_SILENCE
+    avatar: AvatarChoice | None = None  # where the picture is one
+    badge: BadgeStyle = USUAL
 
 
 def make_generator(setup: RunSetup) -> MouthGenerator:
     """With those of the page's choices that the engine has: its controls are the same for all."""
+    if setup.avatar is not None:
+        return setup.avatar.generator(setup.strength)
     return registry.create_with_known(
         setup.engine,
         bundle=setup.bundle,
@@ -69,11 +76,13 @@ def bundle_for(engine: str, config: ServeConfig) -> Path | None:
     return config.bundle if config.bundle is not None and engine_of(config.bundle) == engine else None
 
 
-def setup_of(options: SessionOptions, config: ServeConfig, known: Known) -> RunSetup:
-    """What a page's choices ask for."""
-    bundle = bundle_for(options.engine, config)
+def setup_of(
+    options: SessionOptions, config: ServeConfig, known: Known, avatar: AvatarChoice | None = None
+) -> RunSetup:
+    """What a page's choices ask for; ``avatar`` where the picture is one."""
+    bundle = bundle_for(options.shown_by, config)
     return RunSetup(
-        options.engine,
+        options.shown_by,
         bundle,
         options.look_ahead_ms if bundle is None else None,  # a bundle of the server's own has one alone
         options.budget_ms,
@@ -82,6 +91,8 @@ def setup_of(options: SessionOptions, config: ServeConfig, known: Known) -> RunS
         Fraction(config.fps).limit_denominator(1001),
         known,
         for_voice(options.silence, options.speaks_for_another),
+        avatar,
+        config.badge_style,
     )
 
 
@@ -191,9 +202,11 @@ class Run:
             stack.callback(source.close)
         self.generator = make_generator(setup)
         stack.callback(self.generator.close)
-        tracker = assembly.make_tracker(setup.face, at_once=False)
+        if isinstance(video, AvatarVideo):
+            video.show(self.generator)
+        tracker = video if isinstance(video, TrackedVideo) else assembly.tracker_of(setup.engine, setup.face, False)
         stack.callback(tracker.close)
         own = self._own_voice() if self._own_voice is not None and assembly.learns_own(self.generator) else None
         parts = video, voice, tracker, self.generator, self._publishers
-        members = assembly.LiveMembers(*parts, own_voice=own, place=self._place)
+        members = assembly.LiveMembers(*parts, own_voice=own, place=self._place, badge=setup.badge)
         return assembly.assemble_live(members, settings_of(setup), self._clock, self.recorder, stack)

@@ -84,7 +84,7 @@ class RunSwitcher:
         try:
             number, run = self._make(self._ended)
         except Refusal as error:
-            self._note(str(error))
+            self._note(error.what)
             return
         self._newest = number
         self._runs[number] = run

@@ -13,6 +13,7 @@ from typing import Protocol
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.limits import ORIGINAL_KBPS
 from realtime_dub.web.refusals import Refusal
+from realtime_dub.web.said import said
 
 RETRY_S = "60"
 FULL = {
@@ -64,7 +65,7 @@ class Seats:
         present = tuple(sessions)
         if self.left(role, present) < 1:
             full = self.taken(role, present) >= self.most[role]
-            what = FULL[role].format(most=self.most[role]) if full else LINE_FULL
+            what = said(FULL[role], most=self.most[role]) if full else said(LINE_FULL)
             raise Refusal(503, what, "Try again in a minute.", {"Retry-After": RETRY_S})
 
     def to_dict(self, sessions: Iterable[Seated]) -> dict[str, int]:

@@ -15,27 +15,37 @@ from realtime_dub.media import MS, Samples
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import Identity
 from realtime_dub.mouth.silence import for_voice
+from realtime_dub.pipeline.assembly import make_tracker
 from realtime_dub.pipeline.precedence import Place
+from realtime_dub.sources.base import VideoSource
+from realtime_dub.trust.consent import CarriesConsent
 from realtime_dub.web.config import SessionOptions, room_voice
 from realtime_dub.web.refusals import Refusal, refused, sentence
 from realtime_dub.web.rtc.browser_input import BrowserInput
 from realtime_dub.web.rtc.dropped import Dropped
+from realtime_dub.web.rtc.feed import Feed
 from realtime_dub.web.rtc.original import Taps
 from realtime_dub.web.rtc.output_timeline import OutputTimeline, TimelinePublisher
 from realtime_dub.web.rtc.peer import Peer
-from realtime_dub.web.studio.choices import Choices
+from realtime_dub.web.said import coded
+from realtime_dub.web.studio.agreement import Agreement
+from realtime_dub.web.studio.captions import Speaker
+from realtime_dub.web.studio.choices import Choices, renamed
 from realtime_dub.web.studio.chosen_sources import ChosenSources
 from realtime_dub.web.studio.connection import Connection, pong
+from realtime_dub.web.studio.dubs import Dub, Dubs
 from realtime_dub.web.studio.enrolment import Enrolment, Known
 from realtime_dub.web.studio.handle import HandoverStep
-from realtime_dub.web.studio.room import Microphone, Room
+from realtime_dub.web.studio.room import Microphone, Room, Shown
 from realtime_dub.web.studio.run import Run, RunSetup, least_budget_ms, setup_of
 from realtime_dub.web.studio.run_switcher import RunSwitcher
 from realtime_dub.web.studio.session_recorder import SessionRecorder
 from realtime_dub.web.studio.session_statistics import BLANK, STATS_S, SessionStatistics
 from realtime_dub.web.studio.shared import Shared
+from realtime_dub.web.studio.tracked_once import TrackedOnce
 from realtime_dub.web.upkeep import Tasks, attempt, repeat
 
+AT_ONCE = ("strength", "silence", "under", "consent", "channel", "hears", "languages")  # need no other pipeline
 USUAL_BUDGET_MS = 350.0  # at least what is planned where none is asked for
 FULL = "The studio is full: others were connected sooner. Try again in a minute."
 log = logging.getLogger("realtime_dub.web")
@@ -54,13 +64,17 @@ class Session:
         self.room: Room | None = None
         self.input = BrowserInput(clock)
         self.output: OutputTimeline | None = None
+        self._dubs: Dubs | None = None  # of its room's channels
+        self._tracked: dict[tuple[str, str], TrackedOnce] = {}  # by picture and face, the newest alone
+        self._feed: Feed | None = None  # of the present connection
         self._choices = Choices(options, self._check, self._chosen)
+        self.agreement = Agreement(id)
         self._dropped = Dropped()
         self.place: Place | None = None  # from its first connection on
         self._tasks = Tasks(id[:6])
         self._statistics = SessionStatistics()
         self._sends_statistics = False
-        self._sources = ChosenSources(shared.config, shared.uploads, shared.rooms, self.input, clock)
+        self._sources = ChosenSources(shared.config, shared.uploads, shared.avatars, shared.rooms, self.input, clock)
         self._runs = RunSwitcher(self._make_run, self._send_note)
         self._enrolment = Enrolment(self._known, lambda: self._runs.newest_is_on_air, self._send_note)
         self._recorder = SessionRecorder(shared.recordings, clock, self._send_note, self._tasks.spawn)
@@ -80,7 +94,11 @@ class Session:
             self.room.join(self)
         if role == "interpreter" and self.room is not None:
             self.input = Microphone(self.room, self.id)
+        if self.room is not None:
+            self.input.on_speaking = self.room.tell_speaking
         if role == "studio":
+            if self.room is not None:
+                self._dubs = self._make_dubs(self.room)
             self.output = self.room.timeline if self.room else OutputTimeline(self._clock, asyncio.get_running_loop())
             self.output.taken_over = self._taken_over
             self.input.on_size = self._first_frame
@@ -125,6 +143,11 @@ class Session:
         return self._connection.since_s
 
     @property
+    def speaks(self) -> bool:
+        """Just now."""
+        return self.input.speaks
+
+    @property
     def away_s(self) -> float:
         """For how long nothing has been heard of it."""
         return self._connection.away_s
@@ -141,13 +164,21 @@ class Session:
 
     def _make_peer(self, changed: Callable[[], None]) -> Peer:
         given = None if self.options.role == "viewer" else self.input
-        return Peer(self.config, given, self._seen, changed, pong, self._dropped, self._under)
+        feed = None if self._shown is None else Feed(self._fed, *self.config.bitrates)
+        self._feed = feed
+        return Peer(self.config, given, feed, changed, pong, self._dropped, self.send_room)
 
-    def _under(self) -> float:
+    def _fed(self) -> tuple[OutputTimeline, OutputTimeline, float]:
+        """The video and the audio that its page shows, and how loud it hears the original under them."""
+        shown = self._shown
+        assert shown is not None, "asked for where something is shown"
+        return shown.video, shown.audio, self._under(shown)
+
+    def _under(self, shown: Shown) -> float:
         """How loud its page hears the original under the dub. Who speaks does not hear themself."""
-        if self.room is None or self.options.role != "viewer":
+        if self.room is None or self.options.role != "viewer" or not shown.dubbed:
             return 0.0
-        if self.options.under is None or not self.room.under:
+        if self.options.under is None or not (self.room.under or self.room.languages):
             return self.room.under
         return self.options.under
 
@@ -156,9 +187,17 @@ class Session:
         if (pts_ns := self._shown_at(captured_ns)) is not None and self.output is not None:
             self.output.below.speak(heard, pts_ns)
 
+    def speak_in(self, channel: str, heard: Samples, captured_ns: int) -> None:
+        """What an interpreter says for it in a channel with a picture of its own."""
+        if self._dubs is not None and (dub := self._dubs.of(channel)) is not None:
+            dub.speak(heard, captured_ns)
+
     def _hear_under(self, heard: Samples, captured_ns: int) -> None:
         """What the person says, where another speaks for them."""
-        if room_voice(self.options.voice) is None or not self.options.under or self.output is None:
+        for dub in self._dubs.all if self._dubs is not None else ():
+            dub.hear(heard, captured_ns)
+        heard_under = self.options.under or self.options.languages
+        if room_voice(self.options.voice) is None or not heard_under or self.output is None:
             return
         if (pts_ns := self._shown_at(captured_ns)) is not None:
             self.output.below.hear(heard, pts_ns)
@@ -171,11 +210,29 @@ class Session:
         return captured_ns + round(budget_ms * MS) - self.output.origin_ns
 
     @property
-    def _seen(self) -> OutputTimeline | None:
+    def heard_after_ns(self) -> int | None:
+        """From when something is said to when it leaves on its output; None while nothing does."""
+        shown_ns = self._shown_at(0)
+        if shown_ns is None or self.output is None or self.output.origin_ns is None:
+            return None
+        return shown_ns + self.output.origin_ns + self.output.lag_ns
+
+    @property
+    def watched(self) -> Speaker | None:
+        """Whose dubbed picture its page shows, where it shows one."""
+        if self.options.role == "studio":
+            return self
+        return self.room.sender if self.room is not None and self.options.role == "viewer" else None
+
+    @property
+    def _shown(self) -> Shown | None:
         """What its page shows."""
         if self.room is None or self.options.role == "studio":
-            return self.output
-        return self.room.timeline if self.options.role == "viewer" else self.room.original.timeline
+            return None if self.output is None else Shown(self.output, self.output, dubbed=True)
+        if self.options.role == "viewer":
+            person = self.room.presence.of(self.id)
+            return self.room.shown(person.channel if person is not None else self.options.channel)
+        return self.room.booth(self.options.hears)
 
     def _admit(self) -> bool:
         """Connected for the first time: from now on it has a seat, and may cost something."""
@@ -187,6 +244,7 @@ class Session:
             self.input.yields = lambda: place.yields(self._clock.now_ns())
             if self.options.picture != "camera" or self.input.size:
                 self._runs.begin()
+            asyncio.get_running_loop().call_soon(self.follow)  # it has come then
         return True
 
     # What can be chosen while it runs.
@@ -194,15 +252,31 @@ class Session:
     async def change(self, changes: dict[str, Any]) -> None:
         """Checked options that differ from the present ones. Raises Refusal, and then nothing has changed."""
         await self._choices.change(changes)
+        if "channel" in changes and self.room is not None and self.options.role != "studio":
+            self.room.presence.choose(self.id, changes["channel"])  # it may have been moved since
 
     def _chosen(self, before: SessionOptions, after: SessionOptions) -> None:
         self.note = None
-        at_once = {"strength": before.strength, "silence": before.silence, "under": before.under}
         for run in self._runs.newest_first:
             run.set_strength(after.strength)
             run.set_silence(for_voice(after.silence, after.speaks_for_another))
+        at_once = {name: getattr(before, name) for name in AT_ONCE}
         if after.model_copy(update=at_once) != before and self._runs.any:
             self._runs.begin()
+        if self._dubs is not None:
+            self._dubs.chosen(before, after)
+        self._choose_in_room(before, after)
+
+    def _choose_in_room(self, before: SessionOptions, after: SessionOptions) -> None:
+        """What the others of its room have to be told."""
+        if self.room is None:
+            return
+        for old, new in renamed(before.languages, after.languages):
+            self.room.presence.rename(old, new)
+        if (after.languages, after.voice) != (before.languages, before.voice) and after.role == "studio":
+            self.room.follow()
+            self.room.tell()
+        self.follow()
 
     async def check(self) -> None:
         """Raises Refusal where the options cannot be met."""
@@ -211,7 +285,10 @@ class Session:
     async def _check(self, options: SessionOptions) -> None:
         if options.role != "studio":
             return
+        await self.agreement.check(options)
         self._sources.check(options)
+        if options.avatar is not None:
+            await asyncio.to_thread(self._shared.avatars.find, options.avatar)
         if options.budget_ms is not None or options.look_ahead_ms is not None:
             try:
                 await asyncio.to_thread(least_budget_ms, self._setup(options))
@@ -223,14 +300,15 @@ class Session:
     def _first_frame(self) -> None:
         if self.options.picture == "camera" and self.came:
             self._runs.begin()
+            self.follow()
 
     def _setup(self, options: SessionOptions) -> RunSetup:
-        return setup_of(options, self.config, self._enrolment.known)
+        return setup_of(options, self.config, self._enrolment.known, self._sources.avatar(options))
 
     def _make_run(self, ended: Callable[[Run], None]) -> tuple[int, Run]:
         """With the present options. Raises Refusal."""
         assert self.output is not None, "only who gives an output has runs"
-        video, voice = self._sources.video(self.options), self._sources.voice(self.options)
+        video, voice = self._video(self.options), self._sources.voice(self.options)
         own_voice = self._sources.own_voice(self.options)
         self._bound_frames()
         number = self.output.next_run()
@@ -238,6 +316,34 @@ class Session:
         setup, name = self._setup(self.options), f"session {self.id[:6]}"
         self._enrolment.taken()
         return number, Run(name, setup, video, voice, publishers, self._clock, ended, self.place, own_voice)
+
+    def _make_dubs(self, room: Room) -> Dubs:
+        shared = self._shared
+        return Dubs(
+            room.dub, self._make_dub, shared.precedence.take_place, shared.holds_no_more, self._send_note, room.tell
+        )
+
+    def _make_dub(
+        self, channel: str, timeline: OutputTimeline, place: Place, ended: Callable[[Run], None]
+    ) -> tuple[int, Run]:
+        """Of a channel of its room: its picture, that channel's voice. Raises Refusal."""
+        assert self.room is not None, "channels are a room's"
+        options = self.options.model_copy(update={"voice": f"room:{self.room.name}:{channel}", "own_mic": False})
+        number = timeline.next_run()
+        publishers = (TimelinePublisher(timeline, number),)
+        setup, name = self._setup(options), f"session {self.id[:6]} {channel}"
+        video, voice = self._video(options), self._sources.voice(options)
+        return number, Run(name, setup, video, voice, publishers, self._clock, ended, place)
+
+    def _video(self, options: SessionOptions) -> Callable[[], VideoSource]:
+        """Read and tracked once for all runs that show the same; of an avatar nothing is tracked. Raises Refusal."""
+        if options.avatar is not None:
+            return self._sources.video(options)
+        key = options.picture, options.face
+        if key not in self._tracked:
+            tracker = partial(make_tracker, options.face, at_once=False)
+            self._tracked = {key: TrackedOnce(self._sources.video(options), tracker)}
+        return self._tracked[key].for_a_run
 
     def _bound_frames(self) -> None:
         """Those that wait for the end of the latency budget."""
@@ -261,19 +367,32 @@ class Session:
         return [run.known for run in self._runs.newest_first]
 
     async def known(self) -> Identity | None:
-        return self._enrolment.known.get(self.options.engine)
+        identity = self._enrolment.known.get(self.options.shown_by)
+        if isinstance(identity, CarriesConsent) and not identity.consent and identity.known:
+            identity.consent = await self.agreement.for_bank(identity.subject)
+        return identity
+
+    async def forget(self) -> str:
+        """Also what runs at work know: they are followed by others that know nothing."""
+        for engine in self._enrolment.known:
+            self._enrolment.load(engine, registry.identity_kind(engine).empty())
+        if self._runs.any:
+            self._runs.begin()
+        return self.agreement.revoked()
 
     async def use_bank(self, bank: Identity) -> None:
         self._enrolment.load(self.options.engine, bank)
         if self._runs.any:
             self._runs.begin()
 
-    async def enroll(self, seconds: float) -> None:
+    async def enroll(self, seconds: float, consent: bool = False) -> None:
         run = self._runs.present
-        engine = self.options.engine
+        engine = self.options.shown_by
         if run is None or not registry.engine(engine).learns_identity:
             do = "Turn the camera on, and an engine that learns a person."
             raise Refusal(409, "There is nobody to learn from.", do)
+        if consent:
+            await self.agreement.agreed("learning the face")
         span = self._enrolment.forget(engine, seconds)
         self._runs.begin()
         self._tasks.spawn(self._enrolment.learn(engine, span), "enrolment")
@@ -310,7 +429,7 @@ class Session:
     async def statistics(self) -> dict[str, Any]:
         """What the page shows."""
         counts, playback = self._statistics, self._sources.playback(self.options)
-        fields = {**BLANK, **counts.of_run(self._runs.present, self.options.voice), **counts.of_output(self._seen)}
+        fields = {**BLANK, **counts.of_run(self._runs.present, self.options.voice), **counts.of_output(self._shown)}
         fields |= {"voice": playback.to_dict() if playback is not None else None, "recording": self._recorder.running}
         if (progress := self._enrolment.progress) is not None:
             fields["enroll"] = {"progress": round(progress, 2)}
@@ -322,9 +441,38 @@ class Session:
             self._send_note(note)
         fields["dropped"] = {kind: count for kind, count in dict(self._dropped).items() if count}
         fields["options"] = self.options.model_dump()
-        return fields | ({"note": self.note} if self.note else {})
+        return fields | ({"note": self.note, "codes": coded(note=self.note)} if self.note else {})
+
+    def follow(self) -> None:
+        """What its page is shown, or what it has to dub, may be another now."""
+        if self.closed:
+            return
+        if self._dubs is not None and self.room is not None:
+            voiced = self.room.voiced if self._may_run else ()
+            self._end_dubs(self._dubs.follow(voiced))
+        if self._feed is not None:
+            self._feed.refresh()
+
+    @property
+    def channels(self) -> int:
+        """Pictures of channels that it dubs beside its own."""
+        return self._dubs.count if self._dubs is not None else 0
+
+    @property
+    def _may_run(self) -> bool:
+        """It is connected, and there is something to dub."""
+        return self.came and (self.options.picture != "camera" or self.input.size is not None)
+
+    def undubbed_because(self, channel: str) -> str | None:
+        """Why it gives no picture of that channel, where the machine cannot hold it."""
+        return self._dubs.refused(channel) if self._dubs is not None else None
+
+    def _end_dubs(self, dubs: list[Dub]) -> None:
+        if dubs and self._dubs is not None:
+            self._tasks.spawn(self._dubs.close(dubs), "channels end")
 
     async def _send_statistics(self) -> None:
+        self.follow()
         self.told = await self.statistics()
         self._connection.send(json.dumps(self.told))
 
@@ -332,6 +480,12 @@ class Session:
         """At once, what the statistics also say."""
         if self.room is not None and not self.closed:
             self._connection.send(json.dumps({"t": "room", "room": self._shared.rooms.to_dict(self.room, self)}))
+
+    def tell_caption(self, caption: dict[str, Any]) -> None:
+        """To its page, and into what is recorded, in the moment in which what it says leaves."""
+        if caption["heard"]:
+            self._recorder.add_caption(caption["text"], caption["for_ms"])
+        self._connection.send(json.dumps(caption))
 
     def send_end(self, why: Refusal) -> None:
         """To the page, which does not come back by itself then."""
@@ -351,11 +505,14 @@ class Session:
         self.closed = True
         self._choices.close()
         self._runs.refuse()
+        dubs = self._dubs.give_up() if self._dubs is not None else []
         if self.room is not None:
             self.room.leave(self)  # at once: a recording takes a while to end
         await attempt(self._recorder.close())
         await self._tasks.close()
         stuck = await self._runs.close()
+        if self._dubs is not None:
+            stuck += await self._dubs.close(dubs)
         if self.place is not None:
             self.place.leave()
         await attempt(self._connection.close())

@@ -10,10 +10,14 @@ from realtime_dub.clock import Clock
 from realtime_dub.web.limits import RECORDING_KEPT_S, RECORDING_S
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.rtc.output_timeline import OutputTimeline
+from realtime_dub.web.said import said
+from realtime_dub.web.studio.caption_track import CaptionTrack
 from realtime_dub.web.studio.recording import Recording, why
 from realtime_dub.web.studio.recordings import Kept, Recordings
 
-KEPT = f"What was recorded is kept for {RECORDING_KEPT_S // 60} minutes."
+LONGEST = "The recording is {minutes} minutes long, which is the most. What was recorded is kept for {kept} minutes."
+ENDED = "The recording ended: {why}. What was recorded is kept for {kept} minutes."
+LOST = "The recording ended: {why}. Nothing of it could be kept."
 
 
 class SessionRecorder:
@@ -30,6 +34,7 @@ class SessionRecorder:
         self._lock = asyncio.Lock()
         self._now: tuple[Kept, Recording] | None = None
         self._timeline: OutputTimeline | None = None
+        self._track: CaptionTrack | None = None
         self._closed = False
 
     @property
@@ -47,6 +52,7 @@ class SessionRecorder:
                 kept = await asyncio.to_thread(self._recordings.begin, visitor, room)
                 self._timeline, self._now = timeline, (kept, Recording(kept.path, timeline, self._clock, self._over))
                 timeline.recorder = self._now[1].take
+                self._track = CaptionTrack(self._now[1], timeline, self._clock)
             return self._now[0]
 
     async def stop(self) -> Kept | None:
@@ -59,6 +65,11 @@ class SessionRecorder:
                 self._timeline.recorder = None
             return await asyncio.to_thread(self._finish, *now)
 
+    def add_caption(self, text: str, for_ms: int) -> None:
+        """Of the voice that is recorded, shown from now on."""
+        if self._track is not None and self.running:
+            self._track.add(text, for_ms)
+
     async def close(self) -> None:
         """The session ends: so does what is recorded of it, and stays."""
         self._closed = True
@@ -67,6 +78,8 @@ class SessionRecorder:
     def _finish(self, kept: Kept, recording: Recording) -> Kept | None:
         try:
             recording.close()
+            if self._track is not None:
+                self._track.save()
         finally:
             note = why(recording.error) if recording.error is not None else None
             ended = self._recordings.end(kept.id, recording.seconds, note)
@@ -82,7 +95,7 @@ class SessionRecorder:
             return
         kept = await self.stop()
         if recording.error is None:
-            self._note(f"The recording is {RECORDING_S // 60} minutes long, which is the most. {KEPT}")
+            self._note(said(LONGEST, minutes=RECORDING_S // 60, kept=RECORDING_KEPT_S // 60))
         else:
-            what = f"The recording ended: {why(recording.error)}."
-            self._note(f"{what} {KEPT if kept is not None else 'Nothing of it could be kept.'}")
+            ended = said(ENDED, why=why(recording.error), kept=RECORDING_KEPT_S // 60)
+            self._note(ended if kept is not None else said(LOST, why=why(recording.error)))

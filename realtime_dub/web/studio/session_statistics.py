@@ -6,9 +6,9 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from realtime_dub.web.rtc.output_timeline import OutputTimeline
 from realtime_dub.web.rtc.traffic import Traffic
 from realtime_dub.web.studio.advice import Advice
+from realtime_dub.web.studio.room import Shown
 from realtime_dub.web.studio.run import Run
 
 STATS_S = 0.5
@@ -54,11 +54,12 @@ class SessionStatistics:
             **self._advice.to_dict(shares, report.budget_ms, voice),
         }
 
-    def of_output(self, output: OutputTimeline | None) -> dict[str, Any]:
+    def of_output(self, shown: Shown | None) -> dict[str, Any]:
         """What the page shows, if it shows anything."""
-        if output is None:
+        if shown is None:
             return {}
-        return {"fps": self._traffic.per_second("pictures", output.sent, time.monotonic())}
+        name = f"pictures {id(shown.video)}"  # each timeline counts its own
+        return {"fps": self._traffic.per_second(name, shown.video.sent, time.monotonic())}
 
     def of_connection(self, found: list[Any] | None) -> dict[str, Any]:
         """Of aiortc's statistics."""

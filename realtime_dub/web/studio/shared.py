@@ -6,6 +6,7 @@ from typing import Protocol
 
 from realtime_dub.pipeline.precedence import Precedence
 from realtime_dub.web.config import ServeConfig
+from realtime_dub.web.studio.avatars import KeptAvatars
 from realtime_dub.web.studio.metrics import Metrics
 from realtime_dub.web.studio.recordings import Recordings
 from realtime_dub.web.studio.room import Rooms
@@ -17,6 +18,7 @@ class Shared(Protocol):
 
     config: ServeConfig
     uploads: KeptUploads
+    avatars: KeptAvatars
     recordings: Recordings
     rooms: Rooms
     metrics: Metrics
@@ -24,6 +26,9 @@ class Shared(Protocol):
 
     def frame_pixels(self) -> int:
         """Of the frames of each who is dubbed at present."""
+
+    def holds_no_more(self) -> str | None:
+        """Why there cannot be one more dubbed picture of a channel; None: there can."""
 
     def has_seat(self, role: str) -> bool:
         """For one more of that role."""

@@ -12,7 +12,7 @@ from typing import Any
 from realtime_dub.clock import Clock, MonotonicClock
 from realtime_dub.errors import RealtimeDubError, UserError
 from realtime_dub.inference.bundle import look_aheads
-from realtime_dub.media import MS
+from realtime_dub.media import MS, NS
 from realtime_dub.mouth import registry
 from realtime_dub.pipeline.camera import USUAL, mouth_ns
 from realtime_dub.pipeline.precedence import Order, Precedence
@@ -20,13 +20,17 @@ from realtime_dub.pipeline.process import give_back_memory
 from realtime_dub.web.config import ENGINES, ServeConfig, SessionOptions
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.rtc.priority import share_of
+from realtime_dub.web.studio.admission import Admission
 from realtime_dub.web.studio.banks import BankInbox
 from realtime_dub.web.studio.camera import CameraAdvice
+from realtime_dub.web.studio.captions import Captions
 from realtime_dub.web.studio.handle import StudioHandle
 from realtime_dub.web.studio.keeping import Keeping, OwnKeeping
+from realtime_dub.web.studio.links import Links
 from realtime_dub.web.studio.metrics import Metrics
 from realtime_dub.web.studio.oversight import Oversight
 from realtime_dub.web.studio.pending import make_room
+from realtime_dub.web.studio.program import ProgramSession
 from realtime_dub.web.studio.room import Rooms
 from realtime_dub.web.studio.run import RunSetup, bundle_for, least_budget_ms, make_generator
 from realtime_dub.web.studio.seats import Seats
@@ -54,12 +58,16 @@ class Studio:
         self.dubbed_elsewhere = 0  # people, by other processes of this machine
         self._keeping = keeping or OwnKeeping(config)
         self.uploads, self.recordings = self._keeping.uploads, self._keeping.recordings
+        self.avatars = self._keeping.avatars
         self.banks = BankInbox()
         self.metrics = Metrics()
         self._clock = clock or MonotonicClock()
         self.rooms = Rooms(self._clock, self.sessions)
+        self.captions = Captions(self._clock, lambda: tuple(self.sessions.values()))
         self.oversight = Oversight(self)
+        self.links = Links(self)
         self.seats = Seats(config)
+        self._admission = Admission(config.max_channels)
         self.precedence = precedence or Order()
         self.camera = CameraAdvice(config, lambda: make_generator(self._setup(registry.DEFAULT)))
         self._sweeper: asyncio.Task[None] | None = None
@@ -69,7 +77,7 @@ class Studio:
     async def start(self) -> None:
         """Load what all sessions share. Raises UserError."""
         await asyncio.to_thread(self._load)
-        sweeps = (self._sweep_sessions, self._sweep_rooms, self._sweep_files, self._update_metrics)
+        sweeps = (self._look_around, self._sweep_sessions, self._sweep_rooms, self._sweep_files, self._update_metrics)
         self._sweeper = asyncio.create_task(repeat(SWEEP_S, *sweeps), name="sweeper")
 
     async def measure(self) -> None:
@@ -118,10 +126,44 @@ class Studio:
         log.info("session opened", extra={"session": session.id, "role": options.role})
         return session, answer
 
+    async def open_program(self, options: SessionOptions, rate: int, ahead_s: float) -> ProgramSession:
+        """An interpreter that sends audio at ``rate`` over HTTP, at most so far ahead. Raises Refusal."""
+        self.seats.check(options.role, self.sessions.values())
+        session = ProgramSession(self._keeping.names.new(), self, options, self._clock)
+        self.sessions[session.id] = session
+        try:
+            session.begin(rate, round(ahead_s * NS))
+        except BaseException:
+            await self.end(session.id, "refused")
+            raise
+        self.metrics.opened.labels(options.role).inc()
+        log.info("session opened", extra={"session": session.id, "role": options.role})
+        return session
+
+    def program_in(self, room: str, channel: str) -> ProgramSession | None:
+        """That speaks there; the newest where there are several."""
+        programs = [each for each in self.sessions.values() if isinstance(each, ProgramSession) and not each.closed]
+        there = [each for each in programs if (each.options.room, each.options.channel) == (room, channel)]
+        return there[-1] if there else None
+
     def frame_pixels(self) -> int:
         """Asked for by the decoders' threads."""
         dubbed = sum(each.options.role == "studio" and each.came for each in list(self.sessions.values()))
-        return share_of(self.config.frame_pixels, dubbed + self.dubbed_elsewhere)
+        return share_of(self.config.frame_pixels, dubbed + self.channels + self.dubbed_elsewhere)
+
+    @property
+    def channels(self) -> int:
+        """Pictures of channels that are dubbed beside the senders' own."""
+        return sum(each.channels for each in list(self.sessions.values()))
+
+    def holds_no_more(self) -> str | None:
+        """Why there cannot be one more picture of a channel."""
+        return self._admission.refuses(self.channels)
+
+    async def _look_around(self) -> None:
+        """What the machine has left."""
+        pictures = self.channels + self.seats.taken("studio", self.sessions.values())
+        await asyncio.to_thread(self._admission.look, pictures)
 
     def has_seat(self, role: str) -> bool:
         """For one more of that role."""
@@ -204,10 +246,11 @@ class Studio:
     async def _sweep_rooms(self) -> None:
         """Forget those without anyone."""
         self.rooms.sweep(tuple(self.sessions.values()))
+        self.captions.sweep(room.name for room in self.rooms.all)
 
     def used_uploads(self) -> set[str]:
         """Those that a session has chosen."""
-        return named(choice for each in self.sessions.values() for choice in (each.options.voice, each.options.picture))
+        return named(choice for each in self.sessions.values() for choice in each.options.files)
 
     async def _sweep_files(self) -> None:
         """Remove what is too old."""

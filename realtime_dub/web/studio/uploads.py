@@ -32,8 +32,9 @@ from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio.checks import Checks
 from realtime_dub.web.studio.file_kinds import SUFFIXES, taken_suffix
 
-Kind = Literal["sound", "picture"]
+Kind = Literal["sound", "picture", "avatar", "film"]
 WRITTEN: dict[Kind, str] = {"sound": ".flac", "picture": ".png"}
+ELSEWHERE: dict[str | None, Kind] = {"avatar": "avatar", "film": "film"}  # what is kept in another place
 NAME = re.compile(r"[\w-]{1,64}", re.ASCII)
 
 
@@ -119,12 +120,13 @@ class Uploads:
     def begin(
         self, name: str, visitor: str = "", task: asyncio.Task[Any] | None = None, use: str | None = None
     ) -> Arrival:
-        """A place for a file that was called ``name``, to be used as "sound" or "picture". Raises Refusal."""
+        """A place for a file that was called ``name``, to be used as one of ``FILES``. Raises Refusal."""
         suffix = taken_suffix(name, use)
+        kind: Kind = SUFFIXES[suffix] if use not in ELSEWHERE else ELSEWHERE[use]
         with self._lock:
             self._let_in(visitor)
             path = self._folder / f"{secrets.token_urlsafe(12)}{suffix}"
-            arrival = Arrival(path, SUFFIXES[suffix], visitor, task)
+            arrival = Arrival(path, kind, visitor, task)
             self._arriving.add(arrival)
             return arrival
 
@@ -224,7 +226,8 @@ def named(choices: Iterable[str]) -> set[str]:
 
 
 def missing(kind: Kind) -> Refusal:
-    return Refusal(404, f"There is no {kind} of that name.", "Send or make it again.")
+    what = "There is no sound of that name." if kind == "sound" else "There is no picture of that name."
+    return Refusal(404, what, "Send or make it again.")
 
 
 def _age_s(arrival: Arrival) -> float:

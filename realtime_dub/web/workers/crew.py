@@ -19,6 +19,8 @@ from realtime_dub.pipeline.precedence import PlaceInOrder
 from realtime_dub.web import limits
 from realtime_dub.web.config import ServeConfig, SessionOptions, room_voice
 from realtime_dub.web.refusals import Refusal
+from realtime_dub.web.studio.avatar_training import Trainings
+from realtime_dub.web.studio.avatars import Avatars
 from realtime_dub.web.studio.folder import ServerFolder
 from realtime_dub.web.studio.names import owner_of
 from realtime_dub.web.studio.pending import make_room
@@ -44,6 +46,8 @@ class Crew:
         self.seats = Seats(config)
         self._folder = ServerFolder(config.port)
         self.uploads = Uploads(config.upload_mb * 1_000_000, self._folder.uploads)
+        self.avatars = Avatars(config, self._folder.avatars, self.uploads)
+        self.trainings = Trainings(self.avatars, self.uploads, config.train_avatars)
         self.revoked = self._folder.revoked
         self._sockets = _socket_folder()
         self._precedence = Precedences()
@@ -137,11 +141,16 @@ class Crew:
             other.tell(Order(end=guest.id, why="the room moves"))
         self.hold(name, worker)
 
+    async def revoke(self, room: str, role: str, until_ms: int) -> None:
+        """Whoever came by a link for that role which was made until then has to go."""
+        for worker in self.workers:
+            worker.tell(Order(revoked=(room, role, until_ms)))
+
     async def end(self, id: str, why: str) -> None:
         self.of(id).tell(Order(end=id, why=why))
 
     def used_uploads(self) -> set[str]:
-        return named(choice for guest in self.guests() for choice in (guest.voice, guest.picture))
+        return named(choice for guest in self.guests() for choice in (guest.voice, guest.picture, guest.background))
 
     def idlest(self) -> Worker:
         """Raises Refusal."""
@@ -199,6 +208,7 @@ class Crew:
         now_s = time.monotonic()
         self._held = {name: held for name, held in self._held.items() if held[1] > now_s}
         await asyncio.to_thread(self.uploads.sweep, self.used_uploads())
+        await asyncio.to_thread(self.avatars.sweep)
 
     # Files.
 
@@ -207,9 +217,11 @@ class Crew:
         config = self.config.model_copy(update={"token": None, "tls_cert": None, "tls_key": None})
         socket, folder = self._sockets / f"{number}", self._folder
         return Task(config=config, number=number, of=self.count, socket=socket,
-                    uploads=folder.uploads, recordings=folder.recordings)  # fmt: skip
+                    uploads=folder.uploads, recordings=folder.recordings, avatars=folder.avatars)  # fmt: skip
 
     def _close_files(self) -> None:
+        self.trainings.close()
+        self.avatars.close()
         self.uploads.close()
         shutil.rmtree(self._sockets, ignore_errors=True)
         self._folder.close()

@@ -10,13 +10,14 @@ from typing import Any
 from aiohttp import web
 
 from realtime_dub.web.config import ServeConfig, SessionOptions
-from realtime_dub.web.http import api, operators, routes, whip
-from realtime_dub.web.http.invited import INVITES, check_options, check_voice
+from realtime_dub.web.http import api, avatars, operators, routes, whip
+from realtime_dub.web.http.invited import INVITES, REVOKES, check_change, check_options
 from realtime_dub.web.http.server import MEASURES, guarded
 from realtime_dub.web.http.told import Told
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio.metrics import Metrics
 from realtime_dub.web.studio.room import EMPTY
+from realtime_dub.web.workers import programs_in_front
 from realtime_dub.web.workers.crew import Crew, starting
 from realtime_dub.web.workers.labelled import labelled
 from realtime_dub.web.workers.proxy import ask, hand_on
@@ -51,10 +52,12 @@ def _own() -> list[web.RouteDef]:
         web.get(api.ROOM, room),
         web.get("/api/rooms", rooms),
         web.get(api.ROOM + "/recordings", room_recordings),
+        *avatars.routes(),
         *operators.link_routes(),
-        *(web.post(f"/{kind}/{{name}}", _stream(kind)) for kind in whip.ROLES),
-        *(web.options(f"/{kind}/{{name}}", whip.describe) for kind in whip.ROLES),
-        *(web.options(f"/{kind}/{{name}}/{{id}}", whip.describe) for kind in whip.ROLES),
+        *(web.post(f"/{kind}/{{name}}", _stream(kind)) for kind in whip.KINDS),
+        *(web.options(f"/{kind}/{{name}}", whip.describe) for kind in whip.KINDS),
+        *(web.options(f"/{kind}/{{name}}/{{id}}", whip.describe) for kind in whip.KINDS),
+        *programs_in_front.routes(_chosen, _room_of),
     ]
 
 
@@ -65,6 +68,7 @@ def _handed_on() -> list[web.RouteDef]:
     return [
         web.route("*", api.ROOM + "{rest:(/people(/\\d{1,9})?|/events)?}", _in_room),
         web.route("*", "/api/recordings/{id}", _recording),
+        web.get("/api/recordings/{id}/captions", _recording),
         web.put("/api/sessions/{id}/bank", _bank),
         *(web.route("*", path, _by_id) for path in paths),
     ]
@@ -104,8 +108,9 @@ async def change_session(request: web.Request) -> web.StreamResponse:
     """A voice out of another room brings whoever speaks there along."""
     body = await routes.read_body(request)
     crew, worker = request.app[CREW], request.app[CREW].of(request.match_info["id"])
-    voice = _fields(body).get("voice")
-    check_voice(request, voice)
+    fields = _fields(body)
+    check_change(request, fields)
+    voice = fields.get("voice")
     if isinstance(voice, str) and voice.startswith("room:"):
         crew.gather(routes.options({}, {"voice": voice}), worker)
     return await hand_on(request, worker, body)
@@ -151,6 +156,12 @@ async def _in_room(request: web.Request) -> web.StreamResponse:
     crew.hold(name, worker)
     body = await routes.read_body(request) if request.method != "GET" else None
     return await hand_on(request, worker, body)
+
+
+def _room_of(request: web.Request) -> Worker:
+    """Who has the room; where nobody does, who would."""
+    name, crew = request.match_info["name"], request.app[CREW]
+    return crew.of_room(name) or crew.idlest()
 
 
 async def _recording(request: web.Request) -> web.StreamResponse:
@@ -199,8 +210,9 @@ def _crew(config: ServeConfig, count: int) -> Callable[[web.Application], AsyncI
     async def context(app: web.Application) -> AsyncIterator[None]:
         crew = await asyncio.to_thread(Crew, config, count)
         await asyncio.to_thread(app[INVITES].revoked.keep, crew.revoked)
-        app[CREW], app[METRICS] = crew, Metrics()
+        app[CREW], app[METRICS], app[REVOKES] = crew, Metrics(), crew.revoke
         app[api.INBOX] = api.Inbox(crew.uploads, crew.used_uploads)
+        app[avatars.AVATARS], app[avatars.TRAININGS] = crew.avatars, crew.trainings
         app[api.METRICS] = _metrics(crew, app[METRICS])
         app[MEASURES] = crew.measure
         try:

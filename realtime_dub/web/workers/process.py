@@ -14,16 +14,19 @@ from aiohttp import web
 
 from realtime_dub.errors import UserError
 from realtime_dub.web import limits
-from realtime_dub.web.http import api, operators, routes, whip
+from realtime_dub.web.http import api, operators, programs, routes, whip
 from realtime_dub.web.http.guard import answer
+from realtime_dub.web.http.invited import CAME_BY, INVITE
 from realtime_dub.web.http.logs import unheard
 from realtime_dub.web.http.server import working
 from realtime_dub.web.http.stopping import end_in_time
+from realtime_dub.web.invites import Invite
+from realtime_dub.web.studio.avatars import FoundAvatars
 from realtime_dub.web.studio.keeping import SharedKeeping
 from realtime_dub.web.studio.names import Names
 from realtime_dub.web.studio.studio import Studio
 from realtime_dub.web.workers.secretary import CountedOrder, Secretary
-from realtime_dub.web.workers.wire import VISITOR, Channel, Report, Task, first_line
+from realtime_dub.web.workers.wire import INVITED, VISITOR, Channel, Report, Task, first_line
 
 
 def main(descriptor: int) -> None:
@@ -39,7 +42,8 @@ def main(descriptor: int) -> None:
 async def _work(task: Task, end: socket.socket) -> None:
     asyncio.get_running_loop().set_exception_handler(unheard)
     channel = await Channel.of(end)
-    keeping = SharedKeeping(task.uploads, task.recordings, Names(task.number, task.of))
+    avatars = FoundAvatars(task.avatars, task.config.avatars)
+    keeping = SharedKeeping(task.uploads, task.recordings, avatars, Names(task.number, task.of))
     studio = Studio(task.config, keeping=keeping, precedence=CountedOrder())
     runner = web.AppRunner(_app(studio), access_log=None, handle_signals=False, shutdown_timeout=limits.ANSWERS_S)
     secretary = Secretary(studio, channel)
@@ -72,15 +76,18 @@ def _app(studio: Studio) -> web.Application:
     """All that the studio can be asked for; whoever asks has passed the front's guard."""
     app = web.Application(middlewares=[_answered], client_max_size=routes.MOST_JSON)
     app[api.STUDIO] = app[routes.HOST] = studio
-    app[routes.CONFIG] = studio.config
+    app[routes.CONFIG], app[CAME_BY] = studio.config, studio.links.came
     app[api.METRICS] = api.metrics_of(studio)
-    app.add_routes(whip.routes() + operators.room_routes() + api.routes())
+    app.add_routes(whip.routes() + programs.routes() + operators.room_routes() + api.routes())
     return app
 
 
 @web.middleware
 async def _answered(request: web.Request, handler: routes.Handler) -> web.StreamResponse:
-    return await answer(request.clone(remote=request.headers.get(VISITOR, "")), handler)
+    request = request.clone(remote=request.headers.get(VISITOR, ""))
+    if INVITED in request.headers:
+        request[INVITE] = Invite.model_validate_json(request.headers[INVITED])
+    return await answer(request, handler)
 
 
 if __name__ == "__main__":

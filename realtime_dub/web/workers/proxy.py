@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
 from aiohttp import ClientError, ClientResponse, web
 from yarl import URL
 
 from realtime_dub.web.http.answers import HEADERS
+from realtime_dub.web.http.invited import INVITE
 from realtime_dub.web.http.routes import CHUNK
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio.banks import MOST_BYTES
-from realtime_dub.web.workers.wire import VISITOR
+from realtime_dub.web.workers.wire import INVITED, VISITOR
 from realtime_dub.web.workers.worker import Worker
 
 PASSED_ON = ("Content-Type", "Content-Length", "Accept", "If-Match", "If-Range", "Range", "If-None-Match",
@@ -20,13 +22,19 @@ NOT_HANDED_BACK = {"connection", "keep-alive", "transfer-encoding", "date", "ser
 SMALL = 1_000_000  # bytes that are handed back in one piece
 
 
-async def hand_on(request: web.Request, worker: Worker, body: bytes | None = None) -> web.StreamResponse:
-    """``body`` where it was read already. Raises Refusal where the worker is gone."""
+async def hand_on(
+    request: web.Request, worker: Worker, body: bytes | None = None, most: float = MOST_BYTES
+) -> web.StreamResponse:
+    """``body`` where it was read already; else as it comes, so much at ``most``. Raises Refusal where the worker is
+    gone.
+    """
     headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
     headers[VISITOR] = request.remote or ""
+    if (invite := request.get(INVITE)) is not None:
+        headers[INVITED] = json.dumps(invite.model_dump())  # in ASCII, as headers are
     if body is not None:
         headers["Content-Length"] = str(len(body))
-    data = body or (_body(request) if body is None and request.can_read_body else None)
+    data = body or (_body(request, most) if body is None and request.can_read_body else None)
     url = URL(f"http://worker{request.rel_url.raw_path_qs}", encoded=True)
     try:
         async with worker.http.request(request.method, url, data=data, headers=headers, allow_redirects=False) as told:
@@ -45,10 +53,10 @@ async def ask(worker: Worker, path: str) -> bytes:
         return b""
 
 
-async def _body(request: web.Request) -> AsyncIterator[bytes]:
+async def _body(request: web.Request, most: float) -> AsyncIterator[bytes]:
     """As it comes. The worker refuses what is too long; this much and no more is read here."""
     size = 0
-    while size <= MOST_BYTES and (chunk := await request.content.read(CHUNK)):
+    while size <= most and (chunk := await request.content.read(CHUNK)):
         size += len(chunk)
         yield chunk
 

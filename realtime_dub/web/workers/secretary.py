@@ -85,6 +85,8 @@ class Secretary:
                     session.place.yielding = session.id in order.yields
         if order.end is not None:
             self._tasks.spawn(self._studio.end(order.end, order.why), "ending")
+        if order.revoked is not None:
+            self._tasks.spawn(self._studio.links.revoke(*order.revoked), "revoking")
 
     async def _measure(self) -> None:
         await self._studio.measure()
@@ -105,6 +107,7 @@ def _guest(session: Session) -> Guest:
         room=options.room,
         voice=options.voice,
         picture=options.picture,
+        background=options.background,
         came=session.came,
         since_s=session.since_s,
         made=made,

@@ -18,6 +18,7 @@ from realtime_dub.web.config import ServeConfig
 
 MOST_LINE = 4 * 1024 * 1024
 VISITOR = "X-Visitor"  # the header that tells a worker where a request comes from
+INVITED = "X-Invited"  # and by which link, as JSON
 
 
 class Task(BaseModel):
@@ -31,6 +32,7 @@ class Task(BaseModel):
     socket: Path
     uploads: Path
     recordings: Path
+    avatars: Path
 
     def line(self) -> bytes:
         """Only what was given: what a person did not choose is still open (``ServeConfig.fps_asked``)."""
@@ -46,6 +48,7 @@ class Guest(BaseModel):
     role: str
     voice: str
     picture: str
+    background: str
     came: bool
     since_s: float
     room: str | None = None
@@ -79,6 +82,7 @@ class Order(BaseModel):
     dubbed: int | None = None  # people, in all workers
     end: str | None = None  # a session
     why: str = ""
+    revoked: tuple[str, str, int] | None = None  # links: of a room, for a role, made until then (ms)
 
 
 class Channel:

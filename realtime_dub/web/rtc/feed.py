@@ -1,0 +1,182 @@
+"""What one connection is shown: its tracks stay, the timeline that they come from may become another one.
+
+All timelines are brought onto one time line of the connection's: what leaves at an instant has that instant's stamp, be
+it dubbed or not. So nothing has to be negotiated anew where a viewer takes another channel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+from aiortc import RTCRtpTransceiver
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from av.packet import Packet as CodedPacket
+
+from realtime_dub.media import NS, ns_to_ticks
+from realtime_dub.web.rtc import aiortc_access
+from realtime_dub.web.rtc.output_timeline import OutputTimeline
+from realtime_dub.web.rtc.shared_encoding import AudioStream, Packet, Stream, VideoStream, audio_of, video_of
+
+WAITING = 50  # packets that aiortc has not taken yet; it never waits for a line
+TIME_BASES = {"video": Fraction(1, 90_000), "audio": Fraction(1, 48_000)}
+
+
+class PacketOut(MediaStreamTrack):
+    """A track of packets. ``begun`` is called when aiortc asks for the first one, ``ended`` when it needs no more."""
+
+    def __init__(self, kind: str, base_ns: int, begun: Callable[[], None], ended: Callable[[], None]) -> None:
+        super().__init__()
+        self.kind = kind
+        self.is_wanted = False  # somebody is connected: before, nothing is encoded for it
+        self._base_ns, self._begun, self._ended = base_ns, begun, ended
+        self._packets: deque[Packet] = deque()
+        self._came = asyncio.Event()
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._packets) >= WAITING
+
+    def put(self, packet: Packet) -> None:
+        self._packets.append(packet)
+        self._came.set()
+
+    def clear(self) -> None:
+        self._packets.clear()
+
+    async def recv(self) -> Any:
+        if not self.is_wanted and self.readyState == "live":
+            self.is_wanted = True
+            self._begun()
+        while not self._packets:
+            if self.readyState != "live":
+                raise MediaStreamError
+            self._came.clear()
+            await self._came.wait()
+        packet = self._packets.popleft()
+        coded = CodedPacket(packet.data)
+        coded.time_base = TIME_BASES[self.kind]
+        coded.pts = ns_to_ticks(packet.leaves_ns - self._base_ns, TIME_BASES[self.kind])
+        return coded
+
+    def stop(self) -> None:
+        if self.readyState == "live":
+            super().stop()
+            self.is_wanted = False
+            self._ended()
+            self._came.set()
+
+
+class Feed:
+    """Of one connection. ``chosen`` says whose video and whose audio it is shown, and how loud it hears the original
+    under them; on the loop.
+    """
+
+    def __init__(
+        self, chosen: Callable[[], tuple[OutputTimeline, OutputTimeline, float]], start: int, most: int
+    ) -> None:
+        """Bits per second of its video, to begin with and at most."""
+        self._chosen, self._rates = chosen, (start, most)
+        base_ns = chosen()[0].clock.now_ns() - NS  # no stamp is negative
+        self.video = PacketOut("video", base_ns, self.refresh, self._end_video)
+        self.audio = PacketOut("audio", base_ns, self.refresh, self._end_audio)
+        self._codec: str | None = None  # once it is negotiated
+        self._now: VideoStream | None = None
+        self._next: VideoStream | None = None  # until its first whole frame comes, the one before goes on
+        self._heard: AudioStream | None = None
+        self._lost = False  # of the video something was left out
+        self._last_ns = {"video": 0, "audio": 0}
+
+    def track(self, kind: str) -> PacketOut:
+        return self.video if kind == "video" else self.audio
+
+    def begin(self, transceiver: RTCRtpTransceiver) -> None:
+        """That track is negotiated."""
+        if transceiver.kind == "video":
+            self._codec = aiortc_access.send_packets(transceiver, self._estimate, self._ask_whole)
+
+    def refresh(self) -> None:
+        """Something that ``chosen`` depends on may be another now."""
+        video, audio, level = self._chosen()
+        if self._codec is not None and self.video.is_wanted:
+            self._show(video_of(video, self._codec, *self._rates))
+        if self.audio.is_wanted:
+            self._sound(audio_of(audio, level))
+
+    def close(self) -> None:
+        """Also where it never came about. Idempotent."""
+        self.video.stop()
+        self.audio.stop()
+
+    def _show(self, stream: VideoStream) -> None:
+        if stream is (self._next or self._now):
+            return
+        if self._next is not None:
+            self._next.leave(self._first)
+            self._next = None
+        if stream is not self._now:  # else: back before the other one came
+            self._next = stream
+            stream.join(self._first)
+
+    def _first(self, packet: Packet) -> None:
+        """Of the stream that is to be shown."""
+        if not packet.whole or self._next is None:
+            return
+        stream, before = self._next, self._now
+        self._next, self._now = None, stream
+        stream.leave_to(self._first, self._seen)
+        if before is not None:
+            before.leave(self._seen)
+        self._seen(packet)
+
+    def _seen(self, packet: Packet) -> None:
+        if self.video.is_full:  # aiortc stands still: what comes would be of no use without what was left out
+            self.video.clear()
+            self._lost = True
+            self._ask_whole()
+        if self._lost and not packet.whole:
+            return
+        self._lost = False
+        self._pass_on(self.video, packet)
+
+    def _sound(self, stream: AudioStream) -> None:
+        if stream is not self._heard:
+            stream.join(self._hear)
+            before, self._heard = self._heard, stream
+            if before is not None:
+                before.leave(self._hear)
+
+    def _hear(self, packet: Packet) -> None:
+        if self.audio.is_full:
+            self.audio.clear()
+        self._pass_on(self.audio, packet)
+
+    def _pass_on(self, track: PacketOut, packet: Packet) -> None:
+        """In order of time; what overlaps with what has left of another timeline is left out."""
+        if packet.leaves_ns > self._last_ns[track.kind]:
+            self._last_ns[track.kind] = packet.leaves_ns
+            track.put(packet)
+
+    def _estimate(self, bitrate: int) -> None:
+        if self._now is not None:
+            self._now.estimate(self._seen, bitrate)
+
+    def _ask_whole(self) -> None:
+        if self._now is not None:
+            self._now.ask_whole()
+
+    def _end_video(self) -> None:
+        streams: tuple[tuple[Stream | None, Callable[[Packet], None]], ...]
+        streams = (self._now, self._seen), (self._next, self._first)
+        self._now = self._next = None
+        for stream, take in streams:
+            if stream is not None:
+                stream.leave(take)
+
+    def _end_audio(self) -> None:
+        stream, self._heard = self._heard, None
+        if stream is not None:
+            stream.leave(self._hear)

@@ -1,0 +1,232 @@
+"""Avatars that visitors may choose: those of the server's operator, and their own, each under a name that is a secret.
+
+``NAME/`` in the folder has ``state.json`` and, once there is one, ``avatar/``. A visitor's own avatar lies there for as
+long as ``limits`` says, also while the server is not running; whoever knows its name may use and remove it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from realtime_dub.errors import BundleError
+from realtime_dub.mouth.avatar.folder import PICTURE, read_about
+from realtime_dub.paths import read_plain
+from realtime_dub.sources.avatars import REST, is_avatar
+from realtime_dub.web import limits
+from realtime_dub.web.config import ServeConfig
+from realtime_dub.web.refusals import Refusal
+from realtime_dub.web.studio.checks import Checks
+from realtime_dub.web.studio.uploads import Arrival, Uploads
+
+State = Literal["kept", "waiting", "preparing", "checked", "training", "failed"]
+UNDER_WAY: tuple[State, ...] = ("waiting", "preparing", "checked", "training")
+AT_WORK: tuple[State, ...] = ("waiting", "preparing", "training")
+STATE, AVATAR = "state.json", "avatar"
+MOST_STATE = 100_000
+MOST_OFFERED = 100
+NAME = re.compile(r"[\w-]{1,64}")
+SPEC = "spec.json"
+
+
+class Finding(BaseModel):
+    """What was looked at in a recording. ``fault`` is empty where it is good, else a sentence."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    value: str
+    fault: str = ""
+
+
+class Own(BaseModel):
+    """A visitor's avatar, or what is to become one; ``state.json``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    state: State = "kept"
+    label: str = Field(default="", max_length=1_000)
+    film: str = ""  # its file's name, of one that is trained here
+    seconds: float = 0.0  # of the film
+    since_s: float = 0.0  # on the system's clock
+    agreed: bool = False  # whoever sent the film has seen what is wrong with it, and wants the training
+    findings: tuple[Finding, ...] = ()
+    why: str = ""  # of failed
+    visitor: str = ""  # whose it is, while it waits or is made
+
+    @property
+    def trained(self) -> bool:
+        return bool(self.film)
+
+
+class KeptAvatars(Protocol):
+    """Those that are there, as sessions know them."""
+
+    def find(self, name: str) -> Path:
+        """Its folder. Raises Refusal."""
+
+
+class FoundAvatars:
+    """Those that lie in ``folder``, and those that everybody may choose, in ``offered``. Blocking."""
+
+    def __init__(self, folder: Path, offered: Path | None = None) -> None:
+        self.folder, self._offered = folder, offered
+
+    def find(self, name: str) -> Path:
+        if NAME.fullmatch(name):
+            own = self.folder / name
+            if is_avatar(str(own / AVATAR)):
+                with suppress(OSError):
+                    os.utime(own)  # it is used: its time begins anew
+                return own / AVATAR
+            for known, path in self._there():
+                if known == name:
+                    return path
+        raise NO_AVATAR
+
+    def offered(self) -> list[dict[str, str]]:
+        """For pages: ``name`` and ``label`` of those that everybody may choose."""
+        return [{"name": name, "label": path.stem} for name, path in self._there()]
+
+    def _there(self) -> list[tuple[str, Path]]:
+        if self._offered is None:
+            return []
+        with suppress(OSError):
+            whole = [path for path in sorted(self._offered.iterdir()) if _is_whole(path)]
+            named = {re.sub(r"[^\w-]+", "-", path.stem)[:64]: path for path in whole[:MOST_OFFERED]}
+            return list(named.items())
+        return []
+
+
+class Avatars(FoundAvatars):
+    """The visitors' own too, which are taken in, listed and removed here. Blocking, but :meth:`begin`.
+
+    It takes what :func:`~realtime_dub.web.http.receiving.receive` brings: a packed avatar.
+    """
+
+    def __init__(self, config: ServeConfig, folder: Path, uploads: Uploads, checks: Checks | None = None) -> None:
+        super().__init__(folder, config.avatars)
+        self.most_bytes = config.upload_mb * 1_000_000
+        self.pool: ThreadPoolExecutor = uploads.pool
+        self._uploads, self._checks = uploads, checks or Checks()
+        self.lock = threading.RLock()
+        for begun in folder.glob(".*"):  # by a server that was killed
+            shutil.rmtree(begun, ignore_errors=True)
+
+    def begin(
+        self, name: str, visitor: str = "", task: asyncio.Task[Any] | None = None, use: str | None = None
+    ) -> Arrival:
+        """As :meth:`Uploads.begin`. Raises Refusal."""
+        return self._uploads.begin(name, visitor, task, "avatar")
+
+    def keep(self, arrival: Arrival, used: Collection[str] = ()) -> dict[str, Any]:
+        """Look whether it can be used, and unpack it. Raises Refusal; nothing is left then."""
+        arrival.whole = True
+        place = self.folder / f".new-{secrets.token_hex(8)}"
+        place.mkdir(mode=0o700)
+        try:
+            label = self._checks.run("avatar", arrival.path, place / AVATAR).get("label", "")
+            write(place, Own(label=str(label)[:1_000], since_s=time.time()))
+            with self.lock:
+                self._make_room()
+                return self.tell(place.rename(self.folder / secrets.token_urlsafe(24)).name)
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+            self.drop(arrival)
+
+    def drop(self, arrival: Arrival) -> None:
+        """It is not on its way any more. Idempotent."""
+        self._checks.stop(arrival.path)
+        self._uploads.drop(arrival)
+
+    def find_own(self, name: str) -> Path:
+        """A visitor's alone: the operator's are shown, and not given away. Raises Refusal."""
+        self.own(name)
+        return self.find(name)
+
+    def own(self, name: str) -> Own:
+        """Raises Refusal."""
+        if NAME.fullmatch(name):
+            with suppress(OSError, ValidationError, ValueError):
+                return Own.model_validate_json(read_plain(self.folder / name / STATE, MOST_STATE))
+        raise NO_AVATAR
+
+    def all(self) -> dict[str, Own]:
+        """By name, the oldest first."""
+        found = {}
+        with suppress(OSError):
+            for path in self.folder.iterdir():
+                with suppress(Refusal):
+                    found[path.name] = self.own(path.name)
+        return dict(sorted(found.items(), key=lambda each: each[1].since_s))
+
+    def tell(self, name: str) -> dict[str, Any]:
+        """For whoever knows its name. Raises Refusal."""
+        own = self.own(name)
+        told: dict[str, Any] = {"id": name, "state": own.state, "label": own.label, "since": round(own.since_s)}
+        told["trained"] = own.trained
+        if own.state == "kept":
+            told["until"] = round(self._until_s(name, own))
+        if own.findings:
+            told["findings"] = [each.model_dump() for each in own.findings]
+        return told | ({"why": own.why} if own.why else {})
+
+    def remove(self, name: str) -> None:
+        """Raises Refusal."""
+        self.own(name)
+        shutil.rmtree(self.folder / name, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Remove what is too old and what is not whole."""
+        now_s = time.time()
+        for name, own in self.all().items():
+            with suppress(OSError):
+                if own.state not in AT_WORK and self._until_s(name, own) < now_s:
+                    shutil.rmtree(self.folder / name, ignore_errors=True)
+
+    def close(self) -> None:
+        """Idempotent. The folder is not ours."""
+        self._checks.close()
+
+    def _until_s(self, name: str, own: Own) -> float:
+        kept_s = limits.AVATAR_KEPT_S if own.trained else limits.AVATAR_SENT_KEPT_S
+        kept_s = limits.AVATAR_UNANSWERED_S if own.state in ("failed", "checked") else kept_s
+        return (self.folder / name).stat().st_mtime + kept_s
+
+    def _make_room(self) -> None:
+        """Of those that were sent the one that was used last the longest ago goes: whoever sent it has it."""
+        sent = [name for name, own in self.all().items() if not own.trained]
+        if len(sent) >= limits.AVATARS_SENT_IN_ALL:
+            oldest = min(sent, key=lambda name: (self.folder / name).stat().st_mtime)
+            shutil.rmtree(self.folder / oldest, ignore_errors=True)
+
+
+NO_AVATAR = Refusal(404, "There is no avatar of that name.", "Choose another one, or send it again.")
+
+
+def write(place: Path, own: Own) -> None:
+    """Its state, whole or not at all."""
+    part = place / f".{STATE}"
+    part.write_text(own.model_dump_json(), "utf-8")
+    part.replace(place / STATE)
+
+
+def _is_whole(path: Path) -> bool:
+    """It has been trained to its end."""
+    try:
+        read_about(path)
+    except BundleError:
+        return False
+    return (path / REST).is_file() and (path / PICTURE / SPEC).is_file()

@@ -1,0 +1,101 @@
+"""After a run and after a session nothing of a person is left: no file, no open file, no frame, no audio."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from test_web_keeping import HEADERS, ask
+from web_peers import Visitor, serving
+
+from realtime_dub import cli
+from realtime_dub.face.types import TrackedFrame
+from realtime_dub.media import AudioBlock, Frame, Tick
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="Linux tells what is open")
+
+MEDIA = (Frame, TrackedFrame, Tick, AudioBlock)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where files may be made: temporary ones, a home, and what a state is kept in."""
+    for name in ("TMPDIR", "HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
+        folder = tmp_path / name
+        folder.mkdir()
+        monkeypatch.setenv(name, str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "TMPDIR"))
+    return tmp_path
+
+
+def files(place: Path) -> set[str]:
+    return {str(path.relative_to(place)) for path in place.rglob("*") if not path.is_dir()}
+
+
+def opened() -> set[str]:
+    """The files that this process has open, removed ones among them; no pipes, no devices."""
+    found = set()
+    for each in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.add(os.readlink(each))
+    return {name for name in found if name.startswith("/") and not name.startswith(("/dev/", "/proc/"))}
+
+
+def held() -> dict[str, int]:
+    """Frames and audio that this process still has, by kind."""
+    gc.collect()
+    everything = gc.get_objects()
+    return {kind.__name__: sum(isinstance(each, kind) for each in everything) for kind in MEDIA}
+
+
+@pytest.mark.computes
+def test_a_file_leaves_the_result_and_nothing_else(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    cli.run(["file", "demo", "--mic", "demo", "-o", "warm.mp4", "--seconds", "0.2", "-q"])  # loads what stays loaded
+    before_open, before_held = opened(), held()
+    assert cli.run(["file", "demo", "--mic", "demo", "-o", "out.mp4", "--seconds", "0.4", "-q"]) == 0
+    assert files(place) == {"warm.mp4", "out.mp4"}
+    assert opened() - before_open == set()
+    assert {kind: count - before_held[kind] for kind, count in held().items() if count > before_held[kind]} == {}
+
+
+@pytest.mark.slow
+def test_a_session_leaves_nothing(place: Path) -> None:
+    """A face seen, learnt, agreed to, saved and recorded; a sound sent; then the page goes, and the server ends."""
+
+    async def one(url: str, http: object) -> None:
+        visitor = Visitor(http, url, height=480)  # type: ignore[arg-type]
+        try:
+            await visitor.connect()
+            await visitor.until(lambda: len(visitor.got.pictures) > 10, 40)
+            at = f"{url}/api/sessions/{visitor.id}"
+            await ask(http, "POST", f"{at}/enroll", json={"seconds": 1, "consent": True}, headers=HEADERS)
+            await ask(http, "POST", f"{at}/recording", json={"action": "start"}, headers=HEADERS)
+            count = len(visitor.got.pictures)
+            await visitor.until(lambda: len(visitor.got.pictures) > count + 30, 40)
+            _, told, _ = await ask(http, "POST", f"{at}/recording", json={"action": "stop"}, headers=HEADERS)
+            assert (await ask(http, "GET", f"{at}/bank"))[0] == 200
+            assert await visitor.delete() == 204
+            assert (await ask(http, "DELETE", url + told["url"], headers=HEADERS))[0] == 204
+        finally:
+            await visitor.close()
+
+    async def test() -> dict[str, int]:
+        async with serving() as (studio, http, url):
+            await one(url, http)  # loads what stays loaded
+            before = opened()
+            await one(url, http)
+            assert not studio.sessions
+            kept = {name for name in files(place) if not name.endswith(("/lock", "consent.key"))}
+            assert kept == set()
+            assert opened() - before == set()
+            return held()
+
+    left = asyncio.run(test())
+    assert left == dict.fromkeys(left, 0)
+    assert {Path(name).name for name in files(place)} <= {"consent.key", "lock"}
