@@ -17,6 +17,7 @@ from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.mouth.silence import Silence
 from realtime_dub.paths import is_number
 from realtime_dub.trust.badge_style import WORD, BadgeStyle, Place, When
+from realtime_dub.trust.options import SigningOptions
 from realtime_dub.validation import first_problem
 
 Codec = Literal["h264", "vp9", "av1", "mjpeg"]
@@ -42,8 +43,28 @@ def colour_of(text: str) -> Colour:
     return blue, green, red
 
 
+class Signing(BaseModel):
+    """Who signs the files that are made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    credentials: Literal["on", "off"] = "on"
+    sign_cert: Path | None = None
+    sign_key: Path | None = None
+    signer: str | None = None  # a service's address
+    tsa: str | None = None  # a time stamp authority's
+
+    @property
+    def signing(self) -> SigningOptions | None:
+        """None = nobody."""
+        options = SigningOptions(self.sign_cert, self.sign_key, self.signer, self.tsa)
+        return options if self.credentials == "on" else None
+
+
 class Badged(BaseModel):
     """What tells people who watch."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     badge: When = "corner"  # in the picture, for those who watch: off, while it is dubbed, or in every frame
     badge_place: Place = "top-left"
@@ -62,10 +83,8 @@ class Badged(BaseModel):
         return BadgeStyle(self.badge, self.badge_place, self.badge_size, self.badge_word)
 
 
-class _Shared(Badged):
+class _Shared(Badged, Signing):
     """What the live loop and the file loop have in common."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     width: int = Field(640, ge=16, le=8192)  # asked of a camera, and of pictures made here
     height: int = Field(480, ge=16, le=8192)
@@ -168,10 +187,8 @@ class FileConfig(_Shared):
     openness: Path | None = None  # a plot of how far the mouth opens
 
 
-class VoiceConfig(BaseModel):
+class VoiceConfig(Signing):
     """A voice made of a script for a film."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     input: str
     output: Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,15 +47,18 @@ class ContactSheet(Spread[_Row]):
         """Offer a moment: the source's picture, the face in it, and the picture published instead."""
         self.offer(lambda: _Row(seq, _draw(source, face, result, seq)))
 
-    def write(self) -> bool:
-        """Write the sheet. False where nothing was added, and then nothing is written. Raises MediaError."""
+    def write(self, seal: Callable[[bytes], bytes] = bytes) -> bool:
+        """Write the sheet, as ``seal`` gives its file back. False where nothing was added, and then nothing is written.
+
+        Raises MediaError.
+        """
         if not (rows := [row.image for row in self.chosen()]):
             return False
         width = max(row.shape[1] for row in rows)
         sheet = np.vstack([_pad(row, width - row.shape[1]) for row in rows])
         done, coded = cv2.imencode(self.path.suffix.lower(), sheet)
         assert done, "an 8-bit picture can always be coded"
-        self._file.write(coded.tobytes())
+        self._file.write(seal(coded.tobytes()))
         return True
 
 

@@ -176,3 +176,4 @@ class Tick:
     blendshapes: Blendshapes | None = None
     coded: Coded | None = None  # what the picture was made of: the same but for
     changed: tuple[Box, ...] = ()  # what was drawn there
+    dubbed: bool = False  # the picture is not the camera's or the film's own

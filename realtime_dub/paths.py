@@ -39,9 +39,15 @@ def cache_folder() -> Path:
 
 
 def state_folder() -> Path:
-    """Where the program keeps for this user what cannot."""
+    """Where the program keeps for this user what it has to remember."""
     home = os.environ.get("XDG_STATE_HOME", "")
     return (Path(home) if os.path.isabs(home) else Path.home() / ".local" / "state") / "realtime-dub"
+
+
+def data_folder() -> Path:
+    """Where the program keeps for this user what cannot be made again."""
+    home = os.environ.get("XDG_DATA_HOME", "")
+    return (Path(home) if os.path.isabs(home) else Path("~/.local/share").expanduser()) / "realtime-dub"
 
 
 @dataclass(frozen=True, slots=True)

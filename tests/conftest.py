@@ -63,6 +63,7 @@ def state_of_the_tests_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """What servers keep lies in no home and meets no other server's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))  # the key that signs
         kept = tmp_path_factory.mktemp("cache")
         patch.setattr("realtime_dub.pipeline.camera_kept.cache_folder", lambda: kept)
         yield

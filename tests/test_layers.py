@@ -36,7 +36,7 @@ BESIDE = {
     "blend": {"face"},
     "contact_sheet": {"blend", "face"},
     "sources": {"audio"},
-    "publishers": {"audio"},
+    "publishers": {"audio", "trust"},
     "voice": {"audio", "face", "inference", "sources"},
     "trust": {"inference"},
     "pipeline": {"config"},
@@ -53,7 +53,7 @@ NAMED_ABOVE = {
 WEB_ROOMS = ("rtc", "studio", "http", "workers", "publish")
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 NEVER = {"engines", "export", "benchmarks", "tests", "torch"}
-HEAVY = ("torch", "cv2", "mediapipe", "aiortc", "onnxruntime")
+HEAVY = ("torch", "cv2", "mediapipe", "aiortc", "onnxruntime", "c2pa", "cryptography")
 TABLE_ENTRY = re.compile(r"\w+(\.\w+)+:\w+")
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

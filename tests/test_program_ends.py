@@ -16,6 +16,11 @@ from pathlib import Path
 import av
 import pytest
 from media_files import sound_of, video_times
+from signed import by_c2pa
+
+from realtime_dub.pipeline.sign_later import sign_later
+from realtime_dub.trust.inspection import inspect
+from realtime_dub.trust.options import SigningOptions
 
 PROGRAM = [sys.executable, "-c", "from realtime_dub.cli import main; main()"]
 LIVE = ["--webcam", "demo", "--mic", "demo", "--engine", "passthrough", "--width", "320", "--height", "240", "-q"]
@@ -93,6 +98,10 @@ def test_a_kill_soon_after_the_file_appeared_leaves_what_plays(tmp_path: Path) -
     # 0.6 s, and what the machine was late.
     assert len(video_times(target)) / 25 >= at_s + passed_s - 0.8
     assert len(sound_of(target)[0]) > 0
+    assert inspect(target).state == "interrupted"
+    assert list(sign_later([target], SigningOptions())) == [(target, target)]
+    assert by_c2pa(target)["validation_state"] == "Valid"
+    assert len(video_times(target)) / 25 >= at_s + passed_s - 0.8
 
 
 def test_a_live_run_whose_terminal_is_closed_finishes_its_file(tmp_path: Path) -> None:

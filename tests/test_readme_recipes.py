@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 import pytest
 from pythonosc.osc_bundle import OscBundle
+from signed import by_c2pa, changed
 
 from realtime_dub import cli
 from realtime_dub.config import LiveConfig
@@ -30,6 +31,7 @@ from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.publishers.registry import open_publisher
 from realtime_dub.sources.demo_voice import DemoVoiceSource
 from realtime_dub.sources.registry import kind_of
+from realtime_dub.trust.inspection import inspect
 from tests.faces import portrait
 
 ROOT = Path(__file__).parent.parent
@@ -86,6 +88,17 @@ def likeness(samples: Samples, rate: int) -> float:
     return float((shifted[: len(heard)] / np.sqrt(energy * (said**2).sum() + 1e-9)).max())
 
 
+def check_credentials(path: str, seconds: float) -> None:
+    """By c2pa's own reader, and by ours: whole, and what is said to be dubbed lies in the film."""
+    assert by_c2pa(Path(path))["validation_state"] == "Valid"
+    told = inspect(Path(path))
+    assert (told.state, told.dubbed) == ("untrusted", True)
+    assert told.says is not None
+    assert told.says.told["exact"] == "yes"
+    assert changed(by_c2pa(Path(path)))
+    assert all(0 <= start < end <= seconds + 0.1 for start, end in changed(by_c2pa(Path(path))))
+
+
 def check_film(path: str, seconds: float, *, speaks: bool = True) -> None:
     """It decodes to its end, is as long as it should be, and has the voice in it."""
     with av.open(path) as film:
@@ -98,6 +111,7 @@ def check_film(path: str, seconds: float, *, speaks: bool = True) -> None:
             else:
                 sound.append(frame.to_ndarray()[0])
         rate = streams["audio"].rate
+    check_credentials(path, seconds)
     assert last_s == pytest.approx(seconds - 1 / FPS, abs=0.1)  # a busy machine shows some for longer
     assert len(pictures) >= 5
     assert all(picture.mean() > 20 for picture in pictures)
@@ -148,6 +162,8 @@ def check_made_voice(**_: object) -> None:
     with wave.open("line.wav") as file:
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
         assert len(samples) / file.getframerate() > 0.4
+    assert by_c2pa(Path("line.wav"))["validation_state"] == "Valid"
+    assert inspect(Path("line.wav")).dubbed
     assert np.abs(samples).max() > 3_000
 
 
@@ -220,6 +236,8 @@ READ = (
 )
 NOT_RUN = {
     "realtime-dub serve": "it runs until it is stopped",
+    "realtime-dub inspect dubbed.mp4": "its exit code is its answer: tests/test_credentials.py",
+    "realtime-dub sign out.mp4": "of a film that was interrupted: tests/test_credentials_elsewhere.py",
     "realtime-dub file": "names what was measured",
     "realtime-dub avatar --video me.mp4 --mic voice.wav -o out.mp4": "it trains: tests/train/test_avatar_picture.py",
 }

@@ -24,7 +24,9 @@ NAMED = [*NOTES.values(), *advice.NO_VOICE.values(), *seats.FULL.values(), seats
 NAMED += [recordings.FULL, file_kinds.KIND, file_kinds.NO_KIND]
 NAMED += [session_recorder.LONGEST, session_recorder.ENDED, session_recorder.LOST]
 # What only a program can do wrong: a person at the page never meets it, and whoever writes the program reads English.
-PROTOCOLS = ("http/whip.py", "http/routes.py", "rtc/peer.py", "rtc/candidates.py")
+PROTOCOLS = ("http/whip.py", "http/routes.py", "rtc/peer.py", "rtc/candidates.py", "workers/programs_in_front.py")
+PROTOCOLS += ("http/captioning.py", "http/voice_sockets.py", "http/voices.py", "studio/captions.py", "studio/pcm.py")
+PROTOCOLS += ("studio/program.py", "studio/realtime.py", "studio/webvtt.py")
 FOR_PROGRAMS = {
     "The header Host names no host.", "Send one name, with its port.", "The header X-Requested-With is missing.",
     "The request names no path of this server.", "Begin it with /.", "The request is compressed.",
@@ -32,7 +34,7 @@ FOR_PROGRAMS = {
     "The request has an impossible date.", "Correct the date.", "The request has an impossible range.",
     "Write it as bytes=FIRST-LAST.", "The upload is not a form.", "Send the file as multipart/form-data.",
     "The form has no file.", "Send one file.", "The form has more than one file.", "Only some options can be changed.",
-    "Too many recordings were asked for.", "The request cannot be read.", "Send it as HTTP describes.",
+    "Too many recordings were asked for.", "Too many avatars were asked for.", "The request cannot be read.", "Send it as HTTP describes.",
     "The form cannot be read.", "Send one file as multipart/form-data.", "The request was refused.", "Change it.",
 }  # fmt: skip
 

@@ -52,7 +52,7 @@ def test_nothing_is_inline_that_a_strict_policy_refuses(page: Tags) -> None:
 
 def test_every_file_that_the_page_names_is_there(page: Tags) -> None:
     named = {attributes.get("src") or attributes.get("href", "") for _, attributes in page.tags}
-    files = {name for name in named if name and not name.startswith("#")}
+    files = {name for name in named if name and not name.startswith(("#", "?"))}
     assert {name for name in files if not (STATIC.parent / name).is_file()} == set()
     assert {f"static/{style.name}" for style in STYLES} <= files
 

@@ -16,6 +16,7 @@ from realtime_dub.cli.licences import licences
 from realtime_dub.cli.live import live
 from realtime_dub.cli.machine import devices, doctor, serve
 from realtime_dub.cli.output import say
+from realtime_dub.cli.trust import inspect, sign
 from realtime_dub.cli.voice import make_voice
 from realtime_dub.errors import ConfigError, DependencyError, RealtimeDubError
 
@@ -35,6 +36,8 @@ app.command("avatar")(speak_as)
 app.command("pack-avatar")(pack_avatar)
 app.command("enroll")(make_bank)
 app.command("engines")(list_engines)
+app.command("sign")(sign)
+app.command("inspect")(inspect)
 openness = typer.Typer(help="How far mouths open over time.", no_args_is_help=True)
 openness.command("compare")(compare_openness)
 openness.callback()(lambda: None)

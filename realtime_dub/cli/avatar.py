@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from realtime_dub.cli.credential_options import Credentials, SignCert, SignerUrl, SignKey, Tsa
 from realtime_dub.cli.file_options import FileCrf, FileFps, FilePreset
 from realtime_dub.cli.options import (
     AvatarSize,
@@ -68,6 +69,11 @@ def speak_as(
     encoder: Encoder = "software",
     seconds: Seconds = None,
     stats_json: StatsJson = None,
+    credentials: Credentials = "on",
+    sign_cert: SignCert = None,
+    sign_key: SignKey = None,
+    signer: SignerUrl = None,
+    tsa: Tsa = None,
     quiet: Quiet = False,
 ) -> None:
     """Have the person of a recording say a voice: trains their avatar first, which takes up to an hour."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from realtime_dub.cli.credential_options import Credentials, SignCert, SignerUrl, SignKey, Tsa
 from realtime_dub.cli.file_options import (
     BankConsent,
     BankInput,
@@ -128,6 +129,11 @@ def dub_file(
     save_landmarks: FileLandmarks = None,
     preview: FilePreview = None,
     openness: FileOpenness = None,
+    credentials: Credentials = "on",
+    sign_cert: SignCert = None,
+    sign_key: SignKey = None,
+    signer: SignerUrl = None,
+    tsa: Tsa = None,
     pcm_rate: PcmRate = 16_000,
     pcm_channels: PcmChannels = 1,
     pcm_format: PcmFormat = "s16le",

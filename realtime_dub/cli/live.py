@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from realtime_dub.cli.credential_options import Credentials, SignCert, SignerUrl, SignKey, Tsa
 from realtime_dub.cli.options import (
     AudioStream,
     Backdrop,
@@ -108,6 +109,11 @@ def live(
     seconds: Seconds = None,
     stats_json: StatsJson = None,
     contact_sheet: Sheet = None,
+    credentials: Credentials = "on",
+    sign_cert: SignCert = None,
+    sign_key: SignKey = None,
+    signer: SignerUrl = None,
+    tsa: Tsa = None,
     pcm_rate: PcmRate = 16_000,
     pcm_channels: PcmChannels = 1,
     pcm_format: PcmFormat = "s16le",

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 import typer
 
+from realtime_dub.cli.credential_options import Credentials, SignCert, SignerUrl, SignKey, Tsa
 from realtime_dub.cli.options import Badge, BadgePlace, BadgeSize, BadgeWord, Bundle, Quiet
 from realtime_dub.cli.output import state_rule
 from realtime_dub.cli.server_options import (
@@ -82,6 +83,11 @@ def serve(
     badge_place: BadgePlace = "top-left",
     badge_size: BadgeSize = 5,
     badge_word: BadgeWord = WORD,
+    credentials: Credentials = "on",
+    sign_cert: SignCert = None,
+    sign_key: SignKey = None,
+    signer: SignerUrl = None,
+    tsa: Tsa = None,
     bundle: Bundle = None,
     quiet: Quiet = False,
 ) -> None:

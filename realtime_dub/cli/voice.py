@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from realtime_dub.cli.credential_options import Credentials, SignCert, SignerUrl, SignKey, Tsa
 from realtime_dub.cli.file_options import (
     FileInput,
     FileSpeaker,
@@ -29,6 +30,11 @@ def make_voice(
     engine: VoiceEngine = "tts",
     face: Face = "largest",
     video_stream: VideoStream = None,
+    credentials: Credentials = "on",
+    sign_cert: SignCert = None,
+    sign_key: SignKey = None,
+    signer: SignerUrl = None,
+    tsa: Tsa = None,
     quiet: Quiet = False,
 ) -> None:
     """Say a script with a voice whose timing follows a film's lips."""

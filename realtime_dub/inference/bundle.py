@@ -54,6 +54,11 @@ class Bundle:
         return f"{self.spec.name} {self.spec.version}"
 
     @property
+    def sha256(self) -> str:
+        """Of the network's file."""
+        return self.spec.sha256[self.spec.model]
+
+    @property
     def motion(self) -> MotionSpec:
         """The spec of one whose task that is. Raises BundleError for another one."""
         if not isinstance(self.spec, MotionSpec):

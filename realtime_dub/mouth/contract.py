@@ -124,6 +124,14 @@ class GeneratesBatches(Protocol):
 
 
 @runtime_checkable
+class HasBundle(Protocol):
+    """A generator whose network has a file of which the hash is known."""
+
+    bundle: str
+    bundle_sha256: str
+
+
+@runtime_checkable
 class HasTerms(Protocol):
     """A generator that runs what others have terms for: they are said when a run begins."""
 

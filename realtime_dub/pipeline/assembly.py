@@ -146,6 +146,13 @@ def speaks_for_another(config: LiveConfig | FileConfig) -> bool:
     return config.mic.startswith((made_voices.PREFIX, *made_voices.SCRIPTS)) or not voices.is_microphone(config.mic)
 
 
+def whose_voice(config: LiveConfig | FileConfig) -> str:
+    """As content credentials say it."""
+    if config.mic.startswith((made_voices.PREFIX, *made_voices.SCRIPTS)):
+        return "synthetic"
+    return "another's" if speaks_for_another(config) else "own"
+
+
 def _look_ahead_of(config: LiveConfig | FileConfig) -> int | None:
     """What was asked for; else a live mouth waits for the usual time, and a file's as long as there is a net for."""
     if config.look_ahead is not None or config.bundle is not None or isinstance(config, LiveConfig):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from realtime_dub.face.types import TrackedFrame
@@ -28,4 +29,4 @@ class ContactSheet(Protocol):
 
     def add(self, source: Image, face: Any, result: Image, seq: int) -> None: ...
 
-    def write(self) -> bool: ...
+    def write(self, seal: Callable[[bytes], bytes]) -> bool: ...

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from urllib.parse import parse_qsl
 
 from realtime_dub.config import FileConfig, LiveConfig
 from realtime_dub.errors import MediaError, one_line
 from realtime_dub.mouth.contract import HasTerms, LearnsIdentity, MouthGenerator
-from realtime_dub.paths import Use, WholeFile, refuse_clashes
+from realtime_dub.paths import Use, WholeFile, is_missing, refuse_clashes
 from realtime_dub.pipeline.contracts import ContactSheet
+from realtime_dub.pipeline.credentials import Credentials
 from realtime_dub.pipeline.statistics import Recorder, Report
+from realtime_dub.publishers.base import Publisher
 from realtime_dub.publishers.registry import file_of
 from realtime_dub.sources.registry import kind_of
 from realtime_dub.terminal import console
@@ -22,9 +24,13 @@ from realtime_dub.voice.registry import said_by
 class Reports:
     """The statistics file and the contact sheet, where they were asked for. Made before anything else is opened."""
 
-    def __init__(self, config: LiveConfig | FileConfig) -> None:
-        """Raises ConfigError where a file would be written over another, MediaError where one cannot be written."""
+    def __init__(self, config: LiveConfig | FileConfig, voice: str) -> None:
+        """``voice``: whose it is, as credentials say it. Raises ConfigError where a file would be written over
+        another or cannot be signed as asked for, MediaError where one cannot be written.
+        """
         refuse_clashes(_written(config), _read(config))
+        source = Path(config.input) if isinstance(config, FileConfig) and not is_missing(config.input) else None
+        self.credentials = Credentials(config.signing, voice, source)
         self.sheet = _sheet(config.contact_sheet)
         self._stats = WholeFile(config.stats_json) if config.stats_json is not None else None
 
@@ -35,13 +41,22 @@ class Reports:
         if (stats := self._stats) is not None:
             writing.append(lambda: stats.write(f"{report.to_json()}\n".encode(errors="backslashreplace")))
         if self.sheet is not None:
-            writing.append(self.sheet.write)
+            sheet = self.sheet
+            writing.append(lambda: sheet.write(lambda data: self.credentials.sealed(data, self.failing(recorder))))
         for write in writing:
             try:
                 write()
             except MediaError as error:
                 recorder.lost(str(error))
         return recorder.report()
+
+    def failing(self, recorder: Recorder) -> Callable[[str], object]:
+        """Who is told that a file has no credentials: it is lost where somebody asked for a signature of their own."""
+        return recorder.lost if self.credentials.chosen else recorder.note
+
+    def sign(self, publishers: Iterable[Publisher], recorder: Recorder) -> None:
+        """The films of a run that is over, which may take a while."""
+        self.credentials.sign(publishers, self.failing(recorder))
 
 
 def announce(generator: MouthGenerator, quiet: bool) -> None:
@@ -89,11 +104,9 @@ def _read(config: LiveConfig | FileConfig) -> Iterator[Use]:
         yield Use(config.own_mic, "--own-mic")
     if config.backdrop is not None:
         yield Use(config.backdrop, "--backdrop")
-    for path, option in (
-        (config.identity, "--identity"),
-        (config.bundle, "--bundle"),
-        (config.enhancer, "--enhancer"),
-    ):
+    keys = ((config.sign_cert, "--sign-cert"), (config.sign_key, "--sign-key"))
+    own = ((config.identity, "--identity"), (config.bundle, "--bundle"), (config.enhancer, "--enhancer"))
+    for path, option in (*own, *keys):
         if path is not None:
             yield Use(path, option)
     for spec in config.to if isinstance(config, LiveConfig) else ():

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from realtime_dub.media import OutputFormat, Samples, Tick
+from realtime_dub.trust.intervals import Film
+from realtime_dub.trust.tag import Tag
 
 # (clock instant at which the first sample shall sound, count) -> the delayed voice (count, channels), silence where
 # there is none. Allocation and work are small enough for a sound card's callback.
@@ -65,3 +67,15 @@ class CarriesExtras(Protocol):
 
     def carry(self, extras: Any) -> None:
         """Tags, chapters, subtitles (``carried.Extras``). After ``open``, before the first tick."""
+
+
+@runtime_checkable
+class MakesFilms(Protocol):
+    """A publisher whose files say what they are."""
+
+    def say(self, tag: Tag) -> None:
+        """Before ``open``: what the film's header says from its first byte on."""
+
+    @property
+    def film(self) -> Film | None:
+        """What was written, once it is closed and whole."""

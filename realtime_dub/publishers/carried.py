@@ -91,6 +91,14 @@ class Carried:
         return stream, becomes
 
 
+def write_tag(container: av.container.OutputContainer, name: str, tag: object) -> None:
+    """``tag`` where each muxer writes it: those of mp4 and mov keep a stream's handler, others what they are given."""
+    if name in ("mp4", "mov"):
+        container.streams[0].metadata["handler_name"] = str(tag)
+    else:
+        container.metadata["service_provider" if name == "mpegts" else "MADE_BY"] = str(tag)
+
+
 class _Line:
     """The subtitles of one stream, in order, until they are written."""
 

@@ -20,8 +20,10 @@ from realtime_dub.errors import ConfigError, DependencyError, LostOutput, MediaE
 from realtime_dub.media import MS, OutputFormat, Tick, ticks_to_ns
 from realtime_dub.paths import reason
 from realtime_dub.publishers import codecs, h264
-from realtime_dub.publishers.carried import OPTIONS, Carried, Extras
+from realtime_dub.publishers.carried import OPTIONS, Carried, Extras, write_tag
 from realtime_dub.publishers.encoding import AudioEncoder, Packets, VideoEncoder, check_size, even, require_encoder
+from realtime_dub.trust.intervals import Film, Intervals
+from realtime_dub.trust.tag import Tag
 from realtime_dub.writing import GrowingFile
 
 FILES = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".ts": "mpegts", ".flv": "flv"}
@@ -80,6 +82,9 @@ class MuxPublisher:
         self._muxed_ns = self._muxed_before_ns = self._kept_ns = 0
         self._extras: Extras | None = None
         self._carried: Carried | None = None
+        self._tag: Tag | None = None
+        self._dubbed = Intervals()
+        self._film: Film | None = None
         if self._format is None:
             choices = ", ".join([*FILES, *(f"{name}://" for name in STREAMS)])
             raise ConfigError("unknown kind of output", repr(self.name), f"use one of {choices}")
@@ -88,6 +93,15 @@ class MuxPublisher:
     def carry(self, extras: Extras) -> None:
         """Before the first tick: tags, chapters and subtitles of the film that this is made of."""
         self._extras = extras
+
+    def say(self, tag: Tag) -> None:
+        """Before ``open``: what the header says from its first byte on."""
+        self._tag = tag
+
+    @property
+    def film(self) -> Film | None:
+        """The file, once it is closed and whole; None for a stream, a pipe, and what broke off."""
+        return self._film
 
     @property
     def notes(self) -> list[str]:
@@ -103,6 +117,7 @@ class MuxPublisher:
         self._chosen, self._note = codecs.choose(self._codec, self._encoder_name, size, fmt.fps)
         require_encoder(self._chosen.codec)
         self._fmt, self._failure = fmt, None
+        self._dubbed, self._film = Intervals(), None
         self._muxed_ns = self._muxed_before_ns = self._kept_ns = 0
         if self._path is not None:
             self._file = GrowingFile(self._path)
@@ -135,6 +150,7 @@ class MuxPublisher:
             if self._carried is not None:
                 self._mux(self._carried.until(tick.pts_ns + tick.duration_ns))
             self._write(safe_ns)
+        self._dubbed.add(tick.pts_ns, tick.pts_ns + tick.duration_ns, tick.dubbed)
 
     def close(self) -> None:
         """Write what the encoders hold back and the end of the file. Raises LostOutput where it cannot."""
@@ -152,6 +168,8 @@ class MuxPublisher:
             self._write(self._muxed_ns)
             if self._file is not None:
                 self._file.close()
+                if self._file.seekable:
+                    self._film = Film(self._file.path, self._dubbed.found(), self._dubbed.duration_ns)
         self._release()
 
     def _rehearse(self, fmt: OutputFormat) -> None:
@@ -173,6 +191,8 @@ class MuxPublisher:
         self._audio = AudioEncoder(self._container, fmt) if fmt.rate else None
         if self._extras is not None:
             self._carried = Carried(self._container, self._format or "", self._extras)
+        if self._tag is not None:
+            write_tag(self._container, self._format or "", self._tag)
         self._container.start_encoding()
         if self._buffer is not None:
             self._buffer.hold()

@@ -1,1 +1,1 @@
-"""Trust: what was dubbed says so, people are told and asked, and whose work is in it is named."""
+"""Trust: what was dubbed says so, signed; people are told and asked; whose work is in it is named."""

@@ -25,6 +25,7 @@ SPEAKERS = {  # of scripts: a ScriptSpeaker each; those of PROGRAMS are said by 
     TTS: "realtime_dub.voice.tts.film:speak",
     "hpm": "realtime_dub.voice.hpm.film:speak",
 }
+TRAINED = ("hpm", "piper")  # of those that say scripts: by a network
 
 
 def names() -> list[str]:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from realtime_dub.config import Badged
+from realtime_dub.config import Badged, Signing
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.mouth.silence import Silence
@@ -32,10 +32,8 @@ def room_voice(voice: str) -> tuple[str, str] | None:
     return found and (found[1], found[2] or "")
 
 
-class ServeConfig(Badged):
+class ServeConfig(Badged, Signing):
     """``realtime-dub serve``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65_535)

@@ -33,6 +33,8 @@ TOLD_S = 1.0  # what is told of all visitors together is made anew so often (tol
 MOST_CALLERS = 2_000  # addresses whose rates are remembered
 
 # What an interpreter is shown of the person (original).
+INSPECTIONS = 2  # files that are looked at at a time
+MOST_PICTURE = 20_000_000  # bytes, of one that a page has taken
 ORIGINAL_SIZE = (640, 360)  # at most; its encoder takes less than a tenth of a core
 ORIGINAL_KBPS = 800
 

@@ -64,6 +64,7 @@ class AvatarGenerator:
         self._square, self._person, self.strength = about.shown, person, strength
         self._motion = open_motion(bundle, person, about.fps, head, AUTO)
         self.bundle = f"{painter.label} of {about.recording.name}"
+        self.bundle_sha256 = painter.sha256
         self.backend = painter.backend
         self._points: Points | None = None
 

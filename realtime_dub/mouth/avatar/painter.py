@@ -26,7 +26,7 @@ class Painter:
     def __init__(self, folder: Path, backend: str = AUTO) -> None:
         bundle = bundles.load_shared(folder)
         self.size = _checked(bundle.spec)
-        self.label, self._session = bundle.label, bundle.session(backend)
+        self.label, self.sha256, self._session = bundle.label, bundle.sha256, bundle.session(backend)
         self.backend = self._session.backend
         try:
             self.painted(np.zeros((self.size, self.size, 3), np.uint8))

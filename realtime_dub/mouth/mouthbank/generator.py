@@ -80,7 +80,7 @@ class MouthbankGenerator:
         if (engine := loaded.spec.engine) != self.name:
             what = f"{loaded.spec.name}: it is for the engine {engine}"
             raise BundleError("cannot use bundle", what, f"give --engine {engine}, or another bundle")
-        self.bundle = loaded.label
+        self.bundle, self.bundle_sha256 = loaded.label, loaded.sha256
         self._motion = self._stream(loaded, backend)
         self.backend = self._motion.session.backend
         self.strength = strength

@@ -67,6 +67,7 @@ class PainterGenerator:
         margins = None if pads is None else margins_of(pads)
         loaded = bundles.load_shared(bundle) if bundle is not None else _own(name)
         self.name, self.bundle, self.silence = name, loaded.label, silence
+        self.bundle_sha256 = loaded.sha256
         self._network = PainterNetwork(loaded, name, backend)
         spec = self._network.spec
         self.backend = self._network.session.backend

@@ -42,6 +42,7 @@ class FileParts:
             raise ConfigError(f"engine {config.engine} takes no", "--batch", "leave it out or choose another --engine")
         self.steps = assembly.steps_of(config)
         self.publisher = self._open_publisher(config.output)
+        self.preview: Publisher | None = None
         self.generator = assembly.make_generator(config)
         stack.callback(self.generator.close)
         self.landmarks = self._open_landmarks()
@@ -119,10 +120,9 @@ class FileParts:
             return None
         from realtime_dub.pipeline.landmarks import LandmarkOutputs
 
-        preview = None
         if config.preview is not None:
-            preview = assembly.open_publisher(str(config.preview), clock=self._clock, live=False)
-        return LandmarkOutputs(config, self.generator, preview)
+            self.preview = assembly.open_publisher(str(config.preview), clock=self._clock, live=False)
+        return LandmarkOutputs(config, self.generator, self.preview)
 
     def output_format(self) -> OutputFormat:
         info, voice = self.info, self.voice_info

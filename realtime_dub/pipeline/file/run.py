@@ -31,6 +31,7 @@ from realtime_dub.media import (
     samples_to_ns,
 )
 from realtime_dub.notes import notes_of
+from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.coded import leaving
 from realtime_dub.pipeline.file.parts import FileParts
 from realtime_dub.pipeline.file.pulled import PulledVoice
@@ -78,6 +79,10 @@ def run_file(config: FileConfig, progress: Progress | None = None) -> Report:
             run.dub(progress or (lambda done, total: None))
         except LostOutput as error:
             run.recorder.lost(str(error))
+        except (KeyboardInterrupt, SystemExit):  # what there is by now was finished, and plays
+            run.sign()
+            raise
+        run.sign()
         return run.report()
 
 
@@ -85,9 +90,11 @@ class _FileRun:
     def __init__(self, config: FileConfig, stack: ExitStack) -> None:
         self._config, self._stack = config, stack
         self._clock = VirtualClock()
-        self._reports = Reports(config)
+        self._reports = Reports(config, assembly.whose_voice(config))
         self._sheet = self._reports.sheet
         self._parts = parts = FileParts(config, self._clock, stack)
+        self._publishers = [each for each in (parts.publisher, parts.preview) if each is not None]
+        self._reports.credentials.begin(parts.generator, self._publishers)
         self._composer = FrameComposer(parts.compositor)
         self._audio = PulledVoice(parts.voice, parts.voice_info.rate, parts.voice_info.channels)
         self.recorder = Recorder()
@@ -140,6 +147,12 @@ class _FileRun:
             landmarks.close()
         except MediaError as error:
             self.recorder.lost(str(error))
+
+    def sign(self) -> None:
+        """The films that were made, when they are closed."""
+        if self._parts.landmarks is not None:
+            self._close_landmarks(self._parts.landmarks)
+        self._reports.sign(self._publishers, self.recorder)
 
     def report(self) -> Report:
         """The report, with everything that there is to say; written where that was asked for."""
@@ -277,9 +290,9 @@ class _FileRun:
         self.recorder.offset(0 if patch is None else frame.pts_ns - patch.at_ns)
         if self._sheet is not None and seq % _SHEET_EVERY == 0:
             self._sheet.add(frame.image, face, image, seq)
+        shapes, dubbed = item.made.blendshapes, image is not frame.image
         image, coded, changed = leaving(item.sample.tracked, image, composition.patch, self._badge, item.pts_ns)
-        shapes = item.made.blendshapes
-        tick = Tick(image, item.pts_ns, item.duration_ns, seq, item.audio, shapes, coded, changed)
+        tick = Tick(image, item.pts_ns, item.duration_ns, seq, item.audio, shapes, coded, changed, dubbed)
         if self._parts.landmarks is not None:
             self._parts.landmarks.add(tick, item.made.landmarks)
         return tick

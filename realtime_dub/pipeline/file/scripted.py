@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from realtime_dub.config import FileConfig, VoiceConfig, build
+from realtime_dub.config import FileConfig, Signing, VoiceConfig, build
 from realtime_dub.errors import ConfigError
 from realtime_dub.paths import Use, WholeFile, refuse_clashes
+from realtime_dub.pipeline.credentials import Credentials
 from realtime_dub.pipeline.file.run import run_file
 from realtime_dub.pipeline.file.script_voice import Progress, see
 from realtime_dub.voice.contract import Line, MadeVoice, Wish
@@ -26,15 +27,15 @@ def run_voice(config: VoiceConfig, progress: Progress) -> list[str]:
     """``realtime-dub voice``: what the user should know of the voice that was written. Raises UserError."""
     reads = [(config.input, "INPUT"), (config.subtitles, "--subtitles"), (config.speaker, "--speaker")]
     refuse_clashes([Use(config.output, "-o")], [Use(path, option) for path, option in reads if path is not None])
-    lines = _lines(config)
+    lines, credentials, notes = _lines(config), Credentials(config.signing), list[str]()
     speak = script_speaker(config.engine)
     film = config.output.suffix.lower() in (".mp4", ".mkv")
     file = None if film else _wave_file(config.output)
     wish = Wish(config.language, *sample_of(config.speaker), config.speaker_id, config.emotion)
     made = speak(lines, see(config.input, config.face, config.video_stream, progress), wish)
     if file is not None:
-        file.write(wave_of(made))
-        return list(made.notes)
+        file.write(credentials.sealed_voice(wave_of(made), config.engine, notes.append))
+        return [*made.notes, *notes]
     return [*made.notes, *_spoken_by_film(config, made, progress)]
 
 
@@ -56,6 +57,7 @@ def _spoken_by_film(config: VoiceConfig, made: MadeVoice, progress: Progress) ->
         voice.write_bytes(wave_of(made))
         values = {"input": config.input, "mic": str(voice), "output": config.output, "face": config.face}
         options = {"extend": True, "video_stream": config.video_stream, "quiet": config.quiet}
+        options |= {name: getattr(config, name) for name in Signing.model_fields}
         return list(run_file(build(FileConfig, **values, **options), progress).notes)
 
 

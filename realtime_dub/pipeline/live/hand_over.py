@@ -64,8 +64,9 @@ class HandOver:
         audio_ns, audio = self._audio(tick.k)
         grid = self._deadlines.grid
         start_ns, end_ns = grid.offset(tick.k), grid.offset(tick.k + 1)
+        dubbed = image is not frame.image
         image, coded, changed = leaving(sample.tracked, image, composition.patch, self._badge, start_ns)
-        given = Tick(image, start_ns, end_ns - start_ns, tick.k, audio, tick.blendshapes, coded, changed)
+        given = Tick(image, start_ns, end_ns - start_ns, tick.k, audio, tick.blendshapes, coded, changed, dubbed)
         for output in self._outputs:
             output.offer(Stamped(given, None if lagged else speaks_ns, audio_ns))
         return sample, image

@@ -52,8 +52,11 @@ def run_live(config: LiveConfig, stop: threading.Event | None = None) -> Report:
             with _live_line(run.recorder, clock, config.quiet), short_waits():
                 asyncio.run(_until(run.pipeline, stop))
         finally:
-            with signals.held_off():
-                report = run.finish()
+            try:
+                run.sign()
+            finally:
+                with signals.held_off():
+                    report = run.finish()
     return report
 
 
@@ -72,12 +75,13 @@ class _LiveRun:
 
     def __init__(self, config: LiveConfig, clock: Clock, stack: ExitStack) -> None:
         config = assembly.with_avatar(config, config.webcam)
-        self._reports = Reports(config)
+        self._reports = Reports(config, assembly.whose_voice(config))
         publishers = _publishers(config, clock)
         generator = assembly.make_generator(config)
         stack.callback(generator.close)
         announce(generator, config.quiet)
         announce_consent(config, generator)
+        self._reports.credentials.begin(generator, publishers)
         tracker = assembly.tracker_for(config, at_once=False)
         stack.callback(tracker.close)
         mode = _camera_mode(config)
@@ -89,12 +93,17 @@ class _LiveRun:
         fps = Fraction(mode.fps).limit_denominator(1001)
         settings = LiveSettings(fps, config.budget_ms, config.seconds)
         self._tells = (video, voice, own_voice, generator, *publishers)
+        self._publishers = publishers
         self.recorder = Recorder(camera=f"{mode}, {mode.why}" if mode.why else "")
         try:
             self.pipeline = assembly.assemble_live(members, settings, clock, self.recorder, stack, self._reports.sheet)
         except BudgetTooSmall as error:
             console(stderr=True).print(error.table)
             raise
+
+    def sign(self) -> None:
+        """The films that were made. They are closed; whoever does not want to wait leaves them unsigned."""
+        self._reports.sign(self._publishers, self.recorder)
 
     def finish(self) -> Report:
         """The report; with what is to be written about a run that has begun."""

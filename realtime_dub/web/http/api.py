@@ -14,7 +14,7 @@ from realtime_dub import __version__
 from realtime_dub.media import NS
 from realtime_dub.pipeline.camera import CameraMode
 from realtime_dub.web.config import LIVE_OPTIONS, ServeConfig
-from realtime_dub.web.http import connectivity
+from realtime_dub.web.http import connectivity, inspections, pictures
 from realtime_dub.web.http import routes as common
 from realtime_dub.web.http.invited import check_change
 from realtime_dub.web.http.receiving import receive
@@ -85,6 +85,8 @@ def routes() -> list[web.RouteDef]:
         web.post("/api/sessions/{id}/floor", hand_over),
         web.post("/api/uploads", upload),
         web.get(ROOM, room),
+        *pictures.routes(),
+        *inspections.routes(),
         *common.routes(),
         *common.static_routes(),
     ]

@@ -34,6 +34,8 @@ ALLOWED: tuple[tuple[str, set[str]], ...] = (
     (r"\w+ /api/recordings(/[\w-]+(/captions)?)?", {"studio", "operator"}),
     (r"POST /api/uploads", {"studio"}),
     (r"\w+ /api/avatars(/.+)?", {"studio"}),
+    (r"POST /api/pictures", PARTS),
+    (r"POST /api/inspections", {"studio", "operator"}),
     (r"GET /api/rooms/{room}", ANY),
     (r"DELETE /api/rooms/{room}", {"operator"}),
     (r"POST /api/rooms/{room}/links", {"studio", "operator"}),

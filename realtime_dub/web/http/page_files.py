@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 STATIC = Path(__file__).parents[1] / "static"
-INDEX, OPERATOR = "index.html", "operator.html"
+INDEX = "index.html"
+PAGES = {"operator": "operator.html", "inspect": "inspect.html"}  # by the role that the address names
 FILES = {path.relative_to(STATIC).as_posix(): path for path in STATIC.rglob("*") if path.is_file()}
 
 
 def page_of(role: str | None) -> str:
     """The page for whoever opens the server's address."""
-    return OPERATOR if role == "operator" else INDEX
+    return PAGES.get(role or "", INDEX)

@@ -114,6 +114,9 @@ export const trainAvatar = (id) => json("POST", ofAvatar(id, "/training"), { jso
 export const removeAvatar = (id) => call("DELETE", ofAvatar(id));
 export const sendAvatar = (file) => send("api/avatars", file);
 export const sendFilm = (file) => send("api/avatars/films", file);
+export const inspection = (file) => json("POST", "api/inspections", { body: file, timeoutMs: 600_000 });
+export const signedPicture = async (blob) => (await call("POST", "api/pictures", { body: blob, timeoutMs: 20_000 })).blob();
+
 export const steer = (id, what) => json("POST", at(id, "/voice"), { json: what });
 
 // `use` is "sound" or "picture": what the server is to look for in the file.

@@ -13,7 +13,8 @@ export function save(blob, name) {
 
 export function stamp() { return new Date().toISOString().slice(0, 19).replace("T", "-").replaceAll(":", ""); }
 
-// The picture as it is shown, with the badge burnt in: a picture that leaves the page says what it is.
+// The picture as it is shown, with the badge burnt in: a picture that leaves the page says what it is. The server signs
+// that; where it cannot, the picture is kept without.
 export async function snapshot(video, badge) {
   const canvas = document.createElement("canvas");
   Object.assign(canvas, { width: video.videoWidth, height: video.videoHeight });
@@ -21,7 +22,7 @@ export async function snapshot(video, badge) {
   pen.drawImage(video, 0, 0);
   burnIn(pen, badge, canvas.width, canvas.height);
   const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
-  save(blob, `dubbed-${stamp()}.png`);
+  save(await api.signedPicture(blob).catch(() => blob), `dubbed-${stamp()}.png`);
 }
 
 function burnIn(pen, badge, width, height) {

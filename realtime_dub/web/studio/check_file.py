@@ -187,4 +187,17 @@ def film_file(path: Path, out: Path) -> dict[str, Any]:
     return {"seconds": round(seconds, 1)}
 
 
-READERS = {"sound": audio_file, "picture": image_file, "avatar": packed_avatar, "film": film_file}
+def inspection(path: Path, out: Path) -> dict[str, Any]:
+    """What a file says of itself; nothing is written."""
+    from realtime_dub.trust.inspection import inspect
+
+    return inspect(path).as_dict()
+
+
+READERS = {
+    "sound": audio_file,
+    "picture": image_file,
+    "avatar": packed_avatar,
+    "film": film_file,
+    "inspection": inspection,
+}

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Protocol
 
+from realtime_dub.trust.options import SigningOptions
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.studio.avatar_training import Trainings
 from realtime_dub.web.studio.avatars import Avatars, FoundAvatars, KeptAvatars
@@ -45,7 +46,7 @@ class OwnKeeping:
         self.uploads = Uploads(config.upload_mb * 1_000_000, self._folder.uploads)
         self.avatars = Avatars(config, self._folder.avatars, self.uploads)
         self.trainings = Trainings(self.avatars, self.uploads, config.train_avatars)
-        self.recordings = Recordings(self._folder.recordings)
+        self.recordings = Recordings(self._folder.recordings, signing=config.signing)
         self.revoked = self._folder.revoked
 
     def sweep(self, used: Collection[str]) -> None:
@@ -63,10 +64,12 @@ class OwnKeeping:
 class SharedKeeping:
     """In folders of another process, which takes what pages send; of the recordings those that bear our number."""
 
-    def __init__(self, uploads: Path, recordings: Path, avatars: FoundAvatars, names: Names) -> None:
+    def __init__(
+        self, uploads: Path, recordings: Path, avatars: FoundAvatars, names: Names, signing: SigningOptions | None
+    ) -> None:
         self.names, self.avatars = names, avatars
         self.uploads = FoundUploads(uploads)
-        self.recordings = Recordings(recordings, names)
+        self.recordings = Recordings(recordings, names, signing)
 
     def sweep(self, used: Collection[str]) -> None:
         self.recordings.sweep()

@@ -17,7 +17,10 @@ from realtime_dub.fitting import Fit
 from realtime_dub.media import NS, AudioBlock, OutputFormat, Tick, ns_to_samples, samples_to_ns
 from realtime_dub.pipeline.live.outputs import PublisherThread, Stamped
 from realtime_dub.pipeline.statistics import Recorder
+from realtime_dub.publishers.base import MakesFilms
 from realtime_dub.publishers.registry import open_publisher
+from realtime_dub.trust.intervals import Film
+from realtime_dub.trust.tag import Tag
 from realtime_dub.web.limits import RECORDING_LEAST_ROOM, RECORDING_S
 from realtime_dub.web.rtc.output_timeline import RATE, OutputTimeline
 
@@ -33,11 +36,19 @@ class Recording:
     """
 
     def __init__(
-        self, path: Path, timeline: OutputTimeline, clock: Clock, over: Callable[[], None] = lambda: None
+        self,
+        path: Path,
+        timeline: OutputTimeline,
+        clock: Clock,
+        over: Callable[[], None] = lambda: None,
+        tag: Tag | None = None,
     ) -> None:
-        """``over`` is called once, on the output timeline's loop, where it ends by itself."""
+        """``over`` is called once, on the output timeline's loop, where it ends by itself. ``tag``: its header's."""
         self.path = path
         self.error: Exception | None = None
+        self.film: Film | None = None  # once it is closed, and whole
+        self._tag = tag
+        self._file: _Film | None = None
         self._timeline, self._clock, self._when_over = timeline, clock, over
         self._lock = threading.Lock()
         self._closed = False
@@ -80,6 +91,7 @@ class Recording:
             thread, self._thread = self._thread, None
         if thread is not None:
             thread.close()
+            self.film = self._file.film if self._file is not None else None
         with contextlib.suppress(OSError):
             return self.path.stat().st_size > 0
         return False
@@ -87,7 +99,8 @@ class Recording:
     def _take(self, tick: Tick, pts_ns: int) -> None:
         period_ns = tick.duration_ns
         if self._thread is None:
-            self._thread = PublisherThread(_Film(self.path, period_ns), self._clock, Recorder(), self._failed)
+            self._file = _Film(self.path, period_ns, self._tag)
+            self._thread = PublisherThread(self._file, self._clock, Recorder(), self._failed)
             self._start_ns = pts_ns
         at_ns = pts_ns - self._start_ns
         if at_ns <= self._last_ns:
@@ -126,11 +139,17 @@ class _Film:
     latency_ns = 0
     name = "recording"
 
-    def __init__(self, path: Path, period_ns: int) -> None:
+    def __init__(self, path: Path, period_ns: int, tag: Tag | None) -> None:
         self._folder, self._fps = path.parent, Fraction(NS, period_ns).limit_denominator(1001)
         self._publisher = open_publisher(str(path), live=True)
+        if tag is not None and isinstance(self._publisher, MakesFilms):
+            self._publisher.say(tag)
         self._fit = Fit()
         self._opened = False
+
+    @property
+    def film(self) -> Film | None:
+        return self._publisher.film if isinstance(self._publisher, MakesFilms) else None
 
     def open(self, fmt: OutputFormat) -> None:
         """See :meth:`publish`."""

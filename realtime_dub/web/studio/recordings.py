@@ -15,6 +15,9 @@ from typing import Literal
 
 import av
 
+from realtime_dub.errors import RealtimeDubError
+from realtime_dub.imports import resolve
+from realtime_dub.trust.options import SigningOptions
 from realtime_dub.web.limits import (
     RECORDING_KEPT_S,
     RECORDING_LEAST_ROOM,
@@ -61,11 +64,14 @@ class Kept:
 class Recordings:
     """Thread-safe. What touches the disk is blocking: all but :meth:`find`, :meth:`to_dicts` and :meth:`of_room`."""
 
-    def __init__(self, folder: Path, names: Names = ALL) -> None:
+    def __init__(self, folder: Path, names: Names = ALL, signing: SigningOptions | None = None) -> None:
+        """``signing``: who signs those that are found, which a server that was killed could not; None = nobody."""
+        self._signing = signing
         self._folder, self._names = folder, names
         self._in_all = max(1, RECORDINGS_IN_ALL // names.of)
         self._lock = threading.Lock()
         self._kept: dict[str, Kept] = {}
+        self._found: list[str] = []
         for film in plain_files(folder):
             if names.has(film.stem) and film.suffix == FILM:
                 self._find(film)
@@ -133,11 +139,26 @@ class Recordings:
             self._remove(id)
 
     def sweep(self) -> None:
-        """Remove what was kept for its time."""
+        """Remove what was kept for its time, and sign what was found."""
         now_s = time.time()
         with self._lock:
             for id in [id for id, kept in self._kept.items() if kept.until_s is not None and kept.until_s < now_s]:
                 self._remove(id)
+            found = [kept for id in self._found if (kept := self._kept.get(id)) is not None]
+            self._found.clear()
+        for kept in found:
+            self._sign(kept)
+
+    def _sign(self, kept: Kept) -> None:
+        """One that an earlier server left. Whatever is wrong with it, it is there to be fetched."""
+        if self._signing is None:
+            return
+        with contextlib.suppress(RealtimeDubError, OSError):
+            for path, _ in resolve("realtime_dub.pipeline.sign_later:sign_later")([kept.path], self._signing):
+                size = path.stat().st_size
+                with self._lock:
+                    if kept.id in self._kept:
+                        self._kept[kept.id] = replace(self._kept[kept.id], size=size)
 
     def _remove(self, id: str) -> None:
         kept = self._kept.get(id)
@@ -165,6 +186,7 @@ class Recordings:
             film.unlink(missing_ok=True)
             return
         until_s = time.time() + RECORDING_KEPT_S
+        self._found.append(film.stem)
         kept = Kept(film.stem, film, LEFT_BY_SERVER, until_s, _seconds_of(film), size)
         self._kept[film.stem] = replace(kept, captioned=beside(film).exists())
 

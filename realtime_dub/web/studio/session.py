@@ -16,6 +16,7 @@ from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import Identity
 from realtime_dub.mouth.silence import for_voice
 from realtime_dub.pipeline.assembly import make_tracker
+from realtime_dub.pipeline.credentials import MadeBy
 from realtime_dub.pipeline.precedence import Place
 from realtime_dub.sources.base import VideoSource
 from realtime_dub.trust.consent import CarriesConsent
@@ -36,6 +37,7 @@ from realtime_dub.web.studio.connection import Connection, pong
 from realtime_dub.web.studio.dubs import Dub, Dubs
 from realtime_dub.web.studio.enrolment import Enrolment, Known
 from realtime_dub.web.studio.handle import HandoverStep
+from realtime_dub.web.studio.recording_signer import RecordingSigner
 from realtime_dub.web.studio.room import Microphone, Room, Shown
 from realtime_dub.web.studio.run import Run, RunSetup, least_budget_ms, setup_of
 from realtime_dub.web.studio.run_switcher import RunSwitcher
@@ -77,7 +79,8 @@ class Session:
         self._sources = ChosenSources(shared.config, shared.uploads, shared.avatars, shared.rooms, self.input, clock)
         self._runs = RunSwitcher(self._make_run, self._send_note)
         self._enrolment = Enrolment(self._known, lambda: self._runs.newest_is_on_air, self._send_note)
-        self._recorder = SessionRecorder(shared.recordings, clock, self._send_note, self._tasks.spawn)
+        signing = RecordingSigner.of(shared.config, self._made_by)
+        self._recorder = SessionRecorder(shared.recordings, clock, self._send_note, self._tasks.spawn, signing)
         sends = options.role != "viewer" and options.picture == "camera"
         heard_ns = (lambda: self.input.last_ns) if sends else None
         self._connection = Connection(self._make_peer, self._admit, clock, heard_ns, partial(self._log, logging.INFO))
@@ -362,6 +365,12 @@ class Session:
         return self._runs.present
 
     # The person.
+
+    def _made_by(self) -> tuple[MadeBy, str]:
+        """What makes the mouths now, and whose the voice is."""
+        run = self._runs.present
+        made_by = MadeBy() if run is None or run.generator is None else MadeBy.of(run.generator)
+        return made_by, "another's" if self.options.speaks_for_another else "own"
 
     def _known(self) -> list[Known]:
         return [run.known for run in self._runs.newest_first]

@@ -13,6 +13,7 @@ from realtime_dub.web.rtc.output_timeline import OutputTimeline
 from realtime_dub.web.said import said
 from realtime_dub.web.studio.caption_track import CaptionTrack
 from realtime_dub.web.studio.recording import Recording, why
+from realtime_dub.web.studio.recording_signer import RecordingSigner
 from realtime_dub.web.studio.recordings import Kept, Recordings
 
 LONGEST = "The recording is {minutes} minutes long, which is the most. What was recorded is kept for {kept} minutes."
@@ -29,7 +30,10 @@ class SessionRecorder:
         clock: Clock,
         note: Callable[[str], None],
         spawn: Callable[[Coroutine[Any, Any, Any], str], None],
+        signing: RecordingSigner | None = None,
     ) -> None:
+        """``signing``: None = recordings say nothing of themselves."""
+        self._signing = signing
         self._recordings, self._clock, self._note, self._spawn = recordings, clock, note, spawn
         self._lock = asyncio.Lock()
         self._now: tuple[Kept, Recording] | None = None
@@ -50,7 +54,9 @@ class SessionRecorder:
                 raise Refusal(404, "There is no such session.", "Start a new one.")
             if self._now is None:
                 kept = await asyncio.to_thread(self._recordings.begin, visitor, room)
-                self._timeline, self._now = timeline, (kept, Recording(kept.path, timeline, self._clock, self._over))
+                tag = None if self._signing is None else self._signing.begin()
+                recording = Recording(kept.path, timeline, self._clock, self._over, tag)
+                self._timeline, self._now = timeline, (kept, recording)
                 timeline.recorder = self._now[1].take
                 self._track = CaptionTrack(self._now[1], timeline, self._clock)
             return self._now[0]
@@ -63,6 +69,8 @@ class SessionRecorder:
                 return None
             if self._timeline is not None:
                 self._timeline.recorder = None
+            if self._signing is not None:
+                self._signing.end()
             return await asyncio.to_thread(self._finish, *now)
 
     def add_caption(self, text: str, for_ms: int) -> None:
@@ -81,9 +89,13 @@ class SessionRecorder:
             if self._track is not None:
                 self._track.save()
         finally:
-            note = why(recording.error) if recording.error is not None else None
+            note = why(recording.error) if recording.error is not None else self._sign(recording)
             ended = self._recordings.end(kept.id, recording.seconds, note)
         return ended
+
+    def _sign(self, recording: Recording) -> str | None:
+        """What the visitor is to know."""
+        return self._signing.sign(recording.film) if self._signing is not None else None
 
     def _over(self) -> None:
         """It ended by itself."""

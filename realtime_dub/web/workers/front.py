@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from realtime_dub.web.config import ServeConfig, SessionOptions
-from realtime_dub.web.http import api, avatars, operators, routes, whip
+from realtime_dub.web.http import api, avatars, inspections, operators, pictures, routes, whip
 from realtime_dub.web.http.invited import INVITES, REVOKES, check_change, check_options
 from realtime_dub.web.http.server import MEASURES, guarded
 from realtime_dub.web.http.told import Told
@@ -49,6 +49,8 @@ def _own() -> list[web.RouteDef]:
         web.patch("/api/sessions/{id}", change_session),
         web.get("/api/recordings", recordings),
         web.post("/api/uploads", api.upload),
+        *pictures.routes(),
+        *inspections.routes(),
         web.get(api.ROOM, room),
         web.get("/api/rooms", rooms),
         web.get(api.ROOM + "/recordings", room_recordings),

@@ -42,8 +42,8 @@ def main(descriptor: int) -> None:
 async def _work(task: Task, end: socket.socket) -> None:
     asyncio.get_running_loop().set_exception_handler(unheard)
     channel = await Channel.of(end)
-    avatars = FoundAvatars(task.avatars, task.config.avatars)
-    keeping = SharedKeeping(task.uploads, task.recordings, avatars, Names(task.number, task.of))
+    avatars, names = FoundAvatars(task.avatars, task.config.avatars), Names(task.number, task.of)
+    keeping = SharedKeeping(task.uploads, task.recordings, avatars, names, task.config.signing)
     studio = Studio(task.config, keeping=keeping, precedence=CountedOrder())
     runner = web.AppRunner(_app(studio), access_log=None, handle_signals=False, shutdown_timeout=limits.ANSWERS_S)
     secretary = Secretary(studio, channel)

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 
+from realtime_dub.pipeline.credentials import Credentials
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.http import server
 from realtime_dub.web.workers.front import make_front
@@ -13,6 +14,7 @@ from realtime_dub.web.workers.front import make_front
 
 def serve(config: ServeConfig, say: Callable[[str], None] = print) -> None:
     """Until Ctrl-C. Raises UserError where it cannot start; ``say`` gets the address for people."""
+    Credentials(config.signing)  # a signer that cannot sign is told now, not after the first recording
     count = workers_of(config)
     server.serve(config, say, make_front(count) if count > 1 else server.make_app)
 
