@@ -45,6 +45,7 @@ def test_it_ends_with_who_started_it(tmp_path: Path) -> None:
     assert process.wait(20) == STOPPED
 
 
+@pytest.mark.long
 def test_it_says_why_it_cannot(tmp_path: Path) -> None:
     (tmp_path / "none.mp4").write_bytes(b"no film")
     process = begin(tmp_path / "none.mp4")

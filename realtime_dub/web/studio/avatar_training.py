@@ -67,8 +67,7 @@ class Trainings:
     def begin(
         self, name: str, visitor: str = "", task: asyncio.Task[Any] | None = None, use: str | None = None
     ) -> Arrival:
-        """Raises Refusal, before anything of it has come."""
-        self._let_in(visitor)
+        """As :meth:`Uploads.begin`. Raises Refusal."""
         return self._uploads.begin(name, visitor, task, "film")
 
     def keep(self, arrival: Arrival, used: Collection[str] = ()) -> dict[str, Any]:
@@ -78,7 +77,7 @@ class Trainings:
         try:
             seconds = self._checks.run("film", arrival.path, place)["seconds"]
             with self._avatars.lock:
-                self._let_in(arrival.visitor)
+                self.let_in(arrival.visitor)
                 place.mkdir(mode=0o700)
                 film = f"film{arrival.path.suffix}"
                 arrival.path.rename(place / film)
@@ -96,8 +95,8 @@ class Trainings:
         self._checks.stop(arrival.path)
         self._uploads.drop(arrival)
 
-    def _let_in(self, visitor: str) -> None:
-        """Raises Refusal."""
+    def let_in(self, visitor: str) -> None:
+        """Whether one more is taken, before anything of it comes. Raises Refusal."""
         trained = [own for own in self._avatars.all().values() if own.trained]
         mine = [own for own in trained if own.visitor == visitor and own.state in UNDER_WAY]
         if len(mine) >= limits.TRAININGS_PER_VISITOR:
