@@ -105,7 +105,8 @@ def _read(config: LiveConfig | FileConfig) -> Iterator[Use]:
     if config.backdrop is not None:
         yield Use(config.backdrop, "--backdrop")
     keys = ((config.sign_cert, "--sign-cert"), (config.sign_key, "--sign-key"))
-    for path, option in ((config.identity, "--identity"), (config.bundle, "--bundle"), *keys):
+    own = ((config.identity, "--identity"), (config.bundle, "--bundle"), (config.enhancer, "--enhancer"))
+    for path, option in (*own, *keys):
         if path is not None:
             yield Use(path, option)
     for spec in config.to if isinstance(config, LiveConfig) else ():
