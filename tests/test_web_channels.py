@@ -223,7 +223,11 @@ def test_each_channel_with_a_voice_has_one_pipeline_and_keeps_it_for_a_moment(ru
         assert runs[1].begun == 1
         dubs.chosen(before, before.model_copy(update={"face": "left"}))
         assert runs[1].begun == 2
-        assert await dubs.close(dubs.give_up()) == 0
+        ending = dubs.follow(()) or dubs.give_up_all()
+        assert [each.channel for each in ending] == ["fr"]
+        assert await dubs.close([*ending, *dubs.give_up_all()]) == 0
+        assert dubs.count == 0
+        assert dubs.follow(("es",)) == []
         assert dubs.count == 0
 
     run(test)

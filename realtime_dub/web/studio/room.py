@@ -19,6 +19,7 @@ from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.rtc.browser_input import BrowserInput
 from realtime_dub.web.rtc.original import Original, Undubbed
 from realtime_dub.web.rtc.output_timeline import OutputTimeline
+from realtime_dub.web.said import coded
 from realtime_dub.web.studio.captions import Hearing
 from realtime_dub.web.studio.presence import MAIN, Channel, Person, Presence, channel_fields
 
@@ -204,7 +205,7 @@ class Room:
         voiced = self.presence.is_voiced(channel)
         why = self.sender.undubbed_because(channel) if voiced and self.sender is not None else None
         state = "floor" if not voiced else "dubbed" if self.dub(channel).flows else "full" if why else "starting"
-        return {"name": channel, "state": state} | ({"why": why} if why else {})
+        return {"name": channel, "state": state} | ({"why": why, "codes": coded(why=why)} if why else {})
 
     # Voices.
 

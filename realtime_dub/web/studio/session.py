@@ -454,6 +454,8 @@ class Session:
         counts, playback = self._statistics, self._sources.playback(self.options)
         fields = {**BLANK, **counts.of_run(self._runs.present, self.options.voice), **counts.of_output(self._shown)}
         fields |= {"voice": playback.to_dict() if playback is not None else None, "recording": self._recorder.running}
+        if self._dubs is not None and self._dubs.all:
+            fields["dubs"] = self._dubs.to_dict()
         if (progress := self._enrolment.progress) is not None:
             fields["enroll"] = {"progress": round(progress, 2)}
         if self.room is not None:
@@ -528,7 +530,7 @@ class Session:
         self.closed = True
         self._choices.close()
         self._runs.refuse()
-        dubs = self._dubs.give_up() if self._dubs is not None else []
+        dubs = self._dubs.give_up_all() if self._dubs is not None else []
         if self.room is not None:
             self.room.leave(self)  # at once: a recording takes a while to end
         await attempt(self._recorder.close())
