@@ -113,6 +113,11 @@ def test_a_websocket_takes_samples_and_events_and_says_what_is_wrong() -> None:
             session = (await told.one(lambda each: each["type"] == "session.created"))["session"]
             assert (session["room"], session["channel"]) == ("hall", "es")
             assert session["audio"]["input"]["format"]["rate"] == RATE
+            said: list[Caption] = []
+            studio.captions.say = said.append
+            vtt, timed = "WEBVTT\n\n00:00.300 --> 00:02.000\nHola\n", f"{url}/captions/hall?channel=es&of=voice"
+            status, answer = await post(http, timed, vtt.encode(), **{"Content-Type": "text/vtt"})
+            assert (status, answer) == (200, {"taken": 1, "skipped": 0})
             await socket.send_bytes(speech(0.2))
             delta = base64.b64encode(speech(0.3)).decode()
             await socket.send_json({"type": "session.output_audio.delta", "delta": delta, "sample_rate": RATE})
@@ -121,6 +126,8 @@ def test_a_websocket_takes_samples_and_events_and_says_what_is_wrong() -> None:
             assert "?rate=8000" in error["error"]["message"]
             await told.one(lambda each: each["type"] == "room" and each["room"]["floor"] == "you")
             await until(lambda: heard.loud_s() > 0.45, 5)
+            assert [(each.text, each.shown_ns) for each in said] == [("Hola", 1_700_000_000)]
+            assert abs(said[0].said_ns - heard.all()[0][1] - 300_000_000) < 2_000_000  # of that place in its audio
             person = studio.rooms.enter("hall").presence.people[0]
             await studio.oversight.act("hall", person.number, "mute", "")
             await told.one(lambda each: each["type"] == "room" and each["room"]["muted"])
@@ -227,6 +234,19 @@ class Leaving:
             self.first_s = (output.origin_ns + output.lag_ns + block.pts_ns + sample_ns) / 1e9
 
 
+def planned(studio: Studio) -> list[int]:
+    """When captions are to be told from now on, on the clock."""
+    due_ns: list[int] = []
+    later = studio.captions._later
+
+    def noted(wait_ns: int, call: Callable[[], None]) -> object:
+        due_ns.append(time.monotonic_ns() + wait_ns)
+        return later(wait_ns, call)
+
+    studio.captions._later = noted
+    return due_ns
+
+
 @pytest.mark.slow
 def test_a_program_takes_over_from_one_over_whip_and_its_captions_come_with_its_voice() -> None:
     async def test() -> None:
@@ -251,6 +271,7 @@ def test_a_program_takes_over_from_one_over_whip_and_its_captions_come_with_its_
                 await asyncio.sleep(1.5)  # nothing is said, and nothing on its way
                 async with http.ws_connect(f"{url}/voices/hall?channel=es") as socket:
                     since_s, leaving = time.monotonic(), Leaving(studio.rooms.enter("hall").timeline)
+                    due_ns = planned(studio)
                     await socket.send_json({"type": "session.output_transcript.delta", "delta": "Buenos <b>días</b>. "})
                     await socket.send_bytes(speech(0.8))
                     await viewer.until(lambda: loud_at(viewer, since_s), 30)
@@ -258,7 +279,9 @@ def test_a_program_takes_over_from_one_over_whip_and_its_captions_come_with_its_
                     told_s, told = viewer.got.captions[0]
                     assert (told["text"], told["channel"], told["heard"]) == ("Buenos <b>días</b>.", "es", True)
                     assert told_s - since_s > ROOMY_MS / 1000 - 0.1
-                    assert -0.03 < told_s - leaving.first_s < 0.4  # later only as far as the loop is busy
+                    # With its sound; on a machine with too much to do that is later, and so is all that is done here.
+                    assert -0.06 < leaving.first_s - due_ns[0] / 1e9 < 0.5
+                    assert told_s > due_ns[0] / 1e9 - 0.01
                     line = {"text": "مرحبا", "at": time.time() + 0.2, "for_s": 2}
                     assert (await post(http, f"{url}/captions/hall?channel=ar", json.dumps(line), **JSON))[0] == 200
                     await viewer.until(lambda: len(viewer.got.captions) > 1, 10)
