@@ -15,6 +15,7 @@ from films import numbered, steady, write_film
 
 from realtime_dub.errors import DependencyError
 from realtime_dub.sources.avatars import is_avatar
+from realtime_dub.trust import consent
 from realtime_dub.web import limits
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.refusals import Refusal
@@ -51,7 +52,7 @@ def film(avatars: Avatars, trainings: Trainings, name: str, text: str = "good", 
     return name
 
 
-def until(so: Callable[[], bool], seconds: float = 40.0) -> None:
+def until(so: Callable[[], bool], seconds: float = 80.0) -> None:
     end_s = time.monotonic() + seconds
     while not so():
         assert time.monotonic() < end_s
@@ -116,6 +117,7 @@ def test_from_a_film_to_an_avatar(tmp_path: Path) -> None:
         (avatars.folder / name / "go").touch()
         until(lambda: state(avatars, name) == "kept")
         assert is_avatar(str(avatars.find(name)))
+        assert consent.read(*consent.of_folder(avatars.find(name)))[1] == "given"
         until(lambda: not (avatars.folder / name / WORK).exists())
         assert not (avatars.folder / name / "film.mp4").exists()
 
@@ -154,7 +156,7 @@ def test_what_cannot_be_made_says_why_and_leaves_nothing_of_the_film(tmp_path: P
         name = film(avatars, trainings, "mine", "bad")
         until(lambda: state(avatars, name) == "failed")
         [told] = trainings.tell([name])
-        assert told["why"] == "Cannot make an avatar of the film.mp4: no face was seen."
+        assert told["why"] == "Cannot make an avatar of the film: no face was seen."
         assert str(tmp_path) not in str(told)
         assert sorted(each.name for each in (avatars.folder / name).iterdir()) == ["said.txt", "state.json"]
     with training(tmp_path, kit=(sys.executable, "-c", "import os; os.abort()")) as (avatars, trainings):

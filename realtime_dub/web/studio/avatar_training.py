@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -23,9 +24,11 @@ from typing import Any
 
 from realtime_dub.errors import RealtimeDubError, one_line
 from realtime_dub.mouth.avatar.packed import write_anew
+from realtime_dub.trust import consent
 from realtime_dub.web import limits
 from realtime_dub.web.refusals import Refusal, sentence
 from realtime_dub.web.studio import avatar_progress
+from realtime_dub.web.studio.agreement import WHO
 from realtime_dub.web.studio.avatar_progress import of_preparation, of_training
 from realtime_dub.web.studio.avatars import AVATAR, UNDER_WAY, Avatars, Own, write
 from realtime_dub.web.studio.checks import HERE, KEPT, MOST_SAID, ONE_THREAD, Checks
@@ -222,6 +225,7 @@ class Trainings:
         shutil.rmtree(folder / AVATAR, ignore_errors=True)
         try:
             write_anew(folder / WORK, folder / AVATAR)
+            _record_consent(folder / AVATAR)
         except (RealtimeDubError, OSError) as error:
             self._fail(name, str(error).partition("; ")[0])
             return
@@ -260,10 +264,17 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+def _record_consent(avatar: Path) -> None:
+    """Whoever sent the film has said that its person agrees: the page asks for no other. Raises UserError."""
+    _, recording = consent.of_folder(avatar)
+    consent.write_beside(avatar, consent.give(WHO, "avatar", recording))
+
+
 def _why(folder: Path, code: int) -> str:
     """What the kit said last, without the names of this machine's files."""
     with suppress(OSError):
-        lines = (folder / SAID).read_text("utf-8", "replace").replace(str(folder), "").splitlines()
+        said = re.sub(re.escape(str(folder)) + r"/film\.\w+", "the film", (folder / SAID).read_text("utf-8", "replace"))
+        lines = said.replace(str(folder), "").splitlines()
         if told := [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]:
-            return one_line(told[-1].replace("/film", "the film"))[:MOST_SAID].partition("; ")[0]
+            return one_line(told[-1])[:MOST_SAID].partition("; ")[0]
     return f"The training ended early, with code {code}"
