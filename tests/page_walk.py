@@ -154,6 +154,9 @@ def walk(language: str, seen: Walk) -> None:
         speaker.check("input[name=voice][value=room]")
         speaker.evaluate("() => { document.getElementById('green-always').click(); }")
         speaker.click("#start")
+        speaker.wait_for_selector("#consent[open]")
+        look("consent", speaker)
+        speaker.click("#consent-yes")
         for view in (speaker, viewer):
             view.wait_for_selector("#state[data-state=live]")
         until(booth, "document.getElementById('booth').dataset.air === 'on'")
