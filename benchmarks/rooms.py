@@ -43,7 +43,7 @@ async def measured(server: Server, seconds: float, height: int, fps: int, engine
     viewers = {under: Person(url, (), tones) for under in (0.3, 0.0)}
     people = (speaker, interpreter, *viewers.values())
     try:
-        await speaker.connect(**HALL, languages=["es"], **({"engine": engine} if engine else {}))
+        await speaker.connect(**HALL, languages=["es"], consent=True, **({"engine": engine} if engine else {}))
         await interpreter.connect(**HALL, role="interpreter", channel="es")
         for under, viewer in viewers.items():
             await viewer.connect(**HALL, role="viewer", channel="es", under=under)
