@@ -50,6 +50,7 @@ def test_it_is_as_large_as_it_was_recorded_unless_a_size_is_asked_for() -> None:
     square = np.full((100, 100, 3), 9, np.uint8)
     assert plain.with_square(square) is square
     large = Canvas(PLATE, size=(640, 360))
+    assert plain.compute_ns == 0 < large.compute_ns < Canvas(PLATE, size=(1280, 720)).compute_ns
     assert large.side == 360
     whole = large.with_square(np.full((360, 360, 3), 9, np.uint8))
     assert whole.shape == (360, 640, 3)

@@ -70,7 +70,7 @@ class AvatarGenerator:
 
     def latency(self) -> Latency:
         motion, enhancer = self._motion.latency(), self._showing.enhancer
-        more_ns = 0 if enhancer is None else enhancer.compute_ns
+        more_ns = self._showing.canvas.compute_ns + (0 if enhancer is None else enhancer.compute_ns)
         return replace(motion, compute_ns=motion.compute_ns + COMPUTE_NS + more_ns)
 
     def hear(self, samples: Samples, pts_ns: int) -> None:
