@@ -107,6 +107,8 @@ class _Shared(Badged, Signing):
     translator: Path | None = None  # of landmark-dub: a net that paints the person from a drawing
     denoiser: Path | None = None  # and one that smooths what was painted
     backdrop: str | None = None  # of avatars: a colour or a picture behind the person; None = as recorded
+    enhance: bool = False  # and crisper faces
+    enhancer: Path | None = None  # by this network
     head: str | None = None  # of avatars: how the head moves; None = as the engine likes
     # Of engines that take teeth from a film: the numbers of its frames that show them, and rows where the lips end.
     teeth_upper: int | None = Field(None, ge=0)
@@ -142,6 +144,11 @@ class _Shared(Badged, Signing):
     def background_bgr(self) -> Colour:
         return colour_of(self.background)
 
+    @property
+    def size_asked(self) -> bool:
+        """Somebody named a size; else a camera is asked for what this machine holds, and an avatar is as recorded."""
+        return bool({"width", "height"} & self.model_fields_set)
+
 
 class LiveConfig(_Shared):
     """A live run: a camera and a voice in, publishers out."""
@@ -156,11 +163,6 @@ class LiveConfig(_Shared):
     budget_ms: float | None = Field(None, gt=0, le=60_000)  # None = what the stages declare and a margin
     loop: bool = False
     notice: str = Field("off", pattern=r"^(off|chime|spoken:\s*\S[^\n]{0,300})$")  # heard at the start
-
-    @property
-    def size_asked(self) -> bool:
-        """Somebody named a size; else a camera is asked for what this machine holds."""
-        return bool({"width", "height"} & self.model_fields_set)
 
     @property
     def fps_asked(self) -> float | None:

@@ -194,11 +194,18 @@ def test_enroll_tells_what_it_learnt(monkeypatch: pytest.MonkeyPatch, capsys: py
     enrollment = pytest.importorskip("realtime_dub.pipeline.file.enrolment")
 
     def enroll(
-        source: str, output: Path, *, engine: str, face: str, learn: bool, progress: Callable[[int, int | None], None]
+        source: str,
+        output: Path,
+        *,
+        engine: str,
+        face: str,
+        learn: bool,
+        consent: str | None,
+        progress: Callable[[int, int | None], None],
     ) -> str:
         progress(3, 4)
-        return f"{source} -> {output}, {face}, {engine}, {learn}"
+        return f"{source} -> {output}, {face}, {engine}, {learn}, {consent}"
 
     monkeypatch.setattr(enrollment, "enroll", enroll)
-    code, out, _ = run(capsys, "enroll", "me.mp4", "-o", "me.bank", "--face", "right")
-    assert (code, out) == (0, "me.mp4 -> me.bank, right, mouthbank, True\n")
+    code, out, _ = run(capsys, "enroll", "me.mp4", "-o", "me.bank", "--face", "right", "--consent", "Ada")
+    assert (code, out) == (0, "me.mp4 -> me.bank, right, mouthbank, True, Ada\n")

@@ -80,13 +80,14 @@ def test_a_session_leaves_nothing(place: Path) -> None:
             await visitor.until(lambda: len(visitor.got.pictures) > count + 30, 40)
             _, told, _ = await ask(http, "POST", f"{at}/recording", json={"action": "stop"}, headers=HEADERS)
             assert (await ask(http, "GET", f"{at}/bank"))[0] == 200
+            assert (visitor.got.pictures[-1][2][8:32, 8:96].max(-1) > 200).sum() > 100  # the letters of the badge
             assert await visitor.delete() == 204
             assert (await ask(http, "DELETE", url + told["url"], headers=HEADERS))[0] == 204
         finally:
             await visitor.close()
 
     async def test() -> dict[str, int]:
-        async with serving() as (studio, http, url):
+        async with serving(badge="always") as (studio, http, url):
             await one(url, http)  # loads what stays loaded
             before = opened()
             await one(url, http)

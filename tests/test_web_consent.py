@@ -37,9 +37,9 @@ def run(coroutine: Any) -> Any:
 
 
 def test_without_it_an_interpreters_voice_is_refused() -> None:
-    for voice in ("room:hall", "room:hall:es"):
+    for options in ({"voice": "room:hall"}, {"voice": "room:hall:es"}, {"room": "hall", "languages": ("es",)}):
         with pytest.raises(Refusal) as refused:
-            run(asked(voice=voice))
+            run(asked(**options))
         assert refused.value.status == 403
         assert "you have not agreed" in refused.value.what
         assert refused.value.do

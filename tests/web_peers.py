@@ -190,8 +190,8 @@ async def cut(*sessions: Session) -> None:
 
 @contextlib.asynccontextmanager
 async def serving(**config: object) -> AsyncIterator[tuple[Studio, ClientSession, str]]:
-    """A server on loopback, a client, and the server's address."""
-    settings = ServeConfig(**{"port": 0, **config})
+    """A server on loopback, a client, and the server's address. Without a badge: it would lie over the flashes."""
+    settings = ServeConfig(**{"port": 0, "badge": "off", **config})
     app: web.Application = make_app(settings)
     doors = Doors(app, settings)
     port = await doors.open()

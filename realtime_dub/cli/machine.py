@@ -27,6 +27,7 @@ from realtime_dub.cli.server_options import (
     ServeMediaTo,
     ServePictureHeight,
     ServePort,
+    ServePushTo,
     ServeSelfSigned,
     ServeServerMic,
     ServeSize,
@@ -57,6 +58,7 @@ def serve(
     max_viewers: ServeMaxViewers = 8,
     max_channels: ServeMaxChannels = None,
     max_bandwidth_kbps: ServeMaxBandwidthKbps = None,
+    push_to: ServePushTo = None,
     link_hours: ServeLinkHours = 168,
     fps: ServeFps = None,
     size: ServeSize = "auto",
@@ -93,7 +95,7 @@ def serve(
     quiet: Quiet = False,
 ) -> None:
     """Let a browser use this machine: open the printed address, see your own face speak."""
-    given = {name: value for name, value in locals().items() if name != "fps" or value is not None}
+    given = {name: value for name, value in locals().items() if name not in ("fps", "push_to") or value is not None}
     _need_web()
     if train_avatars and find_spec("torch") is None:
         raise DependencyError("--train-avatars needs", "torch", "pip install 'realtime-dub[train]'")

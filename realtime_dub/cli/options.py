@@ -150,6 +150,22 @@ Backdrop = Annotated[
         rich_help_panel=Mouth,
     ),
 ]
+Enhance = Annotated[
+    bool,
+    typer.Option("--enhance", help="With avatar: crisper faces, by a filter of ours.", rich_help_panel=Mouth),
+]
+Enhancer = Annotated[
+    Path | None,
+    typer.Option(
+        help="With avatar: crisper faces, by a network that import-engine gfpgan has made a bundle of.",
+        show_default="none",
+        rich_help_panel=Mouth,
+    ),
+]
+AvatarSize = Annotated[
+    str,
+    typer.Option(help="With avatar: 480p, 720p, 1080p, WIDTHxHEIGHT, or auto = as recorded.", rich_help_panel=Picture),
+]
 Head = Annotated[
     str | None,
     typer.Option(

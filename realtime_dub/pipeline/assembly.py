@@ -19,6 +19,7 @@ from realtime_dub.config import FileConfig, LiveConfig, OnOff, colour_of
 from realtime_dub.errors import ConfigError
 from realtime_dub.face.types import FaceTracker
 from realtime_dub.face.unlooked import Unlooked
+from realtime_dub.fitting import Size
 from realtime_dub.inference import AUTO
 from realtime_dub.media import Image, OutputFormat, VideoInfo, VoiceInfo
 from realtime_dub.mouth import registry
@@ -72,6 +73,9 @@ def make_generator(config: LiveConfig | FileConfig) -> MouthGenerator:
         denoiser=config.denoiser,
         head=config.head,
         backdrop=None if config.backdrop is None else backdrop_of(config.backdrop),
+        size=_size_of(config),
+        enhance=config.enhance or None,
+        enhancer=config.enhancer,
         teeth_upper=config.teeth_upper,
         teeth_lower=config.teeth_lower,
         line_upper=config.line_upper,
@@ -106,6 +110,12 @@ def backdrop_of(text: str) -> Image:
     except ValueError:
         do = "give the name of a picture or of a colour, such as white or #rrggbb"
         raise ConfigError("cannot use --backdrop", repr(text), do) from None
+
+
+def _size_of(config: LiveConfig | FileConfig) -> Size | None:
+    """Of a picture that is made here and is an avatar's; None as it was recorded, or as what it is shown over."""
+    picture = config.webcam if isinstance(config, LiveConfig) else config.input
+    return (config.width, config.height) if config.size_asked and kind_of(picture) == AVATAR else None
 
 
 def steps_of(config: LiveConfig | FileConfig) -> Steps | None:
@@ -226,8 +236,8 @@ def make_marks(wanted: OnOff) -> Marks | None:
 
 
 def video_options(config: LiveConfig | FileConfig) -> dict[str, Any]:
-    """How frames are to be read: what is behind them, which of several streams."""
-    return {"background": config.background_bgr, "stream": config.video_stream}
+    """How frames are to be read: what is behind them, which of several streams, at what size an avatar is shown."""
+    return {"background": config.background_bgr, "stream": config.video_stream, "shown": _size_of(config)}
 
 
 def voice_options(config: LiveConfig | FileConfig) -> dict[str, Any]:

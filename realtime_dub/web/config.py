@@ -44,6 +44,7 @@ class ServeConfig(Badged, Signing):
     max_viewers: int = Field(8, ge=0, le=1_000)
     max_channels: int | None = Field(None, ge=0, le=100)  # dubbed pictures of channels; None: what the machine holds
     max_bandwidth_kbps: int | None = Field(None, ge=100, le=100_000_000)  # of all video that leaves; None: no limit
+    push_to: tuple[str, ...] = ()  # hosts, or hosts with ports, that operators may push channels to
     link_hours: float = Field(168, gt=0, le=8_760)  # a link for a role can be used
     fps: float = Field(25, ge=5, le=60)
     size: Literal["auto", "480p", "720p"] = "auto"  # that pages ask cameras for, where nobody chose one there
@@ -69,6 +70,14 @@ class ServeConfig(Badged, Signing):
     avatars: Path | None = None  # a folder of avatars that every visitor may choose
     train_avatars: int = Field(0, ge=0, le=1_000)  # of films of visitors, that are kept at a time; 0: none is trained
     quiet: bool = False
+
+    @field_validator("push_to")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            if not re.fullmatch(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?", each):
+                raise ValueError("give the host alone, or with its port: media.example or media.example:1935")
+        return tuple(each.lower() for each in value)
 
     @field_validator("udp_ports")
     @classmethod
