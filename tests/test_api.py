@@ -53,7 +53,7 @@ def run(chunk_s: float, **options: object) -> list[DubbedFrame]:
     """All frames, the audio fed in chunks of that length, each frame as soon as its time has come."""
     samples, rate = voice()
     size, got, waiting = round(chunk_s * rate), [], list(enumerate(portrait()))
-    with Dubber(rate=rate, fps=FPS, **options) as dubber:
+    with Dubber(rate=rate, fps=FPS, marks=False, **options) as dubber:
         for at in range(0, len(samples), size):
             dubber.feed_audio(samples[at : at + size], at / rate)
             while waiting and waiting[0][0] / FPS <= (at + size) / rate:
