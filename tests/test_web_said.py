@@ -34,7 +34,8 @@ FOR_PROGRAMS = {
     "The request has an impossible date.", "Correct the date.", "The request has an impossible range.",
     "Write it as bytes=FIRST-LAST.", "The upload is not a form.", "Send the file as multipart/form-data.",
     "The form has no file.", "Send one file.", "The form has more than one file.", "Only some options can be changed.",
-    "Too many recordings were asked for.", "Too many avatars were asked for.", "The request cannot be read.", "Send it as HTTP describes.",
+    "Too many recordings were asked for.", "Too many avatars were asked for.", "The request cannot be read.",
+    "Send it as HTTP describes.",
     "The form cannot be read.", "Send one file as multipart/form-data.", "The request was refused.", "Change it.",
 }  # fmt: skip
 
