@@ -193,12 +193,10 @@ def test_file_options_reach_the_run(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 def test_enroll_tells_what_it_learnt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     enrollment = pytest.importorskip("realtime_dub.pipeline.file.enrolment")
 
-    def enroll(
-        source: str, output: Path, *, engine: str, face: str, learn: bool, progress: Callable[[int, int | None], None]
-    ) -> str:
+    def enroll(source: str, output: Path, *, progress: Callable[[int, int | None], None], **how: object) -> str:
         progress(3, 4)
-        return f"{source} -> {output}, {face}, {engine}, {learn}"
+        return f"{source} -> {output}, {how['face']}, {how['engine']}, {how['learn']}, {how['consent']}"
 
     monkeypatch.setattr(enrollment, "enroll", enroll)
-    code, out, _ = run(capsys, "enroll", "me.mp4", "-o", "me.bank", "--face", "right")
-    assert (code, out) == (0, "me.mp4 -> me.bank, right, mouthbank, True\n")
+    code, out, _ = run(capsys, "enroll", "me.mp4", "-o", "me.bank", "--face", "right", "--consent", "Ada")
+    assert (code, out) == (0, "me.mp4 -> me.bank, right, mouthbank, True, Ada\n")

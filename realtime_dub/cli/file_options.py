@@ -184,7 +184,6 @@ BankConsent = Annotated[
     str | None,
     typer.Option(
         "--consent",
-        metavar="NAME",
         help="Who confirmed that this face may be dubbed. It is recorded in the file, with the time.",
         show_default=False,
         rich_help_panel=Output,
