@@ -147,9 +147,8 @@ def opening_r(clips: Sequence[Path], of_last: int) -> float:
     with tempfile.TemporaryDirectory() as folder, captured() as result:
         film = write_lossless(images, Path(folder) / "film.mkv")
         sound = UNSPOILT.write(np.concatenate(sounds), Path(folder) / "film.wav")
-        run_file(
-            build(FileConfig, input=str(film), mic=str(sound), output=Path("captured.mp4"), badge="off", quiet=True)
-        )
+        options = {"output": Path("captured.mp4"), "badge": "off", "marks": "off", "quiet": True}
+        run_file(build(FileConfig, input=str(film), mic=str(sound), **options))
         made = Look.at(result[-count:], _times_ns(count))
     truth = Look.at(images[-count:], _times_ns(count))
     openings = [metrics.lip_opening(each.shapes / truth.width()) for each in (truth, made)]

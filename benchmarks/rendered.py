@@ -89,6 +89,7 @@ class Setup:
             values["learn"] = "off"
         if "silence" in registry.engine(self.engine).options:
             values["silence"] = "live"  # as where the voice is the person's own, which is what is measured
+        values["marks"] = "off"  # the mouth is measured, not the mark over it
         with tempfile.TemporaryDirectory() as folder, captured() as images:
             video = (
                 clip if self.face is None else write_lossless(seen.images, Path(folder) / "painted.mkv", seen.times_ns)

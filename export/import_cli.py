@@ -12,6 +12,7 @@ from export.importers import IMPORTERS
 from realtime_dub.errors import ConfigError
 from realtime_dub.imports import resolve
 from realtime_dub.inference.bundle import load
+from realtime_dub.inference.spec import BundleSpec
 from realtime_dub.paths import is_missing
 from realtime_dub.terminal import console
 
@@ -35,9 +36,14 @@ def import_engine(
     if not quiet:
         spec = load(out).spec
         lines = (
-            f"{spec.name} {spec.version} is in {out}: --engine {spec.engine} --bundle {out}",
+            f"{spec.name} {spec.version} is in {out}: {use(spec, out)}",
             f"Licence: {spec.licence}. {spec.notice}".strip(),
         )
         for line in lines:
             console().print(line, markup=False, highlight=False, soft_wrap=True)
     return 0
+
+
+def use(spec: BundleSpec, out: Path) -> str:
+    """The options that run a bundle."""
+    return f"--enhancer {out}" if spec.task == "restore" else f"--engine {spec.engine} --bundle {out}"

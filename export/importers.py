@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 IMPORTERS = {
+    "gfpgan": "engines.gfpgan.importing:import_weights",
     "hifigan": "engines.vocoder.importing:import_weights",
     "hpm": "engines.hpm.importing:import_weights",
     "landmark-dub": "engines.landmark_dub.importing:import_weights",

@@ -22,6 +22,7 @@ from realtime_dub.validation import first_problem
 
 Codec = Literal["h264", "vp9", "av1", "mjpeg"]
 Encoder = Literal["auto", "software", "nvenc", "videotoolbox", "qsv", "amf"]
+OnOff = Literal["on", "off"]
 LATIN_ENDS = "\u0250"
 MOST_SECONDS = 31_622_400  # a year
 Preset = Literal[
@@ -96,8 +97,9 @@ class _Shared(Badged, Signing):
     backend: str = AUTO  # what runs the network
     strength: float = Field(1.0, ge=0, le=2)
     look_ahead: int | None = Field(None, ge=0, le=1000)  # ms of the voice that the mouth waits for
-    learn: Literal["on", "off"] = "on"  # how the person talks, while they speak with their own voice
+    learn: OnOff = "on"  # how the person talks, while they speak with their own voice
     silence: Silence = AUTO_SILENCE  # what the mouth does while the voice is silent
+    marks: OnOff = "on"  # that nobody sees or hears, in what is dubbed
     quality: Quality = AUTO_QUALITY  # at what size large mouths are drawn
     encoder: Encoder = "software"  # of H.264, in files and network streams
     codec: Codec = "h264"  # of films
@@ -105,6 +107,8 @@ class _Shared(Badged, Signing):
     translator: Path | None = None  # of landmark-dub: a net that paints the person from a drawing
     denoiser: Path | None = None  # and one that smooths what was painted
     backdrop: str | None = None  # of avatars: a colour or a picture behind the person; None = as recorded
+    enhance: bool = False  # and crisper faces
+    enhancer: Path | None = None  # by this network
     head: str | None = None  # of avatars: how the head moves; None = as the engine likes
     # Of engines that take teeth from a film: the numbers of its frames that show them, and rows where the lips end.
     teeth_upper: int | None = Field(None, ge=0)
@@ -140,6 +144,11 @@ class _Shared(Badged, Signing):
     def background_bgr(self) -> Colour:
         return colour_of(self.background)
 
+    @property
+    def size_asked(self) -> bool:
+        """Somebody named a size; else a camera is asked for what this machine holds, and an avatar is as recorded."""
+        return bool({"width", "height"} & self.model_fields_set)
+
 
 class LiveConfig(_Shared):
     """A live run: a camera and a voice in, publishers out."""
@@ -154,11 +163,6 @@ class LiveConfig(_Shared):
     budget_ms: float | None = Field(None, gt=0, le=60_000)  # None = what the stages declare and a margin
     loop: bool = False
     notice: str = Field("off", pattern=r"^(off|chime|spoken:\s*\S[^\n]{0,300})$")  # heard at the start
-
-    @property
-    def size_asked(self) -> bool:
-        """Somebody named a size; else a camera is asked for what this machine holds."""
-        return bool({"width", "height"} & self.model_fields_set)
 
     @property
     def fps_asked(self) -> float | None:

@@ -34,7 +34,7 @@ ALWAYS = ("sideways", "stuckScrollers", "smallTargets", "doubleIds", "brokenRefe
 AXE = """rules => axe.run(document, rules ? {runOnly: rules} : {}).then(found => found.violations.map(each =>
     [each.id, each.nodes.map(node => node.target.join(" ") + " " + (node.any[0]?.message ?? ""))]))"""
 DRAWN = {"en": "light", "ar": "dark"}  # the colours of each language's pictures
-LIVE_MS, SETTLE_MS, THUMB = 20_000, 120, 330  # thumbnails' height in pixels
+LIVE_MS, SETTLE_MS, THUMB = 60_000, 120, 330  # thumbnails' height in pixels
 SHEETS = {"speaker": ("speaker", "speaker live"), "green-room": ("green room",), "interpreter": ("interpreter on air",),
           "viewer": ("viewer waiting", "viewer live", "viewer ended"), "operator": ("operator", "refused")}  # fmt: skip
 
@@ -170,10 +170,10 @@ def walk(language: str, seen: Walk) -> None:
 
 
 def sheet(pictures: dict[tuple[str, str, int], Image.Image], states: tuple[str, ...]) -> Image.Image:
-    """A row for each state and language, in it the four widths."""
+    """A row for each language and state, in it the four widths."""
     rows = []
-    for state in states:
-        for language in LANGUAGES:
+    for language in LANGUAGES:
+        for state in states:
             row = [pictures[state, language, width] for width, _ in SIZES if (state, language, width) in pictures]
             if row:
                 rows.append(
@@ -191,9 +191,9 @@ def sheet(pictures: dict[tuple[str, str, int], Image.Image], states: tuple[str, 
     return whole
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, *languages: str) -> None:
     seen = Walk()
-    for language in LANGUAGES:
+    for language in languages or LANGUAGES:
         walk(language, seen)
     for name, states in SHEETS.items():
         path = folder / f"pages-{name}.jpg"
@@ -206,4 +206,4 @@ def axe_source() -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

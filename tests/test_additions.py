@@ -30,7 +30,8 @@ def frames(path: Path) -> list[np.ndarray]:
 
 def dubbed(environment: dict[str, str], folder: Path, *options: object, source: str = "demo") -> tuple[Path, dict]:
     out, stats = folder / "out.mp4", folder / "stats.json"
-    done = run(environment, "file", source, "-o", out, "--seconds", 2, "--stats-json", stats, "--crf", 10, *options)
+    usual = ("--seconds", 2, "--crf", 10, "--badge", "off")
+    done = run(environment, "file", source, "-o", out, "--stats-json", stats, *usual, *options)
     assert done.returncode == 0, done.stderr
     return out, json.loads(stats.read_text()) | {"said": done.stdout}
 

@@ -21,10 +21,10 @@ from realtime_dub.face.types import Pose
 from realtime_dub.media import Image
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.avatar.body import FEATURES, Body
+from realtime_dub.mouth.avatar.canvas import covering
 from realtime_dub.mouth.avatar.edges import INSIDE_COLOUR, Square, edges
 from realtime_dub.mouth.avatar.folder import ABOUT, PERSON, About, Person, Recording, read_about, read_person
-from realtime_dub.mouth.avatar.generator import covering
-from realtime_dub.mouth.avatar.painter import laid
+from realtime_dub.mouth.avatar.painter import laid, scaled
 from realtime_dub.mouth.avatar.pose import AvatarPose
 from realtime_dub.mouth.avatar.recorded import RecordedMotion, swung
 from realtime_dub.pipeline import assembly
@@ -117,7 +117,7 @@ def test_points_that_are_no_numbers_draw_something() -> None:
 def test_a_person_is_laid_over_what_is_behind() -> None:
     painted = np.zeros((4, 2, 2), np.float32)
     painted[0], painted[3, 0] = 1, 1  # blue; of the upper row alone the person's
-    found = laid(painted, np.full((2, 2, 3), 40, np.uint8))
+    found = laid(*scaled(painted, 2), np.full((2, 2, 3), 40, np.uint8))
     assert found[0, 0].tolist() == [255, 0, 0]
     assert found[1, 1].tolist() == [40, 40, 40]
 
@@ -198,7 +198,7 @@ def test_what_is_behind_may_be_a_colour_or_a_picture(tmp_path: Path) -> None:
     assert assembly.backdrop_of("white").tolist() == [[[255, 255, 255]]]
     cv2.imwrite(str(tmp_path / "b.png"), np.full((40, 60, 3), 7, np.uint8))
     picture = assembly.backdrop_of(str(tmp_path / "b.png"))
-    assert covering(picture, 32).shape == (32, 32, 3)
-    assert (covering(assembly.backdrop_of("#010203"), 8) == (3, 2, 1)).all()
+    assert covering(picture, (32, 32)).shape == (32, 32, 3)
+    assert (covering(assembly.backdrop_of("#010203"), (8, 8)) == (3, 2, 1)).all()
     with pytest.raises(ConfigError, match="cannot use --backdrop 'nowhere"):
         assembly.backdrop_of("nowhere.png")

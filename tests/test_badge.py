@@ -110,7 +110,7 @@ def drawn_on(size: tuple[int, int]) -> tuple[TrackedFrame, MouthPatch]:
 def test_planes_are_kept_but_for_mouth_and_badge() -> None:
     tracked, patch = drawn_on((320, 240))
     image = Compositor().compose(tracked, patch, 1.0)
-    image, coded, changed = leaving(tracked, image, patch, Badge(), 0)
+    image, coded, changed = leaving(tracked, image, patch, tracked.frame.coded, Badge(), 0)
     assert coded is tracked.frame.coded
     assert changed[0] == (150, 140, 30, 20)
     assert len(changed) == 2
@@ -127,7 +127,7 @@ def test_the_engines_own_picture_is_copied() -> None:
     tracked, _ = drawn_on((320, 240))
     avatar = WholeFrame(grey(320, 240), 0)
     image = Compositor().compose(tracked, avatar, 1.0)
-    leaving(tracked, image, avatar, Badge(), 0)
+    leaving(tracked, image, avatar, None, Badge(), 0)
     assert (avatar.image == 128).all()
 
 

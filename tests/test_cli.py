@@ -193,9 +193,18 @@ def test_file_options_reach_the_run(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 def test_enroll_tells_what_it_learnt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     enrollment = pytest.importorskip("realtime_dub.pipeline.file.enrolment")
 
-    def enroll(source: str, output: Path, *, progress: Callable[[int, int | None], None], **how: object) -> str:
+    def enroll(
+        source: str,
+        output: Path,
+        *,
+        engine: str,
+        face: str,
+        learn: bool,
+        consent: str | None,
+        progress: Callable[[int, int | None], None],
+    ) -> str:
         progress(3, 4)
-        return f"{source} -> {output}, {how['face']}, {how['engine']}, {how['learn']}, {how['consent']}"
+        return f"{source} -> {output}, {face}, {engine}, {learn}, {consent}"
 
     monkeypatch.setattr(enrollment, "enroll", enroll)
     code, out, _ = run(capsys, "enroll", "me.mp4", "-o", "me.bank", "--face", "right", "--consent", "Ada")

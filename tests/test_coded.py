@@ -131,11 +131,11 @@ def test_what_an_encoder_may_take_over() -> None:
     alpha = np.full((20, 30), 255, np.uint8)
     patch = MouthPatch(np.full((20, 30, 3), 9, np.uint8), alpha, (50, 40, 30, 20), seen.face.pose, 0)
     drawn = Compositor().compose(seen, patch, 1.0)
-    assert taken_over(seen, seen.frame.image, None) == (coded, ())
-    assert taken_over(seen, drawn, patch) == (coded, ((50, 40, 30, 20),))
-    assert taken_over(seen, drawn, WholeFrame(drawn, 0)) == (None, ())
-    assert taken_over(seen, drawn, None) == (None, ())
-    assert taken_over(tracked(None), drawn, patch) == (None, ())
+    assert taken_over(seen, seen.frame.image, None, coded) == (coded, ())
+    assert taken_over(seen, drawn, patch, coded) == (coded, ((50, 40, 30, 20),))
+    assert taken_over(seen, drawn, WholeFrame(drawn, 0), coded) == (None, ())
+    assert taken_over(seen, drawn, None, coded) == (None, ())
+    assert taken_over(seen, drawn, patch, None) == (None, ())
 
 
 def test_a_patch_that_is_carried_over_changes_no_more_than_its_box() -> None:

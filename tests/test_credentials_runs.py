@@ -82,7 +82,7 @@ def test_a_command_that_is_told_to_says_nothing(tmp_path: Path, off: bool) -> No
 def test_the_intervals_are_those_in_which_pixels_differ(tmp_path: Path) -> None:
     """The same film without a loss, dubbed and not: the pictures that differ are the ones that are told."""
     plain, dubbed, sheet = tmp_path / "plain.mp4", tmp_path / "dubbed.mp4", tmp_path / "sheet.png"
-    common = ["file", "demo", "--mic", "demo", "--seconds", "3", "--crf", "0", "-q", "-o"]
+    common = ["file", "demo", "--mic", "demo", "--seconds", "3", "--crf", "0", "--badge", "off", "-q", "-o"]
     assert cli.run([*common, str(plain), "--engine", "passthrough"]) == 0
     assert cli.run([*common, str(dubbed), "--contact-sheet", str(sheet)]) == 0
     pairs = zip(video_images(plain), video_images(dubbed), strict=True)
@@ -97,4 +97,7 @@ def test_the_intervals_are_those_in_which_pixels_differ(tmp_path: Path) -> None:
     holes = np.flatnonzero(told & ~differs)
     assert all(differs[max(0, k - int(GAP_NS * FPS // 10**9) - 1) : k + 13].any() for k in holes)
     assert changed(by_c2pa(plain)) == []
+    told_of = inspect(dubbed).says
+    assert told_of is not None
+    assert told_of.told["notice.badge"] == "off"
     assert by_c2pa(sheet)["validation_state"] == "Valid"

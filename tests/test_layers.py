@@ -38,7 +38,7 @@ BESIDE = {
     "sources": {"audio"},
     "publishers": {"audio", "trust"},
     "voice": {"audio", "face", "inference", "sources"},
-    "trust": {"inference"},
+    "trust": {"inference", "sources"},
     "pipeline": {"config"},
     "cli": {"doctor", "web"},
     "doctor": {"web"},

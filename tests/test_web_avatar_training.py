@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import time
@@ -12,9 +13,13 @@ from pathlib import Path
 import kit_stand_in
 import pytest
 from films import numbered, steady, write_film
+from test_web_avatars import send
+from test_web_safety import ask
+from web_peers import HEADERS, serving
 
 from realtime_dub.errors import DependencyError
 from realtime_dub.sources.avatars import is_avatar
+from realtime_dub.trust import consent
 from realtime_dub.web import limits
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.refusals import Refusal
@@ -51,7 +56,7 @@ def film(avatars: Avatars, trainings: Trainings, name: str, text: str = "good", 
     return name
 
 
-def until(so: Callable[[], bool], seconds: float = 40.0) -> None:
+def until(so: Callable[[], bool], seconds: float = 80.0) -> None:
     end_s = time.monotonic() + seconds
     while not so():
         assert time.monotonic() < end_s
@@ -116,6 +121,7 @@ def test_from_a_film_to_an_avatar(tmp_path: Path) -> None:
         (avatars.folder / name / "go").touch()
         until(lambda: state(avatars, name) == "kept")
         assert is_avatar(str(avatars.find(name)))
+        assert consent.read(*consent.of_folder(avatars.find(name)))[1] == "given"
         until(lambda: not (avatars.folder / name / WORK).exists())
         assert not (avatars.folder / name / "film.mp4").exists()
 
@@ -154,7 +160,7 @@ def test_what_cannot_be_made_says_why_and_leaves_nothing_of_the_film(tmp_path: P
         name = film(avatars, trainings, "mine", "bad")
         until(lambda: state(avatars, name) == "failed")
         [told] = trainings.tell([name])
-        assert told["why"] == "Cannot make an avatar of the film.mp4: no face was seen."
+        assert told["why"] == "Cannot make an avatar of the film: no face was seen."
         assert str(tmp_path) not in str(told)
         assert sorted(each.name for each in (avatars.folder / name).iterdir()) == ["said.txt", "state.json"]
     with training(tmp_path, kit=(sys.executable, "-c", "import os; os.abort()")) as (avatars, trainings):
@@ -164,6 +170,7 @@ def test_what_cannot_be_made_says_why_and_leaves_nothing_of_the_film(tmp_path: P
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_film_is_looked_at_and_put_in_line_and_there_is_an_end_of_room(tmp_path: Path) -> None:
     def data(seconds: int, **sound: int) -> bytes:
         path = write_film(tmp_path / "a.mp4", steady(25 * seconds, 25), numbered(160, 120), **sound)
@@ -183,8 +190,8 @@ def test_a_film_is_looked_at_and_put_in_line_and_there_is_an_end_of_room(tmp_pat
         assert avatars.own(told["id"]).seconds == pytest.approx(6, abs=0.2)
         film(avatars, trainings, "another", visitor="one")
         with pytest.raises(Refusal, match="The server keeps no more avatars"):
-            trainings.begin("a.mp4", "two")
-        with pytest.raises(Refusal, match=r"Files of the kind .txt are not taken as a film"):
+            trainings.let_in("two")
+        with pytest.raises(Refusal, match=r"Files of the kind .txt are not taken"):
             trainings._uploads.begin("a.txt", "two", None, "film")
     assert list((tmp_path / "sent").iterdir()) == []
 
@@ -202,15 +209,15 @@ def test_nobody_has_many_made_at_once(tmp_path: Path) -> None:
         for name in ("first", "second"):
             film(avatars, trainings, name, visitor="one")
         with pytest.raises(Refusal, match="You have avatars that are being made"):
-            trainings.begin("a.mp4", "one")
-        trainings.drop(trainings.begin("a.mp4", "two"))
+            trainings.let_in("one")
+        trainings.let_in("two")
 
 
 @pytest.mark.computes
 def test_without_room_on_the_disk_nothing_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "AVATAR_LEAST_ROOM", 1 << 62)
     with training(tmp_path) as (_, trainings), pytest.raises(Refusal, match="no room for the film"):
-        trainings.begin("a.mp4", "one")
+        trainings.let_in("one")
 
 
 @pytest.mark.computes
@@ -220,3 +227,33 @@ def test_a_server_without_the_training_kit_says_so(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(machine, "find_spec", lambda name: None if name == "torch" else os)
     with pytest.raises(DependencyError, match=r"--train-avatars needs torch; pip install 'realtime-dub\[train\]'"):
         machine.serve(train_avatars=1)
+
+
+@pytest.mark.slow
+def test_a_page_sends_a_film_and_asks_what_became_of_it() -> None:
+    """The loop that people's media go over never waits for a disk."""
+
+    async def test() -> None:
+        async with serving(train_avatars=1) as (studio, http, url):
+            status, told = await send(http, url, "avatars/films", b"no film", "me.mp4")
+            assert (status, told["error"]["what"]) == (422, "The file cannot be read.")
+            status, told = await send(http, url, "avatars/films", b"no film", "me.txt")
+            assert status == 415
+            await asyncio.to_thread(made, studio.avatars)
+            status, told, _ = await ask(http, "GET", f"{url}/api/avatars?ids=mine,other")
+            assert [(each["id"], each["state"]) for each in told["own"]] == [("mine", "failed")]
+            status, told = await send(http, url, "avatars/films", b"no film", "me.mp4")
+            assert status == 422  # one that failed takes nobody's place
+            for name, code in (("other", 404), ("mine", 409)):
+                asked = await ask(http, "POST", f"{url}/api/avatars/{name}/training", json={}, headers=HEADERS)
+                assert asked[0] == code
+            assert (await ask(http, "GET", f"{url}/api/avatars/mine/preview"))[0] == 404
+            assert (await ask(http, "DELETE", f"{url}/api/avatars/mine", headers=HEADERS))[0] == 204
+        async with serving() as (studio, http, url):
+            assert (await send(http, url, "avatars/films", b"no film", "me.mp4"))[0] == 409
+
+    def made(avatars: Avatars) -> None:
+        (avatars.folder / "mine").mkdir()
+        write(avatars.folder / "mine", Own(state="failed", film="film.mp4", since_s=time.time(), why="Too short."))
+
+    asyncio.run(test())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import re
 import struct
 import time
 import zipfile
@@ -29,6 +30,7 @@ from realtime_dub.mouth.avatar.packed import REST, pack, unpack, write_anew
 from realtime_dub.pipeline.schedule import Fallback
 from realtime_dub.web import limits
 from realtime_dub.web.config import ServeConfig, SessionOptions
+from realtime_dub.web.http.invited import ALLOWED
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio.avatar_video import AvatarChoice, AvatarVideo, sized
 from realtime_dub.web.studio.avatars import Avatars, FoundAvatars, Own, write
@@ -96,8 +98,10 @@ def pickled() -> bytes:
 
 @pytest.mark.computes
 def test_an_avatar_in_one_file_is_the_same_again(avatar: Path, packed: bytes, tmp_path: Path) -> None:
-    (tmp_path / "a.zip").write_bytes(packed)
+    (tmp_path / "a.zip").write_bytes(changed(packed, consent_json=b'{"who": "me"}'))
     folder = unpack(tmp_path / "a.zip", tmp_path / "again")
+    assert (folder / "consent.json").read_bytes() == b'{"who": "me"}'
+    (folder / "consent.json").unlink()
     names = {each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file()}
     assert names == {"avatar.json", "person.npz", "plate.png", REST, "picture/spec.json", "picture/picture.onnx"}
     assert (folder / "picture/picture.onnx").read_bytes() == drawing_net()
@@ -231,6 +235,12 @@ def test_what_a_page_may_choose() -> None:
             SessionOptions(**wrong)
 
 
+@pytest.mark.computes
+def test_a_link_for_a_speaker_alone_leads_to_avatars() -> None:
+    for asked in ("POST /api/avatars", "POST /api/avatars/films", "GET /api/avatars/x/file", "DELETE /api/avatars/x"):
+        assert [roles for pattern, roles in ALLOWED if re.fullmatch(pattern, asked)] == [{"studio"}]
+
+
 async def send(http: ClientSession, url: str, path: str, data: bytes, name: str) -> tuple[int, Any]:
     form = FormData()
     form.add_field("file", data, filename=name)
@@ -252,7 +262,7 @@ def test_a_visitor_sends_an_avatar_and_speaks_by_it(packed: bytes) -> None:
             status, told = await visitor.offer("/api/sessions", {"options": {"picture": "avatar:nobody"}})
             assert status == 404
             visitor.pc.getSenders()[0].replaceTrack(None)  # no camera
-            await visitor.connect(picture=f"avatar:{mine['id']}", budget_ms=ROOMY_MS, side=128)
+            await visitor.connect(picture=f"avatar:{mine['id']}", budget_ms=ROOMY_MS, side=128, room="talk")
             await visitor.until(lambda: len(visitor.got.pictures) > 2 * FPS, 40)
             await visitor.until(lambda: visitor.got.stats[-1]["frames"].get("fresh", 0) > 2 * FPS, 40)
             image = visitor.got.pictures[-1][2]
@@ -263,6 +273,10 @@ def test_a_visitor_sends_an_avatar_and_speaks_by_it(packed: bytes) -> None:
             head = [float(each[2][:60, 30:98].std()) for each in visitor.got.pictures[-20:]]
             assert max(head) > 5
             assert (await visitor.patch(background="upload:none"))[0] == 404
+            async with visiting(Visitor(http, url, sends=False)) as viewer:
+                await viewer.connect(role="viewer", room="talk")
+                await viewer.until(lambda: len(viewer.got.pictures) > 10, 40)
+                assert viewer.got.pictures[-1][2].shape == (128, 128, 3)
             assert (await ask(http, "DELETE", f"{url}/api/avatars/{mine['id']}", headers=HEADERS))[0] == 204
             status, told, _ = await ask(http, "GET", f"{url}/api/avatars?ids={mine['id']}")
             assert (status, told) == (200, {"offered": [], "own": []})

@@ -15,7 +15,7 @@ from realtime_dub.web.config import SessionOptions
 from realtime_dub.web.limits import CAPTION_LETTERS, CAPTIONS_BURST, CAPTIONS_WAITING
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.rtc.activity import HELD_NS, Activity
-from realtime_dub.web.studio.captions import Caption, Captions, plain, reading_ns
+from realtime_dub.web.studio.captions import Caption, Captions, Hearing, plain, reading_ns
 
 pytestmark = pytest.mark.computes
 
@@ -25,18 +25,12 @@ class Page:
     """A session, as far as captions go."""
 
     options: SessionOptions
-    heard_after_ns: int | None = None
-    speaker: Page | None = None
+    hearing: Hearing | None
+    clock: VirtualClock
     closed: bool = False
     told: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
-    clock: VirtualClock | None = None
-
-    @property
-    def watched(self) -> Page | None:
-        return self.speaker or (self if self.options.role == "studio" else None)
 
     def tell_caption(self, caption: dict[str, Any]) -> None:
-        assert self.clock is not None
         self.told.append((self.clock.now_ns(), caption))
 
 
@@ -61,12 +55,11 @@ class Room:
             due[0][1]()
         self.clock.advance_to(until_ns)
 
-    def page(
-        self, role: str, room: str, voice: str = "mic", after_ms: int | None = None, of: Page | None = None
-    ) -> Page:
-        options = SessionOptions.model_validate({"role": role, "room": room, "voice": voice})
-        after_ns = None if after_ms is None else after_ms * MS
-        self.pages.append(Page(options, after_ns, of, clock=self.clock))
+    def page(self, role: str, room: str, hears: str = "", after_ms: int | None = None, of: str = "") -> Page:
+        """It hears the channel ``hears`` of the room ``of``, its own where none is named."""
+        options = SessionOptions.model_validate({"role": role, "room": room})
+        hearing = None if after_ms is None else Hearing(after_ms * MS, (of or room, hears))
+        self.pages.append(Page(options, hearing, self.clock))
         return self.pages[-1]
 
     def say(
@@ -78,11 +71,12 @@ class Room:
 
 def test_each_page_is_told_when_the_voice_leaves_there() -> None:
     room = Room()
-    speaker = room.page("studio", "hall", "room:hall:es", 350)
-    viewer = room.page("viewer", "hall", of=speaker)
-    elsewhere = room.page("studio", "attic", "room:hall:es", 800)
-    stranger = room.page("studio", "cellar", "mic", 100)
-    room.page("interpreter", "hall")
+    speaker = room.page("studio", "hall", "es", 350)
+    viewer = room.page("viewer", "hall", "es", 350)
+    elsewhere = room.page("studio", "attic", "es", 800, of="hall")
+    floor = room.page("viewer", "hall", "", 100)
+    stranger = room.page("studio", "cellar", "", 100)
+    interpreter = room.page("interpreter", "hall")
     begun_ns = room.clock.now_ns()
     room.say("Hola", "es", in_ms=2_000)
     room.say("Salut", "fr", in_ms=-200)
@@ -92,18 +86,19 @@ def test_each_page_is_told_when_the_voice_leaves_there() -> None:
             ((after_ms - 200) * MS, "Salut", False),
             ((2_000 + after_ms) * MS, "Hola", True),
         ]
-    assert stranger.told == []
+    assert stranger.told == interpreter.told == []
+    assert [(at_ns - begun_ns, each["heard"]) for at_ns, each in floor.told] == [(0, False), (2_100 * MS, False)]
     assert speaker.told[0][1]["number"] < speaker.told[1][1]["number"]
 
 
 def test_what_is_told_follows_who_is_there_when_it_is_said() -> None:
     room = Room()
-    speaker = room.page("studio", "hall", "mic", None)
+    speaker = room.page("studio", "hall")
     room.say("nobody sees anything yet")
     room.say("said while it runs", in_ms=1_000, lasts_ms=4_000)
     room.say("for a page that closes", in_ms=1_100)
-    speaker.heard_after_ns = 500 * MS
-    late = room.page("viewer", "hall", of=speaker)
+    speaker.hearing = Hearing(500 * MS, ("hall", ""))
+    late = room.page("viewer", "hall", "", 500)
     room.go_on(1.2)
     speaker.closed = True
     room.go_on(5)
@@ -114,7 +109,7 @@ def test_what_is_told_follows_who_is_there_when_it_is_said() -> None:
 
 def test_how_many_and_how_far_ahead_is_bounded() -> None:
     room = Room()
-    viewer = room.page("studio", "hall", "mic", 0)
+    viewer = room.page("studio", "hall", "", 0)
     for _ in range(int(CAPTIONS_BURST)):
         room.say("now")
     with pytest.raises(Refusal, match="too fast"):

@@ -19,7 +19,10 @@ from realtime_dub.flow import LatestSlot
 from realtime_dub.media import MS, NS, Frame, VideoInfo
 from realtime_dub.pipeline.precedence import Order
 from realtime_dub.web.config import FLOOR, SessionOptions
+from realtime_dub.web.http.invited import INVITE, check_change
+from realtime_dub.web.invites import Invite
 from realtime_dub.web.limits import DUB_AGAIN_S, DUB_KEPT_S
+from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.rtc.browser_input import BrowserInput
 from realtime_dub.web.studio import dubs as dubs_module
 from realtime_dub.web.studio.admission import Admission
@@ -223,7 +226,11 @@ def test_each_channel_with_a_voice_has_one_pipeline_and_keeps_it_for_a_moment(ru
         assert runs[1].begun == 1
         dubs.chosen(before, before.model_copy(update={"face": "left"}))
         assert runs[1].begun == 2
-        assert await dubs.close(dubs.give_up()) == 0
+        ending = dubs.follow(()) or dubs.give_up_all()
+        assert [each.channel for each in ending] == ["fr"]
+        assert await dubs.close([*ending, *dubs.give_up_all()]) == 0
+        assert dubs.count == 0
+        assert dubs.follow(("es",)) == []
         assert dubs.count == 0
 
     run(test)
@@ -376,3 +383,24 @@ def test_a_channel_that_is_renamed_is_not_a_channel_less_and_one_more() -> None:
     assert renamed(("en", "es"), ("en", "es-MX")) == [("es", "es-MX")]
     assert renamed(("en", "es"), ("es", "en")) == []
     assert renamed(("en", "es"), ("en",)) == renamed(("en",), ("en", "es")) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "allowed"),
+    [
+        ({"channel": "es"}, True),
+        ({"channel": "fr"}, False),
+        ({"channel": ""}, False),
+        ({"hears": "fr"}, True),
+        ({"voice": "room:attic:es"}, False),
+        ({}, True),
+    ],
+)
+def test_a_link_for_a_language_does_not_let_into_another_one(changes: dict[str, Any], allowed: bool) -> None:
+    request: Any = {INVITE: Invite(role="interpreter", room="hall", channel="es", made_ms=0, until_ms=1)}
+    for asked, may in ((request, allowed), ({}, True)):
+        if may:
+            check_change(asked, changes)
+        else:
+            with pytest.raises(Refusal):
+                check_change(asked, changes)

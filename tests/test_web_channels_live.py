@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from web_peers import ROOMY_MS, Visitor, serving
 
+from realtime_dub.web import limits
 from realtime_dub.web.rtc.shared_encoding import AudioStream, VideoStream
 from realtime_dub.web.studio.room import Room
 from realtime_dub.web.studio.studio import Studio
@@ -101,10 +102,12 @@ def receiving(viewer: Visitor) -> list[Undecoded]:
 
 
 @pytest.mark.long
-def test_fifty_viewers_of_two_channels_take_one_pipeline_and_one_encoder_each() -> None:
+def test_fifty_viewers_of_two_channels_take_one_pipeline_and_one_encoder_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "OFFERS_BURST", 200.0)  # they all have one address
+
     async def test() -> None:
         async with serving(max_sessions=1, max_channels=2, max_viewers=60, max_interpreters=2) as (studio, http, url):
-            sender = Visitor(http, url, fps=5)
+            sender = Visitor(http, url, height=120, fps=5)
             await sender.connect(**HALL, languages=["en", "es"])
             interpreters = {name: Visitor(http, url) for name in ("en", "es")}
             for name, visitor in interpreters.items():

@@ -9,11 +9,15 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from aiortc.codecs import vpx
+from aiortc.codecs import h264, vpx
+from aiortc.jitterbuffer import JitterFrame
+from av import VideoFrame
+from av.packet import Packet as CodedPacket
 
 from realtime_dub.clock import VirtualClock
 from realtime_dub.media import MS, AudioBlock
 from realtime_dub.web.rtc import headers
+from realtime_dub.web.rtc.encoders import PACKS, WHOLE
 from realtime_dub.web.rtc.feed import WAITING, Feed, PacketOut
 from realtime_dub.web.rtc.output_timeline import OutputTimeline
 from realtime_dub.web.rtc.shared_encoding import AudioStream, Packet, VideoStream
@@ -196,3 +200,34 @@ def test_a_track_that_nobody_takes_from_is_begun_anew_with_a_whole_frame() -> No
         shown.end()
 
     run(test)
+
+
+@pytest.mark.parametrize("codec", ["vp8", "h264"])
+def test_a_packet_is_cut_for_each_connection_and_put_together_again(codec: str) -> None:
+    """As one encoder makes it and a connection's own packs it, a decoder on the other side reads it."""
+    told: list[int] = []
+    encoder, packs = WHOLE[f"video/{codec}"](*RATES), PACKS[f"video/{codec}"](told.append)
+    depayload, decoder = (
+        (vpx.vp8_depayload, vpx.Vp8Decoder()) if codec == "vp8" else (h264.h264_depayload, h264.H264Decoder())
+    )
+    random = np.random.default_rng(0)
+    shades = []
+    for number in range(4):
+        planes = np.full((360, 320), 60 + 30 * number, np.uint8)
+        planes[:240] = np.clip(planes[:240] + random.normal(0, 20, (240, 320)), 16, 235)
+        frame = VideoFrame.from_ndarray(planes, format="yuv420p")
+        frame.pts, frame.time_base = number * 3_600, Fraction(1, 90_000)
+        (data,), _ = encoder.encode(frame, number == 2)
+        assert headers.read(codec, data).whole == (number in (0, 2))
+        packet = CodedPacket(data)
+        packet.pts, packet.time_base = number * 3_600, Fraction(1, 90_000)
+        payloads, timestamp = packs.pack(packet)
+        assert timestamp == number * 3_600
+        assert max(map(len, payloads)) <= 1_300
+        assert len(payloads) > 1 or number not in (0, 2)
+        joined = b"".join(map(depayload, payloads))
+        shades += [int(each.to_ndarray()[:240].mean()) for each in decoder.decode(JitterFrame(joined, timestamp))]
+    assert shades == pytest.approx([60, 90, 120, 150], abs=4)
+    packs.target_bitrate = 123_456
+    assert told == [123_456]
+    encoder.close()

@@ -47,6 +47,9 @@ class Interpreter:
     def send_room(self) -> None:
         self.told += 1
 
+    def follow(self) -> None:
+        """Nothing is shown to it."""
+
     def speak_under(self, heard: np.ndarray, captured_ns: int) -> None:
         """It interprets."""
 

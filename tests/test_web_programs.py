@@ -10,13 +10,13 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
+from aiohttp import ClientSession, ClientWebSocketResponse, WSCloseCode
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from web_peers import HEADERS, ROOMY_MS, Visitor, VoiceTrack, serving
 
@@ -59,12 +59,23 @@ async def post(http: ClientSession, url: str, data: Any, **headers: str) -> tupl
         return answer.status, await answer.json()
 
 
-async def told(socket: ClientWebSocketResponse, kind: str) -> dict[str, Any]:
-    async for message in socket:
-        found = json.loads(message.data)
-        if found["type"] == kind:
-            return dict(found)
-    raise AssertionError(f"closed before {kind}")
+class Told:
+    """What a websocket is told, from now on."""
+
+    def __init__(self, socket: ClientWebSocketResponse) -> None:
+        self._socket, self.all = socket, []
+        self._task = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        async for message in self._socket:
+            self.all.append(json.loads(message.data))
+
+    async def one(self, so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        assert await until(lambda: any(map(so, self.all)), 10), self.all
+        return next(filter(so, self.all))
+
+    async def end(self) -> None:
+        await asyncio.wait_for(self._task, 10)
 
 
 def test_a_body_is_spoken_at_its_pace_and_a_second_voice_waits_for_the_first() -> None:
@@ -98,31 +109,36 @@ def test_a_body_is_spoken_at_its_pace_and_a_second_voice_waits_for_the_first() -
 def test_a_websocket_takes_samples_and_events_and_says_what_is_wrong() -> None:
     async def test() -> None:
         async with serving() as (studio, http, url), http.ws_connect(f"{url}/voices/hall?channel=es") as socket:
-            heard = Heard(studio, "hall", "es")
-            session = (await told(socket, "session.created"))["session"]
-            assert (session["room"], session["channel"], session["audio"]["input"]["format"]["rate"]) == (
-                "hall",
-                "es",
-                RATE,
-            )
+            heard, told = Heard(studio, "hall", "es"), Told(socket)
+            session = (await told.one(lambda each: each["type"] == "session.created"))["session"]
+            assert (session["room"], session["channel"]) == ("hall", "es")
+            assert session["audio"]["input"]["format"]["rate"] == RATE
+            said: list[Caption] = []
+            studio.captions.say = said.append
+            vtt, timed = "WEBVTT\n\n00:00.300 --> 00:02.000\nHola\n", f"{url}/captions/hall?channel=es&of=voice"
+            status, answer = await post(http, timed, vtt.encode(), **{"Content-Type": "text/vtt"})
+            assert (status, answer) == (200, {"taken": 1, "skipped": 0})
             await socket.send_bytes(speech(0.2))
             delta = base64.b64encode(speech(0.3)).decode()
             await socket.send_json({"type": "session.output_audio.delta", "delta": delta, "sample_rate": RATE})
             await socket.send_json({"type": "session.output_audio.delta", "delta": delta, "sample_rate": 8_000})
-            assert "?rate=8000" in (await told(socket, "error"))["error"]["message"]
-            while (await told(socket, "room"))["room"]["floor"] != "you":
-                pass  # it comes, and begins to speak, before it is on air
-            await until(lambda: heard.loud_s() > 0.45, 3)
+            error = await told.one(lambda each: each["type"] == "error")
+            assert "?rate=8000" in error["error"]["message"]
+            await told.one(lambda each: each["type"] == "room" and each["room"]["floor"] == "you")
+            await until(lambda: heard.loud_s() > 0.45, 5)
+            assert [(each.text, each.shown_ns) for each in said] == [("Hola", 1_700_000_000)]
+            assert abs(said[0].said_ns - heard.all()[0][1] - 300_000_000) < 2_000_000  # of that place in its audio
             person = studio.rooms.enter("hall").presence.people[0]
             await studio.oversight.act("hall", person.number, "mute", "")
-            assert (await told(socket, "room"))["room"]["muted"]
+            await told.one(lambda each: each["type"] == "room" and each["room"]["muted"])
             before = heard.loud_s()
             await socket.send_bytes(speech(0.2))
             await asyncio.sleep(0.4)
             assert heard.loud_s() - before < 0.03
             await studio.oversight.act("hall", person.number, "end", "")
-            assert "operator" in (await told(socket, "error"))["error"]["message"]
-            assert (await socket.receive()).type is WSMsgType.CLOSE
+            await told.one(lambda each: each["type"] == "error" and "operator" in each["error"]["message"])
+            await told.end()
+            assert socket.close_code == WSCloseCode.POLICY_VIOLATION
             assert studio.sessions == {}
 
     asyncio.run(test())
@@ -168,6 +184,10 @@ def test_what_cannot_be_a_voice_is_refused_in_a_line() -> None:
             async with http.ws_connect(f"{hall}?channel=es", headers=bearer):
                 got, answer = await post(http, f"{hall}?channel=es&rate=24000", speech(1), **pcm, **bearer)
                 assert (got, "no seat" in answer["error"]["what"]) == (503, True)
+                links = f"{url}/api/rooms/hall/links/interpreter"
+                async with http.delete(links, headers={**owner, **HEADERS}) as gone:
+                    assert gone.status == 204
+                assert await until(lambda: studio.sessions == {}, 5)  # they go with their link
             assert await until(lambda: studio.sessions == {}, 2)
 
     asyncio.run(test())
@@ -214,13 +234,28 @@ class Leaving:
             self.first_s = (output.origin_ns + output.lag_ns + block.pts_ns + sample_ns) / 1e9
 
 
+def planned(studio: Studio) -> list[int]:
+    """When captions are to be told from now on, on the clock."""
+    due_ns: list[int] = []
+    later = studio.captions._later
+
+    def noted(wait_ns: int, call: Callable[[], None]) -> object:
+        due_ns.append(time.monotonic_ns() + wait_ns)
+        return later(wait_ns, call)
+
+    studio.captions._later = noted
+    return due_ns
+
+
 @pytest.mark.slow
 def test_a_program_takes_over_from_one_over_whip_and_its_captions_come_with_its_voice() -> None:
     async def test() -> None:
         async with serving() as (studio, http, url):
             speaker, viewer = Visitor(http, url), Visitor(http, url, sends=False)
             try:
-                await speaker.connect(engine="passthrough", voice="room:hall:es", room="hall", budget_ms=ROOMY_MS)
+                await speaker.connect(
+                    engine="passthrough", voice="room:hall:es", room="hall", budget_ms=ROOMY_MS, consent=True
+                )
                 await speaker.until(lambda: len(speaker.got.pictures) > 20, 40)
                 await viewer.connect(role="viewer", room="hall")
                 presence = studio.rooms.enter("hall").presence
@@ -236,13 +271,17 @@ def test_a_program_takes_over_from_one_over_whip_and_its_captions_come_with_its_
                 await asyncio.sleep(1.5)  # nothing is said, and nothing on its way
                 async with http.ws_connect(f"{url}/voices/hall?channel=es") as socket:
                     since_s, leaving = time.monotonic(), Leaving(studio.rooms.enter("hall").timeline)
+                    due_ns = planned(studio)
                     await socket.send_json({"type": "session.output_transcript.delta", "delta": "Buenos <b>días</b>. "})
                     await socket.send_bytes(speech(0.8))
-                    await viewer.until(lambda: viewer.got.captions and loud_at(viewer, since_s), 20)
+                    await viewer.until(lambda: loud_at(viewer, since_s), 30)
+                    await viewer.until(lambda: viewer.got.captions, 10)
                     told_s, told = viewer.got.captions[0]
                     assert (told["text"], told["channel"], told["heard"]) == ("Buenos <b>días</b>.", "es", True)
                     assert told_s - since_s > ROOMY_MS / 1000 - 0.1
-                    assert -0.03 < told_s - leaving.first_s < 0.4  # later only as far as the loop is busy
+                    # With its sound; on a machine with too much to do that is later, and so is all that is done here.
+                    assert -0.06 < leaving.first_s - due_ns[0] / 1e9 < 0.5
+                    assert told_s > due_ns[0] / 1e9 - 0.01
                     line = {"text": "مرحبا", "at": time.time() + 0.2, "for_s": 2}
                     assert (await post(http, f"{url}/captions/hall?channel=ar", json.dumps(line), **JSON))[0] == 200
                     await viewer.until(lambda: len(viewer.got.captions) > 1, 10)

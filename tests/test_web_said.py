@@ -15,13 +15,13 @@ from realtime_dub.errors import UserError
 from realtime_dub.web.refusals import Refusal, refused, sentence
 from realtime_dub.web.rtc.dropped import NOTES
 from realtime_dub.web.said import Said, code_of, coded, said
-from realtime_dub.web.studio import advice, file_kinds, recordings, seats, session, session_recorder
+from realtime_dub.web.studio import admission, advice, file_kinds, recordings, seats, session, session_recorder
 
 pytestmark = pytest.mark.computes
 WEB = Path(realtime_dub.web.__file__).parent
 TABLE = {key.removeprefix("told."): text for key, text in TABLES["en"].items() if key.startswith("told.")}
 NAMED = [*NOTES.values(), *advice.NO_VOICE.values(), *seats.FULL.values(), seats.LINE_FULL, session.FULL]
-NAMED += [recordings.FULL, file_kinds.KIND, file_kinds.NO_KIND]
+NAMED += [admission.MOST, admission.FULL, recordings.FULL, file_kinds.KIND, file_kinds.NO_KIND]
 NAMED += [session_recorder.LONGEST, session_recorder.ENDED, session_recorder.LOST]
 # What only a program can do wrong: a person at the page never meets it, and whoever writes the program reads English.
 PROTOCOLS = ("http/whip.py", "http/routes.py", "rtc/peer.py", "rtc/candidates.py", "workers/programs_in_front.py")
@@ -34,8 +34,8 @@ FOR_PROGRAMS = {
     "The request has an impossible date.", "Correct the date.", "The request has an impossible range.",
     "Write it as bytes=FIRST-LAST.", "The upload is not a form.", "Send the file as multipart/form-data.",
     "The form has no file.", "Send one file.", "The form has more than one file.", "Only some options can be changed.",
-    "Too many recordings were asked for.", "Too many avatars were asked for.", "The request cannot be read.",
-    "Send it as HTTP describes.",
+    "Too many recordings were asked for.", "Too many avatars were asked for.",
+    "The request cannot be read.", "Send it as HTTP describes.",
     "The form cannot be read.", "Send one file as multipart/form-data.", "The request was refused.", "Change it.",
 }  # fmt: skip
 

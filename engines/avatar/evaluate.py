@@ -28,29 +28,34 @@ from realtime_dub.face.scheme68 import openness
 from realtime_dub.face.types import Points, TrackedFrame
 from realtime_dub.media import Frame, Image
 from realtime_dub.mouth import registry
+from realtime_dub.mouth.avatar.canvas import Canvas
 from realtime_dub.mouth.avatar.edges import edges
 from realtime_dub.mouth.avatar.folder import PICTURE, About, Person, read_about, read_person, read_plate
 from realtime_dub.mouth.avatar.painter import Painter
 from realtime_dub.mouth.avatar.pose import AvatarPose
+from realtime_dub.mouth.avatar.sharpening import sharpness
+from realtime_dub.mouth.avatar.showing import Showing, enhancer_of
 from realtime_dub.mouth.contract import WholeFrame, landmarks_of
 from realtime_dub.sources.base import read_all
 from realtime_dub.sources.registry import open_video
 
 PERIOD_NS = 40_000_000
 SHOWN = 6  # pictures of a sheet
+FINE = 192  # details are as fine as a pixel of a picture of so many a side
 
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """A clip, and what was made in its place; pictures of the net's size."""
+    """A clip, and what was made in its place; pictures as large as the recording is kept."""
 
     drawn: list[Image]
     painted: list[Image]
     true: list[Image]
     opening: Array  # (n,) of the clip's lips, template units
+    face: Array  # (n, 478, 2) of the clip's faces, pixels of the pictures
 
     def figures(self, reader: FaceReader) -> dict[str, float]:
-        """``levels`` off, ``mouth_r`` of the lips that are read in what was painted, ``flicker`` against the clip's."""
+        """``levels`` off, ``mouth_r`` of the lips that are read again; ``flicker``, ``sharp``: shares of the clip's."""
         found, wanted = (np.stack(each).astype(np.float32) for each in (self.painted, self.true))
         read = openings(reader, self.painted)
         good = np.isfinite(read) & np.isfinite(self.opening)
@@ -58,8 +63,14 @@ class Shown:
             "levels": float(np.abs(found - wanted).mean()),
             "mouth_r": correlation(read[good], self.opening[good]),
             "flicker": _flicker(found) / max(_flicker(wanted), 1e-6),
+            "sharp": self._sharp(self.painted) / max(self._sharp(self.true), 1e-6),
             "faces": float(good.mean()),
         }
+
+    def _sharp(self, pictures: Sequence[Image]) -> float:
+        """The spread of the finest details of a face, levels."""
+        pixel = len(self.true[0]) / FINE
+        return float(np.mean([sharpness(each, face, pixel) for each, face in zip(pictures, self.face, strict=True)]))
 
 
 def _flicker(pictures: Array) -> float:
@@ -81,44 +92,51 @@ def openings(reader: FaceReader, pictures: Sequence[Image]) -> Array:
 class Evaluation:
     """Of one avatar."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, enhance: bool = False) -> None:
         self.about: About = read_about(folder)
         self.person: Person = read_person(folder)
-        self.painter = Painter(folder / PICTURE)
-        self.plate = read_plate(folder, self.painter.size)
-        self.reader, self._folder = FaceReader(), folder
+        painter, canvas = Painter(folder / PICTURE), Canvas(read_plate(folder))
+        self.showing, self._size = Showing(painter, self.person, self.about.shown, canvas), painter.size
+        if enhance:
+            self.showing.enhancer = enhancer_of(None, self.showing, folder, self.person, painter.size)
+        self.reader, self._folder, self._enhance = FaceReader(), folder, enhance
 
     def by_landmarks(self, clip: Path) -> Shown:
         """Moved by the clip's own landmarks."""
-        shown = Shown([], [], [], np.zeros(0))
-        opening = []
+        shown = Shown([], [], [], np.zeros(0), np.zeros(0))
+        opening, faces = [], []
         for frame, points in self._tracked(clip):
             face = canonicalise(points)
-            body = self.person.body.places(face.pose)
-            drawing = edges(AvatarPose(face.canonical, face.pose), body, self.about.shown, self.painter.size)
-            shown.drawn.append(drawing)
-            shown.painted.append(self.painter.painted(drawing, self.plate))
+            pose = AvatarPose(face.canonical, face.pose)
+            shown.drawn.append(
+                edges(pose, self.person.body.places(pose.pose), self.about.shown, self.showing.canvas.side)
+            )
+            shown.painted.append(self.showing.picture(pose))
             shown.true.append(self._true(frame))
             opening.append(float(mean_lip_opening(face.canonical)))
-        return Shown(shown.drawn, shown.painted, shown.true, np.array(opening))
+            faces.append(self._places(points))
+        return Shown(shown.drawn, shown.painted, shown.true, np.array(opening), np.array(faces))
 
     def by_voice(self, clip: Path) -> Shown:
         """Moved by the clip's voice, through the engine."""
-        generator = registry.create("avatar", bundle=self._folder)
+        generator = registry.create("avatar", bundle=self._folder, enhance=self._enhance or None)
         sound = np.concatenate([read_sound(clip), np.zeros(16_000, np.float32)])
         generator.hear(sound, 0)
-        true, opening = [], []
+        true, opening, faces = [], [], []
         for frame, points in self._tracked(clip):
             true.append(self._true(frame))
+            faces.append(self._places(points))
             opening.append(float(mean_lip_opening(canonicalise(points).canonical)))
         live = TrackedFrame(Frame(true[0], 0, 0), None)
         painted = [generator.generate(live, k * PERIOD_NS) for k in range(len(true))]
         generator.close()
-        return Shown(true, [each.image for each in painted if each is not None], true, np.array(opening))
+        return Shown(
+            true, [each.image for each in painted if each is not None], true, np.array(opening), np.array(faces)
+        )
 
     def of_stranger(self, clip: Path) -> float:
         """r of the lips that are read in what is painted and of those that the motion asked for, with any voice."""
-        generator = registry.create("avatar", bundle=self._folder)
+        generator = registry.create("avatar", bundle=self._folder, enhance=self._enhance or None)
         sound = read_sound(clip)
         generator.hear(np.concatenate([sound, np.zeros(16_000, np.float32)]), 0)
         live = TrackedFrame(Frame(np.zeros((16, 16, 3), np.uint8), 0, 0), None)
@@ -143,11 +161,11 @@ class Evaluation:
             source.close()
         return [(frame, points) for frame, points in found if points is not None]
 
+    def _places(self, points: Points) -> Array:
+        return self.about.shown.places(points, self.about.stored)
+
     def _true(self, frame: Frame) -> Image:
-        size = self.painter.size
-        return np.asarray(
-            cv2.resize(taken(frame.image, self.about), (size, size), interpolation=cv2.INTER_AREA), np.uint8
-        )
+        return taken(frame.image, self.about)
 
 
 def sheet(shown: Shown, count: int = SHOWN) -> Image:
@@ -169,11 +187,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--most", type=int, default=10)
     parser.add_argument("--voices", action="store_true", help="move it by the clips' voices")
     parser.add_argument("--strangers", type=Path, nargs="*", default=[], help="films whose voices move it, too")
+    parser.add_argument("--enhance", action="store_true", help="with our filter")
     parser.add_argument("--sheet", type=Path, help="a picture (.png) of the first clips")
     given = parser.parse_args(arguments)
     paths = {path.stem: path for path in sorted(given.clips.glob("*.mp4"))}
     names = split(list(paths))["test"][: given.most]
-    evaluation = Evaluation(given.avatar)
+    evaluation = Evaluation(given.avatar, given.enhance)
     rows: list[dict[str, float]] = []
     sheets: list[Image] = []
     for name in names:

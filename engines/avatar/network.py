@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 SLOPE = 0.1
 LEAK = 0.2
+DETAIL = 10.0  # by which judges are shown the finest details larger
 STEP = 32  # pixels: a net goes so far down
 OUT = 4  # blue, green, red, and the share of the person
 Profile = Literal["cpu", "gpu"]
@@ -130,7 +131,10 @@ class Judge(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList()
         for before, after in pairwise((channels, *widths)):
-            self.layers.append(nn.Sequential(nn.Conv2d(before, after, 4, 2, 1), nn.LeakyReLU(LEAK)))
+            conv = nn.Conv2d(before, after, 4, 2, 1)
+            nn.init.kaiming_normal_(conv.weight, LEAK)
+            nn.init.zeros_(conv.bias)
+            self.layers.append(nn.Sequential(conv, nn.LeakyReLU(LEAK)))
         self.layers.append(nn.Conv2d(widths[-1], 1, 3, 1, 1))
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -142,19 +146,30 @@ class Judge(nn.Module):
 
 
 class Judges(nn.Module):
-    """Of single pictures with their drawings, at two scales, and of three in a row, for what happens in time."""
+    """Of single pictures with their drawings, at two scales, and of three in a row, for what happens in time.
+
+    What painted pictures lack is fine and faint: a judge of the bare pixels does not find it in the time that there is.
+    So each is shown what a blur takes away, too, and larger.
+    """
 
     def __init__(self, widths: tuple[int, ...]) -> None:
         super().__init__()
-        self.fine, self.coarse, self.film = Judge(6, widths), Judge(6, widths), Judge(9, widths)
-        self.shrink = nn.AvgPool2d(2)
+        self.fine, self.coarse, self.film = Judge(9, widths), Judge(9, widths), Judge(18, widths)
+        self.shrink, self.blur = nn.AvgPool2d(2), nn.AvgPool2d(3, 1, 1, count_include_pad=False)
 
     def forward(self, drawings: Tensor, pictures: Tensor) -> list[list[Tensor]]:
         """Of rows of three (n, 3, 3, size, size) each; the maps of each judge, the last its opinion."""
         count, three, channels, size, _ = pictures.shape
-        pairs = torch.cat([drawings, pictures], 2).reshape(count * three, 2 * channels, size, size)
-        row = self.shrink(pictures.reshape(count, three * channels, size, size))
-        return [self.fine(pairs), self.coarse(self.shrink(pairs)), self.film(row)]
+        drawn, shown = (each.reshape(count * three, channels, size, size) for each in (drawings, pictures))
+        small = self.shrink(shown)
+        row = self._detailed(small).reshape(count, 2 * three * channels, *small.shape[-2:])
+        fine, coarse = (drawn, shown), (self.shrink(drawn), small)
+        judged = [torch.cat([2 * lines - 1, self._detailed(seen)], 1) for lines, seen in (fine, coarse)]
+        return [self.fine(judged[0]), self.coarse(judged[1]), self.film(row)]
+
+    def _detailed(self, pictures: Tensor) -> Tensor:
+        """(n, 2 * channels, h, w): about -1..1."""
+        return torch.cat([2 * pictures - 1, DETAIL * (pictures - self.blur(pictures))], 1)
 
 
 def told_apart(real: list[list[Tensor]], made: list[list[Tensor]]) -> Tensor:

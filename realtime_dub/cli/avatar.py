@@ -10,9 +10,12 @@ import typer
 from realtime_dub.cli.credential_options import Credentials, SignCert, SignerUrl, SignKey, Tsa
 from realtime_dub.cli.file_options import FileCrf, FileFps, FilePreset
 from realtime_dub.cli.options import (
+    AvatarSize,
     Backdrop,
     Backend,
     Encoder,
+    Enhance,
+    Enhancer,
     Head,
     Input,
     Mouth,
@@ -23,6 +26,7 @@ from realtime_dub.cli.options import (
     Strength,
 )
 from realtime_dub.cli.output import ProgressBar, show
+from realtime_dub.cli.sizes import size_of
 from realtime_dub.inference import AUTO
 
 AvatarVideo = Annotated[
@@ -54,6 +58,9 @@ def speak_as(
     avatar: AvatarFolder = None,
     head: Head = None,
     backdrop: Backdrop = None,
+    size: AvatarSize = "auto",
+    enhance: Enhance = False,
+    enhancer: Enhancer = None,
     strength: Strength = 1.0,
     backend: Backend = AUTO,
     fps: FileFps = 25,
@@ -70,11 +77,11 @@ def speak_as(
     quiet: Quiet = False,
 ) -> None:
     """Have the person of a recording say a voice: trains their avatar first, which takes up to an hour."""
-    given = {name: value for name, value in locals().items() if name not in ("video", "avatar")}
+    given = {name: value for name, value in locals().items() if name not in ("video", "avatar", "size")}
     from realtime_dub.config import FileConfig, build
 
     folder = video.with_suffix(".avatar") if avatar is None else avatar
-    config = build(FileConfig, **given, input=str(folder))
+    config = build(FileConfig, **given, **size_of(size), input=str(folder))
     from realtime_dub.pipeline.file.avatars import ensure
 
     ensure(video, folder)

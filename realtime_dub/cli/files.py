@@ -33,6 +33,7 @@ from realtime_dub.cli.file_options import (
 )
 from realtime_dub.cli.options import (
     AudioStream,
+    AvatarSize,
     Backdrop,
     Backend,
     Background,
@@ -45,12 +46,15 @@ from realtime_dub.cli.options import (
     Denoiser,
     Encoder,
     Engine,
+    Enhance,
+    Enhancer,
     Face,
     Head,
     Identity,
     Language,
     Learn,
     LookAhead,
+    Marks,
     Pads,
     PcmChannels,
     PcmFormat,
@@ -67,6 +71,7 @@ from realtime_dub.cli.options import (
     VideoStream,
 )
 from realtime_dub.cli.output import ProgressBar, show, state_rule
+from realtime_dub.cli.sizes import shown_size
 from realtime_dub.errors import ConfigError
 from realtime_dub.inference import AUTO
 from realtime_dub.mouth import registry
@@ -90,6 +95,8 @@ def dub_file(
     crf: FileCrf = None,
     preset: FilePreset = None,
     encoder: Encoder = "software",
+    marks: Marks = "on",
+    size: AvatarSize = "auto",
     codec: Codec = "h264",
     background: Background = "black",
     face: Face = "largest",
@@ -107,6 +114,8 @@ def dub_file(
     denoiser: Denoiser = None,
     head: Head = None,
     backdrop: Backdrop = None,
+    enhance: Enhance = False,
+    enhancer: Enhancer = None,
     teeth_upper: FileTeethUpper = None,
     teeth_lower: FileTeethLower = None,
     line_upper: FileLineUpper = None,
@@ -136,10 +145,10 @@ def dub_file(
     quiet: Quiet = False,
 ) -> None:
     """Dub a video file or a photo, as fast as the machine goes."""
-    given = locals()
+    given = {name: value for name, value in locals().items() if name != "size"}
     from realtime_dub.config import FileConfig, build
 
-    config = build(FileConfig, **given)
+    config = build(FileConfig, **given, **shown_size(size, input))
     from realtime_dub.pipeline.file.run import run_file
 
     state_rule(quiet)

@@ -19,6 +19,8 @@ from realtime_dub.cli.options import (
     Denoiser,
     Encoder,
     Engine,
+    Enhance,
+    Enhancer,
     Face,
     Head,
     Identity,
@@ -38,6 +40,7 @@ from realtime_dub.cli.options import (
     LiveWebcam,
     LiveWidth,
     LookAhead,
+    Marks,
     Notice,
     Pads,
     PcmChannels,
@@ -55,15 +58,13 @@ from realtime_dub.cli.options import (
     VideoStream,
 )
 from realtime_dub.cli.output import show, state_rule
+from realtime_dub.cli.sizes import size_of
 from realtime_dub.errors import ConfigError
 from realtime_dub.inference import AUTO
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.quality import AUTO as AUTO_QUALITY
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
-from realtime_dub.paths import is_number
 from realtime_dub.trust.badge_style import WORD
-
-SIZES = {"480p": "640x480", "720p": "1280x720", "1080p": "1920x1080"}
 
 
 def live(
@@ -96,6 +97,8 @@ def live(
     denoiser: Denoiser = None,
     head: Head = None,
     backdrop: Backdrop = None,
+    enhance: Enhance = False,
+    enhancer: Enhancer = None,
     loop: LiveLoop = False,
     notice: Notice = "off",
     badge: Badge = "corner",
@@ -103,6 +106,7 @@ def live(
     badge_size: BadgeSize = 5,
     badge_word: BadgeWord = WORD,
     encoder: Encoder = "software",
+    marks: Marks = "on",
     codec: Codec = "h264",
     seconds: Seconds = None,
     stats_json: StatsJson = None,
@@ -136,16 +140,11 @@ def live(
     show(run_live(config), quiet)
 
 
-def _size(text: str, asked: dict[str, float | None]) -> dict[str, float | None]:
+def _size(text: str, asked: dict[str, float | None]) -> dict[str, int]:
     """Width and height that ``text`` means; nothing for auto. Raises ConfigError."""
-    if text == "auto":
-        return {}
-    if asked["width"] is not None or asked["height"] is not None:
+    if text != "auto" and (asked["width"] is not None or asked["height"] is not None):
         raise ConfigError("cannot use --size", f"{text!r} beside --width and --height", "give one of them")
-    width, _, height = SIZES.get(text, text).partition("x")
-    if not (is_number(width) and is_number(height)):
-        raise ConfigError("cannot use --size", repr(text), f"give auto, {', '.join(SIZES)} or WIDTHxHEIGHT")
-    return {"width": int(width), "height": int(height)}
+    return size_of(text)
 
 
 def _refuse_live_options(context: typer.Context) -> None:

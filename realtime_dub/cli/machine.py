@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import typer
 
 from realtime_dub.cli.credential_options import Credentials, SignCert, SignerUrl, SignKey, Tsa
-from realtime_dub.cli.options import Badge, BadgePlace, BadgeSize, BadgeWord, Bundle, Quiet
+from realtime_dub.cli.options import Badge, BadgePlace, BadgeSize, BadgeWord, Bundle, Marks, Quiet
 from realtime_dub.cli.output import state_rule
 from realtime_dub.cli.server_options import (
     PublicIp,
@@ -27,6 +27,7 @@ from realtime_dub.cli.server_options import (
     ServeMediaTo,
     ServePictureHeight,
     ServePort,
+    ServePushTo,
     ServeSelfSigned,
     ServeServerMic,
     ServeSize,
@@ -57,6 +58,7 @@ def serve(
     max_viewers: ServeMaxViewers = 8,
     max_channels: ServeMaxChannels = None,
     max_bandwidth_kbps: ServeMaxBandwidthKbps = None,
+    push_to: ServePushTo = None,
     link_hours: ServeLinkHours = 168,
     fps: ServeFps = None,
     size: ServeSize = "auto",
@@ -89,10 +91,11 @@ def serve(
     signer: SignerUrl = None,
     tsa: Tsa = None,
     bundle: Bundle = None,
+    marks: Marks = "on",
     quiet: Quiet = False,
 ) -> None:
     """Let a browser use this machine: open the printed address, see your own face speak."""
-    given = {name: value for name, value in locals().items() if name != "fps" or value is not None}
+    given = {name: value for name, value in locals().items() if name not in ("fps", "push_to") or value is not None}
     _need_web()
     if train_avatars and find_spec("torch") is None:
         raise DependencyError("--train-avatars needs", "torch", "pip install 'realtime-dub[train]'")

@@ -60,6 +60,13 @@ Learn = Annotated[
     str,
     typer.Option(help="Learn how you talk while you speak with your own voice: on or off.", rich_help_panel=Mouth),
 ]
+Marks = Annotated[
+    str,
+    typer.Option(
+        help="Mark what is dubbed so that `realtime-dub inspect` finds it, unseen and unheard: on or off.",
+        rich_help_panel=Output,
+    ),
+]
 Silence = Annotated[
     str,
     typer.Option(
@@ -142,6 +149,22 @@ Backdrop = Annotated[
         show_default="as recorded",
         rich_help_panel=Mouth,
     ),
+]
+Enhance = Annotated[
+    bool,
+    typer.Option("--enhance", help="With avatar: crisper faces, by a filter of ours.", rich_help_panel=Mouth),
+]
+Enhancer = Annotated[
+    Path | None,
+    typer.Option(
+        help="With avatar: crisper faces, by a network that import-engine gfpgan has made a bundle of.",
+        show_default="none",
+        rich_help_panel=Mouth,
+    ),
+]
+AvatarSize = Annotated[
+    str,
+    typer.Option(help="With avatar: 480p, 720p, 1080p, WIDTHxHEIGHT, or auto = as recorded.", rich_help_panel=Picture),
 ]
 Head = Annotated[
     str | None,

@@ -70,6 +70,10 @@ ServeMaxBandwidthKbps = Annotated[
     int | None,
     typer.Option(help="Kilobits per second of all video that leaves, at most.", show_default="no limit"),
 ]
+ServePushTo = Annotated[
+    list[str] | None,
+    typer.Option(help="A host that operators may push channels to; may be given several times.", show_default="none"),
+]
 ServeLinkHours = Annotated[float, typer.Option(help="How long a link for a role opens its room.")]
 ServeFps = Annotated[
     float | None,

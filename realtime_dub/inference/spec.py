@@ -13,9 +13,11 @@
 | ``speaker`` | a mel spectrogram | who speaks, as a vector |
 | ``expression`` | features that a motion net tells of a voice | how the lower face of an avatar moves |
 | ``head`` | the same, and where the head was | where it may be next |
+| ``restore`` | a crop of the face | the same face, clearer |
 
 Format 1 had ``motion`` alone, without its name. Colour order, layout and normalisation live inside the network: what
-goes in and comes out of ``crop``, ``frame``, ``mask`` and ``paint`` is BGR, or a share, in 0..1.
+goes in and comes out of ``crop``, ``frame``, ``mask`` and ``paint`` is BGR, or a share, in 0..1. A network of task
+``restore`` that somebody else has exported may keep its own.
 """
 
 from __future__ import annotations
@@ -299,6 +301,14 @@ class HeadSpec(FollowingSpec):
     task: Literal["head"]
 
 
+class RestoreSpec(_Common):
+    """A square of the face, turned and scaled as FFHQ's faces lie (Karras, Laine, Aila 2019), -> the same, clearer."""
+
+    task: Literal["restore"]
+    size: int = Field(ge=16, le=MOST_PIXELS)  # pixels a side
+    signed_rgb: bool = False  # it takes and gives RGB in -1..1, in place of BGR in 0..1
+
+
 BundleSpec: TypeAlias = (
     MotionSpec
     | CropTaskSpec
@@ -311,6 +321,7 @@ BundleSpec: TypeAlias = (
     | SpeakerSpec
     | ExpressionSpec
     | HeadSpec
+    | RestoreSpec
 )
 TASKS: dict[str, type[BundleSpec]] = {
     "motion": MotionSpec,
@@ -324,6 +335,7 @@ TASKS: dict[str, type[BundleSpec]] = {
     "speaker": SpeakerSpec,
     "expression": ExpressionSpec,
     "head": HeadSpec,
+    "restore": RestoreSpec,
 }
 
 

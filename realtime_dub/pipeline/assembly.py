@@ -15,10 +15,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from realtime_dub.clock import Clock
-from realtime_dub.config import FileConfig, LiveConfig, colour_of
+from realtime_dub.config import FileConfig, LiveConfig, OnOff, colour_of
 from realtime_dub.errors import ConfigError
 from realtime_dub.face.types import FaceTracker
 from realtime_dub.face.unlooked import Unlooked
+from realtime_dub.fitting import Size
 from realtime_dub.inference import AUTO
 from realtime_dub.media import Image, OutputFormat, VideoInfo, VoiceInfo
 from realtime_dub.mouth import registry
@@ -34,10 +35,11 @@ from realtime_dub.pipeline.live.inputs import StartsWith, ThreadedInputs
 from realtime_dub.pipeline.live.loop import LiveParts, LivePipeline
 from realtime_dub.pipeline.live.outputs import PublisherThread
 from realtime_dub.pipeline.live.own_mic import OwnMic
+from realtime_dub.pipeline.marking import Marks, payload_of_today
 from realtime_dub.pipeline.precedence import Place
 from realtime_dub.pipeline.statistics import Recorder
 from realtime_dub.pipeline.timing import LiveSettings, Timing
-from realtime_dub.publishers.base import HasAddress, Publisher, ReadsVoice
+from realtime_dub.publishers.base import HasAddress, Publisher, ReadsVoice, ReadVoice
 from realtime_dub.publishers.registry import open_publisher
 from realtime_dub.sources import voices
 from realtime_dub.sources.base import VideoSource, VoiceSource
@@ -71,6 +73,9 @@ def make_generator(config: LiveConfig | FileConfig) -> MouthGenerator:
         denoiser=config.denoiser,
         head=config.head,
         backdrop=None if config.backdrop is None else backdrop_of(config.backdrop),
+        size=_size_of(config),
+        enhance=config.enhance or None,
+        enhancer=config.enhancer,
         teeth_upper=config.teeth_upper,
         teeth_lower=config.teeth_lower,
         line_upper=config.line_upper,
@@ -105,6 +110,12 @@ def backdrop_of(text: str) -> Image:
     except ValueError:
         do = "give the name of a picture or of a colour, such as white or #rrggbb"
         raise ConfigError("cannot use --backdrop", repr(text), do) from None
+
+
+def _size_of(config: LiveConfig | FileConfig) -> Size | None:
+    """Of a picture that is made here and is an avatar's; None as it was recorded, or as what it is shown over."""
+    picture = config.webcam if isinstance(config, LiveConfig) else config.input
+    return (config.width, config.height) if config.size_asked and kind_of(picture) == AVATAR else None
 
 
 def steps_of(config: LiveConfig | FileConfig) -> Steps | None:
@@ -219,9 +230,14 @@ def make_compositor() -> Compositor:
     return composite.Compositor()
 
 
+def make_marks(wanted: OnOff) -> Marks | None:
+    """What marks the frames and the voice of one run; None where none is wanted."""
+    return Marks(payload_of_today()) if wanted == "on" else None
+
+
 def video_options(config: LiveConfig | FileConfig) -> dict[str, Any]:
-    """How frames are to be read: what is behind them, which of several streams."""
-    return {"background": config.background_bgr, "stream": config.video_stream}
+    """How frames are to be read: what is behind them, which of several streams, at what size an avatar is shown."""
+    return {"background": config.background_bgr, "stream": config.video_stream, "shown": _size_of(config)}
 
 
 def voice_options(config: LiveConfig | FileConfig) -> dict[str, Any]:
@@ -254,6 +270,7 @@ class LiveMembers:
     voice_starts_with: StartsWith = "itself"
     own_voice: VoiceSource | None = None  # the person's, beside another's that is dubbed: to learn from
     place: Place | None = None  # among the runs that one machine serves
+    marks: Marks | None = None
     badge: BadgeStyle = USUAL  # that tells people
     notice: str = "off"  # as LiveConfig has it
 
@@ -303,6 +320,7 @@ class _LiveAssembly:
             sheet,
             own_mic=own_mic,
             place=members.place,
+            marks=members.marks,
             badge=members.badge,
             notice=notice_of(members.notice, self._voice.rate),
         )
@@ -314,12 +332,16 @@ class _LiveAssembly:
         for output in self._outputs:
             publisher = output.publisher
             if isinstance(publisher, ReadsVoice):
-                publisher.attach(pipeline.read_voice)
+                publisher.attach(self._read_voice(pipeline))
             output.open(self._format())
             if isinstance(publisher, ReadsVoice):
                 pipeline.voice.leave(self._timing.speaker_room_ns(publisher, self._voice))
             if isinstance(publisher, HasAddress) and publisher.address is not None:
                 print(f"watch at {publisher.address}", flush=True)  # also where quiet: nobody could find it otherwise
+
+    def _read_voice(self, pipeline: LivePipeline) -> ReadVoice:
+        marks = self._members.marks
+        return pipeline.read_voice if marks is None else marks.reader(pipeline.read_voice, self._voice.rate)
 
     def _open_sources(self, settings: LiveSettings) -> tuple[VideoInfo, VoiceInfo]:
         video, voice = self._members.video, self._members.voice

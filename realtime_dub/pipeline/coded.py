@@ -13,21 +13,22 @@ Changed = tuple[Box, ...]
 
 
 def leaving(
-    tracked: TrackedFrame, image: Image, drawn: Generated | None, badge: Badge, at_ns: int
+    tracked: TrackedFrame, image: Image, drawn: Generated | None, coded: Coded | None, badge: Badge, at_ns: int
 ) -> tuple[Image, Coded | None, Changed]:
-    """``image``, with ``drawn`` put into it, and the ``badge``; the frame's coded picture; where they differ."""
-    coded, changed = taken_over(tracked, image, drawn)
+    """``image``, with ``drawn`` put into it, and the ``badge``; the ``coded`` picture; where they differ."""
+    coded, changed = taken_over(tracked, image, drawn, coded)
     dubbed = image is not tracked.frame.image
     own = dubbed and not isinstance(drawn, WholeFrame)  # that may be the engine's, and shown once more
     image, box = badge.over(image, at_ns, dubbed, own)
     return image, coded, changed if box is None or coded is None else (*changed, box)
 
 
-def taken_over(tracked: TrackedFrame, image: Image, drawn: Generated | None) -> tuple[Coded | None, Changed]:
-    """The frame's coded picture, and the boxes in which ``image``, with ``drawn`` put into it, is another one."""
-    frame = tracked.frame
-    if image is frame.image:
-        return frame.coded, ()
-    if frame.coded is None or not isinstance(drawn, MouthPatch):
+def taken_over(
+    tracked: TrackedFrame, image: Image, drawn: Generated | None, coded: Coded | None
+) -> tuple[Coded | None, Changed]:
+    """The ``coded`` picture that ``image`` was made of, and the boxes where ``drawn`` made it another."""
+    if image is tracked.frame.image:
+        return coded, ()
+    if coded is None or not isinstance(drawn, MouthPatch):
         return None, ()
-    return frame.coded, (box_on(tracked, drawn),)
+    return coded, (box_on(tracked, drawn),)

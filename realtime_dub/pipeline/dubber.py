@@ -16,7 +16,7 @@ import numpy.typing as npt
 from realtime_dub.audio.samples import Cleaner, can_be
 from realtime_dub.errors import ConfigError
 from realtime_dub.inference import AUTO
-from realtime_dub.media import NS, Frame, Image, Samples, ns_to_samples, samples_to_ns
+from realtime_dub.media import NS, AudioBlock, Frame, Image, Samples, ns_to_samples, samples_to_ns
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import Identity
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
@@ -74,13 +74,14 @@ class Dubber:
         face: str = "largest",
         learn: bool = True,
         silence: Silence = AUTO_SILENCE,
+        marks: bool = True,
     ) -> None:
         """``rate`` in Hz and ``channels`` of the voice; ``fps``: nominal, how much audio goes with a frame.
 
         ``engine``, ``bundle``, ``identity`` (a file that ``enroll`` made, or what it holds), ``strength`` 0..2,
-        ``look_ahead_ms``, ``backend``, ``face``, ``learn`` and ``silence`` are those of the command line. With
-        ``silence="auto"`` the voice is the person's own until it does not fit the mouth. Raises UserError: ConfigError,
-        BundleError.
+        ``look_ahead_ms``, ``backend``, ``face``, ``learn``, ``silence`` and ``marks`` are those of the command line.
+        With ``silence="auto"`` the voice is the person's own until it does not fit the mouth. Raises UserError:
+        ConfigError, BundleError.
         """
         if not can_be(rate, channels):
             raise ConfigError("cannot use audio", f"of {rate} Hz and {channels} channels", "give another rate or shape")
@@ -102,7 +103,8 @@ class Dubber:
         self._stack.callback(self._generator.close)
         self._tracker = assembly.make_tracker(face, at_once=False)
         self._stack.callback(self._tracker.close)
-        self._composer = FrameComposer(assembly.make_compositor())
+        self._marks = assembly.make_marks("on" if marks else "off")
+        self._composer = FrameComposer(assembly.make_compositor(), self._marks)
         self._maker: MouthMaker | None = None  # from the first frame on
         self._waiting: deque[Frame] = deque()
         self._seq = 0
@@ -170,7 +172,7 @@ class Dubber:
         sample = TrackedSample(self._tracker.track(frame))
         if frame.seq % _OBSERVE_EVERY == 0:
             self._generator.observe(sample.tracked)
-        image, composition = self._composer.compose(sample, self._maker.make([sample])[0])
+        image, _, composition = self._composer.marked(sample, self._maker.make([sample])[0])
         audio = self._leaving(frame)
         self._audio.forget(frame.pts_ns - NS)
         dubbed = composition.patch is not None and image is not frame.image
@@ -181,7 +183,10 @@ class Dubber:
         rate = self._audio.rate
         first = ns_to_samples(frame.pts_ns, rate) if self._given is None else self._given
         self._given = max(first, ns_to_samples(frame.pts_ns + self._period_ns, rate))
-        return self._audio.read(samples_to_ns(first, rate), self._given - first)
+        block = AudioBlock(
+            self._audio.read(samples_to_ns(first, rate), self._given - first), rate, samples_to_ns(first, rate)
+        )
+        return block.samples if self._marks is None else self._marks.sound(block, frame.pts_ns).samples
 
 
 class PushedVoice(TimedAudio):

@@ -30,7 +30,7 @@ class Reports:
         """
         refuse_clashes(_written(config), _read(config))
         source = Path(config.input) if isinstance(config, FileConfig) and not is_missing(config.input) else None
-        self.credentials = Credentials(config.signing, voice, source)
+        self.credentials = Credentials(config.signing, voice, source, {"badge": config.badge})
         self.sheet = _sheet(config.contact_sheet)
         self._stats = WholeFile(config.stats_json) if config.stats_json is not None else None
 
@@ -105,7 +105,8 @@ def _read(config: LiveConfig | FileConfig) -> Iterator[Use]:
     if config.backdrop is not None:
         yield Use(config.backdrop, "--backdrop")
     keys = ((config.sign_cert, "--sign-cert"), (config.sign_key, "--sign-key"))
-    for path, option in ((config.identity, "--identity"), (config.bundle, "--bundle"), *keys):
+    own = ((config.identity, "--identity"), (config.bundle, "--bundle"), (config.enhancer, "--enhancer"))
+    for path, option in (*own, *keys):
         if path is not None:
             yield Use(path, option)
     for spec in config.to if isinstance(config, LiveConfig) else ():

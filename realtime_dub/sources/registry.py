@@ -76,6 +76,7 @@ def open_video(
     height: int = 480,
     fps: float | Fraction = 25,
     smaller: Size | None = None,
+    shown: Size | None = None,
     loop: bool = False,
     background: Colour = BLACK,
     live: bool,
@@ -85,7 +86,8 @@ def open_video(
     """The source that ``spec`` means, not yet opened.
 
     ``width``, ``height`` and ``fps`` are asked of a camera and given by the demo; a still has ``fps``; files and
-    streams have their own. ``smaller`` is asked of a camera that is too slow at the size. ``keep_coded``: a camera's
+    streams have their own. ``smaller`` is asked of a camera that is too slow at the size. ``shown``: the size of an
+    avatar's picture, where it is not to be the recording's. ``keep_coded``: a camera's
     JPEG keeps its planes, which pays where an output encodes them. ``background`` shows in bars
     and through what is transparent. ``stream``: which of several pictures of a file or stream, from 1. With ``live``,
     what could be pulled faster runs at its own speed. Raises MediaError for a path that is not there, ConfigError for
@@ -98,7 +100,7 @@ def open_video(
         _check_scheme(spec)
     made_of: dict[str, tuple[Any, ...]] = {
         "animation": (spec, loop),
-        "avatar": (spec, fps),
+        "avatar": (spec, fps, shown),
         "demo": (width, height, fps),
         "file": (spec, loop),
         "image": (spec, fps),

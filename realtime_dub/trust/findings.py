@@ -22,7 +22,7 @@ class Finding:
 
 Detector = Callable[[Path], Sequence[Finding]]
 # Each a function of a file, ``Detector``: "name": "module:attribute", loaded when a file is looked at.
-DETECTORS: dict[str, str] = {}
+DETECTORS: dict[str, str] = {"marks": "realtime_dub.trust.marks.found:stretches_in"}
 
 
 def marks_in(path: Path) -> list[Finding]:

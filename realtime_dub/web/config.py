@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from realtime_dub.config import Badged, Signing
+from realtime_dub.config import Badged, OnOff, Signing
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.mouth.silence import Silence
@@ -44,6 +44,7 @@ class ServeConfig(Badged, Signing):
     max_viewers: int = Field(8, ge=0, le=1_000)
     max_channels: int | None = Field(None, ge=0, le=100)  # dubbed pictures of channels; None: what the machine holds
     max_bandwidth_kbps: int | None = Field(None, ge=100, le=100_000_000)  # of all video that leaves; None: no limit
+    push_to: tuple[str, ...] = ()  # hosts, or hosts with ports, that operators may push channels to
     link_hours: float = Field(168, gt=0, le=8_760)  # a link for a role can be used
     fps: float = Field(25, ge=5, le=60)
     size: Literal["auto", "480p", "720p"] = "auto"  # that pages ask cameras for, where nobody chose one there
@@ -65,9 +66,18 @@ class ServeConfig(Badged, Signing):
     media_to: Literal["auto", "machine", "lan", "internet"] = "auto"  # where addresses of visitors may be
     picture_height: int = Field(720, ge=180, le=2_160)  # of 16:9; what has more pixels is made smaller
     bundle: Path | None = None
+    marks: OnOff = "on"  # that nobody sees or hears, in what is dubbed
     avatars: Path | None = None  # a folder of avatars that every visitor may choose
     train_avatars: int = Field(0, ge=0, le=1_000)  # of films of visitors, that are kept at a time; 0: none is trained
     quiet: bool = False
+
+    @field_validator("push_to")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            if not re.fullmatch(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?", each):
+                raise ValueError("give the host alone, or with its port: media.example or media.example:1935")
+        return tuple(each.lower() for each in value)
 
     @field_validator("udp_ports")
     @classmethod

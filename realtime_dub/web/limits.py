@@ -44,6 +44,7 @@ MOST_LANGUAGES = 12  # of one room
 DUB_KEPT_S = 5.0  # a channel's pipeline, after its last interpreter has gone
 DUB_AGAIN_S = 5.0  # until it is tried again where the machine could not hold it
 PICTURE_CORES, SPARE_CORES = 0.5, 0.2  # of one more dubbed picture until it is measured; that are left free
+MOST_OUTPUTS, OUTPUT_ALONE_S = 8, 30.0  # of all rooms; after the last of its room has gone
 STILL_S = 2.0  # without a frame from a sender, or without one that leaves: its room waits
 AWAY_S = 4.0  # of nothing from a sender: another one may have the room
 MOST_OPERATORS = 8  # pages of operators that watch one room

@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 from faces import portrait
 from films import steady, write_film
+from stage_runs import execute
+from test_avatar_picture import make_film
 
 from engines.avatar import check
 from engines.avatar.check import Finding
 from engines.avatar.cutting import MATTE, PICTURES, Cut, _save
 from engines.common.dataset import INDEX, Dataset, Entry, Track
+from realtime_dub import cli
 from realtime_dub.face.alignment import LOWER, TEMPLATE
 from realtime_dub.face.landmarks import LIPS_INNER
 from realtime_dub.mouth.avatar.folder import About, Recording
@@ -160,3 +163,45 @@ def test_the_page_has_all_of_it(tmp_path: Path) -> None:
     assert cv2.imread(str(folder / "pictures" / "recording.png")).shape == (384, 6 * 192, 3)
     assert (folder / "data" / PICTURES / "take.npz").exists()
     assert (folder / "data" / MATTE / "take.npz").exists()
+
+
+@pytest.mark.slow
+def test_what_cannot_work_is_refused_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody in it, nothing said, no sound, no film: one line each, and what to do."""
+    grey, face = np.full((240, 240, 3), 90, np.uint8), portrait(240)[:, :240]
+    films = {
+        "nobody": (
+            write_film(tmp_path / "nobody.mkv", steady(50), lambda _: grey, sound_ms=2000),
+            "give a film of one",
+        ),
+        "silent": (
+            write_film(tmp_path / "silent.mkv", steady(50), lambda _: face, sound_ms=2000),
+            "only silence",
+        ),
+        "mute": (write_film(tmp_path / "mute.mkv", steady(50), lambda _: face), "no audio in"),
+        "text": (tmp_path / "text.mkv", "cannot"),
+    }
+    films["text"][0].write_text("no film")
+    for name, (film, told) in films.items():
+        folder = tmp_path / f"{name}.avatar"
+        assert execute(monkeypatch, "train-engine", "avatar", "--video", film, "-o", folder) == 2
+        error = capsys.readouterr().err
+        assert told in error, error
+        assert error.count("\n") == 1, error
+        assert not (folder / "picture").exists()
+
+
+@pytest.mark.slow
+def test_an_avatar_that_is_absent_is_made_and_what_hinders_it_is_told(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The command starts the training kit; a film of a moment is refused there, before anything is trained."""
+    film = make_film(tmp_path / "me.mkv", 2.0)
+    arguments = ["avatar", "--video", str(film), "--mic", "demo", "-o", str(tmp_path / "o.mp4")]
+    assert cli.run(arguments) == 2
+    error = capfd.readouterr().err
+    assert "a face is seen for 2.0 s of it; give a film with 5 s and more" in error
+    assert "no avatar was made of" in error
+    assert (tmp_path / "me.avatar" / "avatar.json").is_file()

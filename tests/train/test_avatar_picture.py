@@ -31,7 +31,7 @@ from realtime_dub.inference.bundle import load  # noqa: E402
 from realtime_dub.media import NS, Frame  # noqa: E402
 from realtime_dub.mouth import registry  # noqa: E402
 from realtime_dub.mouth.avatar.folder import read_about  # noqa: E402
-from realtime_dub.mouth.contract import WholeFrame  # noqa: E402
+from realtime_dub.mouth.contract import WholeFrame, landmarks_of  # noqa: E402
 from realtime_dub.pipeline.file.run import run_file  # noqa: E402
 
 SECONDS, SIZE = 5.6, 64
@@ -115,15 +115,25 @@ def test_it_learns_and_its_bundle_paints_the_same(avatar: Path) -> None:
 
 @pytest.mark.slow
 def test_the_engine_paints_whole_frames(avatar: Path) -> None:
-    generator = registry.create("avatar", bundle=avatar)
+    generator, side = registry.create("avatar", bundle=avatar), read_about(avatar).stored
     live = TrackedFrame(Frame(np.zeros((SIZE, SIZE, 3), np.uint8), 0, 0), None)
     generator.hear(np.zeros(16_000, np.float32), 0)
     made = [generator.generate(live, at) for at in (NS // 5, 2 * NS // 5)]
     generator.close()
-    assert all(isinstance(each, WholeFrame) and each.image.shape == (SIZE, SIZE, 3) for each in made)
+    assert all(isinstance(each, WholeFrame) and each.image.shape == (side, side, 3) for each in made)
     true = Stored(avatar / "data", PICTURES, Dataset(avatar / "data").entries[0].track).read(0)
     assert made[0].image.mean() == pytest.approx(true.mean(), abs=12)
     assert (made[0].image != made[1].image).any()  # the head moves where nobody speaks
+    black = np.zeros((1, 1, 3), np.uint8)
+    crisp = registry.create("avatar", bundle=avatar, enhance=True, size=(320, 180), backdrop=black)
+    crisp.hear(np.zeros(16_000, np.float32), 0)
+    shown, points = crisp.generate(live, NS // 5), landmarks_of(crisp)
+    crisp.close()
+    assert isinstance(shown, WholeFrame)
+    assert shown.image.shape == (180, 320, 3)
+    assert not shown.image[:, :60].any()
+    assert points is not None
+    assert points[:, 0].min() > 70  # of the whole picture
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from realtime_dub.mouth.avatar.body import FEATURES, POINTS, Body
 from realtime_dub.mouth.avatar.edges import Square
 from realtime_dub.paths import read_plain, reason
 
-ABOUT, PERSON, PLATE, PICTURE = "avatar.json", "person.npz", "plate.png", "picture"
+ABOUT, PERSON, PLATE, REST, PICTURE = "avatar.json", "person.npz", "plate.png", "rest.png", "picture"
 VERSION = 1
 MOST_ABOUT, MOST_PERSON, MOST_PLATE = 100_000, 64_000_000, 16_000_000  # bytes
 MOST_FRAMES = 3_000  # of head motion
@@ -133,13 +133,26 @@ def _check(arrays: dict[str, Any], path: Path) -> None:
         raise BundleError("damaged avatar:", f"{path}: its numbers do not fit", AGAIN)
 
 
-def read_plate(folder: Path, size: int) -> Image:
-    """What is behind the person (size, size, 3). Raises BundleError."""
-    path = folder / PLATE
+def read_plate(folder: Path, size: int | None = None) -> Image:
+    """What is behind the person (size, size, 3), else as large as it is kept. Raises BundleError."""
+    found = _picture(folder / PLATE)
+    return (
+        found if size is None else np.asarray(cv2.resize(found, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
+    )
+
+
+def read_rest(folder: Path) -> Image:
+    """The recording's picture nearest to rest (n, n, 3), as large as it is kept. Raises BundleError."""
+    return _picture(folder / REST)
+
+
+def _picture(path: Path) -> Image:
     try:
         found = cv2.imdecode(np.frombuffer(read_plain(path, MOST_PLATE), np.uint8), cv2.IMREAD_COLOR)
     except OSError as error:
         raise BundleError("incomplete avatar:", f"{path}: {reason(error)}", AGAIN) from None
-    if found is None:
-        raise BundleError("damaged avatar:", f"{path}: it is no picture", AGAIN)
-    return np.asarray(cv2.resize(found, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
+    except cv2.error:  # an empty file
+        found = None
+    if found is None or found.shape[0] != found.shape[1]:
+        raise BundleError("damaged avatar:", f"{path}: it is no square picture", AGAIN)
+    return np.asarray(found, np.uint8)

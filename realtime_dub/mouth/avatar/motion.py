@@ -22,6 +22,7 @@ from realtime_dub.mouth.avatar.head import HeadStream
 from realtime_dub.mouth.avatar.hearing import Hearing
 from realtime_dub.mouth.avatar.person import PLACE, Person
 from realtime_dub.mouth.avatar.pose import AvatarPose
+from realtime_dub.mouth.avatar.upper import Upper
 from realtime_dub.mouth.contract import VOICE_RATE, Latency
 
 __all__ = ["EXPRESSION", "FRAME_NS", "HEAD", "AvatarMotion"]
@@ -38,8 +39,10 @@ NEVER_NS = -(1 << 62)
 class AvatarMotion:
     """One avatar following one voice. Not thread-safe; two of one folder share its nets."""
 
-    def __init__(self, folder: Path, backend: str = AUTO, seed: int = 0) -> None:
-        """Raises BundleError where the folder is no avatar's, or was made for another version."""
+    def __init__(self, folder: Path, backend: str = AUTO, seed: int = 0, upper: Upper | None = None) -> None:
+        """``upper``: brows and eyes, else they rest. Raises BundleError where the folder is no avatar's, or was made
+        for another version.
+        """
         self.person = Person.read(folder)
         self._hearing = Hearing(backend)
         self._expression = ExpressionStream(_part(folder, EXPRESSION), self._hearing, backend)
@@ -47,6 +50,7 @@ class AvatarMotion:
         # A head that looks farther ahead than the mouth comes so much late: nobody sees that, but all see late lips.
         self._head_late_ns = max(0, self._head.ahead_ns - self._expression.ahead_ns)
         self._blinks = Blinks(self.person.gaps_s, self.person.lengths_s, seed)
+        self._upper = upper
         self._motions = np.zeros((KEPT, len(LOWER), 3), np.float32)
         self._places = np.zeros((KEPT, PLACE), np.float32)
         self._origin_ns: int | None = None
@@ -84,7 +88,7 @@ class AvatarMotion:
 
     def _face(self, motion: Floats, at_ns: int) -> Floats:
         assert self._origin_ns is not None
-        face = self.person.neutral.copy()
+        face = self.person.neutral.copy() if self._upper is None else self.person.neutral + self._upper.at(at_ns)
         face[LOWER] += motion * self.person.width
         return with_lids(face, self.person.lids, self._blinks.closed(max(0, at_ns - self._origin_ns)))
 

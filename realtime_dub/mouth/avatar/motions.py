@@ -11,6 +11,7 @@ from realtime_dub.mouth.avatar.folder import Person
 from realtime_dub.mouth.avatar.motion import EXPRESSION, HEAD, AvatarMotion
 from realtime_dub.mouth.avatar.pose import AvatarPose
 from realtime_dub.mouth.avatar.recorded import RecordedMotion
+from realtime_dub.mouth.avatar.upper import Upper
 from realtime_dub.mouth.contract import Latency
 
 Head = Literal["auto", "recorded"]
@@ -35,4 +36,6 @@ class Motion(Protocol):
 def open_motion(folder: Path, person: Person, fps: int, head: Head, backend: str) -> Motion:
     """Of the avatar in ``folder``. Raises BundleError."""
     own = all((folder / part / SPEC).is_file() for part in (EXPRESSION, HEAD))
-    return AvatarMotion(folder, backend) if own and head == "auto" else RecordedMotion(person, fps, backend)
+    if own and head == "auto":
+        return AvatarMotion(folder, backend, upper=Upper(person.neutral, person.upper, fps))
+    return RecordedMotion(person, fps, backend)

@@ -1,6 +1,6 @@
 """An avatar in one file: what shows the person, and nothing of what training left (``docs/avatar.md``).
 
-The file is a zip of at most eleven files with fixed names. Whoever made it may be anybody: names, sizes and numbers are
+The file is a zip of at most twelve files with fixed names. Whoever made it may be anybody: names, sizes and numbers are
 checked, and what is unpacked is written anew from what was read. Networks alone are taken over as they are; a network
 from elsewhere runs in a process of its own wherever it is opened (``inference/sandbox/``).
 """
@@ -8,10 +8,12 @@ from elsewhere runs in a process of its own wherever it is opened (``inference/s
 from __future__ import annotations
 
 import io
+import json
 import struct
 import tempfile
 import zipfile
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -36,6 +38,7 @@ from realtime_dub.mouth.avatar.person import IDLE, MOST_BYTES, Person
 from realtime_dub.paths import WholeFile, read_plain, reason
 
 REST = "rest.png"
+CONSENT, MOST_CONSENT = "consent.json", 4_000  # who agreed to it; whether that holds, ``trust/consent`` says
 MOST_SPEC, MOST_NETWORK = 100_000, 300_000_000  # bytes; of the published size a picture net has 216 MB
 MOST_SIDE = 2_048  # pixels of plate and rest
 BY_ITSELF = (ABOUT, PERSON, PLATE, REST)
@@ -52,13 +55,14 @@ MOST: dict[str, int] = {
     IDLE: MOST_BYTES,
     PLATE: MOST_PLATE,
     REST: MOST_PLATE,
+    CONSENT: MOST_CONSENT,
     **{f"{part}/{SPEC}": MOST_SPEC for part in (PICTURE, *MOVING)},
     **{_network(part): MOST_NETWORK for part in (PICTURE, *MOVING)},
 }
 NEEDED = {*BY_ITSELF, f"{PICTURE}/{SPEC}", _network(PICTURE)}
 MOTION = {IDLE, *(f"{part}/{SPEC}" for part in MOVING), *(_network(part) for part in MOVING)}
 DAMAGES = (zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, RuntimeError, ValueError, EOFError)
-DO = "make the file with realtime-dub pack-avatar"
+DO = "make the file with realtime-dub pack"
 
 
 def pack(folder: Path, out: Path) -> None:
@@ -101,7 +105,18 @@ def write_anew(source: Path, folder: Path) -> Path:
         (folder / _network(part)).write_bytes(network)
     if moves:
         Person.read(source).write(folder)
+    if consent := _consent(source / CONSENT):
+        (folder / CONSENT).write_bytes(consent)
     return folder
+
+
+def _consent(path: Path) -> bytes:
+    """As it stands, where it is a record at all: its seal is of these bytes."""
+    with suppress(OSError, ValueError, RecursionError):
+        found = read_plain(path, MOST_CONSENT)
+        if isinstance(json.loads(found), dict):
+            return found
+    return b""
 
 
 def _moves(folder: Path) -> bool:

@@ -95,7 +95,7 @@ class _FileRun:
         self._parts = parts = FileParts(config, self._clock, stack)
         self._publishers = [each for each in (parts.publisher, parts.preview) if each is not None]
         self._reports.credentials.begin(parts.generator, self._publishers)
-        self._composer = FrameComposer(parts.compositor)
+        self._composer = FrameComposer(parts.compositor, parts.marks)
         self._audio = PulledVoice(parts.voice, parts.voice_info.rate, parts.voice_info.channels)
         self.recorder = Recorder()
         self.recorder.runs(0, parts.generator, str(config.badge_style))
@@ -275,7 +275,7 @@ class _FileRun:
         self._clock.advance_to(item.pts_ns)
         self._faces += face is not None
         began_ns = time.perf_counter_ns()
-        image, composition = self._composer.compose(item.sample, item.made)
+        image, kept, composition = self._composer.marked(item.sample, item.made)
         took_ns = time.perf_counter_ns() - began_ns if image is not frame.image else 0
         if took_ns:
             self.recorder.stage("compose", took_ns)
@@ -291,8 +291,10 @@ class _FileRun:
         if self._sheet is not None and seq % _SHEET_EVERY == 0:
             self._sheet.add(frame.image, face, image, seq)
         shapes, dubbed = item.made.blendshapes, image is not frame.image
-        image, coded, changed = leaving(item.sample.tracked, image, composition.patch, self._badge, item.pts_ns)
-        tick = Tick(image, item.pts_ns, item.duration_ns, seq, item.audio, shapes, coded, changed, dubbed)
+        drawn, tracked = composition.patch, item.sample.tracked
+        image, coded, changed = leaving(tracked, image, drawn, kept, self._badge, item.pts_ns)
+        audio = item.audio if self._parts.marks is None else self._parts.marks.sound(item.audio, frame.pts_ns)
+        tick = Tick(image, item.pts_ns, item.duration_ns, seq, audio, shapes, coded, changed, dubbed)
         if self._parts.landmarks is not None:
             self._parts.landmarks.add(tick, item.made.landmarks)
         return tick

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from realtime_dub.blend.composite import shows
-from realtime_dub.media import NS, Image
+from realtime_dub.media import NS, Coded, Image
 from realtime_dub.mouth.contract import MouthGenerator
 from realtime_dub.pipeline.contracts import Compositor
+from realtime_dub.pipeline.marking import Marks
 from realtime_dub.pipeline.schedule import Fallback, Outcome, TickComposition, TrackedSample
 from realtime_dub.pipeline.voice_feeder import Made, Sound, VoiceFeeder, needs_ns, resampler_delay_ns
 
@@ -39,8 +40,15 @@ class MouthMaker:
 class FrameComposer:
     """Puts mouths into frames, in order."""
 
-    def __init__(self, compositor: Compositor) -> None:
-        self._compositor, self._fallback = compositor, Fallback()
+    def __init__(self, compositor: Compositor, marks: Marks | None = None) -> None:
+        self._compositor, self._fallback, self._marks = compositor, Fallback(), marks
+
+    def marked(self, sample: TrackedSample, made: Made) -> tuple[Image, Coded | None, TickComposition]:
+        """What ``compose`` makes, marked, and the coded picture that it is made of."""
+        frame = sample.tracked.frame
+        image, composition = self.compose(sample, made)
+        image, coded = (image, frame.coded) if self._marks is None else self._marks.frame(frame, image)
+        return image, coded, composition
 
     def compose(self, sample: TrackedSample, made: Made) -> tuple[Image, TickComposition]:
         """The frame's own image where nothing is put into it."""

@@ -15,6 +15,7 @@ from realtime_dub.pipeline.live.deadlines import Deadlines
 from realtime_dub.pipeline.live.executor import Executor
 from realtime_dub.pipeline.live.outputs import Output, Stamped
 from realtime_dub.pipeline.live.ticks import LiveState, Spawn, TickState
+from realtime_dub.pipeline.marking import Marks
 from realtime_dub.pipeline.schedule import TickComposition, TrackedSample
 from realtime_dub.pipeline.statistics import Kind, Recorder
 from realtime_dub.trust.badge import Badge
@@ -39,10 +40,11 @@ class HandOver:
         recorder: Recorder,
         badge: Badge,
         notice: Notice | None = None,
+        marks: Marks | None = None,
     ) -> None:
         self._clock, self._state, self._deadlines = clock, state, deadlines
         self._outputs, self._recorder, self._badge = outputs, recorder, badge
-        self._notice = notice
+        self._notice, self._marks = notice, marks
         self._budget_ns = deadlines.grid.budget_ns
         self._last: tuple[TrackedSample, Image] | None = None  # the last frame that left
         self._held = 0  # ticks that showed it on
@@ -64,8 +66,11 @@ class HandOver:
         audio_ns, audio = self._audio(tick.k)
         grid = self._deadlines.grid
         start_ns, end_ns = grid.offset(tick.k), grid.offset(tick.k + 1)
+        kept = tick.coded if image is tick.image else frame.coded if image is frame.image else None
         dubbed = image is not frame.image
-        image, coded, changed = leaving(sample.tracked, image, composition.patch, self._badge, start_ns)
+        image, coded, changed = leaving(sample.tracked, image, composition.patch, kept, self._badge, start_ns)
+        if self._marks is not None:
+            audio = self._marks.sound(audio, frame.pts_ns)
         given = Tick(image, start_ns, end_ns - start_ns, tick.k, audio, tick.blendshapes, coded, changed, dubbed)
         for output in self._outputs:
             output.offer(Stamped(given, None if lagged else speaks_ns, audio_ns))

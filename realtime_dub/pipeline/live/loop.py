@@ -17,10 +17,11 @@ from typing import Any
 from realtime_dub.audio.samples import cleaned, is_clean
 from realtime_dub.clock import Clock
 from realtime_dub.errors import EndOfStream, MediaError
+from realtime_dub.face.types import TrackedFrame
 from realtime_dub.face.unlooked import is_faceless
 from realtime_dub.losses import GapCount, Lost
 from realtime_dub.media import NS, AudioBlock, Samples, VoiceInfo, ns_to_samples
-from realtime_dub.mouth.contract import MouthGenerator
+from realtime_dub.mouth.contract import Generated, MouthGenerator
 from realtime_dub.notes import notes_of
 from realtime_dub.pipeline.contracts import Compositor, ContactSheet
 from realtime_dub.pipeline.live.deadlines import Deadlines
@@ -34,6 +35,7 @@ from realtime_dub.pipeline.live.ticks import LiveState, TickState
 from realtime_dub.pipeline.live.voice_line import VoiceLine
 from realtime_dub.pipeline.live.waiting import LoopCondition, first_of, stopped_by_signals
 from realtime_dub.pipeline.live.worker import FrameChooser, TickWorker
+from realtime_dub.pipeline.marking import Marks
 from realtime_dub.pipeline.precedence import Place
 from realtime_dub.pipeline.schedule import FrameStore, TrackedSample
 from realtime_dub.pipeline.statistics import Recorder, Report
@@ -60,6 +62,7 @@ class LiveParts:
     resampler: MakeResampler = mono_resampler
     own_mic: OwnMic | None = None
     place: Place | None = None
+    marks: Marks | None = None
     badge: BadgeStyle = USUAL
     notice: Notice | None = None
 
@@ -193,7 +196,13 @@ class LivePipeline:
         parts = self._parts
         patch = await self.mouths.warm_up(first, self.voice, parts.resampler)
         if patch is not None and first.tracked.face is not None:
-            await parts.composer.run(lambda: parts.compositor.compose(first.tracked, patch, 1.0))
+            await parts.composer.run(lambda: self._composed_once(first.tracked, patch))
+
+    def _composed_once(self, tracked: TrackedFrame, patch: Generated) -> None:
+        """The first time costs more than the others."""
+        image = self._parts.compositor.compose(tracked, patch, 1.0)
+        if self._parts.marks is not None:
+            self._parts.marks.frame(tracked.frame, image)
 
     # Ticks begin, and leave.
 
@@ -209,13 +218,12 @@ class LivePipeline:
         parts, condition, deadlines, mouths = self._parts, self._condition, self._deadlines, self.mouths
         chooser = FrameChooser(condition, self._state, deadlines, mouths, self._audio_due_ns)
         making = parts.compositor, parts.composer, self._recorder
-        return TickWorker(self._clock, condition, deadlines, chooser, mouths, *making, self._spawn)
+        return TickWorker(self._clock, condition, deadlines, chooser, mouths, *making, self._spawn, parts.marks)
 
     async def _hand_over_ticks(self) -> None:
         parts, state, deadlines = self._parts, self._state, self._deadlines
-        hand_over = HandOver(
-            self._clock, state, deadlines, parts.outputs, self._recorder, Badge(parts.badge), parts.notice
-        )
+        telling = Badge(parts.badge), parts.notice, parts.marks
+        hand_over = HandOver(self._clock, state, deadlines, parts.outputs, self._recorder, *telling)
         sheet = SheetFiller(parts.sheet, parts.composer, self._spawn)
         for k in itertools.count():
             await self._clock.sleep_until(deadlines.hand_over_ns(k))

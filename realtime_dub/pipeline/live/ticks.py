@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from realtime_dub.media import Blendshapes, Image
+from realtime_dub.media import Blendshapes, Coded, Image
 from realtime_dub.mouth.contract import Generated
 from realtime_dub.pipeline.live.inputs import Which
 from realtime_dub.pipeline.live.voice_line import VoiceLine
@@ -28,6 +28,7 @@ class TickState:
     blendshapes: Blendshapes | None = None
     composition: TickComposition = field(default_factory=lambda: TickComposition(None, 0.0, "passthrough"))
     image: Image | None = None
+    coded: Coded | None = None  # what the image was made of, where that came coded
     chosen_ns: int = 0  # when its frame and its audio were there, or were waited for no longer
     engine_ns: int = 0
     compose_ns: int = 0

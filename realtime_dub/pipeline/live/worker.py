@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from realtime_dub.blend.composite import shows
 from realtime_dub.clock import Clock
+from realtime_dub.face.types import TrackedFrame
+from realtime_dub.media import Coded, Image
+from realtime_dub.mouth.contract import Generated
 from realtime_dub.pipeline.contracts import Compositor
 from realtime_dub.pipeline.live.deadlines import Deadlines
 from realtime_dub.pipeline.live.executor import Executor
 from realtime_dub.pipeline.live.mouths import Mouths
 from realtime_dub.pipeline.live.ticks import LiveState, Spawn, TickState
 from realtime_dub.pipeline.live.waiting import LoopCondition
+from realtime_dub.pipeline.marking import Marks
 from realtime_dub.pipeline.schedule import TOLERANCE_NS, FrameChoice, TrackedSample
 from realtime_dub.pipeline.statistics import Recorder
 from realtime_dub.pipeline.timing import TIMER_NS
@@ -59,10 +63,11 @@ class TickWorker:
         composer: Executor,
         recorder: Recorder,
         spawn: Spawn,
+        marks: Marks | None = None,
     ) -> None:
         self._clock, self._condition, self._deadlines, self._chooser = clock, condition, deadlines, chooser
         self._mouths, self._compositor, self._composer = mouths, compositor, composer
-        self._recorder, self._spawn = recorder, spawn
+        self._recorder, self._spawn, self._marks = recorder, spawn, marks
 
     async def make(self, tick: TickState, before: TickState) -> None:
         """From its choice of a frame to its image."""
@@ -98,11 +103,20 @@ class TickWorker:
         patch, weight = tick.composition.patch, tick.composition.weight
         if patch is None or not shows(patch, tracked):
             composing.rest()
-            tick.image = tracked.frame.image
+            tick.image, tick.coded = tracked.frame.image, tracked.frame.coded
+            if self._marks is not None:
+                self._marks.rest()
         elif composing.fits(self._clock.now_ns(), self._deadlines.last_moment_ns(tick.k)):
-            tick.image, took_ns = await self._composer.run(lambda: self._compositor.compose(tracked, patch, weight))
+            (tick.image, tick.coded), took_ns = await self._composer.run(lambda: self._marked(tracked, patch, weight))
             composing.cost.add(took_ns)
             self._recorder.stage("compose", took_ns)
             tick.compose_ns = took_ns
         else:
             composing.refuse()
+
+    def _marked(self, tracked: TrackedFrame, patch: Generated, weight: float) -> tuple[Image, Coded | None]:
+        """On the composer's thread."""
+        image = self._compositor.compose(tracked, patch, weight)
+        if self._marks is None:
+            return image, tracked.frame.coded
+        return self._marks.frame(tracked.frame, image)

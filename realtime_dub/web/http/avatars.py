@@ -55,6 +55,7 @@ async def send_film(request: web.Request) -> web.Response:
     trainings = request.app[TRAININGS]
     if not trainings.most:
         raise NONE_TRAINED
+    await asyncio.to_thread(trainings.let_in, request.remote or "")
     return web.json_response(await receive(request, trainings, tuple, "film"), status=201)
 
 

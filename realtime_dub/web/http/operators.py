@@ -8,23 +8,24 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import segno
 from aiohttp import web
 from pydantic import BaseModel, Field
 
-from realtime_dub.web.config import LANGUAGE
+from realtime_dub.web.config import FLOOR, LANGUAGE
 from realtime_dub.web.http.answers import HEADERS
 from realtime_dub.web.http.api import ROOM, STUDIO
 from realtime_dub.web.http.door import Door
 from realtime_dub.web.http.invited import INVITE, INVITES, REVOKES, check_invitation
 from realtime_dub.web.http.routes import read
 from realtime_dub.web.invites import Invite, InvitedRole
-from realtime_dub.web.limits import MOST_OPERATORS
+from realtime_dub.web.limits import MOST_LANGUAGES, MOST_OPERATORS
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio.links import REVOKED
+from realtime_dub.web.studio.outputs import FILE
 from realtime_dub.web.studio.oversight import Act
 from realtime_dub.web.studio.studio import Studio
 
@@ -48,6 +49,17 @@ class _Act(BaseModel):
     channel: str = Field("", pattern=rf"^({LANGUAGE})?$")
 
 
+class _Languages(BaseModel):
+    languages: tuple[Annotated[str, Field(pattern=rf"^{LANGUAGE}$", max_length=24)], ...] = Field(
+        max_length=MOST_LANGUAGES
+    )
+
+
+class _Output(BaseModel):
+    channel: str = Field("", pattern=rf"^({FLOOR}|{LANGUAGE})?$")
+    to: str = Field(max_length=500)
+
+
 def routes() -> list[web.RouteDef]:
     return [*link_routes(), *room_routes()]
 
@@ -65,6 +77,10 @@ def room_routes() -> list[web.RouteDef]:
         web.get(ROOM + "/people", people),
         web.get(ROOM + "/events", events),
         web.get(ROOM + "/recordings", recordings),
+        web.post(ROOM + "/languages", set_languages),
+        web.get(ROOM + "/outputs", outputs),
+        web.post(ROOM + "/outputs", begin_output),
+        web.delete(ROOM + "/outputs/{number:\\d{1,9}}", end_output),
         web.post(ROOM + "/people/{number:\\d{1,9}}", act),
     ]
 
@@ -80,6 +96,34 @@ async def people(request: web.Request) -> web.Response:
 async def act(request: web.Request) -> web.Response:
     asked, found = await read(request, _Act), request.match_info
     await request.app[STUDIO].oversight.act(found["name"], int(found["number"]), asked.action, asked.channel)
+    return web.Response(status=204)
+
+
+async def set_languages(request: web.Request) -> web.Response:
+    """Of the room: its channels from now on."""
+    asked = await read(request, _Languages)
+    await request.app[STUDIO].oversight.set_languages(request.match_info["name"], asked.languages)
+    return web.Response(status=204)
+
+
+async def outputs(request: web.Request) -> web.Response:
+    """Of the room, and the hosts that this server pushes to."""
+    found = request.app[STUDIO].outputs
+    return web.json_response({"outputs": found.of(request.match_info["name"]), "hosts": found.hosts})
+
+
+async def begin_output(request: web.Request) -> web.Response:
+    """A channel into a file, or to a media server."""
+    asked, name = await read(request, _Output), request.match_info["name"]
+    if asked.to == FILE and not request.app[INVITES].needed:
+        raise NOT_TOLD
+    begun = await request.app[STUDIO].outputs.begin(name, asked.channel, asked.to, request.remote or "")
+    return web.json_response(begun, status=201)
+
+
+async def end_output(request: web.Request) -> web.Response:
+    found = request.match_info
+    await request.app[STUDIO].outputs.end(found["name"], int(found["number"]))
     return web.Response(status=204)
 
 

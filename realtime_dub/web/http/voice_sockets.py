@@ -14,6 +14,7 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 from realtime_dub.audio.resample import StreamResampler
 from realtime_dub.media import Samples
 from realtime_dub.web.http.api import STUDIO
+from realtime_dub.web.http.invited import note_link
 from realtime_dub.web.http.voices import number, options_of
 from realtime_dub.web.limits import (
     SERVICE_AHEAD_S,
@@ -58,6 +59,7 @@ async def open_socket(request: web.Request) -> web.WebSocketResponse:
     studio = request.app[STUDIO]
     session = await studio.open_program(options, reader.format.rate, SERVICE_AHEAD_S)
     try:
+        await note_link(request, session.id)
         await socket.prepare(request)
         await VoiceSocket(studio, session, socket, reader, hear).run()
     finally:
@@ -125,7 +127,7 @@ class VoiceSocket:
     async def _receive(self) -> None:
         """Until it is closed. Raises Refusal."""
         async for message in _messages(self._socket):
-            self._session.feed.alive()
+            self._session.inflow.alive()
             if not self._rate.take(1, time.monotonic()):
                 raise Refusal(429, "Messages come too fast.", "Send fewer, longer ones.")
             try:

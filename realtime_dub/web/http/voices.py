@@ -15,11 +15,11 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from realtime_dub.media import samples_to_ns
-from realtime_dub.web.config import SessionOptions
+from realtime_dub.web.config import LANGUAGE, SessionOptions
 from realtime_dub.web.http import whip
 from realtime_dub.web.http.api import STUDIO
 from realtime_dub.web.http.door import Door
-from realtime_dub.web.http.invited import check_channel, check_options
+from realtime_dub.web.http.invited import check_channel, check_options, note_link
 from realtime_dub.web.http.routes import CHUNK, read_body
 from realtime_dub.web.limits import PROGRAM_AHEAD_S
 from realtime_dub.web.refusals import Refusal
@@ -28,6 +28,7 @@ from realtime_dub.web.studio.program import ProgramSession
 
 WAV = ("audio/wav", "audio/wave", "audio/x-wav", "audio/vnd.wave")
 PCM = ("audio/pcm", "application/octet-stream")
+NO_VOICE = Refusal(404, "There is no voice of that name.", "Write the room as hall-1, and the language as es or pt-BR.")
 TYPES = f"{whip.SDP}, {WAV[0]}, {PCM[0]}"
 
 
@@ -35,11 +36,12 @@ def options_of(request: web.Request) -> SessionOptions:
     """An interpreter that is a program, in the room and the language of the address. Raises Refusal."""
     name, channel = request.match_info["name"], request.query.get("channel", "")
     try:
+        if not re.fullmatch(rf"({LANGUAGE})?", channel):
+            raise NO_VOICE
         given = {"role": "interpreter", "room": name, "channel": channel, "program": True}
         options = SessionOptions.model_validate(given)
     except ValidationError as error:
-        do = "Name the room with letters, digits, - and _, and the language as es or pt-BR."
-        raise Refusal(404, "There is no voice of that name.", do) from error
+        raise NO_VOICE from error
     check_channel(request, channel)
     check_options(request, options)
     return options
@@ -108,6 +110,7 @@ class _Speaking:
             if self._session is None and self._reader.format is not None:
                 rate = self._reader.format.rate
                 self._session = await self._request.app[STUDIO].open_program(self._options, rate, PROGRAM_AHEAD_S)
+                await note_link(self._request, self._session.id)
             if self._session is not None:
                 await self._session.put(samples)
         if self._session is None or self._session.pacer is None or not self._session.pacer.position:

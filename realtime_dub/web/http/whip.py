@@ -67,7 +67,7 @@ async def open_session(request: web.Request, kind: str) -> web.Response:
     if request.content_type != SDP:
         raise Refusal(415, "The body is no session description.", f"Send the offer as {SDP}.", {"Accept-Post": SDP})
     host, name = request.app[HOST], request.match_info["name"]
-    options = options_of(kind, name)
+    options = options_of(kind, name, request.query.get("channel", ""))
     sdp = (await read_body(request)).decode("utf-8", "replace")
     if kind == "whep" and not host.on_air(name):
         raise Refusal(404, "Nobody is sending under that name.", "Try again later.", {"Retry-After": RETRY_S})
@@ -83,12 +83,15 @@ async def answer_offer(request: web.Request, kind: str, options: SessionOptions,
     return _with_links(request, web.Response(status=201, text=answer, content_type=SDP, headers=headers))
 
 
-def options_of(kind: str, name: str) -> SessionOptions:
-    """What is pushed or played under a name is in the room of that name. Raises Refusal."""
+def options_of(kind: str, name: str, channel: str = "") -> SessionOptions:
+    """What is pushed or played under a name is in the room of that name; played, in a channel of it. Raises Refusal."""
+    watched = {"channel": channel} if kind == "whep" else {}
     try:
-        return SessionOptions.model_validate({"role": ROLES[kind], "room": name})
+        return SessionOptions.model_validate({"role": ROLES[kind], "room": name, **watched})
     except ValidationError as error:
-        raise Refusal(404, "This stream name is not allowed.", "Use letters, digits, - and _.") from error
+        raise Refusal(
+            404, "This stream name is not allowed.", "Use letters, digits, - and _; a channel as es or floor."
+        ) from error
 
 
 async def trickle(request: web.Request, kind: str) -> web.Response:

@@ -48,8 +48,10 @@ class Answered:
 class WhipClient:
     """Talks to one endpoint. ``name`` is how errors call it: without path and token, which may both be secret."""
 
-    def __init__(self, endpoint: URL, token: str | None, name: str, http: ClientSession) -> None:
-        self._endpoint, self._name, self._http = endpoint, name, http
+    def __init__(
+        self, endpoint: URL, token: str | None, name: str, http: ClientSession, follows_redirects: bool = True
+    ) -> None:
+        self._endpoint, self._name, self._http, self._follows = endpoint, name, http, follows_redirects
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     async def ice_servers(self) -> tuple[RTCIceServer, ...]:
@@ -75,6 +77,8 @@ class WhipClient:
 
     async def goodbye(self, resource: URL) -> None:
         """End the session on the server, as far as that can be done."""
+        if not self._follows and resource.origin() != self._endpoint.origin():
+            return
         try:
             async with self._request("DELETE", resource, GOODBYE_S):
                 pass
@@ -92,6 +96,8 @@ class WhipClient:
 
     def _redirected(self, response: ClientResponse) -> URL:
         url = response.url.join(URL(response.headers.get("Location", "")))
+        if not self._follows and url.origin() != self._endpoint.origin():
+            raise self._failed("it redirects to another server", "give the address of that one")
         if url.scheme not in ("http", "https") or (response.url.scheme, url.scheme) == ("https", "http"):
             raise self._failed("it redirects to a place that is not safe", "check the address")
         return url

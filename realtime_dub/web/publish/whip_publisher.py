@@ -40,6 +40,7 @@ class WhipPublisher(SidePublisher):
         self._endpoint, self._token = parse(spec)
         self.name = f"{spec.partition(':')[0].lower()}://{self._endpoint.authority}"
         self.notes: list[str] = []
+        self.follows_redirects = True  # to other servers; before it is opened
         self._clock = clock
         self._http: ClientSession | None = None
         self._push: Push | None = None
@@ -57,7 +58,7 @@ class WhipPublisher(SidePublisher):
 
     async def _start(self) -> None:
         self._http = ClientSession()
-        self._client = WhipClient(self._endpoint, self._token, self.name, self._http)
+        self._client = WhipClient(self._endpoint, self._token, self.name, self._http, self.follows_redirects)
         self._known = await self._client.ice_servers()
         await self._connect()
         self._keeper = asyncio.create_task(self._keep(), name="whip keeper")

@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from aiortc.mediastreams import VIDEO_TIME_BASE, MediaStreamError, MediaStreamTrack
@@ -38,6 +38,11 @@ PENDING = 4  # frames; the newest that is due leaves
 SLACK_NS = 40 * MS  # by which a frame may leave late rather than never: a thread came late once
 
 
+class TakesFrames(Protocol):
+    def put(self, planes: Planes, pts_ns: int) -> None:
+        """The next frame, a moment before it is to leave."""
+
+
 class OutputTimeline:
     """The output of one session, or of a room's senders one after another.
 
@@ -54,7 +59,7 @@ class OutputTimeline:
         self._run = 0
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
-        self._readers: tuple[VideoOut, ...] = ()
+        self._readers: tuple[TakesFrames, ...] = ()
         self.sent = 0  # frames handed to the loop
         self._sent_ns = 0  # when the last one was
         self.recorder: Callable[[Tick, int], None] | None = None  # takes a tick, and its pts here
@@ -97,10 +102,14 @@ class OutputTimeline:
     def subscribe(self) -> VideoOut:
         """A video track of its own. On the loop."""
         reader = VideoOut(self)
-        self._readers += (reader,)
+        self.add(reader)
         return reader
 
-    def remove(self, reader: VideoOut) -> None:
+    def add(self, reader: TakesFrames) -> None:
+        """Frames are put into it from now on, on the loop."""
+        self._readers += (reader,)
+
+    def remove(self, reader: TakesFrames) -> None:
         self._readers = tuple(each for each in self._readers if each is not reader)
 
     @property

@@ -85,6 +85,10 @@ export const roomPath = (name, tail = "") => `api/rooms/${encodeURIComponent(nam
 export const rooms = () => json("GET", "api/rooms");
 export const endRoom = (name) => call("DELETE", roomPath(name));
 export const act = (name, number, action, channel = "") => call("POST", roomPath(name, `/people/${number}`), { json: { action, channel } });
+export const setLanguages = (name, languages) => call("POST", roomPath(name, "/languages"), { json: { languages } });
+export const outputs = (name) => json("GET", roomPath(name, "/outputs"));
+export const beginOutput = (name, channel, to) => json("POST", roomPath(name, "/outputs"), { json: { channel, to } });
+export const endOutput = (name, number) => call("DELETE", roomPath(name, `/outputs/${number}`));
 export const roomRecordings = (name) => json("GET", roomPath(name, "/recordings"));
 export const makeLink = (name, role, channel = "", address = "") => json("POST", roomPath(name, "/links"), { json: { role, channel, address } });
 export const revokeLinks = (name, role) => call("DELETE", roomPath(name, `/links/${role}`));

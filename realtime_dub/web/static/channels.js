@@ -4,12 +4,12 @@
 import * as api from "./api.js";
 import { copied, linkFor } from "./invite.js";
 import * as prefs from "./prefs.js";
-import { channel as asked, room as named } from "./role.js";
-import { languageName, t } from "./texts.js";
+import { channel as asked, role, room as named } from "./role.js";
+import { languageName, t, told } from "./texts.js";
 import * as ui from "./ui.js";
 
 const $ = (id) => document.getElementById(id);
-export const FLOOR = "floor";
+const FLOOR = "floor";
 const KNOWN = ["ar", "bg", "bn", "ca", "cs", "da", "de", "el", "en", "es", "et", "fa", "fi", "fr", "ga", "he", "hi", "hr", "hu", "id", "it", "ja", "ko", "lt", "lv", "ms", "mt", "nl", "no", "pl", "pt", "pt-BR", "ro", "ru", "sk", "sl", "sr", "sv", "sw", "th", "tr", "uk", "ur", "vi", "zh"];
 
 const nameOf = (channel) => (channel === FLOOR ? t("channels.floor") : channel ? languageName(channel) : t("channels.own"));
@@ -119,7 +119,7 @@ export class Languages extends EventTarget {
 
   // An operator may have changed them.
   follow(options) {
-    if (!options?.languages || options.languages.join("+") === this.#tags.join("+")) return;
+    if (role !== "studio" || !options?.languages || options.languages.join("+") === this.#tags.join("+")) return;
     this.#tags = [...options.languages];
     this.#keep();
   }
@@ -168,8 +168,8 @@ export class Languages extends EventTarget {
 
   #say() {
     for (const says of $("language-list").querySelectorAll("[data-of]")) {
-      const { state, why } = this.#states[says.dataset.of] ?? {};
-      const words = state ? [t(`channels.state.${state}`), why].filter(Boolean).join(" ") : "";
+      const channel = this.#states[says.dataset.of], state = channel?.state;
+      const words = state ? [t(`channels.state.${state}`), told(channel, "why")].filter(Boolean).join(" ") : "";
       if (says.textContent !== words) says.textContent = words;
     }
   }

@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { copied, linkFor, pageAddress } from "./invite.js";
 import { save } from "./keep.js";
 import { button, line, options } from "./lines.js";
+import { Outputs } from "./outputs.js";
 import { draw } from "./qr.js";
 import { markLines } from "./speaking.js";
 import { follow } from "./stream.js";
@@ -16,10 +17,15 @@ const TAGS = ["", "ar", "bn", "cs", "da", "de", "el", "en", "es", "fa", "fi", "f
 const RECORDINGS_MS = 5000;
 
 class Operator {
-  #room = ""; #share = null; #end = () => {}; #told = ""; #timer = 0;
+  #room = ""; #share = null; #end = () => {}; #told = ""; #timer = 0; #languages = []; #outputs = new Outputs();
 
   async begin() {
     $("link-language").append(...options(TAGS.map((tag) => [tag, tag ? languageName(tag) : t("operator.any_language")])));
+    $("language-more").append(...options(TAGS.map((tag) => [tag, tag ? languageName(tag) : t("channels.add")])));
+    $("language-more").addEventListener("change", () => {
+      this.#setLanguages([...this.#languages, $("language-more").value]);
+      $("language-more").value = "";
+    });
     $("links").append(...ROLES.map((role) => this.#linkLine(role)));
     $("room-form").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -60,6 +66,15 @@ class Operator {
       refused: (error) => this.#refused(error),
     });
     this.#recordings();
+    this.#outputs.open(this.#room);
+  }
+
+  async #setLanguages(languages) {
+    try {
+      await api.setLanguages(this.#room, languages.filter(Boolean));
+    } catch (error) {
+      problem(error);
+    }
   }
 
   #state(state) {
@@ -78,6 +93,8 @@ class Operator {
     const people = room.people.filter((each) => each.role !== "operator");
     $("room-says").textContent = t(`operator.state.${room.state}`);
     $("room-end").disabled = !people.length;
+    this.#languages = room.channels.filter((each) => each.state).map((each) => each.name);
+    this.#outputs.offer(room.channels.map((each) => each.name));
     const shown = JSON.stringify([room.people.map(({ speaks, ...person }) => person), room.channels]);
     const speaking = Object.fromEntries(room.people.map(({ number, speaks }) => [number, speaks]));
     markLines($("people"), speaking);
@@ -92,10 +109,18 @@ class Operator {
     if (focused) document.querySelector(`[data-key="${focused}"]`)?.focus();
   }
 
-  #channelLine({ name, on_air: number, handover }) {
+  #channelLine({ name, on_air: number, handover, state, why }) {
     const who = number === null ? t("operator.channel.nobody") : t("booth.partner", { number });
     const hands = handover ? ` · ${t("booth.others", handover)}` : "";
-    return line(name ? languageName(name) : t("operator.any_language"), who + hands);
+    const called = name ? languageName(name) : t("operator.any_language");
+    const shown = state ? ` · ${t(`channels.state.${state}`)} ${why ?? ""}` : "";
+    const made = line(called, who + hands + shown);
+    if (!state) return made;
+    const acts = document.createElement("span");
+    acts.className = "acts";
+    acts.append(button(t("operator.delete"), called, `language-${name}`, () => this.#setLanguages(this.#languages.filter((each) => each !== name))));
+    made.append(acts);
+    return made;
   }
 
   #personLine(person) {

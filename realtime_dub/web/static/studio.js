@@ -180,10 +180,10 @@ export class Studio {
       this.#room = state;
       if (state.channel !== undefined) session.options = { ...session.options, channel: state.channel }; // for when it comes back
       this.under?.show(state);
+      showSpeaking(state);
       this.watched?.show(state);
       this.spoken?.show(state, session.options);
       this.#settings.languages.show(state);
-      showSpeaking(state);
       this.#show(this.#link);
     });
     on("caption", (caption) => this.captions?.show(caption, this.#figures.bufferMs));

@@ -8,8 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from realtime_dub.web.limits import PICTURE_CORES, SPARE_CORES
+from realtime_dub.web.said import said
 
 STAT = Path("/proc/stat")
+MOST = "This server dubs {most} more pictures at most."
+FULL = (
+    "This machine cannot hold one more dubbed picture: {busy} of {cores} cores are at work, and one more takes {cost}."
+)
 CALM = 0.3  # of a new measurement in the mean; one a second
 
 
@@ -68,8 +73,7 @@ class Admission:
     def refuses(self, channels: int) -> str | None:
         """Why there cannot be one more beside the ``channels`` that have a picture; None: there can."""
         if self._most is not None:
-            return None if channels < self._most else f"This server dubs {self._most} more pictures at most."
+            return None if channels < self._most else said(MOST, most=self._most)
         if self._busy + self._cost + SPARE_CORES <= self._cores or not self._busy:
             return None
-        used, cost = f"{self._busy:.1f} of {self._cores} cores are at work", f"one more takes {self._cost:.1f}"
-        return f"This machine cannot hold one more dubbed picture: {used}, and {cost}."
+        return said(FULL, busy=f"{self._busy:.1f}", cores=self._cores, cost=f"{self._cost:.1f}")

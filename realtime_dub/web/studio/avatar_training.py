@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -23,9 +24,11 @@ from typing import Any
 
 from realtime_dub.errors import RealtimeDubError, one_line
 from realtime_dub.mouth.avatar.packed import write_anew
+from realtime_dub.trust import consent
 from realtime_dub.web import limits
 from realtime_dub.web.refusals import Refusal, sentence
 from realtime_dub.web.studio import avatar_progress
+from realtime_dub.web.studio.agreement import WHO
 from realtime_dub.web.studio.avatar_progress import of_preparation, of_training
 from realtime_dub.web.studio.avatars import AVATAR, UNDER_WAY, Avatars, Own, write
 from realtime_dub.web.studio.checks import HERE, KEPT, MOST_SAID, ONE_THREAD, Checks
@@ -64,8 +67,7 @@ class Trainings:
     def begin(
         self, name: str, visitor: str = "", task: asyncio.Task[Any] | None = None, use: str | None = None
     ) -> Arrival:
-        """Raises Refusal, before anything of it has come."""
-        self._let_in(visitor)
+        """As :meth:`Uploads.begin`. Raises Refusal."""
         return self._uploads.begin(name, visitor, task, "film")
 
     def keep(self, arrival: Arrival, used: Collection[str] = ()) -> dict[str, Any]:
@@ -75,7 +77,7 @@ class Trainings:
         try:
             seconds = self._checks.run("film", arrival.path, place)["seconds"]
             with self._avatars.lock:
-                self._let_in(arrival.visitor)
+                self.let_in(arrival.visitor)
                 place.mkdir(mode=0o700)
                 film = f"film{arrival.path.suffix}"
                 arrival.path.rename(place / film)
@@ -93,8 +95,8 @@ class Trainings:
         self._checks.stop(arrival.path)
         self._uploads.drop(arrival)
 
-    def _let_in(self, visitor: str) -> None:
-        """Raises Refusal."""
+    def let_in(self, visitor: str) -> None:
+        """Whether one more is taken, before anything of it comes. Raises Refusal."""
         trained = [own for own in self._avatars.all().values() if own.trained]
         mine = [own for own in trained if own.visitor == visitor and own.state in UNDER_WAY]
         if len(mine) >= limits.TRAININGS_PER_VISITOR:
@@ -222,6 +224,7 @@ class Trainings:
         shutil.rmtree(folder / AVATAR, ignore_errors=True)
         try:
             write_anew(folder / WORK, folder / AVATAR)
+            _record_consent(folder / AVATAR)
         except (RealtimeDubError, OSError) as error:
             self._fail(name, str(error).partition("; ")[0])
             return
@@ -260,10 +263,17 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+def _record_consent(avatar: Path) -> None:
+    """Whoever sent the film has said that its person agrees: the page asks for no other. Raises UserError."""
+    _, recording = consent.of_folder(avatar)
+    consent.write_beside(avatar, consent.give(WHO, "avatar", recording))
+
+
 def _why(folder: Path, code: int) -> str:
     """What the kit said last, without the names of this machine's files."""
     with suppress(OSError):
-        lines = (folder / SAID).read_text("utf-8", "replace").replace(str(folder), "").splitlines()
+        said = re.sub(re.escape(str(folder)) + r"/film\.\w+", "the film", (folder / SAID).read_text("utf-8", "replace"))
+        lines = said.replace(str(folder), "").splitlines()
         if told := [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]:
-            return one_line(told[-1].replace("/film", "the film"))[:MOST_SAID].partition("; ")[0]
+            return one_line(told[-1])[:MOST_SAID].partition("; ")[0]
     return f"The training ended early, with code {code}"

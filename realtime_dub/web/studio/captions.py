@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from realtime_dub.clock import Clock
 from realtime_dub.media import MS, NS
-from realtime_dub.web.config import SessionOptions, room_voice
+from realtime_dub.web.config import SessionOptions
 from realtime_dub.web.limits import (
     CAPTION_AHEAD_S,
     CAPTION_BEHIND_S,
@@ -25,7 +25,6 @@ from realtime_dub.web.limits import (
 )
 from realtime_dub.web.rates import TokenBucket
 from realtime_dub.web.refusals import Refusal
-from realtime_dub.web.studio.presence import MAIN
 
 READ_PER_S = 15  # letters
 LEAST_S, MOST_S = 1.5, 7.0  # that one is shown where nobody says how long
@@ -33,15 +32,12 @@ _NO_TEXT = re.compile(r"[\u202a-\u202e\u2066-\u2069\ufeff]")  # would turn the p
 Later = Callable[[int, Callable[[], None]], object]
 
 
-class Speaker(Protocol):
-    """Whose picture a page shows."""
+@dataclass(frozen=True)
+class Hearing:
+    """What a page hears. ``after_ns``: from when something is said to when it leaves for there."""
 
-    @property
-    def options(self) -> SessionOptions: ...
-
-    @property
-    def heard_after_ns(self) -> int | None:
-        """From when something is said to when it leaves on its output; None while nothing does."""
+    after_ns: int
+    voice: tuple[str, str]  # the room and the channel whose captions say it
 
 
 class Watcher(Protocol):
@@ -53,8 +49,8 @@ class Watcher(Protocol):
     def options(self) -> SessionOptions: ...
 
     @property
-    def watched(self) -> Speaker | None:
-        """None while its page shows no dubbed picture."""
+    def hearing(self) -> Hearing | None:
+        """None while its page has nothing that captions belong to."""
 
     def tell_caption(self, caption: dict[str, Any]) -> None: ...
 
@@ -112,12 +108,13 @@ class Captions:
         """It is said now: each page is told of it when that is heard there."""
         number = next(self._numbers)
         for watcher in self._watchers():
-            speaker = None if watcher.closed else watcher.watched
-            if speaker is None or speaker.heard_after_ns is None or not concerns(caption, watcher, speaker):
-                continue
+            hearing = None if watcher.closed else watcher.hearing
+            if hearing is None or caption.room not in (watcher.options.room, hearing.voice[0]):
+                continue  # another room's, and not the voice of a sender here
             fields = {"t": "caption", "number": number, "channel": caption.channel, "text": caption.text,
-                      "for_ms": caption.shown_ns // MS, "heard": is_heard(caption, watcher, speaker)}  # fmt: skip
-            wait_ns = caption.said_ns + speaker.heard_after_ns - self._clock.now_ns()
+                      "for_ms": caption.shown_ns // MS,
+                      "heard": hearing.voice == (caption.room, caption.channel)}  # fmt: skip
+            wait_ns = caption.said_ns + hearing.after_ns - self._clock.now_ns()
             if wait_ns <= 0:
                 watcher.tell_caption(fields)
             else:
@@ -132,22 +129,6 @@ class Captions:
 def _tell(watcher: Watcher, fields: dict[str, Any]) -> None:
     if not watcher.closed:
         watcher.tell_caption(fields)
-
-
-def concerns(caption: Caption, watcher: Watcher, speaker: Speaker) -> bool:
-    """People of the room, and of others whose sender speaks with this one's voice."""
-    voice = room_voice(speaker.options.voice)
-    return caption.room in (watcher.options.room, voice and voice[0])
-
-
-def is_heard(caption: Caption, watcher: Watcher, speaker: Speaker) -> bool:
-    """It is what is said in the channel that a viewer watches, else with the voice of that speaker; who speaks with
-    their own has the captions without a language.
-    """
-    mine = watcher.options
-    if mine.role == "viewer" and mine.channel:
-        return (mine.room, mine.channel) == (caption.room, caption.channel)
-    return (room_voice(speaker.options.voice) or (speaker.options.room, MAIN)) == (caption.room, caption.channel)
 
 
 def reading_ns(text: str) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from realtime_dub.media import Samples
 from realtime_dub.mouth.silence import for_voice
@@ -85,6 +86,16 @@ class Dubs:
         """Pipelines, with those that are about to end."""
         return len(self._dubs) + len(self._ending)
 
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """The counts of each channel's pipeline, for its sender's page."""
+        found = {dub.channel: dub.runs.present for dub in self.all}
+        reports = {channel: run.recorder.report() for channel, run in found.items() if run is not None}
+        return {
+            channel: {"frames": each.frames, "budget_ms": each.budget_ms, "latency_ms": each.latency_ms["p50"],
+                      "av_offset_ms": each.av_offset_ms["mean"]}
+            for channel, each in reports.items()
+        }  # fmt: skip
+
     def of(self, channel: str) -> Dub | None:
         return self._dubs.get(channel)
 
@@ -116,14 +127,16 @@ class Dubs:
             if any(getattr(before, name) != getattr(after, name) for name in BUILT_WITH):
                 dub.runs.begin()
 
-    def give_up(self, channels: Iterable[str] | None = None) -> list[Dub]:
-        """At once: of channels that are no more, or all."""
-        return self._give_up([each for each in self.all if channels is None or each.channel in tuple(channels)])
+    def give_up_all(self) -> list[Dub]:
+        """For ever; also those whose end was begun."""
+        self.closed = True
+        self._give_up(list(self.all))
+        return list(self._ending)
 
     async def close(self, dubs: Iterable[Dub]) -> int:
-        """What ``follow`` and ``give_up`` gave back; how many threads did not end in time."""
+        """What ``follow`` and ``give_up_all`` gave back; how many threads did not end in time."""
         stuck = 0
-        for dub in dubs:
+        for dub in dict.fromkeys(dubs):
             stuck += await dub.runs.close()
             dub.place.leave()
             self._ending.discard(dub)

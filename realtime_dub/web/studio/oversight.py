@@ -37,6 +37,9 @@ class Overseen(Protocol):
     def told(self) -> Mapping[str, Any]:
         """Its newest statistics."""
 
+    async def change(self, changes: dict[str, Any]) -> None:
+        """Of its options. Raises Refusal."""
+
     def send_end(self, why: Refusal) -> None:
         """To its page: it is over, and not to be begun again by itself."""
 
@@ -71,7 +74,16 @@ class Oversight:
         told = room.presence.to_dict()
         there = zip(told["people"], room.presence.people, strict=True)
         people = [fields | self._fares(person) for fields, person in there]
-        return {"name": name, **self._host.rooms.asked(name), **told, "people": people}
+        asked = self._host.rooms.asked(name)
+        return {"name": name, **asked, **told, "people": people, "channels": _channels(told, asked)}
+
+    async def set_languages(self, name: str, languages: tuple[str, ...]) -> None:
+        """Its sender's. Raises Refusal."""
+        sender = self._room(name).presence.sender
+        session = self._host.overseen(sender.id) if sender is not None else None
+        if session is None:
+            raise Refusal(409, "Nobody sends in this room.", "Wait until somebody does.")
+        await session.change({"languages": tuple(dict.fromkeys(languages))})
 
     async def act(self, name: str, number: int, action: Act, channel: str) -> None:
         """Raises Refusal."""
@@ -117,3 +129,12 @@ class Oversight:
         told = {name: session.told[name] for name in SHOWN if session.told.get(name) is not None}
         for_s = round(time.monotonic() - session.since_s)
         return {"connected": session.came, "for_s": for_s, "speaks": session.speaks, "statistics": told}
+
+
+def _channels(told: Mapping[str, Any], asked: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Those that somebody interprets, and those that the sender has: who is on air, and what is shown."""
+    spoken = {each["name"]: each for each in told["channels"]}
+    shown = {each["name"]: each for each in asked["channels"]}
+    blank = {"on_air": None, "handover": None}
+    names = dict.fromkeys((*shown, *spoken))
+    return [{"name": name, **blank, **spoken.get(name, {}), **shown.get(name, {})} for name in names]

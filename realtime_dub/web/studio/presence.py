@@ -68,7 +68,8 @@ class Presence:
         if role == "studio" and self.sender is not None:
             raise Refusal(409, "Somebody else sends in this room.", "Wait until they stop, or take another room.")
         self._newest += 1
-        person = Person(self._newest, id, role, channel if role in ("interpreter", "viewer") else MAIN, program=program)
+        where = channel if role in ("interpreter", "viewer") else MAIN
+        person = Person(self._newest, id, role, where, program=program)
         with self._change():
             self._people[person.number] = person
         return person

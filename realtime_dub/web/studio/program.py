@@ -1,7 +1,7 @@
 """An interpreter that is a program: what it sends over HTTP, or a websocket, is a voice of its channel.
 
-It is a session like a person's, with a :class:`Feed` in the place of a browser's connection: it has a seat, is on air
-or waits, is muted, moved and ended by operators.
+It is a session like a person's, with an :class:`Inflow` in the place of a browser's connection: it has a seat, is on
+air or waits, is muted, moved and ended by operators.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ STALL_NS = 200 * MS  # a loop that stood still for longer has lost that time
 OVER = Refusal(410, "The voice was ended.", "Begin a new one.")
 
 
-class Feed(Connection):
+class Inflow(Connection):
     """There is no peer; it is there from the beginning, as long as whoever made it says so."""
 
     def __init__(self, admit: Callable[[], bool], clock: Clock) -> None:
@@ -65,8 +65,8 @@ class ProgramSession(Session):
 
     def __init__(self, id: str, shared: Shared, options: SessionOptions, clock: Clock) -> None:
         super().__init__(id, shared, options, clock)
-        self.feed = Feed(self._admit, clock)
-        self._connection = self.feed
+        self.inflow = Inflow(self._admit, clock)
+        self._connection = self.inflow
         self.tell: Callable[[dict[str, Any]], None] = lambda message: None
         self.ended = asyncio.Event()
         self.why = OVER
@@ -77,19 +77,19 @@ class ProgramSession(Session):
     def begin(self, rate: int, most_ns: int) -> None:
         """In the room, and at work. Raises Refusal."""
         self.join()
-        self.feed.come()
+        self.inflow.come()
         self.pacer, self._mono = Pacer(rate, most_ns), MonoMixer(rate)
         self._tasks.spawn(self._speak(self.pacer), "voice")
 
     async def put(self, samples: Samples) -> None:
         """(n, channels) at its rate. Waits while it is too far ahead. Raises Refusal once it has ended."""
         assert self.pacer is not None, "begun before"
-        self.feed.alive()
+        self.inflow.alive()
         self.pacer.put(self._mono(samples)[:, None])
         while self.pacer.is_full and not self.closed:
             self._room_left.clear()
             await self._room_left.wait()
-            self.feed.alive()
+            self.inflow.alive()
         if self.closed:
             raise self.why
 
@@ -100,7 +100,7 @@ class ProgramSession(Session):
         while not (self.pacer.is_over or self.closed):
             self._room_left.clear()
             await self._room_left.wait()
-            self.feed.alive()
+            self.inflow.alive()
         if self.closed:
             raise self.why
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from realtime_dub.pipeline.credentials import Credentials, MadeBy
 from realtime_dub.trust.intervals import Film
@@ -20,14 +20,19 @@ class RecordingSigner:
     All but :meth:`sign` on the server's loop.
     """
 
-    def __init__(self, options: SigningOptions, made_by: Callable[[], tuple[MadeBy, str]]) -> None:
-        self._options, self._ask = options, made_by
+    def __init__(
+        self,
+        options: SigningOptions,
+        made_by: Callable[[], tuple[MadeBy, str]],
+        notices: Mapping[str, str] | None = None,
+    ) -> None:
+        self._options, self._ask, self._notices = options, made_by, notices or {}
         self._made_by, self._voice = MadeBy(), ""
 
     @classmethod
     def of(cls, config: ServeConfig, made_by: Callable[[], tuple[MadeBy, str]]) -> RecordingSigner | None:
         """None where recordings are not signed."""
-        return None if config.signing is None else cls(config.signing, made_by)
+        return None if config.signing is None else cls(config.signing, made_by, {"badge": config.badge})
 
     def begin(self) -> Tag:
         """A recording begins; what its header says."""
@@ -46,7 +51,7 @@ class RecordingSigner:
             return "it has no content credentials"
         failed: list[str] = []
         try:
-            credentials = Credentials(self._options, self._voice)
+            credentials = Credentials(self._options, self._voice, notices=self._notices)
             credentials.made_by = self._made_by
             credentials.sign_film(film, failed.append)
         except Exception as error:  # whatever it is, the recording is there

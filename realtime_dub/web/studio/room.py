@@ -19,6 +19,8 @@ from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.rtc.browser_input import BrowserInput
 from realtime_dub.web.rtc.original import Original, Undubbed
 from realtime_dub.web.rtc.output_timeline import OutputTimeline
+from realtime_dub.web.said import coded
+from realtime_dub.web.studio.captions import Hearing
 from realtime_dub.web.studio.presence import MAIN, Channel, Person, Presence, channel_fields
 
 State = Literal["waiting", "live", "ended"]
@@ -27,8 +29,7 @@ Spoken: TypeAlias = "Callable[[Room, str, Samples, int], None]"
 
 # What is told of a room in which nobody is.
 EMPTY = {"state": "waiting", "sender": False, "floor": None, "heard": False, "interpreters": 0, "viewers": 0,
-         "sequence": 0, "under": 0.0, "channels": [],
-         "speaking": {"speaker": False, "interpreter": False}}  # fmt: skip
+         "sequence": 0, "under": 0.0, "channels": [], "speaking": {"speaker": False, "interpreter": False}}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,8 +60,11 @@ class Member(Protocol):
         """Its camera gives frames, or it has another picture."""
 
     @property
-    def heard_after_ns(self) -> int | None:
-        """From when something is said to when it leaves on its output; None while nothing does."""
+    def hearing(self) -> Hearing | None:
+        """What its page hears."""
+
+    def dubs_after_ns(self, channel: str) -> int | None:
+        """From when something is said in a channel with a picture of its own to when it is seen; None: it is not."""
 
     def send_room(self) -> None:
         """Something in the room is another now."""
@@ -201,7 +205,7 @@ class Room:
         voiced = self.presence.is_voiced(channel)
         why = self.sender.undubbed_because(channel) if voiced and self.sender is not None else None
         state = "floor" if not voiced else "dubbed" if self.dub(channel).flows else "full" if why else "starting"
-        return {"name": channel, "state": state} | ({"why": why} if why else {})
+        return {"name": channel, "state": state} | ({"why": why, "codes": coded(why=why)} if why else {})
 
     # Voices.
 
@@ -250,7 +254,7 @@ class Room:
         on_air = presence.on_air(person.channel if person is not None and interprets else MAIN)
         floor = None if on_air is None else "you" if on_air == person else "another"
         told = {"state": state, "sender": self.sender is not None, "floor": floor, "heard": heard,
-                "speaking": self._speaking(),
+                "speaking": self._speaking(person),
                 "interpreters": presence.count("interpreter"), "viewers": presence.count("viewer"),
                 "sequence": presence.sequence, "under": self.under, "channels": self.channel_fields()}  # fmt: skip
         if person is not None:
@@ -267,11 +271,14 @@ class Room:
         channel = self.presence.channels.get(person.channel, Channel())
         return {"channel": person.channel, "partners": partners, **channel_fields(channel)}
 
-    def _speaking(self) -> dict[str, bool]:
-        """Just now: whoever sends here, and whose voice they have."""
+    def _speaking(self, person: Person | None) -> dict[str, bool]:
+        """Just now: whoever sends here, and whose voice they have, or a viewer has chosen."""
         sender = self.sender
         voice = room_voice(sender.options.voice) if sender is not None else None
-        on_air = self.presence.on_air(voice[1]) if voice is not None and voice[0] == self.name else None
+        channel = voice[1] if voice is not None and voice[0] == self.name else None
+        if person is not None and person.role == "viewer" and person.channel in (FLOOR, *self.languages):
+            channel = person.channel
+        on_air = self.presence.on_air(channel) if channel is not None else None
         return {"speaker": sender is not None and sender.input.speaks,
                 "interpreter": on_air is not None and self._members[on_air.id].input.speaks}  # fmt: skip
 

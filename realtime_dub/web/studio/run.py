@@ -12,11 +12,12 @@ import contextlib
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 from realtime_dub.clock import Clock
+from realtime_dub.config import OnOff
 from realtime_dub.errors import LostOutput
 from realtime_dub.inference.bundle import engine_of
 from realtime_dub.media import MS, VoiceInfo
@@ -55,6 +56,7 @@ class RunSetup:
     silence: Silence = AUTO_SILENCE
     avatar: AvatarChoice | None = None  # where the picture is one
     badge: BadgeStyle = USUAL
+    marks: OnOff = "on"
 
 
 def make_generator(setup: RunSetup) -> MouthGenerator:
@@ -93,6 +95,7 @@ def setup_of(
         for_voice(options.silence, options.speaks_for_another),
         avatar,
         config.badge_style,
+        config.marks,
     )
 
 
@@ -209,4 +212,5 @@ class Run:
         own = self._own_voice() if self._own_voice is not None and assembly.learns_own(self.generator) else None
         parts = video, voice, tracker, self.generator, self._publishers
         members = assembly.LiveMembers(*parts, own_voice=own, place=self._place, badge=setup.badge)
+        members = replace(members, marks=assembly.make_marks(setup.marks))
         return assembly.assemble_live(members, settings_of(setup), self._clock, self.recorder, stack)

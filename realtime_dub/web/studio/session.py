@@ -30,13 +30,14 @@ from realtime_dub.web.rtc.output_timeline import OutputTimeline, TimelinePublish
 from realtime_dub.web.rtc.peer import Peer
 from realtime_dub.web.said import coded
 from realtime_dub.web.studio.agreement import Agreement
-from realtime_dub.web.studio.captions import Speaker
+from realtime_dub.web.studio.captions import Hearing
 from realtime_dub.web.studio.choices import Choices, renamed
 from realtime_dub.web.studio.chosen_sources import ChosenSources
 from realtime_dub.web.studio.connection import Connection, pong
 from realtime_dub.web.studio.dubs import Dub, Dubs
 from realtime_dub.web.studio.enrolment import Enrolment, Known
 from realtime_dub.web.studio.handle import HandoverStep
+from realtime_dub.web.studio.presence import MAIN
 from realtime_dub.web.studio.recording_signer import RecordingSigner
 from realtime_dub.web.studio.room import Microphone, Room, Shown
 from realtime_dub.web.studio.run import Run, RunSetup, least_budget_ms, setup_of
@@ -213,19 +214,32 @@ class Session:
         return captured_ns + round(budget_ms * MS) - self.output.origin_ns
 
     @property
-    def heard_after_ns(self) -> int | None:
-        """From when something is said to when it leaves on its output; None while nothing does."""
+    def hearing(self) -> Hearing | None:
+        """What its page hears, where that is the dub or beside it."""
+        if self.room is not None and self.options.role == "viewer":
+            return self._heard_in(self.room)
         shown_ns = self._shown_at(0)
-        if shown_ns is None or self.output is None or self.output.origin_ns is None:
+        if self.options.role != "studio" or shown_ns is None or self.output is None or self.output.origin_ns is None:
             return None
-        return shown_ns + self.output.origin_ns + self.output.lag_ns
+        voice = room_voice(self.options.voice) or (self.options.room or "", MAIN)
+        return Hearing(shown_ns + self.output.origin_ns + self.output.lag_ns, voice)
 
-    @property
-    def watched(self) -> Speaker | None:
-        """Whose dubbed picture its page shows, where it shows one."""
-        if self.options.role == "studio":
-            return self
-        return self.room.sender if self.room is not None and self.options.role == "viewer" else None
+    def _heard_in(self, room: Room) -> Hearing | None:
+        shown, sender, person = self._shown, room.sender, room.presence.of(self.id)
+        if shown is None or sender is None or person is None:
+            return None
+        if shown.audio is room.timeline:
+            return sender.hearing
+        if shown.audio is room.original.timeline:
+            return Hearing(shown.audio.lag_ns, (room.name, MAIN))
+        after_ns = sender.dubs_after_ns(person.channel) if shown.dubbed else 0
+        return None if after_ns is None else Hearing(shown.audio.lag_ns + after_ns, (room.name, person.channel))
+
+    def dubs_after_ns(self, channel: str) -> int | None:
+        """From when something is said in a channel with a picture of its own to when it is seen; None: it is not."""
+        dub = self._dubs.of(channel) if self._dubs is not None else None
+        run = dub.runs.present if dub is not None else None
+        return (run.recorder.budget_ns or None) if run is not None else None
 
     @property
     def _shown(self) -> Shown | None:
@@ -440,6 +454,8 @@ class Session:
         counts, playback = self._statistics, self._sources.playback(self.options)
         fields = {**BLANK, **counts.of_run(self._runs.present, self.options.voice), **counts.of_output(self._shown)}
         fields |= {"voice": playback.to_dict() if playback is not None else None, "recording": self._recorder.running}
+        if self._dubs is not None and self._dubs.all:
+            fields["dubs"] = self._dubs.to_dict()
         if (progress := self._enrolment.progress) is not None:
             fields["enroll"] = {"progress": round(progress, 2)}
         if self.room is not None:
@@ -514,7 +530,7 @@ class Session:
         self.closed = True
         self._choices.close()
         self._runs.refuse()
-        dubs = self._dubs.give_up() if self._dubs is not None else []
+        dubs = self._dubs.give_up_all() if self._dubs is not None else []
         if self.room is not None:
             self.room.leave(self)  # at once: a recording takes a while to end
         await attempt(self._recorder.close())

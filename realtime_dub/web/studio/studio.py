@@ -28,6 +28,7 @@ from realtime_dub.web.studio.handle import StudioHandle
 from realtime_dub.web.studio.keeping import Keeping, OwnKeeping
 from realtime_dub.web.studio.links import Links
 from realtime_dub.web.studio.metrics import Metrics
+from realtime_dub.web.studio.outputs import Outputs
 from realtime_dub.web.studio.oversight import Oversight
 from realtime_dub.web.studio.pending import make_room
 from realtime_dub.web.studio.program import ProgramSession
@@ -66,6 +67,7 @@ class Studio:
         self.captions = Captions(self._clock, lambda: tuple(self.sessions.values()))
         self.oversight = Oversight(self)
         self.links = Links(self)
+        self.outputs = Outputs(config, self.rooms, self.recordings, self._clock)
         self.seats = Seats(config)
         self._admission = Admission(config.max_channels)
         self.precedence = precedence or Order()
@@ -77,7 +79,14 @@ class Studio:
     async def start(self) -> None:
         """Load what all sessions share. Raises UserError."""
         await asyncio.to_thread(self._load)
-        sweeps = (self._look_around, self._sweep_sessions, self._sweep_rooms, self._sweep_files, self._update_metrics)
+        sweeps = (
+            self._look_around,
+            self._sweep_sessions,
+            self._sweep_rooms,
+            self.outputs.sweep,
+            self._sweep_files,
+            self._update_metrics,
+        )
         self._sweeper = asyncio.create_task(repeat(SWEEP_S, *sweeps), name="sweeper")
 
     async def measure(self) -> None:
@@ -100,6 +109,7 @@ class Studio:
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
+        await self.outputs.close()
         await asyncio.gather(*(self.end(id, "server stops") for id in tuple(self.sessions)))
         self.rooms.sweep(())
         await asyncio.to_thread(self._keeping.close)

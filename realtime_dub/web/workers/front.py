@@ -68,7 +68,7 @@ def _handed_on() -> list[web.RouteDef]:
     streams = [f"/{kind}/{{name}}/{{id}}" for kind in whip.ROLES]
     paths = ["/api/sessions/{id}", "/api/sessions/{id}/{what:[a-z]+}", *streams]
     return [
-        web.route("*", api.ROOM + "{rest:(/people(/\\d{1,9})?|/events)?}", _in_room),
+        web.route("*", api.ROOM + "{rest:(/people(/\\d{1,9})?|/outputs(/\\d{1,9})?|/languages|/events)?}", _in_room),
         web.route("*", "/api/recordings/{id}", _recording),
         web.get("/api/recordings/{id}/captions", _recording),
         web.put("/api/sessions/{id}/bank", _bank),

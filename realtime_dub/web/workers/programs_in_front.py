@@ -16,8 +16,7 @@ from realtime_dub.web.http.door import Door
 from realtime_dub.web.http.routes import read_body
 from realtime_dub.web.limits import SOCKET_BYTES
 from realtime_dub.web.refusals import Refusal
-from realtime_dub.web.workers.proxy import hand_on
-from realtime_dub.web.workers.wire import VISITOR
+from realtime_dub.web.workers.proxy import hand_on, who
 from realtime_dub.web.workers.worker import Worker
 
 Choose = Callable[[web.Request, SessionOptions], Awaitable[Worker]]
@@ -63,7 +62,7 @@ async def _socket(request: web.Request, worker: Worker) -> web.StreamResponse:
     here = web.WebSocketResponse(autoping=False, max_msg_size=SOCKET_BYTES)
     if not here.can_prepare(request).ok:
         raise Refusal(426, "This address is for POST, and for websockets.", "Send audio.", {"Upgrade": "websocket"})
-    url, headers = URL(f"http://worker{request.rel_url.raw_path_qs}", encoded=True), {VISITOR: request.remote or ""}
+    url, headers = URL(f"http://worker{request.rel_url.raw_path_qs}", encoded=True), who(request)
     try:
         async with worker.http.ws_connect(url, headers=headers, autoping=False, max_msg_size=0) as there:
             await here.prepare(request)

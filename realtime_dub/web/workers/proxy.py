@@ -29,9 +29,7 @@ async def hand_on(
     gone.
     """
     headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
-    headers[VISITOR] = request.remote or ""
-    if (invite := request.get(INVITE)) is not None:
-        headers[INVITED] = json.dumps(invite.model_dump())  # in ASCII, as headers are
+    headers |= who(request)
     if body is not None:
         headers["Content-Length"] = str(len(body))
     data = body or (_body(request, most) if body is None and request.can_read_body else None)
@@ -42,6 +40,14 @@ async def hand_on(
     except (ClientError, TimeoutError) as error:
         what = "This part of the server is starting anew."
         raise Refusal(503, what, "Try again in a moment.", {"Retry-After": "2"}) from error
+
+
+def who(request: web.Request) -> dict[str, str]:
+    """Asks: headers for the worker."""
+    headers = {VISITOR: request.remote or ""}
+    if (invite := request.get(INVITE)) is not None:
+        headers[INVITED] = json.dumps(invite.model_dump())  # in ASCII, as headers are
+    return headers
 
 
 async def ask(worker: Worker, path: str) -> bytes:

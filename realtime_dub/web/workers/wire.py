@@ -48,9 +48,9 @@ class Guest(BaseModel):
     role: str
     voice: str
     picture: str
-    background: str
     came: bool
     since_s: float
+    background: str = "recorded"
     room: str | None = None
     made: int = 0
     missed: int = 0

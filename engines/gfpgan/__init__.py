@@ -1,0 +1,1 @@
+"""GFPGAN's network, for people who own its weights (see README.md)."""

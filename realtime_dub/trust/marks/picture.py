@@ -1,0 +1,125 @@
+"""Puts the mark into frames, cheaply enough for each frame of a live film.
+
+What is added to each pixel is kept, whole numbers, and is added as it is. How much it may be at a place, by what is to
+be seen there, is looked at anew in one strip of the frame after another, one a frame.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from realtime_dub.media import Coded, Image
+from realtime_dub.trust.marks import tile
+from realtime_dub.trust.marks.payload import Payload
+from realtime_dub.trust.marks.waves import KEY
+
+STRIPS = 32
+LEAST, MOST = 0.65, 1.6  # deviation of the mark, levels: on what is plain, in what is full of detail
+BY_DETAIL = 0.14  # levels for each level of detail
+_SHRUNK = 8
+_ONE = 64  # of whole numbers that stand for fractions
+_FADE = 3  # frames that begin a stretch have half of the mark
+
+Shorts = npt.NDArray[np.int16]
+_Addend = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]  # of one plane, of three
+
+
+class PictureMarker:
+    """Marks the frames of one stream with ``payload``. Not for two threads at once."""
+
+    def __init__(self, payload: Payload, key: str = KEY) -> None:
+        self._tile = tile.tile(payload, key)
+        self._sheet: _Sheet | None = None
+        self._since = 0  # frames of this stretch so far
+        self._signed: tuple[int, int] = (1, 0)
+
+    def begin(self, at_ns: int, image: Image) -> None:
+        """Before a frame is marked: what is added to it, by its instant and its detail."""
+        size = (image.shape[1], image.shape[0])
+        if self._sheet is None or self._sheet.size != size:
+            self._sheet = _Sheet(tile.laid(self._tile, *size))
+        self._sheet.look(image)
+        sign, level = tile.turn(at_ns)
+        self._signed = sign, min(level, 1) if self._since < _FADE else level
+        self._since += 1
+
+    def rest(self) -> None:
+        """A frame leaves unmarked: the next stretch begins anew."""
+        self._since = 0
+
+    def image(self, image: Image) -> Image:
+        """A marked copy of what ``begin`` was told."""
+        return np.asarray(self._added(image, 1), np.uint8)
+
+    def coded(self, coded: Coded) -> Coded:
+        """The same in its luma; chroma is as it was."""
+        luma, *chroma = coded.planes
+        return Coded((self._added(luma, 0), chroma[0], chroma[1]), coded.hd, coded.full_range)
+
+    def _added(self, image: Any, planes: int) -> Any:
+        sign, level = self._signed
+        if not level or self._sheet is None:
+            return image
+        up, down = (each[planes] for each in self._sheet.addends(level)[::sign])
+        marked = cv2.add(image, up)
+        return cv2.subtract(marked, down, dst=marked)
+
+
+class _Sheet:
+    """What is added to frames of one size, at both levels: what makes pixels brighter, what makes them darker."""
+
+    def __init__(self, laid: npt.NDArray[np.float32]) -> None:
+        height, width = laid.shape
+        self.size = (width, height)
+        self._laid: Shorts = np.asarray(np.rint(laid * _ONE), np.int16)
+        self._levels = [[(_zeros(height, width), _zeros(height, width, 3)) for _ in range(2)] for _ in range(2)]
+        self._next, self._rows = 0, -(-height // STRIPS)
+        self._looked = False
+
+    def addends(self, level: int) -> list[_Addend]:
+        return self._levels[level - 1]
+
+    def look(self, image: Image) -> None:
+        """The first time at all of the frame, then at a strip."""
+        for _ in range(1 if self._looked else STRIPS):
+            self._strip(image, self._next * self._rows)
+            self._next = (self._next + 1) % STRIPS
+        self._looked = True
+
+    def _strip(self, image: Image, top: int) -> None:
+        bottom = min(top + self._rows, self.size[1])
+        if top >= bottom:
+            return
+        share = strength(image, top, bottom)
+        for addends, part in zip(self._levels, (0.5, 1.0), strict=True):
+            change = cv2.multiply(self._laid[top:bottom], share, scale=part / _ONE / _ONE, dtype=cv2.CV_16S)
+            for (one, three), signed in zip(addends, (change, -change), strict=True):
+                one[top:bottom] = np.maximum(signed, 0)
+                cv2.cvtColor(one[top:bottom], cv2.COLOR_GRAY2BGR, dst=three[top:bottom])
+
+
+def _zeros(*shape: int) -> npt.NDArray[np.uint8]:
+    return np.zeros(shape, np.uint8)
+
+
+def strength(image: Image, top: int, bottom: int) -> Shorts:
+    """(bottom - top, width): the mark's deviation in rows of ``image``, in 1 / 64 level.
+
+    Detail hides: it is the mean distance from what is around, on a small copy (contrast masking, as in Watson 1993,
+    by one number a place).
+    """
+    room = _SHRUNK
+    first, last = max(0, top - room), min(image.shape[0], bottom + room)
+    rows = cv2.extractChannel(image[first:last], 1)  # green is most of luma
+    width = image.shape[1]
+    small = cv2.resize(
+        rows, (max(2, width // _SHRUNK), max(2, (last - first) // _SHRUNK)), interpolation=cv2.INTER_AREA
+    )
+    detail = cv2.blur(cv2.absdiff(small, cv2.blur(small, (5, 5))), (5, 5))
+    share = np.clip((LEAST + BY_DETAIL * detail.astype(np.float32)) * _ONE, 0, MOST * _ONE)
+    wide = cv2.resize(share.astype(np.int16), (width, last - first), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(wide[top - first : bottom - first], np.int16)
