@@ -34,17 +34,8 @@ class Server:
     """``realtime-dub serve``, from its making to :meth:`close`."""
 
     def __init__(self, *arguments: str) -> None:
-        command = [
-            *PROGRAM,
-            "serve",
-            "--port",
-            "0",
-            "--size",
-            "480p",
-            "--badge",
-            "off",
-            *arguments,
-        ]  # a size that is not measured, a second less
+        usual = ("--port", "0", "--size", "480p", "--badge", "off")  # a size that is not measured: a second less
+        command = [*PROGRAM, "serve", *usual, *arguments]
         self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed in close)
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._said, text=True)
         assert self._process.stdout is not None

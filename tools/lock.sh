@@ -35,6 +35,7 @@ part 0 > requirements/train.lock.new && mv requirements/train.lock.new requireme
 for wheel in "${TORCH_CPU:-/nowhere}"/torch-*+cpu-*.whl; do
     [ -e "$wheel" ] || continue
     hash=$(sha256sum "$wheel" | cut -d' ' -f1)
+    ! grep -q "$hash" requirements/train.lock || continue
     sed -i -E "s/^(torch==[^ ]+ .*\\\\)$/\\1\n    --hash=sha256:$hash \\\\/" requirements/train.lock
 done
 titled base.lock "What runs and builds realtime-dub, with hashes. $both"

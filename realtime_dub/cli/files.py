@@ -166,7 +166,7 @@ def make_bank(
     consent: BankConsent = None,
     quiet: Quiet = False,
 ) -> None:
-    """Learn from a video how you look and talk; use it with --identity."""
+    """Learn from a video how you look and talk, for --identity."""
     from realtime_dub.pipeline.file.enrolment import enroll
 
     state_rule(quiet)
