@@ -112,7 +112,7 @@ class ScriptPublisher:
 
 
 def open_video(
-    spec, *, clock, width=0, height=0, fps=0, loop=False, background=(0, 0, 0), live=False, stream=None
+    spec, *, clock, width=0, height=0, fps=0, loop=False, background=(0, 0, 0), live=False, stream=None, shown=None
 ) -> ScriptVideo:
     return ScriptVideo()
 
