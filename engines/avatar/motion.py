@@ -40,7 +40,7 @@ class Motion(Join):
 
     def _made(self, engine: str, part: str, out: Path) -> Path:
         run = run_of(out, part)
-        there = begun(run, part) or done(run, part)
+        there = (run / "config.json").exists() or begun(run, part) or done(run, part)
         with tempfile.TemporaryDirectory() as folder:
             config = Path(folder) / "config.toml"
             config.write_text(f"[{part}.plan]\nsteps = {self._steps}\nwarm_up = 1\n")
