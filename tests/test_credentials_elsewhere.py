@@ -204,6 +204,7 @@ def test_a_file_at_an_address_is_looked_at(tmp_path: Path, suffix: str, capsys: 
 SUFFIXES = (".mp4", ".mov", ".mkv", ".ts", ".flv")
 
 
+@pytest.mark.slow
 def test_what_was_killed_plays_and_is_told_and_mended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     script = textwrap.dedent(
         f"""

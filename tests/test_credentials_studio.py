@@ -158,6 +158,7 @@ def test_a_picture_that_a_page_took_comes_back_signed(tmp_path: Path, monkeypatc
     assert inspect(path).dubbed
 
 
+@pytest.mark.slow
 def test_a_page_asks_what_a_file_says_of_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path / "kept"))
     monkeypatch.setattr("tempfile.tempdir", None)
