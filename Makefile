@@ -96,8 +96,10 @@ $(VENV)/.dev: requirements/dev.lock pyproject.toml | $(PYTHON)
 	@$(INSTALL_SELF)
 	@touch $@ $(VENV)/.base
 
-$(VENV)/.train: requirements/train.lock requirements/cuda.lock $(VENV)/.dev
+# torch without CUDA where such a wheel is at hand (PyPI has none for Linux), else PyPI's.
+$(VENV)/.train: requirements/train.lock requirements/cpu.lock requirements/cuda.lock $(VENV)/.dev
 	@echo "$(VENV): installing what training needs (torch: 200 MB for the CPU, some GB for CUDA) ..."
+	@$(PIP) install --no-deps --require-hashes --requirement requirements/cpu.lock 2> /dev/null || true
 	@$(PIP) install --no-deps --require-hashes --requirement requirements/train.lock
 	@case $$($(PYTHON) -c 'import sys, torch; print(sys.platform, torch.__version__)') in \
 	linux*+cpu) ;; linux*) $(PIP) install --no-deps --require-hashes --requirement requirements/cuda.lock;; esac

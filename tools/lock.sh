@@ -31,16 +31,15 @@ part() { # part WANTED: of train.lock, what is for CUDA (1) or not (0), each wit
 }
 part 1 > requirements/cuda.lock
 part 0 > requirements/train.lock.new && mv requirements/train.lock.new requirements/train.lock
-# The CPU wheels of torch are not on PyPI: the hashes of those in the folder TORCH_CPU are added.
+# The CPU wheels of torch are not on PyPI: those in the folder TORCH_CPU are a file of their own, tried first.
 for wheel in "${TORCH_CPU:-/nowhere}"/torch-*+cpu-*.whl; do
     [ -e "$wheel" ] || continue
-    hash=$(sha256sum "$wheel" | cut -d' ' -f1)
-    ! grep -q "$hash" requirements/train.lock || continue
-    sed -i -E "s/^(torch==[^ ]+ .*\\\\)$/\\1\n    --hash=sha256:$hash \\\\/" requirements/train.lock
+    version=${wheel##*/torch-}
+    echo "torch==${version%%-*} --hash=sha256:$(sha256sum "$wheel" | cut -d' ' -f1)" > requirements/cpu.lock
+    titled cpu.lock "torch without CUDA, with the hash of the wheel that was at hand. Made by \`make lock\`; do not edit."
 done
 titled base.lock "What runs and builds realtime-dub, with hashes. $both"
 titled dev.lock "base.lock and what tests and checks it, with hashes. $both"
-titled train.lock "What trains and exports engines, beside dev.lock, with hashes. $both" \
-    "Of torch also that of the CPU wheels which were at hand (TORCH_CPU in tools/lock.sh): Python 3.11 on Linux."
+titled train.lock "What trains and exports engines, beside dev.lock, with hashes. $both"
 titled cuda.lock "What PyPI's torch asks for on Linux, with hashes. Made by \`make lock\`; do not edit."
 titled release.lock "What makes a release and checks it, with hashes. $both"
