@@ -108,7 +108,7 @@ def drawn_on(coded: bool) -> Tick:
     planes = np.random.default_rng(0).integers(16, 236, (180, 160), np.uint8)
     image, box = image_of(planes), (40, 30, 20, 10)
     image[30:40, 40:60] = (20, 40, 60)
-    return Tick(image, 0, 40_000_000, 0, None, None, coded_of(planes) if coded else None, box if coded else None)
+    return Tick(image, 0, 40_000_000, 0, None, None, coded_of(planes) if coded else None, (box,) if coded else ())
 
 
 def test_a_camera_in_yuv_gets_what_came_in_yuv_as_it_came(backend: str) -> None:

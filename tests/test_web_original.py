@@ -49,7 +49,7 @@ def test_an_interpreter_hears_and_sees_the_person_before_the_dub_does() -> None:
                 assert (last.shape[0], last.shape[1] % 2) == (360, 0)
                 assert last[120:240, 100:200].std() > 10  # a face, not grey
                 heard_s, seen_s = since_said(speaker, pulses(interpreter)), since_said(speaker, flashes(interpreter))
-                assert 0.05 < heard_s < 0.5
+                assert 0.05 < heard_s < 0.6
                 assert abs(heard_s - seen_s) < 0.25  # in step, but for a frame of 0.1 and what a busy machine adds
                 assert since_said(speaker, flashes(speaker)) > 0.6  # the dub comes its budget later
                 room = studio.rooms.find("hall")

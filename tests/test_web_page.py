@@ -391,7 +391,7 @@ def test_an_interpreter_sends_a_voice_and_no_picture(new_page: NewPage) -> None:
 def test_a_viewer_sends_nothing_and_asks_for_no_device(new_page: NewPage) -> None:
     new_page().open("?room=hall").start()
     page = new_page(allowed=False).open("?role=viewer&room=hall").start()
-    assert page.sent("POST", "/api/sessions")[0]["options"] == {"role": "viewer", "room": "hall"}
+    assert page.sent("POST", "/api/sessions")[0]["options"] == {"role": "viewer", "room": "hall", "channel": ""}
     assert page.offers()[0].count("a=recvonly") == 2
     assert not page.view.is_visible("#failure")
 

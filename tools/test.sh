@@ -22,9 +22,7 @@ beside() {
 	groups+=("$!")
 }
 
-low=(nice -n 19)
-if [ -n "${BESIDE_LOCK:-}" ]; then low+=(flock "$BESIDE_LOCK"); fi # other such groups may be at work
-beside computes "computes" "${low[@]}" "${pytest[@]}" "$@"
+beside computes "computes" nice -n 19 "${pytest[@]}" "$@"
 beside studio "studio and not computes" "${pytest[@]}" "$@"
 "${pytest[@]}" -m "not studio and not computes and $marks" "$@"
 codes=("$?")

@@ -16,7 +16,7 @@ TOLD = "told"
 
 def due() -> bool:
     """Somebody sits at a terminal, and was not told before."""
-    return sys.stderr.isatty() and not (state_folder() / TOLD).exists()
+    return sys.stderr is not None and sys.stderr.isatty() and not (state_folder() / TOLD).exists()
 
 
 def told() -> None:
