@@ -117,6 +117,7 @@ class Sitter(ScriptedInputs):
             sink.on_frame(TrackedSample(replace(found, frame=frame), self.track_ns))
 
 
+@pytest.mark.slow
 def test_live_a_slow_network_keeps_the_budget_and_the_picture(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,6 +169,7 @@ async def _live(generator: PainterGenerator, cost_ns: Callable[[int], int], seco
 # As it is used.
 
 
+@pytest.mark.slow
 def test_a_film_with_ones_own_network(tmp_path: Path) -> None:
     """The licence is said at the start; batches, pads and a first frame held change no length."""
     bundle = painters.write_bundle(tmp_path / "mine", painters.reference_net(gain=0.05))

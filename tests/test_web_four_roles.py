@@ -93,7 +93,7 @@ def test_all_are_live_again_after_their_server_was_away(chromium: Any, port: int
         server.close()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_all_are_live_again_after_their_worker_was_killed(chromium: Any, port: int) -> None:
     server = serve(port, workers=2)
     people = People(chromium, server.url)
@@ -178,7 +178,7 @@ def session_of(studio: Studio, role: str) -> Session:
     return next(each for each in studio.sessions.values() if each.options.role == {"sender": "studio"}.get(role, role))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("told", [pytest.param(True, marks=pytest.mark.long), False])
 @pytest.mark.parametrize(
     "role", ["sender", *(pytest.param(each, marks=pytest.mark.long) for each in ("viewer", "interpreter"))]

@@ -141,7 +141,7 @@ def test_what_a_killed_server_had_written_is_fetched_from_the_next_one(context: 
         server.close()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_was_written_before_the_disk_was_full_is_fetched(context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recording, "ROOM_CHECKED_EVERY", 1)
     with Aside(serving()) as (_, (_, _, url)):

@@ -133,7 +133,7 @@ def test_a_second_sender_and_a_second_interpreter_are_told_and_follow(pages: Any
         server.close()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_copied_link_opens_with_its_role_and_the_token(pages: Any, port: int) -> None:
     server = serve(port, "--token", "open-sesame")
     try:

@@ -93,7 +93,7 @@ def figures_of(server: Server) -> dict[str, float]:
     return {name: float(value) for name, value in re.findall(r"^realtime_dub_(\S+) (\S+)$", text, re.MULTILINE)}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_pages_figures_are_the_servers(visit: StudioPage, server: Server) -> None:
     for _ in range(15):  # both change fast while a run is young, each at a rhythm of its own
         visit.view.wait_for_timeout(1000)
@@ -144,7 +144,7 @@ def test_another_voice_takes_the_microphones_place(visit: StudioPage, tmp_path: 
     visit.view.check("input[name=voice][value=mic]")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_recording_plays_back(visit: StudioPage) -> None:
     visit.view.wait_for_timeout(2000)
     visit.view.click("#record")
