@@ -22,7 +22,7 @@ beside() {
 	groups+=("$!")
 }
 
-beside computes "computes" nice -n 19 "${pytest[@]}" "$@"
+beside computes "computes" nice -n 10 "${pytest[@]}" "$@"
 beside studio "studio and not computes" "${pytest[@]}" "$@"
 "${pytest[@]}" -m "not studio and not computes and $marks" "$@"
 codes=("$?")
