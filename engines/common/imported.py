@@ -10,11 +10,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from realtime_dub.errors import ConfigError, DependencyError
+from realtime_dub.errors import BundleError, ConfigError, DependencyError
 from realtime_dub.inference import made_here
-from realtime_dub.inference.bundle import SPEC
+from realtime_dub.inference.bundle import MOST_FILE, SPEC
+from realtime_dub.inference.sandbox.session import SandboxSession
 from realtime_dub.inference.spec import BundleSpec
-from realtime_dub.paths import WholeFile
+from realtime_dub.paths import WholeFile, read_plain, reason
 
 
 def check_place(out: Path, model: str) -> None:
@@ -58,3 +59,14 @@ def write(out: Path, spec: BundleSpec, model: bytes, trial: Callable[[], object]
             (out / name).unlink(missing_ok=True)
         raise
     return out
+
+
+def opened_apart(path: Path) -> tuple[bytes, SandboxSession]:
+    """A graph of others: its bytes, and what its tensors are, which a process of its own said. Raises BundleError."""
+    try:
+        model = read_plain(path, MOST_FILE)
+    except (OSError, ValueError) as error:
+        raise BundleError("cannot read", f"{path}: {reason(error)}", "choose an .onnx file") from error
+    session = SandboxSession(model, path.name)
+    session.close()
+    return model, session

@@ -9,12 +9,11 @@ from engines.common import imported
 from engines.gfpgan.layers import PUBLISHED
 from engines.gfpgan.weights import read_weights
 from realtime_dub.errors import BundleError
-from realtime_dub.inference.bundle import MOST_FILE, load
+from realtime_dub.inference.bundle import load
 from realtime_dub.inference.contract import Declared
 from realtime_dub.inference.sandbox.session import SandboxSession
 from realtime_dub.inference.spec import MOST_PIXELS, RestoreSpec, TensorSpec
 from realtime_dub.mouth.avatar.restoring import RestoreNetwork
-from realtime_dub.paths import read_plain, reason
 
 MODEL = "network.onnx"
 UNHASHED = "0" * 64  # in a spec until its network is written
@@ -41,12 +40,7 @@ def import_weights(path: Path, out: Path) -> None:
 
 def _import_graph(path: Path, out: Path) -> None:
     """What a graph is made of is its maker's: it is opened apart, and known by the sizes of its tensors alone."""
-    try:
-        model = read_plain(path, MOST_FILE)
-    except (OSError, ValueError) as error:
-        raise BundleError("cannot read", f"{path}: {reason(error)}", "choose an .onnx file") from error
-    session = SandboxSession(model, path.name)
-    session.close()
+    model, session = imported.opened_apart(path)
     if len(session.inputs) != 1 or not (pictures := [each for each in session.outputs if _pixels(each)]):
         raise BundleError("no network that restores faces:", f"{path.name}: {_listed(session)}", OTHER)
     size = _pixels(session.inputs[0])

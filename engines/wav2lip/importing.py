@@ -12,12 +12,9 @@ from engines.wav2lip.layers import BANDS, FRAMES, SIZE
 from engines.wav2lip.weights import read_weights
 from realtime_dub.audio.frontends.painter_mel import PainterMelSpec
 from realtime_dub.errors import BundleError
-from realtime_dub.inference.bundle import MOST_FILE
 from realtime_dub.inference.contract import Declared
-from realtime_dub.inference.sandbox.session import SandboxSession
 from realtime_dub.inference.spec import MOST_PIXELS, CropSpec, CropTaskSpec, Shape, TensorSpec
 from realtime_dub.mouth.painter.layout import Sizes, layout_of
-from realtime_dub.paths import read_plain, reason
 from realtime_dub.validation import first_problem
 
 # A window began 40 ms before its frame when the network was trained, and was cut down to whole hops; its last hop is
@@ -45,12 +42,7 @@ def import_weights(path: Path, out: Path) -> None:
 
 def _import_graph(path: Path, out: Path) -> None:
     """What a graph is made of is its maker's: it is opened apart, and known by the sizes of its tensors alone."""
-    try:
-        model = read_plain(path, MOST_FILE)
-    except (OSError, ValueError) as error:
-        raise BundleError("cannot read", f"{path}: {reason(error)}", "choose an .onnx file") from error
-    session = SandboxSession(model, path.name)
-    session.close()
+    model, session = imported.opened_apart(path)
     pixels = _pixels(session.inputs)
     try:
         inputs, outputs = _tensors(session.inputs), _tensors(session.outputs)

@@ -10,18 +10,16 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from fractions import Fraction
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from yarl import URL
 
 from realtime_dub.clock import Clock
 from realtime_dub.errors import RealtimeDubError
-from realtime_dub.fitting import Fit
 from realtime_dub.i420 import Planes, coded_of, image_of
-from realtime_dub.media import NS, AudioBlock, OutputFormat, Tick, ns_to_samples, samples_to_ns
+from realtime_dub.media import NS, AudioBlock, Tick, ns_to_samples, samples_to_ns
 from realtime_dub.pipeline.live.outputs import PublisherThread, Stamped
 from realtime_dub.pipeline.statistics import Recorder
 from realtime_dub.publishers.base import Publisher
@@ -31,6 +29,7 @@ from realtime_dub.web.limits import MOST_OUTPUTS, OUTPUT_ALONE_S, RECORDING_S
 from realtime_dub.web.refusals import Refusal, refused
 from realtime_dub.web.rtc.output_timeline import RATE, OutputTimeline
 from realtime_dub.web.said import said
+from realtime_dub.web.studio.fitted import Fitted
 from realtime_dub.web.studio.recording import why
 from realtime_dub.web.studio.recordings import Kept, Recordings
 from realtime_dub.web.studio.room import Room, Rooms, Shown
@@ -90,7 +89,7 @@ class Output:
         self.ticks = 0
         self._shown, self._clock = shown, clock
         self._period_ns = round(NS / fps)
-        self._film = _Fitted(publisher, Fraction(fps).limit_denominator(1001))
+        self._film = Fitted(publisher, Fraction(fps).limit_denominator(1001))
         self._thread = PublisherThread(self._film, clock, Recorder(), self._failed)
         self._latest: tuple[OutputTimeline, Latest] | None = None
         self._planes: Planes | None = None
@@ -149,33 +148,6 @@ def _audio(timeline: OutputTimeline, leaves_ns: int, count: int, pts_ns: int) ->
     if timeline.origin_ns is None:
         return AudioBlock(np.zeros((count, 1), np.float32), RATE, pts_ns)
     return AudioBlock(timeline.ring.read(leaves_ns - timeline.origin_ns - timeline.lag_ns, count), RATE, pts_ns)
-
-
-class _Fitted:
-    """A publisher that is opened with its first tick, whose size all have."""
-
-    policy: Literal["latest", "every"] = "every"
-    latency_ns = 0
-    name = "channel"
-
-    def __init__(self, publisher: Publisher, fps: Fraction) -> None:
-        self._publisher, self._fps = publisher, fps
-        self._fit = Fit()
-        self._opened = False
-
-    def open(self, fmt: OutputFormat) -> None:
-        """See :meth:`publish`."""
-
-    def publish(self, tick: Tick) -> None:
-        """Raises what the publisher does."""
-        image = self._fit(tick.image)
-        if not self._opened:
-            self._publisher.open(OutputFormat(image.shape[1], image.shape[0], self._fps, RATE, 1, True))
-            self._opened = True
-        self._publisher.publish(tick if image is tick.image else replace(tick, image=image, coded=None))
-
-    def close(self) -> None:
-        self._publisher.close()
 
 
 class Begun:

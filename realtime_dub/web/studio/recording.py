@@ -9,12 +9,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
 
 from realtime_dub.clock import Clock
 from realtime_dub.errors import LostOutput, RealtimeDubError
-from realtime_dub.fitting import Fit
-from realtime_dub.media import NS, AudioBlock, OutputFormat, Tick, ns_to_samples, samples_to_ns
+from realtime_dub.media import NS, AudioBlock, Tick, ns_to_samples, samples_to_ns
 from realtime_dub.pipeline.live.outputs import PublisherThread, Stamped
 from realtime_dub.pipeline.statistics import Recorder
 from realtime_dub.publishers.base import MakesFilms
@@ -23,6 +21,7 @@ from realtime_dub.trust.intervals import Film
 from realtime_dub.trust.tag import Tag
 from realtime_dub.web.limits import RECORDING_LEAST_ROOM, RECORDING_S
 from realtime_dub.web.rtc.output_timeline import RATE, OutputTimeline
+from realtime_dub.web.studio.fitted import Fitted
 
 LONGEST_NS = RECORDING_S * NS
 ROOM_CHECKED_EVERY = 50  # frames between two looks at the room on the disk
@@ -132,40 +131,26 @@ class Recording:
                 self._timeline.loop.call_soon_threadsafe(self._when_over)
 
 
-class _Film:
-    """The file. Opened with its first frame, on the publisher's thread, of which nobody waits for anything."""
+class _Film(Fitted):
+    """The file."""
 
-    policy: Literal["latest", "every"] = "every"
-    latency_ns = 0
     name = "recording"
 
     def __init__(self, path: Path, period_ns: int, tag: Tag | None) -> None:
-        self._folder, self._fps = path.parent, Fraction(NS, period_ns).limit_denominator(1001)
-        self._publisher = open_publisher(str(path), live=True)
-        if tag is not None and isinstance(self._publisher, MakesFilms):
-            self._publisher.say(tag)
-        self._fit = Fit()
-        self._opened = False
+        super().__init__(open_publisher(str(path), live=True), Fraction(NS, period_ns).limit_denominator(1001))
+        self._folder = path.parent
+        if tag is not None and isinstance(self.publisher, MakesFilms):
+            self.publisher.say(tag)
 
     @property
     def film(self) -> Film | None:
-        return self._publisher.film if isinstance(self._publisher, MakesFilms) else None
-
-    def open(self, fmt: OutputFormat) -> None:
-        """See :meth:`publish`."""
+        return self.publisher.film if isinstance(self.publisher, MakesFilms) else None
 
     def publish(self, tick: Tick) -> None:
         """Raises LostOutput, MediaError, OSError."""
         if tick.seq % ROOM_CHECKED_EVERY == 0 and self._room() < RECORDING_LEAST_ROOM:
             raise LostOutput("the disk is nearly full", kept_ns=tick.pts_ns)
-        image = self._fit(tick.image)
-        if not self._opened:
-            self._publisher.open(OutputFormat(image.shape[1], image.shape[0], self._fps, RATE, 1, True))
-            self._opened = True
-        self._publisher.publish(tick if image is tick.image else replace(tick, image=image, coded=None))
-
-    def close(self) -> None:
-        self._publisher.close()
+        super().publish(tick)
 
     def _room(self) -> int:
         """Bytes on the disk; what is wrong with the folder is told by who writes there."""
