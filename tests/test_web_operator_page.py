@@ -64,7 +64,7 @@ def test_an_operator_sees_the_room_and_acts(pages: Any, chromium: Any, port: int
         view.click("[data-key=revoke-interpreter]")
         sync_api.expect(view.locator("#link-says")).to_contain_text("Revoked", timeout=SOON_MS)
         booth.view.click("#retry")
-        booth.until("document.getElementById('failure-what').textContent.includes('too old')")
+        booth.until("document.getElementById('failure-what').textContent.includes('was revoked')")
         assert problems(view) == [[], [], []]
     finally:
         context.close()

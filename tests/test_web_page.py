@@ -289,7 +289,7 @@ def test_enrolment_shows_progress_and_the_bank_goes_both_ways(live: Page, tmp_pa
     live.until("parseInt(document.getElementById('v-frames').textContent) > 0")
     live.view.click("#enroll")
     live.until("document.getElementById('enroll-progress').value > 0.2")
-    assert live.sent("POST", "/enroll") == [{"seconds": 5}]
+    assert live.sent("POST", "/enroll") == [{"seconds": 5, "consent": True}]
     live.until("document.getElementById('notice').textContent.includes('learnt')")
     with live.view.expect_download() as waiting:
         live.view.click("#bank-save")

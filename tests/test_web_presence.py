@@ -70,7 +70,7 @@ def serve(port: int, *more: str) -> Server:
     return Server("--quiet", "--port", str(port), *more)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_all_pages_follow_the_sender_and_come_back_when_the_server_does(pages: Any, port: int) -> None:
     server = serve(port, "--max-sessions", "1")
     try:

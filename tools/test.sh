@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Three groups of tests at a time: those of the studio, those that wait for a clock otherwise, and at low priority, in the
-# time that these leave, those that only compute. Arguments go to pytest; a group of which they leave nothing does not count.
+# Groups of tests at a time: those of the studio, those that wait for a clock otherwise, and at low priority, in the time
+# that these leave, those that only compute. Arguments go to pytest; a group of which they leave nothing does not count.
 #
 #   tools/test.sh PYTHON MARKS [ARGUMENTS]
 set -uo pipefail
@@ -23,14 +23,18 @@ beside() {
 }
 
 beside computes "computes" nice -n 10 "${pytest[@]}" "$@"
-beside studio "studio and not computes" "${pytest[@]}" "$@"
-"${pytest[@]}" -m "not studio and not computes and $marks" "$@"
+clocked="not computes and $marks"
+if [[ $marks == "not slow"* ]]; then # slow ones need the machine more than they need company
+	beside studio "studio and not computes" "${pytest[@]}" "$@"
+	clocked="not studio and $clocked"
+fi
+"${pytest[@]}" -m "$clocked" "$@"
 codes=("$?")
 for group in "${groups[@]}"; do
 	wait "$group"
 	codes+=("$?")
 done
-cat "$logs/studio" "$logs/computes"
+cat "$logs"/*
 code=$none
 for each in "${codes[@]}"; do
 	if ((each != none && (code == none || code == 0))); then code=$each; fi
