@@ -209,9 +209,9 @@ def test_bands_are_where_they_say_at_every_rate() -> None:
 def test_only_what_was_dubbed_is_marked() -> None:
     marks, frame = Marks(PAYLOAD), Frame(room(), NS // 2, 0)
     block = AudioBlock(voice(0.1)[:, None], RATE, 0)
-    assert marks.frame(frame, frame.image) == (frame.image, None)
+    assert marks.frame(frame, frame.image, None) == (frame.image, None)
     assert marks.sound(block, frame.pts_ns) is block
-    image, coded = marks.frame(frame, frame.image.copy())
+    image, coded = marks.frame(frame, frame.image.copy(), None)
     assert coded is None
     assert (image != frame.image).any()
     assert marks.sound(block, frame.pts_ns) is not block
@@ -258,7 +258,7 @@ def test_a_speaker_gets_the_marked_voice() -> None:
 
     reader = marks.reader(read, RATE)
     assert (reader(0, 160)[:, 0] == plain[:160]).all()
-    marks.frame(frame, frame.image.copy())
+    marks.frame(frame, frame.image.copy(), None)
     parts = [reader(samples_to_ns(n * 160, RATE), 160)[:, 0] for n in range(100)]
     change = np.concatenate(parts) - plain
     assert change.any()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from realtime_dub.blend.patch import MouthPatch
 from realtime_dub.media import NS, AudioBlock, Coded, Frame, Image, Samples, ns_to_samples, samples_to_ns
 from realtime_dub.trust.marks.payload import Payload
 
@@ -28,10 +29,11 @@ class Marks:
         self._dubbed_ns: int | None = None  # the instant of the last frame that was
         self._sound: Any = None
 
-    def frame(self, frame: Frame, image: Image) -> tuple[Image, Coded | None]:
-        """``image``, made of ``frame``, marked; and the coded picture that it was made of, marked in the same way.
+    def frame(self, frame: Frame, image: Image, drawn: object) -> tuple[Image, Coded | None]:
+        """``image``, made of ``frame`` and ``drawn``, marked; and the coded picture that it was made of, likewise.
 
-        Where nothing was drawn, both are the frame's own.
+        Where nothing was drawn, both are the frame's own. A whole frame may be its engine's, and shown once more: what
+        is marked is a copy. Into what a mouth was put is marked itself.
         """
         if image is frame.image:
             self.rest()
@@ -39,7 +41,7 @@ class Marks:
         self._dubbed_ns = frame.pts_ns
         self._picture.begin(frame.pts_ns, image)
         coded = None if frame.coded is None else self._picture.coded(frame.coded)
-        return self._picture.image(image), coded
+        return self._picture.image(image, own=isinstance(drawn, MouthPatch)), coded
 
     def rest(self) -> None:
         """A frame leaves as it came."""

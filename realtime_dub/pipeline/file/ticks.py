@@ -47,7 +47,9 @@ class FrameComposer:
         """What ``compose`` makes, marked, and the coded picture that it is made of."""
         frame = sample.tracked.frame
         image, composition = self.compose(sample, made)
-        image, coded = (image, frame.coded) if self._marks is None else self._marks.frame(frame, image)
+        image, coded = (
+            (image, frame.coded) if self._marks is None else self._marks.frame(frame, image, composition.patch)
+        )
         return image, coded, composition
 
     def compose(self, sample: TrackedSample, made: Made) -> tuple[Image, TickComposition]:

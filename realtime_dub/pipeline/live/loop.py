@@ -202,7 +202,7 @@ class LivePipeline:
         """The first time costs more than the others."""
         image = self._parts.compositor.compose(tracked, patch, 1.0)
         if self._parts.marks is not None:
-            self._parts.marks.frame(tracked.frame, image)
+            self._parts.marks.frame(tracked.frame, image, patch)
 
     # Ticks begin, and leave.
 

@@ -119,4 +119,4 @@ class TickWorker:
         image = self._compositor.compose(tracked, patch, weight)
         if self._marks is None:
             return image, tracked.frame.coded
-        return self._marks.frame(tracked.frame, image)
+        return self._marks.frame(tracked.frame, image, patch)

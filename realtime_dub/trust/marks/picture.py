@@ -18,6 +18,9 @@ from realtime_dub.trust.marks.payload import Payload
 from realtime_dub.trust.marks.waves import KEY
 
 STRIPS = 32
+MOST_PIXELS = (
+    1280 * 720
+)  # that are marked: of a larger frame the rows in the middle, which are enough, and cost no more
 LEAST, MOST = 0.65, 1.6  # deviation of the mark, levels: on what is plain, in what is full of detail
 BY_DETAIL = 0.14  # levels for each level of detail
 _SHRUNK = 8
@@ -51,22 +54,26 @@ class PictureMarker:
         """A frame leaves unmarked: the next stretch begins anew."""
         self._since = 0
 
-    def image(self, image: Image) -> Image:
-        """A marked copy of what ``begin`` was told."""
-        return np.asarray(self._added(image, 1), np.uint8)
+    def image(self, image: Image, own: bool = False) -> Image:
+        """A marked copy of what ``begin`` was told; ``own``: nobody else has it, so it is marked itself."""
+        return np.asarray(self._added(image, 1, image if own else None), np.uint8)
 
     def coded(self, coded: Coded) -> Coded:
         """The same in its luma; chroma is as it was."""
         luma, *chroma = coded.planes
         return Coded((self._added(luma, 0), chroma[0], chroma[1]), coded.hd, coded.full_range)
 
-    def _added(self, image: Any, planes: int) -> Any:
+    def _added(self, image: Any, planes: int, into: Any = None) -> Any:
         sign, level = self._signed
         if not level or self._sheet is None:
             return image
         up, down = (each[planes] for each in self._sheet.addends(level)[::sign])
-        marked = cv2.add(image, up)
-        return cv2.subtract(marked, down, dst=marked)
+        marked = image.copy() if into is None else into
+        top, bottom = self._sheet.band
+        part = marked[top:bottom]
+        cv2.add(part, up[top:bottom], dst=part)
+        cv2.subtract(part, down[top:bottom], dst=part)
+        return marked
 
 
 class _Sheet:
@@ -75,9 +82,11 @@ class _Sheet:
     def __init__(self, laid: npt.NDArray[np.float32]) -> None:
         height, width = laid.shape
         self.size = (width, height)
+        rows = min(height, max(1, MOST_PIXELS // width))
+        self.band = (height - rows) // 2, (height + rows) // 2  # the rows that are marked
         self._laid: Shorts = np.asarray(np.rint(laid * _ONE), np.int16)
         self._levels = [[(_zeros(height, width), _zeros(height, width, 3)) for _ in range(2)] for _ in range(2)]
-        self._next, self._rows = 0, -(-height // STRIPS)
+        self._next, self._rows = 0, -(-rows // STRIPS)
         self._looked = False
 
     def addends(self, level: int) -> list[_Addend]:
@@ -86,12 +95,12 @@ class _Sheet:
     def look(self, image: Image) -> None:
         """The first time at all of the frame, then at a strip."""
         for _ in range(1 if self._looked else STRIPS):
-            self._strip(image, self._next * self._rows)
+            self._strip(image, self.band[0] + self._next * self._rows)
             self._next = (self._next + 1) % STRIPS
         self._looked = True
 
     def _strip(self, image: Image, top: int) -> None:
-        bottom = min(top + self._rows, self.size[1])
+        bottom = min(top + self._rows, self.band[1])
         if top >= bottom:
             return
         share = strength(image, top, bottom)
