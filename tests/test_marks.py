@@ -263,3 +263,13 @@ def test_a_speaker_gets_the_marked_voice() -> None:
     change = np.concatenate(parts) - plain
     assert change.any()
     assert 10 * np.log10((change**2).mean() / (plain**2).mean()) < -36
+
+
+def test_live_a_frame_larger_than_720p_is_left_alone_and_its_voice_is_marked() -> None:
+    image = np.full((20, 40, 3), 128, np.uint8)
+    frame = Frame(image, 0, 0)
+    marks = Marks(Payload(1), most_pixels=20 * 40 - 1)
+    drawn = image.copy()
+    assert marks.frame(frame, drawn, None) == (drawn, None)
+    voice = AudioBlock(np.random.default_rng(0).normal(0, 0.2, (48_000, 1)).astype(np.float32), 48_000, 0)
+    assert not np.array_equal(marks.sound(voice, 0).samples, voice.samples)
