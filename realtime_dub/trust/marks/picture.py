@@ -27,6 +27,7 @@ _SHRUNK = 8
 _ONE = 64  # of whole numbers that stand for fractions
 _FADE = 3  # frames that begin a stretch have half of the mark
 
+_NO_MASK: Any = None  # of which OpenCV's types do not know
 Shorts = npt.NDArray[np.int16]
 _Addend = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]  # of one plane, of three
 
@@ -68,7 +69,7 @@ class PictureMarker:
         if not level or self._sheet is None:
             return image
         up, down = (each[planes] for each in self._sheet.addends(level)[::sign])
-        marked = image.copy() if into is None else into
+        marked = cv2.copyTo(image, _NO_MASK) if into is None else into  # NumPy's copy would stop all of Python
         top, bottom = self._sheet.band
         part = marked[top:bottom]
         cv2.add(part, up[top:bottom], dst=part)
