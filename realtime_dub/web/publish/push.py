@@ -56,6 +56,8 @@ class Push:
         try:
             await self._pc.setRemoteDescription(RTCSessionDescription(self._answered.sdp, "answer"))
             aiortc_access.use_bitrates(video, *BITRATES)
+            for sender in self._pc.getSenders():
+                aiortc_access.report_by_the_clock(sender, sender.track.late_ns)
         except Exception as error:  # text from outside leads aiortc to any kind of error
             do = "it may want another codec or another kind of stream"
             raise self._failed("its answer cannot be used", do) from error
