@@ -56,8 +56,6 @@ class Push:
         try:
             await self._pc.setRemoteDescription(RTCSessionDescription(self._answered.sdp, "answer"))
             aiortc_access.use_bitrates(video, *BITRATES)
-            for sender in self._pc.getSenders():
-                aiortc_access.report_by_the_clock(sender, sender.track.late_ns)
         except Exception as error:  # text from outside leads aiortc to any kind of error
             do = "it may want another codec or another kind of stream"
             raise self._failed("its answer cannot be used", do) from error
@@ -86,6 +84,7 @@ class Push:
     def _add(self, kind: str) -> RTCRtpTransceiver:
         track = self._timeline.subscribe() if kind == "video" else AudioOut(self._timeline)
         pair: RTCRtpTransceiver = self._pc.addTransceiver(track, "sendonly")
+        aiortc_access.report_by_the_clock(pair.sender, track.late_ns)
         codecs = RTCRtpSender.getCapabilities(kind).codecs
         if kind == "audio":
             codecs = [codec for codec in codecs if codec.mimeType.lower() == FIRST[kind]]

@@ -1,7 +1,8 @@
 """What a session gives: dubbed frames and the delayed voice as tracks, released together on one time line.
 
 A frame of presentation time p leaves at ``origin + p + lag``, audio in frames of 20 ms, silence where there is none. A
-browser brings video and audio together by what the sender reports say of that instant. Runs of the pipeline come and go; the time line goes on.
+browser brings video and audio together by what the sender reports say of that instant. Runs of the pipeline come and
+go; the time line goes on.
 """
 
 from __future__ import annotations
