@@ -38,11 +38,11 @@ test: $(VENV)/.dev $(VENV)/.system-test
 test-slow: $(VENV)/.dev $(VENV)/.system-test
 	@tools/test.sh $(PYTHON) "slow and not long" $(ARGS)
 
-test-long: $(VENV)/.dev $(VENV)/.system-test
-	@$(PYTHON) -m pytest --ignore=tests/train -m long $(ARGS)
+test-long: $(VENV)/.train $(VENV)/.system-test
+	@$(PYTHON) -m pytest -m long $(ARGS)
 
 test-train: $(VENV)/.train $(VENV)/.system-test
-	@$(PYTHON) -m pytest tests/train $(ARGS)
+	@$(PYTHON) -m pytest tests/train -m "not long" $(ARGS)
 
 # SECONDS_OF=60 for a shorter look; ARGS="--kind srt --seed 2" for one reader and other copies.
 fuzz: $(VENV)/.train $(VENV)/.system

@@ -188,9 +188,9 @@ def test_a_million_members_cost_nothing(tmp_path: Path) -> None:
     end = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, count & 0xFFFF, count & 0xFFFF, len(entry) * count, 0, 0)
     path = tmp_path / "bad.bank"
     path.write_bytes(entry * count + end)
-    began_s = time.monotonic()
+    began_s = time.process_time()
     assert "too large" in refused(path)
-    assert time.monotonic() - began_s < 2
+    assert time.process_time() - began_s < 2
 
 
 def test_a_good_bank_is_taken_and_draws(members: Members, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from realtime_dub.clock import VirtualClock
 from realtime_dub.errors import EndOfStream
 from realtime_dub.face.types import TrackedFrame
+from realtime_dub.face.unlooked import NOT_LOOKED_FOR
 from realtime_dub.flow import LatestSlot
 from realtime_dub.media import MS, NS, Frame, VideoInfo
 from realtime_dub.pipeline.precedence import Order
@@ -51,6 +52,10 @@ class Somebody:
             self.input = Microphone(room, id)
         room.join(self)
 
+    @property
+    def dubs_itself(self) -> bool:
+        return not self.options.is_floor
+
     def says(self) -> None:
         self.input.give(np.full((960, 1), 0.5, np.float32), self.input.clock.now_ns() - 100 * MS, False)
 
@@ -81,8 +86,10 @@ def test_a_channel_shows_the_floor_until_it_is_interpreted_and_its_dub_has_come(
         sender = Somebody(room, "sender", languages=("en", "es"))
         floor, own = room.original.timeline, room.timeline
         assert room.shown("es").video is room.shown(FLOOR).video is floor
-        assert room.shown("").video is own
-        assert room.shown("fr").video is own
+        assert not sender.dubs_itself  # its voice is its own: there is nothing to dub but in channels
+        assert room.shown("").video is room.shown("fr").video is floor
+        sender.options = SessionOptions(room="hall", voice="upload:0123456789abcdef", languages=("en", "es"))
+        assert room.shown("").video is room.shown("fr").video is own
         spanish = Somebody(room, "spanish", role="interpreter", channel="es")
         spanish.says()
         assert room.voiced == ("es",)
@@ -343,6 +350,26 @@ def test_frames_are_read_and_tracked_once_for_all_runs() -> None:
     again.close()
 
 
+def test_no_face_is_looked_for_while_no_run_needs_one() -> None:
+    Film.opened, Film.closed, Tracker.tracked = 0, 0, []
+    shared = TrackedOnce(Film, Tracker)
+    floor, dub = shared.for_a_run(tracks=False), shared.for_a_run()
+    floor.open()
+    assert {floor.track(floor.read()).why for _ in range(4)} == {NOT_LOOKED_FOR}
+    assert Tracker.tracked == []
+    dub.open()
+    assert Film.opened == 1
+    while not dub.track(dub.read()).why.startswith("frame "):
+        pass
+    dub.close()
+    count = len(Tracker.tracked)
+    floor.read()
+    while floor.track(floor.read()).why != NOT_LOOKED_FOR:
+        pass
+    assert len(Tracker.tracked) <= count + 10
+    floor.close()
+
+
 def read_all_of(source: TrackedVideo) -> None:
     for _ in range(300):
         source.read()
@@ -359,7 +386,7 @@ def test_a_picture_that_ends_ends_for_all_runs() -> None:
         with pytest.raises(EndOfStream):
             read_all_of(each)
     late: LatestSlot[TrackedFrame] = LatestSlot()
-    runs[0]._reading.add(late)
+    runs[0]._reading.add(late, tracks=True)
     assert late.closed
     for each in runs:
         each.close()

@@ -58,7 +58,17 @@ class Shown:
                 timeline.ring.write(AudioBlock(np.zeros((1920, 1), np.float32), 48_000, self._k * PERIOD_NS))
             self._k += 1
             await self.clock.run_until(self._k * PERIOD_NS)
-            await asyncio.sleep(0.02)  # the encoders have threads
+            for _ in range(30_000):  # the encoders have threads
+                if self._encoded():
+                    break
+                await asyncio.sleep(0.002)
+
+    def _encoded(self) -> bool:
+        """Every encoder waits for its next frame, or for the time at which that is due."""
+        streams = [each for timeline in self.timelines for each in timeline.encoded.values()]
+        tracks = [each._track for each in streams if isinstance(each, VideoStream)]
+        heard = sum(isinstance(each, AudioStream) for each in streams)
+        return all(track._came._waiters for track in tracks) and len(self.clock._sleepers) >= heard
 
     def refresh(self) -> None:
         for feed in self.feeds:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 
 import cv2
 import numpy as np
 import pytest
-from aiortc import RTCPeerConnection
+from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection
+from aiortc.codecs.opus import OpusEncoder
+from aiortc.mediastreams import MediaStreamError
 from aiortc.rtp import RtpPacket
 from av import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
@@ -19,13 +22,18 @@ from hypothesis import strategies as st
 from test_web_sessions import onsets, visiting
 from web_peers import FPS, Visitor, serving
 
+from realtime_dub.clock import MonotonicClock
 from realtime_dub.fitting import fitted
 from realtime_dub.media import MS, NS
 from realtime_dub.sources.to_bgr import INTERPOLATION
+from realtime_dub.web.rtc import aiortc_access
 from realtime_dub.web.rtc.aiortc_access import AUDIO_DELAY_NS, SteadyBuffer
 from realtime_dub.web.rtc.browser_sources import BrowserToBgr
 from realtime_dub.web.rtc.capture_clock import CaptureClock, TrackClock
 from realtime_dub.web.rtc.encoders import LOWEST_BITRATE, RangedVp8
+from realtime_dub.web.rtc.feed import PacketOut
+from realtime_dub.web.rtc.output_timeline import RATE, audio_frame
+from realtime_dub.web.rtc.shared_encoding import Packet
 
 
 def spoil(pc: RTCPeerConnection, loss: float, jitter_s: float, dice: random.Random) -> None:
@@ -138,6 +146,74 @@ def test_reports_bring_sound_and_picture_together() -> None:
             picture = media.frame_ns(number * 20 * MS - 250 * MS, now + 100 * MS)
     captured_apart = sound - number * 20 * MS - (picture - (number - 1) * 20 * MS)
     assert abs(captured_apart) <= 25 * MS  # less than a picture; half of one is meant
+
+
+def test_reports_of_a_sender_that_was_late_once_move_nothing() -> None:
+    """One that pairs what it sends with when it went out, as aiortc does, and whose encoder stood still at times."""
+    media = CaptureClock(AUDIO_DELAY_NS)
+    shifts = []
+    for number in range(3000):
+        now = NS + number * 20 * MS
+        if number % 50 == 0:
+            media.report("audio", now, number * 20 * MS)
+            media.report("video", now + (300 * MS if number % 200 == 50 else 0), number * 20 * MS)
+        sound = media.audio_ns(number * 20 * MS, now + AUDIO_DELAY_NS)
+        if number % 2 == 0:
+            media.frame_ns(number * 20 * MS, now)
+        shifts.append(sound - now)
+    assert max(map(abs, shifts[1000:])) <= 45 * MS  # a frame's arrival tells of the one after it
+
+
+def test_a_clock_that_was_set_is_believed_at_once() -> None:
+    media = CaptureClock(AUDIO_DELAY_NS)
+    for told in (100 * NS, 100 * NS, 50 * NS):
+        media.report("audio", told, 0)
+        media.report("video", told + 100 * MS, 0)
+    for number in range(1500):
+        now = NS + number * 20 * MS
+        sound = media.audio_ns(number * 20 * MS, now + AUDIO_DELAY_NS)
+        if number % 2 == 0:
+            media.frame_ns(number * 20 * MS, now)
+    assert -160 * MS < sound - now < -80 * MS
+
+
+def test_a_report_tells_when_a_packet_was_to_leave_not_when_it_did() -> None:
+    """A real connection: what is 300 ms late has the time at which it should have gone."""
+
+    async def test() -> list[int]:
+        clock = MonotonicClock()
+        track = PacketOut("audio", clock, clock.now_ns() - NS, lambda: None, lambda: None)
+        sending, receiving = (RTCPeerConnection(RTCConfiguration(iceServers=[])) for _ in range(2))
+        sending.addTrack(track)
+        told: list[int] = []
+        receiving.on("track", lambda track: asyncio.create_task(taken(track)))
+        await sending.setLocalDescription(await sending.createOffer())
+        await receiving.setRemoteDescription(sending.localDescription)
+        await receiving.setLocalDescription(await receiving.createAnswer())
+        await sending.setRemoteDescription(receiving.localDescription)
+        aiortc_access.report_by_the_clock(sending.getSenders()[0], track.late_ns)
+        aiortc_access.on_sender_report(receiving.getReceivers()[0], RATE, lambda ntp, pts: told.append(ntp - pts))
+        silence = OpusEncoder().encode(audio_frame(np.zeros((960, 1), np.float32), 0))[0][0]
+        began = clock.now_ns()
+        first = began - 300 * MS  # is the receiver's time 0
+        for number in range(500):
+            track.put(Packet(silence, first + number * 20 * MS))
+            await clock.sleep_until(began + number * 20 * MS)
+            if len(told) > 1:
+                break
+        track.stop()
+        await asyncio.gather(aiortc_access.close(sending), aiortc_access.close(receiving))
+        since_1900 = time.time_ns() - time.monotonic_ns() + 2_208_988_800 * NS
+        return [each - since_1900 - first for each in told]
+
+    async def taken(track: MediaStreamTrack) -> None:
+        with contextlib.suppress(MediaStreamError):
+            while True:
+                await track.recv()
+
+    told = asyncio.run(test())
+    assert len(told) > 1
+    assert max(map(abs, told)) < 10 * MS
 
 
 def test_another_stream_starts_another_line() -> None:

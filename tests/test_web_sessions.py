@@ -32,11 +32,12 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
 
 
 def onsets(visitor: Visitor) -> tuple[list[float], list[float]]:
-    """Presentation times of the flashes and of the clicks that came back."""
+    """Presentation times of the flashes and of the clicks that came back, on the picture's line."""
     bright = [(pts, image[4:12, 4:12].mean() > 100) for _, pts, image in visitor.got.pictures]
     flashes = [pts for (_, before), (pts, now) in itertools.pairwise(bright) if now and not before]
     samples = np.concatenate([each for _, _, each in visitor.got.sounds])
     at = np.concatenate([pts + np.arange(len(each)) / 48_000 for _, pts, each in visitor.got.sounds])
+    at += visitor.got.sound_later_s
     loud = at[np.abs(samples.astype(int)) > 1500]
     return flashes, list(loud[np.diff(loud, prepend=-1.0) > 0.25])
 

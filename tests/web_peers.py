@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import time
 from collections.abc import AsyncIterator
@@ -26,6 +27,7 @@ from realtime_dub.web.rtc import aiortc_access
 from realtime_dub.web.studio.session import Session
 from realtime_dub.web.studio.studio import Studio
 
+CLOCKS = {"video": 90_000, "audio": 48_000}
 HEADERS = {"X-Requested-With": "realtime-dub"}
 FPS = 25
 ROOMY_MS = 800  # a budget within which a machine of half the speed, too, has its mouths in time
@@ -99,6 +101,12 @@ class Got:
     stats: list[dict[str, Any]] = field(default_factory=list)
     pongs: list[dict[str, Any]] = field(default_factory=list)
     captions: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
+    left: dict[str, int] = field(default_factory=dict)  # of a kind: the server's clock at pts 0, ns, as it reports
+
+    @property
+    def sound_later_s(self) -> float:
+        """Pts 0 of the sound after that of the picture, as the reports say: a browser brings them together by it."""
+        return (self.left["audio"] - self.left["video"]) / 1e9 if len(self.left) == 2 else 0.0
 
 
 class Visitor:
@@ -122,7 +130,13 @@ class Visitor:
         assert status == 201, told
         self.id = told["id"]
         await self.pc.setRemoteDescription(RTCSessionDescription(told["sdp"], "answer"))
+        for receiver in self.pc.getReceivers():
+            kind = receiver.track.kind
+            aiortc_access.on_sender_report(receiver, CLOCKS[kind], functools.partial(self._report, kind))
         return told
+
+    def _report(self, kind: str, ntp_ns: int, pts_ns: int) -> None:
+        self.got.left[kind] = ntp_ns - pts_ns
 
     async def offer(self, path: str, more: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         await self.pc.setLocalDescription(await self.pc.createOffer())

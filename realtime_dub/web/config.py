@@ -214,6 +214,11 @@ class SessionOptions(BaseModel):
         return name if kind == "avatar" else None
 
     @property
+    def is_floor(self) -> bool:
+        """Its own picture speaks its own voice, and channels speak the others': there is nothing to dub in it."""
+        return bool(self.languages) and self.picture == "camera" and self.voice == "mic"
+
+    @property
     def shown_by(self) -> str:
         """The engine that makes the picture: an avatar has its own."""
         return self.engine if self.avatar is None else registry.OF_AVATARS

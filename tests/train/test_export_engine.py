@@ -133,8 +133,8 @@ def test_a_bundle_of_another_engine_is_refused(motion: Bundle, tmp_path: Path) -
         run("mouthbank", "--bundle", copy)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
+@pytest.mark.long
 def test_the_trained_net_runs_as_machine_code_of_this_processor(motion: Bundle) -> None:
     found = trial(motion, "torch-aot", Asked(calls=70))
     assert found.state == "ran", found.why

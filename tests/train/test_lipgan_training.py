@@ -168,8 +168,8 @@ def test_a_run_that_was_killed_goes_on_as_the_unbroken_one(data: Path, tmp_path:
     assert all(np.allclose(one[name], other[name], atol=1e-5) for name in one)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(400)  # three runs, two of them by two processes
+@pytest.mark.long
 def test_two_processes_train_one_net_and_go_on_alike(data: Path, tmp_path: Path) -> None:
     """The same curve each time; the second process draws faces of its own, so it is not that of one process."""
     rows = run(data, tmp_path / "two", "generator", world=2)
@@ -184,8 +184,8 @@ def test_two_processes_train_one_net_and_go_on_alike(data: Path, tmp_path: Path)
     assert any(np.abs(one[name] - alone[name]).max() > 1e-5 for name in one)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(400)
+@pytest.mark.long
 def test_two_processes_learn_what_one_learns_from_both_their_batches(data: Path, tmp_path: Path) -> None:
     """The stage with two nets. The mean of both processes' gradients is that of one step over what both have drawn."""
     rows = run(data, tmp_path / "two", "gan", world=2)

@@ -84,6 +84,7 @@ class Push:
     def _add(self, kind: str) -> RTCRtpTransceiver:
         track = self._timeline.subscribe() if kind == "video" else AudioOut(self._timeline)
         pair: RTCRtpTransceiver = self._pc.addTransceiver(track, "sendonly")
+        aiortc_access.report_by_the_clock(pair.sender, track.late_ns)
         codecs = RTCRtpSender.getCapabilities(kind).codecs
         if kind == "audio":
             codecs = [codec for codec in codecs if codec.mimeType.lower() == FIRST[kind]]

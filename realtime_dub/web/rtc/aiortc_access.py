@@ -1,7 +1,8 @@
 """Where the server reaches past aiortc's interface: with ``aiortc_guard`` the one that knows names inside aiortc.
 
-aiortc has no setting for its bitrates, none for its audio buffer, and does not tell of sender reports. The objects it
-keeps for them are exchanged or listened to per connection; nothing in its modules is changed.
+aiortc has no setting for its bitrates, none for its audio buffer, does not tell of sender reports, and sends its own of
+when a packet went out. The objects it keeps for them are exchanged or listened to per connection; nothing in its
+modules is changed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpTransceiver
+from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
 from aiortc.codecs import get_decoder
 from aiortc.jitterbuffer import MAX_MISORDER, JitterBuffer, JitterFrame
 from aiortc.rtp import RtcpSrPacket, RtpPacket
@@ -28,6 +29,7 @@ AUDIO_DEPTH = 3  # packets that have to be there after the one that is given out
 AUDIO_DELAY_NS = (AUDIO_DEPTH + 1) * FRAME_MS * MS  # from the capture of a packet's first sample, without the network
 CLOSE_S = 5.0
 
+Late = Callable[[], int]  # ns since the instant at which the frame in hand was to leave
 OnReport = Callable[[int, int], None]  # the sender's clock in ns, pts in ns on the track's own time line
 
 
@@ -117,6 +119,29 @@ def on_sender_report(receiver: RTCRtpReceiver, rate: int, fields: OnReport) -> N
         await handle(packet)
 
     setattr(receiver, "_handle_rtcp_packet", listen)  # noqa: B010  (mypy: a method)
+
+
+class _Reporting(RTCRtpSender):
+    """Its sender reports say when a frame was to leave by the clock: what encoding and sending took is no time of the
+    frame's. aiortc writes both halves of a report just after it has sent a packet.
+    """
+
+    _late: Late
+
+    @property
+    def _RTCRtpSender__ntp_timestamp(self) -> int:
+        return self._reported
+
+    @_RTCRtpSender__ntp_timestamp.setter
+    def _RTCRtpSender__ntp_timestamp(self, now: int) -> None:
+        self._reported = now - rescale(self._late(), 1 << 32, NS)
+
+
+def report_by_the_clock(sender: RTCRtpSender, late: Late) -> None:
+    """Before the first packet. ``late`` is asked whenever a packet has been sent."""
+    now = _get(sender, "RTCRtpSender", "ntp_timestamp")
+    vars(sender).update(_late=late, _reported=now)
+    sender.__class__ = _Reporting
 
 
 def limit_decoding(receiver: RTCRtpReceiver, dropped: Counter[str], terms: Terms) -> None:

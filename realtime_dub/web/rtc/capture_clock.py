@@ -20,6 +20,7 @@ LOCKING_NS = 700 * MS  # of a held line, from the first arrival on
 HELD_NS = 15 * MS  # a held line that is further off moves
 CENTRE_NS = 20 * MS  # the grid takes frames from 10 to 50 ms after its instant: meant are -10 to 30
 FIRST_INTERVAL_NS = 33 * MS  # what the first frame is taken to have waited for the second
+REPORTS = 8  # the newest ones: a sender that was late once has said so, the earliest is the truest
 STEP_NS = MS // 5  # per frame of audio, towards what the reports say: a hundredth of its length
 
 
@@ -88,7 +89,7 @@ class CaptureClock:
     def __init__(self, audio_delay_ns: int) -> None:
         self._audio_delay_ns = audio_delay_ns
         self._audio, self._video = TrackClock(), TrackClock(held=True)
-        self._reports: dict[str, int] = {}  # the sender's clock at pts 0 of each track
+        self._reports: dict[str, deque[int]] = {}  # the sender's clock at pts 0 of each track
         self._began_ns: int | None = None  # when the next frame began to come
         self._shift_ns = 0.0  # of the audio, by the reports
 
@@ -102,7 +103,10 @@ class CaptureClock:
 
     def report(self, kind: str, sender_ns: int, pts_ns: int) -> None:
         """The sender says that its clock was ``sender_ns`` at ``pts_ns`` of a track."""
-        self._reports[kind] = sender_ns - pts_ns
+        told = self._reports.setdefault(kind, deque(maxlen=REPORTS))
+        if told and abs(sender_ns - pts_ns - told[-1]) > JUMP_NS:  # its clock was set
+            told.clear()
+        told.append(sender_ns - pts_ns)
 
     def audio_ns(self, pts_ns: int, arrival_ns: int) -> int:
         """The capture of the first sample of a frame of audio."""
@@ -125,6 +129,6 @@ class CaptureClock:
         target = 0.0
         frame_ns = self._video.offset_ns
         if frame_ns is not None and {"audio", "video"} <= self._reports.keys():
-            reported_ns = frame_ns - self._reports["video"] + self._reports["audio"]
+            reported_ns = frame_ns - min(self._reports["video"]) + min(self._reports["audio"])
             target = reported_ns - own_ns if abs(reported_ns - own_ns) < TRUST_NS else 0.0
         self._shift_ns += max(-STEP_NS, min(STEP_NS, target - self._shift_ns))

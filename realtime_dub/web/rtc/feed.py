@@ -16,6 +16,7 @@ from aiortc import RTCRtpTransceiver
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av.packet import Packet as CodedPacket
 
+from realtime_dub.clock import Clock
 from realtime_dub.media import NS, ns_to_ticks
 from realtime_dub.web.rtc import aiortc_access
 from realtime_dub.web.rtc.output_timeline import OutputTimeline
@@ -28,17 +29,24 @@ TIME_BASES = {"video": Fraction(1, 90_000), "audio": Fraction(1, 48_000)}
 class PacketOut(MediaStreamTrack):
     """A track of packets. ``begun`` is called when aiortc asks for the first one, ``ended`` when it needs no more."""
 
-    def __init__(self, kind: str, base_ns: int, begun: Callable[[], None], ended: Callable[[], None]) -> None:
+    def __init__(
+        self, kind: str, clock: Clock, base_ns: int, begun: Callable[[], None], ended: Callable[[], None]
+    ) -> None:
         super().__init__()
-        self.kind = kind
+        self.kind, self._clock = kind, clock
         self.is_wanted = False  # somebody is connected: before, nothing is encoded for it
         self._base_ns, self._begun, self._ended = base_ns, begun, ended
         self._packets: deque[Packet] = deque()
+        self._leaves_ns = base_ns  # of the packet that aiortc has in hand, on the clock
         self._came = asyncio.Event()
 
     @property
     def is_full(self) -> bool:
         return len(self._packets) >= WAITING
+
+    def late_ns(self) -> int:
+        """Since the packet that aiortc has in hand was to leave."""
+        return self._clock.now_ns() - self._leaves_ns
 
     def put(self, packet: Packet) -> None:
         self._packets.append(packet)
@@ -57,6 +65,7 @@ class PacketOut(MediaStreamTrack):
             self._came.clear()
             await self._came.wait()
         packet = self._packets.popleft()
+        self._leaves_ns = packet.leaves_ns
         coded = CodedPacket(packet.data)
         coded.time_base = TIME_BASES[self.kind]
         coded.pts = ns_to_ticks(packet.leaves_ns - self._base_ns, TIME_BASES[self.kind])
@@ -80,9 +89,10 @@ class Feed:
     ) -> None:
         """Bits per second of its video, to begin with and at most."""
         self._chosen, self._rates = chosen, (start, most)
-        base_ns = chosen()[0].clock.now_ns() - NS  # no stamp is negative
-        self.video = PacketOut("video", base_ns, self.refresh, self._end_video)
-        self.audio = PacketOut("audio", base_ns, self.refresh, self._end_audio)
+        clock = chosen()[0].clock
+        base_ns = clock.now_ns() - NS  # no stamp is negative
+        self.video = PacketOut("video", clock, base_ns, self.refresh, self._end_video)
+        self.audio = PacketOut("audio", clock, base_ns, self.refresh, self._end_audio)
         self._codec: str | None = None  # once it is negotiated
         self._now: VideoStream | None = None
         self._next: VideoStream | None = None  # until its first whole frame comes, the one before goes on
@@ -95,6 +105,7 @@ class Feed:
 
     def begin(self, transceiver: RTCRtpTransceiver) -> None:
         """That track is negotiated."""
+        aiortc_access.report_by_the_clock(transceiver.sender, self.track(transceiver.kind).late_ns)
         if transceiver.kind == "video":
             self._codec = aiortc_access.send_packets(transceiver, self._estimate, self._ask_whole)
 

@@ -1,8 +1,8 @@
 """What a session gives: dubbed frames and the delayed voice as tracks, released together on one time line.
 
-A sender report pairs a frame's time with the moment at which it is sent; a browser brings video and audio together by
-these. So both leave by the clock: a frame of presentation time p at ``origin + p + lag``, audio in frames of 20 ms,
-silence where there is none. Runs of the pipeline come and go; the time line goes on.
+A frame of presentation time p leaves at ``origin + p + lag``, audio in frames of 20 ms, silence where there is none. A
+browser brings video and audio together by what the sender reports say of that instant. Runs of the pipeline come and
+go; the time line goes on.
 """
 
 from __future__ import annotations
@@ -126,6 +126,10 @@ class OutputTimeline:
         assert self.origin_ns is not None
         return self.origin_ns + pts_ns + self.lag_ns
 
+    def late_ns(self, pts_ns: int) -> int:
+        """Since a frame of that time was to leave."""
+        return self.clock.now_ns() - self.leaves_ns(pts_ns)
+
     async def until(self, pts_ns: int) -> None:
         """Until a frame of ``pts_ns`` is to leave."""
         await self.clock.sleep_until(self.leaves_ns(pts_ns))
@@ -190,6 +194,11 @@ class VideoOut(MediaStreamTrack):
         self._timeline = timeline
         self._pending: deque[tuple[Planes, int]] = deque(maxlen=PENDING)
         self._came = asyncio.Event()
+        self._given_ns = 0  # the time of the frame that was given last
+
+    def late_ns(self) -> int:
+        """Since the frame that was given last was to leave."""
+        return self._timeline.late_ns(self._given_ns)
 
     def put(self, planes: Planes, pts_ns: int) -> None:
         self._pending.append((planes, pts_ns))
@@ -205,6 +214,7 @@ class VideoOut(MediaStreamTrack):
                 continue
             await self._timeline.until(self._pending[0][1])
             planes, pts_ns = self._due()
+            self._given_ns = pts_ns
             frame = VideoFrame.from_ndarray(planes, format="yuv420p")
             frame.pts, frame.time_base = ns_to_ticks(pts_ns, VIDEO_TIME_BASE), VIDEO_TIME_BASE
             return frame
@@ -236,6 +246,10 @@ class AudioOut(MediaStreamTrack):
         self._timeline, self._level = timeline, level
         self._faded = 0.0  # the level of the last sample
         self._next: int | None = None  # number of the frame
+
+    def late_ns(self) -> int:
+        """Since the frame that was given last was to leave."""
+        return self._timeline.late_ns(((self._next or 1) - 1) * FRAME_NS)
 
     async def recv(self) -> AudioFrame:
         timeline = self._timeline

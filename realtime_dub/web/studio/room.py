@@ -60,6 +60,10 @@ class Member(Protocol):
         """Its camera gives frames, or it has another picture."""
 
     @property
+    def dubs_itself(self) -> bool:
+        """Its own picture is dubbed, too."""
+
+    @property
     def hearing(self) -> Hearing | None:
         """What its page hears."""
 
@@ -167,7 +171,7 @@ class Room:
         if not self._has_floor:
             return own
         if channel != FLOOR and channel not in self.languages:
-            return undubbed if self._is_unvoiced_own else own
+            return own if self._is_dubbed_own else undubbed
         if channel == FLOOR or not self.presence.is_voiced(channel):
             return undubbed
         dub = self.dub(channel)
@@ -186,10 +190,12 @@ class Room:
         return bool(self.languages) and self.sender is not None and self.sender.options.picture == "camera"
 
     @property
-    def _is_unvoiced_own(self) -> bool:
-        """The sender's own picture is a channel's that nobody interprets."""
-        spoken = room_voice(self.sender.options.voice) if self.sender is not None else None
-        return spoken is not None and spoken[0] == self.name and not self.presence.is_voiced(spoken[1])
+    def _is_dubbed_own(self) -> bool:
+        """The sender's own picture is dubbed, and no channel's that nobody interprets."""
+        if self.sender is None or not self.sender.dubs_itself:
+            return False
+        spoken = room_voice(self.sender.options.voice)
+        return spoken is None or spoken[0] != self.name or self.presence.is_voiced(spoken[1])
 
     def follow(self) -> None:
         """Everybody is shown what there is now."""

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -35,7 +36,7 @@ from realtime_dub.web.studio.choices import Choices, renamed
 from realtime_dub.web.studio.chosen_sources import ChosenSources
 from realtime_dub.web.studio.connection import Connection, pong
 from realtime_dub.web.studio.dubs import Dub, Dubs
-from realtime_dub.web.studio.enrolment import Enrolment, Known
+from realtime_dub.web.studio.enrolment import Enrolment, Known, Span
 from realtime_dub.web.studio.handle import HandoverStep
 from realtime_dub.web.studio.presence import MAIN
 from realtime_dub.web.studio.recording_signer import RecordingSigner
@@ -245,7 +246,7 @@ class Session:
     def _shown(self) -> Shown | None:
         """What its page shows."""
         if self.room is None or self.options.role == "studio":
-            return None if self.output is None else Shown(self.output, self.output, dubbed=True)
+            return None if self.output is None else Shown(self.output, self.output, self.dubs_itself)
         if self.options.role == "viewer":
             person = self.room.presence.of(self.id)
             return self.room.shown(person.channel if person is not None else self.options.channel)
@@ -278,7 +279,8 @@ class Session:
             run.set_strength(after.strength)
             run.set_silence(for_voice(after.silence, after.speaks_for_another))
         at_once = {name: getattr(before, name) for name in AT_ONCE}
-        if after.model_copy(update=at_once) != before and self._runs.any:
+        others = after.model_copy(update=at_once) != before or after.is_floor != before.is_floor
+        if others and self._runs.any:
             self._runs.begin()
         if self._dubs is not None:
             self._dubs.chosen(before, after)
@@ -322,15 +324,24 @@ class Session:
     def _setup(self, options: SessionOptions) -> RunSetup:
         return setup_of(options, self.config, self._enrolment.known, self._sources.avatar(options))
 
+    def _own_setup(self) -> RunSetup:
+        setup = self._setup(self.options)
+        return setup if self.dubs_itself else replace(setup, engine=registry.NOTHING, bundle=None, look_ahead_ms=None)
+
+    @property
+    def dubs_itself(self) -> bool:
+        """A floor is dubbed in its channels alone, but while its person is learnt."""
+        return not self.options.is_floor or self._enrolment.progress is not None
+
     def _make_run(self, ended: Callable[[Run], None]) -> tuple[int, Run]:
         """With the present options. Raises Refusal."""
         assert self.output is not None, "only who gives an output has runs"
-        video, voice = self._video(self.options), self._sources.voice(self.options)
+        video, voice = self._video(self.options, self.dubs_itself), self._sources.voice(self.options)
         own_voice = self._sources.own_voice(self.options)
         self._bound_frames()
         number = self.output.next_run()
         publishers = (TimelinePublisher(self.output, number),)
-        setup, name = self._setup(self.options), f"session {self.id[:6]}"
+        setup, name = self._own_setup(), f"session {self.id[:6]}"
         self._enrolment.taken()
         return number, Run(name, setup, video, voice, publishers, self._clock, ended, self.place, own_voice)
 
@@ -352,15 +363,17 @@ class Session:
         video, voice = self._video(options), self._sources.voice(options)
         return number, Run(name, setup, video, voice, publishers, self._clock, ended, place)
 
-    def _video(self, options: SessionOptions) -> Callable[[], VideoSource]:
-        """Read and tracked once for all runs that show the same; of an avatar nothing is tracked. Raises Refusal."""
+    def _video(self, options: SessionOptions, tracks: bool = True) -> Callable[[], VideoSource]:
+        """Read once for all runs that show the same, and tracked once for those that need it; of an avatar nothing is
+        tracked. Raises Refusal.
+        """
         if options.avatar is not None:
             return self._sources.video(options)
         key = options.picture, options.face
         if key not in self._tracked:
             tracker = partial(make_tracker, options.face, at_once=False)
             self._tracked = {key: TrackedOnce(self._sources.video(options), tracker)}
-        return self._tracked[key].for_a_run
+        return partial(self._tracked[key].for_a_run, tracks)
 
     def _bound_frames(self) -> None:
         """Those that wait for the end of the latency budget."""
@@ -387,7 +400,17 @@ class Session:
         return made_by, "another's" if self.options.speaks_for_another else "own"
 
     def _known(self) -> list[Known]:
-        return [run.known for run in self._runs.newest_first]
+        own = [run.known for run in self._runs.newest_first]
+        dubs = self._dubs.all if self._dubs is not None else ()
+        of_channels = [run.known for dub in dubs for run in dub.runs.newest_first]
+        return own + of_channels if self.dubs_itself else of_channels + own
+
+    def _begin_anew(self) -> None:
+        """All that is at work, with what is known of the person now."""
+        for dub in self._dubs.all if self._dubs is not None else ():
+            dub.runs.begin()
+        if self._runs.any:
+            self._runs.begin()
 
     async def known(self) -> Identity | None:
         identity = self._enrolment.known.get(self.options.shown_by)
@@ -399,14 +422,12 @@ class Session:
         """Also what runs at work know: they are followed by others that know nothing."""
         for engine in self._enrolment.known:
             self._enrolment.load(engine, registry.identity_kind(engine).empty())
-        if self._runs.any:
-            self._runs.begin()
+        self._begin_anew()
         return self.agreement.revoked()
 
     async def use_bank(self, bank: Identity) -> None:
         self._enrolment.load(self.options.engine, bank)
-        if self._runs.any:
-            self._runs.begin()
+        self._begin_anew()
 
     async def enroll(self, seconds: float, consent: bool = False) -> None:
         run = self._runs.present
@@ -418,7 +439,15 @@ class Session:
             await self.agreement.agreed("learning the face")
         span = self._enrolment.forget(engine, seconds)
         self._runs.begin()
-        self._tasks.spawn(self._enrolment.learn(engine, span), "enrolment")
+        self._tasks.spawn(self._learn(engine, span), "enrolment")
+
+    async def _learn(self, engine: str, span: Span) -> None:
+        await self._enrolment.learn(engine, span)
+        if not self.dubs_itself:
+            known = self._runs.newest_first[0].known if self._runs.any else {}
+            if engine in known:
+                self._enrolment.load(engine, known[engine].copy())
+            self._begin_anew()
 
     # What is made of it, and steered in it.
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from realtime_dub.errors import EndOfStream
 from realtime_dub.face.types import FaceTracker, TrackedFrame
+from realtime_dub.face.unlooked import Unlooked
 from realtime_dub.flow import LatestSlot
 from realtime_dub.losses import Lost, lost_by
 from realtime_dub.media import Frame, VideoInfo
@@ -28,17 +29,17 @@ class TrackedOnce:
         self._reading: _Reading | None = None
         self._runs = 0
 
-    def for_a_run(self) -> TrackedVideo:
-        """A source and a tracker of its own for one more run."""
-        return TrackedVideo(self)
+    def for_a_run(self, tracks: bool = True) -> TrackedVideo:
+        """A source and a tracker of its own for one more run. ``tracks``: it looks at faces."""
+        return TrackedVideo(self, tracks)
 
-    def join(self, slot: LatestSlot[TrackedFrame]) -> _Reading:
+    def join(self, slot: LatestSlot[TrackedFrame], tracks: bool) -> _Reading:
         """Frames come into ``slot`` from now on. Raises UserError where there is no picture."""
         with self._lock:
             if self._reading is None or self._reading.is_over:
                 self._reading, self._runs = _Reading(self._video(), self._tracker), 0
             self._runs += 1
-            self._reading.add(slot)
+            self._reading.add(slot, tracks)
             return self._reading
 
     def leave(self, reading: _Reading, slot: LatestSlot[TrackedFrame]) -> None:
@@ -61,11 +62,12 @@ class _Reading:
         self.is_over = False
         self._source = video
         self._slots: tuple[LatestSlot[TrackedFrame], ...] = ()
+        self._trackers: tuple[LatestSlot[TrackedFrame], ...] = ()  # those of runs that look at faces
         self._lock = threading.Lock()
         self._frames: LatestSlot[Frame] = LatestSlot()
         try:
             self.info: VideoInfo = video.open()
-            self._tracker = tracker()
+            self._tracker, self._unlooked = tracker(), Unlooked()
         except BaseException:
             video.close()
             raise
@@ -76,9 +78,11 @@ class _Reading:
         for thread in self._threads:
             thread.start()
 
-    def add(self, slot: LatestSlot[TrackedFrame]) -> None:
+    def add(self, slot: LatestSlot[TrackedFrame], tracks: bool) -> None:
         with self._lock:
             self._slots += (slot,)
+            if tracks:
+                self._trackers += (slot,)
             if self.is_over:
                 slot.close()
 
@@ -86,6 +90,7 @@ class _Reading:
         slot.close()
         with self._lock:
             self._slots = tuple(each for each in self._slots if each is not slot)
+            self._trackers = tuple(each for each in self._trackers if each is not slot)
 
     def lost(self) -> Lost:
         return Lost(drops=self._frames.dropped) + lost_by((self._source,))
@@ -111,7 +116,7 @@ class _Reading:
     def _track(self) -> None:
         try:
             while (frame := self._frames.take()) is not None:
-                tracked = self._tracker.track(frame)
+                tracked = (self._tracker if self._trackers else self._unlooked).track(frame)
                 for slot in self._slots:
                     slot.put(tracked)
         except BaseException as error:
@@ -125,14 +130,14 @@ class _Reading:
 class TrackedVideo:
     """One run's: a video source whose frames its tracker knows already."""
 
-    def __init__(self, shared: TrackedOnce) -> None:
-        self._shared = shared
+    def __init__(self, shared: TrackedOnce, tracks: bool) -> None:
+        self._shared, self._tracks = shared, tracks
         self._slot: LatestSlot[TrackedFrame] = LatestSlot()
         self._reading: _Reading | None = None
         self._taken: deque[TrackedFrame] = deque(maxlen=KEPT)
 
     def open(self) -> VideoInfo:
-        self._reading = self._shared.join(self._slot)
+        self._reading = self._shared.join(self._slot, self._tracks)
         return self._reading.info
 
     def read(self) -> Frame:
