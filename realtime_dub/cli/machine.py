@@ -40,6 +40,7 @@ from realtime_dub.cli.server_options import (
     TlsKey,
     Turn,
     TurnPassword,
+    TurnSecret,
     TurnUser,
     UdpPorts,
 )
@@ -77,6 +78,7 @@ def serve(
     turn: Turn = None,
     turn_user: TurnUser = None,
     turn_password: TurnPassword = None,
+    turn_secret: TurnSecret = None,
     public_ip: PublicIp = None,
     udp_ports: UdpPorts = None,
     media_to: ServeMediaTo = "auto",
