@@ -59,7 +59,7 @@ class FleetConfig(BaseModel):
         return range(int(low), int(high) + 1)
 
     def at(self, node: str) -> ServeConfig:
-        """What a worker on the node of that address is to be. Its door, its token and its certificate are a gateway's."""
+        """What a worker on the node of that address is to be. Door, token and certificate are a gateway's."""
         public = dict(each.split("=", 1) for each in self.public_ips).get(node)
         changes: dict[str, object] = {"token": None, "tls_cert": None, "tls_key": None, "self_signed": False}
         if public is not None:

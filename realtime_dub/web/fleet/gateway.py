@@ -28,7 +28,7 @@ from realtime_dub.web.studio.avatar_training import Trainings
 from realtime_dub.web.studio.avatars import Avatars
 from realtime_dub.web.studio.seats import FULL, RETRY_S, Seats
 from realtime_dub.web.studio.uploads import Uploads
-from realtime_dub.web.upkeep import POLL_S, Tasks, repeat
+from realtime_dub.web.upkeep import Tasks, repeat
 from realtime_dub.web.workers.front import make_front
 from realtime_dub.web.workers.hosting import HEARTBEAT_S
 from realtime_dub.web.workers.load import Load, place, place_light
@@ -102,9 +102,8 @@ class Fleet(Roster):
         """By one worker after another, until one has."""
 
     async def camera(self) -> dict[str, Any]:
-        while not (told := [worker.camera for worker in self.workers if worker.camera.done()]):
-            await asyncio.sleep(POLL_S)
-        return await told[0]
+        done, _ = await asyncio.wait([each.camera for each in self.workers], return_when=asyncio.FIRST_COMPLETED)
+        return next(iter(done)).result()
 
     async def close(self) -> None:
         await asyncio.gather(*(worker.close(0.0) for worker in self.workers))
@@ -196,5 +195,3 @@ class Gateway(LoopThread):
             await self.stopped()
         finally:
             await doors.close()
-
-

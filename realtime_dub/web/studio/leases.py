@@ -30,6 +30,7 @@ class Leases:
         self._store, self._sessions = store, sessions
         self._tasks = Tasks("leases")
         self._kept_s: dict[str, float] = {}  # sessions: when, the last time
+        self._after: dict[str, str] = {}  # sessions: whose bank they took over
         self._sweeps = 0
 
     def begin(self) -> None:
@@ -64,18 +65,23 @@ class Leases:
         except RealtimeDubError as error:
             log.warning("what was known of a person is lost", extra={"session": session.id, "why": str(error)})
             return False
-        await asyncio.to_thread(self._store.drop, after)
+        self._after[session.id] = after  # it stays for its time: the page may have to come back once more
         await self.keep(session)
         return True
 
     async def forget(self, id: str) -> None:
-        await asyncio.to_thread(self._store.drop, id)
+        """What was known in it, and in those that it took over from."""
+        name: str | None = id
+        while name is not None:
+            await asyncio.to_thread(self._store.drop, name)
+            name = self._after.pop(name, None)
 
     async def _keep_next(self) -> None:
         """Whose turn it is: one at a time, so that it never costs two people's time at once."""
         dubbed = [each for each in self._sessions() if each.options.role == "studio" and each.has_seat]
         ids = {each.id for each in dubbed}
         self._kept_s = {id: at_s for id, at_s in self._kept_s.items() if id in ids}
+        self._after = {id: after for id, after in self._after.items() if id in ids}
         if dubbed:
             await self.keep(min(dubbed, key=lambda each: self._kept_s.get(each.id, 0.0)))
 

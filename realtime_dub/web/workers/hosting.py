@@ -17,7 +17,6 @@ from realtime_dub.web.studio.studio import Studio
 from realtime_dub.web.workers.secretary import Duties, Secretary
 from realtime_dub.web.workers.wire import INVITED, MOST_LINE, VISITOR, WebChannel
 
-
 HEARTBEAT_S = 2.0  # a machine that is gone says nothing: it is missed after one and a half of these
 
 
