@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession
-from web_peers import HEADERS, ROOMY_MS
+from web_peers import HEADERS, ROOMY_MS, FaceTrack, VoiceTrack
 
 from benchmarks.returning import Page
-from benchmarks.room_peers import Face, Person, Sound, Voice
+from benchmarks.room_peers import Person
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.fleet.config import FleetConfig
 from realtime_dub.web.fleet.host import LEASES
@@ -106,7 +106,7 @@ async def visit(url: str, nodes: Any, folder: Path) -> None:
 
 
 def visitor(url: str) -> Person:
-    return Person(url, (Face(240, 15), Voice(Sound(400, 3_200, on_s=1, period_s=2))))
+    return Person(url, (FaceTrack(240, 15), VoiceTrack()))
 
 
 async def until_so(so: Callable[[], bool], seconds: float) -> None:
