@@ -24,6 +24,7 @@ import signal
 import time
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import av
 import numpy as np
@@ -65,20 +66,31 @@ def number_of(pid: int) -> int | None:
     return None
 
 
-async def kills(server: Server, people: int, times: int, height: int, fps: int) -> Figures:
+async def kills(server: Server, count: int, people: int, times: int, height: int, fps: int) -> Figures:
     pages = [page(server, number, height, fps) for number in range(people)]
     found: list[Figures] = []
     try:
+        await until(lambda: all_ready(server, count), BACK_MOST_S)
         for number, each in enumerate(pages):
             await each.open(room=f"room{number}")
             await until(lambda each=each: each.live, BACK_MOST_S)
         for number in range(times):
+            await spread(pages, count)
             await asyncio.sleep(SETTLE_S)
             found.append(await kill(server, pages, pages[number % people]))
             print(found[-1], flush=True)
     finally:
         await asyncio.gather(*(each.close() for each in pages))
     return summary(found)
+
+
+async def spread(pages: list[Page], count: int) -> None:
+    """Over all workers: who came back to the one that was left leaves it for the one that was started anew."""
+    for each in pages:
+        most = -(-len(pages) // count)
+        if sum(other.worker == each.worker for other in pages) > most:
+            await each.open_anew()
+            await until(lambda each=each: each.live, BACK_MOST_S)
 
 
 async def kill(server: Server, pages: list[Page], victim: Page) -> Figures:
@@ -99,7 +111,7 @@ async def kill(server: Server, pages: list[Page], victim: Page) -> Figures:
     late = sum(after[id][1] - before[id][1] for id in before)
     await asyncio.sleep(1.0)
     banks = [await knows(server, each) for each in hit]
-    await until(lambda: victim_is_there(server, pids), BACK_MOST_S)
+    await until(lambda: all_ready(server, len(pids)), BACK_MOST_S)
     frames = [await frames_of(server, id) for id in recordings]
     return {
         "back_s": [round(each, 2) for each in back_s],
@@ -110,8 +122,11 @@ async def kill(server: Server, pages: list[Page], victim: Page) -> Figures:
     }
 
 
-def victim_is_there(server: Server, before: dict[int, int]) -> bool:
-    return len(workers(server)) >= len(before)
+def all_ready(server: Server, count: int) -> bool:
+    """Each worker tells of itself: whoever comes now has all of them to choose from."""
+    with urlopen(server.url + "metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    return all(f'realtime_dub_sessions{{worker="{number}"}}' in text for number in range(count))
 
 
 def pictures(each: Page) -> list[float]:
@@ -220,7 +235,7 @@ def main() -> None:
     asked = ("--workers", str(args.workers), "--max-sessions", str(args.people), "--fps", str(args.fps))
     with serving(*asked) as server:
         if args.what == "kills":
-            found = asyncio.run(kills(server, args.people, args.times, args.height, args.fps))
+            found = asyncio.run(kills(server, args.workers, args.people, args.times, args.height, args.fps))
         else:
             found = asyncio.run(knee(server, args.people, args.seconds, args.height, args.fps))
     if args.what == "kills":

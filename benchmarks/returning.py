@@ -47,6 +47,12 @@ class Page:
         await self.person.connect(**options)
         self._tasks = [asyncio.create_task(self._watch())]
 
+    async def open_anew(self) -> None:
+        """As after Stop and Start."""
+        await self.close()
+        self.person = self._make(self._url)
+        await self.open(**self.options)
+
     async def close(self) -> None:
         for task in self._tasks:
             task.cancel()

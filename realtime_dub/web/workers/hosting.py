@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
+from prometheus_client import Gauge
 
 from realtime_dub.web.http import api, operators, programs, routes, whip
 from realtime_dub.web.http.guard import answer
@@ -14,9 +16,17 @@ from realtime_dub.web.invites import Invite
 from realtime_dub.web.store import Store
 from realtime_dub.web.studio.leases import Leases
 from realtime_dub.web.studio.studio import Studio
+from realtime_dub.web.workers.load import Load
 from realtime_dub.web.workers.secretary import Duties, Secretary
 from realtime_dub.web.workers.wire import INVITED, MOST_LINE, VISITOR, WebChannel
 
+LOAD: dict[str, tuple[str, Callable[[Load], float]]] = {
+    "seats": ("People who may be dubbed at a time", lambda load: load.seats),
+    "dubbed": ("People who are dubbed", lambda load: load.dubbed),
+    "late_share": ("Share of the frames of the last seconds that were late", lambda load: load.late),
+    "busy_share": ("Share of its processor time that is taken", lambda load: load.busy),
+    "draining": ("Whether it moves away who is there", lambda load: load.draining),
+}
 HEARTBEAT_S = 2.0  # a machine that is gone says nothing: it is missed after one and a half of these
 
 
@@ -37,6 +47,12 @@ class Hosting:
         _fill(self.app, studio)
         if self.leases is not None:
             self.app[routes.LEASES] = self.leases
+        for name, (what, value) in LOAD.items():
+            gauge = Gauge(f"realtime_dub_{name}", what, registry=studio.metrics.registry)
+            gauge.set_function(partial(self._measured, value))
+
+    def _measured(self, value: Callable[[Load], float]) -> float:
+        return float(value(self.duties.load))
 
     def begin(self) -> None:
         self.duties.begin()
