@@ -76,7 +76,7 @@ async def visit(url: str, nodes: Any, folder: Path) -> None:
             await second.open(budget_ms=ROOMY_MS, room="two")
             await until_so(lambda: second.live, 30)
             assert {first.worker, second.worker} == {0, 1}
-            await until_so(lambda: len(list((folder / LEASES).iterdir())) >= 2, 30)
+            await until_kept(folder / LEASES, 2)
 
             where = {each["name"]: each["node_id"] for each in await told(cluster) if "node_id" in each}
             head = nodes.head_node.node_id
@@ -111,6 +111,14 @@ def visitor(url: str) -> Person:
 
 async def until_so(so: Callable[[], bool], seconds: float) -> None:
     assert await until(so, seconds)
+
+
+async def until_kept(folder: Path, count: int) -> None:
+    """So many leases lie there."""
+    ends_s = time.monotonic() + 30
+    while len(await asyncio.to_thread(lambda: [each for each in folder.iterdir() if each.suffix == ""])) < count:
+        assert time.monotonic() < ends_s
+        await asyncio.sleep(0.5)
 
 
 async def told(cluster: Any) -> list[dict[str, Any]]:

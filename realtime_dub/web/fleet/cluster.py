@@ -29,6 +29,7 @@ WORKER, GATEWAY = "worker-", "gateway-"
 START_S = 120.0
 ASK_S = 3.0
 END_S = 6.0  # recordings are finished
+HEAD = "node:__internal_head__"  # what Ray's first node has
 FAILED = 1  # the exit code with which Ray starts an actor anew
 
 
@@ -217,8 +218,11 @@ def _first(ready: list[Any]) -> None:
 
 
 def _strategies(count: int) -> list[Any]:
-    """A node each, so that each has the port. One alone may move to another node; of several the others go on."""
-    nodes = [str(each["NodeID"]) for each in ray.nodes() if each["Alive"]]
+    """A node each, so that each has the port, the head first: without it there is no cluster anyway. One alone may move to
+    another node; of several the others go on.
+    """
+    alive = sorted((each for each in ray.nodes() if each["Alive"]), key=lambda each: HEAD not in each["Resources"])
+    nodes = [str(each["NodeID"]) for each in alive]
     if count > len(nodes):
         what = f"{count} gateways on {len(nodes)} nodes"
         raise ConfigError("cannot start the fleet", what, "a node has one: give --gateways less")

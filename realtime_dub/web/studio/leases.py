@@ -19,6 +19,7 @@ from realtime_dub.web.studio.session import Session
 from realtime_dub.web.upkeep import Tasks, repeat
 
 KEEP_S = 2.0  # between two banks that are kept, each another session's in turn
+EACH_S = 6.0  # between two of one session: a full one takes some ten ms of a core
 LASTS_S = 120.0  # after it was kept the last time: longer than any page tries to come back
 log = logging.getLogger("realtime_dub.web")
 
@@ -82,8 +83,10 @@ class Leases:
         ids = {each.id for each in dubbed}
         self._kept_s = {id: at_s for id, at_s in self._kept_s.items() if id in ids}
         self._after = {id: after for id, after in self._after.items() if id in ids}
-        if dubbed:
-            await self.keep(min(dubbed, key=lambda each: self._kept_s.get(each.id, 0.0)))
+        ends_s = time.monotonic() - EACH_S
+        due = [each for each in dubbed if self._kept_s.get(each.id, 0.0) <= ends_s]
+        if due:
+            await self.keep(min(due, key=lambda each: self._kept_s.get(each.id, 0.0)))
 
     async def _sweep(self) -> None:
         self._sweeps += 1

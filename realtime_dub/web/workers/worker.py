@@ -21,6 +21,7 @@ from realtime_dub.web.workers.wire import Channel, Guest, Order, Report, SocketC
 MODULE = "realtime_dub.web.workers.process"
 HERE = str(Path(realtime_dub.__file__).parents[1])
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 30.0  # before it is started anew; twice as long each time it was not ready
+ASKED_S = 1.0  # where somebody else starts it: how often it is asked for at least
 CONNECT_S = 2.0
 log = logging.getLogger("realtime_dub.web")
 
@@ -81,6 +82,7 @@ class Worker:
     async def run(self) -> None:
         """Until :meth:`close`; the first one, without which there is no server, until it cannot be ready once."""
         pause_s, ever = FIRST_PAUSE_S, False
+        most_s = ASKED_S if self.body.comes_by_itself else LONGEST_PAUSE_S
         while not self._closing:
             why = await self._live()
             ever = ever or self.is_ready
@@ -88,7 +90,7 @@ class Worker:
                 self.failed = self.failed or why
             if self.number == 0 and not ever and not self.body.comes_by_itself:
                 return
-            pause_s = FIRST_PAUSE_S if self.is_ready else min(2 * pause_s, LONGEST_PAUSE_S)
+            pause_s = FIRST_PAUSE_S if self.is_ready else min(2 * pause_s, most_s)
             self._gone()
             if self._closing:
                 return
