@@ -6,7 +6,7 @@ signal 9 under load, again and again, the visitors' ones in turn.
 | figure | how |
 |---|---|
 | back | from the kill to the next dubbed picture of each page whose worker it was |
-| undisturbed | late frames (lagged, slow) and the longest gap between pictures of all other pages until all are back |
+| others | frames published late (lagged), ticks without a mouth in time (slow), the longest gap between pictures |
 | recordings | each that was running at the kill is fetched from the server afterwards and decoded to its end |
 | banks | pages of which the server says a second after their return that it knows the person |
 
@@ -36,7 +36,6 @@ from benchmarks.room_peers import HEADERS, Face, Person, Sound, Voice
 from benchmarks.studio_page import Server, serving
 from benchmarks.usage import Meter, children
 
-LATE = ("lagged", "slow")
 SETTLE_S = 4.0
 BACK_MOST_S = 30.0
 Figures = dict[str, Any]
@@ -107,15 +106,15 @@ async def kill(server: Server, pages: list[Page], victim: Page) -> Figures:
     back_s = [next(at_s for at_s in pictures(each) if at_s > killed_s + 0.5) - killed_s for each in hit]
     after = {each.id: counted(each) for each in others}
     gaps_s = [gap(each, killed_s - 1.0, killed_s + max(back_s)) for each in others]
-    ticks = sum(after[id][0] - before[id][0] for id in before)
-    late = sum(after[id][1] - before[id][1] for id in before)
+    ticks, lagged, slow = (sum(after[id][n] - before[id][n] for id in before) for n in range(3))
     await asyncio.sleep(1.0)
     banks = [await knows(server, each) for each in hit]
     await until(lambda: all_ready(server, len(pids)), BACK_MOST_S)
     frames = [await frames_of(server, id) for id in recordings]
     return {
         "back_s": [round(each, 2) for each in back_s],
-        "others_late_percent": round(100 * late / ticks, 2) if ticks else None,
+        "others_lagged_percent": percent(lagged, ticks),
+        "others_slow_percent": percent(slow, ticks),
         "others_gap_s": [round(each, 2) for each in gaps_s],
         "recorded_frames": frames,
         "banks": banks,
@@ -138,10 +137,10 @@ def gap(each: Page, since_s: float, until_s: float) -> float:
     return float(np.max(np.diff(at_s))) if len(at_s) > 1 else until_s - since_s
 
 
-def counted(each: Page) -> tuple[int, int]:
-    """Ticks of its pipeline, and how many of them were late."""
+def counted(each: Page) -> tuple[int, int, int]:
+    """Ticks of its pipeline, how many of them were late, and how many had no mouth in time."""
     frames = each.person.got.stats[-1].get("frames", {}) if each.person.got.stats else {}
-    return frames.get("total", 0), sum(frames.get(kind, 0) for kind in LATE)
+    return frames.get("total", 0), frames.get("lagged", 0), frames.get("slow", 0)
 
 
 async def record(server: Server, each: Page) -> str | None:
@@ -179,18 +178,27 @@ def decoded(film: bytes) -> int:
 
 def summary(found: list[Figures]) -> Figures:
     back_s = [each for one in found for each in one["back_s"]]
-    late = [one["others_late_percent"] for one in found if one["others_late_percent"] is not None]
     frames = [each for one in found for each in one["recorded_frames"]]
     return {
         "kills": len(found),
         "returns": len(back_s),
         "back_s": {"p50": round(float(np.median(back_s)), 2), "max": max(back_s)},
-        "others_late_percent": {"mean": round(float(np.mean(late)), 2), "max": max(late)} if late else None,
+        "others_lagged_percent": spread_of([one["others_lagged_percent"] for one in found]),
+        "others_slow_percent": spread_of([one["others_slow_percent"] for one in found]),
         "others_gap_s": max((each for one in found for each in one["others_gap_s"]), default=None),
         "recordings": len(frames),
         "unplayable": frames.count(0),
         "banks": sum(each for one in found for each in one["banks"]),
     }
+
+
+def percent(part: int, whole: int) -> float | None:
+    return round(100 * part / whole, 2) if whole else None
+
+
+def spread_of(values: list[float | None]) -> Figures | None:
+    there = [each for each in values if each is not None]
+    return {"mean": round(float(np.mean(there)), 2), "max": max(there)} if there else None
 
 
 async def knee(server: Server, most: int, seconds: float, height: int, fps: int) -> Figures:
@@ -202,12 +210,13 @@ async def knee(server: Server, most: int, seconds: float, height: int, fps: int)
             await pages[-1].open(room=f"room{number}")
             await until(lambda: pages[-1].live, BACK_MOST_S)
             await asyncio.sleep(SETTLE_S)
-            before, meter = [counted(each) for each in pages], Meter({"server": [server.pid]})
+            before, meter = [counted(each) for each in pages], Meter({"server": [server.pid, *children(server.pid)]})
             await asyncio.sleep(seconds)
             gained = [np.subtract(counted(each), begun) for each, begun in zip(pages, before, strict=True)]
-            ticks, late = np.sum(gained, axis=0)
+            ticks, lagged, slow = (int(each) for each in np.sum(gained, axis=0))
             cores = meter.read()["server"]["cpu"]
-            rows.append({"people": number + 1, "late_percent": round(100 * late / max(1, ticks), 2), "cores": cores})
+            shares = {"lagged_percent": percent(lagged, ticks), "slow_percent": percent(slow, ticks)}
+            rows.append({"people": number + 1, **shares, "cores": round(cores, 2)})
             print(rows[-1], flush=True)
     finally:
         await asyncio.gather(*(each.close() for each in pages))
@@ -241,7 +250,7 @@ def main() -> None:
     if args.what == "kills":
         show("kills", ("what", "found"), [(name, str(value)) for name, value in found.items()])
     else:
-        show("knee", ("people", "late, %", "cores"), [tuple(row.values()) for row in found["knee"]])
+        show("knee", ("people", "lagged, %", "slow, %", "cores"), [tuple(row.values()) for row in found["knee"]])
     last_line({**vars(args), **found})
 
 

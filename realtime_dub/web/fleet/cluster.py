@@ -218,8 +218,8 @@ def _first(ready: list[Any]) -> None:
 
 
 def _strategies(count: int) -> list[Any]:
-    """A node each, so that each has the port, the head first: without it there is no cluster anyway. One alone may move to
-    another node; of several the others go on.
+    """A node each, so that each has the port, the head first: without it there is no cluster anyway. One alone may move
+    to another node; of several the others go on.
     """
     alive = sorted((each for each in ray.nodes() if each["Alive"]), key=lambda each: HEAD not in each["Resources"])
     nodes = [str(each["NodeID"]) for each in alive]
