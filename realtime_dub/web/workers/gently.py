@@ -25,8 +25,10 @@ def slow_down(pid: int) -> None:
 
 
 def rise() -> None:
-    """All threads of this process go at the usual pace from now on."""
+    """All threads of this process go as fast as who started it from now on."""
     if not sys.platform.startswith("linux") or os.getpriority(os.PRIO_PROCESS, 0) != SLOWLY:
+        return
+    if os.getpriority(os.PRIO_PROCESS, os.getppid()) != 0:  # that is its own pace: nobody has slowed it down
         return
     for thread in os.listdir("/proc/self/task"):
         with contextlib.suppress(OSError):
