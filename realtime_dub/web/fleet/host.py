@@ -16,10 +16,8 @@ from realtime_dub.errors import ConfigError
 from realtime_dub.web import limits
 from realtime_dub.web.fleet.config import FleetConfig
 from realtime_dub.web.fleet.thread import LoopThread
-from realtime_dub.web.http.answers import answered
 from realtime_dub.web.http.logs import unheard
 from realtime_dub.web.http.routes import Handler
-from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.store import store_of
 from realtime_dub.web.studio.avatars import FoundAvatars
 from realtime_dub.web.studio.keeping import SharedKeeping
@@ -31,7 +29,6 @@ from realtime_dub.web.workers.load import Load
 CHANNEL = "/channel"
 SECRET = "X-Fleet"
 UPLOADS, RECORDINGS, AVATARS, LEASES = "uploads", "recordings", "avatars", "leases"
-NOT_OURS = Refusal(403, "This port is for the fleet's gateways.", "Open the address of a gateway.")
 
 
 class Host(LoopThread):
@@ -94,7 +91,7 @@ class Host(LoopThread):
     @web.middleware
     async def _opened(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if not hmac.compare_digest(request.headers.get(SECRET, "").encode(), self._config.secret.encode()):
-            return answered(NOT_OURS)
+            return web.Response(status=403)  # no people come here
         return await handler(request)
 
 
