@@ -35,3 +35,21 @@ def chart(path: Path, title: str, x_label: str, y_label: str, lines: Sequence[Li
             axes.legend()
         figure.savefig(path, metadata={"Date": None})
         pyplot.close(figure)
+
+
+def panels(path: Path, x_label: str, lines: Sequence[Line], width: float = 8) -> None:
+    """Curves below each other over one axis, each with a scale of its own, into an SVG or PNG file."""
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    with matplotlib.rc_context({"svg.hashsalt": "panels", "svg.fonttype": "none"}):
+        figure, axes = pyplot.subplots(
+            len(lines), 1, sharex=True, squeeze=False, figsize=(width, 1.3 * len(lines)), layout="constrained"
+        )
+        for line, (each,) in zip(lines, axes, strict=True):
+            each.plot(line.x, line.y, linewidth=1)
+            each.set(ylabel=line.name, ylim=(0.0, None) if min(line.y, default=0.0) >= 0 else None)
+            each.grid(alpha=0.3)
+        axes[-1][0].set(xlabel=x_label)
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+        pyplot.close(figure)

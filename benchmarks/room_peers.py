@@ -127,6 +127,7 @@ class Got:
     left: dict[str, tuple[int, int]] = field(default_factory=dict)  # of a kind: when on the server's clock, its time
     stats: list[dict[str, Any]] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)  # something was told
+    seen: asyncio.Event = field(default_factory=asyncio.Event)  # a picture came
 
 
 class Person:
@@ -136,7 +137,8 @@ class Person:
         self.got, self.id, self._url, self._hears = Got(), "", url.rstrip("/"), hears
         self.tracks = tracks
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self._pc.createDataChannel("control").on("message", self._message)
+        self._channel = self._pc.createDataChannel("control")
+        self._channel.on("message", self._message)
         self._pc.on("track", lambda track: self._tasks.append(asyncio.create_task(self._read(track))))
         self._tasks: list[asyncio.Task[None]] = []
         sent = {track.kind for track in tracks}
@@ -146,8 +148,13 @@ class Person:
             self._pc.addTransceiver(kind, "recvonly")
 
     async def connect(self, **options: object) -> None:
+        await self.open(options)
+
+    async def open(self, options: dict[str, object], after: str | None = None) -> None:
+        """``after``: the session that this page had and lost. Raises RuntimeError where it is refused."""
         await self._pc.setLocalDescription(await self._pc.createOffer())
-        body = {"sdp": self._pc.localDescription.sdp, "type": "offer", "options": options}
+        body: dict[str, object] = {"sdp": self._pc.localDescription.sdp, "type": "offer", "options": options}
+        body |= {"after": after} if after else {}
         async with ClientSession(headers=HEADERS) as http, http.post(f"{self._url}/api/sessions", json=body) as answer:
             told = await answer.json()
             if answer.status != 201:
@@ -157,6 +164,11 @@ class Person:
         for receiver in self._pc.getReceivers():
             kind = receiver.track.kind
             aiortc_access.on_sender_report(receiver, CLOCKS[kind], functools.partial(self._report, kind))
+
+    @property
+    def ended(self) -> bool:
+        """The other side has said so."""
+        return self._pc.connectionState in ("closed", "failed") or self._channel.readyState == "closed"
 
     async def close(self) -> None:
         await aiortc_access.close(self._pc)
@@ -180,6 +192,7 @@ class Person:
                 now_s, pts_ns = time.monotonic(), ticks_to_ns(frame.pts, Fraction(frame.time_base))
                 if track.kind == "video":
                     corner = np.asarray(frame.to_ndarray())[4 : CORNER - 12, 4 : CORNER - 12]  # of the luma
+                    self.got.seen.set()
                     self.got.corners.append((now_s, pts_ns, bool(corner.mean() > 128)))
                 else:
                     wave = frame.to_ndarray().reshape(-1, len(frame.layout.channels))[:, 0] / 32_768

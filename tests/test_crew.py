@@ -25,6 +25,7 @@ class FakeWorker:
         self.number, self.is_ready = number, True
         self.guests: dict[str, Guest] = {}
         self.told: list[Order] = []
+        self.moving: frozenset[str] = frozenset()
 
     def tell(self, order: Order) -> None:
         self.told.append(order)

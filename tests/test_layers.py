@@ -50,10 +50,10 @@ NAMED_ABOVE = {
 }
 # The rooms of the studio, from the bottom up. A room imports from those below it; what lies beside them, all may.
 # `publish` is on top, because `--to webrtc` opens a server of pages of its own.
-WEB_ROOMS = ("rtc", "studio", "http", "workers", "publish")
+WEB_ROOMS = ("rtc", "studio", "http", "workers", "fleet", "publish")
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 NEVER = {"engines", "export", "benchmarks", "tests", "torch"}
-HEAVY = ("torch", "cv2", "mediapipe", "aiortc", "onnxruntime", "c2pa", "cryptography")
+HEAVY = ("torch", "cv2", "mediapipe", "aiortc", "onnxruntime", "c2pa", "cryptography", "ray")
 TABLE_ENTRY = re.compile(r"\w+(\.\w+)+:\w+")
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -12,6 +12,7 @@ from realtime_dub import faults, signals, standard_streams
 from realtime_dub.cli.avatar import pack_avatar, speak_as
 from realtime_dub.cli.consent import consent
 from realtime_dub.cli.files import compare_openness, dub_file, list_engines, make_bank
+from realtime_dub.cli.fleet import fleet
 from realtime_dub.cli.licences import licences
 from realtime_dub.cli.live import live
 from realtime_dub.cli.machine import devices, doctor, serve
@@ -42,6 +43,7 @@ openness = typer.Typer(help="How far mouths open over time.", no_args_is_help=Tr
 openness.command("compare")(compare_openness)
 openness.callback()(lambda: None)
 app.add_typer(openness, name="openness")
+app.add_typer(fleet, name="fleet")
 app.command()(serve)
 app.command()(devices)
 app.command()(doctor)

@@ -40,6 +40,7 @@ from realtime_dub.cli.server_options import (
     TlsKey,
     Turn,
     TurnPassword,
+    TurnSecret,
     TurnUser,
     UdpPorts,
 )
@@ -77,6 +78,7 @@ def serve(
     turn: Turn = None,
     turn_user: TurnUser = None,
     turn_password: TurnPassword = None,
+    turn_secret: TurnSecret = None,
     public_ip: PublicIp = None,
     udp_ports: UdpPorts = None,
     media_to: ServeMediaTo = "auto",
@@ -135,6 +137,7 @@ def doctor(
     turn: Turn = None,
     turn_user: TurnUser = None,
     turn_password: TurnPassword = None,
+    turn_secret: TurnSecret = None,
     public_ip: PublicIp = None,
     udp_ports: UdpPorts = None,
 ) -> None:
@@ -147,9 +150,10 @@ def doctor(
     from realtime_dub.doctor import can_run, examine, examine_network, table
     from realtime_dub.web.config import ServeConfig
 
-    config = build(ServeConfig, **{**given, "turn_password": turn_password if turn else None})
+    secrets = ("turn_password", "turn_secret")  # may come from the environment, and say nothing of what to test
+    config = build(ServeConfig, **{**given, **{name: given[name] if turn else None for name in secrets}})
     checks = examine(bundle)
-    if any(value is not None for name, value in given.items() if name not in ("bundle", "turn_password")):
+    if any(value is not None for name, value in given.items() if name not in ("bundle", *secrets)):
         checks += examine_network(config)
     console().print(table(checks))
     raise typer.Exit(0 if can_run(checks) else ConfigError.exit_code)

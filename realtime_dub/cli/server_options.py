@@ -31,6 +31,15 @@ TurnPassword = Annotated[
         rich_help_panel=Net,
     ),
 ]
+TurnSecret = Annotated[
+    str | None,
+    typer.Option(
+        envvar="REALTIME_DUB_TURN_SECRET",
+        help="The secret shared with the relay (coturn's static-auth-secret): each visitor gets a pass for a day.",
+        show_default=False,
+        rich_help_panel=Net,
+    ),
+]
 PublicIp = Annotated[
     str | None,
     typer.Option(help="The IPv4 address of this machine on the internet.", rich_help_panel=Net),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import time
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -15,6 +16,7 @@ from realtime_dub.mouth import registry
 from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.mouth.silence import Silence
 from realtime_dub.web.limits import MOST_LANGUAGES
+from realtime_dub.web.turn import turn_pass
 
 ENGINES = tuple(registry.names())  # asked once: whoever is asked on the event loop must not look at files
 MOST_UNDER = 0.4
@@ -30,6 +32,20 @@ def room_voice(voice: str) -> tuple[str, str] | None:
     """The room and the channel whose interpreters are that voice; None where it is another kind."""
     found = _ROOM_VOICE.fullmatch(voice)
     return found and (found[1], found[2] or "")
+
+
+class InRooms(Protocol):
+    @property
+    def room(self) -> str | None: ...
+
+    @property
+    def voice(self) -> str: ...
+
+
+def rooms_of(who: InRooms) -> list[str]:
+    """In which a session has to do with others, the most binding first."""
+    spoken = room_voice(who.voice)
+    return [room for room in (who.room, spoken and spoken[0]) if room]
 
 
 class ServeConfig(Badged, Signing):
@@ -61,6 +77,7 @@ class ServeConfig(Badged, Signing):
     turn: str | None = Field(None, pattern=r"^turns?:[\w.-]+(:\d+)?(\?transport=(udp|tcp))?$")
     turn_user: str | None = None
     turn_password: str | None = None
+    turn_secret: str | None = Field(None, min_length=8, max_length=200)  # shared with the relay: passes that run out
     public_ip: IPv4Address | None = None
     udp_ports: str | None = None
     media_to: Literal["auto", "machine", "lan", "internet"] = "auto"  # where addresses of visitors may be
@@ -92,8 +109,8 @@ class ServeConfig(Badged, Signing):
     def _whole(self) -> ServeConfig:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("a certificate and its key go together: give tls_cert and tls_key")
-        if self.turn is not None and not (self.turn_user and self.turn_password):
-            raise ValueError("a TURN server needs turn_user and turn_password")
+        if self.turn is not None and not self.turn_secret and not (self.turn_user and self.turn_password):
+            raise ValueError("a TURN server needs turn_secret, or turn_user and turn_password")
         return self
 
     @property
@@ -125,9 +142,12 @@ class ServeConfig(Badged, Signing):
 
     @property
     def ice_servers(self) -> list[dict[str, str]]:
-        """As browsers want them."""
+        """As browsers want them. With ``turn_secret`` each who asks gets a pass of their own."""
         servers = [{"urls": self.stun}] if self.stun else []
-        if self.turn and self.turn_user and self.turn_password:
+        if self.turn and self.turn_secret:
+            name, password = turn_pass(self.turn_secret, time.time())
+            servers.append({"urls": self.turn, "username": name, "credential": password})
+        elif self.turn and self.turn_user and self.turn_password:
             servers.append({"urls": self.turn, "username": self.turn_user, "credential": self.turn_password})
         return servers
 

@@ -70,6 +70,7 @@ def routes() -> list[web.RouteDef]:
     return [
         web.get("/", common.page),
         web.get("/metrics", metrics),
+        web.get("/readyz", ready),
         web.get("/api/config", config),
         web.patch("/api/sessions/{id}", change_session),
         web.post("/api/sessions/{id}/recording", record),
@@ -90,6 +91,16 @@ def routes() -> list[web.RouteDef]:
         *common.routes(),
         *common.static_routes(),
     ]
+
+
+async def ready(request: web.Request) -> web.Response:
+    """Whether one more person can be dubbed; for whatever spreads visitors over several servers."""
+    return readiness("" if request.app[STUDIO].has_seat("studio") else "full")
+
+
+def readiness(why: str) -> web.Response:
+    """``why`` not: in a word; empty where it is ready."""
+    return web.json_response({"status": why or "ready"}, status=503 if why else 200)
 
 
 async def metrics(request: web.Request) -> web.Response:
@@ -197,7 +208,10 @@ async def enroll(request: web.Request) -> web.Response:
 
 
 async def forget_face(request: web.Request) -> web.Response:
-    told = await request.app[STUDIO].find(request.match_info["id"]).forget()
+    session = request.app[STUDIO].find(request.match_info["id"])
+    if (leases := request.app.get(common.LEASES)) is not None:
+        await leases.forget(session.id)
+    told = await session.forget()
     return web.json_response({"state": "forgotten", "proof": told})
 
 

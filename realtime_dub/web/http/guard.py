@@ -28,7 +28,7 @@ from realtime_dub.web.refusals import Refusal, refused
 COOKIE = "realtime-dub-token"
 REQUESTED_WITH = "realtime-dub"
 LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
-OPEN_PATHS = {"/healthz"}
+OPEN_PATHS = {"/healthz", "/readyz"}
 OPEN_PARTS = "/static/"  # of the page, which everyone may read in the source
 SAFE = {"GET", "HEAD", "OPTIONS"}
 # A name, an IPv4 or an IPv6 address and a port: what browsers send. All else means one thing here and another there.

@@ -34,8 +34,19 @@ TEMPORARY = re.compile(r"\S*realtime-dub-\S+")  # its name is what a visitor's p
 
 
 class JsonLines(logging.Formatter):
+    """``worker``: whose process this is, where there are several."""
+
+    def __init__(self, worker: int | None = None) -> None:
+        super().__init__()
+        self._always = {} if worker is None else {"worker": worker}
+
     def format(self, record: logging.LogRecord) -> str:
-        line = {"time": self.formatTime(record), "level": record.levelname.lower(), "event": _event(record)}
+        line: dict[str, Any] = {
+            "time": self.formatTime(record),
+            "level": record.levelname.lower(),
+            "event": _event(record),
+        }
+        line |= self._always
         for name in FIELDS:
             if hasattr(record, name):
                 line[name] = getattr(record, name)
@@ -110,10 +121,10 @@ def unheard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 
 
 @contextmanager
-def structured(quiet: bool) -> Iterator[None]:
+def structured(quiet: bool, worker: int | None = None) -> Iterator[None]:
     """Send what is logged to standard error while entered: all of this server, of libraries what they warn of."""
     written = logging.StreamHandler(sys.stderr)
-    written.setFormatter(JsonLines())
+    written.setFormatter(JsonLines(worker))
     handler = Aside(Queue(limits.LINES_WAITING))
     handler.addFilter(Seldom())
     writer = QueueListener(handler.queue, written)

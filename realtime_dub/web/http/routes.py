@@ -39,7 +39,18 @@ class Host(Protocol):
         """Whether a room has a picture to watch."""
 
 
+class Kept(Protocol):
+    """Where a page that comes back finds what was known of its person, where there is such a place."""
+
+    async def take_over(self, after: str, session: Any) -> bool:
+        """What was known in the session ``after`` is known in this one."""
+
+    async def forget(self, id: str) -> None:
+        """Idempotent."""
+
+
 HOST: web.AppKey[Host] = web.AppKey("host")
+LEASES: web.AppKey[Kept] = web.AppKey("leases")
 CONFIG: web.AppKey[ServeConfig] = web.AppKey("config", ServeConfig)  # as the server was started
 
 
@@ -48,6 +59,7 @@ class _Offer(BaseModel):
     sdp: str = Field(max_length=64 * 1024)
     type: str = Field(pattern="^offer$")
     options: dict[str, Any] = Field(default_factory=dict, max_length=20)
+    after: str | None = Field(None, max_length=64)  # the session that this page had, and lost
 
 
 class _Candidate(BaseModel):
@@ -102,6 +114,8 @@ async def open_session(request: web.Request) -> web.Response:
     check_options(request, asked)
     session, answer = await request.app[HOST].open(asked, offer.sdp)
     await note_link(request, session.id)
+    if offer.after and (leases := request.app.get(LEASES)) is not None:
+        await leases.take_over(offer.after, session)
     fields = {"id": session.id, "sdp": answer, "type": "answer", "options": session.options.model_dump()}
     return web.json_response(fields, status=201, headers={"Location": f"/api/sessions/{session.id}"})
 

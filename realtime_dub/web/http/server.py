@@ -55,12 +55,12 @@ def serve(config: ServeConfig, say: Callable[[str], None] = print, make: MakeApp
 
 
 @contextmanager
-def working(config: ServeConfig) -> Iterator[asyncio.Runner]:
-    """The process is set up for real time, and has a loop."""
+def working(config: ServeConfig, worker: int | None = None) -> Iterator[asyncio.Runner]:
+    """The process is set up for real time, and has a loop. ``worker``: its number, for the log."""
     allow_descriptors()
     few_heaps()
     runner = asyncio.Runner(loop_factory=loop_factory(config))
-    with one_thread_each(), short_waits(), structured(config.quiet), runner:
+    with one_thread_each(), short_waits(), structured(config.quiet, worker), runner:
         yield runner
 
 

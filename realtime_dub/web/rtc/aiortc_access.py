@@ -114,7 +114,7 @@ def on_sender_report(receiver: RTCRtpReceiver, rate: int, fields: OnReport) -> N
     async def listen(packet: Any) -> None:
         if isinstance(packet, RtcpSrPacket) and mapper._origin is not None:
             info = packet.sender_info
-            ticks = (info.rtp_timestamp - mapper._origin + (1 << 31)) % (1 << 32) - (1 << 31)
+            ticks = since_origin(info.rtp_timestamp, mapper._last, mapper._origin)
             fields(ntp_ns(info.ntp_timestamp), rescale(ticks, NS, rate))
         await handle(packet)
 
@@ -218,6 +218,16 @@ async def _decoders_ended(pc: RTCPeerConnection) -> None:
 def _connects(task: asyncio.Task[Any], pc: RTCPeerConnection) -> bool:
     frame = getattr(task.get_coro(), "cr_frame", None)
     return frame is not None and frame.f_code.co_name == "__connect" and frame.f_locals.get("self") is pc
+
+
+def since_origin(timestamp: int, last: int, origin: int) -> int:
+    """A report's timestamp (32 bits) in ticks since the track's first. ``last`` is that of its newest frame, ``origin``
+    that of the first, less 2^32 for each time that the count began anew, as aiortc keeps it.
+
+    Told by the newest frame: the first is as far away as a page has been open, and from 6.6 hours of video on further
+    than half a round of the count.
+    """
+    return last - origin + (timestamp - last + (1 << 31)) % (1 << 32) - (1 << 31)
 
 
 def ntp_ns(timestamp: int) -> int:

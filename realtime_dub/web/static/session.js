@@ -44,11 +44,12 @@ export class Session extends EventTarget {
     navigator.connection?.addEventListener("change", this.#mayHaveMoved);
   }
 
-  async open(wanted) {
+  // `after`: the session that this page had and lost, of which the server may have kept what it knew of the person.
+  async open(wanted, after = null) {
     const options = await consented(wanted);
     this.#emit("state", "connecting");
     this.#after(CONNECT_S, () => this.#noPath());
-    const answer = await api.openSession({ ...(await this.#link.offer()), options });
+    const answer = await api.openSession({ ...(await this.#link.offer()), options, ...(after ? { after } : {}) });
     if (this.#ended) { // stopped while the server was answering
       await api.closeSession(answer.id);
       return;

@@ -35,6 +35,7 @@ export class Studio {
   green = new Green(this.devices, this.output, () => this.start());
   booth = null; spoken = null; under = null; watched = null; captions = null; // an interpreter's; a viewer's; of who sees the dubbed picture
   #config = null; #settings = null; #session = null; #starting = false; #link = "idle"; #room = null; #moved = false;
+  #lost = null; // the session that was lost, until another one is live
   #compare = new Compare($("stage")); #recordings = null; #quality = new Quality(); #offers = new Offers(() => this.#session); #apart = new Apart();
   #figures = new Figures(() => this.#session?.id, (ms) => this.#settings.budget(ms));
   #recording = new Recording(showRecording, (id) => this.#recordings?.add(id), () => this.#recordings?.refresh());
@@ -211,7 +212,10 @@ export class Studio {
   async #return(link) {
     if (this.#comeback.running) return;
     const session = this.#session;
-    if (session.id) this.#comeback.kept = session.options;
+    if (session.id) {
+      this.#comeback.kept = session.options;
+      this.#lost = session.id;
+    }
     session.close();
     this.#room = null;
     this.#moved = false;
@@ -228,8 +232,9 @@ export class Studio {
   async #openLive(options) {
     const session = this.#connect();
     try {
-      await session.open(options);
+      await session.open(options, this.#lost);
       await session.live();
+      this.#lost = null;
     } catch (error) {
       session.close();
       throw error;

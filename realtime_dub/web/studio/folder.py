@@ -1,6 +1,7 @@
 """Where a server keeps what visitors send and record: a private folder of its own, which a later server can find.
 
-``BASE/PORT-NAME/`` has ``lock``, held as long as the server lives, ``uploads``, ``recordings`` and ``avatars``. A
+``BASE/PORT-NAME/`` has ``lock``, held as long as the server lives, ``uploads``, ``recordings``, ``avatars`` and
+``leases``, what the next session of a visitor takes over. A
 folder whose lock nobody holds is that of a server which has ended or was killed: one that starts on the same port takes
 its recordings and avatars over; recordings of a day and avatars of a month are removed by any.
 """
@@ -25,7 +26,7 @@ from realtime_dub.web.limits import AVATAR_KEPT_S, RECORDING_FOUND_S
 if sys.platform != "win32":
     import fcntl
 
-LOCK, UPLOADS, RECORDINGS, AVATARS = "lock", "uploads", "recordings", "avatars"
+LOCK, UPLOADS, RECORDINGS, AVATARS, LEASES = "lock", "uploads", "recordings", "avatars", "leases"
 NEW = "new-"  # a folder of this name is being made
 MADE_S = 60.0  # and no more, if it is as old as this
 SAFE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -39,8 +40,9 @@ class ServerFolder:
         self._lock: int | None = None
         self.path = self._make(port, [base] if base is not None else bases())
         self.uploads, self.recordings, self.avatars = (self.path / each for each in (UPLOADS, RECORDINGS, AVATARS))
+        self.leases = self.path / LEASES
         self.revoked = self.path.parent / f"revoked-{port}.json"  # outlives the folder: links do
-        for folder in (self.uploads, self.recordings, self.avatars):
+        for folder in (self.uploads, self.recordings, self.avatars, self.leases):
             folder.mkdir(mode=0o700)
         with contextlib.suppress(OSError):  # what others left is no reason not to start
             self._take_over(f"{port}-")
@@ -48,7 +50,8 @@ class ServerFolder:
     def close(self) -> None:
         """Idempotent."""
         lock, self._lock = self._lock, None
-        shutil.rmtree(self.uploads, ignore_errors=True)
+        for folder in (self.uploads, self.leases):
+            shutil.rmtree(folder, ignore_errors=True)
         if not _has_anything(self.path):
             shutil.rmtree(self.path, ignore_errors=True)
         if lock is not None:
@@ -94,7 +97,8 @@ class ServerFolder:
 
     def _inherit(self, folder: Path, takes: bool) -> None:
         """From a server that is no more."""
-        shutil.rmtree(folder / UPLOADS, ignore_errors=True)
+        for name in (UPLOADS, LEASES):
+            shutil.rmtree(folder / name, ignore_errors=True)
         for film in plain_files(folder / RECORDINGS):
             if time.time() - film.stat().st_mtime > RECORDING_FOUND_S:
                 film.unlink()

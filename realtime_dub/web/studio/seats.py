@@ -36,17 +36,17 @@ class Seated(Protocol):
 
 
 class Seats:
-    """Each role has seats of its own."""
+    """Each role has seats of its own. ``times``: of so many studios together."""
 
-    def __init__(self, config: ServeConfig) -> None:
+    def __init__(self, config: ServeConfig, times: int = 1) -> None:
         self.most = {
-            "studio": config.max_sessions,
-            "interpreter": config.max_interpreters,
-            "viewer": config.max_viewers,
+            "studio": times * config.max_sessions,
+            "interpreter": times * config.max_interpreters,
+            "viewer": times * config.max_viewers,
         }
         most_kbps = max(config.bitrate_kbps, config.max_bitrate_kbps)
         self._kbps = {"studio": most_kbps, "viewer": most_kbps, "interpreter": min(most_kbps, ORIGINAL_KBPS)}
-        self._line_kbps = config.max_bandwidth_kbps
+        self._line_kbps = times * config.max_bandwidth_kbps if config.max_bandwidth_kbps is not None else None
 
     def taken(self, role: str, sessions: Iterable[Seated]) -> int:
         return sum(each.role == role and each.has_seat for each in sessions)

@@ -18,21 +18,23 @@ from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio.metrics import Metrics
 from realtime_dub.web.studio.room import EMPTY
 from realtime_dub.web.workers import programs_in_front
-from realtime_dub.web.workers.crew import Crew, starting
 from realtime_dub.web.workers.labelled import labelled
+from realtime_dub.web.workers.load import why_none
 from realtime_dub.web.workers.proxy import ask, hand_on
+from realtime_dub.web.workers.roster import Roster, starting
 from realtime_dub.web.workers.worker import Worker
 
-CREW: web.AppKey[Crew] = web.AppKey("crew", Crew)
+MakeRoster = Callable[[ServeConfig], Roster]
+ROSTER: web.AppKey[Roster] = web.AppKey("roster", Roster)
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
 
 
-def make_front(count: int) -> Callable[[ServeConfig], web.Application]:
+def make_front(make_roster: MakeRoster) -> Callable[[ServeConfig], web.Application]:
     """Makes the application; its workers start and end with it."""
 
     def make(config: ServeConfig) -> web.Application:
         app = guarded(config)
-        app.cleanup_ctx.append(_crew(config, count))
+        app.cleanup_ctx.append(_with_roster(config, make_roster))
         app.add_routes([*_own(), *_handed_on(), *routes.static_routes()])
         return app
 
@@ -44,6 +46,7 @@ def _own() -> list[web.RouteDef]:
         web.get("/", routes.page),
         web.get("/healthz", routes.health),
         web.get("/metrics", api.metrics),
+        web.get("/readyz", ready),
         web.get("/api/config", config),
         web.post("/api/sessions", open_session),
         web.patch("/api/sessions/{id}", change_session),
@@ -76,12 +79,12 @@ def _handed_on() -> list[web.RouteDef]:
     ]
 
 
-def _metrics(crew: Crew, own: Metrics) -> Told:
+def _metrics(roster: Roster, own: Metrics) -> Told:
     """Of all processes, each with its name as a label."""
 
     async def make() -> bytes:
         own.update(())
-        ready = [worker for worker in crew.workers if worker.is_ready]
+        ready = [worker for worker in roster.workers if worker.is_ready]
         told = await asyncio.gather(*(ask(worker, "/metrics") for worker in ready))
         numbers = [str(worker.number) for worker in ready]
         texts = {"front": own.text()} | dict(zip(numbers, told, strict=True))
@@ -90,13 +93,18 @@ def _metrics(crew: Crew, own: Metrics) -> Told:
     return Told(make)
 
 
+async def ready(request: web.Request) -> web.Response:
+    """Whether one more person can be dubbed; else why not: starting, draining, full or overloaded."""
+    return api.readiness(why_none(request.app[ROSTER].loads()))
+
+
 async def config(request: web.Request) -> web.Response:
-    crew = request.app[CREW]
-    offers = next((worker.offers for worker in crew.workers if worker.offers is not None), None)
+    roster = request.app[ROSTER]
+    offers = next((worker.offers for worker in roster.workers if worker.offers is not None), None)
     if offers is None:
         raise starting()
-    camera = await asyncio.shield(crew.workers[0].camera)
-    return web.json_response(api.told(request, offers | crew.seats.to_dict(crew.guests()), camera))
+    camera = await roster.camera()
+    return web.json_response(api.told(request, offers | roster.seats.to_dict(roster.guests()), camera))
 
 
 async def open_session(request: web.Request) -> web.StreamResponse:
@@ -109,27 +117,27 @@ async def open_session(request: web.Request) -> web.StreamResponse:
 async def change_session(request: web.Request) -> web.StreamResponse:
     """A voice out of another room brings whoever speaks there along."""
     body = await routes.read_body(request)
-    crew, worker = request.app[CREW], request.app[CREW].of(request.match_info["id"])
+    roster, worker = request.app[ROSTER], request.app[ROSTER].of(request.match_info["id"])
     fields = _fields(body)
     check_change(request, fields)
     voice = fields.get("voice")
     if isinstance(voice, str) and voice.startswith("room:"):
-        crew.gather(routes.options({}, {"voice": voice}), worker)
+        roster.gather(routes.options({}, {"voice": voice}), worker)
     return await hand_on(request, worker, body)
 
 
 async def recordings(request: web.Request) -> web.Response:
     """Those of a worker that is not there just now are not lost, but would seem so."""
-    crew = request.app[CREW]
+    roster = request.app[ROSTER]
     for id in request.query.get("ids", "").split(",")[: api.MOST_ASKED]:
-        crew.holding(id)
-    asking = (ask(worker, request.path_qs) for worker in crew.workers if worker.is_ready)
+        roster.holding(id)
+    asking = (ask(worker, request.path_qs) for worker in roster.workers if worker.is_ready)
     told = [json.loads(answer or b"{}") for answer in await asyncio.gather(*asking)]
     return web.json_response({"recordings": [each for answer in told for each in answer.get("recordings", ())]})
 
 
 async def room(request: web.Request) -> web.StreamResponse:
-    worker = request.app[CREW].of_room(request.match_info["name"])
+    worker = request.app[ROSTER].of_room(request.match_info["name"])
     return web.json_response(EMPTY) if worker is None else await hand_on(request, worker)
 
 
@@ -147,36 +155,36 @@ async def room_recordings(request: web.Request) -> web.Response:
 
 
 async def _all(request: web.Request, path: str) -> list[dict[str, Any]]:
-    asking = (ask(worker, path) for worker in request.app[CREW].workers if worker.is_ready)
+    asking = (ask(worker, path) for worker in request.app[ROSTER].workers if worker.is_ready)
     return [json.loads(answer or b"{}") for answer in await asyncio.gather(*asking)]
 
 
 async def _in_room(request: web.Request) -> web.StreamResponse:
     """By whoever has it; where nobody does, by the one that would."""
-    name, crew = request.match_info["name"], request.app[CREW]
-    worker = crew.of_room(name) or crew.idlest()
-    crew.hold(name, worker)
+    name, roster = request.match_info["name"], request.app[ROSTER]
+    worker = roster.of_room(name) or roster.anyone()
+    roster.hold(name, worker)
     body = await routes.read_body(request) if request.method != "GET" else None
     return await hand_on(request, worker, body)
 
 
 def _room_of(request: web.Request) -> Worker:
     """Who has the room; where nobody does, who would."""
-    name, crew = request.match_info["name"], request.app[CREW]
-    return crew.of_room(name) or crew.idlest()
+    name, roster = request.match_info["name"], request.app[ROSTER]
+    return roster.of_room(name) or roster.anyone()
 
 
 async def _recording(request: web.Request) -> web.StreamResponse:
-    return await hand_on(request, request.app[CREW].holding(request.match_info["id"]))
+    return await hand_on(request, request.app[ROSTER].holding(request.match_info["id"]))
 
 
 async def _bank(request: web.Request) -> web.StreamResponse:
     """Large: handed on as it comes."""
-    return await hand_on(request, request.app[CREW].of(request.match_info["id"]))
+    return await hand_on(request, request.app[ROSTER].of(request.match_info["id"]))
 
 
 async def _by_id(request: web.Request) -> web.StreamResponse:
-    worker = request.app[CREW].of(request.match_info["id"])
+    worker = request.app[ROSTER].of(request.match_info["id"])
     return await hand_on(request, worker, await routes.read_body(request))
 
 
@@ -192,7 +200,7 @@ def _stream(kind: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 async def _chosen(request: web.Request, options: SessionOptions) -> Worker:
     try:
-        return await request.app[CREW].choose(options)
+        return await request.app[ROSTER].choose(options)
     except Refusal as refusal:
         if refusal.status == 503:
             request.app[METRICS].refused.labels("full").inc()
@@ -208,19 +216,19 @@ def _fields(body: bytes) -> dict[str, Any]:
     return fields if isinstance(fields, dict) else {}
 
 
-def _crew(config: ServeConfig, count: int) -> Callable[[web.Application], AsyncIterator[None]]:
+def _with_roster(config: ServeConfig, make_roster: MakeRoster) -> Callable[[web.Application], AsyncIterator[None]]:
     async def context(app: web.Application) -> AsyncIterator[None]:
-        crew = await asyncio.to_thread(Crew, config, count)
-        await asyncio.to_thread(app[INVITES].revoked.keep, crew.revoked)
-        app[CREW], app[METRICS], app[REVOKES] = crew, Metrics(), crew.revoke
-        app[api.INBOX] = api.Inbox(crew.uploads, crew.used_uploads)
-        app[avatars.AVATARS], app[avatars.TRAININGS] = crew.avatars, crew.trainings
-        app[api.METRICS] = _metrics(crew, app[METRICS])
-        app[MEASURES] = crew.measure
+        roster = await asyncio.to_thread(make_roster, config)
+        await asyncio.to_thread(app[INVITES].revoked.keep, roster.revoked)
+        app[ROSTER], app[METRICS], app[REVOKES] = roster, Metrics(), roster.revoke
+        app[api.INBOX] = api.Inbox(roster.uploads, roster.used_uploads)
+        app[avatars.AVATARS], app[avatars.TRAININGS] = roster.avatars, roster.trainings
+        app[api.METRICS] = _metrics(roster, app[METRICS])
+        app[MEASURES] = roster.measure
         try:
-            await crew.start()
+            await roster.start()
             yield
         finally:
-            await crew.close()
+            await roster.close()
 
     return context

@@ -14,19 +14,18 @@ from aiohttp import web
 
 from realtime_dub.errors import UserError
 from realtime_dub.web import limits
-from realtime_dub.web.http import api, operators, programs, routes, whip
-from realtime_dub.web.http.guard import answer
-from realtime_dub.web.http.invited import CAME_BY, INVITE
 from realtime_dub.web.http.logs import unheard
 from realtime_dub.web.http.server import working
 from realtime_dub.web.http.stopping import end_in_time
-from realtime_dub.web.invites import Invite
+from realtime_dub.web.store import FileStore
 from realtime_dub.web.studio.avatars import FoundAvatars
 from realtime_dub.web.studio.keeping import SharedKeeping
 from realtime_dub.web.studio.names import Names
 from realtime_dub.web.studio.studio import Studio
+from realtime_dub.web.workers.gently import rise
+from realtime_dub.web.workers.hosting import Hosting
 from realtime_dub.web.workers.secretary import CountedOrder, Secretary
-from realtime_dub.web.workers.wire import INVITED, VISITOR, Channel, Report, Task, first_line
+from realtime_dub.web.workers.wire import Channel, Report, SocketChannel, Task, first_line
 
 
 def main(descriptor: int) -> None:
@@ -35,18 +34,20 @@ def main(descriptor: int) -> None:
         signal.signal(each, signal.SIG_IGN)
     end = socket.socket(fileno=descriptor)
     task = Task.model_validate_json(first_line(end))
-    with working(task.config) as runner:
+    with working(task.config, task.number) as runner:
         runner.run(_work(task, end))
 
 
 async def _work(task: Task, end: socket.socket) -> None:
     asyncio.get_running_loop().set_exception_handler(unheard)
-    channel = await Channel.of(end)
+    channel = await SocketChannel.of(end)
     avatars, names = FoundAvatars(task.avatars, task.config.avatars), Names(task.number, task.of)
     keeping = SharedKeeping(task.uploads, task.recordings, avatars, names, task.config.signing)
     studio = Studio(task.config, keeping=keeping, precedence=CountedOrder())
-    runner = web.AppRunner(_app(studio), access_log=None, handle_signals=False, shutdown_timeout=limits.ANSWERS_S)
-    secretary = Secretary(studio, channel)
+    store = FileStore(task.leases) if task.leases is not None else None
+    hosting = Hosting(studio, store)
+    runner = web.AppRunner(hosting.app, access_log=None, handle_signals=False, shutdown_timeout=limits.ANSWERS_S)
+    secretary = Secretary(studio, channel, hosting.duties)
     try:
         if not await _started(studio, channel):
             return
@@ -54,10 +55,13 @@ async def _work(task: Task, end: socket.socket) -> None:
             await asyncio.to_thread(studio.warm_up)
         await runner.setup()
         await web.UnixSite(runner, str(task.socket)).start()
+        hosting.begin()
+        await asyncio.to_thread(rise)
         await secretary.work()
     finally:
         end_in_time()
         await secretary.close()
+        await hosting.close()
         await studio.close()
         await runner.cleanup()
         channel.close()
@@ -70,24 +74,6 @@ async def _started(studio: Studio, channel: Channel) -> bool:
         channel.tell(Report(failed=str(error)))
         return False
     return True
-
-
-def _app(studio: Studio) -> web.Application:
-    """All that the studio can be asked for; whoever asks has passed the front's guard."""
-    app = web.Application(middlewares=[_answered], client_max_size=routes.MOST_JSON)
-    app[api.STUDIO] = app[routes.HOST] = studio
-    app[routes.CONFIG], app[CAME_BY] = studio.config, studio.links.came
-    app[api.METRICS] = api.metrics_of(studio)
-    app.add_routes(whip.routes() + programs.routes() + operators.room_routes() + api.routes())
-    return app
-
-
-@web.middleware
-async def _answered(request: web.Request, handler: routes.Handler) -> web.StreamResponse:
-    request = request.clone(remote=request.headers.get(VISITOR, ""))
-    if INVITED in request.headers:
-        request[INVITE] = Invite.model_validate_json(request.headers[INVITED])
-    return await answer(request, handler)
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ async def _socket(request: web.Request, worker: Worker) -> web.StreamResponse:
     here = web.WebSocketResponse(autoping=False, max_msg_size=SOCKET_BYTES)
     if not here.can_prepare(request).ok:
         raise Refusal(426, "This address is for POST, and for websockets.", "Send audio.", {"Upgrade": "websocket"})
-    url, headers = URL(f"http://worker{request.rel_url.raw_path_qs}", encoded=True), who(request)
+    url, headers = URL(f"{worker.address}{request.rel_url.raw_path_qs}", encoded=True), who(request)
     try:
         async with worker.http.ws_connect(url, headers=headers, autoping=False, max_msg_size=0) as there:
             await here.prepare(request)

@@ -33,7 +33,7 @@ async def hand_on(
     if body is not None:
         headers["Content-Length"] = str(len(body))
     data = body or (_body(request, most) if body is None and request.can_read_body else None)
-    url = URL(f"http://worker{request.rel_url.raw_path_qs}", encoded=True)
+    url = URL(f"{worker.address}{request.rel_url.raw_path_qs}", encoded=True)
     try:
         async with worker.http.request(request.method, url, data=data, headers=headers, allow_redirects=False) as told:
             return await _hand_back(request, told)
@@ -53,7 +53,7 @@ def who(request: web.Request) -> dict[str, str]:
 async def ask(worker: Worker, path: str) -> bytes:
     """What a worker answers to a question of the front's own; nothing where it is gone."""
     try:
-        async with worker.http.get(f"http://worker{path}") as told:
+        async with worker.http.get(f"{worker.address}{path}") as told:
             return await told.read() if told.status == 200 else b""
     except (ClientError, TimeoutError):
         return b""

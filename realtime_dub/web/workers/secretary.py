@@ -9,9 +9,13 @@ from realtime_dub.web.http.api import camera_fields
 from realtime_dub.web.studio.session import Session
 from realtime_dub.web.studio.studio import Studio
 from realtime_dub.web.upkeep import Tasks, repeat
+from realtime_dub.web.workers.drain import Drain, Keep
+from realtime_dub.web.workers.gauge import Gauge
+from realtime_dub.web.workers.load import Load
 from realtime_dub.web.workers.wire import Channel, Guest, Order, Report
 
 LOOK_S = 0.1
+LOAD_S = 1.0
 
 
 class CountedPlace:
@@ -47,17 +51,53 @@ class CountedOrder:
         return CountedPlace()
 
 
-class Secretary:
-    """On the worker's loop."""
+class Duties:
+    """What a worker does by order, whoever gives it: one of it, however many secretaries. On the worker's loop."""
 
-    def __init__(self, studio: Studio, channel: Channel) -> None:
-        self._studio, self._channel = studio, channel
+    def __init__(self, studio: Studio, keep: Keep | None = None) -> None:
+        self._gauge, self._drain, self._tasks = Gauge(studio), Drain(studio, keep), Tasks("duties")
+        self._draining: Tasks | None = None
+
+    def begin(self) -> None:
+        self._tasks.spawn(repeat(LOAD_S, self._gauge.look), "measuring")
+
+    async def close(self) -> None:
+        await self.drain(False)
+        await self._tasks.close()
+
+    @property
+    def load(self) -> Load:
+        return self._gauge.load.model_copy(update={"draining": self._draining is not None})
+
+    @property
+    def moving(self) -> list[str]:
+        """Rooms that are given away."""
+        return sorted(self._drain.moving)
+
+    async def drain(self, wanted: bool) -> None:
+        """Idempotent."""
+        if wanted and self._draining is None:
+            self._draining = Tasks("drain")
+            self._draining.spawn(self._drain.run(), "draining")
+        elif not wanted and self._draining is not None:
+            tasks, self._draining = self._draining, None
+            await tasks.close()
+            self._drain.moving.clear()
+
+
+class Secretary:
+    """One channel's. On the worker's loop."""
+
+    def __init__(self, studio: Studio, channel: Channel, duties: Duties) -> None:
+        self._studio, self._channel, self._duties = studio, channel, duties
         self._tasks = Tasks("worker")
         self._told: list[Guest] = []
+        self._told_load: Load | None = None
+        self._told_moving: list[str] = []
 
     async def work(self) -> None:
         """Until the channel ends."""
-        self._channel.tell(Report(offers=self._studio.to_dict()))
+        self._channel.tell(Report(offers=self._studio.to_dict(), load=self._duties.load))
         self._tasks.spawn(repeat(LOOK_S, self._tell), "telling")
         async for line in self._channel.lines():
             await self._obey(Order.model_validate(line))
@@ -67,9 +107,15 @@ class Secretary:
 
     async def _tell(self) -> None:
         guests = [_guest(each) for each in self._studio.sessions.values() if not each.closed]
-        if guests != self._told:
-            self._told = guests
-            self._channel.tell(Report(guests=guests))
+        load, moving = self._duties.load, self._duties.moving
+        report = Report(
+            guests=guests if guests != self._told else None,
+            load=load if load != self._told_load else None,
+            moving=moving if moving != self._told_moving else None,
+        )
+        self._told, self._told_load, self._told_moving = guests, load, moving
+        if report != Report():
+            self._channel.tell(report)
 
     async def _obey(self, order: Order) -> None:
         if order.measure:
@@ -85,6 +131,8 @@ class Secretary:
                     session.place.yielding = session.id in order.yields
         if order.end is not None:
             self._tasks.spawn(self._studio.end(order.end, order.why), "ending")
+        if order.drain is not None:
+            await self._duties.drain(order.drain)
         if order.revoked is not None:
             self._tasks.spawn(self._studio.links.revoke(*order.revoked), "revoking")
 

@@ -1,20 +1,23 @@
-"""What front and worker tell each other: a JSON object a line, over a socket that only they have.
+"""What front and worker tell each other: JSON objects, over a socket that only they have, or a websocket of a fleet's.
 
-The channel is a worker's life line, too: where it ends, the worker ends.
+The socket is a worker's life line, too: where it ends, the worker ends. A fleet's workers outlive their gateways.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from aiohttp import ClientWebSocketResponse, WSMsgType, web
 from pydantic import BaseModel, ConfigDict
 
 from realtime_dub.web.config import ServeConfig
+from realtime_dub.web.workers.load import Load
 
 MOST_LINE = 4 * 1024 * 1024
 VISITOR = "X-Visitor"  # the header that tells a worker where a request comes from
@@ -33,6 +36,7 @@ class Task(BaseModel):
     uploads: Path
     recordings: Path
     avatars: Path
+    leases: Path | None = None  # what is known of people, for who comes back to another worker
 
     def line(self) -> bytes:
         """Only what was given: what a person did not choose is still open (``ServeConfig.fps_asked``)."""
@@ -69,6 +73,8 @@ class Report(BaseModel):
     offers: dict[str, Any] | None = None  # engines and budgets, once it is ready
     camera: dict[str, Any] | None = None  # what this machine holds, measured
     failed: str | None = None  # why it cannot be ready: the user can mend it
+    load: Load | None = None  # once a second
+    moving: list[str] | None = None  # rooms that it gives away
 
 
 class Order(BaseModel):
@@ -83,16 +89,30 @@ class Order(BaseModel):
     end: str | None = None  # a session
     why: str = ""
     revoked: tuple[str, str, int] | None = None  # links: of a room, for a role, made until then (ms)
+    drain: bool | None = None  # move away who is here; None: as it was
 
 
-class Channel:
+class Channel(Protocol):
     """One end of it, on a loop."""
+
+    def tell(self, what: BaseModel) -> None:
+        """Never waits."""
+
+    def lines(self) -> AsyncIterator[dict[str, Any]]:
+        """Until the other end is gone."""
+
+    def close(self) -> None:
+        """Idempotent."""
+
+
+class SocketChannel:
+    """A line each, between two processes of one machine."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
 
     @classmethod
-    async def of(cls, end: socket.socket) -> Channel:
+    async def of(cls, end: socket.socket) -> SocketChannel:
         return cls(*await asyncio.open_connection(sock=end, limit=MOST_LINE))
 
     def tell(self, what: BaseModel) -> None:
@@ -113,6 +133,47 @@ class Channel:
 
     def close(self) -> None:
         self._writer.close()
+
+
+class WebChannel:
+    """A message each, between machines. Who does not read for ``MOST_WAITING`` messages is let go."""
+
+    MOST_WAITING = 1_000
+
+    def __init__(self, socket: ClientWebSocketResponse | web.WebSocketResponse) -> None:
+        self._socket = socket
+        self._waiting: asyncio.Queue[str | None] = asyncio.Queue(self.MOST_WAITING)
+        self._writer = asyncio.create_task(self._write(), name="channel")
+
+    def tell(self, what: BaseModel) -> None:
+        try:
+            self._waiting.put_nowait(what.model_dump_json(exclude_none=True))
+        except asyncio.QueueFull:
+            self.close()
+
+    async def lines(self) -> AsyncIterator[dict[str, Any]]:
+        try:
+            async for message in self._socket:
+                if message.type is not WSMsgType.TEXT:
+                    return
+                yield json.loads(message.data)
+        except (OSError, ValueError):
+            return
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        self._writer.cancel()
+
+    async def _write(self) -> None:
+        try:
+            while (text := await self._waiting.get()) is not None:
+                await self._socket.send_str(text)
+        except OSError:
+            return
+        finally:
+            with contextlib.suppress(OSError):
+                await asyncio.shield(self._socket.close())
 
 
 def first_line(end: socket.socket) -> bytes:

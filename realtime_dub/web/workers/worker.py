@@ -1,4 +1,4 @@
-"""A worker as the front has it: started, heard, and started anew where it ends without being asked to."""
+"""A worker as the front has it: come by, heard, and come by anew where it ends without being asked to."""
 
 from __future__ import annotations
 
@@ -10,36 +10,63 @@ import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import ClientSession, ClientTimeout, UnixConnector
 
 import realtime_dub
-from realtime_dub.web.workers.wire import Channel, Guest, Order, Report, Task
+from realtime_dub.web.workers.gently import slow_down
+from realtime_dub.web.workers.load import Load
+from realtime_dub.web.workers.wire import Channel, Guest, Order, Report, SocketChannel, Task
 
 MODULE = "realtime_dub.web.workers.process"
 HERE = str(Path(realtime_dub.__file__).parents[1])
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 30.0  # before it is started anew; twice as long each time it was not ready
+ASKED_S = 1.0  # where somebody else starts it: how often it is asked for at least
 CONNECT_S = 2.0
 log = logging.getLogger("realtime_dub.web")
+
+
+class Body(Protocol):
+    """Where a worker is: a process of this machine, or an actor of a fleet."""
+
+    http: ClientSession
+    comes_by_itself: bool  # somebody else starts it
+
+    @property
+    def address(self) -> str:
+        """Of what it answers requests at, without a path."""
+
+    async def begin(self) -> Channel:
+        """To it, once it is there. Raises OSError where it is not."""
+
+    async def end(self, expected: bool) -> str:
+        """Its channel is over: let go of it; why, in words."""
+
+    async def close(self, within_s: float) -> None:
+        """The front ends."""
 
 
 class Worker:
     """On the front's loop. ``changed`` is called when its guests are others, ``ready`` when it can have some."""
 
-    def __init__(self, task: Task, changed: Callable[[Worker], None], ready: Callable[[Worker], None]) -> None:
-        self.number = task.number
+    def __init__(
+        self,
+        number: int,
+        body: Body,
+        changed: Callable[[Worker], None],
+        ready: Callable[[Worker], None],
+        rest_s: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        """``rest_s``: for how long one that was of use and ended is not started anew."""
+        self.number, self.body = number, body
         self.guests: dict[str, Guest] = {}
         self.offers: dict[str, Any] | None = None  # None: it is not ready
+        self.load: Load | None = None  # as it was told last
+        self.moving: frozenset[str] = frozenset()  # rooms that it gives away
         self.camera: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self.http = ClientSession(
-            connector=UnixConnector(str(task.socket), limit=0, force_close=True),  # none is ever found closed
-            timeout=ClientTimeout(total=None, sock_connect=CONNECT_S),
-            auto_decompress=False,
-        )
-        self._task, self._changed, self._ready = task, changed, ready
+        self._changed, self._ready, self._rest_s = changed, ready, rest_s
         self._channel: Channel | None = None
-        self._process: asyncio.subprocess.Process | None = None
         self._closing = False
         self.failed = ""  # why it ended before it was ready, the last time
 
@@ -48,8 +75,12 @@ class Worker:
         return self.offers is not None
 
     @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process is not None else None
+    def http(self) -> ClientSession:
+        return self.body.http
+
+    @property
+    def address(self) -> str:
+        return self.body.address
 
     def tell(self, order: Order) -> None:
         if self._channel is not None:
@@ -58,14 +89,15 @@ class Worker:
     async def run(self) -> None:
         """Until :meth:`close`; the first one, without which there is no server, until it cannot be ready once."""
         pause_s, ever = FIRST_PAUSE_S, False
+        most_s = ASKED_S if self.body.comes_by_itself else LONGEST_PAUSE_S
         while not self._closing:
-            code = await self._live()
+            why = await self._live()
             ever = ever or self.is_ready
             if not self.is_ready:
-                self.failed = self.failed or f"a process that dubs ended with code {code}"
-            if self.number == 0 and not ever:
+                self.failed = self.failed or why
+            if self.number == 0 and not ever and not self.body.comes_by_itself:
                 return
-            pause_s = FIRST_PAUSE_S if self.is_ready else min(2 * pause_s, LONGEST_PAUSE_S)
+            pause_s = max(FIRST_PAUSE_S, self._rest_s()) if self.is_ready else min(2 * pause_s, most_s)
             self._gone()
             if self._closing:
                 return
@@ -77,38 +109,26 @@ class Worker:
         self._closing = True
         if self._channel is not None:
             self._channel.close()
-        if self._process is not None:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._process.wait(), within_s)
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+        await self.body.close(within_s)
         await self.http.close()
 
-    async def _live(self) -> int:
-        """From its start to its end; its exit code."""
+    async def _live(self) -> str:
+        """From its start to its end; why it ended."""
         self.failed = ""
-        mine, its = socket.socketpair()
-        with its:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", MODULE, str(its.fileno())),
-                pass_fds=[its.fileno()],
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,  # the front's own is for the address alone
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (HERE, os.environ.get("PYTHONPATH"))))},
-            )
-        await asyncio.to_thread(self._task.socket.unlink, missing_ok=True)
-        mine.setblocking(False)
-        self._channel = await Channel.of(mine)
-        self._channel.say(self._task.line())
+        try:
+            self._channel = await self.body.begin()
+        except OSError as error:
+            return str(error)
         async for line in self._channel.lines():
             self._hear(Report.model_validate(line))
         self._channel.close()
-        with contextlib.suppress(ProcessLookupError):
-            if not self._closing:
-                self._process.kill()
-        return await self._process.wait()
+        return await self.body.end(self._closing)
 
     def _hear(self, report: Report) -> None:
+        if report.load is not None:
+            self.load = report.load
+        if report.moving is not None:
+            self.moving = frozenset(report.moving)
         if report.guests is not None:
             self.guests = {each.id: each for each in report.guests}
             self._changed(self)
@@ -122,4 +142,56 @@ class Worker:
 
     def _gone(self) -> None:
         self.offers, self.guests, self._channel = None, {}, None
+        self.load, self.moving = None, frozenset()
         self._changed(self)
+
+
+class ProcessBody:
+    """A process of this machine, started by us. Its channel is its life line."""
+
+    address = "http://worker"
+    comes_by_itself = False
+
+    def __init__(self, task: Task) -> None:
+        self.http = ClientSession(
+            connector=UnixConnector(str(task.socket), limit=0, force_close=True),  # none is ever found closed
+            timeout=ClientTimeout(total=None, sock_connect=CONNECT_S),
+            auto_decompress=False,
+        )
+        self._task = task
+        self._process: asyncio.subprocess.Process | None = None
+        self._starts = 0
+
+    async def begin(self) -> Channel:
+        mine, its = socket.socketpair()
+        with its:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", MODULE, str(its.fileno())),
+                pass_fds=[its.fileno()],
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,  # the front's own is for the address alone
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (HERE, os.environ.get("PYTHONPATH"))))},
+            )
+        if self._starts:  # others dub meanwhile, and those that it had with them
+            slow_down(self._process.pid)
+        self._starts += 1
+        await asyncio.to_thread(self._task.socket.unlink, missing_ok=True)
+        mine.setblocking(False)
+        channel = await SocketChannel.of(mine)
+        channel.say(self._task.line())
+        return channel
+
+    async def end(self, expected: bool) -> str:
+        assert self._process is not None, "begun before"
+        with contextlib.suppress(ProcessLookupError):
+            if not expected:
+                self._process.kill()
+        return f"a process that dubs ended with code {await self._process.wait()}"
+
+    async def close(self, within_s: float) -> None:
+        if self._process is None:
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._process.wait(), within_s)
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
