@@ -44,8 +44,10 @@ def main(url, audio_only):
         described = GstWebRTC.WebRTCSessionDescription.new(GstWebRTC.WebRTCSDPType.ANSWER, sdp)
         peer.emit("set-remote-description", described, None)
 
-    def made(promise, _):
-        offer = promise.get_reply().get_value("offer")
+    def made(promise, *_):
+        promise.wait()
+        reply = promise.get_reply()  # kept: what is in it is freed with it
+        offer = reply.get_value("offer")
         peer.emit("set-local-description", offer, None)
 
     peer.connect("notify::ice-gathering-state", gathered)

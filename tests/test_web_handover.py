@@ -215,13 +215,13 @@ def test_viewers_hear_no_gap_and_never_both_over_real_connections() -> None:
 
     async def test() -> None:
         async with serving(max_sessions=1, max_channels=1, max_interpreters=2) as (_, http, url):
-            sender = Visitor(http, url, height=120, fps=10)
+            sender = Visitor(http, url, height=120, fps=5)
             hall: dict[str, Any] = {"room": "hall", "engine": "passthrough", "budget_ms": ROOMY_MS}
             await sender.connect(**hall, languages=["es"])
-            pair = {id: Visitor(http, url, fps=5, voice=ToneTrack(hertz)) for id, hertz in TONES.items()}
+            pair = {id: Visitor(http, url, voice=ToneTrack(hertz), kinds=("audio",)) for id, hertz in TONES.items()}
             for each in pair.values():
                 await each.connect(role="interpreter", room="hall", channel="es")
-            viewer = Visitor(http, url, sends=False)
+            viewer = Visitor(http, url, sends=False, kinds=("audio",))
             await viewer.connect(role="viewer", room="hall", channel="es")
             await viewer.until(lambda: bool(viewer.got.stats) and room(viewer).get("dubbed") is True, 2 * SOON_S)
             for each in pair.values():

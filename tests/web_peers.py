@@ -125,6 +125,7 @@ class Visitor:
         height: int = 240,
         fps: int = FPS,
         voice: VoiceTrack | None = None,
+        kinds: tuple[str, ...] = ("video", "audio"),
     ) -> None:
         self.http, self.url, self.got = http, url, Got()
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -134,7 +135,7 @@ class Visitor:
         self._tasks: list[asyncio.Task] = []
         self.ended: list[dict[str, Any]] = []  # what it was told at its end
         self.rooms: list[dict[str, Any]] = []  # what it was told of its room beside the statistics
-        for track in (FaceTrack(height, fps), voice or VoiceTrack()):
+        for track in (each for each in (FaceTrack(height, fps), voice or VoiceTrack()) if each.kind in kinds):
             self.pc.addTrack(track) if sends else self.pc.addTransceiver(track.kind, "recvonly")
         self.id = ""
 
