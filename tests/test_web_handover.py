@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from test_web_room import come, go, room
 from test_web_safety import ask
-from web_peers import HEADERS, Visitor, serving
+from web_peers import HEADERS, ROOMY_MS, ToneTrack, Visitor, serving
 
 from realtime_dub.clock import VirtualClock
 from realtime_dub.flow import AudioRing
@@ -165,5 +165,77 @@ def test_a_handover_that_the_other_one_confirms() -> None:
             assert counts == sorted(counts)
             await go(one)
             await go(two)
+
+    asyncio.run(test())
+
+
+SOON_S = 10.0
+TURNS = 4
+
+
+async def take_turns(http: Any, url: str, pair: dict[str, Visitor]) -> None:
+    """The one who waits asks, the one on air confirms."""
+    on_air, waits = sorted(pair.values(), key=lambda each: room(each)["floor"] != "you")
+    for _ in range(TURNS):
+        assert (await hand_over(http, url, waits, "propose"))[0] == 204
+        assert (await hand_over(http, url, on_air, "confirm"))[0] == 204
+        on_air, waits = waits, on_air
+        await on_air.until(lambda on_air=on_air: room(on_air).get("floor") == "you", SOON_S)
+        await asyncio.sleep(2.5)  # until viewers have heard of it
+
+
+def line_of(viewer: Visitor) -> np.ndarray:
+    """What was heard, by its time stamps: (n,), from -1 to 1. What never came is silence, and counts as a gap."""
+    blocks = [(round(pts * RATE), samples) for _, pts, samples in viewer.got.sounds]
+    first, last = blocks[0][0], max(at + len(samples) for at, samples in blocks)
+    line = np.zeros(last - first)
+    for at, samples in blocks:
+        line[at - first : at - first + len(samples)] = samples / 32_768
+    return line
+
+
+def handovers(line: np.ndarray) -> tuple[list[int], int]:
+    """(ms of silence at each change of who is heard, 5 ms in which both are).
+
+    Of two tones that meet within one window each has less than half: both are heard where the sum is more than one.
+    """
+    loud = shares(line)
+    level = max(float(np.median(each[each > 0.5 * each.max()])) for each in loud.values())
+    heard = {id: each / level > 0.5 for id, each in loud.items()}
+    both = int(np.count_nonzero((loud["a"] + loud["b"]) / level > 1.5))
+    who = np.where(heard["a"], 1, 0) + np.where(heard["b"], 2, 0)
+    at = np.flatnonzero(who)
+    changes = np.flatnonzero(np.diff(who[at]))
+    return [5 * int(at[each + 1] - at[each] - 1) for each in changes], both
+
+
+@pytest.mark.long
+def test_viewers_hear_no_gap_and_never_both_over_real_connections() -> None:
+    """Two peers that say a tone without a pause take turns; what a viewer's peer gets is looked through."""
+
+    async def test() -> None:
+        async with serving(max_sessions=1, max_channels=1, max_interpreters=2) as (_, http, url):
+            sender = Visitor(http, url, height=120, fps=5)
+            hall: dict[str, Any] = {"room": "hall", "engine": "passthrough", "budget_ms": ROOMY_MS}
+            await sender.connect(**hall, languages=["es"])
+            pair = {id: Visitor(http, url, voice=ToneTrack(hertz), kinds=("audio",)) for id, hertz in TONES.items()}
+            for each in pair.values():
+                await each.connect(role="interpreter", room="hall", channel="es")
+            viewer = Visitor(http, url, sends=False, kinds=("audio",))
+            await viewer.connect(role="viewer", room="hall", channel="es")
+            await viewer.until(lambda: bool(viewer.got.stats) and room(viewer).get("dubbed") is True, 2 * SOON_S)
+            for each in pair.values():
+                await each.until(lambda each=each: any(p["heard"] for p in room(each).get("partners", ())), SOON_S)
+            await viewer.until(lambda: any(np.abs(each[2]).max() > 1500 for each in viewer.got.sounds), SOON_S)
+            await asyncio.sleep(2)
+            viewer.got.sounds.clear()
+            await take_turns(http, url, pair)
+            gaps, both = handovers(line_of(viewer))
+            print(f"gaps of {gaps} ms, {both * 5} ms of both")
+            assert len(gaps) == TURNS
+            assert max(gaps) <= GAP_MS
+            assert both == 0
+            for each in (viewer, *pair.values(), sender):
+                await each.close()
 
     asyncio.run(test())

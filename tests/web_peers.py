@@ -85,11 +85,24 @@ class VoiceTrack(MediaStreamTrack):
         if self.readyState != "live":
             raise MediaStreamError
         at = np.arange(self._count * 960, (self._count + 1) * 960) / 48_000
-        wave = np.sign(np.sin(2 * np.pi * 130 * at)) * np.sin(2 * np.pi * 700 * at) * 0.5 * (at % 1 < 0.2)
-        frame = AudioFrame.from_ndarray((wave * 32_767).astype(np.int16)[None], format="s16", layout="mono")
+        frame = AudioFrame.from_ndarray((self._wave(at) * 32_767).astype(np.int16)[None], format="s16", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = 48_000, self._count * 960, Fraction(1, 48_000)
         self._count += 1
         return frame
+
+    def _wave(self, at: np.ndarray) -> np.ndarray:
+        return np.sign(np.sin(2 * np.pi * 130 * at)) * np.sin(2 * np.pi * 700 * at) * 0.5 * (at % 1 < 0.2)
+
+
+class ToneTrack(VoiceTrack):
+    """A steady tone that never pauses."""
+
+    def __init__(self, hertz: float) -> None:
+        super().__init__()
+        self._hertz = hertz
+
+    def _wave(self, at: np.ndarray) -> np.ndarray:
+        return 0.3 * np.sin(2 * np.pi * self._hertz * at)
 
 
 @dataclass
@@ -112,7 +125,16 @@ class Got:
 class Visitor:
     """One page."""
 
-    def __init__(self, http: ClientSession, url: str, sends: bool = True, height: int = 240, fps: int = FPS) -> None:
+    def __init__(
+        self,
+        http: ClientSession,
+        url: str,
+        sends: bool = True,
+        height: int = 240,
+        fps: int = FPS,
+        voice: VoiceTrack | None = None,
+        kinds: tuple[str, ...] = ("video", "audio"),
+    ) -> None:
         self.http, self.url, self.got = http, url, Got()
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.channel = self.pc.createDataChannel("control")
@@ -121,7 +143,7 @@ class Visitor:
         self._tasks: list[asyncio.Task] = []
         self.ended: list[dict[str, Any]] = []  # what it was told at its end
         self.rooms: list[dict[str, Any]] = []  # what it was told of its room beside the statistics
-        for track in (FaceTrack(height, fps), VoiceTrack()):
+        for track in (each for each in (FaceTrack(height, fps), voice or VoiceTrack()) if each.kind in kinds):
             self.pc.addTrack(track) if sends else self.pc.addTransceiver(track.kind, "recvonly")
         self.id = ""
 

@@ -378,8 +378,9 @@ class _LiveAssembly:
 
     def _format(self) -> OutputFormat:
         picture, voice = self._picture, self._voice
-        size = picture.width, picture.height
-        return OutputFormat(*size, self._timing.fps, voice.rate, voice.channels, True, picture.full_range, picture.hd)
+        frames = picture.width, picture.height, self._timing.fps
+        colours = picture.full_range, picture.hd
+        return OutputFormat(*frames, voice.rate, voice.channels, True, *colours, self._members.badge.corner)
 
     def _failed(self, name: str, error: Exception) -> None:
         if self._pipeline is not None:

@@ -19,6 +19,11 @@ class BadgeStyle:
     percent: float = 5.0  # of the frame's height
     word: str = WORD
 
+    @property
+    def corner(self) -> Place | None:
+        """Where it is looked for; None: nowhere."""
+        return None if self.when == "off" else self.place
+
     def __str__(self) -> str:
         return self.when if self.when == "off" else f"{self.when}, {self.place}, {self.percent:g} % of the height"
 

@@ -127,6 +127,7 @@ def told(request: web.Request, offers: dict[str, Any], camera: dict[str, Any]) -
     """What the page is told at its start, beside what the studio ``offers`` and this machine holds of a ``camera``."""
     config = request.app[common.CONFIG]
     fields = {"version": __version__, "ice_servers": config.ice_servers, "camera": camera, **offers}
+    fields["badge"] = config.badge_style.corner
     fields["share"] = connectivity.shared(config, _port(request))
     fields["limits"] = {"upload_mb": config.upload_mb, "recording_kept_s": RECORDING_KEPT_S, "files": FILES}
     fields["limits"] |= {"film_mb": FILM_BYTES // 1_000_000}

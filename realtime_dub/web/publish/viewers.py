@@ -90,10 +90,13 @@ class Viewer:
 
 
 class Viewers:
-    """All of them, and the server. Made, used and closed on its own loop."""
+    """All of them, and the server. Made, used and closed on its own loop.
 
-    def __init__(self, config: ServeConfig, timeline: OutputTimeline) -> None:
-        self.config = config
+    ``badge``: the corner in which the picture itself says that it is dubbed.
+    """
+
+    def __init__(self, config: ServeConfig, timeline: OutputTimeline, badge: str | None = None) -> None:
+        self.config, self.badge = config, badge
         self.sessions: dict[str, Viewer] = {}
         self._timeline = timeline
         self._doors: Doors | None = None
@@ -182,6 +185,7 @@ async def config(request: web.Request) -> web.Response:
     more = {
         "version": __version__,
         "watch": ROOM,
+        "badge": viewers.badge,
         "budgets": {"min_ms": 0, "default_ms": 0},
         "limits": {"upload_mb": 0},
     }

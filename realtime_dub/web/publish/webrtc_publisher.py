@@ -51,7 +51,7 @@ class WebRtcPublisher(SidePublisher):
         self.config = with_token(self.config)
         self._loop = LoopThread("webrtc", loop_factory(self.config))
         timeline = OutputTimeline(self._clock, self._loop.loop)
-        self._viewers = Viewers(self.config, timeline)
+        self._viewers = Viewers(self.config, timeline, fmt.badge)
         self.address = self._loop.run(self._viewers.start())
         self._feed(timeline, fmt)
 

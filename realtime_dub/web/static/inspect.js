@@ -34,6 +34,7 @@ function lines({ says, signer, sources, why, tag, marks }) {
 
 async function look(file) {
   const mine = ++asked;
+  $("file-name").textContent = file.name;
   $("found").replaceChildren();
   $("says").textContent = t("inspect.busy");
   try {

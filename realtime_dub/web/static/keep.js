@@ -13,14 +13,14 @@ export function save(blob, name) {
 
 export function stamp() { return new Date().toISOString().slice(0, 19).replace("T", "-").replaceAll(":", ""); }
 
-// The picture as it is shown, with the badge burnt in: a picture that leaves the page says what it is. The server signs
-// that; where it cannot, the picture is kept without.
+// The picture as it is shown: one that leaves the page says what it is, by the badge that it has, or by the one that the
+// page lays over it (`badge`). The server signs that; where it cannot, the picture is kept without.
 export async function snapshot(video, badge) {
   const canvas = document.createElement("canvas");
   Object.assign(canvas, { width: video.videoWidth, height: video.videoHeight });
   const pen = canvas.getContext("2d");
   pen.drawImage(video, 0, 0);
-  burnIn(pen, badge, canvas.width, canvas.height);
+  if (badge) burnIn(pen, badge, canvas.width, canvas.height);
   const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
   save(await api.signedPicture(blob).catch(() => blob), `dubbed-${stamp()}.png`);
 }

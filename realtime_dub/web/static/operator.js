@@ -8,7 +8,7 @@ import { Outputs } from "./outputs.js";
 import { draw } from "./qr.js";
 import { markLines } from "./speaking.js";
 import { follow } from "./stream.js";
-import { languageName, t } from "./texts.js";
+import { languageName, t, told } from "./texts.js";
 import { duration, notice, problem } from "./ui.js";
 
 const $ = (id) => document.getElementById(id);
@@ -109,11 +109,12 @@ class Operator {
     if (focused) document.querySelector(`[data-key="${focused}"]`)?.focus();
   }
 
-  #channelLine({ name, on_air: number, handover, state, why }) {
+  #channelLine(channel) {
+    const { name, on_air: number, handover, state } = channel;
     const who = number === null ? t("operator.channel.nobody") : t("booth.partner", { number });
     const hands = handover ? ` · ${t("booth.others", handover)}` : "";
     const called = name ? languageName(name) : t("operator.any_language");
-    const shown = state ? ` · ${t(`channels.state.${state}`)} ${why ?? ""}` : "";
+    const shown = state ? ` · ${t(`channels.state.${state}`)} ${told(channel, "why") ?? ""}` : "";
     const made = line(called, who + hands + shown);
     if (!state) return made;
     const acts = document.createElement("span");

@@ -26,4 +26,5 @@ export function name() {
   $("dubbed").nextElementSibling.textContent = t("page.original");
   $("dubbed").ariaLabel = t("role.original");
   $("listen").title = t("role.listen");
+  $("check").textContent = t("green.open_microphone");
 }

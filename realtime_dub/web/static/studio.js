@@ -64,7 +64,9 @@ export class Studio {
       return;
     }
     this.#show("idle");
+    document.querySelector(".studio").dataset.known = "yes";
     ui.features(this.#config.features ?? []);
+    $("stage").dataset.badge = this.#config.badge ?? "page"; // where it is: in the picture itself, or laid over it
     $("foot").textContent = t("studio.foot", { version: this.#config.version ?? "" });
     if (!this.#settings) {
       this.#settings = new Settings(this.#config, room);

@@ -58,6 +58,7 @@ export function failure(error, again) {
   $("failure-what").textContent = error.message;
   $("failure-do").textContent = error.do ?? t("ui.reload");
   $("token-form").hidden = error.status !== 401;
+  $("retry").hidden = error.status === 401; // with a token it is tried again
   $("failure").hidden = false;
   $("retry").onclick = again;
   $("retry").textContent = t("page.try_again");

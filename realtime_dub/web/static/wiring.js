@@ -29,7 +29,7 @@ export function wire(studio) {
   on("mute", () => studio.devices.toggleMute());
   on("listen", () => setListening($("dubbed").muted));
   on("record", () => studio.record());
-  on("snapshot", () => snapshot($("dubbed"), $("badge")));
+  on("snapshot", () => snapshot($("dubbed"), $("stage").dataset.badge === "page" ? $("badge") : null));
   on("full", fullScreen);
   on("theme", () => switchTheme(studio));
   on("help", () => $("help-dialog").showModal());
