@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -16,6 +17,7 @@ from stage_runs import execute  # noqa: E402
 
 from engines.avatar.cutting import MATTE, PICTURES, joints_path  # noqa: E402
 from engines.avatar.frames import read as read_frames  # noqa: E402
+from engines.avatar.mattes import ALPHA, exact  # noqa: E402
 from engines.avatar.network import PUBLISHED, RandomFeatures, picture_net  # noqa: E402
 from engines.avatar.person import eased_by  # noqa: E402
 from engines.avatar.picture import Gan, GanShape  # noqa: E402
@@ -174,17 +176,37 @@ def test_preparation_that_was_killed_goes_on(
     (broken / "avatar.json").write_text(json.dumps(about))
     track = Dataset(broken / "data").entries[0].track
     joints_path(broken / "data", track).unlink()
-    (broken / "data" / MATTE / f"{track}.npz").unlink()
+    for kind in (MATTE, ALPHA):
+        (broken / "data" / kind / f"{track}.npz").unlink()
     (broken / "person.npz").unlink()
     from engines.avatar.recording import of_film
 
     of_film(film, broken / "data")
-    for name in (f"{MATTE}/{track}.npz", f"{PICTURES}/{track}.npz"):
+    for name in (f"{kind}/{track}.npz" for kind in (MATTE, ALPHA, PICTURES)):
         ours, theirs = (np.load(root / "data" / name)["data"] for root in (broken, avatar))
         assert np.array_equal(ours, theirs)
     assert read_about(broken).prepared
     with np.load(broken / "person.npz") as ours, np.load(avatar / "person.npz") as theirs:
         assert all(np.allclose(ours[name], theirs[name], atol=1e-5) for name in theirs)
+
+
+def test_a_matte_gets_the_hair_that_stands_up_and_halves_what_is_half_background() -> None:
+    """Dark hair before a bright wall: a head, with one tip of two pixels beyond what the segmentation found."""
+    plate = np.full((120, 120, 3), (200, 180, 60), np.uint8)
+    hair, true = np.array((20, 30, 40), np.float32), np.zeros((120, 120), np.float32)
+    cv2.circle(true, (60, 70), 30, 1.0, -1)
+    true[37:42, 70:72] = 1  # the tip
+    true[:, :31] = 0
+    true[60:80, 31] = 0.5
+    picture = np.rint(hair * true[..., None] + plate * (1 - true[..., None])).astype(np.uint8)
+    picture[5, 5] = 0  # a speck far away
+    segmented = np.zeros((120, 120), np.uint8)
+    cv2.circle(segmented, (60, 70), 31, 255, -1)
+    found = exact(segmented, picture, plate) / 255
+    np.testing.assert_allclose(found, true, atol=0.06)
+    like = np.full_like(plate, 40)  # a wall like the hair: nothing is told, the matte stays
+    picture[:] = 45
+    assert np.array_equal(exact(segmented, picture, like), segmented)
 
 
 def test_tracks_of_one_recording_are_held_out() -> None:
