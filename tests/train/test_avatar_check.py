@@ -8,10 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from avatars import make_film
 from faces import portrait
 from films import steady, write_film
 from stage_runs import execute
-from test_avatar_picture import make_film
 
 from engines.avatar import check
 from engines.avatar.check import Finding

@@ -13,6 +13,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from avatars import SIZE, make_film, recipe  # noqa: E402
 from stage_runs import execute  # noqa: E402
 
 from engines.avatar.cutting import MATTE, PICTURES, joints_path  # noqa: E402
@@ -27,53 +28,25 @@ from engines.common.loop import Plan, Trainer  # noqa: E402
 from engines.common.prepare import finish  # noqa: E402
 from engines.common.results import read_net, ready, shaped  # noqa: E402
 from realtime_dub import cli  # noqa: E402
-from realtime_dub.config import FileConfig, build  # noqa: E402
 from realtime_dub.face.types import TrackedFrame  # noqa: E402
 from realtime_dub.inference.bundle import load  # noqa: E402
 from realtime_dub.media import NS, Frame  # noqa: E402
 from realtime_dub.mouth import registry  # noqa: E402
 from realtime_dub.mouth.avatar.folder import read_about  # noqa: E402
 from realtime_dub.mouth.contract import WholeFrame, landmarks_of  # noqa: E402
-from realtime_dub.pipeline.file.run import run_file  # noqa: E402
 
-SECONDS, SIZE = 5.6, 64
-SMALL = """
-threads = 1
-[picture.plan]
-steps = 50
-rate = 4e-3
-warm_up = 1
-check_every = 25
-average = 0.9
-[picture.engine]
-size = 64
-widths = [8, 12, 16]
-judges = [6, 6]
-batch = 3
-triples = 1
-alone = 40
-[motion.engine]
-steps = 2
-"""
-
-
-def make_film(path: Path, seconds: float = SECONDS) -> Path:
-    """The built-in face that says the built-in voice, as this program draws it."""
-    given = {"input": "demo", "mic": "demo", "width": 320, "height": 240, "seconds": seconds, "preset": "ultrafast"}
-    run_file(build(FileConfig, **given, output=path, quiet=True))
-    return path
+SECONDS = 5.6
 
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_film(tmp_path_factory.mktemp("film") / "me.mkv")
+    return make_film(tmp_path_factory.mktemp("film") / "me.mkv", SECONDS)
 
 
 @pytest.fixture(scope="module")
 def avatar(film: Path) -> Path:
     """Made by the command."""
-    config, folder = film.with_name("small.toml"), film.with_suffix(".avatar")
-    config.write_text(SMALL)
+    config, folder = recipe(film.with_name("small.toml")), film.with_suffix(".avatar")
     with pytest.MonkeyPatch.context() as patch:
         assert execute(patch, "train-engine", "avatar", "--video", film, "--config", config, "-o", folder) == 0
     return folder
