@@ -126,11 +126,12 @@ class PictureEngine(Engine):
             losses["judges"] = torch.stack([0.0 * each.sum() for each in net.judges.parameters()]).sum()
             return losses
         rows = [each.reshape(-1, 3, *each.shape[1:]) for each in (drawings, wanted, shown)]
-        losses["judges"] = told_apart(net.judges(rows[0], rows[1]), net.judges(rows[0], rows[2].detach()))
+        counts = [weight, weight, weight[1::3]]  # of three in a row, the middle one's
+        losses["judges"] = told_apart(net.judges(rows[0], rows[1]), net.judges(rows[0], rows[2].detach()), counts)
         with held(net.judges):  # the picture's loss moves the picture net alone
             real, found = net.judges(rows[0], rows[1]), net.judges(rows[0], rows[2])
-        losses["believed"] = self._settings.believed * believed(found)
-        losses["alike"] = self._settings.alike * alike(real, found)
+        losses["believed"] = self._settings.believed * believed(found, counts)
+        losses["alike"] = self._settings.alike * alike(real, found, counts)
         return losses
 
     def _nearness(self, shown: Tensor, alpha: Tensor, wanted: Tensor, mattes: Tensor, weight: Tensor) -> Losses:

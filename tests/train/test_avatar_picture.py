@@ -19,7 +19,14 @@ from stage_runs import execute  # noqa: E402
 from engines.avatar.cutting import MATTE, PICTURES, joints_path  # noqa: E402
 from engines.avatar.frames import read as read_frames  # noqa: E402
 from engines.avatar.mattes import ALPHA, exact  # noqa: E402
-from engines.avatar.network import PUBLISHED, RandomFeatures, picture_net  # noqa: E402
+from engines.avatar.network import (  # noqa: E402
+    PUBLISHED,
+    RandomFeatures,
+    alike,
+    believed,
+    picture_net,
+    told_apart,
+)
 from engines.avatar.person import eased_by  # noqa: E402
 from engines.avatar.picture import Gan, GanShape  # noqa: E402
 from engines.avatar.stored import Stored  # noqa: E402
@@ -203,6 +210,20 @@ def test_random_features_tell_a_blurred_picture_from_a_shifted_light() -> None:
     features = RandomFeatures()
     assert features(sharp, sharp) == 0
     assert features(blurred, sharp) > 2 * features(light, sharp)
+
+
+def test_judges_look_most_at_what_counts_most() -> None:
+    """Equal counts are the plain mean; else a map's places count as the pixels behind them."""
+    rng = torch.Generator().manual_seed(0)
+    real, made = ([[torch.rand(2, 3, 8, 8, generator=rng), torch.rand(2, 1, 4, 4, generator=rng)]] for _ in range(2))
+    even, uneven = torch.full((2, 1, 16, 16), 3.0), torch.ones(2, 1, 16, 16)
+    corner = (made[0][-1][:, 0, 0, 0] - 1).square().mean(), (real[0][0] - made[0][0])[:, :, :2, :2].abs().mean()
+    plain = ((real[0][-1] - 1).square().mean() + made[0][-1].square().mean()) / 2
+    torch.testing.assert_close(believed(made, [even]), (made[0][-1] - 1).square().mean())
+    torch.testing.assert_close(told_apart(real, made, [even]), plain)
+    uneven[:, :, :4, :4] = 1e6  # one place of the opinions
+    torch.testing.assert_close(believed(made, [uneven]), corner[0], rtol=1e-3, atol=0)
+    torch.testing.assert_close(alike(real, made, [uneven]), corner[1], rtol=1e-3, atol=0)
 
 
 def test_a_cut_in_the_head_motion_is_spread() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import browser
@@ -27,9 +28,15 @@ pytestmark = [
 WITHIN_S = 800.0  # for any step, on a machine that others use
 
 
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return long_film(tmp_path_factory.mktemp("film") / "me.mkv")
+
+
 @pytest.fixture
-def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def page(film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
+    for place in ("CACHE", "STATE"):  # what it knows of networks, and what visitors send
+        monkeypatch.setenv(f"XDG_{place}_HOME", str(tmp_path / place.lower()))
     server = Server("--quiet", "--workers", "1", "--train-avatars", "1")
     try:
         with sync_api.sync_playwright() as playwright, browser.chromium(playwright, None) as chromium:
@@ -51,16 +58,17 @@ def until(page: Page, state: str, seen: Callable[[], None] = lambda: None) -> No
         page.view.wait_for_timeout(200)
 
 
-def test_from_a_film_to_a_live_picture(page: Page, tmp_path: Path) -> None:
-    film = long_film(tmp_path / "me.mkv")
+def test_from_a_film_to_a_live_picture(film: Path, page: Page, tmp_path: Path) -> None:
     page.open()
     page.view.select_option("#camera", "avatar")
     assert "who agrees to it" in page.text("#avatar-consent")
     page.view.set_input_files("#avatar-film", str(film))
     until(page, "checked")
     assert "the recording is short" in page.text(".making .findings")
-    [work] = tmp_path.glob("cache/**/work.avatar")
-    resolve("avatar", [work / "data"], work, recipe(tmp_path / "small.toml", steps=240, alone=200))
+    [work] = tmp_path.glob("state/**/work.avatar")
+    small = recipe(tmp_path / "small.toml", steps=240, alone=200)
+    with ThreadPoolExecutor(1) as apart:  # Playwright has a loop in this thread, in which our code may read no file
+        apart.submit(resolve, "avatar", [work / "data"], work, small).result()
     shown: dict[str, set[str]] = {"words": set(), "pictures": set()}
 
     def look() -> None:
@@ -72,8 +80,8 @@ def test_from_a_film_to_a_live_picture(page: Page, tmp_path: Path) -> None:
     until(page, "kept", look)
     assert "Learning to paint the person" in shown["words"]
     assert shown["pictures"], "no preview was shown"
-    assert list(tmp_path.glob("cache/**/film.mkv")) == []  # film and work are gone
-    assert list(tmp_path.glob("cache/**/work.avatar")) == []
+    assert list(tmp_path.glob("state/**/film.mkv")) == []  # film and work are gone
+    assert list(tmp_path.glob("state/**/work.avatar")) == []
     page.until("document.getElementById('avatar').value !== ''")
     assert page.view.is_visible("#avatar-shown")
     page.start()
