@@ -197,7 +197,7 @@ def alike(real: list[list[Tensor]], made: list[list[Tensor]], counts: list[Tenso
 def _counted(values: Tensor, counts: Tensor) -> Tensor:
     """The mean of a map (n, c, h, w), each place as much as the pixels behind it count."""
     share = nn.functional.adaptive_avg_pool2d(counts, values.shape[-2:])
-    return (values * (share / share.mean())).mean()
+    return (values * (share / share.mean().clamp(min=1e-6))).mean()
 
 
 class RandomFeatures(nn.Module):

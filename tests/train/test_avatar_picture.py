@@ -28,7 +28,7 @@ from engines.avatar.network import (  # noqa: E402
     told_apart,
 )
 from engines.avatar.person import eased_by  # noqa: E402
-from engines.avatar.picture import Gan, GanShape  # noqa: E402
+from engines.avatar.picture import Gan, GanShape, _judged  # noqa: E402
 from engines.avatar.stored import Stored  # noqa: E402
 from engines.common.dataset import Dataset  # noqa: E402
 from engines.common.loop import Plan, Trainer  # noqa: E402
@@ -224,6 +224,16 @@ def test_judges_look_most_at_what_counts_most() -> None:
     uneven[:, :, :4, :4] = 1e6  # one place of the opinions
     torch.testing.assert_close(believed(made, [uneven]), corner[0], rtol=1e-3, atol=0)
     torch.testing.assert_close(alike(real, made, [uneven]), corner[1], rtol=1e-3, atol=0)
+
+
+def test_judges_look_at_nothing_behind_the_person() -> None:
+    mattes = torch.zeros(6, 1, 96, 96)
+    mattes[:, :, 40:60, 40:60] = 1
+    counts = _judged(torch.ones_like(mattes), mattes)
+    assert [len(each) for each in counts] == [6, 6, 2]  # two rows of three
+    assert counts[0][0, 0, 50, 50] == 1
+    assert counts[0][0, 0, 50, 61] == 1  # the edge, too
+    assert counts[0][0, 0, 50, 70] == 0
 
 
 def test_a_cut_in_the_head_motion_is_spread() -> None:
