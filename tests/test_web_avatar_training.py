@@ -25,7 +25,8 @@ from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio import avatar_progress
 from realtime_dub.web.studio.avatar_training import WORK, Trainings
-from realtime_dub.web.studio.avatars import Avatars, Own, write
+from realtime_dub.web.studio.avatars import Avatars
+from realtime_dub.web.studio.own_avatars import Own, write
 from realtime_dub.web.studio.uploads import Arrival, Uploads
 
 KIT = (sys.executable, str(Path(kit_stand_in.__file__)))
@@ -94,9 +95,10 @@ def test_before_anything_is_there_it_has_just_begun(tmp_path: Path) -> None:
         (tmp_path / f"data/tracks/{name}.npz").touch()
     assert avatar_progress.of_preparation(tmp_path, 80) == avatar_progress.Progress("faces", 0.5)
     (tmp_path / "data/tracks.jsonl").write_text("{}\n{}\n")
-    (tmp_path / "data/joints").mkdir()
-    (tmp_path / "data/joints/take.npz").touch()
-    assert avatar_progress.of_preparation(tmp_path, 80) == avatar_progress.Progress("pictures", 0.5)
+    for kind, share in (("joints", 0.25), ("alpha", 0.5)):
+        (tmp_path / "data" / kind).mkdir()
+        (tmp_path / "data" / kind / "take.npz").touch()
+        assert avatar_progress.of_preparation(tmp_path, 80) == avatar_progress.Progress("pictures", share)
     assert avatar_progress.findings(tmp_path) == ()
 
 

@@ -33,8 +33,9 @@ from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.http.invited import ALLOWED
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio.avatar_video import AvatarChoice, AvatarVideo, sized
-from realtime_dub.web.studio.avatars import Avatars, FoundAvatars, Own, write
+from realtime_dub.web.studio.avatars import Avatars, FoundAvatars
 from realtime_dub.web.studio.folder import ServerFolder
+from realtime_dub.web.studio.own_avatars import Own, write
 from realtime_dub.web.studio.uploads import Uploads
 
 SIDE = 64

@@ -12,7 +12,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from engines.avatar.cutting import MATTE, PICTURES, joints_path
+from engines.avatar.cutting import PICTURES, joints_path
+from engines.avatar.mattes import ALPHA
 from engines.avatar.stored import Stored
 from engines.common import Array
 from engines.common.dataset import Dataset, Track
@@ -263,7 +264,7 @@ def sheet(dataset: Dataset, columns: int = 6, side: int = 192) -> Array:
     for number in np.linspace(0, 1, columns):
         entry = dataset.entries[round(number * (len(dataset.entries) - 1))]
         row = round(number * (len(Stored(data, PICTURES, entry.track)) - 1))
-        picture, matte = (Stored(data, kind, entry.track).read(row) for kind in (PICTURES, MATTE))
+        picture, matte = (Stored(data, kind, entry.track).read(row) for kind in (PICTURES, ALPHA))
         both = np.concatenate([picture, cv2.cvtColor(matte, cv2.COLOR_GRAY2BGR)])
         tiles.append(cv2.resize(both, (side, 2 * side), interpolation=cv2.INTER_AREA))
     return np.concatenate(tiles, 1)

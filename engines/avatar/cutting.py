@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,9 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from engines.avatar.stored import coded_matte, coded_picture, store, write_arrays
 from engines.common import Array
 from engines.common.dataset import Dataset, Entry
-from engines.common.prepare.clip import write_whole
 from engines.common.rates import STEADY_FPS
 from realtime_dub.clock import VirtualClock
 from realtime_dub.face.person_models import Joints, Matter
@@ -22,10 +21,9 @@ from realtime_dub.mouth.avatar.folder import About
 from realtime_dub.sources.base import read_all
 from realtime_dub.sources.registry import open_video
 
-PICTURES, MATTE, JOINTS = "pictures", "matte", "joints"
+PICTURES, MATTE, JOINTS = "pictures", "matte", "joints"  # kinds of what is kept of a track
 PERIOD_NS = NS // STEADY_FPS
 EVERY = 5  # pictures between two looks for joints
-QUALITY = 93  # of JPEG
 HANDS_SURE = 0.6
 
 
@@ -88,9 +86,9 @@ def _numbered(video: Path, entries: list[Entry], starts_ms: Mapping[str, int]) -
 
 def _look(cut: Cut, number: int, frame: Frame, about: About, matter: Matter, joints: Joints) -> None:
     cut.numbers.append(number)
-    cut.pictures.append(_coded(".jpg", taken(frame.image, about), QUALITY))
+    cut.pictures.append(coded_picture(taken(frame.image, about)))
     matte = np.rint(matter.find(frame.image) * 255).astype(np.uint8)
-    cut.mattes.append(_coded(".png", taken(matte, about), None))
+    cut.mattes.append(coded_matte(taken(matte, about)))
     if number % EVERY == 0 and (figure := joints.find(frame.image)) is not None:
         cut.seen.append(number)
         cut.joints.append(np.concatenate([figure.body, figure.body_sure[:, None]], 1))
@@ -107,24 +105,11 @@ def taken(image: Image, about: About) -> Image:
     return np.asarray(cv2.resize(part, (about.stored, about.stored), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _coded(kind: str, image: Array, quality: int | None) -> bytes:
-    told = [cv2.IMWRITE_PNG_COMPRESSION, 3] if quality is None else [cv2.IMWRITE_JPEG_QUALITY, quality]
-    return cv2.imencode(kind, image, told)[1].tobytes()
-
-
 def _save(data: Path, track: str, cut: Cut) -> None:
     """Joints last: a track that has them is done."""
     numbers = np.array(cut.numbers, np.int32)
     for kind, coded in ((PICTURES, cut.pictures), (MATTE, cut.mattes)):
-        ends = np.cumsum([len(each) for each in coded])
-        _write(data / kind / f"{track}.npz", data=np.frombuffer(b"".join(coded), np.uint8), ends=ends, numbers=numbers)
+        store(data, kind, track, coded, numbers)
     joints = np.array(cut.joints, np.float32).reshape(-1, POINTS, 3)
-    _write(
-        joints_path(data, track), numbers=np.array(cut.seen, np.int32), joints=joints, hands=np.array(cut.hands, bool)
-    )
-
-
-def _write(path: Path, **arrays: Array) -> None:
-    stored = io.BytesIO()
-    np.savez(stored, **arrays)
-    write_whole(path, stored.getvalue())
+    seen, hands = np.array(cut.seen, np.int32), np.array(cut.hands, bool)
+    write_arrays(joints_path(data, track), numbers=seen, joints=joints, hands=hands)

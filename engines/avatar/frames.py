@@ -9,7 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from engines.avatar.cutting import MATTE, PICTURES
+from engines.avatar.cutting import PICTURES
+from engines.avatar.mattes import ALPHA
 from engines.avatar.person import pose_of
 from engines.avatar.stored import Stored
 from engines.common import Array
@@ -146,7 +147,7 @@ class _Reader:
     def __call__(self, entry: Entry, first: float = 0, last: float = 1) -> _Part:
         """A track, from one share of it to another."""
         data = self._dataset.roots[0]
-        pictures, mattes = (Stored(data, kind, entry.track) for kind in (PICTURES, MATTE))
+        pictures, mattes = (Stored(data, kind, entry.track) for kind in (PICTURES, ALPHA))
         track, square = self._dataset.load(entry), self._about.shown
         points, numbers = track.landmarks(), pictures.numbers
         face = np.stack([square.places(points[number], self._size) for number in numbers])

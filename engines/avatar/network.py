@@ -172,21 +172,32 @@ class Judges(nn.Module):
         return torch.cat([2 * pictures - 1, DETAIL * (pictures - self.blur(pictures))], 1)
 
 
-def told_apart(real: list[list[Tensor]], made: list[list[Tensor]]) -> Tensor:
-    """The judges' loss (least squares, Mao et al. 2017): 1 for what is real, 0 for what is made."""
-    parts = [(r[-1] - 1).square().mean() + m[-1].square().mean() for r, m in zip(real, made, strict=True)]
+def told_apart(real: list[list[Tensor]], made: list[list[Tensor]], counts: list[Tensor]) -> Tensor:
+    """The judges' loss (least squares, Mao et al. 2017): 1 for what is real, 0 for what is made.
+
+    ``counts``, of each judge: how much a pixel of what it judges counts (n, 1, size, size).
+    """
+    pairs = zip(real, made, counts, strict=True)
+    parts = [_counted((r[-1] - 1).square(), how) + _counted(m[-1].square(), how) for r, m, how in pairs]
     return torch.stack(parts).mean() / 2
 
 
-def believed(made: list[list[Tensor]]) -> Tensor:
+def believed(made: list[list[Tensor]], counts: list[Tensor]) -> Tensor:
     """The net's loss: how far its pictures are from being taken for real ones."""
-    return torch.stack([(each[-1] - 1).square().mean() for each in made]).mean()
+    return torch.stack([_counted((m[-1] - 1).square(), how) for m, how in zip(made, counts, strict=True)]).mean()
 
 
-def alike(real: list[list[Tensor]], made: list[list[Tensor]]) -> Tensor:
+def alike(real: list[list[Tensor]], made: list[list[Tensor]], counts: list[Tensor]) -> Tensor:
     """How much the judges' maps of what is real and of what is made differ, their opinions left out."""
-    pairs = [pair for r, m in zip(real, made, strict=True) for pair in zip(r[:-1], m[:-1], strict=True)]
-    return torch.stack([(r.detach() - m).abs().mean() for r, m in pairs]).mean()
+    judges = zip(real, made, counts, strict=True)
+    pairs = [(*pair, how) for r, m, how in judges for pair in zip(r[:-1], m[:-1], strict=True)]
+    return torch.stack([_counted((r.detach() - m).abs(), how) for r, m, how in pairs]).mean()
+
+
+def _counted(values: Tensor, counts: Tensor) -> Tensor:
+    """The mean of a map (n, c, h, w), each place as much as the pixels behind it count."""
+    share = nn.functional.adaptive_avg_pool2d(counts, values.shape[-2:])
+    return (values * (share / share.mean().clamp(min=1e-6))).mean()
 
 
 class RandomFeatures(nn.Module):

@@ -41,6 +41,7 @@ from realtime_dub.mouth.avatar.painter import DRAWING, ENGINE, PAINTED
 
 JUDGED = 40  # pictures of a validation, in pairs that follow one another
 SHOWN = 6  # pictures of a sheet
+NEAR = 48  # of a picture: the share of its side within which a pixel is near the person
 AROUND = 3.0  # what counts more than this is the mouth
 PICTURES = "pictures"  # the avatar's folder of previews
 
@@ -62,7 +63,7 @@ class Settings(BaseModel):
     eyes: float = Field(2.0, ge=0)
     matte: float = Field(0.3, ge=0)
     features: float = Field(0.4, ge=0)  # random ones, of pictures
-    believed: float = Field(0.03, ge=0)
+    believed: float = Field(0.015, ge=0)
     alike: float = Field(0.2, ge=0)  # the judges' maps
     version: str = "1.0.0"
 
@@ -126,11 +127,12 @@ class PictureEngine(Engine):
             losses["judges"] = torch.stack([0.0 * each.sum() for each in net.judges.parameters()]).sum()
             return losses
         rows = [each.reshape(-1, 3, *each.shape[1:]) for each in (drawings, wanted, shown)]
-        losses["judges"] = told_apart(net.judges(rows[0], rows[1]), net.judges(rows[0], rows[2].detach()))
+        judged = _judged(weight, mattes)
+        losses["judges"] = told_apart(net.judges(rows[0], rows[1]), net.judges(rows[0], rows[2].detach()), judged)
         with held(net.judges):  # the picture's loss moves the picture net alone
             real, found = net.judges(rows[0], rows[1]), net.judges(rows[0], rows[2])
-        losses["believed"] = self._settings.believed * believed(found)
-        losses["alike"] = self._settings.alike * alike(real, found)
+        losses["believed"] = self._settings.believed * believed(found, judged)
+        losses["alike"] = self._settings.alike * alike(real, found, judged)
         return losses
 
     def _nearness(self, shown: Tensor, alpha: Tensor, wanted: Tensor, mattes: Tensor, weight: Tensor) -> Losses:
@@ -240,6 +242,17 @@ class PictureEngine(Engine):
         ):  # its graph was built here: it need not run apart, and where that cannot be noted it does
             made_here.write(digest)
         return out
+
+
+def _judged(weight: Tensor, mattes: Tensor) -> list[Tensor]:
+    """How much pixels count for each judge: none where nobody is.
+
+    What is behind the person is shown without the camera's noise. Judges that look there find nothing else, and the
+    net learns to paint noise.
+    """
+    near = 2 * (weight.shape[-1] // NEAR) + 1
+    counts = weight * nn.functional.max_pool2d(mattes, near, 1, near // 2)
+    return [counts, counts, counts[1::3]]  # of three in a row, the middle one's
 
 
 def _quarter(*pictures: Tensor) -> list[Tensor]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from engines.avatar.check import check, report
 from engines.avatar.cutting import cut_pictures
+from engines.avatar.mattes import write_exact
 from engines.avatar.person import write_person
 from engines.common import Array
 from engines.common.dataset import INDEX, Dataset, Track
@@ -48,6 +49,7 @@ def of_film(video: Path, data: Path) -> Path:
         about = _write(folder, about.model_copy(update=_shown(dataset, about)))
     cut_pictures(video, data, _starts(data), about)
     write_person(folder, dataset, about)
+    write_exact(folder, [entry.track for entry in dataset.entries])
     _judge(video, folder, dataset)
     _write(folder, about.model_copy(update={"prepared": True}))
     return data

@@ -16,8 +16,9 @@ import numpy.typing as npt
 import typer
 
 from engines.common import Array, command
+from engines.common.prepare.clip import read_sound
 from engines.common.rates import STEADY_FPS
-from engines.common.speech.corpus import RATE, read_sound
+from engines.common.speech.corpus import RATE
 from realtime_dub.face.alignment import project
 from realtime_dub.face.landmarks import JAW, LIPS_INNER, LIPS_OUTER
 from realtime_dub.media import NS, samples_to_ns

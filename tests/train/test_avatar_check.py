@@ -8,14 +8,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from avatars import make_film
 from faces import portrait
 from films import steady, write_film
 from stage_runs import execute
-from test_avatar_picture import make_film
 
 from engines.avatar import check
 from engines.avatar.check import Finding
 from engines.avatar.cutting import MATTE, PICTURES, Cut, _save
+from engines.avatar.mattes import write_exact
 from engines.common.dataset import INDEX, Dataset, Entry, Track
 from realtime_dub import cli
 from realtime_dub.face.alignment import LOWER, TEMPLATE
@@ -155,6 +156,9 @@ def test_the_page_has_all_of_it(tmp_path: Path) -> None:
     folder.mkdir()
     dataset = stored(folder / "data", lit_face(130))
     (folder / "avatar.json").write_text(ABOUT.model_dump_json())
+    plate = cv2.imencode(".png", lit_face(130))[1].tobytes()
+    (folder / "plate.png").write_bytes(plate)
+    write_exact(folder, ["take"])
     found = [check.length([track()]), check.frontal([track()])]
     text = check.report(folder, found, dataset).read_text()
     assert "1 thing to mend." in text

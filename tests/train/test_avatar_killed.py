@@ -18,44 +18,22 @@ import pytest
 
 pytest.importorskip("torch")
 
-from test_avatar_picture import make_film
+from avatars import long_film, recipe
 
 from engines.avatar.cutting import PICTURES
-from engines.avatar.join import join
 from engines.avatar.stored import Stored
 from engines.common.dataset import INDEX, Dataset
 from realtime_dub.cli import run
 from realtime_dub.inference.bundle import SPEC, load
 from realtime_dub.mouth.avatar.folder import ABOUT, read_about
 
-TIMES = 3  # of what the built-in voice says, one behind the other: two tracks, so that a motion can be learnt
 STARTS_S = 6.0  # in which a command has loaded what it needs
 WITHIN_S = 900.0  # for any part, on a machine that others use
-SMALL = """
-threads = 1
-[picture.plan]
-steps = 80
-rate = 4e-3
-warm_up = 1
-check_every = 10
-patience = 100
-[picture.engine]
-size = 64
-widths = [8, 12, 16]
-judges = [6, 6]
-batch = 3
-triples = 1
-alone = 60
-[motion.engine]
-steps = 20
-"""
 
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("film")
-    join([make_film(folder / "once.mkv", 60.0)] * TIMES, folder / "me.mkv")
-    return folder / "me.mkv"
+    return long_film(tmp_path_factory.mktemp("film") / "me.mkv")
 
 
 def prepared(folder: Path) -> bool:
@@ -103,8 +81,8 @@ def test_killed_in_each_part_it_goes_on(film: Path, tmp_path: Path, monkeypatch:
     """What comes of it is what comes of work that nobody stopped: the same data to the bit, and a net that paints."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     seed = int(os.environ.get("AVATAR_SEED", "1"))
-    folder, config = tmp_path / "me.avatar", tmp_path / "small.toml"
-    config.write_text(SMALL)
+    folder = tmp_path / "me.avatar"
+    config = recipe(tmp_path / "small.toml", steps=80, check_every=10, alone=60, motion=20)
     rng, killed = random.Random(seed), []
     for part in PARTS:
         killed.append((part, kill_in(part, command(film, folder, config), folder, rng)))

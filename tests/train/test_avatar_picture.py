@@ -7,71 +7,53 @@ import shutil
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
+from avatars import SIZE, make_film, recipe  # noqa: E402
 from stage_runs import execute  # noqa: E402
 
 from engines.avatar.cutting import MATTE, PICTURES, joints_path  # noqa: E402
 from engines.avatar.frames import read as read_frames  # noqa: E402
-from engines.avatar.network import PUBLISHED, RandomFeatures, picture_net  # noqa: E402
+from engines.avatar.mattes import ALPHA, exact  # noqa: E402
+from engines.avatar.network import (  # noqa: E402
+    PUBLISHED,
+    RandomFeatures,
+    alike,
+    believed,
+    picture_net,
+    told_apart,
+)
 from engines.avatar.person import eased_by  # noqa: E402
-from engines.avatar.picture import Gan, GanShape  # noqa: E402
+from engines.avatar.picture import Gan, GanShape, _judged  # noqa: E402
 from engines.avatar.stored import Stored  # noqa: E402
 from engines.common.dataset import Dataset  # noqa: E402
 from engines.common.loop import Plan, Trainer  # noqa: E402
 from engines.common.prepare import finish  # noqa: E402
 from engines.common.results import read_net, ready, shaped  # noqa: E402
 from realtime_dub import cli  # noqa: E402
-from realtime_dub.config import FileConfig, build  # noqa: E402
 from realtime_dub.face.types import TrackedFrame  # noqa: E402
 from realtime_dub.inference.bundle import load  # noqa: E402
 from realtime_dub.media import NS, Frame  # noqa: E402
 from realtime_dub.mouth import registry  # noqa: E402
 from realtime_dub.mouth.avatar.folder import read_about  # noqa: E402
 from realtime_dub.mouth.contract import WholeFrame, landmarks_of  # noqa: E402
-from realtime_dub.pipeline.file.run import run_file  # noqa: E402
 
-SECONDS, SIZE = 5.6, 64
-SMALL = """
-threads = 1
-[picture.plan]
-steps = 50
-rate = 4e-3
-warm_up = 1
-check_every = 25
-average = 0.9
-[picture.engine]
-size = 64
-widths = [8, 12, 16]
-judges = [6, 6]
-batch = 3
-triples = 1
-alone = 40
-[motion.engine]
-steps = 2
-"""
-
-
-def make_film(path: Path, seconds: float = SECONDS) -> Path:
-    """The built-in face that says the built-in voice, as this program draws it."""
-    given = {"input": "demo", "mic": "demo", "width": 320, "height": 240, "seconds": seconds, "preset": "ultrafast"}
-    run_file(build(FileConfig, **given, output=path, quiet=True))
-    return path
+SECONDS = 5.6
 
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_film(tmp_path_factory.mktemp("film") / "me.mkv")
+    return make_film(tmp_path_factory.mktemp("film") / "me.mkv", SECONDS)
 
 
 @pytest.fixture(scope="module")
 def avatar(film: Path) -> Path:
     """Made by the command."""
-    config, folder = film.with_name("small.toml"), film.with_suffix(".avatar")
-    config.write_text(SMALL)
+    config, folder = recipe(film.with_name("small.toml")), film.with_suffix(".avatar")
     with pytest.MonkeyPatch.context() as patch:
         assert execute(patch, "train-engine", "avatar", "--video", film, "--config", config, "-o", folder) == 0
     return folder
@@ -174,17 +156,37 @@ def test_preparation_that_was_killed_goes_on(
     (broken / "avatar.json").write_text(json.dumps(about))
     track = Dataset(broken / "data").entries[0].track
     joints_path(broken / "data", track).unlink()
-    (broken / "data" / MATTE / f"{track}.npz").unlink()
+    for kind in (MATTE, ALPHA):
+        (broken / "data" / kind / f"{track}.npz").unlink()
     (broken / "person.npz").unlink()
     from engines.avatar.recording import of_film
 
     of_film(film, broken / "data")
-    for name in (f"{MATTE}/{track}.npz", f"{PICTURES}/{track}.npz"):
+    for name in (f"{kind}/{track}.npz" for kind in (MATTE, ALPHA, PICTURES)):
         ours, theirs = (np.load(root / "data" / name)["data"] for root in (broken, avatar))
         assert np.array_equal(ours, theirs)
     assert read_about(broken).prepared
     with np.load(broken / "person.npz") as ours, np.load(avatar / "person.npz") as theirs:
         assert all(np.allclose(ours[name], theirs[name], atol=1e-5) for name in theirs)
+
+
+def test_a_matte_gets_the_hair_that_stands_up_and_halves_what_is_half_background() -> None:
+    """Dark hair before a bright wall: a head, with one tip of two pixels beyond what the segmentation found."""
+    plate = np.full((120, 120, 3), (200, 180, 60), np.uint8)
+    hair, true = np.array((20, 30, 40), np.float32), np.zeros((120, 120), np.float32)
+    cv2.circle(true, (60, 70), 30, 1.0, -1)
+    true[37:42, 70:72] = 1  # the tip
+    true[:, :31] = 0
+    true[60:80, 31] = 0.5
+    picture = np.rint(hair * true[..., None] + plate * (1 - true[..., None])).astype(np.uint8)
+    picture[5, 5] = 0  # a speck far away
+    segmented = np.zeros((120, 120), np.uint8)
+    cv2.circle(segmented, (60, 70), 31, 255, -1)
+    found = exact(segmented, picture, plate) / 255
+    np.testing.assert_allclose(found, true, atol=0.06)
+    like = np.full_like(plate, 40)  # a wall like the hair: nothing is told, the matte stays
+    picture[:] = 45
+    assert np.array_equal(exact(segmented, picture, like), segmented)
 
 
 def test_tracks_of_one_recording_are_held_out() -> None:
@@ -208,6 +210,30 @@ def test_random_features_tell_a_blurred_picture_from_a_shifted_light() -> None:
     features = RandomFeatures()
     assert features(sharp, sharp) == 0
     assert features(blurred, sharp) > 2 * features(light, sharp)
+
+
+def test_judges_look_most_at_what_counts_most() -> None:
+    """Equal counts are the plain mean; else a map's places count as the pixels behind them."""
+    rng = torch.Generator().manual_seed(0)
+    real, made = ([[torch.rand(2, 3, 8, 8, generator=rng), torch.rand(2, 1, 4, 4, generator=rng)]] for _ in range(2))
+    even, uneven = torch.full((2, 1, 16, 16), 3.0), torch.ones(2, 1, 16, 16)
+    corner = (made[0][-1][:, 0, 0, 0] - 1).square().mean(), (real[0][0] - made[0][0])[:, :, :2, :2].abs().mean()
+    plain = ((real[0][-1] - 1).square().mean() + made[0][-1].square().mean()) / 2
+    torch.testing.assert_close(believed(made, [even]), (made[0][-1] - 1).square().mean())
+    torch.testing.assert_close(told_apart(real, made, [even]), plain)
+    uneven[:, :, :4, :4] = 1e6  # one place of the opinions
+    torch.testing.assert_close(believed(made, [uneven]), corner[0], rtol=1e-3, atol=0)
+    torch.testing.assert_close(alike(real, made, [uneven]), corner[1], rtol=1e-3, atol=0)
+
+
+def test_judges_look_at_nothing_behind_the_person() -> None:
+    mattes = torch.zeros(6, 1, 96, 96)
+    mattes[:, :, 40:60, 40:60] = 1
+    counts = _judged(torch.ones_like(mattes), mattes)
+    assert [len(each) for each in counts] == [6, 6, 2]  # two rows of three
+    assert counts[0][0, 0, 50, 50] == 1
+    assert counts[0][0, 0, 50, 61] == 1  # the edge, too
+    assert counts[0][0, 0, 50, 70] == 0
 
 
 def test_a_cut_in_the_head_motion_is_spread() -> None:

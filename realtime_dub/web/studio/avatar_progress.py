@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from realtime_dub.paths import read_plain
-from realtime_dub.web.studio.avatars import Finding
+from realtime_dub.web.studio.own_avatars import Finding
 
 Stage = Literal["faces", "pictures", "expression", "head", "picture"]
 MOST = 4_000_000  # bytes of a log
@@ -32,14 +32,14 @@ class Progress:
 
 
 def of_preparation(folder: Path, seconds: float) -> Progress:
-    """Of a film of so many ``seconds``: faces first, then the pictures, both stretch by stretch."""
+    """Of a film of so many ``seconds``: faces first, then the pictures and their mattes, all stretch by stretch."""
     data = folder / "data"
     tracks = _lines(data / "tracks.jsonl")
     if not tracks:
         followed = len(list((data / "tracks").glob("*.npz")))
         return Progress("faces", min(0.99, followed * STRETCH_S / max(1.0, seconds)))
-    cut = len(list((data / "joints").glob("*.npz")))
-    return Progress("pictures", min(1.0, cut / len(tracks)))
+    done = [path for kind in ("joints", "alpha") for path in (data / kind).glob("*.npz")]
+    return Progress("pictures", min(1.0, len(done) / (2 * len(tracks))))
 
 
 def of_training(folder: Path) -> Progress:

@@ -6,18 +6,14 @@ is dubbed, ends with the server, and goes on where it was. What a training needs
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import re
-import secrets
 import shutil
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -30,8 +26,9 @@ from realtime_dub.web.refusals import Refusal, sentence
 from realtime_dub.web.studio import avatar_progress
 from realtime_dub.web.studio.agreement import WHO
 from realtime_dub.web.studio.avatar_progress import of_preparation, of_training
-from realtime_dub.web.studio.avatars import AVATAR, UNDER_WAY, Avatars, Own, write
-from realtime_dub.web.studio.checks import HERE, KEPT, MOST_SAID, ONE_THREAD, Checks
+from realtime_dub.web.studio.avatars import Avatars
+from realtime_dub.web.studio.checks import HERE, KEPT, MOST_SAID, ONE_THREAD
+from realtime_dub.web.studio.own_avatars import AVATAR, UNDER_WAY, Own, Taking, write
 from realtime_dub.web.studio.uploads import Arrival, Uploads
 
 START = (
@@ -46,16 +43,15 @@ END_S = 5.0
 log = logging.getLogger("realtime_dub.web")
 
 
-class Trainings:
-    """Takes films as :func:`~realtime_dub.web.http.receiving.receive` brings them. Blocking, but :meth:`begin`."""
+class Trainings(Taking):
+    """Films become avatars. Blocking, but :meth:`begin`."""
 
-    most_bytes = limits.FILM_BYTES
+    most_bytes, use = limits.FILM_BYTES, "film"
 
     def __init__(self, avatars: Avatars, uploads: Uploads, most: int, program: tuple[str, ...] = PROGRAM) -> None:
         """``most``: films and what was trained of them, that are kept at a time; 0 = none is taken."""
-        self.most = most
-        self.pool: ThreadPoolExecutor = uploads.pool
-        self._avatars, self._uploads, self._program, self._checks = avatars, uploads, program, Checks()
+        super().__init__(avatars.folder, uploads, None, avatars.lock)
+        self.most, self._avatars, self._program = most, avatars, program
         self._wake, self._closing = threading.Event(), threading.Event()
         self._at_work: tuple[str, subprocess.Popen[bytes]] | None = None
         self._thread = threading.Thread(target=self._main, name="avatar training", daemon=True)
@@ -64,36 +60,16 @@ class Trainings:
 
     # Films that come.
 
-    def begin(
-        self, name: str, visitor: str = "", task: asyncio.Task[Any] | None = None, use: str | None = None
-    ) -> Arrival:
-        """As :meth:`Uploads.begin`. Raises Refusal."""
-        return self._uploads.begin(name, visitor, task, "film")
+    def _placed(self, arrival: Arrival, place: Path, found: dict[str, Any]) -> Own:
+        self.let_in(arrival.visitor)
+        film = f"film{arrival.path.suffix}"
+        arrival.path.rename(place / film)
+        return Own(state="waiting", film=film, seconds=found["seconds"], since_s=time.time(), visitor=arrival.visitor)
 
-    def keep(self, arrival: Arrival, used: Collection[str] = ()) -> dict[str, Any]:
-        """Look whether it can be used, and put it in line. Raises Refusal; nothing is left then."""
-        arrival.whole = True
-        place = self._avatars.folder / f".new-{secrets.token_hex(8)}"
-        try:
-            seconds = self._checks.run("film", arrival.path, place)["seconds"]
-            with self._avatars.lock:
-                self.let_in(arrival.visitor)
-                place.mkdir(mode=0o700)
-                film = f"film{arrival.path.suffix}"
-                arrival.path.rename(place / film)
-                own = Own(state="waiting", film=film, seconds=seconds, since_s=time.time(), visitor=arrival.visitor)
-                write(place, own)
-                name = place.rename(self._avatars.folder / secrets.token_urlsafe(24)).name
-            self._wake.set()
-            return self._told(name)
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
-            self.drop(arrival)
-
-    def drop(self, arrival: Arrival) -> None:
-        """It is not on its way any more. Idempotent."""
-        self._checks.stop(arrival.path)
-        self._uploads.drop(arrival)
+    def _taken(self, name: str) -> dict[str, Any]:
+        """It is in line."""
+        self._wake.set()
+        return self._told(name)
 
     def let_in(self, visitor: str) -> None:
         """Whether one more is taken, before anything of it comes. Raises Refusal."""
@@ -118,7 +94,7 @@ class Trainings:
 
     def agree(self, name: str) -> dict[str, Any]:
         """Train it, whatever is wrong with the recording. Raises Refusal."""
-        with self._avatars.lock:
+        with self.lock:
             own = self._avatars.own(name)
             if own.state != "checked":
                 raise Refusal(409, "There is nothing to agree to.", "Look at the avatar's state.")
@@ -128,7 +104,7 @@ class Trainings:
 
     def remove(self, name: str) -> None:
         """The avatar, and all that it is made of; a training ends. Raises Refusal."""
-        with self._avatars.lock:
+        with self.lock:
             self._avatars.own(name)
             (self._avatars.folder / name / "state.json").unlink(missing_ok=True)  # whoever works at it sees so
         self._stop(name)
@@ -244,7 +220,7 @@ class Trainings:
 
     def _write(self, name: str, own: Own) -> None:
         """Unless it was removed meanwhile."""
-        with self._avatars.lock, suppress(Refusal):
+        with self.lock, suppress(Refusal):
             self._avatars.own(name)
             write(self._avatars.folder / name, own)
 

@@ -6,20 +6,16 @@ long as ``limits`` says, also while the server is not running; whoever knows its
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
-import secrets
 import shutil
 import threading
 import time
-from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from realtime_dub.errors import BundleError
 from realtime_dub.mouth.avatar.folder import PICTURE, read_about
@@ -29,46 +25,13 @@ from realtime_dub.web import limits
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio.checks import Checks
+from realtime_dub.web.studio.own_avatars import AT_WORK, AVATAR, STATE, Own, Taking
 from realtime_dub.web.studio.uploads import Arrival, Uploads
 
-State = Literal["kept", "waiting", "preparing", "checked", "training", "failed"]
-UNDER_WAY: tuple[State, ...] = ("waiting", "preparing", "checked", "training")
-AT_WORK: tuple[State, ...] = ("waiting", "preparing", "training")
-STATE, AVATAR = "state.json", "avatar"
 MOST_STATE = 100_000
 MOST_OFFERED = 100
 NAME = re.compile(r"[\w-]{1,64}")
 SPEC = "spec.json"
-
-
-class Finding(BaseModel):
-    """What was looked at in a recording. ``fault`` is empty where it is good, else a sentence."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    value: str
-    fault: str = ""
-
-
-class Own(BaseModel):
-    """A visitor's avatar, or what is to become one; ``state.json``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    state: State = "kept"
-    label: str = Field(default="", max_length=1_000)
-    film: str = ""  # its file's name, of one that is trained here
-    seconds: float = 0.0  # of the film
-    since_s: float = 0.0  # on the system's clock
-    agreed: bool = False  # whoever sent the film has seen what is wrong with it, and wants the training
-    findings: tuple[Finding, ...] = ()
-    why: str = ""  # of failed
-    visitor: str = ""  # whose it is, while it waits or is made
-
-    @property
-    def trained(self) -> bool:
-        return bool(self.film)
 
 
 class KeptAvatars(Protocol):
@@ -110,46 +73,24 @@ class FoundAvatars:
         return []
 
 
-class Avatars(FoundAvatars):
-    """The visitors' own too, which are taken in, listed and removed here. Blocking, but :meth:`begin`.
+class Avatars(FoundAvatars, Taking):
+    """The visitors' own too, which are taken in, packed, and listed and removed here. Blocking, but :meth:`begin`."""
 
-    It takes what :func:`~realtime_dub.web.http.receiving.receive` brings: a packed avatar.
-    """
+    use = "avatar"
 
     def __init__(self, config: ServeConfig, folder: Path, uploads: Uploads, checks: Checks | None = None) -> None:
-        super().__init__(folder, config.avatars)
+        FoundAvatars.__init__(self, folder, config.avatars)
+        Taking.__init__(self, folder, uploads, checks, threading.RLock())
         self.most_bytes = config.upload_mb * 1_000_000
-        self.pool: ThreadPoolExecutor = uploads.pool
-        self._uploads, self._checks = uploads, checks or Checks()
-        self.lock = threading.RLock()
         for begun in folder.glob(".*"):  # by a server that was killed
             shutil.rmtree(begun, ignore_errors=True)
 
-    def begin(
-        self, name: str, visitor: str = "", task: asyncio.Task[Any] | None = None, use: str | None = None
-    ) -> Arrival:
-        """As :meth:`Uploads.begin`. Raises Refusal."""
-        return self._uploads.begin(name, visitor, task, "avatar")
+    def _placed(self, arrival: Arrival, place: Path, found: dict[str, Any]) -> Own:
+        self._make_room()
+        return Own(label=str(found.get("label", ""))[:1_000], since_s=time.time())
 
-    def keep(self, arrival: Arrival, used: Collection[str] = ()) -> dict[str, Any]:
-        """Look whether it can be used, and unpack it. Raises Refusal; nothing is left then."""
-        arrival.whole = True
-        place = self.folder / f".new-{secrets.token_hex(8)}"
-        place.mkdir(mode=0o700)
-        try:
-            label = self._checks.run("avatar", arrival.path, place / AVATAR).get("label", "")
-            write(place, Own(label=str(label)[:1_000], since_s=time.time()))
-            with self.lock:
-                self._make_room()
-                return self.tell(place.rename(self.folder / secrets.token_urlsafe(24)).name)
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
-            self.drop(arrival)
-
-    def drop(self, arrival: Arrival) -> None:
-        """It is not on its way any more. Idempotent."""
-        self._checks.stop(arrival.path)
-        self._uploads.drop(arrival)
+    def _taken(self, name: str) -> dict[str, Any]:
+        return self.tell(name)
 
     def find_own(self, name: str) -> Path:
         """A visitor's alone: the operator's are shown, and not given away. Raises Refusal."""
@@ -214,13 +155,6 @@ class Avatars(FoundAvatars):
 
 
 NO_AVATAR = Refusal(404, "There is no avatar of that name.", "Choose another one, or send it again.")
-
-
-def write(place: Path, own: Own) -> None:
-    """Its state, whole or not at all."""
-    part = place / f".{STATE}"
-    part.write_text(own.model_dump_json(), "utf-8")
-    part.replace(place / STATE)
 
 
 def _is_whole(path: Path) -> bool:
