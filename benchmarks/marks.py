@@ -197,11 +197,15 @@ def unmarked(grid: Path, speech: Path, film_count: int, sound_count: int) -> dic
     """The largest z without marks, against what each bound asks for."""
     paths = [*sorted((grid / "people").glob("*.mp4")), *sorted((grid / "others").glob("*.mp4"))]
     paths += sorted((grid / "s1").glob("*.mp4"))
-    seen = [
-        max(each.z for each in looked_at(film_of(path)).windows) for path in paths[:: max(1, len(paths) // film_count)]
-    ]
-    heard = [max(each.z for each in listened(sound, RATE).windows) for _, sound in voices(speech, sound_count)]
+    seen = [_largest("picture", looked_at(film_of(path))) for path in paths[:: max(1, len(paths) // film_count)]]
+    heard = [_largest("sound", listened(sound, RATE)) for _, sound in voices(speech, sound_count)]
     return {"picture": _spread(seen, threshold(seeing.TESTS)), "sound": _spread(heard, threshold(hearing.TESTS))}
+
+
+def _largest(what: str, track: Track) -> float:
+    z = max(each.z for each in track.windows)
+    print("unmarked", what, round(z, 2), sep="\t", file=sys.stderr, flush=True)
+    return z
 
 
 def _spread(z: list[float], least: float) -> Row:
