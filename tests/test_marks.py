@@ -273,10 +273,10 @@ def change_of(image: Image) -> npt.NDArray[np.int64]:
     return np.asarray(marker.image(image)[..., 1].astype(int) - image[..., 1])
 
 
-def test_of_a_frame_larger_than_720p_two_thirds_are_marked_in_the_middle() -> None:
+def test_of_a_frame_larger_than_720p_half_is_marked_in_the_middle() -> None:
     rows = np.flatnonzero(change_of(np.full((900, 1600, 3), 128, np.uint8)).any(1))
-    assert 150 <= rows.min() < 160
-    assert 740 < rows.max() < 750
+    assert 225 <= rows.min() < 235
+    assert 665 < rows.max() < 675
     assert change_of(np.full((720, 1280, 3), 128, np.uint8))[:20].any()
 
 

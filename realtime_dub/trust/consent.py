@@ -1,8 +1,8 @@
 """Consent: who confirmed, when and for what, that a face may be dubbed; kept in what was learnt of it.
 
 A record is a small JSON with a seal, an HMAC (RFC 2104, SHA-256) by a key that this machine made and keeps for the
-user (``trust/keys``). It proves, on this machine alone, that the record was made here and has not been changed, and that
-it is of this face and no other. It proves nothing to others, and not that whoever gave the name is that person.
+user (``trust/keys``). It proves, on this machine alone, that the record was made here and has not been changed, and
+that it is of this face and no other. It proves nothing to others, and not that whoever gave the name is that person.
 """
 
 from __future__ import annotations

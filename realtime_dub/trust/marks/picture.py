@@ -19,16 +19,17 @@ from realtime_dub.trust.marks.tile import LINES
 from realtime_dub.trust.marks.waves import KEY
 
 STRIPS = 48  # at most
-LARGE, SHARE = 1280 * 720, 2 / 3  # of frames of more pixels so much is marked, the rows in the middle: it is enough
+LARGE, SHARE = 1280 * 720, 1 / 2  # of frames of more pixels so much is marked, the rows in the middle: it is enough
 LEAST, MOST = 0.4, 2.6  # deviation of the mark, levels: on what is plain, in what is full of detail
 PLAIN, BY_DETAIL = 1.3, 0.65  # so many levels of detail are none; levels for each one above
 _EDGE = 10.0
 _ONE = 64  # of whole numbers that stand for fractions
+_PARTS = 4  # of the rows that are marked, for which what is added is made one after the other
 _FADE = 3  # frames that begin a stretch have half of the mark
 
 _NO_MASK: Any = None  # of which OpenCV's types do not know
 Shorts = npt.NDArray[np.int16]
-_Addend = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]  # of one plane, of three
+_Addends = list[npt.NDArray[np.uint8]]  # (height, width) what makes pixels brighter, what makes them darker
 
 
 class PictureMarker:
@@ -56,28 +57,28 @@ class PictureMarker:
 
     def image(self, image: Image, own: bool = False) -> Image:
         """A marked copy of what ``begin`` was told; ``own``: nobody else has it, so it is marked itself."""
-        return np.asarray(self._added(image, 1, image if own else None), np.uint8)
+        return np.asarray(self._added(image, image if own else None), np.uint8)
 
     def coded(self, coded: Coded) -> Coded:
         """The same in its luma; chroma is as it was."""
         luma, *chroma = coded.planes
-        return Coded((self._added(luma, 0), chroma[0], chroma[1]), coded.hd, coded.full_range)
+        return Coded((self._added(luma), chroma[0], chroma[1]), coded.hd, coded.full_range)
 
-    def _added(self, image: Any, planes: int, into: Any = None) -> Any:
+    def _added(self, image: Any, into: Any = None) -> Any:
         sign, level = self._signed
         if not level or self._sheet is None:
             return image
-        up, down = (each[planes] for each in self._sheet.addends(level)[::sign])
         marked = cv2.copyTo(image, _NO_MASK) if into is None else into  # NumPy's copy would stop all of Python
-        top, bottom = self._sheet.band
-        part = marked[top:bottom]
-        cv2.add(part, up[top:bottom], dst=part)
-        cv2.subtract(part, down[top:bottom], dst=part)
+        self._sheet.add(marked, *self._sheet.levels[level - 1][::sign])
         return marked
 
 
 class _Sheet:
-    """What is added to frames of one size, at both levels: what makes pixels brighter, what makes them darker."""
+    """What is added to frames of one size, at both levels.
+
+    It is kept for one channel, and made three in small parts: more would drive from the processor's cache what others
+    work on, which costs live mouths more than the mark itself.
+    """
 
     def __init__(self, laid: npt.NDArray[np.float32]) -> None:
         height, width = laid.shape
@@ -85,14 +86,28 @@ class _Sheet:
         rows = height if width * height <= LARGE else round(height * SHARE)
         self.band = (height - rows) // 2, (height + rows) // 2  # the rows that are marked
         self._laid: Shorts = np.asarray(np.rint(laid * _ONE), np.int16)
-        self._levels = [[(_zeros(height, width), _zeros(height, width, 3)) for _ in range(2)] for _ in range(2)]
+        self.levels: list[_Addends] = [[_zeros(height, width) for _ in range(2)] for _ in range(2)]
+        self._three = _zeros(-(-rows // _PARTS), width, 3)
         shrunk = shrunk_by(height)
         self._rows = -(-rows // STRIPS // shrunk) * shrunk  # of a strip: shrunk by whole numbers, which is quicker
         self._strips, self._next = -(-rows // self._rows), 0
         self._looked = False
 
-    def addends(self, level: int) -> list[_Addend]:
-        return self._levels[level - 1]
+    def add(self, into: npt.NDArray[np.uint8], up: npt.NDArray[np.uint8], down: npt.NDArray[np.uint8]) -> None:
+        """To one channel or to three."""
+        top, bottom = self.band
+        if into.ndim == 2:
+            part = into[top:bottom]
+            cv2.add(part, up[top:bottom], dst=part)
+            cv2.subtract(part, down[top:bottom], dst=part)
+            return
+        for first in range(top, bottom, len(self._three)):
+            last = min(first + len(self._three), bottom)
+            part, three = into[first:last], self._three[: last - first]
+            cv2.cvtColor(up[first:last], cv2.COLOR_GRAY2BGR, dst=three)
+            cv2.add(part, three, dst=part)
+            cv2.cvtColor(down[first:last], cv2.COLOR_GRAY2BGR, dst=three)
+            cv2.subtract(part, three, dst=part)
 
     def look(self, image: Image) -> None:
         """The first time at all of the frame, then at a strip."""
@@ -104,11 +119,10 @@ class _Sheet:
     def _strip(self, image: Image, top: int) -> None:
         bottom = min(top + self._rows, self.band[1])
         share = strength(image, top, bottom)
-        for addends, part in zip(self._levels, (0.5, 1.0), strict=True):
+        for addends, part in zip(self.levels, (0.5, 1.0), strict=True):
             change = cv2.multiply(self._laid[top:bottom], share, scale=part / _ONE / _ONE, dtype=cv2.CV_16S)
-            for (one, three), signed in zip(addends, (change, -change), strict=True):
+            for one, signed in zip(addends, (change, -change), strict=True):
                 one[top:bottom] = np.maximum(signed, 0)
-                cv2.cvtColor(one[top:bottom], cv2.COLOR_GRAY2BGR, dst=three[top:bottom])
 
 
 def _zeros(*shape: int) -> npt.NDArray[np.uint8]:

@@ -215,6 +215,7 @@ def _crew(config: ServeConfig, count: int) -> Callable[[web.Application], AsyncI
         app[CREW], app[METRICS], app[REVOKES] = crew, Metrics(), crew.revoke
         app[api.INBOX] = api.Inbox(crew.uploads, crew.used_uploads)
         app[avatars.AVATARS], app[avatars.TRAININGS] = crew.avatars, crew.trainings
+        app[avatars.END_SHOWING] = crew.end_showing
         app[api.METRICS] = _metrics(crew, app[METRICS])
         app[MEASURES] = crew.measure
         try:
