@@ -23,7 +23,7 @@ FILMS = {
     "realtime-dub --webcam 0 --mic interpreter.wav --to vcam --speaker dub": "result.mkv",
     "--to out.mp4": "out.mp4",
 }
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
