@@ -22,9 +22,10 @@ from realtime_dub.pipeline.statistics import Report
 
 OVERLOAD_S = 5.0
 BUDGET_MS = 160.0
+TURN = ("off", "on")  # marks
 
 
-def run(args: argparse.Namespace, webcam: str, size: str) -> tuple[Report, list[overload.Left]]:
+def run(args: argparse.Namespace, webcam: str, size: str, marks: str) -> tuple[Report, list[overload.Left]]:
     if args.overload:
         overload.enter((args.seconds - OVERLOAD_S) / 2, OVERLOAD_S)
     width, height = size_of(size)
@@ -41,6 +42,7 @@ def run(args: argparse.Namespace, webcam: str, size: str) -> tuple[Report, list[
         height=height,
         fps=args.fps,
         seconds=args.seconds,
+        marks=marks,
         quiet=True,
     )
     with overload.ticks_watched() as ticks:
@@ -61,13 +63,13 @@ def figures(report: Report, fps: float) -> dict[str, float]:
     }
 
 
-def measured(args: argparse.Namespace, size: str, folder: Path) -> dict[str, object]:
-    """The figures of one size; tables on the way."""
+def measured(args: argparse.Namespace, size: str, marks: str, folder: Path) -> dict[str, object]:
+    """The figures of one size, with or without marks; tables on the way."""
     webcam = args.webcam or str(film(folder / f"{size}.mp4", *size_of(size), round(args.fps)))
-    report, ticks = run(args, webcam, size)
+    report, ticks = run(args, webcam, size, marks)
     console().print(report.table())
     result = figures(report, args.fps)
-    show(f"live, {size}", ("figure", ""), result.items())
+    show(f"live, {size}, marks {marks}", ("figure", ""), result.items())
     answer: dict[str, object] = {**result, "report": report.as_dict()}
     if args.overload:
         answer["overload"] = hurt = overload.summary(ticks)
@@ -85,11 +87,13 @@ def main() -> None:
     parser.add_argument("--webcam", help="another film, or demo, in place of the moving face")
     parser.add_argument("--fps", type=float, default=25)
     parser.add_argument("--overload", action="store_true")
+    parser.add_argument("--turns", type=int, default=0, metavar="N", help="each size N times without marks and N with")
     args = parser.parse_args()
     if args.overload and args.seconds < 3 * OVERLOAD_S:
         parser.error(f"--overload needs --seconds {3 * OVERLOAD_S:g} or more: as long again before and after it")
     with tempfile.TemporaryDirectory() as folder:
-        found = {size: measured(args, size, Path(folder)) for size in args.size}
+        runs = [("on", "")] if not args.turns else [(each, f" {each} {n}") for n in range(args.turns) for each in TURN]
+        found = {size + name: measured(args, size, marks, Path(folder)) for size in args.size for marks, name in runs}
     last_line({"benchmark": "latency", "seconds": args.seconds, "fps": args.fps, "sizes": found})
 
 

@@ -164,7 +164,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
         ("open_publisher", open_publisher),
         ("make_tracker", Tracker),
         ("make_compositor", PaintCompositor),
-        ("make_marks", lambda wanted, live: None),
+        ("make_marks", lambda wanted: None),
     ):
         monkeypatch.setattr(assembly, name, made)
     monkeypatch.setattr(live_run, "_camera_mode", lambda config: CameraMode(config.width, config.height, config.fps))

@@ -137,7 +137,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
         ("open_publisher", open_publisher),
         ("make_tracker", ScriptTracker),
         ("make_compositor", PaintCompositor),
-        ("make_marks", lambda wanted, live: None),
+        ("make_marks", lambda wanted: None),
     ):
         monkeypatch.setattr(assembly, name, made)
     monkeypatch.setattr(file_parts, "kind_of", kind_of)

@@ -14,15 +14,15 @@ from realtime_dub import cli
 from realtime_dub.errors import BundleError, ConfigError
 from realtime_dub.face.alignment import TEMPLATE
 from realtime_dub.mouth.mouthbank.bank import Bank
-from realtime_dub.paths import state_folder
-from realtime_dub.trust import consent
+from realtime_dub.paths import data_folder, state_folder
+from realtime_dub.trust import certificate, consent, keys
 
 pytestmark = pytest.mark.computes
 
 
 @pytest.fixture(autouse=True)
 def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "state"))
 
 
 def bank(path: Path, scale: float = 1.0) -> Path:
@@ -47,7 +47,7 @@ def test_a_changed_record_is_broken() -> None:
 
 def test_another_machine_cannot_tell_and_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     made = consent.give("Ada", "dub", b"face").to_bytes()
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "elsewhere"))
     assert consent.read(made, b"face")[1] == "sealed elsewhere"
     assert not (tmp_path / "elsewhere").exists()  # who reads makes no key
     consent.give("Eve", "dub", b"face")
@@ -56,9 +56,25 @@ def test_another_machine_cannot_tell_and_says_so(monkeypatch: pytest.MonkeyPatch
 
 def test_the_key_is_the_users_alone() -> None:
     consent.give("Ada", "dub", b"face")
-    key = state_folder() / "consent.key"
+    key = keys.consent_key()
+    assert key == data_folder() / "keys" / "consent.key"
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert len(key.read_bytes()) == consent.KEY_BYTES
+
+
+def test_keys_of_earlier_versions_move_to_their_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "before"))
+    made = consent.give("Ada", "dub", b"face").to_bytes()
+    key, chain = certificate.own()
+    signs = key.read_bytes(), chain.read_bytes()
+    state_folder().mkdir(parents=True)
+    keys.consent_key().rename(state_folder() / "consent.key")
+    key.parent.rename(data_folder() / "credentials")
+    assert consent.read(made, b"face")[1] == "given"
+    assert tuple(each.read_bytes() for each in certificate.own()) == signs
+    assert [each.name for each in data_folder().iterdir()] == ["keys"]
+    assert not (state_folder() / "consent.key").exists()
+    assert stat.S_IMODE(keys.consent_key().stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("name", ["", "  \n", "x" * 201])

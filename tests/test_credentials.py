@@ -116,7 +116,7 @@ def test_a_key_is_made_once_and_is_its_owners_alone(tmp_path: Path, monkeypatch:
     before = key.read_bytes()
     assert certificate.own() == (key, chain)
     assert key.read_bytes() == before
-    assert [path.name for path in key.parent.parent.iterdir()] == ["credentials"]
+    assert [path.name for path in key.parent.parent.iterdir()] == ["signing"]
     for named in (os.uname().nodename, str(Path.home())):
         assert named.encode() not in chain.read_bytes()
 

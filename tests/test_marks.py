@@ -265,11 +265,32 @@ def test_a_speaker_gets_the_marked_voice() -> None:
     assert 10 * np.log10((change**2).mean() / (plain**2).mean()) < -36
 
 
-def test_live_a_frame_larger_than_720p_is_left_alone_and_its_voice_is_marked() -> None:
-    image = np.full((20, 40, 3), 128, np.uint8)
-    frame = Frame(image, 0, 0)
-    marks = Marks(Payload(1), most_pixels=20 * 40 - 1)
-    drawn = image.copy()
-    assert marks.frame(frame, drawn, None) == (drawn, None)
-    voice = AudioBlock(np.random.default_rng(0).normal(0, 0.2, (48_000, 1)).astype(np.float32), 48_000, 0)
-    assert not np.array_equal(marks.sound(voice, 0).samples, voice.samples)
+def change_of(image: Image) -> npt.NDArray[np.int64]:
+    """What the mark adds to ``image``, in one channel."""
+    marker = PictureMarker(PAYLOAD)
+    for _ in range(4):  # a stretch begins with half of the mark
+        marker.begin(NS // 2, image)
+    return np.asarray(marker.image(image)[..., 1].astype(int) - image[..., 1])
+
+
+def test_of_a_frame_larger_than_720p_half_is_marked_in_the_middle() -> None:
+    rows = np.flatnonzero(change_of(np.full((900, 1600, 3), 128, np.uint8)).any(1))
+    assert 225 <= rows.min() < 235
+    assert 665 < rows.max() < 675
+    assert change_of(np.full((720, 1280, 3), 128, np.uint8))[:20].any()
+
+
+def test_what_is_plain_has_less_of_the_mark() -> None:
+    """Beside what is full of detail, up to its edge."""
+    image = np.full((288, 360, 3), 128, np.uint8)
+    image[:, :120] = np.random.default_rng(8).integers(0, 255, (72, 30, 1)).repeat(4, 0).repeat(4, 1)
+    change = change_of(image)
+    assert change[:, :120].std() > 3 * change[:, 150:].std()
+    assert 0 < change[:, 150:].std() < 0.5
+    assert abs(change[:, 150:]).max() <= 2
+
+
+def test_a_film_that_says_nothing_is_looked_at_without_a_warning() -> None:
+    with np.errstate(all="raise"):
+        track = watched([np.full((180, 240, 3), 90, np.uint8)] * (5 * FPS + 3))
+    assert not track.stretches()

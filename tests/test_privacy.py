@@ -28,7 +28,7 @@ RUNS = {
     "enroll": "enroll face.mp4 -o me.bank",
 }
 # What signs the files that are made (docs/trust.md).
-KEPT = {f".local/share/realtime-dub/credentials/{name}" for name in ("key.pem", "certificates.pem")}
+KEPT = {f".local/share/realtime-dub/keys/signing/{name}" for name in ("key.pem", "certificates.pem")}
 # Distribution -> module, where they differ.
 MODULES = {
     "c2pa-python": "c2pa",

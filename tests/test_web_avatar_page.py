@@ -49,6 +49,10 @@ def test_an_avatar_speaks_without_a_camera(page: Page, tmp_path: Path) -> None:
     page.view.set_input_files("#avatar-file", str(tmp_path / "mine.zip"))
     page.view.wait_for_selector(".making", timeout=LOOKED_AT_MS)
     assert page.text(".making").startswith("me.mp4")
+    assert "Nobody has confirmed that this person agrees" in page.text(".making")
+    page.view.click("text=The person agrees")
+    page.until("document.querySelector('.making').textContent.includes('It is recorded that the person agrees')")
+    assert page.view.query_selector("text=/^The person agrees$/") is None
     assert page.view.get_attribute(".making button:last-child", "aria-label") == "Delete: me.mp4"
     page.view.click(".making button:last-child")
     page.until("document.querySelectorAll('.making').length === 0")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import os
 import re
 import struct
@@ -28,6 +29,7 @@ from realtime_dub.errors import BundleError
 from realtime_dub.inference import bundle
 from realtime_dub.mouth.avatar.packed import REST, pack, unpack, write_anew
 from realtime_dub.pipeline.schedule import Fallback
+from realtime_dub.trust import consent
 from realtime_dub.web import limits
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.http.invited import ALLOWED
@@ -278,7 +280,11 @@ def test_a_visitor_sends_an_avatar_and_speaks_by_it(packed: bytes) -> None:
                 await viewer.connect(role="viewer", room="talk")
                 await viewer.until(lambda: len(viewer.got.pictures) > 10, 40)
                 assert viewer.got.pictures[-1][2].shape == (128, 128, 3)
-            assert (await ask(http, "DELETE", f"{url}/api/avatars/{mine['id']}", headers=HEADERS))[0] == 204
+            at = f"{url}/api/avatars/{mine['id']}"
+            assert (await ask(http, "POST", f"{at}/consent", json={}, headers=HEADERS))[1]["consent"] == "given"
+            assert (await ask(http, "DELETE", at, headers=HEADERS))[0] == 204
+            pictures = {each.options.picture for each in studio.sessions.values()}
+            assert f"avatar:{mine['id']}" not in pictures  # none shows it any longer
             status, told, _ = await ask(http, "GET", f"{url}/api/avatars?ids={mine['id']}")
             assert (status, told) == (200, {"offered": [], "own": []})
             assert list(studio.avatars.folder.iterdir()) == []
@@ -297,3 +303,40 @@ def test_an_avatar_whose_next_picture_is_late_stands_still() -> None:
     assert {(each.patch, each.weight, each.kind) for each in late} == {(whole, 1.0, "reused")}
     assert fallback.step("missed", shot=1).kind == "passthrough"
     assert fallback.step("lost").kind == "passthrough"
+
+
+@pytest.mark.computes
+def test_whether_the_person_agreed_is_told_recorded_and_proved(
+    avatar: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with store(tmp_path) as avatars, caplog.at_level(logging.INFO, "realtime_dub.web"):
+        name = put(avatars, avatar)
+        assert avatars.tell(name)["consent"] == "missing"
+        assert avatars.agree(name)["consent"] == "given"
+        record = (avatars.folder / name / "avatar/consent.json").read_bytes()
+        assert avatars.agree(name)["consent"] == "given"
+        assert (avatars.folder / name / "avatar/consent.json").read_bytes() == record  # when it was first said
+        (avatars.folder / name / "film.mp4").write_bytes(b"what it was trained of")
+        (avatars.folder / name / "work.avatar").mkdir()
+        line = avatars.remove(name)
+        assert list(avatars.folder.iterdir()) == []
+        assert "deleted (agreed to at 2" in line
+        assert [each.what for each in caplog.records if hasattr(each, "what")] == [line]
+        with pytest.raises(Refusal, match="There is no avatar"):
+            avatars.agree(name)
+
+
+@pytest.mark.computes
+def test_a_record_of_another_recording_does_not_hold(avatar: Path, tmp_path: Path) -> None:
+    with store(tmp_path) as avatars:
+        name = put(avatars, avatar)
+        other = consent.give("Ada", "avatar", b"another recording")
+        consent.write_beside(avatars.folder / name / "avatar", other)
+        assert avatars.tell(name)["consent"] == "broken"
+        assert avatars.agree(name)["consent"] == "given"
+
+
+@pytest.mark.computes
+def test_the_proof_of_one_without_a_record_says_so(avatar: Path, tmp_path: Path) -> None:
+    with store(tmp_path) as avatars:
+        assert "deleted (nobody's consent was recorded)" in avatars.remove(put(avatars, avatar))

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.computes
 
 @pytest.fixture(autouse=True)
 def _state(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
 
 
 async def asked(**options: Any) -> Agreement:
@@ -89,5 +89,5 @@ def test_taking_it_back_leaves_a_line_that_proves_it(caplog: pytest.LogCaptureFi
 
 def test_no_folder_for_the_key_is_no_reason_to_refuse(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "file"))
     assert run(asked(voice="room:hall", consent=True)).record is None

@@ -15,8 +15,9 @@ compile() { # compile OUTPUT ARGUMENTS...
 titled() { # titled OUTPUT TITLE...: puts a comment on top and tidies the markers
     local output=requirements/$1
     shift
-    # pyproject.toml holds Python below 3.13 already; on every line it would only hide the rest.
-    { printf '# %s\n' "$@"; sed -E "s/python_full_version < '3.13' and //; s/ ; python_full_version < '3.13'//" "$output"; } > "$output.new"
+    # What pyproject.toml resolves for (tool.uv) would stand on every line, and only hide the rest.
+    { printf '# %s\n' "$@"; sed -E "s/(python_full_version < '3.13'|platform_python_implementation == 'CPython'|implementation_name != 'PyPy') and //g
+        s/ (and|;) (\(sys_platform == 'darwin' or sys_platform == 'linux' or sys_platform == 'win32'\)|python_full_version < '3.13')//" "$output"; } > "$output.new"
     mv "$output.new" "$output"
 }
 

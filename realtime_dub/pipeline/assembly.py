@@ -35,7 +35,7 @@ from realtime_dub.pipeline.live.inputs import StartsWith, ThreadedInputs
 from realtime_dub.pipeline.live.loop import LiveParts, LivePipeline
 from realtime_dub.pipeline.live.outputs import PublisherThread
 from realtime_dub.pipeline.live.own_mic import OwnMic
-from realtime_dub.pipeline.marking import LIVE_PIXELS, Marks, payload_of_today
+from realtime_dub.pipeline.marking import Marks, payload_of_today
 from realtime_dub.pipeline.precedence import Place
 from realtime_dub.pipeline.statistics import Recorder
 from realtime_dub.pipeline.timing import LiveSettings, Timing
@@ -230,9 +230,9 @@ def make_compositor() -> Compositor:
     return composite.Compositor()
 
 
-def make_marks(wanted: OnOff, *, live: bool) -> Marks | None:
+def make_marks(wanted: OnOff) -> Marks | None:
     """What marks the frames and the voice of one run; None where none is wanted."""
-    return Marks(payload_of_today(), LIVE_PIXELS if live else None) if wanted == "on" else None
+    return Marks(payload_of_today()) if wanted == "on" else None
 
 
 def video_options(config: LiveConfig | FileConfig) -> dict[str, Any]:

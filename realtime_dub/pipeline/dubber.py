@@ -103,7 +103,7 @@ class Dubber:
         self._stack.callback(self._generator.close)
         self._tracker = assembly.make_tracker(face, at_once=False)
         self._stack.callback(self._tracker.close)
-        self._marks = assembly.make_marks("on" if marks else "off", live=True)
+        self._marks = assembly.make_marks("on" if marks else "off")
         self._composer = FrameComposer(assembly.make_compositor(), self._marks)
         self._maker: MouthMaker | None = None  # from the first frame on
         self._waiting: deque[Frame] = deque()

@@ -9,7 +9,6 @@ from realtime_dub.blend.patch import MouthPatch
 from realtime_dub.media import NS, AudioBlock, Coded, Frame, Image, Samples, ns_to_samples, samples_to_ns
 from realtime_dub.trust.marks.payload import Payload
 
-LIVE_PIXELS = 1280 * 720  # larger frames of a live run are not marked, but for their voice: it would cost them mouths
 _EPOCH_S = 1_767_225_600  # 2026-01-01
 DAY_S = 86_400
 _LASTS_NS = NS  # of the voice, after the last frame that was dubbed
@@ -23,10 +22,10 @@ def payload_of_today() -> Payload:
 class Marks:
     """Those of one run. Frames are marked on the thread that composes them, the voice on the one that gives it out."""
 
-    def __init__(self, payload: Payload, most_pixels: int | None = None) -> None:
+    def __init__(self, payload: Payload) -> None:
         from realtime_dub.trust.marks.picture import PictureMarker
 
-        self._payload, self._picture, self._most_pixels = payload, PictureMarker(payload), most_pixels
+        self._payload, self._picture = payload, PictureMarker(payload)
         self._dubbed_ns: int | None = None  # the instant of the last frame that was
         self._sound: Any = None
 
@@ -40,8 +39,6 @@ class Marks:
             self.rest()
             return image, frame.coded
         self._dubbed_ns = frame.pts_ns
-        if self._most_pixels is not None and image.shape[0] * image.shape[1] > self._most_pixels:
-            return image, frame.coded
         self._picture.begin(frame.pts_ns, image)
         coded = None if frame.coded is None else self._picture.coded(frame.coded)
         return self._picture.image(image, own=isinstance(drawn, MouthPatch)), coded

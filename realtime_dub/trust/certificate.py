@@ -1,7 +1,8 @@
 """A certificate of this user's own, made on first use: it says that a file is unchanged, and nothing of who made it.
 
 C2PA asks for a chain: the key that signs (ES256) has a certificate by an authority, whose own key is thrown away here.
-Nobody else trusts that authority. The key lies in the user's data folder and is for them alone to read.
+Nobody else trusts that authority. Where the key lies, ``trust/keys`` says; it is for the user
+alone to read.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from realtime_dub.errors import MediaError
-from realtime_dub.paths import data_folder, reason
+from realtime_dub.paths import reason
+from realtime_dub.trust import keys
 
 KEY, CHAIN = "key.pem", "certificates.pem"
 VALID_FOR = timedelta(days=3650)
@@ -35,7 +37,7 @@ _USES = (
 def own() -> tuple[Path, Path]:
     """The key and its chain of certificates, made where there are none. Raises MediaError."""
     try:
-        folder = data_folder() / "credentials"
+        folder = keys.signing_folder()
         if not (folder / CHAIN).is_file():
             _make(folder)
     except (OSError, RuntimeError) as error:  # the latter where there is no home

@@ -1,8 +1,8 @@
 """Consent: who confirmed, when and for what, that a face may be dubbed; kept in what was learnt of it.
 
-A record is a small JSON with a seal, an HMAC (RFC 2104, SHA-256) by a key that this machine made and keeps in the
-user's state folder. It proves, on this machine alone, that the record was made here and has not been changed, and that
-it is of this face and no other. It proves nothing to others, and not that whoever gave the name is that person.
+A record is a small JSON with a seal, an HMAC (RFC 2104, SHA-256) by a key that this machine made and keeps for the
+user (``trust/keys``). It proves, on this machine alone, that the record was made here and has not been changed, and
+that it is of this face and no other. It proves nothing to others, and not that whoever gave the name is that person.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from typing import Literal, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from realtime_dub.errors import ConfigError, MediaError
-from realtime_dub.paths import WholeFile, read_plain, reason, state_folder
+from realtime_dub.paths import WholeFile, read_plain, reason
+from realtime_dub.trust import keys
 
 Standing = Literal["given", "sealed elsewhere", "broken", "missing"]
 Purpose = Literal["dub", "avatar", "room"]
@@ -117,7 +118,7 @@ def of_folder(folder: Path) -> tuple[bytes, bytes]:
 
 def _key(make: bool) -> bytes:
     """This machine's, which nobody else may read; empty where there is none and none is made."""
-    path = state_folder() / "consent.key"
+    path = keys.consent_key()
     try:
         kept = read_plain(path, KEY_BYTES)
     except (OSError, ValueError):
@@ -130,7 +131,7 @@ def _key(make: bool) -> bytes:
         with os.fdopen(descriptor, "wb") as file:
             file.write(made := secrets.token_bytes(KEY_BYTES))
     except OSError as error:
-        raise MediaError("cannot keep a key in", f"{path}: {reason(error)}", "set XDG_STATE_HOME") from error
+        raise MediaError("cannot keep a key in", f"{path}: {reason(error)}", "set XDG_DATA_HOME") from error
     return made
 
 

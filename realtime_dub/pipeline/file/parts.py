@@ -49,7 +49,7 @@ class FileParts:
         announce(self.generator, config.quiet)
         announce_consent(config, self.generator)
         self.compositor = assembly.make_compositor()
-        self.marks = assembly.make_marks(config.marks, live=False)
+        self.marks = assembly.make_marks(config.marks)
         self.video = self.open_video(width=config.width, height=config.height, fps=config.fps)
         if (order := self._order()) is not None:
             self.video = RetimedVideo(self.video, *order)

@@ -89,7 +89,7 @@ class _LiveRun:
         voice, starts_with = _voice(config, clock, video)
         own_voice = _own_voice(config, clock, video)
         parts = video, voice, tracker, generator, publishers, starts_with, own_voice
-        marks = assembly.make_marks(config.marks, live=True)
+        marks = assembly.make_marks(config.marks)
         members = assembly.LiveMembers(*parts, badge=config.badge_style, notice=config.notice, marks=marks)
         fps = Fraction(mode.fps).limit_denominator(1001)
         settings = LiveSettings(fps, config.budget_ms, config.seconds)

@@ -15,21 +15,21 @@ import numpy.typing as npt
 from realtime_dub.media import Coded, Image
 from realtime_dub.trust.marks import tile
 from realtime_dub.trust.marks.payload import Payload
+from realtime_dub.trust.marks.tile import LINES
 from realtime_dub.trust.marks.waves import KEY
 
-STRIPS = 32
-MOST_PIXELS = (
-    1280 * 720
-)  # that are marked: of a larger frame the rows in the middle, which are enough, and cost no more
-LEAST, MOST = 0.65, 1.6  # deviation of the mark, levels: on what is plain, in what is full of detail
-BY_DETAIL = 0.14  # levels for each level of detail
-_SHRUNK = 8
+STRIPS = 48  # at most
+LARGE, SHARE = 1280 * 720, 1 / 2  # of frames of more pixels so much is marked, the rows in the middle: it is enough
+LEAST, MOST = 0.4, 2.6  # deviation of the mark, levels: on what is plain, in what is full of detail
+PLAIN, BY_DETAIL = 1.3, 0.65  # so many levels of detail are none; levels for each one above
+_EDGE = 10.0
 _ONE = 64  # of whole numbers that stand for fractions
+_PARTS = 4  # of the rows that are marked, for which what is added is made one after the other
 _FADE = 3  # frames that begin a stretch have half of the mark
 
 _NO_MASK: Any = None  # of which OpenCV's types do not know
 Shorts = npt.NDArray[np.int16]
-_Addend = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]  # of one plane, of three
+_Addends = list[npt.NDArray[np.uint8]]  # (height, width) what makes pixels brighter, what makes them darker
 
 
 class PictureMarker:
@@ -57,59 +57,72 @@ class PictureMarker:
 
     def image(self, image: Image, own: bool = False) -> Image:
         """A marked copy of what ``begin`` was told; ``own``: nobody else has it, so it is marked itself."""
-        return np.asarray(self._added(image, 1, image if own else None), np.uint8)
+        return np.asarray(self._added(image, image if own else None), np.uint8)
 
     def coded(self, coded: Coded) -> Coded:
         """The same in its luma; chroma is as it was."""
         luma, *chroma = coded.planes
-        return Coded((self._added(luma, 0), chroma[0], chroma[1]), coded.hd, coded.full_range)
+        return Coded((self._added(luma), chroma[0], chroma[1]), coded.hd, coded.full_range)
 
-    def _added(self, image: Any, planes: int, into: Any = None) -> Any:
+    def _added(self, image: Any, into: Any = None) -> Any:
         sign, level = self._signed
         if not level or self._sheet is None:
             return image
-        up, down = (each[planes] for each in self._sheet.addends(level)[::sign])
         marked = cv2.copyTo(image, _NO_MASK) if into is None else into  # NumPy's copy would stop all of Python
-        top, bottom = self._sheet.band
-        part = marked[top:bottom]
-        cv2.add(part, up[top:bottom], dst=part)
-        cv2.subtract(part, down[top:bottom], dst=part)
+        self._sheet.add(marked, *self._sheet.levels[level - 1][::sign])
         return marked
 
 
 class _Sheet:
-    """What is added to frames of one size, at both levels: what makes pixels brighter, what makes them darker."""
+    """What is added to frames of one size, at both levels.
+
+    It is kept for one channel, and made three in small parts: more would drive from the processor's cache what others
+    work on, which costs live mouths more than the mark itself.
+    """
 
     def __init__(self, laid: npt.NDArray[np.float32]) -> None:
         height, width = laid.shape
         self.size = (width, height)
-        rows = min(height, max(1, MOST_PIXELS // width))
+        rows = height if width * height <= LARGE else round(height * SHARE)
         self.band = (height - rows) // 2, (height + rows) // 2  # the rows that are marked
         self._laid: Shorts = np.asarray(np.rint(laid * _ONE), np.int16)
-        self._levels = [[(_zeros(height, width), _zeros(height, width, 3)) for _ in range(2)] for _ in range(2)]
-        self._next, self._rows = 0, -(-rows // STRIPS)
+        self.levels: list[_Addends] = [[_zeros(height, width) for _ in range(2)] for _ in range(2)]
+        self._three = _zeros(-(-rows // _PARTS), width, 3)
+        shrunk = shrunk_by(height)
+        self._rows = -(-rows // STRIPS // shrunk) * shrunk  # of a strip: shrunk by whole numbers, which is quicker
+        self._strips, self._next = -(-rows // self._rows), 0
         self._looked = False
 
-    def addends(self, level: int) -> list[_Addend]:
-        return self._levels[level - 1]
+    def add(self, into: npt.NDArray[np.uint8], up: npt.NDArray[np.uint8], down: npt.NDArray[np.uint8]) -> None:
+        """To one channel or to three."""
+        top, bottom = self.band
+        if into.ndim == 2:
+            part = into[top:bottom]
+            cv2.add(part, up[top:bottom], dst=part)
+            cv2.subtract(part, down[top:bottom], dst=part)
+            return
+        for first in range(top, bottom, len(self._three)):
+            last = min(first + len(self._three), bottom)
+            part, three = into[first:last], self._three[: last - first]
+            cv2.cvtColor(up[first:last], cv2.COLOR_GRAY2BGR, dst=three)
+            cv2.add(part, three, dst=part)
+            cv2.cvtColor(down[first:last], cv2.COLOR_GRAY2BGR, dst=three)
+            cv2.subtract(part, three, dst=part)
 
     def look(self, image: Image) -> None:
         """The first time at all of the frame, then at a strip."""
-        for _ in range(1 if self._looked else STRIPS):
+        for _ in range(1 if self._looked else self._strips):
             self._strip(image, self.band[0] + self._next * self._rows)
-            self._next = (self._next + 1) % STRIPS
+            self._next = (self._next + 1) % self._strips
         self._looked = True
 
     def _strip(self, image: Image, top: int) -> None:
         bottom = min(top + self._rows, self.band[1])
-        if top >= bottom:
-            return
         share = strength(image, top, bottom)
-        for addends, part in zip(self._levels, (0.5, 1.0), strict=True):
+        for addends, part in zip(self.levels, (0.5, 1.0), strict=True):
             change = cv2.multiply(self._laid[top:bottom], share, scale=part / _ONE / _ONE, dtype=cv2.CV_16S)
-            for (one, three), signed in zip(addends, (change, -change), strict=True):
+            for one, signed in zip(addends, (change, -change), strict=True):
                 one[top:bottom] = np.maximum(signed, 0)
-                cv2.cvtColor(one[top:bottom], cv2.COLOR_GRAY2BGR, dst=three[top:bottom])
 
 
 def _zeros(*shape: int) -> npt.NDArray[np.uint8]:
@@ -119,17 +132,22 @@ def _zeros(*shape: int) -> npt.NDArray[np.uint8]:
 def strength(image: Image, top: int, bottom: int) -> Shorts:
     """(bottom - top, width): the mark's deviation in rows of ``image``, in 1 / 64 level.
 
-    Detail hides: it is the mean distance from what is around, on a small copy (contrast masking, as in Watson 1993,
-    by one number a place).
+    Detail as long as the mark's waves hides them: it is the mean distance from what is around, on a small copy
+    (contrast masking, as in Watson 1993, by one number a place). A strong edge counts no more than ``_EDGE``: beside it
+    may be what is plain.
     """
-    room = _SHRUNK
-    first, last = max(0, top - room), min(image.shape[0], bottom + room)
+    height, width = image.shape[:2]
+    shrunk = shrunk_by(height)
+    first, last = max(0, top - 3 * shrunk), min(height, bottom + 3 * shrunk)
     rows = cv2.extractChannel(image[first:last], 1)  # green is most of luma
-    width = image.shape[1]
-    small = cv2.resize(
-        rows, (max(2, width // _SHRUNK), max(2, (last - first) // _SHRUNK)), interpolation=cv2.INTER_AREA
-    )
-    detail = cv2.blur(cv2.absdiff(small, cv2.blur(small, (5, 5))), (5, 5))
-    share = np.clip((LEAST + BY_DETAIL * detail.astype(np.float32)) * _ONE, 0, MOST * _ONE)
+    size = max(2, width // shrunk), max(2, (last - first) // shrunk)
+    small = cv2.resize(rows, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    detail = cv2.blur(np.minimum(cv2.absdiff(small, cv2.blur(small, (5, 5))), _EDGE), (5, 5))
+    share = np.clip((LEAST + BY_DETAIL * (detail - PLAIN)) * _ONE, LEAST * _ONE, MOST * _ONE)
     wide = cv2.resize(share.astype(np.int16), (width, last - first), interpolation=cv2.INTER_LINEAR)
     return np.asarray(wide[top - first : bottom - first], np.int16)
+
+
+def shrunk_by(height: int) -> int:
+    """So that a copy has about 144 lines, of which the mark's waves are 3.5 to 10 long."""
+    return max(1, round(2 * height / LINES))

@@ -36,6 +36,7 @@ MOST_WIDTH = 4 * LINES
 _SMOOTH, _WIDE, _AROUND = 1.2, 8.0, 25  # of the residual, lines
 _FLOOR, _CLIP = 2.0, 2.0
 POWER = 0.5  # of the waves' loudness, when they are added up
+_QUIETEST = 1e-12  # a wave that a plain picture lacks stays 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ class Seer:
                 yield self._correlated(mixed[self._rows, columns], scale, mirrored)
 
     def _correlated(self, values: Complexes, scale: float, mirrored: bool) -> Look:
-        values = values * np.abs(values) ** (POWER - 1)
+        values = values * np.maximum(np.abs(values), _QUIETEST) ** (POWER - 1)
         grid = np.zeros((_GRID, _GRID), np.complex64)
         grid[self._rows, self._columns] = values * np.conj(self._waves.finding)
         sums = cv2.idft(grid.view(np.float32).reshape(_GRID, _GRID, 2))[..., 0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
@@ -17,6 +18,7 @@ from realtime_dub.web.studio.avatars import Avatars
 MOST_ASKED = 20  # avatars in one question
 AVATARS: web.AppKey[Avatars] = web.AppKey("avatars", Avatars)
 TRAININGS: web.AppKey[Trainings] = web.AppKey("trainings", Trainings)
+END_SHOWING: web.AppKey[Callable[[str, str], Awaitable[None]]] = web.AppKey("end_showing")  # a picture; why
 OWN = "/api/avatars/{id:[\\w-]{1,64}}"
 NONE_TRAINED = Refusal(409, "This server trains no avatars.", "Start it with --train-avatars, or send an avatar.")
 
@@ -31,6 +33,7 @@ def routes() -> list[web.RouteDef]:
         web.get(OWN + "/picture", picture),
         web.get(OWN + "/preview", preview),
         web.post(OWN + "/training", agree),
+        web.post(OWN + "/consent", confirm),
     ]
 
 
@@ -64,9 +67,16 @@ async def agree(request: web.Request) -> web.Response:
     return web.json_response(await asyncio.to_thread(request.app[TRAININGS].agree, request.match_info["id"]))
 
 
+async def confirm(request: web.Request) -> web.Response:
+    """Whoever sent the avatar confirms that its person agrees to it."""
+    return web.json_response(await asyncio.to_thread(request.app[AVATARS].agree, request.match_info["id"]))
+
+
 async def remove(request: web.Request) -> web.Response:
-    """Also what is being made."""
-    await asyncio.to_thread(request.app[TRAININGS].remove, request.match_info["id"])
+    """Also what is being made; this takes a consent back. No session shows it any longer."""
+    name = request.match_info["id"]
+    await asyncio.to_thread(request.app[TRAININGS].remove, name)
+    await request.app[END_SHOWING](f"avatar:{name}", "the avatar was deleted")
     return web.Response(status=204)
 
 

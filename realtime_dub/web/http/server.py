@@ -96,6 +96,7 @@ def _studio(config: ServeConfig) -> Callable[[web.Application], AsyncIterator[No
         app[CAME_BY], app[REVOKES] = studio.links.came, studio.links.revoke
         app[api.INBOX] = api.Inbox(keeping.uploads, studio.used_uploads)
         app[avatars.AVATARS], app[avatars.TRAININGS] = keeping.avatars, keeping.trainings
+        app[avatars.END_SHOWING] = studio.end_showing
         app[api.METRICS] = api.metrics_of(studio)
         app[MEASURES] = studio.measure
         try:

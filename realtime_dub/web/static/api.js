@@ -115,6 +115,7 @@ export const avatarPicture = (id) => download(ofAvatar(id, "/picture"));
 export const avatarPreview = (id) => download(ofAvatar(id, "/preview"));
 export const avatarFile = (id) => download(ofAvatar(id, "/file"));
 export const trainAvatar = (id) => json("POST", ofAvatar(id, "/training"), { json: {} });
+export const agreeToAvatar = (id) => json("POST", ofAvatar(id, "/consent"), { json: {} });
 export const removeAvatar = (id) => call("DELETE", ofAvatar(id));
 export const sendAvatar = (file) => send("api/avatars", file);
 export const sendFilm = (file) => send("api/avatars/films", file);

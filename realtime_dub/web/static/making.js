@@ -36,7 +36,7 @@ export class Making {
     this.#bar.hidden = !["preparing", "training"].includes(told.state);
     this.#bar.value = told.share ?? 0;
     this.#look(PICTURED.includes(told.state) ? told.preview : null);
-    const state = `${told.state} ${told.agreed ?? ""}`;
+    const state = `${told.state} ${told.agreed ?? ""} ${told.consent ?? ""}`;
     if (state === this.#state) return;
     if (this.#state) this.#say(`${this.#name.textContent}: ${words(told)}`); // heard once for each step, not for each per cent
     this.#state = state;
@@ -52,10 +52,11 @@ export class Making {
     this.#findings.replaceChildren(...lines.map((line) => Object.assign(document.createElement("li"), { textContent: line })));
   }
 
-  #offered({ state }) {
+  #offered({ state, consent }) {
     const remove = ["kept", "failed"].includes(state) ? t("avatar.remove") : t("avatar.cancel");
     return [
       ...(state === "checked" ? [this.#button(t("avatar.begin"), () => api.trainAvatar(this.#id))] : []),
+      ...(unasked({ consent }) ? [this.#button(t("avatar.agree"), () => api.agreeToAvatar(this.#id))] : []),
       ...(state === "kept" ? [this.#button(t("avatar.download"), async () => save(await api.avatarFile(this.#id), "me.avatar.zip"))] : []),
       this.#button(remove, () => api.removeAvatar(this.#id)),
     ];
@@ -96,7 +97,10 @@ export class Making {
 
 function part(kind, name) { return Object.assign(document.createElement(kind), { className: name }); }
 
-function words({ state, stage, share, left_s: left, ahead, agreed, until, why, trained }) {
+// Nobody has confirmed that its person agrees, or the record does not hold.
+function unasked({ consent }) { return ["missing", "broken"].includes(consent); }
+
+function words({ state, consent, stage, share, left_s: left, ahead, agreed, until, why, trained }) {
   if (state === "waiting") return agreed ? t("avatar.waiting.train", { ahead }) : t("avatar.waiting", { ahead });
   if (state === "preparing" || state === "training") {
     const far = t("avatar.far", { stage: t(`avatar.stage.${stage}`), percent: Math.floor(100 * share) });
@@ -105,5 +109,6 @@ function words({ state, stage, share, left_s: left, ahead, agreed, until, why, t
   if (state === "checked") return t("avatar.checked");
   if (state === "failed") return t("avatar.failed", { why });
   const day = new Date(1000 * until).toLocaleString([], { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
-  return trained ? t("avatar.made", { day }) : t("avatar.kept", { day });
+  const kept = trained ? t("avatar.made", { day }) : t("avatar.kept", { day });
+  return `${kept} ${t(unasked({ consent }) ? "avatar.unasked" : "avatar.agreed")}`;
 }

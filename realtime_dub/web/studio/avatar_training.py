@@ -102,13 +102,9 @@ class Trainings(Taking):
         self._wake.set()
         return self._told(name)
 
-    def remove(self, name: str) -> None:
-        """The avatar, and all that it is made of; a training ends. Raises Refusal."""
-        with self.lock:
-            self._avatars.own(name)
-            (self._avatars.folder / name / "state.json").unlink(missing_ok=True)  # whoever works at it sees so
-        self._stop(name)
-        shutil.rmtree(self._avatars.folder / name, ignore_errors=True)
+    def remove(self, name: str) -> str:
+        """The avatar, and all that it is made of; a training ends. As :meth:`Avatars.remove`. Raises Refusal."""
+        return self._avatars.remove(name, self._stop)
 
     def preview(self, name: str) -> Path:
         """The newest picture. Raises Refusal."""

@@ -11,6 +11,7 @@ import re
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,6 +25,7 @@ from realtime_dub.sources.avatars import REST, is_avatar
 from realtime_dub.web import limits
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.refusals import Refusal
+from realtime_dub.web.studio import avatar_consent
 from realtime_dub.web.studio.checks import Checks
 from realtime_dub.web.studio.own_avatars import AT_WORK, AVATAR, STATE, Own, Taking
 from realtime_dub.web.studio.uploads import Arrival, Uploads
@@ -120,14 +122,28 @@ class Avatars(FoundAvatars, Taking):
         told["trained"] = own.trained
         if own.state == "kept":
             told["until"] = round(self._until_s(name, own))
+            told["consent"] = avatar_consent.standing(self.folder / name / AVATAR)
         if own.findings:
             told["findings"] = [each.model_dump() for each in own.findings]
         return told | ({"why": own.why} if own.why else {})
 
-    def remove(self, name: str) -> None:
-        """Raises Refusal."""
-        self.own(name)
-        shutil.rmtree(self.folder / name, ignore_errors=True)
+    def agree(self, name: str) -> dict[str, Any]:
+        """Whoever sent it confirms that its person agrees. Raises Refusal."""
+        with self.lock:
+            avatar_consent.record(self.find_own(name), name)
+        return self.tell(name)
+
+    def remove(self, name: str, stop: Callable[[str], None] = lambda name: None) -> str:
+        """With all that lies beside it; ``stop`` ends what works at it.
+
+        Gives the line that proves it, which the log has too. Raises Refusal.
+        """
+        with self.lock:
+            self.own(name)
+            line = avatar_consent.revoked(self.folder / name / AVATAR, name)
+            (self.folder / name / STATE).unlink(missing_ok=True)  # whoever works at it sees so
+        stop(name)
+        return avatar_consent.deleted(self.folder / name, line)
 
     def sweep(self) -> None:
         """Remove what is too old and what is not whole."""

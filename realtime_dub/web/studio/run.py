@@ -212,5 +212,5 @@ class Run:
         own = self._own_voice() if self._own_voice is not None and assembly.learns_own(self.generator) else None
         parts = video, voice, tracker, self.generator, self._publishers
         members = assembly.LiveMembers(*parts, own_voice=own, place=self._place, badge=setup.badge)
-        members = replace(members, marks=assembly.make_marks(setup.marks, live=True))
+        members = replace(members, marks=assembly.make_marks(setup.marks))
         return assembly.assemble_live(members, settings_of(setup), self._clock, self.recorder, stack)

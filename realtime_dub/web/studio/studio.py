@@ -258,6 +258,11 @@ class Studio:
         self.rooms.sweep(tuple(self.sessions.values()))
         self.captions.sweep(room.name for room in self.rooms.all)
 
+    async def end_showing(self, picture: str, why: str) -> None:
+        """Those whose picture that is: a page's camera, an upload or an avatar, as options name it."""
+        shown = [id for id, each in self.sessions.items() if each.options.picture == picture]
+        await asyncio.gather(*(self.end(id, why) for id in shown))
+
     def used_uploads(self) -> set[str]:
         """Those that a session has chosen."""
         return named(choice for each in self.sessions.values() for choice in each.options.files)

@@ -223,6 +223,7 @@ def _with_roster(config: ServeConfig, make_roster: MakeRoster) -> Callable[[web.
         app[ROSTER], app[METRICS], app[REVOKES] = roster, Metrics(), roster.revoke
         app[api.INBOX] = api.Inbox(roster.uploads, roster.used_uploads)
         app[avatars.AVATARS], app[avatars.TRAININGS] = roster.avatars, roster.trainings
+        app[avatars.END_SHOWING] = roster.end_showing
         app[api.METRICS] = _metrics(roster, app[METRICS])
         app[MEASURES] = roster.measure
         try:

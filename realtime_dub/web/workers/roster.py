@@ -134,6 +134,11 @@ class Roster:
     async def end(self, id: str, why: str) -> None:
         self.of(id).tell(Order(end=id, why=why))
 
+    async def end_showing(self, picture: str, why: str) -> None:
+        for guest in self.guests():
+            if guest.picture == picture:
+                await self.end(guest.id, why)
+
     def used_uploads(self) -> set[str]:
         return named(choice for guest in self.guests() for choice in (guest.voice, guest.picture, guest.background))
 
