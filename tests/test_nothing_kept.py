@@ -7,6 +7,7 @@ import contextlib
 import gc
 import os
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -95,12 +96,12 @@ def test_a_session_leaves_nothing(place: Path) -> None:
             kept = {name for name in files(place) if not name.endswith(("/lock", "consent.key"))}
             assert kept == set()
             assert opened() - before == set()
-            for _ in range(40):  # threads of a busy machine end a moment later
+            for _ in range(60):  # threads of a busy machine end a moment later
                 if not any(held().values()):
                     break
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(1)
             return held()
 
     left = asyncio.run(test())
-    assert left == dict.fromkeys(left, 0)
+    assert left == dict.fromkeys(left, 0), [each.name for each in threading.enumerate()]
     assert {Path(name).name for name in files(place)} <= {"consent.key", "lock"}
