@@ -18,7 +18,7 @@ from realtime_dub.web.invites import Invite
 from realtime_dub.web.studio.keeping import OwnKeeping
 from realtime_dub.web.studio.studio import Studio
 from realtime_dub.web.workers.crew import Crew
-from realtime_dub.web.workers.process import _app
+from realtime_dub.web.workers.hosting import Hosting
 from realtime_dub.web.workers.wire import INVITED, Order
 
 __all__ = ["crew"]  # fixture
@@ -112,7 +112,7 @@ def test_a_worker_knows_by_which_link_the_front_has_let_somebody_in() -> None:
         config = ServeConfig(port=0)
         studio = Studio(config, keeping=await asyncio.to_thread(OwnKeeping, config))
         invite = Invite(role="viewer", room="hall", made_ms=5, until_ms=10)
-        async with TestServer(_app(studio)) as server, ClientSession() as http:
+        async with TestServer(Hosting(studio, None).app) as server, ClientSession() as http:
             http.headers.update({INVITED: json.dumps(invite.model_dump())})
             url = str(server.make_url("")).rstrip("/")
             async with visiting(Visitor(http, url, sends=False)) as visitor:
