@@ -39,7 +39,8 @@ test-slow: $(VENV)/.dev $(VENV)/.system-test
 	@tools/test.sh $(PYTHON) "slow and not long" $(ARGS)
 
 test-long: $(VENV)/.train $(VENV)/.system-test
-	@$(PYTHON) -m pytest -m long $(ARGS)
+	@$(PYTHON) -m pytest --ignore=tests/train -m long $(ARGS)
+	@$(PYTHON) -m pytest tests/train -m long $(ARGS)
 
 test-train: $(VENV)/.train $(VENV)/.system-test
 	@$(PYTHON) -m pytest tests/train -m "not long" $(ARGS)
