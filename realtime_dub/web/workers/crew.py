@@ -152,7 +152,8 @@ class Crew:
     async def end_showing(self, picture: str, why: str) -> None:
         for guest in self.guests():
             if guest.picture == picture:
-                await self.end(guest.id, why)
+                with contextlib.suppress(Refusal):  # its worker is gone, and it with that
+                    await self.end(guest.id, why)
 
     def used_uploads(self) -> set[str]:
         return named(choice for guest in self.guests() for choice in (guest.voice, guest.picture, guest.background))
