@@ -129,3 +129,16 @@ def test_one_worker_for_each_who_may_be_dubbed() -> None:
     assert workers_of(ServeConfig(max_sessions=1)) == 1
     assert workers_of(ServeConfig(max_sessions=100, workers=3)) == 3
     assert workers_of(ServeConfig(max_sessions=100)) >= 1
+
+
+def test_whoever_shows_an_avatar_that_is_deleted_is_ended_wherever_they_are(crew: Crew) -> None:
+    first, second = crew.workers
+    first.has(guest("0-a", 1.0, picture="avatar:mine"), guest("0-b", 2.0))
+    second.has(guest("1-c", 3.0, picture="avatar:mine"), guest("1-d", 4.0, picture="avatar:other"))
+    asyncio.run(crew.end_showing("avatar:mine", "the avatar was deleted"))
+    assert [(order.end, order.why) for order in (*first.told, *second.told)] == [
+        ("0-a", "the avatar was deleted"),
+        ("1-c", "the avatar was deleted"),
+    ]
+    second.is_ready = False  # its guests are gone with it
+    asyncio.run(crew.end_showing("avatar:other", "the avatar was deleted"))

@@ -1,7 +1,7 @@
 """Puts the mark into frames, cheaply enough for each frame of a live film.
 
 What is added to each pixel is kept, whole numbers, and is added as it is. How much it may be at a place, by what is to
-be seen there, is looked at anew in one strip of the frame after another, one a frame.
+be seen there, is looked at anew in one strip of the frame after another.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ from realtime_dub.trust.marks.payload import Payload
 from realtime_dub.trust.marks.tile import LINES
 from realtime_dub.trust.marks.waves import KEY
 
-STRIPS = 48  # at most
+STRIPS, EVERY = (
+    12,
+    4,
+)  # at most so many; one is looked at every few frames: each call may have to wait for other threads
 LARGE, SHARE = 1280 * 720, 1 / 2  # of frames of more pixels so much is marked, the rows in the middle: it is enough
 LEAST, MOST = 0.4, 2.6  # deviation of the mark, levels: on what is plain, in what is full of detail
 PLAIN, BY_DETAIL = 1.3, 0.65  # so many levels of detail are none; levels for each one above
 _EDGE = 10.0
 _ONE = 64  # of whole numbers that stand for fractions
-_PARTS = 4  # of the rows that are marked, for which what is added is made one after the other
+_PARTS = 2  # of the rows that are marked, for which what is added is made one after the other
 _FADE = 3  # frames that begin a stretch have half of the mark
 
 _NO_MASK: Any = None  # of which OpenCV's types do not know
@@ -91,7 +94,7 @@ class _Sheet:
         shrunk = shrunk_by(height)
         self._rows = -(-rows // STRIPS // shrunk) * shrunk  # of a strip: shrunk by whole numbers, which is quicker
         self._strips, self._next = -(-rows // self._rows), 0
-        self._looked = False
+        self._frames = 0
 
     def add(self, into: npt.NDArray[np.uint8], up: npt.NDArray[np.uint8], down: npt.NDArray[np.uint8]) -> None:
         """To one channel or to three."""
@@ -110,11 +113,13 @@ class _Sheet:
             cv2.subtract(part, three, dst=part)
 
     def look(self, image: Image) -> None:
-        """The first time at all of the frame, then at a strip."""
-        for _ in range(1 if self._looked else self._strips):
+        """The first time at all of the frame, then now and then at a strip."""
+        self._frames += 1
+        if self._frames > 1 and self._frames % EVERY:
+            return
+        for _ in range(1 if self._frames > 1 else self._strips):
             self._strip(image, self.band[0] + self._next * self._rows)
             self._next = (self._next + 1) % self._strips
-        self._looked = True
 
     def _strip(self, image: Image, top: int) -> None:
         bottom = min(top + self._rows, self.band[1])

@@ -6,6 +6,7 @@ Who starts them, and which one is to have somebody new, is a ``Crew``'s (process
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -137,7 +138,8 @@ class Roster:
     async def end_showing(self, picture: str, why: str) -> None:
         for guest in self.guests():
             if guest.picture == picture:
-                await self.end(guest.id, why)
+                with contextlib.suppress(Refusal):  # its worker is gone, and it with that
+                    await self.end(guest.id, why)
 
     def used_uploads(self) -> set[str]:
         return named(choice for guest in self.guests() for choice in (guest.voice, guest.picture, guest.background))
