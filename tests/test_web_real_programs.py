@@ -7,6 +7,7 @@ for GStreamer see ``gst_whip.py``).
 from __future__ import annotations
 
 import asyncio
+import io
 import shutil
 import socket
 import subprocess
@@ -17,9 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import av
+import browser
 import numpy as np
+import page_walk
 import pytest
 from aiohttp import ClientSession
+from PIL import Image
 from test_web_safety import ask
 from web_peers import HEADERS, ROOMY_MS, Visitor, serving
 
@@ -222,3 +226,29 @@ def test_an_interpreter_is_gstreamer() -> None:
             await sender.close()
 
     asyncio.run(test())
+
+
+SHOWN = "[...document.querySelectorAll('button, select, input, h1, p')]"
+SEEN = "(each) => each.checkVisibility() && each.getBoundingClientRect().width > 1"
+
+
+@pytest.mark.skipif(browser.PROGRAM is None, reason="neither Chromium nor Chrome is installed")
+def test_a_browser_source_is_the_picture_alone_and_nothing_before() -> None:
+    """As OBS opens it, in Chromium whose own background is transparent."""
+    mine = f"#token={page_walk.TOKEN}"
+    with page_walk.people("en") as come:
+        source = come(f"?role=viewer&room=hall&plain=1{mine}")
+        source.wait_for_timeout(2000)
+        assert not alpha(source).any()
+        speaker = page_walk.ready(come(f"?room=hall{mine}"))
+        speaker.evaluate("() => { document.getElementById('green-always').click(); }")
+        speaker.click("#start")
+        page_walk.until(source, "document.getElementById('dubbed').getVideoPlaybackQuality().totalVideoFrames > 5")
+        source.wait_for_timeout(1000)
+        assert (alpha(source)[:, 300:-300] == 255).all()
+        shown = source.evaluate(f"() => {SHOWN}.filter({SEEN}).map((each) => each.id)")
+        assert shown == ["badge"]  # the page's, of a server that draws none
+
+
+def alpha(view: Any) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(view.screenshot(omit_background=True))).convert("RGBA"))[..., 3]

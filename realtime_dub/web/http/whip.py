@@ -74,9 +74,17 @@ async def open_session(request: web.Request, kind: str) -> web.Response:
     return await answer_offer(request, kind, options, sdp)
 
 
+def who_begins(sdp: str) -> str:
+    """An offer that leaves it open (RFC 5763, section 5) taken as if the program begins the DTLS handshake.
+
+    GStreamer 1.22 refuses aiortc's (with OpenSSL 4.0) and completes its own.
+    """
+    return sdp.replace("a=setup:actpass", "a=setup:active")
+
+
 async def answer_offer(request: web.Request, kind: str, options: SessionOptions, sdp: str) -> web.Response:
     """A new session. Raises Refusal."""
-    session, answer = await request.app[HOST].open(options, sdp)
+    session, answer = await request.app[HOST].open(options, who_begins(sdp))
     await note_link(request, session.id)
     name = request.match_info["name"]
     headers = {"Location": f"/{kind}/{name}/{session.id}", "ETag": _etag(session), "Accept-Patch": FRAGMENT}
