@@ -101,7 +101,9 @@ class Worker:
             self._gone()
             if self._closing:
                 return
-            log.error("a worker has ended and is started anew", extra={"worker": self.number, "why": self.failed})
+            log.error(
+                "a worker has ended and is started anew", extra={"worker": self.number, "why": self.failed or why}
+            )
             await asyncio.sleep(pause_s)
 
     async def close(self, within_s: float) -> None:
