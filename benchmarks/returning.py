@@ -36,7 +36,9 @@ class Page:
 
     @property
     def worker(self) -> int:
-        return int(self.id.partition("-")[0])
+        """The number of the one that has its session; -1 while it has none."""
+        number = self.id.partition("-")[0]
+        return int(number) if number.isdecimal() else -1
 
     @property
     def live(self) -> bool:

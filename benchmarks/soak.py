@@ -6,7 +6,7 @@ for a while and leave, one of them without a word.
 
 | figure | how |
 |---|---|
-| growth | the median of the last tenth less the median of the second tenth: the first one warms up |
+| growth | the least of the last quarter less that of the second one: both with fewest visitors, after the warm-up |
 | offset | of the visitor's fresh mouths against the audio that leaves with them, as the server counts it |
 | unsaid | ticks of the visitor that were older than the budget and not counted lagged: ticks less those of all kinds |
 
@@ -106,14 +106,12 @@ def told(stays: Person) -> Row:
 
 
 def summary(rows: list[Row]) -> dict[str, Any]:
-    tenth = max(1, len(rows) // 10)
-    first, last = rows[tenth : 2 * tenth] or rows[:1], rows[-tenth:]
+    quarter = max(1, len(rows) // 4)
+    first, last = rows[quarter : 2 * quarter] or rows[:1], rows[-quarter:]
     found: dict[str, Any] = {"marks": len(rows), "hours": round(rows[-1]["hours"], 2)}
     for name in GROWS:
-        found[name] = {
-            "at": round(median(first, name), 1),
-            "growth": round(median(last, name) - median(first, name), 1),
-        }
+        at, end = (min(row[name] for row in part) for part in (first, last))
+        found[name] = {"at": round(at, 1), "growth": round(end - at, 1)}
     offsets = [row["offset_ms"] for row in rows]
     found["offset_ms"] = {"min": round(min(offsets), 1), "max": round(max(offsets), 1)}
     found["delay_ms"] = round(median(rows, "delay_ms"), 1)

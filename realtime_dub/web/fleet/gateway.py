@@ -30,7 +30,6 @@ from realtime_dub.web.studio.seats import FULL, RETRY_S, Seats
 from realtime_dub.web.studio.uploads import Uploads
 from realtime_dub.web.upkeep import Tasks, repeat
 from realtime_dub.web.workers.front import make_front
-from realtime_dub.web.workers.hosting import HEARTBEAT_S
 from realtime_dub.web.workers.load import Load, place, place_light
 from realtime_dub.web.workers.roster import Roster, starting
 from realtime_dub.web.workers.wire import MOST_LINE, Channel, Order, WebChannel
@@ -39,6 +38,7 @@ from realtime_dub.web.workers.worker import CONNECT_S, Worker
 SWEEP_S = 1.0
 FILES_S = 5.0
 SENT_S = 3.0  # who was sent to a worker counts there until that one tells of them, and for so long at most
+SILENT_S = 3.5  # a worker says something every second; one that is busy may be late
 REVOKED = "revoked.json"
 Find = Callable[[int], str]  # where a worker answers, by its number; blocking; raises OSError where it is not there
 
@@ -60,10 +60,10 @@ class ActorBody:
     async def begin(self) -> Channel:
         self.address = await asyncio.to_thread(self._find, self._number)
         try:
-            socket = await self.http.ws_connect(self.address + CHANNEL, heartbeat=HEARTBEAT_S, max_msg_size=MOST_LINE)
+            socket = await self.http.ws_connect(self.address + CHANNEL, max_msg_size=MOST_LINE)
         except (ClientError, TimeoutError) as error:
             raise OSError(f"worker {self._number} does not answer") from error
-        return WebChannel(socket)
+        return WebChannel(socket, SILENT_S)
 
     async def end(self, expected: bool) -> str:
         return f"worker {self._number} is gone"

@@ -30,7 +30,6 @@ from realtime_dub.web.workers.wire import Guest, Order, Task
 from realtime_dub.web.workers.worker import ProcessBody, Worker
 
 SWEEP_S = 5.0
-COME_BACK_S = 4.0  # what a page needs to find out that its worker has ended, and to be live again
 START_S = 60.0  # until the first one is ready
 LONGEST_PATH = 90  # characters of a socket's: the system takes a hundred
 
@@ -57,8 +56,7 @@ class Crew(Roster):
         """The first one is ready then, the others follow. Raises UserError where it cannot be."""
         self._tasks = Tasks("crew")
         bodies = [ProcessBody(self._task(number)) for number in range(self.count)]
-        parts = self._changed, self._is_ready, self._rest_s
-        self.workers = [Worker(number, body, *parts) for number, body in enumerate(bodies)]
+        self.workers = [Worker(number, body, self._changed, self._is_ready) for number, body in enumerate(bodies)]
         self._tasks.spawn(self.workers[0].run(), "worker 0")
         self._tasks.spawn(repeat(SWEEP_S, self._sweep), "sweeper")
         first = self.workers[0]
@@ -103,10 +101,6 @@ class Crew(Roster):
         return min(ready, key=load)
 
     # What follows from it.
-
-    def _rest_s(self) -> float:
-        """Whoever was with a worker that has ended comes back to the others first: that needs the same cores."""
-        return COME_BACK_S if sum(worker.is_ready for worker in self.workers) > 1 else 0.0
 
     def _is_ready(self, worker: Worker) -> None:
         if self._fps is not None:

@@ -27,7 +27,7 @@ LOAD: dict[str, tuple[str, Callable[[Load], float]]] = {
     "busy_share": ("Share of its processor time that is taken", lambda load: load.busy),
     "draining": ("Whether it moves away who is there", lambda load: load.draining),
 }
-HEARTBEAT_S = 2.0  # a machine that is gone says nothing: it is missed after one and a half of these
+HEARTBEAT_S = 20.0  # of fronts: one whose machine is gone is not told any more
 
 
 class Hosting:

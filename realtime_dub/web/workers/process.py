@@ -22,7 +22,6 @@ from realtime_dub.web.studio.avatars import FoundAvatars
 from realtime_dub.web.studio.keeping import SharedKeeping
 from realtime_dub.web.studio.names import Names
 from realtime_dub.web.studio.studio import Studio
-from realtime_dub.web.workers.gently import rise
 from realtime_dub.web.workers.hosting import Hosting
 from realtime_dub.web.workers.secretary import CountedOrder, Secretary
 from realtime_dub.web.workers.wire import Channel, Report, SocketChannel, Task, first_line
@@ -56,7 +55,6 @@ async def _work(task: Task, end: socket.socket) -> None:
         await runner.setup()
         await web.UnixSite(runner, str(task.socket)).start()
         hosting.begin()
-        await asyncio.to_thread(rise)
         await secretary.work()
     finally:
         end_in_time()

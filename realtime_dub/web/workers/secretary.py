@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 from realtime_dub.web.http.api import camera_fields
@@ -16,6 +17,7 @@ from realtime_dub.web.workers.wire import Channel, Guest, Order, Report
 
 LOOK_S = 0.1
 LOAD_S = 1.0
+ALIVE_S = 1.0  # something is told at least so often
 
 
 class CountedPlace:
@@ -94,6 +96,7 @@ class Secretary:
         self._told: list[Guest] = []
         self._told_load: Load | None = None
         self._told_moving: list[str] = []
+        self._told_s = 0.0
 
     async def work(self) -> None:
         """Until the channel ends."""
@@ -114,7 +117,9 @@ class Secretary:
             moving=moving if moving != self._told_moving else None,
         )
         self._told, self._told_load, self._told_moving = guests, load, moving
-        if report != Report():
+        now_s = time.monotonic()
+        if report != Report() or now_s - self._told_s > ALIVE_S:
+            self._told_s = now_s
             self._channel.tell(report)
 
     async def _obey(self, order: Order) -> None:

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from aiohttp import ClientWebSocketResponse, WSMsgType, web
+from aiohttp import ClientWebSocketResponse, WSMessage, WSMsgType, web
 from pydantic import BaseModel, ConfigDict
 
 from realtime_dub.web.config import ServeConfig
@@ -136,12 +136,15 @@ class SocketChannel:
 
 
 class WebChannel:
-    """A message each, between machines. Who does not read for ``MOST_WAITING`` messages is let go."""
+    """A message each, between machines. Who does not read for ``MOST_WAITING`` messages is let go; so is who says
+    nothing for ``silent_s``, where that is given: a machine that is gone says nothing.
+    """
 
     MOST_WAITING = 1_000
+    AGAIN_S = 0.5  # where this process was held up itself, what came meanwhile is there
 
-    def __init__(self, socket: ClientWebSocketResponse | web.WebSocketResponse) -> None:
-        self._socket = socket
+    def __init__(self, socket: ClientWebSocketResponse | web.WebSocketResponse, silent_s: float | None = None) -> None:
+        self._socket, self._silent_s = socket, silent_s
         self._waiting: asyncio.Queue[str | None] = asyncio.Queue(self.MOST_WAITING)
         self._writer = asyncio.create_task(self._write(), name="channel")
 
@@ -153,14 +156,19 @@ class WebChannel:
 
     async def lines(self) -> AsyncIterator[dict[str, Any]]:
         try:
-            async for message in self._socket:
-                if message.type is not WSMsgType.TEXT:
-                    return
+            while (message := await self._next()).type is WSMsgType.TEXT:
                 yield json.loads(message.data)
-        except (OSError, ValueError):
+        except (OSError, ValueError):  # a timeout is an OSError
             return
         finally:
             self.close()
+
+    async def _next(self) -> WSMessage:
+        """Raises TimeoutError."""
+        try:
+            return await self._socket.receive(self._silent_s)
+        except TimeoutError:
+            return await self._socket.receive(self.AGAIN_S)
 
     def close(self) -> None:
         self._writer.cancel()

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 from aiohttp import ClientSession, ClientTimeout, UnixConnector
 
 import realtime_dub
-from realtime_dub.web.workers.gently import slow_down
 from realtime_dub.web.workers.load import Load
 from realtime_dub.web.workers.wire import Channel, Guest, Order, Report, SocketChannel, Task
 
@@ -51,21 +50,15 @@ class Worker:
     """On the front's loop. ``changed`` is called when its guests are others, ``ready`` when it can have some."""
 
     def __init__(
-        self,
-        number: int,
-        body: Body,
-        changed: Callable[[Worker], None],
-        ready: Callable[[Worker], None],
-        rest_s: Callable[[], float] = lambda: 0.0,
+        self, number: int, body: Body, changed: Callable[[Worker], None], ready: Callable[[Worker], None]
     ) -> None:
-        """``rest_s``: for how long one that was of use and ended is not started anew."""
         self.number, self.body = number, body
         self.guests: dict[str, Guest] = {}
         self.offers: dict[str, Any] | None = None  # None: it is not ready
         self.load: Load | None = None  # as it was told last
         self.moving: frozenset[str] = frozenset()  # rooms that it gives away
         self.camera: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._changed, self._ready, self._rest_s = changed, ready, rest_s
+        self._changed, self._ready = changed, ready
         self._channel: Channel | None = None
         self._closing = False
         self.failed = ""  # why it ended before it was ready, the last time
@@ -97,11 +90,13 @@ class Worker:
                 self.failed = self.failed or why
             if self.number == 0 and not ever and not self.body.comes_by_itself:
                 return
-            pause_s = max(FIRST_PAUSE_S, self._rest_s()) if self.is_ready else min(2 * pause_s, most_s)
+            pause_s = FIRST_PAUSE_S if self.is_ready else min(2 * pause_s, most_s)
             self._gone()
             if self._closing:
                 return
-            log.error("a worker has ended and is started anew", extra={"worker": self.number, "why": self.failed})
+            log.error(
+                "a worker has ended and is started anew", extra={"worker": self.number, "why": self.failed or why}
+            )
             await asyncio.sleep(pause_s)
 
     async def close(self, within_s: float) -> None:
@@ -160,7 +155,6 @@ class ProcessBody:
         )
         self._task = task
         self._process: asyncio.subprocess.Process | None = None
-        self._starts = 0
 
     async def begin(self) -> Channel:
         mine, its = socket.socketpair()
@@ -172,9 +166,6 @@ class ProcessBody:
                 stdout=asyncio.subprocess.DEVNULL,  # the front's own is for the address alone
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (HERE, os.environ.get("PYTHONPATH"))))},
             )
-        if self._starts:  # others dub meanwhile, and those that it had with them
-            slow_down(self._process.pid)
-        self._starts += 1
         await asyncio.to_thread(self._task.socket.unlink, missing_ok=True)
         mine.setblocking(False)
         channel = await SocketChannel.of(mine)
