@@ -35,7 +35,9 @@ HALL = {"room": "hall"}
 Figures = dict[str, Any]
 
 
-async def measured(server: Server, seconds: float, height: int, fps: int, engine: str | None) -> Figures:
+async def measured(
+    server: Server, seconds: float, height: int, fps: int, engine: str | None, budget_ms: float | None
+) -> Figures:
     url = server.url
     speaker = Person(url, (Face(height, fps), Voice(SPEAKER)))
     interpreter = Person(url, (Voice(INTERPRETER),), (SPEAKER.mark_hz,))
@@ -43,7 +45,9 @@ async def measured(server: Server, seconds: float, height: int, fps: int, engine
     viewers = {under: Person(url, (), tones) for under in (0.3, 0.0)}
     people = (speaker, interpreter, *viewers.values())
     try:
-        await speaker.connect(**HALL, languages=["es"], consent=True, **({"engine": engine} if engine else {}))
+        asked = {"engine": engine, "budget_ms": budget_ms}
+        chosen = {name: value for name, value in asked.items() if value is not None}
+        await speaker.connect(**HALL, languages=["es"], consent=True, **chosen)
         await interpreter.connect(**HALL, role="interpreter", channel="es")
         for under, viewer in viewers.items():
             await viewer.connect(**HALL, role="viewer", channel="es", under=under)
@@ -150,12 +154,13 @@ def main() -> None:
     parser.add_argument("--height", type=int, default=360)
     parser.add_argument("--fps", type=int, default=15)
     parser.add_argument("--engine")
+    parser.add_argument("--budget", type=float, help="ms; the studio's own choice if left out")
     args = parser.parse_args()
     asked = ("--max-sessions", "1", "--max-channels", "1", "--fps", str(args.fps))
     with serving(*asked) as server:
-        found = asyncio.run(measured(server, args.seconds, args.height, args.fps, args.engine))
+        found = asyncio.run(measured(server, args.seconds, args.height, args.fps, args.engine, args.budget))
     show("a room", ("what", "asked for", "found"), rows(found))
-    last_line({"seconds": args.seconds, "height": args.height, "fps": args.fps, **found})
+    last_line({"seconds": args.seconds, "budget_ms": args.budget, "height": args.height, "fps": args.fps, **found})
 
 
 if __name__ == "__main__":

@@ -50,10 +50,11 @@ class BudgetPlan:
         picture: Iterable[Stage],
         after: Iterable[Stage],
         budget_ms: float | None = None,
+        margin_ns: int = MARGIN_NS,
     ) -> BudgetPlan:
         """Plan with ``budget_ms``, or with the requirement and a margin. Raises BudgetTooSmall."""
         plan = cls(tuple(voice), tuple(picture), tuple(after), 0)
-        wanted_ns = plan.required_ns + MARGIN_NS
+        wanted_ns = plan.required_ns + margin_ns
         budget_ns = -(-wanted_ns // _STEP_NS) * _STEP_NS if budget_ms is None else round(budget_ms * MS)
         plan = cls(plan.voice, plan.picture, plan.after, budget_ns)
         if budget_ns < plan.required_ns:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from realtime_dub.errors import BudgetError
 from realtime_dub.media import MS, NS, VoiceInfo
 from realtime_dub.mouth.contract import MouthGenerator
-from realtime_dub.pipeline.plan import BudgetPlan, Stage
+from realtime_dub.pipeline.plan import MARGIN_NS, BudgetPlan, Stage
 from realtime_dub.pipeline.schedule import GUARD_NS, TOLERANCE_NS
 from realtime_dub.pipeline.voice_feeder import resampler_delay_ns
 from realtime_dub.publishers.base import Publisher, ReadsVoice
@@ -35,6 +35,7 @@ class LiveSettings:
     fps: Fraction
     budget_ms: float | None = None  # None = what the stages declare and a margin
     seconds: float | None = None  # None = until it is stopped
+    margin_ns: int = MARGIN_NS  # of a budget that nobody chose, over what the stages declare
     arrival_ns: int = 0  # how long a frame is on its way here after its capture, from a camera that is far away
 
     @property
@@ -118,4 +119,4 @@ def plan_budget(
     ]
     engine = Stage(f"engine {generator.name}", 0, latency.compute_ns)
     after = [engine, COMPOSE, HAND_OVER, Stage("publish", 0, publish_ns)]
-    return BudgetPlan.of(heard, settings.seen, after, settings.budget_ms)
+    return BudgetPlan.of(heard, settings.seen, after, settings.budget_ms, settings.margin_ns)

@@ -27,6 +27,7 @@ from realtime_dub.mouth.silence import AUTO as AUTO_SILENCE
 from realtime_dub.mouth.silence import Silence, for_voice
 from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.live.loop import LivePipeline
+from realtime_dub.pipeline.plan import MARGIN_NS
 from realtime_dub.pipeline.precedence import Place
 from realtime_dub.pipeline.statistics import Recorder
 from realtime_dub.pipeline.timing import LiveSettings, Timing
@@ -57,6 +58,7 @@ class RunSetup:
     avatar: AvatarChoice | None = None  # where the picture is one
     badge: BadgeStyle = USUAL
     marks: OnOff = "on"
+    margin_ns: int = MARGIN_NS  # of a budget that nobody chose
 
 
 def make_generator(setup: RunSetup) -> MouthGenerator:
@@ -100,7 +102,7 @@ def setup_of(
 
 
 def settings_of(setup: RunSetup) -> LiveSettings:
-    return LiveSettings(setup.fps, setup.budget_ms, arrival_ns=FRAME_DELAY_NS)
+    return LiveSettings(setup.fps, setup.budget_ms, margin_ns=setup.margin_ns, arrival_ns=FRAME_DELAY_NS)
 
 
 def least_budget_ms(setup: RunSetup) -> tuple[int, int]:

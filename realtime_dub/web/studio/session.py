@@ -18,6 +18,7 @@ from realtime_dub.mouth.contract import Identity
 from realtime_dub.mouth.silence import for_voice
 from realtime_dub.pipeline.assembly import make_tracker
 from realtime_dub.pipeline.credentials import MadeBy
+from realtime_dub.pipeline.plan import MARGIN_NS
 from realtime_dub.pipeline.precedence import Place
 from realtime_dub.sources.base import VideoSource
 from realtime_dub.trust.consent import CarriesConsent
@@ -50,6 +51,7 @@ from realtime_dub.web.studio.tracked_once import TrackedOnce
 from realtime_dub.web.upkeep import Tasks, attempt, repeat
 
 AT_ONCE = ("strength", "silence", "under", "consent", "channel", "hears", "languages")  # need no other pipeline
+CHANNEL_MARGIN_NS = MARGIN_NS + 100 * MS  # who interprets is seconds behind: a tenth of one more costs nobody
 USUAL_BUDGET_MS = 350.0  # at least what is planned where none is asked for
 FULL = "The studio is full: others were connected sooner. Try again in a minute."
 log = logging.getLogger("realtime_dub.web")
@@ -326,7 +328,9 @@ class Session:
 
     def _own_setup(self) -> RunSetup:
         setup = self._setup(self.options)
-        return setup if self.dubs_itself else replace(setup, engine=registry.NOTHING, bundle=None, look_ahead_ms=None)
+        if self.dubs_itself:
+            return setup
+        return replace(setup, engine=registry.NOTHING, bundle=None, look_ahead_ms=None, margin_ns=CHANNEL_MARGIN_NS)
 
     @property
     def dubs_itself(self) -> bool:
@@ -343,7 +347,8 @@ class Session:
         publishers = (TimelinePublisher(self.output, number),)
         setup, name = self._own_setup(), f"session {self.id[:6]}"
         self._enrolment.taken()
-        return number, Run(name, setup, video, voice, publishers, self._clock, ended, self.place, own_voice)
+        place = self.place if self.dubs_itself else None  # what makes no mouths has none to be given way to for
+        return number, Run(name, setup, video, voice, publishers, self._clock, ended, place, own_voice)
 
     def _make_dubs(self, room: Room) -> Dubs:
         shared = self._shared
@@ -359,7 +364,8 @@ class Session:
         options = self.options.model_copy(update={"voice": f"room:{self.room.name}:{channel}", "own_mic": False})
         number = timeline.next_run()
         publishers = (TimelinePublisher(timeline, number),)
-        setup, name = self._setup(options), f"session {self.id[:6]} {channel}"
+        setup = replace(self._setup(options), margin_ns=CHANNEL_MARGIN_NS)
+        name = f"session {self.id[:6]} {channel}"
         video, voice = self._video(options), self._sources.voice(options)
         return number, Run(name, setup, video, voice, publishers, self._clock, ended, place)
 
@@ -482,6 +488,8 @@ class Session:
         """What the page shows."""
         counts, playback = self._statistics, self._sources.playback(self.options)
         fields = {**BLANK, **counts.of_run(self._runs.present, self.options.voice), **counts.of_output(self._shown)}
+        if not self.dubs_itself:  # its own frames have no mouths that could be late
+            fields |= {name: BLANK.get(name) for name in ("mouths", "advice")}
         fields |= {"voice": playback.to_dict() if playback is not None else None, "recording": self._recorder.running}
         if self._dubs is not None and self._dubs.all:
             fields["dubs"] = self._dubs.to_dict()
