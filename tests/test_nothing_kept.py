@@ -54,6 +54,11 @@ def held() -> dict[str, int]:
     return {kind.__name__: sum(isinstance(each, kind) for each in everything) for kind in MEDIA}
 
 
+def more_than(before: dict[str, int]) -> dict[str, int]:
+    """Of what this process had ``before``: by how many there are more now."""
+    return {kind: count - before[kind] for kind, count in held().items() if count > before[kind]}
+
+
 @pytest.mark.computes
 def test_a_file_leaves_the_result_and_nothing_else(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place)
@@ -62,7 +67,7 @@ def test_a_file_leaves_the_result_and_nothing_else(place: Path, monkeypatch: pyt
     assert cli.run(["file", "demo", "--mic", "demo", "-o", "out.mp4", "--seconds", "0.4", "-q"]) == 0
     assert files(place) == {"warm.mp4", "out.mp4"}
     assert opened() - before_open == set()
-    assert {kind: count - before_held[kind] for kind, count in held().items() if count > before_held[kind]} == {}
+    assert more_than(before_held) == {}
 
 
 @pytest.mark.slow
@@ -97,11 +102,11 @@ def test_a_session_leaves_nothing(place: Path) -> None:
             assert kept == set()
             assert opened() - before == set()
             for _ in range(60):  # threads of a busy machine end a moment later
-                if not any(held().values()):
+                if not more_than(before_held):
                     break
                 await asyncio.sleep(1)
-            return held()
+            return more_than(before_held)
 
-    left = asyncio.run(test())
-    assert left == dict.fromkeys(left, 0), [each.name for each in threading.enumerate()]
+    before_held = held()  # other tests keep some
+    assert asyncio.run(test()) == {}, [each.name for each in threading.enumerate()]
     assert {Path(name).name for name in files(place)} <= {"consent.key", "lock"}

@@ -219,19 +219,24 @@ def loud_at(visitor: Visitor, since_s: float) -> float | None:
 
 
 class Leaving:
-    """When sound leaves on an output, by its first loud sample; seconds of the clock."""
+    """When sound leaves on an output: its first loud sample since ``begin``, and the last one; seconds of the clock."""
 
     def __init__(self, output: OutputTimeline) -> None:
         self._output, self._write = output, output.ring.write
-        self.first_s = float("nan")
+        self.last_s = 0.0
+        self.begin()
         output.ring.write = self._look
+
+    def begin(self) -> None:
+        self.first_s = float("nan")
 
     def _look(self, block: AudioBlock) -> None:
         self._write(block)
         loud = np.flatnonzero(np.abs(block.samples[:, 0]) > 0.05)
-        if self.first_s != self.first_s and len(loud):
+        if len(loud):
             output, sample_ns = self._output, samples_to_ns(int(loud[0]), block.rate)
-            self.first_s = (output.origin_ns + output.lag_ns + block.pts_ns + sample_ns) / 1e9
+            self.last_s = (output.origin_ns + output.lag_ns + block.pts_ns + sample_ns) / 1e9
+            self.first_s = self.last_s if self.first_s != self.first_s else self.first_s
 
 
 def planned(studio: Studio) -> list[int]:
@@ -259,6 +264,7 @@ def test_a_program_takes_over_from_one_over_whip_and_its_captions_come_with_its_
                 await speaker.until(lambda: len(speaker.got.pictures) > 20, 40)
                 await viewer.connect(role="viewer", room="hall")
                 presence = studio.rooms.enter("hall").presence
+                leaving = Leaving(studio.rooms.enter("hall").timeline)
                 async with whip(http, f"{url}/voices/hall?channel=es"):
                     await viewer.until(lambda: loud_at(viewer, 0) is not None, 40)
                     assert [each.program for each in presence.interpreters()] == [True]
@@ -268,9 +274,11 @@ def test_a_program_takes_over_from_one_over_whip_and_its_captions_come_with_its_
                         assert heard["type"] == "session.input_audio_buffer.append"
                         assert len(base64.b64decode(heard["audio"])) == RATE // 5 * 2
                         await socket.close()
-                await asyncio.sleep(1.5)  # nothing is said, and nothing on its way
+                # Nothing is said, and nothing on its way.
+                await viewer.until(lambda: time.monotonic() - leaving.last_s > 1.5, 40)
+                leaving.begin()
                 async with http.ws_connect(f"{url}/voices/hall?channel=es") as socket:
-                    since_s, leaving = time.monotonic(), Leaving(studio.rooms.enter("hall").timeline)
+                    since_s = time.monotonic()
                     due_ns = planned(studio)
                     await socket.send_json({"type": "session.output_transcript.delta", "delta": "Buenos <b>días</b>. "})
                     await socket.send_bytes(speech(0.8))
