@@ -8,11 +8,9 @@ from typing import Any
 
 import browser
 import pytest
-from playwright import sync_api
-from test_web_page import Page
+from test_web_page import Page, page_of
 from toy_avatars import toy_avatar
 
-from benchmarks.studio_page import Server
 from realtime_dub.mouth.avatar.packed import pack
 
 pytestmark = [
@@ -28,15 +26,8 @@ WIDTHS = ((1280, 720), (1440, 900), (820, 1180), (390, 844))
 def page(tmp_path: Path) -> Iterator[Page]:
     (tmp_path / "offered").mkdir()
     pack(toy_avatar(tmp_path / "offered/Jane Doe.avatar"), tmp_path / "mine.zip")
-    server = Server("--quiet", "--workers", "1", "--avatars", str(tmp_path / "offered"))
-    try:
-        with sync_api.sync_playwright() as playwright, browser.chromium(playwright, None) as chromium:
-            view = Page(chromium.new_context(permissions=["microphone"]), server.url)
-            yield view
-            view.close()
-            assert view.complaints == []
-    finally:
-        server.close()
+    with page_of("--workers", "1", "--avatars", str(tmp_path / "offered")) as view:
+        yield view
 
 
 def test_an_avatar_speaks_without_a_camera(page: Page, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,20 @@ class Page:
         said = self.text("#failure")
         assert all(word in said for word in words), said
         assert self.view.is_visible("#retry") or self.view.is_visible("#token-form button")
+
+
+@contextmanager
+def page_of(*options: str) -> Iterator[Page]:
+    """A page without a camera, of a server of its own; it has had nothing to complain about by the end."""
+    server = Server("--quiet", *options)
+    try:
+        with sync_api.sync_playwright() as playwright, browser.chromium(playwright, None) as chromium:
+            view = Page(chromium.new_context(permissions=["microphone"]), server.url)
+            yield view
+            view.close()
+            assert view.complaints == []
+    finally:
+        server.close()
 
 
 class Servers:

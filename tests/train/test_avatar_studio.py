@@ -13,10 +13,8 @@ import pytest
 pytest.importorskip("torch")
 
 from avatars import long_film, recipe
-from playwright import sync_api
-from test_web_page import Page
+from test_web_page import Page, page_of
 
-from benchmarks.studio_page import Server
 from engines.common.train_engine import resolve
 
 pytestmark = [
@@ -37,15 +35,8 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page(film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
     for place in ("CACHE", "STATE"):  # what it knows of networks, and what visitors send
         monkeypatch.setenv(f"XDG_{place}_HOME", str(tmp_path / place.lower()))
-    server = Server("--quiet", "--workers", "1", "--train-avatars", "1")
-    try:
-        with sync_api.sync_playwright() as playwright, browser.chromium(playwright, None) as chromium:
-            view = Page(chromium.new_context(permissions=["microphone"]), server.url)
-            yield view
-            view.close()
-            assert view.complaints == []
-    finally:
-        server.close()
+    with page_of("--workers", "1", "--train-avatars", "1") as view:
+        yield view
 
 
 def until(page: Page, state: str, seen: Callable[[], None] = lambda: None) -> None:

@@ -489,7 +489,7 @@ class Session:
         counts, playback = self._statistics, self._sources.playback(self.options)
         fields = {**BLANK, **counts.of_run(self._runs.present, self.options.voice), **counts.of_output(self._shown)}
         if not self.dubs_itself:  # its own frames have no mouths that could be late
-            fields |= {name: BLANK.get(name) for name in ("mouths", "advice")}
+            fields |= {"mouths": None, "advice": None}
         fields |= {"voice": playback.to_dict() if playback is not None else None, "recording": self._recorder.running}
         if self._dubs is not None and self._dubs.all:
             fields["dubs"] = self._dubs.to_dict()
