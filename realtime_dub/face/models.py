@@ -149,6 +149,8 @@ def _gated() -> Any:
     streams = {"input_stream": ["image", "ALLOW:searches"], "output_stream": ["searched_image"]}
     graph.node.add(calculator="GateCalculator", **streams)
     graph.input_stream.append("searches")
+    # On the thread that waits for the result: MediaPipe's own two hand each step of a frame to one another.
+    graph.executor.add(name="", type="ApplicationThreadExecutor")
     return graph
 
 

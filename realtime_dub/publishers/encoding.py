@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any, TypeAlias
 
 import av
+import cv2
 import numpy as np
 import soxr
 from av.packet import Packet
@@ -31,6 +32,7 @@ TAIL_MS = 4  # a last packet that would hold less sound than this is left out: i
 MOST_SIDE, MOST_AREA = 16_384, 2**28  # of a picture; the area with a rim of 64 pixels, as FFmpeg counts it
 ROOM = 8  # pixels, even: more than the filter that makes fewer colours sees
 BT709, SMPTE170M = 1, 6  # ITU-T H.273 matrix coefficients
+_NO_MASK: Any = None  # of which OpenCV's types do not know
 
 
 def video_time_base(fps: Fraction) -> Fraction:
@@ -140,7 +142,7 @@ class VideoEncoder:
         frame = av.VideoFrame(*size, "yuv420p")
         planes = [_rows(plane) for plane in frame.planes]
         for plane, source in zip(planes, coded.planes, strict=True):
-            plane[:] = source
+            cv2.copyTo(source, _NO_MASK, plane)  # NumPy's copy would stop all of Python
         for box in tick.changed:
             if box[2] and box[3]:
                 self._change(planes, tick.image, box)

@@ -29,8 +29,10 @@ from realtime_dub.mouth.mouthbank.cavity import max_lip_opening
 from realtime_dub.mouth.mouthbank.render import Renderer
 
 T = TypeVar("T")
+_Lips = npt.NDArray[np.float32]  # (40, 3) mouth widths
 _Drawn = tuple[int | None, Image | None]  # the mouth's number, None for the picture itself; None where nothing is seen
 PICTURES = 6
+FEW, ALIKE = 3, 0.008  # readings of a mouth, mouth widths from their mean: one that is found so needs no more
 SHOTS = 3  # that pictures are kept of
 AHEAD = 3  # drawings that wait to be read
 APART_NS = 10 * NS  # between two drawings, for the tracker: as far as that nothing is smoothed
@@ -61,24 +63,36 @@ class CalibrationFrames:
 def calibrate(bank: Bank, pictures: Sequence[TrackedFrame], tracker: FaceTracker) -> None:
     """Correct the lips of the bank's mouths by how ``tracker`` finds them drawn on ``PICTURES`` of ``pictures``.
 
-    For n mouths and m pictures m (n + 1) pictures are tracked: 2 s for a full bank. The next ones are drawn meanwhile,
-    on a thread.
+    For n mouths and m pictures up to m (n + 1) pictures are tracked: 2 s for a full bank. What is found alike on half
+    of the pictures is not looked for on the others, which halves that for a face that is easy to see. The next ones are
+    drawn meanwhile, on a thread.
     """
     if bank.neutral is None:
         return
     reader, drawing = _Reader(tracker), _Drawing(bank)
     if len(pictures) > PICTURES:
         pictures = [pictures[round(place)] for place in np.linspace(0, len(pictures) - 1, PICTURES)]
-    found: list[list[npt.NDArray[np.float32]]] = [[] for _ in bank.mouths]
+    found: list[list[_Lips]] = [[] for _ in bank.mouths]
     with closing(Worker("calibration")) as worker:
-        for index, image in _ahead(worker, drawing.jobs(pictures)):
-            face = None if image is None else reader.find(image)
-            if face is not None and index is not None:
-                found[index].append(lip_shape(face.canonical, bank.neutral))
+        for part in (pictures[::2], pictures[1::2]):
+            unsure = [index for index, shapes in enumerate(found) if not _is_sure(shapes)]
+            for index, image in _ahead(worker, drawing.jobs(part, unsure)):
+                face = None if image is None else reader.find(image)
+                if face is not None and index is not None:
+                    found[index].append(lip_shape(face.canonical, bank.neutral))
     bank.mouths[:] = [
         corrected(mouth, np.mean(shapes, 0)) if shapes else mouth
         for mouth, shapes in zip(bank.mouths, found, strict=True)
     ]
+
+
+def _is_sure(shapes: Sequence[_Lips]) -> bool:
+    """Whether a mouth was read often enough, and each time nearly so."""
+    if len(shapes) < FEW:
+        return False
+    lips = np.stack(shapes)[..., :2]
+    lips = lips - lips.mean(1, keepdims=True)  # the place of the mouth as a whole is not asked for
+    return float(np.linalg.norm(lips - lips.mean(0), axis=-1).mean()) <= ALIKE
 
 
 class _Drawing:
@@ -87,12 +101,12 @@ class _Drawing:
     def __init__(self, bank: Bank) -> None:
         self._bank, self._renderer, self._compositor = bank, Renderer(bank), Compositor()
 
-    def jobs(self, pictures: Sequence[TrackedFrame]) -> Iterator[Callable[[], _Drawn]]:
-        """Of each picture itself, then of each mouth on it."""
+    def jobs(self, pictures: Sequence[TrackedFrame], mouths: Sequence[int]) -> Iterator[Callable[[], _Drawn]]:
+        """Of each picture itself, then of each of the ``mouths`` on it, by their numbers."""
         rng = np.random.default_rng(0)  # never the same mouth before another one
-        for tracked in pictures:
+        for tracked in pictures if mouths else ():
             yield partial(self._draw, tracked, None)
-            for index in rng.permutation(len(self._bank.mouths)):
+            for index in rng.permutation(mouths):
                 yield partial(self._draw, tracked, int(index))
 
     def _draw(self, tracked: TrackedFrame, index: int | None) -> _Drawn:
