@@ -15,7 +15,8 @@ import warnings
 from pathlib import Path
 
 from fuzz.breaking import MOST_BYTES, Breaker
-from fuzz.kinds import KINDS, REFUSED, Reader
+from fuzz.kind import REFUSED, Reader
+from fuzz.kinds import KINDS
 
 HEAD = struct.Struct("<qqqq")  # number, bytes, taken, different answers
 MOST_LINE = 4_000  # characters of an error that a user reads

@@ -41,15 +41,14 @@ class Outcome:
 
 
 def watch(kind: str, seed: str, seconds: float, most: int = 1 << 40, first: int = 0) -> Outcome:
-    """At most ``seconds`` and up to copy ``most``. A child that died is followed by one that goes on behind."""
-    began, outcome, number = time.monotonic(), Outcome(kind), first
-    while number < most and (left := began + seconds - time.monotonic()) > 0:
+    """At most ``seconds`` of reading, and up to copy ``most``. Behind a child that died another one goes on."""
+    outcome, number = Outcome(kind), first
+    while number < most and (left := seconds - outcome.seconds) > 0:
         at = _child(outcome, seed, number, most, left)
         outcome.cases += at - number
         number = at
         if len(outcome.failures) >= MOST_FAILURES:
             break
-    outcome.seconds = time.monotonic() - began
     return outcome
 
 
@@ -85,11 +84,12 @@ def _child(outcome: Outcome, seed: str, first: int, most: int, seconds: float) -
 
 def _wait(child: subprocess.Popen[bytes], window: Window, outcome: Outcome, seconds: float) -> str:
     """Until it ends or its time is over. What went wrong, "" where nothing did."""
-    until, at, since = time.monotonic() + seconds, -1, time.monotonic()
+    began, at, since = 0.0, -1, time.monotonic()
     while child.poll() is None:
         time.sleep(LOOK_S)
         now = time.monotonic()
         number, length, *_ = window.head
+        began = began or (now if length else 0.0)  # libraries are loaded before
         if number != at:
             at, since = number, now
         megabytes = _megabytes(child.pid)
@@ -99,10 +99,12 @@ def _wait(child: subprocess.Popen[bytes], window: Window, outcome: Outcome, seco
             why = f"it took {megabytes:.0f} MB"
         elif now - since > (HANG_S if length else START_S):
             why = f"it took more than {HANG_S:g} s"
-        if why or (now > until and length):
+        if why or (began and now > began + seconds):
             child.kill()
             child.wait()
+            outcome.seconds += now - (began or now)
             return why
+    outcome.seconds += time.monotonic() - began if began else 0.0
     return f"the process ended by signal {-child.returncode}" if child.returncode < 0 else ""
 
 

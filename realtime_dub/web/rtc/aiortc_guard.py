@@ -21,6 +21,7 @@ from aiortc.rtp import (
 )
 
 from realtime_dub.web.limits import FLOOD_REST_S, MOST_TARGETS
+from realtime_dub.web.rtc import sctp_packets
 from realtime_dub.web.rtc.floodgate import Floodgate
 
 
@@ -37,8 +38,12 @@ def guard(pc: RTCPeerConnection, gate: Floodgate) -> None:
         handle, association = pc.sctp._handle_data, pc.sctp
 
         async def data(packet: bytes) -> None:
-            if association._advertised_rwnd > 0 and gate.data(len(packet)):  # it goes on filling its window
+            if association._advertised_rwnd <= 0 or not gate.data(len(packet)):  # it goes on filling its window
+                return
+            if sctp_packets.is_whole(packet):
                 await _attempt(handle(packet), gate)
+            else:
+                gate.failed()
 
         setattr(pc.sctp, "_handle_data", data)  # noqa: B010
 
