@@ -151,6 +151,7 @@ CHECKS_AT_ONCE = 2
 CHECK_S = 90.0  # as it is seen from outside: on a busy machine it comes last
 CHECK_CPU_S = 40  # half an hour of MP3 takes 10
 CHECK_MEMORY = 512 << 20  # bytes of addresses beyond what its libraries take
+SPARE_S = 600.0  # that a process waits for a file, with its libraries loaded; then it ends
 CHECK_OUTPUT = 400_000_000  # bytes of what it makes: FLAC of audio, PNG of an image
 AUDIO_FILE_S = 1_800  # longest audio
 AUDIO_FILE_RATE = 48_000  # what is faster is brought to this, as it leaves with no more

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from fuzz.child import Window
 
-HANG_S = 10.0
-START_S = 120.0  # until the first copy: libraries are loaded, on a machine that may be busy
+HANG_S = 10.0  # of processor time for one copy
+STILL_S = 60.0  # without any: on a machine that is busy, a copy waits for its turn
+START_S = 300.0  # until the first copy: libraries are loaded, on a machine that may be busy
 MOST_MB = 1_500
 LOOK_S = 0.1
 MOST_FAILURES = 50  # of a kind
@@ -84,21 +85,23 @@ def _child(outcome: Outcome, seed: str, first: int, most: int, seconds: float) -
 
 def _wait(child: subprocess.Popen[bytes], window: Window, outcome: Outcome, seconds: float) -> str:
     """Until it ends or its time is over. What went wrong, "" where nothing did."""
-    began, at, since = 0.0, -1, time.monotonic()
+    began, at, since, spent = 0.0, -1, time.monotonic(), 0.0
     while child.poll() is None:
         time.sleep(LOOK_S)
         now = time.monotonic()
         number, length, *_ = window.head
         began = began or (now if length else 0.0)  # libraries are loaded before
         if number != at:
-            at, since = number, now
+            at, since, spent = number, now, _cpu_s(child.pid)
         megabytes = _megabytes(child.pid)
         outcome.most_mb = max(outcome.most_mb, megabytes)
         why = ""
         if megabytes > MOST_MB:
             why = f"it took {megabytes:.0f} MB"
-        elif now - since > (HANG_S if length else START_S):
-            why = f"it took more than {HANG_S:g} s"
+        elif length and (_cpu_s(child.pid) - spent > HANG_S or now - since > STILL_S):
+            why = f"it took more than {HANG_S:g} s of processor time, or {STILL_S:g} s of none"
+        elif now - since > START_S:
+            why = f"it has not begun after {START_S:g} s"
         if why or (began and now > began + seconds):
             child.kill()
             child.wait()
@@ -106,6 +109,14 @@ def _wait(child: subprocess.Popen[bytes], window: Window, outcome: Outcome, seco
             return why
     outcome.seconds += time.monotonic() - began if began else 0.0
     return f"the process ended by signal {-child.returncode}" if child.returncode < 0 else ""
+
+
+def _cpu_s(pid: int) -> float:
+    try:
+        ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    except OSError:  # likewise
+        return 0.0
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
 def _megabytes(pid: int) -> float:
