@@ -311,7 +311,7 @@ def test_a_server_with_uploads_of_every_state_ends_when_it_is_told_to() -> None:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """What looks writes a file at once."""
-    script = "import sys; open(sys.argv[3], 'wb').write(b'a voice'); print('{\"seconds\": 1}')"
+    script = "import json; open(json.loads(input())[2], 'wb').write(b'a voice'); print('{\"seconds\": 1}')"
     monkeypatch.setattr(checks, "PROGRAM", (sys.executable, "-S", "-E", "-c", script))
     monkeypatch.setattr(Checks.__init__, "__defaults__", ((sys.executable, "-S", "-E", "-c", script), False))
 

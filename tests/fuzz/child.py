@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import mmap
+import os
 import signal
 import struct
 import sys
@@ -79,7 +80,10 @@ def run(kind: str, seed: str, first: int, most: int, window: Window) -> None:
         answer, _ = answer_of(reader, data, found.refused)
         if answer != "read" and kind != "spec":  # whose files are not there
             raise SystemExit(f"{kind}: a whole file is not read: {answer}")
+    parent = os.getppid()
     for number in range(first, most):
+        if os.getppid() != parent:  # nobody watches any more
+            return
         data = breaker.copy(number)
         window.show(number, data, taken, breaker.answers)
         answer, wrong = answer_of(reader, data, found.refused)

@@ -91,7 +91,7 @@ def _wait(child: subprocess.Popen[bytes], window: Window, outcome: Outcome, seco
         now = time.monotonic()
         number, length, *_ = window.head
         began = began or (now if length else 0.0)  # libraries are loaded before
-        if number != at:
+        if number != at or _stopped(child.pid):
             at, since, spent = number, now, _cpu_s(child.pid)
         megabytes = _megabytes(child.pid)
         outcome.most_mb = max(outcome.most_mb, megabytes)
@@ -109,6 +109,14 @@ def _wait(child: subprocess.Popen[bytes], window: Window, outcome: Outcome, seco
             return why
     outcome.seconds += time.monotonic() - began if began else 0.0
     return f"the process ended by signal {-child.returncode}" if child.returncode < 0 else ""
+
+
+def _stopped(pid: int) -> bool:
+    """By somebody else, as Ctrl-Z does."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except OSError:  # likewise
+        return False
 
 
 def _cpu_s(pid: int) -> float:
