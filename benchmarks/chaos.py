@@ -31,6 +31,7 @@ import numpy as np
 from aiohttp import ClientError, ClientSession, ClientTimeout, FormData
 
 from benchmarks.chaos_visitor import Visitor
+from benchmarks.fleet import workers
 from benchmarks.output import last_line, show
 from benchmarks.relay import Line
 from benchmarks.room_peers import HEADERS
@@ -173,7 +174,9 @@ def command_of(pid: int) -> str:
 
 
 async def killed_worker(server: Server, visitor: Visitor) -> Figures:
-    os.kill(await found(server, "web.workers.process"), signal.SIGKILL)
+    """The one that has the session."""
+    number = int(visitor.person.id.partition("-")[0])
+    os.kill(workers(server)[number], signal.SIGKILL)
     return {}
 
 
@@ -290,7 +293,7 @@ def faked(name: str, folder: Path) -> Any:
     changed = {
         "LD_PRELOAD": str(FAKETIME),
         "FAKETIME_TIMESTAMP_FILE": str(offset),
-        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_CACHE_DURATION": "1",
         "DONT_FAKE_MONOTONIC": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }

@@ -14,6 +14,7 @@ from aiortc import RTCSessionDescription
 
 from benchmarks.relay import Line, Relay, without_candidates
 from benchmarks.room_peers import HEADERS, Face, Person, Sound, Voice
+from realtime_dub.web.rtc.aiortc_guard import BoundedNacks
 
 DEAD_S, TRY_S, PAUSE_S = 4.0, 8.0, 0.5  # as static/session.js has them
 ASK = ClientTimeout(total=5.0)
@@ -43,6 +44,9 @@ class Held(Person):
         self.id = told.get("id", self.id)
         sdp = self.relay.redirect(told["sdp"])
         await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+        for receiver in self._pc.getReceivers():  # as browsers do, what is missing is asked for again
+            if receiver.track.kind == "video":
+                setattr(receiver, "_RTCRtpReceiver__nack_generator", BoundedNacks())  # noqa: B010
         return True
 
     async def close(self) -> None:

@@ -80,6 +80,7 @@ PENDING_REST_S = 2.0  # an honest handshake takes less: an older one gives way w
 # What comes over one connection (floodgate). A visitor of 10 Mbit/s stays below.
 DATAGRAMS_PER_S, DATAGRAMS_BURST = 1_000.0, 1_500.0
 DATAGRAM_BYTES_PER_S, DATAGRAM_BYTES_BURST = 1.5e6, 2.5e6
+ASK_AGAIN_S = 0.1  # after a packet was asked for that did not come; a round to another continent and back takes more
 FLOOD_REST_S = 0.05  # a socket that brings more is not read for so long: the system drops it at no cost
 MOST_SOURCES = 16  # SSRCs of one connection: a browser has four; each takes memory until it ends
 RESENDS_PER_S, RESENDS_BURST = 400.0, 800.0  # packets sent again because they were asked for
