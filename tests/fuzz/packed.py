@@ -62,13 +62,17 @@ def _networks() -> list[bytes]:
 
 
 def _keras() -> Reader:
-    """What the process of its own does; there it ends by an error or a signal at worst."""
-    from engines.lipgan.keras_file import Refusal, tensors
+    """What the process of its own does, in as much memory."""
+    import resource
+
+    from engines.lipgan.keras_file import MOST_MEMORY, Refusal, _mapped, tensors
+
+    resource.setrlimit(resource.RLIMIT_AS, (_mapped() + MOST_MEMORY,) * 2)
 
     def read(path: Path) -> None:
         try:
             dict(tensors(path))
-        except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        except (OSError, RuntimeError, ValueError, KeyError, TypeError, MemoryError) as error:
             raise Refusal(type(error).__name__) from None
 
     return by_path(".h5", read)
