@@ -100,3 +100,5 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     name, seed, first, most, window = sys.argv[1:]
     run(name, seed, int(first), int(most), Window(Path(window)))
+    sys.stdout.flush()
+    os._exit(0)  # threads of a connection that stands would be waited for
