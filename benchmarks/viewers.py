@@ -1,8 +1,8 @@
 """One speaker, many who watch: `python -m benchmarks.viewers --counts 0,1,5,10,20`.
 
-The server is a program of its own, in one process; viewers are aiortc's peers of a second program, which take packets
-and decode none. What the server takes with n viewers is fitted by a line: what one viewer more takes is forwarding,
-what the first one takes beside that is encoding, once for all.
+The server is a program of its own, in one process; viewers are aiortc's peers in two further processes, which take
+packets and decode none; the speaker is in this one. What the server takes with n viewers is fitted by a line: what one
+viewer more takes is forwarding, what the first one takes beside that is encoding, once for all.
 
 | figure | how |
 |---|---|
@@ -15,23 +15,28 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import multiprocessing
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
-from aiohttp import ClientSession, ClientTimeout
+from aiohttp import ClientSession, ClientTimeout, TCPConnector
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from benchmarks.output import last_line, show
 from benchmarks.room_peers import HEADERS, Face, Person, Sound, Voice
 from benchmarks.studio_page import Server, serving
 from benchmarks.usage import Meter
-from realtime_dub.web.rtc import aiortc_access
 
 ROOM = "hall"
 SETTLE_S = 3.0
 AT_ONCE = 4  # handshakes
+CROWDS = 2
+FROM_ONE = 20  # of an address: a server lets so many come at once, and then one in two seconds
 Figures = dict[str, Any]
 
 
@@ -83,42 +88,95 @@ class Watcher:
         """Frames of video and audio that were whole."""
         return self.sinks[0].count, self.sinks[1].count
 
-    async def close(self) -> None:
-        await aiortc_access.close(self._pc)
+
+class Crowd:
+    """Viewers in a process of their own."""
+
+    def __init__(self, number: int, url: str) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._asked, theirs = context.Pipe()
+        self._process = context.Process(target=crowd, args=(theirs, number, url), daemon=True)
+        self._process.start()
+        self.count = 0
+
+    def ask(self, count: int) -> list[tuple[int, int]]:
+        """From now on there are so many: frames of video and audio that each got so far. Blocking."""
+        self._asked.send(count)
+        self.count = count
+        found: list[tuple[int, int]] = self._asked.recv()
+        return found
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.join()
+
+
+def crowd(asked: Connection, number: int, url: str) -> None:
+    async def run() -> None:
+        watchers: list[Watcher] = []
+        while True:
+            count = await asyncio.to_thread(asked.recv)
+            while len(watchers) < count:
+                more = [Watcher(url) for _ in range(min(AT_ONCE, count - len(watchers)))]
+                async with asking(100 * number + len(watchers) // FROM_ONE) as http:
+                    await asyncio.gather(*(each.connect(http) for each in more))
+                watchers += more
+                await asyncio.sleep(0.3)
+            asked.send([each.frames for each in watchers])
+
+    asyncio.run(run())
+
+
+@contextmanager
+def crowds(url: str) -> Iterator[list[Crowd]]:
+    made = [Crowd(number, url) for number in range(CROWDS)]
+    try:
+        yield made
+    finally:
+        for each in made:
+            each.close()
 
 
 async def measured(server: Server, counts: list[int], seconds: float, height: int, fps: int) -> list[Figures]:
     speaker = Person(server.url, (Face(height, fps), Voice(Sound(400, 3_200, on_s=3, period_s=4))))
     await speaker.connect(room=ROOM)
-    watchers: list[Watcher] = []
     rows = []
     try:
         async with asyncio.timeout(60):
             await speaker.got.seen.wait()
-        async with ClientSession(headers=HEADERS, timeout=ClientTimeout(60)) as http:
+        with crowds(server.url) as made:
             for count in counts:
-                while len(watchers) < count:
-                    more = [Watcher(server.url) for _ in range(min(AT_ONCE, count - len(watchers)))]
-                    watchers += more
-                    await asyncio.gather(*(each.connect(http) for each in more))
-                    await asyncio.sleep(0.3)
+                shares = [(count + k) // CROWDS for k in range(CROWDS)]
+                await frames_of(made, shares)
                 await asyncio.sleep(SETTLE_S)
-                rows.append(await watched(server, speaker, watchers, seconds))
+                rows.append(await watched(server, speaker, made, seconds))
                 print(rows[-1], flush=True)
     finally:
-        await asyncio.gather(speaker.close(), *(each.close() for each in watchers))
+        await speaker.close()
     return rows
 
 
-async def watched(server: Server, speaker: Person, watchers: list[Watcher], seconds: float) -> Figures:
-    before, shown = [each.frames for each in watchers], published(speaker)
+async def frames_of(made: list[Crowd], counts: list[int]) -> list[tuple[int, int]]:
+    asking = (asyncio.to_thread(each.ask, count) for each, count in zip(made, counts, strict=True))
+    return [frames for found in await asyncio.gather(*asking) for frames in found]
+
+
+def asking(number: int) -> ClientSession:
+    """From an address of this machine's own, of which loopback has many."""
+    connector = TCPConnector(local_addr=(f"127.0.0.{2 + number}", 0))
+    return ClientSession(headers=HEADERS, timeout=ClientTimeout(60), connector=connector)
+
+
+async def watched(server: Server, speaker: Person, made: list[Crowd], seconds: float) -> Figures:
+    counts = [each.count for each in made]
+    before, shown = await frames_of(made, counts), published(speaker)
     began_s, meter = time.monotonic(), Meter({"server": [server.pid]})
     await asyncio.sleep(seconds)
     took_s, cores = time.monotonic() - began_s, meter.read()["server"]["cpu"]
-    gained = np.array([np.subtract(each.frames, was) for each, was in zip(watchers, before, strict=True)])
+    gained = np.subtract(await frames_of(made, counts), before)
     video, audio = gained.mean(axis=0) / took_s if len(gained) else (0.0, 0.0)
     return {
-        "viewers": len(watchers),
+        "viewers": sum(counts),
         "cores": round(cores, 3),
         "published_per_s": round((published(speaker) - shown) / took_s, 1),
         "video_per_s": round(float(video), 1),

@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from realtime_dub.errors import one_line
+
 _MOST = 60  # characters of a name: those of strangers may be long
 
 
@@ -23,5 +25,5 @@ class Problem:
 def first_problem(error: ValidationError) -> Problem:
     """Never more than the first: a sentence has room for one."""
     first = error.errors(include_url=False, include_context=False)[0]
-    where = ".".join(str(part) for part in first["loc"])[:_MOST]
+    where = one_line(".".join(str(part) for part in first["loc"]))[:_MOST]
     return Problem(where, first["msg"].removeprefix("Value error, "), first["type"], first["input"])

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from realtime_dub import errors
 from realtime_dub.errors import EndOfStream, MediaError, RealtimeDubError, UserError
+from realtime_dub.validation import first_problem
 
 pytestmark = pytest.mark.computes
 
@@ -48,3 +50,12 @@ def test_the_end_of_a_stream_is_no_error() -> None:
 def test_the_docstring_draws_the_whole_tree() -> None:
     assert errors.__doc__ is not None
     assert [kind.__name__ for kind in KINDS if kind.__name__ not in errors.__doc__] == []
+
+
+def test_a_strangers_name_for_an_option_stays_on_one_line() -> None:
+    class Known(BaseModel):
+        model_config = ConfigDict(extra="forbid")
+
+    with pytest.raises(ValidationError) as refused:
+        Known(**{"a\nb\x1b[31m\u202e": 1})
+    assert first_problem(refused.value).where == "a b\\x1b[31m\\u202e"

@@ -115,6 +115,7 @@ def test_an_avatar_in_one_file_is_the_same_again(avatar: Path, packed: bytes, tm
 BROKEN = {
     "no zip": (lambda data: b"no zip at all", "is no avatar"),
     "cut short": (lambda data: data[: len(data) // 2], "is no avatar"),
+    "places before its beginning": (lambda data: data[:-6] + b"\xff\xff\x0f\0" + data[-2:], "is no avatar"),
     "a stranger": (lambda data: changed(data, evil_py=b"print()"), "there is 'evil.py' in it"),
     "a way out": (lambda data: changed(data, **{"____up_txt": b"x"}), "there is '//up.txt' in it"),
     "nothing of the person": (lambda data: changed(data, person_npz=None), "person.npz is missing"),

@@ -221,3 +221,20 @@ def test_a_jitter_that_no_report_can_hold_ends_no_reports() -> None:
         assert all(each.transport.transport.state == "closed" for each in receivers)
 
     asyncio.run(test())
+
+
+def test_what_is_missing_is_asked_for_again_until_it_comes() -> None:
+    clock = VirtualClock()
+    nacks = aiortc_guard.BoundedNacks(lambda: clock.now_ns() / NS)
+
+    def asks(number: int, after_ms: int = 30) -> list[int]:
+        """What is asked for with that packet."""
+        clock.advance_to(clock.now_ns() + after_ms * MS)
+        return sorted(nacks.missing) if nacks.add(RtpPacket(sequence_number=number)) else []
+
+    assert [asks(number) for number in (65_534, 65_535, 2)] == [[], [], [0, 1]]
+    assert [asks(number) for number in (3, 4, 5, 6, 7)] == [[], [], [], [0, 1], []]
+    assert asks(0) == []
+    assert [asks(number) for number in (8, 9)] == [[], [1]]
+    assert asks(1) == []
+    assert [asks(number, 200) for number in (10, 11)] == [[], []]

@@ -276,9 +276,9 @@ def test_those_at_work_end_with_the_server(tmp_path: Path) -> None:
         arrival.path.write_bytes(b"a voice")
         waiting.append(files.pool.submit(files.keep, arrival))
     end_s = time.monotonic() + 10
-    while len(files._checks._running) < 2 and time.monotonic() < end_s:
+    while len(files.checks._running) < 2 and time.monotonic() < end_s:
         time.sleep(0.01)
-    assert len(files._checks._running) == 2  # the others wait for them
+    assert len(files.checks._running) == 2  # the others wait for them
     since_s = time.monotonic()
     files.close()
     assert time.monotonic() - since_s < 5
@@ -311,9 +311,9 @@ def test_a_server_with_uploads_of_every_state_ends_when_it_is_told_to() -> None:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """What looks writes a file at once."""
-    script = "import sys; open(sys.argv[3], 'wb').write(b'a voice'); print('{\"seconds\": 1}')"
+    script = "import json; open(json.loads(input())[2], 'wb').write(b'a voice'); print('{\"seconds\": 1}')"
     monkeypatch.setattr(checks, "PROGRAM", (sys.executable, "-S", "-E", "-c", script))
-    monkeypatch.setattr(Checks.__init__, "__defaults__", ((sys.executable, "-S", "-E", "-c", script),))
+    monkeypatch.setattr(Checks.__init__, "__defaults__", ((sys.executable, "-S", "-E", "-c", script), False))
 
 
 def arrived(files: Uploads, visitor: str, used: set[str] | None = None) -> str:

@@ -134,9 +134,10 @@ class Visitor:
         fps: int = FPS,
         voice: VoiceTrack | None = None,
         kinds: tuple[str, ...] = ("video", "audio"),
+        configuration: RTCConfiguration | None = None,
     ) -> None:
         self.http, self.url, self.got = http, url, Got()
-        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.pc = RTCPeerConnection(configuration or RTCConfiguration(iceServers=[]))
         self.channel = self.pc.createDataChannel("control")
         self.channel.on("message", self._message)
         self.pc.on("track", lambda track: self._tasks.append(asyncio.create_task(self._keep(track))))

@@ -80,6 +80,7 @@ PENDING_REST_S = 2.0  # an honest handshake takes less: an older one gives way w
 # What comes over one connection (floodgate). A visitor of 10 Mbit/s stays below.
 DATAGRAMS_PER_S, DATAGRAMS_BURST = 1_000.0, 1_500.0
 DATAGRAM_BYTES_PER_S, DATAGRAM_BYTES_BURST = 1.5e6, 2.5e6
+ASK_AGAIN_S = 0.1  # after a packet was asked for that did not come; a round to another continent and back takes more
 FLOOD_REST_S = 0.05  # a socket that brings more is not read for so long: the system drops it at no cost
 MOST_SOURCES = 16  # SSRCs of one connection: a browser has four; each takes memory until it ends
 RESENDS_PER_S, RESENDS_BURST = 400.0, 800.0  # packets sent again because they were asked for
@@ -151,6 +152,7 @@ CHECKS_AT_ONCE = 2
 CHECK_S = 90.0  # as it is seen from outside: on a busy machine it comes last
 CHECK_CPU_S = 40  # half an hour of MP3 takes 10
 CHECK_MEMORY = 512 << 20  # bytes of addresses beyond what its libraries take
+SPARE_S = 600.0  # that a process waits for a file, with its libraries loaded; then it ends
 CHECK_OUTPUT = 400_000_000  # bytes of what it makes: FLAC of audio, PNG of an image
 AUDIO_FILE_S = 1_800  # longest audio
 AUDIO_FILE_RATE = 48_000  # what is faster is brought to this, as it leaves with no more

@@ -1,6 +1,8 @@
-"""``PYTHONPATH=tests python -m fuzz [--seconds 600] [--seed TEXT] [--kind NAME ...] [--cases N] [--keep FOLDER]``.
+"""``PYTHONPATH=tests python -m fuzz [--seconds 600] [--seed TEXT] [--kind NAME ...] [--cases N] [--keep FOLDER]
+[--counts FILE]``.
 
 A table, and JSON on the last line; the exit code is 1 where a reader failed. With ``--cases`` every kind has so many.
+``--counts`` adds to a file what was read: by kind the copies, the seeds and the failures.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ def main() -> int:
         outcomes = list(pool.map(lambda kind: watch(kind, options.seed, share, most), kinds))
     _show(outcomes)
     _keep(outcomes, options.keep)
+    if options.counts is not None:
+        _count(outcomes, options.seed, options.counts)
     rows = {each.kind: [each.cases, each.taken, each.answers, len(each.failures)] for each in outcomes}
     total = sum(each.cases for each in outcomes)
     print(json.dumps({"fuzz": options.seed, "copies": total, "rows": rows}))
@@ -41,7 +45,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cases", type=int, help="copies of each kind, if the time is enough")
     parser.add_argument("--jobs", type=int, default=1, help="kinds at a time")
     parser.add_argument("--keep", type=Path, default=Path("fuzz-failures"), help="folder for what was not read")
+    parser.add_argument("--counts", type=Path, help="a file (JSON) that counts what was read, in all")
     return parser
+
+
+def _count(outcomes: list[Outcome], seed: str, path: Path) -> None:
+    counts = json.loads(path.read_text()) if path.exists() else {}
+    for each in outcomes:
+        row = counts.setdefault(each.kind, {"copies": 0, "read": 0, "failures": 0, "seeds": []})
+        row["copies"] += each.cases
+        row["read"] += each.taken
+        row["failures"] += len(each.failures)
+        row["seeds"] = [*row["seeds"], seed]
+    path.write_text("{\n" + ",\n".join(f' "{kind}": {json.dumps(row)}' for kind, row in counts.items()) + "\n}\n")
 
 
 def _show(outcomes: list[Outcome]) -> None:

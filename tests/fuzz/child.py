@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import mmap
+import os
 import signal
 import struct
 import sys
@@ -15,7 +16,8 @@ import warnings
 from pathlib import Path
 
 from fuzz.breaking import MOST_BYTES, Breaker
-from fuzz.kinds import KINDS, REFUSED, Reader
+from fuzz.kind import REFUSED, Reader
+from fuzz.kinds import KINDS
 
 HEAD = struct.Struct("<qqqq")  # number, bytes, taken, different answers
 MOST_LINE = 4_000  # characters of an error that a user reads
@@ -78,7 +80,10 @@ def run(kind: str, seed: str, first: int, most: int, window: Window) -> None:
         answer, _ = answer_of(reader, data, found.refused)
         if answer != "read" and kind != "spec":  # whose files are not there
             raise SystemExit(f"{kind}: a whole file is not read: {answer}")
+    parent = os.getppid()
     for number in range(first, most):
+        if os.getppid() != parent:  # nobody watches any more
+            return
         data = breaker.copy(number)
         window.show(number, data, taken, breaker.answers)
         answer, wrong = answer_of(reader, data, found.refused)
@@ -95,3 +100,5 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     name, seed, first, most, window = sys.argv[1:]
     run(name, seed, int(first), int(most), Window(Path(window)))
+    sys.stdout.flush()
+    os._exit(0)  # threads of a connection that stands would be waited for

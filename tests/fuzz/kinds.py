@@ -1,34 +1,21 @@
-"""What is read, and by whom: each kind of input with whole files to begin with and the reader that users meet."""
+"""All kinds of input. Files stand here; what is packed, what is sent as text and what is sent as packets, apart."""
 
 from __future__ import annotations
 
-import asyncio
 import io
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import mutations
 import numpy as np
+from fuzz import packed, packets, texts
+from fuzz.kind import Kind, Reader, by_path, memory
 
 from realtime_dub.errors import EndOfStream, RealtimeDubError
-from realtime_dub.web.refusals import Refusal
 
 MOST_READ = 40  # frames or blocks: some ways to break a file make it long
-REFUSED = (RealtimeDubError, Refusal)
-Reader = Callable[[bytes], None]
-
-
-@dataclass(frozen=True)
-class Kind:
-    """``make`` gives the reader, once in each process; it raises one of ``refused`` for what it does not take."""
-
-    whole: Callable[[], Sequence[bytes]]
-    make: Callable[[], Reader]
-    is_text: bool = False
-    refused: tuple[type[Exception], ...] = REFUSED
 
 
 def _media(suffix: str) -> Kind:
@@ -49,7 +36,7 @@ def _media_reader(suffix: str) -> Reader:
         if len(refusals) == len(open_one):
             raise refusals[0]
 
-    return _by_path(suffix, read)
+    return by_path(suffix, read)
 
 
 def _drain(open_one: Callable[[], Any]) -> RealtimeDubError | None:
@@ -69,25 +56,10 @@ def _drain(open_one: Callable[[], Any]) -> RealtimeDubError | None:
     return None
 
 
-def _by_path(suffix: str, read: Callable[[Path], object]) -> Reader:
-    """One file in memory's own folder, written anew each time."""
-    path = Path(tempfile.mkdtemp(dir=_memory())) / f"a{suffix}"
-
-    def reader(data: bytes) -> None:
-        path.write_bytes(data)
-        read(path)
-
-    return reader
-
-
-def _memory() -> str | None:
-    return "/dev/shm" if Path("/dev/shm").is_dir() else None
-
-
 def _bank() -> Reader:
     from realtime_dub.mouth.mouthbank.bank import Bank
 
-    return lambda data: _ignore(Bank.read(data, "a.bank"))
+    return lambda data: Bank.read(data, "a.bank")
 
 
 def _banks() -> list[bytes]:
@@ -103,14 +75,10 @@ def _banks() -> list[bytes]:
         return [(Path(folder) / "me.bank").read_bytes()]
 
 
-def _ignore(_: object) -> None:
-    return None
-
-
 def _subtitles() -> Reader:
     from realtime_dub.voice.tts.script import read_script
 
-    return _by_path(".srt", read_script)
+    return by_path(".srt", read_script)
 
 
 def _order() -> Reader:
@@ -120,20 +88,20 @@ def _order() -> Reader:
         order, folder = read_order(str(path))
         text_of(order, folder)
 
-    return _by_path(".toml", read)
+    return by_path(".toml", read)
 
 
 def _features() -> Reader:
     from realtime_dub.voice.hpm.order import features
 
-    return _by_path(".npy", features)
+    return by_path(".npy", features)
 
 
 def _landmarks(suffix: str) -> Kind:
     def make() -> Reader:
         from realtime_dub.face.landmark_files import read
 
-        return _by_path(suffix, read)
+        return by_path(suffix, read)
 
     return Kind(lambda: [_landmark_file(suffix)], make, is_text=suffix == ".csv")
 
@@ -153,7 +121,7 @@ def _spec() -> Reader:
     """As a bundle's folder has it; its network is looked at by whoever runs it."""
     from realtime_dub.inference.bundle import load
 
-    folder = Path(tempfile.mkdtemp(dir=_memory()))
+    folder = Path(tempfile.mkdtemp(dir=memory()))
 
     def read(data: bytes) -> None:
         (folder / "spec.json").write_bytes(data)
@@ -176,7 +144,7 @@ def _checkpoint() -> Reader:
             for tensor in checkpoint.tensors.values():
                 np.array(tensor.read())
 
-    return _by_path(".pth", read)
+    return by_path(".pth", read)
 
 
 def _checkpoints() -> list[bytes]:
@@ -189,7 +157,7 @@ def _checkpoints() -> list[bytes]:
 def _textgrid() -> Reader:
     from engines.hpm.textgrid import labels_of
 
-    return _by_path(".TextGrid", lambda path: labels_of(path, 300))
+    return by_path(".TextGrid", lambda path: labels_of(path, 300))
 
 
 TEXTGRID = b"""File type = "ooTextFile"
@@ -217,57 +185,6 @@ item []:
 """
 
 
-def _sdp() -> Reader:
-    """A whole answer by aiortc, as a visitor's offer gets it."""
-    from realtime_dub.web.config import ServeConfig
-    from realtime_dub.web.rtc.peer import Peer
-
-    async def answer(text: str) -> None:
-        peer = Peer(ServeConfig(), None, None, lambda: None)
-        try:
-            await peer.answer(text)
-        finally:
-            await peer.close()
-
-    runner = asyncio.Runner()
-    return lambda data: runner.run(answer(data.decode("utf-8", "replace")))
-
-
-def _offers() -> list[bytes]:
-    from aiortc import RTCPeerConnection
-
-    async def offer(kinds: Sequence[str], data: bool) -> bytes:
-        pc = RTCPeerConnection()
-        for kind in kinds:
-            pc.addTransceiver(kind)
-        if data:
-            pc.createDataChannel("studio")
-        await pc.setLocalDescription(await pc.createOffer())
-        text = pc.localDescription.sdp.encode()
-        await pc.close()
-        return bytes(text)
-
-    return [asyncio.run(offer(("audio", "video"), True)), asyncio.run(offer(("audio",), False))]
-
-
-def _options() -> Reader:
-    """A session's options, as the page sends them."""
-    from realtime_dub.web.http.routes import options, parsed
-
-    def read(data: bytes) -> None:
-        given = parsed(data)
-        if isinstance(given, dict):
-            options({}, given)
-
-    return read
-
-
-def _fragment() -> Reader:
-    from realtime_dub.web.http.whip import parse_fragment
-
-    return lambda data: _ignore(parse_fragment(data.decode("utf-8", "replace")))
-
-
 def _npy() -> list[bytes]:
     packed = io.BytesIO()
     np.save(packed, np.ones((4, 256), np.float32))
@@ -276,10 +193,6 @@ def _npy() -> list[bytes]:
 
 SRT = b"1\n00:00:01,000 --> 00:00:02,500\n<i>Blue at f</i> two now\n\n2\n00:00:03,000 --> 00:00:04,000\nsoon\n"
 ORDER = b'bundle = "b"\ntext = "blue at f two now"\npitch = 1.5\nstart_s = 0.5\nseconds = 3.0\n'
-FRAGMENT = b"a=ice-ufrag:abcd\na=ice-pwd:x\nm=audio 9 UDP/TLS/RTP/SAVPF 0\na=mid:0\n"
-FRAGMENT += b"a=candidate:1 1 udp 1 127.0.0.1 9 typ host\na=end-of-candidates\n"
-OPTIONS = b'{"voice": "mic", "budget_ms": 160, "room": "hall", "role": "interpreter", "engine": "mouthbank"}'
-
 KINDS: dict[str, Kind] = {
     **{suffix[1:]: _media(suffix) for suffix in mutations.SUFFIXES},
     "bank": Kind(_banks, _bank),
@@ -291,7 +204,7 @@ KINDS: dict[str, Kind] = {
     "spec": Kind(_specs, _spec, is_text=True),
     "checkpoint": Kind(_checkpoints, _checkpoint),
     "textgrid": Kind(lambda: [TEXTGRID], _textgrid, is_text=True),
-    "sdp": Kind(_offers, _sdp, is_text=True),
-    "options": Kind(lambda: [OPTIONS], _options, is_text=True),
-    "fragment": Kind(lambda: [FRAGMENT], _fragment, is_text=True),
+    **packed.KINDS,
+    **texts.KINDS,
+    **packets.KINDS,
 }

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from fuzz.child import Window
 
-HANG_S = 10.0
-START_S = 120.0  # until the first copy: libraries are loaded, on a machine that may be busy
+HANG_S = 10.0  # of processor time for one copy
+STILL_S = 60.0  # without any: on a machine that is busy, a copy waits for its turn
+START_S = 300.0  # until the first copy: libraries are loaded, on a machine that may be busy
 MOST_MB = 1_500
 LOOK_S = 0.1
 MOST_FAILURES = 50  # of a kind
@@ -41,15 +42,14 @@ class Outcome:
 
 
 def watch(kind: str, seed: str, seconds: float, most: int = 1 << 40, first: int = 0) -> Outcome:
-    """At most ``seconds`` and up to copy ``most``. A child that died is followed by one that goes on behind."""
-    began, outcome, number = time.monotonic(), Outcome(kind), first
-    while number < most and (left := began + seconds - time.monotonic()) > 0:
+    """At most ``seconds`` of reading, and up to copy ``most``. Behind a child that died another one goes on."""
+    outcome, number = Outcome(kind), first
+    while number < most and (left := seconds - outcome.seconds) > 0:
         at = _child(outcome, seed, number, most, left)
         outcome.cases += at - number
         number = at
         if len(outcome.failures) >= MOST_FAILURES:
             break
-    outcome.seconds = time.monotonic() - began
     return outcome
 
 
@@ -85,25 +85,46 @@ def _child(outcome: Outcome, seed: str, first: int, most: int, seconds: float) -
 
 def _wait(child: subprocess.Popen[bytes], window: Window, outcome: Outcome, seconds: float) -> str:
     """Until it ends or its time is over. What went wrong, "" where nothing did."""
-    until, at, since = time.monotonic() + seconds, -1, time.monotonic()
+    began, at, since, spent = 0.0, -1, time.monotonic(), 0.0
     while child.poll() is None:
         time.sleep(LOOK_S)
         now = time.monotonic()
         number, length, *_ = window.head
-        if number != at:
-            at, since = number, now
+        began = began or (now if length else 0.0)  # libraries are loaded before
+        if number != at or _stopped(child.pid):
+            at, since, spent = number, now, _cpu_s(child.pid)
         megabytes = _megabytes(child.pid)
         outcome.most_mb = max(outcome.most_mb, megabytes)
         why = ""
         if megabytes > MOST_MB:
             why = f"it took {megabytes:.0f} MB"
-        elif now - since > (HANG_S if length else START_S):
-            why = f"it took more than {HANG_S:g} s"
-        if why or (now > until and length):
+        elif length and (_cpu_s(child.pid) - spent > HANG_S or now - since > STILL_S):
+            why = f"it took more than {HANG_S:g} s of processor time, or {STILL_S:g} s of none"
+        elif now - since > START_S:
+            why = f"it has not begun after {START_S:g} s"
+        if why or (began and now > began + seconds):
             child.kill()
             child.wait()
+            outcome.seconds += now - (began or now)
             return why
+    outcome.seconds += time.monotonic() - began if began else 0.0
     return f"the process ended by signal {-child.returncode}" if child.returncode < 0 else ""
+
+
+def _stopped(pid: int) -> bool:
+    """By somebody else, as Ctrl-Z does."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except OSError:  # likewise
+        return False
+
+
+def _cpu_s(pid: int) -> float:
+    try:
+        ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    except OSError:  # likewise
+        return 0.0
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
 def _megabytes(pid: int) -> float:

@@ -13,10 +13,11 @@ from fuzz.watching import watch
 from realtime_dub.errors import MediaError
 from realtime_dub.stored import array_in
 
-MOMENT_S, MOST = 0.8, 80
+MOMENT_S, MOST = 0.5, 80
+LATER = ("mp4", "mkv", "avi", "ts", "gif", "onnx")  # each takes seconds to begin, or for a copy
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("mp4", "mkv", "avi", "ts", "gif")])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in LATER])
 def test_what_is_broken_is_read_or_refused_in_one_line(kind: str) -> None:
     outcome = watch(kind, "tests", MOMENT_S, most=MOST)
     assert not outcome.failures, [each.why for each in outcome.failures]

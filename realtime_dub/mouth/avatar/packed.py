@@ -130,6 +130,8 @@ def _moves(folder: Path) -> bool:
 def _extract(packed: zipfile.ZipFile, folder: Path) -> None:
     """Known names alone, each once, none longer than it may be, whatever the file says of itself."""
     names = [each.filename for each in packed.infolist()]
+    if any(each.header_offset < 0 for each in packed.infolist()):  # the system's error would be of its disk, not of it
+        raise BundleError("the file", "is no avatar: what it lists would begin before it does", DO)
     if strange := [name for name in names if name not in MOST]:
         raise BundleError("the file", f"is no avatar: there is {strange[0][:60]!r} in it", DO)
     if len(set(names)) < len(names):

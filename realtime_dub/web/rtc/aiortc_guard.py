@@ -5,6 +5,7 @@ Like ``aiortc_access`` this reaches past the interface of aiortc and of aioice, 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -20,7 +21,8 @@ from aiortc.rtp import (
     RtpPacket,
 )
 
-from realtime_dub.web.limits import FLOOD_REST_S, MOST_TARGETS
+from realtime_dub.web.limits import ASK_AGAIN_S, FLOOD_REST_S, MOST_TARGETS
+from realtime_dub.web.rtc import sctp_packets
 from realtime_dub.web.rtc.floodgate import Floodgate
 
 
@@ -37,8 +39,12 @@ def guard(pc: RTCPeerConnection, gate: Floodgate) -> None:
         handle, association = pc.sctp._handle_data, pc.sctp
 
         async def data(packet: bytes) -> None:
-            if association._advertised_rwnd > 0 and gate.data(len(packet)):  # it goes on filling its window
+            if association._advertised_rwnd <= 0 or not gate.data(len(packet)):  # it goes on filling its window
+                return
+            if sctp_packets.is_whole(packet):
                 await _attempt(handle(packet), gate)
+            else:
+                gate.failed()
 
         setattr(pc.sctp, "_handle_data", data)  # noqa: B010
 
@@ -124,14 +130,26 @@ def _guard_sender(sender: RTCRtpSender, gate: Floodgate) -> None:
 
 
 class BoundedNacks(NackGenerator):
-    """What is missing, in small holes: aiortc counts through a hole of thirty thousand, for every packet."""
+    """What is missing, in small holes: aiortc counts through a hole of thirty thousand, for every packet.
+
+    It is asked for again while it is missing: where the request or what was sent again got lost, too, aiortc waits
+    until its buffer is full. With ten small pictures a second, the picture stands for six seconds then.
+    """
+
+    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._now_s, self._asked_s = now_s, 0.0
 
     def add(self, packet: RtpPacket) -> bool:
         if self.max_seq is not None and RTP_HISTORY_SIZE < (packet.sequence_number - self.max_seq) & 0xFFFF < 1 << 15:
             self.max_seq = None
             self.missing.clear()
         missed: bool = super().add(packet)
-        return missed
+        now_s = self._now_s()
+        if missed or (self.missing and now_s - self._asked_s > ASK_AGAIN_S):
+            self._asked_s = now_s
+            return True
+        return False
 
 
 def _guard_receiver(receiver: Any, gate: Floodgate) -> None:

@@ -7,8 +7,11 @@ that a stranger made is ever decoded in the server's own process.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import select
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -33,46 +36,44 @@ from realtime_dub.web.limits import (
     FILM_LEAST_S,
     FILM_S,
     IMAGE_SIDE,
+    SPARE_S,
 )
+from realtime_dub.web.studio.confinement import bound
 
 FILES = 32  # descriptors
+LIMITS = {
+    errno.ENOMEM: "The file asks for more memory than any should; make it smaller",
+    errno.EFBIG: "What the file holds is larger than any should be; send a part of it",
+    errno.EMFILE: "The file leads to more files than any should; send it in one piece",
+    errno.ENOSPC: "The server has no room for the file; tell the person who runs the server",
+}
 LAYOUTS = {1: "mono", 2: "stereo"}
 
 
-def main(kind: str, path: str, out: str) -> None:
-    """``kind`` is one of ``READERS``. Writes ``out``, or says why not; one line of JSON is answered."""
-    _bound()
+def main(alone: bool) -> None:
+    """Waits for a line of JSON, [kind, path, out]; ``kind`` is one of ``READERS``. Writes ``out``, or says why not.
+
+    One line of JSON is answered. Ends without one where nobody asks for long. ``alone``: without the network.
+    """
+    ready, _, _ = select.select([sys.stdin], [], [], SPARE_S) if os.name == "posix" else ([sys.stdin], [], [])
+    if not ready or not (asked := sys.stdin.readline()):
+        return
+    bound(CHECK_CPU_S, CHECK_MEMORY, CHECK_OUTPUT, FILES)
+    fields = _answer(*json.loads(asked))
+    print(json.dumps(fields if alone else {**fields, "network": True}))
+
+
+def _answer(kind: str, path: str, out: str) -> dict[str, Any]:
     try:
-        fields = READERS[kind](Path(path), Path(out))
+        return READERS[kind](Path(path), Path(out))
     except MemoryError:
-        fields = {"error": "The file asks for more memory than any should; make it smaller"}
+        return {"error": "The file asks for more memory than any should; make it smaller"}
     except RealtimeDubError as error:
-        fields = {"error": str(error).replace(path, "the file")}
-    print(json.dumps(fields))
-
-
-def _bound() -> None:
-    """From here on no more memory, time, output or files than is allowed."""
-    with suppress(ImportError):  # Windows
-        import resource
-
-        for what, most in (
-            (resource.RLIMIT_CPU, CHECK_CPU_S),
-            (resource.RLIMIT_FSIZE, CHECK_OUTPUT),
-            (resource.RLIMIT_NOFILE, FILES),
-            (resource.RLIMIT_CORE, 0),
-            (resource.RLIMIT_AS, _addresses() + CHECK_MEMORY),
-        ):
-            with suppress(ValueError, OSError):
-                resource.setrlimit(what, (most, most))
-
-
-def _addresses() -> int:
-    """Bytes that this process has by now."""
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return 1 << 31
+        return {"error": str(error).replace(path, "the file")}
+    except OSError as error:  # av's too
+        if error.errno not in LIMITS:
+            raise
+        return {"error": LIMITS[error.errno]}
 
 
 def audio_file(path: Path, out: Path) -> dict[str, Any]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +21,9 @@ from realtime_dub.web.refusals import Refusal
 
 NICE = 10  # before anything is loaded: people's mouths come first
 START = (
-    f"import os, sys; getattr(os, 'nice', int)({NICE}); "
-    "from realtime_dub.web.studio.check_file import main; main(*sys.argv[1:])"
+    f"import os; getattr(os, 'nice', int)({NICE}); "
+    "from realtime_dub.web.studio.confinement import leave_network; alone = leave_network(); "
+    "from realtime_dub.web.studio.check_file import main; main(alone)"
 )
 PROGRAM = (sys.executable, "-P", "-c", START)  # -P: nothing is loaded from where the server was started
 HERE = str(Path(realtime_dub.__file__).parents[1])
@@ -26,27 +31,76 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_
 KEPT = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")  # of the environment
 UNREADABLE = "The file cannot be read."
 MOST_SAID = 300  # characters
+MOST_ANSWER = 1 << 20  # bytes, whatever a process that a file has taken over may write
+TOO_LONG = Refusal(422, "The file takes too long to read.", "Choose another one, or a part of it.")
+log = logging.getLogger("realtime_dub.web")
+
+
+class Reader:
+    """A process that loads its libraries, and then waits for the one file it is to look at."""
+
+    def __init__(self, program: tuple[str, ...]) -> None:
+        environment = {name: os.environ[name] for name in KEPT if name in os.environ} | ONE_THREAD
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (HERE, os.environ.get("PYTHONPATH"))))
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115  (closed in end)
+        self._process = subprocess.Popen(
+            program, stdin=subprocess.PIPE, stdout=self._said, stderr=subprocess.DEVNULL, env=environment
+        )
+
+    @property
+    def waits(self) -> bool:
+        return self._process.poll() is None
+
+    def ask(self, kind: str, path: Path, out: Path, seconds: float) -> dict[str, Any]:
+        """Its answer; {} where there is none that can be read. Raises Refusal."""
+        assert self._process.stdin is not None
+        with suppress(OSError):  # it has ended
+            self._process.stdin.write(json.dumps([kind, str(path), str(out)]).encode() + b"\n")
+            self._process.stdin.close()
+        try:
+            code = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise TOO_LONG from None
+        if code == -getattr(signal, "SIGXCPU", 0) != 0:
+            raise TOO_LONG
+        self._said.seek(0)
+        return _read(self._said.read(MOST_ANSWER)) if code == 0 else {}
+
+    def kill(self) -> None:
+        """From any thread. Idempotent."""
+        self._process.kill()
+
+    def end(self) -> None:
+        """Blocking. Idempotent."""
+        self.kill()
+        self._process.wait()
+        with suppress(OSError):
+            self._process.stdin and self._process.stdin.close()
+        self._said.close()
 
 
 class Checks:
-    """Blocking; :meth:`close` and :meth:`stop`, from any thread, end those at work."""
+    """Blocking; :meth:`close` and :meth:`stop`, from any thread, end those at work.
 
-    def __init__(self, program: tuple[str, ...] = PROGRAM) -> None:
-        self._program = program
+    ``spare``: behind the first file, the next one's process is there before it comes.
+    """
+
+    def __init__(self, program: tuple[str, ...] = PROGRAM, spare: bool = False) -> None:
+        self._program, self._keeps = program, spare
         self._lock = threading.Lock()
-        self._running: dict[Path, subprocess.Popen[str]] = {}
-        self._closed = False
+        self._running: dict[Path, Reader] = {}
+        self._spare: Reader | None = None
+        self._closed = self._warned = False
 
     def run(self, kind: str, path: Path, out: Path) -> dict[str, Any]:
         """What there is to tell of ``path``, which is written anew to ``out``. Raises Refusal."""
-        process = self._begin([*self._program, kind, str(path), str(out)], path)
+        reader = self._begin(path)
         try:
-            said, _ = process.communicate(timeout=CHECK_S)
-        except subprocess.TimeoutExpired:
-            raise Refusal(422, "The file takes too long to read.", "Choose another one, or a part of it.") from None
+            fields = reader.ask(kind, path, out, CHECK_S)
         finally:
-            self._end(path, process)
-        fields = _read(said) if process.returncode == 0 else {}
+            self._end(path, reader)
+        if fields.pop("network", False):
+            self._warn()
         if not fields:
             raise Refusal(422, UNREADABLE, "Choose another one.")
         if "error" in fields:
@@ -57,43 +111,47 @@ class Checks:
     def stop(self, path: Path) -> None:
         """Nobody waits for this one any more."""
         with self._lock:
-            if process := self._running.get(path):
-                process.kill()
+            if reader := self._running.get(path):
+                reader.kill()
 
     def close(self) -> None:
         """Idempotent."""
         with self._lock:
-            self._closed = True
-            for process in self._running.values():
-                process.kill()
+            self._closed, spare, self._spare = True, self._spare, None
+            for reader in self._running.values():
+                reader.kill()
+        if spare is not None:
+            spare.end()
 
-    def _begin(self, command: list[str], path: Path) -> subprocess.Popen[str]:
-        environment = {name: os.environ[name] for name in KEPT if name in os.environ} | ONE_THREAD
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (HERE, os.environ.get("PYTHONPATH"))))
+    def _begin(self, path: Path) -> Reader:
         with self._lock:
             if self._closed:
                 raise Refusal(503, "The server stops.", "Try again in a minute.")
-            self._running[path] = process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-                env=environment,
-            )
-        return process
+            spare, self._spare = self._spare, None
+            reader = spare if spare is not None and spare.waits else Reader(self._program)
+            self._running[path] = reader
+        if spare is not None and spare is not reader:
+            spare.end()
+        return reader
 
-    def _end(self, path: Path, process: subprocess.Popen[str]) -> None:
+    def _end(self, path: Path, reader: Reader) -> None:
         with self._lock:
             self._running.pop(path, None)
-        process.kill()
-        process.communicate()
+            if self._keeps and self._spare is None and not self._closed:
+                self._spare = Reader(self._program)
+        reader.end()
+
+    def _warn(self) -> None:
+        """Once."""
+        if not self._warned:
+            self._warned = True
+            log.warning("what visitors send is read with the network in reach: this system lets no process leave it")
 
 
-def _read(said: str) -> dict[str, Any]:
+def _read(said: bytes) -> dict[str, Any]:
     try:
         fields = json.loads(said)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return fields if isinstance(fields, dict) else {}
 

@@ -67,7 +67,7 @@ class Taking(ABC):
 
     def __init__(self, into: Path, uploads: Uploads, checks: Checks | None, lock: threading.RLock) -> None:
         self.pool: ThreadPoolExecutor = uploads.pool
-        self.lock, self._into, self._uploads, self._checks = lock, into, uploads, checks or Checks()
+        self.lock, self._into, self._uploads, self._checks = lock, into, uploads, checks or uploads.checks
 
     def begin(
         self, name: str, visitor: str = "", task: asyncio.Task[Any] | None = None, use: str | None = None

@@ -112,7 +112,7 @@ class Uploads:
     def __init__(self, most_bytes: int, folder: Path, checks: Checks | None = None) -> None:
         self.most_bytes = most_bytes
         self.pool = ThreadPoolExecutor(CHECKS_AT_ONCE, "upload check")  # the others wait in line
-        self._folder, self._checks = folder, checks or Checks()
+        self._folder, self.checks = folder, checks or Checks(spare=True)
         self._lock = threading.Lock()
         self._kept: dict[str, Upload] = {}
         self._arriving: set[Arrival] = set()
@@ -135,7 +135,7 @@ class Uploads:
         arrival.whole = True
         out = written = self._folder / f"{secrets.token_urlsafe(12)}{WRITTEN[arrival.kind]}"
         try:
-            seconds = self._checks.run(arrival.kind, arrival.path, written).get("seconds")
+            seconds = self.checks.run(arrival.kind, arrival.path, written).get("seconds")
             if seconds is not None:
                 out = written.rename(written.with_stem(f"{written.stem}-{round(seconds * 1000)}"))
             id, until_s = out.stem, time.monotonic() + UPLOAD_KEPT_S
@@ -156,7 +156,7 @@ class Uploads:
         """It is not on its way any more. Idempotent."""
         with self._lock:
             self._arriving.discard(arrival)
-        self._checks.stop(arrival.path)
+        self.checks.stop(arrival.path)
         arrival.path.unlink(missing_ok=True)
 
     def find(self, id: str, kind: Kind) -> Path:
@@ -186,7 +186,7 @@ class Uploads:
 
     def close(self) -> None:
         """Idempotent. The folder is not ours."""
-        self._checks.close()
+        self.checks.close()
         self.pool.shutdown(cancel_futures=True)
         self._kept.clear()
 
