@@ -51,7 +51,7 @@ def workers(server: Server) -> dict[int, int]:
     found = {}
     for pid in children(server.pid):
         with contextlib.suppress(OSError):
-            if "web.workers.process" in Path(f"/proc/{pid}/cmdline").read_text():
+            if "web.workers." in Path(f"/proc/{pid}/cmdline").read_text():
                 found[pid] = number_of(pid)
     return {number: pid for pid, number in found.items() if number is not None}
 

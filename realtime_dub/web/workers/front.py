@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
+from prometheus_client import Gauge
 
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.http import api, avatars, inspections, operators, pictures, routes, whip
@@ -81,6 +82,9 @@ def _handed_on() -> list[web.RouteDef]:
 
 def _metrics(roster: Roster, own: Metrics) -> Told:
     """Of all processes, each with its name as a label."""
+
+    what = "Processes that have loaded, and stand in for the next worker that ends"
+    Gauge("realtime_dub_spare_workers", what, registry=own.registry).set_function(lambda: roster.spares)
 
     async def make() -> bytes:
         own.update(())
