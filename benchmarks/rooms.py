@@ -7,6 +7,7 @@ every eight. Both viewers watch the Spanish channel, one with the original under
 | figure | how |
 |---|---|
 | floor to interpreter | from a mark that the speaker says to its decoding at the interpreter's; less aiortc's buffer |
+| interpreter to viewers | the same, of the interpreter's marks; asked for: the budget and 120 ms |
 | mouths | share of fresh ones in the Spanish channel's pipeline, as the server counts them |
 | viewers' A/V offset | the mark in the speaker's video against the one in the interpreter's voice, by when they left |
 | original | the strength of the speaker's tone at the viewers', while the interpreter is silent, and while not |
@@ -90,6 +91,7 @@ def figures(speaker: Person, interpreter: Person, viewers: dict[float, Person], 
             f"{under:.0%}": {"flashes": len(flashes(got)), "marks": len(marks(got, INTERPRETER.mark_hz, 0.1))}
             for under, got in seen.items()
         },
+        "voice_less_buffer_ms": {f"{under:.0%}": spread(voice_ms(got)) for under, got in seen.items()},
         "ticks": ticks,
         "fresh_percent": round(100 * fresh / ticks, 2) if ticks else None,
         "av_offset_ms": {f"{under:.0%}": spread(offsets_ms(got)) for under, got in seen.items()},
@@ -97,6 +99,11 @@ def figures(speaker: Person, interpreter: Person, viewers: dict[float, Person], 
         "original": {f"{under:.0%}": original(got) for under, got in seen.items()},
         "pipelines": len(speaker.got.stats[-1].get("dubs", {})) if speaker.got.stats else 0,
     }
+
+
+def voice_ms(got: Got) -> list[float]:
+    """From each mark of the interpreter's to its decoding at a viewer's, less the buffer; less than a second."""
+    return [1000 * (at_s % 1.0) - BUFFER_MS for at_s, _ in marks(got, INTERPRETER.mark_hz, 0.1)]
 
 
 def offsets_ms(got: Got) -> list[float]:
@@ -142,6 +149,9 @@ def rows(found: Figures) -> list[tuple[str, str, str]]:
         ("fresh mouths, %", "95", str(found["fresh_percent"])),
     ]
     for under in found["av_offset_ms"]:
+        told.append(
+            (f"interpreter to viewers at {under}, ms", "budget + 120", str(found["voice_less_buffer_ms"][under]))
+        )
         told.append((f"A/V offset at {under}, ms", "40 at the median", str(found["av_offset_ms"][under])))
         told.append((f"frames a second at {under}", "15", str(found["frames_per_s"][under])))
         told.append((f"original at {under}", "heard, 18 dB lower", str(found["original"][under])))

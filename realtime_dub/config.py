@@ -203,6 +203,7 @@ class VoiceConfig(Signing):
     engine: str = "tts"
     face: str = "largest"
     video_stream: int | None = Field(None, ge=1)
+    marks: OnOff = "on"  # that nobody hears, nor sees in the film that says it
     quiet: bool = False
 
 

@@ -63,6 +63,7 @@ class People:
             waited = time.monotonic() - began
             assert waited < seconds, (took, {role: self.says(role) for role in wanted if role not in took})
             self._rest()
+        print("live after, s:", took)  # pytest -s
         return took
 
     def until_says(self, role: str, words: str, seconds: float) -> float:

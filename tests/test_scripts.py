@@ -21,6 +21,7 @@ from realtime_dub.media import MS
 from realtime_dub.pipeline import assembly
 from realtime_dub.sources.base import read_all
 from realtime_dub.sources.paced_voice import PacedVoice
+from realtime_dub.trust.marks.found import found
 from realtime_dub.voice import espeak as library
 from realtime_dub.voice.contract import Line, SeenFilm, Wish
 from realtime_dub.voice.espeak import Espeak, Manner, espeak
@@ -266,6 +267,12 @@ def test_a_film_speaks_subtitles_of_three_languages(tmp_path: Path) -> None:
     subtitles.write_text("".join(f"00:00:0{k}.000 --> 00:00:0{k + 1}.300\n{text}\n\n" for k, text in enumerate(lines)))
     wav = tmp_path / "voice.wav"
     assert cli.run(["voice", str(film), "--subtitles", str(subtitles), "-o", str(wav), "-q"]) == 0
+    unmarked = tmp_path / "unmarked.wav"
+    assert (
+        cli.run(["voice", str(film), "--subtitles", str(subtitles), "-o", str(unmarked), "-q", "--marks", "off"]) == 0
+    )
+    assert found(wav).marked
+    assert not found(unmarked).marked
     with wave.open(str(wav)) as file:
         rate, sound = file.getframerate(), np.frombuffer(file.readframes(file.getnframes()), "<i2")
     for k in range(3):

@@ -13,7 +13,7 @@ from realtime_dub.cli.file_options import (
     VoiceScript,
     VoiceSubtitles,
 )
-from realtime_dub.cli.options import Face, Quiet, SpeakerId, VideoStream
+from realtime_dub.cli.options import Face, Marks, Quiet, SpeakerId, VideoStream
 from realtime_dub.cli.output import ProgressBar
 from realtime_dub.terminal import console
 
@@ -30,6 +30,7 @@ def make_voice(
     engine: VoiceEngine = "tts",
     face: Face = "largest",
     video_stream: VideoStream = None,
+    marks: Marks = "on",
     credentials: Credentials = "on",
     sign_cert: SignCert = None,
     sign_key: SignKey = None,

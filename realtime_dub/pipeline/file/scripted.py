@@ -5,16 +5,19 @@ from __future__ import annotations
 import io
 import tempfile
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from realtime_dub.config import FileConfig, Signing, VoiceConfig, build
 from realtime_dub.errors import ConfigError
+from realtime_dub.media import AudioBlock
 from realtime_dub.paths import Use, WholeFile, refuse_clashes
 from realtime_dub.pipeline.credentials import Credentials
 from realtime_dub.pipeline.file.run import run_file
 from realtime_dub.pipeline.file.script_voice import Progress, see
+from realtime_dub.pipeline.marking import payload_of_today, sound_marker
 from realtime_dub.voice.contract import Line, MadeVoice, Wish
 from realtime_dub.voice.registry import script_speaker
 from realtime_dub.voice.sample import sample_of
@@ -34,9 +37,16 @@ def run_voice(config: VoiceConfig, progress: Progress) -> list[str]:
     wish = Wish(config.language, *sample_of(config.speaker), config.speaker_id, config.emotion)
     made = speak(lines, see(config.input, config.face, config.video_stream, progress), wish)
     if file is not None:
-        file.write(credentials.sealed_voice(wave_of(made), config.engine, notes.append))
+        said = marked(made) if config.marks == "on" else made
+        file.write(credentials.sealed_voice(wave_of(said), config.engine, notes.append))
         return [*made.notes, *notes]
     return [*made.notes, *_spoken_by_film(config, made, progress)]
+
+
+def marked(made: MadeVoice) -> MadeVoice:
+    """With the mark of a voice that is made, as a film that says it would have it."""
+    block = AudioBlock(made.samples.astype(np.float32)[:, None], made.rate, 0)
+    return replace(made, samples=sound_marker(payload_of_today(), made.rate).block(block).samples[:, 0])
 
 
 def wave_of(made: MadeVoice) -> bytes:
@@ -57,7 +67,7 @@ def _spoken_by_film(config: VoiceConfig, made: MadeVoice, progress: Progress) ->
         voice.write_bytes(wave_of(made))
         values = {"input": config.input, "mic": str(voice), "output": config.output, "face": config.face}
         options = {"extend": True, "video_stream": config.video_stream, "quiet": config.quiet}
-        options |= {name: getattr(config, name) for name in Signing.model_fields}
+        options |= {"marks": config.marks} | {name: getattr(config, name) for name in Signing.model_fields}
         return list(run_file(build(FileConfig, **values, **options), progress).notes)
 
 
