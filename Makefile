@@ -91,9 +91,9 @@ $(VENV)/.base: requirements/base.lock pyproject.toml | $(PYTHON)
 	@$(INSTALL_SELF)
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.lock pyproject.toml | $(PYTHON)
-	@echo "$(VENV): installing what running and testing needs (about 330 MB, the first time it is downloaded) ..."
-	@$(PIP) install --require-hashes --requirement requirements/dev.lock
+$(VENV)/.dev: requirements/dev.lock requirements/fleet.lock pyproject.toml | $(PYTHON)
+	@echo "$(VENV): installing what running and testing needs (about 410 MB, the first time it is downloaded) ..."
+	@$(PIP) install --require-hashes --requirement requirements/dev.lock --requirement requirements/fleet.lock
 	@$(INSTALL_SELF)
 	@touch $@ $(VENV)/.base
 

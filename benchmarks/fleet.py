@@ -10,7 +10,13 @@ signal 9 under load, again and again, the visitors' ones in turn.
 | recordings | each that was running at the kill is fetched from the server afterwards and decoded to its end |
 | banks | pages of which the server says a second after their return that it knows the person |
 
-`knee`: 1, 2, ... people on that machine for a time each; the late share and the processor time of each number.
+With `--no-spare` there is none that has loaded beforehand; else each kill waits for one.
+
+`knee`: 1, 2, ... people on that machine for a time each, with each number of workers; the late share and the processor
+time of each. The knee is the most people of whose frames less than 2 % are late.
+
+`simulate` (`benchmarks.fleet_simulation`): ten thousand sessions of a day, by the placement that a fleet has.
+`cost` (`benchmarks.fleet_cost`): what a thousand sessions cost.
 """
 
 from __future__ import annotations
@@ -30,6 +36,7 @@ import av
 import numpy as np
 from aiohttp import ClientError, ClientSession
 
+from benchmarks import fleet_cost, fleet_simulation
 from benchmarks.output import last_line, show
 from benchmarks.returning import Page
 from benchmarks.room_peers import HEADERS, Face, Person, Sound, Voice
@@ -38,6 +45,8 @@ from benchmarks.usage import Meter, children
 
 SETTLE_S = 4.0
 BACK_MOST_S = 30.0
+SPARE_MOST_S = 90.0
+LATE_PERCENT = 2.0  # more than that is beyond the knee
 Figures = dict[str, Any]
 
 
@@ -51,7 +60,7 @@ def workers(server: Server) -> dict[int, int]:
     found = {}
     for pid in children(server.pid):
         with contextlib.suppress(OSError):
-            if "web.workers.process" in Path(f"/proc/{pid}/cmdline").read_text():
+            if "web.workers." in Path(f"/proc/{pid}/cmdline").read_text():
                 found[pid] = number_of(pid)
     return {number: pid for pid, number in found.items() if number is not None}
 
@@ -65,7 +74,7 @@ def number_of(pid: int) -> int | None:
     return None
 
 
-async def kills(server: Server, count: int, people: int, times: int, height: int, fps: int) -> Figures:
+async def kills(server: Server, count: int, people: int, times: int, height: int, fps: int, spare: bool) -> Figures:
     pages = [page(server, number, height, fps) for number in range(people)]
     found: list[Figures] = []
     try:
@@ -75,6 +84,8 @@ async def kills(server: Server, count: int, people: int, times: int, height: int
             await until(lambda each=each: each.live, BACK_MOST_S)
         for number in range(times):
             await spread(pages, count)
+            if spare:
+                await until(lambda: server.metric("spare_workers") == 1, SPARE_MOST_S)
             await asyncio.sleep(SETTLE_S)
             found.append(await kill(server, pages, pages[number % people]))
             print(found[-1], flush=True)
@@ -231,27 +242,59 @@ async def until(so: Any, seconds: float) -> None:
         await asyncio.sleep(0.02)
 
 
+def knees(args: argparse.Namespace) -> Figures:
+    """For each number of workers: its rows, and the most people that it holds."""
+    found: Figures = {}
+    for count in args.workers:
+        with serving(*asked(args, count)) as server:
+            rows = asyncio.run(knee(server, args.people, args.seconds, args.height, args.fps))["knee"]
+        held = [row["people"] for row in rows if max(row["lagged_percent"], row["slow_percent"]) < LATE_PERCENT]
+        found[str(count)] = {"rows": rows, "holds": max(held, default=0)}
+    return found
+
+
+def asked(args: argparse.Namespace, count: int) -> tuple[str, ...]:
+    spare = "--spare" if args.spare else "--no-spare"
+    return "--workers", str(count), "--max-sessions", str(args.people), "--fps", str(args.fps), spare
+
+
+def asked_for(args: argparse.Namespace) -> Figures:
+    return {name: value for name, value in vars(args).items() if name != "run"}
+
+
+def run_kills(args: argparse.Namespace) -> None:
+    count, size = max(args.workers), (args.height, args.fps)
+    with serving(*asked(args, count)) as server:
+        found = asyncio.run(kills(server, count, args.people, args.times, *size, args.spare))
+    show("kills", ("what", "found"), [(name, str(value)) for name, value in found.items()])
+    last_line({**asked_for(args), **found})
+
+
+def run_knee(args: argparse.Namespace) -> None:
+    found = knees(args)
+    rows = [(int(count), *row.values()) for count, told in found.items() for row in told["rows"]]
+    show("knee", ("workers", "people", "lagged, %", "slow, %", "cores"), rows)
+    show("knee", ("workers", "people held"), [(int(count), told["holds"]) for count, told in found.items()])
+    last_line({**asked_for(args), **found})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("kills", "knee"))
-    parser.add_argument("--people", type=int, default=2)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--times", type=int, default=10)
-    parser.add_argument("--seconds", type=float, default=30)
-    parser.add_argument("--height", type=int, default=360)
-    parser.add_argument("--fps", type=int, default=15)
+    commands = parser.add_subparsers(dest="what", required=True)
+    for name, run in (("kills", run_kills), ("knee", run_knee)):
+        command = commands.add_parser(name)
+        command.add_argument("--people", type=int, default=2, help="knee: at most")
+        command.add_argument("--workers", type=int, nargs="+", default=[2])
+        command.add_argument("--times", type=int, default=10)
+        command.add_argument("--seconds", type=float, default=30)
+        command.add_argument("--height", type=int, default=360)
+        command.add_argument("--fps", type=int, default=15)
+        command.add_argument("--spare", action=argparse.BooleanOptionalAction, default=True)
+        command.set_defaults(run=run)
+    for module in (fleet_simulation, fleet_cost):
+        module.add_to(commands)
     args = parser.parse_args()
-    asked = ("--workers", str(args.workers), "--max-sessions", str(args.people), "--fps", str(args.fps))
-    with serving(*asked) as server:
-        if args.what == "kills":
-            found = asyncio.run(kills(server, args.workers, args.people, args.times, args.height, args.fps))
-        else:
-            found = asyncio.run(knee(server, args.people, args.seconds, args.height, args.fps))
-    if args.what == "kills":
-        show("kills", ("what", "found"), [(name, str(value)) for name, value in found.items()])
-    else:
-        show("knee", ("people", "lagged, %", "slow, %", "cores"), [tuple(row.values()) for row in found["knee"]])
-    last_line({**vars(args), **found})
+    args.run(args)
 
 
 if __name__ == "__main__":

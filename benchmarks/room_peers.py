@@ -165,6 +165,10 @@ class Person:
             kind = receiver.track.kind
             aiortc_access.on_sender_report(receiver, CLOCKS[kind], functools.partial(self._report, kind))
 
+    async def statistics(self) -> Any:
+        """As WebRTC has them."""
+        return await self._pc.getStats()
+
     @property
     def ended(self) -> bool:
         """The other side has said so."""

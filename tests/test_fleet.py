@@ -1,39 +1,44 @@
 """A fleet on a Ray cluster of two nodes: people are placed, moved by a drain, and come back where a node goes.
 
-The nodes are processes of their own (``ray.cluster_utils``), the visitors real peers.
+The nodes are processes of their own (``ray.cluster_utils``), the visitors real peers; the commands are those of the
+command line.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 from aiohttp import ClientSession
+from ray.cluster_utils import Cluster
 from web_peers import HEADERS, ROOMY_MS, FaceTrack, VoiceTrack
 
 from benchmarks.returning import Page
 from benchmarks.room_peers import Person
-from realtime_dub.web.config import ServeConfig
-from realtime_dub.web.fleet.config import FleetConfig
+from realtime_dub.cli import run
+from realtime_dub.web.fleet import cluster
 from realtime_dub.web.fleet.host import LEASES
 from realtime_dub.web.upkeep import until
 
-pytest.importorskip("ray")
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(420)]
 BACK_S = 5.0
 SLACK_S = 10.0  # a machine that others use, too
 STORE_BYTES = 80 * 2**20
+PROGRAM = (sys.executable, "-c", "from realtime_dub.cli import main; main()")
+Fleet = Callable[..., str]  # a command, in words: what it says where it succeeds, or that it failed with code 2
 
 
 @pytest.fixture
 def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    from ray.cluster_utils import Cluster
-
+    monkeypatch.setenv("RAY_worker_niceness", "0")
     small = {"num_cpus": 1, "object_store_memory": STORE_BYTES}
     made = Cluster(initialize_head=True, head_node_args={**small, "include_dashboard": False})
     try:
@@ -43,30 +48,52 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         made.shutdown()
 
 
-def test_people_are_placed_moved_and_back(nodes: Any, tmp_path: Path) -> None:
-    from realtime_dub.web.fleet import cluster
+@pytest.fixture
+def fleet(nodes: Any, capsys: pytest.CaptureFixture[str]) -> Fleet:
+    def call(command: str, *arguments: str) -> str:
+        capsys.readouterr()
+        code = run(["fleet", command, *arguments, "--address", nodes.address])
+        said = capsys.readouterr()
+        lines = [line for line in said.err.splitlines() if line.startswith("error: ")]
+        assert (code, len(lines)) in ((0, 0), (2, 1)), said.err
+        return lines[0] if code else said.out
 
-    serve = ServeConfig(port=0, badge="off", fps=15, max_sessions=2, credentials="off")
-    config = FleetConfig(
-        serve=serve,
-        secret=cluster.new_secret(),
-        folder=tmp_path,
-        workers=2,
-        cpus_per_worker=0.5,
-        worker_ports="7450-7499",
-    )
+    return call
+
+
+def test_people_are_placed_moved_and_back(nodes: Any, fleet: Fleet, tmp_path: Path) -> None:
+    serve = ("--host", "127.0.0.1", "--badge", "off", "--fps", "15", "--quiet")
+    room = ("--folder", str(tmp_path), "--cpus-per-worker", "0.5", "--worker-ports", "7450-7499")
+    assert "No fleet is up" in fleet("status")
+    assert "4 gateways on 2 nodes" in fleet("up", *serve, *room, "--gateways", "4")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert f"cannot listen on 127.0.0.1:{port}" in fleet("up", *serve, *room, "--workers", "1", "--port", port)
+    assert "No fleet is up" in fleet("status")  # nothing of what failed is left
+    url = fleet("up", *serve, *room, "--port", "0").strip()
+    wait_until(lambda: fleet("status").count("0/2 dubbed") == 2)
+    assert "nice 15" not in fleet("status")  # which is Ray's own choice
+    assert "there is one in this cluster" in fleet("up", *serve, *room)
+    assert "10.9.8.7: no worker is there" in fleet("drain", "10.9.8.7")
     with cluster.connected(nodes.address):
-        (url,) = cluster.up(config)
-        try:
-            wait_until(lambda: sum("load" in each for each in cluster.status()) == 2)
-            asyncio.run(visit(url.rstrip("/"), nodes, tmp_path))
-        finally:
-            assert cluster.down() == 3
+        asyncio.run(visit(url.rstrip("/"), nodes, tmp_path))
+    assert fleet("down") == "3 ended\n"
+
+
+def test_a_cluster_that_is_not_there_or_of_another_version(
+    nodes: Any, fleet: Fleet, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ray, "__version__", "2.0.0")
+    said = fleet("status")
+    assert "Ray: 2.0.0" in said
+    assert "install one version on all nodes" in said
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        nobody = f"127.0.0.1:{taken.getsockname()[1]}"
+    assert run(["fleet", "down", "--address", nobody]) == 2
+    assert f"cannot reach a Ray cluster {nobody}" in capsys.readouterr().err
 
 
 async def visit(url: str, nodes: Any, folder: Path) -> None:
-    from realtime_dub.web.fleet import cluster
-
     async with ClientSession() as http:
         first, second = Page(url, visitor), Page(url, visitor)
         try:
@@ -78,24 +105,24 @@ async def visit(url: str, nodes: Any, folder: Path) -> None:
             assert {first.worker, second.worker} == {0, 1}
             await until_kept(folder / LEASES, 2)
 
-            where = {each["name"]: each["node_id"] for each in await told(cluster) if "node_id" in each}
+            where = {each["name"]: each["node_id"] for each in await told() if "node_id" in each}
             head = nodes.head_node.node_id
             gone = first if where[f"worker-{first.worker}"] != head else second
             stays = second if gone is first else first
             assert where[f"worker-{stays.worker}"] == head
 
-            drained = await asyncio.to_thread(cluster.drain, head)
-            assert drained == [f"worker-{stays.worker}"]
+            drained = f"worker-{stays.worker}"
+            assert await call("drain", head, nodes) == f"{drained}: empty; the node can be stopped"
             await until_so(lambda: stays.worker == gone.worker and stays.live, 40)
             assert stays.back_s[-1] < BACK_S + SLACK_S
             assert gone.back_s == []
-            await asyncio.to_thread(cluster.drain, head, False)
+            assert await asyncio.to_thread(cluster.drain, head, False) == [drained]
 
             killed_s = time.monotonic()
             await asyncio.to_thread(nodes.remove_node, nodes.second, False)
             for each in (gone, stays):
                 await until_so(lambda each=each: len(each.back_s) > (each is stays) and each.live, 40)
-                assert each.worker == int(drained[0].partition("-")[2])
+                assert each.worker == int(drained.partition("-")[2])
             print(f"drain {stays.back_s[0]:.1f} s; node gone {gone.back_s[-1]:.1f}, {stays.back_s[-1]:.1f} s")
             print(f"both live {time.monotonic() - killed_s:.1f} s after the end of their node was asked for")
             async with http.get(f"{url}/api/sessions/{gone.id}/bank", headers=HEADERS) as answer:
@@ -121,7 +148,16 @@ async def until_kept(folder: Path, count: int) -> None:
         await asyncio.sleep(0.5)
 
 
-async def told(cluster: Any) -> list[dict[str, Any]]:
+async def call(command: str, node: str, nodes: Any) -> str:
+    """As a program of its own: this one is in the cluster, and busy with visitors."""
+    line = (*PROGRAM, "fleet", command, node, "--address", nodes.address)
+    called = await asyncio.create_subprocess_exec(*line, stdout=asyncio.subprocess.PIPE)
+    said, _ = await called.communicate()
+    assert called.returncode == 0
+    return said.decode().strip()
+
+
+async def told() -> list[dict[str, Any]]:
     return list(await asyncio.to_thread(cluster.status))
 
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from realtime_dub.errors import ConfigError
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.fleet.config import FleetConfig
 from realtime_dub.web.fleet.gateway import Fleet
@@ -204,3 +205,11 @@ def test_a_worker_is_told_how_the_world_sees_its_node(tmp_path: Path) -> None:
     for wrong in ({"public_ips": ("10.0.0.5",)}, {"worker_ports": "80-90"}, {"secret": "short"}):
         with pytest.raises(ValueError, match=r"."):
             FleetConfig.model_validate({**config.model_dump(), **wrong})
+
+
+def test_a_node_with_another_version_says_so(tmp_path: Path) -> None:
+    config = FleetConfig(serve=ServeConfig(port=0), secret="s" * 20, folder=tmp_path)
+    config.check_version()
+    told = config.model_copy(update={"version": "0.0.1"}).model_dump_json(exclude_unset=True)
+    with pytest.raises(ConfigError, match=r"the fleet is of 0\.0\.1; install one version on all nodes"):
+        FleetConfig.model_validate_json(told).check_version()

@@ -10,9 +10,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+from urllib.request import urlopen
 
 import av
 import numpy as np
@@ -21,10 +23,12 @@ from aiohttp import ClientSession, FormData
 from sound_files import buzz, wav
 from web_peers import HEADERS, ROOMY_MS, Visitor
 
+from benchmarks.fleet import number_of
 from benchmarks.usage import children
 
 TIMEOUT_S = 20.0
 COMES_BACK_S = 5.0
+T = TypeVar("T")
 
 
 @dataclass
@@ -33,11 +37,11 @@ class Program:
     url: str
 
     def workers(self) -> list[int]:
-        """Their pids, in the order in which they were started."""
+        """Their pids, in the order in which they were started; one that is to spare is none yet."""
         found = []
         for pid in children(self.process.pid):
             with contextlib.suppress(OSError):
-                if "web.workers.process" in Path(f"/proc/{pid}/cmdline").read_text():
+                if "web.workers." in Path(f"/proc/{pid}/cmdline").read_text() and number_of(pid) is not None:
                     found.append(pid)
         return sorted(found)
 
@@ -302,3 +306,37 @@ def test_an_operator_reaches_a_room_wherever_it_is(server: Program) -> None:
                 sender.id = viewer.id = ""  # they are gone
 
     asyncio.run(go())
+
+
+@pytest.mark.slow
+def test_a_spare_worker_stands_in_for_one_that_ended_and_ends_with_the_front() -> None:
+    with program("--workers", "2") as started:
+        wait_for(lambda: b'realtime_dub_spare_workers{worker="front"} 1.0' in metrics(started), 4 * TIMEOUT_S)
+        first, second = wait_for(lambda: workers if len(workers := started.workers()) == 2 else None, TIMEOUT_S)
+        (spare,) = set(processes(started)) - {first, second}
+        os.kill(second, signal.SIGKILL)
+        assert wait_for(lambda: workers if len(workers := started.workers()) == 2 else None) == [first, spare]
+        wait_for(lambda: f'worker="{number_of(spare)}"'.encode() in metrics(started), TIMEOUT_S)
+        os.kill(started.process.pid, signal.SIGKILL)
+        wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in (first, spare)), TIMEOUT_S)
+
+
+def processes(started: Program) -> list[int]:
+    """Workers, and what is to be one."""
+    return [
+        pid for pid in children(started.process.pid) if b"web.workers." in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+
+
+def metrics(started: Program) -> bytes:
+    with urlopen(started.url + "/metrics", timeout=10) as answer:
+        return bytes(answer.read())
+
+
+def wait_for(what: Callable[[], T], within_s: float = TIMEOUT_S) -> T:
+    """Its first answer that is one."""
+    ends_s = time.monotonic() + within_s
+    while not (found := what()):
+        assert time.monotonic() < ends_s
+        time.sleep(0.1)
+    return found

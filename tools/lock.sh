@@ -25,7 +25,7 @@ both="Python 3.11 and 3.12, Linux, macOS and Windows. Made by \`make lock\`; do 
 compile base.lock --generate-hashes "$@" pyproject.toml requirements/build.in
 compile dev.lock --generate-hashes --constraint requirements/base.lock "$@" pyproject.toml requirements/build.in --extra dev
 compile train.lock --generate-hashes --constraint requirements/dev.lock "$@" pyproject.toml requirements/train.in --extra train
-compile fleet.lock --generate-hashes --constraint requirements/dev.lock "$@" pyproject.toml requirements/build.in --extra fleet
+compile fleet.lock --generate-hashes --constraint requirements/dev.lock "$@" pyproject.toml requirements/build.in --extra fleet --extra otel
 compile release.lock --generate-hashes --constraint requirements/dev.lock "$@" requirements/release.in
 # What the CUDA wheel of torch asks for is a file of its own: the CPU wheel wants none of it.
 part() { # part WANTED: of train.lock, what is for CUDA (1) or not (0), each with its hashes
@@ -44,5 +44,5 @@ titled base.lock "What runs and builds realtime-dub, with hashes. $both"
 titled dev.lock "base.lock and what tests and checks it, with hashes. $both"
 titled train.lock "What trains and exports engines, beside dev.lock, with hashes. $both"
 titled cuda.lock "What PyPI's torch asks for on Linux, with hashes. Made by \`make lock\`; do not edit."
-titled fleet.lock "base.lock and what runs \`realtime-dub fleet\`, with hashes. $both"
+titled fleet.lock "base.lock and what runs \`realtime-dub fleet\`, traced or not, with hashes. $both"
 titled release.lock "What makes a release and checks it, with hashes. $both"

@@ -178,9 +178,10 @@ def _line(told: dict[str, object]) -> str:
     if not isinstance(load, dict):
         return f"{told['name']}  {told.get('address') or told.get('state') or 'gone'}"
     says = "draining" if load["draining"] else "open"
+    nice = f"  nice {told['nice']}" if told["nice"] else ""
     return (
         f"{told['name']}  {told['node']}  {says}  {load['dubbed']}/{load['seats']} dubbed  "
-        f"late {100 * load['late']:.1f} %  processor {100 * load['busy']:.0f} %"
+        f"late {100 * load['late']:.1f} %  processor {100 * load['busy']:.0f} %{nice}"
     )
 
 

@@ -66,6 +66,10 @@ ServeWorkers = Annotated[
         show_default="one for each of --max-sessions, at most one for each core",
     ),
 ]
+ServeSpare = Annotated[
+    bool,
+    typer.Option("--spare/--no-spare", help="One more process that has loaded all, and stands in where one has ended."),
+]
 ServeMaxInterpreters = Annotated[int, typer.Option(help="Interpreters at a time, in all rooms.")]
 ServeMaxViewers = Annotated[int, typer.Option(help="Viewers at a time, in all rooms.")]
 ServeMaxChannels = Annotated[

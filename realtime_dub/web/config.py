@@ -54,6 +54,7 @@ class ServeConfig(Badged, Signing):
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65_535)
     token: str | None = Field(None, min_length=8, max_length=200)
+    spare: bool = True  # where there are several, one more process waits for one of them to end
     workers: int | None = Field(None, ge=1, le=64)  # processes that dub; None: as many as may be of use
     max_sessions: int = Field(2, ge=1, le=100)  # pipelines; who only speaks or watches is counted apart
     max_interpreters: int = Field(8, ge=0, le=1_000)

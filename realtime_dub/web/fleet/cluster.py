@@ -9,16 +9,19 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import ray
+from ray._private.services import get_ray_address_from_environment  # what "auto" is; nothing public tells
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util import list_named_actors
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from realtime_dub import __version__
 from realtime_dub.errors import ConfigError, UserError
 from realtime_dub.web.fleet.config import FleetConfig
 from realtime_dub.web.fleet.gateway import Gateway
@@ -45,7 +48,7 @@ class WorkerActor:
 
     def status(self) -> dict[str, Any]:
         load = self._host.load
-        told: dict[str, Any] = {"node": ray.util.get_node_ip_address(), "pid": os.getpid()}
+        told: dict[str, Any] = {"node": ray.util.get_node_ip_address(), "pid": os.getpid(), "nice": _niceness()}
         return told | ({"load": load.model_dump()} if load is not None else {})
 
     def node(self) -> str:
@@ -76,14 +79,25 @@ class GatewayActor:
 def connected(address: str) -> Iterator[None]:
     """To the cluster. Raises ConfigError where there is none."""
     try:
+        _refuse_nobody(address)
         ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        advice = "start one with: ray start --head"
+    except (OSError, RuntimeError, ValueError) as error:
+        other = "Version mismatch" in str(error)
+        advice = "install one version on all nodes" if other else "start one with: ray start --head"
         raise ConfigError("cannot reach a Ray cluster", f"{address}: {_short(error)}", advice) from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _refuse_nobody(address: str) -> None:
+    """Ray itself asks an address at which nobody answers for 80 s. Raises OSError."""
+    if address == "auto":  # the cluster that ran here last may have been killed since
+        address = str(get_ray_address_from_environment(address, None))
+    host, _, port = address.rpartition(":")
+    if port.isdecimal() and "://" not in address:
+        socket.create_connection((host.strip("[]"), int(port)), ASK_S).close()
 
 
 def up(config: FleetConfig) -> list[str]:
@@ -92,7 +106,7 @@ def up(config: FleetConfig) -> list[str]:
         raise ConfigError(
             "cannot start the fleet", "there is one in this cluster", "end it with: realtime-dub fleet down"
         )
-    told = config.model_dump_json(exclude_unset=True)
+    told = config.model_copy(update={"version": __version__}).model_dump_json(exclude_unset=True)
     always = {"lifetime": "detached", "max_restarts": -1, "max_concurrency": 8}
     workers = [
         ray.remote(WorkerActor)
@@ -113,12 +127,15 @@ def up(config: FleetConfig) -> list[str]:
             .remote(told)
             for number, strategy in enumerate(_strategies(config.gateways))
         ]
-        addresses = [str(each) for each in ray.get([each.where.remote() for each in gateways], timeout=START_S)]
-        _first([each.where.remote() for each in workers])
+        addresses = [_first([each.where.remote()], "gateway") for each in gateways]
+        _first([each.where.remote() for each in workers], "worker")
         return addresses
-    except (RayError, GetTimeoutError) as error:
+    except RayError as error:
         down()
         raise UserError(_cause(error)) from error
+    except BaseException:  # Ctrl-C, too: nobody wants half a fleet
+        down()
+        raise
 
 
 def down() -> int:
@@ -162,12 +179,17 @@ def where_is(number: int) -> str:
     try:
         actor = ray.get_actor(f"{WORKER}{number}", NAMESPACE)
         return str(ray.get(actor.where.remote(), timeout=START_S))
-    except (RayError, GetTimeoutError, ValueError) as error:
+    except (RayError, ValueError) as error:
         raise OSError(f"worker {number} is not there: {_short(error)}") from error
 
 
 def new_secret() -> str:
     return secrets.token_urlsafe(24)
+
+
+def _niceness() -> int:
+    """Ray starts its processes at 15 unless told otherwise: no priority for what has to be in time."""
+    return os.nice(0) if hasattr(os, "nice") else 0
 
 
 def _status(name: str) -> dict[str, Any]:
@@ -179,8 +201,8 @@ def _status(name: str) -> dict[str, Any]:
             told |= ray.get(actor.status.remote(), timeout=ASK_S)
             told["node_id"] = ray.get(actor.node.remote(), timeout=ASK_S)
         told["address"] = ray.get(actor.where.remote(), timeout=ASK_S)
-    except (RayError, GetTimeoutError):
-        told["state"] = "starting, or waiting for a node with room"
+    except RayError as error:
+        told["state"] = _mendable(error) or "starting, or waiting for a node with room"
     return told
 
 
@@ -202,16 +224,15 @@ def _actor(name: str) -> Any:
         return None
 
 
-def _first(ready: list[Any]) -> None:
-    """Wait for the first one that is; raise what the last one failed with where none is."""
+def _first(ready: list[Any], what: str) -> str:
+    """Where the first one that is answers; raise what the last one failed with where none is."""
     ends_s = time.monotonic() + START_S
     while True:
         done, ready = ray.wait(ready, timeout=max(0.0, ends_s - time.monotonic()))
         if not done:
-            raise GetTimeoutError(f"no worker was ready within {START_S:g} s: is there room for one?")
+            raise GetTimeoutError(f"no {what} was ready within {START_S:g} s; look whether a node has room: ray status")
         try:
-            ray.get(done)
-            return
+            return str(ray.get(done[0]))
         except RayError:
             if not ready:
                 raise
@@ -242,9 +263,15 @@ def _end_with(over: threading.Event) -> None:
 
 def _cause(error: BaseException) -> str:
     """What an actor could not do, in its own words where they are for people."""
-    cause: BaseException | None = getattr(error, "cause", None) or error
-    return str(cause) if isinstance(cause, UserError) else _short(cause)
+    return _mendable(error) or _short(error)
 
 
-def _short(error: BaseException | None) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+def _mendable(error: BaseException) -> str:
+    """Empty where it is nothing that a user can mend."""
+    cause = getattr(error, "cause", None)
+    return str(cause) if isinstance(cause, UserError) else ""
+
+
+def _short(error: BaseException) -> str:
+    """The first lines: Ray's own are followed by what its processes logged."""
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from realtime_dub import __version__
+from realtime_dub.errors import ConfigError
 from realtime_dub.web.config import ServeConfig
 
 MOST_WORKERS = 512  # a name tells its worker by three digits
@@ -28,6 +30,7 @@ class FleetConfig(BaseModel):
     worker_ports: str = "7400-7499"  # TCP, for gateways alone
     public_ips: tuple[str, ...] = ()  # NODE=PUBLIC: under which address the world sees a node
     redis: str | None = None
+    version: str = __version__  # of who called ``fleet up``
 
     @field_validator("worker_ports")
     @classmethod
@@ -52,6 +55,12 @@ class FleetConfig(BaseModel):
         if self.serve.port == 0 and self.gateways > 1:
             raise ValueError("several gateways need a port: the same on each node")
         return self
+
+    def check_version(self) -> None:
+        """On a node: raises ConfigError where another version lies there, which would understand half of this."""
+        if self.version != __version__:
+            what = f"realtime-dub {__version__} is on this node, the fleet is of {self.version}"
+            raise ConfigError("cannot work in this fleet:", what, "install one version on all nodes")
 
     @property
     def ports(self) -> range:

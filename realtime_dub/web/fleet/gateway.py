@@ -187,6 +187,7 @@ class Gateway(LoopThread):
 
     async def work(self) -> None:
         asyncio.get_running_loop().set_exception_handler(unheard)
+        self._config.check_version()
         serve = self._config.serve
         doors = Doors(make_front(partial(Fleet, self._config, self._find))(serve), serve)
         try:

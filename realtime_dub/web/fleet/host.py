@@ -51,6 +51,7 @@ class Host(LoopThread):
 
     async def work(self) -> None:
         asyncio.get_running_loop().set_exception_handler(unheard)
+        self._config.check_version()
         config, folder = self._config.at(self._node), self._config.folder
         store = await asyncio.to_thread(store_of, self._config.redis, folder / LEASES)
         studio = Studio(config, keeping=await asyncio.to_thread(self._keeping, folder))

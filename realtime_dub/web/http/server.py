@@ -13,6 +13,7 @@ from aiohttp import web
 
 from realtime_dub.pipeline.process import few_heaps, one_thread_each, short_waits
 from realtime_dub.signals import polite
+from realtime_dub.web import traces
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.http import api, avatars, operators, programs, routes, whip
 from realtime_dub.web.http.connectivity import greeting, with_token
@@ -57,6 +58,7 @@ def serve(config: ServeConfig, say: Callable[[str], None] = print, make: MakeApp
 @contextmanager
 def working(config: ServeConfig, worker: int | None = None) -> Iterator[asyncio.Runner]:
     """The process is set up for real time, and has a loop. ``worker``: its number, for the log."""
+    traces.tracer()  # whatever keeps it from being there is told now
     allow_descriptors()
     few_heaps()
     runner = asyncio.Runner(loop_factory=loop_factory(config))

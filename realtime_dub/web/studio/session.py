@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -48,7 +49,8 @@ from realtime_dub.web.studio.session_recorder import SessionRecorder
 from realtime_dub.web.studio.session_statistics import BLANK, STATS_S, SessionStatistics
 from realtime_dub.web.studio.shared import Shared
 from realtime_dub.web.studio.tracked_once import TrackedOnce
-from realtime_dub.web.upkeep import Tasks, attempt, repeat
+from realtime_dub.web.traces import SessionTrace
+from realtime_dub.web.upkeep import Tasks, attempt, repeat, until
 
 AT_ONCE = ("strength", "silence", "under", "consent", "channel", "hears", "languages")  # need no other pipeline
 CHANNEL_MARGIN_NS = MARGIN_NS + 100 * MS  # who interprets is seconds behind: a tenth of one more costs nobody
@@ -76,6 +78,7 @@ class Session:
         self._choices = Choices(options, self._check, self._chosen)
         self.agreement = Agreement(id)
         self._dropped = Dropped()
+        self._trace = SessionTrace(id, options.role)
         self.place: Place | None = None  # from its first connection on
         self._tasks = Tasks(id[:6])
         self._statistics = SessionStatistics()
@@ -265,7 +268,14 @@ class Session:
             if self.options.picture != "camera" or self.input.size:
                 self._runs.begin()
             asyncio.get_running_loop().call_soon(self.follow)  # it has come then
+        self._trace.came(self.options.role == "studio")
+        if self._trace.on:
+            self._tasks.spawn(self._see_first_mouth(), "first mouth")
         return True
+
+    async def _see_first_mouth(self) -> None:
+        await until(lambda: (run := self.present_run) is not None and run.recorder.frames.get("fresh", 0) > 0, math.inf)
+        self._trace.spoke()
 
     # What can be chosen while it runs.
 
@@ -565,6 +575,7 @@ class Session:
         if self.closed:
             return
         self.closed = True
+        self._trace.ended(why)
         self._choices.close()
         self._runs.refuse()
         dubs = self._dubs.give_up_all() if self._dubs is not None else []

@@ -26,6 +26,7 @@ from realtime_dub.web.studio.session import FULL
 from realtime_dub.web.studio.uploads import Uploads
 from realtime_dub.web.upkeep import Tasks, repeat, until
 from realtime_dub.web.workers.roster import Roster, starting
+from realtime_dub.web.workers.spare import Spare
 from realtime_dub.web.workers.wire import Guest, Order, Task
 from realtime_dub.web.workers.worker import ProcessBody, Worker
 
@@ -47,6 +48,7 @@ class Crew(Roster):
         self.trainings = Trainings(self.avatars, self.uploads, config.train_avatars)
         self.revoked = self._folder.revoked
         self._sockets = _socket_folder()
+        self._spare = Spare(self._task(0))
         self._precedence = Precedences()
         self._places: dict[str, PlaceInOrder] = {}
         self._told: Order | None = None
@@ -55,7 +57,7 @@ class Crew(Roster):
     async def start(self) -> None:
         """The first one is ready then, the others follow. Raises UserError where it cannot be."""
         self._tasks = Tasks("crew")
-        bodies = [ProcessBody(self._task(number)) for number in range(self.count)]
+        bodies = [ProcessBody(self._task(number), self._spare) for number in range(self.count)]
         self.workers = [Worker(number, body, self._changed, self._is_ready) for number, body in enumerate(bodies)]
         self._tasks.spawn(self.workers[0].run(), "worker 0")
         self._tasks.spawn(repeat(SWEEP_S, self._sweep), "sweeper")
@@ -72,12 +74,18 @@ class Crew(Roster):
         finally:
             for worker in self.workers[1:]:
                 self._tasks.spawn(worker.run(), f"worker {worker.number}")
+            if self.config.spare:
+                self._tasks.spawn(self._spare.run(), "spare")
 
     async def close(self) -> None:
         within_s = limits.STOP_S - limits.ANSWERS_S
         await asyncio.gather(*(worker.close(within_s) for worker in self.workers))
         await self._tasks.close()
         await asyncio.to_thread(self._close_files)
+
+    @property
+    def spares(self) -> int:
+        return int(self._spare.waits)
 
     # Who is to have whom.
 

@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
+from prometheus_client import Gauge
 
+from realtime_dub.web import traces
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.http import api, avatars, inspections, operators, pictures, routes, whip
 from realtime_dub.web.http.invited import INVITES, REVOKES, check_change, check_options
@@ -82,6 +84,9 @@ def _handed_on() -> list[web.RouteDef]:
 def _metrics(roster: Roster, own: Metrics) -> Told:
     """Of all processes, each with its name as a label."""
 
+    what = "Processes that have loaded, and stand in for the next worker that ends"
+    Gauge("realtime_dub_spare_workers", what, registry=own.registry).set_function(lambda: roster.spares)
+
     async def make() -> bytes:
         own.update(())
         ready = [worker for worker in roster.workers if worker.is_ready]
@@ -111,7 +116,10 @@ async def open_session(request: web.Request) -> web.StreamResponse:
     body = await routes.read_body(request)
     options = routes.options({}, _fields(body).get("options") or {})
     check_options(request, options)
-    return await hand_on(request, await _chosen(request, options), body)
+    with traces.placing() as said:
+        worker = await _chosen(request, options)
+        said |= {"worker": worker.number, "role": options.role}
+        return await hand_on(request, worker, body)
 
 
 async def change_session(request: web.Request) -> web.StreamResponse:

@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 from prometheus_client import Gauge
 
+from realtime_dub.web import traces
 from realtime_dub.web.http import api, operators, programs, routes, whip
 from realtime_dub.web.http.guard import answer
 from realtime_dub.web.http.invited import CAME_BY, INVITE
@@ -89,6 +90,7 @@ def _fill(app: web.Application, studio: Studio) -> None:
 @web.middleware
 async def _answered(request: web.Request, handler: routes.Handler) -> web.StreamResponse:
     request = request.clone(remote=request.headers.get(VISITOR, ""))
+    traces.PARENT.set(request.headers.get(traces.HEADER, ""))
     if INVITED in request.headers:
         request[INVITE] = Invite.model_validate_json(request.headers[INVITED])
     return await answer(request, handler)

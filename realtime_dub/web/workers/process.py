@@ -13,6 +13,7 @@ import sys
 from aiohttp import web
 
 from realtime_dub.errors import UserError
+from realtime_dub.pipeline.process import few_heaps, one_thread_each
 from realtime_dub.web import limits
 from realtime_dub.web.http.logs import unheard
 from realtime_dub.web.http.server import working
@@ -29,20 +30,45 @@ from realtime_dub.web.workers.wire import Channel, Report, SocketChannel, Task, 
 
 def main(descriptor: int) -> None:
     """Until the front says so, or is no more."""
-    for each in (signal.SIGINT, signal.SIGHUP):  # a terminal sends them to all; the front decides
-        signal.signal(each, signal.SIG_IGN)
+    leave_signals()
     end = socket.socket(fileno=descriptor)
-    task = Task.model_validate_json(first_line(end))
+    run(Task.model_validate_json(first_line(end)), end)
+
+
+def leave_signals() -> None:
+    """A terminal sends them to all; the front decides."""
+    for each in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+
+
+def run(task: Task, end: socket.socket, warmed: bool = False) -> None:
+    """``warmed``: :func:`warm` was called before."""
     with working(task.config, task.number) as runner:
-        runner.run(_work(task, end))
+        runner.run(_work(task, end, warmed))
 
 
-async def _work(task: Task, end: socket.socket) -> None:
-    asyncio.get_running_loop().set_exception_handler(unheard)
-    channel = await SocketChannel.of(end)
+async def warm(task: Task) -> None:
+    """Load what a worker of that kind and its first session would, and let go of what is not the process's."""
+    few_heaps()
+    studio = _studio(task)
+    try:
+        with one_thread_each():
+            await studio.start()
+            studio.warm_up()
+    finally:
+        await studio.close()
+
+
+def _studio(task: Task) -> Studio:
     avatars, names = FoundAvatars(task.avatars, task.config.avatars), Names(task.number, task.of)
     keeping = SharedKeeping(task.uploads, task.recordings, avatars, names, task.config.signing)
-    studio = Studio(task.config, keeping=keeping, precedence=CountedOrder())
+    return Studio(task.config, keeping=keeping, precedence=CountedOrder())
+
+
+async def _work(task: Task, end: socket.socket, warmed: bool) -> None:
+    asyncio.get_running_loop().set_exception_handler(unheard)
+    channel = await SocketChannel.of(end)
+    studio = _studio(task)
     store = FileStore(task.leases) if task.leases is not None else None
     hosting = Hosting(studio, store)
     runner = web.AppRunner(hosting.app, access_log=None, handle_signals=False, shutdown_timeout=limits.ANSWERS_S)
@@ -50,7 +76,7 @@ async def _work(task: Task, end: socket.socket) -> None:
     try:
         if not await _started(studio, channel):
             return
-        if task.number:  # the first one is waited for, and measures the machine: that warms it, too
+        if task.number and not warmed:  # the first one is waited for, and measures the machine: that warms it, too
             await asyncio.to_thread(studio.warm_up)
         await runner.setup()
         await web.UnixSite(runner, str(task.socket)).start()

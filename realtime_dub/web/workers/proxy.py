@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from aiohttp import ClientError, ClientResponse, web
 from yarl import URL
 
+from realtime_dub.web import traces
 from realtime_dub.web.http.answers import HEADERS
 from realtime_dub.web.http.invited import INVITE
 from realtime_dub.web.http.routes import CHUNK
@@ -45,6 +46,8 @@ async def hand_on(
 def who(request: web.Request) -> dict[str, str]:
     """Asks: headers for the worker."""
     headers = {VISITOR: request.remote or ""}
+    if parent := traces.PARENT.get():
+        headers[traces.HEADER] = parent
     if (invite := request.get(INVITE)) is not None:
         headers[INVITED] = json.dumps(invite.model_dump())  # in ASCII, as headers are
     return headers

@@ -63,6 +63,11 @@ class Roster:
         """Who is to have somebody who has to do with nobody. Raises Refusal."""
         raise NotImplementedError
 
+    @property
+    def spares(self) -> int:
+        """Processes that have loaded, and stand in for the next worker that ends."""
+        return 0
+
     def guests(self) -> list[Guest]:
         return [guest for worker in self.workers for guest in worker.guests.values()]
 

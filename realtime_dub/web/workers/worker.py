@@ -5,21 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import socket
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Protocol
 
 from aiohttp import ClientSession, ClientTimeout, UnixConnector
 
-import realtime_dub
 from realtime_dub.web.workers.load import Load
+from realtime_dub.web.workers.spare import Spare, start
 from realtime_dub.web.workers.wire import Channel, Guest, Order, Report, SocketChannel, Task
 
 MODULE = "realtime_dub.web.workers.process"
-HERE = str(Path(realtime_dub.__file__).parents[1])
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 30.0  # before it is started anew; twice as long each time it was not ready
 ASKED_S = 1.0  # where somebody else starts it: how often it is asked for at least
 CONNECT_S = 2.0
@@ -142,32 +137,23 @@ class Worker:
 
 
 class ProcessBody:
-    """A process of this machine, started by us. Its channel is its life line."""
+    """A process of this machine, started by us or the spare one. Its channel is its life line."""
 
     address = "http://worker"
     comes_by_itself = False
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, spare: Spare) -> None:
         self.http = ClientSession(
             connector=UnixConnector(str(task.socket), limit=0, force_close=True),  # none is ever found closed
             timeout=ClientTimeout(total=None, sock_connect=CONNECT_S),
             auto_decompress=False,
         )
-        self._task = task
+        self._task, self._spare = task, spare
         self._process: asyncio.subprocess.Process | None = None
 
     async def begin(self) -> Channel:
-        mine, its = socket.socketpair()
-        with its:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", MODULE, str(its.fileno())),
-                pass_fds=[its.fileno()],
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,  # the front's own is for the address alone
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (HERE, os.environ.get("PYTHONPATH"))))},
-            )
+        self._process, mine = self._spare.take() or await start(MODULE)
         await asyncio.to_thread(self._task.socket.unlink, missing_ok=True)
-        mine.setblocking(False)
         channel = await SocketChannel.of(mine)
         channel.say(self._task.line())
         return channel
