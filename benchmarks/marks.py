@@ -199,7 +199,9 @@ def unmarked(grid: Path, speech: Path, film_count: int, sound_count: int) -> dic
     paths = [*sorted((grid / "people").glob("*.mp4")), *sorted((grid / "others").glob("*.mp4"))]
     paths += sorted((grid / "s1").glob("*.mp4"))
     seen = [_largest("picture", looked_at(film_of(path))) for path in paths[:: max(1, len(paths) // film_count)]]
-    heard = [_largest("sound", listened(sound, RATE)) for _, sound in voices(speech, sound_count)]
+    learners = itertools.islice(_sounds(sorted((speech / "speechocean762").rglob("*.opus"))), sound_count)
+    spoken = itertools.chain((sound for _, sound in voices(speech, sound_count)), learners)
+    heard = [_largest("sound", listened(sound, RATE)) for sound in spoken]
     return {"picture": _spread(seen, threshold(seeing.TESTS)), "sound": _spread(heard, threshold(hearing.TESTS))}
 
 

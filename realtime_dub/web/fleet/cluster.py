@@ -82,6 +82,7 @@ def connected(address: str) -> Iterator[None]:
         _refuse_nobody(address)
         ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, logging_level="ERROR")
     except (OSError, RuntimeError, ValueError) as error:
+        ray.shutdown()  # it may be half there
         other = "Version mismatch" in str(error)
         advice = "install one version on all nodes" if other else "start one with: ray start --head"
         raise ConfigError("cannot reach a Ray cluster", f"{address}: {_short(error)}", advice) from error
