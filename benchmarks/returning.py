@@ -27,6 +27,7 @@ class Page:
         self.back_s: list[float] = []  # how long each return took, from when nothing was heard any more
         self.picture_s: list[float] = []  # when each picture came, in all sessions
         self.refused = 0  # while it came back
+        self.why = ""  # it was refused, or was not live, the last time
         self.lost_s: float | None = None  # since when it is without a session
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -115,6 +116,7 @@ class Page:
             await self.person.open(self.options, lost)
             async with asyncio.timeout(LIVE_S):
                 await self.person.got.seen.wait()
-        except (ClientError, RuntimeError, TimeoutError):
+        except (ClientError, RuntimeError, TimeoutError) as error:
+            self.why = f"{type(error).__name__}: {error}"
             return False
         return True

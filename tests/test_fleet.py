@@ -121,7 +121,8 @@ async def visit(url: str, nodes: Any, folder: Path) -> None:
             killed_s = time.monotonic()
             await asyncio.to_thread(nodes.remove_node, nodes.second, False)
             for each in (gone, stays):
-                await until_so(lambda each=each: len(each.back_s) > (each is stays) and each.live, 40)
+                back = await until(lambda each=each: len(each.back_s) > (each is stays) and each.live, 40)
+                assert back, (each.id, each.back_s, each.refused, each.why, await told())
                 assert each.worker == int(drained.partition("-")[2])
             print(f"drain {stays.back_s[0]:.1f} s; node gone {gone.back_s[-1]:.1f}, {stays.back_s[-1]:.1f} s")
             print(f"both live {time.monotonic() - killed_s:.1f} s after the end of their node was asked for")
