@@ -240,15 +240,15 @@ def _first(ready: list[Any], what: str) -> str:
 
 
 def _strategies(count: int) -> list[Any]:
-    """A node each, so that each has the port, the head first: without it there is no cluster anyway. One alone may move
-    to another node; of several the others go on.
+    """A node each, so that each has the port, the head first: without it there is no cluster anyway. Nowhere else: with
+    ``soft``, Ray puts one on another node now and then though there is room, and it ends with that.
     """
     alive = sorted((each for each in ray.nodes() if each["Alive"]), key=lambda each: HEAD not in each["Resources"])
     nodes = [str(each["NodeID"]) for each in alive]
     if count > len(nodes):
         what = f"{count} gateways on {len(nodes)} nodes"
         raise ConfigError("cannot start the fleet", what, "a node has one: give --gateways less")
-    return [NodeAffinitySchedulingStrategy(node, soft=count == 1) for node in nodes[:count]]
+    return [NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes[:count]]
 
 
 def _end_with(over: threading.Event) -> None:
