@@ -27,7 +27,7 @@ from realtime_dub.web.fleet import cluster
 from realtime_dub.web.fleet.host import LEASES
 from realtime_dub.web.upkeep import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
 BACK_S = 5.0
 SLACK_S = 10.0  # a machine that others use, too
 STORE_BYTES = 80 * 2**20
