@@ -12,7 +12,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,19 @@ def free_port(kind: int = socket.SOCK_STREAM) -> int:
     with socket.socket(type=kind) as taken:
         taken.bind(("127.0.0.1", 0))
         return int(taken.getsockname()[1])
+
+
+@contextmanager
+def listening(command: Sequence[str], log: Path, port: int) -> Iterator[None]:
+    """A server, from when it takes connections."""
+    with log.open("w") as said:
+        made = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
+        try:
+            listens(port)
+            yield
+        finally:
+            made.terminate()
+            made.wait(20)
 
 
 @contextmanager

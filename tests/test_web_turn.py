@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import subprocess
 import time
 from base64 import b64encode
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection
 from aiortc.rtcconfiguration import RTCIceTransportPolicy
-from test_web_real_programs import free_port, listens, program
+from test_web_real_programs import free_port, listening, program
 from web_peers import ROOMY_MS, Visitor, serving
 
 from realtime_dub.web.rtc import aiortc_access
@@ -36,14 +35,8 @@ def coturn(folder: Path) -> Iterator[int]:
         "--no-cli", "--allow-loopback-peers", "--log-file=stdout", f"--pidfile={folder / 'pid'}",
         f"--userdb={folder / 'db'}",
     ]  # fmt: skip
-    with (folder / "said").open("w+") as said:
-        made = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
-        try:
-            listens(port)
-            yield port
-        finally:
-            made.terminate()
-            made.wait(10)
+    with listening(command, folder / "said", port):
+        yield port
 
 
 def ways(pc: RTCPeerConnection) -> set[str]:

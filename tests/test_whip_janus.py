@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
-from test_web_real_programs import free_port, listens, program, running
+from test_web_real_programs import free_port, listening, listens, program, running
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 
@@ -47,14 +47,8 @@ def janus(folder: Path) -> Iterator[int]:
     (config / "janus.transport.websockets.jcfg").write_text(SOCKETS.format(port=port))
     (config / "janus.plugin.videoroom.jcfg").write_text(ROOM.format(folder=folder))
     command = program("janus"), "-C", str(config / "janus.jcfg"), "-F", str(config)
-    with (folder / "janus.log").open("w") as said:
-        made = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
-        try:
-            listens(port)
-            yield port
-        finally:
-            made.terminate()
-            made.wait(20)
+    with listening(command, folder / "janus.log", port):
+        yield port
 
 
 @contextmanager
