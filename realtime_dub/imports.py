@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,11 @@ if TYPE_CHECKING:
 # For parts of it that nobody uses here, MediaPipe loads a library that looks for every sound device of the machine, and
 # one that starts programs to find fonts and writes down in the user's home what it found.
 NOT_FOR_MEDIAPIPE = ("sounddevice", "matplotlib", "matplotlib.pyplot")
+
+
+def python_path() -> str:
+    """``PYTHONPATH`` of a process of ours: it finds this very package, wherever it is started."""
+    return os.pathsep.join(filter(None, (str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH"))))
 
 
 def resolve(where: str) -> Any:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from realtime_dub.errors import RealtimeDubError, one_line
+from realtime_dub.imports import python_path
 from realtime_dub.mouth.avatar.packed import write_anew
 from realtime_dub.trust import consent
 from realtime_dub.web import limits
@@ -27,7 +28,7 @@ from realtime_dub.web.studio import avatar_progress
 from realtime_dub.web.studio.agreement import WHO
 from realtime_dub.web.studio.avatar_progress import of_preparation, of_training
 from realtime_dub.web.studio.avatars import Avatars
-from realtime_dub.web.studio.checks import HERE, KEPT, MOST_SAID, ONE_THREAD
+from realtime_dub.web.studio.checks import KEPT, MOST_SAID, ONE_THREAD
 from realtime_dub.web.studio.own_avatars import AVATAR, UNDER_WAY, Own, Taking, write
 from realtime_dub.web.studio.uploads import Arrival, Uploads
 
@@ -175,7 +176,7 @@ class Trainings(Taking):
     def _run(self, name: str, what: str, film: Path, folder: Path) -> int:
         """Blocking, until it ends, by itself or because it has to."""
         environment = {each: os.environ[each] for each in (*KEPT, *CACHED) if each in os.environ} | ONE_THREAD
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (HERE, os.environ.get("PYTHONPATH"))))
+        environment["PYTHONPATH"] = python_path()
         command = [*self._program, what, str(film), str(folder)]
         with (folder.parent / SAID).open("wb") as said:
             process = subprocess.Popen(

@@ -14,8 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import realtime_dub
 from realtime_dub.errors import one_line
+from realtime_dub.imports import python_path
 from realtime_dub.web.limits import CHECK_S
 from realtime_dub.web.refusals import Refusal
 
@@ -26,7 +26,6 @@ START = (
     "from realtime_dub.web.studio.check_file import main; main(alone)"
 )
 PROGRAM = (sys.executable, "-P", "-c", START)  # -P: nothing is loaded from where the server was started
-HERE = str(Path(realtime_dub.__file__).parents[1])
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 KEPT = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")  # of the environment
 UNREADABLE = "The file cannot be read."
@@ -41,7 +40,7 @@ class Reader:
 
     def __init__(self, program: tuple[str, ...]) -> None:
         environment = {name: os.environ[name] for name in KEPT if name in os.environ} | ONE_THREAD
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (HERE, os.environ.get("PYTHONPATH"))))
+        environment["PYTHONPATH"] = python_path()
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  (closed in end)
         self._process = subprocess.Popen(
             program, stdin=subprocess.PIPE, stdout=self._said, stderr=subprocess.DEVNULL, env=environment

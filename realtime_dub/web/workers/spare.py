@@ -7,13 +7,11 @@ import contextlib
 import os
 import socket
 import sys
-from pathlib import Path
 
-import realtime_dub
+from realtime_dub.imports import python_path
 from realtime_dub.web.workers.wire import Task
 
 MODULE = "realtime_dub.web.workers.standby"
-HERE = str(Path(realtime_dub.__file__).parents[1])
 RENEW_S = 10.0  # after it was taken: those who come back are dubbed before another one loads
 LONGEST_PAUSE_S = 300.0  # twice as long each time it could not load
 Started = tuple[asyncio.subprocess.Process, socket.socket]
@@ -28,7 +26,7 @@ async def start(module: str) -> Started:
             pass_fds=[its.fileno()],
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,  # the front's own is for the address alone
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (HERE, os.environ.get("PYTHONPATH"))))},
+            env=os.environ | {"PYTHONPATH": python_path()},
         )
     mine.setblocking(False)
     return process, mine
