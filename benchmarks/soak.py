@@ -38,11 +38,30 @@ NAMES = ("rss_mb", "files", "threads", "tasks", "delay_ms", "offset_ms", "late_p
 GROWS = ("rss_mb", "files", "threads", "tasks")
 
 
+class Marks:
+    """What was noted, also in a table on disk as it comes: a run of hours that ends early has not been for nothing."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.rows: list[Row] = []
+        self._path = path
+
+    def add(self, row: Row) -> None:
+        first = not self.rows
+        self.rows.append(row)
+        if self._path is None:
+            return
+        with self._path.open("w" if first else "a", newline="") as file:
+            writer = csv.DictWriter(file, list(row))
+            if first:
+                writer.writeheader()
+            writer.writerow(row)
+
+
 def person(url: str, height: int, fps: int, hz: float = 400.0) -> Person:
     return Person(url, (Face(height, fps), Voice(Sound(hz, 3_200, on_s=3, period_s=4))))
 
 
-async def soak(server: Server, hours: float, every_s: float, height: int, fps: int, rows: list[Row]) -> None:
+async def soak(server: Server, hours: float, every_s: float, height: int, fps: int, marks: Marks) -> None:
     stays = person(server.url, height, fps)
     await stays.connect(room="stays")
     others = asyncio.create_task(come_and_go(server, height, fps))
@@ -50,7 +69,7 @@ async def soak(server: Server, hours: float, every_s: float, height: int, fps: i
     try:
         while (at_s := time.monotonic() - began_s) < 3600 * hours:
             await asyncio.sleep(every_s)
-            rows.append({"hours": at_s / 3600, **await asyncio.to_thread(taken, server), **told(stays)})
+            marks.add({"hours": at_s / 3600, **await asyncio.to_thread(taken, server), **told(stays)})
             stays.got.corners.clear()
             stays.got.tones.clear()
             del stays.got.stats[:-1]
@@ -140,27 +159,18 @@ def main() -> None:
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--csv", type=Path)
     args = parser.parse_args()
-    rows: list[Row] = []
+    marks = Marks(args.csv)
     asked = ("--workers", str(args.workers), "--max-sessions", "2", "--fps", str(args.fps))
     with serving(*asked) as server:
         try:
-            asyncio.run(soak(server, args.hours, args.every, args.height, args.fps, rows))
+            asyncio.run(soak(server, args.hours, args.every, args.height, args.fps, marks))
         except KeyboardInterrupt:
             print("stopped; what was measured until now:")
-    if args.csv is not None:
-        write(args.csv, rows)
     if args.plot is not None:
-        draw(args.plot, rows)
-    found = summary(rows)
+        draw(args.plot, marks.rows)
+    found = summary(marks.rows)
     show("soak", ("what", "found"), [(name, json.dumps(value)) for name, value in found.items()])
     last_line(found)
-
-
-def write(path: Path, rows: list[Row]) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 if __name__ == "__main__":
