@@ -176,7 +176,7 @@ class Session:
         given = None if self.options.role == "viewer" else self.input
         feed = None if self._shown is None else Feed(self._fed, *self.config.bitrates)
         self._feed = feed
-        return Peer(self.config, given, feed, changed, pong, self._dropped, self.send_room)
+        return Peer(self.config, given, feed, changed, pong, self._dropped, self.send_room, self._shared.decoders)
 
     def _fed(self) -> tuple[OutputTimeline, OutputTimeline, float]:
         """The video and the audio that its page shows, and how loud it hears the original under them."""

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from realtime_dub.pipeline.precedence import Precedence
 from realtime_dub.web.config import ServeConfig
+from realtime_dub.web.rtc.decoding import Decoders
 from realtime_dub.web.studio.avatars import KeptAvatars
 from realtime_dub.web.studio.metrics import Metrics
 from realtime_dub.web.studio.recordings import Recordings
@@ -23,6 +24,7 @@ class Shared(Protocol):
     rooms: Rooms
     metrics: Metrics
     precedence: Precedence
+    decoders: Decoders
 
     def frame_pixels(self) -> int:
         """Of the frames of each who is dubbed at present."""

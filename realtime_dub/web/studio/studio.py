@@ -19,11 +19,13 @@ from realtime_dub.pipeline.precedence import Order, Precedence
 from realtime_dub.pipeline.process import give_back_memory
 from realtime_dub.web.config import ENGINES, ServeConfig, SessionOptions
 from realtime_dub.web.refusals import Refusal
+from realtime_dub.web.rtc.apart.decoders import decoders
 from realtime_dub.web.rtc.priority import share_of
 from realtime_dub.web.studio.admission import Admission
 from realtime_dub.web.studio.banks import BankInbox
 from realtime_dub.web.studio.camera import CameraAdvice
 from realtime_dub.web.studio.captions import Captions
+from realtime_dub.web.studio.checks import Checks
 from realtime_dub.web.studio.handle import StudioHandle
 from realtime_dub.web.studio.keeping import Keeping, OwnKeeping
 from realtime_dub.web.studio.links import Links
@@ -60,7 +62,9 @@ class Studio:
         self._keeping = keeping or OwnKeeping(config)
         self.uploads, self.recordings = self._keeping.uploads, self._keeping.recordings
         self.avatars = self._keeping.avatars
-        self.banks = BankInbox()
+        self.decoders = decoders(config.decode)
+        self.checks = Checks()
+        self.banks = BankInbox(self.checks)
         self.metrics = Metrics()
         self._clock = clock or MonotonicClock()
         self.rooms = Rooms(self._clock, self.sessions)
@@ -79,6 +83,7 @@ class Studio:
     async def start(self) -> None:
         """Load what all sessions share. Raises UserError."""
         await asyncio.to_thread(self._load)
+        await asyncio.to_thread(self.decoders.start)
         sweeps = (
             self._look_around,
             self._sweep_sessions,
@@ -112,6 +117,8 @@ class Studio:
         await self.outputs.close()
         await asyncio.gather(*(self.end(id, "server stops") for id in tuple(self.sessions)))
         self.rooms.sweep(())
+        await asyncio.to_thread(self.checks.close)
+        await asyncio.to_thread(self.decoders.close)
         await asyncio.to_thread(self._keeping.close)
 
     async def open(self, options: SessionOptions, sdp: str) -> tuple[StudioHandle, str]:

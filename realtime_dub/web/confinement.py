@@ -1,18 +1,21 @@
-"""What a process that reads a stranger's file gives up before it does: the network, and more than its share.
+"""What a process that reads a stranger's bytes gives up before it does: the network, and more than its share.
 
-A decoder that a file has taken over can then fill only so much memory, so many bytes of disk and so much time, and can
-send nothing of what it finds anywhere. Seccomp would keep it from more, but every library's next version would need
-another list of calls.
+A decoder that a file or a stream has taken over can then fill only so much memory, so many bytes of disk and so much
+time, and can send nothing of what it finds anywhere. Seccomp would keep it from more, but every library's next version
+would need another list of calls.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import signal
+import sys
 from contextlib import suppress
 from pathlib import Path
 
 NEW_NETWORK, NEW_USER = 0x40000000, 0x10000000  # of unshare(2); os.unshare is there from Python 3.12 on
+SET_DEATH_SIGNAL = 1  # of prctl(2): PR_SET_PDEATHSIG
 UNKNOWN = 1 << 31  # bytes of addresses, where the system does not tell them
 
 
@@ -25,8 +28,9 @@ def leave_network() -> bool:
     return unshare is not None and any(unshare(flags) == 0 for flags in (NEW_NETWORK, NEW_USER | NEW_NETWORK))
 
 
-def bound(cpu_s: int, memory: int, output: int, files: int) -> None:
-    """No more from here on: seconds of the processor, bytes beyond what is mapped by now, bytes of a file, descriptors.
+def bound(cpu_s: int | None, memory: int, output: int, files: int) -> None:
+    """No more from here on: seconds of the processor (None: whoever asks for work sees to it), bytes beyond what is
+    mapped by now, bytes of a file, descriptors.
 
     More time ends the process by SIGXCPU, and two seconds later by SIGKILL, in the middle of whatever it decodes.
     """
@@ -34,7 +38,7 @@ def bound(cpu_s: int, memory: int, output: int, files: int) -> None:
         import resource
 
         for what, most, hard in (
-            (resource.RLIMIT_CPU, cpu_s, cpu_s + 2),
+            *(() if cpu_s is None else ((resource.RLIMIT_CPU, cpu_s, cpu_s + 2),)),
             (resource.RLIMIT_FSIZE, output, output),
             (resource.RLIMIT_NOFILE, files, files),
             (resource.RLIMIT_CORE, 0, 0),
@@ -42,6 +46,13 @@ def bound(cpu_s: int, memory: int, output: int, files: int) -> None:
         ):
             with suppress(ValueError, OSError):
                 resource.setrlimit(what, (most, hard))
+
+
+def end_with_parent() -> None:
+    """Killed when the process that began this one ends, also in the middle of whatever it does. On Linux alone."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None) if sys.platform == "linux" else None
+    if prctl is not None:
+        prctl(SET_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
 
 
 def _addresses() -> int:
