@@ -241,7 +241,7 @@ class Identity(Protocol):
         """Another one that knows the same; two streams never share one."""
 
     def save(self, path: Path, plain: bool = False) -> None:
-        """Into a file of its own; ``plain``: nothing in it is coded or packed. Raises BundleError where nobody is known."""
+        """Into a file of its own; ``plain``: nothing in it is coded or packed. Raises BundleError for nobody."""
 
 
 @runtime_checkable

@@ -86,7 +86,8 @@ MOST_SOURCES = 16  # SSRCs of one connection: a browser has four; each takes mem
 RESENDS_PER_S, RESENDS_BURST = 400.0, 800.0  # packets sent again because they were asked for
 KEY_FRAMES_PER_S, KEY_FRAMES_BURST = 2.0, 4.0  # key frames asked of us
 DATA_BYTES_PER_S, DATA_BYTES_BURST = 64e3, 256e3  # of data channels
-DATA_PACKETS_PER_S, DATA_PACKETS_BURST = 100.0, 300.0
+DATA_PACKETS_PER_S, DATA_PACKETS_BURST = 100.0, 300.0  # or pieces of messages, where a packet has several
+DATA_HELD = 1_024  # pieces of messages that are not whole, out of order, or streams that were begun: a megabyte has 900
 MESSAGES_PER_S, MESSAGES_BURST = 10.0, 50.0  # that are answered
 MOST_CHANNELS = 8  # data channels of one connection; the page has one
 

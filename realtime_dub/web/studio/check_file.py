@@ -52,7 +52,7 @@ LAYOUTS = {1: "mono", 2: "stereo"}
 
 
 def main(alone: bool) -> None:
-    """Waits for a line of JSON, [kind, path, out, ...]; ``kind`` is one of ``READERS``. Writes ``out``, or says why not.
+    """Waits for a line of JSON, [kind, path, out, ...]; ``kind``: one of ``READERS``. Writes ``out``, or says why not.
 
     One line of JSON is answered. Ends without one where nobody asks for long. ``alone``: without the network.
     """
