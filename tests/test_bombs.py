@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import struct
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -19,8 +20,9 @@ import hostile_files
 import pytest
 from aiohttp import ClientSession, FormData
 from bombs import MB
+from raw_http import closed_in, connect, leave
 from test_workers import Program, program
-from web_peers import HEADERS
+from web_peers import HEADERS, Visitor
 
 from benchmarks.usage import children
 from realtime_dub.web.limits import CHECK_MEMORY, CHECK_S
@@ -213,6 +215,9 @@ BANKS: dict[str, Callable[[], bytes]] = {
 }
 
 
+MESSAGES: dict[str, Callable[[], bytes]] = {"long": lambda: bytes(8 * MB), "many": lambda: bytes(60_000)}
+
+
 async def each_alone(
     watch: Watch,
     kind: str,
@@ -330,5 +335,96 @@ def test_bodies(server: tuple[Program, Watch]) -> None:
             check(await each_alone(watch, "sdp", SDPS, sdps, GROWN_MB), {400, 409, 413, 429})
             print(f"kept: {watch.rss_mb() - before_mb:.0f} MB")
             assert watch.rss_mb() - before_mb < KEPT_MB
+
+    asyncio.run(go())
+
+
+@contextlib.asynccontextmanager
+async def session(http: ClientSession, url: str) -> AsyncIterator[Visitor]:
+    """A page that is dubbed."""
+    visitor = Visitor(http, url)
+    await visitor.connect()
+    try:
+        await visitor.until(lambda: len(visitor.got.pictures) > 20, 60)
+        yield visitor
+    finally:
+        await visitor.delete()
+        await visitor.close()
+
+
+def test_banks_and_messages(server: tuple[Program, Watch]) -> None:
+    """Of a page that is dubbed meanwhile, and goes on being."""
+    started, watch = server
+    url = started.url
+
+    async def go() -> None:
+        async with others(url) as http, session(http, url) as visitor:
+
+            async def bank(name: str, data: bytes) -> Told:
+                return await post(http, url, f"/api/sessions/{visitor.id}/bank", data, "PUT")
+
+            async def message(name: str, data: bytes) -> Told:
+                """It is dropped; the sentence is not for it."""
+                visitor.channel.send(data)
+                await asyncio.sleep(2)
+                assert visitor.pc.connectionState == "connected"
+                return 200, "It is sent."
+
+            check(await each_alone(watch, "bank", BANKS, bank, BANK_MB), {413, 422, 429})
+            check(await each_alone(watch, "message", MESSAGES, message, GROWN_MB), {200})
+            count = len(visitor.got.pictures)
+            await visitor.until(lambda: len(visitor.got.pictures) > count + 20)
+            assert watch.readers_mb < READER_MB
+
+    asyncio.run(go())
+
+
+async def socket_frames(url: str, *parts: bytes) -> float:
+    """Sent after a websocket's handshake, with deflate; how long the server keeps the connection."""
+    head = (
+        b"GET /voices/hall?channel=es HTTP/1.1\r\nHost: " + url.removeprefix("http://").encode() + b"\r\n"
+        b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nX-Requested-With: realtime-dub\r\n"
+        b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+    )
+    streams = await connect(url, head)
+    try:
+        assert b"101" in await streams[0].readuntil(b"\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            for part in parts:
+                streams[1].write(part)
+                await streams[1].drain()
+        return await closed_in(streams, 20)
+    finally:
+        leave(streams)
+
+
+def frame(first: int, data: bytes, size: int | None = None) -> bytes:
+    """Of a websocket, masked by nothing; ``size``: what it says that it has."""
+    said = len(data) if size is None else size
+    return bytes((first, 0xFF)) + struct.pack(">Q", said) + bytes(4) + data
+
+
+SOCKETS: dict[str, Callable[[], list[bytes]]] = {
+    "deflated": lambda: [frame(0xC2, bombs.deflated(900 * MB, raw=True)[:-4])],
+    "deflated text": lambda: [frame(0xC1, bombs.deflated(900 * MB, raw=True)[:-4])],
+    "deflated in pieces": lambda: [frame(0x42, bombs.deflated(300 * MB, raw=True)[:-4]), *[frame(0, bytes(9))] * 900],
+    "claimed": lambda: [frame(0x82, bytes(2 * MB), 1 << 62)],
+    "pieces": lambda: [frame(0x02, bytes(500_000)), *[frame(0, bytes(500_000))] * 60],
+}
+
+
+def test_websockets(server: tuple[Program, Watch]) -> None:
+    started, watch = server
+
+    async def go() -> None:
+        async with others(started.url):
+            for name, make in SOCKETS.items():
+                parts = await asyncio.to_thread(make)
+                with watch.grown() as grown:
+                    kept_s = await socket_frames(started.url, *parts)
+                    print(f"socket {name}: {kept_s:.1f} s, {grown():.0f} MB")
+                    assert grown() < GROWN_MB, name
+                    assert kept_s < 15, name
 
     asyncio.run(go())
