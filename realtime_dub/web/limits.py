@@ -139,6 +139,7 @@ UPLOAD_STALL_S = 15.0  # without a byte
 UPLOAD_LONGEST_S = 600.0  # for all of it
 BANKS_AT_ONCE = 2  # are read, each unpacking to 100 MB at most; one of each session is on its way, 30 MB at most
 BANK_S = 60.0  # for one to arrive
+BANKS_PER_S, BANKS_BURST = 0.1, 4.0  # of one session: each takes 0.6 s of a core to read, by a process of its own
 
 # Avatars (avatars, avatar_training).
 FILM_BYTES, FILM_S = 500_000_000, 1_200  # of a film that one is trained of

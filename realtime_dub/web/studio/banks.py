@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from typing import Any
 from realtime_dub.errors import BundleError
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import Identity
-from realtime_dub.web.limits import BANK_S, BANKS_AT_ONCE
+from realtime_dub.web.limits import BANK_S, BANKS_AT_ONCE, BANKS_BURST, BANKS_PER_S
+from realtime_dub.web.rates import TokenBucket
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio.checks import Checks
 
@@ -28,6 +30,7 @@ class BankInbox:
     def __init__(self, checks: Checks) -> None:
         self._checks = checks
         self._arriving: set[str] = set()
+        self._rates: dict[str, TokenBucket] = {}  # of sessions that sent some
         self._reading = asyncio.Semaphore(BANKS_AT_ONCE)
 
     async def read(self, session: str, engine: str, body: Coroutine[Any, Any, bytes]) -> Identity:
@@ -35,6 +38,9 @@ class BankInbox:
         if session in self._arriving:
             body.close()
             raise Refusal(429, "A mouth bank is already being uploaded.", "Wait a moment.", {"Retry-After": "5"})
+        if not self._may_send(session, time.monotonic()):
+            body.close()
+            raise Refusal(429, "Too many mouth banks were sent.", "Wait a moment.", {"Retry-After": "10"})
         self._arriving.add(session)
         try:
             async with asyncio.timeout(BANK_S):
@@ -45,6 +51,10 @@ class BankInbox:
             raise Refusal(408, "The mouth bank came too slowly.", "Send it again.") from None
         finally:
             self._arriving.discard(session)
+
+    def _may_send(self, session: str, now_s: float) -> bool:
+        self._rates = {id: rate for id, rate in self._rates.items() if rate.left(now_s) < BANKS_BURST}
+        return self._rates.setdefault(session, TokenBucket(BANKS_PER_S, BANKS_BURST)).take(1, now_s)
 
     def _read(self, data: bytes, engine: str) -> Identity:
         """Blocking. Raises Refusal, BundleError, ConfigError."""

@@ -21,11 +21,12 @@ from realtime_dub.web.refusals import Refusal
 
 NICE = 10  # before anything is loaded: people's mouths come first
 START = (
-    f"import os; getattr(os, 'nice', int)({NICE}); "
+    "import os, sys; getattr(os, 'nice', int)(int(sys.argv[1])); "
     "from realtime_dub.web.confinement import leave_network; alone = leave_network(); "
     "from realtime_dub.web.studio.check_file import main; main(alone)"
 )
-PROGRAM = (sys.executable, "-P", "-c", START)  # -P: nothing is loaded from where the server was started
+PROMPT = (sys.executable, "-P", "-c", START, "0")  # -P: nothing is loaded from where the server was started
+PROGRAM = (*PROMPT[:-1], str(NICE))
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 KEPT = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")  # of the environment
 UNREADABLE = "The file cannot be read."

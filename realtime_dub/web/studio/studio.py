@@ -25,7 +25,7 @@ from realtime_dub.web.studio.admission import Admission
 from realtime_dub.web.studio.banks import BankInbox
 from realtime_dub.web.studio.camera import CameraAdvice
 from realtime_dub.web.studio.captions import Captions
-from realtime_dub.web.studio.checks import Checks
+from realtime_dub.web.studio.checks import PROMPT, Checks
 from realtime_dub.web.studio.handle import StudioHandle
 from realtime_dub.web.studio.keeping import Keeping, OwnKeeping
 from realtime_dub.web.studio.links import Links
@@ -63,7 +63,7 @@ class Studio:
         self.uploads, self.recordings = self._keeping.uploads, self._keeping.recordings
         self.avatars = self._keeping.avatars
         self.decoders = decoders(config.decode)
-        self.checks = Checks()
+        self.checks = Checks(PROMPT)  # somebody's mouth waits for a bank
         self.banks = BankInbox(self.checks)
         self.metrics = Metrics()
         self._clock = clock or MonotonicClock()
