@@ -12,6 +12,8 @@ import av
 import hostile_files
 import numpy as np
 
+from realtime_dub.mouth.avatar.packed import NEEDED
+
 HOURS_S = 5 * 3_600
 MB = 1_000_000
 
@@ -115,13 +117,21 @@ def zipped(*members: tuple[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-def zeros_zipped(name: str, size: int) -> bytes:
-    """A zip with one member of so many zeros, a thousandth of it long."""
+def zeros_zipped(name: str, size: int, *beside: str) -> bytes:
+    """A zip with one member of so many zeros, a thousandth of it long, and empty ones ``beside`` it."""
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed, packed.open(name, "w") as member:
-        for _ in range(size // MB):
-            member.write(bytes(MB))
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
+        with packed.open(name, "w") as member:
+            for _ in range(size // MB):
+                member.write(bytes(MB))
+        for each in beside:
+            packed.writestr(each, b"")
     return out.getvalue()
+
+
+def avatar(name: str, size: int) -> bytes:
+    """All that an avatar's file has to have, and one of it is zeros without end."""
+    return zeros_zipped(name, size, *(NEEDED - {name}))
 
 
 def listed(count: int = 200_000) -> bytes:
