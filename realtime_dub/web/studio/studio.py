@@ -77,13 +77,13 @@ class Studio:
         self.precedence = precedence or Order()
         self.camera = CameraAdvice(config, lambda: make_generator(self._setup(registry.DEFAULT)))
         self._sweeper: asyncio.Task[None] | None = None
+        self._decoders_start: asyncio.Task[None] | None = None  # with the first visitor
         self._engines: list[dict[str, Any]] = []
         self._budgets: dict[str, int] = {}
 
     async def start(self) -> None:
         """Load what all sessions share. Raises UserError."""
         await asyncio.to_thread(self._load)
-        await asyncio.to_thread(self.decoders.start)
         sweeps = (
             self._look_around,
             self._sweep_sessions,
@@ -118,6 +118,8 @@ class Studio:
         await asyncio.gather(*(self.end(id, "server stops") for id in tuple(self.sessions)))
         self.rooms.sweep(())
         await asyncio.to_thread(self.checks.close)
+        if self._decoders_start is not None:
+            await asyncio.gather(self._decoders_start, return_exceptions=True)
         await asyncio.to_thread(self.decoders.close)
         await asyncio.to_thread(self._keeping.close)
 
@@ -129,6 +131,8 @@ class Studio:
         except Refusal:
             self.metrics.refused.labels("full").inc()
             raise
+        if self._decoders_start is None:  # they are there when the handshake is over
+            self._decoders_start = asyncio.create_task(asyncio.to_thread(self.decoders.start), name="decoders")
         await make_room(self.sessions.values(), self.end, time.monotonic())
         session = Session(self._keeping.names.new(), self, options, self._clock)
         self.sessions[session.id] = session

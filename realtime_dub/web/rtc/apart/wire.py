@@ -10,14 +10,13 @@ import socket
 import struct
 from dataclasses import astuple, dataclass
 
-from realtime_dub.web.limits import DECODER_FRAMES, MOST_CODED_PIXELS, QUEUED_FRAME_BYTES
+from realtime_dub.web.limits import DECODER_FRAMES, MOST_CODED_PIXELS
 
 DECODE, MORE = 0, 1  # asks: a coded frame, or the next of the pictures that one gave
 NOTHING, PICTURE, SOUND, DAMAGED = range(4)  # answers
 FORMATS = ("yuv420p", "yuvj420p")  # of a picture: planes of 8 bits, 4:2:0
 PLACE_BYTES = MOST_CODED_PIXELS * 3 // 2  # those that no picture fills take no memory
 MEMORY_BYTES = DECODER_FRAMES * PLACE_BYTES
-MOST_CODED = 2 * QUEUED_FRAME_BYTES
 MOST_SOUND = 1 << 16  # bytes: 120 ms of two channels are 23,040
 _ASK, _TELL = struct.Struct("<BBBxIII"), struct.Struct("<BBBBBxHHIqI")
 Buffer = bytearray | memoryview
