@@ -27,7 +27,7 @@ from web_peers import HEADERS, Visitor
 from benchmarks.usage import children
 from realtime_dub.web.limits import CHECK_MEMORY, CHECK_S
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 GROWN_MB = 60  # of front and workers together, at the worst moment of a bomb
 BANK_MB = 130  # the same while a bank of 30 MB comes: it is held whole, once in the front's pipe and in a worker
@@ -282,6 +282,7 @@ def check(found: dict[str, Told], statuses: set[int]) -> None:
         assert "Traceback" not in what, (name, what)
 
 
+@pytest.mark.long
 def test_files(server: tuple[Program, Watch]) -> None:
     started, watch = server
     url = started.url
@@ -314,6 +315,7 @@ def test_files(server: tuple[Program, Watch]) -> None:
     asyncio.run(go())
 
 
+@pytest.mark.slow
 def test_bodies(server: tuple[Program, Watch]) -> None:
     started, watch = server
     url = started.url
@@ -352,6 +354,7 @@ async def session(http: ClientSession, url: str) -> AsyncIterator[Visitor]:
         await visitor.close()
 
 
+@pytest.mark.long
 def test_banks_and_messages(server: tuple[Program, Watch]) -> None:
     """Of a page that is dubbed meanwhile, and goes on being."""
     started, watch = server
@@ -423,6 +426,7 @@ SOCKETS: dict[str, Callable[[], list[bytes]]] = {
 }
 
 
+@pytest.mark.slow
 def test_websockets(server: tuple[Program, Watch]) -> None:
     started, watch = server
 

@@ -15,7 +15,7 @@ import hostile_files
 import pytest
 from bombs import MB
 
-pytestmark = [pytest.mark.slow, pytest.mark.computes]
+pytestmark = [pytest.mark.long, pytest.mark.computes]
 
 READ = """
 import json, resource, sys, time

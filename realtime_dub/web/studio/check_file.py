@@ -79,10 +79,10 @@ def _answer(kind: str, path: str, out: str, *more: str) -> dict[str, Any]:
 
 def audio_file(path: Path, out: Path) -> dict[str, Any]:
     """Its length in seconds."""
-    _check_length(path)
     source = open_voice(str(path), clock=VirtualClock(), video_path=None, live=False)
     try:
         info = source.open()
+        _check_length(path)
         resampler = StreamResampler(info.rate, AUDIO_FILE_RATE, info.channels) if info.rate > AUDIO_FILE_RATE else None
         count = 0
         with _Flac(out, min(info.rate, AUDIO_FILE_RATE), info.channels) as flac:
