@@ -64,6 +64,12 @@ class Redis:
         self._process.kill()
         self._process.wait()
 
+    def count(self) -> int:
+        """Of what is kept there. Blocking."""
+        with socket.create_connection(("127.0.0.1", self.port), 5) as asking:
+            asking.sendall(b"DBSIZE\r\n")
+            return int(asking.recv(99)[1:])
+
     def _answers(self) -> bool:
         try:
             with socket.create_connection(("127.0.0.1", self.port), 1) as asking:

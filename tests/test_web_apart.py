@@ -369,3 +369,48 @@ def test_a_packet_that_is_none_ends_no_decoder(apart: ApartDecoders) -> None:
             frames(decoder, data)
     assert len(frames(decoder, *coded(160, 96))) == 1
     assert Counter(map(bool, decoding())) == {True: 1}
+
+
+MAIN = "import sys; from realtime_dub.web.rtc.apart.process import main; main(int(sys.argv[1]), True)"
+DOES = (
+    "import os; from pathlib import Path; from realtime_dub.web.rtc import codecs\n"
+    "decode = codecs.CodedDecoder.decode\n"
+    "def does(self, data, timestamp):\n"
+    "    {}\n"
+    "    return decode(self, data, timestamp)\n"
+    "codecs.CodedDecoder.decode = does\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("does", "ends"),
+    [
+        ("bytearray(1 << 30)", True),
+        ("[b'x' * k for k in range(1 << 20)]", True),
+        ("os.abort()", True),
+        ("while True: pass", True),
+        ("Path('/etc/hostname').read_text()", True),  # no file is opened, and the error is none of FFmpeg's
+        ("__import__('subprocess').run(['true'])", True),
+        ("None", False),
+    ],
+)
+def test_whatever_a_decoder_that_was_taken_over_does(
+    does: str, ends: bool, apart: ApartDecoders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The frames of another one, begun before, go on."""
+    pictures = coded(160, 96, frames=3)
+    other = ApartDecoders()
+    try:
+        bystander = made(other)
+        frames(bystander, pictures[0])
+        monkeypatch.setattr("realtime_dub.web.rtc.apart.decoders.START", DOES.format(does) + MAIN)
+        decoder, began_s = made(apart), time.monotonic()
+        if ends:
+            with pytest.raises(DecoderEnded):
+                frames(decoder, *pictures)
+        else:
+            assert len(frames(decoder, *pictures)) == 3
+        assert time.monotonic() - began_s < 10
+        assert len(frames(bystander, *pictures[1:])) == 2
+    finally:
+        other.close()
