@@ -14,7 +14,11 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-NEW_NETWORK, NEW_USER = 0x40000000, 0x10000000  # of unshare(2); os.unshare is there from Python 3.12 on
+NEW_NETWORK, NEW_USER, NEW_PROCESSES = (
+    0x40000000,
+    0x10000000,
+    0x20000000,
+)  # of unshare(2); os.unshare is there from Python 3.12 on
 SET_DEATH_SIGNAL = 1  # of prctl(2): PR_SET_PDEATHSIG
 UNKNOWN = 1 << 31  # bytes of addresses, where the system does not tell them
 
@@ -46,6 +50,14 @@ def bound(cpu_s: int | None, memory: int, output: int, files: int) -> None:
         ):
             with suppress(ValueError, OSError):
                 resource.setrlimit(what, (most, hard))
+
+
+def next_child_alone(own: int) -> bool:
+    """The next process that this one begins sees no other, and can send a signal to none. ``own``: a descriptor of this
+    one's ``/proc/self/ns/pid``. False where the system does not have it, or does not let this process.
+    """
+    system = ctypes.CDLL(None) if sys.platform == "linux" else None
+    return system is not None and system.setns(own, NEW_PROCESSES) == 0 and system.unshare(NEW_PROCESSES) == 0
 
 
 def end_with_parent() -> None:

@@ -2,7 +2,7 @@
 
 It loads FFmpeg once, leaves the network, and begins a process of its own for each decoder that is asked for, which
 shares with it what was loaded. A decoder has one channel to whoever asked, memory for pictures, and nothing else: no
-file can be opened, none written, no process begun. All end with whoever began this one.
+file can be opened, none written, no process seen or begun. All end with whoever began this one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy.typing as npt
 from av import FFmpegError, VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from realtime_dub.web.confinement import bound, end_with_parent
+from realtime_dub.web.confinement import bound, end_with_parent, next_child_alone
 from realtime_dub.web.limits import DECODER_MEMORY
 from realtime_dub.web.rtc.apart import wire
 from realtime_dub.web.rtc.codecs import LIBRARIES, CodedDecoder
@@ -41,13 +41,16 @@ def main(descriptor: int, left: bool) -> None:
     gc.collect()
     gc.freeze()
     nursery.send(bytes((left,)))
+    own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     while True:
         wanted, descriptors, _, _ = socket.recv_fds(nursery, 1, 2)
         if not wanted:
             return
+        next_child_alone(own)
         pid = os.fork()
         if pid == 0:
             nursery.close()
+            os.close(own)
             os._exit(_live(wanted[0], *descriptors))
         for each in descriptors:
             os.close(each)
