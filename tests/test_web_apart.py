@@ -336,6 +336,7 @@ def test_a_worker_that_is_killed_leaves_none_of_its_decoders_not_even_one_that_h
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_server_counts_a_decoder_that_ended_and_its_visitor_is_live_again() -> None:
     async def test() -> None:
         async with serving() as (studio, http, url):
@@ -377,14 +378,15 @@ def test_a_packet_that_is_none_ends_no_decoder(apart: ApartDecoders) -> None:
     assert Counter(map(bool, decoding())) == {True: 1}
 
 
-MAIN = "import sys; from realtime_dub.web.rtc.apart.process import main; main(int(sys.argv[1]), True)"
 DOES = (
-    "import os; from pathlib import Path; from realtime_dub.web.rtc import codecs\n"
+    "from realtime_dub.web.confinement import leave_network; left = leave_network()\n"
+    "import os, sys; from pathlib import Path; from realtime_dub.web.rtc import codecs\n"
     "decode = codecs.CodedDecoder.decode\n"
     "def does(self, data, timestamp):\n"
     "    {}\n"
     "    return decode(self, data, timestamp)\n"
     "codecs.CodedDecoder.decode = does\n"
+    "from realtime_dub.web.rtc.apart.process import main; main(int(sys.argv[1]), left)"
 )
 
 
@@ -410,7 +412,7 @@ def test_whatever_a_decoder_that_was_taken_over_does(
     try:
         bystander = made(other)
         frames(bystander, pictures[0])
-        monkeypatch.setattr("realtime_dub.web.rtc.apart.decoders.START", DOES.format(does) + MAIN)
+        monkeypatch.setattr("realtime_dub.web.rtc.apart.decoders.START", DOES.format(does))
         decoder, began_s = made(apart), time.monotonic()
         if "kill" in does and shared(decoding()[-1]):
             pytest.skip("this system lets no process leave others")
