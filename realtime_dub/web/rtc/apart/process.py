@@ -14,14 +14,14 @@ import signal
 import socket
 import time
 from collections import deque
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 from av import FFmpegError, VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from realtime_dub.web.confinement import bound, end_with_parent, next_child_alone
+from realtime_dub.web.confinement import bound, children_alone, end_with_parent, next_child_alone
 from realtime_dub.web.limits import DECODER_MEMORY
 from realtime_dub.web.rtc.apart import wire
 from realtime_dub.web.rtc.codecs import LIBRARIES, CodedDecoder
@@ -42,11 +42,15 @@ def main(descriptor: int, left: bool) -> None:
     gc.freeze()
     nursery.send(bytes((left,)))
     own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    alone = next_child_alone(own)
+    if not alone and children_alone() and os.fork() == 0:
+        nursery.close()
+        _first()
     while True:
         wanted, descriptors, _, _ = socket.recv_fds(nursery, 1, 2)
         if not wanted:
             return
-        next_child_alone(own)
+        alone = alone and next_child_alone(own)
         pid = os.fork()
         if pid == 0:
             nursery.close()
@@ -55,6 +59,13 @@ def main(descriptor: int, left: bool) -> None:
         for each in descriptors:
             os.close(each)
         nursery.send(pid.to_bytes(4, "little"))
+
+
+def _first() -> NoReturn:
+    """The life of the process without which there can be no other one apart: it waits."""
+    end_with_parent()
+    while True:
+        signal.pause()
 
 
 def _live(number: int, channel: int, memory: int) -> int:
