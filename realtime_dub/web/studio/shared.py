@@ -6,6 +6,7 @@ from typing import Protocol
 
 from realtime_dub.pipeline.precedence import Precedence
 from realtime_dub.web.config import ServeConfig
+from realtime_dub.web.leavings import Leavings
 from realtime_dub.web.studio.avatars import KeptAvatars
 from realtime_dub.web.studio.metrics import Metrics
 from realtime_dub.web.studio.recordings import Recordings
@@ -22,6 +23,7 @@ class Shared(Protocol):
     recordings: Recordings
     rooms: Rooms
     metrics: Metrics
+    leavings: Leavings
     precedence: Precedence
 
     def frame_pixels(self) -> int:
