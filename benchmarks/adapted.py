@@ -36,7 +36,7 @@ from realtime_dub.mouth.contract import HEARD_AHEAD_NS, VOICE_RATE
 from realtime_dub.mouth.mouthbank.adapter import Adapter
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.motion import Motion, MotionStream
-from realtime_dub.mouth.mouthbank.own_voice import OwnVoiceStream, net_of
+from realtime_dub.mouth.mouthbank.own_voice import OwnVoiceStream
 from realtime_dub.mouth.mouthbank.people import Person
 from realtime_dub.mouth.mouthbank.style import Style
 
@@ -126,7 +126,7 @@ def measured(clips: Sequence[Filmed], speaker: str, bundle: Bundle, folds: int, 
         lengths = np.cumsum([len(clip.sound) / VOICE_RATE for clip in others])
         others = others[: max(1, int(np.count_nonzero(lengths <= seconds)))]
         bank, frames_learnt = known_from(others, bundle)
-        adapter = bank.adapters.get(net_of(bundle))
+        adapter = bank.adapters.get(bundle.net)
         learnt.append(frames_learnt)
         trust.append(0.0 if adapter is None else adapter.trust)
         shown_s.append(float(lengths[len(others) - 1]))

@@ -8,6 +8,7 @@ for a while and leave, one of them without a word.
 |---|---|
 | growth | the least of the last quarter less that of the second one: both with fewest visitors, after the warm-up |
 | offset | of the visitor's fresh mouths against the audio that leaves with them, as the server counts it |
+| lost | times that the visitor who stays lost the connection and came back |
 | unsaid | ticks of the visitor that were older than the budget and not counted lagged: ticks less those of all kinds |
 
 Real hours alone show a leak that is slow. What is only arithmetic, 72 hours of it, is computed by tests/test_days.py.
@@ -62,14 +63,19 @@ def person(url: str, height: int, fps: int, hz: float = 400.0) -> Person:
 
 
 async def soak(server: Server, hours: float, every_s: float, height: int, fps: int, marks: Marks) -> None:
-    stays = person(server.url, height, fps)
+    stays, lost = person(server.url, height, fps), 0
     await stays.connect(room="stays")
     others = asyncio.create_task(come_and_go(server, height, fps))
     began_s = time.monotonic()
     try:
         while (at_s := time.monotonic() - began_s) < 3600 * hours:
             await asyncio.sleep(every_s)
-            marks.add({"hours": at_s / 3600, **await asyncio.to_thread(taken, server), **told(stays)})
+            if stays.ended:  # a page would come back by itself
+                lost, before = lost + 1, stays
+                stays = person(server.url, height, fps)
+                await asyncio.gather(before.close(), stays.open({"room": "stays"}, before.id))
+            took = await asyncio.to_thread(taken, server)
+            marks.add({"hours": at_s / 3600, **took, **told(stays), "lost": lost})
             stays.got.corners.clear()
             stays.got.tones.clear()
             del stays.got.stats[:-1]
@@ -135,7 +141,7 @@ def summary(rows: list[Row]) -> dict[str, Any]:
     found["offset_ms"] = {"min": round(min(offsets), 1), "max": round(max(offsets), 1)}
     found["delay_ms"] = round(median(rows, "delay_ms"), 1)
     found["late_percent"] = round(rows[-1]["late_percent"], 2)
-    found["unsaid"] = rows[-1]["unsaid"]
+    found["unsaid"], found["lost"] = max(row["unsaid"] for row in rows), rows[-1]["lost"]
     return found
 
 
@@ -158,10 +164,11 @@ def main() -> None:
     parser.add_argument("--fps", type=int, default=15)
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--csv", type=Path)
+    parser.add_argument("--log", type=Path, help="where what the server says is kept")
     args = parser.parse_args()
     marks = Marks(args.csv)
     asked = ("--workers", str(args.workers), "--max-sessions", "2", "--fps", str(args.fps))
-    with serving(*asked) as server:
+    with serving(*asked, log=args.log) as server:
         try:
             asyncio.run(soak(server, args.hours, args.every, args.height, args.fps, marks))
         except KeyboardInterrupt:

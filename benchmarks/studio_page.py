@@ -31,12 +31,12 @@ Shown = tuple[float, float, float]  # a picture's number, when it was shown, how
 
 
 class Server:
-    """``realtime-dub serve``, from its making to :meth:`close`."""
+    """``realtime-dub serve``, from its making to :meth:`close`. ``log``: where what it says is kept."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, log: Path | None = None) -> None:
         usual = ("--port", "0", "--size", "480p", "--badge", "off")  # a size that is not measured: a second less
         command = [*PROGRAM, "serve", *usual, *arguments]
-        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed in close)
+        self._said = tempfile.TemporaryFile("w+") if log is None else log.open("w+")  # noqa: SIM115  (closed in close)
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._said, text=True)
         assert self._process.stdout is not None
         self.pid = self._process.pid
@@ -61,8 +61,8 @@ class Server:
 
 
 @contextmanager
-def serving(*arguments: str) -> Iterator[Server]:
-    server = Server("--quiet", *arguments)
+def serving(*arguments: str, log: Path | None = None) -> Iterator[Server]:
+    server = Server(*(("--quiet",) if log is None else ()), *arguments, log=log)
     try:
         yield server
     finally:

@@ -24,7 +24,7 @@ def best(trials: Sequence[Trial]) -> Trial | None:
 def write(bundle: Bundle, found: Trial, root: Path) -> Choice:
     """Raises OSError."""
     made = Choice(
-        label=bundle.label,
+        label=bundle.net,
         backend=found.backend,
         precision=found.precision,
         settings=found.settings or CpuSettings(),

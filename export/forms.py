@@ -46,7 +46,7 @@ def made(bundle: Bundle, asked: Precision, cache: EngineCache, calls: int = CALL
         return Form(model, asked)
     some = cases(bundle.spec, min(calls, 200))
     form = _half(bundle, model, some) if asked == "fp16" else _eight_bits(bundle, some)
-    variants.keep(cache, variants.wanted(sha256_of(bundle), bundle.label, asked, False), lambda: form.model)
+    variants.keep(cache, variants.wanted(sha256_of(bundle), bundle.net, asked, False), lambda: form.model)
     return form
 
 
@@ -55,7 +55,7 @@ def made_together(bundle: Bundle, form: Form, cache: EngineCache) -> bytes | Non
     opened = graph.together(graph.parsed(form.model, bundle.label)).SerializeToString()
     if not streams_agree(bundle, form.model, opened):
         return None
-    asked = variants.wanted(sha256_of(bundle), bundle.label, form.precision, True)
+    asked = variants.wanted(sha256_of(bundle), bundle.net, form.precision, True)
     return variants.keep(cache, asked, lambda: opened)
 
 

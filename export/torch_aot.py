@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from export.torch_session import TorchSession
+from export.torch_session import TorchSession, one_thread
 from realtime_dub.errors import BundleError, DependencyError
 from realtime_dub.inference import profiles
 from realtime_dub.inference.backends.tensorrt import spec_of, wanted
@@ -53,6 +53,7 @@ def compile_program(net: torch.nn.Module, model: bytes, opening: Opening) -> Pat
         what = f"{opening.name} in {opening.precision}"
         raise BundleError(f"cannot compile for {BACKEND}", what, "use fp32, or another backend")
     device = _device(opening)
+    one_thread()  # the program is written for as many as there are
 
     def make(folder: Path) -> None:
         exported = _exported(net, opening, device)

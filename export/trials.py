@@ -98,7 +98,7 @@ def reference(bundle: Bundle) -> Session:
 
 def opening_of(bundle: Bundle, asked: Asked) -> Opening:
     return Opening(
-        bundle.label,
+        bundle.net,
         bundle.spec,
         asked.device,
         cache=asked.cache.root,

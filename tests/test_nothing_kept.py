@@ -8,6 +8,7 @@ import gc
 import os
 import tempfile
 import threading
+import weakref
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,9 @@ from web_peers import Visitor, serving
 from realtime_dub import cli
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import AudioBlock, Frame, Tick
+from realtime_dub.web.leavings import REST_S, Leavings
+from realtime_dub.web.studio.session import Session
+from realtime_dub.web.upkeep import until
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="Linux tells what is open")
 
@@ -70,6 +74,33 @@ def test_a_file_leaves_the_result_and_nothing_else(place: Path, monkeypatch: pyt
     assert more_than(before_held) == {}
 
 
+@pytest.mark.parametrize("ended", [1, 40])
+def test_memory_is_given_back_once_for_all_that_ended(ended: int) -> None:
+    async def test() -> list[bool]:
+        leavings, rests = Leavings(rest_s=0.2), [Cycle() for _ in range(ended)]
+        known = [weakref.ref(each) for each in rests]
+        rests.clear()
+        there = []
+        for pause_s in (0, 0, 0.3):  # nothing has ended; the time is not up; it is
+            await asyncio.sleep(pause_s)
+            await leavings.sweep()
+            there.append(any(each() is not None for each in known))
+            for _ in known:
+                leavings.add()
+        return there
+
+    gc.disable()
+    try:
+        assert asyncio.run(test()) == [True, True, False]
+    finally:
+        gc.enable()
+
+
+class Cycle:
+    def __init__(self) -> None:
+        self.me = self
+
+
 @pytest.mark.slow
 def test_a_session_leaves_nothing(place: Path) -> None:
     """A face seen, learnt, agreed to, saved and recorded; a sound sent; then the page goes, and the server ends."""
@@ -96,8 +127,11 @@ def test_a_session_leaves_nothing(place: Path) -> None:
         async with serving(badge="always") as (studio, http, url):
             await one(url, http)  # loads what stays loaded
             before = opened()
+            gc.disable()  # the server collects by itself
             await one(url, http)
             assert not studio.sessions
+            await asyncio.sleep(REST_S)
+            assert await until(lambda: not any(isinstance(each, Session) for each in gc.get_objects()), 20)
             kept = {name for name in files(place) if not name.endswith(("/lock", "consent.key"))}
             assert kept == set()
             assert opened() - before == set()
@@ -108,5 +142,8 @@ def test_a_session_leaves_nothing(place: Path) -> None:
             return more_than(before_held)
 
     before_held = held()  # other tests keep some
-    assert asyncio.run(test()) == {}, [each.name for each in threading.enumerate()]
+    try:
+        assert asyncio.run(test()) == {}, [each.name for each in threading.enumerate()]
+    finally:
+        gc.enable()
     assert {Path(name).name for name in files(place)} <= {"consent.key", "lock"}

@@ -54,6 +54,11 @@ class Bundle:
         return f"{self.spec.name} {self.spec.version}"
 
     @property
+    def net(self) -> str:
+        """Of bundles of one version, which it is: the head that looks so far ahead."""
+        return f"{self.label}, {self.look_ahead_ms} ms" if isinstance(self.spec, HearingSpec) else self.label
+
+    @property
     def sha256(self) -> str:
         """Of the network's file."""
         return self.spec.sha256[self.spec.model]
@@ -85,7 +90,7 @@ class Bundle:
         if model is None:
             model = _checked_file(self.folder / self.spec.model, self.spec.sha256[self.spec.model])
         settings = settings_for(self.spec.task)
-        opening = Opening(self.label, self.spec, device, known=self.known, settings=settings)
+        opening = Opening(self.net, self.spec, device, known=self.known, settings=settings)
         session = open_session(model, opening, backend)
         check_declared(self.spec.name, declared_by(self.spec), session)
         return session

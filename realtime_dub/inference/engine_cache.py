@@ -39,7 +39,7 @@ class Wanted(_Kept):
     """What an engine is built of. It names its entry."""
 
     network: str  # its file's sha256
-    label: str  # name and version of its bundle, for people
+    label: str  # the net of its bundle, for people
     backend: str
     precision: Precision = "fp32"
     shapes: str = ""  # what it is built for, such as "mel:1x1x80..1x16x80"

@@ -63,10 +63,12 @@ def few_heaps() -> None:
 
 
 def give_back_memory() -> None:
-    """To the system, what the threads of a session that has ended had. Blocking, some ms.
+    """To the system, what sessions that have ended had. Blocking; 5 ms with the interpreter stopped, 8 more a session.
 
-    glibc keeps it for threads to come, in more and more places: 160 MB after fifty sessions one after another.
+    Python keeps what refers to itself until it looks for it. glibc keeps what threads have freed for threads to come,
+    in more and more places: 160 MB after fifty sessions one after another.
     """
+    gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)

@@ -129,7 +129,7 @@ class OwnVoiceStream:
         self._motion = MotionStream(bundle, backend)
         self._waiting: deque[_Seen] = deque(maxlen=WAITING)
         self._ready: deque[Lesson] = deque(maxlen=MOST_LESSONS)
-        self.lessons = Lessons(net_of(bundle))
+        self.lessons = Lessons(bundle.net)
         self.heard = 0  # samples with sound in them
 
     def hear(self, samples: Samples, pts_ns: int) -> None:
@@ -174,7 +174,7 @@ class WaysOfTalking:
     """
 
     def __init__(self, bundle: Bundle, backend: str, learns: bool) -> None:
-        self.net = net_of(bundle)
+        self.net = bundle.net
         self.learns_own = learns and tells_features(bundle)
         self._learns, self._bundle, self._backend = learns, bundle, backend
         self._dubbed = Lessons(self.net)
@@ -224,11 +224,6 @@ class WaysOfTalking:
         self._dubbed.agreement.forget()
         if self._own is not None:
             self._own.lessons.agreement.forget()
-
-
-def net_of(bundle: Bundle) -> str:
-    """What features belong to: a head of a net, which looks so far ahead."""
-    return f"{bundle.label}, {bundle.look_ahead_ms} ms"
 
 
 def tells_features(bundle: Bundle) -> bool:

@@ -23,6 +23,7 @@ from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.http import connectivity, routes, whip
 from realtime_dub.web.http.doors import Doors
 from realtime_dub.web.http.guard import Guard
+from realtime_dub.web.leavings import Leavings
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.rtc.feed import Feed
 from realtime_dub.web.rtc.output_timeline import OutputTimeline
@@ -100,6 +101,7 @@ class Viewers:
         self.sessions: dict[str, Viewer] = {}
         self._timeline = timeline
         self._doors: Doors | None = None
+        self._leavings = Leavings()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> str:
@@ -115,7 +117,7 @@ class Viewers:
         except BaseException:
             await self.close()
             raise
-        upkeep = ((SWEEP_S, self._sweep), (STATS_S, self._send_statistics))
+        upkeep = ((SWEEP_S, self._sweep), (SWEEP_S, self._leavings.sweep), (STATS_S, self._send_statistics))
         self._tasks = [asyncio.create_task(repeat(seconds, step)) for seconds, step in upkeep]
         return connectivity.address(self.config, port)
 
@@ -152,6 +154,7 @@ class Viewers:
     async def end(self, id: str, why: str) -> None:
         viewer = self.sessions.pop(id, None)
         if viewer is not None:
+            self._leavings.add()
             await viewer.close(why)
 
     def on_air(self, room: str) -> bool:

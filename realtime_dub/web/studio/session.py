@@ -176,6 +176,7 @@ class Session:
         given = None if self.options.role == "viewer" else self.input
         feed = None if self._shown is None else Feed(self._fed, *self.config.bitrates)
         self._feed = feed
+        self._shared.leavings.add()  # the connection before
         return Peer(self.config, given, feed, changed, pong, self._dropped, self.send_room, self._shared.decoders)
 
     def _fed(self) -> tuple[OutputTimeline, OutputTimeline, float]:
@@ -354,6 +355,7 @@ class Session:
         own_voice = self._sources.own_voice(self.options)
         self._bound_frames()
         number = self.output.next_run()
+        self._shared.leavings.add()  # the run before
         publishers = (TimelinePublisher(self.output, number),)
         setup, name = self._own_setup(), f"session {self.id[:6]}"
         self._enrolment.taken()

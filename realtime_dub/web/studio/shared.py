@@ -6,6 +6,7 @@ from typing import Protocol
 
 from realtime_dub.pipeline.precedence import Precedence
 from realtime_dub.web.config import ServeConfig
+from realtime_dub.web.leavings import Leavings
 from realtime_dub.web.rtc.decoding import Decoders
 from realtime_dub.web.studio.avatars import KeptAvatars
 from realtime_dub.web.studio.metrics import Metrics
@@ -23,6 +24,7 @@ class Shared(Protocol):
     recordings: Recordings
     rooms: Rooms
     metrics: Metrics
+    leavings: Leavings
     precedence: Precedence
     decoders: Decoders
 

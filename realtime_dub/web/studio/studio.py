@@ -16,8 +16,8 @@ from realtime_dub.media import MS, NS
 from realtime_dub.mouth import registry
 from realtime_dub.pipeline.camera import USUAL, mouth_ns
 from realtime_dub.pipeline.precedence import Order, Precedence
-from realtime_dub.pipeline.process import give_back_memory
 from realtime_dub.web.config import ENGINES, ServeConfig, SessionOptions
+from realtime_dub.web.leavings import Leavings
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.rtc.apart.decoders import decoders
 from realtime_dub.web.rtc.priority import share_of
@@ -66,6 +66,7 @@ class Studio:
         self.checks = Checks(PROMPT)  # somebody's mouth waits for a bank
         self.banks = BankInbox(self.checks)
         self.metrics = Metrics()
+        self.leavings = Leavings()
         self._clock = clock or MonotonicClock()
         self.rooms = Rooms(self._clock, self.sessions)
         self.captions = Captions(self._clock, lambda: tuple(self.sessions.values()))
@@ -90,6 +91,7 @@ class Studio:
             self._sweep_rooms,
             self.outputs.sweep,
             self._sweep_files,
+            self.leavings.sweep,
             self._update_metrics,
         )
         self._sweeper = asyncio.create_task(repeat(SWEEP_S, *sweeps), name="sweeper")
@@ -213,7 +215,7 @@ class Studio:
                 await session.close(why)
             finally:
                 self.sessions.pop(id, None)
-            await asyncio.to_thread(give_back_memory)
+                self.leavings.add()
 
     def to_dict(self) -> dict[str, Any]:
         """For ``/api/config``."""
