@@ -44,8 +44,11 @@ def arrays_in(data: bytes, names: Iterable[str], most_bytes: int) -> dict[str, N
 
 def declared_bytes(stream: IO[bytes]) -> int:
     """Of the array whose head stands there. Raises ValueError for an array of something else than numbers."""
-    version = FORMAT.read_magic(stream)
-    shape, _, dtype = {(1, 0): FORMAT.read_array_header_1_0, (2, 0): FORMAT.read_array_header_2_0}[version](stream)
+    readers = {(1, 0): FORMAT.read_array_header_1_0, (2, 0): FORMAT.read_array_header_2_0}
+    try:
+        shape, _, dtype = readers[FORMAT.read_magic(stream)](stream)
+    except Exception as error:  # of many kinds; NumPy's text is for programmers
+        raise ValueError("an array's head cannot be read") from error
     if dtype.kind not in "uifb" or any(size < 0 for size in shape):
         raise ValueError("an array holds no numbers")
     return int(math.prod(shape) * dtype.itemsize)

@@ -17,6 +17,7 @@ from realtime_dub.clock import MonotonicClock
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.rtc import aiortc_access
 from realtime_dub.web.rtc.browser_input import BrowserInput
+from realtime_dub.web.rtc.decoding import Decoders
 from realtime_dub.web.rtc.peer import Peer
 
 
@@ -90,11 +91,11 @@ async def until(ready: Any, seconds: float = 20.0) -> None:
 
 @contextlib.asynccontextmanager
 async def connected(
-    *tracks: MediaStreamTrack, channel: bool = False
+    *tracks: MediaStreamTrack, channel: bool = False, apart: Decoders | None = None
 ) -> AsyncIterator[tuple[RTCPeerConnection, Peer, Taken]]:
-    """A visitor's connection, the server's part of it, and what that took."""
-    taken = Taken()
-    visitor, peer = RTCPeerConnection(RTCConfiguration(iceServers=[])), Peer(ServeConfig(), taken, None, lambda: None)
+    """A visitor's connection, the server's part of it, and what that took. ``apart``: where it is decoded."""
+    taken, visitor = Taken(), RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    peer = Peer(ServeConfig(), taken, None, lambda: None, decoders=apart)
     if channel:
         visitor.createDataChannel("control")
     for track in tracks:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import ray
+import test_redis
 from aiohttp import ClientSession
 from ray.cluster_utils import Cluster
 from web_peers import HEADERS, ROOMY_MS, FaceTrack, VoiceTrack
@@ -32,6 +33,8 @@ BACK_S = 5.0
 SLACK_S = 10.0  # a machine that others use, too
 STORE_BYTES = 80 * 2**20
 PROGRAM = (sys.executable, "-c", "from realtime_dub.cli import main; main()")
+SERVE = ("--host", "127.0.0.1", "--badge", "off", "--fps", "15", "--quiet")
+ROOM = ("--cpus-per-worker", "0.5", "--worker-ports", "7450-7499")
 Fleet = Callable[..., str]  # a command, in words: what it says where it succeeds, or that it failed with code 2
 
 
@@ -61,9 +64,28 @@ def fleet(nodes: Any, capsys: pytest.CaptureFixture[str]) -> Fleet:
     return call
 
 
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[test_redis.Redis]:
+    if test_redis.SERVER is None:
+        pytest.skip("redis-server is not installed")
+    started = test_redis.Redis(tmp_path)
+    yield started
+    started.stop()
+
+
+@pytest.mark.long
+def test_banks_go_over_by_way_of_redis(nodes: Any, fleet: Fleet, tmp_path: Path, redis: test_redis.Redis) -> None:
+    """Nothing of anybody's face lies in the folder."""
+    url = fleet("up", *SERVE, "--folder", str(tmp_path), *ROOM, "--port", "0", "--redis", redis.url).strip()
+    wait_until(lambda: fleet("status").count("0/2 dubbed") == 2)
+    with cluster.connected(nodes.address):
+        asyncio.run(visit(url.rstrip("/"), nodes, redis.count))
+    assert not any((tmp_path / LEASES).glob("*"))
+    assert fleet("down") == "3 ended\n"
+
+
 def test_people_are_placed_moved_and_back(nodes: Any, fleet: Fleet, tmp_path: Path) -> None:
-    serve = ("--host", "127.0.0.1", "--badge", "off", "--fps", "15", "--quiet")
-    room = ("--folder", str(tmp_path), "--cpus-per-worker", "0.5", "--worker-ports", "7450-7499")
+    serve, room = SERVE, ("--folder", str(tmp_path), *ROOM)
     assert "No fleet is up" in fleet("status")
     assert "4 gateways on 2 nodes" in fleet("up", *serve, *room, "--gateways", "4")
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -76,7 +98,7 @@ def test_people_are_placed_moved_and_back(nodes: Any, fleet: Fleet, tmp_path: Pa
     assert "there is one in this cluster" in fleet("up", *serve, *room)
     assert "10.9.8.7: no worker is there" in fleet("drain", "10.9.8.7")
     with cluster.connected(nodes.address):
-        asyncio.run(visit(url.rstrip("/"), nodes, tmp_path))
+        asyncio.run(visit(url.rstrip("/"), nodes, lambda: len(list((tmp_path / LEASES).glob("[!.]*")))))
     assert fleet("down") == "3 ended\n"
 
 
@@ -93,7 +115,8 @@ def test_a_cluster_that_is_not_there_or_of_another_version(
     assert f"cannot reach a Ray cluster {nobody}" in capsys.readouterr().err
 
 
-async def visit(url: str, nodes: Any, folder: Path) -> None:
+async def visit(url: str, nodes: Any, kept: Callable[[], int]) -> None:
+    """``kept``: how many banks there are."""
     async with ClientSession() as http:
         first, second = Page(url, visitor), Page(url, visitor)
         try:
@@ -103,7 +126,7 @@ async def visit(url: str, nodes: Any, folder: Path) -> None:
             await second.open(budget_ms=ROOMY_MS, room="two")
             await until_so(lambda: second.live, 30)
             assert {first.worker, second.worker} == {0, 1}
-            await until_kept(folder / LEASES, 2)
+            await until_kept(kept, 2)
 
             where = {each["name"]: each["node_id"] for each in await told() if "node_id" in each}
             head = nodes.head_node.node_id
@@ -141,10 +164,10 @@ async def until_so(so: Callable[[], bool], seconds: float) -> None:
     assert await until(so, seconds)
 
 
-async def until_kept(folder: Path, count: int) -> None:
-    """So many leases lie there."""
+async def until_kept(kept: Callable[[], int], count: int) -> None:
+    """There are so many banks."""
     ends_s = time.monotonic() + 30
-    while len(await asyncio.to_thread(lambda: [each for each in folder.iterdir() if each.suffix == ""])) < count:
+    while await asyncio.to_thread(kept) < count:
         assert time.monotonic() < ends_s
         await asyncio.sleep(0.5)
 

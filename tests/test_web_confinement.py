@@ -9,12 +9,12 @@ from pathlib import Path
 import mutations
 import pytest
 
+from realtime_dub.web.confinement import leave_network
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.studio import check_file
 from realtime_dub.web.studio.checks import PROGRAM, Checks, Reader
-from realtime_dub.web.studio.confinement import leave_network
 
-BOUND = "from realtime_dub.web.studio.confinement import bound; bound({}); "
+BOUND = "from realtime_dub.web.confinement import bound; bound({}); "
 ANSWER = (
     "import json; from realtime_dub.web.studio import check_file; "
     "check_file.READERS = {{'sound': lambda path, out: {}}}; "
@@ -63,7 +63,7 @@ def test_what_a_process_says_without_end_is_not_heard(tmp_path: Path) -> None:
 def test_it_reaches_no_address_of_this_machine(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         try_it = f"import socket; socket.create_connection(('127.0.0.1', {server.getsockname()[1]}), 5)"
-        left = "from realtime_dub.web.studio.confinement import leave_network; left = leave_network(); "
+        left = "from realtime_dub.web.confinement import leave_network; left = leave_network(); "
         told = "\nexcept OSError: reached = False\nimport json; print(json.dumps({'left': left, 'reached': reached}))"
         fields = run(f"{left}\ntry: {try_it}; reached = True{told}", tmp_path / "a")
         assert run(f"left = False\ntry: {try_it}; reached = True{told}", tmp_path / "a")["reached"]
@@ -104,7 +104,5 @@ def test_every_limit_that_the_system_tells_has_a_sentence_and_what_to_do() -> No
 
 
 def test_leaving_is_told_where_it_cannot_be_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "realtime_dub.web.studio.confinement.ctypes.CDLL", lambda _: type("C", (), {"unshare": lambda *_: -1})
-    )
+    monkeypatch.setattr("realtime_dub.web.confinement.ctypes.CDLL", lambda _: type("C", (), {"unshare": lambda *_: -1}))
     assert not leave_network()

@@ -22,8 +22,7 @@ from test_web_headers import claim
 from realtime_dub.pipeline.measures import rss_mb
 from realtime_dub.web.limits import QUEUED_AUDIO, QUEUED_FRAMES
 from realtime_dub.web.rates import TokenBucket
-from realtime_dub.web.rtc.aiortc_access import make_decoder
-from realtime_dub.web.rtc.decoding import AudioDecoding, Decoding, VideoDecoding
+from realtime_dub.web.rtc.decoding import AudioDecoding, Decoding, VideoDecoding, WithinDecoder
 
 VP8, H264 = (next(each for each in CODECS["video"] if each.name == name) for name in ("VP8", "H264"))
 OPUS = next(each for each in CODECS["audio"] if each.name == "opus")
@@ -35,7 +34,7 @@ class Decoded:
     def __init__(
         self,
         kind: type[Decoding] = VideoDecoding,
-        make: Any = make_decoder,
+        make: Any = WithinDecoder,
         most_pixels: int = 1_280 * 720,
         yields: bool = False,
     ) -> None:
@@ -113,17 +112,14 @@ def test_another_size_in_every_picture_is_taken_a_few_times() -> None:
     asyncio.run(test())
 
 
-class Slow:
+class Slow(WithinDecoder):
     """A decoder that takes its time, of the processor or of the clock."""
-
-    def __init__(self, codec: Any) -> None:
-        self._real = make_decoder(codec)
 
     def decode(self, frame: Any) -> list[Any]:
         until_s = time.thread_time() + 0.05
         while time.thread_time() < until_s:
             pass
-        return self._real.decode(frame)
+        return super().decode(frame)
 
 
 def test_decoding_has_so_much_time_in_a_second() -> None:
@@ -177,7 +173,7 @@ def test_what_waits_for_a_decoder_that_stands_still_is_bounded() -> None:
         class Standing(Slow):
             def decode(self, frame: Any) -> list[Any]:
                 held.wait(20)
-                return self._real.decode(frame)
+                return WithinDecoder.decode(self, frame)
 
         for kind, most in ((VideoDecoding, QUEUED_FRAMES), (AudioDecoding, QUEUED_AUDIO)):
             held.clear()

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the system libraries that are missing, where apt and the rights are there; else names them and goes on.
 #   tools/system-packages.sh run     what running needs
-#   tools/system-packages.sh test    that, and what the tests need: a sound server, a screen without a monitor, a browser, espeak-ng, flite, strace
+#   tools/system-packages.sh test    that, and what the tests need: a sound server, a screen without a monitor, a browser, espeak-ng, flite, Redis, strace
 #   tools/system-packages.sh venv PYTHON   the standard library's own venv, which Debian packs apart
 set -euo pipefail
 
@@ -31,6 +31,7 @@ testing() {
     program Xvfb xvfb
     library libespeak-ng.so.1 espeak-ng         # --mic tts:, realtime-dub voice
     program flite flite                         # --mic tts:flite
+    program redis-check-rdb redis-tools         # a Redis of the tests' own: this is the server by another name
     program strace strace                       # shows that nothing is sent anywhere
     compgen -G "/usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so" > /dev/null || missing+=(libasound2-plugins)
     # Ubuntu has a Chromium as a snap only, which tests cannot drive: there those of the page are skipped.

@@ -147,6 +147,13 @@ ServeMediaTo = Annotated[
         rich_help_panel=Net,
     ),
 ]
+ServeDecode = Annotated[
+    str,
+    typer.Option(
+        help="Where visitors' video and audio are decoded: apart (processes with limits, without the network), within.",
+        rich_help_panel=Input,
+    ),
+]
 ServePictureHeight = Annotated[
     int, typer.Option(help="Larger frames than 16:9 with this many lines are made smaller.", rich_help_panel=Input)
 ]

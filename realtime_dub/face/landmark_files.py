@@ -73,7 +73,7 @@ def read(path: Path) -> Landmarks:
         if path.is_dir():
             return _checked(_read_folder(path))
         data = read_plain(path, MOST_FILE)
-        return _checked(_read_npz(data) if path.suffix.lower() == ".npz" else _read_csv(data.decode()))
+        return _checked(_read_npz(data) if path.suffix.lower() == ".npz" else _read_csv(data))
     except OSError as error:
         raise ConfigError("cannot read", f"{path}: {reason(error)}", _FIX) from error
     except (ValueError, IndexError, RecursionError, csv.Error) as error:
@@ -122,12 +122,19 @@ def _csv(landmarks: Landmarks) -> str:
     return text.getvalue()
 
 
-def _read_csv(text: str) -> Landmarks:
-    first, *lines = text.splitlines()
-    source = json.loads(first.removeprefix(COMMENT))
-    _, *rows = csv.reader(lines)
-    numbers = np.array([[float(each or "nan") for each in row] for row in rows], np.float64)
+def _read_csv(data: bytes) -> Landmarks:
+    lines = io.TextIOWrapper(io.BytesIO(data), "utf-8")
+    source = json.loads(lines.readline().removeprefix(COMMENT))
+    lines.readline()
+    numbers = np.array([_row(row) for row in csv.reader(lines)])
     return Landmarks(numbers[:, 0], numbers[:, 2:].reshape(-1, COUNT, 2).astype(np.float32), _words(source))
+
+
+def _row(row: list[str]) -> npt.NDArray[np.float64]:
+    """One frame's: a file of millions of lines that are none is left at the first. Raises ValueError."""
+    if len(row) != 2 + 2 * COUNT:
+        raise ValueError("a row has another number of values")
+    return np.array([float(each or "nan") for each in row])
 
 
 def _write_folder(folder: Path, landmarks: Landmarks) -> None:

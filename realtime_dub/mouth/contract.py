@@ -240,8 +240,8 @@ class Identity(Protocol):
     def copy(self) -> Self:
         """Another one that knows the same; two streams never share one."""
 
-    def save(self, path: Path) -> None:
-        """Into a file of its own. Raises BundleError where nobody is known."""
+    def save(self, path: Path, plain: bool = False) -> None:
+        """Into a file of its own; ``plain``: nothing in it is coded or packed. Raises BundleError for nobody."""
 
 
 @runtime_checkable
@@ -275,8 +275,10 @@ class IdentityKind(Protocol):
     def empty(self) -> Identity:
         """Of nobody yet."""
 
-    def read(self, data: bytes, name: str) -> Identity:
-        """What ``Identity.save`` wrote. Raises BundleError; ``name`` is for the message."""
+    def read(self, data: bytes, name: str, plain: bool = False) -> Identity:
+        """What ``Identity.save`` wrote; ``plain``: only what was saved so, and no decoder is run. Raises BundleError;
+        ``name`` is for the message.
+        """
 
     def learn(
         self, tracked: Iterator[TrackedFrame], tracker: FaceTracker, still: bool, voice: OwnVoice | None = None

@@ -87,6 +87,7 @@ class ServeConfig(Badged, Signing):
     marks: OnOff = "on"  # that nobody sees or hears, in what is dubbed
     avatars: Path | None = None  # a folder of avatars that every visitor may choose
     train_avatars: int = Field(0, ge=0, le=1_000)  # of films of visitors, that are kept at a time; 0: none is trained
+    decode: Literal["apart", "within"] = "apart"  # what visitors send live: by processes of their own, or by this one
     quiet: bool = False
 
     @field_validator("push_to")

@@ -86,7 +86,8 @@ MOST_SOURCES = 16  # SSRCs of one connection: a browser has four; each takes mem
 RESENDS_PER_S, RESENDS_BURST = 400.0, 800.0  # packets sent again because they were asked for
 KEY_FRAMES_PER_S, KEY_FRAMES_BURST = 2.0, 4.0  # key frames asked of us
 DATA_BYTES_PER_S, DATA_BYTES_BURST = 64e3, 256e3  # of data channels
-DATA_PACKETS_PER_S, DATA_PACKETS_BURST = 100.0, 300.0
+DATA_PACKETS_PER_S, DATA_PACKETS_BURST = 100.0, 300.0  # or pieces of messages, where a packet has several
+DATA_HELD = 1_024  # pieces of messages that are not whole, out of order, or streams that were begun: a megabyte has 900
 MESSAGES_PER_S, MESSAGES_BURST = 10.0, 50.0  # that are answered
 MOST_CHANNELS = 8  # data channels of one connection; the page has one
 
@@ -100,6 +101,10 @@ QUEUED_FRAMES, QUEUED_FRAME_BYTES = 30, 3_000_000  # coded, before their decoder
 QUEUED_AUDIO = 50  # coded, a second
 HANDED_OVER = 8  # decoded, on their way to the event loop
 DECODE_S_PER_S, DECODE_S_BURST = 0.35, 0.7  # of a core for one track: 1080p at 30 fps on a slow machine
+DECODER_S = 1.0  # for one coded frame, by the clock: a decoder that takes longer hangs, and is killed
+DECODER_MEMORY = 256 << 20  # bytes of a decoder, beyond its libraries and the frames that it gives back
+DECODER_FRAMES = 5  # of one track, that its decoder has places for; most of a session's are on their way at a time
+DECODERS_PER_S, DECODERS_BURST = 0.5, 5.0  # new ones of one track, for those that ended
 TIMES_LARGER = 9  # than the pixels used, and the decoder's time counts in proportion: three times each side
 YIELDING_PRICE = 4.0  # of a decoder's time while its sender yields to others (pipeline/precedence)
 YIELDING_MS = 120  # between the frames that are then worked on
@@ -134,6 +139,7 @@ UPLOAD_STALL_S = 15.0  # without a byte
 UPLOAD_LONGEST_S = 600.0  # for all of it
 BANKS_AT_ONCE = 2  # are read, each unpacking to 100 MB at most; one of each session is on its way, 30 MB at most
 BANK_S = 60.0  # for one to arrive
+BANKS_PER_S, BANKS_BURST = 0.1, 4.0  # of one session: each takes 0.6 s of a core to read, by a process of its own
 
 # Avatars (avatars, avatar_training).
 FILM_BYTES, FILM_S = 500_000_000, 1_200  # of a film that one is trained of

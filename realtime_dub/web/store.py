@@ -83,7 +83,8 @@ class RedisStore:
 
     PREFIX = "realtime-dub:"
 
-    def __init__(self, client: Any, errors: tuple[type[Exception], ...]) -> None:
+    def __init__(self, client: Any, errors: Any) -> None:
+        """``errors``: the module ``redis.exceptions``."""
         self._client, self._errors = client, errors
 
     @classmethod
@@ -99,27 +100,34 @@ class RedisStore:
         except (redis.RedisError, ValueError) as error:
             where = url.rpartition("@")[2]  # without its password
             raise ConfigError("cannot use the store", f"{where}: {type(error).__name__}", ADVICE) from error
-        return cls(client, (redis.RedisError,))
+        return cls(client, redis.exceptions)
 
     def put(self, key: str, data: bytes, lasts_s: float) -> None:
         try:
             self._client.set(self._name(key), data, px=max(1, round(1000 * lasts_s)))
-        except self._errors as error:
-            raise OSError("the store does not answer") from error
+        except self._errors.RedisError as error:
+            raise OSError(f"the store {self._why(error)}") from error
 
     def get(self, key: str) -> bytes | None:
         try:
             found = self._client.get(self._name(key))
-        except self._errors:
+        except self._errors.RedisError:
             return None
         return None if found is None else bytes(found)
 
     def drop(self, key: str) -> None:
-        with contextlib.suppress(*self._errors):
+        with contextlib.suppress(self._errors.RedisError):
             self._client.delete(self._name(key))
 
     def sweep(self) -> None:
         """Redis does it."""
+
+    def _why(self, error: Exception) -> str:
+        if isinstance(error, self._errors.OutOfMemoryError):
+            return "is full"
+        if isinstance(error, (self._errors.ConnectionError, self._errors.TimeoutError)):
+            return "does not answer"
+        return f"refuses ({type(error).__name__})"
 
     def _name(self, key: str) -> str:
         return self.PREFIX + _hashed(key)

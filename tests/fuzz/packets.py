@@ -201,7 +201,6 @@ def _decoder(codec: str) -> Callable[[], Reader]:
         from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 
         from realtime_dub.web.rtc import decoding
-        from realtime_dub.web.rtc.aiortc_access import make_decoder
 
         class Terms:
             def most_pixels(self) -> int:
@@ -215,7 +214,7 @@ def _decoder(codec: str) -> Callable[[], Reader]:
         about.channels = 2 if codec == "opus" else None
 
         async def read(data: bytes) -> None:
-            parts = (make_decoder, lambda frame: None, lambda: None, Counter[str]())
+            parts = (decoding.WithinDecoder, lambda frame: None, lambda: None, Counter[str]())
             made: Any = decoding.AudioDecoding(*parts) if kind == "audio" else None
             made = made or decoding.VideoDecoding(*parts, terms=Terms())
             for k, row in enumerate(_rows(data)):

@@ -22,7 +22,7 @@ from realtime_dub.face.types import Face, Points, TrackedFrame
 from realtime_dub.media import Image
 from realtime_dub.mouth.mouthbank import bank_shapes
 from realtime_dub.mouth.mouthbank.adapter import MOST_ADAPTERS, Adapter, read_adapters
-from realtime_dub.mouth.mouthbank.bank_bounds import MOST_FILE, check_archive, check_picture, decoded
+from realtime_dub.mouth.mouthbank.bank_bounds import MOST_FILE, check_archive, packed_picture, plain_picture
 from realtime_dub.mouth.mouthbank.cavity import max_lip_opening
 from realtime_dub.mouth.mouthbank.measures import Smiles
 from realtime_dub.mouth.mouthbank.shut import shut_shape
@@ -129,8 +129,10 @@ class Bank:
         shapes, gallery = list(self._shapes), self.gallery.copy()
         return replace(self, mouths=list(self.mouths), gallery=gallery, adapters=adapters, _shapes=shapes)
 
-    def save(self, path: Path) -> None:
-        """Write the bank to ``path``: arrays and PNG pictures in a zip, no pickles. Raises MediaError."""
+    def save(self, path: Path, plain: bool = False) -> None:
+        """Write the bank to ``path``: arrays and PNG pictures in a zip, no pickles; ``plain``: pictures as they are, so
+        that no decoder is needed to read them. Raises MediaError.
+        """
         if self.neutral is None:
             raise BundleError("cannot save bank", f"{path}: no face was seen")
         arrays: dict[str, npt.NDArray[np.generic]] = {"format": np.array(FORMAT), "neutral": self.neutral}
@@ -143,7 +145,7 @@ class Bank:
         if len(self.gallery):
             arrays |= {"faces": self.gallery.descriptors, "views": self.gallery.views}
         for i, mouth in enumerate(self.mouths):
-            arrays[f"image{i}"] = np.asarray(cv2.imencode(".png", mouth.image)[1])
+            arrays[f"image{i}"] = mouth.image if plain else np.asarray(cv2.imencode(".png", mouth.image)[1])
             arrays[f"lips{i}"] = mouth.lips
             arrays[f"shape{i}"] = mouth.shape
             arrays[f"angles{i}"] = mouth.angles
@@ -168,25 +170,25 @@ class Bank:
         return cls.read(data, str(path))
 
     @classmethod
-    def read(cls, data: bytes, name: str) -> Bank:
-        """The same from what is in the file, called ``name`` in messages."""
+    def read(cls, data: bytes, name: str, plain: bool = False) -> Bank:
+        """The same from what is in the file, called ``name`` in messages. ``plain``: no other form is taken."""
         try:
-            check_archive(data)
+            check_archive(data, plain)
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-                return cls._of(arrays)
+                return cls._of(arrays, plain)
         except Exception as error:
             why, do = _reason(error), "make it again with realtime-dub enroll"
             raise BundleError("cannot read bank", f"{name}: {why}", do) from None
 
     @classmethod
-    def _of(cls, arrays: np.lib.npyio.NpzFile) -> Bank:
+    def _of(cls, arrays: np.lib.npyio.NpzFile, plain: bool) -> Bank:
         """Raises ValueError, and whatever else what is no bank brings about."""
         if (version := arrays["format"]).shape != () or version != FORMAT:
             raise ValueError("it has another format")
         count = sum(name.startswith("image") for name in arrays.files)
         if count > CAPACITY:
             raise ValueError(f"{count} pictures are more than a bank has")
-        mouths = [_read_mouth(arrays, i) for i in range(count)]
+        mouths = [_read_mouth(arrays, i, plain) for i in range(count)]
         known = "closed" in arrays.files  # banks made before had none
         closed = bank_shapes.face(arrays["closed"]) if known else None
         wide = float(bank_shapes.numbers(arrays["wide"], (1,), bank_shapes.MOST_WIDE)[0]) if known else 0.0
@@ -300,9 +302,8 @@ def cut_mouth(tracked: TrackedFrame, face: Face, shape: npt.NDArray[np.float32],
     return Mouth(image, lips.astype(np.float32), shape, view_angles(face), sharpness, max_lip_opening(shape))
 
 
-def _read_mouth(arrays: np.lib.npyio.NpzFile, i: int) -> Mouth:
-    check_picture(arrays[f"image{i}"], MAX_WIDTH_PX, 2 * MAX_WIDTH_PX)
-    image = decoded(arrays[f"image{i}"].tobytes())
+def _read_mouth(arrays: np.lib.npyio.NpzFile, i: int, plain: bool) -> Mouth:
+    image = (plain_picture if plain else packed_picture)(arrays[f"image{i}"], MAX_WIDTH_PX, 2 * MAX_WIDTH_PX)
     sharpness = float(bank_shapes.numbers(arrays[f"scalars{i}"], (2,), MOST_SHARPNESS)[0])
     shape, angles = bank_shapes.lip_shape(arrays[f"shape{i}"]), bank_shapes.directions(arrays[f"angles{i}"], (2,))
     return Mouth(image, bank_shapes.lips(arrays[f"lips{i}"], image), shape, angles, sharpness, max_lip_opening(shape))

@@ -23,8 +23,11 @@ PNG = b"\x89PNG\r\n\x1a\n"
 _END, _END64 = b"PK\x05\x06", b"PK\x06\x07"
 
 
-def check_archive(data: bytes) -> None:
-    """Raises ValueError for what is no bank or unpacks to more than any, and what zipfile raises for what is no zip."""
+def check_archive(data: bytes, plain: bool = False) -> None:
+    """Raises ValueError for what is no bank or unpacks to more than any, and what zipfile raises for what is no zip.
+
+    ``plain``: nothing in it may be packed.
+    """
     _check_directory(data)
     with zipfile.ZipFile(io.BytesIO(data)) as packed:
         members = packed.infolist()
@@ -34,6 +37,8 @@ def check_archive(data: bytes) -> None:
             raise ValueError("it has two entries with the same name")
         for each in members:
             _check_member(packed, each)
+        if plain and any(each.compress_type != zipfile.ZIP_STORED for each in members):
+            raise ValueError("it is packed")
 
 
 def _check_directory(data: bytes) -> None:
@@ -57,6 +62,21 @@ def _check_member(packed: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
     with packed.open(member) as stream:
         if not 0 <= declared_bytes(stream) <= member.file_size:
             raise ValueError(f"{name} is too large")
+
+
+def plain_picture(data: npt.NDArray[np.generic], width: int, height: int) -> Image:
+    """(h, w, 3), as it lies there. Raises ValueError for another shape, or more than that size."""
+    if data.dtype != np.uint8 or data.ndim != 3 or data.shape[2] != 3:
+        raise ValueError("a picture is not plain")
+    if not (0 < data.shape[1] <= width and 0 < data.shape[0] <= height):
+        raise ValueError(f"a picture of {data.shape[1]}x{data.shape[0]} pixels is no mouth")
+    return np.ascontiguousarray(data, np.uint8)
+
+
+def packed_picture(data: npt.NDArray[np.generic], width: int, height: int) -> Image:
+    """The same from a PNG of at most that size. Raises ValueError."""
+    check_picture(data, width, height)
+    return decoded(data.tobytes())
 
 
 def check_picture(data: npt.NDArray[np.generic], width: int, height: int) -> None:

@@ -24,8 +24,8 @@ class Banks:
     def empty(self) -> Bank:
         return Bank()
 
-    def read(self, data: bytes, name: str) -> Bank:
-        return Bank.read(data, name)
+    def read(self, data: bytes, name: str, plain: bool = False) -> Bank:
+        return Bank.read(data, name, plain)
 
     def learn(
         self, tracked: Iterator[TrackedFrame], tracker: FaceTracker, still: bool, voice: OwnVoice | None = None

@@ -6,7 +6,7 @@ import asyncio
 from concurrent.futures import Executor
 from typing import Any, Protocol, TypeVar
 
-from aiohttp import BodyPartReader, web
+from aiohttp import BodyPartReader, MultipartReader, web
 
 from realtime_dub.paths import write_all
 from realtime_dub.web.limits import UPLOAD_LONGEST_S, UPLOAD_STALL_S
@@ -16,6 +16,7 @@ from realtime_dub.web.studio.uploads import Arrival
 
 CHUNK = 256 * 1024
 BAD_FORM = "The form cannot be read.", "Send one file as multipart/form-data."
+MOST_LINES = 16  # of a form, around its parts: what lies before the first is read line by line, on the event loop
 SLOW = "The file came too slowly.", "Send it again, or a smaller one."
 
 Kept = TypeVar("Kept", covariant=True)
@@ -61,10 +62,21 @@ async def receive(request: web.Request, uploads: Inbox[Kept], used: Any, use: st
             await asyncio.shield(asyncio.to_thread(uploads.drop, arrival))
 
 
+class _Form(MultipartReader):
+    _lines = 0
+
+    async def _readline(self) -> bytes:
+        self._lines += 1
+        if self._lines > MOST_LINES:
+            raise ValueError("too much around the parts")
+        line: bytes = await super()._readline()
+        return line
+
+
 async def _first_part(request: web.Request) -> tuple[Any, BodyPartReader]:
     try:
         async with asyncio.timeout(UPLOAD_STALL_S):
-            reader = await request.multipart()
+            reader = _Form(request.headers, request.content)
             part = await reader.next()
     except (Refusal, TimeoutError):
         raise

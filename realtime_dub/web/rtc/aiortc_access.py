@@ -8,21 +8,20 @@ modules is changed.
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
-from aiortc.codecs import get_decoder
 from aiortc.jitterbuffer import MAX_MISORDER, JitterBuffer, JitterFrame
 from aiortc.rtp import RtcpSrPacket, RtpPacket
 
 from realtime_dub.media import MS, NS, rescale
 from realtime_dub.web.config import FRAME_MS
-from realtime_dub.web.limits import MOST_CODED_PIXELS
 from realtime_dub.web.rtc.concealment import with_lost
-from realtime_dub.web.rtc.decoding import AudioDecoding, Terms, VideoDecoding
+from realtime_dub.web.rtc.decoding import AudioDecoding, Decoders, Terms, VideoDecoding
 from realtime_dub.web.rtc.encoders import ENCODERS, PACKS, Apart
 
 AUDIO_DEPTH = 3  # packets that have to be there after the one that is given out
@@ -144,13 +143,13 @@ def report_by_the_clock(sender: RTCRtpSender, late: Late) -> None:
     sender.__class__ = _Reporting
 
 
-def limit_decoding(receiver: RTCRtpReceiver, dropped: Counter[str], terms: Terms) -> None:
+def limit_decoding(receiver: RTCRtpReceiver, dropped: Counter[str], terms: Terms, decoders: Decoders) -> None:
     """Before the first packet. aiortc's thread then stays in ``Decoding.get``, and is not joined on the event loop."""
     track: Any = receiver.track
     if track is None:  # nothing comes
         return
     parts = (
-        make_decoder,
+        functools.partial(decoders.make, most_pixels=terms.most_pixels),
         track._queue.put_nowait,
         _get(receiver, "RTCRtpReceiver", "decoder_error").set,
         dropped,
@@ -178,14 +177,6 @@ class _EndsByItself:
 
     def join(self) -> None:
         """aiortc calls it on the event loop."""
-
-
-def make_decoder(codec: Any) -> Any:
-    """aiortc's, on the one thread that it is called on; what gets past our look at the headers FFmpeg refuses."""
-    decoder: Any = get_decoder(codec)
-    decoder.codec.thread_count = 1
-    decoder.codec.options = {"max_pixels": str(MOST_CODED_PIXELS)}
-    return decoder
 
 
 async def close(pc: RTCPeerConnection) -> None:

@@ -39,12 +39,12 @@ def guard(pc: RTCPeerConnection, gate: Floodgate) -> None:
         handle, association = pc.sctp._handle_data, pc.sctp
 
         async def data(packet: bytes) -> None:
-            if association._advertised_rwnd <= 0 or not gate.data(len(packet)):  # it goes on filling its window
+            if association._advertised_rwnd <= 0:  # it goes on filling its window
                 return
-            if sctp_packets.is_whole(packet):
-                await _attempt(handle(packet), gate)
-            else:
+            if not sctp_packets.is_whole(packet):
                 gate.failed()
+            elif gate.data(len(packet), sctp_packets.pieces(packet), _held(association)):
+                await _attempt(handle(packet), gate)
 
         setattr(pc.sctp, "_handle_data", data)  # noqa: B010
 
@@ -65,6 +65,14 @@ def keep_to(pc: RTCPeerConnection, allows: Callable[[str], bool]) -> None:
                 check(message, addr, protocol)
 
         ice._add_remote_candidate, ice.check_incoming = adds, checks
+
+
+def _held(association: Any) -> int:
+    """What aiortc keeps of data channels, and walks through for each packet: its window counts bytes, and a piece of a
+    message may have one.
+    """
+    streams = association._inbound_streams.values()
+    return sum(1 + len(each.reassembly) for each in streams) + len(association._sack_misordered)
 
 
 def _transports(pc: RTCPeerConnection) -> set[Any]:

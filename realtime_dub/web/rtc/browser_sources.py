@@ -22,7 +22,7 @@ from realtime_dub.media import MS, NS, AudioBlock, Coded, Frame, Image, Samples,
 from realtime_dub.sources.to_bgr import INTERPOLATION, UNSPECIFIED_MATRIX, merged
 from realtime_dub.web.rtc.aiortc_access import AUDIO_DELAY_NS
 from realtime_dub.web.rtc.browser_input import NETWORK_NS, RATE, BrowserInput, Heard
-from realtime_dub.web.rtc.decoding import fitted
+from realtime_dub.web.rtc.priority import fitted
 
 CHANNELS = 1
 WAIT_S = 0.05

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import threading
 import time
 from collections import Counter, deque
@@ -23,6 +22,8 @@ from realtime_dub.web.limits import (
     AUDIO_S_PER_S,
     DECODE_S_BURST,
     DECODE_S_PER_S,
+    DECODERS_BURST,
+    DECODERS_PER_S,
     FRAMES_BURST,
     FRAMES_PER_S,
     HANDED_OVER,
@@ -38,23 +39,72 @@ from realtime_dub.web.limits import (
 )
 from realtime_dub.web.rates import TokenBucket
 from realtime_dub.web.rtc import headers
-from realtime_dub.web.rtc.priority import give_way, steps_for
+from realtime_dub.web.rtc.codecs import RATE, CodedDecoder
+from realtime_dub.web.rtc.priority import fitted, give_way, steps_for
 
-RATE = 48_000  # of audio
-LEAST_EVEN = 2  # pixels of a side: 4:2:0 colour has half of it
 Task = tuple[Any, Any]  # codec, coded frame
 
 
-def fitted(width: int, height: int, most_pixels: int) -> tuple[int, int]:
-    """The size that a frame is given which has too many pixels: even, in its shape."""
-    if width * height <= most_pixels:
-        return width, height
-    scale = math.sqrt(most_pixels / (width * height))
-    return max(LEAST_EVEN, int(width * scale) & ~1), max(LEAST_EVEN, int(height * scale) & ~1)
+class Damaged(Exception):
+    """A coded frame cannot be decoded; the next one may be."""
+
+
+class DecoderEnded(Exception):
+    """A decoder in a process of its own has ended, for good."""
 
 
 class Decoder(Protocol):
-    def decode(self, encoded_frame: Any) -> list[Any]: ...
+    """Of one codec, on one thread."""
+
+    spent_s: float  # of the processor beside this thread's, for the last coded frame
+    steps: int  # of niceness, at least, from the next one on
+
+    def decode(self, encoded_frame: Any) -> list[Any]:
+        """Frames of PyAV. Raises DecoderEnded, and anything else for what a stranger sends."""
+
+    def close(self) -> object:
+        """Idempotent."""
+
+
+class Decoders(Protocol):
+    """Where they come from."""
+
+    def start(self) -> None:
+        """So that the first visitor does not wait. Blocking."""
+
+    def make(self, codec: Any, most_pixels: Callable[[], int]) -> Decoder:
+        """For a codec of aiortc. Pictures of more pixels may be made smaller. Blocking. Raises DecoderEnded."""
+
+    def close(self) -> None:
+        """End all of them. Blocking. Idempotent."""
+
+
+class WithinDecoder:
+    """In this process."""
+
+    spent_s, steps = 0.0, 0
+
+    def __init__(self, codec: Any) -> None:
+        self._decoder = CodedDecoder(codec.name.lower())
+
+    def decode(self, encoded_frame: Any) -> list[Any]:
+        return self._decoder.decode(encoded_frame.data, encoded_frame.timestamp)
+
+    def close(self) -> None:
+        """Nothing is left of it."""
+
+
+class Within:
+    """``Decoders`` in this process."""
+
+    def start(self) -> None:
+        """There is nothing to load."""
+
+    def make(self, codec: Any, most_pixels: Callable[[], int]) -> Decoder:
+        return WithinDecoder(codec)
+
+    def close(self) -> None:
+        """Each ends with its track."""
 
 
 class Terms(Protocol):
@@ -89,6 +139,8 @@ class Decoding:
         self._handed = 0
         self._decoders: dict[str, Decoder] = {}
         self._time = TokenBucket(DECODE_S_PER_S, DECODE_S_BURST)
+        self._new = TokenBucket(DECODERS_PER_S, DECODERS_BURST)
+        self._steps = 0
 
     def put(self, task: Task | None) -> None:
         """None = it is over, and what waits is not decoded any more."""
@@ -106,9 +158,14 @@ class Decoding:
             codec, frame = task
             try:
                 self._one(codec, frame)
+            except DecoderEnded:
+                self._dropped["decoders"] += 1
+                self._ended(codec)
             except Exception:  # of FFmpeg, for whatever a stranger sends
                 self._dropped["damaged"] += 1
                 self._failed()
+        for decoder in self._decoders.values():
+            decoder.close()
         self._decoders.clear()
 
     def _one(self, codec: Any, frame: Any) -> None:
@@ -117,6 +174,11 @@ class Decoding:
     def _failed(self) -> None:
         """What came last was not decoded."""
 
+    def _ended(self, codec: Any) -> None:
+        """Its decoder is no more: the next frame that can begin goes to another one."""
+        if (decoder := self._decoders.pop(codec.name, None)) is not None:
+            decoder.close()
+
     def _full(self) -> bool:
         raise NotImplementedError
 
@@ -124,13 +186,20 @@ class Decoding:
         raise NotImplementedError
 
     def _decoded(self, codec: Any, frame: Any) -> list[Any]:
-        if codec.name not in self._decoders:
-            self._decoders[codec.name] = self._make(codec)
+        decoder = self._decoders.get(codec.name)
+        if decoder is None:
+            decoder = self._decoders[codec.name] = self._make(codec)
+            self._new.spend(1)
+        decoder.steps = self._steps
         began_s = time.thread_time()
         try:
-            return self._decoders[codec.name].decode(frame)
+            return decoder.decode(frame)
         finally:
-            self._spend(time.thread_time() - began_s)
+            self._spend(time.thread_time() - began_s + decoder.spent_s)
+
+    def _may_decode(self, codec: Any, now_s: float) -> bool:
+        """There is a decoder, or may be another one: whose frames end them one after another waits."""
+        return codec.name in self._decoders or self._new.left(now_s) > 0
 
     def _spend(self, seconds: float) -> None:
         self._time.spend(seconds)
@@ -183,23 +252,24 @@ class VideoDecoding(Decoding):
     def _one(self, codec: Any, frame: Any) -> None:
         now_s = time.monotonic()
         header = headers.read(codec.name, frame.data)
-        if (why := self._refuses(header, now_s)) is not None:
+        if (why := self._refuses(codec, header, now_s)) is not None:
             self._dropped[why] += 1
             self._wait(now_s)
             return
         if header.sizes:
-            give_way(steps_for(max(size.width * size.height for size in header.sizes)))
+            self._steps = steps_for(max(size.width * size.height for size in header.sizes))
+            give_way(self._steps)
         for image in self._decoded(codec, frame):
             if self._frames.take(1, now_s):
                 self._hand_over(self._fitted(image))
             else:
                 self._dropped["too many"] += 1
 
-    def _refuses(self, header: headers.Header, now_s: float) -> str | None:
+    def _refuses(self, codec: Any, header: headers.Header, now_s: float) -> str | None:
         """Why a frame is not decoded."""
         if not all(size.usable for size in header.sizes):
             return "too large"
-        if self._time.left(now_s) <= 0:
+        if self._time.left(now_s) <= 0 or not self._may_decode(codec, now_s):
             return "too costly"
         if self._waits_since_s is not None and not header.whole and now_s - self._waits_since_s < RESUME_S:
             return "incomplete"
@@ -221,6 +291,11 @@ class VideoDecoding(Decoding):
         if time.monotonic() - self._asked_s > KEY_FRAME_REST_S:
             self._asked_s = time.monotonic()
             self._ask()
+
+    def _ended(self, codec: Any) -> None:
+        """Another one begins with a whole frame."""
+        super()._ended(codec)
+        self._wait(time.monotonic())
 
     def _fitted(self, image: Any) -> Any:
         width, height = fitted(image.width, image.height, self._terms.most_pixels())
@@ -257,7 +332,8 @@ class AudioDecoding(Decoding):
 
     def _one(self, codec: Any, frame: Any) -> None:
         now_s = time.monotonic()
-        if self._time.left(now_s) <= 0 or self._seconds.left(now_s) <= 0:
+        rests = not self._may_decode(codec, now_s)
+        if rests or self._time.left(now_s) <= 0 or self._seconds.left(now_s) <= 0:
             self._dropped["too much sound"] += 1
             return
         for audio in self._decoded(codec, frame):

@@ -50,10 +50,15 @@ class Floodgate:
     def key_frame(self) -> bool:
         return self._counted("key frames", self._key_frames.take(1, time.monotonic()))
 
-    def data(self, size: int) -> bool:
-        """A packet of the data channels; none any more from who opens too many: each takes memory until the end."""
+    def data(self, size: int, pieces: int, held: int) -> bool:
+        """A packet of the data channels with so many pieces of messages, where so many are held already.
+
+        None any more from who opens too many channels or completes nothing: each takes memory until the end, and time
+        with each packet.
+        """
         now_s = time.monotonic()
-        fits = self._channels <= limits.MOST_CHANNELS and self._data.take(1, now_s)
+        fits = self._channels <= limits.MOST_CHANNELS and held <= limits.DATA_HELD
+        fits = fits and self._data.take(max(1, pieces), now_s)
         return self._counted("data", fits and self._data_bytes.take(size, now_s))
 
     def message(self) -> bool:

@@ -29,6 +29,7 @@ from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.rtc import aiortc_access, aiortc_guard
 from realtime_dub.web.rtc.browser_input import BrowserInput
 from realtime_dub.web.rtc.candidates import Targets
+from realtime_dub.web.rtc.decoding import Decoders, Within
 from realtime_dub.web.rtc.feed import Feed
 from realtime_dub.web.rtc.floodgate import Floodgate
 from realtime_dub.web.rtc.ports import with_public_ip
@@ -43,7 +44,7 @@ BAD_SDP = Refusal(400, "The session description cannot be used.", "Send the offe
 class Peer:
     """``browser_input`` None = nothing is taken from the other side; ``feed`` None = nothing is sent.
 
-    ``opened``: the page listens from now on.
+    ``opened``: the page listens from now on. ``decoders``: of what comes; None = in this process.
     """
 
     def __init__(
@@ -55,9 +56,11 @@ class Peer:
         message: Callable[[str], str | None] = lambda text: None,
         dropped: Counter[str] | None = None,
         opened: Callable[[], None] = lambda: None,
+        decoders: Decoders | None = None,
     ) -> None:
         self._config, self._input, self._feed = config, browser_input, feed
         self._changed, self._message, self._opened = changed, message, opened
+        self._decoders: Decoders = decoders or Within()
         servers = [RTCIceServer(**server) for server in config.ice_servers]
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._readers: set[asyncio.Task[None]] = set()
@@ -150,7 +153,7 @@ class Peer:
                 self._feed.begin(transceiver)
             if self._input is not None:
                 report = functools.partial(self._input.capture_clock.report, transceiver.kind)
-                aiortc_access.limit_decoding(transceiver.receiver, self.dropped, self._input)
+                aiortc_access.limit_decoding(transceiver.receiver, self.dropped, self._input, self._decoders)
                 aiortc_access.on_sender_report(transceiver.receiver, CLOCK_RATES[transceiver.kind], report)
 
     def _on_track(self, track: MediaStreamTrack) -> None:

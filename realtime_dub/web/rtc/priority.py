@@ -16,12 +16,22 @@ import threading
 
 from realtime_dub.web.limits import MOST_STEPS, PIXELS_PER_CORE, STEPS_PER_DOUBLING, USUAL_PIXELS
 
+LEAST_EVEN = 2  # pixels of a side: 4:2:0 colour has half of it
+
 
 def steps_for(pixels: int) -> int:
     """How many steps of niceness frames of so many pixels cost whoever sends them."""
     if pixels <= USUAL_PIXELS:
         return 0
     return min(MOST_STEPS, math.ceil(STEPS_PER_DOUBLING * math.log2(pixels / USUAL_PIXELS)))
+
+
+def fitted(width: int, height: int, most_pixels: int) -> tuple[int, int]:
+    """The size that a frame is given which has too many pixels: even, in its shape."""
+    if width * height <= most_pixels:
+        return width, height
+    scale = math.sqrt(most_pixels / (width * height))
+    return max(LEAST_EVEN, int(width * scale) & ~1), max(LEAST_EVEN, int(height * scale) & ~1)
 
 
 def share_of(most: int, people: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 
 HEADER, LEAST = 12, 4  # bytes: of a packet, of a chunk or a parameter
+DATA = 0  # the kind of a chunk
 PARAMETERS_AT = {1: 16, 2: 16, 4: 0, 5: 0, 6: 0, 9: 0, 130: 0}  # kinds of chunks that have some, behind so many bytes
 
 
@@ -22,6 +23,16 @@ def is_whole(packet: bytes) -> bool:
             return False
         at += length + -length % 4
     return True
+
+
+def pieces(packet: bytes) -> int:
+    """How many of its chunks are of messages. Of one that :func:`is_whole`."""
+    at, found = HEADER, 0
+    while at + LEAST <= len(packet):
+        kind, _, length = struct.unpack_from("!BBH", packet, at)
+        found += kind == DATA
+        at += length + -length % 4
+    return found
 
 
 def _parameters(body: bytes) -> bool:

@@ -34,7 +34,7 @@ from realtime_dub.web.studio.uploads import Arrival, Uploads
 
 START = (
     f"import os, runpy; getattr(os, 'nice', int)({limits.TRAINING_NICE}); "
-    "from realtime_dub.web.studio.confinement import leave_network; leave_network(); "  # the film is a stranger's
+    "from realtime_dub.web.confinement import leave_network; leave_network(); "  # the film is a stranger's
     "runpy.run_module('engines.common.avatar_job', run_name='__main__', alter_sys=True)"
 )
 PROGRAM = (sys.executable, "-P", "-c", START)

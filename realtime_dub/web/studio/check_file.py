@@ -1,8 +1,8 @@
 """What a visitor sent, read in a process of its own (started by ``checks``) and written anew.
 
 Damaged or malicious files make decoders hang, fill the memory or crash; here that costs a process that is killed.
-What the server plays is what was written here: FLAC of one or two channels, PNG of at most ``PICTURE_SIDE``. So nothing
-that a stranger made is ever decoded in the server's own process.
+What the server plays is what was written here: FLAC of one or two channels, PNG of at most ``PICTURE_SIDE``, banks of
+plain numbers. So nothing that a stranger made is ever decoded in the server's own process.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import os
 import select
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from realtime_dub.sources.image import ImageSource
 from realtime_dub.sources.opening import open_alone
 from realtime_dub.sources.registry import open_video
 from realtime_dub.sources.voices import open_voice
+from realtime_dub.web.confinement import bound
 from realtime_dub.web.limits import (
     AUDIO_FILE_RATE,
     AUDIO_FILE_S,
@@ -38,7 +40,6 @@ from realtime_dub.web.limits import (
     IMAGE_SIDE,
     SPARE_S,
 )
-from realtime_dub.web.studio.confinement import bound
 
 FILES = 32  # descriptors
 LIMITS = {
@@ -51,7 +52,7 @@ LAYOUTS = {1: "mono", 2: "stereo"}
 
 
 def main(alone: bool) -> None:
-    """Waits for a line of JSON, [kind, path, out]; ``kind`` is one of ``READERS``. Writes ``out``, or says why not.
+    """Waits for a line of JSON, [kind, path, out, ...]; ``kind``: one of ``READERS``. Writes ``out``, or says why not.
 
     One line of JSON is answered. Ends without one where nobody asks for long. ``alone``: without the network.
     """
@@ -63,9 +64,9 @@ def main(alone: bool) -> None:
     print(json.dumps(fields if alone else {**fields, "network": True}))
 
 
-def _answer(kind: str, path: str, out: str) -> dict[str, Any]:
+def _answer(kind: str, path: str, out: str, *more: str) -> dict[str, Any]:
     try:
-        return READERS[kind](Path(path), Path(out))
+        return READERS[kind](Path(path), Path(out), *more)
     except MemoryError:
         return {"error": "The file asks for more memory than any should; make it smaller"}
     except RealtimeDubError as error:
@@ -81,6 +82,7 @@ def audio_file(path: Path, out: Path) -> dict[str, Any]:
     source = open_voice(str(path), clock=VirtualClock(), video_path=None, live=False)
     try:
         info = source.open()
+        _check_length(path)
         resampler = StreamResampler(info.rate, AUDIO_FILE_RATE, info.channels) if info.rate > AUDIO_FILE_RATE else None
         count = 0
         with _Flac(out, min(info.rate, AUDIO_FILE_RATE), info.channels) as flac:
@@ -89,9 +91,7 @@ def audio_file(path: Path, out: Path) -> dict[str, Any]:
                     samples = source.read().samples
                     count += len(samples)
                     if count > AUDIO_FILE_S * info.rate:
-                        raise MediaError(
-                            "the audio is longer than", f"{AUDIO_FILE_S // 60} minutes", "send a part of it"
-                        )
+                        raise _too_long()
                     flac.write(samples if resampler is None else resampler.process(samples))
             if resampler is not None:
                 flac.write(resampler.flush())
@@ -100,6 +100,19 @@ def audio_file(path: Path, out: Path) -> dict[str, Any]:
     if not count:
         raise MediaError("there is no audio in", str(path), "choose another file")
     return {"seconds": round(samples_to_ns(count, info.rate) / NS, 2)}
+
+
+def _check_length(path: Path) -> None:
+    """What the file says of itself, before half an hour of it is decoded for nothing. Raises MediaError."""
+    said_s = 0.0
+    with suppress(av.FFmpegError, OSError, ValueError), path.open("rb") as file, open_alone(file) as container:
+        said_s = (container.duration or 0) / av.time_base
+    if said_s > AUDIO_FILE_S + 1:
+        raise _too_long()
+
+
+def _too_long() -> MediaError:
+    return MediaError("the audio is longer than", f"{AUDIO_FILE_S // 60} minutes", "send a part of it")
 
 
 class _Flac:
@@ -188,6 +201,14 @@ def film_file(path: Path, out: Path) -> dict[str, Any]:
     return {"seconds": round(seconds, 1)}
 
 
+def bank(path: Path, out: Path, engine: str) -> dict[str, Any]:
+    """Nothing. What is written is plain: pictures as they are, packed into nothing."""
+    from realtime_dub.web.studio.banks import from_bytes
+
+    from_bytes(path.read_bytes(), engine).save(out, plain=True)
+    return {"state": "read"}
+
+
 def inspection(path: Path, out: Path) -> dict[str, Any]:
     """What a file says of itself; nothing is written."""
     from realtime_dub.trust.inspection import inspect
@@ -195,7 +216,8 @@ def inspection(path: Path, out: Path) -> dict[str, Any]:
     return inspect(path).as_dict()
 
 
-READERS = {
+READERS: dict[str, Callable[..., dict[str, Any]]] = {
+    "bank": bank,
     "sound": audio_file,
     "picture": image_file,
     "avatar": packed_avatar,

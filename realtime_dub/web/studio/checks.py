@@ -21,11 +21,12 @@ from realtime_dub.web.refusals import Refusal
 
 NICE = 10  # before anything is loaded: people's mouths come first
 START = (
-    f"import os; getattr(os, 'nice', int)({NICE}); "
-    "from realtime_dub.web.studio.confinement import leave_network; alone = leave_network(); "
+    "import os, sys; getattr(os, 'nice', int)(int(sys.argv[1])); "
+    "from realtime_dub.web.confinement import leave_network; alone = leave_network(); "
     "from realtime_dub.web.studio.check_file import main; main(alone)"
 )
-PROGRAM = (sys.executable, "-P", "-c", START)  # -P: nothing is loaded from where the server was started
+PROMPT = (sys.executable, "-P", "-c", START, "0")  # -P: nothing is loaded from where the server was started
+PROGRAM = (*PROMPT[:-1], str(NICE))
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 KEPT = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")  # of the environment
 UNREADABLE = "The file cannot be read."
@@ -50,11 +51,11 @@ class Reader:
     def waits(self) -> bool:
         return self._process.poll() is None
 
-    def ask(self, kind: str, path: Path, out: Path, seconds: float) -> dict[str, Any]:
+    def ask(self, kind: str, path: Path, out: Path, more: tuple[str, ...], seconds: float) -> dict[str, Any]:
         """Its answer; {} where there is none that can be read. Raises Refusal."""
         assert self._process.stdin is not None
         with suppress(OSError):  # it has ended
-            self._process.stdin.write(json.dumps([kind, str(path), str(out)]).encode() + b"\n")
+            self._process.stdin.write(json.dumps([kind, str(path), str(out), *more]).encode() + b"\n")
             self._process.stdin.close()
         try:
             code = self._process.wait(seconds)
@@ -91,11 +92,13 @@ class Checks:
         self._spare: Reader | None = None
         self._closed = self._warned = False
 
-    def run(self, kind: str, path: Path, out: Path) -> dict[str, Any]:
-        """What there is to tell of ``path``, which is written anew to ``out``. Raises Refusal."""
+    def run(self, kind: str, path: Path, out: Path, *more: str) -> dict[str, Any]:
+        """What there is to tell of ``path``, which is written anew to ``out``; ``more``: what else that kind of reader
+        has to know. Raises Refusal.
+        """
         reader = self._begin(path)
         try:
-            fields = reader.ask(kind, path, out, CHECK_S)
+            fields = reader.ask(kind, path, out, more, CHECK_S)
         finally:
             self._end(path, reader)
         if fields.pop("network", False):

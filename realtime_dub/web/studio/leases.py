@@ -1,7 +1,8 @@
 """What is known of each person who is dubbed, in a store: for the page that comes back to another process.
 
 Settings and room the page brings along by itself; what was learnt of its face lay in the process that was killed. A
-page that comes back names the session that it had (``after``), which nobody else knows.
+page that comes back names the session that it had (``after``), which nobody else knows. Banks lie there plain: a store
+may be one that others can write to, and nothing of it is decoded.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Leases:
             return
         engine = session.options.shown_by
         try:
-            data = await asyncio.to_thread(banks.to_bytes, identity)
+            data = await asyncio.to_thread(banks.to_bytes, identity, plain=True)
             await asyncio.to_thread(self._store.put, session.id, _packed(engine, data), LASTS_S)
         except (OSError, RealtimeDubError) as error:
             log.warning("what is known of a person is not kept", extra={"session": session.id, "why": str(error)})
@@ -62,7 +63,7 @@ class Leases:
         if engine != session.options.engine:
             return False
         try:
-            await session.use_bank(await asyncio.to_thread(banks.from_bytes, data, engine))
+            await session.use_bank(await asyncio.to_thread(banks.from_bytes, data, engine, plain=True))
         except RealtimeDubError as error:
             log.warning("what was known of a person is lost", extra={"session": session.id, "why": str(error)})
             return False

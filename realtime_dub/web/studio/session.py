@@ -177,7 +177,7 @@ class Session:
         feed = None if self._shown is None else Feed(self._fed, *self.config.bitrates)
         self._feed = feed
         self._shared.leavings.add()  # the connection before
-        return Peer(self.config, given, feed, changed, pong, self._dropped, self.send_room)
+        return Peer(self.config, given, feed, changed, pong, self._dropped, self.send_room, self._shared.decoders)
 
     def _fed(self) -> tuple[OutputTimeline, OutputTimeline, float]:
         """The video and the audio that its page shows, and how loud it hears the original under them."""

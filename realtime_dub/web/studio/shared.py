@@ -7,6 +7,7 @@ from typing import Protocol
 from realtime_dub.pipeline.precedence import Precedence
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.leavings import Leavings
+from realtime_dub.web.rtc.decoding import Decoders
 from realtime_dub.web.studio.avatars import KeptAvatars
 from realtime_dub.web.studio.metrics import Metrics
 from realtime_dub.web.studio.recordings import Recordings
@@ -25,6 +26,7 @@ class Shared(Protocol):
     metrics: Metrics
     leavings: Leavings
     precedence: Precedence
+    decoders: Decoders
 
     def frame_pixels(self) -> int:
         """Of the frames of each who is dubbed at present."""

@@ -19,11 +19,13 @@ from realtime_dub.pipeline.precedence import Order, Precedence
 from realtime_dub.web.config import ENGINES, ServeConfig, SessionOptions
 from realtime_dub.web.leavings import Leavings
 from realtime_dub.web.refusals import Refusal
+from realtime_dub.web.rtc.apart.decoders import decoders
 from realtime_dub.web.rtc.priority import share_of
 from realtime_dub.web.studio.admission import Admission
 from realtime_dub.web.studio.banks import BankInbox
 from realtime_dub.web.studio.camera import CameraAdvice
 from realtime_dub.web.studio.captions import Captions
+from realtime_dub.web.studio.checks import PROMPT, Checks
 from realtime_dub.web.studio.handle import StudioHandle
 from realtime_dub.web.studio.keeping import Keeping, OwnKeeping
 from realtime_dub.web.studio.links import Links
@@ -60,7 +62,9 @@ class Studio:
         self._keeping = keeping or OwnKeeping(config)
         self.uploads, self.recordings = self._keeping.uploads, self._keeping.recordings
         self.avatars = self._keeping.avatars
-        self.banks = BankInbox()
+        self.decoders = decoders(config.decode)
+        self.checks = Checks(PROMPT)  # somebody's mouth waits for a bank
+        self.banks = BankInbox(self.checks)
         self.metrics = Metrics()
         self.leavings = Leavings()
         self._clock = clock or MonotonicClock()
@@ -74,6 +78,7 @@ class Studio:
         self.precedence = precedence or Order()
         self.camera = CameraAdvice(config, lambda: make_generator(self._setup(registry.DEFAULT)))
         self._sweeper: asyncio.Task[None] | None = None
+        self._decoders_start: asyncio.Task[None] | None = None  # with the first visitor
         self._engines: list[dict[str, Any]] = []
         self._budgets: dict[str, int] = {}
 
@@ -114,6 +119,10 @@ class Studio:
         await self.outputs.close()
         await asyncio.gather(*(self.end(id, "server stops") for id in tuple(self.sessions)))
         self.rooms.sweep(())
+        await asyncio.to_thread(self.checks.close)
+        if self._decoders_start is not None:
+            await asyncio.gather(self._decoders_start, return_exceptions=True)
+        await asyncio.to_thread(self.decoders.close)
         await asyncio.to_thread(self._keeping.close)
 
     async def open(self, options: SessionOptions, sdp: str) -> tuple[StudioHandle, str]:
@@ -124,6 +133,8 @@ class Studio:
         except Refusal:
             self.metrics.refused.labels("full").inc()
             raise
+        if self._decoders_start is None:  # they are there when the handshake is over
+            self._decoders_start = asyncio.create_task(asyncio.to_thread(self.decoders.start), name="decoders")
         await make_room(self.sessions.values(), self.end, time.monotonic())
         session = Session(self._keeping.names.new(), self, options, self._clock)
         self.sessions[session.id] = session
