@@ -56,8 +56,13 @@ def _x264(wanted: Wanted) -> Options:
 
 
 def _film(crf: int) -> Options:
-    """As good as ``veryfast`` with this ``crf``, in 0.7 of its time; the file is a tenth to a seventh larger."""
-    return {"preset": "superfast", "crf": str(max(0.0, crf - 0.5)), "subq": "2", "weightp": "0"}
+    """As good as ``veryfast`` with this ``crf``, in half of its time, and no larger but where there is film grain.
+
+    All blocks have one quantiser: what x264 usually takes from where there is detail, for what is plain, makes files
+    larger with the coarsest search for movement.
+    """
+    same = str(crf + 0.7 if crf else 0)  # 0: without loss
+    return {"preset": "superfast", "crf": same, "subq": "1", "weightp": "0", "aq-mode": "0"}
 
 
 def _nvenc(wanted: Wanted) -> Options:
