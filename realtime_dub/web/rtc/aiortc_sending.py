@@ -26,7 +26,7 @@ from aiortc.rtp import RTP_HISTORY_SIZE, HeaderExtensions, HeaderExtensionsMap
 from aiortc.utils import random16, random32
 
 from realtime_dub.media import NS, rescale
-from realtime_dub.web.rtc.encoders import CUTS
+from realtime_dub.web.rtc.encoders import CUTS, Payloads
 from realtime_dub.web.rtc.line import Line
 from realtime_dub.web.rtc.packets import Packet
 
@@ -34,6 +34,7 @@ HEADER = struct.Struct("!BBHLL")
 NUMBER = struct.Struct("!H")
 PLAIN, EXTENDED, MARKER = 0x80, 0x90, 0x80
 SINCE_1900_NS = 2_208_988_800 * NS
+Sent = tuple[int, int, bytes, bytes, Payloads]  # first number, time, extensions, its number among frames, what is in it
 log = logging.getLogger("realtime_dub.web")
 
 
@@ -88,7 +89,7 @@ class ForwardingSender(RTCRtpSender):
         self._sequence, self._timestamp_0, self._picture = random_sequence_number(), random32(), random16()
         self._last_ns = 0  # when the newest frame was to leave
         self._reported = 0, 0  # that, and what it is on the clock of reports
-        self._kept: deque[tuple[int, int, bytes, bytes, Packet]] = deque()  # frames that may be asked for again
+        self._kept: deque[Sent] = deque()  # frames that may be asked for again
         self._kept_packets = 0
 
     @property
@@ -109,36 +110,46 @@ class ForwardingSender(RTCRtpSender):
             self._over.set_result(None)
 
     def _send(self, packet: Packet) -> None:
-        timestamp = (self._timestamp_0 + packet.ticks) & 0xFFFFFFFF
-        self._picture = (self._picture + 1) & 0x7FFF
-        picture = NUMBER.pack(0x8000 | self._picture) if packet.is_numbered else b""
-        frame = self._sequence, timestamp, self._extensions(), picture, packet
-        self._sequence = (self._sequence + len(packet.payloads)) & 0xFFFF
-        self._transmit(self._built(frame, 0, len(packet.payloads)))
-        self._keep(frame)
+        """In few calls of few functions: where many watch, the interpreter is what costs."""
+        payloads, sequence = packet.payloads, self._sequence
+        timestamp, picture = (self._timestamp_0 + packet.ticks) & 0xFFFFFFFF, b""
+        if packet.is_numbered:
+            self._picture = (self._picture + 1) & 0x7FFF
+            picture = NUMBER.pack(0x8000 | self._picture)
+        frame = sequence, timestamp, self._extensions(), picture, payloads
+        for begin, end in packet.runs:
+            self._transmit(self._built(frame, begin, end))
+        self._sequence = (sequence + len(payloads)) & 0xFFFF
+        if self._keeps:
+            self._keep(frame)
         self._last_ns = packet.leaves_ns
         self._RTCRtpSender__rtp_timestamp = timestamp
         self._RTCRtpSender__octet_count += packet.size
-        self._RTCRtpSender__packet_count += len(packet.payloads)
+        self._RTCRtpSender__packet_count += len(payloads)
 
-    def _built(self, frame: tuple[int, int, bytes, bytes, Packet], begin: int, end: int) -> list[bytes]:
+    def _built(self, frame: Sent, begin: int, end: int) -> list[bytes]:
         """Its packets from number ``begin`` on."""
-        sequence, timestamp, extensions, picture, packet = frame
-        first, kind, source, last = self._first, self._kind, self._ssrc, len(packet.payloads) - 1
-        return [
-            HEADER.pack(first, kind | (number == last) << 7, sequence + number & 0xFFFF, timestamp, source)
-            + extensions + head + picture + body
-            for number, (head, body) in enumerate(packet.payloads[begin:end], begin)
-        ]  # fmt: skip
+        sequence, timestamp, extensions, picture, payloads = frame
+        pack, first, kind, source = HEADER.pack, self._first, self._kind, self._ssrc
+        sequence += begin
+        made = [
+            pack(first, kind, sequence + number & 0xFFFF, timestamp, source) + extensions + head + picture + body
+            for number, (head, body) in enumerate(payloads[begin:end])
+        ]
+        if end == len(payloads):
+            last = pack(first, kind | MARKER, sequence + end - begin - 1 & 0xFFFF, timestamp, source)
+            made[-1] = last + made[-1][HEADER.size :]
+        return made
 
     def _transmit(self, packets: list[bytes]) -> None:
         """Raises ConnectionError where there is no way any more."""
         secured: Any = self.transport
         if secured._state is not State.CONNECTED:
             raise ConnectionError
-        protect = secured._tx_srtp.protect
-        line = self._line = Line.over(secured.transport._connection, self._line)
-        sent = [protect(each) for each in packets]
+        nominated = secured.transport._connection._nominated.get(1)
+        if (line := self._line) is None or line.pair is not nominated or line.is_over:
+            line = self._line = Line(nominated)
+        sent = list(map(secured._tx_srtp.protect, packets))
         line.send(sent)
         secured._RTCDtlsTransport__tx_packets += len(sent)
         secured._RTCDtlsTransport__tx_bytes += sum(map(len, sent))
@@ -151,12 +162,13 @@ class ForwardingSender(RTCRtpSender):
         leaves = ((time.time_ns() + SINCE_1900_NS) << 18) // NS & 0xFFFFFF
         return before + leaves.to_bytes(3, "big") + after
 
-    def _keep(self, frame: tuple[int, int, bytes, bytes, Packet]) -> None:
-        """As many packets as aiortc does, for whoever lost them."""
-        self._kept.append(frame)
-        self._kept_packets += len(frame[4].payloads)
-        while self._kept_packets - len(self._kept[0][4].payloads) >= RTP_HISTORY_SIZE:
-            self._kept_packets -= len(self._kept.popleft()[4].payloads)
+    def _keep(self, frame: Sent) -> None:
+        """At least as many packets as aiortc does, for whoever lost them."""
+        kept = self._kept
+        kept.append(frame)
+        self._kept_packets += len(frame[4])
+        while self._kept_packets - len(kept[0][4]) >= RTP_HISTORY_SIZE:
+            self._kept_packets -= len(kept.popleft()[4])
 
     # What aiortc calls.
 
@@ -166,6 +178,7 @@ class ForwardingSender(RTCRtpSender):
         track = self._forwarded
         try:
             self._kind, self._template = codec.payloadType, self._made_template()
+            self._keeps = any(each.type == "nack" and not each.parameter for each in codec.rtcpFeedback)
             self._first = EXTENDED if self._template[0] else PLAIN
             track.begin(self)
             await self._over
@@ -193,7 +206,7 @@ class ForwardingSender(RTCRtpSender):
         """The same again: encrypted under the same number there must not be anything else."""
         for frame in reversed(self._kept):
             number = (sequence_number - frame[0]) & 0xFFFF
-            if number < len(frame[4].payloads):
+            if number < len(frame[4]):
                 (packet,) = self._built(frame, number, number + 1)
                 self._transmit([self._again(packet, sequence_number, len(frame[2]))])
                 return
