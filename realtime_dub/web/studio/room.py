@@ -304,7 +304,7 @@ class Room:
             watcher()
 
     def tell(self) -> None:
-        """Everybody: something is another now. Many viewers a moment later: each who comes would be a message to all."""
+        """Everybody: something is another now. Many viewers a moment later: else each who comes is a message to all."""
         later = self.has_many_viewers
         for person in self.presence.people:
             if not (later and person.role == "viewer"):
