@@ -32,6 +32,9 @@ from realtime_dub.web.rtc.packets import Packet
 
 HEADER = struct.Struct("!BBHLL")
 NUMBER = struct.Struct("!H")
+KEPT = (
+    4 * RTP_HISTORY_SIZE
+)  # packets, at least: what is in them is shared by all. aiortc has a third of a second of 720p
 PLAIN, EXTENDED, MARKER = 0x80, 0x90, 0x80
 SINCE_1900_NS = 2_208_988_800 * NS
 Sent = tuple[int, int, bytes, bytes, Payloads]  # first number, time, extensions, its number among frames, what is in it
@@ -163,11 +166,11 @@ class ForwardingSender(RTCRtpSender):
         return before + leaves.to_bytes(3, "big") + after
 
     def _keep(self, frame: Sent) -> None:
-        """At least as many packets as aiortc does, for whoever lost them."""
+        """For whoever lost them."""
         kept = self._kept
         kept.append(frame)
         self._kept_packets += len(frame[4])
-        while self._kept_packets - len(kept[0][4]) >= RTP_HISTORY_SIZE:
+        while self._kept_packets - len(kept[0][4]) >= KEPT:
             self._kept_packets -= len(kept.popleft()[4])
 
     # What aiortc calls.
