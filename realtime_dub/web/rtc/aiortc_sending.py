@@ -32,9 +32,7 @@ from realtime_dub.web.rtc.packets import Packet
 
 HEADER = struct.Struct("!BBHLL")
 NUMBER = struct.Struct("!H")
-KEPT = (
-    4 * RTP_HISTORY_SIZE
-)  # packets, at least: what is in them is shared by all. aiortc has a third of a second of 720p
+KEPT = 4 * RTP_HISTORY_SIZE  # packets, at least: all share what is in them
 PLAIN, EXTENDED, MARKER = 0x80, 0x90, 0x80
 SINCE_1900_NS = 2_208_988_800 * NS
 Sent = tuple[int, int, bytes, bytes, Payloads]  # first number, time, extensions, its number among frames, what is in it
