@@ -25,7 +25,7 @@ from realtime_dub.web.rtc.encoders import WHOLE
 from realtime_dub.web.rtc.output_timeline import AudioOut, OutputTimeline
 from realtime_dub.web.rtc.packets import Packet
 
-AT_ONCE_S = 0.0008  # of forwarding, before others on the loop have their turn
+AT_ONCE_S = 0.0006  # of forwarding, before others on the loop have their turn
 LEVEL_STEPS = 20  # levels of the original under the voice are told apart by 5 %: eight at most, and silence
 
 
