@@ -34,6 +34,12 @@ def of(pid: int) -> Usage:
     return Usage(cpu_s, int(fields[21]) * PAGE / 1e6, int(fields[17]), len(os.listdir(proc / "fd")))
 
 
+def machine_cpu_s() -> float:
+    """Processor time of all that runs here, since the machine was started."""
+    user, nice, system, _, _, irq, softirq, *_ = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+    return sum(map(int, (user, nice, system, irq, softirq))) / TICKS
+
+
 def with_children(pid: int) -> Usage:
     """It, and all that descend from it."""
     return sum((_alive(each) for each in [pid, *children(pid)]), Usage())

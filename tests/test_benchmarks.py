@@ -8,10 +8,12 @@ import socket
 
 import pytest
 
+from benchmarks.crowd import Source
 from benchmarks.output import Stopwatch, last_line
 from benchmarks.overload import Left, longest_freeze_ns, recovery_ns
 from benchmarks.relay import Relay, without_candidates
 from benchmarks.studio_page import NUMBERS, Watched, matched, matched_pictures, medians
+from benchmarks.viewers import fitted, priced
 from realtime_dub.media import MS, NS
 from realtime_dub.pipeline.statistics import Kind
 
@@ -107,3 +109,29 @@ def test_the_bad_network_passes_packets_both_ways_and_no_other_way_is_left() -> 
             relay.close()
     assert relay.counts == {"sent": 2, "lost": 0}
     assert without_candidates(answer) == "v=0\r\n"
+
+
+@pytest.mark.parametrize("first", [0, 65_530])
+def test_a_light_viewer_counts_a_frame_only_where_all_of_its_packets_came(first: int) -> None:
+    def counted(missing: set[int], twice: set[int]) -> Source:
+        source = Source("video", first)
+        for number in range(30):  # ten frames of three packets
+            for _ in range(number not in missing and 1 + (number in twice)):
+                source.take((first + number) & 0xFFFF, number % 3 == 2)
+        return source
+
+    assert counted(set(), set()).frames == 9  # nobody knows whether the first one was whole
+    assert counted(set(), {7, 11}).frames == 9
+    found = counted({10, 14}, set())
+    assert (found.frames, found.lost, found.packets) == (6, 2, 28)  # where the last one is lost, the next one is, too
+
+
+def test_what_a_packet_costs_is_what_the_server_takes_more_than_without_viewers() -> None:
+    rows = [
+        {"viewers": 0, "cores": 0.4, "packets_per_s": None},
+        {"viewers": 10, "cores": 0.45, "packets_per_s": 200.0},
+        {"viewers": 110, "cores": 0.75, "packets_per_s": 200.0},
+    ]
+    priced(rows)
+    assert [row["us_per_packet"] for row in rows] == [None, 25.0, pytest.approx(15.9)]
+    assert fitted(rows) == {"cores_per_viewer": pytest.approx(0.003), "encoding_cores": pytest.approx(0.02)}

@@ -22,7 +22,7 @@ from realtime_dub.pipeline.precedence import Order
 from realtime_dub.web.config import FLOOR, SessionOptions
 from realtime_dub.web.http.invited import INVITE, check_change
 from realtime_dub.web.invites import Invite
-from realtime_dub.web.limits import DUB_AGAIN_S, DUB_KEPT_S
+from realtime_dub.web.limits import DUB_AGAIN_S, DUB_KEPT_S, MANY_VIEWERS, VIEWERS_TOLD_S
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.rtc.browser_input import BrowserInput
 from realtime_dub.web.studio import dubs as dubs_module
@@ -47,7 +47,7 @@ class Somebody:
         self.options = SessionOptions(room=room.name, **options)
         self.input: BrowserInput = BrowserInput(room.clock)
         self.refused: dict[str, str] = {}
-        self.followed = 0
+        self.followed = self.told = 0
         if self.options.role == "interpreter":
             self.input = Microphone(room, id)
         room.join(self)
@@ -59,7 +59,8 @@ class Somebody:
     def says(self) -> None:
         self.input.give(np.full((960, 1), 0.5, np.float32), self.input.clock.now_ns() - 100 * MS, False)
 
-    def send_room(self) -> None: ...
+    def send_room(self) -> None:
+        self.told += 1
 
     def speak_under(self, heard: Any, captured_ns: int) -> None: ...
 
@@ -431,3 +432,26 @@ def test_a_link_for_a_language_does_not_let_into_another_one(changes: dict[str, 
         else:
             with pytest.raises(Refusal):
                 check_change(asked, changes)
+
+
+def test_many_viewers_are_told_once_of_what_happens_within_a_moment_and_others_at_once() -> None:
+    """Each who comes would be a message to all who are there: two hundred, and twenty thousand messages."""
+
+    async def test() -> None:
+        room = Room("hall", VirtualClock())
+        sender = Somebody(room, "sender", role="studio")
+        viewers = [Somebody(room, f"viewer {number}", role="viewer") for number in range(MANY_VIEWERS)]
+        assert viewers[0].told == MANY_VIEWERS  # few: each at once
+        told = sender.told
+        viewers += [Somebody(room, f"late {number}", role="viewer") for number in range(10)]
+        assert sender.told == told + 10
+        assert viewers[0].told == MANY_VIEWERS
+        await asyncio.sleep(VIEWERS_TOLD_S + 0.1)
+        assert {each.told - before for each, before in zip(viewers, [*range(MANY_VIEWERS, 0, -1)], strict=False)} == {1}
+        assert {each.told for each in viewers[MANY_VIEWERS:]} == {1}
+        room.leave(viewers.pop())
+        room.close()  # with viewers who are still to be told
+        await asyncio.sleep(VIEWERS_TOLD_S + 0.1)
+        assert viewers[-1].told == 1
+
+    run(test)

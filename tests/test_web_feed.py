@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import Awaitable, Callable
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
 from aiortc.codecs import h264, vpx
 from aiortc.jitterbuffer import JitterFrame
 from av import VideoFrame
-from av.packet import Packet as CodedPacket
+from hypothesis import given
+from hypothesis import strategies as st
 
 from realtime_dub.clock import VirtualClock
 from realtime_dub.media import MS, AudioBlock
 from realtime_dub.web.rtc import headers
-from realtime_dub.web.rtc.encoders import PACKS, WHOLE
-from realtime_dub.web.rtc.feed import WAITING, Feed, PacketOut
+from realtime_dub.web.rtc.encoders import WHOLE
+from realtime_dub.web.rtc.feed import Feed, PacketOut
 from realtime_dub.web.rtc.output_timeline import OutputTimeline
-from realtime_dub.web.rtc.shared_encoding import AudioStream, Packet, VideoStream
+from realtime_dub.web.rtc.packets import MOST_SEGMENTS, Packet, runs
+from realtime_dub.web.rtc.shared_encoding import AudioStream, VideoStream
 
 pytestmark = pytest.mark.computes
 
@@ -80,7 +84,7 @@ class Shown:
 
 
 def begun(track: PacketOut) -> list[Packet]:
-    """As aiortc begins with it; what it was given since."""
+    """As where it is connected; what it was given since."""
     given: list[Packet] = []
     track.put = given.append  # type: ignore[method-assign]
     track.is_wanted = True
@@ -93,13 +97,18 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
 
 
 def is_whole(packet: Packet) -> bool:
-    return headers.read("vp8", packet.data).whole
+    return headers.read("vp8", data_of(packet)).whole
+
+
+def data_of(packet: Packet) -> bytes:
+    """What the encoder of VP8 made."""
+    return b"".join(body for _, body in packet.payloads)
 
 
 def shade_of(packets: list[Packet]) -> int:
     decoder = vpx.Vp8Decoder()
     for packet in packets:
-        frame = decoder.decode(type("JitterFrame", (), {"data": packet.data, "timestamp": 0})())[-1]
+        frame = decoder.decode(type("JitterFrame", (), {"data": data_of(packet), "timestamp": 0})())[-1]
     return int(frame.to_ndarray()[:60, :60].mean())
 
 
@@ -193,51 +202,128 @@ def test_no_single_line_slows_the_others_down() -> None:
     run(test)
 
 
-def test_a_track_that_nobody_takes_from_is_begun_anew_with_a_whole_frame() -> None:
+class Behind:
+    """A connection from which the system takes nothing for a while."""
+
+    def __init__(self) -> None:
+        self.is_behind, self.sent = False, []
+
+    def forward(self, packet: Packet) -> None:
+        self.sent.append(packet)
+
+
+def test_a_line_that_took_nothing_for_a_while_goes_on_with_a_whole_frame() -> None:
     async def test() -> None:
-        shown = Shown(40)
+        shown, line = Shown(40), Behind()
         feed = shown.feed()
-        feed.video.is_wanted = True
-        feed.video._begun()
-        await shown.go(1)
-        part = Packet(b"\x01" * 10, 0, whole=False)
-        for number in range(WAITING + 5):
-            feed._seen(Packet(part.data, (number + 9) * PERIOD_NS, whole=False))
-        assert len(feed.video._packets) == 0
-        feed._seen(Packet(b"\x00" * 10, 99 * PERIOD_NS, whole=True))
-        assert len(feed.video._packets) == 1
-        assert (await feed.video.recv()).time_base == Fraction(1, 90_000)
+        feed.video.begin(line)  # type: ignore[arg-type]
+        await shown.go(2)
+        assert len(line.sent) >= 1
+        line.is_behind, begun = True, len(line.sent)
+        await shown.go(2)
+        assert len(line.sent) == begun
+        line.is_behind = False
+        await asyncio.sleep(0.5)  # nobody is given more of them at once
+        await shown.go(4)
+        assert len(line.sent) > begun
+        assert is_whole(line.sent[begun])
         shown.end()
 
     run(test)
 
 
+def test_whoever_takes_long_leaves_the_loop_to_others_in_between() -> None:
+    """A hundred who take 0.2 ms each: what else the loop has to do is not put off for 20 ms."""
+
+    async def test() -> None:
+        shown, turns, busy = Shown(40), 0, list[int]()
+
+        def take(packet: Packet) -> None:
+            busy.append(turns)
+            ends_s = time.perf_counter() + 0.0002
+            while time.perf_counter() < ends_s:
+                pass
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        stream = VideoStream(shown.timelines[0], "video/vp8", *RATES)
+        stream._takers = {(lambda packet, n=n: take(packet)): None for n in range(100)}
+        task = asyncio.create_task(others())
+        await stream._give(Packet.of("video/vp8", b"x", 0))
+        task.cancel()
+        assert len(busy) == 100
+        assert len(set(busy)) >= 10
+        stream._end()
+        shown.end()
+
+    run(test)
+
+
+def test_who_has_left_while_others_were_served_is_given_nothing() -> None:
+    async def test() -> None:
+        shown, taken = Shown(40), list[Packet]()
+        stream = VideoStream(shown.timelines[0], "video/vp8", *RATES)
+
+        def last(packet: Packet) -> None:
+            taken.append(packet)
+
+        def first(packet: Packet) -> None:
+            stream._takers.pop(last)
+
+        stream._takers = {first: None, last: None}
+        await stream._give(Packet.of("video/vp8", b"x", 0))
+        assert not taken
+        stream._end()
+        shown.end()
+
+    run(test)
+
+
+@given(st.lists(st.integers(1, 1_300), min_size=1, max_size=200))
+def test_what_leaves_together_has_one_size_but_for_the_last(sizes: list[int]) -> None:
+    found = list(runs(sizes))
+    assert [begin for begin, _ in found] == [0, *(end for _, end in found[:-1])]
+    assert found[-1][1] == len(sizes)
+    for begin, end in found:
+        assert 0 < end - begin <= MOST_SEGMENTS
+        assert set(sizes[begin : end - 1]) <= {sizes[begin]}
+        assert sizes[end - 1] <= sizes[begin]
+        assert sum(sizes[begin:end]) < 65_000
+
+
 @pytest.mark.parametrize("codec", ["vp8", "h264"])
-def test_a_packet_is_cut_for_each_connection_and_put_together_again(codec: str) -> None:
-    """As one encoder makes it and a connection's own packs it, a decoder on the other side reads it."""
-    told: list[int] = []
-    encoder, packs = WHOLE[f"video/{codec}"](*RATES), PACKS[f"video/{codec}"](told.append)
+def test_a_frame_is_cut_for_all_and_put_together_again(codec: str) -> None:
+    """As one encoder makes it and every connection numbers it, a decoder on the other side reads it."""
+    encoder, number = WHOLE[f"video/{codec}"](*RATES), 0x8000 | 77
     depayload, decoder = (
         (vpx.vp8_depayload, vpx.Vp8Decoder()) if codec == "vp8" else (h264.h264_depayload, h264.H264Decoder())
     )
     random = np.random.default_rng(0)
     shades = []
-    for number in range(4):
-        planes = np.full((360, 320), 60 + 30 * number, np.uint8)
+    for count in range(4):
+        planes = np.full((360, 320), 60 + 30 * count, np.uint8)
         planes[:240] = np.clip(planes[:240] + random.normal(0, 20, (240, 320)), 16, 235)
-        frame = VideoFrame.from_ndarray(planes, format="yuv420p")
-        frame.pts, frame.time_base = number * 3_600, Fraction(1, 90_000)
-        (data,), _ = encoder.encode(frame, number == 2)
-        assert headers.read(codec, data).whole == (number in (0, 2))
-        packet = CodedPacket(data)
-        packet.pts, packet.time_base = number * 3_600, Fraction(1, 90_000)
-        payloads, timestamp = packs.pack(packet)
-        assert timestamp == number * 3_600
+        frame: Any = VideoFrame.from_ndarray(planes, format="yuv420p")
+        frame.pts, frame.time_base = count * 3_600, Fraction(1, 90_000)
+        (data,), _ = encoder.encode(frame, count == 2)
+        assert headers.read(codec, data).whole == (count in (0, 2))
+        packet = Packet.of(f"video/{codec}", data, count * PERIOD_NS)
+        assert packet.ticks == count * 3_600
+        middle = number.to_bytes(2, "big") if packet.is_numbered else b""
+        payloads = [head + middle + body for head, body in packet.payloads]
         assert max(map(len, payloads)) <= 1_300
-        assert len(payloads) > 1 or number not in (0, 2)
+        assert packet.size == sum(map(len, payloads))
+        assert len(payloads) > 1 or count not in (0, 2)
+        if codec == "vp8":
+            assert {vpx.VpxPayloadDescriptor.parse(each)[0].picture_id for each in payloads} == {77}
+            assert [vpx.VpxPayloadDescriptor.parse(each)[0].partition_start for each in payloads[:2]] == [1, 0][
+                : len(payloads)
+            ]
         joined = b"".join(map(depayload, payloads))
-        shades += [int(each.to_ndarray()[:240].mean()) for each in decoder.decode(JitterFrame(joined, timestamp))]
+        shades += [int(each.to_ndarray()[:240].mean()) for each in decoder.decode(JitterFrame(joined, count * 3_600))]
     assert shades == pytest.approx([60, 90, 120, 150], abs=4)
-    packs.target_bitrate = 123_456
-    assert told == [123_456]
     encoder.close()

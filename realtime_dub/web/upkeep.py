@@ -43,9 +43,10 @@ async def attempt(step: Awaitable[Any], said: str = "") -> str:
 
 
 async def attempt_all(steps: Iterable[Awaitable[Any]]) -> None:
-    """One after another, each whatever became of those before it."""
+    """One after another, each whatever became of those before it; others on the loop have their turn between them."""
     for step in steps:
         await attempt(step)
+        await asyncio.sleep(0)
 
 
 def log_failure(task: asyncio.Task[Any]) -> None:

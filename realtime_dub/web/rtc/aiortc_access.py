@@ -1,4 +1,5 @@
-"""Where the server reaches past aiortc's interface: with ``aiortc_guard`` the one that knows names inside aiortc.
+"""Where the server reaches past aiortc's interface: with ``aiortc_guard`` and ``aiortc_sending`` the one that knows
+names inside aiortc.
 
 aiortc has no setting for its bitrates, none for its audio buffer, does not tell of sender reports, and sends its own of
 when a packet went out. The objects it keeps for them are exchanged or listened to per connection; nothing in its
@@ -22,7 +23,7 @@ from realtime_dub.media import MS, NS, rescale
 from realtime_dub.web.config import FRAME_MS
 from realtime_dub.web.rtc.concealment import with_lost
 from realtime_dub.web.rtc.decoding import AudioDecoding, Decoders, Terms, VideoDecoding
-from realtime_dub.web.rtc.encoders import ENCODERS, PACKS, Apart
+from realtime_dub.web.rtc.encoders import ENCODERS, Apart
 
 AUDIO_DEPTH = 3  # packets that have to be there after the one that is given out
 AUDIO_DELAY_NS = (AUDIO_DEPTH + 1) * FRAME_MS * MS  # from the capture of a packet's first sample, without the network
@@ -83,21 +84,6 @@ def use_bitrates(transceiver: RTCRtpTransceiver, start: int, most: int) -> None:
     codec = transceiver._codecs[0].mimeType.lower()
     if codec in ENCODERS:
         _set(transceiver.sender, "RTCRtpSender", "encoder", ENCODERS[codec](start, most))
-
-
-def send_packets(
-    transceiver: RTCRtpTransceiver, estimated: Callable[[int], None], ask: Callable[[], None]
-) -> str | None:
-    """Once the codec is negotiated: a track of packets that are encoded already is sent. Which codec, as ``video/vp8``.
-
-    ``estimated`` is told what the line can take, in bits per second, ``ask`` that a whole frame is wanted.
-    """
-    codec: str = transceiver._codecs[0].mimeType.lower()
-    if codec not in PACKS:
-        return None
-    _set(transceiver.sender, "RTCRtpSender", "encoder", PACKS[codec](estimated))
-    setattr(transceiver.sender, "_send_keyframe", ask)  # noqa: B010  (mypy: a method)
-    return codec
 
 
 def use_steady_buffer(receiver: RTCRtpReceiver) -> None:

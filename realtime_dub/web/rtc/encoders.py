@@ -67,7 +67,7 @@ class RangedH264(Apart, _Ranged, h264.H264Encoder):
 
 
 class WholeVp8(RangedVp8):
-    """A frame's packet as it is: each connection cuts it into payloads, with numbers of its own."""
+    """A frame's packet as it is: it is cut into payloads once for all connections."""
 
     @classmethod
     def _packetize(cls, buffer: bytes, picture_id: int) -> list[bytes]:
@@ -82,30 +82,26 @@ class WholeH264(RangedH264):
         return [b"".join(b"\0\0\0\1" + unit for unit in packages)]
 
 
-class _Packs:
-    """Cuts packets that were encoded already, and passes on what its line can take."""
-
-    def __init__(self, told: Callable[[int], None]) -> None:
-        super().__init__()
-        self._told = told
-
-    @property
-    def target_bitrate(self) -> int:
-        return LOWEST_BITRATE
-
-    @target_bitrate.setter
-    def target_bitrate(self, bitrate: int) -> None:
-        self._told(bitrate)
+Payloads = tuple[tuple[bytes, bytes], ...]
 
 
-class PacksVp8(_Packs, vpx.Vp8Encoder):
-    """Of VP8."""
+def cut_vp8(data: bytes) -> Payloads:
+    """Of a frame: of each the descriptor's first two bytes, and what is behind the frame's number."""
+    return tuple((each[:2], each[4:]) for each in vpx.Vp8Encoder._packetize(data, 0))
 
 
-class PacksH264(_Packs, h264.H264Encoder):
-    """Of H.264."""
+def cut_h264(data: bytes) -> Payloads:
+    """Of a frame's units with start codes: each payload in its second part."""
+    units = h264.H264Encoder._split_bitstream(data)
+    return tuple((b"", each) for each in h264.H264Encoder._packetize(units))
+
+
+def cut_opus(data: bytes) -> Payloads:
+    """It is one."""
+    return ((b"", data),)
 
 
 WHOLE: dict[str, Callable[[int, int], Any]] = {"video/vp8": WholeVp8, "video/h264": WholeH264}
-PACKS: dict[str, Callable[[Callable[[int], None]], Any]] = {"video/vp8": PacksVp8, "video/h264": PacksH264}
+CUTS: dict[str, Callable[[bytes], Payloads]] = {"video/vp8": cut_vp8, "video/h264": cut_h264, "audio/opus": cut_opus}
+NUMBERED = {"video/vp8"}  # a frame's number in its connection is in each payload
 ENCODERS = {"video/vp8": RangedVp8, "video/h264": RangedH264}

@@ -1,82 +1,61 @@
 """What one connection is shown: its tracks stay, the timeline that they come from may become another one.
 
-All timelines are brought onto one time line of the connection's: what leaves at an instant has that instant's stamp, be
-it dubbed or not. So nothing has to be negotiated anew where a viewer takes another channel.
+All timelines have one clock: what leaves at an instant has that instant's stamp, be it dubbed or not. So
+nothing has to be negotiated anew where a viewer takes another channel.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any
 
 from aiortc import RTCRtpTransceiver
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
-from av.packet import Packet as CodedPacket
 
 from realtime_dub.clock import Clock
-from realtime_dub.media import NS, ns_to_ticks
-from realtime_dub.web.rtc import aiortc_access
+from realtime_dub.web.rtc import aiortc_sending
+from realtime_dub.web.rtc.aiortc_sending import ForwardingSender
 from realtime_dub.web.rtc.output_timeline import OutputTimeline
-from realtime_dub.web.rtc.shared_encoding import AudioStream, Packet, Stream, VideoStream, audio_of, video_of
-
-WAITING = 50  # packets that aiortc has not taken yet; it never waits for a line
-TIME_BASES = {"video": Fraction(1, 90_000), "audio": Fraction(1, 48_000)}
+from realtime_dub.web.rtc.packets import Packet
+from realtime_dub.web.rtc.shared_encoding import AudioStream, Stream, VideoStream, audio_of, video_of
 
 
 class PacketOut(MediaStreamTrack):
-    """A track of packets. ``begun`` is called when aiortc asks for the first one, ``ended`` when it needs no more."""
+    """A track of packets. ``begun`` is called when it is connected, ``ended`` when it needs no more."""
 
-    def __init__(
-        self, kind: str, clock: Clock, base_ns: int, begun: Callable[[], None], ended: Callable[[], None]
-    ) -> None:
+    def __init__(self, kind: str, clock: Clock, begun: Callable[[], None], ended: Callable[[], None]) -> None:
         super().__init__()
         self.kind, self._clock = kind, clock
         self.is_wanted = False  # somebody is connected: before, nothing is encoded for it
-        self._base_ns, self._begun, self._ended = base_ns, begun, ended
-        self._packets: deque[Packet] = deque()
-        self._leaves_ns = base_ns  # of the packet that aiortc has in hand, on the clock
-        self._came = asyncio.Event()
+        self._begun, self._ended = begun, ended
+        self._sender: ForwardingSender | None = None
 
     @property
     def is_full(self) -> bool:
-        return len(self._packets) >= WAITING
+        """Its line takes nothing just now."""
+        return self._sender is not None and self._sender.is_behind
 
-    def late_ns(self) -> int:
-        """Since the packet that aiortc has in hand was to leave."""
-        return self._clock.now_ns() - self._leaves_ns
+    def late_ns(self, leaves_ns: int) -> int:
+        return self._clock.now_ns() - leaves_ns
+
+    def begin(self, sender: ForwardingSender) -> None:
+        if self.readyState == "live":
+            self._sender, self.is_wanted = sender, True
+            self._begun()
 
     def put(self, packet: Packet) -> None:
-        self._packets.append(packet)
-        self._came.set()
-
-    def clear(self) -> None:
-        self._packets.clear()
+        if self._sender is not None:
+            self._sender.forward(packet)
 
     async def recv(self) -> Any:
-        if not self.is_wanted and self.readyState == "live":
-            self.is_wanted = True
-            self._begun()
-        while not self._packets:
-            if self.readyState != "live":
-                raise MediaStreamError
-            self._came.clear()
-            await self._came.wait()
-        packet = self._packets.popleft()
-        self._leaves_ns = packet.leaves_ns
-        coded = CodedPacket(packet.data)
-        coded.time_base = TIME_BASES[self.kind]
-        coded.pts = ns_to_ticks(packet.leaves_ns - self._base_ns, TIME_BASES[self.kind])
-        return coded
+        """Nobody does: what is forwarded has no frames to take."""
+        raise MediaStreamError
 
     def stop(self) -> None:
         if self.readyState == "live":
             super().stop()
-            self.is_wanted = False
+            self.is_wanted, self._sender = False, None
             self._ended()
-            self._came.set()
 
 
 class Feed:
@@ -90,9 +69,8 @@ class Feed:
         """Bits per second of its video, to begin with and at most."""
         self._chosen, self._rates = chosen, (start, most)
         clock = chosen()[0].clock
-        base_ns = clock.now_ns() - NS  # no stamp is negative
-        self.video = PacketOut("video", clock, base_ns, self.refresh, self._end_video)
-        self.audio = PacketOut("audio", clock, base_ns, self.refresh, self._end_audio)
+        self.video = PacketOut("video", clock, self.refresh, self._end_video)
+        self.audio = PacketOut("audio", clock, self.refresh, self._end_audio)
         self._codec: str | None = None  # once it is negotiated
         self._now: VideoStream | None = None
         self._next: VideoStream | None = None  # until its first whole frame comes, the one before goes on
@@ -105,9 +83,10 @@ class Feed:
 
     def begin(self, transceiver: RTCRtpTransceiver) -> None:
         """That track is negotiated."""
-        aiortc_access.report_by_the_clock(transceiver.sender, self.track(transceiver.kind).late_ns)
+        track = self.track(transceiver.kind)
+        codec = aiortc_sending.forward(transceiver, track, self._ask_whole, self._estimate)
         if transceiver.kind == "video":
-            self._codec = aiortc_access.send_packets(transceiver, self._estimate, self._ask_whole)
+            self._codec = codec
 
     def refresh(self) -> None:
         """Something that ``chosen`` depends on may be another now."""
@@ -144,11 +123,11 @@ class Feed:
         self._seen(packet)
 
     def _seen(self, packet: Packet) -> None:
-        if self.video.is_full:  # aiortc stands still: what comes would be of no use without what was left out
-            self.video.clear()
+        if self.video.is_full:  # what comes would be of no use without what is left out
             self._lost = True
-            self._ask_whole()
+            return
         if self._lost and not packet.whole:
+            self._ask_whole()
             return
         self._lost = False
         self._pass_on(self.video, packet)
@@ -161,9 +140,8 @@ class Feed:
                 before.leave(self._hear)
 
     def _hear(self, packet: Packet) -> None:
-        if self.audio.is_full:
-            self.audio.clear()
-        self._pass_on(self.audio, packet)
+        if not self.audio.is_full:
+            self._pass_on(self.audio, packet)
 
     def _pass_on(self, track: PacketOut, packet: Packet) -> None:
         """In order of time; what overlaps with what has left of another timeline is left out."""

@@ -1,8 +1,8 @@
 """A timeline encoded once for all who watch it: its video once per codec, its audio once per level of the original.
 
-aiortc has an encoder for each connection. Here a connection's tracks give packets that are encoded already, and its own
-encoder only cuts them into the payloads of RTP. What a timeline's encoders are is kept by the timeline: the first who
-watches makes one, the last who leaves ends it.
+aiortc has an encoder for each connection. Here what one encoder made is cut into the payloads of RTP, and given to all
+who take it, one after another, with a rest for whatever else the loop has to do. What a timeline's encoders are is kept
+by the timeline: the first who watches makes one, the last who leaves ends it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import statistics
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -24,24 +23,18 @@ from realtime_dub.web.limits import WHOLE_REST_S
 from realtime_dub.web.rtc import headers
 from realtime_dub.web.rtc.encoders import WHOLE
 from realtime_dub.web.rtc.output_timeline import AudioOut, OutputTimeline
+from realtime_dub.web.rtc.packets import Packet
 
+AT_ONCE_S = 0.0006  # of forwarding, before others on the loop have their turn
 LEVEL_STEPS = 20  # levels of the original under the voice are told apart by 5 %: eight at most, and silence
-
-
-@dataclass(frozen=True, slots=True)
-class Packet:
-    """What an encoder made of one frame. ``leaves_ns``: on the clock; ``whole``: it needs no packet before it."""
-
-    data: bytes
-    leaves_ns: int
-    whole: bool = True
 
 
 class Stream(ABC):
     """One encoder's packets, for all who joined. On the loop; it encodes on other threads."""
 
-    def __init__(self, timeline: OutputTimeline, key: object) -> None:
-        self._timeline, self._key = timeline, key
+    def __init__(self, timeline: OutputTimeline, key: object, codec: str) -> None:
+        """``codec`` as ``video/vp8``."""
+        self._timeline, self._key, self._codec = timeline, key, codec
         self._takers: dict[Callable[[Packet], None], None] = {}  # in the order in which they joined
         self._track: Any = None
         self._task: asyncio.Task[None] | None = None
@@ -88,13 +81,21 @@ class Stream(ABC):
                 frame = await track.recv()
                 leaves_ns = self._timeline.leaves_ns(ticks_to_ns(frame.pts, Fraction(frame.time_base)))
                 for data, whole in await self._encode(frame):
-                    packet = Packet(data, leaves_ns, whole)
-                    for take in tuple(self._takers):
-                        take(packet)
+                    await self._give(Packet.of(self._codec, data, leaves_ns, whole))
         except MediaStreamError:
             pass  # the last one has left
         finally:
             self._end()
+
+    async def _give(self, packet: Packet) -> None:
+        """To all who take it."""
+        ends_s = time.perf_counter() + AT_ONCE_S
+        for take in tuple(self._takers):
+            if take in self._takers:  # still
+                take(packet)
+            if time.perf_counter() > ends_s:
+                await asyncio.sleep(0)
+                ends_s = time.perf_counter() + AT_ONCE_S
 
 
 class VideoStream(Stream):
@@ -102,8 +103,7 @@ class VideoStream(Stream):
 
     def __init__(self, timeline: OutputTimeline, codec: str, start: int, most: int) -> None:
         """``codec`` as ``video/vp8``; bits per second to begin with, and at most."""
-        super().__init__(timeline, codec)
-        self._codec = codec.partition("/")[2]
+        super().__init__(timeline, codec, codec)
         self._encoder = WHOLE[codec](start, most)
         self._estimates: dict[object, int] = {}
         self._whole_asked, self._whole_s = True, 0.0
@@ -134,7 +134,7 @@ class VideoStream(Stream):
         asked = self._whole_asked and now_s - self._whole_s >= WHOLE_REST_S
         loop = asyncio.get_running_loop()
         payloads, _ = await loop.run_in_executor(None, self._encoder.encode, frame, asked)
-        made = [(data, headers.read(self._codec, data).whole) for data in payloads if data]
+        made = [(data, headers.read(self._codec.partition("/")[2], data).whole) for data in payloads if data]
         if any(whole for _, whole in made):
             self._whole_asked, self._whole_s = self._whole_asked and not asked, now_s
         return made
@@ -147,7 +147,7 @@ class AudioStream(Stream):
     """With the original under it at one level."""
 
     def __init__(self, timeline: OutputTimeline, level: float) -> None:
-        super().__init__(timeline, level)
+        super().__init__(timeline, level, "audio/opus")
         self._level = level
         self._encoder = OpusEncoder()
 

@@ -58,6 +58,7 @@ class Presence:
         self.sequence = 0
         self._changed = changed
         self._people: dict[int, Person] = {}  # in the order in which they came
+        self._numbers: dict[str, int] = {}  # by id
         self._channels: dict[str, Channel] = {}
         self._newest = 0
 
@@ -72,6 +73,7 @@ class Presence:
         person = Person(self._newest, id, role, where, program=program)
         with self._change():
             self._people[person.number] = person
+            self._numbers[id] = person.number
         return person
 
     def leave(self, id: str) -> None:
@@ -79,10 +81,11 @@ class Presence:
         person = self.of(id)
         if person is not None:
             with self._change():
-                del self._people[person.number]
+                del self._people[person.number], self._numbers[id]
 
     def of(self, id: str) -> Person | None:
-        return next((each for each in self._people.values() if each.id == id), None)
+        number = self._numbers.get(id)
+        return None if number is None else self._people[number]
 
     def numbered(self, number: int) -> Person:
         """Raises Refusal."""

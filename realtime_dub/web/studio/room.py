@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 from realtime_dub.clock import Clock
 from realtime_dub.media import MS, Samples
 from realtime_dub.web.config import FLOOR, SessionOptions, room_voice
-from realtime_dub.web.limits import AWAY_S, MOST_ROOMS, SILENT_MS
+from realtime_dub.web.limits import AWAY_S, MANY_VIEWERS, MOST_ROOMS, SILENT_MS, VIEWERS_TOLD_S
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.rtc.browser_input import BrowserInput
 from realtime_dub.web.rtc.original import Original, Undubbed
@@ -97,6 +97,8 @@ class Room:
         self.original = Original(clock)  # of whoever the interpreters speak for
         self.presence = Presence(self.tell)
         self.watching: set[Callable[[], None]] = set()  # called when anything in the room is another
+        self._telling: asyncio.Task[None] | None = None  # many viewers
+        self._told: State | None = None  # to them
         self._members: dict[str, Member] = {}
         self._voices: dict[str, BrowserInput] = {}  # what is said on air, by channel; silence before anyone comes
         self._relays: dict[str, Undubbed] = {}  # the same for who hears it at once, while there is somebody
@@ -198,10 +200,15 @@ class Room:
         return spoken is None or spoken[0] != self.name or self.presence.is_voiced(spoken[1])
 
     def follow(self) -> None:
-        """Everybody is shown what there is now."""
+        """Everybody is shown what there is now; many viewers follow by themselves, each with its statistics."""
         self.languages = self.sender.options.languages if self.sender is not None else self.languages
+        later = self.has_many_viewers
         for session in tuple(self._members.values()):
-            session.follow()
+            if not (later and session.options.role == "viewer"):
+                session.follow()
+        if later and self.state != self._told:
+            self._told = self.state
+            self.tell()
 
     def channel_fields(self) -> list[dict[str, Any]]:
         """What everybody is told of its channels."""
@@ -297,14 +304,39 @@ class Room:
             watcher()
 
     def tell(self) -> None:
-        """Everybody: something is another now."""
+        """Everybody: something is another now. Many viewers a moment later: else each who comes is a message to all."""
+        later = self.has_many_viewers
         for person in self.presence.people:
-            if (session := self._members.get(person.id)) is not None:
-                session.input.muted = person.muted
-                session.follow()
-                session.send_room()
+            if not (later and person.role == "viewer"):
+                self._tell(person)
+        if later and self._telling is None:
+            self._telling = asyncio.create_task(self._tell_viewers(), name=f"room {self.name}")
         for watcher in tuple(self.watching):
             watcher()
+
+    async def _tell_viewers(self) -> None:
+        await asyncio.sleep(VIEWERS_TOLD_S)
+        self._telling = None  # what changes from now on is told once more
+        for person in self.presence.people:
+            if person.role == "viewer":
+                self._tell(person)
+                await asyncio.sleep(0)
+
+    def _tell(self, person: Person) -> None:
+        if (session := self._members.get(person.id)) is not None:
+            session.input.muted = person.muted
+            session.follow()
+            session.send_room()
+
+    @property
+    def has_many_viewers(self) -> bool:
+        return self.presence.count("viewer") > MANY_VIEWERS
+
+    def close(self) -> None:
+        """Nobody is in it any more."""
+        self.original.close()
+        if self._telling is not None:
+            self._telling.cancel()
 
 
 class Microphone(BrowserInput):
@@ -378,7 +410,8 @@ class Rooms:
     def to_dict(self, room: Room, session: Member | None) -> dict[str, Any]:
         """What a member of the room is told, or somebody who is not in it."""
         person = room.presence.of(session.id) if session is not None else None
-        wanted = [room_voice(each.options.voice) for each in self._sessions.values() if not each.closed]
+        there = (each for each in self._sessions.values() if each.options.role != "viewer" and not each.closed)
+        wanted = [room_voice(each.options.voice) for each in there]
         mine = person.channel if person is not None and person.role == "interpreter" else None
         heard = any(each is not None and each[0] == room.name and mine in (None, each[1]) for each in wanted)
         return room.to_dict(session, heard)
@@ -401,7 +434,7 @@ class Rooms:
         used = {each.options.room for each in present} | {_room_of(each) for each in present}
         used |= {room.name for room in self._rooms.values() if room.watching}
         for name in self._rooms.keys() - used:
-            self._rooms.pop(name).original.close()
+            self._rooms.pop(name).close()
         for room in self._rooms.values():
             room.listen()
             room.follow()

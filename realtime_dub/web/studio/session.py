@@ -24,6 +24,7 @@ from realtime_dub.pipeline.precedence import Place
 from realtime_dub.sources.base import VideoSource
 from realtime_dub.trust.consent import CarriesConsent
 from realtime_dub.web.config import SessionOptions, room_voice
+from realtime_dub.web.limits import MANY_VIEWERS, MOST_TURNS
 from realtime_dub.web.refusals import Refusal, refused, sentence
 from realtime_dub.web.rtc.browser_input import BrowserInput
 from realtime_dub.web.rtc.dropped import Dropped
@@ -83,6 +84,7 @@ class Session:
         self._tasks = Tasks(id[:6])
         self._statistics = SessionStatistics()
         self._sends_statistics = False
+        self._turn = 0  # of the statistics
         self._sources = ChosenSources(shared.config, shared.uploads, shared.avatars, shared.rooms, self.input, clock)
         self._runs = RunSwitcher(self._make_run, self._send_note)
         self._enrolment = Enrolment(self._known, lambda: self._runs.newest_is_on_air, self._send_note)
@@ -547,8 +549,18 @@ class Session:
 
     async def _send_statistics(self) -> None:
         self.follow()
+        self._turn += 1
+        if self._turn % self._turns:
+            return
         self.told = await self.statistics()
         self._connection.send(json.dumps(self.told))
+
+    @property
+    def _turns(self) -> int:
+        """Of so many turns of its statistics one is told: of few viewers each, of many every fourth."""
+        if self.room is None or self.options.role != "viewer":
+            return 1
+        return min(MOST_TURNS, 1 + self.room.presence.count("viewer") // MANY_VIEWERS)
 
     def send_room(self) -> None:
         """At once, what the statistics also say."""
