@@ -19,7 +19,7 @@ from aiortc import (
 
 from realtime_dub.errors import MediaError
 from realtime_dub.web.publish.whip_client import Answered, WhipClient
-from realtime_dub.web.rtc import aiortc_access
+from realtime_dub.web.rtc import aiortc_access, aiortc_consent
 from realtime_dub.web.rtc.output_timeline import AudioOut, OutputTimeline
 
 CONNECT_S = 10.0
@@ -51,6 +51,7 @@ class Push:
             await self._pc.setLocalDescription(await self._pc.createOffer())
         except Exception as error:  # a TURN server may refuse in many ways
             raise self._failed(f"its ICE servers cannot be used: {error}", "mend what the server names") from error
+        aiortc_consent.ask_patiently(self._pc)
         self._answered = await self._client.offer(self._pc.localDescription.sdp)
         self.servers = self._answered.servers
         try:

@@ -26,7 +26,7 @@ from aiortc.sdp import SessionDescription, candidate_from_sdp
 
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.refusals import Refusal
-from realtime_dub.web.rtc import aiortc_access, aiortc_guard
+from realtime_dub.web.rtc import aiortc_access, aiortc_consent, aiortc_guard
 from realtime_dub.web.rtc.browser_input import BrowserInput
 from realtime_dub.web.rtc.candidates import Targets
 from realtime_dub.web.rtc.decoding import Decoders, Within
@@ -146,6 +146,7 @@ class Peer:
         transceiver.setCodecPreferences(sorted(codecs, key=lambda codec: codec.mimeType.lower() != first))
 
     def _reach_in(self) -> None:
+        aiortc_consent.ask_patiently(self._pc)
         for transceiver in self._pc.getTransceivers():
             if transceiver.kind == "audio":
                 aiortc_access.use_steady_buffer(transceiver.receiver)
