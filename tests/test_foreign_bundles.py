@@ -114,7 +114,9 @@ def test_a_network_that_hangs_later_is_left_and_its_process_ended(tmp_path: Path
     process = generator._motion.session._process
     hear(generator._motion, 0.1, 0.0)
     for _ in range(2):
-        with pytest.raises(BundleError, match="test-net 1, 80 ms: its network gave no answer within 1 s; choose another"):
+        with pytest.raises(
+            BundleError, match="test-net 1, 80 ms: its network gave no answer within 1 s; choose another"
+        ):
             hear(generator._motion, 20.0, 0.2)
     assert process.poll() is not None
 
