@@ -9,19 +9,15 @@ from typing import Any
 import pytest
 from aiortc import RTCPeerConnection
 from aiortc.mediastreams import AudioStreamTrack
-from hostile_peers import connected
+from hostile_peers import LASTS_S, ask_often, connected
 
 from realtime_dub.web.rtc import aiortc_consent
 from realtime_dub.web.upkeep import until
 
-ASK_S, LASTS_S = 0.2, 1.5
-
 
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All that in a twentieth of the time."""
-    quick = functools.partial(aiortc_consent._ask_on, ask_s=ASK_S, lasts_s=LASTS_S)
-    monkeypatch.setattr(aiortc_consent, "_ask_on", quick)
+    ask_often(monkeypatch)
 
 
 def protocols(pc: RTCPeerConnection) -> list[Any]:

@@ -12,12 +12,12 @@ from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
-import aioice.ice
 import numpy as np
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
 from aiortc.codecs.vpx import VpxPayloadDescriptor
 from aiortc.rtp import RtpPacket, is_rtcp
+from hostile_peers import ask_often
 
 from realtime_dub.clock import MonotonicClock
 from realtime_dub.media import MS, NS, AudioBlock
@@ -292,7 +292,7 @@ def test_a_viewer_whose_line_breaks_is_given_up_and_the_others_miss_nothing() ->
 
 @pytest.mark.slow
 def test_a_viewer_that_falls_silent_is_given_up_when_it_answers_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aioice.ice, "CONSENT_INTERVAL", 0.2)
+    ask_often(monkeypatch)
 
     async def test() -> None:
         async with watching(True, True) as (hall, (lasting, silent)):
