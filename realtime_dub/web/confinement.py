@@ -14,13 +14,20 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-NEW_NETWORK, NEW_USER, NEW_PROCESSES = (
-    0x40000000,
-    0x10000000,
-    0x20000000,
-)  # of unshare(2); os.unshare is there from Python 3.12 on
+from realtime_dub.imports import python_path
+
+# Of unshare(2); os.unshare is there from Python 3.12 on.
+NEW_NETWORK, NEW_USER, NEW_PROCESSES = 0x40000000, 0x10000000, 0x20000000
 SET_DEATH_SIGNAL = 1  # of prctl(2): PR_SET_PDEATHSIG
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+KEPT = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")  # of the environment
 UNKNOWN = 1 << 31  # bytes of addresses, where the system does not tell them
+
+
+def environment(*more: str) -> dict[str, str]:
+    """What such a process gets of this one's, ``more`` beside what all get; no secret of the server's is among it."""
+    kept = {name: os.environ[name] for name in (*KEPT, *more) if name in os.environ}
+    return kept | ONE_THREAD | {"PYTHONPATH": python_path()}
 
 
 def leave_network() -> bool:

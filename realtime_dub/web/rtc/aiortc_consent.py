@@ -16,6 +16,8 @@ from typing import Any
 from aioice.stun import TransactionError
 from aiortc import RTCPeerConnection
 
+from realtime_dub.web.rtc.aiortc_guard import transports
+
 ASK_S, LASTS_S = 5.0, 30.0  # between two questions; since the newest one that was answered
 AGAIN = 2  # times that a question is sent once more: after 0.5 s, and 1 s later
 ANSWER_S = 3.5  # that aioice waits then
@@ -23,11 +25,9 @@ ANSWER_S = 3.5  # that aioice waits then
 
 def ask_patiently(pc: RTCPeerConnection) -> None:
     """Before it is connected."""
-    connections = {each.receiver.transport.transport._connection for each in pc.getTransceivers()}
-    if pc.sctp is not None:
-        connections.add(pc.sctp.transport.transport._connection)
-    for each in connections:
-        setattr(each, "query_consent", partial(_ask_on, each))  # noqa: B010  (mypy: a method)
+    for each in transports(pc):
+        ice = each.transport._connection
+        ice.query_consent = partial(_ask_on, ice)
 
 
 async def _ask_on(ice: Any, ask_s: float = ASK_S, lasts_s: float = LASTS_S) -> None:

@@ -28,7 +28,7 @@ from realtime_dub.web.rtc.floodgate import Floodgate
 
 def guard(pc: RTCPeerConnection, gate: Floodgate) -> None:
     """Let nothing in but what ``gate`` lets in. Once the sockets are open, before the first packet."""
-    for transport in _transports(pc):
+    for transport in transports(pc):
         for protocol in transport.transport._connection._protocols:
             _guard_socket(protocol, gate)
         _guard_media(transport, gate)
@@ -51,7 +51,7 @@ def guard(pc: RTCPeerConnection, gate: Floodgate) -> None:
 
 def keep_to(pc: RTCPeerConnection, allows: Callable[[str], bool]) -> None:
     """Send to addresses that are allowed, whatever names stand for, and to a number of those that wrote to us."""
-    for transport in _transports(pc):
+    for transport in transports(pc):
         ice = transport.transport._connection
         add, check = ice._add_remote_candidate, ice.check_incoming
 
@@ -75,7 +75,8 @@ def _held(association: Any) -> int:
     return sum(1 + len(each.reassembly) for each in streams) + len(association._sack_misordered)
 
 
-def _transports(pc: RTCPeerConnection) -> set[Any]:
+def transports(pc: RTCPeerConnection) -> set[Any]:
+    """All of aiortc's DTLS transports under a connection."""
     data = [pc.sctp.transport] if pc.sctp is not None else []
     return {*data, *(transceiver.receiver.transport for transceiver in pc.getTransceivers())}
 

@@ -7,7 +7,6 @@ is dubbed, ends with the server, and goes on where it was. What a training needs
 from __future__ import annotations
 
 import logging
-import os
 import re
 import shutil
 import subprocess
@@ -19,16 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from realtime_dub.errors import RealtimeDubError, one_line
-from realtime_dub.imports import python_path
 from realtime_dub.mouth.avatar.packed import write_anew
 from realtime_dub.trust import consent
 from realtime_dub.web import limits
+from realtime_dub.web.confinement import environment
 from realtime_dub.web.refusals import Refusal, sentence
 from realtime_dub.web.studio import avatar_progress
 from realtime_dub.web.studio.agreement import WHO
 from realtime_dub.web.studio.avatar_progress import of_preparation, of_training
 from realtime_dub.web.studio.avatars import Avatars
-from realtime_dub.web.studio.checks import KEPT, MOST_SAID, ONE_THREAD
+from realtime_dub.web.studio.checks import MOST_SAID
 from realtime_dub.web.studio.own_avatars import AVATAR, UNDER_WAY, Own, Taking, write
 from realtime_dub.web.studio.uploads import Arrival, Uploads
 
@@ -175,12 +174,10 @@ class Trainings(Taking):
 
     def _run(self, name: str, what: str, film: Path, folder: Path) -> int:
         """Blocking, until it ends, by itself or because it has to."""
-        environment = {each: os.environ[each] for each in (*KEPT, *CACHED) if each in os.environ} | ONE_THREAD
-        environment["PYTHONPATH"] = python_path()
         command = [*self._program, what, str(film), str(folder)]
         with (folder.parent / SAID).open("wb") as said:
             process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said, env=environment
+                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said, env=environment(*CACHED)
             )
         self._at_work, ends_s = (name, process), time.monotonic() + limits.TRAINING_S
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from realtime_dub.errors import one_line
-from realtime_dub.imports import python_path
+from realtime_dub.web.confinement import environment
 from realtime_dub.web.limits import CHECK_S
 from realtime_dub.web.refusals import Refusal
 
@@ -27,8 +26,6 @@ START = (
 )
 PROMPT = (sys.executable, "-P", "-c", START, "0")  # -P: nothing is loaded from where the server was started
 PROGRAM = (*PROMPT[:-1], str(NICE))
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-KEPT = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")  # of the environment
 UNREADABLE = "The file cannot be read."
 MOST_SAID = 300  # characters
 MOST_ANSWER = 1 << 20  # bytes, whatever a process that a file has taken over may write
@@ -40,11 +37,9 @@ class Reader:
     """A process that loads its libraries, and then waits for the one file it is to look at."""
 
     def __init__(self, program: tuple[str, ...]) -> None:
-        environment = {name: os.environ[name] for name in KEPT if name in os.environ} | ONE_THREAD
-        environment["PYTHONPATH"] = python_path()
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  (closed in end)
         self._process = subprocess.Popen(
-            program, stdin=subprocess.PIPE, stdout=self._said, stderr=subprocess.DEVNULL, env=environment
+            program, stdin=subprocess.PIPE, stdout=self._said, stderr=subprocess.DEVNULL, env=environment()
         )
 
     @property

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 from av import AudioFrame, VideoFrame
 
-from realtime_dub.imports import python_path
+from realtime_dub.web.confinement import environment
 from realtime_dub.web.limits import DECODER_FRAMES, DECODER_S
 from realtime_dub.web.rtc.apart import wire
 from realtime_dub.web.rtc.codecs import AUDIO_BASE, LIBRARIES, RATE, VIDEO_BASE
@@ -36,8 +36,6 @@ START_S = 20.0  # for Python and FFmpeg to be loaded, on a busy machine
 FORK_S = 2.0  # for one decoder to be begun
 COPIED = 0  # the place that a picture is copied from, where all others are still in use
 NAMED = {name: number for number, name in enumerate(LIBRARIES)}
-KEPT = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH")  # of the environment
-ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 START = (
     "import sys; from realtime_dub.web.confinement import leave_network; left = leave_network(); "
     "from realtime_dub.web.rtc.apart.process import main; main(int(sys.argv[1]), left)"
@@ -238,13 +236,11 @@ def _close(channel: socket.socket, pidfd: int) -> None:
 
 def _start() -> tuple[subprocess.Popen[bytes], socket.socket]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    environment = {name: os.environ[name] for name in KEPT if name in os.environ} | ONE_THREAD
-    environment["PYTHONPATH"] = python_path()
     null = subprocess.DEVNULL
     with theirs:
         process = subprocess.Popen(
             [sys.executable, "-P", "-c", START, str(theirs.fileno())],
-            stdin=null, stdout=null, stderr=null, env=environment, pass_fds=[theirs.fileno()], start_new_session=True,
+            stdin=null, stdout=null, stderr=null, env=environment(), pass_fds=[theirs.fileno()], start_new_session=True,
         )  # fmt: skip
     ours.settimeout(START_S)
     return process, ours
