@@ -29,7 +29,7 @@ from benchmarks.room_peers import Face, Floats, Got, Person, Sound, Voice, flash
 from benchmarks.studio_page import Server, serving
 from benchmarks.usage import Meter
 
-SPEAKER, INTERPRETER = Sound(400, 3_200), Sound(1_200, 5_200, on_s=4, period_s=8)  # whole waves in a window
+SPEAKER, INTERPRETER = Sound(3_200, 400), Sound(5_200, 1_200, on_s=4, period_s=8)  # whole waves in a window
 BUFFER_MS = 80.0  # aiortc's receiver gives a packet out when the fourth after it has come
 SETTLE_S = 8.0  # after the channel is dubbed, until it is measured
 HALL = {"room": "hall"}
