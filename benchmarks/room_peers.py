@@ -43,12 +43,13 @@ Floats = npt.NDArray[np.float64]
 class Sound:
     """What somebody says in ``on_s`` of each ``period_s``, with marks in it.
 
-    It is the built-in speech, so that mouths are made; with ``voice_hz`` a tone, syllable by syllable, which can be
-    told from what others say at the same time and opens no mouth.
+    It is the built-in speech, of which mouths are made, or a tone, syllable by syllable, which can be told from what
+    others say; or both.
     """
 
     mark_hz: float
-    voice_hz: float = 0  # none
+    tone_hz: float = 0  # none
+    speech: bool = True
     on_s: float = 1.0
     period_s: float = 1.0
 
@@ -60,11 +61,12 @@ class Sound:
         return np.asarray(self.speaks(at_s) * (self._voice(at_s) + mark))
 
     def _voice(self, at_s: Floats) -> Floats:
-        if not self.voice_hz:
-            wave = speech()
-            return np.asarray(wave[np.round(at_s * RATE).astype(int) % len(wave)])
         syllables = 0.10 + 0.05 * np.sin(2 * np.pi * 4 * at_s)
-        return np.asarray(syllables * np.sin(2 * np.pi * self.voice_hz * at_s))
+        voice = syllables * np.sin(2 * np.pi * self.tone_hz * at_s)
+        if self.speech:
+            wave = speech()
+            voice = voice + wave[np.round(at_s * RATE).astype(int) % len(wave)]
+        return np.asarray(voice)
 
 
 @functools.cache
