@@ -61,11 +61,11 @@ def export_engine(
         trials = [each for one in found for each in _tried(one, backends, backend == AUTO, asked)]
         if out is not None:
             _write(found, asked, out)
+    if not quiet:  # first: what took an hour to find is not lost with a report that cannot be written
+        _print(report.table(trials), report.reasons(trials))
     if written is not None:
         text = report.as_json(trials) if written.path.suffix == ".json" else report.as_html(trials)
         written.write(text.encode())
-    if not quiet:
-        _print(report.table(trials), report.reasons(trials))
     return _code(trials, backend)
 
 

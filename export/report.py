@@ -164,7 +164,7 @@ def _roofs(trials: Sequence[Trial]) -> list[str]:
     rows = [
         (t.bundle, str(r.streams), f"{r.arithmetic_ms:.3f}", f"{r.memory_ms:.3f}", r.limit, f"{r.least_ms:.3f}",
          f"{s.median_ms:.3f}", f"{r.least_ms / s.median_ms:.2f}")
-        for t in trials for r, s in zip(t.roofs, t.speeds, strict=True)
+        for t in trials for r in t.roofs for s in t.speeds if s.streams == r.streams
     ]  # fmt: skip
     why = "On the processor, float32: arithmetic as in large products, the weights read once for all streams."
     return ["<h2>Roofline</h2>", f"<p>{why}</p>", _html(ROOF, rows)] if rows else []
