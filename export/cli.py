@@ -22,6 +22,7 @@ from realtime_dub.terminal import console
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 OTHER_NAMES = {"ort": "cpu"}
+WIDE = 140  # columns of a table that goes into a file
 FAILED = 1  # exit code where something does not agree
 
 
@@ -71,6 +72,8 @@ def export_engine(
 
 def _print(table: Table, lines: list[str]) -> None:
     out = console()
+    if not out.is_terminal:
+        out.width = max(out.width, WIDE)
     out.print(table)
     for line in lines:
         out.print(line, markup=False, highlight=False, soft_wrap=True)

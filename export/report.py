@@ -63,11 +63,18 @@ def _figures(trial: Trial) -> Row:
     alone = next((speed for speed in trial.speeds if speed.streams == 1), None)
     agreement = [d.agreement for parity in trial.parity for d in parity.differences if d.agreement is not None]
     return (
-        f"{max(p.worst for p in trial.parity):.1e}" if trial.parity else "",
+        _worst(trial),
         f"{min(agreement):.4f}" if agreement else "",
         f"{alone.median_ms:.2f}" if alone else "",
         f"{trial.engine_bytes / 1e6:.1f}" if trial.engine_bytes else "",
     )
+
+
+def _worst(trial: Trial) -> str:
+    differences = [d for parity in trial.parity for d in parity.differences]
+    if not all(d.finite and math.isfinite(d.worst) for d in differences):
+        return "not finite"
+    return f"{max(d.worst for d in differences):.1e}" if differences else ""
 
 
 def listing(entries: Sequence[Entry]) -> Table:
