@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime_dub.blend import colour, pyramid
-from realtime_dub.blend.masks import Mask, bounding_box, dilated, lower_face, polygon, within
+from realtime_dub.blend.masks import Mask, around, bounding_box, dilated, lower_face, polygon
 from realtime_dub.blend.patch import MouthPatch
 from realtime_dub.blend.warp import Box, ThinPlate, moved_map, sample
 from realtime_dub.blend.working import WorkingCopy
@@ -186,7 +186,9 @@ class Renderer:
         if self._inside is not None and unseen > 0:
             opening = max_lip_opening(lip_shape(target, self._bank.neutral))
             share = min(unseen, lacking(opening, self._bank.mouths))
-            self._inside.paint(region, goal, view_of(self._bank.neutral, target, face.pose), box, unit, share, at_ns)
+            if share > 0:
+                view = view_of(self._bank.neutral, target, face.pose)
+                self._inside.paint(region, goal, view, box, unit, share, at_ns)
         alpha = opacity_of(outline, box, unit, self._shrink(unit))
         return MouthPatch(region, alpha, box, face.pose, at_ns, tracked.shot)
 
@@ -199,7 +201,7 @@ class Renderer:
     ) -> None:
         """Put ``mouth`` between and on the lips of ``region``, the picture of ``box``, and paint what is unseen."""
         lips = goal[LIPS_OUTER].astype(np.float64)
-        inner = within(bounding_box(lips, unit * (LIP_RIM + 3 * LIP_FEATHER), box[0] + box[2], box[1] + box[3]), box)
+        inner = around(lips, unit * (LIP_RIM + 3 * LIP_FEATHER), box)
         if (mouth is None and unseen <= 0) or min(inner[2:]) < 8:
             return
         part = WorkingCopy.of(region, box, inner, self._shrink(unit))
