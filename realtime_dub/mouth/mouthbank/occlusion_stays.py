@@ -63,7 +63,7 @@ class ClearFace:
         self._looks += free * np.float32(frames)
         recent = np.minimum(1, np.float32(frames) / np.maximum(self._looks, 1))
         # Three channels of it, for what NumPy spreads over so short an axis takes ten times as long.
-        part = cv2.merge([np.maximum(_part(RATE, frames), recent) * free] * 3)
+        part = cv2.merge([np.asarray(np.maximum(_part(RATE, frames), recent) * free, np.float32)] * 3)
         away = image - self._mean
         self._mean += part * away
         away *= away

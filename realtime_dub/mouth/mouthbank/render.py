@@ -14,7 +14,7 @@ import numpy.typing as npt
 from realtime_dub.blend import colour, pyramid
 from realtime_dub.blend.masks import Mask, around, bounding_box, dilated, lower_face, polygon
 from realtime_dub.blend.patch import MouthPatch
-from realtime_dub.blend.warp import Box, ThinPlate, moved_map, sample
+from realtime_dub.blend.warp import Box, ThinPlate, moved_map, sample, sample_shown
 from realtime_dub.blend.working import WorkingCopy
 from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width, project
 from realtime_dub.face.landmarks import LIPS, LIPS_OUTER
@@ -178,10 +178,11 @@ class Renderer:
             return None
         self.drawn_points = goal = project(target, face.pose)
         anchors = np.concatenate([outline, face.points[_NOSE_ANCHORS, :2]])
+        alpha = opacity_of(outline, box, unit, self._shrink(unit))
         if nearer:
             region = bring_nearer(frame.image, Bend(face.points, goal, _SKIN, anchors, box, unit))
         else:
-            region = self._warp_live(frame.image, face, goal, anchors, box, unit, with_lips=mouth is None)
+            region = self._warp_live(frame.image, face, goal, anchors, box, unit, mouth is None, alpha)
         self._fill_lips(region, goal, box, unit, mouth, unseen)
         if self._inside is not None and unseen > 0:
             opening = max_lip_opening(lip_shape(target, self._bank.neutral))
@@ -189,7 +190,6 @@ class Renderer:
             if share > 0:
                 view = view_of(self._bank.neutral, target, face.pose)
                 self._inside.paint(region, goal, view, box, unit, share, at_ns)
-        alpha = opacity_of(outline, box, unit, self._shrink(unit))
         return MouthPatch(region, alpha, box, face.pose, at_ns, tracked.shot)
 
     def _shrink(self, unit: float) -> float:
@@ -270,9 +270,11 @@ class Renderer:
         box: Box,
         unit: float,
         with_lips: bool,
+        shown: Mask,
     ) -> Image:
         plate = skin_plate(face, goal, anchors, unit, with_lips)
-        return sample(image, moved_map(box, plate.field(box, unit * GRID)), fine=self._is_fine(unit))
+        where = moved_map(box, plate.field(box, unit * GRID))
+        return sample_shown(image, box, where, shown, fine=self._is_fine(unit))
 
     def _is_fine(self, unit: float) -> bool:
         """Whether a mouth of ``unit`` pixels is warped with care. One at the border of it stays as it was."""
