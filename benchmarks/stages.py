@@ -26,7 +26,7 @@ from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import NS, Floats, Frame, Image, OutputFormat, Tick, samples_to_ns
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import VOICE_RATE, MouthGenerator
-from realtime_dub.pipeline.process import one_thread_each
+from realtime_dub.pipeline.process import large_pages, one_thread_each
 from realtime_dub.publishers.base import Publisher
 from realtime_dub.publishers.registry import open_publisher
 
@@ -110,6 +110,7 @@ def measure(engine: str, count: int, names: Sequence[str], fps: int) -> dict[str
     """Per size what each stage takes, over ``count`` frames."""
     with tempfile.TemporaryDirectory() as folder, one_thread_each():
         runs = {name: Run(engine, name, fps, Path(folder)) for name in names}
+        large_pages()  # as a live run
         try:
             for at in range(0, count, fps):
                 for run in runs.values():
