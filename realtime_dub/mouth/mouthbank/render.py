@@ -335,7 +335,7 @@ def _without(own: npt.NDArray[np.float32], kept: npt.NDArray[np.float32]) -> npt
     """``own`` (n, 2) less what of ``kept`` is in it."""
     power = float((kept * kept).sum())
     share = float((own * kept).sum()) / power if power > 0 else 0.0
-    return own - np.float32(np.clip(share, -1, 1)) * kept
+    return own - np.float32(min(max(share, -1.0), 1.0)) * kept
 
 
 def _distance(shapes: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
