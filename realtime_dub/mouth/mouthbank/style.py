@@ -88,7 +88,7 @@ class Style:
     def _measure(self, moved: Points, closed: Points, wide: float) -> None:
         """How far the person opens the mouth against how far the net would open it."""
         self._openings.append(_opening(moved, closed))
-        widest = max(_quantile(self._openings, WIDE_SHARE), _LEAST_OPENING)
+        widest = max(quantile(self._openings, WIDE_SHARE), _LEAST_OPENING)
         trust = len(self._openings) / (len(self._openings) + ENOUGH)
         self.scale = 1 + trust * (min(max(wide / widest, LEAST), MOST) - 1)
 
@@ -98,8 +98,8 @@ class Style:
         self._way.add((moved / width).reshape(-1), _opening(moved, nearest) / float(width))
 
 
-def _quantile(values: Iterable[float], share: float) -> float:
-    """As np.quantile has it, to the bit, in a quarter of the time for some hundred numbers."""
+def quantile(values: Iterable[float], share: float) -> float:
+    """As np.quantile has it (``share`` 0..1), to the bit, in a quarter of the time for some hundred numbers."""
     ordered = sorted(values)
     place = share * (len(ordered) - 1)
     low = int(place)
