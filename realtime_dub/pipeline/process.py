@@ -55,7 +55,7 @@ def short_waits() -> Iterator[None]:
 
 
 def large_pages() -> None:
-    """Keep what is loaded in pages of 2 MB, as far as the system can and has room for it. Blocking, some 100 ms.
+    """Keep what is loaded in pages of 2 MB, as far as the system can and has room for it. Blocking, 0.1 to 0.3 s.
 
     Each frame reads all of the networks, 15 MB, and looks up where each page of them lies: 4 kB ones take 4 % of a
     frame's processor time for it, on a virtual machine. Pages of what is allocated later stay as they are: one of 2 MB
