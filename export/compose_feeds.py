@@ -62,9 +62,10 @@ class Recording(Renderer):
         box: Box,
         unit: float,
         with_lips: bool,
+        shown: Mask,
     ) -> Image:
         self.skin, self.lips = (skin_plate(face, goal, anchors, unit, with_lips), box, unit), None
-        return super()._warp_live(image, face, goal, anchors, box, unit, with_lips)
+        return super()._warp_live(image, face, goal, anchors, box, unit, with_lips, shown)
 
     def _fill_lips(
         self, region: Image, goal: Points, box: Box, unit: float, mouth: Mouth | None, unseen: float

@@ -55,6 +55,7 @@ def test_a_stopwatch_keeps_the_order_of_first_use() -> None:
     assert list(summary) == ["track", "compose"]
     assert summary["track"]["n"] == 2
     assert 0 <= summary["track"]["p50"] <= summary["track"]["max"] < NS / MS
+    assert 0 <= summary["track"]["cpu"] <= summary["track"]["cpu95"] < NS / MS
 
 
 def test_the_last_line_is_json_whatever_the_figures(capsys: pytest.CaptureFixture[str]) -> None:

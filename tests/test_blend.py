@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from realtime_dub.blend import colour, pyramid
 from realtime_dub.blend.composite import Compositor, pose_change, repose
-from realtime_dub.blend.masks import bounding_box, dilated, feather, lower_face, polygon
+from realtime_dub.blend.masks import around, bounding_box, dilated, feather, lower_face, polygon
 from realtime_dub.blend.patch import MouthPatch
-from realtime_dub.blend.warp import ThinPlate, identity_map, sample
+from realtime_dub.blend.warp import ThinPlate, identity_map, moved_map, sample, sample_shown
 from realtime_dub.face.landmarks import LIPS
 from realtime_dub.face.types import Face, Pose, TrackedFrame
 from tests.faces import tracked_portrait
@@ -49,6 +49,22 @@ def test_a_warp_by_nothing_changes_no_bit() -> None:
     assert np.array_equal(sample(image, identity_map((5, 7, 40, 30))), image[7:37, 5:45])
 
 
+@pytest.mark.parametrize("fine", [True, False])
+@pytest.mark.parametrize("height", [9, 61, 200])  # rows of which bands are made
+def test_what_is_shown_is_sampled_as_the_whole_would_be_and_the_rest_stays(height: int, fine: bool) -> None:
+    rng = np.random.default_rng(0)
+    image, box = rng.integers(0, 256, (240, 160, 3)).astype(np.uint8), (20, 10, 90, height)
+    where = moved_map(box, rng.uniform(-3, 3, (height, 90, 2)).astype(np.float32))
+    outline = np.array([[40.0, 12], [90, 14], [70, 10 + height / 2], [66, 6 + height]])
+    shown = polygon(outline, box)
+    found, whole = sample_shown(image, box, where, shown, fine), sample(image, where, fine)
+    assert shown.any()
+    assert np.array_equal(found[shown > 0], whole[shown > 0])
+    assert np.array_equal(found[:, 75:], image[10 : 10 + height, 95:110])
+    nothing = np.zeros_like(shown)
+    assert np.array_equal(sample_shown(image, box, where, nothing, fine), image[10 : 10 + height, 20:110])
+
+
 def test_pyramid_blend_keeps_what_the_mask_says() -> None:
     a, b = noise_image(seed=1), noise_image(seed=2)
     ones, zeros = np.full(a.shape[:2], 255, np.uint8), np.zeros(a.shape[:2], np.uint8)
@@ -65,6 +81,13 @@ def test_colour_shift_is_found_and_bounded() -> None:
     assert np.array_equal(colour.add(a, shift), b)
     assert colour.rim_shift(a, a * 0, np.ones((20, 20), bool)).tolist() == [colour.MAX_SHIFT] * 3
     assert colour.rim_shift(a, b, np.zeros((20, 20), bool)).tolist() == [0, 0, 0]
+
+
+def test_a_part_of_a_box_is_around_points_and_never_beyond_the_box() -> None:
+    points = np.array([[30.0, 40], [50, 44]])
+    assert around(points, 3, (0, 0, 100, 100)) == (27, 37, 27, 11)
+    assert around(points, 3, (35, 0, 10, 42)) == (35, 37, 10, 5)
+    assert min(around(points, 3, (60, 0, 10, 42))[2:]) == 0
 
 
 def test_dilated_outline_grows_by_the_distance() -> None:

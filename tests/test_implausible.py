@@ -64,7 +64,7 @@ def test_a_net_that_breaks_for_a_moment_goes_on_from_rest(how: str, tmp_path: Pa
     for at in range(0, len(sound), 160):
         generator.hear(sound[at : at + 160], samples_to_ns(at, 16_000))
     tracked = tracked_portrait()
-    for at_ms, fine in ((300, True), (460, False), (1_000, True), (1_300, True)):
+    for at_ms, fine in ((300, True), (500, False), (1_000, True), (1_300, True)):
         if fine:
             generator.generate(tracked, at_ms * MS)
         else:

@@ -159,3 +159,34 @@ def test_streams_keep_their_own_state() -> None:
         other.hear(np.zeros(len(sound[at : at + 640]), np.float32), pts_ns)
     alone, _ = trace(hear_all(sound, 640), 1.5)
     assert np.array_equal(trace(one, 1.5)[0], alone)
+
+
+class Counted(MotionStream):
+    """Counts what its network is given."""
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+        super().__init__(BUNDLE)
+        self.calls.clear()
+
+    def _moved(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        self.calls.append(len(frames))
+        return super()._moved(frames)
+
+
+def test_the_network_is_called_once_for_a_mouth_whatever_pieces_its_voice_comes_in() -> None:
+    stream, sound = Counted(), syllables(2)
+    for at in range(0, len(sound), RATE // 50):  # as a sound device gives it; a mouth for every second piece
+        stream.hear(sound[at : at + RATE // 50], ORIGIN_NS + at * 1_000_000_000 // RATE)
+        if at % (RATE // 25):
+            stream.at(stream.heard_until_ns())
+    assert set(stream.calls[1:-1]) == {4}
+
+
+def test_what_waits_for_a_mouth_is_heard_before_the_level_is_forgotten() -> None:
+    sound = syllables(2)
+    at_once, asked = (hear_all(sound, 640) for _ in range(2))
+    asked.at(ORIGIN_NS)
+    for stream in (at_once, asked):
+        stream.forget_level()
+    assert np.array_equal(trace(at_once, 1.5)[1], trace(asked, 1.5)[1])

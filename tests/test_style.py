@@ -12,7 +12,7 @@ from realtime_dub.face.landmarks import LIPS_INNER, mean_lip_opening
 from realtime_dub.face.types import Points
 from realtime_dub.mouth.mouthbank.bank import ENOUGH_SHAPES, Bank
 from realtime_dub.mouth.mouthbank.motion import Motion
-from realtime_dub.mouth.mouthbank.style import LEAST, MOST, PRESSED, Style
+from realtime_dub.mouth.mouthbank.style import LEAST, MOST, PRESSED, Style, quantile
 
 pytestmark = pytest.mark.computes
 
@@ -104,3 +104,10 @@ def test_what_is_known_survives_saving(open_mouthed: Bank, tmp_path: Path) -> No
     loaded = Bank.load(path)
     assert np.array_equal(loaded.closed, open_mouthed.closed)
     assert loaded.wide == pytest.approx(open_mouthed.wide)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 300])
+@pytest.mark.parametrize("share", [0.0, 0.4, 0.9, 0.95, 1.0])
+def test_quantiles_are_those_of_numpy_to_the_bit(count: int, share: float) -> None:
+    values = np.random.default_rng(count).normal(size=count).tolist()
+    assert quantile(values, share) == float(np.quantile(values, share))

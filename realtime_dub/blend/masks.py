@@ -70,6 +70,11 @@ def bounding_box(points: npt.NDArray[np.float64], margin: float, width: int, hei
     return x, y, end[0] - x, end[1] - y
 
 
+def around(points: npt.NDArray[np.float64], margin: float, box: Box) -> Box:
+    """The part of ``box`` that is nearer than ``margin`` to points (n, 2) or between them; may be empty."""
+    return within(bounding_box(points, margin, box[0] + box[2], box[1] + box[3]), box)
+
+
 def within(box: Box, outer: Box) -> Box:
     """The part of ``box`` that lies in ``outer``; may be empty."""
     x, y = max(box[0], outer[0]), max(box[1], outer[1])

@@ -20,6 +20,8 @@ Real = npt.NDArray[np.floating[Any]]
 Box = tuple[int, int, int, int]  # x, y, width, height
 
 _TILE = 64  # pixels, in which maps are kept
+_BANDS, _LEAST_BAND = 4, 8  # of a box: each call lets other threads have Python, and waits for it again; pixels
+_BESIDE = 2  # pixels beside what is shown: a patch that is carried over mixes it with its neighbours
 _NO_MAP = np.empty(0, np.float32)  # remap takes both coordinates from its first map
 STIFFNESS = 2e-3  # smoothing of the spline: what two landmarks that contradict each other are allowed to be off
 
@@ -110,3 +112,21 @@ def sample(image: Image, where: npt.NDArray[np.float32], fine: bool = True) -> I
     """
     how = cv2.INTER_CUBIC if fine else cv2.INTER_LINEAR
     return np.asarray(cv2.remap(image, where, _NO_MAP, interpolation=how, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+
+
+def sample_shown(
+    image: Image, box: Box, where: npt.NDArray[np.float32], shown: npt.NDArray[np.uint8], fine: bool = True
+) -> Image:
+    """As :func:`sample` for the pixels of ``box`` where ``shown`` (height, width) is not 0; elsewhere mostly ``image``.
+
+    A lower face fills six tenths of its box: it is sampled in bands, each as wide as what is shown of it.
+    """
+    x, y, width, height = box
+    found = image[y : y + height, x : x + width].copy()
+    step = max(_LEAST_BAND, -(-height // _BANDS))
+    for top in range(0, height, step):
+        left, first, wide, high = cv2.boundingRect(shown[top : top + step])
+        if wide:
+            rows, columns = slice(top + first, top + first + high), slice(max(0, left - _BESIDE), left + wide + _BESIDE)
+            found[rows, columns] = sample(image, where[rows, columns], fine)
+    return found

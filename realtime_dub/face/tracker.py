@@ -64,6 +64,8 @@ class MediaPipeTracker:
         self._sticky_share = STICKY_SHARE
         self._lost = 0  # frames since the chosen face was seen
         self._last: Points | None = None
+        self._asked: tuple[Sequence[Points], Points | None, float] = ([], None, 0.0)
+        self._answer: Points | None = None  # to that
         self._profile = False
         self._scene = 0
 
@@ -262,6 +264,14 @@ class MediaPipeTracker:
 
     def _same(self, faces: Sequence[Points]) -> Points | None:
         """The one of ``faces`` that was followed up to now."""
+        assert self._last is not None
+        asked = self._asked
+        if faces is asked[0] and self._last is asked[1] and self._sticky_share == asked[2]:
+            return self._answer  # looking, following and choosing all want to know
+        self._asked, self._answer = (faces, self._last, self._sticky_share), self._nearest(faces)
+        return self._answer
+
+    def _nearest(self, faces: Sequence[Points]) -> Points | None:
         assert self._last is not None
         x, y = _middle(self._last)
         far = [math.dist(_middle(face), (x, y)) for face in faces]

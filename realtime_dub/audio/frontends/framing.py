@@ -62,7 +62,9 @@ class Framing:
         self.count += count
         if count == 0:
             return np.zeros((0, self._window), np.float32)
-        return np.lib.stride_tricks.sliding_window_view(heard, self._window)[:: self._hop][:count]
+        # NumPy's own sliding window takes thirty times the time of so few windows.
+        step = heard.itemsize
+        return np.ndarray((count, self._window), heard.dtype, heard, strides=(self._hop * step, step))
 
 
 class PreEmphasis:

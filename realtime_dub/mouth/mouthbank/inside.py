@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime_dub.blend.masks import Mask, bounding_box, feather, polygon
+from realtime_dub.blend.masks import Mask, around, feather, polygon
 from realtime_dub.blend.warp import Box
 from realtime_dub.face.alignment import mouth_width, project
 from realtime_dub.face.crop import Crop, crop_about
@@ -68,7 +68,8 @@ class Inside:
         ``region``: the picture of ``box``, drawn for ``at_ns``; ``goal`` (478, 3): where its lips are, frame pixels;
         ``unit``: a mouth width, pixels.
         """
-        area, share = _area(goal, box, unit), share * self._fade(float(not self.short), at_ns)
+        area = around(goal[LIPS_INNER].astype(np.float64), 4 * ROOM_SOFT * unit + 1, box)
+        share *= self._fade(float(not self.short), at_ns)
         if share <= 0 or min(area[2:]) < 1:
             return
         outer, inner = outlines(goal, view.crop)
@@ -77,7 +78,7 @@ class Inside:
         colours = _back(painted[0].transpose(1, 2, 0), view.crop, area) * np.float32(255)
         x, y = area[0] - box[0], area[1] - box[1]
         below = region[y : y + area[3], x : x + area[2]]
-        below[:] = below + weight[..., None] * (colours - below) + np.float32(0.5)
+        below[:] = below + cv2.merge([weight] * 3) * (colours - below) + np.float32(0.5)
 
 
 def lacking(opening: float, mouths: Sequence[Mouth]) -> float:
@@ -123,15 +124,6 @@ def feeds(image: Image, outer: Mask, inner: Mask, jaws: npt.NDArray[np.float32])
     scaled = image.transpose(2, 0, 1)[None].astype(np.float32) * np.float32(1 / 255)
     drawing = np.stack([outer, inner])[None].astype(np.float32) * np.float32(1 / 255)
     return {"image": np.ascontiguousarray(scaled), "drawing": drawing, "jaws": jaws[None]}
-
-
-def _area(goal: Points, box: Box, unit: float) -> Box:
-    """The part of ``box`` in which anything may be painted."""
-    right, bottom = box[0] + box[2], box[1] + box[3]
-    margin = 4 * ROOM_SOFT * unit + 1
-    x, y, width, height = bounding_box(goal[LIPS_INNER].astype(np.float64), margin, right, bottom)
-    left, top = max(x, box[0]), max(y, box[1])
-    return left, top, max(0, x + width - left), max(0, y + height - top)
 
 
 def _back(found: npt.NDArray[np.float32], crop: Crop, area: Box) -> npt.NDArray[np.float32]:

@@ -51,6 +51,7 @@ class LandmarkStream(VoiceStream):
         """From the next frame on it is this face's mouth."""
         if neutral is None or neutral is self._met:
             return
+        self._catch_up()
         self._met = neutral
         if np.abs(neutral[AROUND, :2] - self._face).max() > CHANGED:
             self._show(neutral)

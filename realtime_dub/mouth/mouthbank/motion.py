@@ -40,6 +40,7 @@ class MotionStream(VoiceStream):
         return self._speaker_level(frames, sure)
 
     def forget_level(self) -> None:
+        self._catch_up()
         self._speaker_level.reset()
 
 

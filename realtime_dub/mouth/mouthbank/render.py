@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime_dub.blend import colour, pyramid
-from realtime_dub.blend.masks import Mask, bounding_box, dilated, lower_face, polygon, within
+from realtime_dub.blend.masks import Mask, around, bounding_box, dilated, lower_face, polygon
 from realtime_dub.blend.patch import MouthPatch
-from realtime_dub.blend.warp import Box, ThinPlate, moved_map, sample
+from realtime_dub.blend.warp import Box, ThinPlate, moved_map, sample, sample_shown
 from realtime_dub.blend.working import WorkingCopy
 from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width, project
 from realtime_dub.face.landmarks import LIPS, LIPS_OUTER
@@ -178,16 +178,18 @@ class Renderer:
             return None
         self.drawn_points = goal = project(target, face.pose)
         anchors = np.concatenate([outline, face.points[_NOSE_ANCHORS, :2]])
+        alpha = opacity_of(outline, box, unit, self._shrink(unit))
         if nearer:
             region = bring_nearer(frame.image, Bend(face.points, goal, _SKIN, anchors, box, unit))
         else:
-            region = self._warp_live(frame.image, face, goal, anchors, box, unit, with_lips=mouth is None)
+            region = self._warp_live(frame.image, face, goal, anchors, box, unit, mouth is None, alpha)
         self._fill_lips(region, goal, box, unit, mouth, unseen)
         if self._inside is not None and unseen > 0:
             opening = max_lip_opening(lip_shape(target, self._bank.neutral))
             share = min(unseen, lacking(opening, self._bank.mouths))
-            self._inside.paint(region, goal, view_of(self._bank.neutral, target, face.pose), box, unit, share, at_ns)
-        alpha = opacity_of(outline, box, unit, self._shrink(unit))
+            if share > 0:
+                view = view_of(self._bank.neutral, target, face.pose)
+                self._inside.paint(region, goal, view, box, unit, share, at_ns)
         return MouthPatch(region, alpha, box, face.pose, at_ns, tracked.shot)
 
     def _shrink(self, unit: float) -> float:
@@ -199,7 +201,7 @@ class Renderer:
     ) -> None:
         """Put ``mouth`` between and on the lips of ``region``, the picture of ``box``, and paint what is unseen."""
         lips = goal[LIPS_OUTER].astype(np.float64)
-        inner = within(bounding_box(lips, unit * (LIP_RIM + 3 * LIP_FEATHER), box[0] + box[2], box[1] + box[3]), box)
+        inner = around(lips, unit * (LIP_RIM + 3 * LIP_FEATHER), box)
         if (mouth is None and unseen <= 0) or min(inner[2:]) < 8:
             return
         part = WorkingCopy.of(region, box, inner, self._shrink(unit))
@@ -268,9 +270,11 @@ class Renderer:
         box: Box,
         unit: float,
         with_lips: bool,
+        shown: Mask,
     ) -> Image:
         plate = skin_plate(face, goal, anchors, unit, with_lips)
-        return sample(image, moved_map(box, plate.field(box, unit * GRID)), fine=self._is_fine(unit))
+        where = moved_map(box, plate.field(box, unit * GRID))
+        return sample_shown(image, box, where, shown, fine=self._is_fine(unit))
 
     def _is_fine(self, unit: float) -> bool:
         """Whether a mouth of ``unit`` pixels is warped with care. One at the border of it stays as it was."""
@@ -331,7 +335,7 @@ def _without(own: npt.NDArray[np.float32], kept: npt.NDArray[np.float32]) -> npt
     """``own`` (n, 2) less what of ``kept`` is in it."""
     power = float((kept * kept).sum())
     share = float((own * kept).sum()) / power if power > 0 else 0.0
-    return own - np.float32(np.clip(share, -1, 1)) * kept
+    return own - np.float32(min(max(share, -1.0), 1.0)) * kept
 
 
 def _distance(shapes: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

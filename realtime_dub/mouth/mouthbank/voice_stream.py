@@ -27,6 +27,7 @@ from realtime_dub.mouth.mouthbank.plausible import Plausible
 
 HISTORY_NS = 3 * NS
 MAX_FRAMES = 64  # per call of the network; longer sound goes in several. As many as it is built for (profiles.py)
+TOGETHER = 8  # frames: a call takes nearly the same for one as for so many
 JUMP_NS = 10 * MS  # sound that starts further than this from where the last ended starts a new stream
 NEVER_NS = -(1 << 62)
 _TRY_SECONDS = 0.5
@@ -105,6 +106,8 @@ class VoiceStream:
         self._plausible = np.ones(length, np.bool_)
         self._features = np.zeros((length, features), np.float32)
         self._can_be = Plausible(points)
+        self._waiting: list[Floats] = []  # features that the network has not had yet
+        self._waits = 0  # frames of them
         self._origin_ns: int | None = None
 
     def _moved(self, frames: Floats) -> tuple[Floats, Floats, Floats | None]:
@@ -133,10 +136,12 @@ class VoiceStream:
         audio = self._audio
         self._restart(None)
         self.hear(np.zeros(audio.window + audio.hop, np.float32), 0)
+        self._catch_up()
         if known:
             return
         noise = 0.1 * np.random.default_rng(0).standard_normal(int(_TRY_SECONDS * audio.rate))
         self.hear(noise.astype(np.float32), samples_to_ns(self._samples, audio.rate))
+        self._catch_up()
         if not self._plausible[: self._outputs].all():
             what = f"{name}: what its network gives for silence and noise can be no mouth"
             raise BundleError("cannot run bundle", what, "fetch it again, or choose another")
@@ -146,16 +151,32 @@ class VoiceStream:
         self._origin_ns = origin_ns
         self._samples = 0
         self._outputs = 0  # of the network, the first ``_delay`` of which belong to no instant
+        self._waiting, self._waits = [], 0
         self._front_end.reset()
         self._forget()
         self.forget_level()
 
     def hear(self, samples: Floats, pts_ns: int) -> None:
-        """Sound (n,) at the bundle's rate, its first sample at ``pts_ns``; consecutive calls without holes."""
+        """Sound (n,) at the bundle's rate, its first sample at ``pts_ns``; consecutive calls without holes.
+
+        The network has it when a motion is asked for, or once there is enough: sound comes in smaller pieces than
+        mouths.
+        """
         if self._origin_ns is None or abs(pts_ns - self._end_ns()) > JUMP_NS:
             self._restart(pts_ns)
         self._samples += len(samples)
         frames = self._front_end.process(cleaned(samples))
+        self._waiting.append(frames)
+        self._waits += len(frames)
+        if self._waits >= TOGETHER:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Let the network have what was heard."""
+        if not self._waits:
+            return
+        frames = self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting)
+        self._waiting, self._waits = [], 0
         for start in range(0, len(frames), MAX_FRAMES):
             self._step(frames[start : start + MAX_FRAMES])
 
@@ -183,10 +204,11 @@ class VoiceStream:
         """The newest instant whose motion is known; far in the past before the first sound."""
         if self._origin_ns is None:
             return NEVER_NS
-        return self._origin_ns + (self._outputs - 1 - self._delay) * self.hop_ns
+        return self._origin_ns + (self._outputs + self._waits - 1 - self._delay) * self.hop_ns
 
     def at(self, ns: int) -> Motion:
         """The motion at ``ns``. Rest before the first sound; the nearest that is known outside the history."""
+        self._catch_up()
         if (place := self._place(ns)) is None:
             return Motion(np.zeros(self._displacements.shape[1:], np.float32), 0.0)
         part, a = place.part, place.low % len(self._speech)

@@ -24,7 +24,7 @@ from realtime_dub.pipeline.camera_kept import kept_for
 from realtime_dub.pipeline.live.inputs import StartsWith, VoiceInStep
 from realtime_dub.pipeline.live.loop import LivePipeline
 from realtime_dub.pipeline.plan import BudgetTooSmall
-from realtime_dub.pipeline.process import one_thread_each, short_waits
+from realtime_dub.pipeline.process import large_pages, one_thread_each, short_waits
 from realtime_dub.pipeline.reports import Reports, announce, announce_consent
 from realtime_dub.pipeline.statistics import Recorder, Report
 from realtime_dub.pipeline.timing import LiveSettings
@@ -48,6 +48,7 @@ def run_live(config: LiveConfig, stop: threading.Event | None = None) -> Report:
     clock = MonotonicClock()
     with one_thread_each(), ExitStack() as stack:
         run = _LiveRun(config, clock, stack)
+        large_pages()
         try:
             with _live_line(run.recorder, clock, config.quiet), short_waits():
                 asyncio.run(_until(run.pipeline, stop))
