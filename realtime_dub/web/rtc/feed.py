@@ -15,6 +15,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from realtime_dub.clock import Clock
 from realtime_dub.web.rtc import aiortc_sending
 from realtime_dub.web.rtc.aiortc_sending import ForwardingSender
+from realtime_dub.web.rtc.forwarder.forwarder import Forwarder
 from realtime_dub.web.rtc.output_timeline import OutputTimeline
 from realtime_dub.web.rtc.packets import Packet
 from realtime_dub.web.rtc.shared_encoding import AudioStream, Stream, VideoStream, audio_of, video_of
@@ -64,10 +65,16 @@ class Feed:
     """
 
     def __init__(
-        self, chosen: Callable[[], tuple[OutputTimeline, OutputTimeline, float]], start: int, most: int
+        self,
+        chosen: Callable[[], tuple[OutputTimeline, OutputTimeline, float]],
+        start: int,
+        most: int,
+        forwarder: Forwarder | None = None,
     ) -> None:
-        """Bits per second of its video, to begin with and at most."""
-        self._chosen, self._rates = chosen, (start, most)
+        """Bits per second of its video, to begin with and at most. ``forwarder``: that sends to many, where many are;
+        None = this process sends to all.
+        """
+        self._chosen, self._rates, self._forwarder = chosen, (start, most), forwarder
         clock = chosen()[0].clock
         self.video = PacketOut("video", clock, self.refresh, self._end_video)
         self.audio = PacketOut("audio", clock, self.refresh, self._end_audio)
@@ -84,7 +91,7 @@ class Feed:
     def begin(self, transceiver: RTCRtpTransceiver) -> None:
         """That track is negotiated."""
         track = self.track(transceiver.kind)
-        codec = aiortc_sending.forward(transceiver, track, self._ask_whole, self._estimate)
+        codec = aiortc_sending.forward(transceiver, track, self._ask_whole, self._estimate, self._forwarder)
         if transceiver.kind == "video":
             self._codec = codec
 
