@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import struct
+import sys
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -95,7 +96,8 @@ class ForwardingSender(RTCRtpSender):
         forwarder: Forwarder | None,
     ) -> None:
         self._ask, self._forwarded = ask, track  # for a frame that needs none before it
-        self._forwarder, self._turn = forwarder, 0
+        self._forwarder = forwarder or Forwarder(sys.maxsize)
+        self._turn = 0
         self._place: int | None = None  # there
         self._RTCRtpSender__encoder = Estimated(estimated)
         self._line: Line | None = None
@@ -111,9 +113,8 @@ class ForwardingSender(RTCRtpSender):
     @property
     def is_behind(self) -> bool:
         """The system takes nothing from this connection just now, or its forwarder does not."""
-        if self._place is not None and self._forwarder is not None and self._forwarder.is_full:
-            return True
-        return self._line is not None and self._line.is_behind
+        line = self._line
+        return line is not None and (line.is_behind or (self._place is not None and self._forwarder.is_full))
 
     def forward(self, packet: Packet) -> None:
         """It goes out, or the connection is over."""
@@ -134,7 +135,7 @@ class ForwardingSender(RTCRtpSender):
         if packet.is_numbered:
             self._picture = (self._picture + 1) & 0x7FFF
             picture = NUMBER.pack(0x8000 | self._picture)
-        if self._place is not None and self._forwarder is not None:
+        if self._place is not None:
             leaves = self._forwarder.add(packet, self._place, index, 0x8000 | self._picture)
             frame = index, timestamp, self._extensions(leaves), picture, payloads
             self._count(len(payloads), packet.size + len(payloads) * self._around)
@@ -152,32 +153,30 @@ class ForwardingSender(RTCRtpSender):
 
     def _reach(self) -> Line:
         """Where it goes, with a place at the forwarder where there is one. Raises ConnectionError: it is over."""
-        secured: Any = self.transport
-        if secured._state is not State.CONNECTED:
+        if self._secured._state is not State.CONNECTED:
             raise ConnectionError
-        nominated = secured.transport._connection._nominated.get(1)
-        if (line := self._line) is None or line.pair is not nominated or line.is_over:
+        line, nominated = self._line, self._nominated.get(1)
+        if line is None or line.pair is not nominated or line.is_over:
             line = self._line = Line(nominated)
             self._seek_place(line)
-        elif self._forwarder is not None and self._turn != self._forwarder.turn:
+        elif self._turn != self._forwarder.turn:
             self._seek_place(line)
         return line
 
     def _seek_place(self, line: Line) -> None:
         self._leave_place()
-        if self._forwarder is not None:
-            self._turn = self._forwarder.turn
-            if line.socket is not None:
-                self._place = self._forwarder.take(partial(self._described, line), line.socket.fileno(), self)
+        self._turn = self._forwarder.turn
+        if line.socket is not None:
+            self._place = self._forwarder.take(partial(self._described, line), line.socket.fileno(), self)
 
     def _leave_place(self) -> None:
         place, self._place = self._place, None
-        if place is not None and self._forwarder is not None:
+        if place is not None:
             self._forwarder.drop(place)
 
     def _described(self, line: Line, number: int) -> Place:
         """For the forwarder."""
-        secured: Any = self.transport
+        secured = self._secured
         name = secured._ssl.get_selected_srtp_profile()
         profile = next(each for each in SRTP_PROFILES if each.openssl_profile == name)
         secret = secured._ssl.export_keying_material(EXTRACTOR, 2 * (profile.key_length + profile.salt_length))
@@ -214,17 +213,16 @@ class ForwardingSender(RTCRtpSender):
 
     def _transmit(self, line: Line, packets: list[bytes], index: int) -> None:
         """From here. ``index``: of the last one, where they are of the stream itself."""
-        secured: Any = self.transport
+        protect = self._secured._tx_srtp.protect
         if index > self._seen:
-            self._seen = caught_up(secured._tx_srtp.protect, self._ssrc, self._seen, index)
-        sent = list(map(secured._tx_srtp.protect, packets))
+            self._seen = caught_up(protect, self._ssrc, self._seen, index)
+        sent = list(map(protect, packets))
         line.send(sent)
         self._count(len(sent), sum(map(len, sent)))
 
     def _count(self, packets: int, size: int) -> None:
-        secured: Any = self.transport
-        secured._RTCDtlsTransport__tx_packets += packets
-        secured._RTCDtlsTransport__tx_bytes += size
+        self._secured._RTCDtlsTransport__tx_packets += packets
+        self._secured._RTCDtlsTransport__tx_bytes += size
 
     def _extensions(self, leaves: bytes) -> bytes:
         """Whose stream it is, and when this leaves."""
@@ -245,8 +243,9 @@ class ForwardingSender(RTCRtpSender):
         """Until the connection is no more."""
         self._RTCRtpSender__rtp_started.set()
         track = self._forwarded
-        if self._forwarder is not None:
-            self._forwarder.come()
+        self._secured: Any = self.transport
+        self._nominated = self._secured.transport._connection._nominated
+        self._forwarder.come()
         try:
             self._kind, self._template = codec.payloadType, self._made_template()
             self._keeps = any(each.type == "nack" and not each.parameter for each in codec.rtcpFeedback)
@@ -260,8 +259,7 @@ class ForwardingSender(RTCRtpSender):
                 self._over.set_result(None)
             track.stop()
             self._leave_place()
-            if self._forwarder is not None:
-                self._forwarder.leave()
+            self._forwarder.leave()
             self._RTCRtpSender__track = self._RTCRtpSender__encoder = None
             self._RTCRtpSender__rtp_exited.set()
 

@@ -27,6 +27,7 @@ class Line:
         self.pair, self.to = pair, pair.remote_addr
         self._transport = pair.protocol.transport
         self._is_closing = getattr(self._transport, "is_closing", bool)  # behind a relay it cannot tell
+        self._untaken = getattr(self._transport, "_buffer", ())
         if self.is_over:
             raise ConnectionError("the way to the other side is closed")
         # That it goes through: behind a relay there is none of its own.
@@ -40,7 +41,7 @@ class Line:
     @property
     def is_behind(self) -> bool:
         """The system takes no more just now: what it did not take waits here."""
-        return bool(getattr(self._transport, "_buffer", None))
+        return bool(self._untaken)
 
     def send(self, packets: Sequence[bytes]) -> None:
         """In order; all of one size but for the last, which may be smaller."""

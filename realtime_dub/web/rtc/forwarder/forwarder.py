@@ -52,6 +52,7 @@ class Forwarder:
 
     def __init__(self, least: int = FORWARDED_FROM) -> None:
         self.turn = 0  # another one: whoever had a place has none any more, or may have one
+        self.is_full = False  # it does not keep up
         self.pid: int | None = None
         self._least, self._senders = least, 0
         self._task: asyncio.Task[None] | None = None
@@ -65,11 +66,6 @@ class Forwarder:
         self._packet: Packet | None = None  # of these takers
         self._takers: list[bytes] = []
         self._at = b""
-
-    @property
-    def is_full(self) -> bool:
-        """It does not keep up."""
-        return len(self._waiting) > MOST_WAITING
 
     def come(self) -> None:
         """One more sender."""
@@ -185,6 +181,7 @@ class Forwarder:
             for each in descriptors:
                 os.close(each)
         self._waiting.clear()
+        self.is_full = False
 
     # What goes there and what comes back.
 
@@ -198,12 +195,14 @@ class Forwarder:
                 loop.add_writer(self._channel, self._put_more)
                 loop.call_later(STUCK_S, self._look)
             self._waiting.append((message, tuple(map(os.dup, descriptors))))
+            self.is_full = len(self._waiting) > MOST_WAITING
 
     def _put_more(self) -> None:
         while self._waiting and self._sent(*self._waiting[0]):
             for each in self._waiting.popleft()[1]:
                 os.close(each)
             self._moved_s = time.monotonic()
+        self.is_full = len(self._waiting) > MOST_WAITING
         if not self._waiting and self._channel is not None:
             asyncio.get_running_loop().remove_writer(self._channel)
 
