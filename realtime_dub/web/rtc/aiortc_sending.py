@@ -192,8 +192,9 @@ class ForwardingSender(RTCRtpSender):
 
     def back(self, packets: list[bytes]) -> None:
         """What the forwarder's system did not take waits here; none: it does not serve this connection."""
-        if not packets:
+        if not packets:  # nor did it send what it was given since it had the place
             self._place = None
+            self._ask()
         elif self._line is not None and not self._line.is_over:
             self._line.send(packets)
 

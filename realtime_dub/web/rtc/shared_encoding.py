@@ -89,13 +89,13 @@ class Stream(ABC):
 
     async def _give(self, packet: Packet) -> None:
         """To all who take it."""
-        ends_s, rested = time.perf_counter() + AT_ONCE_S, False
+        ends_s = time.perf_counter() + AT_ONCE_S
         for take in tuple(self._takers):
-            if not rested or take in self._takers:  # still
+            if take in self._takers:  # still
                 take(packet)
             if time.perf_counter() > ends_s:
                 await asyncio.sleep(0)
-                ends_s, rested = time.perf_counter() + AT_ONCE_S, True
+                ends_s = time.perf_counter() + AT_ONCE_S
 
 
 class VideoStream(Stream):

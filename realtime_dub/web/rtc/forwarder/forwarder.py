@@ -25,10 +25,9 @@ from realtime_dub.web.rtc.forwarder import wire
 from realtime_dub.web.rtc.packets import Packet
 
 START_S = 20.0  # for Python to be loaded, on a busy machine
-STUCK_S = 1.0  # without anything taken, where something waits: it is ended
+ASK_S, MOST_UNANSWERED = 0.5, 2  # whether it lives is asked so often; it is ended when so many have no answer
 REST_S, MOST_REST_S, LASTED_S = 0.2, 30.0, 60.0  # until there is another one; twice as long where it did not last
-BUFFER_BYTES = 1 << 20  # asked of the system, between the two
-MOST_WAITING = 64  # messages beyond it: what comes then is left out, as for a slow line
+MOST_WAITING = 64  # messages that the system does not take: what comes then is left out, as for a slow line
 AT_ONCE = 64  # takers of one message: it begins while others are still asked
 SINCE_1900_NS = 2_208_988_800 * NS
 START = "import sys; from realtime_dub.web.rtc.forwarder.process import main; main(int(sys.argv[1]))"
@@ -60,7 +59,7 @@ class Forwarder:
         self._channel: socket.socket | None = None
         self._over = asyncio.Event()
         self._waiting: deque[tuple[bytes, tuple[int, ...]]] = deque()
-        self._moved_s = 0.0  # when something was taken, while something waits
+        self._unanswered = 0
         self._places: dict[int, Takes] = {}
         self._next = 0
         self._packet: Packet | None = None  # of these takers
@@ -151,14 +150,27 @@ class Forwarder:
         loop = asyncio.get_running_loop()
         self._channel, self.pid = channel, process.pid
         self._over.clear()
+        self._unanswered = 0
         loop.add_reader(channel, self._read)
         self.turn += 1
         try:
-            await self._over.wait()
+            while not self._over.is_set():
+                await self._ask()
             log.warning("the forwarder ended: its viewers are served by the worker until there is another one")
         finally:
             self._forget()
             await asyncio.shield(_end(process, channel))
+
+    async def _ask(self) -> None:
+        """Whether it still does what it is told."""
+        if self._unanswered >= MOST_UNANSWERED:
+            self._lose()
+            return
+        self._unanswered += 1
+        self._put(wire.ASKED)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ASK_S):
+                await self._over.wait()
 
     def _end(self) -> None:
         if self._task is not None:
@@ -166,6 +178,10 @@ class Forwarder:
             self._ending.add(self._task)
             self._task.add_done_callback(self._ending.discard)
             self._task = None
+
+    def _lose(self) -> None:
+        self._forget()
+        self._over.set()
 
     def _forget(self) -> None:
         """Nobody has a place there any more. Idempotent."""
@@ -190,10 +206,7 @@ class Forwarder:
             return
         if self._channel is not None:  # it has not ended just now
             if not self._waiting:
-                self._moved_s = time.monotonic()
-                loop = asyncio.get_running_loop()
-                loop.add_writer(self._channel, self._put_more)
-                loop.call_later(STUCK_S, self._look)
+                asyncio.get_running_loop().add_writer(self._channel, self._put_more)
             self._waiting.append((message, tuple(map(os.dup, descriptors))))
             self.is_full = len(self._waiting) > MOST_WAITING
 
@@ -201,7 +214,6 @@ class Forwarder:
         while self._waiting and self._sent(*self._waiting[0]):
             for each in self._waiting.popleft()[1]:
                 os.close(each)
-            self._moved_s = time.monotonic()
         self.is_full = len(self._waiting) > MOST_WAITING
         if not self._waiting and self._channel is not None:
             asyncio.get_running_loop().remove_writer(self._channel)
@@ -217,21 +229,9 @@ class Forwarder:
         except BlockingIOError:
             return False
         except OSError:
-            self._forget()
-            self._over.set()
+            self._lose()
             return False
         return True
-
-    def _look(self) -> None:
-        """Whether it still takes something."""
-        if not self._waiting:
-            return
-        left_s = self._moved_s + STUCK_S - time.monotonic()
-        if left_s > 0:
-            asyncio.get_running_loop().call_later(left_s, self._look)
-        else:
-            self._forget()
-            self._over.set()
 
     def _read(self) -> None:
         assert self._channel is not None
@@ -242,10 +242,11 @@ class Forwarder:
         except OSError:
             message = b""
         if not message:
-            self._forget()
-            self._over.set()
+            self._lose()
             return
         place, size = wire.BACK.unpack_from(message)
+        if not place:
+            self._unanswered = 0
         packets = message[wire.BACK.size :]
         takes = self._places.get(place) if packets else self._places.pop(place, None)
         if takes is not None:
@@ -257,7 +258,6 @@ def _start() -> tuple[subprocess.Popen[bytes], socket.socket]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     null = subprocess.DEVNULL
     try:
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
         with theirs:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-c", START, str(theirs.fileno())],

@@ -111,6 +111,8 @@ class Forwarding:
                 self._forward(Run(message[:size]))
             elif message[0] == wire.TAKE:
                 self._take(wire.Place.read(message), [struct.unpack("i", data)[0] for _, _, data in more])
+            elif message[0] == wire.ASK:
+                self._give_back(0)
             else:
                 self._drop(wire.DROPPED.unpack_from(message)[1])
 

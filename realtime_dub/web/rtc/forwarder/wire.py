@@ -1,7 +1,8 @@
 """Messages between a worker and its forwarder, one a datagram of a socket that both have.
 
-To the forwarder: what one sender needs (``Place``, with the descriptor of its socket), that it has ended, and a run of
-payloads for many. Back: packets that the system did not take, or none where a sender cannot be served there.
+To the forwarder: what one sender needs (``Place``, with the descriptor of its socket), that it has ended, a run of
+payloads for many, and whether it lives. Back: packets that the system did not take, or none where a sender cannot be
+served there; of place 0, that it lives.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import NamedTuple
 
 from pylibsrtp import Policy
 
-TAKE, DROP, RUN = range(3)
+TAKE, DROP, RUN, ASK = range(4)
+ASKED = bytes((ASK,))
 NUMBERED, LAST = 1, 2  # of a run: its frames have a number in each connection; its last payload is its frame's
 MOST_FIELD = 255  # bytes of a field of Place
 MOST_MESSAGE = 1 << 17  # bytes: a run's payloads are 64,000 at most
