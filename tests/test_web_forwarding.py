@@ -23,9 +23,9 @@ from realtime_dub.clock import MonotonicClock
 from realtime_dub.media import MS, NS, AudioBlock
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.rtc import aiortc_access, headers
-from realtime_dub.web.rtc.aiortc_sending import KEPT
 from realtime_dub.web.rtc.feed import Feed
 from realtime_dub.web.rtc.forwarder.forwarder import Forwarder
+from realtime_dub.web.rtc.forwarder.group import KEPT
 from realtime_dub.web.rtc.line import Line
 from realtime_dub.web.rtc.output_timeline import RATE, OutputTimeline
 from realtime_dub.web.rtc.peer import Peer

@@ -5,7 +5,8 @@ many watch. Here whoever has a frame calls :meth:`ForwardingSender.forward`, and
 share was cut into payloads once (``shared_encoding``), and of a connection's own there are headers and encryption. The
 rest of a sender stays aiortc's: reports, what the other side says, statistics, its beginning and its end.
 
-Where many watch, a ``forwarder`` sends what is said here of each packet. What is asked for again goes from here.
+Where many watch, a ``forwarder`` sends what a group is given, and a sender that is in one counts along: it reports,
+sends what is asked for again, and goes on by itself when it leaves the group.
 
 Like ``aiortc_access`` this reaches past aiortc's interface, for senders that were handed to it.
 """
@@ -16,8 +17,7 @@ import asyncio
 import logging
 import struct
 import sys
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Protocol
 
@@ -25,12 +25,13 @@ from aiortc import RTCRtpSender, RTCRtpTransceiver
 from aiortc.clock import current_ntp_time
 from aiortc.rtcdtlstransport import SRTP_PROFILES, State
 from aiortc.rtcrtpsender import random_sequence_number
-from aiortc.rtp import RTP_HISTORY_SIZE, HeaderExtensions, HeaderExtensionsMap
+from aiortc.rtp import HeaderExtensions, HeaderExtensionsMap
 from aiortc.utils import random16, random32
 
 from realtime_dub.media import NS, rescale
 from realtime_dub.web.rtc.encoders import CUTS, Payloads
 from realtime_dub.web.rtc.forwarder.forwarder import Forwarder, leaves_now
+from realtime_dub.web.rtc.forwarder.group import Counts, Given, Group, History
 from realtime_dub.web.rtc.forwarder.wire import Place, tag_bytes
 from realtime_dub.web.rtc.line import Line
 from realtime_dub.web.rtc.packets import Packet
@@ -39,7 +40,6 @@ from realtime_dub.web.rtc.rollover import caught_up
 HEADER = struct.Struct("!BBHLL")
 EXTRACTOR = b"EXTRACTOR-dtls_srtp"  # RFC 5764
 NUMBER = struct.Struct("!H")
-KEPT = 4 * RTP_HISTORY_SIZE  # packets, at least: all share what is in them
 PLAIN, EXTENDED, MARKER = 0x80, 0x90, 0x80
 Sent = tuple[int, int, bytes, bytes, Payloads]  # first index, time, extensions, its number among frames, what is in it
 log = logging.getLogger("realtime_dub.web")
@@ -78,12 +78,9 @@ class ForwardingSender(RTCRtpSender):
     # aiortc's own, of which its reports and statistics are made.
     _RTCRtpSender__encoder: Any
     _RTCRtpSender__mid: str | None
-    _RTCRtpSender__octet_count: int
-    _RTCRtpSender__packet_count: int
     _RTCRtpSender__rtp_exited: asyncio.Event
     _RTCRtpSender__rtp_header_extensions_map: HeaderExtensionsMap
     _RTCRtpSender__rtp_started: asyncio.Event
-    _RTCRtpSender__rtp_timestamp: int
     _RTCRtpSender__rtx_payload_type: int | None
     _RTCRtpSender__rtx_sequence_number: int
     _RTCRtpSender__track: Any
@@ -97,8 +94,10 @@ class ForwardingSender(RTCRtpSender):
     ) -> None:
         self._ask, self._forwarded = ask, track  # for a frame that needs none before it
         self._forwarder = forwarder or Forwarder(sys.maxsize)
-        self._turn = 0
-        self._place: int | None = None  # there
+        self._place: int | None = None  # there; what is counted below stands still meanwhile
+        self._group, self._before = Group(self._forwarder, ask), Counts()  # its counts when this one came
+        self._ended: Callable[[], None] = ask
+        self._refused_by: int | None = None
         self._RTCRtpSender__encoder = Estimated(estimated)
         self._line: Line | None = None
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -107,14 +106,13 @@ class ForwardingSender(RTCRtpSender):
         self._timestamp_0, self._picture = random32(), random16()
         self._last_ns = 0  # when the newest frame was to leave
         self._reported = 0, 0  # that, and what it is on the clock of reports
-        self._kept: deque[Sent] = deque()  # frames that may be asked for again
-        self._kept_packets = 0
+        self._kept: History[Sent] = History()
+        self._packets = self._octets = self._timestamp = 0
 
     @property
     def is_behind(self) -> bool:
-        """The system takes nothing from this connection just now, or its forwarder does not."""
-        line = self._line
-        return line is not None and (line.is_behind or (self._place is not None and self._forwarder.is_full))
+        """The system takes nothing from this connection just now."""
+        return self._line is not None and self._line.is_behind
 
     def forward(self, packet: Packet) -> None:
         """It goes out, or the connection is over."""
@@ -135,46 +133,99 @@ class ForwardingSender(RTCRtpSender):
         if packet.is_numbered:
             self._picture = (self._picture + 1) & 0x7FFF
             picture = NUMBER.pack(0x8000 | self._picture)
-        if self._place is not None:
-            leaves = self._forwarder.add(packet, self._place, index, 0x8000 | self._picture)
-            frame = index, timestamp, self._extensions(leaves), picture, payloads
-            self._count(len(payloads), packet.size + len(payloads) * self._around)
-        else:
-            frame = index, timestamp, self._extensions(leaves_now()), picture, payloads
-            for begin, end in packet.runs:
-                self._transmit(line, self._built(frame, begin, end), index + end - 1)
+        frame = index, timestamp, self._extensions(leaves_now()), picture, payloads
+        for begin, end in packet.runs:
+            self._transmit(line, self._built(frame, begin, end), index + end - 1)
         self._index = index + len(payloads)
         if self._keeps:
-            self._keep(frame)
-        self._last_ns = packet.leaves_ns
-        self._RTCRtpSender__rtp_timestamp = timestamp
-        self._RTCRtpSender__octet_count += packet.size
-        self._RTCRtpSender__packet_count += len(payloads)
+            self._kept.add(frame, len(payloads))
+        self._last_ns, self._timestamp = packet.leaves_ns, timestamp
+        self._octets += packet.size
+        self._packets += len(payloads)
 
     def _reach(self) -> Line:
-        """Where it goes, with a place at the forwarder where there is one. Raises ConnectionError: it is over."""
+        """Raises ConnectionError where there is no way any more."""
         if self._secured._state is not State.CONNECTED:
             raise ConnectionError
         line, nominated = self._line, self._nominated.get(1)
         if line is None or line.pair is not nominated or line.is_over:
             line = self._line = Line(nominated)
-            self._seek_place(line)
-        elif self._turn != self._forwarder.turn:
-            self._seek_place(line)
         return line
 
-    def _seek_place(self, line: Line) -> None:
-        self._leave_place()
-        self._turn = self._forwarder.turn
-        if line.socket is not None:
-            self._place = self._forwarder.take(partial(self._described, line), line.socket.fileno(), self)
+    # At the forwarder.
 
-    def _leave_place(self) -> None:
-        place, self._place = self._place, None
-        if place is not None:
-            self._forwarder.drop(place)
+    def enter(self, group: Group, ended: Callable[[], None]) -> bool:
+        """From now on it gets what the group is given, until ``ended``. False: this process sends to it."""
+        line, forwarder = self._line, self._forwarder
+        if line is None or line.socket is None or line.is_behind or not self._enabled:
+            return False
+        if forwarder.pid is None or forwarder.pid == self._refused_by:
+            return False
+        place = forwarder.take(partial(self._described, line, group), line.socket.fileno(), self)
+        if place is None:
+            return False
+        self._place, self._group, self._before, self._ended = place, group, group.counts, ended
+        return True
 
-    def _described(self, line: Line, number: int) -> Place:
+    def look(self) -> None:
+        """Where the connection is over or goes another way, it is found out with the next frame."""
+        line, is_up = self._line, self._secured._state is State.CONNECTED
+        if line is None or line.is_over or line.pair is not self._nominated.get(1) or not (is_up and self._enabled):
+            self.exit()
+
+    def back(self, packets: list[bytes]) -> None:
+        """What the forwarder's system did not take waits here; none: it does not serve this connection."""
+        if not packets:  # nor did it send what the group was given since
+            self._refused_by = self._forwarder.pid
+            self.exit()
+            self._ask()
+        elif self._line is not None and not self._line.is_over:
+            self._line.send(packets)
+            if self._line.is_behind:
+                self.exit()
+
+    def exit(self) -> None:
+        """This process sends to it from now on. Idempotent."""
+        if self._place is None:
+            return
+        place, gained, (self._last_ns, self._timestamp) = self._place, self._gained(), self._newest
+        for given in self._entered() if self._keeps else ():
+            self._kept.add(self._own(given), len(given.packet.payloads))
+        self._place = None
+        self._index += gained.packets
+        self._packets += gained.packets
+        self._octets += gained.octets
+        self._picture += gained.frames
+        self._count(gained.packets, gained.octets + gained.packets * self._around)
+        self._forwarder.drop(place)
+        self._ended()
+
+    def _gained(self) -> Counts:
+        """Of what the group was given since this one came."""
+        if self._place is None:
+            return Counts()
+        (packets, octets, frames), before = self._group.counts, self._before
+        return Counts(packets - before.packets, octets - before.octets, frames - before.frames)
+
+    def _entered(self) -> list[Given]:
+        """The frames of the group since then, as far as they are kept."""
+        return [given for given in self._group.kept if given.before >= self._before]
+
+    def _own(self, given: Given) -> Sent:
+        """A frame of the group as this one's receiver got it."""
+        packet, since = given.packet, given.before.frames - self._before.frames
+        picture = NUMBER.pack(0x8000 | (self._picture + since + 1) & 0x7FFF) if packet.is_numbered else b""
+        timestamp = (self._timestamp_0 + packet.ticks) & 0xFFFFFFFF
+        index = self._index + given.before.packets - self._before.packets
+        return index, timestamp, self._extensions(given.leaves), picture, packet.payloads
+
+    def _sent(self) -> Iterator[Sent]:
+        """What may be asked for again, the newest first."""
+        if self._place is not None:
+            yield from map(self._own, reversed(self._entered()))
+        yield from reversed(self._kept)
+
+    def _described(self, line: Line, group: Group, number: int) -> Place:
         """For the forwarder."""
         secured = self._secured
         name = secured._ssl.get_selected_srtp_profile()
@@ -185,18 +236,13 @@ class ForwardingSender(RTCRtpSender):
         host, port = line.to
         self._around = HEADER.size + len(before) + 3 * has_time + len(after) + tag_bytes(profile.libsrtp_profile)
         return Place(
-            number=number, source=self._ssrc, timestamp_0=self._timestamp_0, next_index=self._index, first=self._first,
-            kind=self._kind, profile=profile.libsrtp_profile, port=port, has_time=has_time, before=before, after=after,
-            key=key, host=host.encode(),
+            number=number, group=group.number, source=self._ssrc, timestamp_0=self._timestamp_0,
+            next_index=self._index, picture=self._picture & 0x7FFF, first=self._first, kind=self._kind,
+            profile=profile.libsrtp_profile, port=port, has_time=has_time, before=before, after=after, key=key,
+            host=host.encode(),
         )  # fmt: skip
 
-    def back(self, packets: list[bytes]) -> None:
-        """What the forwarder's system did not take waits here; none: it does not serve this connection."""
-        if not packets:  # nor did it send what it was given since it had the place
-            self._place = None
-            self._ask()
-        elif self._line is not None and not self._line.is_over:
-            self._line.send(packets)
+    # Packets.
 
     def _built(self, frame: Sent, begin: int, end: int) -> list[bytes]:
         """Its packets from number ``begin`` on."""
@@ -230,14 +276,6 @@ class ForwardingSender(RTCRtpSender):
         before, has_time, after = self._template
         return before + leaves + after if has_time else before
 
-    def _keep(self, frame: Sent) -> None:
-        """For whoever lost them."""
-        kept = self._kept
-        kept.append(frame)
-        self._kept_packets += len(frame[4])
-        while self._kept_packets - len(kept[0][4]) >= KEPT:
-            self._kept_packets -= len(kept.popleft()[4])
-
     # What aiortc calls.
 
     async def _run_rtp(self, codec: Any) -> None:
@@ -259,7 +297,7 @@ class ForwardingSender(RTCRtpSender):
             if not self._over.done():
                 self._over.set_result(None)
             track.stop()
-            self._leave_place()
+            self.exit()
             self._forwarder.leave()
             self._RTCRtpSender__track = self._RTCRtpSender__encoder = None
             self._RTCRtpSender__rtp_exited.set()
@@ -277,7 +315,7 @@ class ForwardingSender(RTCRtpSender):
 
     async def _retransmit(self, sequence_number: int) -> None:
         """The same again: encrypted under the same number there must not be anything else."""
-        for frame in reversed(self._kept):
+        for frame in self._sent():
             number = (sequence_number - frame[0]) & 0xFFFF
             if number < len(frame[4]):
                 (packet,) = self._built(frame, number, number + 1)
@@ -301,11 +339,32 @@ class ForwardingSender(RTCRtpSender):
         self._ask()
 
     @property
+    def _RTCRtpSender__packet_count(self) -> int:
+        return self._packets + self._gained().packets
+
+    @property
+    def _RTCRtpSender__octet_count(self) -> int:
+        return self._octets + self._gained().octets
+
+    @property
+    def _newest(self) -> tuple[int, int]:
+        """When the newest frame was to leave, and its stamp."""
+        newest = self._group.newest
+        if newest is not None and self._gained().frames:
+            return newest.leaves_ns, (self._timestamp_0 + newest.ticks) & 0xFFFFFFFF
+        return self._last_ns, self._timestamp
+
+    @property
+    def _RTCRtpSender__rtp_timestamp(self) -> int:
+        return self._newest[1]
+
+    @property
     def _RTCRtpSender__ntp_timestamp(self) -> int:
         """Reports say when a frame was to leave by the clock: what encoding and sending took is no time of its own."""
-        if self._reported[0] != self._last_ns:
-            late = rescale(self._forwarded.late_ns(self._last_ns), 1 << 32, NS)
-            self._reported = self._last_ns, current_ntp_time() - late
+        leaves_ns = self._newest[0]
+        if self._reported[0] != leaves_ns:
+            late = rescale(self._forwarded.late_ns(leaves_ns), 1 << 32, NS)
+            self._reported = leaves_ns, current_ntp_time() - late
         return self._reported[1]
 
 

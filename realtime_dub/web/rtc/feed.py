@@ -7,6 +7,7 @@ nothing has to be negotiated anew where a viewer takes another channel.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from aiortc import RTCRtpTransceiver
@@ -16,6 +17,7 @@ from realtime_dub.clock import Clock
 from realtime_dub.web.rtc import aiortc_sending
 from realtime_dub.web.rtc.aiortc_sending import ForwardingSender
 from realtime_dub.web.rtc.forwarder.forwarder import Forwarder
+from realtime_dub.web.rtc.forwarder.group import Group
 from realtime_dub.web.rtc.output_timeline import OutputTimeline
 from realtime_dub.web.rtc.packets import Packet
 from realtime_dub.web.rtc.shared_encoding import AudioStream, Stream, VideoStream, audio_of, video_of
@@ -48,6 +50,15 @@ class PacketOut(MediaStreamTrack):
         if self._sender is not None:
             self._sender.forward(packet)
 
+    def enter(self, group: Group, ended: Callable[[], None]) -> bool:
+        """What is given to the group goes there, too, from now on until ``ended``; False where it cannot."""
+        return self._sender is not None and self._sender.enter(group, ended)
+
+    def exit(self) -> None:
+        """Idempotent."""
+        if self._sender is not None:
+            self._sender.exit()
+
     async def recv(self) -> Any:
         """Nobody does: what is forwarded has no frames to take."""
         raise MediaStreamError
@@ -55,6 +66,7 @@ class PacketOut(MediaStreamTrack):
     def stop(self) -> None:
         if self.readyState == "live":
             super().stop()
+            self.exit()
             self.is_wanted, self._sender = False, None
             self._ended()
 
@@ -122,6 +134,7 @@ class Feed:
         """Of the stream that is to be shown."""
         if not packet.whole or self._next is None:
             return
+        self.video.exit()
         stream, before = self._next, self._now
         self._next, self._now = None, stream
         stream.leave_to(self._first, self._seen)
@@ -138,9 +151,11 @@ class Feed:
             return
         self._lost = False
         self._pass_on(self.video, packet)
+        self._part(self._now, self._seen, self.video)
 
     def _sound(self, stream: AudioStream) -> None:
         if stream is not self._heard:
+            self.audio.exit()
             stream.join(self._hear)
             before, self._heard = self._heard, stream
             if before is not None:
@@ -149,6 +164,19 @@ class Feed:
     def _hear(self, packet: Packet) -> None:
         if not self.audio.is_full:
             self._pass_on(self.audio, packet)
+            self._part(self._heard, self._hear, self.audio)
+
+    def _part(self, stream: Stream | None, take: Callable[[Packet], None], track: PacketOut) -> None:
+        """Where a forwarder takes it over, nothing of it comes by here from now on."""
+        if self._forwarder is not None and self._forwarder.pid is not None and stream is not None:
+            group = stream.group(self._forwarder)
+            if track.enter(group, partial(self._come_back, stream, group, take, track.kind)):
+                stream.set_apart(take)
+
+    def _come_back(self, stream: Stream, group: Group, take: Callable[[Packet], None], kind: str) -> None:
+        if group.newest is not None:
+            self._last_ns[kind] = max(self._last_ns[kind], group.newest.leaves_ns)
+        stream.take_back(take)
 
     def _pass_on(self, track: PacketOut, packet: Packet) -> None:
         """In order of time; what overlaps with what has left of another timeline is left out."""

@@ -7,6 +7,7 @@ and counts: so a forwarder that dies takes nothing along, and its senders go on 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
 import socket
@@ -28,7 +29,6 @@ START_S = 20.0  # for Python to be loaded, on a busy machine
 ASK_S, MOST_UNANSWERED = 0.5, 2  # whether it lives is asked so often; it is ended when so many have no answer
 REST_S, MOST_REST_S, LASTED_S = 0.2, 30.0, 60.0  # until there is another one; twice as long where it did not last
 MOST_WAITING = 64  # messages that the system does not take: what comes then is left out, as for a slow line
-AT_ONCE = 64  # takers of one message: it begins while others are still asked
 SINCE_1900_NS = 2_208_988_800 * NS
 START = "import sys; from realtime_dub.web.rtc.forwarder.process import main; main(int(sys.argv[1]))"
 log = logging.getLogger("realtime_dub.web")
@@ -45,12 +45,17 @@ class Takes(Protocol):
     def back(self, packets: list[bytes]) -> None:
         """The system did not take them; none: it cannot be served there."""
 
+    def look(self) -> None:
+        """Whether it is still to be served there. Called now and then."""
+
+    def exit(self) -> None:
+        """It is not served there any more. Idempotent."""
+
 
 class Forwarder:
     """Of one worker, on its loop. The process is begun when there are ``least`` senders, and ends with the last one."""
 
     def __init__(self, least: int = FORWARDED_FROM) -> None:
-        self.turn = 0  # another one: whoever had a place has none any more, or may have one
         self.is_full = False  # it does not keep up
         self.pid: int | None = None
         self._least, self._senders = least, 0
@@ -61,10 +66,7 @@ class Forwarder:
         self._waiting: deque[tuple[bytes, tuple[int, ...]]] = deque()
         self._unanswered = 0
         self._places: dict[int, Takes] = {}
-        self._next = 0
-        self._packet: Packet | None = None  # of these takers
-        self._takers: list[bytes] = []
-        self._at = b""
+        self._numbers = itertools.count(1)
 
     def come(self) -> None:
         """One more sender."""
@@ -82,47 +84,36 @@ class Forwarder:
         self._end()
         await asyncio.gather(*self._ending, return_exceptions=True)
 
+    def number(self) -> int:
+        """Of a place or a group: never another one's."""
+        return next(self._numbers)
+
     def take(self, made: Callable[[int], wire.Place], through: int, takes: Takes) -> int | None:
         """A place for the sender that ``made`` describes, given its number; ``through``: its socket's descriptor. None
         where there is none.
         """
-        if self._channel is None:
+        if self._channel is None or self.is_full:
             return None
-        self._next += 1
-        place = made(self._next)
+        place = made(self.number())
         if not place.fits:
             return None
         self._places[place.number] = takes
         self._put(place.packed(), through)
-        return place.number
+        return place.number if self._channel is not None else None
 
     def drop(self, place: int) -> None:
-        if self._places.pop(place, None) is not None and self._channel is not None:
-            self.flush()
+        if self._places.pop(place, None) is not None:
             self._put(wire.DROPPED.pack(wire.DROP, place))
 
-    def add(self, packet: Packet, place: int, sequence: int, picture: int) -> bytes:
-        """It goes out there with these numbers; what its headers say of when it left."""
-        if packet is not self._packet or len(self._takers) >= AT_ONCE:
-            self.flush()
-        if self._packet is None:
-            asyncio.get_running_loop().call_soon(self.flush)
-            self._packet, self._at = packet, leaves_now()
-        self._takers.append(wire.TAKER.pack(place, sequence & 0xFFFF, picture))
-        return self._at
-
-    def flush(self) -> None:
-        """What was added goes out now."""
-        packet, takers, self._packet, self._takers = self._packet, self._takers, None, []
-        if packet is None or self._channel is None:
-            return
-        joined, between = b"".join(takers), bytes(2) if packet.is_numbered else b""
+    def give(self, group: int, packet: Packet, leaves: bytes) -> None:
+        """To all who have a place in that group; ``leaves``: what headers say of when it does."""
+        between = bytes(2) if packet.is_numbered else b""
         for begin, end in packet.runs:
             payloads = [head + between + body for head, body in packet.payloads[begin:end]]
             marks = wire.NUMBERED * packet.is_numbered | wire.LAST * (end == len(packet.payloads))
-            counts = len(takers), len(payloads), len(payloads[0]), begin
-            head = wire.RUN_HEAD.pack(wire.RUN, marks, *counts, packet.ticks & 0xFFFFFFFF, self._at)
-            self._put(b"".join((head, joined, *payloads)))
+            counts = len(payloads), len(payloads[0]), begin
+            head = wire.RUN_HEAD.pack(wire.RUN, marks, *counts, group, packet.ticks & 0xFFFFFFFF, leaves)
+            self._put(b"".join((head, *payloads)))
 
     # The process.
 
@@ -152,7 +143,6 @@ class Forwarder:
         self._over.clear()
         self._unanswered = 0
         loop.add_reader(channel, self._read)
-        self.turn += 1
         try:
             while not self._over.is_set():
                 await self._ask()
@@ -162,7 +152,9 @@ class Forwarder:
             await asyncio.shield(_end(process, channel))
 
     async def _ask(self) -> None:
-        """Whether it still does what it is told."""
+        """Whether it still does what it is told, and is to do it."""
+        for takes in tuple(self._places.values()):
+            takes.look()
         if self._unanswered >= MOST_UNANSWERED:
             self._lose()
             return
@@ -190,14 +182,15 @@ class Forwarder:
             loop = asyncio.get_running_loop()
             loop.remove_reader(channel)
             loop.remove_writer(channel)
-        self.turn += 1
         self.pid = None
-        self._places.clear()
         for _, descriptors in self._waiting:
             for each in descriptors:
                 os.close(each)
         self._waiting.clear()
         self.is_full = False
+        for takes in tuple(self._places.values()):
+            takes.exit()
+        self._places.clear()
 
     # What goes there and what comes back.
 

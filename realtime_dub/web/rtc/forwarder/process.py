@@ -1,7 +1,7 @@
 """The forwarder's process, started by ``forwarder``: headers, encryption and the socket, for all who take a run.
 
-It does one thing after another, and reads nothing but what its worker says. What each packet is, the worker has
-decided: a number is used once, and what is asked for again the worker sends.
+It does one thing after another, and reads nothing but what its worker says. Both count in the same way, so that the
+worker knows the number of each packet: it sends what is asked for again, and goes on where this process ends.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import gc
 import signal
 import socket
 import struct
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -47,6 +48,7 @@ class Way:
     def __init__(self, place: wire.Place, through: socket.socket) -> None:
         """Raises pylibsrtp's Error, ValueError."""
         self.place, self.to, self.socket = place, (place.host.decode(), place.port), through
+        self.index, self.picture = place.next_index, place.picture
         policy = Policy(place.key, Policy.SSRC_ANY_OUTBOUND, srtp_profile=place.profile)
         policy.allow_repeat_tx, policy.window_size = True, WINDOW
         self._session = Session(policy)
@@ -75,14 +77,13 @@ class Layout:
 
 
 class Run:
-    """Payloads that leave together, and who takes them."""
+    """Payloads that leave together."""
 
     def __init__(self, message: memoryview) -> None:
-        _, marks, takers, self.count, self.size, self.offset, self.ticks, self.at = wire.RUN_HEAD.unpack_from(message)
+        _, marks, self.count, self.size, offset, self.group, self.ticks, self.at = wire.RUN_HEAD.unpack_from(message)
         self.is_numbered, self.ends = bool(marks & wire.NUMBERED), bool(marks & wire.LAST)
-        begin = wire.RUN_HEAD.size + takers * wire.TAKER.size
-        self.takers = wire.TAKER.iter_unpack(message[wire.RUN_HEAD.size : begin])
-        self._data = message[begin:]
+        self.begins = offset == 0
+        self._data = message[wire.RUN_HEAD.size :]
 
     def payloads(self) -> Iterator[memoryview]:
         for number in range(self.count):
@@ -99,6 +100,7 @@ class Forwarding:
         self._view, self._pointer = memoryview(self._packets), ffi.from_buffer(self._packets)
         self._length = ffi.new("int *")
         self._ways: dict[int, Way] = {}
+        self._groups: defaultdict[int, dict[int, Way]] = defaultdict(dict)
 
     def run(self) -> None:
         """Until the worker has ended."""
@@ -119,46 +121,53 @@ class Forwarding:
     def _take(self, place: wire.Place, descriptors: list[int]) -> None:
         sockets = [socket.socket(fileno=each) for each in descriptors]
         try:
-            self._ways[place.number] = Way(place, *sockets)
+            way = Way(place, *sockets)
+            self._ways[place.number] = self._groups[place.group][place.number] = way
         except Exception:  # there are no descriptors left, or libsrtp does not want it: the worker has another way
             for each in sockets:
                 each.close()
             self._give_back(place.number)
 
     def _drop(self, number: int) -> None:
-        if (way := self._ways.pop(number, None)) is not None:
+        way = self._ways.pop(number, None)
+        if way is not None:
             way.socket.close()
+            members = self._groups[way.place.group]
+            del members[number]
+            if not members:
+                del self._groups[way.place.group]
 
     def _forward(self, run: Run) -> None:
         layouts: dict[tuple[int, int], Layout] = {}
-        for number, sequence, picture in run.takers:
-            if (way := self._ways.get(number)) is None:
-                continue
+        for number, way in tuple(self._groups.get(run.group, {}).items()):
             layout = layouts.get(way.shape)
             if layout is None:
                 layout = layouts[way.shape] = Layout(run, *way.shape, self._pointer)
-            size = self._seal(way, layout, run, sequence + run.offset, picture)
-            if size:
-                self._send(way, layout.stride, size)
+            if self._seal(way, layout, run):
+                self._send(way, layout.stride, len(layout.block))
             else:
                 self._drop(number)
                 self._give_back(number)
 
-    def _seal(self, way: Way, layout: Layout, run: Run, sequence: int, picture: int) -> int:
-        """Its packets, one behind another where they are sent from; how many bytes. 0: they cannot be encrypted."""
+    def _seal(self, way: Way, layout: Layout, run: Run) -> bool:
+        """Its packets, one behind another where they are sent from. False: they cannot be encrypted."""
         place, packets, length, srtp, protect = way.place, self._packets, self._length, way.srtp, lib.srtp_protect
         extensions = place.before + run.at + place.after if place.has_time else place.before
-        timestamp, pack = (place.timestamp_0 + run.ticks) & 0xFFFFFFFF, layout.pack
+        timestamp, pack, index = (place.timestamp_0 + run.ticks) & 0xFFFFFFFF, layout.pack, way.index
+        if run.is_numbered and run.begins:
+            way.picture = (way.picture + 1) & 0x7FFF
+        picture = 0x8000 | way.picture
         packets[: len(layout.block)] = layout.block
         for at, pointer, size, marker in layout.parts:
-            pack(packets, at, place.first, place.kind | marker, sequence & 0xFFFF, timestamp, place.source, extensions)
+            pack(packets, at, place.first, place.kind | marker, index & 0xFFFF, timestamp, place.source, extensions)
             if run.is_numbered:
                 NUMBER.pack_into(packets, at + layout.picture, picture)
             length[0] = size
             if protect(srtp, pointer, length) != lib.srtp_err_status_ok:
-                return 0
-            sequence += 1
-        return len(layout.block)
+                return False
+            index += 1
+        way.index = index
+        return True
 
     def _send(self, way: Way, stride: int, size: int) -> None:
         """What the system does not take just now goes back to the worker, where it may wait."""

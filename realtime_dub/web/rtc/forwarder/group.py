@@ -1,0 +1,79 @@
+"""Those whom a forwarder sends what one encoder makes: of a frame that many get, the worker has one thing to do."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Generic, NamedTuple, TypeVar
+
+from aiortc.rtp import RTP_HISTORY_SIZE
+
+from realtime_dub.web.rtc.forwarder.forwarder import Forwarder, leaves_now
+from realtime_dub.web.rtc.packets import Packet
+
+KEPT = 4 * RTP_HISTORY_SIZE  # packets, at least: all share what is in them
+T = TypeVar("T")
+
+
+class History(Generic[T]):
+    """The newest frames, which may be asked for again, with ``KEPT`` packets at least."""
+
+    def __init__(self) -> None:
+        self._frames: deque[tuple[int, T]] = deque()
+        self._packets = 0
+
+    def add(self, frame: T, packets: int) -> None:
+        self._frames.append((packets, frame))
+        self._packets += packets
+        while self._packets - self._frames[0][0] >= KEPT:
+            self._packets -= self._frames.popleft()[0]
+
+    def __iter__(self) -> Iterator[T]:
+        """The oldest first."""
+        return (frame for _, frame in self._frames)
+
+    def __reversed__(self) -> Iterator[T]:
+        return (frame for _, frame in reversed(self._frames))
+
+
+class Counts(NamedTuple):
+    """Of what a group was given so far."""
+
+    packets: int = 0
+    octets: int = 0
+    frames: int = 0
+
+
+class Given(NamedTuple):
+    """A frame: what was given before it, when it left as headers say it, and what is in it."""
+
+    before: Counts
+    leaves: bytes
+    packet: Packet
+
+
+class Group:
+    """Of one encoder. ``ask_whole``: something was left out, and what follows needs it."""
+
+    def __init__(self, forwarder: Forwarder, ask_whole: Callable[[], None]) -> None:
+        self.number = forwarder.number()
+        self.counts = Counts()
+        self.newest: Packet | None = None
+        self.kept: History[Given] = History()
+        self._forwarder, self._ask_whole = forwarder, ask_whole
+        self._lost = False
+
+    def give(self, packet: Packet) -> None:
+        """To all who are in it."""
+        if self._forwarder.is_full:  # what comes would be of no use without what is left out
+            self._lost = True
+            return
+        if self._lost and not packet.whole:
+            self._ask_whole()
+            return
+        self._lost = False
+        before, leaves, count = self.counts, leaves_now(), len(packet.payloads)
+        self.counts = Counts(before.packets + count, before.octets + packet.size, before.frames + 1)
+        self.newest = packet
+        self.kept.add(Given(before, leaves, packet), count)
+        self._forwarder.give(self.number, packet, leaves)
