@@ -6,8 +6,8 @@ by a line: what one viewer more takes is forwarding, what the first one takes be
 
 | figure | how |
 |---|---|
-| cores, of the forwarder, of clients, of others | processor time of the server's process, of the one that sends to many
-for it, the viewers' and of all else here, a second |
+| cores, of clients, of others | processor time of the server's process, the viewers' and of all else here, a second |
+| forwarder | of the process that sends to many for it |
 | video, audio | whole frames and packets of audio that came, a second and viewer; the least of all viewers |
 | lost | packets that did not come, of all viewers |
 | decoded, freeze | frames that the whole viewers decoded, a second; the longest time without one |

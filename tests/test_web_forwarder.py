@@ -28,6 +28,7 @@ from web_peers import Visitor
 from realtime_dub.web.rtc.forwarder import forwarder as forwarders
 from realtime_dub.web.rtc.forwarder import wire
 from realtime_dub.web.rtc.forwarder.forwarder import Forwarder
+from realtime_dub.web.rtc.forwarder.group import Counts, Group, Member
 from realtime_dub.web.rtc.forwarder.process import Forwarding, Run, Way
 from realtime_dub.web.rtc.packets import Packet
 from realtime_dub.web.rtc.rollover import STEP, caught_up
@@ -48,7 +49,7 @@ def senders(viewer: Viewer) -> list[Any]:
 
 
 def is_apart(viewer: Viewer) -> bool:
-    return all(each._place is not None for each in senders(viewer))
+    return all(each._member is not None for each in senders(viewer))
 
 
 def process(hall: Hall) -> int:
@@ -184,7 +185,7 @@ def test_whom_it_cannot_serve_the_worker_does() -> None:
             try:
                 await other.connect()
                 await other.has(5)
-                assert [each._place for each in senders(other)] == [None, None]
+                assert [each._member for each in senders(other)] == [None, None]
                 assert is_apart(first)
                 await first.has(5)
                 assert gapless(first.packets[VIDEO])
@@ -198,11 +199,11 @@ def test_another_way_to_a_viewer_is_another_place_and_behind_a_relay_it_has_none
     async def test() -> None:
         async with watching(True, apart=True) as (hall, (viewer,)):
             (sender, audio), pid = senders(viewer), process(hall)
-            before, there = sender._place, files(pid)
+            before, there = sender._member.place, files(pid)
             ice = sender.transport.transport._connection
             pair = ice._nominated[1]
             ice._nominated[1] = CandidatePair(pair.protocol, pair.remote_candidate)
-            await until(lambda: sender._place is not None and sender._place > before)
+            await until(lambda: sender._member is not None and sender._member.place > before)
             await until(lambda: files(pid) == there)
             for each in (sender, audio):
                 each._line.socket, each._line._cuts = None, False  # as of aioice's transport behind a relay
@@ -256,12 +257,32 @@ def test_a_viewer_of_a_server_is_served_by_it_and_it_is_gone_when_all_have_left(
                 await viewer.until(lambda: len(viewer.got.pictures) > 20 and len(viewer.got.sounds) > 20)
                 (watching,) = (each for each in studio.sessions.values() if each.role == "viewer")
                 peer = watching._connection._peer
-                assert all(pair.sender._place is not None for pair in peer._pc.getTransceivers())
+                assert all(pair.sender._member is not None for pair in peer._pc.getTransceivers())
             finally:
                 await asyncio.gather(viewer.pc.close(), speaker.pc.close())
             await until(lambda: studio.forwarder.pid is None)
 
     asyncio.run(test())
+
+
+def test_a_forwarder_that_does_not_keep_up_is_given_whole_frames_first() -> None:
+    """What is left out has no number: nobody asks for it."""
+    asked: list[int] = []
+    forwarder = Forwarder(1)
+    group = Group(forwarder, lambda: asked.append(1))
+    whole, part = (Packet(((b"\x90\x80", b"a"),) * 3, number, 0, number == 5, True) for number in (5, 6))
+    group.give(part)
+    member = Member(group, 1)
+    assert (member.gained, member.newest, member.kept) == (Counts(), None, [])
+    forwarder.is_full = True
+    group.give(part)
+    forwarder.is_full = False
+    group.give(part)
+    assert (asked, member.gained) == ([1], Counts())
+    for each in (whole, part):
+        group.give(each)
+    assert (member.gained, member.newest) == (Counts(6, 2 * whole.size, 2), part)
+    assert [(since.packets, given.packet) for since, given in member.kept] == [(0, whole), (3, part)]
 
 
 # What the process does, within this one.

@@ -161,7 +161,7 @@ async def watching(*rtx: bool, apart: bool = False) -> AsyncIterator[tuple[Hall,
             await each.connect()
         for each in viewers:
             await each.has(3)
-            assert {pair.sender._place is not None for pair in each.server._pc.getTransceivers()} == {apart}
+            assert {pair.sender._member is not None for pair in each.server._pc.getTransceivers()} == {apart}
         yield hall, viewers
     finally:
         await asyncio.gather(*(each.close() for each in viewers))

@@ -14,6 +14,7 @@ Like ``aiortc_access`` this reaches past aiortc's interface, for senders that we
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import struct
 import sys
@@ -31,7 +32,7 @@ from aiortc.utils import random16, random32
 from realtime_dub.media import NS, rescale
 from realtime_dub.web.rtc.encoders import CUTS, Payloads
 from realtime_dub.web.rtc.forwarder.forwarder import Forwarder, leaves_now
-from realtime_dub.web.rtc.forwarder.group import Counts, Given, Group, History
+from realtime_dub.web.rtc.forwarder.group import Counts, Given, Group, History, Member
 from realtime_dub.web.rtc.forwarder.wire import Place, tag_bytes
 from realtime_dub.web.rtc.line import Line
 from realtime_dub.web.rtc.packets import Packet
@@ -94,8 +95,7 @@ class ForwardingSender(RTCRtpSender):
     ) -> None:
         self._ask, self._forwarded = ask, track  # for a frame that needs none before it
         self._forwarder = forwarder or Forwarder(sys.maxsize)
-        self._place: int | None = None  # there; what is counted below stands still meanwhile
-        self._group, self._before = Group(self._forwarder, ask), Counts()  # its counts when this one came
+        self._member: Member | None = None  # there; what is counted below stands still meanwhile
         self._ended: Callable[[], None] = ask
         self._refused_by: int | None = None
         self._RTCRtpSender__encoder = Estimated(estimated)
@@ -164,7 +164,7 @@ class ForwardingSender(RTCRtpSender):
         place = forwarder.take(partial(self._described, line, group), line.socket.fileno(), self)
         if place is None:
             return False
-        self._place, self._group, self._before, self._ended = place, group, group.counts, ended
+        self._member, self._ended = Member(group, place), ended
         return True
 
     def look(self) -> None:
@@ -186,43 +186,31 @@ class ForwardingSender(RTCRtpSender):
 
     def exit(self) -> None:
         """This process sends to it from now on. Idempotent."""
-        if self._place is None:
+        if (member := self._member) is None:
             return
-        place, gained, (self._last_ns, self._timestamp) = self._place, self._gained(), self._newest
-        for given in self._entered() if self._keeps else ():
-            self._kept.add(self._own(given), len(given.packet.payloads))
-        self._place = None
+        gained, (self._last_ns, self._timestamp) = member.gained, self._newest
+        for since, given in member.kept if self._keeps else ():
+            self._kept.add(self._own(since, given), len(given.packet.payloads))
+        self._member = None
         self._index += gained.packets
         self._packets += gained.packets
         self._octets += gained.octets
         self._picture += gained.frames
         self._count(gained.packets, gained.octets + gained.packets * self._around)
-        self._forwarder.drop(place)
+        self._forwarder.drop(member.place)
         self._ended()
 
-    def _gained(self) -> Counts:
-        """Of what the group was given since this one came."""
-        if self._place is None:
-            return Counts()
-        (packets, octets, frames), before = self._group.counts, self._before
-        return Counts(packets - before.packets, octets - before.octets, frames - before.frames)
-
-    def _entered(self) -> list[Given]:
-        """The frames of the group since then, as far as they are kept."""
-        return [given for given in self._group.kept if given.before >= self._before]
-
-    def _own(self, given: Given) -> Sent:
+    def _own(self, since: Counts, given: Given) -> Sent:
         """A frame of the group as this one's receiver got it."""
-        packet, since = given.packet, given.before.frames - self._before.frames
-        picture = NUMBER.pack(0x8000 | (self._picture + since + 1) & 0x7FFF) if packet.is_numbered else b""
+        packet = given.packet
+        picture = NUMBER.pack(0x8000 | (self._picture + since.frames + 1) & 0x7FFF) if packet.is_numbered else b""
         timestamp = (self._timestamp_0 + packet.ticks) & 0xFFFFFFFF
-        index = self._index + given.before.packets - self._before.packets
-        return index, timestamp, self._extensions(given.leaves), picture, packet.payloads
+        return self._index + since.packets, timestamp, self._extensions(given.leaves), picture, packet.payloads
 
     def _sent(self) -> Iterator[Sent]:
         """What may be asked for again, the newest first."""
-        if self._place is not None:
-            yield from map(self._own, reversed(self._entered()))
+        if self._member is not None:
+            yield from itertools.starmap(self._own, reversed(self._member.kept))
         yield from reversed(self._kept)
 
     def _described(self, line: Line, group: Group, number: int) -> Place:
@@ -340,19 +328,19 @@ class ForwardingSender(RTCRtpSender):
 
     @property
     def _RTCRtpSender__packet_count(self) -> int:
-        return self._packets + self._gained().packets
+        return self._packets + (self._member.gained.packets if self._member is not None else 0)
 
     @property
     def _RTCRtpSender__octet_count(self) -> int:
-        return self._octets + self._gained().octets
+        return self._octets + (self._member.gained.octets if self._member is not None else 0)
 
     @property
     def _newest(self) -> tuple[int, int]:
         """When the newest frame was to leave, and its stamp."""
-        newest = self._group.newest
-        if newest is not None and self._gained().frames:
-            return newest.leaves_ns, (self._timestamp_0 + newest.ticks) & 0xFFFFFFFF
-        return self._last_ns, self._timestamp
+        newest = self._member.newest if self._member is not None else None
+        if newest is None:
+            return self._last_ns, self._timestamp
+        return newest.leaves_ns, (self._timestamp_0 + newest.ticks) & 0xFFFFFFFF
 
     @property
     def _RTCRtpSender__rtp_timestamp(self) -> int:

@@ -37,11 +37,15 @@ class History(Generic[T]):
 
 
 class Counts(NamedTuple):
-    """Of what a group was given so far."""
+    """Of what was given."""
 
     packets: int = 0
     octets: int = 0
     frames: int = 0
+
+    def since(self, before: Counts) -> Counts:
+        packets, octets, frames = before
+        return Counts(self.packets - packets, self.octets - octets, self.frames - frames)
 
 
 class Given(NamedTuple):
@@ -77,3 +81,26 @@ class Group:
         self.newest = packet
         self.kept.add(Given(before, leaves, packet), count)
         self._forwarder.give(self.number, packet, leaves)
+
+
+class Member:
+    """A sender, from the moment in which it comes into a group. ``place``: its own at the forwarder."""
+
+    def __init__(self, group: Group, place: int) -> None:
+        self.place = place
+        self._group, self._before = group, group.counts
+
+    @property
+    def gained(self) -> Counts:
+        """By what the group was given since."""
+        return self._group.counts.since(self._before)
+
+    @property
+    def newest(self) -> Packet | None:
+        """The newest frame; None before the first."""
+        return self._group.newest if self._group.counts != self._before else None
+
+    @property
+    def kept(self) -> list[tuple[Counts, Given]]:
+        """Frames that may be asked for again, the oldest first, and what it had gained before each."""
+        return [(each.before.since(self._before), each) for each in self._group.kept if each.before >= self._before]
