@@ -157,7 +157,7 @@ class ForwardingSender(RTCRtpSender):
     def enter(self, group: Group, ended: Callable[[], None]) -> bool:
         """From now on it gets what the group is given, until ``ended``. False: this process sends to it."""
         line, forwarder = self._line, self._forwarder
-        if line is None or line.socket is None or line.is_behind or not self._enabled:
+        if self._over.done() or line is None or line.socket is None or line.is_behind or not self._enabled:
             return False
         if forwarder.pid is None or forwarder.pid == self._refused_by:
             return False
