@@ -19,7 +19,7 @@ from realtime_dub.web.rtc.aiortc_sending import ForwardingSender
 from realtime_dub.web.rtc.forwarder.forwarder import Forwarder
 from realtime_dub.web.rtc.forwarder.group import Group
 from realtime_dub.web.rtc.output_timeline import OutputTimeline
-from realtime_dub.web.rtc.packets import Packet
+from realtime_dub.web.rtc.packets import Chain, Packet
 from realtime_dub.web.rtc.shared_encoding import AudioStream, Stream, VideoStream, audio_of, video_of
 
 
@@ -94,7 +94,7 @@ class Feed:
         self._now: VideoStream | None = None
         self._next: VideoStream | None = None  # until its first whole frame comes, the one before goes on
         self._heard: AudioStream | None = None
-        self._lost = False  # of the video something was left out
+        self._chain = Chain(self._ask_whole)
         self._last_ns = {"video": 0, "audio": 0}
 
     def track(self, kind: str) -> PacketOut:
@@ -143,15 +143,9 @@ class Feed:
         self._seen(packet)
 
     def _seen(self, packet: Packet) -> None:
-        if self.video.is_full:  # what comes would be of no use without what is left out
-            self._lost = True
-            return
-        if self._lost and not packet.whole:
-            self._ask_whole()
-            return
-        self._lost = False
-        self._pass_on(self.video, packet)
-        self._part(self._now, self._seen, self.video)
+        if self._chain.takes(packet, self.video.is_full):
+            self._pass_on(self.video, packet)
+            self._part(self._now, self._seen, self.video)
 
     def _sound(self, stream: AudioStream) -> None:
         if stream is not self._heard:

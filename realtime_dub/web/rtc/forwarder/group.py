@@ -9,7 +9,7 @@ from typing import Generic, NamedTuple, TypeVar
 from aiortc.rtp import RTP_HISTORY_SIZE
 
 from realtime_dub.web.rtc.forwarder.forwarder import Forwarder, leaves_now
-from realtime_dub.web.rtc.packets import Packet
+from realtime_dub.web.rtc.packets import Chain, Packet
 
 KEPT = 4 * RTP_HISTORY_SIZE  # packets, at least: all share what is in them
 T = TypeVar("T")
@@ -64,18 +64,12 @@ class Group:
         self.counts = Counts()
         self.newest: Packet | None = None
         self.kept: History[Given] = History()
-        self._forwarder, self._ask_whole = forwarder, ask_whole
-        self._lost = False
+        self._forwarder, self._chain = forwarder, Chain(ask_whole)
 
     def give(self, packet: Packet) -> None:
         """To all who are in it."""
-        if self._forwarder.is_full:  # what comes would be of no use without what is left out
-            self._lost = True
+        if not self._chain.takes(packet, self._forwarder.is_full):
             return
-        if self._lost and not packet.whole:
-            self._ask_whole()
-            return
-        self._lost = False
         before, leaves, count = self.counts, leaves_now(), len(packet.payloads)
         self.counts = Counts(before.packets + count, before.octets + packet.size, before.frames + 1)
         self.newest = packet
