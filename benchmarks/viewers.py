@@ -7,6 +7,7 @@ by a line: what one viewer more takes is forwarding, what the first one takes be
 | figure | how |
 |---|---|
 | cores, of clients, of others | processor time of the server's process, the viewers' and of all else here, a second |
+| forwarder | of the process that sends to many for it |
 | video, audio | whole frames and packets of audio that came, a second and viewer; the least of all viewers |
 | lost | packets that did not come, of all viewers |
 | decoded, freeze | frames that the whole viewers decoded, a second; the longest time without one |
@@ -20,6 +21,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +30,7 @@ from benchmarks.crowd import CROWDS, ROOM, SOUND, Asked, Crowd, Decoded, Seen, c
 from benchmarks.output import last_line, show
 from benchmarks.room_peers import Face, Person, Voice
 from benchmarks.studio_page import Server, serving
-from benchmarks.usage import Meter, machine_cpu_s
+from benchmarks.usage import Meter, children, machine_cpu_s
 
 SETTLE_S = 3.0
 Figures = dict[str, Any]
@@ -63,7 +65,7 @@ async def asked(made: list[Crowd], counts: list[int]) -> Asked:
 async def watched(server: Server, speaker: Person, made: list[Crowd], seconds: float) -> Figures:
     counts = [each.count for each in made]
     (before, _), shown = await asked(made, counts), published(speaker)
-    groups = {"server": [server.pid], "clients": [each.pid for each in made]}
+    groups = {"server": [server.pid], "forwarder": forwarders(server.pid), "clients": [each.pid for each in made]}
     began_s, meter, all_s = time.monotonic(), Meter(groups), machine_cpu_s()
     own_s = time.process_time()
     await asyncio.sleep(seconds)
@@ -71,12 +73,13 @@ async def watched(server: Server, speaker: Person, made: list[Crowd], seconds: f
     all_s, own_s = machine_cpu_s() - all_s, time.process_time() - own_s
     frames_s = (published(speaker) - shown) / took_s
     after, whole = await asked(made, counts)
-    cores, clients = (used[name]["cpu"] for name in groups)
+    cores, forwarder, clients = (used[name]["cpu"] for name in groups)
     return {
         "viewers": sum(counts),
         "cores": round(cores, 3),
+        "forwarder": round(forwarder, 3),
         "clients": round(clients, 3),
-        "others": round((all_s - own_s) / took_s - cores - clients, 2),
+        "others": round((all_s - own_s) / took_s - cores - forwarder - clients, 2),
         "published_per_s": round(frames_s, 1),
         **light_figures(before, after, time.monotonic() - began_s),
         **whole_figures(whole, time.monotonic() - began_s),
@@ -111,6 +114,11 @@ def whole_figures(whole: list[Decoded], took_s: float) -> Figures:
     }
 
 
+def forwarders(pid: int) -> list[int]:
+    """The processes that send for a server."""
+    return [each for each in children(pid) if b"forwarder.process" in Path("/proc", str(each), "cmdline").read_bytes()]
+
+
 def published(speaker: Person) -> int:
     frames = speaker.got.stats[-1].get("frames", {}) if speaker.got.stats else {}
     return int(frames.get("total", 0))
@@ -123,7 +131,7 @@ def priced(rows: list[Figures]) -> None:
         row["us_per_packet"] = None
         if first is not None and row["packets_per_s"]:
             packets = row["packets_per_s"] * row["viewers"]
-            row["us_per_packet"] = round(1e6 * (row["cores"] - first["cores"]) / packets, 1)
+            row["us_per_packet"] = round(1e6 * (row["cores"] + row["forwarder"] - first["cores"]) / packets, 1)
 
 
 def fitted(rows: list[Figures]) -> Figures:
@@ -131,7 +139,8 @@ def fitted(rows: list[Figures]) -> Figures:
     some = [row for row in rows if row["viewers"]]
     if len(some) < 2:
         return {"cores_per_viewer": None, "encoding_cores": None}
-    slope, at_none = np.polyfit([row["viewers"] for row in some], [row["cores"] for row in some], 1)
+    cores = [row["cores"] + row["forwarder"] for row in some]
+    slope, at_none = np.polyfit([row["viewers"] for row in some], cores, 1)
     none = next((row["cores"] for row in rows if not row["viewers"]), None)
     encoding = None if none is None else round(float(at_none - none), 3)
     return {"cores_per_viewer": round(float(slope), 4), "encoding_cores": encoding}

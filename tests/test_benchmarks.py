@@ -129,9 +129,9 @@ def test_a_light_viewer_counts_a_frame_only_where_all_of_its_packets_came(first:
 
 def test_what_a_packet_costs_is_what_the_server_takes_more_than_without_viewers() -> None:
     rows = [
-        {"viewers": 0, "cores": 0.4, "packets_per_s": None},
-        {"viewers": 10, "cores": 0.45, "packets_per_s": 200.0},
-        {"viewers": 110, "cores": 0.75, "packets_per_s": 200.0},
+        {"viewers": 0, "cores": 0.4, "forwarder": 0.0, "packets_per_s": None},
+        {"viewers": 10, "cores": 0.45, "forwarder": 0.0, "packets_per_s": 200.0},
+        {"viewers": 110, "cores": 0.5, "forwarder": 0.25, "packets_per_s": 200.0},
     ]
     priced(rows)
     assert [row["us_per_packet"] for row in rows] == [None, 25.0, pytest.approx(15.9)]

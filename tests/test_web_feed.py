@@ -211,6 +211,9 @@ class Behind:
     def forward(self, packet: Packet) -> None:
         self.sent.append(packet)
 
+    def exit(self) -> None:
+        """It is in no group."""
+
 
 def test_a_line_that_took_nothing_for_a_while_goes_on_with_a_whole_frame() -> None:
     async def test() -> None:

@@ -23,8 +23,9 @@ from realtime_dub.clock import MonotonicClock
 from realtime_dub.media import MS, NS, AudioBlock
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.rtc import aiortc_access, headers
-from realtime_dub.web.rtc.aiortc_sending import KEPT
 from realtime_dub.web.rtc.feed import Feed
+from realtime_dub.web.rtc.forwarder.forwarder import Forwarder
+from realtime_dub.web.rtc.forwarder.group import KEPT
 from realtime_dub.web.rtc.line import Line
 from realtime_dub.web.rtc.output_timeline import RATE, OutputTimeline
 from realtime_dub.web.rtc.peer import Peer
@@ -33,13 +34,15 @@ FPS = 20
 RATES = 1_500_000, 1_500_000
 VIDEO, AUDIO = "video", "audio"
 SOON_S = 20.0
+APART = pytest.mark.parametrize("apart", [False, True], ids=["within", "apart"])
 
 
 class Hall:
     """A timeline whose frames are noise, so that each takes several packets, and what watches it."""
 
-    def __init__(self) -> None:
+    def __init__(self, forwarder: Forwarder | None = None) -> None:
         self.clock = MonotonicClock()
+        self.forwarder = forwarder
         self.timeline = OutputTimeline(self.clock, asyncio.get_running_loop())
         self._random = np.random.default_rng(0)
 
@@ -54,7 +57,7 @@ class Hall:
             await self.clock.sleep_until(self.timeline.leaves_ns(at_ns))
 
     def feed(self) -> Feed:
-        return Feed(lambda: (self.timeline, self.timeline, 0.0), *RATES)
+        return Feed(lambda: (self.timeline, self.timeline, 0.0), *RATES, self.forwarder)
 
 
 class Viewer:
@@ -141,9 +144,16 @@ class Viewer:
 
 
 @asynccontextmanager
-async def watching(*rtx: bool) -> AsyncIterator[tuple[Hall, list[Viewer]]]:
-    """A hall with that many viewers, each with a stream for what is sent again or without."""
-    hall = Hall()
+async def watching(*rtx: bool, apart: bool = False) -> AsyncIterator[tuple[Hall, list[Viewer]]]:
+    """A hall with that many viewers, each with a stream for what is sent again or without. ``apart``: a process of its
+    own sends to them.
+    """
+    hall = Hall(Forwarder(1) if apart else None)
+    if hall.forwarder is not None:
+        hall.forwarder.come()
+        async with asyncio.timeout(SOON_S):
+            while hall.forwarder.pid is None:  # noqa: ASYNC110  (nobody else waits for it)
+                await asyncio.sleep(0.02)
     task = asyncio.create_task(hall.play())
     viewers = [Viewer(hall, with_rtx) for with_rtx in rtx]
     try:
@@ -151,11 +161,14 @@ async def watching(*rtx: bool) -> AsyncIterator[tuple[Hall, list[Viewer]]]:
             await each.connect()
         for each in viewers:
             await each.has(3)
+            assert {pair.sender._member is not None for pair in each.server._pc.getTransceivers()} == {apart}
         yield hall, viewers
     finally:
         await asyncio.gather(*(each.close() for each in viewers))
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+        if hall.forwarder is not None:
+            await hall.forwarder.close()
 
 
 def gapless(packets: list[tuple[float, RtpPacket]]) -> bool:
@@ -163,9 +176,10 @@ def gapless(packets: list[tuple[float, RtpPacket]]) -> bool:
     return all((late - early) & 0xFFFF == 1 for early, late in itertools.pairwise(numbers))
 
 
-def test_each_viewer_has_numbers_and_times_of_its_own_without_a_gap() -> None:
+@APART
+def test_each_viewer_has_numbers_and_times_of_its_own_without_a_gap(apart: bool) -> None:
     async def test() -> None:
-        async with watching(True, True) as (_, viewers):
+        async with watching(True, True, apart=apart) as (_, viewers):
             await viewers[0].has(20)
             one, other = viewers
             for kind in (VIDEO, AUDIO):
@@ -181,8 +195,8 @@ def test_each_viewer_has_numbers_and_times_of_its_own_without_a_gap() -> None:
                 steps = [b - a & 0xFFFFFFFF for a, b in itertools.pairwise(dict.fromkeys(times))]
                 assert {step % (90_000 // FPS) for step in steps} == {0}
                 pictures = [VpxPayloadDescriptor.parse(p.payload)[0].picture_id for _, p in each.packets[VIDEO]]
-                apart = [b - a & 0x7FFF for a, b in itertools.pairwise(dict.fromkeys(pictures))]
-                assert set(apart) == {1}
+                steps = [b - a & 0x7FFF for a, b in itertools.pairwise(dict.fromkeys(pictures))]
+                assert set(steps) == {1}
                 assert len(dict.fromkeys(pictures)) == len(dict.fromkeys(times))
                 sound = [packet.timestamp for _, packet in each.packets[AUDIO]]
                 assert {(b - a & 0xFFFFFFFF) % 960 for a, b in itertools.pairwise(sound)} == {0}
@@ -192,9 +206,10 @@ def test_each_viewer_has_numbers_and_times_of_its_own_without_a_gap() -> None:
     asyncio.run(test())
 
 
-def test_headers_say_whose_stream_it_is_and_when_it_left() -> None:
+@APART
+def test_headers_say_whose_stream_it_is_and_when_it_left(apart: bool) -> None:
     async def test() -> None:
-        async with watching(True) as (_, (viewer,)):
+        async with watching(True, apart=apart) as (_, (viewer,)):
             await viewer.has(5)
             for kind in (VIDEO, AUDIO):
                 mid = next(pair.mid for pair in viewer.pc.getTransceivers() if pair.kind == kind)
@@ -207,9 +222,10 @@ def test_headers_say_whose_stream_it_is_and_when_it_left() -> None:
     asyncio.run(test())
 
 
-def test_who_comes_late_begins_with_a_whole_frame_and_disturbs_nobody() -> None:
+@APART
+def test_who_comes_late_begins_with_a_whole_frame_and_disturbs_nobody(apart: bool) -> None:
     async def test() -> None:
-        async with watching(True) as (hall, (first,)):
+        async with watching(True, apart=apart) as (hall, (first,)):
             await asyncio.sleep(0.6)  # nobody is given more whole frames at once
             late = Viewer(hall)
             try:
@@ -246,10 +262,11 @@ def lose(viewer: Viewer, every: int) -> Callable[[], int]:
     return lambda: lost
 
 
+@APART
 @pytest.mark.parametrize("with_rtx", [True, False])
-def test_what_one_lost_is_sent_to_it_again_and_the_others_get_nothing_more(with_rtx: bool) -> None:
+def test_what_one_lost_is_sent_to_it_again_and_the_others_get_nothing_more(with_rtx: bool, apart: bool) -> None:
     async def test() -> None:
-        async with watching(with_rtx, True) as (_, (unlucky, other)):
+        async with watching(with_rtx, True, apart=apart) as (_, (unlucky, other)):
             lost = lose(unlucky, 7)
             await unlucky.has(30)
             assert lost() > 5
@@ -306,11 +323,12 @@ def test_a_viewer_that_falls_silent_is_given_up_when_it_answers_no_more(monkeypa
     asyncio.run(test())
 
 
-def test_reports_tell_when_a_frame_was_to_leave_and_how_long_the_way_is() -> None:
+@APART
+def test_reports_tell_when_a_frame_was_to_leave_and_how_long_the_way_is(apart: bool) -> None:
     """Video and audio of one instant have one time in them, whatever encoding and sending took."""
 
     async def test() -> None:
-        async with watching(True) as (hall, (viewer,)):
+        async with watching(True, apart=apart) as (hall, (viewer,)):
             await viewer.until(lambda: sum(kind == VIDEO for kind, *_ in viewer.reports) > 2)
             await viewer.until(lambda: sum(kind == AUDIO for kind, *_ in viewer.reports) > 2)
             since_1900 = time.time_ns() - time.monotonic_ns() + 2_208_988_800 * NS

@@ -43,6 +43,7 @@ MOST_ROOMS = 50  # each keeps two seconds of audio, and a name that anybody may 
 MOST_LANGUAGES = 12  # of one room
 MANY_VIEWERS = 20  # of one room: from then on they are told of it less often, and after who works there
 VIEWERS_TOLD_S, MOST_TURNS = 0.25, 4  # changes are gathered for so long; of so many statistics one is told
+FORWARDED_FROM = 60  # pictures and sounds that are sent to somebody: from then on another process does that
 DUB_KEPT_S = 5.0  # a channel's pipeline, after its last interpreter has gone
 DUB_AGAIN_S = 5.0  # until it is tried again where the machine could not hold it
 PICTURE_CORES, SPARE_CORES = 0.5, 0.2  # of one more dubbed picture until it is measured; that are left free

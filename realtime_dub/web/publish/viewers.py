@@ -26,6 +26,7 @@ from realtime_dub.web.http.guard import Guard
 from realtime_dub.web.leavings import Leavings
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.rtc.feed import Feed
+from realtime_dub.web.rtc.forwarder.forwarder import Forwarder
 from realtime_dub.web.rtc.output_timeline import OutputTimeline
 from realtime_dub.web.rtc.peer import Peer
 from realtime_dub.web.rtc.traffic import Traffic
@@ -43,11 +44,13 @@ VIEWERS: web.AppKey[Viewers] = web.AppKey("viewers")
 class Viewer:
     """One page, or player, that watches."""
 
-    def __init__(self, id: str, options: SessionOptions, config: ServeConfig, timeline: OutputTimeline) -> None:
+    def __init__(
+        self, id: str, options: SessionOptions, config: ServeConfig, timeline: OutputTimeline, forwarder: Forwarder
+    ) -> None:
         self.id, self.options = id, options
         self._timeline = timeline
         self._traffic = Traffic()
-        self._connection = Connection(partial(_peer, config, timeline), lambda: True, timeline.clock)
+        self._connection = Connection(partial(_peer, config, timeline, forwarder), lambda: True, timeline.clock)
 
     async def answer(self, sdp: str) -> str:
         """Connect; also again, from a new connection of the same page. Raises Refusal."""
@@ -102,6 +105,7 @@ class Viewers:
         self._timeline = timeline
         self._doors: Doors | None = None
         self._leavings = Leavings()
+        self._forwarder = Forwarder()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> str:
@@ -126,6 +130,7 @@ class Viewers:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(self.end(id, "the run ends") for id in tuple(self.sessions)))
+        await self._forwarder.close()
         if self._doors is not None:
             await self._doors.close()
 
@@ -137,7 +142,7 @@ class Viewers:
             what = said("{most} are watching, and there is no room for more.", most=self.config.max_sessions)
             raise Refusal(503, what, "Try again in a minute.", {"Retry-After": "60"})
         await make_room(self.sessions.values(), self.end, time.monotonic())
-        viewer = Viewer(secrets.token_urlsafe(16), options, self.config, self._timeline)
+        viewer = Viewer(secrets.token_urlsafe(16), options, self.config, self._timeline, self._forwarder)
         self.sessions[viewer.id] = viewer
         try:
             return viewer, await viewer.answer(sdp)
@@ -170,8 +175,8 @@ class Viewers:
         await attempt_all(viewer.send_statistics() for viewer in tuple(self.sessions.values()))
 
 
-def _peer(config: ServeConfig, timeline: OutputTimeline, changed: Callable[[], None]) -> Peer:
-    return Peer(config, None, Feed(lambda: (timeline, timeline, 0.0), *config.bitrates), changed)
+def _peer(config: ServeConfig, timeline: OutputTimeline, forwarder: Forwarder, changed: Callable[[], None]) -> Peer:
+    return Peer(config, None, Feed(lambda: (timeline, timeline, 0.0), *config.bitrates, forwarder), changed)
 
 
 async def page(request: web.Request) -> web.StreamResponse:

@@ -5,37 +5,44 @@ many watch. Here whoever has a frame calls :meth:`ForwardingSender.forward`, and
 share was cut into payloads once (``shared_encoding``), and of a connection's own there are headers and encryption. The
 rest of a sender stays aiortc's: reports, what the other side says, statistics, its beginning and its end.
 
+Where many watch, a ``forwarder`` sends what a group is given, and a sender that is in one counts along: it reports,
+sends what is asked for again, and goes on by itself when it leaves the group.
+
 Like ``aiortc_access`` this reaches past aiortc's interface, for senders that were handed to it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import struct
-import time
-from collections import deque
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Protocol
 
 from aiortc import RTCRtpSender, RTCRtpTransceiver
 from aiortc.clock import current_ntp_time
-from aiortc.rtcdtlstransport import State
+from aiortc.rtcdtlstransport import SRTP_PROFILES, State
 from aiortc.rtcrtpsender import random_sequence_number
-from aiortc.rtp import RTP_HISTORY_SIZE, HeaderExtensions, HeaderExtensionsMap
+from aiortc.rtp import HeaderExtensions, HeaderExtensionsMap
 from aiortc.utils import random16, random32
 
 from realtime_dub.media import NS, rescale
 from realtime_dub.web.rtc.encoders import CUTS, Payloads
+from realtime_dub.web.rtc.forwarder.forwarder import Forwarder, leaves_now
+from realtime_dub.web.rtc.forwarder.group import Counts, Given, Group, History, Member
+from realtime_dub.web.rtc.forwarder.wire import Place, tag_bytes
 from realtime_dub.web.rtc.line import Line
 from realtime_dub.web.rtc.packets import Packet
+from realtime_dub.web.rtc.rollover import caught_up
 
 HEADER = struct.Struct("!BBHLL")
+EXTRACTOR = b"EXTRACTOR-dtls_srtp"  # RFC 5764
 NUMBER = struct.Struct("!H")
-KEPT = 4 * RTP_HISTORY_SIZE  # packets, at least: all share what is in them
 PLAIN, EXTENDED, MARKER = 0x80, 0x90, 0x80
-SINCE_1900_NS = 2_208_988_800 * NS
-Sent = tuple[int, int, bytes, bytes, Payloads]  # first number, time, extensions, its number among frames, what is in it
+Sent = tuple[int, int, bytes, bytes, Payloads]  # first index, time, extensions, its number among frames, what is in it
 log = logging.getLogger("realtime_dub.web")
 
 
@@ -72,26 +79,35 @@ class ForwardingSender(RTCRtpSender):
     # aiortc's own, of which its reports and statistics are made.
     _RTCRtpSender__encoder: Any
     _RTCRtpSender__mid: str | None
-    _RTCRtpSender__octet_count: int
-    _RTCRtpSender__packet_count: int
     _RTCRtpSender__rtp_exited: asyncio.Event
     _RTCRtpSender__rtp_header_extensions_map: HeaderExtensionsMap
     _RTCRtpSender__rtp_started: asyncio.Event
-    _RTCRtpSender__rtp_timestamp: int
     _RTCRtpSender__rtx_payload_type: int | None
     _RTCRtpSender__rtx_sequence_number: int
     _RTCRtpSender__track: Any
 
-    def _become(self, track: Forwarded, ask: Callable[[], None], estimated: Callable[[int], None]) -> None:
+    def _become(
+        self,
+        track: Forwarded,
+        ask: Callable[[], None],
+        estimated: Callable[[int], None],
+        forwarder: Forwarder | None,
+    ) -> None:
         self._ask, self._forwarded = ask, track  # for a frame that needs none before it
+        self._forwarder = forwarder or Forwarder(sys.maxsize)
+        self._member: Member | None = None  # there; what is counted below stands still meanwhile
+        self._ended: Callable[[], None] = ask
+        self._refused_by: int | None = None
         self._RTCRtpSender__encoder = Estimated(estimated)
         self._line: Line | None = None
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._sequence, self._timestamp_0, self._picture = random_sequence_number(), random32(), random16()
+        # Indices of 48 bits (RFC 3711): of the next packet, and the highest one that was encrypted here.
+        self._index = self._seen = random_sequence_number()
+        self._timestamp_0, self._picture = random32(), random16()
         self._last_ns = 0  # when the newest frame was to leave
         self._reported = 0, 0  # that, and what it is on the clock of reports
-        self._kept: deque[Sent] = deque()  # frames that may be asked for again
-        self._kept_packets = 0
+        self._kept: History[Sent] = History()
+        self._packets = self._octets = self._timestamp = 0
 
     @property
     def is_behind(self) -> bool:
@@ -112,64 +128,141 @@ class ForwardingSender(RTCRtpSender):
 
     def _send(self, packet: Packet) -> None:
         """In few calls of few functions: where many watch, the interpreter is what costs."""
-        payloads, sequence = packet.payloads, self._sequence
+        line, payloads, index = self._reach(), packet.payloads, self._index
         timestamp, picture = (self._timestamp_0 + packet.ticks) & 0xFFFFFFFF, b""
         if packet.is_numbered:
             self._picture = (self._picture + 1) & 0x7FFF
             picture = NUMBER.pack(0x8000 | self._picture)
-        frame = sequence, timestamp, self._extensions(), picture, payloads
+        frame = index, timestamp, self._extensions(leaves_now()), picture, payloads
         for begin, end in packet.runs:
-            self._transmit(self._built(frame, begin, end))
-        self._sequence = (sequence + len(payloads)) & 0xFFFF
+            self._transmit(line, self._built(frame, begin, end), index + end - 1)
+        self._index = index + len(payloads)
         if self._keeps:
-            self._keep(frame)
-        self._last_ns = packet.leaves_ns
-        self._RTCRtpSender__rtp_timestamp = timestamp
-        self._RTCRtpSender__octet_count += packet.size
-        self._RTCRtpSender__packet_count += len(payloads)
+            self._kept.add(frame, len(payloads))
+        self._last_ns, self._timestamp = packet.leaves_ns, timestamp
+        self._octets += packet.size
+        self._packets += len(payloads)
+
+    def _reach(self) -> Line:
+        """Raises ConnectionError where there is no way any more."""
+        if self._secured._state is not State.CONNECTED:
+            raise ConnectionError
+        line, nominated = self._line, self._nominated.get(1)
+        if line is None or line.pair is not nominated or line.is_over:
+            line = self._line = Line(nominated)
+        return line
+
+    # At the forwarder.
+
+    def enter(self, group: Group, ended: Callable[[], None]) -> bool:
+        """From now on it gets what the group is given, until ``ended``. False: this process sends to it."""
+        line, forwarder = self._line, self._forwarder
+        if self._over.done() or line is None or line.socket is None or line.is_behind or not self._enabled:
+            return False
+        if forwarder.pid is None or forwarder.pid == self._refused_by:
+            return False
+        place = forwarder.take(partial(self._described, line, group), line.socket.fileno(), self)
+        if place is None:
+            return False
+        self._member, self._ended = Member(group, place), ended
+        return True
+
+    def look(self) -> None:
+        """Where the connection is over or goes another way, it is found out with the next frame."""
+        line, is_up = self._line, self._secured._state is State.CONNECTED
+        if line is None or line.is_over or line.pair is not self._nominated.get(1) or not (is_up and self._enabled):
+            self.exit()
+
+    def back(self, packets: list[bytes]) -> None:
+        """What the forwarder's system did not take waits here; none: it does not serve this connection."""
+        if not packets:  # nor did it send what the group was given since
+            self._refused_by = self._forwarder.pid
+            self.exit()
+            self._ask()
+        elif self._line is not None and not self._line.is_over:
+            self._line.send(packets)
+            if self._line.is_behind:
+                self.exit()
+
+    def exit(self) -> None:
+        """This process sends to it from now on. Idempotent."""
+        if (member := self._member) is None:
+            return
+        gained, (self._last_ns, self._timestamp) = member.gained, self._newest
+        for since, given in member.kept if self._keeps else ():
+            self._kept.add(self._own(since, given), len(given.packet.payloads))
+        self._member = None
+        self._index += gained.packets
+        self._packets += gained.packets
+        self._octets += gained.octets
+        self._picture += gained.frames
+        self._count(gained.packets, gained.octets + gained.packets * self._around)
+        self._forwarder.drop(member.place)
+        self._ended()
+
+    def _own(self, since: Counts, given: Given) -> Sent:
+        """A frame of the group as this one's receiver got it."""
+        packet = given.packet
+        picture = NUMBER.pack(0x8000 | (self._picture + since.frames + 1) & 0x7FFF) if packet.is_numbered else b""
+        timestamp = (self._timestamp_0 + packet.ticks) & 0xFFFFFFFF
+        return self._index + since.packets, timestamp, self._extensions(given.leaves), picture, packet.payloads
+
+    def _sent(self) -> Iterator[Sent]:
+        """What may be asked for again, the newest first."""
+        if self._member is not None:
+            yield from itertools.starmap(self._own, reversed(self._member.kept))
+        yield from reversed(self._kept)
+
+    def _described(self, line: Line, group: Group, number: int) -> Place:
+        """For the forwarder."""
+        secured = self._secured
+        name = secured._ssl.get_selected_srtp_profile()
+        profile = next(each for each in SRTP_PROFILES if each.openssl_profile == name)
+        secret = secured._ssl.export_keying_material(EXTRACTOR, 2 * (profile.key_length + profile.salt_length))
+        key = profile.get_key_and_salt(secret, int(secured._role == "server"))
+        before, has_time, after = self._template
+        host, port = line.to
+        self._around = HEADER.size + len(before) + 3 * has_time + len(after) + tag_bytes(profile.libsrtp_profile)
+        return Place(
+            number=number, group=group.number, source=self._ssrc, timestamp_0=self._timestamp_0,
+            next_index=self._index, picture=self._picture & 0x7FFF, first=self._first, kind=self._kind,
+            profile=profile.libsrtp_profile, port=port, has_time=has_time, before=before, after=after, key=key,
+            host=host.encode(),
+        )  # fmt: skip
+
+    # Packets.
 
     def _built(self, frame: Sent, begin: int, end: int) -> list[bytes]:
         """Its packets from number ``begin`` on."""
-        sequence, timestamp, extensions, picture, payloads = frame
+        index, timestamp, extensions, picture, payloads = frame
         pack, first, kind, source = HEADER.pack, self._first, self._kind, self._ssrc
-        sequence += begin
+        index += begin
         made = [
-            pack(first, kind, sequence + number & 0xFFFF, timestamp, source) + extensions + head + picture + body
+            pack(first, kind, index + number & 0xFFFF, timestamp, source) + extensions + head + picture + body
             for number, (head, body) in enumerate(payloads[begin:end])
         ]
         if end == len(payloads):
-            last = pack(first, kind | MARKER, sequence + end - begin - 1 & 0xFFFF, timestamp, source)
+            last = pack(first, kind | MARKER, index + end - begin - 1 & 0xFFFF, timestamp, source)
             made[-1] = last + made[-1][HEADER.size :]
         return made
 
-    def _transmit(self, packets: list[bytes]) -> None:
-        """Raises ConnectionError where there is no way any more."""
-        secured: Any = self.transport
-        if secured._state is not State.CONNECTED:
-            raise ConnectionError
-        nominated = secured.transport._connection._nominated.get(1)
-        if (line := self._line) is None or line.pair is not nominated or line.is_over:
-            line = self._line = Line(nominated)
-        sent = list(map(secured._tx_srtp.protect, packets))
+    def _transmit(self, line: Line, packets: list[bytes], index: int) -> None:
+        """From here. ``index``: of the last one, where they are of the stream itself."""
+        protect = self._secured._tx_srtp.protect
+        if index > self._seen:
+            self._seen = caught_up(protect, self._ssrc, self._seen, index)
+        sent = list(map(protect, packets))
         line.send(sent)
-        secured._RTCDtlsTransport__tx_packets += len(sent)
-        secured._RTCDtlsTransport__tx_bytes += sum(map(len, sent))
+        self._count(len(sent), sum(map(len, sent)))
 
-    def _extensions(self) -> bytes:
+    def _count(self, packets: int, size: int) -> None:
+        self._secured._RTCDtlsTransport__tx_packets += packets
+        self._secured._RTCDtlsTransport__tx_bytes += size
+
+    def _extensions(self, leaves: bytes) -> bytes:
         """Whose stream it is, and when this leaves."""
         before, has_time, after = self._template
-        if not has_time:
-            return before
-        leaves = ((time.time_ns() + SINCE_1900_NS) << 18) // NS & 0xFFFFFF
-        return before + leaves.to_bytes(3, "big") + after
-
-    def _keep(self, frame: Sent) -> None:
-        """For whoever lost them."""
-        kept = self._kept
-        kept.append(frame)
-        self._kept_packets += len(frame[4])
-        while self._kept_packets - len(kept[0][4]) >= KEPT:
-            self._kept_packets -= len(kept.popleft()[4])
+        return before + leaves + after if has_time else before
 
     # What aiortc calls.
 
@@ -177,6 +270,9 @@ class ForwardingSender(RTCRtpSender):
         """Until the connection is no more."""
         self._RTCRtpSender__rtp_started.set()
         track = self._forwarded
+        self._secured: Any = self.transport
+        self._nominated = self._secured.transport._connection._nominated
+        self._forwarder.come()
         try:
             self._kind, self._template = codec.payloadType, self._made_template()
             self._keeps = any(each.type == "nack" and not each.parameter for each in codec.rtcpFeedback)
@@ -189,6 +285,8 @@ class ForwardingSender(RTCRtpSender):
             if not self._over.done():
                 self._over.set_result(None)
             track.stop()
+            self.exit()
+            self._forwarder.leave()
             self._RTCRtpSender__track = self._RTCRtpSender__encoder = None
             self._RTCRtpSender__rtp_exited.set()
 
@@ -205,11 +303,13 @@ class ForwardingSender(RTCRtpSender):
 
     async def _retransmit(self, sequence_number: int) -> None:
         """The same again: encrypted under the same number there must not be anything else."""
-        for frame in reversed(self._kept):
+        for frame in self._sent():
             number = (sequence_number - frame[0]) & 0xFFFF
             if number < len(frame[4]):
                 (packet,) = self._built(frame, number, number + 1)
-                self._transmit([self._again(packet, sequence_number, len(frame[2]))])
+                again = self._again(packet, sequence_number, len(frame[2]))
+                is_own = self._RTCRtpSender__rtx_payload_type is None
+                self._transmit(self._reach(), [again], frame[0] + number if is_own else 0)
                 return
 
     def _again(self, packet: bytes, sequence_number: int, extensions: int) -> bytes:
@@ -227,26 +327,52 @@ class ForwardingSender(RTCRtpSender):
         self._ask()
 
     @property
+    def _RTCRtpSender__packet_count(self) -> int:
+        return self._packets + (self._member.gained.packets if self._member is not None else 0)
+
+    @property
+    def _RTCRtpSender__octet_count(self) -> int:
+        return self._octets + (self._member.gained.octets if self._member is not None else 0)
+
+    @property
+    def _newest(self) -> tuple[int, int]:
+        """When the newest frame was to leave, and its stamp."""
+        newest = self._member.newest if self._member is not None else None
+        if newest is None:
+            return self._last_ns, self._timestamp
+        return newest.leaves_ns, (self._timestamp_0 + newest.ticks) & 0xFFFFFFFF
+
+    @property
+    def _RTCRtpSender__rtp_timestamp(self) -> int:
+        return self._newest[1]
+
+    @property
     def _RTCRtpSender__ntp_timestamp(self) -> int:
         """Reports say when a frame was to leave by the clock: what encoding and sending took is no time of its own."""
-        if self._reported[0] != self._last_ns:
-            late = rescale(self._forwarded.late_ns(self._last_ns), 1 << 32, NS)
-            self._reported = self._last_ns, current_ntp_time() - late
+        leaves_ns = self._newest[0]
+        if self._reported[0] != leaves_ns:
+            late = rescale(self._forwarded.late_ns(leaves_ns), 1 << 32, NS)
+            self._reported = leaves_ns, current_ntp_time() - late
         return self._reported[1]
 
 
 def forward(
-    transceiver: RTCRtpTransceiver, track: Forwarded, ask: Callable[[], None], estimated: Callable[[int], None]
+    transceiver: RTCRtpTransceiver,
+    track: Forwarded,
+    ask: Callable[[], None],
+    estimated: Callable[[int], None],
+    forwarder: Forwarder | None = None,
 ) -> str | None:
     """Once the codec is negotiated, before the first packet: frames of ``track`` are forwarded. Which codec they have
     to have, as ``video/vp8``; None where it is one that nobody here can cut into payloads, and nothing is sent.
 
-    ``estimated`` is told what the line can take, in bits per second, ``ask`` that a whole frame is wanted.
+    ``estimated`` is told what the line can take, in bits per second, ``ask`` that a whole frame is wanted;
+    ``forwarder``: None = whatever is sent is sent by this process.
     """
     codec: str = transceiver._codecs[0].mimeType.lower()
     if codec not in CUTS:
         return None
     sender: Any = transceiver.sender
     sender.__class__ = ForwardingSender
-    sender._become(track, ask, estimated)
+    sender._become(track, ask, estimated, forwarder)
     return codec

@@ -7,6 +7,7 @@ nothing has to be negotiated anew where a viewer takes another channel.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from aiortc import RTCRtpTransceiver
@@ -15,8 +16,10 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from realtime_dub.clock import Clock
 from realtime_dub.web.rtc import aiortc_sending
 from realtime_dub.web.rtc.aiortc_sending import ForwardingSender
+from realtime_dub.web.rtc.forwarder.forwarder import Forwarder
+from realtime_dub.web.rtc.forwarder.group import Group
 from realtime_dub.web.rtc.output_timeline import OutputTimeline
-from realtime_dub.web.rtc.packets import Packet
+from realtime_dub.web.rtc.packets import Chain, Packet
 from realtime_dub.web.rtc.shared_encoding import AudioStream, Stream, VideoStream, audio_of, video_of
 
 
@@ -47,6 +50,15 @@ class PacketOut(MediaStreamTrack):
         if self._sender is not None:
             self._sender.forward(packet)
 
+    def enter(self, group: Group, ended: Callable[[], None]) -> bool:
+        """What is given to the group goes there, too, from now on until ``ended``; False where it cannot."""
+        return self._sender is not None and self._sender.enter(group, ended)
+
+    def exit(self) -> None:
+        """Idempotent."""
+        if self._sender is not None:
+            self._sender.exit()
+
     async def recv(self) -> Any:
         """Nobody does: what is forwarded has no frames to take."""
         raise MediaStreamError
@@ -54,6 +66,7 @@ class PacketOut(MediaStreamTrack):
     def stop(self) -> None:
         if self.readyState == "live":
             super().stop()
+            self.exit()
             self.is_wanted, self._sender = False, None
             self._ended()
 
@@ -64,10 +77,16 @@ class Feed:
     """
 
     def __init__(
-        self, chosen: Callable[[], tuple[OutputTimeline, OutputTimeline, float]], start: int, most: int
+        self,
+        chosen: Callable[[], tuple[OutputTimeline, OutputTimeline, float]],
+        start: int,
+        most: int,
+        forwarder: Forwarder | None = None,
     ) -> None:
-        """Bits per second of its video, to begin with and at most."""
-        self._chosen, self._rates = chosen, (start, most)
+        """Bits per second of its video, to begin with and at most. ``forwarder``: that sends to many, where many are;
+        None = this process sends to all.
+        """
+        self._chosen, self._rates, self._forwarder = chosen, (start, most), forwarder
         clock = chosen()[0].clock
         self.video = PacketOut("video", clock, self.refresh, self._end_video)
         self.audio = PacketOut("audio", clock, self.refresh, self._end_audio)
@@ -75,7 +94,7 @@ class Feed:
         self._now: VideoStream | None = None
         self._next: VideoStream | None = None  # until its first whole frame comes, the one before goes on
         self._heard: AudioStream | None = None
-        self._lost = False  # of the video something was left out
+        self._chain = Chain(self._ask_whole)
         self._last_ns = {"video": 0, "audio": 0}
 
     def track(self, kind: str) -> PacketOut:
@@ -84,7 +103,7 @@ class Feed:
     def begin(self, transceiver: RTCRtpTransceiver) -> None:
         """That track is negotiated."""
         track = self.track(transceiver.kind)
-        codec = aiortc_sending.forward(transceiver, track, self._ask_whole, self._estimate)
+        codec = aiortc_sending.forward(transceiver, track, self._ask_whole, self._estimate, self._forwarder)
         if transceiver.kind == "video":
             self._codec = codec
 
@@ -115,6 +134,7 @@ class Feed:
         """Of the stream that is to be shown."""
         if not packet.whole or self._next is None:
             return
+        self.video.exit()
         stream, before = self._next, self._now
         self._next, self._now = None, stream
         stream.leave_to(self._first, self._seen)
@@ -123,17 +143,13 @@ class Feed:
         self._seen(packet)
 
     def _seen(self, packet: Packet) -> None:
-        if self.video.is_full:  # what comes would be of no use without what is left out
-            self._lost = True
-            return
-        if self._lost and not packet.whole:
-            self._ask_whole()
-            return
-        self._lost = False
-        self._pass_on(self.video, packet)
+        if self._chain.takes(packet, self.video.is_full):
+            self._pass_on(self.video, packet)
+            self._part(self._now, self._seen, self.video)
 
     def _sound(self, stream: AudioStream) -> None:
         if stream is not self._heard:
+            self.audio.exit()
             stream.join(self._hear)
             before, self._heard = self._heard, stream
             if before is not None:
@@ -142,6 +158,19 @@ class Feed:
     def _hear(self, packet: Packet) -> None:
         if not self.audio.is_full:
             self._pass_on(self.audio, packet)
+            self._part(self._heard, self._hear, self.audio)
+
+    def _part(self, stream: Stream | None, take: Callable[[Packet], None], track: PacketOut) -> None:
+        """Where a forwarder takes it over, nothing of it comes by here from now on."""
+        if self._forwarder is not None and self._forwarder.pid is not None and stream is not None:
+            group = stream.group(self._forwarder)
+            if track.enter(group, partial(self._come_back, stream, group, take, track.kind)):
+                stream.set_apart(take)
+
+    def _come_back(self, stream: Stream, group: Group, take: Callable[[Packet], None], kind: str) -> None:
+        if group.newest is not None:
+            self._last_ns[kind] = max(self._last_ns[kind], group.newest.leaves_ns)
+        stream.take_back(take)
 
     def _pass_on(self, track: PacketOut, packet: Packet) -> None:
         """In order of time; what overlaps with what has left of another timeline is left out."""

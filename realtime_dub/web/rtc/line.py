@@ -24,12 +24,15 @@ class Line:
         """``pair``: the one that is chosen. Raises ConnectionError where there is none."""
         if pair is None:
             raise ConnectionError("there is no way to the other side")
-        self.pair, self._to = pair, pair.remote_addr
+        self.pair, self.to = pair, pair.remote_addr
         self._transport = pair.protocol.transport
         self._is_closing = getattr(self._transport, "is_closing", bool)  # behind a relay it cannot tell
+        self._untaken = getattr(self._transport, "_buffer", ())
         if self.is_over:
             raise ConnectionError("the way to the other side is closed")
-        self._socket: socket.socket | None = getattr(self._transport, "_sock", None) if CUTS else None
+        # That it goes through: behind a relay there is none of its own.
+        self.socket: socket.socket | None = getattr(self._transport, "_sock", None)
+        self._cuts = CUTS and self.socket is not None
 
     @property
     def is_over(self) -> bool:
@@ -38,25 +41,25 @@ class Line:
     @property
     def is_behind(self) -> bool:
         """The system takes no more just now: what it did not take waits here."""
-        return bool(getattr(self._transport, "_buffer", None))
+        return bool(self._untaken)
 
     def send(self, packets: Sequence[bytes]) -> None:
         """In order; all of one size but for the last, which may be smaller."""
-        if len(packets) == 1 or self._socket is None or self.is_behind or not self._send_at_once(packets):
+        if len(packets) == 1 or not self._cuts or self.is_behind or not self._send_at_once(packets):
             self._send_each(packets)
 
     def _send_each(self, packets: Sequence[bytes]) -> None:
         for packet in packets:
-            self._transport.sendto(packet, self._to)
+            self._transport.sendto(packet, self.to)
 
     def _send_at_once(self, packets: Sequence[bytes]) -> bool:
-        assert self._socket is not None
+        assert self.socket is not None
         size = struct.pack("=H", len(packets[0]))
         try:
-            self._socket.sendmsg(packets, [(socket.SOL_UDP, UDP_SEGMENT, size)], 0, self._to)
+            self.socket.sendmsg(packets, [(socket.SOL_UDP, UDP_SEGMENT, size)], 0, self.to)
         except (BlockingIOError, InterruptedError):
             return False
         except OSError:  # this system, its card or its way cannot: from now on it is not asked again
-            self._socket = None
+            self._cuts = False
             return False
         return True

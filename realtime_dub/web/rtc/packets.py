@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -39,6 +39,21 @@ class Packet:
         """``codec`` as ``video/vp8``; ``data``: all that the encoder made of the frame."""
         ticks = ns_to_ticks(leaves_ns, TIME_BASES[codec.partition("/")[0]])
         return cls(CUTS[codec](data), leaves_ns, ticks, whole, codec in NUMBERED)
+
+
+class Chain:
+    """Frames of which each needs the one before. ``ask_whole``: one was left out, and what comes needs it."""
+
+    def __init__(self, ask_whole: Callable[[], None]) -> None:
+        self._ask_whole = ask_whole
+        self._lost = False
+
+    def takes(self, packet: Packet, is_full: bool) -> bool:
+        """Whether it is of use there. ``is_full``: nothing is taken just now."""
+        if not is_full and self._lost and not packet.whole:
+            self._ask_whole()
+        self._lost = is_full or (self._lost and not packet.whole)
+        return not self._lost
 
 
 def runs(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -22,6 +22,8 @@ from realtime_dub.media import ticks_to_ns
 from realtime_dub.web.limits import WHOLE_REST_S
 from realtime_dub.web.rtc import headers
 from realtime_dub.web.rtc.encoders import WHOLE
+from realtime_dub.web.rtc.forwarder.forwarder import Forwarder
+from realtime_dub.web.rtc.forwarder.group import Group
 from realtime_dub.web.rtc.output_timeline import AudioOut, OutputTimeline
 from realtime_dub.web.rtc.packets import Packet
 
@@ -36,12 +38,14 @@ class Stream(ABC):
         """``codec`` as ``video/vp8``."""
         self._timeline, self._key, self._codec = timeline, key, codec
         self._takers: dict[Callable[[Packet], None], None] = {}  # in the order in which they joined
+        self._apart: dict[Callable[[Packet], None], None] = {}  # those whom a forwarder serves
+        self._group: Group | None = None
         self._track: Any = None
         self._task: asyncio.Task[None] | None = None
 
     @property
     def takers(self) -> int:
-        return len(self._takers)
+        return len(self._takers) + len(self._apart)
 
     def join(self, take: Callable[[Packet], None]) -> None:
         self._takers[take] = None
@@ -52,7 +56,8 @@ class Stream(ABC):
     def leave(self, take: Callable[[Packet], None]) -> None:
         """Idempotent. With the last one the encoder ends."""
         self._takers.pop(take, None)
-        if not self._takers and self._task is not None:
+        self._apart.pop(take, None)
+        if not self.takers and self._task is not None:
             self._timeline.encoded.pop(self._key, None)
             self._track.stop()
             self._task.cancel()
@@ -62,6 +67,26 @@ class Stream(ABC):
         """``other`` takes from now on in the place of ``take``."""
         self._takers.pop(take, None)
         self._takers[other] = None
+
+    def group(self, forwarder: Forwarder) -> Group:
+        """Of those whom it serves."""
+        if self._group is None:
+            self._group = Group(forwarder, self.ask_whole)
+        return self._group
+
+    def set_apart(self, take: Callable[[Packet], None]) -> None:
+        """It is in the group from now on."""
+        self._takers.pop(take, None)
+        self._apart[take] = None
+
+    def take_back(self, take: Callable[[Packet], None]) -> None:
+        """It is not any more."""
+        self._apart.pop(take, None)
+        self._takers[take] = None
+
+    @abstractmethod
+    def ask_whole(self) -> None:
+        """For somebody who has just come, or has lost something."""
 
     @abstractmethod
     def _make_track(self) -> Any:
@@ -89,6 +114,8 @@ class Stream(ABC):
 
     async def _give(self, packet: Packet) -> None:
         """To all who take it."""
+        if self._apart and self._group is not None:
+            self._group.give(packet)
         ends_s = time.perf_counter() + AT_ONCE_S
         for take in tuple(self._takers):
             if take in self._takers:  # still
@@ -117,12 +144,12 @@ class VideoStream(Stream):
         super().leave(take)
 
     def ask_whole(self) -> None:
-        """For somebody who has just come, or has lost something: all get one, not more than a few in a second."""
+        """All get one, not more than a few in a second."""
         self._whole_asked = True
 
     def estimate(self, taker: object, bitrate: int) -> None:
         """What one of those who watch can take, in bits per second."""
-        if taker in self._takers:
+        if taker in self._takers or taker in self._apart:
             self._estimates[taker] = bitrate
             self._encoder.target_bitrate = statistics.median_high(self._estimates.values())
 
@@ -150,6 +177,9 @@ class AudioStream(Stream):
         super().__init__(timeline, level, "audio/opus")
         self._level = level
         self._encoder = OpusEncoder()
+
+    def ask_whole(self) -> None:
+        """Each is."""
 
     def _make_track(self) -> Any:
         return AudioOut(self._timeline, lambda: self._level)

@@ -7,6 +7,7 @@ is proposed by one side and confirmed by the other: both happen at one instant.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -61,6 +62,7 @@ class Presence:
         self._numbers: dict[str, int] = {}  # by id
         self._channels: dict[str, Channel] = {}
         self._newest = 0
+        self._counts: Counter[Role] | None = None
 
     # Who is there.
 
@@ -107,7 +109,9 @@ class Presence:
         return [each for each in there if channel in (None, each.channel)]
 
     def count(self, role: Role) -> int:
-        return sum(each.role == role for each in self._people.values())
+        if self._counts is None:  # once for all who are told of it
+            self._counts = Counter(each.role for each in self._people.values())
+        return self._counts[role]
 
     # Who is on air.
 
@@ -255,6 +259,7 @@ class Presence:
     @contextmanager
     def _change(self) -> Iterator[None]:
         yield
+        self._counts = None
         self._settle()
         self.sequence += 1
         self._changed()

@@ -176,7 +176,7 @@ class Session:
 
     def _make_peer(self, changed: Callable[[], None]) -> Peer:
         given = None if self.options.role == "viewer" else self.input
-        feed = None if self._shown is None else Feed(self._fed, *self.config.bitrates)
+        feed = None if self._shown is None else Feed(self._fed, *self.config.bitrates, self._shared.forwarder)
         self._feed = feed
         self._shared.leavings.add()  # the connection before
         return Peer(self.config, given, feed, changed, pong, self._dropped, self.send_room, self._shared.decoders)

@@ -8,6 +8,7 @@ from realtime_dub.pipeline.precedence import Precedence
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.leavings import Leavings
 from realtime_dub.web.rtc.decoding import Decoders
+from realtime_dub.web.rtc.forwarder.forwarder import Forwarder
 from realtime_dub.web.studio.avatars import KeptAvatars
 from realtime_dub.web.studio.metrics import Metrics
 from realtime_dub.web.studio.recordings import Recordings
@@ -27,6 +28,7 @@ class Shared(Protocol):
     leavings: Leavings
     precedence: Precedence
     decoders: Decoders
+    forwarder: Forwarder
 
     def frame_pixels(self) -> int:
         """Of the frames of each who is dubbed at present."""

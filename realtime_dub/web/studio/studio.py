@@ -20,6 +20,7 @@ from realtime_dub.web.config import ENGINES, ServeConfig, SessionOptions
 from realtime_dub.web.leavings import Leavings
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.rtc.apart.decoders import decoders
+from realtime_dub.web.rtc.forwarder.forwarder import Forwarder
 from realtime_dub.web.rtc.priority import share_of
 from realtime_dub.web.studio.admission import Admission
 from realtime_dub.web.studio.banks import BankInbox
@@ -63,6 +64,7 @@ class Studio:
         self.uploads, self.recordings = self._keeping.uploads, self._keeping.recordings
         self.avatars = self._keeping.avatars
         self.decoders = decoders(config.decode)
+        self.forwarder = Forwarder()
         self.checks = Checks(PROMPT)  # somebody's mouth waits for a bank
         self.banks = BankInbox(self.checks)
         self.metrics = Metrics()
@@ -123,6 +125,7 @@ class Studio:
         if self._decoders_start is not None:
             await asyncio.gather(self._decoders_start, return_exceptions=True)
         await asyncio.to_thread(self.decoders.close)
+        await self.forwarder.close()
         await asyncio.to_thread(self._keeping.close)
 
     async def open(self, options: SessionOptions, sdp: str) -> tuple[StudioHandle, str]:

@@ -1,0 +1,1 @@
+"""A process that sends what a worker has encoded to many who watch."""
