@@ -41,7 +41,7 @@ class Fade:
         if self._weight is not None and 0 <= step_ns < BREAK_NS:
             low = self._weight - _part(step_ns, self._out_ns)
             high = self._weight + max(_part(step_ns, self._in_ns), self._least_step)
-            wanted = float(np.clip(wanted, low, high))
+            wanted = min(max(wanted, low), high)
         self._weight = wanted
         return wanted
 
@@ -65,8 +65,8 @@ class TurnFade:
         now = turned_deg(tracked.face.pose)
         if self._turned is None or tracked.shot != self._shot:
             self._fade, self._turned, self._shot = Fade(), now, tracked.shot
-        self._turned = float(np.clip(self._turned, now - SLACK, now + SLACK))
-        wanted = float(np.clip((GONE - self._turned) / (GONE - TURNED), 0, 1))
+        self._turned = min(max(self._turned, now - SLACK), now + SLACK)
+        wanted = min(max((GONE - self._turned) / (GONE - TURNED), 0.0), 1.0)
         return self._fade(wanted, tracked.frame.pts_ns)
 
 

@@ -32,6 +32,7 @@ TAIL_MS = 4  # a last packet that would hold less sound than this is left out: i
 MOST_SIDE, MOST_AREA = 16_384, 2**28  # of a picture; the area with a rim of 64 pixels, as FFmpeg counts it
 ROOM = 8  # pixels, even: more than the filter that makes fewer colours sees
 BT709, SMPTE170M = 1, 6  # ITU-T H.273 matrix coefficients
+INTERPOLATION = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
 _NO_MASK: Any = None  # of which OpenCV's types do not know
 
 
@@ -178,7 +179,7 @@ class VideoEncoder:
             dst_colorspace=Colorspace.ITU709 if self._hd else Colorspace.SMPTE170M,
             src_color_range=ColorRange.JPEG,
             dst_color_range=self._range,
-            interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP,
+            interpolation=INTERPOLATION,
             threads=1,
         )
 
@@ -211,7 +212,8 @@ class AudioEncoder:
         self._heard = 0  # samples taken in, at the rate they come in
         self._held = np.zeros((0, self._channels), np.float32)  # resampled, less than a packet
         self._pts = 0
-        self._stream = container.add_stream("aac", self._rate, time_base=Fraction(1, self._rate))
+        # Its usual search takes twice the time, and leaves the sound farther from what it was, at all of these rates.
+        self._stream = container.add_stream("aac", self._rate, {"aac_coder": "fast"}, time_base=Fraction(1, self._rate))
         self._stream.codec_context.layout = AAC_LAYOUTS[self._channels]
         # 96 kbit/s a channel; AAC has no use for more than 6 bits a sample.
         self._stream.codec_context.bit_rate = min(96_000, 4 * self._rate) * self._channels

@@ -21,7 +21,8 @@ FALLBACK_LIPS = np.array([70.0, 70.0, 130.0])  # where no pixel of the lips is l
 
 def max_lip_opening(shape: npt.NDArray[np.float32]) -> float:
     """The widest opening of the inner lips of a lip shape (40, 2 or 3), outer lips first, in the unit of the shape."""
-    return float(np.linalg.norm(shape[21:30] - shape[39:30:-1], axis=1).max())
+    apart = shape[21:30] - shape[39:30:-1]
+    return float(np.sqrt(np.maximum.reduce(np.add.reduce(apart * apart, 1))))
 
 
 def missing(wanted: float, seen: float) -> float:

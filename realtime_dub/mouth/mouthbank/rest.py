@@ -89,7 +89,7 @@ class Need:
         if self._at_ns is not None and not 0 <= at_ns - self._at_ns < BREAK_NS:
             self.forget()
         self._at_ns = at_ns
-        wanted = float(np.clip((beyond - NEARLY_SHUT) / (OPEN - NEARLY_SHUT), 0, 1))
+        wanted = min(max((beyond - NEARLY_SHUT) / (OPEN - NEARLY_SHUT), 0.0), 1.0)
         if wanted > 0:
             self._open_ns = at_ns
         holds = self._open_ns is not None and at_ns - self._open_ns <= HOLD_NS
