@@ -30,6 +30,7 @@ AAC_RATES = (44_100, 48_000, 64_000, 88_200, 96_000)
 AAC_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1"}
 TAIL_MS = 4  # a last packet that would hold less sound than this is left out: it lasts 23 ms whatever it holds
 MOST_SIDE, MOST_AREA = 16_384, 2**28  # of a picture; the area with a rim of 64 pixels, as FFmpeg counts it
+MOST_SIZES = 32  # of changed parts, for which something is kept
 ROOM = 8  # pixels, even: more than the filter that makes fewer colours sees
 BT709, SMPTE170M = 1, 6  # ITU-T H.273 matrix coefficients
 INTERPOLATION = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
@@ -105,7 +106,10 @@ class VideoEncoder:
         full_range = fmt.full_range or encoder.full_range
         self._range = ColorRange.JPEG if full_range else ColorRange.MPEG
         self._coding = self._hd, full_range
-        self._reformatter, self._part_reformatter, self._reorder = (VideoReformatter() for _ in range(3))
+        self._reformatter, self._reorder = VideoReformatter(), VideoReformatter()
+        self._of_parts: dict[
+            tuple[int, ...], VideoReformatter
+        ] = {}  # each is made ready for a size
         self._last_pts = -1
         self._durations: dict[int, int] = {}
         self._stream: Any = container.add_stream(
@@ -155,12 +159,18 @@ class VideoEncoder:
         right, bottom = even(box[0] + box[2]), even(box[1] + box[3])
         left, top = max(0, x - ROOM), max(0, y - ROOM)
         around = image[top : bottom + ROOM, left : right + ROOM]
-        converted = self._converted(around, self._part_reformatter)
+        converted = self._converted(around, self._of_part(around.shape))
         for plane, changed, step in zip(planes, converted.planes, (1, 2, 2), strict=True):
             part = _rows(changed)[
                 (y - top) // step : (bottom - top) // step, (x - left) // step : (right - left) // step
             ]
             plane[y // step : bottom // step, x // step : right // step] = part
+
+    def _of_part(self, size: tuple[int, ...]) -> VideoReformatter:
+        """One for parts of that size: those of a frame differ, the same come again."""
+        if size not in self._of_parts and len(self._of_parts) >= MOST_SIZES:
+            del self._of_parts[next(iter(self._of_parts))]
+        return self._of_parts.setdefault(size, VideoReformatter())
 
     def _convert(self, image: Image) -> av.VideoFrame:
         height, width = image.shape[:2]
