@@ -107,9 +107,7 @@ class VideoEncoder:
         self._range = ColorRange.JPEG if full_range else ColorRange.MPEG
         self._coding = self._hd, full_range
         self._reformatter, self._reorder = VideoReformatter(), VideoReformatter()
-        self._of_parts: dict[
-            tuple[int, ...], VideoReformatter
-        ] = {}  # each is made ready for a size
+        self._of_parts: dict[tuple[int, ...], VideoReformatter] = {}  # each is made ready for a size
         self._last_pts = -1
         self._durations: dict[int, int] = {}
         self._stream: Any = container.add_stream(

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import copyreg
+import io
+import pickle
 import traceback
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from multiprocessing.connection import Connection
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 from realtime_dub.errors import RealtimeDubError
-from realtime_dub.face.types import TrackedFrame
+from realtime_dub.face.types import Face, Pose, TrackedFrame
+from realtime_dub.media import Frame
 from realtime_dub.pipeline.file.apart.places import Laid, Places
 from realtime_dub.pipeline.file.tracking import Seen
 
@@ -59,6 +65,18 @@ class Failed:
         return self.error
 
 
+def _of_fields(kind: type[Any]) -> Callable[[Any], tuple[type[Any], tuple[Any, ...]]]:
+    """What pickles a dataclass of several fields in a fifth of the time that its own way takes."""
+    values = attrgetter(*(field.name for field in fields(kind)))
+    return lambda each: (kind, values(each))
+
+
+class _Pickler(pickle.Pickler):
+    dispatch_table = copyreg.dispatch_table | {
+        kind: _of_fields(kind) for kind in (Found, Laid, TrackedFrame, Frame, Face, Pose)
+    }
+
+
 class Ended(RealtimeDubError):
     """The other process is no more: it was killed, or a library took it along."""
 
@@ -69,7 +87,7 @@ class Ended(RealtimeDubError):
 def received(channel: Channel) -> Any:
     """The next message. Raises Ended, and what the other side failed with."""
     try:
-        message = channel.recv()
+        message = pickle.loads(channel.recv_bytes())
     except (EOFError, OSError):
         raise Ended from None
     if isinstance(message, Failed):
@@ -79,7 +97,9 @@ def received(channel: Channel) -> Any:
 
 def sent(channel: Channel, message: Any) -> None:
     """Raises Ended."""
+    coded = io.BytesIO()
+    _Pickler(coded, pickle.HIGHEST_PROTOCOL).dump(message)
     try:
-        channel.send(message)
+        channel.send_bytes(coded.getbuffer())
     except OSError:
         raise Ended from None
