@@ -23,11 +23,18 @@ from realtime_dub.pipeline.file.apart.wire import Channel, Over, received, sent
 from realtime_dub.pipeline.file.looks import Looks
 from realtime_dub.pipeline.file.tracking import Seen
 
+TRACKER = "realtime_dub.face.models"  # loads what does not outlive its process being copied
+
 
 def possible() -> bool:
-    """A process may begin as a copy of this one: no other thread could hold what the copy would wait for."""
-    has = sys.platform == "linux" and hasattr(os, "memfd_create") and hasattr(os, "pidfd_open")
-    return has and threading.active_count() == 1 and (os.cpu_count() or 1) > 1
+    """A process may begin as a copy of this one: nobody else could hold what the copy would wait for.
+
+    So it is in a program of its own. Where another one has threads, or has tracked faces, the stages are threads.
+    """
+    has = sys.platform == "linux" and hasattr(os, "memfd_create")
+    cores = os.cpu_count() or 1
+    alone = threading.active_count() == 1 and TRACKER not in sys.modules
+    return has and cores > 1 and alone and len(os.listdir("/proc/self/task")) <= cores  # NumPy's BLAS has a few
 
 
 class FilmApart:
