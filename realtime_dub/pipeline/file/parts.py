@@ -69,7 +69,10 @@ class FileParts:
         config = self._config
         if self.kind != "file" or self.steps is not None or config.retime or config.static or not possible():
             return None
-        apart = FilmApart(config, self.shows, None if has_another_voice(config) else False)
+        try:
+            apart = FilmApart(config, self.shows, None if has_another_voice(config) else False)
+        except OSError:  # the system has no memory to share, or lets no process begin
+            return None
         self._stack.callback(apart.close)
         return apart
 

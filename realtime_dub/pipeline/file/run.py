@@ -114,7 +114,9 @@ class _FileRun:
             self._parts.publisher.close()
             raise
         self._stack.callback(self._end_stages)
-        tracked = self._prefetch("track", self._seen(), self._ahead())
+        tracked = self._seen()
+        if self._parts.apart is None or isinstance(self._parts.voice, VoiceFromVideo):
+            tracked = self._prefetch("track", tracked, self._ahead())
         mouthed = self._prefetch("engine", self._mouthed(tracked))
         self._write(mouthed, progress)
 
