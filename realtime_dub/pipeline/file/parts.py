@@ -53,9 +53,7 @@ class FileParts:
         announce_consent(config, self.generator)
         self.compositor = assembly.make_compositor()
         self.marks = assembly.make_marks(config.marks)
-        self.video = self.apart or self.open_video(width=config.width, height=config.height, fps=config.fps)
-        if (order := self._order()) is not None:
-            self.video = RetimedVideo(self.video, *order)
+        self.video = self.apart or self._open_film()
         self.info: VideoInfo = self.video.open()
         self.voice = self._open_voice()
         self.voice_info = self.voice.open()
@@ -70,11 +68,18 @@ class FileParts:
         if self.kind != "file" or self.steps is not None or config.retime or config.static or not possible():
             return None
         try:
-            apart = FilmApart(config, self.shows, None if has_another_voice(config) else False)
-        except OSError:  # the system has no memory to share, or lets no process begin
+            apart = FilmApart(config, self.shows)
+        except OSError:  # it has no memory to share, or lets no process begin
             return None
         self._stack.callback(apart.close)
+        if self.shows and not has_another_voice(config):
+            apart.ask_looks(False)
         return apart
+
+    def _open_film(self) -> VideoSource:
+        config = self._config
+        video = self.open_video(width=config.width, height=config.height, fps=config.fps)
+        return video if (order := self._order()) is None else RetimedVideo(video, *order)
 
     def open_video(self, **size: Any) -> VideoSource:
         """The film, once more where it is shown to the engine first."""

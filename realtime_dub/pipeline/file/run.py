@@ -32,6 +32,7 @@ from realtime_dub.notes import notes_of
 from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.coded import leaving
 from realtime_dub.pipeline.file import tracking
+from realtime_dub.pipeline.file.apart.film import FilmApart
 from realtime_dub.pipeline.file.parts import FileParts, has_another_voice
 from realtime_dub.pipeline.file.pulled import PulledVoice
 from realtime_dub.pipeline.file.spans import Span, Spans
@@ -212,11 +213,11 @@ class _FileRun:
 
     def _seen(self) -> Iterator[TrackedSample]:
         """The film's frames, tracked: by the process that does so, else on two threads more."""
-        parts = self._parts
-        if parts.apart is not None:
-            return self._samples(parts.apart.seen())
-        frames = self._prefetch("decode", tracking.decoded(parts.video, self._config))
-        return self._samples(tracking.tracked(frames, parts.open_tracker()))
+        video = self._parts.video
+        if isinstance(video, FilmApart):
+            return self._samples(video.seen())
+        frames = self._prefetch("decode", tracking.decoded(video, self._config))
+        return self._samples(tracking.tracked(frames, self._parts.open_tracker()))
 
     def _samples(self, seen: Iterator[tracking.Seen]) -> Iterator[TrackedSample]:
         shown_to = self._parts.voice if isinstance(self._parts.voice, VoiceFromVideo) else None

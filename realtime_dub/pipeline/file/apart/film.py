@@ -13,7 +13,6 @@ from dataclasses import replace
 from multiprocessing import Pipe
 
 from realtime_dub.config import FileConfig
-from realtime_dub.errors import EndOfStream
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import Frame, VideoInfo
 from realtime_dub.pipeline.file.apart import process
@@ -38,34 +37,34 @@ def possible() -> bool:
 
 
 class FilmApart:
-    """``VideoSource`` without ``read``: its frames come tracked."""
+    """A source whose frames come tracked; and the tracker of what an engine was shown. Of one thread after another."""
 
-    def __init__(self, config: FileConfig, shows: bool, learns: bool | None) -> None:
-        """``shows``: an engine is shown the film first; ``learns``: as :meth:`looks` has it, where it is known."""
+    def __init__(self, config: FileConfig, shows: bool) -> None:
+        """``shows``: an engine is shown the film first. Raises OSError where the system does not let it begin."""
         (self._film, film), (self._looks, looks) = Pipe(), Pipe()
         self._pictures, self._drafts = Places(), Places()
         self.notes: tuple[str, ...] = ()
-        self._asked = shows and learns is not None
+        self._asked = False
         self._pid: int | None = _begun(
             config, Sides(film, looks, self._pictures, self._drafts), shows, self._film, self._looks
         )
         for each in (film, looks):
             each.close()
-        if self._asked:
-            sent(self._looks, learns)
 
     def open(self) -> VideoInfo:
         """Raises what the source's own ``open`` raises."""
         info: VideoInfo = received(self._film)
         return info
 
-    def read(self) -> Frame:
-        raise EndOfStream
+    def ask_looks(self, learns: bool) -> None:
+        """To have :meth:`looks` sooner. ``learns``: the engine learns how the person talks, too. Once."""
+        if not self._asked:
+            self._asked = True
+            sent(self._looks, learns)
 
     def looks(self, learns: bool) -> tuple[Looks, Iterator[TrackedFrame]]:
-        """What an engine is shown, in order; once. ``learns``: how the person talks, too."""
-        if not self._asked:
-            sent(self._looks, learns)
+        """What an engine is shown, in order; once."""
+        self.ask_looks(learns)
         looks: Looks = received(self._looks)
         return looks, self._shown()
 
