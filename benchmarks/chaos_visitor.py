@@ -24,7 +24,7 @@ class Held(Person):
     """One connection, over a relay of its own: the server has no other way."""
 
     def __init__(self, url: str, height: int, fps: int, line: Line) -> None:
-        super().__init__(url, (Face(height, fps), Voice(Sound(400, 3_200, on_s=3, period_s=4))))
+        super().__init__(url, (Face(height, fps), Voice(Sound(3_200, on_s=3, period_s=4))))
         self.relay = Relay(0.0, 0.0)
         self.relay.line = line
 

@@ -26,7 +26,7 @@ from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, pack_remb_fci
 from benchmarks.room_peers import HEADERS, Person, Sound, flashes, marks
 
 ROOM = "hall"
-SOUND = Sound(400, 3_200, on_s=3, period_s=4)  # what is said there
+SOUND = Sound(3_200, 400, speech=False, on_s=3, period_s=4)  # what is said there
 AUDIBLE = 0.02  # of its mark
 AT_ONCE = 4  # handshakes
 CROWDS = 2

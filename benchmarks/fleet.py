@@ -50,8 +50,8 @@ LATE_PERCENT = 2.0  # more than that is beyond the knee
 Figures = dict[str, Any]
 
 
-def page(server: Server, number: int, height: int, fps: int) -> Page:
-    sound = Sound(300 + 40 * number, 3_200, on_s=3, period_s=4)
+def page(server: Server, height: int, fps: int) -> Page:
+    sound = Sound(3_200, on_s=3, period_s=4)
     return Page(server.url, lambda url: Person(url, (Face(height, fps), Voice(sound))))
 
 
@@ -75,7 +75,7 @@ def number_of(pid: int) -> int | None:
 
 
 async def kills(server: Server, count: int, people: int, times: int, height: int, fps: int, spare: bool) -> Figures:
-    pages = [page(server, number, height, fps) for number in range(people)]
+    pages = [page(server, height, fps) for _ in range(people)]
     found: list[Figures] = []
     try:
         await until(lambda: all_ready(server, count), BACK_MOST_S)
@@ -217,7 +217,7 @@ async def knee(server: Server, most: int, seconds: float, height: int, fps: int)
     rows = []
     try:
         for number in range(most):
-            pages.append(page(server, number, height, fps))
+            pages.append(page(server, height, fps))
             await pages[-1].open(room=f"room{number}")
             await until(lambda: pages[-1].live, BACK_MOST_S)
             await asyncio.sleep(SETTLE_S)

@@ -50,7 +50,7 @@ def measure(height: int, fps: int, seconds: float) -> Figures:
 
 
 async def visit(url: str, pids: list[int], height: int, fps: int, seconds: float) -> Figures:
-    person = Person(url, (Face(height, fps), Voice(Sound(300, 3_200, on_s=3, period_s=4))))
+    person = Person(url, (Face(height, fps), Voice(Sound(3_200, on_s=3, period_s=4))))
     try:
         await person.connect()
         async with asyncio.timeout(LIVE_S):

@@ -24,8 +24,10 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import AudioFrame, VideoFrame
 
+from realtime_dub.errors import EndOfStream
 from realtime_dub.media import NS, ticks_to_ns
 from realtime_dub.sources.demo import DemoSource
+from realtime_dub.sources.demo_voice import DemoVoiceSource
 from realtime_dub.web.rtc import aiortc_access
 
 RATE, SAMPLES = 48_000, 960
@@ -39,10 +41,15 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Sound:
-    """What somebody says: a tone as a voice, syllable by syllable, in ``on_s`` of each ``period_s``; marks in it."""
+    """What somebody says in ``on_s`` of each ``period_s``, with marks in it.
 
-    voice_hz: float
+    It is the built-in speech, of which mouths are made, or a tone, syllable by syllable, which can be told from what
+    others say; or both.
+    """
+
     mark_hz: float
+    tone_hz: float = 0  # none
+    speech: bool = True
     on_s: float = 1.0
     period_s: float = 1.0
 
@@ -50,10 +57,30 @@ class Sound:
         return np.asarray(at_s % self.period_s < self.on_s)
 
     def at(self, at_s: Floats) -> Floats:
-        syllables = 0.10 + 0.05 * np.sin(2 * np.pi * 4 * at_s)
-        voice = syllables * np.sin(2 * np.pi * self.voice_hz * at_s)
         mark = (at_s % 1.0 < TONE_S) * 0.5 * np.sin(2 * np.pi * self.mark_hz * at_s)
-        return np.asarray(self.speaks(at_s) * (voice + mark))
+        return np.asarray(self.speaks(at_s) * (self._voice(at_s) + mark))
+
+    def _voice(self, at_s: Floats) -> Floats:
+        syllables = 0.10 + 0.05 * np.sin(2 * np.pi * 4 * at_s)
+        voice = syllables * np.sin(2 * np.pi * self.tone_hz * at_s)
+        if self.speech:
+            wave = speech()
+            voice = voice + wave[np.round(at_s * RATE).astype(int) % len(wave)]
+        return np.asarray(voice)
+
+
+@functools.cache
+def speech() -> Floats:
+    """The speech that comes with the package, mono at ``RATE``."""
+    source = DemoVoiceSource()
+    info = source.open()
+    assert info.rate == RATE
+    blocks = []
+    with contextlib.suppress(EndOfStream):
+        while True:
+            blocks.append(source.read().samples)
+    source.close()
+    return np.concatenate(blocks)[:, 0].astype(np.float64)
 
 
 class Paced(MediaStreamTrack):

@@ -29,7 +29,8 @@ from benchmarks.room_peers import Face, Floats, Got, Person, Sound, Voice, flash
 from benchmarks.studio_page import Server, serving
 from benchmarks.usage import Meter
 
-SPEAKER, INTERPRETER = Sound(400, 3_200), Sound(1_200, 5_200, on_s=4, period_s=8)  # whole waves in a window
+SPEAKER = Sound(3_200, 7_600, speech=False)  # whole waves in a window, above what is said
+INTERPRETER = Sound(5_200, 6_400, on_s=4, period_s=8)
 BUFFER_MS = 80.0  # aiortc's receiver gives a packet out when the fourth after it has come
 SETTLE_S = 8.0  # after the channel is dubbed, until it is measured
 HALL = {"room": "hall"}
@@ -42,7 +43,7 @@ async def measured(
     url = server.url
     speaker = Person(url, (Face(height, fps), Voice(SPEAKER)))
     interpreter = Person(url, (Voice(INTERPRETER),), (SPEAKER.mark_hz,))
-    tones = (SPEAKER.voice_hz, SPEAKER.mark_hz, INTERPRETER.voice_hz, INTERPRETER.mark_hz)
+    tones = (SPEAKER.tone_hz, SPEAKER.mark_hz, INTERPRETER.tone_hz, INTERPRETER.mark_hz)
     viewers = {under: Person(url, (), tones) for under in (0.3, 0.0)}
     people = (speaker, interpreter, *viewers.values())
     try:
@@ -121,7 +122,7 @@ def frame_rate(got: Got) -> float:
 def original(got: Got) -> Figures:
     """How strong the speaker's tone is, in dB of full scale, and by how much it is lower under the interpreter."""
     here, there = (np.concatenate([each[2][hz] for each in got.tones]) if got.tones else np.zeros(1)
-                   for hz in (SPEAKER.voice_hz, INTERPRETER.voice_hz))  # fmt: skip
+                   for hz in (SPEAKER.tone_hz, INTERPRETER.tone_hz))  # fmt: skip
     near = np.convolve(there > 0.02, np.ones(400), "same") > 0  # half a second before and after a word
     speaks = np.convolve(there > 0.02, np.ones(40), "same") > 20
     alone_db, under_db = decibels(here[~near]), decibels(here[speaks])

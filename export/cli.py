@@ -22,6 +22,7 @@ from realtime_dub.terminal import console
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 OTHER_NAMES = {"ort": "cpu"}
+WIDE = 140  # columns of a table that goes into a file
 FAILED = 1  # exit code where something does not agree
 
 
@@ -61,16 +62,18 @@ def export_engine(
         trials = [each for one in found for each in _tried(one, backends, backend == AUTO, asked)]
         if out is not None:
             _write(found, asked, out)
+    if not quiet:  # first: what took an hour to find is not lost with a report that cannot be written
+        _print(report.table(trials), report.reasons(trials))
     if written is not None:
         text = report.as_json(trials) if written.path.suffix == ".json" else report.as_html(trials)
         written.write(text.encode())
-    if not quiet:
-        _print(report.table(trials), report.reasons(trials))
     return _code(trials, backend)
 
 
 def _print(table: Table, lines: list[str]) -> None:
     out = console()
+    if not out.is_terminal:
+        out.width = max(out.width, WIDE)
     out.print(table)
     for line in lines:
         out.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -63,11 +63,18 @@ def _figures(trial: Trial) -> Row:
     alone = next((speed for speed in trial.speeds if speed.streams == 1), None)
     agreement = [d.agreement for parity in trial.parity for d in parity.differences if d.agreement is not None]
     return (
-        f"{max(p.worst for p in trial.parity):.1e}" if trial.parity else "",
+        _worst(trial),
         f"{min(agreement):.4f}" if agreement else "",
         f"{alone.median_ms:.2f}" if alone else "",
         f"{trial.engine_bytes / 1e6:.1f}" if trial.engine_bytes else "",
     )
+
+
+def _worst(trial: Trial) -> str:
+    differences = [d for parity in trial.parity for d in parity.differences]
+    if not all(d.finite and math.isfinite(d.worst) for d in differences):
+        return "not finite"
+    return f"{max(d.worst for d in differences):.1e}" if differences else ""
 
 
 def listing(entries: Sequence[Entry]) -> Table:
@@ -164,7 +171,7 @@ def _roofs(trials: Sequence[Trial]) -> list[str]:
     rows = [
         (t.bundle, str(r.streams), f"{r.arithmetic_ms:.3f}", f"{r.memory_ms:.3f}", r.limit, f"{r.least_ms:.3f}",
          f"{s.median_ms:.3f}", f"{r.least_ms / s.median_ms:.2f}")
-        for t in trials for r, s in zip(t.roofs, t.speeds, strict=True)
+        for t in trials for r in t.roofs for s in t.speeds if s.streams == r.streams
     ]  # fmt: skip
     why = "On the processor, float32: arithmetic as in large products, the weights read once for all streams."
     return ["<h2>Roofline</h2>", f"<p>{why}</p>", _html(ROOF, rows)] if rows else []

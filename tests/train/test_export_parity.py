@@ -55,6 +55,16 @@ def test_a_net_that_cannot_be_taken_out_of_its_bundle_is_compared_with_its_file(
     assert found[0].differences[0].agreement == pytest.approx(1.0, abs=1e-4)
 
 
+def test_every_network_is_shown_what_it_can_be_shown() -> None:
+    shipped = [each for name in ("mouthbank", "own-texture", "lipgan", "landmark-dub", "speaker")
+               for each in bundles.of(name, None, None)]  # fmt: skip
+    assert len(shipped) > 10
+    for bundle in shipped:
+        found = checked(forms.plain(bundles.network_of(bundle)), bundle.session("cpu"), bundle.spec,
+                        cases(bundle.spec, 2), "fp32")  # fmt: skip
+        assert all(each.passed for each in found), (bundle.label, found)
+
+
 def test_what_is_wrong_is_told(motion: Bundle) -> None:
     session = motion.session("cpu")
 
