@@ -20,6 +20,7 @@ from realtime_dub.blend.patch import rests
 from realtime_dub.clock import VirtualClock
 from realtime_dub.config import FileConfig
 from realtime_dub.errors import LostOutput, MediaError, RealtimeDubError
+from realtime_dub.face.types import FaceTracker
 from realtime_dub.media import (
     MS,
     NS,
@@ -114,8 +115,9 @@ class _FileRun:
         except BaseException:
             self._parts.publisher.close()
             raise
-        self._stack.callback(self._end_stages)
-        tracked = self._seen()
+        tracker = self._parts.open_tracker() if self._parts.apart is None else None
+        self._stack.callback(self._end_stages)  # before what the stages use is closed
+        tracked = self._seen(tracker)
         if self._parts.apart is None or isinstance(self._parts.voice, VoiceFromVideo):
             tracked = self._prefetch("track", tracked, self._ahead())
         mouthed = self._prefetch("engine", self._mouthed(tracked))
@@ -211,13 +213,14 @@ class _FileRun:
 
     # The stages, each on its thread.
 
-    def _seen(self) -> Iterator[TrackedSample]:
-        """The film's frames, tracked: by the process that does so, else on two threads more."""
+    def _seen(self, tracker: FaceTracker | None) -> Iterator[TrackedSample]:
+        """The film's frames, tracked: by the process that does so, else by ``tracker`` on two threads more."""
         video = self._parts.video
         if isinstance(video, FilmApart):
             return self._samples(video.seen())
+        assert tracker is not None
         frames = self._prefetch("decode", tracking.decoded(video, self._config))
-        return self._samples(tracking.tracked(frames, self._parts.open_tracker()))
+        return self._samples(tracking.tracked(frames, tracker))
 
     def _samples(self, seen: Iterator[tracking.Seen]) -> Iterator[TrackedSample]:
         shown_to = self._parts.voice if isinstance(self._parts.voice, VoiceFromVideo) else None
