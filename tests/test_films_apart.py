@@ -225,6 +225,27 @@ def test_what_is_wrong_with_a_film_is_told_as_by_threads(harm: str, source: Path
     assert found["left"] == []
 
 
+def test_where_little_memory_may_be_shared_frames_are_told_whole(source: Path, tmp_path: Path) -> None:
+    """A limit for files is one for it, too: that of three frames."""
+    found = told(
+        """
+        import resource
+
+        made = []
+        for possible in (parts.possible, lambda: False):
+            parts.possible = possible
+            resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+            dub(source, output)
+            made.append(pictures(output))
+        print(json.dumps({"apart": apart_were, "made": made}))
+        """,
+        source,
+        tmp_path / "out.mp4",
+    )
+    assert found["apart"] == [True, False]
+    assert found["made"][0] == found["made"][1]
+
+
 def test_where_faces_were_tracked_or_threads_are_it_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, film.TRACKER, None)
     assert not film.possible()

@@ -51,15 +51,19 @@ class Places:
         self._free: list[int] = []
 
     def put(self, frame: Frame) -> Laid:
-        """Copy its pictures into a place. One that is larger than the first was is told as it is."""
+        """Copy its pictures into a place. Where there is none for them, as for larger ones than the first, they are told."""
         planes = () if frame.coded is None else frame.coded.planes
         needed = frame.image.nbytes + sum(plane.size for plane in planes)
         if not self._place_bytes:
             self._place_bytes = -(-needed // mmap.PAGESIZE) * mmap.PAGESIZE
         if needed > self._place_bytes:
             return Laid(frame)
-        place, size = self._taken(), (frame.height, frame.width)
-        image, coded = _views(self._map(place, self._place_bytes), size, bool(planes))
+        size = frame.height, frame.width
+        try:
+            place = self._taken()
+            image, coded = _views(self._map(place, self._place_bytes), size, bool(planes))
+        except OSError:  # no more memory may be shared
+            return Laid(frame)
         for there, here in zip((image, *coded), (frame.image, *planes), strict=True):
             cv2.copyTo(here, _NO_MASK, there)  # NumPy's copy would stop all of Python
         told = None if frame.coded is None else (frame.coded.hd, frame.coded.full_range)
