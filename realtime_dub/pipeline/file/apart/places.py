@@ -51,7 +51,7 @@ class Places:
         self._free: list[int] = []
 
     def put(self, frame: Frame) -> Laid:
-        """Copy its pictures into a place. Where there is none for them, as for larger ones than the first, they are told."""
+        """Copy its pictures into a place; where there is none, as for a larger one than the first, they are told."""
         planes = () if frame.coded is None else frame.coded.planes
         needed = frame.image.nbytes + sum(plane.size for plane in planes)
         if not self._place_bytes:
