@@ -30,6 +30,7 @@ AAC_RATES = (44_100, 48_000, 64_000, 88_200, 96_000)
 AAC_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1"}
 TAIL_MS = 4  # a last packet that would hold less sound than this is left out: it lasts 23 ms whatever it holds
 MOST_SIDE, MOST_AREA = 16_384, 2**28  # of a picture; the area with a rim of 64 pixels, as FFmpeg counts it
+SPARE_BYTES = 256
 MOST_SIZES = 32  # of changed parts, for which something is kept
 ROOM = 8  # pixels, even: more than the filter that makes fewer colours sees
 BT709, SMPTE170M = 1, 6  # ITU-T H.273 matrix coefficients
@@ -157,7 +158,7 @@ class VideoEncoder:
         right, bottom = even(box[0] + box[2]), even(box[1] + box[3])
         left, top = max(0, x - ROOM), max(0, y - ROOM)
         around = image[top : bottom + ROOM, left : right + ROOM]
-        converted = self._converted(around, self._of_part(around.shape))
+        converted = self._converted(_roomy(around), self._of_part(around.shape))
         for plane, changed, step in zip(planes, converted.planes, (1, 2, 2), strict=True):
             part = _rows(changed)[
                 (y - top) // step : (bottom - top) // step, (x - left) // step : (right - left) // step
@@ -197,6 +198,14 @@ class VideoEncoder:
         context.colorspace = BT709 if self._hd else SMPTE170M
         context.color_primaries = ColorPrimaries.BT709 if self._hd else ColorPrimaries.SMPTE170M
         context.color_trc = ColorTrc.BT709 if self._hd else ColorTrc.SMPTE170M
+
+
+def _roomy(part: Image) -> Image:
+    """A copy with spare bytes behind it: swscale reads beyond what it is given, and no further than these."""
+    memory = np.empty(part.size + SPARE_BYTES, np.uint8)
+    copy = memory[: part.size].reshape(part.shape)
+    cv2.copyTo(part, _NO_MASK, copy)
+    return copy
 
 
 def _rows(plane: Any) -> Plane:
