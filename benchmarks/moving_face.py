@@ -22,7 +22,6 @@ from benchmarks.media import frames
 from realtime_dub.blend.warp import ThinPlate, identity_map
 from realtime_dub.face.alignment import LOWER, TEMPLATE, project
 from realtime_dub.face.landmarks import CHIN, LIPS, LIPS_INNER, LIPS_OUTER
-from realtime_dub.face.tracker import MediaPipeTracker
 from realtime_dub.face.types import Face, Points, Pose
 from realtime_dub.media import (
     AudioBlock,
@@ -206,6 +205,8 @@ def _rim(width: int, height: int) -> npt.NDArray[np.float64]:
 @cache
 def _found() -> Face:
     """The portrait's face at 480p."""
+    from realtime_dub.face.tracker import MediaPipeTracker  # not loaded by whoever only names sizes
+
     tracker = MediaPipeTracker(smooth=False)
     try:
         frame = next(frames("demo", *SIZES["480p"]))

@@ -81,6 +81,11 @@ def test_colour_shift_is_found_and_bounded() -> None:
     assert np.array_equal(colour.add(a, shift), b)
     assert colour.rim_shift(a, a * 0, np.ones((20, 20), bool)).tolist() == [colour.MAX_SHIFT] * 3
     assert colour.rim_shift(a, b, np.zeros((20, 20), bool)).tolist() == [0, 0, 0]
+    for count in (1, 2, 7, 40):
+        rim = np.arange(400).reshape(20, 20) < count
+        noise = np.random.default_rng(count).integers(100, 130, (2, 20, 20, 3)).astype(np.uint8)
+        usual = np.median(noise[0][rim].astype(np.float64) - noise[1][rim], axis=0)
+        assert colour.rim_shift(noise[0], noise[1], rim).tolist() == usual.tolist()
 
 
 def test_a_part_of_a_box_is_around_points_and_never_beyond_the_box() -> None:

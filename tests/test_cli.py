@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -188,6 +190,21 @@ def test_file_options_reach_the_run(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     (config,) = seen
     assert (config.input, config.mic, config.output) == ("talk.mp4", "voice.wav", Path("dubbed.mp4"))
     assert (config.extend, config.crf, config.preset, config.contact_sheet) == (True, 20, "slow", Path("s.png"))
+
+
+def test_a_bar_has_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process can begin as a copy of this one while it is shown (pipeline/file/apart)."""
+    from rich.console import Console
+
+    from realtime_dub.cli import output
+
+    shown = io.StringIO()
+    monkeypatch.setattr(output, "console", lambda stderr: Console(file=shown, force_terminal=True))
+    before = threading.active_count()
+    with output.ProgressBar("dubbing", quiet=False) as bar:
+        bar(3, 12)
+        assert threading.active_count() == before
+    assert "3/12" in shown.getvalue()
 
 
 def test_enroll_tells_what_it_learnt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

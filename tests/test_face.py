@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from realtime_dub.errors import ConfigError
 from realtime_dub.face.alignment import LOWER, TEMPLATE, canonicalise, fit_pose, mouth_width, neutral_shape, project
-from realtime_dub.face.landmarks import LIPS, STABLE, mean_lip_opening
+from realtime_dub.face.landmarks import LIPS, STABLE, mean, mean_lip_opening
 from realtime_dub.face.models import Mesh
 from realtime_dub.face.smoothing import OneEuro
 from realtime_dub.face.tracker import MediaPipeTracker
@@ -56,6 +56,16 @@ def test_neutral_ignores_the_open_frames() -> None:
     assert np.allclose(neutral_shape(np.stack([shut] * 5 + [wide] * 5)), shut)
     assert mean_lip_opening(wide) > mean_lip_opening(shut) + 0.1
     assert mouth_width(TEMPLATE) == pytest.approx(1.0, abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize(("shape", "axis"), [((5,), 0), ((40, 3), 0), ((7, 20), -1), ((3, 40, 2), 1)])
+def test_a_mean_is_numpys_to_the_bit(shape: tuple[int, ...], axis: int, kind: type) -> None:
+    for seed in range(50):
+        values = (100 * np.random.default_rng(seed).standard_normal(shape)).astype(kind)
+        own, usual = mean(values, axis), values.mean(axis)
+        assert own.dtype == usual.dtype
+        assert own.tobytes() == usual.tobytes()
 
 
 def test_finds_the_portrait_and_reprojects_it() -> None:

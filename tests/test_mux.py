@@ -105,6 +105,18 @@ def test_sound_keeps_its_length_place_and_channels(tmp_path: Path, rate: int, ch
         assert float(stream.duration * stream.time_base) == pytest.approx(len(sound) / rate, abs=0.005)
 
 
+def test_sound_is_near_what_it_was(tmp_path: Path) -> None:
+    """A gliding tone with overtones in soft noise: more than 40 dB above what coding adds."""
+    fmt, target = output_format(width=16, height=16), tmp_path / "a.mp4"
+    at = np.arange(2 * fmt.rate) / fmt.rate
+    tones = sum(0.2 / n * np.sin(2 * np.pi * n * (120 * at + 20 * at * at)) for n in range(1, 8))
+    sound = (tones + 1e-4 * np.random.default_rng(0).standard_normal(len(at))).astype(np.float32)[:, None]
+    publish(MuxPublisher(target), fmt, ticks(fmt, grid(50, fmt.fps), sound))
+    heard, inner = sound_of(target)[0], slice(2_048, len(sound) - 2_048)
+    off = heard[inner] - sound[inner]
+    assert 10 * np.log10(np.square(sound[inner]).mean() / np.square(off).mean()) > 40
+
+
 @settings(max_examples=30, deadline=None)
 @given(rest=st.integers(0, 1023))
 def test_the_end_of_the_sound_is_near_whatever_its_length(rest: int, tmp_path_factory: pytest.TempPathFactory) -> None:

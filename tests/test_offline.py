@@ -21,9 +21,11 @@ from offline_helpers import RATE, Script, samples
 from realtime_dub import cli
 from realtime_dub.config import FileConfig, build
 from realtime_dub.errors import ConfigError, MediaError
-from realtime_dub.media import MS, NS, Tick
+from realtime_dub.face.types import TrackedFrame
+from realtime_dub.media import MS, NS, Frame, Tick
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.engine import Engine
+from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.file.run import Progress, run_file
 from realtime_dub.pipeline.file.stages import BoundedWriter, PrefetchStage
 from realtime_dub.pipeline.statistics import Report
@@ -178,6 +180,27 @@ def test_an_output_that_fails_is_in_the_report(dub: Callable[..., Report], tmp_p
     assert 20 <= len(offline_helpers.SCRIPT.published) < 40
     assert offline_helpers.SCRIPT.closed >= 1
     assert (tmp_path / "s.json").exists()
+
+
+def test_a_tracker_is_not_closed_while_it_tracks(dub: Callable[..., Report], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The slowest stage, so that it is at work when the output fails."""
+    late: list[bool] = []
+    closed = threading.Event()
+
+    class Slow(offline_helpers.ScriptTracker):
+        def track(self, frame: Frame) -> TrackedFrame:
+            time.sleep(0.01)
+            late.append(closed.is_set())
+            return super().track(frame)
+
+        def close(self) -> None:
+            closed.set()
+
+    monkeypatch.setattr(assembly, "make_tracker", Slow)
+    assert dub(Script(pts=[40 * k for k in range(400)], break_at=3), engine="passthrough").lost
+    assert closed.is_set()
+    assert late
+    assert not any(late)
 
 
 @pytest.mark.parametrize(

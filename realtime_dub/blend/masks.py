@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime_dub.blend.warp import Box
-from realtime_dub.face.landmarks import JAW, LIPS
+from realtime_dub.face.landmarks import JAW, LIPS, mean
 from realtime_dub.face.types import Points
 
 Mask = npt.NDArray[np.uint8]
@@ -88,8 +88,7 @@ def lower_face(points: Points, unit: float) -> npt.NDArray[np.float64]:
     ``points`` (478, 3) in frame pixels, ``unit`` a mouth width in pixels. The room under the chin is for the jaw.
     """
     jaw = points[JAW, :2].astype(np.float64)
-    centre = points[LIPS, :2].mean(0)
-    outward = jaw - centre
-    outward /= np.linalg.norm(outward, axis=1, keepdims=True)
+    outward = jaw - mean(points[LIPS, :2])
+    outward /= np.sqrt(np.add.reduce(outward * outward, 1))[:, None]
     jaw += outward * (CHIN_ROOM * unit * _CHIN_SHARE)
     return np.concatenate([jaw, points[_UPPER_EDGE, :2]])

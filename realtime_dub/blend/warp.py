@@ -38,7 +38,7 @@ class ThinPlate:
         count = len(self._nodes)
         system = np.zeros((count + 3, count + 3))
         system[:count, :count] = _kernel(self._nodes, self._nodes)
-        system[np.arange(count), np.arange(count)] += stiffness
+        system.ravel()[: count * (count + 4) : count + 4] += stiffness  # the diagonal
         system[:count, count] = 1.0
         system[:count, count + 1 :] = self._nodes
         system[count:, :count] = system[:count, count:].T
@@ -63,10 +63,12 @@ class ThinPlate:
         # cv2.resize maps pixel centres: node j sits at (j + 0.5) * width / columns - 0.5.
         grid_x = x + (np.arange(columns) + 0.5) * width / columns - 0.5
         grid_y = y + (np.arange(rows) + 0.5) * height / rows - 0.5
-        at = np.stack(np.meshgrid(grid_x / self._unit, grid_y / self._unit), -1).reshape(-1, 2)
         # Single precision is good for a thousandth of a pixel, in a third of the time.
-        single = (each.astype(np.float32) for each in (at, self._nodes, self._weights))
-        return np.asarray((_evaluated(*single) * np.float32(self._unit)).reshape(rows, columns, 2), np.float32)
+        at = np.empty((rows, columns, 2), np.float32)
+        at[..., 0], at[..., 1] = grid_x / self._unit, (grid_y / self._unit)[:, None]
+        nodes, weights = self._nodes.astype(np.float32), self._weights.astype(np.float32)
+        moved = _evaluated(at.reshape(-1, 2), nodes, weights) * np.float32(self._unit)
+        return np.asarray(moved.reshape(rows, columns, 2), np.float32)
 
 
 def _evaluated(at: Real, nodes: Real, weights: Real) -> Real:

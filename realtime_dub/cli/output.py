@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from realtime_dub.errors import LostOutput, one_line
@@ -13,8 +14,15 @@ if TYPE_CHECKING:
     from realtime_dub.pipeline.statistics import Report
 
 
+EVERY_S = 0.1  # between two drawings of a bar
+
+
 class ProgressBar:
-    """A progress bar on standard error, called with (done, total); total is None where it is unknown."""
+    """A progress bar on standard error, called with (done, total); total is None where it is unknown.
+
+    It is drawn when it is called, ten times a second at most: with a thread of its own no process could begin as a copy
+    of this one.
+    """
 
     def __init__(self, what: str, quiet: bool) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -22,7 +30,9 @@ class ProgressBar:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         terminal = console(stderr=True)
         # Where nobody watches it, all that a bar leaves is an empty line.
-        self._bar = Progress(*columns, console=terminal, disable=quiet or not terminal.is_terminal, transient=True)
+        unseen = quiet or not terminal.is_terminal
+        self._bar = Progress(*columns, console=terminal, disable=unseen, transient=True, auto_refresh=False)
+        self._drawn_s = 0.0
         self._task = self._bar.add_task(what, total=None)
 
     def __enter__(self) -> ProgressBar:
@@ -33,7 +43,10 @@ class ProgressBar:
         self._bar.stop()
 
     def __call__(self, done: int, total: int | None) -> None:
-        self._bar.update(self._task, completed=done, total=total)
+        now_s = time.monotonic()
+        due = now_s - self._drawn_s >= EVERY_S
+        self._drawn_s = now_s if due else self._drawn_s
+        self._bar.update(self._task, completed=done, total=total, refresh=due)
 
 
 def show(report: Report, quiet: bool) -> None:

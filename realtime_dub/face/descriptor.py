@@ -84,7 +84,8 @@ def upper_shape(canonical: Points) -> Floats:
 
 def skin(crop: Image) -> Floats:
     """The skin's colour (3,) BGR on cheeks and forehead, levels."""
-    return np.asarray(np.mean([cv2.mean(crop[each])[:3] for each in _CHEEKS_AND_FOREHEAD], axis=0), np.float32)
+    means = [cv2.mean(crop[each])[:3] for each in _CHEEKS_AND_FOREHEAD]
+    return np.asarray(np.add.reduce(means, 0) / len(means), np.float32)
 
 
 @cache

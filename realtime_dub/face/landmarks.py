@@ -26,8 +26,13 @@ NOSE_BASE = 2
 STABLE = np.array([33, 133, 362, 263, 10, 109, 338, 151, 9, 8, 168, 6, 197, 195, 5, 4, 127, 356, 21, 251, 107, 336])
 
 
+def mean(values: npt.NDArray[np.float32], axis: int = 0) -> npt.NDArray[np.float32]:
+    """NumPy's mean of real numbers, to the bit; of a few of them that takes four times as long."""
+    return np.asarray(np.add.reduce(values, axis) / np.float32(values.shape[axis]))
+
+
 def mean_lip_opening(canonical: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Lip opening (...,) of shapes (..., 478, 3): mean distance of the inner lips over the middle five pairs."""
     gaps = canonical[..., OPENING[:, 0], :] - canonical[..., OPENING[:, 1], :]
     apart = np.sqrt(np.add.reduce(gaps * gaps, -1))  # asked for often: np.linalg.norm and mean take twice the time
-    return np.asarray(np.add.reduce(apart, -1) / np.float32(len(OPENING)), np.float32)
+    return mean(apart, -1)

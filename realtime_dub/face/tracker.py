@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from realtime_dub.errors import ConfigError
 from realtime_dub.face.alignment import canonicalise
@@ -80,7 +81,7 @@ class MediaPipeTracker:
             return TrackedFrame(frame, None, "no face", self._shots.number)
         self._last, self._lost = points, 0
         if self._filter is not None:
-            points = self._filter(points, frame.pts_ns, unit=float(np.ptp(points[:, 0])) / 3)
+            points = self._filter(points, frame.pts_ns, unit=_extent(points[:, 0]) / 3)
         face = canonicalise(points)
         why = self._why_not(face.pose.yaw_deg, face.pose.scale, points, frame)
         if why:
@@ -129,7 +130,7 @@ class MediaPipeTracker:
         if self._view is not None and self._last is not None:
             return self._look_near(frame)
         self._view = None
-        face_px = None if self._last is None else float(np.ptp(self._last[:468, 1]))
+        face_px = None if self._last is None else _extent(self._last[:468, 1])
         faces = self._find_in(self._mesh, image, None, face_px, follows=not cut)
         if self._last is not None:
             return self._followed(faces, frame)
@@ -148,7 +149,7 @@ class MediaPipeTracker:
     def _followed(self, faces: list[Points], frame: Frame) -> list[Points]:
         """``faces``, or the followed one in a close-up, where it has become too small or is no longer among them."""
         assert self._last is not None
-        found, high = self._same(faces), np.ptp(self._last[:468, 1]) / frame.height
+        found, high = self._same(faces), _extent(self._last[:468, 1]) / frame.height
         if found is None:
             return faces if high > GROWN else self._closer(area_of(self._last), frame.image)
         if high > SMALL or 0 <= frame.pts_ns - self._checked_ns < EVERY_NS:
@@ -180,8 +181,8 @@ class MediaPipeTracker:
         if self._choice != "largest" or 0 <= frame.pts_ns - self._checked_ns < EVERY_NS:
             return []
         self._checked_ns = frame.pts_ns
-        least = TAKES_OVER * np.ptp(self._last[:468, 1])
-        larger = [face for face in self._mesh.find(frame.image) if np.ptp(face[:468, 1]) > least]
+        least = TAKES_OVER * _extent(self._last[:468, 1])
+        larger = [face for face in self._mesh.find(frame.image) if _extent(face[:468, 1]) > least]
         if larger:
             self._lose()
             self._last = self._view = None
@@ -275,7 +276,7 @@ class MediaPipeTracker:
         assert self._last is not None
         x, y = _middle(self._last)
         far = [math.dist(_middle(face), (x, y)) for face in faces]
-        if not far or min(far) >= self._sticky_share * np.ptp(self._last[:, 0]):
+        if not far or min(far) >= self._sticky_share * _extent(self._last[:, 0]):
             return None
         return faces[far.index(min(far))]
 
@@ -287,6 +288,10 @@ class MediaPipeTracker:
         outside = lips.min(0)[:2].min() < 1 or (lips.max(0)[:2] > (frame.width - 2, frame.height - 2)).any()
         jaw_outside = float(((jaw[:, 1] > frame.height + scale / 4) | (jaw[:, 0] < -scale / 4)).mean()) > 0.5
         return "outside" if outside or jaw_outside or scale < MIN_MOUTH_PX else ""
+
+
+def _extent(values: npt.NDArray[np.float32]) -> float:
+    return float(np.maximum.reduce(values) - np.minimum.reduce(values))
 
 
 def _middle(points: Points) -> tuple[float, float]:

@@ -20,6 +20,7 @@ from realtime_dub.media import Image
 SQUARE = Fraction(1)
 STEPS = 3600  # columns that a probe gives for square pixels
 WIDTH_BY_SHAPE = {"w": f"round({STEPS}*sar)", "h": "2", "flags": "neighbor", "eval": "frame"}
+_NOTHING = object()
 ODDEST = 8  # a shape beyond 1:8 is damage
 Orientation = tuple[bool, bool, bool]  # rows and columns exchanged; then left and right; then up and down
 SIDE_DATA: Any = SideDataContainer  # PyAV's types leave out what it is made of
@@ -92,6 +93,7 @@ class Aspects:
         self._stream, self._decoder = stream, decoder
         self._coded: Fraction | None = None
         self._aspect = SQUARE
+        self._said: object = _NOTHING  # by the decoder, where it was like the pictures
         self._probe = Probe()
 
     def of(self, frame: Any) -> Fraction:
@@ -99,8 +101,10 @@ class Aspects:
         if self._coded is None:
             self._coded = self._asked(frame)
             self._aspect = _sane(self._stream.sample_aspect_ratio or self._coded)
-        elif not _alike(_sane(self._decoder.sample_aspect_ratio), self._coded):
-            coded = self._asked(frame)
+        elif (said := self._decoder.sample_aspect_ratio) != self._said:  # nearly never: fractions take their time
+            alike = _alike(_sane(said), self._coded)
+            self._said = said if alike else _NOTHING
+            coded = self._coded if alike else self._asked(frame)
             if not _alike(coded, self._coded):
                 self._coded = self._aspect = coded
         return self._aspect

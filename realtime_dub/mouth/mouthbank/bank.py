@@ -17,7 +17,7 @@ from realtime_dub.face.alignment import mouth_width, neutral_shape
 from realtime_dub.face.descriptor import LENGTH
 from realtime_dub.face.gallery import CAPACITY as GALLERY_CAPACITY
 from realtime_dub.face.gallery import Gallery
-from realtime_dub.face.landmarks import LIPS, mean_lip_opening
+from realtime_dub.face.landmarks import LIPS, mean, mean_lip_opening
 from realtime_dub.face.types import Face, Points, TrackedFrame
 from realtime_dub.media import Image
 from realtime_dub.mouth.mouthbank import bank_shapes
@@ -268,7 +268,7 @@ def _read_consent(arrays: np.lib.npyio.NpzFile) -> bytes:
 
 def lip_shape(canonical: Points, neutral: Points) -> npt.NDArray[np.float32]:
     """Lips (40, 3) relative to where this person's mouth rests, in this person's mouth widths."""
-    return np.asarray((canonical[LIPS] - neutral[LIPS].mean(0)) / mouth_width(neutral), np.float32)
+    return np.asarray((canonical[LIPS] - mean(neutral[LIPS])) / mouth_width(neutral), np.float32)
 
 
 def view_angles(face: Face) -> npt.NDArray[np.float32]:

@@ -14,7 +14,7 @@ import math
 import numpy as np
 
 from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width
-from realtime_dub.face.landmarks import LIPS, LIPS_OUTER, mean_lip_opening
+from realtime_dub.face.landmarks import LIPS, LIPS_OUTER, mean, mean_lip_opening
 from realtime_dub.face.types import Points, TrackedFrame
 from realtime_dub.media import MS, NS, Floats
 from realtime_dub.mouth.mouthbank.bank import Bank
@@ -121,7 +121,7 @@ class Expression:
         face, at_ns = tracked.face, tracked.frame.pts_ns
         assert face is not None
         seen, opening = freed(face.canonical), float(mean_lip_opening(face.canonical))
-        cheeks = -float(face.canonical[_CHEEKS, 1].mean())
+        cheeks = -float(mean(face.canonical[_CHEEKS, 1]))
         turned = 1 + WITH_TURN * max(0.0, abs(float(face.pose.rotation[2, 0])) - TURNED)  # one half is guessed
         self._usual = turned * np.float32(max(1.0, self._unsure / UNSURE) ** 2)
         step_ns = at_ns - self._at_ns
@@ -133,7 +133,7 @@ class Expression:
             speed = abs(opening - self._opening) * NS / step_ns
             self._notice_speed(self._speed + _part(step_ns, SPEAKS_NS) * (speed - self._speed))
             self._go_on(seen, cheeks, step_ns)
-            moved = float((np.abs(seen - self._seen) / MOVES_USUALLY).mean()) * math.sqrt(40 * MS / step_ns)
+            moved = float(mean(np.abs(seen - self._seen) / MOVES_USUALLY)) * math.sqrt(40 * MS / step_ns)
             self._unsure += _part(step_ns, MOVES_NS) * (moved - self._unsure)
         self._at_ns, self._opening, self._seen = at_ns, opening, seen
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from realtime_dub.blend.masks import SUBPIXEL, Mask, feather, polygon
 from realtime_dub.blend.warp import Box, ThinPlate, moved_map, sample
 from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width
-from realtime_dub.face.landmarks import LIPS_INNER, LIPS_OUTER, OPENING
+from realtime_dub.face.landmarks import LIPS_INNER, LIPS_OUTER, OPENING, mean
 from realtime_dub.face.types import Points
 from realtime_dub.media import Image
 
@@ -116,8 +116,8 @@ def bring_nearer(image: Image, bend: Bend) -> Image:
 def until_lips_touch(neutral: Points, moved: Points) -> Points:
     """``moved`` (len(LOWER), 3) from ``neutral``, shortened where the lips would pass through each other."""
     upper, lower = np.searchsorted(LOWER, OPENING).T
-    resting = float((neutral[OPENING[:, 1], 1] - neutral[OPENING[:, 0], 1]).mean())
-    opened = float((moved[lower, 1] - moved[upper, 1]).mean())
+    resting = float(mean(neutral[OPENING[:, 1], 1] - neutral[OPENING[:, 0], 1]))
+    opened = float(mean(moved[lower, 1] - moved[upper, 1]))
     least = min(resting, -PRESSED * mouth_width(neutral))
     if resting + opened >= least:
         return moved

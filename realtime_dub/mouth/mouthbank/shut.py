@@ -42,7 +42,7 @@ def shut_shape(seen: Points, speaks: bool = False) -> Points | None:
     """
     opened = float(mean_lip_opening(seen)) / mouth_width(seen)
     least, most = (SEEN_SPEAKING, OPEN_SPEAKING) if speaks else (SEEN, OPEN)
-    share = float(np.clip((opened - least) / (most - least), 0, 1))
+    share = min(max((opened - least) / (most - least), 0.0), 1.0)
     return None if share <= 0 else np.asarray(seen + np.float32(share) * (_shut(seen) - seen), np.float32)
 
 

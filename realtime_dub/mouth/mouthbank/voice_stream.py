@@ -17,7 +17,7 @@ from realtime_dub.audio.frontends import FrontEnd, open_front_end
 from realtime_dub.audio.samples import cleaned
 from realtime_dub.errors import BundleError
 from realtime_dub.face.alignment import LOWER
-from realtime_dub.face.landmarks import OPENING
+from realtime_dub.face.landmarks import OPENING, mean
 from realtime_dub.face.types import Points
 from realtime_dub.inference.contract import Session
 from realtime_dub.inference.spec import LandmarksSpec, MotionSpec
@@ -47,7 +47,7 @@ class Motion:
 def opening(displacement: Floats) -> float:
     """How far a motion (len(LOWER), 3) opens the lips, mouth widths."""
     upper, lower = _PAIRS_AT.T
-    return float((displacement[lower, 1] - displacement[upper, 1]).mean())
+    return float(mean(displacement[lower, 1] - displacement[upper, 1]))
 
 
 class VoiceMotion(Protocol):

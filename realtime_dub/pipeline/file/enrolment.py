@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from fractions import Fraction
-from itertools import count, islice, takewhile
+from contextlib import nullcontext
+from itertools import islice
 from pathlib import Path
 
 from realtime_dub.clock import VirtualClock
-from realtime_dub.errors import ConfigError, EndOfStream, MediaError
+from realtime_dub.errors import ConfigError, MediaError
 from realtime_dub.face.types import FaceTracker, TrackedFrame
-from realtime_dub.media import NS, Frame
+from realtime_dub.media import Frame
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import HEARD_AHEAD_NS, Identity, LearnsOwnVoice, MouthGenerator, SupportsCalibration
 from realtime_dub.paths import Use, WholeFile, refuse_clashes
 from realtime_dub.pipeline import assembly
+from realtime_dub.pipeline.file.looks import Looks, tracked_ahead
 from realtime_dub.pipeline.file.own_voice import FilmVoice, film_voice
-from realtime_dub.pipeline.file.stages import PrefetchStage
 from realtime_dub.pipeline.process import one_thread_each
-from realtime_dub.sources.base import SkipsFrames, VideoSource, read_all
+from realtime_dub.sources.base import VideoSource, read_all
 from realtime_dub.sources.registry import kind_of, open_video
 from realtime_dub.trust.consent import CarriesConsent, give, warning
 
 Progress = Callable[[int, int | None], None]  # done, total; None = unknown
 
 MAX_FRAMES = 3000  # two minutes: what an engine can learn is found long before
-_SHOWN_NS = 20 * NS  # of a film, before it is dubbed
-_SHOWN_FRAMES = 150
-_LEARNT_NS = 60 * NS  # of a film with the person's own voice
-_LEARNT_EVERY = 2  # frames
 
 
 def show_film(
@@ -40,68 +34,39 @@ def show_film(
 
     Where the film's own ``voice`` is given, it also learns how the person talks from the first minute.
     """
-    info = video.open()
-    shown_ns = min(_SHOWN_NS, info.duration_ns or _SHOWN_NS)
-    every = frames_between(info.fps, shown_ns)
-    learns = generator if voice is not None and isinstance(generator, LearnsOwnVoice) else None
-    until_ns = _SHOWN_NS if learns is None else _LEARNT_NS
+    looks = Looks.of(video.open(), learner(generator, voice) is not None)
+    with tracked_ahead(looks.frames(video), tracker) as seen:
+        show(looks, seen, generator, tracker, voice)
+
+
+def learner(generator: MouthGenerator, voice: FilmVoice | None) -> LearnsOwnVoice | None:
+    """``generator``, where it can learn how the person talks."""
+    return generator if voice is not None and isinstance(generator, LearnsOwnVoice) else None
+
+
+def show(
+    looks: Looks,
+    seen: Iterator[TrackedFrame],
+    generator: MouthGenerator,
+    tracker: FaceTracker,
+    voice: FilmVoice | None = None,
+) -> None:
+    """As :func:`show_film`, with what was ``seen`` by ``looks``; ``tracker`` is free once all of it has come."""
+    learns = learner(generator, voice)
     calibrates = generator if isinstance(generator, SupportsCalibration) else None
     picker = calibrates.frames_to_calibrate() if calibrates else None
-
-    def wanted(seq: int) -> bool:
-        return seq % every == 0 or (learns is not None and seq % _LEARNT_EVERY == 0)
-
-    def looked_at(frame: Frame) -> bool:
-        return frame.seq % every == 0 and frame.pts_ns < _SHOWN_NS
-
-    def used(frame: Frame) -> bool:
-        return looked_at(frame) or (learns is not None and frame.seq % _LEARNT_EVERY == 0)
-
-    frames = takewhile(lambda frame: frame.pts_ns < until_ns, _some(video, wanted))
-    with _tracked_ahead(filter(used, frames), tracker) as seen:
-        for tracked in seen:
-            if looked_at(tracked.frame):
-                generator.observe(tracked)
-                if picker is not None:
-                    picker.show(tracked)
-            if learns is not None and voice is not None:
-                voice.hear_until(tracked.frame.pts_ns + HEARD_AHEAD_NS, learns.hear_own)
-                learns.learn_own(tracked)
+    for tracked in seen:
+        if looks.at(tracked.frame):
+            generator.observe(tracked)
+            if picker is not None:
+                picker.show(tracked)
+        if learns is not None and voice is not None:
+            voice.hear_until(tracked.frame.pts_ns + HEARD_AHEAD_NS, learns.hear_own)
+            learns.learn_own(tracked)
     if learns is not None:
         learns.finish_own()
     if calibrates is not None and picker is not None:
         calibrates.calibrate(picker.chosen(), tracker)
-
-
-@contextmanager
-def _tracked_ahead(frames: Iterator[Frame], tracker: FaceTracker) -> Iterator[Iterator[TrackedFrame]]:
-    """Decoded on one thread and tracked on another, while the caller looks at what came before."""
-    decoded = PrefetchStage("decode", frames)
-    tracked = PrefetchStage("track", (tracker.track(frame) for frame in decoded))
-    try:
-        yield tracked
-    finally:
-        for stage in (decoded, tracked):
-            stage.stop()
-        for stage in (decoded, tracked):
-            stage.join()
-
-
-def _some(video: VideoSource, wanted: Callable[[int], bool]) -> Iterator[Frame]:
-    """The frames of an open film whose numbers are ``wanted``."""
-    for seq in count():
-        try:
-            if isinstance(video, SkipsFrames) and not wanted(seq):
-                video.skip()
-            elif wanted((frame := video.read()).seq):
-                yield frame
-        except EndOfStream:
-            return
-
-
-def frames_between(fps: Fraction, shown_ns: int) -> int:
-    """Every how many frames one is shown."""
-    return max(1, math.ceil(fps * shown_ns / NS / _SHOWN_FRAMES))
 
 
 def enroll(

@@ -16,6 +16,7 @@ from realtime_dub.face.types import FaceTracker
 from realtime_dub.media import NS, OutputFormat, VideoInfo
 from realtime_dub.mouth import registry
 from realtime_dub.pipeline import assembly
+from realtime_dub.pipeline.file.apart.film import FilmApart, possible
 from realtime_dub.pipeline.file.retimed_video import RetimedVideo, order_for, silent_frames
 from realtime_dub.pipeline.file.retiming import Retimed
 from realtime_dub.pipeline.file.script_voice import ScriptVoice
@@ -41,6 +42,8 @@ class FileParts:
         if config.batch is not None and self.engine.file_batch == 1:
             raise ConfigError(f"engine {config.engine} takes no", "--batch", "leave it out or choose another --engine")
         self.steps = assembly.steps_of(config)
+        self.shows = self.kind == "file" and config.identity is None and self.engine.learns_identity
+        self.apart = self._begin_apart()
         self.publisher = self._open_publisher(config.output)
         self.preview: Publisher | None = None
         self.generator = assembly.make_generator(config)
@@ -50,13 +53,33 @@ class FileParts:
         announce_consent(config, self.generator)
         self.compositor = assembly.make_compositor()
         self.marks = assembly.make_marks(config.marks)
-        self.video = self.open_video(width=config.width, height=config.height, fps=config.fps)
-        if (order := self._order()) is not None:
-            self.video = RetimedVideo(self.video, *order)
+        self.video = self.apart or self._open_film()
         self.info: VideoInfo = self.video.open()
         self.voice = self._open_voice()
         self.voice_info = self.voice.open()
         self.extras = self._open_extras()
+
+    def _begin_apart(self) -> FilmApart | None:
+        """What decodes and tracks in a process of its own; None where both are stages of this one.
+
+        Before anything here has a thread. An order of frames needs the film twice, and held frames are one.
+        """
+        config = self._config
+        if self.kind != "file" or self.steps is not None or config.retime or config.static or not possible():
+            return None
+        try:
+            apart = FilmApart(config, self.shows)
+        except OSError:  # it has no memory to share, or lets no process begin
+            return None
+        self._stack.callback(apart.close)
+        if self.shows and not has_another_voice(config):
+            apart.ask_looks(False)
+        return apart
+
+    def _open_film(self) -> VideoSource:
+        config = self._config
+        video = self.open_video(width=config.width, height=config.height, fps=config.fps)
+        return video if (order := self._order()) is None else RetimedVideo(video, *order)
 
     def open_video(self, **size: Any) -> VideoSource:
         """The film, once more where it is shown to the engine first."""
@@ -178,6 +201,11 @@ class FileParts:
         self.begin_extras(extras.pictures_start_ns)  # chapters are written before the first frame
         self.publisher.carry(extras)
         return extras
+
+
+def has_another_voice(config: FileConfig) -> bool:
+    """The film's own is the person's, to learn from while another one is dubbed."""
+    return config.learn == "on" and config.mic != "video"
 
 
 def _kind(config: FileConfig) -> str:

@@ -25,6 +25,8 @@ class TimedAudio:
         first = ns_to_samples(start_ns, self.rate)
         out = np.zeros((count, self.channels), np.float32)
         for start, samples in self._parts:
+            if start >= first + count:
+                break
             low, high = max(first, start), min(first + count, start + len(samples))
             if high > low:
                 out[low - first : high - first] = samples[low - start : high - start]

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from realtime_dub import signals
@@ -25,7 +25,6 @@ from realtime_dub.media import (
     MS,
     NS,
     AudioBlock,
-    Frame,
     Tick,
     ns_to_samples,
     samples_to_ns,
@@ -33,7 +32,9 @@ from realtime_dub.media import (
 from realtime_dub.notes import notes_of
 from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.coded import leaving
-from realtime_dub.pipeline.file.parts import FileParts
+from realtime_dub.pipeline.file import tracking
+from realtime_dub.pipeline.file.apart.film import FilmApart
+from realtime_dub.pipeline.file.parts import FileParts, has_another_voice
 from realtime_dub.pipeline.file.pulled import PulledVoice
 from realtime_dub.pipeline.file.spans import Span, Spans
 from realtime_dub.pipeline.file.stages import DEPTH, BoundedWriter, PrefetchStage
@@ -43,7 +44,6 @@ from realtime_dub.pipeline.reports import Reports
 from realtime_dub.pipeline.schedule import TrackedSample
 from realtime_dub.pipeline.statistics import Kind, Recorder, Report
 from realtime_dub.pipeline.voice_feeder import Made
-from realtime_dub.sources.base import read_all
 from realtime_dub.trust.badge import Badge
 from realtime_dub.voice.contract import VoiceFromVideo
 
@@ -115,10 +115,11 @@ class _FileRun:
         except BaseException:
             self._parts.publisher.close()
             raise
-        tracker = self._parts.open_tracker()
-        self._stack.callback(self._end_stages)
-        frames = self._prefetch("decode", self._frames())
-        tracked = self._prefetch("track", self._tracked(frames, tracker), self._ahead())
+        tracker = self._parts.open_tracker() if self._parts.apart is None else None
+        self._stack.callback(self._end_stages)  # before what the stages use is closed
+        tracked = self._seen(tracker)
+        if self._parts.apart is None or isinstance(self._parts.voice, VoiceFromVideo):
+            tracked = self._prefetch("track", tracked, self._ahead())
         mouthed = self._prefetch("engine", self._mouthed(tracked))
         self._write(mouthed, progress)
 
@@ -171,15 +172,20 @@ class _FileRun:
 
     def _enrol(self) -> None:
         """Show the generator the person before the first mouth is made."""
-        if self._parts.kind != "file" or self._config.identity is not None or not self._parts.engine.learns_identity:
+        if not self._parts.shows:
             return
-        from realtime_dub.pipeline.file.enrolment import show_film
+        from realtime_dub.pipeline.file import enrolment
         from realtime_dub.pipeline.file.own_voice import film_voice
 
-        video, tracker = self._parts.open_video(), self._parts.open_tracker()
-        another = self._config.learn == "on" and self._config.mic != "video"
-        with film_voice(self._config.input) if another else nullcontext(None) as voice:
-            show_film(video, self._parts.generator, tracker, voice)
+        parts = self._parts
+        with film_voice(self._config.input) if has_another_voice(self._config) else nullcontext(None) as voice:
+            if parts.apart is not None:
+                learns = enrolment.learner(parts.generator, voice) is not None
+                enrolment.show(*parts.apart.looks(learns), parts.generator, parts.apart, voice)
+                parts.apart.shown()
+                return
+            video, tracker = parts.open_video(), parts.open_tracker()
+            enrolment.show_film(video, parts.generator, tracker, voice)
         video.close()
         tracker.close()
 
@@ -200,31 +206,31 @@ class _FileRun:
         """All are told to stop before the first is waited for: each may be waiting for the one before it."""
         for stage in self._stages:
             stage.stop()
+        if self._parts.apart is not None:
+            self._parts.apart.end()
         for stage in self._stages:
             stage.join()
 
     # The stages, each on its thread.
 
-    def _frames(self) -> Iterator[Frame]:
-        frames = self._timed("decode", read_all(self._parts.video.read))
-        if self._config.static:
-            frames = _held(frames)
-        if self._config.seconds is None:
-            return frames
-        end_ns = round(self._config.seconds * NS)
-        return itertools.takewhile(lambda frame: frame.pts_ns < end_ns, frames)
+    def _seen(self, tracker: FaceTracker | None) -> Iterator[TrackedSample]:
+        """The film's frames, tracked: by the process that does so, else by ``tracker`` on two threads more."""
+        video = self._parts.video
+        if isinstance(video, FilmApart):
+            return self._samples(video.seen())
+        assert tracker is not None
+        frames = self._prefetch("decode", tracking.decoded(video, self._config))
+        return self._samples(tracking.tracked(frames, tracker))
 
-    def _tracked(self, frames: Iterator[Frame], tracker: FaceTracker) -> Iterator[TrackedSample]:
+    def _samples(self, seen: Iterator[tracking.Seen]) -> Iterator[TrackedSample]:
         shown_to = self._parts.voice if isinstance(self._parts.voice, VoiceFromVideo) else None
         try:
-            for frame in frames:
-                began_ns = time.perf_counter_ns()
-                tracked = tracker.track(frame)
-                took_ns = time.perf_counter_ns() - began_ns
-                self.recorder.stage("track", took_ns)
+            for each in seen:
+                self.recorder.stage("decode", each.decode_ns)
+                self.recorder.stage("track", each.track_ns)
                 if shown_to is not None:
-                    shown_to.watch(tracked)
-                yield TrackedSample(tracked, took_ns)
+                    shown_to.watch(each.tracked)
+                yield TrackedSample(each.tracked, each.track_ns)
         finally:
             if shown_to is not None:
                 shown_to.end()
@@ -298,23 +304,6 @@ class _FileRun:
         if self._parts.landmarks is not None:
             self._parts.landmarks.add(tick, item.made.landmarks)
         return tick
-
-    def _timed(self, name: str, items: Iterator[Frame]) -> Iterator[Frame]:
-        while True:
-            began_ns = time.perf_counter_ns()
-            item = next(items, None)
-            if item is None:
-                return
-            self.recorder.stage(name, time.perf_counter_ns() - began_ns)
-            yield item
-
-
-def _held(frames: Iterator[Frame]) -> Iterator[Frame]:
-    """The first frame in place of all, as a photograph of which nothing moves."""
-    first: Frame | None = None
-    for frame in frames:
-        first = first or frame
-        yield replace(frame, image=first.image, coded=first.coded, scene=first.scene, still=True)
 
 
 def _grouped(spans: Iterable[Span], most: int) -> Iterator[list[Span]]:

@@ -72,8 +72,8 @@ class SoundMarker:
     def _turn(self) -> None:
         """A hop is over: the next one goes to what the voice in it allows."""
         self._heard = self._heard[-2 * self._hop :]
-        self._gains = np.stack([self._gains[1], self._allowed(self._heard)])
-        self._steps = np.stack([self._gains[0], self._gains[1] - self._gains[0]])
+        self._gains[0], self._gains[1] = self._gains[1], self._allowed(self._heard)
+        self._steps[0], self._steps[1] = self._gains[0], self._gains[1] - self._gains[0]
 
     def _allowed(self, heard: Floats) -> Floats:
         power: npt.NDArray[np.float64] = np.abs(np.fft.rfft(heard * self._shape)).astype(np.float64) ** 2

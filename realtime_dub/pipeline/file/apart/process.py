@@ -1,0 +1,121 @@
+"""The process that decodes and tracks a film for another one: first what an engine is shown, then all of it.
+
+It begins as a copy of that one, ends with it, and says nothing but through its channels.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from realtime_dub.clock import VirtualClock
+from realtime_dub.config import FileConfig
+from realtime_dub.face.types import TrackedFrame
+from realtime_dub.notes import notes_of
+from realtime_dub.pipeline import assembly
+from realtime_dub.pipeline.file import tracking
+from realtime_dub.pipeline.file.apart.places import Places
+from realtime_dub.pipeline.file.apart.wire import Channel, Ended, Failed, Found, Over, received, sent
+from realtime_dub.pipeline.file.looks import Looks, tracked_ahead
+from realtime_dub.pipeline.file.stages import DEPTH, PrefetchStage
+from realtime_dub.pipeline.file.tracking import Seen
+from realtime_dub.sources.base import VideoSource
+
+AHEAD = 2 * DEPTH  # frames that were not taken yet
+IGNORED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sides:
+    """One side's ends of what both have."""
+
+    film: Channel  # its description, then all of its frames; a byte back for each that was taken
+    looks: Channel  # what is shown to an engine, then drafts to be tracked
+    pictures: Places  # of both
+    drafts: Places  # the other way
+
+
+def film_of(config: FileConfig, **size: Any) -> VideoSource:
+    """The film, not yet opened."""
+    options = assembly.video_options(config)
+    return assembly.open_video(config.input, clock=VirtualClock(), loop=False, live=False, **size, **options)
+
+
+def live(config: FileConfig, sides: Sides, shows: bool) -> None:
+    """All of the process's life. ``shows``: an engine is shown the film first."""
+    for number in IGNORED:  # whoever began it says when it ends
+        signal.signal(number, signal.SIG_IGN)
+    looked = threading.Event()
+    if shows:
+        work = lambda: _looks(config, sides, looked.set)  # noqa: E731
+        threading.Thread(target=_to_the_end, args=(work,), name="looks", daemon=True).start()
+    else:
+        looked.set()
+    _to_the_end(lambda: _film(config, sides, looked.wait))
+
+
+def _to_the_end(work: Callable[[], object]) -> None:
+    """Where nobody listens any more, the process ends."""
+    try:
+        work()
+    except (Ended, EOFError, OSError):
+        os._exit(0)
+
+
+def _film(config: FileConfig, sides: Sides, wait: Callable[[], object]) -> None:
+    channel = sides.film
+    try:
+        video = film_of(config, width=config.width, height=config.height, fps=config.fps)
+        sent(channel, video.open())
+        wait()  # whoever is shown the film is waited for
+        tracker = assembly.tracker_for(config, at_once=True)
+        frames = PrefetchStage("decode", tracking.decoded(video, config))
+        for count, seen in enumerate(tracking.tracked(frames, tracker)):
+            if count >= AHEAD:
+                channel.recv_bytes()
+            sent(channel, Found.of(seen, sides.pictures))
+        sent(channel, Over(tuple(notes_of(video))))
+    except Ended:
+        raise
+    except Exception as error:
+        sent(channel, Failed.of(error))
+    while True:  # until the other side closes it
+        channel.recv_bytes()
+
+
+def _looks(config: FileConfig, sides: Sides, done: Callable[[], object]) -> None:
+    channel = sides.looks
+    if (learns := _asked(channel)) is None:
+        return
+    try:
+        video = film_of(config)
+        with closing(assembly.tracker_for(config, at_once=True)) as tracker:
+            with closing(video):
+                looks = Looks.of(video.open(), learns)
+                sent(channel, looks)
+                with tracked_ahead(looks.frames(video), tracker) as shown:
+                    for each in shown:
+                        sent(channel, Found.of(Seen(each, 0, 0), sides.pictures))
+            sent(channel, Over())
+            done()
+            while (laid := _asked(channel)) is not None:
+                draft = tracker.track(sides.drafts.frame(laid))
+                sent(channel, TrackedFrame(laid.frame, draft.face, draft.why, draft.shot))
+    except Ended:
+        raise
+    except Exception as error:
+        sent(channel, Failed.of(error))
+    finally:
+        done()
+
+
+def _asked(channel: Channel) -> Any:
+    """None where nothing more will be asked for."""
+    with suppress(Ended):
+        return received(channel)
+    return None
