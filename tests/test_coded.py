@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -148,3 +150,32 @@ def test_a_patch_that_is_carried_over_changes_no_more_than_its_box() -> None:
     assert drawn.any()
     drawn[y : y + height, x : x + width] = 0
     assert not drawn.any()
+
+
+AT_THE_EDGE = """
+import ctypes, io, mmap, sys
+import av, numpy as np
+from realtime_dub.media import Tick
+from realtime_dub.publishers.encoding import VideoEncoder
+from tests.media_files import output_format
+
+height, width = int(sys.argv[1]), int(sys.argv[2])
+size, page = height * width * 3, mmap.PAGESIZE
+there = -(-size // page) * page
+memory = np.frombuffer(mmap.mmap(-1, there + page), np.uint8)
+protect = ctypes.CDLL(None).mprotect
+protect.argtypes = ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int
+assert protect(memory.ctypes.data + there, page, 0) == 0
+image = memory[there - size : there].reshape(height, width, 3)
+with av.open(io.BytesIO(), "w", format="mp4") as container:
+    encoder = VideoEncoder(container, output_format(width, height), {})
+    container.start_encoding()
+    encoder._frame_of(Tick(image, 0, 40_000_000, 0, None))
+"""
+
+
+@pytest.mark.parametrize(("height", "width"), [(240, 426), (96, 96), (50, 94), (481, 641)])
+def test_nothing_is_read_behind_a_picture_where_memory_ends(height: int, width: int) -> None:
+    """swscale reads beyond pictures whose width is no multiple of 16: bytes that are somebody else's, or nobody's."""
+    command = [sys.executable, "-c", AT_THE_EDGE, str(height), str(width)]
+    assert subprocess.run(command, cwd=Path(__file__).parents[1], check=False).returncode == 0

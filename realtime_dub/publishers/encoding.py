@@ -7,6 +7,7 @@ for frames on the nominal rate's own grid and within 6 microseconds for any othe
 from __future__ import annotations
 
 import math
+import mmap
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, TypeAlias
@@ -158,7 +159,7 @@ class VideoEncoder:
         right, bottom = even(box[0] + box[2]), even(box[1] + box[3])
         left, top = max(0, x - ROOM), max(0, y - ROOM)
         around = image[top : bottom + ROOM, left : right + ROOM]
-        converted = self._converted(_roomy(around), self._of_part(around.shape))
+        converted = self._converted(around, self._of_part(around.shape))
         for plane, changed, step in zip(planes, converted.planes, (1, 2, 2), strict=True):
             part = _rows(changed)[
                 (y - top) // step : (bottom - top) // step, (x - left) // step : (right - left) // step
@@ -179,7 +180,7 @@ class VideoEncoder:
 
     def _converted(self, image: Image, reformatter: VideoReformatter) -> av.VideoFrame:
         # The numpy buffer is only read during this call.
-        frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), "bgr24")
+        frame = av.VideoFrame.from_numpy_buffer(_roomy(image), "bgr24")
         return reformatter.reformat(
             frame,
             width=frame.width,
@@ -200,11 +201,15 @@ class VideoEncoder:
         context.color_trc = ColorTrc.BT709 if self._hd else ColorTrc.SMPTE170M
 
 
-def _roomy(part: Image) -> Image:
-    """A copy with spare bytes behind it: swscale reads beyond what it is given, and no further than these."""
-    memory = np.empty(part.size + SPARE_BYTES, np.uint8)
-    copy = memory[: part.size].reshape(part.shape)
-    cv2.copyTo(part, _NO_MASK, copy)
+def _roomy(image: Image) -> Image:
+    """In one piece, with spare bytes behind it before the page ends: swscale reads beyond what it is given, no further
+    than these. A copy where it is not so.
+    """
+    if image.flags.c_contiguous and -(image.ctypes.data + image.nbytes) % mmap.PAGESIZE >= SPARE_BYTES:
+        return image
+    memory = np.empty(image.size + SPARE_BYTES, np.uint8)
+    copy = memory[: image.size].reshape(image.shape)
+    cv2.copyTo(image, _NO_MASK, copy)
     return copy
 
 
