@@ -15,6 +15,7 @@ from realtime_dub.clock import MonotonicClock
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.publish import viewers
 from realtime_dub.web.publish.viewers import Viewer, Viewers
+from realtime_dub.web.rtc.forwarder.forwarder import Forwarder
 from realtime_dub.web.rtc.output_timeline import OutputTimeline
 from realtime_dub.web.studio import studio as studios
 from realtime_dub.web.studio.session import Session
@@ -91,7 +92,8 @@ def test_viewers_are_swept_and_told_whatever_one_of_them_does(monkeypatch: pytes
         await host.start()
         told = []
         for id in ("breaks", "watches"):
-            host.sessions[id] = Viewer(id, SessionOptions(role="viewer", room="live"), host.config, timeline)
+            options = SessionOptions(role="viewer", room="live")
+            host.sessions[id] = Viewer(id, options, host.config, timeline, Forwarder())
         monkeypatch.setattr(host.sessions["breaks"], "send_statistics", broken)
 
         async def tell() -> None:

@@ -43,7 +43,7 @@ class Places:
     """Made before the processes part. One of them calls ``put``, the other one ``frame``, each on one thread."""
 
     def __init__(self) -> None:
-        self._memory = os.memfd_create("pictures", os.MFD_CLOEXEC)
+        self._memory = os.memfd_create("film", os.MFD_CLOEXEC)
         self._freed, self._frees = os.pipe()
         os.set_blocking(self._freed, False)
         self._place_bytes = 0  # as the first picture has it
