@@ -393,7 +393,7 @@ def test_fallback_prefers_a_late_newer_patch() -> None:
 @pytest.mark.parametrize("fps", [5, 10, 15, 25, 30, 60])
 def test_frames_that_come_earlier_than_the_first_stay_in_step(fps: int) -> None:
     """A first frame that was late, on a machine that was busy just then, costs no frame interval for good."""
-    rate, budget, early = Fraction(fps), 240 * MS, max(5 * MS, NS // fps // 6) - MS
+    rate, budget, early = Fraction(fps), 240 * MS, max(5 * MS, NS // fps // 4 - 5 * MS) - MS
     grid = Grid(phase_lock(0, rate, budget, 0), rate, budget)
     store = FrameStore(8, NS // fps)
     for k in range(20):
