@@ -19,7 +19,8 @@ from realtime_dub.pipeline.statistics import Kind
 
 # A tick may leave so much after its time before its picture is older than the budget: frames are chosen accordingly.
 TOLERANCE_NS = 10 * MS
-JITTER_NS = 5 * MS  # a camera's, at least
+# The first frame is published this long before it reaches the budget: TOLERANCE_NS, and a camera's jitter.
+GUARD_NS = 15 * MS
 PROBE_NS = 200 * MS  # in passthrough, how often the engine is tried
 PATIENCE, MOST_PATIENCE = 25, 800  # quick jobs on smaller pictures before full size is tried again
 HALF_PATIENCE, MOST_HALF_PATIENCE = 6, 96  # and at half rate before a mouth for every tick is
@@ -55,18 +56,9 @@ class Grid:
         return first, end - first
 
 
-def guard_ns(fps: Fraction) -> int:
-    """How long before it reaches the budget the first frame is published: ``TOLERANCE_NS``, and a camera's jitter.
-
-    Frames that come earlier by more than the jitter are too old from then on, and the picture is a frame interval
-    ahead of the sound. Where that is long, more is done against it: 12 ms at 15 frames a second, 20 at 10.
-    """
-    return TOLERANCE_NS + max(JITTER_NS, rescale(NS, fps.denominator, 4 * fps.numerator) - JITTER_NS)
-
-
 def phase_lock(capture_ns: int, fps: Fraction, budget_ns: int, not_before_ns: int) -> int:
     """T_0: the first tick not before ``not_before_ns`` at which a frame in step with ``capture_ns`` is almost due."""
-    first_ns = capture_ns + budget_ns - guard_ns(fps)
+    first_ns = capture_ns + budget_ns - GUARD_NS
     behind_ns = max(0, not_before_ns - first_ns)
     ticks = -(-behind_ns * fps.numerator // (NS * fps.denominator))
     return first_ns + rescale(ticks * NS, fps.denominator, fps.numerator)

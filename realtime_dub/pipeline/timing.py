@@ -10,7 +10,7 @@ from realtime_dub.errors import BudgetError
 from realtime_dub.media import MS, NS, VoiceInfo
 from realtime_dub.mouth.contract import MouthGenerator
 from realtime_dub.pipeline.plan import MARGIN_NS, BudgetPlan, Stage
-from realtime_dub.pipeline.schedule import TOLERANCE_NS, guard_ns
+from realtime_dub.pipeline.schedule import GUARD_NS, TOLERANCE_NS
 from realtime_dub.pipeline.voice_feeder import resampler_delay_ns
 from realtime_dub.publishers.base import Publisher, ReadsVoice
 
@@ -79,7 +79,7 @@ class Timing:
     @property
     def ahead_ns(self) -> int:
         """How far ahead a frame may be: a period, and half the room that a frame in step has, against trembling."""
-        return self.period_ns + (guard_ns(self.fps) - TOLERANCE_NS) // 2
+        return self.period_ns + (GUARD_NS - TOLERANCE_NS) // 2
 
     def room_ns(self, needs_ns: int, compute_ns: int, block_ns: int) -> int:
         """How long after its instant a sample may come for its mouth to be made and for its tick to take it along.
