@@ -31,7 +31,7 @@ AAC_RATES = (44_100, 48_000, 64_000, 88_200, 96_000)
 AAC_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1"}
 TAIL_MS = 4  # a last packet that would hold less sound than this is left out: it lasts 23 ms whatever it holds
 MOST_SIDE, MOST_AREA = 16_384, 2**28  # of a picture; the area with a rim of 64 pixels, as FFmpeg counts it
-SPARE_BYTES = 256
+SPARE_BYTES = 256  # behind a picture
 MOST_SIZES = 32  # of changed parts, for which something is kept
 ROOM = 8  # pixels, even: more than the filter that makes fewer colours sees
 BT709, SMPTE170M = 1, 6  # ITU-T H.273 matrix coefficients
@@ -168,9 +168,12 @@ class VideoEncoder:
 
     def _of_part(self, size: tuple[int, ...]) -> VideoReformatter:
         """One for parts of that size: those of a frame differ, the same come again."""
-        if size not in self._of_parts and len(self._of_parts) >= MOST_SIZES:
+        if (kept := self._of_parts.get(size)) is not None:
+            return kept
+        if len(self._of_parts) >= MOST_SIZES:
             del self._of_parts[next(iter(self._of_parts))]
-        return self._of_parts.setdefault(size, VideoReformatter())
+        made = self._of_parts[size] = VideoReformatter()
+        return made
 
     def _convert(self, image: Image) -> av.VideoFrame:
         height, width = image.shape[:2]
