@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from realtime_dub.flow import Worker
 
 T = TypeVar("T")
-DEPTH = 6  # items between two stages
+DEPTH = 3  # items between two stages
 
 
 class PrefetchStage(Generic[T]):
@@ -80,6 +80,10 @@ class BoundedWriter(Generic[T]):
         self._worker = Worker(name)
         self._take, self._depth = take, depth
         self._pending: deque[Future[None]] = deque()
+
+    def first(self, what: Callable[[], None]) -> None:
+        """Run ``what`` on the thread, before all items."""
+        self._worker.submit(what).result()
 
     def put(self, item: T) -> None:
         if len(self._pending) >= self._depth:

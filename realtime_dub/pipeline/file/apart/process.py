@@ -24,6 +24,7 @@ from realtime_dub.pipeline.file.apart.wire import Channel, Ended, Failed, Found,
 from realtime_dub.pipeline.file.looks import Looks, tracked_ahead
 from realtime_dub.pipeline.file.stages import DEPTH, PrefetchStage
 from realtime_dub.pipeline.file.tracking import Seen
+from realtime_dub.pipeline.process import give_way
 from realtime_dub.sources.base import VideoSource
 
 AHEAD = 2 * DEPTH  # frames that were not taken yet
@@ -50,6 +51,7 @@ def live(config: FileConfig, sides: Sides, shows: bool) -> None:
     """All of the process's life. ``shows``: an engine is shown the film first."""
     for number in IGNORED:  # whoever began it says when it ends
         signal.signal(number, signal.SIG_IGN)
+    give_way()
     looked = threading.Event()
     if shows:
         work = lambda: _looks(config, sides, looked.set)  # noqa: E731
