@@ -31,6 +31,7 @@ _ONE = 64  # of whole numbers that stand for fractions
 _PARTS = 2  # of the rows that are marked, for which what is added is made one after the other
 _FADE = 3  # frames that begin a stretch have half of the mark
 
+_NONE: Any = 0.0
 _NO_MASK: Any = None  # of which OpenCV's types do not know
 Shorts = npt.NDArray[np.int16]
 Added = npt.NDArray[np.uint8]
@@ -144,8 +145,9 @@ class _Sheet:
         share = strength(image, top, bottom)
         for addends, part in zip(self.levels, (0.5, 1.0), strict=True):
             change = cv2.multiply(self._laid[top:bottom], share, scale=part / _ONE / _ONE, dtype=cv2.CV_16S)
-            for one, signed in zip(addends, (change, -change), strict=True):
-                one[top:bottom] = np.maximum(signed, 0)
+            up, down = (one[top:bottom] for one in addends)
+            cv2.add(change, _NONE, dst=up, dtype=cv2.CV_8U)  # what is below 0 is 0 there
+            cv2.subtract(_NONE, change, dst=down, dtype=cv2.CV_8U)
 
 
 def _zeros(*shape: int) -> npt.NDArray[np.uint8]:
