@@ -28,7 +28,7 @@ from realtime_dub.sources.avinput import (
 from realtime_dub.sources.opening import open_media
 from realtime_dub.sources.to_bgr import ToBgr, is_full_range
 
-FEW_CORES = 2
+FEW_CORES, SMALL = 2, 720 * 576  # pixels of a frame
 NO_SIZE = f"it is damaged, or has more than {MOST_PIXELS // 1_000_000} million pixels"
 
 
@@ -125,10 +125,10 @@ class VideoFileSource:
             self._release()
             raise
         self._decoder = decoder_of(self._stream)
-        if (os.cpu_count() or 1) > FEW_CORES:
+        if (os.cpu_count() or 1) <= FEW_CORES and self._decoder.width * self._decoder.height <= SMALL:
+            self._decoder.thread_count = 1  # others have work for both cores: handing on small frames costs more
+        else:
             self._decoder.thread_type = "AUTO"
-        else:  # which others have work for: handing frames to one another would be for nothing
-            self._decoder.thread_count = 1
         self._to_bgr = ToBgr(self._stream, self._decoder, self._background)
         self._start_ns = start_ns(self._container)
         self._period_ns = round(NS / nominal_rate(self._stream))

@@ -40,7 +40,7 @@ from realtime_dub.pipeline.file.pulled import PulledVoice
 from realtime_dub.pipeline.file.spans import Span, Spans
 from realtime_dub.pipeline.file.stages import DEPTH, BoundedWriter, PrefetchStage
 from realtime_dub.pipeline.file.ticks import FrameComposer, MouthMaker
-from realtime_dub.pipeline.process import give_way, one_thread_each
+from realtime_dub.pipeline.process import engine_is_longest, give_way, one_thread_each
 from realtime_dub.pipeline.reports import Reports
 from realtime_dub.pipeline.schedule import TrackedSample
 from realtime_dub.pipeline.statistics import Kind, Recorder, Report
@@ -128,7 +128,8 @@ class _FileRun:
     def _write(self, mouthed: Iterator[_Mouthed], progress: Progress) -> None:
         encoder: BoundedWriter[Tick] = BoundedWriter("encode", self._encode)
         self._stack.callback(encoder.close)
-        encoder.first(give_way)
+        if engine_is_longest(self._parts.info.width, self._parts.info.height):
+            encoder.first(give_way)
         self.recorder.begin()
         try:
             for seq, item in enumerate(mouthed):

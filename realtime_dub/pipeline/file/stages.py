@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from realtime_dub.flow import Worker
 
 T = TypeVar("T")
-DEPTH = 3  # items between two stages
+DEPTH = 6  # items between two stages
 
 
 class PrefetchStage(Generic[T]):
