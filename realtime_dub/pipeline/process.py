@@ -66,8 +66,9 @@ def engine_is_longest(width: int, height: int) -> bool:
 def give_way() -> None:
     """The thread that calls, and those that it begins, leave a core to the program's others where both want it; Linux.
 
-    A film's frames pass one thread after another, and of small ones the engine's has the longest way. Where all others have as much
-    right to a core as it, they have done their part at times when it has not, and one core is left with nothing to do.
+    A film's frames pass one thread after another, and of small ones the engine's has the longest way. Where all others
+    have as much right to a core as it, they have done their part at times when it has not, and one core is left with
+    nothing to do.
     """
     if sys.platform == "linux":
         thread = threading.get_native_id()
