@@ -30,6 +30,7 @@ from realtime_dub.config import FileConfig, build
 from realtime_dub.pipeline.file.run import run_file
 
 SEEN_EVERY = 250  # frames
+ENDS = 50  # frames before the end, when the process that decodes may be gone
 
 
 class Watch:
@@ -43,7 +44,7 @@ class Watch:
     def __call__(self, done: int, total: int | None) -> None:
         if done == 1:
             self.first = perf_counter(), processor_s()
-        if done % SEEN_EVERY == 0:
+        if done % SEEN_EVERY == 0 and (total is None or done <= total - ENDS):
             self.seen.append((done, usage.with_children(os.getpid()).rss_mb))
 
     def figures(self, frames: int, fps: int) -> dict[str, float]:

@@ -100,7 +100,7 @@ class MovingFace:
 
 def film(path: Path, width: int, height: int, fps: int, seconds: float = LOOP_S, sound: Floats | None = None) -> Path:
     """The moving face as a file; ``sound`` (n,) at 16 kHz is repeated all through it."""
-    publisher = open_publisher(str(path))
+    publisher = open_publisher(str(path), preset="superfast", crf=16)  # one that somebody may have, not one of ours
     rate, channels = (0, 0) if sound is None else (VOICE_RATE, 1)
     publisher.open(OutputFormat(width, height, Fraction(fps), rate, channels, live=False))
     try:

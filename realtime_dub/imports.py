@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 # For parts of it that nobody uses here, MediaPipe loads a library that looks for every sound device of the machine, and
-# one that starts programs to find fonts and writes down in the user's home what it found.
-NOT_FOR_MEDIAPIPE = ("sounddevice", "matplotlib", "matplotlib.pyplot")
+# one that starts programs to find fonts and writes down in the user's home what it found; and its own tasks, which is
+# half of its time.
+NOT_FOR_MEDIAPIPE = ("sounddevice", "matplotlib", "matplotlib.pyplot", "mediapipe.tasks", "mediapipe.tasks.python")
 
 
 def python_path() -> str:

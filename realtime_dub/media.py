@@ -20,12 +20,14 @@ MS = 1_000_000
 Image: TypeAlias = npt.NDArray[np.uint8]  # (height, width, 3) BGR, full range
 Plane: TypeAlias = npt.NDArray[np.uint8]  # (height, width)
 Box: TypeAlias = tuple[int, int, int, int]  # x, y, width, height, pixels
+Part: TypeAlias = tuple[slice, slice]  # rows, columns
 Colour: TypeAlias = tuple[int, int, int]  # BGR
 Samples: TypeAlias = npt.NDArray[np.float32]  # (n, channels), -1..1
 Floats: TypeAlias = npt.NDArray[np.float32]
 Blendshapes: TypeAlias = Mapping[str, float]  # 0..1 for each name of BLENDSHAPES
 
 BLACK: Colour = (0, 0, 0)
+ALL: Part = slice(None), slice(None)
 # ARKit's blendshapes of mouth and jaw, in ARKit's order.
 BLENDSHAPES = (
     *("jawForward", "jawLeft", "jawRight", "jawOpen", "mouthClose", "mouthFunnel", "mouthPucker"),
@@ -166,7 +168,8 @@ class Tick:
 
     ``pts_ns`` counts from the first tick's 0. ``audio`` covers [pts_ns, pts_ns + duration_ns) and is None when the
     voice has no sound. ``audio.pts_ns`` is on the same time line as ``pts_ns``. ``blendshapes`` are the mouth's, None
-    where the engine gave none for this instant.
+    where the engine gave none for this instant. Where a publisher reads no more (``publishers.base.ReadsParts``), of
+    ``image`` no more may be set.
     """
 
     image: Image

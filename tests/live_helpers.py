@@ -9,6 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from realtime_dub.blend.composite import Reads
 from realtime_dub.clock import VirtualClock
 from realtime_dub.face.types import Face, FaceTracker, Pose, TrackedFrame
 from realtime_dub.media import MS, NS, AudioBlock, Frame, VoiceInfo, samples_to_ns
@@ -121,7 +122,9 @@ class PupilGenerator(PuppetGenerator):
 class PaintCompositor:
     """Writes the weight into one pixel of a copy."""
 
-    def compose(self, tracked: TrackedFrame, patch: MouthPatch, weight: float) -> np.ndarray:
+    def compose(
+        self, tracked: TrackedFrame, patch: MouthPatch, weight: float, reads: Reads | None = None
+    ) -> np.ndarray:
         image = tracked.frame.image.copy()
         image[4, 4, 2] = round(255 * weight)
         return image

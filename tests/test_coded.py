@@ -13,14 +13,16 @@ import av
 import numpy as np
 import pytest
 
-from realtime_dub.blend.composite import Compositor, box_on
+from realtime_dub.blend.composite import Compositor, Reads, box_on
 from realtime_dub.blend.patch import MouthPatch, WholeFrame
 from realtime_dub.face.types import Face, Pose, TrackedFrame
-from realtime_dub.media import Coded, Frame, Image, OutputFormat, Tick
+from realtime_dub.media import ALL, Coded, Frame, Image, OutputFormat, Tick
 from realtime_dub.pipeline.coded import taken_over
+from realtime_dub.pipeline.marking import Marks
 from realtime_dub.publishers.encoding import VideoEncoder, _rows
 from realtime_dub.publishers.muxer import MuxPublisher
 from realtime_dub.sources.video_file import VideoFileSource
+from realtime_dub.trust.marks.payload import Payload
 from tests.media_files import grid, output_format, picture, publish, ticks
 
 pytestmark = pytest.mark.computes
@@ -138,6 +140,51 @@ def test_what_an_encoder_may_take_over() -> None:
     assert taken_over(seen, drawn, WholeFrame(drawn, 0), coded) == (None, ())
     assert taken_over(seen, drawn, None, coded) == (None, ())
     assert taken_over(seen, drawn, patch, None) == (None, ())
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("also", [None, (0, 0, 30, 14), (90, 70, 30, 20)])
+def test_of_an_image_no_more_is_set_than_an_encoder_reads(
+    tmp_path: Path, size: tuple[int, int], also: tuple[int, int, int, int] | None
+) -> None:
+    """A mouth, and a badge far from it and in it, marked: the encoder is given the same as of a whole image."""
+    frame = first_frame(film(tmp_path / "film.mp4", size))
+    assert frame.coded is not None
+    points = np.zeros((478, 3), np.float32)
+    pose = Pose(np.eye(3, dtype=np.float32), 20.0, np.array([80, 60, 0], np.float32))
+    seen = TrackedFrame(frame, Face(points, points, pose))
+    box = (81, 61, 33, 27)
+    patch = MouthPatch(np.full((27, 33, 3), 9, np.uint8), np.full((27, 33), 255, np.uint8), box, pose, 0)
+    with av.open(io.BytesIO(), "w", format="mp4") as container:
+        beside = VideoEncoder(container, output_format(*size, rate=0), {}).reads_beside(frame.coded)
+    assert beside is not None
+    reads, given = Reads(beside, also), []
+    for some in (None, reads):
+        marks = Marks(Payload(7))
+        marks.frame(replace(frame), frame.image.copy(), patch)  # what all of an image is needed for
+        image = Compositor().compose(seen, patch, 1.0, some)
+        if some is not None:
+            far = np.ones(image.shape[:2], bool)
+            for part in some.parts(box):
+                far[part] = False
+            assert far.any()
+            image[far] = np.random.default_rng(0).integers(0, 256, (int(far.sum()), 3), np.uint8)
+        image, coded = marks.frame(frame, image, patch, (ALL,) if some is None else some.parts(box))
+        if also is not None:
+            image[also[1] : also[1] + also[3], also[0] : also[0] + also[2]] //= 2
+        changed = (box,) if also is None else (box, also)
+        given.append(planes(Tick(image, 0, 40_000_000, 0, None, coded=coded, changed=changed), size))
+    assert all(np.array_equal(whole, part) for whole, part in zip(*given, strict=True))
+
+
+def test_parts_that_are_read_have_no_pixel_twice() -> None:
+    for also in [(0, 0, 30, 14), (90, 70, 30, 20), (60, 50, 15, 9), (118, 40, 20, 90)]:
+        times = np.zeros((160, 200), int)
+        for part in Reads(10, also).parts((81, 61, 33, 27)):
+            times[part] += 1
+        assert times.max() == 1
+        for x, y, width, height in ((81, 61, 33, 27), also):
+            assert times[y : y + height, x : x + width].all()
 
 
 def test_a_patch_that_is_carried_over_changes_no_more_than_its_box() -> None:

@@ -149,6 +149,24 @@ def test_what_suits_a_film_is_as_good_as_veryfast_and_hardly_larger(tmp_path: Pa
     assert there[None][1] < 1.1 * there["veryfast"][1]
 
 
+@pytest.mark.parametrize(("size", "coder"), [((320, 240), "vlc"), ((1280, 720), "")])
+def test_small_films_are_coded_the_quicker_way_and_look_the_same(
+    tmp_path: Path, size: tuple[int, int], coder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = Wanted(16, None, False, Fraction(25), size)
+    assert h264.options(X264, wanted).get("coder", "") == coder
+    if not coder:
+        return
+    path, fmt = tmp_path / "film.mp4", output_format(*size, rate=0)
+    shown = []
+    for smallest in (h264.SMALL, 0):
+        monkeypatch.setattr(h264, "SMALL", smallest)
+        publish(MuxPublisher(path), fmt, ticks(fmt, grid(12, Fraction(25)), pictures=_drifting))
+        with av.open(str(path)) as container:
+            shown.append(np.stack([each.to_ndarray() for each in container.decode(video=0)]))
+    assert np.array_equal(*shown)
+
+
 def _drifting(fmt: OutputFormat, k: int) -> np.ndarray:
     """Soft shapes that move, with a little grain."""
     rng = np.random.default_rng(0)

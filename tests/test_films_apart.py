@@ -101,6 +101,32 @@ def test_it_is_what_two_threads_make_of_it(source: Path, tmp_path: Path) -> None
     assert found["left"] == []
 
 
+def test_all_others_leave_a_core_to_the_engine(source: Path, tmp_path: Path) -> None:
+    found = told(
+        """
+        def degree(thread):
+            return os.getpriority(os.PRIO_PROCESS, thread)
+
+        def progress(done, total):
+            if done == 20:
+                for each in threading.enumerate():
+                    degrees[each.name] = degree(each.native_id) - degree(os.getpid())
+                degrees["other"] = degree(int(children()[0])) - degree(os.getpid())
+
+        import threading
+        degrees = {}
+        before = degree(os.getpid())
+        dub(source, output, progress)
+        print(json.dumps([degrees, degree(os.getpid()) - before]))
+        """,
+        source,
+        tmp_path / "out.mp4",
+    )
+    degrees, after = found  # type: ignore[misc]
+    assert degrees["other"] == degrees["encode"] > 0  # type: ignore[index]
+    assert degrees["engine"] == degrees["MainThread"] == after == 0  # type: ignore[index]
+
+
 @pytest.mark.slow
 def test_an_engine_is_shown_the_same(source: Path, tmp_path: Path) -> None:
     """Its looks, its drafts and a voice that is not the film's: mouths to the bit."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -15,21 +16,52 @@ from realtime_dub.face.alignment import TEMPLATE, project
 from realtime_dub.face.landmarks import CHIN, CORNERS, NOSE_BASE
 from realtime_dub.face.types import Pose, TrackedFrame
 from realtime_dub.fitting import fitted
-from realtime_dub.media import Box, Image
+from realtime_dub.media import Box, Image, Part
 
 # The plane of the mouth: these points fix how a patch moves with the head.
 _PLANE = TEMPLATE[[*CORNERS, CHIN, NOSE_BASE]]
 _NO_MASK: Any = None  # of which OpenCV's types do not know
 
 
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What of an image somebody reads: where a mouth is put, the box ``also``, and ``beside`` pixels around both."""
+
+    beside: int
+    also: Box | None = None
+
+    def parts(self, box: Box) -> Sequence[Part]:
+        """For a mouth in ``box``: parts of which none has a pixel of another."""
+        parts = [_around(each, self.beside) for each in (box, self.also) if each is not None]
+        return parts if len(parts) == 1 or _apart(*parts) else [_both(*parts)]
+
+
+def _around(box: Box, beside: int) -> Part:
+    x, y, width, height = box
+    return slice(max(0, y - beside), y + height + beside), slice(max(0, x - beside), x + width + beside)
+
+
+def _apart(one: Part, other: Part) -> bool:
+    return any(a.stop <= b.start or b.stop <= a.start for a, b in zip(one, other, strict=True))
+
+
+def _both(one: Part, other: Part) -> Part:
+    rows, columns = (slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True))
+    return rows, columns
+
+
 class Compositor:
     """Composes pictures of one stream."""
 
-    def compose(self, tracked: TrackedFrame, patch: MouthPatch | WholeFrame, weight: float) -> Image:
+    def compose(
+        self, tracked: TrackedFrame, patch: MouthPatch | WholeFrame, weight: float, reads: Reads | None = None
+    ) -> Image:
         """A new image: the frame's own with ``patch`` over it, ``weight`` 0..1 of its opacity.
 
         Where a patch's alpha is zero, pixels are the frame's, to the bit. Without a face there is no place for a
         patch: the frame's own image comes back. A whole frame is shown without one.
+
+        ``reads``: no more of the new image is set, the rest is left to chance. None: all of it is.
         """
         if weight <= 0:
             return tracked.frame.image
@@ -42,9 +74,19 @@ class Compositor:
             if moved is None:
                 return tracked.frame.image
             patch = moved
-        out = np.asarray(cv2.copyTo(tracked.frame.image, _NO_MASK), np.uint8)  # NumPy's copy would stop all of Python
+        out = _copied(tracked.frame.image, patch.box, reads)
         paste(out, patch, weight)
         return out
+
+
+def _copied(image: Image, box: Box, reads: Reads | None) -> Image:
+    """NumPy's copy would stop all of Python."""
+    if reads is None:
+        return np.asarray(cv2.copyTo(image, _NO_MASK), np.uint8)
+    out = np.empty_like(image)
+    for part in reads.parts(box):
+        cv2.copyTo(image[part], _NO_MASK, out[part])
+    return out
 
 
 def shows(patch: MouthPatch | WholeFrame | None, tracked: TrackedFrame) -> bool:

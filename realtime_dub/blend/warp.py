@@ -67,24 +67,39 @@ class ThinPlate:
         at = np.empty((rows, columns, 2), np.float32)
         at[..., 0], at[..., 1] = grid_x / self._unit, (grid_y / self._unit)[:, None]
         nodes, weights = self._nodes.astype(np.float32), self._weights.astype(np.float32)
-        moved = _evaluated(at.reshape(-1, 2), nodes, weights) * np.float32(self._unit)
+        across, down = _squares(at[0, :, :1], nodes[:, 0]), _squares(at[:, 0, 1:], nodes[:, 1])
+        kernel = _bent((across + down[:, None]).reshape(-1, len(nodes)))
+        moved = _weighed(kernel, at.reshape(-1, 2), weights) * np.float32(self._unit)
         return np.asarray(moved.reshape(rows, columns, 2), np.float32)
 
 
 def _evaluated(at: Real, nodes: Real, weights: Real) -> Real:
     """The spline of ``nodes`` (n, 2) and ``weights`` (n + 3, 2) at points (m, 2), all in its unit."""
-    count = len(nodes)
-    return np.asarray(_kernel(at, nodes) @ weights[:count] + weights[count] + at @ weights[count + 1 :])
+    return _weighed(_kernel(at, nodes), at, weights)
+
+
+def _weighed(kernel: Real, at: Real, weights: Real) -> Real:
+    count = kernel.shape[1]
+    return np.asarray(kernel @ weights[:count] + weights[count] + at @ weights[count + 1 :])
 
 
 def _kernel(a: Real, b: Real) -> Real:
-    squared = a[:, :1] - b[:, 0]
-    squared *= squared
-    down = a[:, 1:] - b[:, 1]
-    down *= down
-    squared += down
-    # r^2 log r = r^2 log(r^2) / 2, and 0 at r = 0.
-    squared *= np.log(np.add(squared, 1e-12, out=down), out=down)
+    squared = _squares(a[:, :1], b[:, 0])
+    squared += _squares(a[:, 1:], b[:, 1])
+    return _bent(squared)
+
+
+def _squares(a: Real, b: Real) -> Real:
+    """(a - b)^2 (n, m) of a column (n, 1) and a row (m,)."""
+    apart = a - b
+    apart *= apart
+    return apart
+
+
+def _bent(squared: Real) -> Real:
+    """r^2 log r = r^2 log(r^2) / 2 of squared distances, and 0 at r = 0, in their place."""
+    logarithm = np.add(squared, 1e-12)
+    squared *= np.log(logarithm, out=logarithm)
     squared *= 0.5
     return squared
 

@@ -25,6 +25,7 @@ TEMPLATE = _load_template()  # (478, 3)
 _STABLE_TEMPLATE = TEMPLATE[STABLE].astype(np.float64)
 _STABLE_MEAN = _STABLE_TEMPLATE.mean(0)
 _STABLE_CENTRED = _STABLE_TEMPLATE - _STABLE_MEAN
+_STABLE_SIZE = (_STABLE_CENTRED**2).sum()
 
 # Every point of the lower face, in order of index: what the motion net moves. Lips included, nose not.
 LOWER = np.flatnonzero(TEMPLATE[:468, 1] > TEMPLATE[NOSE_BASE, 1] + 0.03)
@@ -33,13 +34,13 @@ LOWER = np.flatnonzero(TEMPLATE[:468, 1] > TEMPLATE[NOSE_BASE, 1] + 0.03)
 def fit_pose(points: Points) -> Pose:
     """The pose of a face (478, 3) in pixels."""
     stable = points[STABLE].astype(np.float64)
-    mean = stable.mean(0)
+    mean = np.add.reduce(stable, 0) / len(stable)
     centred = stable - mean
     u, s, vt = np.linalg.svd(centred.T @ _STABLE_CENTRED)
     sign = np.sign(np.linalg.det(u @ vt))
     u[:, 2] *= sign
     rotation = u @ vt
-    scale = (s[0] + s[1] + sign * s[2]) / (_STABLE_CENTRED**2).sum()
+    scale = (s[0] + s[1] + sign * s[2]) / _STABLE_SIZE
     shift = mean - scale * (rotation @ _STABLE_MEAN)
     return Pose(rotation.astype(np.float32), float(scale), shift.astype(np.float32))
 

@@ -33,6 +33,11 @@ def mean(values: npt.NDArray[np.float32], axis: int = 0) -> npt.NDArray[np.float
 
 def mean_lip_opening(canonical: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Lip opening (...,) of shapes (..., 478, 3): mean distance of the inner lips over the middle five pairs."""
-    gaps = canonical[..., OPENING[:, 0], :] - canonical[..., OPENING[:, 1], :]
+    return mean_apart(canonical[..., OPENING[:, 0], :], canonical[..., OPENING[:, 1], :])
+
+
+def mean_apart(upper: npt.NDArray[np.float32], lower: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The mean distance (...,) of points (..., n, 3) from others."""
+    gaps = upper - lower
     apart = np.sqrt(np.add.reduce(gaps * gaps, -1))  # asked for often: np.linalg.norm and mean take twice the time
     return mean(apart, -1)

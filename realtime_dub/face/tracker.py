@@ -54,6 +54,7 @@ class MediaPipeTracker:
         if choice not in CHOICES and not (is_number(choice) and 1 <= int(choice) <= MAX_FACES):
             raise ConfigError("cannot choose face", repr(choice), f"use {', '.join(CHOICES)} or 1 to {MAX_FACES}")
         self._choice = choice
+        self.describes = True
         self._mesh = Mesh(MAX_FACES)
         self._search, self._at_once = FaceSearch(at_once), at_once
         self._near: Mesh | None = None  # for close-ups, made when the first is needed
@@ -86,7 +87,7 @@ class MediaPipeTracker:
         why = self._why_not(face.pose.yaw_deg, face.pose.scale, points, frame)
         if why:
             return TrackedFrame(frame, None, why, self._shots.number)
-        if abs(face.pose.yaw_deg) > KNOWN_YAW_DEG:
+        if not self.describes or abs(face.pose.yaw_deg) > KNOWN_YAW_DEG:
             return TrackedFrame(frame, face, "", self._shots.number)
         crop = aligned(frame.image, face)
         face = replace(face, descriptor=describe(crop, face.canonical))

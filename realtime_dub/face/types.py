@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +45,14 @@ class TrackedFrame:
     face: Face | None
     why: str = ""  # "", "no face", "profile", "outside"
     shot: int = 0  # counts up where the face may be another person's: after a cut, a fade, a face that was lost
+
+
+@runtime_checkable
+class Describes(Protocol):
+    """A tracker that tells whose face it is, too. Where nobody asks, that is work for nothing."""
+
+    describes: bool
+    """May be changed at any time. What it was left out of belongs to no shot."""
 
 
 class FaceTracker(Protocol):

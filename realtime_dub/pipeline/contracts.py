@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from realtime_dub.blend.composite import Reads
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import Image, Samples
 from realtime_dub.mouth.contract import Generated
@@ -13,8 +14,10 @@ from realtime_dub.mouth.contract import Generated
 class Compositor(Protocol):
     """Puts a mouth into a frame, or a frame into its place."""
 
-    def compose(self, tracked: TrackedFrame, patch: Generated, weight: float) -> Image:
-        """A new image; a patch is carried over where the pose changed. ``weight`` 0..1."""
+    def compose(self, tracked: TrackedFrame, patch: Generated, weight: float, reads: Reads | None = None) -> Image:
+        """A new image; a patch is carried over where the pose changed. ``weight`` 0..1; ``reads``: no more of it has to
+        be set.
+        """
 
 
 class Resampler(Protocol):

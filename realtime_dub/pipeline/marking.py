@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from realtime_dub.blend.patch import MouthPatch
-from realtime_dub.media import NS, AudioBlock, Coded, Frame, Image, Samples, ns_to_samples, samples_to_ns
+from realtime_dub.media import ALL, NS, AudioBlock, Coded, Frame, Image, Part, Samples, ns_to_samples, samples_to_ns
 from realtime_dub.trust.marks.payload import Payload
 
 _EPOCH_S = 1_767_225_600  # 2026-01-01
@@ -29,11 +30,18 @@ class Marks:
         self._dubbed_ns: int | None = None  # the instant of the last frame that was
         self._sound: Any = None
 
-    def frame(self, frame: Frame, image: Image, drawn: object) -> tuple[Image, Coded | None]:
+    @property
+    def looks(self) -> bool:
+        """Of the next frame all pixels are needed, whatever leaves of it."""
+        return self._picture.looks
+
+    def frame(
+        self, frame: Frame, image: Image, drawn: object, parts: Sequence[Part] = (ALL,)
+    ) -> tuple[Image, Coded | None]:
         """``image``, made of ``frame`` and ``drawn``, marked; and the coded picture that it was made of, likewise.
 
         Where nothing was drawn, both are the frame's own. A whole frame may be its engine's, and shown once more: what
-        is marked is a copy. Into what a mouth was put is marked itself.
+        is marked is a copy. Into what a mouth was put is marked itself, and there no more than ``parts``.
         """
         if image is frame.image:
             self.rest()
@@ -41,7 +49,8 @@ class Marks:
         self._dubbed_ns = frame.pts_ns
         self._picture.begin(frame.pts_ns, image)
         coded = None if frame.coded is None else self._picture.coded(frame.coded)
-        return self._picture.image(image, own=isinstance(drawn, MouthPatch)), coded
+        own = isinstance(drawn, MouthPatch)
+        return self._picture.image(image, own, parts if own else (ALL,)), coded
 
     def rest(self) -> None:
         """A frame leaves as it came."""

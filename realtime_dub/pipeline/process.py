@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,8 @@ from threadpoolctl import threadpool_limits
 _M_ARENA_MAX = -8  # malloc.h
 _MADV_COLLAPSE = 25  # madvise(2)
 _LARGE_PAGE = 2 << 20  # bytes; the smallest of the large ones on x86 and ARM
+_SMALL = 720 * 576  # pixels of a frame
+_WAY = 3  # steps of nice(2): half of the share of one that does not give way
 
 
 @contextmanager
@@ -52,6 +56,23 @@ def short_waits() -> Iterator[None]:
     finally:
         gc.unfreeze()
         sys.setswitchinterval(interval_s)
+
+
+def engine_is_longest(width: int, height: int) -> bool:
+    """Of a film's threads; with larger frames it is the encoder's."""
+    return width * height <= _SMALL
+
+
+def give_way() -> None:
+    """The thread that calls, and those that it begins, leave a core to the program's others where both want it; Linux.
+
+    A film's frames pass one thread after another, and of small ones the engine's has the longest way. Where all others
+    have as much right to a core as it, they have done their part at times when it has not, and one core is left with
+    nothing to do.
+    """
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _WAY)
 
 
 def large_pages() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from realtime_dub.media import OutputFormat, Samples, Tick
+from realtime_dub.media import Coded, OutputFormat, Samples, Tick
 from realtime_dub.trust.intervals import Film
 from realtime_dub.trust.tag import Tag
 
@@ -51,6 +51,14 @@ class ConvertsSlowly(Protocol):
     """A publisher to which frames in BGR cost more than it costs a camera to keep the planes of its JPEG pictures."""
 
     converts_slowly: bool
+
+
+@runtime_checkable
+class ReadsParts(Protocol):
+    """A publisher that takes a frame's own planes over, and of its image reads what has changed alone."""
+
+    def reads_beside(self, coded: Coded) -> int | None:
+        """So many pixels around that; None: it reads all of an image that came so, or does not know yet."""
 
 
 @runtime_checkable

@@ -21,7 +21,18 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 
 from realtime_dub.audio.mono import MonoMixer
 from realtime_dub.errors import DependencyError, MediaError
-from realtime_dub.media import AudioBlock, Box, Image, OutputFormat, Plane, Samples, Tick, ns_to_samples, ns_to_ticks
+from realtime_dub.media import (
+    AudioBlock,
+    Box,
+    Coded,
+    Image,
+    OutputFormat,
+    Plane,
+    Samples,
+    Tick,
+    ns_to_samples,
+    ns_to_ticks,
+)
 from realtime_dub.publishers.h264 import H264, X264
 
 Packets: TypeAlias = "list[Packet[Any]]"
@@ -129,6 +140,11 @@ class VideoEncoder:
         self._durations[frame.pts] = ns_to_ticks(tick.duration_ns, self._time_base)
         return self._timed(self._stream.encode(frame))
 
+    def reads_beside(self, coded: Coded) -> int | None:
+        """As ``publishers.base.ReadsParts`` has it."""
+        same = coded.planes[0].shape == (self._height, self._width) and (coded.hd, coded.full_range) == self._coding
+        return ROOM + 2 if same else None  # what has changed is made even first
+
     def flush(self) -> Packets:
         """The packets still held back."""
         return self._timed(self._stream.encode(None))
@@ -141,10 +157,10 @@ class VideoEncoder:
 
     def _frame_of(self, tick: Tick) -> av.VideoFrame:
         """The tick's picture; of one that came coded alike, only what has changed is converted."""
-        coded, size = tick.coded, (self._width, self._height)
-        if coded is None or coded.planes[0].shape[::-1] != size or (coded.hd, coded.full_range) != self._coding:
+        coded = tick.coded
+        if coded is None or self.reads_beside(coded) is None:
             return self._convert(tick.image)
-        frame = av.VideoFrame(*size, "yuv420p")
+        frame = av.VideoFrame(self._width, self._height, "yuv420p")
         planes = [_rows(plane) for plane in frame.planes]
         for plane, source in zip(planes, coded.planes, strict=True):
             cv2.copyTo(source, _NO_MASK, plane)  # NumPy's copy would stop all of Python

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import av
 
 from realtime_dub.errors import ConfigError, DependencyError, LostOutput, MediaError
-from realtime_dub.media import MS, OutputFormat, Tick, ticks_to_ns
+from realtime_dub.media import MS, Coded, OutputFormat, Tick, ticks_to_ns
 from realtime_dub.paths import reason
 from realtime_dub.publishers import codecs, h264
 from realtime_dub.publishers.carried import OPTIONS, Carried, Extras, write_tag
@@ -151,6 +151,11 @@ class MuxPublisher:
                 self._mux(self._carried.until(tick.pts_ns + tick.duration_ns))
             self._write(safe_ns)
         self._dubbed.add(tick.pts_ns, tick.pts_ns + tick.duration_ns, tick.dubbed)
+
+    def reads_beside(self, coded: Coded) -> int | None:
+        """None before the first tick. May be asked on any thread."""
+        video = self._video
+        return None if video is None else video.reads_beside(coded)
 
     def close(self) -> None:
         """Write what the encoders hold back and the end of the file. Raises LostOutput where it cannot."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from realtime_dub.sources.avinput import (
 from realtime_dub.sources.opening import open_media
 from realtime_dub.sources.to_bgr import ToBgr, is_full_range
 
+FEW_CORES, SMALL = 2, 720 * 576  # pixels of a frame
 NO_SIZE = f"it is damaged, or has more than {MOST_PIXELS // 1_000_000} million pixels"
 
 
@@ -123,7 +125,10 @@ class VideoFileSource:
             self._release()
             raise
         self._decoder = decoder_of(self._stream)
-        self._decoder.thread_type = "AUTO"
+        if (os.cpu_count() or 1) <= FEW_CORES and self._decoder.width * self._decoder.height <= SMALL:
+            self._decoder.thread_count = 1  # others have work for both cores: handing on small frames costs more
+        else:
+            self._decoder.thread_type = "AUTO"
         self._to_bgr = ToBgr(self._stream, self._decoder, self._background)
         self._start_ns = start_ns(self._container)
         self._period_ns = round(NS / nominal_rate(self._stream))

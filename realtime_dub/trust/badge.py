@@ -51,6 +51,11 @@ class Badge:
             self._last = image
         return image, drawn.box
 
+    def box_in(self, image: Image) -> Box | None:
+        """Where it is laid in frames of this size; None: nowhere."""
+        drawn = None if self._style.when == "off" else self._of(image)
+        return None if drawn is None else drawn.box
+
     def _is_due(self, at_ns: int) -> bool:
         if self._style.when == "corner":
             return self._until_ns is not None and at_ns <= self._until_ns

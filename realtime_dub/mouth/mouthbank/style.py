@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from realtime_dub.face.alignment import LOWER, mouth_width
-from realtime_dub.face.landmarks import LIPS_INNER, mean_lip_opening
+from realtime_dub.face.landmarks import LIPS_INNER, OPENING, mean_apart, mean_lip_opening
 from realtime_dub.face.types import Points
 from realtime_dub.mouth.mouthbank.bank import WIDE_SHARE, Bank
 from realtime_dub.mouth.mouthbank.motion import Motion
@@ -26,6 +26,7 @@ HEARD = 300  # motions that the measure is taken from
 NEAR = 0.01  # mouth widths: lips that the net leaves so near each other touch, as a p, b or m asks for,
 PRESSED, PRESSED_NEAR = 0.015, 0.03  # and they are pressed by the first, less by less the farther they are
 _LEAST_OPENING = 1e-3
+_UPPER_AT, _LOWER_AT = np.searchsorted(LOWER, OPENING).T
 _UPPER, _LOWER = (np.searchsorted(LOWER, LIPS_INNER[cut]) for cut in (slice(1, 10), slice(11, 20)))
 
 
@@ -125,6 +126,5 @@ def _pressed(opening: float) -> Points:
 
 def _opening(moved: Points, closed: Points) -> float:
     """How much farther the lips of a face (478, 3) with ``moved`` (len(LOWER), 3) in it are apart."""
-    shape = closed.copy()
-    shape[LOWER] += moved
-    return float(mean_lip_opening(shape) - mean_lip_opening(closed))
+    upper, lower = closed[OPENING[:, 0]] + moved[_UPPER_AT], closed[OPENING[:, 1]] + moved[_LOWER_AT]
+    return float(mean_apart(upper, lower) - mean_lip_opening(closed))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from realtime_dub import signals
-from realtime_dub.blend.composite import shows
+from realtime_dub.blend.composite import Reads, shows
 from realtime_dub.blend.patch import rests
 from realtime_dub.clock import VirtualClock
 from realtime_dub.config import FileConfig
@@ -25,6 +25,7 @@ from realtime_dub.media import (
     MS,
     NS,
     AudioBlock,
+    Frame,
     Tick,
     ns_to_samples,
     samples_to_ns,
@@ -39,11 +40,12 @@ from realtime_dub.pipeline.file.pulled import PulledVoice
 from realtime_dub.pipeline.file.spans import Span, Spans
 from realtime_dub.pipeline.file.stages import DEPTH, BoundedWriter, PrefetchStage
 from realtime_dub.pipeline.file.ticks import FrameComposer, MouthMaker
-from realtime_dub.pipeline.process import one_thread_each
+from realtime_dub.pipeline.process import engine_is_longest, give_way, one_thread_each
 from realtime_dub.pipeline.reports import Reports
 from realtime_dub.pipeline.schedule import TrackedSample
 from realtime_dub.pipeline.statistics import Kind, Recorder, Report
 from realtime_dub.pipeline.voice_feeder import Made
+from realtime_dub.publishers.base import ReadsParts
 from realtime_dub.trust.badge import Badge
 from realtime_dub.voice.contract import VoiceFromVideo
 
@@ -126,6 +128,8 @@ class _FileRun:
     def _write(self, mouthed: Iterator[_Mouthed], progress: Progress) -> None:
         encoder: BoundedWriter[Tick] = BoundedWriter("encode", self._encode)
         self._stack.callback(encoder.close)
+        if engine_is_longest(self._parts.info.width, self._parts.info.height):
+            encoder.first(give_way)
         self.recorder.begin()
         try:
             for seq, item in enumerate(mouthed):
@@ -276,12 +280,20 @@ class _FileRun:
         start_ns = samples_to_ns(first, rate)
         return AudioBlock(self._audio.read(zero_ns + start_ns, end - first), rate, start_ns)
 
+    def _read_of(self, seq: int, frame: Frame) -> Reads | None:
+        """What is read of the image that is made of a frame; None = all of it."""
+        publisher, seen = self._parts.publisher, self._sheet is not None and seq % _SHEET_EVERY == 0
+        if seen or self._parts.landmarks is not None or frame.coded is None or not isinstance(publisher, ReadsParts):
+            return None
+        beside = publisher.reads_beside(frame.coded)
+        return None if beside is None else Reads(beside, self._badge.box_in(frame.image))
+
     def _tick(self, seq: int, item: _Mouthed) -> Tick:
         frame, face, patch = item.sample.tracked.frame, item.sample.tracked.face, item.made.patch
         self._clock.advance_to(item.pts_ns)
         self._faces += face is not None
         began_ns = time.perf_counter_ns()
-        image, kept, composition = self._composer.marked(item.sample, item.made)
+        image, kept, composition = self._composer.marked(item.sample, item.made, self._read_of(seq, frame))
         took_ns = time.perf_counter_ns() - began_ns if image is not frame.image else 0
         if took_ns:
             self.recorder.stage("compose", took_ns)

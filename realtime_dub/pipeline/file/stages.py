@@ -81,6 +81,10 @@ class BoundedWriter(Generic[T]):
         self._take, self._depth = take, depth
         self._pending: deque[Future[None]] = deque()
 
+    def first(self, what: Callable[[], None]) -> None:
+        """Run ``what`` on the thread, before all items."""
+        self._worker.submit(what).result()
+
     def put(self, item: T) -> None:
         if len(self._pending) >= self._depth:
             self._pending.popleft().result()

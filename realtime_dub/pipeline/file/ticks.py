@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from realtime_dub.blend.composite import shows
-from realtime_dub.media import NS, Coded, Image
+from realtime_dub.blend.composite import Reads, box_on, shows
+from realtime_dub.blend.patch import MouthPatch
+from realtime_dub.media import ALL, NS, Coded, Image
 from realtime_dub.mouth.contract import MouthGenerator
 from realtime_dub.pipeline.contracts import Compositor
 from realtime_dub.pipeline.marking import Marks
@@ -43,17 +44,24 @@ class FrameComposer:
     def __init__(self, compositor: Compositor, marks: Marks | None = None) -> None:
         self._compositor, self._fallback, self._marks = compositor, Fallback(), marks
 
-    def marked(self, sample: TrackedSample, made: Made) -> tuple[Image, Coded | None, TickComposition]:
+    def marked(
+        self, sample: TrackedSample, made: Made, reads: Reads | None = None
+    ) -> tuple[Image, Coded | None, TickComposition]:
         """What ``compose`` makes, marked, and the coded picture that it is made of."""
-        frame = sample.tracked.frame
-        image, composition = self.compose(sample, made)
-        image, coded = (
-            (image, frame.coded) if self._marks is None else self._marks.frame(frame, image, composition.patch)
-        )
+        tracked, marks = sample.tracked, self._marks
+        if marks is None:
+            image, composition = self.compose(sample, made, reads)
+            return image, tracked.frame.coded, composition
+        if marks.looks:
+            reads = None
+        image, composition = self.compose(sample, made, reads)
+        drawn = composition.patch
+        parts = reads.parts(box_on(tracked, drawn)) if reads is not None and isinstance(drawn, MouthPatch) else (ALL,)
+        image, coded = marks.frame(tracked.frame, image, drawn, parts)
         return image, coded, composition
 
-    def compose(self, sample: TrackedSample, made: Made) -> tuple[Image, TickComposition]:
-        """The frame's own image where nothing is put into it."""
+    def compose(self, sample: TrackedSample, made: Made, reads: Reads | None = None) -> tuple[Image, TickComposition]:
+        """The frame's own image where nothing is put into it; ``reads`` as the compositor has it."""
         tracked = sample.tracked
         outcome: Outcome = "missed" if made.implausible else "result"
         if tracked.face is None and not shows(made.patch, tracked):
@@ -61,4 +69,4 @@ class FrameComposer:
         composition = self._fallback.step(outcome, made.patch, tracked.shot)
         if composition.patch is None or not shows(composition.patch, tracked):
             return tracked.frame.image, composition
-        return self._compositor.compose(tracked, composition.patch, composition.weight), composition
+        return self._compositor.compose(tracked, composition.patch, composition.weight, reads), composition

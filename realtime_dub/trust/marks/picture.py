@@ -6,13 +6,14 @@ be seen there, is looked at anew in one strip of the frame after another.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime_dub.media import Coded, Image
+from realtime_dub.media import ALL, Coded, Image, Part
 from realtime_dub.trust.marks import tile
 from realtime_dub.trust.marks.payload import Payload
 from realtime_dub.trust.marks.tile import LINES
@@ -30,9 +31,11 @@ _ONE = 64  # of whole numbers that stand for fractions
 _PARTS = 2  # of the rows that are marked, for which what is added is made one after the other
 _FADE = 3  # frames that begin a stretch have half of the mark
 
+_NONE: Any = 0.0
 _NO_MASK: Any = None  # of which OpenCV's types do not know
 Shorts = npt.NDArray[np.int16]
-_Addends = list[npt.NDArray[np.uint8]]  # (height, width) what makes pixels brighter, what makes them darker
+Added = npt.NDArray[np.uint8]
+_Addends = list[Added]  # (height, width) what makes pixels brighter, what makes them darker
 
 
 class PictureMarker:
@@ -54,25 +57,35 @@ class PictureMarker:
         self._signed = sign, min(level, 1) if self._since < _FADE else level
         self._since += 1
 
+    @property
+    def looks(self) -> bool:
+        """The next frame is looked at, for which all of it is needed."""
+        return self._sheet is None or self._sheet.looks
+
     def rest(self) -> None:
         """A frame leaves unmarked: the next stretch begins anew."""
         self._since = 0
 
-    def image(self, image: Image, own: bool = False) -> Image:
-        """A marked copy of what ``begin`` was told; ``own``: nobody else has it, so it is marked itself."""
-        return np.asarray(self._added(image, image if own else None), np.uint8)
+    def image(self, image: Image, own: bool = False, parts: Sequence[Part] = (ALL,)) -> Image:
+        """A marked copy of what ``begin`` was told; ``own``: nobody else has it, so it is marked itself.
+
+        ``parts``: of one that is its own, no more is marked; none has a pixel of another.
+        """
+        return np.asarray(self._added(image, image if own else None, parts), np.uint8)
 
     def coded(self, coded: Coded) -> Coded:
         """The same in its luma; chroma is as it was."""
         luma, *chroma = coded.planes
         return Coded((self._added(luma), chroma[0], chroma[1]), coded.hd, coded.full_range)
 
-    def _added(self, image: Any, into: Any = None) -> Any:
+    def _added(self, image: Any, into: Any = None, parts: Sequence[Part] = (ALL,)) -> Any:
         sign, level = self._signed
         if not level or self._sheet is None:
             return image
         marked = cv2.copyTo(image, _NO_MASK) if into is None else into  # NumPy's copy would stop all of Python
-        self._sheet.add(marked, *self._sheet.levels[level - 1][::sign])
+        up, down = self._sheet.levels[level - 1][::sign]
+        for part in parts:
+            self._sheet.add(marked, up, down, part)
         return marked
 
 
@@ -96,26 +109,32 @@ class _Sheet:
         self._strips, self._next = -(-rows // self._rows), 0
         self._frames = 0
 
-    def add(self, into: npt.NDArray[np.uint8], up: npt.NDArray[np.uint8], down: npt.NDArray[np.uint8]) -> None:
-        """To one channel or to three."""
-        top, bottom = self.band
+    def add(self, into: npt.NDArray[np.uint8], up: Added, down: Added, part: Part) -> None:
+        """To ``part`` of one channel or of three."""
+        rows, columns = part
+        top, bottom, _ = rows.indices(self.size[1])
+        top, bottom = max(top, self.band[0]), min(bottom, self.band[1])
         if into.ndim == 2:
-            part = into[top:bottom]
-            cv2.add(part, up[top:bottom], dst=part)
-            cv2.subtract(part, down[top:bottom], dst=part)
+            here = into[top:bottom, columns]
+            cv2.add(here, up[top:bottom, columns], dst=here)
+            cv2.subtract(here, down[top:bottom, columns], dst=here)
             return
         for first in range(top, bottom, len(self._three)):
             last = min(first + len(self._three), bottom)
-            part, three = into[first:last], self._three[: last - first]
-            cv2.cvtColor(up[first:last], cv2.COLOR_GRAY2BGR, dst=three)
-            cv2.add(part, three, dst=part)
-            cv2.cvtColor(down[first:last], cv2.COLOR_GRAY2BGR, dst=three)
-            cv2.subtract(part, three, dst=part)
+            here, three = into[first:last, columns], self._three[: last - first, columns]
+            cv2.cvtColor(up[first:last, columns], cv2.COLOR_GRAY2BGR, dst=three)
+            cv2.add(here, three, dst=here)
+            cv2.cvtColor(down[first:last, columns], cv2.COLOR_GRAY2BGR, dst=three)
+            cv2.subtract(here, three, dst=here)
+
+    @property
+    def looks(self) -> bool:
+        return (self._frames + 1) % EVERY == 0
 
     def look(self, image: Image) -> None:
         """The first time at all of the frame, then now and then at a strip."""
-        self._frames += 1
-        if self._frames > 1 and self._frames % EVERY:
+        due, self._frames = self._frames == 0 or self.looks, self._frames + 1
+        if not due:
             return
         for _ in range(1 if self._frames > 1 else self._strips):
             self._strip(image, self.band[0] + self._next * self._rows)
@@ -126,8 +145,9 @@ class _Sheet:
         share = strength(image, top, bottom)
         for addends, part in zip(self.levels, (0.5, 1.0), strict=True):
             change = cv2.multiply(self._laid[top:bottom], share, scale=part / _ONE / _ONE, dtype=cv2.CV_16S)
-            for one, signed in zip(addends, (change, -change), strict=True):
-                one[top:bottom] = np.maximum(signed, 0)
+            up, down = (one[top:bottom] for one in addends)
+            cv2.add(change, _NONE, dst=up, dtype=cv2.CV_8U)  # what is below 0 is 0 there
+            cv2.subtract(_NONE, change, dst=down, dtype=cv2.CV_8U)
 
 
 def _zeros(*shape: int) -> npt.NDArray[np.uint8]:

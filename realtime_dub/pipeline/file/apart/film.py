@@ -89,6 +89,7 @@ class FilmApart:
             with suppress(OSError):
                 self._film.send_bytes(b"t")
         self.notes = found.notes
+        self.end()  # while the last frames are encoded
 
     def end(self) -> None:
         """The other process, wherever it is: whoever waits for it is told so. Idempotent."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from realtime_dub.clock import VirtualClock
 from realtime_dub.config import FileConfig
-from realtime_dub.face.types import TrackedFrame
+from realtime_dub.face.types import Describes, TrackedFrame
 from realtime_dub.notes import notes_of
 from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.file import tracking
@@ -24,6 +24,7 @@ from realtime_dub.pipeline.file.apart.wire import Channel, Ended, Failed, Found,
 from realtime_dub.pipeline.file.looks import Looks, tracked_ahead
 from realtime_dub.pipeline.file.stages import DEPTH, PrefetchStage
 from realtime_dub.pipeline.file.tracking import Seen
+from realtime_dub.pipeline.process import engine_is_longest, give_way
 from realtime_dub.sources.base import VideoSource
 
 AHEAD = 2 * DEPTH  # frames that were not taken yet
@@ -71,8 +72,11 @@ def _film(config: FileConfig, sides: Sides, wait: Callable[[], object]) -> None:
     channel = sides.film
     try:
         video = film_of(config, width=config.width, height=config.height, fps=config.fps)
-        sent(channel, video.open())
+        info = video.open()
+        sent(channel, info)
         wait()  # whoever is shown the film is waited for
+        if engine_is_longest(info.width, info.height):
+            give_way()
         tracker = assembly.tracker_for(config, at_once=True)
         frames = PrefetchStage("decode", tracking.decoded(video, config))
         for count, seen in enumerate(tracking.tracked(frames, tracker)):
@@ -103,6 +107,8 @@ def _looks(config: FileConfig, sides: Sides, done: Callable[[], object]) -> None
                         sent(channel, Found.of(Seen(each, 0, 0), sides.pictures))
             sent(channel, Over())
             done()
+            if isinstance(tracker, Describes):
+                tracker.describes = False  # drafts are read for their lips
             while (laid := _asked(channel)) is not None:
                 draft = tracker.track(sides.drafts.frame(laid))
                 sent(channel, TrackedFrame(laid.frame, draft.face, draft.why, draft.shot))
