@@ -204,7 +204,7 @@ def test_who_speaks_freely_is_learnt_by_what_lessons_foretell(all_at_once: bool)
         assert learner.learnt == (len(lessons) if own else 0)
         if own:
             moved = person.bank.adapters["net"].moved(np.eye(FEATURES, dtype=np.float32)[2])
-            assert moved[np.searchsorted(LOWER, [14])[0], 1] > 0.03  # of 0.045
+            assert moved[np.searchsorted(LOWER, [14])[0], 1] > 0.02  # of 0.045
 
 
 def test_what_a_stranger_says_meanwhile_is_not_kept() -> None:

@@ -19,10 +19,10 @@ from realtime_dub.mouth.mouthbank import bank_shapes
 RIDGE = 150.0  # frames that it takes to believe one feature, each of mean square 1
 RIDGE_MEAN = 20.0  # and what is common to all frames
 MOST_FRAMES = 20_000  # learnt from: 13 minutes at 25 per second; then the map is settled
-LEAST_FRAMES = 75  # foretold before it is trusted
+LEAST_FRAMES = 40  # foretold before it is trusted
 MEMORY = 250  # foretold frames over which its errors are averaged
 FULL_TRUST = 0.06  # share of the net's error that it has to take away to be shown whole
-HALF_TRUST = 25  # frames learnt from at which it is believed by half
+HALF_TRUST = 60  # frames learnt from at which it is believed by half
 MOST_MISSED = 0.6  # mouth widths: a frame further from the net's mouth is no speech, or badly tracked
 MOST_MOVED = 0.35  # that it may move any point
 MOST_FEATURES = 256
