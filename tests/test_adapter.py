@@ -86,7 +86,7 @@ def test_a_bank_keeps_it(tmp_path) -> None:
     copied.learn(spread, -SPREAD)
     assert copied.frames == adapter.frames + 1
     for number in range(6):
-        bank.adapter(f"net {number}", FEATURES)
+        bank.keep_adapter(f"net {number}", Adapter(FEATURES))
     assert len(bank.adapters) == adapters.MOST_ADAPTERS
     assert "net 5" in bank.adapters
 
@@ -174,3 +174,49 @@ def test_nobody_is_learnt_before_it_is_known_how_they_rest() -> None:
     learner = Lessons("net")
     deque(map(learner.learn, lessons), maxlen=0)
     assert not person.bank.adapters
+
+
+def free_talker(own: bool, frames: int, seed: int = 4) -> tuple[Person, list[Lesson]]:
+    """A person whose mouth the net hardly knows: it follows what the net hears, but not what it makes of it."""
+    rng = np.random.default_rng(seed)
+    bank = Bank(neutral=TEMPLATE, closed=TEMPLATE, wide=0.0, frozen=True)
+    person, lessons, width = Person.with_bank(bank), [], mouth_width(TEMPLATE)
+    for _ in range(frames):
+        row, other = rng.normal(0, 1, (2, FEATURES)).astype(np.float32)
+        seen = row if own else other
+        live = TEMPLATE.copy()
+        live[LOWER] += OPENED * np.float32(0.3 * (1 + 0.2 * seen[1] + 0.5 * seen[2])) * width
+        made = OPENED * np.float32(0.3 * (1 + 0.3 * row[1]))
+        lessons.append(Lesson(person, live, Motion(made, 1.0, True, row), person.style))
+    return person, lessons
+
+
+@pytest.mark.parametrize("all_at_once", [True, False])
+def test_who_speaks_freely_is_learnt_by_what_lessons_foretell(all_at_once: bool) -> None:
+    for own in (True, False):
+        person, lessons = free_talker(own, 300 if all_at_once else 900)
+        learner = Lessons("net")
+        if all_at_once:
+            learner.learn_all(lessons)
+        else:
+            deque(map(learner.learn, lessons), maxlen=0)
+        assert bool(person.bank.adapters) is own
+        assert learner.learnt == (len(lessons) if own else 0)
+        if own:
+            moved = person.bank.adapters["net"].moved(np.eye(FEATURES, dtype=np.float32)[2])
+            assert moved[np.searchsorted(LOWER, [14])[0], 1] > 0.02  # of 0.045
+
+
+def test_what_a_stranger_says_meanwhile_is_not_kept() -> None:
+    """Somebody else speaks over a mouth that moves: what had been learnt of the person stays as it was."""
+    person, lessons = free_talker(own=True, frames=900)
+    learner = Lessons("net")
+    deque(map(learner.learn, lessons), maxlen=0)
+    other = free_talker(own=False, frames=2_500, seed=5)[1]
+    others = [Lesson(person, each.canonical, each.motion, each.style) for each in other]
+    deque(map(learner.learn, others[:1_000]), maxlen=0)
+    kept, learnt = person.bank.adapters["net"].copy(), learner.learnt
+    deque(map(learner.learn, others[1_000:]), maxlen=0)
+    assert learner.learnt == learnt
+    row = np.eye(FEATURES, dtype=np.float32)[2]
+    assert np.array_equal(person.bank.adapters["net"].moved(row), kept.moved(row))

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -115,9 +116,34 @@ def test_a_network_that_hangs_later_is_left_and_its_process_ended(tmp_path: Path
     hear(generator._motion, 0.1, 0.0)
     for _ in range(2):
         with pytest.raises(
-            BundleError, match="test-net 1, 80 ms: its network gave no answer within 1 s; choose another"
+            BundleError, match="test-net 1, 80 ms: its network gave no answer within 1 s of a processor; choose another"
         ):
             hear(generator._motion, 20.0, 0.2)
+    assert process.poll() is not None
+
+
+def test_a_network_on_a_busy_machine_is_waited_for(tmp_path: Path) -> None:
+    """It takes its time by the clock, and hardly any of a processor."""
+    generator = MouthbankGenerator(bundle=write_bundle(tmp_path, mouth_net()))
+    inner = generator._motion.session._process.pid
+    os.kill(inner, signal.SIGSTOP)
+    goes_on = threading.Timer(2 * sandbox.RUN_S, os.kill, (inner, signal.SIGCONT))
+    goes_on.start()
+    try:
+        hear(generator._motion, 0.1, 0.0)
+        assert generator.heard_until_ns() > 0
+        assert not goes_on.is_alive()
+    finally:
+        goes_on.cancel()
+
+
+def test_a_network_that_does_nothing_is_left_by_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "SLOWNESS", 0.5)
+    generator = MouthbankGenerator(bundle=write_bundle(tmp_path, mouth_net()))
+    process = generator._motion.session._process
+    process.send_signal(signal.SIGSTOP)
+    with pytest.raises(BundleError, match=r"its network gave no answer within 0\.5 s; choose another"):
+        hear(generator._motion, 0.1, 0.0)
     assert process.poll() is not None
 
 

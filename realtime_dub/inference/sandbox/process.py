@@ -6,6 +6,7 @@ It ends with its parent, also in the middle of a run that has no end.
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import socket
@@ -41,10 +42,12 @@ def main(descriptor: int, parent: int) -> None:
     wire.send(channel, {}, {})  # ready
     head, model = wire.receive(channel, most=wire.MOST_MODEL)
     confine(MOST_MEMORY + COPIES * len(model))
+    _allow(head)
     session = _answer_open(channel, bytes(model), CpuSettings(threads=int(head.get("threads", 1))))
     del model
     while session is not None:
         head, body = wire.receive(channel)
+        _allow(head)
         _answer_run(channel, session, head, body)
 
 
@@ -56,6 +59,13 @@ def confine(most_memory: int = MOST_MEMORY) -> None:
     _limit(resource.RLIMIT_FSIZE, 0)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_NOFILE, 0)  # those that are open stay open
+
+
+def _allow(head: Mapping[str, Any]) -> None:
+    """The system ends this process with SIGXCPU where an answer takes more of a processor; it counts whole seconds."""
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    until = math.ceil(time.process_time() + float(head[wire.SECONDS]))
+    resource.setrlimit(resource.RLIMIT_CPU, (until if most == resource.RLIM_INFINITY else min(until, most), most))
 
 
 def _limit(what: int, most: int) -> None:

@@ -2,7 +2,8 @@
 
 A graph can hold a loop without an end, a step that takes an hour and cannot be interrupted, an output of gigabytes, the
 path of another file, or what makes the runtime crash; and it may do so for one input and not for another. So it is
-never run here. What the process does not answer in time, it is ended for.
+never run here. What takes the process too much processor time, it is ended for: on a busy machine, or at low priority,
+a good network takes long by the clock.
 """
 
 from __future__ import annotations
@@ -23,10 +24,13 @@ from realtime_dub.errors import BundleError
 from realtime_dub.inference.contract import Arrays, Declared, Opening
 from realtime_dub.inference.sandbox import wire
 
-START_S = 20.0  # for Python and ONNX Runtime to be loaded, on a busy machine
+# Processor time, which the process itself is bounded by:
 OPEN_S = 6.0  # for the network to be read; what does not depend on its inputs is computed then
 OPEN_BYTES = 20_000_000  # of a large one, that are given another second
 RUN_S = 2.0  # for one call; a live mouth takes a thousandth of it
+# By the clock, for what hangs without doing anything:
+START_S = 120.0  # for Python and ONNX Runtime to be loaded: half a second of a processor
+SLOWNESS = 15.0  # times the processor time
 FETCH = "choose another bundle"
 
 
@@ -36,15 +40,16 @@ class SandboxSession:
     backend = "cpu"
 
     def __init__(self, model: bytes, name: str = "network", threads: int = 1, run_s: float | None = None) -> None:
-        """``run_s``: of one call, RUN_S unless said. Raises BundleError where the network cannot be opened."""
-        self._name, self._run_s = name, run_s
+        """``run_s``: of each thread for a call, RUN_S unless said. Raises BundleError where it cannot be opened."""
+        self._name, self._run_s, self._threads = name, run_s, threads
         self._lock = threading.Lock()
         self._failed: str | None = None
         self._process, self._channel = _start()
         self.close = weakref.finalize(self, _end, self._process, self._channel)
         self._asked(lambda: None, START_S)
         open_s = OPEN_S + len(model) / OPEN_BYTES
-        head, _ = self._asked(lambda: wire.send_bytes(self._channel, {"threads": threads}, model), open_s)
+        asked = {"threads": threads, wire.SECONDS: open_s}
+        head, _ = self._asked(lambda: wire.send_bytes(self._channel, asked, model), open_s * SLOWNESS, open_s)
         try:
             self.inputs, self.outputs = _declared(head["inputs"]), _declared(head["outputs"])
         except (KeyError, TypeError, ValueError) as error:
@@ -55,14 +60,16 @@ class SandboxSession:
         with self._lock:
             if self._failed is not None:
                 raise self._error()
-            head, body = self._asked(lambda: wire.send(self._channel, {}, feeds), self._run_s or RUN_S)
+            run_s = (self._run_s or RUN_S) * self._threads
+            asked = {wire.SECONDS: run_s}
+            head, body = self._asked(lambda: wire.send(self._channel, asked, feeds), run_s * SLOWNESS, run_s)
             try:
                 return dict(wire.tensors_of(head, body))
             except (KeyError, TypeError, ValueError) as error:
                 raise self._end("its process gave no answer that makes sense") from error
 
-    def _asked(self, ask: Any, timeout_s: float) -> tuple[dict[str, Any], memoryview]:
-        """The answer to what ``ask`` sends."""
+    def _asked(self, ask: Any, timeout_s: float, cpu_s: float = 0.0) -> tuple[dict[str, Any], memoryview]:
+        """The answer to what ``ask`` sends; ``cpu_s``, of a processor, is what it may take."""
         try:
             self._channel.settimeout(timeout_s)
             ask()
@@ -70,7 +77,7 @@ class SandboxSession:
         except TimeoutError:
             raise self._end(f"its network gave no answer within {timeout_s:g} s") from None
         except (OSError, EOFError, ValueError, RecursionError):
-            raise self._end(f"its network {self._how_it_ended()}") from None
+            raise self._end(f"its network {self._how_it_ended(cpu_s)}") from None
         except BaseException:  # Ctrl-C
             self._end("it was stopped")
             raise
@@ -78,9 +85,11 @@ class SandboxSession:
             raise self._end(f"its network cannot be run: {head['error']}")
         return head, body
 
-    def _how_it_ended(self) -> str:
+    def _how_it_ended(self, cpu_s: float) -> str:
         with contextlib.suppress(subprocess.TimeoutExpired):
             code = self._process.wait(1.0)
+            if code == -signal.SIGXCPU:
+                return f"gave no answer within {cpu_s:g} s of a processor"
             if code < 0:
                 return f"crashed ({signal.Signals(-code).name})"
         return "ended its process"

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+SECONDS = "seconds"  # in a head: processor time that the answer may take
 MOST_HEAD = 1_000_000  # bytes
 MOST_BODY = 100_000_000
 MOST_MODEL = 600_000_000

@@ -16,13 +16,13 @@ from realtime_dub.face.types import Points
 from realtime_dub.media import Floats
 from realtime_dub.mouth.mouthbank import bank_shapes
 
-RIDGE = 500.0  # frames that it takes to believe one feature, each of mean square 1
+RIDGE = 150.0  # frames that it takes to believe one feature, each of mean square 1
 RIDGE_MEAN = 20.0  # and what is common to all frames
 MOST_FRAMES = 20_000  # learnt from: 13 minutes at 25 per second; then the map is settled
-LEAST_FRAMES = 75  # foretold before it is trusted
+LEAST_FRAMES = 40  # foretold before it is trusted
 MEMORY = 250  # foretold frames over which its errors are averaged
 FULL_TRUST = 0.06  # share of the net's error that it has to take away to be shown whole
-HALF_TRUST = 150  # frames learnt from at which it is believed by half
+HALF_TRUST = 60  # frames learnt from at which it is believed by half
 MOST_MISSED = 0.6  # mouth widths: a frame further from the net's mouth is no speech, or badly tracked
 MOST_MOVED = 0.35  # that it may move any point
 MOST_FEATURES = 256
@@ -60,22 +60,27 @@ class Adapter:
             return np.zeros((len(LOWER), 3), np.float32)
         return np.clip(np.float32(trust) * self._foretell(_with_one(features)), -MOST_MOVED, MOST_MOVED)
 
-    def learn(self, features: Floats, missed: Points) -> None:
-        """``missed`` (len(LOWER), 3): the person's mouth less the net's, mouth widths."""
+    def learn(self, features: Floats, missed: Points) -> Points | None:
+        """``missed`` (len(LOWER), 3): the person's mouth less the net's, mouth widths.
+
+        Returns what it foretold of that before; None, and nothing is learnt, for what cannot be a mouth.
+        """
         if len(features) != self._features or not (np.isfinite(features).all() and np.isfinite(missed).all()):
-            return
+            return None
         if np.abs(missed[_LIPS_AT]).max() > MOST_MISSED:
-            return
+            return None
         x = _with_one(features)
-        error = missed - self._foretell(x)
+        foretold = self._foretell(x)
+        error = missed - foretold
         self._judge(missed, error)
         if self.frames >= MOST_FRAMES:
-            return
+            return foretold
         seen = self._inverse @ x
         gain = seen / (1.0 + float(x @ seen))
         self._inverse -= np.outer(gain, seen)
         self._weights += np.outer(gain.astype(np.float32), error.reshape(-1))
         self.frames += 1
+        return foretold
 
     def _foretell(self, x: npt.NDArray[np.float64]) -> Points:
         return np.asarray((x.astype(np.float32) @ self._weights).reshape(-1, 3), np.float32)

@@ -18,10 +18,11 @@ STILL = 0.02  # mouth widths: standard deviation of an opening that does not spe
 
 
 class Agreement:
-    """Of a mouth and a voice that go on."""
+    """Of a mouth and a voice that go on: by the last ``window`` frames, and not by fewer than ``least``."""
 
-    def __init__(self) -> None:
-        self._pairs: deque[tuple[float, float]] = deque(maxlen=WINDOW)
+    def __init__(self, window: int = WINDOW, least: int = LEAST) -> None:
+        self._pairs: deque[tuple[float, float]] = deque(maxlen=window)
+        self._least = least
 
     def add(self, seen: float, foretold: float) -> None:
         self._pairs.append((seen, foretold))
@@ -29,7 +30,10 @@ class Agreement:
     @property
     def r(self) -> float | None:
         """None while too little was seen."""
-        return agreement_of(*np.array(self._pairs, np.float32).reshape(-1, 2).T)
+        if len(self._pairs) < self._least:
+            return None
+        seen, foretold = np.array(self._pairs, np.float32).reshape(-1, 2).T
+        return agreement_of(seen, foretold, least=self._least)
 
     def forget(self) -> None:
         self._pairs.clear()

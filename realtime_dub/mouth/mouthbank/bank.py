@@ -102,13 +102,12 @@ class Bank:
         """Whom a record of consent is about: the resting face, which a bank that is saved keeps."""
         return b"" if self.neutral is None else np.ascontiguousarray(self.neutral, "<f4").tobytes()
 
-    def adapter(self, net: str, features: int) -> Adapter:
-        """What is learnt of the person's way of talking with a net; the oldest of too many is dropped."""
+    def keep_adapter(self, net: str, adapter: Adapter) -> None:
+        """What was learnt of the person's way of talking with a net; the oldest of too many is dropped."""
         if net not in self.adapters:
             while len(self.adapters) >= MOST_ADAPTERS:
                 self.adapters.pop(next(iter(self.adapters)))
-            self.adapters[net] = Adapter(features)
-        return self.adapters[net]
+        self.adapters[net] = adapter
 
     def observe(self, tracked: TrackedFrame, with_mouth: bool = True) -> None:
         """Learn from a tracked frame: the resting face, and the mouth where it is new or sharper.

@@ -15,15 +15,22 @@ from realtime_dub.face.alignment import LOWER, mouth_width
 from realtime_dub.face.types import Points, TrackedFrame
 from realtime_dub.inference import AUTO
 from realtime_dub.inference.bundle import Bundle
-from realtime_dub.media import NS, Samples
+from realtime_dub.media import NS, Floats, Samples
 from realtime_dub.mouth.contract import VOICE_RATE, OwnVoiceLearnt
+from realtime_dub.mouth.mouthbank.adapter import Adapter
 from realtime_dub.mouth.mouthbank.agreement import Agreement, agreement_of
+from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.motion import FEATURES, Motion, MotionStream, opening
 from realtime_dub.mouth.mouthbank.people import Person
 from realtime_dub.mouth.mouthbank.style import Style
 
 SPEAKS = 0.5  # probability of speech from which a frame is learnt from
-AGREES = 0.35  # r of the two openings; a stranger's own voice has 0.5 to 0.9, another's within 0.2 of nothing
+AGREES = 0.35  # r of the mouth's opening and the net's; who reads has 0.5 to 0.9, another's voice within 0.2 of nothing
+FORETOLD = 0.45  # r of the opening and what lessons foretold of it; free speech 0.5 to 0.7, another's voice 0.1 +- 0.15
+LEAST_FORETOLD = 100  # frames of a film, its later half, in which that is told
+WINDOW_FORETOLD, LEAST_LIVE = 750, 500  # the same live, where it is asked again and again
+ASKED_EVERY = 25  # frames
+MOST_ON_TRIAL = 1_500  # frames that agree with nothing, after which what was learnt from them is forgotten
 WAITING = 250  # frames that wait for the sound they belong to
 REMEMBERED_NS = 2 * NS  # of sound behind a frame, in which its motion is still known
 MOST_LESSONS = 6_000  # four minutes of speech at 25 per second
@@ -67,17 +74,26 @@ class Lessons:
 
     def __init__(self, net: str) -> None:
         self.net, self.learnt = net, 0
-        self.agreement = Agreement()
+        self._agreement = Agreement()
+        self._trial: Trial | None = None
 
     def learn(self, lesson: Lesson) -> None:
         """As far as mouth and voice have belonged together of late. The bank has to know the person by now."""
-        if lesson.motion.features is None or not lesson.person.bank.settled:
+        features, bank = lesson.motion.features, lesson.person.bank
+        if features is None or not bank.settled:
             return
+        trial = self._of(bank, len(features))
         live, net = both_mouths(lesson)
-        self.agreement.add(opening(live), opening(net))
-        r = self.agreement.r
-        if r is not None and r >= AGREES:
-            self._learn(lesson, live - net)
+        self._agreement.add(opening(live), opening(net))
+        trial.learn(features, live, net)
+        if at_least(self._agreement.r, AGREES) or trial.foretells:
+            self.learnt += trial.waiting
+            trial.waiting = 0
+            bank.keep_adapter(self.net, trial.adapter)
+        elif trial.adapter is bank.adapters.get(self.net):
+            trial.adapter = trial.adapter.copy()  # from here on nobody keeps it
+        elif trial.waiting > MOST_ON_TRIAL:
+            self._trial = None
 
     def learn_all(self, lessons: Sequence[Lesson]) -> None:
         """Of one film, once its people are known: agreement is told by the whole of each one's lessons."""
@@ -85,19 +101,65 @@ class Lessons:
             own = [each for each in lessons if each.person is person and person.bank.closed is not None]
             for each in own:
                 each.style(each.motion, person.bank, 1.0)  # the person's measure, by their own voice
-            pairs = [both_mouths(each) for each in own]
-            seen, foretold = (np.array([opening(each[k]) for each in pairs], np.float32) for k in (0, 1))
-            r = agreement_of(seen, foretold)
-            if r is None or r < AGREES:
-                continue
-            for each, (live, net) in zip(own, pairs, strict=True):
-                self._learn(each, live - net)
+            self._learn_person(person.bank, own)
 
-    def _learn(self, lesson: Lesson, missed: Points) -> None:
-        features = lesson.motion.features
-        if features is not None:
-            lesson.person.bank.adapter(self.net, len(features)).learn(features, missed)
-            self.learnt += 1
+    def forget(self) -> None:
+        """Another person is in the picture."""
+        self._agreement.forget()
+        self._trial = None
+
+    def _of(self, bank: Bank, features: int) -> Trial:
+        if self._trial is None or self._trial.bank is not bank:
+            self._trial = Trial(bank, self.net, features)
+        return self._trial
+
+    def _learn_person(self, bank: Bank, lessons: Sequence[Lesson]) -> None:
+        pairs = [both_mouths(each) for each in lessons]
+        told = [each.motion.features for each in lessons]
+        if not told or told[0] is None:
+            return
+        trial, foretold = Trial(bank, self.net, len(told[0])), []
+        for features, (live, net) in zip(told, pairs, strict=True):
+            foretold.append(trial.learn(features, live, net))
+        seen, by_net = (np.array([opening(each[k]) for each in pairs], np.float32) for k in (0, 1))
+        late = len(lessons) // 2
+        known = agreement_of(seen[late:], np.array(foretold[late:], np.float32), least=LEAST_FORETOLD)
+        if at_least(agreement_of(seen, by_net), AGREES) or at_least(known, FORETOLD):
+            bank.keep_adapter(self.net, trial.adapter)
+            self.learnt += trial.waiting
+
+
+class Trial:
+    """A copy of what is known of a person's way of talking, that learns from every lesson.
+
+    The net alone follows who speaks freely, or in a language unlike that of the films, hardly better than another's
+    voice would. What was learnt from the lessons so far foretells the mouth of one's own voice far better, and that of
+    another's no better. So that tells whether to keep it. ``waiting``: lessons that nobody has kept yet.
+    """
+
+    def __init__(self, bank: Bank, net: str, features: int) -> None:
+        known = bank.adapters.get(net)
+        self.bank, self.waiting = bank, 0
+        self.adapter = Adapter(features) if known is None else known.copy()
+        self.foretells = False  # an own voice's mouth, live
+        self._agreement, self._lessons = Agreement(WINDOW_FORETOLD, LEAST_LIVE), 0
+
+    def learn(self, features: Floats | None, live: Points, net: Points) -> float:
+        """The opening that it foretold before it learnt; NaN for what is no lesson."""
+        told = None if features is None else self.adapter.learn(features, live - net)
+        if told is None:
+            return np.nan
+        self.waiting += 1
+        self._lessons += 1
+        foretold = opening(net + told)
+        self._agreement.add(opening(live), foretold)
+        if self._lessons % ASKED_EVERY == 0:
+            self.foretells = at_least(self._agreement.r, FORETOLD)
+        return foretold
+
+
+def at_least(r: float | None, wanted: float) -> bool:
+    return r is not None and r >= wanted
 
 
 def both_mouths(lesson: Lesson) -> tuple[Points, Points]:
@@ -221,9 +283,9 @@ class WaysOfTalking:
 
     def forget(self) -> None:
         """Another person is in the picture."""
-        self._dubbed.agreement.forget()
+        self._dubbed.forget()
         if self._own is not None:
-            self._own.lessons.agreement.forget()
+            self._own.lessons.forget()
 
 
 def tells_features(bundle: Bundle) -> bool:
