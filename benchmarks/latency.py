@@ -18,7 +18,7 @@ from benchmarks.moving_face import SIZES, film, size_of, sizes
 from benchmarks.output import console, last_line, show
 from realtime_dub.config import LiveConfig, build
 from realtime_dub.pipeline.live.run import run_live
-from realtime_dub.pipeline.statistics import Report
+from realtime_dub.pipeline.statistics import QUEUED, Report
 
 OVERLOAD_S = 5.0
 BUDGET_MS = 160.0
@@ -58,6 +58,7 @@ def figures(report: Report, fps: float) -> dict[str, float]:
         "missed": float(total - frames["fresh"]),
         "age_max_ms": report.latency_ms["max"],
         "compute_p95_ms": report.compute_ms["p95"],
+        "queued_p95_ms": report.stages_ms[QUEUED]["p95"],
         "av_offset_max_ms": report.av_offset_ms["max"],
         "rss_growth_mb": report.rss_mb["end"] - report.rss_mb["start"],
     }
