@@ -1,6 +1,7 @@
 """The live loop at real time: `python -m benchmarks.latency --seconds 60 --size 480p,720p,1080p --fps 30`.
 
-The face moves (moving_face.py), in a film that is decoded as it is played, which takes about what a camera's MJPG does;
+The face moves (moving_face.py), in a film that is decoded on one thread as it is played, which takes about what a
+camera's MJPG does; `queued` is what tracker, engine and composer of a tick waited for one another, apart from compute;
 `--webcam` plays another film, or `demo`, the portrait before a hand-held camera. Nothing is published but everything is
 paced: the figures are those of a run with a virtual camera, less the camera.
 With `--overload` the engine takes 60 ms a mouth for 5 s in the middle: the age of what is published must stay within

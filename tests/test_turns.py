@@ -94,13 +94,32 @@ def test_patience_ends_and_whoever_holds_a_turn_may_give_it_on_all_the_same() ->
     assert beside.waited_ns >= 20 * MS
     beside.end()
     third = Job(turns, Rank.COMPOSER, order)
-    assert third.begun.wait(20)
-    assert third.waited_ns >= 20 * MS  # what went beside has not given away a turn that it had not
+    assert third.begun.wait(20)  # what has had its turn for so long is not waited for anew
+    assert turns.waiting == 0
     third.end()
     slow.end()
     with turns.turn(Rank.TRACKER) as waited_ns:
         assert waited_ns < 20 * MS
     assert turns.waiting == 0
+
+
+def test_who_went_beside_gives_nothing_away() -> None:
+    turns, order = Turns(MonotonicClock(), 500 * MS), []
+    slow = Job(turns, Rank.ENGINE, order)
+    assert slow.begun.wait(20)
+    time.sleep(0.6)
+    beside = Job(turns, Rank.TRACKER, order)
+    assert beside.begun.wait(20)
+    beside.end()
+    slow.end()
+    first = Job(turns, Rank.ENGINE, order)
+    assert first.begun.wait(20)
+    second = Job(turns, Rank.COMPOSER, order)
+    waiting(turns, 1)
+    assert not second.begun.is_set()
+    first.end()
+    assert second.begun.wait(20)
+    second.end()
 
 
 def test_a_job_that_fails_gives_its_turn_on(turns: Turns) -> None:
