@@ -15,6 +15,7 @@ from realtime_dub.face.types import Face, FaceTracker, Pose, TrackedFrame
 from realtime_dub.media import MS, NS, AudioBlock, Frame, VoiceInfo, samples_to_ns
 from realtime_dub.mouth.contract import VOICE_RATE, Latency, LearnsOwnVoice, MouthPatch, OwnVoiceLearnt
 from realtime_dub.mouth.mouthbank.calibration import CalibrationFrames
+from realtime_dub.pipeline.live.executor import Done
 from realtime_dub.pipeline.live.loop import LiveParts, LivePipeline
 from realtime_dub.pipeline.live.outputs import Stamped
 from realtime_dub.pipeline.live.own_mic import OwnMic
@@ -161,7 +162,7 @@ class VirtualExecutor:
             result = job()
             took_ns = self.cost_ns(self.clock.now_ns())  # asked behind the job: it may say what it was
             await self.clock.sleep_until(self.clock.now_ns() + took_ns)
-            return result, took_ns
+            return Done(result, took_ns)
 
     def close(self) -> None:
         pass

@@ -18,6 +18,7 @@ from realtime_dub.inference.backends.ort import OnnxSession
 from realtime_dub.inference.batching import BatchingSession, take_waited_ns
 from realtime_dub.inference.bundle import load_default
 from realtime_dub.pipeline.live.executor import ThreadExecutor
+from realtime_dub.pipeline.live.turns import Rank, Turns
 
 
 def together(session: BatchingSession, inputs: list[np.ndarray]) -> list[Any]:
@@ -90,9 +91,10 @@ def test_a_job_is_not_taken_for_slow_because_it_waited() -> None:
     session = BatchingSession(OnnxSession(summing_net()), summing_spec(), most=4, wait_ms=200)
     together(session, [np.ones((1, 4), np.float32)])
     feeds = {"x": np.ones((1, 4), np.float32), "past": np.zeros((1, 4), np.float32)}
-    executor = ThreadExecutor("engine", MonotonicClock())
+    clock = MonotonicClock()
+    executor = ThreadExecutor("engine", clock, Turns(clock), Rank.ENGINE)
     try:
-        results, took_ns = asyncio.run(executor.run(lambda: session.run(feeds)))
+        results, took_ns, _ = asyncio.run(executor.run(lambda: session.run(feeds)))
     finally:
         executor.close()
     assert np.array_equal(results["y"], np.ones((1, 4)))

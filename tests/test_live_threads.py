@@ -68,7 +68,7 @@ def test_five_seconds_add_up(go: Callable[..., Report], tmp_path: Path) -> None:
     assert len(Keeper.made[1].ticks) <= 60
     assert keeper.opened_on == keeper.closed_on == "publisher keeper"
     assert set(report.losses) == set(KINDS)
-    assert {"track", "engine", "compose", "publish keeper"} <= set(report.stages_ms)
+    assert {"track", "engine", "compose", "queued", "publish keeper"} <= set(report.stages_ms)
     assert json.loads((tmp_path / "s.json").read_text())["frames"] == frames
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from fractions import Fraction
@@ -371,3 +373,34 @@ def test_every_source_of_the_table_can_be_made(tmp_path: Path) -> None:
         open_video("gone.mp4", clock=clock, live=True)
     with pytest.raises(MediaError, match="no such file: gone"):
         open_video("gone.png", clock=clock, live=False)
+
+
+def decoders() -> int:
+    """FFmpeg's threads of this process that decode H.264."""
+    names = [task.joinpath("comm").read_text() for task in Path("/proc/self/task").iterdir()]
+    return sum(name.startswith("av:h264") for name in names)
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux") or os.cpu_count() == 1,
+    reason="the names of threads are told there, of several",
+)
+def test_a_small_film_that_is_shown_at_its_own_speed_is_decoded_on_its_readers_thread(tmp_path: Path) -> None:
+    path = write_film(tmp_path / "film.mp4", steady(12), numbered(320, 240))
+    large = write_film(tmp_path / "large.mp4", steady(3), numbered(2560, 1440))
+    before, images = decoders(), {}
+    for live in (False, True):
+        source = VideoFileSource(path, live=live)
+        try:
+            source.open()
+            images[live] = [source.read().image for _ in range(12)]
+            assert (decoders() > before) is not live
+        finally:
+            source.close()
+    assert all(np.array_equal(*pair) for pair in zip(images[False], images[True], strict=True))
+    source = VideoFileSource(large, live=True)
+    try:
+        source.open()
+        assert decoders() > before  # more than a thread could be trusted with
+    finally:
+        source.close()

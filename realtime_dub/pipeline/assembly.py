@@ -35,6 +35,7 @@ from realtime_dub.pipeline.live.inputs import StartsWith, ThreadedInputs
 from realtime_dub.pipeline.live.loop import LiveParts, LivePipeline
 from realtime_dub.pipeline.live.outputs import PublisherThread
 from realtime_dub.pipeline.live.own_mic import OwnMic
+from realtime_dub.pipeline.live.turns import Rank, Turns
 from realtime_dub.pipeline.marking import Marks, payload_of_today
 from realtime_dub.pipeline.precedence import Place
 from realtime_dub.pipeline.statistics import Recorder
@@ -300,6 +301,7 @@ def assemble_live(
 class _LiveAssembly:
     def __init__(self, members: LiveMembers, clock: Clock, recorder: Recorder, stack: ExitStack) -> None:
         self._members, self._clock, self._recorder, self._stack = members, clock, recorder, stack
+        self._turns = Turns(clock)
         self._pipeline: LivePipeline | None = None
 
     def make(self, settings: LiveSettings, sheet: ContactSheet | None) -> LivePipeline:
@@ -315,8 +317,8 @@ class _LiveAssembly:
             self._outputs,
             members.generator,
             compositor,
-            self._executor("engine"),
-            self._executor("composer"),
+            self._executor("engine", Rank.ENGINE),
+            self._executor("composer", Rank.COMPOSER),
             sheet,
             own_mic=own_mic,
             place=members.place,
@@ -355,7 +357,8 @@ class _LiveAssembly:
 
     def _inputs(self) -> ThreadedInputs:
         of = self._members
-        return ThreadedInputs(of.video, of.voice, of.tracker, self._clock, of.voice_starts_with, of.own_voice)
+        starts_with, own_voice = of.voice_starts_with, of.own_voice
+        return ThreadedInputs(of.video, of.voice, of.tracker, self._clock, starts_with, own_voice, self._turns)
 
     def _open_own(self, voice: VoiceSource) -> OwnMic:
         """Raises ConfigError for a generator that would learn nothing from it."""
@@ -371,8 +374,8 @@ class _LiveAssembly:
         self._stack.callback(output.close)
         return output
 
-    def _executor(self, name: str) -> ThreadExecutor:
-        executor = ThreadExecutor(name, self._clock)
+    def _executor(self, name: str, rank: Rank) -> ThreadExecutor:
+        executor = ThreadExecutor(name, self._clock, self._turns, rank)
         self._stack.callback(executor.close)
         return executor
 

@@ -66,10 +66,11 @@ def phase_lock(capture_ns: int, fps: Fraction, budget_ns: int, not_before_ns: in
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackedSample:
-    """A tracked frame and what tracking it took."""
+    """A tracked frame, what tracking it took, and how long it waited for its turn before."""
 
     tracked: TrackedFrame
     track_ns: int = 0
+    queued_ns: int = 0
 
     @property
     def capture_ns(self) -> int:

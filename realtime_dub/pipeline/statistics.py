@@ -20,6 +20,8 @@ to be begun, and heard silence; ``slow`` ticks had their sound and no mouth in t
 held, or the frame passed through; ``yielded`` ones had none because the machine was kept for visitors who came sooner
 (``precedence``). ``rested`` ticks show a mouth that was shut because the voice was silent.
 ``latency_ms`` is the age of the picture at hand-over and leaves lagged ticks out: they have no new picture to be late.
+``compute_ms`` is what tracking, engine and composing of a tick took on the clock. Live they work one after another
+(``live/turns.py``): what they waited for their turns before is not in it, and is ``queued`` of ``stages_ms``.
 ``av_offset_ms`` is how much the instants differ that picture and sound leaving together belong to: the voice that a
 fresh mouth speaks, else the capture of the picture, against the capture of the first sample. A mouth that is carried
 over is a current picture with a mouth one or two ticks old: that is what ``reused`` counts.
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 Kind = Literal["fresh", "reused", "passthrough"]
 Missing = Literal["starved", "slow", "faceless", "implausible", "yielded"]
 
+QUEUED = "queued"  # the stage that is none: what those of a tick waited for their turns
 SILENCES = {"live": "the live mouth", "rest": "the mouth at rest"}
 SETTLED_TICKS = 125  # encoders and decoders allocate their queues in the first seconds; growth is what comes after
 

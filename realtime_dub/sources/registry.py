@@ -108,6 +108,8 @@ def open_video(
         "webcam": (spec, width, height, fps, clock),
     }
     options: dict[str, Any] = {} if kind == "demo" else {"background": background}
+    if kind == "file":
+        options["live"] = live
     if kind == "webcam":
         options |= {"smaller": smaller, "keep_coded": keep_coded}
     if stream is not None:

@@ -29,6 +29,7 @@ from realtime_dub.sources.opening import open_media
 from realtime_dub.sources.to_bgr import ToBgr, is_full_range
 
 FEW_CORES, SMALL = 2, 720 * 576  # pixels of a frame
+EASY = 1920 * 1080 * 30  # pixels a second that one thread decodes in less than half of the time, in codecs of today
 NO_SIZE = f"it is damaged, or has more than {MOST_PIXELS // 1_000_000} million pixels"
 
 
@@ -51,14 +52,23 @@ class VideoFileSource:
     ``avinput.RisingTimes``.
 
     With ``loop`` the file starts anew directly after the end of its last frame; pts keep rising.
+
+    On two cores a film of small frames is decoded on one thread: others have work for both, and handing on costs more.
+    ``live``: it is shown at its own speed. Then a film that one thread decodes in time is decoded on one, its reader's:
+    FFmpeg's several would work at the same moment and take all cores from what has a deadline.
     """
 
     def __init__(
-        self, path: str | Path, loop: bool = False, background: Colour = BLACK, stream: int | None = None
+        self,
+        path: str | Path,
+        loop: bool = False,
+        background: Colour = BLACK,
+        stream: int | None = None,
+        live: bool = False,
     ) -> None:
         self.path = Path(path)
         self._number = stream  # of several pictures, from 1
-        self.loop = loop
+        self.loop, self._live = loop, live
         self._background = background
         self._fit = Fit(background)
         self._notes: list[str] = []
@@ -125,10 +135,9 @@ class VideoFileSource:
             self._release()
             raise
         self._decoder = decoder_of(self._stream)
-        if (os.cpu_count() or 1) <= FEW_CORES and self._decoder.width * self._decoder.height <= SMALL:
-            self._decoder.thread_count = 1  # others have work for both cores: handing on small frames costs more
-        else:
-            self._decoder.thread_type = "AUTO"
+        self._decoder.thread_type = "AUTO"
+        if _is_easy(self._stream) if self._live else _gains_no_threads(self._stream):
+            self._decoder.thread_count = 1
         self._to_bgr = ToBgr(self._stream, self._decoder, self._background)
         self._start_ns = start_ns(self._container)
         self._period_ns = round(NS / nominal_rate(self._stream))
@@ -218,3 +227,17 @@ class VideoFileSource:
         why = f" ({self._damage})" if self._damage else ""
         decoded = f"{self._seq + 1} frames, {end_ns / NS:.2f}{of} s, were decoded"
         self._notes.append(f"{self.path.name} is damaged or cut short{why}: {decoded}")
+
+
+def _is_easy(stream: Any) -> bool:
+    """One thread decodes it in time, as far as its size and rate say."""
+    return 0 < _pixels(stream) * nominal_rate(stream) <= EASY
+
+
+def _gains_no_threads(stream: Any) -> bool:
+    """Frames are small, and others have work for all cores."""
+    return (os.cpu_count() or 1) <= FEW_CORES and _pixels(stream) <= SMALL
+
+
+def _pixels(stream: Any) -> int:
+    return int(stream.codec_context.width) * int(stream.codec_context.height)

@@ -17,7 +17,7 @@ from realtime_dub.pipeline.live.outputs import Output, Stamped
 from realtime_dub.pipeline.live.ticks import LiveState, Spawn, TickState
 from realtime_dub.pipeline.marking import Marks
 from realtime_dub.pipeline.schedule import TickComposition, TrackedSample
-from realtime_dub.pipeline.statistics import Kind, Recorder
+from realtime_dub.pipeline.statistics import QUEUED, Kind, Recorder
 from realtime_dub.trust.badge import Badge
 from realtime_dub.trust.notice import Notice
 
@@ -61,6 +61,7 @@ class HandOver:
             self._recorder.rested()
         self._count_missing(tick)
         self._recorder.compute(sample.track_ns + tick.engine_ns + tick.compose_ns)
+        self._recorder.stage(QUEUED, sample.queued_ns + tick.queued_ns)
         fresh = composition.patch if composition.kind == "fresh" and image is not frame.image else None
         speaks_ns = frame.pts_ns if fresh is None else fresh.at_ns
         audio_ns, audio = self._audio(tick.k)

@@ -14,6 +14,7 @@ from realtime_dub.flow import LatestSlot, Pump
 from realtime_dub.losses import Lost, lost_by
 from realtime_dub.media import AudioBlock, Frame, VoiceInfo
 from realtime_dub.notes import notes_of
+from realtime_dub.pipeline.live.turns import Rank, Turns
 from realtime_dub.pipeline.schedule import TrackedSample
 from realtime_dub.sources.base import VideoSource, VoiceSource
 from realtime_dub.sources.paced import PacedVideo
@@ -89,11 +90,14 @@ class ThreadedInputs:
         clock: Clock,
         voice_starts_with: StartsWith = "itself",
         own_voice: VoiceSource | None = None,
+        turns: Turns | None = None,
     ) -> None:
+        """``turns``: those of the other threads of a run that work."""
         self._video, self._voice, self._tracker, self._clock = video, voice, tracker, clock
         self._shown_to = voice if isinstance(voice, VoiceFromVideo) else None
         self._starts_with = voice_starts_with
         self._own_voice = own_voice
+        self._turns = turns or Turns(clock)
         self._voice_may, self._filmed = threading.Event(), threading.Event()
         self._closing = False
         self._slot: LatestSlot[Frame] = LatestSlot()
@@ -173,13 +177,17 @@ class ThreadedInputs:
         error: BaseException | None = None
         try:
             while (frame := self._slot.take()) is not None:
-                began_ns = self._clock.now_ns()
-                tracked = self._tracker.track(frame)
-                if self._shown_to is not None:
-                    self._shown_to.watch(tracked)
-                self._sink.on_frame(TrackedSample(tracked, self._clock.now_ns() - began_ns))
+                with self._turns.turn(Rank.TRACKER) as queued_ns:
+                    self._sink.on_frame(self._tracked(frame, queued_ns))
         except BaseException as caught:
             error = caught
         if self._shown_to is not None:
             self._shown_to.end()
         self._sink.on_end("video", error or self._video_error)
+
+    def _tracked(self, frame: Frame, queued_ns: int) -> TrackedSample:
+        began_ns = self._clock.now_ns()
+        tracked = self._tracker.track(frame)
+        if self._shown_to is not None:
+            self._shown_to.watch(tracked)
+        return TrackedSample(tracked, self._clock.now_ns() - began_ns, queued_ns)

@@ -14,7 +14,7 @@ from realtime_dub.errors import BundleError
 from realtime_dub.media import MS, NS
 from realtime_dub.mouth.contract import Generated, MouthGenerator, ScalesWork, SparesWork
 from realtime_dub.mouth.quality import AUTO, HIGH, LOW
-from realtime_dub.pipeline.live.executor import Executor
+from realtime_dub.pipeline.live.executor import Done, Executor
 from realtime_dub.pipeline.live.own_mic import OwnMic
 from realtime_dub.pipeline.live.ticks import TickState
 from realtime_dub.pipeline.precedence import Place
@@ -131,7 +131,7 @@ class Mouths:
         done = await self._run_engine(lambda: self._listen(at_ns, at_ns + self._needs_ns, first))
         if self._own_mic is not None:
             await self._run_engine(self._own_mic.make_ready)
-        return None if done is None else done[0].patch
+        return None if done is None else done.result.patch
 
     async def make(self, tick: TickState, sample: TrackedSample, grid: Grid, deadline_ns: int) -> None:
         """Fill in ``tick.outcome`` and ``tick.result``, if the mouth is wanted and admitted."""
@@ -183,8 +183,8 @@ class Mouths:
             if not time.is_enough(self._clock.now_ns(), latest_ns):
                 return
             if (done := await self._run_engine(work)) is not None:
-                time.took(done[1], self._clock.now_ns())
-                self._recorder.stage(stage, done[1])
+                time.took(done.took_ns, self._clock.now_ns())
+                self._recorder.stage(stage, done.took_ns)
 
     async def _run(self, tick: TickState, sample: TrackedSample, media_ns: int, deadline_ns: int) -> None:
         probe, useful_ns = self.policy.level is Level.PASS, self.policy.deadline_ns(deadline_ns)
@@ -192,10 +192,11 @@ class Mouths:
         if (done := await self._run_engine(lambda: self._listen(media_ns, until_ns, sample))) is None:
             tick.outcome = "lost"
             return
-        made, took_ns = done
+        made, took_ns = done.result, done.took_ns
         now_ns = self._clock.now_ns()
         self._took(took_ns, now_ns - max(tick.chosen_ns, media_ns + self._begins_ns - haste_ns))
         tick.engine_ns, tick.blendshapes, tick.implausible = took_ns, made.blendshapes, made.implausible
+        tick.queued_ns += done.queued_ns
         in_time = made.asked and now_ns <= deadline_ns
         if made.asked and now_ns <= useful_ns:
             self._wanted(in_time)
@@ -231,7 +232,7 @@ class Mouths:
         if isinstance(self._generator, SparesWork):
             self._generator.short = self.policy.level is not Level.FULL or self._cost.cost.value_ns > self._much_ns
 
-    async def _run_engine(self, work: Callable[[], R]) -> tuple[R, int] | None:
+    async def _run_engine(self, work: Callable[[], R]) -> Done[R] | None:
         """What ``work`` gave on the engine's thread, and how long it took; None where the engine cannot go on.
 
         A network that crashed or hangs is no reason to end a call: the person is seen and heard without it.

@@ -32,6 +32,7 @@ class TickState:
     chosen_ns: int = 0  # when its frame and its audio were there, or were waited for no longer
     engine_ns: int = 0
     compose_ns: int = 0
+    queued_ns: int = 0  # that engine and composer waited for their turns
     chosen: asyncio.Event = field(default_factory=asyncio.Event)
     decided: asyncio.Event = field(default_factory=asyncio.Event)  # what to compose: the next tick's turn
     done: asyncio.Event = field(default_factory=asyncio.Event)

@@ -93,8 +93,13 @@ class TickWorker:
 
     async def _run_engine(self, tick: TickState, sample: TrackedSample) -> None:
         await self._mouths.make(tick, sample, self._deadlines.grid, self._deadlines.engine_ns(tick.k))
+        self._spawn(self._observe(tick, sample), f"observe {tick.k}")
+
+    async def _observe(self, tick: TickState, sample: TrackedSample) -> None:
+        """Once the tick is composed: that is waited for."""
+        await tick.done.wait()
         next_ns = self._mouths.latest_ns(self._deadlines.engine_ns(tick.k + 1))
-        self._spawn(self._mouths.observe(tick.k, sample, next_ns), f"observe {tick.k}")
+        await self._mouths.observe(tick.k, sample, next_ns)
 
     async def _compose(self, tick: TickState) -> None:
         if tick.choice is None:
@@ -107,10 +112,12 @@ class TickWorker:
             if self._marks is not None:
                 self._marks.rest()
         elif composing.fits(self._clock.now_ns(), self._deadlines.last_moment_ns(tick.k)):
-            (tick.image, tick.coded), took_ns = await self._composer.run(lambda: self._marked(tracked, patch, weight))
-            composing.cost.add(took_ns)
-            self._recorder.stage("compose", took_ns)
-            tick.compose_ns = took_ns
+            done = await self._composer.run(lambda: self._marked(tracked, patch, weight))
+            tick.image, tick.coded = done.result
+            composing.cost.add(done.took_ns)
+            self._recorder.stage("compose", done.took_ns)
+            tick.compose_ns = done.took_ns
+            tick.queued_ns += done.queued_ns
         else:
             composing.refuse()
 

@@ -1,0 +1,101 @@
+"""Whose turn it is: the heavy jobs of a run work one after another.
+
+They share one interpreter. Two at once take it from each other some ten times a job, and wait each time until whoever
+has it gives way and the system has woken them: both are over later than if one had gone behind the other.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from realtime_dub.clock import Clock
+from realtime_dub.media import MS, NS
+
+PATIENCE_NS = 20 * MS  # for a turn, and with whoever has it; then two work at once
+
+
+class Rank(IntEnum):
+    """Who is needed first."""
+
+    COMPOSER = 0
+    ENGINE = 1
+    TRACKER = 2
+
+
+@dataclass(eq=False)
+class _Turn:
+    """Somebody's, wanted or had."""
+
+    rank: Rank
+    number: int
+    since_ns: int = 0  # had
+    comes: threading.Lock = field(default_factory=threading.Lock)
+
+    def __lt__(self, other: _Turn) -> bool:
+        return (self.rank, self.number) < (other.rank, other.number)
+
+
+class Turns:
+    """One works, whoever else comes waits; the first in rank is next, of one rank who came first.
+
+    Whoever has had it for as long as patience lasts is waited for no longer: an engine that warms up, or hangs.
+    """
+
+    def __init__(self, clock: Clock, patience_ns: int = PATIENCE_NS) -> None:
+        self._clock, self._patience_ns = clock, patience_ns
+        self._lock = threading.Lock()
+        self._numbers = itertools.count()
+        self._has: _Turn | None = None
+        self._waiting: list[_Turn] = []
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        with self._lock:
+            return len(self._waiting)
+
+    @contextmanager
+    def turn(self, rank: Rank) -> Iterator[int]:
+        """Work while this is entered; how long it was waited for, in ns."""
+        began_ns, mine = self._clock.now_ns(), _Turn(rank, next(self._numbers))
+        self._take(mine)
+        try:
+            yield self._clock.now_ns() - began_ns
+        finally:
+            self._give(mine)
+
+    def _take(self, mine: _Turn) -> None:
+        """Until it is there, or patience has come to an end."""
+        with self._lock:
+            if self._has is None:
+                self._begin(mine)
+                return
+            if self._clock.now_ns() - self._has.since_ns >= self._patience_ns:
+                return
+            mine.comes.acquire()
+            heapq.heappush(self._waiting, mine)
+        if mine.comes.acquire(timeout=self._patience_ns / NS):
+            return
+        with self._lock:
+            if mine in self._waiting:  # it was not given meanwhile
+                self._waiting.remove(mine)
+                heapq.heapify(self._waiting)
+
+    def _give(self, mine: _Turn) -> None:
+        """To the next, where it is still there to be given."""
+        with self._lock:
+            if self._has is not mine:
+                return
+            self._has = None
+            if self._waiting:
+                self._begin(heapq.heappop(self._waiting)).comes.release()
+
+    def _begin(self, mine: _Turn) -> _Turn:
+        self._has, mine.since_ns = mine, self._clock.now_ns()
+        return mine
