@@ -175,6 +175,7 @@ class ScriptedInputs:
     stalls: tuple[tuple[int, int], ...] = ()
     gaps: tuple[tuple[int, int], ...] = ()
     faceless: tuple[tuple[int, int], ...] = ()
+    late_ns: Callable[[int], int] = lambda seq: 0  # by how much each frame is captured later than its turn
     frames: int = 1 << 30
     voice: list[tuple[int, AudioBlock | None]] | None = None  # when each block comes, or the end; None = a microphone
     own_gaps: tuple[tuple[int, int], ...] = ()  # of the person's own voice
@@ -193,7 +194,7 @@ class ScriptedInputs:
 
     async def _camera(self, sink) -> None:
         for seq in range(self.frames):
-            capture_ns = START_NS + self.first_ns + int(seq * NS / self.camera_fps)
+            capture_ns = START_NS + self.first_ns + int(seq * NS / self.camera_fps) + self.late_ns(seq)
             await self.clock.sleep_until(capture_ns + self.track_ns)
             if not within(self.stalls, capture_ns):
                 face = None if within(self.faceless, capture_ns) else FACE
@@ -276,9 +277,9 @@ class ListRecorder(Recorder):
         super().handed_over(kind, age_ns, lagged)
 
 
-def plan(budget_ms: float = 160, look_ahead_ms: int = 40) -> BudgetPlan:
+def plan(budget_ms: float = 160, look_ahead_ms: int = 40, frame_ns: int = 40 * MS) -> BudgetPlan:
     voice = [Stage("voice block", 0, 10 * MS), Stage("look-ahead", look_ahead_ms * MS, look_ahead_ms * MS)]
-    picture = [Stage("frame interval", 0, 40 * MS), Stage("track", 0, 10 * MS)]
+    picture = [Stage("frame interval", 0, frame_ns), Stage("track", 0, 10 * MS)]
     after = [Stage("engine", 0, 15 * MS), Stage("compose", 0, 8 * MS), Stage("hand-over", 0, 2 * MS)]
     return BudgetPlan.of(voice, picture, after, budget_ms)
 
@@ -345,7 +346,7 @@ async def _live(
         VoiceInfo(rate, 1, True, "script", 10 * MS),
         Timing(
             fps,
-            plan(budget_ms, generator.look_ahead_ms),
+            plan(budget_ms, generator.look_ahead_ms, max(40 * MS, int(NS / fps))),
             resample_ns=0 if rate == RATE else resampler_delay_ns(rate),
             seconds=limit,
         ),
