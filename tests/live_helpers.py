@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from realtime_dub.clock import VirtualClock
+from realtime_dub.clock import TURNS, VirtualClock
 from realtime_dub.face.types import Face, FaceTracker, Pose, TrackedFrame
 from realtime_dub.media import MS, NS, AudioBlock, Frame, VoiceInfo, samples_to_ns
 from realtime_dub.mouth.contract import VOICE_RATE, Latency, LearnsOwnVoice, MouthPatch, OwnVoiceLearnt
@@ -135,7 +135,7 @@ class EveryThird:
 
 
 class LateClock(VirtualClock):
-    """Wakes whoever sleeps a little late."""
+    """Wakes whoever sleeps a little late. A second of a run has hundreds of wakings: none is waited for in vain."""
 
     def __init__(self, start_ns: int, late_ns: int) -> None:
         super().__init__(start_ns)
@@ -143,6 +143,13 @@ class LateClock(VirtualClock):
 
     async def sleep_until(self, when_ns: int) -> None:
         await super().sleep_until(when_ns + self._late_ns)
+
+    async def settle(self) -> None:
+        ready = asyncio.get_running_loop()._ready
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+            if not ready:
+                return
 
 
 @dataclass
