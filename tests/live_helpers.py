@@ -309,22 +309,15 @@ def live(
 
     ``asleep``: from when to when nothing is woken, in ns since the start. ``wakes_late_ns``: as real timers do.
     """
-    return asyncio.run(
-        _live(
-            seconds,
-            engine_ns,
-            compose_ns,
-            fps,
-            budget_ms,
-            generator,
-            limit,
-            asleep,
-            rate,
-            LateClock(START_NS, wakes_late_ns),
-            place,
-            inputs,
-        )
-    )
+    made: list[Run] = []
+
+    async def go() -> None:
+        clock = LateClock(START_NS, wakes_late_ns)
+        given = seconds, engine_ns, compose_ns, fps, budget_ms, generator, limit, asleep, rate, clock, place, inputs
+        made.append(await _live(*given))
+
+    asyncio.run(go())  # it asks for the repr of what its coroutine returns, which of a run takes as long as the run
+    return made[0]
 
 
 async def _live(
