@@ -12,12 +12,13 @@ PIP := $(PYTHON) -m pip --quiet --quiet --disable-pip-version-check --no-input
 # hatchling is in the lock, so the package itself is built with that one and nothing unpinned is downloaded.
 INSTALL_SELF := $(PIP) install --no-deps --no-build-isolation --editable .
 
-.PHONY: help demo test test-slow test-long test-train fuzz lint format bench lock venv system system-test gpu clean
+.PHONY: help demo test test-slow test-ci test-long test-train fuzz lint format bench lock venv system system-test gpu clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo        dub the built-in portrait with the built-in speech into demo.mp4"
-	@echo "make test        run the tests;  make test-slow: those that take long;  make test-long: the same in every order"
+	@echo "make test        run the tests;  make test-slow: those that take long;  make test-ci: both at once"
+	@echo "make test-long   those that take long, in every order"
 	@echo "make test-train  those of the training kit (installs torch)"
 	@echo "make fuzz        ten minutes of broken input for every reader of files and texts"
 	@echo "make lint        ruff and mypy;  make format: let ruff mend what it can"
@@ -37,6 +38,10 @@ test: $(VENV)/.dev $(VENV)/.system-test
 
 test-slow: $(VENV)/.dev $(VENV)/.system-test
 	@tools/test.sh $(PYTHON) "slow and not long" $(ARGS)
+
+# The same tests as both of these, in less time.
+test-ci: $(VENV)/.dev $(VENV)/.system-test
+	@tools/test.sh $(PYTHON) "not long" $(ARGS)
 
 test-long: $(VENV)/.train $(VENV)/.system-test
 	@$(PYTHON) -m pytest --ignore=tests/train -m long $(ARGS)

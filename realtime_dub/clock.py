@@ -11,6 +11,8 @@ import itertools
 import time
 from typing import Protocol
 
+TURNS = 20  # of the loop, until nobody is left who wakes another
+
 
 class Clock(Protocol):
     """What the pipeline needs of a clock."""
@@ -69,19 +71,19 @@ class VirtualClock:
         heapq.heappush(self._sleepers, (when_ns, next(self._order), future))
         await future
 
-    async def run_until(self, when_ns: int, settle: int = 20) -> None:
+    async def run_until(self, when_ns: int) -> None:
         """Go on to ``when_ns``, waking each sleeper at its own time and letting the woken tasks run."""
-        await _settle(settle)
+        await self.settle()
         while self._sleepers and self._sleepers[0][0] <= when_ns:
             due_ns, _, future = heapq.heappop(self._sleepers)
             self.advance_to(due_ns)
             if not future.done():
                 future.set_result(None)
-            await _settle(settle)
+            await self.settle()
         self.advance_to(when_ns)
-        await _settle(settle)
+        await self.settle()
 
-
-async def _settle(turns: int) -> None:
-    for _ in range(turns):
-        await asyncio.sleep(0)
+    async def settle(self) -> None:
+        """Let tasks that were woken run, and those that these wake."""
+        for _ in range(TURNS):
+            await asyncio.sleep(0)

@@ -10,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 
 from realtime_dub.blend.composite import Reads
-from realtime_dub.clock import VirtualClock
+from realtime_dub.clock import TURNS, VirtualClock
 from realtime_dub.face.types import Face, FaceTracker, Pose, TrackedFrame
 from realtime_dub.media import MS, NS, AudioBlock, Frame, VoiceInfo, samples_to_ns
 from realtime_dub.mouth.contract import VOICE_RATE, Latency, LearnsOwnVoice, MouthPatch, OwnVoiceLearnt
@@ -139,7 +139,7 @@ class EveryThird:
 
 
 class LateClock(VirtualClock):
-    """Wakes whoever sleeps a little late."""
+    """Wakes whoever sleeps a little late. A second of a run has hundreds of wakings: none is waited for in vain."""
 
     def __init__(self, start_ns: int, late_ns: int) -> None:
         super().__init__(start_ns)
@@ -147,6 +147,13 @@ class LateClock(VirtualClock):
 
     async def sleep_until(self, when_ns: int) -> None:
         await super().sleep_until(when_ns + self._late_ns)
+
+    async def settle(self) -> None:
+        ready = asyncio.get_running_loop()._ready
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+            if not ready:
+                return
 
 
 @dataclass
@@ -179,6 +186,7 @@ class ScriptedInputs:
     stalls: tuple[tuple[int, int], ...] = ()
     gaps: tuple[tuple[int, int], ...] = ()
     faceless: tuple[tuple[int, int], ...] = ()
+    late_ns: Callable[[int], int] = lambda seq: 0  # by how much each frame is captured later than its turn
     frames: int = 1 << 30
     voice: list[tuple[int, AudioBlock | None]] | None = None  # when each block comes, or the end; None = a microphone
     own_gaps: tuple[tuple[int, int], ...] = ()  # of the person's own voice
@@ -197,7 +205,7 @@ class ScriptedInputs:
 
     async def _camera(self, sink) -> None:
         for seq in range(self.frames):
-            capture_ns = START_NS + self.first_ns + int(seq * NS / self.camera_fps)
+            capture_ns = START_NS + self.first_ns + int(seq * NS / self.camera_fps) + self.late_ns(seq)
             await self.clock.sleep_until(capture_ns + self.track_ns)
             if not within(self.stalls, capture_ns):
                 face = None if within(self.faceless, capture_ns) else FACE
@@ -280,9 +288,9 @@ class ListRecorder(Recorder):
         super().handed_over(kind, age_ns, lagged)
 
 
-def plan(budget_ms: float = 160, look_ahead_ms: int = 40) -> BudgetPlan:
+def plan(budget_ms: float = 160, look_ahead_ms: int = 40, frame_ns: int = 40 * MS) -> BudgetPlan:
     voice = [Stage("voice block", 0, 10 * MS), Stage("look-ahead", look_ahead_ms * MS, look_ahead_ms * MS)]
-    picture = [Stage("frame interval", 0, 40 * MS), Stage("track", 0, 10 * MS)]
+    picture = [Stage("frame interval", 0, frame_ns), Stage("track", 0, 10 * MS)]
     after = [Stage("engine", 0, 15 * MS), Stage("compose", 0, 8 * MS), Stage("hand-over", 0, 2 * MS)]
     return BudgetPlan.of(voice, picture, after, budget_ms)
 
@@ -305,22 +313,15 @@ def live(
 
     ``asleep``: from when to when nothing is woken, in ns since the start. ``wakes_late_ns``: as real timers do.
     """
-    return asyncio.run(
-        _live(
-            seconds,
-            engine_ns,
-            compose_ns,
-            fps,
-            budget_ms,
-            generator,
-            limit,
-            asleep,
-            rate,
-            LateClock(START_NS, wakes_late_ns),
-            place,
-            inputs,
-        )
-    )
+    made: list[Run] = []
+
+    async def go() -> None:
+        clock = LateClock(START_NS, wakes_late_ns)
+        given = seconds, engine_ns, compose_ns, fps, budget_ms, generator, limit, asleep, rate, clock, place, inputs
+        made.append(await _live(*given))
+
+    asyncio.run(go())  # it asks for the repr of what its coroutine returns, which of a run takes as long as the run
+    return made[0]
 
 
 async def _live(
@@ -349,7 +350,7 @@ async def _live(
         VoiceInfo(rate, 1, True, "script", 10 * MS),
         Timing(
             fps,
-            plan(budget_ms, generator.look_ahead_ms),
+            plan(budget_ms, generator.look_ahead_ms, max(40 * MS, int(NS / fps))),
             resample_ns=0 if rate == RATE else resampler_delay_ns(rate),
             seconds=limit,
         ),

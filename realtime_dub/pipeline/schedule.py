@@ -6,14 +6,14 @@ Pure classes: they are told the time, hold no thread and no clock, and are teste
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from fractions import Fraction
 from typing import Literal
 
 from realtime_dub.blend.patch import WholeFrame, is_carried
 from realtime_dub.face.types import TrackedFrame
-from realtime_dub.media import MS, NS, rescale
+from realtime_dub.media import MS, NS, ns_to_samples, rescale
 from realtime_dub.mouth.contract import Generated
 from realtime_dub.pipeline.statistics import Kind
 
@@ -27,20 +27,21 @@ HALF_PATIENCE, MOST_HALF_PATIENCE = 6, 96  # and at half rate before a mouth for
 BRIEF = 50  # jobs: what was gone up to for fewer was gone up to for nothing
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Grid:
     """Ticks ``T_k = first + k / fps`` and the instants ``m_k = T_k - budget`` that they publish.
 
-    Each is computed from k: nothing accumulates.
+    Each is computed from k: nothing accumulates. ``move`` shifts all ticks from one on.
     """
 
     first_ns: int
     fps: Fraction
     budget_ns: int
+    _moved: deque[tuple[int, int]] = field(default_factory=lambda: deque([(0, 0)]))  # from a tick on, by ns in all
 
     def offset(self, k: int) -> int:
         """The pts of tick k: ns since the first."""
-        return rescale(k * NS, self.fps.denominator, self.fps.numerator)
+        return rescale(k * NS, self.fps.denominator, self.fps.numerator) + self._by(k)
 
     def at(self, k: int) -> int:
         """T_k on the pipeline's clock."""
@@ -50,10 +51,38 @@ class Grid:
         """m_k: the instant of the voice in tick k."""
         return self.at(k) - self.budget_ns
 
+    @property
+    def start_ns(self) -> int:
+        """m_0."""
+        return self.first_ns - self.budget_ns
+
     def samples(self, k: int, rate: int) -> tuple[int, int]:
         """First sample and number of samples of tick k, counted from m_0: no overlap, no gap, no drift."""
-        first, end = (rescale(each * rate, self.fps.denominator, self.fps.numerator) for each in (k, k + 1))
+        first, end = (
+            rescale(each * rate, self.fps.denominator, self.fps.numerator) + ns_to_samples(self._by(each), rate)
+            for each in (k, k + 1)
+        )
         return first, end - first
+
+    def phase(self, capture_ns: int) -> int:
+        """How long after the last instant from which one of the newest ticks takes frames: ns, less than a period."""
+        since_ns = capture_ns - self.start_ns - TOLERANCE_NS - self._moved[-1][1]
+        ticks = since_ns * self.fps.numerator // (NS * self.fps.denominator)
+        return since_ns - rescale(ticks * NS, self.fps.denominator, self.fps.numerator)
+
+    def move(self, k: int, by_ns: int) -> None:
+        """Tick k and those after it come later by ``by_ns``, or sooner. The tick before k lasts so much longer: it must
+        not have been given out.
+        """
+        self._moved.append((k, self._moved[-1][1] + by_ns))
+
+    def forget(self, k: int) -> None:
+        """No tick before k is asked for any more."""
+        while len(self._moved) > 1 and self._moved[1][0] <= k:
+            self._moved.popleft()
+
+    def _by(self, k: int) -> int:
+        return next((by_ns for since, by_ns in reversed(self._moved) if since <= k), self._moved[0][1])
 
 
 def phase_lock(capture_ns: int, fps: Fraction, budget_ns: int, not_before_ns: int) -> int:

@@ -9,6 +9,7 @@ from fractions import Fraction
 from realtime_dub.errors import BudgetError
 from realtime_dub.media import MS, NS, VoiceInfo
 from realtime_dub.mouth.contract import MouthGenerator
+from realtime_dub.pipeline.in_step import STEP
 from realtime_dub.pipeline.plan import MARGIN_NS, BudgetPlan, Stage
 from realtime_dub.pipeline.schedule import GUARD_NS, TOLERANCE_NS
 from realtime_dub.pipeline.voice_feeder import resampler_delay_ns
@@ -88,7 +89,8 @@ class Timing:
         """
         left_ns = self.plan.budget_ns - LEAD_NS - self.publish_ns
         for_mouth_ns = left_ns - self.compose_ns - compute_ns - needs_ns - SAFETY_NS
-        return max(block_ns, min(for_mouth_ns, left_ns - self.period_ns))
+        longest_ns = self.period_ns + self.period_ns // STEP  # a tick, while the grid is moved
+        return max(block_ns, min(for_mouth_ns, left_ns - longest_ns))
 
     @property
     def window_ns(self) -> int:

@@ -109,7 +109,7 @@ class HandOver:
         """The audio of tick k: the instant of its first sample, and the block on the output's time line."""
         voice, grid = self._state.voice, self._deadlines.grid
         first, count = grid.samples(k, voice.rate)
-        audio_ns = voice.snap(grid.media(0)) + samples_to_ns(first, voice.rate)
+        audio_ns = voice.snap(grid.start_ns) + samples_to_ns(first, voice.rate)
         heard = voice.read(audio_ns, count)
         if self._notice is not None:
             heard = self._notice.over(heard, first)

@@ -24,6 +24,7 @@ from realtime_dub.media import NS, AudioBlock, Samples, VoiceInfo, ns_to_samples
 from realtime_dub.mouth.contract import Generated, MouthGenerator
 from realtime_dub.notes import notes_of
 from realtime_dub.pipeline.contracts import Compositor, ContactSheet
+from realtime_dub.pipeline.in_step import InStep
 from realtime_dub.pipeline.live.deadlines import Deadlines
 from realtime_dub.pipeline.live.executor import Executor
 from realtime_dub.pipeline.live.hand_over import HandOver, SheetFiller
@@ -90,6 +91,7 @@ class LivePipeline:
         self._error: BaseException | None = None
         self._dead_outputs = 0
         self._start_ns: int | None = None  # the media instant of the first tick
+        self._in_step: InStep | None = None  # once there is a grid
 
     @property
     def voice(self) -> VoiceLine:
@@ -99,7 +101,7 @@ class LivePipeline:
 
     def on_frame(self, sample: TrackedSample) -> None:
         self._recorder.stage("track", sample.track_ns)
-        self._condition.post(lambda: self._state.store.put(sample))
+        self._condition.post(lambda: self._tracked(sample))
 
     def on_voice(self, block: AudioBlock) -> None:
         if not is_clean(block.samples):  # one sample would stay in filters, levels and the net, and end an encoder
@@ -168,13 +170,14 @@ class LivePipeline:
         last = self._state.store.last
         assert last is not None  # the loop starts with a frame
         self._deadlines = Deadlines(self._timing, last.capture_ns, self._clock.now_ns())
-        self._start_ns = self._deadlines.grid.media(0)
+        self._start_ns = self._deadlines.grid.start_ns
+        self._in_step = in_step = InStep(self._deadlines.grid)
         self._recorder.begin()
         self.voice.begin()
         self._parts.inputs.ticking()
         try:
             async with asyncio.TaskGroup() as self._group:
-                self._spawn(self._start_ticks(), "starter")
+                self._spawn(self._start_ticks(in_step), "starter")
                 await self._hand_over_ticks()
                 for task in tuple(self._tasks):
                     task.cancel()
@@ -206,13 +209,15 @@ class LivePipeline:
 
     # Ticks begin, and leave.
 
-    async def _start_ticks(self) -> None:
+    async def _start_ticks(self, in_step: InStep) -> None:
         worker, before = self._worker(), TickState.before_the_first()
         for k in itertools.count():
             await self._clock.sleep_until(self._deadlines.start_ns(k) - self.mouths.haste_ns)
             tick = self._state.tick(k)
             self._spawn(worker.make(tick, before), f"tick {k}")
             before = tick
+            if self._clock.now_ns() < self._deadlines.hand_over_ns(k):  # else it may have been given out
+                in_step.step(k + 1)
 
     def _worker(self) -> TickWorker:
         parts, condition, deadlines, mouths = self._parts, self._condition, self._deadlines, self.mouths
@@ -236,6 +241,7 @@ class LivePipeline:
                 waiting.cancel()
             sheet.show(k, *hand_over.give(tick))
             state.forget(k - 2)
+            deadlines.grid.forget(k - 2)
 
     def _at_end(self, k: int) -> bool:
         state, last = self._state, self._state.store.last
@@ -249,6 +255,11 @@ class LivePipeline:
         """All of the voice was given by the ticks before this one."""
         end_ns = self.voice.end_ns
         return end_ns is None or self._deadlines.grid.media(k) >= end_ns
+
+    def _tracked(self, sample: TrackedSample) -> None:
+        self._state.store.put(sample)
+        if self._in_step is not None and not sample.tracked.frame.stale:
+            self._in_step.put(sample.capture_ns)
 
     # Supervision.
 
