@@ -25,6 +25,7 @@ from live_helpers import (
 from realtime_dub.clock import VirtualClock
 from realtime_dub.inference.batching import WAIT_MS
 from realtime_dub.media import MS, NS, VoiceInfo
+from realtime_dub.pipeline.live.executor import Done
 from realtime_dub.pipeline.live.loop import LiveParts, LivePipeline
 from realtime_dub.pipeline.schedule import Level
 from realtime_dub.pipeline.timing import Timing
@@ -76,15 +77,12 @@ class SharingExecutor:
     draw_ns: int
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def run(self, job: Callable[[], Any]) -> tuple[Any, int]:
+    async def run(self, job: Callable[[], Any]) -> Done[Any]:
         async with self.lock:
-            result, took_ns = (
-                job(),
-                self.network.call_ns + self.draw_ns,
-            )  # without the waiting, as ThreadExecutor has it
+            result = job()
             await self.network.run()
             await self.clock.sleep_until(self.clock.now_ns() + self.draw_ns)
-            return result, took_ns
+            return Done(result, self.network.call_ns + self.draw_ns)  # without the waiting, as ThreadExecutor has it
 
     def close(self) -> None:
         pass

@@ -386,7 +386,9 @@ def decoders() -> int:
     reason="the names of threads are told there, of several",
 )
 def test_a_small_film_that_is_shown_at_its_own_speed_is_decoded_on_its_readers_thread(tmp_path: Path) -> None:
-    path = write_film(tmp_path / "film.mp4", steady(12), numbered(320, 240))
+    path = write_film(
+        tmp_path / "film.mp4", steady(12), numbered(1024, 576)
+    )  # smaller ones have one on two cores anyway
     large = write_film(tmp_path / "large.mp4", steady(3), numbered(2560, 1440))
     before, images = decoders(), {}
     for live in (False, True):
