@@ -55,6 +55,7 @@ def spoil(pc: RTCPeerConnection, loss: float, jitter_s: float, dice: random.Rand
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_loss_and_jitter_are_survived(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(line, "CUTS", False)  # so that each packet may be lost
 

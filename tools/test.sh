@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Groups of tests at a time: those of the studio, those that wait for a clock otherwise, and at low priority, in the time
-# that these leave, those that only compute. Arguments go to pytest; a group of which they leave nothing does not count.
+# that these leave, those that only compute. Those that bear no company come last. Arguments go to pytest; a group of which
+# they leave nothing does not count.
 #
 #   tools/test.sh PYTHON MARKS [ARGUMENTS]
 set -uo pipefail
@@ -18,12 +19,12 @@ trap '((${#groups[@]})) && kill -- "${groups[@]/#/-}" 2> /dev/null; rm -rf "$log
 beside() {
 	local name=$1 which=$2
 	shift 2
-	"$@" -m "$which and $marks" -o "cache_dir=.pytest_cache/$name" > "$logs/$name" 2>&1 &
+	"$@" -m "$which and not alone and $marks" -o "cache_dir=.pytest_cache/$name" > "$logs/$name" 2>&1 &
 	groups+=("$!")
 }
 
 beside computes "computes" nice -n 10 "${pytest[@]}" "$@"
-clocked="not computes and $marks"
+clocked="not computes and not alone and $marks"
 if [[ $marks != "slow"* ]]; then # of slow ones alone there are too few
 	beside studio "studio and not computes" "${pytest[@]}" "$@"
 	clocked="not studio and $clocked"
@@ -35,6 +36,8 @@ for group in "${groups[@]}"; do
 	codes+=("$?")
 done
 cat "$logs"/*
+"${pytest[@]}" -m "studio and alone and $marks" "$@"
+codes+=("$?")
 code=$none
 for each in "${codes[@]}"; do
 	if ((each != none && (code == none || code == 0))); then code=$each; fi
