@@ -73,6 +73,7 @@ def delays_ms(stage: Recording, hall: Recording, after_s: float) -> np.ndarray:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_the_hall_hears_the_stage_later_by_exactly_the_delay(pulse: PrivatePulse) -> None:
     clicks = Player(pulse.play("stage"), click_train())
     stage, hall = Recording(pulse.record("stage")), Recording(pulse.record("hall"))
@@ -120,6 +121,7 @@ def test_a_sound_server_that_dies_and_comes_back(pulse: PrivatePulse) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_the_program_plays_the_microphone_later_by_its_budget_beside_a_picture(
     pulse: PrivatePulse, tmp_path: Path
 ) -> None:

@@ -36,7 +36,7 @@ for group in "${groups[@]}"; do
 	codes+=("$?")
 done
 cat "$logs"/*
-"${pytest[@]}" -m "studio and alone and $marks" "$@"
+"${pytest[@]}" -m "alone and $marks" "$@"
 codes+=("$?")
 code=$none
 for each in "${codes[@]}"; do

@@ -26,7 +26,8 @@ from realtime_dub.mouth.mouthbank.style import Style
 
 SPEAKS = 0.5  # probability of speech from which a frame is learnt from
 AGREES = 0.35  # r of the mouth's opening and the net's; who reads has 0.5 to 0.9, another's voice within 0.2 of nothing
-FORETOLD = 0.45  # r of the opening and what lessons foretold of it; free speech 0.5 to 0.7, another's voice 0.1 +- 0.15
+FORETOLD = 0.55  # r of the opening and what lessons foretold of it; free speech 0.6 to 0.7, another's voice 0.1 +- 0.15
+RELATED = 0.12  # r of the net's, too: sentences spoken in time with others foretell them, and the net knows better
 LEAST_FORETOLD = 100  # frames of a film, its later half, in which that is told
 WINDOW_FORETOLD, LEAST_LIVE = 750, 500  # the same live, where it is asked again and again
 ASKED_EVERY = 25  # frames
@@ -86,7 +87,7 @@ class Lessons:
         live, net = both_mouths(lesson)
         self._agreement.add(opening(live), opening(net))
         trial.learn(features, live, net)
-        if at_least(self._agreement.r, AGREES) or trial.foretells:
+        if belong(self._agreement.r, trial.foretells):
             self.learnt += trial.waiting
             trial.waiting = 0
             bank.keep_adapter(self.net, trial.adapter)
@@ -124,7 +125,7 @@ class Lessons:
         seen, by_net = (np.array([opening(each[k]) for each in pairs], np.float32) for k in (0, 1))
         late = len(lessons) // 2
         known = agreement_of(seen[late:], np.array(foretold[late:], np.float32), least=LEAST_FORETOLD)
-        if at_least(agreement_of(seen, by_net), AGREES) or at_least(known, FORETOLD):
+        if belong(agreement_of(seen, by_net), at_least(known, FORETOLD)):
             bank.keep_adapter(self.net, trial.adapter)
             self.learnt += trial.waiting
 
@@ -156,6 +157,11 @@ class Trial:
         if self._lessons % ASKED_EVERY == 0:
             self.foretells = at_least(self._agreement.r, FORETOLD)
         return foretold
+
+
+def belong(r: float | None, foretells: bool) -> bool:
+    """A mouth and a voice, by the net's r and by whether lessons foretell the mouth."""
+    return at_least(r, RELATED if foretells else AGREES)
 
 
 def at_least(r: float | None, wanted: float) -> bool:
