@@ -320,9 +320,9 @@ def test_the_example_reads_lines_into_a_room() -> None:
             process = await asyncio.create_subprocess_exec(*command, stdin=-1, stderr=-1, env=dict(os.environ))
             await until(lambda: bool(studio.sessions), 20)
             heard = Heard(studio, "hall", "es")
-            assert await asyncio.wait_for(process.stderr.readline(), 20) == b"on air\n"  # type: ignore[union-attr]
             _, error = await process.communicate("Hola.\n\nAdiós\n".encode())
-            assert (process.returncode, error) == (0, b"")
+            assert process.returncode == 0
+            assert error in (b"on air\n", b"")  # on a busy machine all is said before that is told
             await until(lambda: studio.sessions == {}, 10)
             assert [(each.text, each.channel) for each in said] == [("Hola.", "es"), ("Adiós", "es")]
             assert said[1].said_ns - said[0].said_ns > 0.4e9
