@@ -27,6 +27,7 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 Blendshapes: TypeAlias = Mapping[str, float]  # 0..1 for each name of BLENDSHAPES
 
 BLACK: Colour = (0, 0, 0)
+SMALL = 720 * 576  # pixels of a frame, up to which a film's mouths cost more than its decoding and encoding
 ALL: Part = slice(None), slice(None)
 # ARKit's blendshapes of mouth and jaw, in ARKit's order.
 BLENDSHAPES = (

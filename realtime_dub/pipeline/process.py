@@ -15,10 +15,11 @@ import cv2
 import numpy  # noqa: F401  (its BLAS must be loaded to be limited)
 from threadpoolctl import threadpool_limits
 
+from realtime_dub.media import SMALL
+
 _M_ARENA_MAX = -8  # malloc.h
 _MADV_COLLAPSE = 25  # madvise(2)
 _LARGE_PAGE = 2 << 20  # bytes; the smallest of the large ones on x86 and ARM
-_SMALL = 720 * 576  # pixels of a frame
 _WAY = 3  # steps of nice(2): half of the share of one that does not give way
 
 
@@ -60,7 +61,7 @@ def short_waits() -> Iterator[None]:
 
 def engine_is_longest(width: int, height: int) -> bool:
     """Of a film's threads; with larger frames it is the encoder's."""
-    return width * height <= _SMALL
+    return width * height <= SMALL
 
 
 def give_way() -> None:

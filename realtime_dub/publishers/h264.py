@@ -15,10 +15,10 @@ from typing import Any
 import av
 
 from realtime_dub.errors import DependencyError
+from realtime_dub.media import SMALL
 from realtime_dub.paths import reason
 
 AUTO, SOFTWARE = "auto", "software"
-SMALL = 720 * 576  # pixels of a frame
 TRIED = 640, 480  # the size of the frame that is encoded to see whether it works, where none is known
 ERRORS = (OSError, ValueError, av.error.FFmpegError)
 

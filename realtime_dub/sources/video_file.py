@@ -15,7 +15,7 @@ import av
 from realtime_dub.bounds import MOST_PIXELS
 from realtime_dub.errors import EndOfStream, MediaError
 from realtime_dub.fitting import Fit
-from realtime_dub.media import BLACK, NS, Colour, Frame, VideoInfo, ticks_to_ns
+from realtime_dub.media import BLACK, NS, SMALL, Colour, Frame, VideoInfo, ticks_to_ns
 from realtime_dub.paths import reason
 from realtime_dub.sources.avinput import (
     RisingTimes,
@@ -28,7 +28,7 @@ from realtime_dub.sources.avinput import (
 from realtime_dub.sources.opening import open_media
 from realtime_dub.sources.to_bgr import ToBgr, is_full_range
 
-FEW_CORES, SMALL = 2, 720 * 576  # pixels of a frame
+FEW_CORES = 2
 EASY = 1920 * 1080 * 30  # pixels a second that one thread decodes in less than half of the time, in codecs of today
 NO_SIZE = f"it is damaged, or has more than {MOST_PIXELS // 1_000_000} million pixels"
 
