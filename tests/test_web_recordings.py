@@ -243,6 +243,8 @@ def test_a_server_finds_what_one_of_its_port_left_and_leaves_others_alone(tmp_pa
     put(dead, "dead.mp4")
     put(dead, "older.mp4", limits.RECORDING_FOUND_S + 60)
     put(old, "old.mp4", limits.RECORDING_FOUND_S + 60)
+    for each in (alive, other, dead):
+        (each.sockets / "0").touch()
     for each in (other, dead, old):
         killed(each)
     new = ServerFolder(8080, tmp_path)
@@ -250,7 +252,9 @@ def test_a_server_finds_what_one_of_its_port_left_and_leaves_others_alone(tmp_pa
     assert (alive.recordings / "alive.mp4").exists()
     assert (alive.uploads / "voice.flac").exists()
     assert (other.recordings / "other.mp4").exists()  # for a server of its own port
+    assert (alive.sockets / "0").exists()
     assert not other.uploads.exists()
+    assert not other.sockets.exists()
     assert not dead.path.exists()
     assert not old.path.exists()
     assert Recordings(new.recordings).find("dead").read_bytes() == b"a film"
@@ -258,6 +262,7 @@ def test_a_server_finds_what_one_of_its_port_left_and_leaves_others_alone(tmp_pa
         each.close()
     assert [each.name for each in folders.plain_files(new.recordings)] == ["dead.mp4"]  # it ended: found again
     assert not new.uploads.exists()
+    assert not new.sockets.exists()
     again = ServerFolder(8080, tmp_path)
     assert sorted(each.name for each in folders.plain_files(again.recordings)) == ["alive.mp4", "dead.mp4"]
     shutil.rmtree(again.recordings)

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from web_peers import HEADERS, ROOMY_MS, Visitor
 
 from benchmarks.fleet import number_of
 from benchmarks.usage import children
+from realtime_dub.web.workers.crew import for_sockets
 
 TIMEOUT_S = 20.0
 COMES_BACK_S = 5.0
@@ -239,6 +241,19 @@ def test_no_worker_outlives_the_front(how: signal.Signals) -> None:
         while any(Path(f"/proc/{pid}").exists() for pid in workers):
             assert time.monotonic() < end_s + TIMEOUT_S
             time.sleep(0.05)
+
+
+def test_sockets_lie_in_the_servers_own_folder_where_that_takes_them() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:
+        folder, none = Path(place), Path("/proc")
+        (long := folder / ("long" * 20)).mkdir()
+        assert for_sockets(folder) == folder
+        assert os.listdir(folder) == [long.name]
+        for each in (none, long):
+            found = for_sockets(each)
+            assert found not in (none, long)
+            assert os.stat(found).st_mode & 0o077 == 0
+            found.rmdir()
 
 
 def test_what_is_too_much_is_refused_as_one_process_refuses_it(server: Program) -> None:

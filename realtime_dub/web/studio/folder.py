@@ -1,7 +1,7 @@
 """Where a server keeps what visitors send and record: a private folder of its own, which a later server can find.
 
-``BASE/PORT-NAME/`` has ``lock``, held as long as the server lives, ``uploads``, ``recordings``, ``avatars`` and
-``leases``, what the next session of a visitor takes over. A
+``BASE/PORT-NAME/`` has ``lock``, held as long as the server lives, ``uploads``, ``recordings``, ``avatars``,
+``leases``, what the next session of a visitor takes over, and ``sockets``, by which its processes are reached. A
 folder whose lock nobody holds is that of a server which has ended or was killed: one that starts on the same port takes
 its recordings and avatars over; recordings of a day and avatars of a month are removed by any.
 """
@@ -26,7 +26,9 @@ from realtime_dub.web.limits import AVATAR_KEPT_S, RECORDING_FOUND_S
 if sys.platform != "win32":
     import fcntl
 
-LOCK, UPLOADS, RECORDINGS, AVATARS, LEASES = "lock", "uploads", "recordings", "avatars", "leases"
+LOCK, UPLOADS, RECORDINGS, AVATARS = "lock", "uploads", "recordings", "avatars"
+LEASES, SOCKETS = "leases", "sockets"
+ENDS_WITH_IT = (UPLOADS, LEASES, SOCKETS)  # nobody else has a use for them
 NEW = "new-"  # a folder of this name is being made
 MADE_S = 60.0  # and no more, if it is as old as this
 SAFE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -40,18 +42,18 @@ class ServerFolder:
         self._lock: int | None = None
         self.path = self._make(port, [base] if base is not None else bases())
         self.uploads, self.recordings, self.avatars = (self.path / each for each in (UPLOADS, RECORDINGS, AVATARS))
-        self.leases = self.path / LEASES
+        self.leases, self.sockets = self.path / LEASES, self.path / SOCKETS
         self.revoked = self.path.parent / f"revoked-{port}.json"  # outlives the folder: links do
-        for folder in (self.uploads, self.recordings, self.avatars, self.leases):
-            folder.mkdir(mode=0o700)
+        for name in (*ENDS_WITH_IT, RECORDINGS, AVATARS):
+            (self.path / name).mkdir(mode=0o700)
         with contextlib.suppress(OSError):  # what others left is no reason not to start
             self._take_over(f"{port}-")
 
     def close(self) -> None:
         """Idempotent."""
         lock, self._lock = self._lock, None
-        for folder in (self.uploads, self.leases):
-            shutil.rmtree(folder, ignore_errors=True)
+        for name in ENDS_WITH_IT:
+            shutil.rmtree(self.path / name, ignore_errors=True)
         if not _has_anything(self.path):
             shutil.rmtree(self.path, ignore_errors=True)
         if lock is not None:
@@ -97,7 +99,7 @@ class ServerFolder:
 
     def _inherit(self, folder: Path, takes: bool) -> None:
         """From a server that is no more."""
-        for name in (UPLOADS, LEASES):
+        for name in ENDS_WITH_IT:
             shutil.rmtree(folder / name, ignore_errors=True)
         for film in plain_files(folder / RECORDINGS):
             if time.time() - film.stat().st_mtime > RECORDING_FOUND_S:

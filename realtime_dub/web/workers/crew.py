@@ -11,7 +11,9 @@ import contextlib
 import shutil
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
+from socket import AF_UNIX, socket
 
 from realtime_dub.errors import UserError
 from realtime_dub.pipeline.precedence import Order as Precedences
@@ -47,7 +49,7 @@ class Crew(Roster):
         self.avatars = Avatars(config, self._folder.avatars, self.uploads)
         self.trainings = Trainings(self.avatars, self.uploads, config.train_avatars)
         self.revoked = self._folder.revoked
-        self._sockets = _socket_folder()
+        self._sockets = for_sockets(self._folder.sockets)
         self._spare = Spare(self._task(0))
         self._precedence = Precedences()
         self._places: dict[str, PlaceInOrder] = {}
@@ -181,11 +183,12 @@ def _is_dubbed(guest: Guest) -> bool:
     return guest.role == "studio" and guest.came
 
 
-def _socket_folder() -> Path:
-    """Where nobody else can look."""
-    with contextlib.suppress(OSError):
-        path = Path(tempfile.mkdtemp(prefix="realtime-dub-"))
-        if len(str(path)) < LONGEST_PATH:
-            return path
-        path.rmdir()
+def for_sockets(folder: Path) -> Path:
+    """``folder``, or another where nobody else can look, if it takes no sockets: of such long names, or on its disk."""
+    tried = folder / "tried"
+    with contextlib.suppress(OSError), closing(socket(AF_UNIX)) as bound:
+        if len(str(folder)) < LONGEST_PATH:
+            bound.bind(str(tried))
+            tried.unlink()
+            return folder
     return Path(tempfile.mkdtemp(prefix="realtime-dub-", dir="/tmp"))
