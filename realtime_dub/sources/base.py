@@ -36,6 +36,17 @@ class SkipsFrames(Protocol):
         """As ``read``, without the picture."""
 
 
+@runtime_checkable
+class Rewinds(Protocol):
+    """A video source that can be read once more, and may keep what it has decoded for that."""
+
+    def keep(self, most_bytes: int) -> None:
+        """From the first frame on, until it is rewound; nothing where that is more. Before the first ``read``."""
+
+    def rewind(self) -> None:
+        """The next frame is the first one. Raises UserError where it cannot."""
+
+
 class VoiceSource(Protocol):
     """Gives blocks of sound: lost sound comes as silence marked ``gap``; a live voice may pause and give nothing."""
 
