@@ -24,7 +24,7 @@ from realtime_dub.pipeline.file import tracking
 from realtime_dub.pipeline.file.apart.places import Places
 from realtime_dub.pipeline.file.apart.wire import Channel, Ended, Failed, Found, Over, received, sent
 from realtime_dub.pipeline.file.looks import Looks, tracked_ahead
-from realtime_dub.pipeline.file.stages import DEPTH, PrefetchStage
+from realtime_dub.pipeline.file.stages import DEPTH, TOGETHER, PrefetchStage
 from realtime_dub.pipeline.file.tracking import Seen
 from realtime_dub.pipeline.process import engine_is_longest, give_way
 from realtime_dub.sources.base import Rewinds, VideoSource
@@ -39,7 +39,7 @@ IGNORED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 class Sides:
     """One side's ends of what both have."""
 
-    film: Channel  # its description, then all of its frames; a byte back for each that was taken
+    film: Channel  # its description, then all of its frames; a byte back for each ``TOGETHER`` that were taken
     looks: Channel  # what is shown to an engine, then drafts to be tracked
     pictures: Places  # of both
     drafts: Places  # the other way
@@ -86,7 +86,7 @@ def _film(config: FileConfig, sides: Sides, opened: Opened, looked: threading.Ev
         tracker = assembly.tracker_for(config, at_once=True)
         frames = PrefetchStage("decode", tracking.decoded(video, config))
         for count, seen in enumerate(tracking.tracked(frames, tracker)):
-            if count >= AHEAD:
+            if count >= AHEAD and count % TOGETHER == 0:
                 channel.recv_bytes()
             sent(channel, Found.of(seen, sides.pictures))
         sent(channel, Over(tuple(notes_of(video))))
