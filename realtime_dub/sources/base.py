@@ -7,12 +7,13 @@ releases the device, and the blocked ``read`` then raises EndOfStream.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from realtime_dub.errors import EndOfStream
-from realtime_dub.media import AudioBlock, Frame, VideoInfo, VoiceInfo
+from realtime_dub.media import AudioBlock, Frame, Image, VideoInfo, VoiceInfo
 
 T = TypeVar("T")
+Room: TypeAlias = Callable[[int, int], Image]  # height, width -> (height, width, 3), rows without gaps
 
 
 class VideoSource(Protocol):
@@ -34,6 +35,14 @@ class SkipsFrames(Protocol):
 
     def skip(self) -> None:
         """As ``read``, without the picture."""
+
+
+@runtime_checkable
+class WritesInto(Protocol):
+    """A video source whose pictures can be made where somebody wants to have them."""
+
+    room: Room | None
+    """Where each is made, as far as it can; None: in memory of its own. On the thread that reads."""
 
 
 @runtime_checkable

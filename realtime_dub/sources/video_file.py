@@ -27,6 +27,7 @@ from realtime_dub.sources.avinput import (
     picture_stream,
     start_ns,
 )
+from realtime_dub.sources.base import Room
 from realtime_dub.sources.opening import open_media
 from realtime_dub.sources.to_bgr import ToBgr, is_full_range
 
@@ -81,6 +82,7 @@ class VideoFileSource:
         self._ahead: Decoded | None = None
         self._seq = 0
         self._kept: _Kept | None = None
+        self.room: Room | None = None  # as ``base.WritesInto`` has it
 
     @property
     def notes(self) -> list[str]:
@@ -108,7 +110,7 @@ class VideoFileSource:
             now = self._ahead
             if now is None:
                 raise EndOfStream
-            seen, geometry = self._to_bgr(now.picture)  # before the file may have to be opened anew
+            seen, geometry = self._to_bgr(now.picture, self.room)  # before the file may have to be opened anew
             image = self._fit(seen, geometry)
             coded = self._to_bgr.coded(now.picture, geometry) if image is seen else None
             self._ahead = self._following(now)

@@ -27,7 +27,7 @@ from realtime_dub.pipeline.file.looks import Looks, tracked_ahead
 from realtime_dub.pipeline.file.stages import DEPTH, TOGETHER, PrefetchStage
 from realtime_dub.pipeline.file.tracking import Seen
 from realtime_dub.pipeline.process import engine_is_longest, give_way
-from realtime_dub.sources.base import Rewinds, VideoSource
+from realtime_dub.sources.base import Rewinds, VideoSource, WritesInto
 
 AHEAD = 2 * DEPTH  # frames that were not taken yet
 KEPT = 256 << 20  # bytes of what was decoded for the looks: 20 s of 640 x 480 at 25 frames a second are 230 MB
@@ -76,7 +76,7 @@ def _film(config: FileConfig, sides: Sides, opened: Opened, looked: threading.Ev
     """``opened``: for the looks, until these are over (``looked``; None: there are none)."""
     channel = sides.film
     try:
-        video, info = _opened(config, opened)
+        video, info = _opened(config, opened, sides.pictures)
         sent(channel, info)
         if looked is not None:
             looked.wait()
@@ -98,10 +98,12 @@ def _film(config: FileConfig, sides: Sides, opened: Opened, looked: threading.Ev
         channel.recv_bytes()
 
 
-def _opened(config: FileConfig, opened: Opened) -> tuple[VideoSource, VideoInfo]:
+def _opened(config: FileConfig, opened: Opened, pictures: Places) -> tuple[VideoSource, VideoInfo]:
     """The film, which is told to whoever waits for it, too."""
     try:
         video = _film_of(config)
+        if isinstance(video, WritesInto):
+            video.room = pictures.room
         opened.set_result((video, video.open()))
     except Exception as error:
         opened.set_exception(error)
