@@ -100,12 +100,13 @@ class FilmApart:
         if self._pid is not None:
             with suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
-            os.waitpid(self._pid, 0)
-            self._pid = None
 
     def close(self) -> None:
         """When nobody waits any more. Idempotent."""
         self.end()
+        if self._pid is not None:  # its memory takes a while to be given back
+            os.waitpid(self._pid, 0)
+            self._pid = None
         for channel in (self._film, self._looks):
             channel.close()
         for places in (self._pictures, self._drafts):
