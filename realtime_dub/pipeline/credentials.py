@@ -93,10 +93,13 @@ class Credentials:
             if self.options is not None and isinstance(publisher, MakesFilms):
                 publisher.say(self.made_by.tag)
 
-    def load(self) -> None:
-        """What signs, on a thread: it takes 0.1 s, which the end of a run need not wait for."""
-        if self.options is not None:
-            threading.Thread(target=_load, name="credentials", daemon=True).start()
+    def load(self) -> Callable[[], None]:
+        """What signs, on a thread: it takes 0.1 s, which the end of a run need not wait for. What it gives waits."""
+        if self.options is None:
+            return lambda: None
+        thread = threading.Thread(target=_load, name="credentials", daemon=True)
+        thread.start()
+        return thread.join
 
     def sign(self, publishers: Iterable[Publisher], fail: Callable[[str], object]) -> None:
         """The films that are whole, one after the other. ``fail`` is told which have no credentials, and why."""

@@ -111,7 +111,7 @@ class _FileRun:
     def dub(self, progress: Progress) -> None:
         """Enrol, then run the stages to the end. However it ends, what was written plays."""
         self._parts.publisher.open(self._parts.output_format())
-        self._reports.credentials.load()
+        self._stack.callback(self._reports.credentials.load())
         try:
             if (landmarks := self._parts.landmarks) is not None:
                 self._stack.callback(self._close_landmarks, landmarks)
