@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -321,6 +322,39 @@ def test_a_place_is_free_when_nobody_sees_it(places: Places) -> None:
 def test_who_keeps_frames_keeps_nobody_waiting(places: Places) -> None:
     kept = [places.frame(places.put(frame(number))) for number in range(30)]
     assert all(same(each, frame(number)) for number, each in enumerate(kept))
+
+
+def made_in(places: Places, number: int) -> Frame:
+    """As a source makes it that is told where."""
+    usual = frame(number)
+    image = places.room(*usual.image.shape[:2])
+    image[:] = usual.image
+    return replace(usual, image=image)
+
+
+def test_a_picture_that_was_made_in_its_place_stays_there(places: Places) -> None:
+    made = made_in(places, 5)
+    seen = places.frame(places.put(made))
+    assert same(seen, frame(5))
+    made.image[:] = 7
+    assert (seen.image == 7).all()
+
+
+def test_places_of_pictures_that_are_never_put_are_free_again(places: Places) -> None:
+    used = []
+    for number in range(30):
+        made_in(places, number)
+        laid = places.put(frame(number))
+        used.append(laid.place)
+        places.frame(laid)  # and is let go
+    waiting = [made_in(places, number) for number in range(3)]
+    assert all(same(places.frame(places.put(each)), each) for each in reversed(waiting))
+    assert max(used) <= 2
+
+
+def test_there_is_room_without_a_place(places: Places) -> None:
+    places.put(frame(1))
+    assert places.room(64, 64).shape == (64, 64, 3)
 
 
 def test_a_larger_frame_is_told_without_a_place(places: Places) -> None:

@@ -314,6 +314,22 @@ def test_a_stage_ahead_keeps_order_and_raises_in_its_place() -> None:
     assert got == list(range(20))
 
 
+@pytest.mark.parametrize("depth", [1, 3, 6, 20])
+def test_a_stage_is_no_farther_ahead_than_it_may_be_and_never_stops(depth: int) -> None:
+    made: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(100):
+            made.append(number)
+            yield number
+
+    stage = PrefetchStage("numbers", items(), depth)
+    for number in stage:
+        assert len(made) - number - 1 <= depth + 1  # what waits, and what is in hand
+    stage.join()
+    assert len(made) == 100
+
+
 def test_a_writer_lets_nobody_get_far_ahead_of_it() -> None:
     """Whatever a film's length, so many ticks and no more wait to be encoded."""
     opened, taken = threading.Event(), []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -97,6 +98,24 @@ def test_a_changing_film_that_starts_again(tmp_path: Path) -> None:
     for k, frame in enumerate(frames):
         rows = slice(15, 105) if k // PART % 2 else slice(0, 120)
         assert_shows(frame.image, rows, slice(0, 160), FIRST)
+
+
+@pytest.mark.parametrize("change", [{"sample_aspect_ratio": Fraction(4, 3)}, {"size": (60, 160)}])
+def test_a_changing_film_that_is_rewound(tmp_path: Path, change: dict[str, Any]) -> None:
+    """What was kept tells its shape no more once the decoder is in the second part: the film is opened anew."""
+    second = halves(*change.pop("size"), WHITE, GREEN) if "size" in change else FIRST
+    film = write_changing(tmp_path / "a.ts", (FIRST, {"sample_aspect_ratio": Fraction(1)}), (second, change))
+    _, expected, _ = whole(film)
+    source = VideoFileSource(film)
+    source.open()
+    source.keep(1 << 30)
+    for _ in range(PART + 5):
+        source.skip()
+    source.rewind()
+    again = [source.read() for _ in expected]
+    source.close()
+    assert [each.scene for each in again] == [each.scene for each in expected]
+    assert all(np.array_equal(one.image, other.image) for one, other in zip(again, expected, strict=True))
 
 
 def test_another_format_of_pixels_changes_nothing(tmp_path: Path) -> None:

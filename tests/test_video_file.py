@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -16,7 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime_dub.errors import EndOfStream, MediaError
-from realtime_dub.media import MS, NS, Frame, VideoInfo
+from realtime_dub.media import MS, NS, Frame, Image, VideoInfo
+from realtime_dub.sources import video_file
 from realtime_dub.sources.avinput import RisingTimes
 from realtime_dub.sources.video_file import VideoFileSource
 
@@ -87,6 +91,69 @@ def test_frames_that_are_skipped_are_the_same_frames_left_out(tmp_path: Path) ->
         some.skip()
     for source in (whole, some):
         source.close()
+
+
+@pytest.mark.parametrize("most_bytes", [0, 40_000, 1 << 20])  # nothing is kept, too little, all
+@pytest.mark.parametrize("first", [1, 12, 30])  # frames that are read before
+def test_a_film_that_is_rewound_has_the_same_frames(tmp_path: Path, most_bytes: int, first: int) -> None:
+    path = write_film(tmp_path / "film.mp4", steady(20), numbered(64, 48))
+    _, expected, notes = whole(path)
+    source = VideoFileSource(path)
+    source.open()
+    source.keep(most_bytes)
+    with suppress(EndOfStream):
+        for seq in range(first):
+            source.skip() if seq % 2 else source.read()
+    source.rewind()
+    again = read_all(source)
+    source.close()
+    assert [(each.seq, each.pts_ns, each.duration_ns) for each in again] == [
+        (each.seq, each.pts_ns, each.duration_ns) for each in expected
+    ]
+    assert all(np.array_equal(one.image, other.image) for one, other in zip(again, expected, strict=True))
+    assert source.notes == notes
+
+
+def test_what_was_kept_is_not_decoded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[object] = []
+    usual = video_file.decode
+
+    def counted(*args: Any) -> Iterator[object]:
+        for picture in usual(*args):
+            decoded.append(picture.pts)
+            yield picture
+
+    monkeypatch.setattr(video_file, "decode", counted)
+    source = VideoFileSource(write_film(tmp_path / "film.mp4", steady(20), numbered(64, 48)))
+    source.open()
+    source.keep(1 << 20)
+    for _ in range(12):
+        source.skip()
+    source.rewind()
+    assert len(read_all(source)) == 20
+    source.close()
+    assert len(decoded) == 20
+
+
+@pytest.mark.parametrize("rotation", [0, 90])
+def test_pictures_are_made_where_there_is_room(tmp_path: Path, rotation: int) -> None:
+    """What has to be turned is made elsewhere."""
+    path = write_film(tmp_path / "film.mp4", steady(4), numbered(64, 48), rotation=rotation)
+    _, expected, _ = whole(path)
+    rooms: list[Image] = []
+
+    def room(height: int, width: int) -> Image:
+        rooms.append(np.zeros((height, width, 3), np.uint8))
+        return rooms[-1]
+
+    source = VideoFileSource(path)
+    source.open()
+    source.room = room
+    read = read_all(source)
+    source.close()
+    assert all(np.array_equal(one.image, other.image) for one, other in zip(read, expected, strict=True))
+    made = [np.shares_memory(frame.image, each) for frame, each in zip(read, rooms, strict=False)]
+    assert made == ([] if rotation else [True] * 4)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])

@@ -24,7 +24,7 @@ from realtime_dub.media import Floats, Image
 Descriptor: TypeAlias = npt.NDArray[np.float32]  # (LENGTH,)
 
 LENGTH = 72
-SIDE = 96  # pixels of the aligned crop
+SIDE, ROWS = 96, 72  # pixels of the aligned crop: of its side, and the rows of it that somebody looks at
 SPAN, LEFT, TOP = 3.4, -1.7, -1.2  # what it shows of the canonical face, mouth widths
 DIRECTIONS, CELL = 8, 4  # of gradients; pixels
 _UPPER = (slice(0, 64), slice(12, 84))  # of the crop: forehead to the base of the nose
@@ -43,13 +43,13 @@ UPPER_POINTS = np.setdiff1d(np.arange(468), np.concatenate([LOWER, _LIDS]))[::2]
 
 
 def aligned(image: Image, face: Face) -> Image:
-    """The face (SIDE, SIDE, 3), upright and of one size."""
+    """The face (ROWS, SIDE, 3), upright and of one size, without the mouth."""
     pose, turn = face.pose, face.pose.rotation[:2, :2]
     matrix = np.empty((2, 3), np.float32)
     matrix[:, :2] = pose.scale * SPAN / SIDE * turn
     matrix[:, 2] = pose.scale * (turn @ np.array([LEFT, TOP], np.float32)) + pose.shift[:2]
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    crop = cv2.warpAffine(image, matrix, (SIDE, SIDE), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    crop = cv2.warpAffine(image, matrix, (SIDE, ROWS), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(crop, np.uint8)
 
 

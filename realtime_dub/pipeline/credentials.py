@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -90,6 +93,14 @@ class Credentials:
             if self.options is not None and isinstance(publisher, MakesFilms):
                 publisher.say(self.made_by.tag)
 
+    def load(self) -> Callable[[], None]:
+        """What signs, on a thread: it takes 0.1 s, which the end of a run need not wait for. What it gives waits."""
+        if self.options is None:
+            return lambda: None
+        thread = threading.Thread(target=_load, name="credentials", daemon=True)
+        thread.start()
+        return thread.join
+
     def sign(self, publishers: Iterable[Publisher], fail: Callable[[str], object]) -> None:
         """The films that are whole, one after the other. ``fail`` is told which have no credentials, and why."""
         films = [each.film for each in publishers if isinstance(each, MakesFilms)]
@@ -136,6 +147,11 @@ class Credentials:
             made: Signs = resolve(f"{SIGNING}:checked_signer")(self.options)
             self._signs = made
         return self._signs
+
+
+def _load() -> None:
+    with suppress(ImportError):  # is told where something is signed
+        import_module(SIGNING)
 
 
 def _unsigned(what: str, error: Exception) -> str:

@@ -13,7 +13,8 @@ Percentiles = dict[str, float]
 
 _GROWTH = 1.005  # each bin is half a percent wider than the last
 _FLOOR_NS = 1_000
-_BINS = math.ceil(math.log(1e9) / math.log(_GROWTH)) + 2  # 1 µs .. 1000 s
+_LOG_GROWTH = math.log(_GROWTH)
+_BINS = math.ceil(math.log(1e9) / _LOG_GROWTH) + 2  # 1 µs .. 1000 s
 
 
 class Histogram:
@@ -26,7 +27,7 @@ class Histogram:
         self.max_ns = 0
 
     def add(self, value_ns: int) -> None:
-        at = 0 if value_ns <= _FLOOR_NS else 1 + int(math.log(value_ns / _FLOOR_NS) / math.log(_GROWTH))
+        at = 0 if value_ns <= _FLOOR_NS else 1 + int(math.log(value_ns / _FLOOR_NS) / _LOG_GROWTH)
         self._counts[min(at, _BINS - 1)] += 1
         self.count += 1
         self.sum_ns += value_ns

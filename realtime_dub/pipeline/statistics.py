@@ -201,7 +201,9 @@ class Recorder:
     def stage(self, name: str, took_ns: int) -> None:
         """One job of the stage ``name`` took so long."""
         with self._lock:
-            self._stages.setdefault(name, Histogram()).add(took_ns)
+            if (stage := self._stages.get(name)) is None:
+                stage = self._stages[name] = Histogram()
+            stage.add(took_ns)
 
     def compute(self, took_ns: int) -> None:
         """Tracking, engine and compositing of one tick together."""

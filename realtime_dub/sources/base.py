@@ -7,12 +7,13 @@ releases the device, and the blocked ``read`` then raises EndOfStream.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from realtime_dub.errors import EndOfStream
-from realtime_dub.media import AudioBlock, Frame, VideoInfo, VoiceInfo
+from realtime_dub.media import AudioBlock, Frame, Image, VideoInfo, VoiceInfo
 
 T = TypeVar("T")
+Room: TypeAlias = Callable[[int, int], Image]  # height, width -> (height, width, 3), rows without gaps
 
 
 class VideoSource(Protocol):
@@ -34,6 +35,25 @@ class SkipsFrames(Protocol):
 
     def skip(self) -> None:
         """As ``read``, without the picture."""
+
+
+@runtime_checkable
+class WritesInto(Protocol):
+    """A video source whose pictures can be made where somebody wants to have them."""
+
+    room: Room | None
+    """Where each is made, as far as it can; None: in memory of its own. On the thread that reads."""
+
+
+@runtime_checkable
+class Rewinds(Protocol):
+    """A video source that can be read once more, and may keep what it has decoded for that."""
+
+    def keep(self, most_bytes: int) -> None:
+        """From the first frame on, until it is rewound; nothing where that is more. Before the first ``read``."""
+
+    def rewind(self) -> None:
+        """The next frame is the first one. Raises UserError where it cannot."""
 
 
 class VoiceSource(Protocol):

@@ -13,6 +13,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, Interpo
 
 from realtime_dub.errors import MediaError
 from realtime_dub.media import BLACK, Coded, Colour, Image, Plane
+from realtime_dub.sources.base import Room
 from realtime_dub.sources.geometry import UPRIGHT, Aspects, Geometry, orientation_of, square, turned
 from realtime_dub.sources.tone import Kind, Toner, kind_of_light
 
@@ -61,10 +62,13 @@ class ToBgr:
     def geometry(self, frame: Any) -> Geometry:
         return Geometry(square(frame.width, frame.height, self._aspects.of(frame)), orientation_of(frame))
 
-    def __call__(self, frame: Any) -> tuple[Image, Geometry]:
-        """Raises MediaError for colours that cannot be told, or pixels of a kind that cannot be converted."""
+    def __call__(self, frame: Any, room: Room | None = None) -> tuple[Image, Geometry]:
+        """``room``: where the picture is made, unless it has to be turned.
+
+        Raises MediaError for colours that cannot be told, or pixels of a kind that cannot be converted.
+        """
         try:
-            return self._converted(frame)
+            return self._converted(frame, room)
         except (av.FFmpegError, OSError, ValueError) as error:
             what = f"this video, of the kind {frame.format.name}"
             raise MediaError("cannot convert the pixels of", what, "convert it to H.264 first") from error
@@ -87,7 +91,7 @@ class ToBgr:
         luma, *chroma = (_plane(each) for each in frame.planes)
         return Coded((luma, chroma[0], chroma[1]), matrix in HD, is_full_range(frame))
 
-    def _converted(self, frame: Any) -> tuple[Image, Geometry]:
+    def _converted(self, frame: Any, room: Room | None) -> tuple[Image, Geometry]:
         geometry = self.geometry(frame)
         transparent = has_alpha(frame.format.name)
         layout = "bgra" if transparent else "bgr24"
@@ -98,7 +102,10 @@ class ToBgr:
             planes = self._reformat(frame, geometry, "gbrap16le" if transparent else "gbrp16le")
             toned = self._toners.setdefault(kind, Toner(kind))(planes)
             picture = self._from_toned.reformat(toned, format=layout, interpolation=INTERPOLATION)
-        image = merged(picture) if picture.format.name == "gbrp" else picture.to_ndarray()
+        if picture.format.name == "gbrp":
+            image = merged(picture, room if geometry.orientation == UPRIGHT else None)
+        else:
+            image = picture.to_ndarray()
         if transparent:
             empty = self._may_be_empty and not image[..., 3].any()
             image = image[..., :3] if empty else over(image, self._background)
@@ -118,10 +125,11 @@ class ToBgr:
         )
 
 
-def merged(picture: Any) -> Image:
-    """A picture in planes of green, blue and red (gbrp) as BGR."""
+def merged(picture: Any, room: Room | None = None) -> Image:
+    """A picture in planes of green, blue and red (gbrp) as BGR, in ``room``."""
     green, blue, red = (_plane(each) for each in picture.planes)
-    return np.asarray(cv2.merge([blue, green, red]), np.uint8)
+    into = None if room is None else room(picture.height, picture.width)
+    return np.asarray(cv2.merge([blue, green, red], dst=into), np.uint8)
 
 
 def _plane(plane: Any) -> Plane:

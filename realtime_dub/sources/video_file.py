@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,6 +27,7 @@ from realtime_dub.sources.avinput import (
     picture_stream,
     start_ns,
 )
+from realtime_dub.sources.base import Room
 from realtime_dub.sources.opening import open_media
 from realtime_dub.sources.to_bgr import ToBgr, is_full_range
 
@@ -78,6 +81,8 @@ class VideoFileSource:
         self._frames: Iterator[Decoded] = iter(())
         self._ahead: Decoded | None = None
         self._seq = 0
+        self._kept: _Kept | None = None
+        self.room: Room | None = None  # as ``base.WritesInto`` has it
 
     @property
     def notes(self) -> list[str]:
@@ -105,7 +110,7 @@ class VideoFileSource:
             now = self._ahead
             if now is None:
                 raise EndOfStream
-            seen, geometry = self._to_bgr(now.picture)  # before the file may have to be opened anew
+            seen, geometry = self._to_bgr(now.picture, self.room)  # before the file may have to be opened anew
             image = self._fit(seen, geometry)
             coded = self._to_bgr.coded(now.picture, geometry) if image is seen else None
             self._ahead = self._following(now)
@@ -122,9 +127,32 @@ class VideoFileSource:
             self._ahead = self._following(self._ahead)
             self._seq += 1
 
+    def keep(self, most_bytes: int) -> None:
+        """As ``base.Rewinds`` has it."""
+        with self._lock:
+            if self._ahead is not None and not self.loop:
+                self._kept = _Kept(most_bytes)
+                self._frames = self._kept.all_of(itertools.chain([self._ahead], self._frames), self._decoder)
+                self._ahead = next(self._frames)
+
+    def rewind(self) -> None:
+        """As ``base.Rewinds`` has it: with what was kept, and on where that ends; else the file is opened anew."""
+        with self._lock:
+            kept, self._kept = self._kept, None
+            if kept is not None and kept.pictures:
+                kept.ends = True
+                self._frames = itertools.chain(_taken_from(kept.pictures), self._frames)
+                self._to_bgr = ToBgr(self._stream, self._decoder, self._background)
+            else:
+                self._release()
+                self._start()
+                self._times = RisingTimes(self._period_ns)
+            self._fit, self._seq = Fit(self._background), 0
+            self._ahead = next(self._frames, None)
+
     def close(self) -> None:
         with self._lock:
-            self._ahead = None
+            self._ahead = self._kept = None
             self._release()
 
     def _start(self) -> None:
@@ -227,6 +255,39 @@ class VideoFileSource:
         why = f" ({self._damage})" if self._damage else ""
         decoded = f"{self._seq + 1} frames, {end_ns / NS:.2f}{of} s, were decoded"
         self._notes.append(f"{self.path.name} is damaged or cut short{why}: {decoded}")
+
+
+class _Kept:
+    """What was decoded, until there is too much of it, or its shape changes, which the decoder tells of the newest."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self.pictures: deque[Decoded] = deque()
+        self.ends = False
+        self._left = most_bytes
+        self._shape: object = None
+
+    def all_of(self, frames: Iterator[Decoded], decoder: Any) -> Iterator[Decoded]:
+        for each in frames:
+            if not self.ends:
+                self._keep(each, decoder.sample_aspect_ratio)
+            yield each
+
+    def _keep(self, each: Decoded, aspect: object) -> None:
+        picture = each.picture
+        shape = picture.width, picture.height, picture.format.name, aspect
+        self._shape = self._shape or shape
+        self._left -= sum(plane.buffer_size for plane in picture.planes)
+        if self._left < 0 or shape != self._shape:
+            self.pictures.clear()
+            self.ends = True
+        else:
+            self.pictures.append(each)
+
+
+def _taken_from(pictures: deque[Decoded]) -> Iterator[Decoded]:
+    """Each is let go with its turn."""
+    while pictures:
+        yield pictures.popleft()
 
 
 def _is_easy(stream: Any) -> bool:

@@ -10,6 +10,7 @@ from collections import deque
 
 import numpy as np
 
+from realtime_dub.face.landmarks import mean
 from realtime_dub.media import Floats
 
 WINDOW = 200  # frames of speech that agreement is told by: 8 s at 25 per second
@@ -57,6 +58,12 @@ def _correlation(first: Floats, second: Floats, least: int) -> float | None:
     both = np.isfinite(first) & np.isfinite(second)
     if np.count_nonzero(both) < least:
         return None
-    first, second = first[both] - first[both].mean(), second[both] - second[both].mean()
-    spread = float(np.sqrt((first**2).mean() * (second**2).mean()))
-    return float((first * second).mean()) / spread if first.std() >= STILL and spread > 0 else 0.0
+    first, second = _centred(first[both]), _centred(second[both])
+    spread = float(np.sqrt(mean(first * first) * mean(second * second)))
+    still = _centred(first)  # as NumPy's ``std`` has it
+    moves = np.sqrt(mean(still * still)) >= STILL
+    return float(mean(first * second)) / spread if moves and spread > 0 else 0.0
+
+
+def _centred(values: Floats) -> Floats:
+    return np.asarray(values - mean(values), np.float32)

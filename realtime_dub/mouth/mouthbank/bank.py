@@ -25,7 +25,7 @@ from realtime_dub.mouth.mouthbank.adapter import MOST_ADAPTERS, Adapter, read_ad
 from realtime_dub.mouth.mouthbank.bank_bounds import MOST_FILE, check_archive, packed_picture, plain_picture
 from realtime_dub.mouth.mouthbank.cavity import max_lip_opening
 from realtime_dub.mouth.mouthbank.measures import Smiles
-from realtime_dub.mouth.mouthbank.shut import shut_shape
+from realtime_dub.mouth.mouthbank.shut import ShutShapes, shut_shape
 from realtime_dub.mouth.mouthbank.way import SIZE as WAY_SIZE
 from realtime_dub.mouth.mouthbank.way import Way
 from realtime_dub.paths import WholeFile, read_plain, reason
@@ -75,12 +75,13 @@ class Bank:
     _shapes: list[Points] = field(default_factory=list)
     _seen: int = 0
     _smiles: Smiles = field(default_factory=Smiles)
+    shut_of: ShutShapes = field(default_factory=ShutShapes)
 
     @property
     def shut(self) -> Points | None:
         """The mouth shut (478, 3), canonical, as it is estimated where it was seen open only; else None."""
         nearest = self.neutral if self.closed is None else self.closed
-        return None if nearest is None else shut_shape(nearest, self.speaks)
+        return None if nearest is None else self.shut_of(nearest, self.speaks)
 
     @property
     def speaks(self) -> bool:

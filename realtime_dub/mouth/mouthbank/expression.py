@@ -120,7 +120,8 @@ class Expression:
         self._followed = tracked
         face, at_ns = tracked.face, tracked.frame.pts_ns
         assert face is not None
-        seen, opening = freed(face.canonical), float(mean_lip_opening(face.canonical))
+        opened = mean_lip_opening(face.canonical)
+        seen, opening = freed(face.canonical, opened), float(opened)
         cheeks = -float(mean(face.canonical[_CHEEKS, 1]))
         turned = 1 + WITH_TURN * max(0.0, abs(float(face.pose.rotation[2, 0])) - TURNED)  # one half is guessed
         self._usual = turned * np.float32(max(1.0, self._unsure / UNSURE) ** 2)

@@ -54,9 +54,10 @@ def measures(shapes: Points) -> Floats:
     return np.asarray(points.reshape(*points.shape[:-2], -1) @ _WEIGHTS, np.float32)
 
 
-def freed(shapes: Points) -> Floats:
-    """The measures of faces, freed of what an open jaw does to them."""
-    return np.asarray(measures(shapes) - WITH_OPENING * mean_lip_opening(shapes)[..., None], np.float32)
+def freed(shapes: Points, opening: Floats | None = None) -> Floats:
+    """The measures of faces, freed of what an open jaw does to them; their lips' mean ``opening``, if it is known."""
+    opening = mean_lip_opening(shapes) if opening is None else opening
+    return np.asarray(measures(shapes) - WITH_OPENING * opening[..., None], np.float32)
 
 
 def smile(shapes: Points) -> Floats:

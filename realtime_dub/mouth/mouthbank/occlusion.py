@@ -102,7 +102,8 @@ class Occlusion:
         rests = self._may_rest(at_ns, idle)
         cover = self._calm(at_ns) if rests else self._seen(tracked, tracked.face)
         self._idle = idle and rests
-        self._cover = replace(cover, clear=self._is_clear(cover, at_ns))
+        clear = self._is_clear(cover, at_ns)
+        self._cover = cover if cover.clear == clear else replace(cover, clear=clear)
         return self._cover
 
     def _go_on(self, tracked: TrackedFrame) -> None:

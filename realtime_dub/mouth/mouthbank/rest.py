@@ -13,7 +13,6 @@ from realtime_dub.face.types import Points, TrackedFrame
 from realtime_dub.media import MS
 from realtime_dub.mouth.fade import BREAK_NS, Fade
 from realtime_dub.mouth.mouthbank.bank import Bank
-from realtime_dub.mouth.mouthbank.shut import shut_shape
 from realtime_dub.mouth.mouthbank.voice_owner import VoiceOwner
 from realtime_dub.mouth.silence import AUTO, Silence, SilenceShows
 
@@ -40,7 +39,7 @@ def resting_face(bank: Bank) -> Points | None:
     nearest = bank.closed if bank.closed is not None or not bank.frozen else bank.neutral
     if nearest is None:
         return None
-    shut = shut_shape(nearest)  # of lips that came near in speech only, too
+    shut = bank.shut_of(nearest, False)  # of lips that came near in speech only, too
     return nearest if shut is None else shut
 
 

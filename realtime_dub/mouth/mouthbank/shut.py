@@ -46,6 +46,19 @@ def shut_shape(seen: Points, speaks: bool = False) -> Points | None:
     return None if share <= 0 else np.asarray(seen + np.float32(share) * (_shut(seen) - seen), np.float32)
 
 
+class ShutShapes:
+    """:func:`shut_shape` of faces that are asked for several times a frame, and seldom are others."""
+
+    def __init__(self) -> None:
+        self._known: dict[bool, tuple[Points, Points | None]] = {}  # of each kind of face the last, and it shut
+
+    def __call__(self, seen: Points, speaks: bool) -> Points | None:
+        known = self._known.get(speaks)
+        if known is None or known[0] is not seen:
+            known = self._known[speaks] = seen, shut_shape(seen, speaks)
+        return known[1]
+
+
 def _shut(seen: Points) -> Points:
     shape = seen.copy()
     apart = (seen[_LOWER[4]] - seen[_UPPER[4]]) * np.array([0, 1, 1], np.float32)

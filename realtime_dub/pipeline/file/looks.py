@@ -37,10 +37,14 @@ class Looks:
         """Whether the engine looks at the person in this frame."""
         return frame.seq % self.every == 0 and frame.pts_ns < _SHOWN_NS
 
+    @property
+    def until_ns(self) -> int:
+        """Up to where the film is read."""
+        return _LEARNT_NS if self.learns else _SHOWN_NS
+
     def frames(self, video: VideoSource) -> Iterator[Frame]:
         """These, of an open film."""
-        until_ns = _LEARNT_NS if self.learns else _SHOWN_NS
-        frames = takewhile(lambda frame: frame.pts_ns < until_ns, _some(video, self._wanted))
+        frames = takewhile(lambda frame: frame.pts_ns < self.until_ns, _some(video, self._wanted))
         return filter(lambda frame: self.at(frame) or (self.learns and frame.seq % _LEARNT_EVERY == 0), frames)
 
     def _wanted(self, seq: int) -> bool:
@@ -63,10 +67,11 @@ def tracked_ahead(frames: Iterator[Frame], tracker: FaceTracker) -> Iterator[Ite
 
 def _some(video: VideoSource, wanted: Callable[[int], bool]) -> Iterator[Frame]:
     """The frames of an open film whose numbers are ``wanted``."""
+    skip = video.skip if isinstance(video, SkipsFrames) else None
     for seq in count():
         try:
-            if isinstance(video, SkipsFrames) and not wanted(seq):
-                video.skip()
+            if skip is not None and not wanted(seq):
+                skip()
             elif wanted((frame := video.read()).seq):
                 yield frame
         except EndOfStream:

@@ -97,6 +97,8 @@ class _FileRun:
         self._parts = parts = FileParts(config, self._clock, stack)
         self._publishers = [each for each in (parts.publisher, parts.preview) if each is not None]
         self._reports.credentials.begin(parts.generator, self._publishers)
+        # Asked once: a protocol looks for all of its names each time.
+        self._reader = parts.publisher if isinstance(parts.publisher, ReadsParts) else None
         self._composer = FrameComposer(parts.compositor, parts.marks)
         self._audio = PulledVoice(parts.voice, parts.voice_info.rate, parts.voice_info.channels)
         self.recorder = Recorder()
@@ -109,6 +111,7 @@ class _FileRun:
     def dub(self, progress: Progress) -> None:
         """Enrol, then run the stages to the end. However it ends, what was written plays."""
         self._parts.publisher.open(self._parts.output_format())
+        self._stack.callback(self._reports.credentials.load())
         try:
             if (landmarks := self._parts.landmarks) is not None:
                 self._stack.callback(self._close_landmarks, landmarks)
@@ -282,10 +285,10 @@ class _FileRun:
 
     def _read_of(self, seq: int, frame: Frame) -> Reads | None:
         """What is read of the image that is made of a frame; None = all of it."""
-        publisher, seen = self._parts.publisher, self._sheet is not None and seq % _SHEET_EVERY == 0
-        if seen or self._parts.landmarks is not None or frame.coded is None or not isinstance(publisher, ReadsParts):
+        seen = self._sheet is not None and seq % _SHEET_EVERY == 0
+        if seen or self._parts.landmarks is not None or frame.coded is None or self._reader is None:
             return None
-        beside = publisher.reads_beside(frame.coded)
+        beside = self._reader.reads_beside(frame.coded)
         return None if beside is None else Reads(beside, self._badge.box_in(frame.image))
 
     def _tick(self, seq: int, item: _Mouthed) -> Tick:

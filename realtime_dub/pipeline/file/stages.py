@@ -12,6 +12,7 @@ from realtime_dub.flow import Worker
 
 T = TypeVar("T")
 DEPTH = 6  # items between two stages
+TOGETHER = DEPTH // 2  # who waits for room goes on where there is room for so many: each time it wakes costs both
 
 
 class PrefetchStage(Generic[T]):
@@ -22,7 +23,7 @@ class PrefetchStage(Generic[T]):
 
     def __init__(self, name: str, items: Iterator[T], depth: int = DEPTH) -> None:
         self._items = items
-        self._depth = depth
+        self._depth, self._low = depth, max(0, depth - TOGETHER)
         self._ready: deque[T] = deque()
         self._changed = threading.Condition()
         self._ended = self._closed = False
@@ -38,7 +39,8 @@ class PrefetchStage(Generic[T]):
             self._changed.wait_for(lambda: self._ready or self._ended or self._closed)
             if self._ready and not self._closed:
                 item = self._ready.popleft()
-                self._changed.notify_all()
+                if len(self._ready) == self._low:
+                    self._changed.notify_all()
                 return item
             if self._error is not None and not self._closed:
                 raise self._error
@@ -67,9 +69,11 @@ class PrefetchStage(Generic[T]):
 
     def _put(self, item: T) -> bool:
         with self._changed:
-            self._changed.wait_for(lambda: len(self._ready) < self._depth or self._closed)
+            if len(self._ready) >= self._depth:
+                self._changed.wait_for(lambda: len(self._ready) <= self._low or self._closed)
             self._ready.append(item)
-            self._changed.notify_all()
+            if len(self._ready) == 1:
+                self._changed.notify_all()
             return not self._closed
 
 
@@ -87,6 +91,8 @@ class BoundedWriter(Generic[T]):
 
     def put(self, item: T) -> None:
         if len(self._pending) >= self._depth:
+            self._pending[min(TOGETHER, self._depth) - 1].exception()  # is waited for; the first one is told below
+        while self._pending and self._pending[0].done():
             self._pending.popleft().result()
         self._pending.append(self._worker.submit(lambda: self._take(item)))
 

@@ -82,8 +82,11 @@ class PictureMarker:
         sign, level = self._signed
         if not level or self._sheet is None:
             return image
-        marked = cv2.copyTo(image, _NO_MASK) if into is None else into  # NumPy's copy would stop all of Python
         up, down = self._sheet.levels[level - 1][::sign]
+        if into is None and image.ndim == 2 and self._sheet.whole:
+            marked = cv2.add(image, up)
+            return cv2.subtract(marked, down, dst=marked)
+        marked = cv2.copyTo(image, _NO_MASK) if into is None else into  # NumPy's copy would stop all of Python
         for part in parts:
             self._sheet.add(marked, up, down, part)
         return marked
@@ -126,6 +129,11 @@ class _Sheet:
             cv2.add(here, three, dst=here)
             cv2.cvtColor(down[first:last, columns], cv2.COLOR_GRAY2BGR, dst=three)
             cv2.subtract(here, three, dst=here)
+
+    @property
+    def whole(self) -> bool:
+        """All rows are marked."""
+        return self.band == (0, self.size[1])
 
     @property
     def looks(self) -> bool:

@@ -7,6 +7,8 @@ there is no mark.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
@@ -32,7 +34,7 @@ class SoundMarker:
         self._repeats = bands.shape[1]
         self._bands = np.concatenate([bands, bands[:, : self._hop]], 1)  # a hop may begin anywhere
         self._shape = np.hanning(2 * self._hop).astype(np.float32)
-        self._of_bands = _of_bands(2 * self._hop, rate)
+        self._of_bands = np.ascontiguousarray(_of_bands(2 * self._hop, rate).T, np.float64)  # (bins, bands)
         self._ramp = np.arange(self._hop, dtype=np.float32) / self._hop
         self._at: int | None = None  # the sample that comes next
         self._heard = np.zeros(0, np.float32)  # the last two hops and the one that has begun
@@ -54,35 +56,45 @@ class SoundMarker:
         self._loud = 0.0
 
     def _marked(self, samples: Samples) -> Samples:
-        out = samples.copy()
-        done = 0
-        while done < len(samples):
-            assert self._at is not None
-            within = self._at % self._hop
-            if within == 0 and len(self._heard) >= 3 * self._hop:
-                self._turn()
-            count = min(self._hop - within, len(samples) - done)
-            out[done : done + count] += self._noise(self._at, within, count)[:, None]
-            part = samples[done : done + count]
-            self._heard = np.concatenate([self._heard, part[:, 0] if part.shape[1] == 1 else part.mean(1)])
-            self._at += count
-            done += count
+        assert self._at is not None
+        hop, out = self._hop, samples.copy()
+        voice = samples[:, 0] if samples.shape[1] == 1 else samples.mean(1)
+        heard, before = np.concatenate([self._heard, voice]), len(self._heard)
+        first = -self._at % hop  # of the samples, where a hop begins
+        turns = [at for at in range(first, len(samples), hop) if before + at >= 3 * hop]
+        allowed = iter(self._allowed([heard[before + at - 2 * hop : before + at] for at in turns]))
+        for begin, end in pairwise([0, *range(first or hop, len(samples), hop), len(samples)]):
+            if begin in turns:
+                self._turn(next(allowed))
+            if end > begin:
+                out[begin:end] += self._noise(self._at, self._at % hop, end - begin)[:, None]
+                self._at += end - begin
+        kept = before + turns[-1] - 2 * hop if turns else 0
+        self._heard = heard[kept:]
         return out
 
-    def _turn(self) -> None:
+    def _turn(self, allowed: Floats) -> None:
         """A hop is over: the next one goes to what the voice in it allows."""
-        self._heard = self._heard[-2 * self._hop :]
-        self._gains[0], self._gains[1] = self._gains[1], self._allowed(self._heard)
+        self._gains[0], self._gains[1] = self._gains[1], allowed
         self._steps[0], self._steps[1] = self._gains[0], self._gains[1] - self._gains[0]
 
-    def _allowed(self, heard: Floats) -> Floats:
-        power: npt.NDArray[np.float64] = np.abs(np.fft.rfft(heard * self._shape)).astype(np.float64) ** 2
+    def _allowed(self, heard: list[Floats]) -> list[Floats]:
+        """Each band's amplitude (bands,) after each of the hops that have ended, of which two were ``heard``.
+
+        All of a block's at once: NumPy's calls take longer than what they are asked for.
+        """
+        if not heard:
+            return []
+        power: npt.NDArray[np.float64] = np.abs(np.fft.rfft(np.stack(heard) * self._shape)).astype(np.float64) ** 2
         # Hann's window leaves 3/8 of the power, each side of the spectrum a half.
-        power = power * (2 / (0.375 * len(heard) ** 2))
-        wanted = self._of_bands @ power
-        self._loud += _LATE * (float(power.sum()) - self._loud)
-        most = 10 ** (MOST_DB / 10) * self._loud
-        return np.asarray(np.sqrt(wanted * min(1.0, most / max(float(wanted.sum()), 1e-20))), np.float32)
+        power *= 2 / (0.375 * (2 * self._hop) ** 2)
+        wanted, sums = power @ self._of_bands, power.sum(1)
+        most = np.empty(len(heard))
+        for hop, total in enumerate(sums.tolist()):
+            self._loud += _LATE * (total - self._loud)
+            most[hop] = 10 ** (MOST_DB / 10) * self._loud
+        share = np.minimum(1.0, most / np.maximum(wanted.sum(1), 1e-20))
+        return list(np.sqrt(wanted * share[:, None]).astype(np.float32))
 
     def _noise(self, at: int, within: int, count: int) -> Floats:
         first = at % self._repeats

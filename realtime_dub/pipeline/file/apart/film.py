@@ -20,6 +20,7 @@ from realtime_dub.pipeline.file.apart.places import Places
 from realtime_dub.pipeline.file.apart.process import Sides
 from realtime_dub.pipeline.file.apart.wire import Channel, Over, received, sent
 from realtime_dub.pipeline.file.looks import Looks
+from realtime_dub.pipeline.file.stages import TOGETHER
 from realtime_dub.pipeline.file.tracking import Seen
 
 TRACKER = "realtime_dub.face.models"  # loads what does not outlive its process being copied
@@ -84,10 +85,13 @@ class FilmApart:
 
     def seen(self) -> Iterator[Seen]:
         """All of the film, in order; once."""
+        taken = 0
         while not isinstance(found := received(self._film), Over):
             yield found.seen(self._pictures)
-            with suppress(OSError):
-                self._film.send_bytes(b"t")
+            taken += 1
+            if taken % TOGETHER == 0:
+                with suppress(OSError):
+                    self._film.send_bytes(b"t")
         self.notes = found.notes
         self.end()  # while the last frames are encoded
 
@@ -96,12 +100,13 @@ class FilmApart:
         if self._pid is not None:
             with suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
-            os.waitpid(self._pid, 0)
-            self._pid = None
 
     def close(self) -> None:
         """When nobody waits any more. Idempotent."""
         self.end()
+        if self._pid is not None:  # its memory takes a while to be given back
+            os.waitpid(self._pid, 0)
+            self._pid = None
         for channel in (self._film, self._looks):
             channel.close()
         for places in (self._pictures, self._drafts):

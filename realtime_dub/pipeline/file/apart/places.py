@@ -1,7 +1,8 @@
 """Pictures that lie in memory which two processes have, each in a place; what is told of them is small.
 
 One side puts frames in, the other looks at them where they lie. A place is free again when the other side has no array
-of it any more; where none is free there is one more, so that nobody waits for a picture that is kept.
+of it any more; where none is free there is one more, so that nobody waits for a picture that is kept. A picture may be
+made in its place from the first (``room``), so that it need not be copied.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+import threading
 import weakref
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -39,8 +41,15 @@ class Laid:
     coded: tuple[bool, bool] | None = None  # hd, full_range of the planes behind the picture
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Room:
+    place: int
+
+
 class Places:
-    """Made before the processes part. One of them calls ``put``, the other one ``frame``, each on one thread."""
+    """Made before the processes part. One of them calls ``put``, the other one ``frame``, each on one thread; ``room``
+    is for another one of the first.
+    """
 
     def __init__(self) -> None:
         self._memory = os.memfd_create("film", os.MFD_CLOEXEC)
@@ -49,22 +58,42 @@ class Places:
         self._place_bytes = 0  # as the first picture has it
         self._maps: list[mmap.mmap] = []
         self._free: list[int] = []
+        self._taking = threading.Lock()
+        self._rooms: dict[int, _Room] = {}  # of pictures that were not put yet, by the address of these
+
+    def room(self, height: int, width: int) -> Image:
+        """Where a picture (height, width, 3) that is going to be put may be made."""
+        image = height * width * 3
+        if (place := self._of(image + image // 2)) is None:  # with its planes
+            return np.empty((height, width, 3), np.uint8)
+        memory = self._map(place, self._place_bytes)
+        made, _ = _views(memory, (height, width), False)
+        at, room = made.ctypes.data, _Room(place)
+        self._rooms[at] = room
+        weakref.finalize(memory, self._left, at, room).atexit = False
+        return made
+
+    def _left(self, at: int, room: _Room) -> None:
+        """Nobody has what was made there; where it was not put, its place is free. On any thread, at any time."""
+        if self._rooms.get(at) is room:
+            del self._rooms[at]
+            self._free.append(room.place)
 
     def put(self, frame: Frame) -> Laid:
-        """Copy its pictures into a place; where there is none, as for a larger one than the first, they are told."""
+        """Copy its pictures into a place, but what was made there; where there is none, as for a larger one than the
+        first, they are told.
+        """
         planes = () if frame.coded is None else frame.coded.planes
-        needed = frame.image.nbytes + sum(plane.size for plane in planes)
-        if not self._place_bytes:
-            self._place_bytes = -(-needed // mmap.PAGESIZE) * mmap.PAGESIZE
-        if needed > self._place_bytes:
-            return Laid(frame)
         size = frame.height, frame.width
-        try:
-            place = self._taken()
-            image, coded = _views(self._map(place, self._place_bytes), size, bool(planes))
-        except OSError:  # no more memory may be shared
-            return Laid(frame)
-        for there, here in zip((image, *coded), (frame.image, *planes), strict=True):
+        if self._rooms and (room := self._rooms.pop(frame.image.ctypes.data, None)) is not None:
+            place, copied = room.place, planes
+        else:
+            found = self._of(frame.image.nbytes + sum(plane.size for plane in planes))
+            if found is None:
+                return Laid(frame)
+            place, copied = found, (frame.image, *planes)
+        image, coded = _views(self._map(place, self._place_bytes), size, bool(planes))
+        for there, here in zip((image, *coded)[-len(copied) :] if copied else (), copied, strict=True):
             cv2.copyTo(here, _NO_MASK, there)  # NumPy's copy would stop all of Python
         told = None if frame.coded is None else (frame.coded.hd, frame.coded.full_range)
         bare = replace(frame, image=_NO_PICTURE, coded=None)
@@ -79,6 +108,19 @@ class Places:
         image, planes = _views(memory, laid.size, laid.coded is not None)
         coded = None if laid.coded is None else Coded((planes[0], planes[1], planes[2]), *laid.coded)
         return replace(laid.frame, image=image, coded=coded)
+
+    def _of(self, needed: int) -> int | None:
+        """A place for so many bytes, as the first picture needs them; None where there is none."""
+        with self._taking:
+            self._place_bytes = self._place_bytes or -(-needed // mmap.PAGESIZE) * mmap.PAGESIZE
+            if needed > self._place_bytes:
+                return None
+            try:
+                place = self._taken()
+                self._map(place, self._place_bytes)
+            except OSError:  # no more memory may be shared
+                return None
+            return place
 
     def _taken(self) -> int:
         """A free place; one more where there is none."""

@@ -36,7 +36,9 @@ class Found:
         return cls(laid, replace(seen.tracked, frame=laid.frame), seen.decode_ns, seen.track_ns)
 
     def seen(self, pictures: Places) -> Seen:
-        return Seen(replace(self.bare, frame=pictures.frame(self.laid)), self.decode_ns, self.track_ns)
+        bare = self.bare
+        tracked = TrackedFrame(pictures.frame(self.laid), bare.face, bare.why, bare.shot)
+        return Seen(tracked, self.decode_ns, self.track_ns)
 
 
 @dataclass(frozen=True, slots=True)
