@@ -7,12 +7,14 @@ releases the device, and the blocked ``read`` then raises EndOfStream.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol, TypeVar, runtime_checkable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from realtime_dub.errors import EndOfStream
 from realtime_dub.media import AudioBlock, Frame, VideoInfo, VoiceInfo
 
 T = TypeVar("T")
+Turn: TypeAlias = Callable[[int], AbstractContextManager[None]]  # waited for until that instant, at most
 
 
 class VideoSource(Protocol):
@@ -34,6 +36,18 @@ class SkipsFrames(Protocol):
 
     def skip(self) -> None:
         """As ``read``, without the picture."""
+
+
+def at_once(until_ns: int) -> AbstractContextManager[None]:
+    """The turn of a source that waits for nobody."""
+    return nullcontext()
+
+
+@runtime_checkable
+class DecodesInTurn(Protocol):
+    """A live video source whose decoding can wait a little: it works within a ``turn``, which may be given to it."""
+
+    turn: Turn
 
 
 class VoiceSource(Protocol):

@@ -235,9 +235,10 @@ class Renderer:
         if mouths := self._bank.mouths:
             if self._known.mouths != mouths:
                 self._known = _Known(list(mouths))
-            opened = wanted_opening - self._known.openings.astype(np.float32)
-            costs = self._costs(mouths, wanted, opened, view_angles(face))
-            costs -= [RESTING_SWITCH_COST * resting if mouth is self._current else 0 for mouth in mouths]
+            opened, used = wanted_opening - self._known.openings.astype(np.float32), self._known.place(self._current)
+            costs = self._costs(wanted, opened, view_angles(face), used)
+            if used is not None:
+                costs[used] = float(costs[used]) - RESTING_SWITCH_COST * resting
             shut_cost = SHUT_COST + RESTING_SHUT_COST * resting
             nearest = int((costs + shut_cost * np.maximum(0, -opened)).argmin())
             if costs[nearest] < cost:
@@ -248,17 +249,21 @@ class Renderer:
 
     def _costs(
         self,
-        mouths: list[Mouth],
         wanted: npt.NDArray[np.float32],
         opened: npt.NDArray[np.float32],
         angles: npt.NDArray[np.float32],
+        used: int | None,
     ) -> npt.NDArray[np.float32]:
-        """What each of the bank's mouths (n,) costs against the live one: bent, turned, painted, opened."""
+        """What each of the bank's mouths (n,) costs against the live one: bent, turned, painted, opened.
+
+        ``used``: which one is in use.
+        """
         wanted_opening = max_lip_opening(wanted)
         costs = _distance(self._known.shapes, wanted)
         costs += ANGLE_COST * np.abs(self._known.angles - angles).sum(-1)
         costs += (UNSEEN_COST * missing_each(wanted_opening, self._known.openings)).astype(np.float32)
-        costs -= [SWITCH_COST if mouth is self._current else 0 for mouth in mouths]
+        if used is not None:
+            costs[used] = float(costs[used]) - SWITCH_COST
         return costs + OPEN_COST * np.maximum(0, opened)
 
     def _warp_live(
@@ -312,6 +317,10 @@ class _Known:
         self.shapes = np.array([mouth.shape for mouth in mouths], np.float32)
         self.angles = np.array([mouth.angles for mouth in mouths], np.float32)
         self.openings = np.array([mouth.max_lip_opening for mouth in mouths], np.float64)
+
+    def place(self, used: Mouth | None) -> int | None:
+        """Where a mouth is among them."""
+        return next((place for place, mouth in enumerate(self.mouths) if mouth is used), None)
 
 
 def _unbent(

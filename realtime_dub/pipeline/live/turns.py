@@ -1,15 +1,19 @@
 """Whose turn it is: the heavy jobs of a run work one after another.
 
 They share one interpreter. Two at once take it from each other some ten times a job, and wait each time until whoever
-has it gives way and the system has woken them: both are over later than if one had gone behind the other.
+has it gives way and the system has woken them: both are over later than if one had gone behind the other. A source
+that decodes is often woken on the very core that draws, though the other one is idle.
 """
 
 from __future__ import annotations
 
 import heapq
 import itertools
+import statistics
 import threading
-from collections.abc import Iterator
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -26,6 +30,7 @@ class Rank(IntEnum):
     COMPOSER = 0
     ENGINE = 1
     TRACKER = 2
+    SOURCE = 3
 
 
 @dataclass(eq=False)
@@ -61,26 +66,26 @@ class Turns:
             return len(self._waiting)
 
     @contextmanager
-    def turn(self, rank: Rank) -> Iterator[int]:
-        """Work while this is entered; how long it was waited for, in ns."""
+    def turn(self, rank: Rank, until_ns: int | None = None) -> Iterator[int]:
+        """Work while this is entered; how long it was waited for, in ns. ``until_ns``: no longer than until then."""
         began_ns, mine = self._clock.now_ns(), _Turn(rank, next(self._numbers))
-        self._take(mine)
+        self._take(mine, self._patience_ns if until_ns is None else min(self._patience_ns, until_ns - began_ns))
         try:
             yield self._clock.now_ns() - began_ns
         finally:
             self._give(mine)
 
-    def _take(self, mine: _Turn) -> None:
+    def _take(self, mine: _Turn, patience_ns: int) -> None:
         """Until it is there, or patience has come to an end."""
         with self._lock:
             if self._has is None:
                 self._begin(mine)
                 return
-            if self._clock.now_ns() - self._has.since_ns >= self._patience_ns:
+            if patience_ns <= 0 or self._clock.now_ns() - self._has.since_ns >= self._patience_ns:
                 return
             mine.comes.acquire()
             heapq.heappush(self._waiting, mine)
-        if mine.comes.acquire(timeout=self._patience_ns / NS):
+        if mine.comes.acquire(timeout=patience_ns / NS):
             return
         with self._lock:
             if mine in self._waiting:  # it was not given meanwhile
@@ -99,3 +104,36 @@ class Turns:
     def _begin(self, mine: _Turn) -> _Turn:
         self._has, mine.since_ns = mine, self._clock.now_ns()
         return mine
+
+
+class SourceTurns:
+    """The turns of a source that decodes. Its frame is wanted last, so it waits for all others, and they for it.
+
+    Where decoding takes long it goes beside them: a mouth has less time than that. Used by one thread.
+    """
+
+    MOST_NS, AGAIN_NS = 7 * MS, 20 * NS
+    _LOOKS = 9
+
+    def __init__(self, turns: Turns, clock: Clock, worked_ns: Callable[[], int] = time.thread_time_ns) -> None:
+        """``worked_ns``: the processor time of the thread that decodes, so far."""
+        self._turns, self._clock, self._worked_ns = turns, clock, worked_ns
+        self._took_ns: deque[int] = deque(maxlen=self._LOOKS)
+        self._beside_until_ns = 0
+
+    @contextmanager
+    def turn(self, until_ns: int) -> Iterator[None]:
+        """Decode while this is entered, from ``until_ns`` on in any case."""
+        if self._clock.now_ns() < self._beside_until_ns:
+            yield
+            return
+        with self._turns.turn(Rank.SOURCE, until_ns):
+            began_ns = self._worked_ns()
+            yield
+            self._took(self._worked_ns() - began_ns)
+
+    def _took(self, took_ns: int) -> None:
+        self._took_ns.append(took_ns)
+        if len(self._took_ns) == self._LOOKS and statistics.median(self._took_ns) > self.MOST_NS:
+            self._took_ns.clear()
+            self._beside_until_ns = self._clock.now_ns() + self.AGAIN_NS
