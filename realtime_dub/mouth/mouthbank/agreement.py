@@ -57,6 +57,7 @@ def _correlation(first: Floats, second: Floats, least: int) -> float | None:
     both = np.isfinite(first) & np.isfinite(second)
     if np.count_nonzero(both) < least:
         return None
-    first, second = first[both] - first[both].mean(), second[both] - second[both].mean()
+    first, second = first[both], second[both]
+    first, second = first - first.mean(), second - second.mean()
     spread = float(np.sqrt((first**2).mean() * (second**2).mean()))
     return float((first * second).mean()) / spread if first.std() >= STILL and spread > 0 else 0.0

@@ -149,6 +149,7 @@ class MouthbankGenerator:
 
     def observe(self, tracked: TrackedFrame) -> None:
         self._talk.catch_up()
+        self._resting.catch_up()
         person = self._meet(tracked)
         if person is None or (self._idles(person) and not self._occlusion.is_due(tracked)):
             return
@@ -161,7 +162,7 @@ class MouthbankGenerator:
 
     @learns_later.setter
     def learns_later(self, later: bool) -> None:
-        self._talk.later = later
+        self._talk.later = self._resting.later = later
 
     @property
     def learns_own(self) -> bool:

@@ -147,10 +147,11 @@ class People:
         seen_from = view(face)
         if not len(self.expected.gallery):
             return self._bind(descriptor, seen_from)
-        nearest = self.nearest(tracked)
-        distance = nearest.gallery.distance(descriptor, seen_from)
+        distances = [person.gallery.distance(descriptor, seen_from) for person in self.known]
+        distance = min(distances)
+        nearest = self.known[distances.index(distance)]
         if self._sure:
-            own = self.current.gallery.distance(descriptor, seen_from)
+            own = distances[self.known.index(self.current)]
             if own <= self._limit() and not self._rather(nearest, distance, own):
                 self._doubts.clear()
                 self._remember(descriptor, seen_from, own, tracked.frame.pts_ns)
