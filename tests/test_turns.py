@@ -137,6 +137,20 @@ def test_a_turn_may_be_waited_for_until_an_instant_and_no_longer(turns: Turns) -
         assert waited_ns < 1_000 * MS
 
 
+def test_a_composer_waits_for_a_slow_engine_until_it_has_to_begin(turns: Turns) -> None:
+    clock, order = MonotonicClock(), []  # type: ignore[var-annotated]
+    slow = Job(turns, Rank.ENGINE, order)
+    assert slow.begun.wait(20)
+    composer = ThreadExecutor("composer", clock, turns, Rank.COMPOSER)
+    try:
+        done = asyncio.run(composer.run(lambda: "composed", clock.now_ns() + 15 * MS))
+    finally:
+        composer.close()
+        slow.end()
+    assert done.result == "composed"
+    assert 10 * MS <= done.queued_ns < 5_000 * MS
+
+
 def test_a_source_waits_for_all_others(turns: Turns) -> None:
     order, clock = [], MonotonicClock()  # type: ignore[var-annotated]
     first = Job(turns, Rank.ENGINE, order)

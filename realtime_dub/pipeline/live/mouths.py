@@ -185,7 +185,7 @@ class Mouths:
             if not time.is_enough(self._clock.now_ns(), latest_ns):
                 return
             if (done := await self._run_engine(work)) is not None:
-                time.took(done.took_ns, self._clock.now_ns())
+                time.took(done.queued_ns + done.took_ns, self._clock.now_ns())  # the next mouth waits for both
                 self._recorder.stage(stage, done.took_ns)
 
     async def _run(self, tick: TickState, sample: TrackedSample, media_ns: int, deadline_ns: int) -> None:
