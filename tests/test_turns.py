@@ -16,7 +16,7 @@ from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import MS, Frame
 from realtime_dub.pipeline.live.executor import Done, ThreadExecutor
 from realtime_dub.pipeline.live.inputs import ThreadedInputs
-from realtime_dub.pipeline.live.turns import Rank, SourceTurns, Turns
+from realtime_dub.pipeline.live.turns import DECODES_NS, Rank, SourceTurns, Turns
 from realtime_dub.pipeline.schedule import TrackedSample
 from realtime_dub.sources.base import Turn, at_once
 
@@ -173,6 +173,20 @@ def test_a_source_waits_for_all_others(turns: Turns) -> None:
     assert order == [Rank.ENGINE, Rank.TRACKER, Rank.SOURCE]
 
 
+def test_nobody_waits_long_for_a_source_that_is_slow_for_once(turns: Turns) -> None:
+    """At the seam of a film that is shown again, say."""
+    order: list[Rank] = []
+    slow = Job(turns, Rank.SOURCE, order)
+    assert slow.begun.wait(20)
+    with turns.turn(Rank.ENGINE) as waited_ns:
+        assert waited_ns < 5_000 * MS  # of a patience without end
+    time.sleep(0.01)
+    with turns.turn(Rank.ENGINE) as waited_ns:  # it has had its time
+        assert waited_ns < 1_000 * MS
+    assert turns.waiting == 0
+    slow.end()
+
+
 def test_what_takes_long_to_decode_goes_beside_the_others_and_is_tried_again() -> None:
     clock, worked = VirtualClock(), 0
     turns = Turns(clock, LONG_NS)
@@ -188,13 +202,13 @@ def test_what_takes_long_to_decode_goes_beside_the_others_and_is_tried_again() -
             other.join()
         return not alone[0]
 
-    assert all(decodes_in_turn(SourceTurns.MOST_NS) for _ in range(30))
-    assert sum(decodes_in_turn(2 * SourceTurns.MOST_NS) for _ in range(30)) == 5  # of nine the middle one is
+    assert all(decodes_in_turn(DECODES_NS) for _ in range(30))
+    assert sum(decodes_in_turn(2 * DECODES_NS) for _ in range(30)) == 5  # of nine the middle one is
     clock.advance_to(SourceTurns.AGAIN_NS - 1)
     assert not decodes_in_turn(MS)
     clock.advance_to(SourceTurns.AGAIN_NS)
     assert all(decodes_in_turn(MS) for _ in range(30))
-    takes = [MS, MS, 9 * SourceTurns.MOST_NS] * 20  # one that is slow now and then, as at the start of a film
+    takes = [MS, MS, 9 * DECODES_NS] * 20  # one that is slow now and then, as at the start of a film
     assert all(decodes_in_turn(each) for each in takes)
 
 
@@ -263,7 +277,7 @@ def test_tracker_engine_composer_and_source_of_a_run_never_work_at_once() -> Non
         def on_end(self, which: str, error: object) -> None: ...
 
     clock = MonotonicClock()
-    turns = Turns(clock, LONG_NS)
+    turns = Turns(clock, LONG_NS, LONG_NS)
     camera, microphone = Decoding("camera", clock, 100), Microphone("microphone", clock)
     camera.open(), microphone.open()
     inputs = ThreadedInputs(camera, microphone, Busy(""), clock, turns=turns)

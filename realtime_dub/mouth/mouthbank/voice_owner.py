@@ -29,7 +29,7 @@ class VoiceOwner:
 
     def __init__(self) -> None:
         self.own = True
-        self.later = False  # a comparison waits for :meth:`catch_up`; may be changed
+        self.later = False  # a comparison waits for :meth:`catch_up`, or for the next one; may be changed
         self._conviction = 1.0  # 1 = surely the person's, -1 = surely another's
         self.forget()
 
@@ -51,6 +51,7 @@ class VoiceOwner:
             self._compared_ns = at_ns
         elif at_ns - self._compared_ns >= EVERY_NS:
             self._compared_ns = at_ns
+            self.catch_up()  # there was no time for the one before
             if np.count_nonzero(self._voiced) >= SPOKEN:
                 order = np.arange(at_ns // STEP_NS - SPAN + 1, at_ns // STEP_NS + 1) % SPAN
                 self._waits = self._opened[order], self._spoken[order]

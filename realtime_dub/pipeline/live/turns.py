@@ -22,6 +22,8 @@ from realtime_dub.clock import Clock
 from realtime_dub.media import MS, NS
 
 PATIENCE_NS = 20 * MS  # for a turn, and with whoever has it; then two work at once
+DECODES_NS = 7 * MS  # a source that takes longer for the most of its frames has no turns
+SEAM_NS = 10 * MS  # a mouth waits no longer for one that is slow for once; a newer frame may
 
 
 class Rank(IntEnum):
@@ -52,8 +54,8 @@ class Turns:
     Whoever has had it for as long as patience lasts is waited for no longer: an engine that warms up, or hangs.
     """
 
-    def __init__(self, clock: Clock, patience_ns: int = PATIENCE_NS) -> None:
-        self._clock, self._patience_ns = clock, patience_ns
+    def __init__(self, clock: Clock, patience_ns: int = PATIENCE_NS, seam_ns: int = SEAM_NS) -> None:
+        self._clock, self._patience_ns, self._seam_ns = clock, patience_ns, seam_ns
         self._lock = threading.Lock()
         self._numbers = itertools.count()
         self._has: _Turn | None = None
@@ -81,7 +83,10 @@ class Turns:
             if self._has is None:
                 self._begin(mine)
                 return
-            if patience_ns <= 0 or self._clock.now_ns() - self._has.since_ns >= self._patience_ns:
+            has_had_ns = self._clock.now_ns() - self._has.since_ns
+            if self._has.rank is Rank.SOURCE and mine.rank < Rank.TRACKER:
+                patience_ns = min(patience_ns, self._seam_ns - has_had_ns)
+            if patience_ns <= 0 or has_had_ns >= self._patience_ns:
                 return
             mine.comes.acquire()
             heapq.heappush(self._waiting, mine)
@@ -112,7 +117,7 @@ class SourceTurns:
     Where decoding takes long it goes beside them: a mouth has less time than that. Used by one thread.
     """
 
-    MOST_NS, AGAIN_NS = 7 * MS, 20 * NS
+    AGAIN_NS = 20 * NS
     _LOOKS = 9
 
     def __init__(self, turns: Turns, clock: Clock, worked_ns: Callable[[], int] = time.thread_time_ns) -> None:
@@ -134,6 +139,6 @@ class SourceTurns:
 
     def _took(self, took_ns: int) -> None:
         self._took_ns.append(took_ns)
-        if len(self._took_ns) == self._LOOKS and statistics.median(self._took_ns) > self.MOST_NS:
+        if len(self._took_ns) == self._LOOKS and statistics.median(self._took_ns) > DECODES_NS:
             self._took_ns.clear()
             self._beside_until_ns = self._clock.now_ns() + self.AGAIN_NS
