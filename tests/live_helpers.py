@@ -164,7 +164,7 @@ class VirtualExecutor:
     cost_ns: Callable[[int], int]
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def run(self, job):
+    async def run(self, job, until_ns=None):
         async with self.lock:
             result = job()
             took_ns = self.cost_ns(self.clock.now_ns())  # asked behind the job: it may say what it was

@@ -77,7 +77,7 @@ class SharingExecutor:
     draw_ns: int
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def run(self, job: Callable[[], Any]) -> Done[Any]:
+    async def run(self, job: Callable[[], Any], until_ns: int | None = None) -> Done[Any]:
         async with self.lock:
             result = job()
             await self.network.run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -112,6 +113,20 @@ def test_lower_face_holds_the_mouth_and_not_the_eyes() -> None:
     for index, inside in ((13, True), (152, True), (33, False), (263, False), (1, False), (10, False)):
         x, y = tracked.face.points[index, :2].astype(int)
         assert bool(mask[y, x]) is inside, index
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.7, 1.9, 3.9])
+def test_soft_edges_are_gaussian_to_a_level(sigma: float) -> None:
+    mask = cv2.ellipse(np.zeros((60, 90), np.uint8), (40, 28), (22, 14), 20, 0, 360, (255,), -1)
+    exact = cv2.GaussianBlur(mask.astype(np.float64), (0, 0), max(0.3, sigma), borderType=cv2.BORDER_CONSTANT)
+    assert np.abs(feather(mask, sigma) - exact).max() < 1  # the kernel ends at three sigmas, one for bytes
+    assert np.array_equal(feather(mask * 0, sigma), mask * 0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 255), st.integers(0, 255), st.integers(0, 255)), min_size=1, max_size=40))
+def test_the_middle_colour_is_numpys(pixels: list[tuple[int, int, int]]) -> None:
+    values = np.array(pixels, np.uint8)
+    assert np.array_equal(colour.median(values), np.median(values, axis=0))
 
 
 def posed_patch(tracked: TrackedFrame, size: int = 60) -> MouthPatch:

@@ -201,6 +201,28 @@ def test_a_generator_is_told_while_the_machine_is_short() -> None:
     assert {short for at, short in Spares.told if at > 8 * NS} == {False}
 
 
+def test_what_mouths_teach_is_learnt_behind_them_and_soon() -> None:
+    class Learns(PuppetGenerator):
+        learns_later = False
+        waiting = 0
+        told: ClassVar[list[int]] = []
+
+        def generate(self, tracked: TrackedFrame, at_ns: int) -> MouthPatch | None:
+            if at_ns > START_NS:  # warming up nobody is shown
+                assert self.learns_later
+                self.waiting += 1
+            return super().generate(tracked, at_ns)
+
+        def observe(self, tracked: TrackedFrame) -> None:
+            self.told.append(self.waiting)
+            self.waiting = 0
+            super().observe(tracked)
+
+    live(6, generator=Learns())
+    assert len(Learns.told) >= 40
+    assert set(Learns.told[1:]) == {3}
+
+
 def test_slow_composer_never_publishes_late() -> None:
     run = live(6, compose_ns=lambda since: 90 * MS if 2 * NS <= since < 4 * NS else 4 * MS)
     assert max(age for _, _, age, lagged in run.kinds if not lagged) <= 160 * MS

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from realtime_dub.media import MS, Image
-from realtime_dub.mouth.mouthbank.occlusion_stays import MANY, UNSEEN_NS, Staying
+from realtime_dub.mouth.mouthbank.occlusion_stays import MANY, UNSEEN_NS, ClearFace, Staying
 from realtime_dub.mouth.mouthbank.occlusion_view import SIZE
 
 pytestmark = pytest.mark.computes
@@ -37,7 +37,7 @@ def behind_hand(light: float = 0.0) -> Image:
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
-CLOCK = count(step=STEP_NS)
+CLOCK = count(start=1_000 * STEP_NS, step=STEP_NS)
 
 
 def looked(staying: Staying, image: Image, seen: float = 0.0, yaw: float = 0.0, sure: bool = False) -> np.ndarray:
@@ -96,6 +96,31 @@ def test_lips_that_move_beside_a_thing_are_not_taken_for_it() -> None:
     moved = behind_hand()
     moved[MOUTH > 0] = (20, 20, 30)
     assert not looked(staying, moved)[(MOUTH > 0) & (HAND == 0)].any()
+
+
+def test_a_look_is_learnt_from_later_and_that_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look at a face alone is learnt from in the frame behind it, or by the next look."""
+    seen: list[int] = []
+    see = ClearFace.see
+    monkeypatch.setattr(ClearFace, "see", lambda *told: (seen.append(1), see(*told))[1])
+    rng, after, before = np.random.default_rng(2), Staying(), Staying()
+    for k in range(12):
+        image = np.clip(face().astype(np.float32) + rng.normal(0, 6, (SIZE, SIZE, 3)), 0, 255).astype(np.uint8)
+        for staying in (after, before):
+            done = len(seen)
+            assert staying(None, NOTHING, image, EVERYWHERE, MOUTH, 0.01 * k, k * STEP_NS) is None
+            assert len(seen) - done == (k > 0 and staying is before)  # what waited, never more than one look
+            if staying is after:
+                staying.learn()
+                assert len(seen) - done == 1
+                staying.learn()  # once
+                assert len(seen) - done == 1
+    before.learn()
+    for name in ("_mean", "_variance", "_looks", "_yaw"):
+        assert np.array_equal(getattr(after._face, name), getattr(before._face, name))
+    covers = [looked(each, behind_hand(), seen=0.99, sure=True) for each in (after, before)]
+    assert covers[0].any()
+    assert np.array_equal(*covers)
 
 
 def another_face() -> Image:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
-from live_helpers import RATE, START_NS, EveryThird, PupilGenerator, Run, live, sound
+from live_helpers import RATE, START_NS, EveryThird, PupilGenerator, Run, VirtualExecutor, live, sound
 
 from benchmarks.media import voice
 from realtime_dub.clock import MonotonicClock
@@ -25,6 +26,7 @@ from realtime_dub.mouth.mouthbank.motion import MotionStream
 from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.camera import USUAL
 from realtime_dub.pipeline.live import run as live_run
+from realtime_dub.pipeline.live.executor import Done
 from realtime_dub.pipeline.live.mouths import SpareTime
 from realtime_dub.pipeline.live.own_mic import BEHIND_NS, LOST_NS, MOST_NS, OwnMic
 from tests.faces import frame_of, portrait, tracked_portrait
@@ -73,6 +75,23 @@ def test_a_generator_that_learns_slowly_is_not_late_for_it(learn_ms: float, most
     assert [kind for at, kind, _, _ in run.kinds if at > 2 * NS].count("fresh") == sum(
         at > 2 * NS for at, *_ in without.kinds
     )
+
+
+def test_a_turn_that_learning_waits_for_is_part_of_what_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next mouth waits behind it for both."""
+    told: list[int] = []
+    monkeypatch.setattr(SpareTime, "took", lambda self, took_ns, now_ns: told.append(took_ns))
+
+    async def run_in_turn(self: VirtualExecutor, job: Callable[[], Any], until_ns: int | None = None) -> Done[Any]:
+        async with self.lock:
+            result = job()
+            await self.clock.sleep_until(self.clock.now_ns() + 5 * MS)
+            return Done(result, 2 * MS, 3 * MS)
+
+    monkeypatch.setattr(VirtualExecutor, "run", run_in_turn)
+    live(3, generator=PupilGenerator())
+    assert len(told) >= 50
+    assert set(told) == {5 * MS}
 
 
 def test_what_was_too_slow_for_a_while_is_tried_again() -> None:

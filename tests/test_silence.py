@@ -25,7 +25,7 @@ from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
 from realtime_dub.mouth.mouthbank.render import Renderer
 from realtime_dub.mouth.mouthbank.rest import FADE_NS, HOLD_NS, Need, Resting, SlowCorners, resting_displacement
-from realtime_dub.mouth.mouthbank.voice_owner import VoiceOwner
+from realtime_dub.mouth.mouthbank.voice_owner import EVERY_NS, VoiceOwner
 from realtime_dub.mouth.silence import for_voice
 from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.file.run import run_file
@@ -221,6 +221,21 @@ def test_another_voice_is_found_out_and_ones_own_again() -> None:
     spoken = syllables(1500, 1)
     assert not judged(owner, syllables(500, 2), spoken[:500])
     assert judged(owner, spoken[500:], spoken[500:], first=500)
+
+
+def test_a_mind_that_is_made_up_later_is_the_same_and_needs_nobody_to_ask() -> None:
+    owners = VoiceOwner(), VoiceOwner(), VoiceOwner()
+    owners[1].later = owners[2].later = True
+    minds = []
+    for k, (live, heard) in enumerate(zip(syllables(500, 2), syllables(500, 1), strict=True)):
+        for owner in owners:
+            owner.see(k * STEP_NS, float(live), float(heard), 1.0)
+        if k % 3 == 0:
+            owners[1].catch_up()
+        minds.append([owner.own for owner in owners])
+    at = [sum(mind) for mind in zip(*minds, strict=True)]  # frames until another's voice is found out
+    assert at[0] <= at[1] <= at[0] + 3
+    assert at[0] < at[2] <= at[0] + EVERY_NS // STEP_NS + 1
 
 
 def test_a_mouth_that_stays_shut_under_a_voice_does_not_speak_it() -> None:

@@ -11,13 +11,14 @@ from typing import ClassVar
 import pytest
 from live_parts import Camera, Microphone, Tracker
 
-from realtime_dub.clock import MonotonicClock
+from realtime_dub.clock import MonotonicClock, VirtualClock
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import MS, Frame
 from realtime_dub.pipeline.live.executor import Done, ThreadExecutor
 from realtime_dub.pipeline.live.inputs import ThreadedInputs
-from realtime_dub.pipeline.live.turns import Rank, Turns
+from realtime_dub.pipeline.live.turns import DECODES_NS, Rank, SourceTurns, Turns
 from realtime_dub.pipeline.schedule import TrackedSample
+from realtime_dub.sources.base import Turn, at_once
 
 LONG_NS = 20_000 * MS  # nobody waits for so long
 
@@ -122,6 +123,95 @@ def test_who_went_beside_gives_nothing_away() -> None:
     second.end()
 
 
+def test_a_turn_may_be_waited_for_until_an_instant_and_no_longer(turns: Turns) -> None:
+    clock, order = MonotonicClock(), []  # type: ignore[var-annotated]
+    slow = Job(turns, Rank.ENGINE, order)
+    assert slow.begun.wait(20)
+    with turns.turn(Rank.SOURCE, clock.now_ns() - MS) as waited_ns:  # in the past: beside, at once
+        assert waited_ns < 1_000 * MS
+    with turns.turn(Rank.SOURCE, clock.now_ns() + 30 * MS) as waited_ns:
+        assert 29 * MS <= waited_ns < 5_000 * MS
+    assert turns.waiting == 0
+    slow.end()
+    with turns.turn(Rank.TRACKER) as waited_ns:  # nobody who went beside has it
+        assert waited_ns < 1_000 * MS
+
+
+def test_a_composer_waits_for_a_slow_engine_until_it_has_to_begin(turns: Turns) -> None:
+    clock, order = MonotonicClock(), []  # type: ignore[var-annotated]
+    slow = Job(turns, Rank.ENGINE, order)
+    assert slow.begun.wait(20)
+    composer = ThreadExecutor("composer", clock, turns, Rank.COMPOSER)
+    try:
+        done = asyncio.run(composer.run(lambda: "composed", clock.now_ns() + 15 * MS))
+    finally:
+        composer.close()
+        slow.end()
+    assert done.result == "composed"
+    assert 10 * MS <= done.queued_ns < 5_000 * MS
+
+
+def test_a_source_waits_for_all_others(turns: Turns) -> None:
+    order, clock = [], MonotonicClock()  # type: ignore[var-annotated]
+    first = Job(turns, Rank.ENGINE, order)
+    assert first.begun.wait(20)
+    source = SourceTurns(turns, clock)
+
+    def decode() -> None:
+        with source.turn(clock.now_ns() + LONG_NS):
+            order.append(Rank.SOURCE)
+
+    decoding = threading.Thread(target=decode)
+    decoding.start()
+    waiting(turns, 1)
+    tracker = Job(turns, Rank.TRACKER, order)
+    waiting(turns, 2)
+    first.end()
+    assert tracker.begun.wait(20)
+    tracker.end()
+    decoding.join(20)
+    assert order == [Rank.ENGINE, Rank.TRACKER, Rank.SOURCE]
+
+
+def test_nobody_waits_long_for_a_source_that_is_slow_for_once(turns: Turns) -> None:
+    """At the seam of a film that is shown again, say."""
+    order: list[Rank] = []
+    slow = Job(turns, Rank.SOURCE, order)
+    assert slow.begun.wait(20)
+    with turns.turn(Rank.ENGINE) as waited_ns:
+        assert waited_ns < 5_000 * MS  # of a patience without end
+    time.sleep(0.01)
+    with turns.turn(Rank.ENGINE) as waited_ns:  # it has had its time
+        assert waited_ns < 1_000 * MS
+    assert turns.waiting == 0
+    slow.end()
+
+
+def test_what_takes_long_to_decode_goes_beside_the_others_and_is_tried_again() -> None:
+    clock, worked = VirtualClock(), 0
+    turns = Turns(clock, LONG_NS)
+    source = SourceTurns(turns, clock, lambda: worked)
+
+    def decodes_in_turn(takes_ns: int) -> bool:
+        nonlocal worked
+        with source.turn(clock.now_ns() + LONG_NS):
+            worked += takes_ns
+            alone: list[bool] = []
+            other = threading.Thread(target=lambda: alone.append(turns._has is None))
+            other.start()
+            other.join()
+        return not alone[0]
+
+    assert all(decodes_in_turn(DECODES_NS) for _ in range(30))
+    assert sum(decodes_in_turn(2 * DECODES_NS) for _ in range(30)) == 5  # of nine the middle one is
+    clock.advance_to(SourceTurns.AGAIN_NS - 1)
+    assert not decodes_in_turn(MS)
+    clock.advance_to(SourceTurns.AGAIN_NS)
+    assert all(decodes_in_turn(MS) for _ in range(30))
+    takes = [MS, MS, 9 * DECODES_NS] * 20  # one that is slow now and then, as at the start of a film
+    assert all(decodes_in_turn(each) for each in takes)
+
+
 def test_a_job_that_fails_gives_its_turn_on(turns: Turns) -> None:
     with pytest.raises(ValueError, match="broke"), turns.turn(Rank.ENGINE):
         raise ValueError("broke")
@@ -150,7 +240,7 @@ def test_many_threads_never_work_at_once(turns: Turns) -> None:
     assert working == 0
 
 
-def test_tracker_engine_and_composer_of_a_run_never_work_at_once() -> None:
+def test_tracker_engine_composer_and_source_of_a_run_never_work_at_once() -> None:
     working, most, tracked = [], [], threading.Event()
 
     def busy(name: str) -> str:
@@ -165,6 +255,15 @@ def test_tracker_engine_and_composer_of_a_run_never_work_at_once() -> None:
             busy("tracker")
             return super().track(frame)
 
+    class Decoding(Camera):
+        turn: Turn = staticmethod(at_once)
+
+        def read(self) -> Frame:
+            frame = super().read()
+            with self.turn(clock.now_ns() + LONG_NS):
+                busy("source")
+            return frame
+
     class Sink:
         queued: ClassVar[list[int]] = []
 
@@ -178,8 +277,8 @@ def test_tracker_engine_and_composer_of_a_run_never_work_at_once() -> None:
         def on_end(self, which: str, error: object) -> None: ...
 
     clock = MonotonicClock()
-    turns = Turns(clock, LONG_NS)
-    camera, microphone = Camera("camera", clock, 100), Microphone("microphone", clock)
+    turns = Turns(clock, LONG_NS, LONG_NS)
+    camera, microphone = Decoding("camera", clock, 100), Microphone("microphone", clock)
     camera.open(), microphone.open()
     inputs = ThreadedInputs(camera, microphone, Busy(""), clock, turns=turns)
     ranks = {"engine": Rank.ENGINE, "composer": Rank.COMPOSER}

@@ -6,6 +6,8 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +22,7 @@ from hypothesis import strategies as st
 from realtime_dub.clock import MonotonicClock, VirtualClock
 from realtime_dub.errors import DeviceError, EndOfStream, MediaError
 from realtime_dub.media import MS, NS, Frame, VideoInfo
+from realtime_dub.sources.base import DecodesInTurn
 from realtime_dub.sources.cameras import camera_paths, list_cameras
 from realtime_dub.sources.demo import DemoSource
 from realtime_dub.sources.image import ImageSource
@@ -96,6 +99,33 @@ def test_decoder_slower_than_life_plays_slow_but_does_not_freeze(work_ms: int) -
         shown.append(clock.now_ns())
     assert max(b - a for a, b in pairwise(shown)) <= 2 * work_ms * MS
     assert max(at - stamp for at, stamp in zip(shown, stamps, strict=True)) < 40 * MS
+    paced.close()
+
+
+@pytest.mark.parametrize("fps", [25, 30, 60])
+def test_a_turn_is_waited_for_in_the_time_that_a_frame_has_to_spare(fps: int) -> None:
+    clock, period = VirtualClock(START_NS), NS / fps
+    paced, waited = PacedVideo(DemoSource(64, 64, fps), clock), []
+
+    @contextmanager
+    def turn(until_ns: int) -> Iterator[None]:
+        """Others are at work for as long as they are waited for; then the frame takes its time."""
+        waited.append(max(0, until_ns - clock.now_ns()))
+        clock.advance_to(until_ns)
+        clock.advance_to(clock.now_ns() + 7 * MS)
+        yield
+
+    paced.turn = turn
+    paced.open()
+    frames = [(paced.read(), clock.now_ns()) for _ in range(50)]
+    for k, (frame, now_ns) in enumerate(frames[1:], 1):  # the first says when time begins
+        assert now_ns == pytest.approx(frame.pts_ns, abs=MS)  # in time, all of them
+        assert frame.pts_ns - frames[0][0].pts_ns == pytest.approx(k * period, abs=MS)
+    assert (paced.skipped, waited[0]) == (0, 0)
+    assert min(waited[1:]) == pytest.approx(period - 8 * MS, abs=MS)
+    clock.advance_to(clock.now_ns() + round(2.5 * period))  # the reader was away: nobody is waited for
+    paced.read()
+    assert waited[-1] == 0
     paced.close()
 
 
@@ -243,6 +273,33 @@ def test_camera_gives_the_newest_picture_stamped(usb: Usb) -> None:
     assert not any(f.stale for f in frames)
     assert usb.asked[0] == cv2.CAP_PROP_FOURCC
     assert cv2.CAP_PROP_BUFFERSIZE in usb.asked
+
+
+def test_a_camera_decodes_in_its_turn(usb: Usb) -> None:
+    clock, inside, asked = MonotonicClock(), [0], []
+
+    class Watched(UsbCapture):
+        def __init__(self, usb: Usb) -> None:
+            super().__init__(usb)
+            retrieve = self.retrieve
+            self.retrieve = lambda: (asked.append(inside[0]), retrieve())[1]  # type: ignore[assignment,func-returns-value]
+
+    @contextmanager
+    def turn(until_ns: int) -> Iterator[None]:
+        assert until_ns <= clock.now_ns() + 20 * MS  # half of a frame, from its capture on
+        inside[0] += 1
+        yield
+        inside[0] -= 1
+
+    source = WebcamSource("0", 640, 480, 25, clock, opener=lambda _: Watched(usb))
+    assert isinstance(source, DecodesInTurn)
+    source.turn = turn
+    source.open()
+    for _ in range(5):
+        source.read()
+    source.close()
+    assert len(asked) >= 5
+    assert set(asked) == {1}
 
 
 def test_unplugged_camera_goes_on_with_its_last_picture_and_comes_back(usb: Usb) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +18,14 @@ def rim_shift(reference: Image, image: Image, rim: npt.NDArray[np.bool_]) -> npt
     if not rim.any():
         return np.zeros(3, np.float32)
     difference = chosen(reference, rim).astype(np.int16) - chosen(image, rim)
-    low, high = (len(difference) - 1) // 2, len(difference) // 2
-    ordered = np.partition(difference, (low, high), axis=0)  # np.median does the same, and more around it
-    median = (ordered[low] + ordered[high].astype(np.float64)) / 2
-    return np.asarray(np.minimum(np.maximum(median, -MAX_SHIFT), MAX_SHIFT), np.float32)
+    return np.asarray(np.minimum(np.maximum(median(difference), -MAX_SHIFT), MAX_SHIFT), np.float32)
+
+
+def median(values: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float64]:
+    """Of whole numbers (n, channels), n > 0. np.median does the same, and more around it."""
+    low, high = (len(values) - 1) // 2, len(values) // 2
+    ordered = np.partition(values, (low, high), axis=0)
+    return np.asarray((ordered[low] + ordered[high].astype(np.float64)) / 2)
 
 
 def chosen(image: Image, where: npt.NDArray[np.bool_]) -> Image:

@@ -40,7 +40,10 @@ def feather(mask: Mask, sigma: float) -> Mask:
         size = (max(1, width // shrink), max(1, height // shrink))
         small = feather(np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_AREA)), sigma / shrink)
         return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
-    return np.asarray(cv2.GaussianBlur(mask, (0, 0), max(0.3, sigma), borderType=cv2.BORDER_CONSTANT), np.uint8)
+    # As GaussianBlur, which takes three times as long for bytes: it reckons in whole numbers, and is off by a level.
+    sigma = max(0.3, sigma)
+    kernel = cv2.getGaussianKernel(round(6 * sigma + 1) | 1, sigma, cv2.CV_32F)
+    return np.asarray(cv2.sepFilter2D(mask, cv2.CV_8U, kernel, kernel, borderType=cv2.BORDER_CONSTANT), np.uint8)
 
 
 def rounded(centre: npt.NDArray[np.float32], radius: float, box: Box) -> npt.NDArray[np.float32]:

@@ -67,8 +67,9 @@ class ThinPlate:
         at = np.empty((rows, columns, 2), np.float32)
         at[..., 0], at[..., 1] = grid_x / self._unit, (grid_y / self._unit)[:, None]
         nodes, weights = self._nodes.astype(np.float32), self._weights.astype(np.float32)
+        weights[: len(nodes)] *= 0.5  # which the kernel of many more numbers is spared, exactly
         across, down = _squares(at[0, :, :1], nodes[:, 0]), _squares(at[:, 0, 1:], nodes[:, 1])
-        kernel = _bent((across + down[:, None]).reshape(-1, len(nodes)))
+        kernel = _bent_twice((across + down[:, None]).reshape(-1, len(nodes)))
         moved = _weighed(kernel, at.reshape(-1, 2), weights) * np.float32(self._unit)
         return np.asarray(moved.reshape(rows, columns, 2), np.float32)
 
@@ -98,9 +99,14 @@ def _squares(a: Real, b: Real) -> Real:
 
 def _bent(squared: Real) -> Real:
     """r^2 log r = r^2 log(r^2) / 2 of squared distances, and 0 at r = 0, in their place."""
+    bent = _bent_twice(squared)
+    bent *= 0.5
+    return bent
+
+
+def _bent_twice(squared: Real) -> Real:
     logarithm = np.add(squared, 1e-12)
     squared *= np.log(logarithm, out=logarithm)
-    squared *= 0.5
     return squared
 
 

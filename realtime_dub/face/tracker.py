@@ -285,14 +285,21 @@ class MediaPipeTracker:
         self._profile = abs(yaw_deg) > (RETURN_YAW_DEG if self._profile else MAX_YAW_DEG)
         if self._profile:
             return "profile"
-        lips, jaw = points[LIPS], points[JAW]
-        outside = lips.min(0)[:2].min() < 1 or (lips.max(0)[:2] > (frame.width - 2, frame.height - 2)).any()
-        jaw_outside = float(((jaw[:, 1] > frame.height + scale / 4) | (jaw[:, 0] < -scale / 4)).mean()) > 0.5
+        (left, top), (right, bottom) = _corners(points[LIPS, :2])
+        outside = min(left, top) < 1 or right > frame.width - 2 or bottom > frame.height - 2
+        jaw = points[JAW, :2]
+        beside = (jaw[:, 1] > frame.height + scale / 4) | (jaw[:, 0] < -scale / 4)
+        jaw_outside = np.count_nonzero(beside) > 0.5 * len(jaw)
         return "outside" if outside or jaw_outside or scale < MIN_MOUTH_PX else ""
 
 
 def _extent(values: npt.NDArray[np.float32]) -> float:
     return float(np.maximum.reduce(values) - np.minimum.reduce(values))
+
+
+def _corners(points: Points) -> tuple[list[float], list[float]]:
+    """The least and the most of each coordinate."""
+    return np.minimum.reduce(points).tolist(), np.maximum.reduce(points).tolist()
 
 
 def _middle(points: Points) -> tuple[float, float]:

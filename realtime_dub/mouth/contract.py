@@ -33,6 +33,7 @@ __all__ = [
     "ImplausibleMouth",
     "Latency",
     "LearnsIdentity",
+    "LearnsLater",
     "LearnsOwnVoice",
     "MouthGenerator",
     "MouthPatch",
@@ -161,6 +162,13 @@ class SparesWork(Protocol):
     """A generator that can do without something for a while, where live mouths would come too late."""
 
     short: bool  # the machine has little time; may be changed at any time
+
+
+@runtime_checkable
+class LearnsLater(Protocol):
+    """A generator that learns from what it makes mouths for."""
+
+    learns_later: bool  # when it is next shown a frame to observe: no mouth waits for it; may be changed at any time
 
 
 @runtime_checkable

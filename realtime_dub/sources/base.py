@@ -7,6 +7,7 @@ releases the device, and the blocked ``read`` then raises EndOfStream.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from realtime_dub.errors import EndOfStream
@@ -14,6 +15,7 @@ from realtime_dub.media import AudioBlock, Frame, Image, VideoInfo, VoiceInfo
 
 T = TypeVar("T")
 Room: TypeAlias = Callable[[int, int], Image]  # height, width -> (height, width, 3), rows without gaps
+Turn: TypeAlias = Callable[[int], AbstractContextManager[None]]  # waited for until that instant, at most
 
 
 class VideoSource(Protocol):
@@ -54,6 +56,18 @@ class Rewinds(Protocol):
 
     def rewind(self) -> None:
         """The next frame is the first one. Raises UserError where it cannot."""
+
+
+def at_once(until_ns: int) -> AbstractContextManager[None]:
+    """The turn of a source that waits for nobody."""
+    return nullcontext()
+
+
+@runtime_checkable
+class DecodesInTurn(Protocol):
+    """A live video source whose decoding can wait a little: it works within a ``turn``, which may be given to it."""
+
+    turn: Turn
 
 
 class VoiceSource(Protocol):

@@ -9,9 +9,10 @@ from realtime_dub.clock import Clock
 from realtime_dub.errors import EndOfStream
 from realtime_dub.media import MS, NS, Frame, VideoInfo
 from realtime_dub.notes import notes_of
-from realtime_dub.sources.base import VideoSource
+from realtime_dub.sources.base import Turn, VideoSource, at_once
 
 SLICE_NS = 20 * MS  # longest sleep that a close has to wait for
+DECODES_NS = 8 * MS  # before it is due a frame's decoding is begun, whoever else is at work
 
 
 def wait_until(clock: Clock, when_ns: int, closing: threading.Event) -> bool:
@@ -31,6 +32,7 @@ class PacedVideo:
     The start is the first ``read``. A reader that comes late by more than a frame gets the newest frame that is due;
     those before it are skipped (``skipped``), so that the picture never lags behind. Skipping needs decoding, too:
     where that takes more than half of a frame's time it gains too little, and time goes on from the frame at hand.
+    Its turn to decode is waited for in the time that a frame has to spare, so that nobody is late by waiting.
     """
 
     def __init__(self, source: VideoSource, clock: Clock) -> None:
@@ -41,6 +43,7 @@ class PacedVideo:
         self._seq = 0
         self._last_ns = -1
         self.skipped = 0
+        self.turn: Turn = at_once
 
     @property
     def origin_ns(self) -> int | None:
@@ -72,7 +75,8 @@ class PacedVideo:
 
     def _newest_due(self) -> tuple[Frame, int]:
         """The frame to show next and when; past frames whose time is over already."""
-        frame = self._pull()
+        with self.turn(self._last_ns + self._period_ns - DECODES_NS):
+            frame = self._pull()
         if self._origin_ns is None:
             self._origin_ns = self._clock.now_ns() - frame.pts_ns
         while self._late_ns(frame) >= self._shown_ns(frame):

@@ -22,8 +22,9 @@ import numpy as np
 from realtime_dub.clock import Clock
 from realtime_dub.errors import DeviceError
 from realtime_dub.fitting import Size
-from realtime_dub.media import BLACK, Coded, Colour, Image, VideoInfo
+from realtime_dub.media import BLACK, NS, Coded, Colour, Image, VideoInfo
 from realtime_dub.paths import is_number
+from realtime_dub.sources.base import Turn, at_once
 from realtime_dub.sources.camera_formats import Unpack, unpacker
 from realtime_dub.sources.cameras import camera_paths
 from realtime_dub.sources.newest import Grabbed, LinkLost, NewestFrame, NewestSource
@@ -82,6 +83,8 @@ class CameraLink:
         self._device, self._size, self._fps, self._smaller = device, size, fps, smaller
         self._clock = clock
         self._opener = opener
+        self.turn: Turn = at_once
+        self._spare_ns = round(NS / fps / 2)  # for which a picture may wait until it is decoded
         self.note = ""  # that it was too slow
         self._keep_coded = keep_coded
         self._capture: Capture | None = None
@@ -121,10 +124,16 @@ class CameraLink:
             if self._capture is None or not self._capture.grab():
                 break
             stamp_ns = self._clock.now_ns()  # before the picture is decoded
-            found, image = self._capture.retrieve()
-            if found and image is not None and (unpacked := self._unpacked(image)) is not None:
+            with self.turn(stamp_ns + self._spare_ns):
+                unpacked = self._retrieved(self._capture)
+            if unpacked is not None:
                 return Grabbed(*unpacked, stamp_ns)
         raise LinkLost
+
+    def _retrieved(self, capture: Capture) -> tuple[Image, Coded | None] | None:
+        """The grabbed picture, decoded; None where it is torn."""
+        found, image = capture.retrieve()
+        return self._unpacked(image) if found and image is not None else None
 
     def _unpacked(self, image: Any) -> tuple[Image, Coded | None] | None:
         return (coloured(image), None) if self._unpack is None else self._unpack(image)
@@ -183,6 +192,15 @@ class WebcamSource(NewestSource):
         self._clock, self._background = clock, background
         self._link = CameraLink(device, (width, height), fps, clock, opener, smaller, keep_coded)
         super().__init__()
+
+    @property
+    def turn(self) -> Turn:
+        """Within which a picture is decoded."""
+        return self._link.turn
+
+    @turn.setter
+    def turn(self, turn: Turn) -> None:
+        self._link.turn = turn
 
     @property
     def notes(self) -> list[str]:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime_dub.blend.colour import chosen
+from realtime_dub.blend.colour import chosen, median
 from realtime_dub.blend.masks import around, feather, polygon
 from realtime_dub.blend.warp import Box
 from realtime_dub.face.landmarks import LIPS_INNER, LIPS_OUTER
@@ -62,9 +62,11 @@ def paint_cavity(region: Image, goal: Points, box: Box, unit: float, share: floa
 
 def _flesh(region: Image, goal: Points, box: Box) -> npt.NDArray[np.float64]:
     """The colour of the lips, BGR."""
-    lips = polygon(goal[LIPS_OUTER].astype(np.float64), box) > 127
-    lips &= polygon(goal[LIPS_INNER].astype(np.float64), box) == 0
-    return np.asarray(np.median(chosen(region, lips), axis=0) if lips.any() else FALLBACK_LIPS, np.float64)
+    outer, inner = goal[LIPS_OUTER].astype(np.float64), goal[LIPS_INNER].astype(np.float64)
+    area = around(np.concatenate([outer, inner]), 1, box)
+    lips = (polygon(outer, area) > 127) & (polygon(inner, area) == 0)
+    x, y = area[0] - box[0], area[1] - box[1]
+    return median(chosen(region[y : y + area[3], x : x + area[2]], lips)) if lips.any() else FALLBACK_LIPS
 
 
 def _shade(goal: Points, box: Box, colour: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:

@@ -148,11 +148,21 @@ class MouthbankGenerator:
         return self._motion.heard_until_ns()
 
     def observe(self, tracked: TrackedFrame) -> None:
+        self._talk.catch_up()
+        self._resting.catch_up()
         person = self._meet(tracked)
         if person is None or (self._idles(person) and not self._occlusion.is_due(tracked)):
             return
         if self._occlusion.clear(tracked):
             person.learn(tracked)
+
+    @property
+    def learns_later(self) -> bool:
+        return self._talk.later
+
+    @learns_later.setter
+    def learns_later(self, later: bool) -> None:
+        self._talk.later = self._resting.later = later
 
     @property
     def learns_own(self) -> bool:

@@ -26,7 +26,7 @@ from realtime_dub.media import MS, Image
 from realtime_dub.mouth.fade import Fade
 from realtime_dub.mouth.mouthbank.bank import Mouth
 from realtime_dub.mouth.mouthbank.cavity import missing
-from realtime_dub.mouth.mouthbank.occlusion_view import taken
+from realtime_dub.mouth.mouthbank.occlusion_view import scaled, taken
 
 PART = "inside"
 SIZE = 96  # pixels a side of what the net sees
@@ -84,7 +84,7 @@ class Inside:
 def lacking(opening: float, mouths: Sequence[Mouth]) -> float:
     """What share of the inside of a mouth is painted: what is to be seen of it, and is in none of ``mouths``."""
     widest = max((mouth.max_lip_opening for mouth in mouths), default=0.0)
-    return missing(opening, widest) * float(np.interp(opening, (SLIT, OPEN), (0, 1)))
+    return missing(opening, widest) * min(1.0, max(0.0, (opening - SLIT) / (OPEN - SLIT)))
 
 
 def view_of(neutral: Points, target: Points, pose: Pose) -> View:
@@ -121,9 +121,8 @@ def room_of(goal: Points, box: Box, unit: float) -> Shares:
 
 def feeds(image: Image, outer: Mask, inner: Mask, jaws: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
     """The net's inputs for a crop."""
-    scaled = image.transpose(2, 0, 1)[None].astype(np.float32) * np.float32(1 / 255)
-    drawing = np.stack([outer, inner])[None].astype(np.float32) * np.float32(1 / 255)
-    return {"image": np.ascontiguousarray(scaled), "drawing": drawing, "jaws": jaws[None]}
+    drawing = scaled(np.stack([outer, inner]))
+    return {"image": scaled(image.transpose(2, 0, 1)), "drawing": drawing, "jaws": jaws[None]}
 
 
 def _back(found: npt.NDArray[np.float32], crop: Crop, area: Box) -> npt.NDArray[np.float32]:

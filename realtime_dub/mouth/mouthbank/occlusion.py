@@ -109,6 +109,7 @@ class Occlusion:
     def _go_on(self, tracked: TrackedFrame) -> None:
         """To another frame, the next one or after a break."""
         before, self._last = self._last, tracked
+        self._staying.learn()
         self._step_ns = 0 if before is None else tracked.frame.pts_ns - before.frame.pts_ns
         if before is None or not 0 <= self._step_ns <= BREAK_NS:
             self._reset()

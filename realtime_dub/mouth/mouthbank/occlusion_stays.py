@@ -111,6 +111,7 @@ class Staying:
         self._there = self._doubts = False
         self._unseen_ns = 0
         self._at_ns: int | None = None  # the last look
+        self._clear: tuple[Image, Share, Mask, float, float] | None = None  # a look that was not yet learnt from
 
     def doubt(self) -> None:
         """It may be another face from the next look on; or a hand that hides the face for a while."""
@@ -124,10 +125,14 @@ class Staying:
         ``believed``: those that the net sees for sure; ``found``: its probabilities, 0 beyond the ``lower`` face;
         ``yaw``: the sine of the head's turn.
         """
+        self.learn()
         step_ns = FRAME_NS if self._at_ns is None else at_ns - self._at_ns
         self._at_ns, frames = at_ns, min(MOST_FRAMES, step_ns / FRAME_NS)
-        image = np.asarray(cv2.GaussianBlur(crop.astype(np.float32), (0, 0), BLUR), np.float32)
         covered, self.unseen = believed, None
+        if believed is None and not self._there and not self._doubts:  # nearly always
+            self._clear = crop, found, lower, yaw, frames
+            return None
+        image = _blurred(crop)
         if self._doubts and not self._face.shows(image, lower, self._was if self._there else np.zeros_like(lower)):
             self._face, self._there, self._unseen_ns = ClearFace(), False, 0
         self._doubts = False
@@ -141,11 +146,19 @@ class Staying:
         self._there = covered is not None and bool(covered.any())
         if covered is None or not self._there:
             self._unseen_ns = 0
-            self._face.see(image, (found < FREE) | (lower == 0), yaw, True, frames)
+            self._face.see(image, _free(found, lower), yaw, True, frames)
             return None
         self._was = covered
         self._face.see(image, cv2.dilate(covered, np.ones((AWAY, AWAY), np.uint8)) == 0, yaw, False, frames)
         return covered
+
+    def learn(self) -> None:
+        """From the last look, where that showed the face alone. Its own frame does not wait for it: the next look does,
+        or the next frame, which is not looked at.
+        """
+        if self._clear is not None:
+            (crop, found, lower, yaw, frames), self._clear = self._clear, None
+            self._face.see(_blurred(crop), _free(found, lower), yaw, True, frames)
 
     def _near(self) -> Mask:
         return np.asarray(cv2.dilate(self._was, np.ones((GROWS, GROWS), np.uint8)), np.uint8)
@@ -170,6 +183,15 @@ class Staying:
         unseen = _joined(unlike, self._near())
         share = np.count_nonzero(unseen & (1 - seen)) / max(1, np.count_nonzero(lower))
         return unseen if share <= MOST_UNSEEN else np.zeros_like(seen)
+
+
+def _blurred(crop: Image) -> Floats:
+    return np.asarray(cv2.GaussianBlur(crop.astype(np.float32), (0, 0), BLUR), np.float32)
+
+
+def _free(found: Share, lower: Mask) -> npt.NDArray[np.bool_]:
+    """Where the face is seen, and what is beside it."""
+    return np.asarray((found < FREE) | (lower == 0), np.bool_)
 
 
 def _joined(unlike: Mask, near: Mask) -> Mask:

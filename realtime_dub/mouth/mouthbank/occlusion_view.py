@@ -55,6 +55,11 @@ def outlines(points: Points, unit: float, crop: Crop) -> tuple[Mask, Mask]:
 
 def feeds(image: Image, face: Mask, mouth: Mask) -> dict[str, npt.NDArray[np.float32]]:
     """The net's inputs for a crop."""
-    scaled = image.transpose(2, 0, 1)[None].astype(np.float32) * np.float32(1 / 255)
-    drawing = np.stack([face, mouth])[None].astype(np.float32) * np.float32(1 / 255)
-    return {"image": np.ascontiguousarray(scaled), "drawing": drawing}
+    return {"image": scaled(image.transpose(2, 0, 1)), "drawing": scaled(np.stack([face, mouth]))}
+
+
+def scaled(levels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Levels (channels, height, width) as a net's input (1, channels, height, width), 0..1."""
+    shares = np.empty((1, *levels.shape), np.float32)
+    np.multiply(levels, np.float32(1 / 255), out=shares[0])
+    return shares

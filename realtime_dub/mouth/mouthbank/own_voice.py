@@ -35,6 +35,7 @@ MOST_ON_TRIAL = 1_500  # frames that agree with nothing, after which what was le
 WAITING = 250  # frames that wait for the sound they belong to
 REMEMBERED_NS = 2 * NS  # of sound behind a frame, in which its motion is still known
 MOST_LESSONS = 6_000  # four minutes of speech at 25 per second
+MOST_PUT_OFF = 6  # lessons that wait until there is time; live there is, every third frame
 SMILES = 0.03  # mouth widths that an expression moves any point by: such a frame is not learnt from
 TURNED_DEG = 30.0  # a face turned further is not learnt from
 
@@ -246,6 +247,8 @@ class WaysOfTalking:
         self.learns_own = learns and tells_features(bundle)
         self._learns, self._bundle, self._backend = learns, bundle, backend
         self._dubbed = Lessons(self.net)
+        self.later = False  # what the dubbed voice teaches waits for :meth:`catch_up`; may be changed
+        self._put_off: deque[Lesson] = deque(maxlen=MOST_PUT_OFF)
         self._own: OwnVoiceStream | None = None  # made when it is first heard
         self._finished = OwnVoiceLearnt()  # by streams that are over
 
@@ -265,7 +268,14 @@ class WaysOfTalking:
     def learn_dubbed(self, person: Person, tracked: TrackedFrame, motion: Motion) -> None:
         """``motion``: of the voice that is dubbed, at the frame."""
         if lesson := lesson_of(person, tracked, motion):
-            self._dubbed.learn(lesson)
+            self._put_off.append(lesson)
+        if not self.later:
+            self.catch_up()
+
+    def catch_up(self) -> None:
+        """Learn from what was put off."""
+        while self._put_off:
+            self._dubbed.learn(self._put_off.popleft())
 
     def hear_own(self, samples: Samples, pts_ns: int) -> None:
         if self._own is None and self.learns_own:
@@ -290,6 +300,7 @@ class WaysOfTalking:
     def forget(self) -> None:
         """Another person is in the picture."""
         self._dubbed.forget()
+        self._put_off.clear()
         if self._own is not None:
             self._own.lessons.forget()
 

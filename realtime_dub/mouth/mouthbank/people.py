@@ -151,8 +151,7 @@ class People:
         distance = min(distances)
         nearest = self.known[distances.index(distance)]
         if self._sure:
-            current = self.current
-            own = distance if nearest is current else current.gallery.distance(descriptor, seen_from)
+            own = distances[self.known.index(self.current)]
             if own <= self._limit() and not self._rather(nearest, distance, own):
                 self._doubts.clear()
                 self._remember(descriptor, seen_from, own, tracked.frame.pts_ns)

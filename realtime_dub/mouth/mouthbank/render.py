@@ -235,9 +235,10 @@ class Renderer:
         if mouths := self._bank.mouths:
             if self._known.mouths != mouths:
                 self._known = _Known(list(mouths))
-            opened = wanted_opening - self._known.openings.astype(np.float32)
-            costs = self._costs(mouths, wanted, opened, view_angles(face))
-            costs -= [RESTING_SWITCH_COST * resting if mouth is self._current else 0 for mouth in mouths]
+            opened, used = wanted_opening - self._known.openings.astype(np.float32), self._known.place(self._current)
+            costs = self._costs(wanted, opened, view_angles(face), used)
+            if used is not None:
+                costs[used] = float(costs[used]) - RESTING_SWITCH_COST * resting
             shut_cost = SHUT_COST + RESTING_SHUT_COST * resting
             nearest = int((costs + shut_cost * np.maximum(0, -opened)).argmin())
             if costs[nearest] < cost:
@@ -248,17 +249,21 @@ class Renderer:
 
     def _costs(
         self,
-        mouths: list[Mouth],
         wanted: npt.NDArray[np.float32],
         opened: npt.NDArray[np.float32],
         angles: npt.NDArray[np.float32],
+        used: int | None,
     ) -> npt.NDArray[np.float32]:
-        """What each of the bank's mouths (n,) costs against the live one: bent, turned, painted, opened."""
+        """What each of the bank's mouths (n,) costs against the live one: bent, turned, painted, opened.
+
+        ``used``: which one is in use.
+        """
         wanted_opening = max_lip_opening(wanted)
-        costs = _distance(self._known.shapes, wanted)
+        costs = self._known.distances(wanted)
         costs += ANGLE_COST * np.abs(self._known.angles - angles).sum(-1)
         costs += (UNSEEN_COST * missing_each(wanted_opening, self._known.openings)).astype(np.float32)
-        costs -= [SWITCH_COST if mouth is self._current else 0 for mouth in mouths]
+        if used is not None:
+            costs[used] = float(costs[used]) - SWITCH_COST
         return costs + OPEN_COST * np.maximum(0, opened)
 
     def _warp_live(
@@ -309,9 +314,22 @@ class _Known:
 
     def __init__(self, mouths: list[Mouth]) -> None:
         self.mouths = mouths
-        self.shapes = np.array([mouth.shape for mouth in mouths], np.float32)
+        shapes = np.array([mouth.shape for mouth in mouths], np.float32).reshape(len(mouths), len(LIPS), 3)
+        self._across, self._down = np.ascontiguousarray(shapes[..., 0]), np.ascontiguousarray(shapes[..., 1])
         self.angles = np.array([mouth.angles for mouth in mouths], np.float32)
         self.openings = np.array([mouth.max_lip_opening for mouth in mouths], np.float64)
+
+    def distances(self, wanted: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """:func:`_distance` of each (n,), in a third of its time."""
+        across, down = self._across - wanted[:, 0], self._down - wanted[:, 1]
+        across *= across
+        down *= down
+        across += down
+        return _weighed(np.sqrt(across, out=across))
+
+    def place(self, used: Mouth | None) -> int | None:
+        """Where a mouth is among them."""
+        return next((place for place, mouth in enumerate(self.mouths) if mouth is used), None)
 
 
 def _unbent(
@@ -341,5 +359,9 @@ def _without(own: npt.NDArray[np.float32], kept: npt.NDArray[np.float32]) -> npt
 def _distance(shapes: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """From lip shapes (..., 40, 3) to one; inner lips, which decide what is seen, count double; depth is too noisy."""
     away = shapes[..., :2] - wanted[:, :2]
-    distance = np.sqrt(np.add.reduce(away * away, -1))
-    return np.asarray((mean(distance[..., :20], -1) + 2 * mean(distance[..., 20:], -1)) / 3)
+    return _weighed(np.sqrt(np.add.reduce(away * away, -1)))
+
+
+def _weighed(apart: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """One distance of those of the lips' points (..., 40)."""
+    return np.asarray((mean(apart[..., :20], -1) + 2 * mean(apart[..., 20:], -1)) / 3)

@@ -111,6 +111,19 @@ class Resting:
             return "live" if self._owner.own else "rest"
         return self.silence
 
+    @property
+    def later(self) -> bool:
+        """Whose voice it is, is told by :meth:`catch_up` alone; may be changed."""
+        return self._owner.later
+
+    @later.setter
+    def later(self, later: bool) -> None:
+        self._owner.later = later
+
+    def catch_up(self) -> None:
+        """With what was put off."""
+        self._owner.catch_up()
+
     def forget(self) -> None:
         """Another person is in the picture."""
         self._owner.forget()

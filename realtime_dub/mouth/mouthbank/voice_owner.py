@@ -8,9 +8,8 @@ Silence says nothing: who chews, or whispers to somebody, has no voice to be com
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from realtime_dub.media import MS, NS
+from realtime_dub.media import MS, NS, Floats
 from realtime_dub.mouth.mouthbank.agreement import agreement_of
 
 STEP_NS = 40 * MS  # between two places of the memory
@@ -30,6 +29,7 @@ class VoiceOwner:
 
     def __init__(self) -> None:
         self.own = True
+        self.later = False  # a comparison waits for :meth:`catch_up`, or for the next one; may be changed
         self._conviction = 1.0  # 1 = surely the person's, -1 = surely another's
         self.forget()
 
@@ -40,6 +40,7 @@ class VoiceOwner:
         self._voiced = np.zeros(SPAN, np.bool_)
         self._place: int | None = None
         self._compared_ns: int | None = None
+        self._waits: tuple[Floats, Floats] | None = None  # openings to be compared
 
     def see(self, at_ns: int, opened: float, spoken: float, speech: float) -> None:
         """At a rising instant: opening of the live mouth and of the voice's, mouth widths; probability of speech."""
@@ -50,7 +51,12 @@ class VoiceOwner:
             self._compared_ns = at_ns
         elif at_ns - self._compared_ns >= EVERY_NS:
             self._compared_ns = at_ns
-            self._compare(np.arange(at_ns // STEP_NS - SPAN + 1, at_ns // STEP_NS + 1) % SPAN)
+            self.catch_up()  # there was no time for the one before
+            if np.count_nonzero(self._voiced) >= SPOKEN:
+                order = np.arange(at_ns // STEP_NS - SPAN + 1, at_ns // STEP_NS + 1) % SPAN
+                self._waits = self._opened[order], self._spoken[order]
+        if not self.later:
+            self.catch_up()
 
     def _move_to(self, place: int) -> None:
         """Places that were left out hold nothing."""
@@ -61,9 +67,14 @@ class VoiceOwner:
             self._opened[skipped], self._voiced[skipped] = np.nan, False
         self._place = place
 
-    def _compare(self, order: npt.NDArray[np.int_]) -> None:
-        opened, spoken = self._opened[order], self._spoken[order]
-        if np.count_nonzero(self._voiced) < SPOKEN or np.count_nonzero(np.isfinite(opened)) < SEEN:
+    def catch_up(self) -> None:
+        """Make up the mind by what waits, if something does."""
+        if self._waits is not None:
+            (opened, spoken), self._waits = self._waits, None
+            self._compare(opened, spoken)
+
+    def _compare(self, opened: Floats, spoken: Floats) -> None:
+        if np.count_nonzero(np.isfinite(opened)) < SEEN:
             return
         agreement = agreement_of(opened, spoken, LAGS, SEEN // 2) or 0.0
         said = 2 * float(np.clip((agreement - ANOTHER) / (OWN - ANOTHER), 0, 1)) - 1

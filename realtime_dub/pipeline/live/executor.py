@@ -25,7 +25,8 @@ class Done(NamedTuple, Generic[R]):
 class Executor(Protocol):
     """Runs jobs in order, one at a time, off the event loop."""
 
-    async def run(self, job: Callable[[], R]) -> Done[R]: ...
+    async def run(self, job: Callable[[], R], until_ns: int | None = None) -> Done[R]:
+        """``until_ns``: no turn is waited for after that."""
 
     def close(self) -> None:
         """Finish the job in hand and end."""
@@ -38,9 +39,9 @@ class ThreadExecutor:
         self._worker = Worker(name)
         self._clock, self._turns, self._rank = clock, turns, rank
 
-    async def run(self, job: Callable[[], R]) -> Done[R]:
+    async def run(self, job: Callable[[], R], until_ns: int | None = None) -> Done[R]:
         def timed() -> Done[R]:
-            with self._turns.turn(self._rank) as queued_ns:
+            with self._turns.turn(self._rank, until_ns) as queued_ns:
                 began_ns = self._clock.now_ns()
                 take_waited_ns()
                 result = job()

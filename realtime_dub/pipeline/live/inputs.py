@@ -14,9 +14,9 @@ from realtime_dub.flow import LatestSlot, Pump
 from realtime_dub.losses import Lost, lost_by
 from realtime_dub.media import AudioBlock, Frame, VoiceInfo
 from realtime_dub.notes import notes_of
-from realtime_dub.pipeline.live.turns import Rank, Turns
+from realtime_dub.pipeline.live.turns import Rank, SourceTurns, Turns
 from realtime_dub.pipeline.schedule import TrackedSample
-from realtime_dub.sources.base import VideoSource, VoiceSource
+from realtime_dub.sources.base import DecodesInTurn, VideoSource, VoiceSource
 from realtime_dub.sources.paced import PacedVideo
 from realtime_dub.sources.paced_voice import PacedVoice
 from realtime_dub.voice.contract import VoiceFromVideo
@@ -98,6 +98,8 @@ class ThreadedInputs:
         self._starts_with = voice_starts_with
         self._own_voice = own_voice
         self._turns = turns or Turns(clock)
+        if isinstance(video, DecodesInTurn):
+            video.turn = SourceTurns(self._turns, clock).turn
         self._voice_may, self._filmed = threading.Event(), threading.Event()
         self._closing = False
         self._slot: LatestSlot[Frame] = LatestSlot()

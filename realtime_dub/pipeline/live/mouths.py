@@ -12,7 +12,7 @@ from typing import TypeVar
 from realtime_dub.clock import Clock
 from realtime_dub.errors import BundleError
 from realtime_dub.media import MS, NS
-from realtime_dub.mouth.contract import Generated, MouthGenerator, ScalesWork, SparesWork
+from realtime_dub.mouth.contract import Generated, LearnsLater, MouthGenerator, ScalesWork, SparesWork
 from realtime_dub.mouth.quality import AUTO, HIGH, LOW
 from realtime_dub.pipeline.live.executor import Done, Executor
 from realtime_dub.pipeline.live.own_mic import OwnMic
@@ -87,6 +87,8 @@ class Mouths:
         self._haste, self._begins_ns = Haste(timing.window_ns), timing.plan.ready_ns
         self._much_ns = timing.period_ns // 2  # for one mouth: tracking and composing take their part
         self._scales = isinstance(generator, ScalesWork) and generator.quality == AUTO
+        if isinstance(generator, LearnsLater):
+            generator.learns_later = True  # observing comes behind composing
         window_ns = timing.window_ns + Haste.MOST_NS
         self.policy = DegradationPolicy(timing.period_ns, window_ns, self._scales)
         self._period_ns = timing.period_ns
@@ -183,7 +185,7 @@ class Mouths:
             if not time.is_enough(self._clock.now_ns(), latest_ns):
                 return
             if (done := await self._run_engine(work)) is not None:
-                time.took(done.took_ns, self._clock.now_ns())
+                time.took(done.queued_ns + done.took_ns, self._clock.now_ns())  # the next mouth waits for both
                 self._recorder.stage(stage, done.took_ns)
 
     async def _run(self, tick: TickState, sample: TrackedSample, media_ns: int, deadline_ns: int) -> None:

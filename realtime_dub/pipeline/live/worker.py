@@ -112,7 +112,8 @@ class TickWorker:
             if self._marks is not None:
                 self._marks.rest()
         elif composing.fits(self._clock.now_ns(), self._deadlines.last_moment_ns(tick.k)):
-            done = await self._composer.run(lambda: self._marked(tracked, patch, weight))
+            until_ns = self._deadlines.engine_ns(tick.k)  # it has to begin: a slow engine has its turn for long
+            done = await self._composer.run(lambda: self._marked(tracked, patch, weight), until_ns)
             tick.image, tick.coded = done.result
             composing.cost.add(done.took_ns)
             self._recorder.stage("compose", done.took_ns)
