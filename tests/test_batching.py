@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 from test_inference import summing_net, summing_spec
 
 from realtime_dub.clock import MonotonicClock
@@ -36,7 +37,7 @@ def together(session: BatchingSession, inputs: list[np.ndarray]) -> list[Any]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE_S)
     return found
 
 
@@ -46,7 +47,7 @@ def calls(
     """As :func:`together`, each on a thread of the pool."""
 
     def call(x: Any) -> Any:
-        start.wait(10)
+        start.wait(PATIENCE_S)
         return session.run({"x": x, "past": np.zeros_like(x)})["y"]
 
     return list(threads.map(call, inputs))

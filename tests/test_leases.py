@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE_S
 
 from realtime_dub.face.alignment import TEMPLATE
 from realtime_dub.mouth.mouthbank.bank import Bank
@@ -130,10 +131,10 @@ def test_a_room_at_a_time_and_not_while_somebody_speaks(monkeypatch: pytest.Monk
         await asyncio.sleep(0.3)
         assert len(studio.sessions) == 4  # somebody speaks
         speaks.speaks = False
-        assert await until(lambda: len(studio.sessions) < 4, 10)
+        assert await until(lambda: len(studio.sessions) < 4, PATIENCE_S)
         assert set(studio.sessions) == {"0-d"}
         assert drain.moving == {"hall"}
-        assert await until(lambda: not studio.sessions, 10)
+        assert await until(lambda: not studio.sessions, PATIENCE_S)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         assert kept == ["0-a", "0-c", "0-d"]
