@@ -246,6 +246,7 @@ def test_live_a_file_is_held_to_real_time() -> None:
     assert clock.now_ns() - began_ns > 700 * MS
 
 
+@pytest.mark.alone
 def test_live_a_file_that_is_being_recorded_comes_as_it_is_recorded() -> None:
     """Not in the tenths of a second that FFmpeg would make of it."""
     data = wav((buzz(48_000, 1)[:, None] * 32_767).astype("<i2"), 48_000, announced=0xFFFF_FFFF)
