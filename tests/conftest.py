@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import asyncio.runners
-import gc
 import os
 import sys
 import threading
@@ -70,12 +69,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.name.startswith("test_web_"):
             item.add_marker("studio")
-
-
-def pytest_collection_finish() -> None:
-    """What was imported is never collected: half a million objects, 0.3 s each time, for every live run and server."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import platform
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from realtime_dub.pipeline.process import large_pages, one_thread_each, short_waits
+from realtime_dub.pipeline.process import large_pages, one_thread_each
 
 pytestmark = pytest.mark.computes
 
@@ -59,19 +58,3 @@ def system_gives_them() -> bool:
     release = tuple(int("".join(filter(str.isdigit, part))) for part in platform.release().split(".")[:2])
     setting = Path("/sys/kernel/mm/transparent_hugepage/enabled")
     return release >= (6, 1) and setting.exists() and "[never]" not in setting.read_text()
-
-
-@pytest.mark.parametrize("is_frozen", [False, True])
-def test_what_is_loaded_is_frozen_for_the_run_and_what_was_frozen_stays_so(is_frozen: bool) -> None:
-    before = gc.get_freeze_count()  # conftest.py has frozen what the tests have loaded
-    gc.unfreeze()
-    try:
-        if is_frozen:
-            gc.freeze()
-        with short_waits():
-            assert gc.get_freeze_count() > 0
-        assert (gc.get_freeze_count() > 0) == is_frozen
-    finally:
-        gc.collect()
-        gc.freeze()
-    assert before > 0

@@ -46,20 +46,16 @@ def short_waits() -> Iterator[None]:
 
     Threads give way after 0.2 ms instead of 5: a mouth takes the interpreter up anew some fifty times, and waits each
     time where others have it. What is loaded is never collected: libraries leave over 100,000 objects, and a full
-    collection walks through all of them with the interpreter stopped, 170 ms or four ticks. Where a program has frozen
-    what it has loaded, that stays so, and nothing is added: it could not be told apart afterwards.
+    collection walks through all of them with the interpreter stopped, 170 ms or four ticks.
     """
     interval_s = sys.getswitchinterval()
     sys.setswitchinterval(0.0002)
-    frozen = gc.get_freeze_count() > 0
     gc.collect()
-    if not frozen:
-        gc.freeze()
+    gc.freeze()
     try:
         yield
     finally:
-        if not frozen:
-            gc.unfreeze()
+        gc.unfreeze()
         sys.setswitchinterval(interval_s)
 
 
