@@ -310,7 +310,7 @@ def test_an_operator_reaches_a_room_wherever_it_is(server: Program) -> None:
 @pytest.mark.slow
 def test_a_spare_worker_stands_in_for_one_that_ended_and_ends_with_the_front() -> None:
     with program("--workers", "2") as started:
-        wait_for(lambda: b'realtime_dub_spare_workers{worker="front"} 1.0' in metrics(started), PATIENCE_S)
+        wait_for(lambda: b'realtime_dub_spare_workers{worker="front"} 1.0' in metrics(started), 2 * PATIENCE_S)
         first, second = wait_for(lambda: workers if len(workers := started.workers()) == 2 else None)
         (spare,) = set(processes(started)) - {first, second}
         os.kill(second, signal.SIGKILL)
