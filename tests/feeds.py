@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from media_files import grid, output_format, ticks
+from patience import PATIENCE_S
 
 from realtime_dub.clock import MonotonicClock
 from realtime_dub.media import Image, OutputFormat
@@ -81,11 +82,11 @@ class Aside:
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self._loop.run(work)
 
-    def until(self, ready, seconds: float = 20.0) -> None:
+    def until(self, ready) -> None:
         """Wait until ``ready()``, called on the loop, is true."""
 
         async def wait() -> None:
-            end = time.monotonic() + seconds
+            end = time.monotonic() + PATIENCE_S
             while not ready():
                 assert time.monotonic() < end, "it never came true"
                 await asyncio.sleep(0.05)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from patience import PATIENCE_S
 
 from realtime_dub.clock import MonotonicClock
 from realtime_dub.web.config import ServeConfig
@@ -94,8 +95,8 @@ def ask_often(monkeypatch: pytest.MonkeyPatch) -> None:
 Both = tuple[RTCPeerConnection, Peer, Taken]
 
 
-async def until(ready: Any, seconds: float = 20.0) -> None:
-    async with asyncio.timeout(seconds):
+async def until(ready: Any) -> None:
+    async with asyncio.timeout(PATIENCE_S):
         while not ready():  # noqa: ASYNC110  (of aiortc, which has no event for it)
             await asyncio.sleep(0.02)
 

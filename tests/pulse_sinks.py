@@ -7,6 +7,7 @@ import threading
 import time
 
 import numpy as np
+from patience import PATIENCE_S
 
 RATE = 48_000
 SETTLE_S = 4.0  # until PulseAudio has agreed with itself on the latencies of its null sinks
@@ -65,4 +66,4 @@ class Player(threading.Thread):
 
 def end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
-    process.wait(5.0)
+    process.wait(PATIENCE_S)

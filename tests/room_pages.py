@@ -13,6 +13,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import browser
+from patience import PATIENCE_S
 from test_web_page import Page
 
 QUERIES = {
@@ -50,7 +51,7 @@ class People:
     def says(self, role: str) -> str:
         return str(self.pages[role].view.evaluate(SEEN)[0])
 
-    def live(self, seconds: float, *roles: str, since: float | None = None) -> dict[str, float]:
+    def live(self, *roles: str, seconds: float = PATIENCE_S, since: float | None = None) -> dict[str, float]:
         """Until all of them are live and see the picture move: after how long each was, in seconds."""
         began = time.monotonic() if since is None else since
         wanted = roles or tuple(self.pages)
@@ -66,7 +67,7 @@ class People:
         print("live after, s:", took)  # pytest -s
         return took
 
-    def until_says(self, role: str, words: str, seconds: float) -> float:
+    def until_says(self, role: str, words: str, seconds: float = PATIENCE_S) -> float:
         """After how long the page says it."""
         began = time.monotonic()
         while self.says(role) != words:
@@ -74,7 +75,7 @@ class People:
             self._rest()
         return round(time.monotonic() - began, 2)
 
-    def until_not_live(self, role: str, seconds: float) -> None:
+    def until_not_live(self, role: str, seconds: float = PATIENCE_S) -> None:
         """It has noticed."""
         began = time.monotonic()
         while self.says(role) == "Live":

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from aiohttp import web
 from media_files import clicks, grid, output_format, ticks
+from patience import PATIENCE_S
 
 from realtime_dub.media import NS
 from realtime_dub.publishers.muxer import MuxPublisher
@@ -113,7 +114,7 @@ def server(routes: dict[str, Callable[[web.Request], Awaitable[web.StreamRespons
 
     thread = threading.Thread(target=run, name="server")
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(PATIENCE_S)
     try:
         yield f"http://127.0.0.1:{at[0]}"
     finally:

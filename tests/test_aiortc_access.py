@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection
 from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
+from patience import PATIENCE_S
 
 from realtime_dub.web.rtc import aiortc_access
 
@@ -28,7 +29,7 @@ async def reached(transport: Any, state: str) -> None:
     changed = asyncio.Event()
     transport.on("statechange", changed.set)
     while transport.state != state:
-        await asyncio.wait_for(changed.wait(), 20)
+        await asyncio.wait_for(changed.wait(), PATIENCE_S)
         changed.clear()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 from test_inference import summing_net, summing_spec
 
 from realtime_dub.clock import MonotonicClock
@@ -36,7 +37,7 @@ def together(session: BatchingSession, inputs: list[np.ndarray]) -> list[Any]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE_S)
     return found
 
 
@@ -46,7 +47,7 @@ def calls(
     """As :func:`together`, each on a thread of the pool."""
 
     def call(x: Any) -> Any:
-        start.wait(10)
+        start.wait(PATIENCE_S)
         return session.run({"x": x, "past": np.zeros_like(x)})["y"]
 
     return list(threads.map(call, inputs))
@@ -88,7 +89,7 @@ def test_waiting_for_others_has_an_end_and_is_counted_apart() -> None:
 
 
 def test_a_job_is_not_taken_for_slow_because_it_waited() -> None:
-    session = BatchingSession(OnnxSession(summing_net()), summing_spec(), most=4, wait_ms=200)
+    session = BatchingSession(OnnxSession(summing_net()), summing_spec(), most=4, wait_ms=1000)
     together(session, [np.ones((1, 4), np.float32)])
     feeds = {"x": np.ones((1, 4), np.float32), "past": np.zeros((1, 4), np.float32)}
     clock = MonotonicClock()
@@ -98,7 +99,7 @@ def test_a_job_is_not_taken_for_slow_because_it_waited() -> None:
     finally:
         executor.close()
     assert np.array_equal(results["y"], np.ones((1, 4)))
-    assert took_ns < 150_000_000
+    assert took_ns < 800_000_000
 
 
 def test_what_goes_wrong_is_told_to_all_that_went_together() -> None:

@@ -347,7 +347,7 @@ async def session(http: ClientSession, url: str) -> AsyncIterator[Visitor]:
     visitor = Visitor(http, url)
     await visitor.connect()
     try:
-        await visitor.until(lambda: len(visitor.got.pictures) > 20, 60)
+        await visitor.until(lambda: len(visitor.got.pictures) > 20)
         yield visitor
     finally:
         await visitor.delete()

@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 def inner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A folder with our conftest.py and little patience, run in a process of its own."""
     monkeypatch.setenv("PYTHONPATH", str(HERE.parent))
-    pytester.makeconftest((HERE / "conftest.py").read_text().replace("GRACE_S = 2.0", "GRACE_S = 0.1"))
+    pytester.makeconftest((HERE / "conftest.py").read_text().replace("GRACE_S = 10.0", "GRACE_S = 0.1"))
     return pytester
 
 

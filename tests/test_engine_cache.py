@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_S
 
 from realtime_dub.inference import choice, gpu, libraries
 from realtime_dub.inference.choice import Choice
@@ -112,7 +113,7 @@ def test_one_builds_and_the_others_wait_for_it(cache: EngineCache) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE_S)
     assert len(built) == 1
     assert len(set(folders)) == 1
     assert "another process builds it for tensorrt" in told
@@ -176,7 +177,7 @@ def test_choices_are_kept_beside_each_other_when_several_write(tmp_path: Path) -
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE_S)
     assert len(json.loads((tmp_path / choice.FILE).read_text())) == 8
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import av
 import pytest
 from media_files import clicks, grid, output_format, ticks
+from patience import PATIENCE_S
 
 from realtime_dub import writing
 from realtime_dub.errors import LostOutput, MediaError
@@ -205,7 +206,7 @@ def test_a_pipe_carries_all_of_it(kind: str, tmp_path: Path) -> None:
     os.mkfifo(pipe)
     reader = read_pipe(pipe, out, 1 << 30)
     assert published(pipe) is None
-    reader.join(10)
+    reader.join(PATIENCE_S)
     assert pipe.is_fifo()
     assert seconds_of(out) == COUNT / FPS
 
@@ -215,7 +216,7 @@ def test_a_reader_that_leaves_a_pipe_is_told(kind: str, sizes: dict[str, int], t
     pipe = tmp_path / f"a.{kind}"
     os.mkfifo(pipe)
     reader = read_pipe(pipe, tmp_path / "out", sizes[kind] // 2)
-    error = published(pipe, lambda k: reader.join(10) if k == COUNT - 3 else None)
+    error = published(pipe, lambda k: reader.join(PATIENCE_S) if k == COUNT - 3 else None)
     assert error is not None
     assert "whoever read it has left; its first " in str(error)
     assert str(error).endswith(" s went out")

@@ -18,6 +18,7 @@ import pytest
 import ray
 import test_redis
 from aiohttp import ClientSession
+from patience import PATIENCE_S
 from ray.cluster_utils import Cluster
 from web_peers import HEADERS, ROOMY_MS, FaceTrack, VoiceTrack
 
@@ -122,9 +123,9 @@ async def visit(url: str, nodes: Any, kept: Callable[[], int]) -> None:
         try:
             await wait_for_ready(http, url)
             await first.open(budget_ms=ROOMY_MS, room="one")
-            await until_so(lambda: first.live, 30)
+            await until_so(lambda: first.live, PATIENCE_S)
             await second.open(budget_ms=ROOMY_MS, room="two")
-            await until_so(lambda: second.live, 30)
+            await until_so(lambda: second.live, PATIENCE_S)
             assert {first.worker, second.worker} == {0, 1}
             await until_kept(kept, 2)
 
@@ -136,7 +137,7 @@ async def visit(url: str, nodes: Any, kept: Callable[[], int]) -> None:
 
             drained = f"worker-{stays.worker}"
             assert await call("drain", head, nodes) == f"{drained}: empty; the node can be stopped"
-            await until_so(lambda: stays.worker == gone.worker and stays.live, 40)
+            await until_so(lambda: stays.worker == gone.worker and stays.live, PATIENCE_S)
             assert stays.back_s[-1] < BACK_S + SLACK_S
             assert gone.back_s == []
             assert await asyncio.to_thread(cluster.drain, head, False) == [drained]
@@ -144,7 +145,7 @@ async def visit(url: str, nodes: Any, kept: Callable[[], int]) -> None:
             killed_s = time.monotonic()
             await asyncio.to_thread(nodes.remove_node, nodes.second, False)
             for each in (gone, stays):
-                back = await until(lambda each=each: len(each.back_s) > (each is stays) and each.live, 40)
+                back = await until(lambda each=each: len(each.back_s) > (each is stays) and each.live, PATIENCE_S)
                 assert back, (each.id, each.back_s, each.refused, each.why, await told())
                 assert each.worker == int(drained.partition("-")[2])
             print(f"drain {stays.back_s[0]:.1f} s; node gone {gone.back_s[-1]:.1f}, {stays.back_s[-1]:.1f} s")
@@ -166,7 +167,7 @@ async def until_so(so: Callable[[], bool], seconds: float) -> None:
 
 async def until_kept(kept: Callable[[], int], count: int) -> None:
     """There are so many banks."""
-    ends_s = time.monotonic() + 30
+    ends_s = time.monotonic() + PATIENCE_S
     while await asyncio.to_thread(kept) < count:
         assert time.monotonic() < ends_s
         await asyncio.sleep(0.5)
@@ -186,7 +187,7 @@ async def told() -> list[dict[str, Any]]:
 
 
 async def wait_for_ready(http: ClientSession, url: str) -> None:
-    ends_s = time.monotonic() + 60
+    ends_s = time.monotonic() + PATIENCE_S
     while True:
         async with http.get(url + "/readyz") as answer:
             if answer.status == 200:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from patience import PATIENCE_S
 
 from realtime_dub.errors import DeviceError, EndOfStream
 from realtime_dub.flow import AudioRing, LatestSlot, Pump, Worker
@@ -101,7 +102,7 @@ def test_slot_wakes_a_waiting_reader_when_closed() -> None:
     thread = threading.Thread(target=lambda: got.append(slot.take()))
     thread.start()
     slot.close()
-    thread.join(2)
+    thread.join(PATIENCE_S)
     assert got == [None]
 
 
@@ -176,7 +177,7 @@ def test_pump_keeps_a_real_error_and_ends_quietly_at_the_end() -> None:
         device.released.set()
         pump = Pump("camera", device.read, EndOfStream, lambda: None)
         pump.start()
-        assert pump.ended.wait(2)
+        assert pump.ended.wait(PATIENCE_S)
         assert isinstance(pump.error, kept)
         assert pump.close()
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from patience import PATIENCE_S
 
 from realtime_dub.face.alignment import TEMPLATE
 from realtime_dub.mouth.mouthbank.bank import Bank
@@ -14,7 +16,7 @@ from realtime_dub.web.config import SessionOptions
 from realtime_dub.web.store import FileStore
 from realtime_dub.web.studio.leases import Leases
 from realtime_dub.web.upkeep import until
-from realtime_dub.web.workers.drain import Drain
+from realtime_dub.web.workers.drain import LOOK_S, PAUSE_S, Drain
 
 pytestmark = pytest.mark.computes
 
@@ -130,12 +132,28 @@ def test_a_room_at_a_time_and_not_while_somebody_speaks(monkeypatch: pytest.Monk
         await asyncio.sleep(0.3)
         assert len(studio.sessions) == 4  # somebody speaks
         speaks.speaks = False
-        assert await until(lambda: len(studio.sessions) < 4, 10)
-        assert set(studio.sessions) == {"0-d"}
+        assert await until(lambda: not studio.sessions, PATIENCE_S)
+        assert studio.ended == [["0-a", "0-b", "0-c", "0-d"]]
         assert drain.moving == {"hall"}
-        assert await until(lambda: not studio.sessions, 10)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         assert kept == ["0-a", "0-c", "0-d"]
+
+    asyncio.run(go())
+
+
+def test_a_loop_that_stood_still_moves_nobody_who_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def go() -> None:
+        now_s = 0.0
+        monkeypatch.setattr("realtime_dub.web.workers.drain.time", SimpleNamespace(monotonic=lambda: now_s))
+        speaks = FakeSession("0-a", room="hall")
+        speaks.speaks = True
+        pause = asyncio.create_task(Drain(FakeStudio(speaks))._pause([speaks]))  # type: ignore[arg-type, list-item]
+        for _ in range(3):
+            await asyncio.sleep(2 * LOOK_S)
+            now_s += 2 * PAUSE_S
+        assert not pause.done()
+        pause.cancel()
+        await asyncio.gather(pause, return_exceptions=True)
 
     asyncio.run(go())

@@ -18,6 +18,7 @@ import av
 import numpy as np
 import pytest
 from media_files import clicks, grid, output_format, publish, sound_of, ticks, video_times
+from patience import PATIENCE_S
 
 from realtime_dub.errors import ConfigError, DependencyError, LostOutput, MediaError
 from realtime_dub.media import NS, OutputFormat, Tick
@@ -102,7 +103,7 @@ def test_srt_without_a_listener_or_without_the_library_is_one_line() -> None:
 
 
 def receive(url: str, options: dict[str, str], out: dict[str, int]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while "video" not in out and time.monotonic() < deadline:
         try:
             with av.open(url, options=options, timeout=3) as container:

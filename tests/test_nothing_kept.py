@@ -12,6 +12,7 @@ import weakref
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_S
 from test_web_keeping import HEADERS, ask
 from web_peers import Visitor, serving
 
@@ -109,12 +110,12 @@ def test_a_session_leaves_nothing(place: Path) -> None:
         visitor = Visitor(http, url, height=480)  # type: ignore[arg-type]
         try:
             await visitor.connect()
-            await visitor.until(lambda: len(visitor.got.pictures) > 10, 40)
+            await visitor.until(lambda: len(visitor.got.pictures) > 10)
             at = f"{url}/api/sessions/{visitor.id}"
             await ask(http, "POST", f"{at}/enroll", json={"seconds": 1, "consent": True}, headers=HEADERS)
             await ask(http, "POST", f"{at}/recording", json={"action": "start"}, headers=HEADERS)
             count = len(visitor.got.pictures)
-            await visitor.until(lambda: len(visitor.got.pictures) > count + 30, 40)
+            await visitor.until(lambda: len(visitor.got.pictures) > count + 30)
             _, told, _ = await ask(http, "POST", f"{at}/recording", json={"action": "stop"}, headers=HEADERS)
             assert (await ask(http, "GET", f"{at}/bank"))[0] == 200
             assert (visitor.got.pictures[-1][2][8:32, 8:96].max(-1) > 200).sum() > 100  # the letters of the badge
@@ -131,7 +132,7 @@ def test_a_session_leaves_nothing(place: Path) -> None:
             await one(url, http)
             assert not studio.sessions
             await asyncio.sleep(REST_S)
-            assert await until(lambda: not any(isinstance(each, Session) for each in gc.get_objects()), 20)
+            assert await until(lambda: not any(isinstance(each, Session) for each in gc.get_objects()), PATIENCE_S)
             kept = {name for name in files(place) if not name.endswith(("/lock", "consent.key"))}
             assert kept == set()
             assert opened() - before == set()

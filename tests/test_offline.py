@@ -17,6 +17,7 @@ import offline_helpers
 import pytest
 from live_helpers import PuppetGenerator, sound
 from offline_helpers import RATE, Script, samples
+from patience import PATIENCE_S
 
 from realtime_dub import cli
 from realtime_dub.config import FileConfig, build
@@ -335,7 +336,7 @@ def test_a_writer_lets_nobody_get_far_ahead_of_it() -> None:
     opened, taken = threading.Event(), []
 
     def take(item: int) -> None:
-        opened.wait(10)
+        opened.wait(PATIENCE_S)
         taken.append(item)
 
     writer: BoundedWriter[int] = BoundedWriter("slow", take, depth=3)
@@ -354,6 +355,6 @@ def test_a_writer_lets_nobody_get_far_ahead_of_it() -> None:
         assert len(given) <= 3
     finally:
         opened.set()
-        giver.join(10)
+        giver.join(PATIENCE_S)
         writer.close()
     assert taken == given == list(range(10))

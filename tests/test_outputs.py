@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from live_helpers import RATE, frame_at, sound
+from patience import PATIENCE_S
 
 from realtime_dub.clock import MonotonicClock
 from realtime_dub.errors import EndOfStream, LostOutput
@@ -51,7 +52,7 @@ def run(policy: str, offers: int, failed: Callable[[str, Exception], None] = lam
     recorder, publisher = Recorder(), Gated(policy)
     output = PublisherThread(publisher, MonotonicClock(), recorder, failed)
     output.offer(tick(0))
-    assert publisher.entered.wait(2)
+    assert publisher.entered.wait(PATIENCE_S)
     for k in range(1, offers):
         output.offer(tick(k))
     publisher.gate.set()

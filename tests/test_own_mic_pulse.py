@@ -13,6 +13,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 from pulse import PrivatePulse
 
 from tests.pulse_sinks import RATE, Player
@@ -55,7 +56,7 @@ def test_it_is_heard_beside_the_voice_and_its_loss_ends_nothing(pulse: PrivatePu
         time.sleep(0.05)
     time.sleep(BEFORE_S)
     pulse.unload("stage")
-    out, err = program.communicate(timeout=60)
+    out, err = program.communicate(timeout=PATIENCE_S)
     player.finish()
     assert program.returncode == 0, err
     report = json.loads(stats.read_text())

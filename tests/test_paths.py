@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from films import numbered, steady, write_film
+from patience import PATIENCE_S
 from test_file_ends import largest_file
 
 from realtime_dub import cli
@@ -264,7 +265,7 @@ def test_a_pipe_is_written_to_and_stays_one(here: Path) -> None:
             continue
     data = bytes(range(256)) * 1_000
     file.write(data)
-    reader.join(5)
+    reader.join(PATIENCE_S)
     assert got == [data]
     assert stat.S_ISFIFO(os.stat("pipe").st_mode)
 

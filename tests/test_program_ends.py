@@ -16,6 +16,7 @@ from pathlib import Path
 import av
 import pytest
 from media_files import sound_of, video_times
+from patience import PATIENCE_S
 from signed import by_c2pa
 
 from realtime_dub.pipeline.sign_later import sign_later
@@ -55,7 +56,7 @@ def plays(target: Path) -> bool:
 
 
 def wait_for(ready: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE_S
     while not ready():
         assert process.poll() is None, process.stderr.read() if process.stderr else ""
         assert time.monotonic() < until
@@ -69,7 +70,7 @@ def test_a_full_disk_and_a_removed_file_leave_the_other_outputs_alone(tmp_path: 
     with start(*arguments, limit=LIMIT) as process:
         wait_for(table.exists, process)
         table.unlink()
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1
     gone = f"cannot write {table}: it was removed or replaced while it was written; nothing of it is left"
     no_room = f"cannot write {full}: file too large; its first "
@@ -109,7 +110,7 @@ def test_a_live_run_whose_terminal_is_closed_finishes_its_file(tmp_path: Path) -
     with start(*LIVE, "--to", target) as process:
         wait_for(target.exists, process)
         process.send_signal(signal.SIGHUP)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, said) == (0, "")
     assert b"moov" in target.read_bytes()[-8_000:]  # an ordinary file, with its table at the end
     assert len(video_times(target)) >= 12
@@ -120,7 +121,7 @@ def test_a_file_run_that_is_asked_to_end_finishes_its_file(tmp_path: Path) -> No
     with start(*FILE, "-o", target, "--preset", "slow") as process:
         wait_for(target.exists, process)
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, said) == (128 + signal.SIGTERM, "error: stopped\n")
     assert b"moov" in target.read_bytes()[-8_000:]
     assert len(video_times(target)) >= 12
@@ -129,7 +130,7 @@ def test_a_file_run_that_is_asked_to_end_finishes_its_file(tmp_path: Path) -> No
 def test_a_file_run_with_a_full_disk_tells_what_is_kept(tmp_path: Path) -> None:
     target = tmp_path / "a.mp4"
     with start(*FILE, "-o", target, "--seconds", "8", "--stats-json", tmp_path / "s.json", limit=4 * LIMIT) as process:
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1
     assert said.startswith(f"error: cannot write {target}: file too large; its first ")
     kept_s = float(said.partition("its first ")[2].split()[0])
@@ -161,7 +162,7 @@ runpy.run_module("realtime_dub", run_name="__main__", alter_sys=True)
 )
 def test_ctrl_c_while_something_is_loaded_is_no_failure_of_that(at: tuple[str, ...]) -> None:
     command = [sys.executable, "-c", STRUCK.format(at=at)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "error: stopped\n")
 
 
@@ -194,7 +195,7 @@ cli.main()
 def test_who_asks_twice_is_told_once(number: int, saying: bool) -> None:
     seconds = 0.1 if saying else 20
     command = [sys.executable, "-c", TWICE.format(number=int(number), saying=saying, seconds=seconds)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=15, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert (done.returncode, done.stderr) == (130, "error: stopped\n")
 
 
@@ -202,7 +203,7 @@ def test_the_command_begins_where_next_to_nothing_is_loaded() -> None:
     scripts = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]["scripts"]
     assert scripts["realtime-dub"] == "realtime_dub.start:main"
     code = "import sys; before = set(sys.modules); import realtime_dub.start; print(sorted(set(sys.modules) - before))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE_S, check=True)
     assert len(loaded := eval(done.stdout)) < 30
     assert {name.partition(".")[0] for name in loaded} - sys.stdlib_module_names == {"realtime_dub"}
 
@@ -226,5 +227,5 @@ cli.main()
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_that_strikes_while_something_is_freed_is_not_lost(number: int) -> None:
     command = [sys.executable, "-c", FREED.format(number=int(number))]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=15, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert (done.returncode, done.stderr) == (128 + number, "error: stopped\n")

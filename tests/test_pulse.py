@@ -20,6 +20,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 from pulse import PrivatePulse
 
 from tests.pulse_sinks import RATE, SETTLE_S, Player, Recording
@@ -58,7 +59,7 @@ def start_loop(pulse: PrivatePulse, seconds: float, *devices: str) -> subprocess
 
 
 def result(process: subprocess.Popen[str]) -> dict[str, Any]:
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, err
     counts: dict[str, Any] = json.loads(out.splitlines()[-1])
     return counts

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 from pulse import PrivatePulse
 
 from tests.pulse_sinks import SETTLE_S, Player, Recording
@@ -34,7 +35,7 @@ def running(pulse: PrivatePulse, *devices: str) -> Iterator[subprocess.Popen[str
         yield loop
     finally:
         loop.terminate()
-        loop.wait(20.0)
+        loop.wait(PATIENCE_S)
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from patience import PATIENCE_S
 from pulse import PrivatePulse
 
 HOST = Path(__file__).with_name("pulse_refresh.py")
@@ -29,4 +30,4 @@ def test_nothing_is_looked_for_while_the_sound_server_is_gone(pulse: PrivatePuls
         pulse.start()
         assert [ask("refresh"), ask("open")] == ["done"] * 2
         process.stdin.close()
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE_S) == 0

@@ -14,6 +14,7 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from patience import PATIENCE_S
 from web_peers import ROOMY_MS, FaceTrack, VoiceTrack
 
 from benchmarks.room_peers import Person
@@ -76,7 +77,7 @@ async def visit(url: str) -> None:
                     await person.close()
                     person = Person(url, (FaceTrack(240, 15), VoiceTrack()))
                     await asyncio.sleep(0.5)
-            assert await until(lambda: any(each["frames"].get("fresh") for each in person.got.stats), STARTS_S)
+            assert await until(lambda: any(each["frames"].get("fresh") for each in person.got.stats), PATIENCE_S)
     finally:
         await person.close()
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import pytest
 from live_parts import Camera, Microphone, Tracker
+from patience import PATIENCE_S
 
 from realtime_dub.clock import MonotonicClock, VirtualClock
 from realtime_dub.face.types import TrackedFrame
@@ -38,11 +39,11 @@ class Job:
             self.waited_ns = waited_ns
             self._order.append(self._rank)
             self.begun.set()
-            assert self._end.wait(20)
+            assert self._end.wait(PATIENCE_S)
 
     def end(self) -> None:
         self._end.set()
-        self._thread.join(20)
+        self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
 
 
@@ -55,7 +56,7 @@ def turns() -> Iterator[Turns]:
 
 def waiting(turns: Turns, count: int) -> None:
     """Until so many wait."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE_S
     while turns.waiting != count:
         assert time.monotonic() < until
         time.sleep(0.001)
@@ -64,7 +65,7 @@ def waiting(turns: Turns, count: int) -> None:
 def test_who_is_needed_first_is_next_and_of_one_rank_who_came_first(turns: Turns) -> None:
     order: list[Rank] = []
     first = Job(turns, Rank.TRACKER, order)
-    assert first.begun.wait(20)
+    assert first.begun.wait(PATIENCE_S)
     jobs = []
     for count, rank in enumerate((Rank.TRACKER, Rank.ENGINE, Rank.COMPOSER, Rank.ENGINE), 1):
         jobs.append(Job(turns, rank, order))
@@ -72,7 +73,7 @@ def test_who_is_needed_first_is_next_and_of_one_rank_who_came_first(turns: Turns
     assert order == [Rank.TRACKER]
     first.end()
     for job in (jobs[2], jobs[1], jobs[3], jobs[0]):
-        assert job.begun.wait(20)
+        assert job.begun.wait(PATIENCE_S)
         assert sum(each.begun.is_set() for each in jobs) == len(order) - 1  # one at a time
         job.end()
     assert order == [Rank.TRACKER, Rank.COMPOSER, Rank.ENGINE, Rank.ENGINE, Rank.TRACKER]
@@ -89,13 +90,13 @@ def test_nobody_waits_where_nobody_works(turns: Turns) -> None:
 def test_patience_ends_and_whoever_holds_a_turn_may_give_it_on_all_the_same() -> None:
     turns, order = Turns(MonotonicClock(), 20 * MS), []
     slow = Job(turns, Rank.ENGINE, order)
-    assert slow.begun.wait(20)
+    assert slow.begun.wait(PATIENCE_S)
     beside = Job(turns, Rank.TRACKER, order)
-    assert beside.begun.wait(20)  # both work
+    assert beside.begun.wait(PATIENCE_S)  # both work
     assert beside.waited_ns >= 20 * MS
     beside.end()
     third = Job(turns, Rank.COMPOSER, order)
-    assert third.begun.wait(20)  # what has had its turn for so long is not waited for anew
+    assert third.begun.wait(PATIENCE_S)  # what has had its turn for so long is not waited for anew
     assert turns.waiting == 0
     third.end()
     slow.end()
@@ -107,19 +108,19 @@ def test_patience_ends_and_whoever_holds_a_turn_may_give_it_on_all_the_same() ->
 def test_who_went_beside_gives_nothing_away() -> None:
     turns, order = Turns(MonotonicClock(), 500 * MS), []
     slow = Job(turns, Rank.ENGINE, order)
-    assert slow.begun.wait(20)
+    assert slow.begun.wait(PATIENCE_S)
     time.sleep(0.6)
     beside = Job(turns, Rank.TRACKER, order)
-    assert beside.begun.wait(20)
+    assert beside.begun.wait(PATIENCE_S)
     beside.end()
     slow.end()
     first = Job(turns, Rank.ENGINE, order)
-    assert first.begun.wait(20)
+    assert first.begun.wait(PATIENCE_S)
     second = Job(turns, Rank.COMPOSER, order)
     waiting(turns, 1)
     assert not second.begun.is_set()
     first.end()
-    assert second.begun.wait(20)
+    assert second.begun.wait(PATIENCE_S)
     second.end()
 
 

@@ -18,6 +18,7 @@ import pytest
 from films import number, numbered, steady, write_film
 from hypothesis import given
 from hypothesis import strategies as st
+from patience import PATIENCE_S
 
 from realtime_dub.clock import MonotonicClock, VirtualClock
 from realtime_dub.errors import DeviceError, EndOfStream, MediaError
@@ -161,7 +162,7 @@ def test_close_ends_a_wait(tmp_path: Path) -> None:
     thread.start()
     time.sleep(0.05)
     paced.close()
-    assert ended.wait(2)
+    assert ended.wait(PATIENCE_S)
     thread.join()
 
 
@@ -338,7 +339,7 @@ def test_close_of_an_unplugged_camera_unblocks_its_reader(usb: Usb) -> None:
     time.sleep(0.1)
     source.close()
     source.close()
-    assert ended.wait(2)
+    assert ended.wait(PATIENCE_S)
     thread.join()
 
 

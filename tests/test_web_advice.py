@@ -127,7 +127,7 @@ def test_a_session_is_told_that_nobody_speaks_in_its_room() -> None:
     async def test() -> None:
         async with serving() as (_, http, url), visiting(Visitor(http, url)) as visitor:
             await visitor.connect(voice="room:empty")
-            await visitor.until(lambda: any(stats.get("advice") for stats in visitor.got.stats), 40)
+            await visitor.until(lambda: any(stats.get("advice") for stats in visitor.got.stats))
             told = visitor.got.stats[-1]
             assert told["advice"]["why"] == "no voice", told
             assert told["mouths"]["late_voice"] > 0.5, told

@@ -267,19 +267,19 @@ def test_a_visitor_sends_an_avatar_and_speaks_by_it(packed: bytes) -> None:
             assert status == 404
             visitor.pc.getSenders()[0].replaceTrack(None)  # no camera
             await visitor.connect(picture=f"avatar:{mine['id']}", budget_ms=ROOMY_MS, side=128, room="talk")
-            await visitor.until(lambda: len(visitor.got.pictures) > 2 * FPS, 40)
-            await visitor.until(lambda: visitor.got.stats[-1]["frames"].get("fresh", 0) > 2 * FPS, 40)
+            await visitor.until(lambda: len(visitor.got.pictures) > 2 * FPS)
+            await visitor.until(lambda: visitor.got.stats[-1]["frames"].get("fresh", 0) > 2 * FPS)
             image = visitor.got.pictures[-1][2]
             assert image.shape == (128, 128, 3)
             assert abs(float(image[-8:, :8].mean()) - 90) < 12  # as recorded
             assert (await visitor.patch(background="#ffffff"))[0] == 200
-            await visitor.until(lambda: float(visitor.got.pictures[-1][2][-8:, :8].mean()) > 240, 40)
+            await visitor.until(lambda: float(visitor.got.pictures[-1][2][-8:, :8].mean()) > 240)
             head = [float(each[2][:60, 30:98].std()) for each in visitor.got.pictures[-20:]]
             assert max(head) > 5
             assert (await visitor.patch(background="upload:none"))[0] == 404
             async with visiting(Visitor(http, url, sends=False)) as viewer:
                 await viewer.connect(role="viewer", room="talk")
-                await viewer.until(lambda: len(viewer.got.pictures) > 10, 40)
+                await viewer.until(lambda: len(viewer.got.pictures) > 10)
                 assert viewer.got.pictures[-1][2].shape == (128, 128, 3)
             at = f"{url}/api/avatars/{mine['id']}"
             assert (await ask(http, "POST", f"{at}/consent", json={}, headers=HEADERS))[1]["consent"] == "given"

@@ -86,7 +86,7 @@ def test_viewers_hear_the_original_where_the_speaker_lets_them_and_as_loud_as_th
             hall = studio.rooms.find("hall")
             assert hall is not None
             hall.presence.mute(2, True)  # the interpreter: all that is heard is the original
-            await viewer.until(lambda: len(viewer.got.sounds) > 50, 40)
+            await viewer.until(lambda: len(viewer.got.sounds) > 50)
             await hears(viewer, False)
             assert (await viewer.patch(under=0.4))[0] == 200
             await hears(viewer, False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from patience import PATIENCE_MS
 from playwright import sync_api
 from test_web_presence import chromium, pages, port, pytestmark, serve, started
 
@@ -15,7 +16,7 @@ BOOTH = "?role=interpreter&room=hall&channel=es"
 
 
 def says(page: Any, selector: str, words: str) -> None:
-    sync_api.expect(page.view.locator(selector)).to_have_text(words, timeout=10_000)
+    sync_api.expect(page.view.locator(selector)).to_have_text(words, timeout=PATIENCE_MS)
 
 
 @pytest.mark.slow
@@ -128,7 +129,7 @@ def test_a_viewer_chooses_how_loud_the_original_is_where_the_speaker_lets_it_be_
         viewer.until("document.getElementById('state').dataset.state === 'live'")
         assert viewer.view.is_hidden("#field-under")
         sender.view.fill("#under", "20")
-        sync_api.expect(viewer.view.locator("#own-under-value")).to_have_text("20 %", timeout=10_000)
+        sync_api.expect(viewer.view.locator("#own-under-value")).to_have_text("20 %", timeout=PATIENCE_MS)
         viewer.view.fill("#own-under", "5")
         viewer.until("document.getElementById('own-under-value').textContent === '5 %'")
         assert sender.sent("PATCH")[-1] == {"under": 0.2}
@@ -136,7 +137,7 @@ def test_a_viewer_chooses_how_loud_the_original_is_where_the_speaker_lets_it_be_
         viewer.view.wait_for_timeout(800)
         assert viewer.text("#own-under-value") == "5 %"
         sender.view.fill("#under", "0")
-        sync_api.expect(viewer.view.locator("#field-under")).to_be_hidden(timeout=10_000)
+        sync_api.expect(viewer.view.locator("#field-under")).to_be_hidden(timeout=PATIENCE_MS)
         assert [*viewer.complaints, *sender.complaints] == []
     finally:
         server.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import queue
-import time
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ from realtime_dub.web.rtc.shared_encoding import AudioStream, VideoStream
 from realtime_dub.web.studio.room import Room
 from realtime_dub.web.studio.studio import Studio
 
-SOON_S = 10.0  # five on a machine of usual speed
 HALL: dict[str, Any] = {"room": "hall", "engine": "passthrough", "budget_ms": ROOMY_MS}
 
 
@@ -34,8 +32,8 @@ def room_of(studio: Studio) -> Room:
 async def watches(visitor: Visitor) -> None:
     """From now on pictures and something audible come."""
     pictures, sounds = len(visitor.got.pictures), len(visitor.got.sounds)
-    await visitor.until(lambda: len(visitor.got.pictures) > pictures + 5, SOON_S)
-    await visitor.until(lambda: any(np.abs(each[2]).max() > 1500 for each in visitor.got.sounds[sounds:]), SOON_S)
+    await visitor.until(lambda: len(visitor.got.pictures) > pictures + 5)
+    await visitor.until(lambda: any(np.abs(each[2]).max() > 1500 for each in visitor.got.sounds[sounds:]))
 
 
 def in_order(visitor: Visitor) -> bool:
@@ -54,25 +52,22 @@ def test_viewers_watch_channels_and_take_another_one_within_a_second() -> None:
                 await viewer.connect(role="viewer", room="hall", channel=channel)
             await asyncio.gather(*(watches(each) for each in viewers))
             for each in viewers:  # nobody interprets
-                await each.until(lambda each=each: told(each).get("dubbed") is False, SOON_S)
+                await each.until(lambda each=each: told(each).get("dubbed") is False)
             assert studio.channels == 0
             english = Visitor(http, url)
             await english.connect(role="interpreter", room="hall", channel="en")
-            await viewers[1].until(lambda: told(viewers[1]).get("dubbed") is True, 2 * SOON_S)
+            await viewers[1].until(lambda: told(viewers[1]).get("dubbed") is True)
             await asyncio.gather(*(watches(each) for each in viewers))
             assert (studio.channels, told(viewers[2])["dubbed"]) == (1, False)
             assert {each["name"]: each["state"] for each in told(sender)["channels"]} == {"en": "dubbed", "es": "floor"}
             status, _ = await viewers[2].patch(channel="en")
-            asked_s = time.monotonic()
-            await viewers[2].until(lambda: room_of(studio).dub("en").encoded["video/vp8"].takers == 2, SOON_S)
-            assert status == 200
-            assert time.monotonic() - asked_s < 1.0
+            assert (status, room_of(studio).dub("en").encoded["video/vp8"].takers) == (200, 2)
             await watches(viewers[2])
             assert await english.delete() == 204
             await english.close()
-            await viewers[1].until(lambda: told(viewers[1]).get("dubbed") is False, SOON_S)
+            await viewers[1].until(lambda: told(viewers[1]).get("dubbed") is False)
             await asyncio.gather(*(watches(each) for each in viewers))
-            await viewers[1].until(lambda: studio.channels == 0, 2 * SOON_S)
+            await viewers[1].until(lambda: studio.channels == 0)
             assert all(in_order(each) for each in viewers)
             for each in (*viewers, sender):
                 assert await each.delete() == 204
@@ -119,8 +114,8 @@ def test_fifty_viewers_of_two_channels_take_one_pipeline_and_one_encoder_each(mo
             for number, viewer in enumerate(viewers):
                 await viewer.connect(role="viewer", room="hall", channel=("en", "es")[number % 2])
             room = room_of(studio)
-            await sender.until(lambda: all(room.dub(name).flows for name in ("en", "es")), 60)
-            await sender.until(lambda: all(each.frames > 3 for pair in queues for each in pair), 60)
+            await sender.until(lambda: all(room.dub(name).flows for name in ("en", "es")))
+            await sender.until(lambda: all(each.frames > 3 for pair in queues for each in pair))
             assert studio.channels == 2
             for name in ("en", "es"):
                 streams = list(room.dub(name).encoded.values())
@@ -150,7 +145,7 @@ async def come(http: Any, url: str, who: str) -> Visitor:
 
 async def all_are_on(here: dict[str, Visitor]) -> None:
     """Both viewers watch and hear, one of them the dub."""
-    await here["viewer"].until(lambda: told(here["viewer"]).get("dubbed") is True, SOON_S)
+    await here["viewer"].until(lambda: told(here["viewer"]).get("dubbed") is True)
     await asyncio.gather(*(watches(here[who]) for who in ("viewer", "second viewer")))
 
 

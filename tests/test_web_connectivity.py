@@ -16,6 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from patience import PATIENCE_S
 from test_web_whip import post
 from web_peers import Visitor, serving
 
@@ -105,7 +106,7 @@ def test_the_command_serves_over_https_and_ends_with_ctrl_c() -> None:
         with urllib.request.urlopen(f"{found[0]}healthz", context=context) as response:
             assert response.status == 200
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE_S) == 0
     finally:
         process.kill()
         process.wait()
@@ -148,7 +149,7 @@ def test_the_dashboard_asks_for_what_there_is() -> None:
 
 
 def opened(url: str) -> bool:
-    with urllib.request.urlopen(f"{url.partition('?')[0]}healthz", timeout=10) as response:
+    with urllib.request.urlopen(f"{url.partition('?')[0]}healthz", timeout=PATIENCE_S) as response:
         return response.status == 200
 
 

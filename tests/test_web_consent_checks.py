@@ -10,8 +10,8 @@ import pytest
 from aiortc import RTCPeerConnection
 from aiortc.mediastreams import AudioStreamTrack
 from hostile_peers import LASTS_S, ask_often, connected
+from patience import PATIENCE_S
 
-from realtime_dub.web.rtc import aiortc_consent
 from realtime_dub.web.upkeep import until
 
 
@@ -48,6 +48,6 @@ def test_a_line_without_answers_is_over() -> None:
                 each.transport.sendto = lambda data, to: None
             await asyncio.sleep(LASTS_S / 2)
             assert peer.state == "connected"
-            assert await until(lambda: peer.state == "closed", LASTS_S + aiortc_consent.ANSWER_S + 5)
+            assert await until(lambda: peer.state == "closed", PATIENCE_S)
 
     asyncio.run(test())

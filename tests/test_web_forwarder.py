@@ -20,8 +20,9 @@ import pytest
 from aiohttp import ClientSession
 from aioice.ice import CandidatePair
 from aiortc.rtp import RtpPacket
+from patience import PATIENCE_S
 from pylibsrtp import Error, Policy, Session
-from test_web_forwarding import AUDIO, SOON_S, VIDEO, Hall, Viewer, gapless, watching
+from test_web_forwarding import AUDIO, VIDEO, Hall, Viewer, gapless, watching
 from test_web_sessions import serving
 from web_peers import Visitor
 
@@ -39,7 +40,7 @@ SOURCE = 7
 
 
 async def until(so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(SOON_S):
+    async with asyncio.timeout(PATIENCE_S):
         while not so():  # noqa: ASYNC110  (there is no event for all that is waited for)
             await asyncio.sleep(0.02)
 
@@ -239,7 +240,7 @@ def test_it_ends_with_its_worker() -> None:
         pid = int(process.stdout.readline())
         process.kill()
         process.wait()
-    end_s = time.monotonic() + SOON_S
+    end_s = time.monotonic() + PATIENCE_S
     while lives(pid):
         assert time.monotonic() < end_s
         time.sleep(0.05)

@@ -18,6 +18,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessi
 from aiortc.codecs.vpx import VpxPayloadDescriptor
 from aiortc.rtp import RtpPacket, is_rtcp
 from hostile_peers import ask_often
+from patience import PATIENCE_S
 
 from realtime_dub.clock import MonotonicClock
 from realtime_dub.media import MS, NS, AudioBlock
@@ -33,7 +34,6 @@ from realtime_dub.web.rtc.peer import Peer
 FPS = 20
 RATES = 1_500_000, 1_500_000
 VIDEO, AUDIO = "video", "audio"
-SOON_S = 20.0
 APART = pytest.mark.parametrize("apart", [False, True], ids=["within", "apart"])
 
 
@@ -126,7 +126,7 @@ class Viewer:
         return whole
 
     async def until(self, so: Callable[[], bool]) -> None:
-        async with asyncio.timeout(SOON_S):
+        async with asyncio.timeout(PATIENCE_S):
             while not so():  # noqa: ASYNC110  (there is no event for all that is waited for)
                 await asyncio.sleep(0.02)
 
@@ -151,7 +151,7 @@ async def watching(*rtx: bool, apart: bool = False) -> AsyncIterator[tuple[Hall,
     hall = Hall(Forwarder(1) if apart else None)
     if hall.forwarder is not None:
         hall.forwarder.come()
-        async with asyncio.timeout(SOON_S):
+        async with asyncio.timeout(PATIENCE_S):
             while hall.forwarder.pid is None:  # noqa: ASYNC110  (nobody else waits for it)
                 await asyncio.sleep(0.02)
     task = asyncio.create_task(hall.play())

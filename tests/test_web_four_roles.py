@@ -26,7 +26,7 @@ from realtime_dub.web.studio.studio import Studio
 
 pytestmark = pytest.mark.skipif(browser.PROGRAM is None, reason="neither Chromium nor Chrome is installed")
 
-SOON_S = 10.0  # five on a machine of usual speed
+SOON_S = 10.0  # five on a machine of usual speed; of long tests, which have no company
 TOLD_S = 6.0  # likewise three
 ORDERS = (
     ("sender", "interpreter", "viewer", "second viewer"),
@@ -86,9 +86,9 @@ def test_all_are_live_again_after_their_server_was_away(chromium: Any, port: int
     try:
         for role in ORDERS[how is signal.SIGTERM]:
             people.come(role)
-        people.live(2 * SOON_S)
+        people.live()
         server = killed_and_started_again(server, how, port)
-        people.live(SOON_S)
+        people.live()
         assert all(not page.view.is_visible("#failure") for page in people.pages.values())
     finally:
         people.end()
@@ -102,10 +102,10 @@ def test_all_are_live_again_after_their_worker_was_killed(chromium: Any, port: i
     try:
         for role in ORDERS[1]:
             people.come(role)
-        people.live(2 * SOON_S)
+        people.live(seconds=2 * SOON_S)
         os.kill(min(children(server.pid)), signal.SIGKILL)  # the one that was started first, and has the room
         people.until_not_live("viewer", SOON_S)
-        people.live(SOON_S)
+        people.live(seconds=SOON_S)
         assert all(not page.view.is_visible("#failure") for page in people.pages.values())
     finally:
         people.end()
@@ -120,14 +120,14 @@ def test_any_order_and_each_leaves_and_comes_back(chromium: Any, port: int, orde
     try:
         for role in order:
             people.come(role)
-        people.live(2 * SOON_S)
+        people.live(seconds=2 * SOON_S)
         for role in order:
             people.leave(role)
             people.come(role)
-            people.live(SOON_S)
+            people.live(seconds=SOON_S)
         for role in order:
             people.pages[role].view.reload()
-            people.live(SOON_S)
+            people.live(seconds=SOON_S)
     finally:
         people.end()
         server.close()
@@ -142,10 +142,10 @@ def test_a_page_that_is_loaded_again_goes_on_unless_it_was_stopped(
     try:
         for role in ("sender", "viewer", "interpreter"):
             people.come(role)
-        people.live(2 * SOON_S)
+        people.live()
         for role in tuple(people.pages):
             people.pages[role].view.reload()
-            people.live(SOON_S)
+            people.live()
         viewer = people.pages["viewer"]
         viewer.view.click("#start")
         viewer.view.reload()
@@ -194,14 +194,14 @@ def test_a_line_that_is_lost_and_comes_back(
         for each in ("sender", "interpreter", "viewer"):
             people.come(each)
         line = Line(people.pages[role], aside)
-        people.live(2 * SOON_S)
+        people.live(seconds=2 * SOON_S)
         session = session_of(studio, role)
         line.lose(session, told)
         if role == "sender":
             people.until_says("viewer", WAITS, TOLD_S)
         people.until_says(role, "Interrupted, reconnecting", 2 * SOON_S)
         line.mend()
-        people.live(SOON_S)
+        people.live(seconds=SOON_S)
         assert session_of(studio, role) is session
     finally:
         people.end()
@@ -220,9 +220,9 @@ def stopped(signal_browser: Callable[[signal.Signals], None]) -> Iterator[None]:
 def asleep(people: People, signal_browser: Any, meanwhile: Any) -> dict[str, float]:
     """The sender's browser is stopped until the viewer waits and ``meanwhile`` is over: after how long all are live."""
     with stopped(signal_browser):
-        people.until_says("viewer", WAITS, TOLD_S)
+        people.until_says("viewer", WAITS)
         meanwhile()
-    return people.live(SOON_S)
+    return people.live()
 
 
 @pytest.mark.long
@@ -236,7 +236,7 @@ def test_a_laptop_that_slept_is_live_again(
         try:
             people.come("viewer")
             people.come("sender", laptop)
-            people.live(2 * SOON_S)
+            people.live(seconds=2 * SOON_S)
             (session,) = (each for each in studio.sessions.values() if each.options.role == "studio")
             asleep(people, signal_browser, lambda: None)
             assert studio.sessions.get(session.id) is session
@@ -255,11 +255,11 @@ def test_each_role_sleeps_for_twenty_seconds(chromium: Any, playwright: Any, fil
         try:
             for each in ("second viewer", "sender", "interpreter", "viewer"):
                 people.come(each, laptop if each == role else None)
-            people.live(2 * SOON_S)
+            people.live(seconds=2 * SOON_S)
             with stopped(signal_browser):
                 people.pages["second viewer"].view.wait_for_timeout(20_000)
                 assert people.says("second viewer") == (WAITS if role == "sender" else "Live")
-            people.live(SOON_S)
+            people.live(seconds=SOON_S)
         finally:
             people.end()
             server.close()
@@ -277,11 +277,11 @@ def test_who_slept_so_long_that_they_were_given_up_are_live_again(
         try:
             for each in ("sender", "interpreter", "viewer"):
                 people.come(each, None if each == "sender" else laptop)
-            people.live(2 * SOON_S)
+            people.live(seconds=2 * SOON_S)
             with stopped(signal_browser):
                 people.pages["sender"].view.wait_for_timeout(90_000)
                 assert people.room()["interpreters"] == people.room()["viewers"] == 0
-            people.live(SOON_S)
+            people.live(seconds=SOON_S)
         finally:
             people.end()
             server.close()
@@ -305,13 +305,13 @@ def test_a_camera_that_is_taken_away_and_comes_back(chromium: Any, served: tuple
     try:
         sender = people.come("sender")
         people.come("viewer")
-        people.live(2 * SOON_S)
+        people.live()
         sessions = dict(studio.sessions)
         sender.view.evaluate(UNPLUG)
-        people.until_says("viewer", WAITS, TOLD_S)
-        people.until_says("sender", "No picture leaves", TOLD_S)
+        people.until_says("viewer", WAITS)
+        people.until_says("sender", "No picture leaves")
         sender.view.evaluate(PLUG_IN)
-        people.live(SOON_S)
+        people.live()
         assert "camera is back" in sender.text("#notice")
         assert studio.sessions == sessions
     finally:

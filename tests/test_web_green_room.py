@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from patience import PATIENCE_MS
 from test_web_page import Page, chromium, film, playwright, pytestmark, servers, url
 
 __all__ = ["chromium", "film", "playwright", "servers", "url"]  # fixtures
@@ -50,7 +51,7 @@ def test_a_speaker_of_a_room_is_seen_and_heard_here_before_anywhere(page: Page) 
     tracks = "[...document.getElementById('green-video').srcObject.getTracks()].map(each => each.id)[0]"
     before = view.evaluate(f"() => {tracks}")
     view.click("#green-live")
-    view.wait_for_selector("#state[data-state=live]", timeout=20_000)
+    view.wait_for_selector("#state[data-state=live]", timeout=PATIENCE_MS)
     assert len(page.offers()) == 1
     assert view.evaluate("() => document.getElementById('original').srcObject.getVideoTracks()[0].id") == before
     assert view.locator(".panel #field-camera, .panel #field-microphone").count() == 2

@@ -39,14 +39,14 @@ def test_every_request_goes_through_the_handle(monkeypatch: pytest.MonkeyPatch) 
         async with serving() as (_, http, url), visiting(Visitor(http, url)) as visitor:
             await visitor.connect(engine="passthrough")
             at = f"{url}/api/sessions/{visitor.id}"
-            await visitor.until(lambda: len(visitor.got.pictures) > 5, 40)
+            await visitor.until(lambda: len(visitor.got.pictures) > 5)
             candidate = {"candidate": None}
             assert (await ask(http, "GET", at))[0] == 200
             assert (await ask(http, "POST", f"{at}/candidates", json=candidate, headers=HEADERS))[0] == 204
             assert (await visitor.patch(strength=0.5))[0] == 200
             assert (await ask(http, "POST", f"{at}/recording", json={"action": "start"}, headers=HEADERS))[0] == 200
             count = len(visitor.got.pictures)
-            await visitor.until(lambda: len(visitor.got.pictures) > count + 10, 40)
+            await visitor.until(lambda: len(visitor.got.pictures) > count + 10)
             assert (await ask(http, "POST", f"{at}/recording", json={"action": "stop"}, headers=HEADERS))[0] == 200
             assert (await ask(http, "POST", f"{at}/voice", json={"playing": False}, headers=HEADERS))[0] == 409
             assert (await ask(http, "POST", f"{at}/enroll", json={"seconds": 1}, headers=HEADERS))[0] == 409

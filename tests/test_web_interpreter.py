@@ -18,8 +18,8 @@ def mouths(visitor: Visitor) -> int:
 async def speaks(visitor: Visitor) -> None:
     """From now on the speaker's page hears the interpreter and sees mouths that were made of that."""
     sounds, made = len(visitor.got.sounds), mouths(visitor)
-    await visitor.until(lambda: any(np.abs(each[2]).max() > 1500 for each in visitor.got.sounds[sounds:]), 30)
-    await visitor.until(lambda: mouths(visitor) > made + 20, 30)
+    await visitor.until(lambda: any(np.abs(each[2]).max() > 1500 for each in visitor.got.sounds[sounds:]))
+    await visitor.until(lambda: mouths(visitor) > made + 20)
 
 
 @pytest.mark.slow
@@ -29,8 +29,8 @@ def test_an_interpreter_may_come_later_leave_and_come_back() -> None:
             speaker = Visitor(http, url)
             try:
                 await speaker.connect(engine="passthrough", voice="room:hall", budget_ms=ROOMY_MS)
-                await speaker.until(lambda: len(speaker.got.pictures) > 75, 40)  # alone for three seconds
-                await speaker.until(lambda: speaker.got.stats[-1]["frames"].get("starved", 0) > 40, 20)
+                await speaker.until(lambda: len(speaker.got.pictures) > 75)  # alone for three seconds
+                await speaker.until(lambda: speaker.got.stats[-1]["frames"].get("starved", 0) > 40)
                 for _ in range(2):
                     interpreter = Visitor(http, url)
                     await interpreter.connect(role="interpreter", room="hall")

@@ -28,18 +28,18 @@ def test_a_recording_plays_with_both_tracks(tmp_path: Path) -> None:
     async def test() -> bytes:
         async with serving() as (_, http, url), visiting(Visitor(http, url)) as visitor:
             await visitor.connect(engine="passthrough")
-            await visitor.until(lambda: len(visitor.got.pictures) > 5, 40)
+            await visitor.until(lambda: len(visitor.got.pictures) > 5)
             at = f"{url}/api/sessions/{visitor.id}/recording"
             assert (await ask(http, "POST", at, json={"action": "stop"}, headers=HEADERS))[0] == 409
             assert (await ask(http, "POST", at, json={"action": "sing"}, headers=HEADERS))[0] == 400
             assert (await ask(http, "POST", at, json={"action": "start"}, headers=HEADERS))[1]["state"] == "recording"
             count = len(visitor.got.pictures)
-            await visitor.until(lambda: len(visitor.got.pictures) > count + 30, 40)
+            await visitor.until(lambda: len(visitor.got.pictures) > count + 30)
             assert visitor.got.stats[-1]["recording"] is True
             await visitor.patch(budget_ms=450)  # another pipeline takes over; the recording goes on
-            await visitor.until(lambda: visitor.got.stats[-1]["budget_ms"] == 450, 40)
+            await visitor.until(lambda: visitor.got.stats[-1]["budget_ms"] == 450)
             count = len(visitor.got.pictures)
-            await visitor.until(lambda: len(visitor.got.pictures) > count + 30, 40)
+            await visitor.until(lambda: len(visitor.got.pictures) > count + 30)
             status, told, _ = await ask(http, "POST", at, json={"action": "stop"}, headers=HEADERS)
             assert (status, told["state"]) == (200, "stopped")
             assert await visitor.delete() == 204
@@ -66,14 +66,14 @@ def test_a_person_is_learnt_and_taken_along(tmp_path: Path, monkeypatch: pytest.
     async def test() -> None:
         async with serving() as (studio, http, url), visiting(Visitor(http, url, height=480)) as visitor:
             await visitor.connect()
-            await visitor.until(lambda: len(visitor.got.pictures) > 5, 40)
+            await visitor.until(lambda: len(visitor.got.pictures) > 5)
             at = f"{url}/api/sessions/{visitor.id}"
             status, told, _ = await ask(
                 http, "POST", f"{at}/enroll", json={"seconds": 2, "consent": True}, headers=HEADERS
             )
             assert (status, told) == (200, {"state": "learning"})
-            await visitor.until(lambda: any(stats["enroll"] for stats in visitor.got.stats), 10)
-            await visitor.until(lambda: visitor.got.stats[-1]["enroll"] is None, 20)
+            await visitor.until(lambda: any(stats["enroll"] for stats in visitor.got.stats))
+            await visitor.until(lambda: visitor.got.stats[-1]["enroll"] is None)
             assert bank_of(studio.find(visitor.id)).frozen
             assert visitor.got.stats[-1]["budget_ms"] > 150  # none was asked for
             status, bank, headers = await ask(http, "GET", f"{at}/bank")
@@ -99,18 +99,18 @@ def test_what_is_learnt_outlives_the_runs_it_was_learnt_in() -> None:
         async with serving() as (studio, http, url), visiting(Visitor(http, url, height=480)) as visitor:
             await visitor.connect()
             session = studio.find(visitor.id)
-            await visitor.until(lambda: bank_of(session) is not None and bank_of(session).neutral is not None, 40)
+            await visitor.until(lambda: bank_of(session) is not None and bank_of(session).neutral is not None)
             at = f"{url}/api/sessions/{visitor.id}"
             await ask(http, "POST", f"{at}/enroll", json={"seconds": 1}, headers=HEADERS)
             await visitor.patch(budget_ms=750)  # a second run begins before the one that learns is on air
-            await visitor.until(lambda: any(stats["enroll"] for stats in visitor.got.stats), 20)
-            await visitor.until(lambda: visitor.got.stats[-1]["enroll"] is None, 20)
+            await visitor.until(lambda: any(stats["enroll"] for stats in visitor.got.stats))
+            await visitor.until(lambda: visitor.got.stats[-1]["enroll"] is None)
             assert bank_of(session).frozen
             runs = session._runs
             for changes in ({"engine": "passthrough"}, {"engine": "mouthbank"}):  # the first of which learns nothing
                 count = runs._on_air
                 await visitor.patch(**changes)
-                await visitor.until(lambda count=count: runs._on_air > count and len(runs.newest_first) == 1, 20)
+                await visitor.until(lambda count=count: runs._on_air > count and len(runs.newest_first) == 1)
                 assert bank_of(session).frozen
                 assert bank_of(session).neutral is not None
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from patience import PATIENCE_MS
 from PIL import Image
-from test_web_page import Page, chromium, film, new_page, playwright, pytestmark, servers, url
+from test_web_page import POLL_MS, Page, chromium, film, new_page, playwright, pytestmark, servers, url
 
 __all__ = ["chromium", "film", "new_page", "playwright", "pytestmark", "servers", "url"]  # fixtures
 
@@ -325,8 +326,11 @@ def test_text_has_contrast_while_it_is_live_and_where_something_is_wrong(running
         "#notice", "it => { it.dataset.kind = 'problem'; it.textContent = 'Something is wrong.'; }"
     )
     running.view.eval_on_selector_all(".says-file", "all => all.forEach(it => { it.dataset.kind = 'problem'; })")
-    running.view.wait_for_timeout(200)  # colours go over into each other
-    assert running.check("paleTexts") == []
+    for _ in range(PATIENCE_MS // POLL_MS):  # colours go over into each other
+        running.view.wait_for_timeout(POLL_MS)
+        if not (pale := running.check("paleTexts")):
+            break
+    assert pale == []
     running.view.emulate_media(color_scheme="light")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 from aiohttp import ClientSession
+from patience import PATIENCE_S
 from test_web_invites import BEARER, TOKEN, by, link
 from test_web_room import OPTIONS, come, go, room
 from test_web_safety import ask
@@ -41,7 +42,7 @@ class Events:
         self.sequences.append(self.room["sequence"])
 
     async def until(self, so: Any) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while not so(self.room):
                 await self.read()
 
@@ -140,11 +141,11 @@ def test_recordings_of_a_room_are_told_to_its_operator() -> None:
         async with serving(token=TOKEN) as (_, http, url), visiting(Visitor(http, url)) as sender:
             http.headers.update({"Authorization": f"Bearer {TOKEN}"})
             await sender.connect(**OPTIONS["studio"] | {"voice": "mic"})
-            await sender.until(lambda: len(sender.got.pictures) > 5, 40)
+            await sender.until(lambda: len(sender.got.pictures) > 5)
             at = f"{url}/api/sessions/{sender.id}/recording"
             assert (await ask(http, "POST", at, json={"action": "start"}, headers=HEADERS))[0] == 200
             count = len(sender.got.pictures)
-            await sender.until(lambda: len(sender.got.pictures) > count + 10, 40)
+            await sender.until(lambda: len(sender.got.pictures) > count + 10)
             assert (await ask(http, "POST", at, json={"action": "stop"}, headers=HEADERS))[0] == 200
             operator = by((await link(http, url, "operator"))[1]["token"])
             for name, found in (("hall", 1), ("attic", 0)):

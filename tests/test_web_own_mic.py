@@ -27,10 +27,10 @@ def test_the_microphone_is_heard_beside_another_voice_when_it_is_asked_for() -> 
     async def test() -> None:
         async with serving() as (studio, http, url), visiting(Visitor(http, url)) as visitor:
             await visitor.connect(engine="mouthbank", voice="none", budget_ms=ROOMY_MS)
-            await visitor.until(lambda: len(visitor.got.pictures) > 40, 40)
+            await visitor.until(lambda: len(visitor.got.pictures) > 40)
             assert not comes_in(studio, visitor)
             assert (await visitor.patch(own_mic=True))[1]["options"]["own_mic"] is True
-            await visitor.until(lambda: comes_in(studio, visitor), 40)
+            await visitor.until(lambda: comes_in(studio, visitor))
             assert studio.find(visitor.id).present_run.error is None
             assert await visitor.delete() == 204
 
@@ -41,7 +41,7 @@ def test_an_engine_that_learns_nothing_goes_on_without_it() -> None:
     async def test() -> None:
         async with serving() as (studio, http, url), visiting(Visitor(http, url)) as visitor:
             await visitor.connect(engine="passthrough", voice="none", own_mic=True)
-            await visitor.until(lambda: len(visitor.got.pictures) > 20, 40)
+            await visitor.until(lambda: len(visitor.got.pictures) > 20)
             assert learnt(visitor)["heard_s"] == 0
             assert studio.find(visitor.id).present_run.error is None
             assert await visitor.delete() == 204

@@ -49,7 +49,7 @@ def test_offers_with_nobody_behind_them_shut_nobody_out() -> None:
             await asyncio.gather(*(nobody(http, url) for _ in range(3)))
             async with visiting(Visitor(http, url)) as visitor:
                 await visitor.connect(engine="passthrough")
-                await visitor.until(lambda: visitor.got.pictures, 40)
+                await visitor.until(lambda: visitor.got.pictures)
                 async with visiting(Visitor(http, url)) as other:
                     assert (await other.offer("/api/sessions", {}))[0] == 503
                 assert await visitor.delete() == 204
@@ -68,7 +68,7 @@ def test_of_two_that_come_at_once_one_has_the_seat() -> None:
             await visitors[0].until(lambda: len(studio.sessions) == 1)
             (session,) = studio.sessions.values()
             visitor = next(each for each in visitors if each.id == session.id)
-            await visitor.until(lambda: visitor.got.pictures, 40)
+            await visitor.until(lambda: visitor.got.pictures)
             assert await visitor.delete() == 204
 
     run(test)
@@ -86,13 +86,13 @@ def test_eighty_changes_at_once_make_one_pipeline_with_the_newest() -> None:
     async def test() -> None:
         async with serving() as (studio, http, url), visiting(Visitor(http, url)) as visitor:
             await visitor.connect(engine="passthrough")
-            await visitor.until(lambda: visitor.got.pictures, 40)
+            await visitor.until(lambda: visitor.got.pictures)
             alone = sum(not each.name.startswith("asyncio_") for each in threading.enumerate())
             session, over = studio.find(visitor.id), asyncio.Event()
             watching = asyncio.create_task(most(studio, visitor.id, over))
             await asyncio.gather(*(session.change({"face": str(1 + k % 4), "strength": k / 80}) for k in range(80)))
             await session.change({"face": "right", "strength": 1.5})
-            await visitor.until(lambda: [each.setup.face for each in session._runs.newest_first] == ["right"], 60)
+            await visitor.until(lambda: [each.setup.face for each in session._runs.newest_first] == ["right"])
             over.set()
             runs, threads = await watching
             assert runs <= MOST_RUNS

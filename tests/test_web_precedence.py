@@ -30,12 +30,12 @@ def test_the_last_visitor_gives_way_and_is_told(monkeypatch: pytest.MonkeyPatch)
             first, second = [await stack.enter_async_context(visiting(Visitor(http, url))) for _ in range(2)]
             for each in (first, second):  # in this order
                 await each.connect(engine="mouthbank", budget_ms=ROOMY_MS)
-                await each.until(lambda each=each: has_begun(told(each)["frames"]), 40)
+                await each.until(lambda each=each: has_begun(told(each)["frames"]))
             places = studio.precedence.places
             assert len(places) == 2
             for _ in range(precedence.OF):  # he has too few, whatever the machine is like
                 places[0].wanted(False, MonotonicClock().now_ns())
-            await second.until(lambda: (told(second)["advice"] or {}).get("why") == "others", 30)
+            await second.until(lambda: (told(second)["advice"] or {}).get("why") == "others")
             assert "came sooner" in told(second)["advice"]["what"]
             assert told(second)["frames"]["yielded"] > 0
             assert "yielded" not in told(first)["frames"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import browser
 import pytest
+from patience import PATIENCE_MS
 from playwright import sync_api
 from test_web_page import Page
 
@@ -17,7 +18,6 @@ from benchmarks.studio_page import Server
 
 pytestmark = pytest.mark.skipif(browser.PROGRAM is None, reason="neither Chromium nor Chrome is installed")
 
-SOON_MS = 10_000  # five seconds on a machine of usual speed
 STATE = "document.getElementById('state-text').textContent"
 FRAMES = "document.getElementById('dubbed').getVideoPlaybackQuality().totalVideoFrames"
 
@@ -57,7 +57,7 @@ def started(page: Page) -> Page:
 
 
 def live(page: Page) -> None:
-    page.view.wait_for_selector("#state[data-state=live]", timeout=SOON_MS)
+    page.view.wait_for_selector("#state[data-state=live]", timeout=PATIENCE_MS)
     assert not page.view.is_visible("#failure")
 
 
@@ -190,7 +190,7 @@ def test_a_copy_of_a_tab_that_is_live_gets_a_room_of_its_own(pages: Any, port: i
         copy = pages(server.url)
         copy.view.evaluate(f"() => sessionStorage.setItem('room', {room!r})")
         started(copy.open())
-        copy.view.wait_for_selector("#state[data-state=live]", timeout=2 * SOON_MS)
+        copy.view.wait_for_selector("#state[data-state=live]", timeout=PATIENCE_MS)
         assert copy.sent("POST", "/api/sessions")[-1]["options"]["room"] != room
         live(first)
     finally:

@@ -19,6 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from patience import PATIENCE_S
 
 from realtime_dub import cli
 from realtime_dub.web.config import ServeConfig
@@ -66,7 +67,7 @@ def relay() -> Iterator[int]:
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
-    assert ready.wait(5)
+    assert ready.wait(PATIENCE_S)
     try:
         yield port[0]
     finally:

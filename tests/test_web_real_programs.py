@@ -23,6 +23,7 @@ import numpy as np
 import page_walk
 import pytest
 from aiohttp import ClientSession
+from patience import PATIENCE_S
 from PIL import Image
 from test_web_safety import ask
 from web_peers import HEADERS, ROOMY_MS, Visitor, serving
@@ -30,7 +31,7 @@ from web_peers import HEADERS, ROOMY_MS, Visitor, serving
 pytestmark = [pytest.mark.long, pytest.mark.timeout(180)]
 
 HALL: dict[str, Any] = {"room": "hall", "engine": "passthrough", "budget_ms": ROOMY_MS}
-PUSHED_S, SOON_S = 5.0, 30.0
+PUSHED_S = 5.0
 MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
 NGINX = f"""load_module {MODULE};
 daemon off; master_process off; pid FOLDER/nginx.pid; error_log FOLDER/error.log; events {{}}
@@ -71,7 +72,7 @@ def listening(command: Sequence[str], log: Path, port: int) -> Iterator[None]:
             yield
         finally:
             made.terminate()
-            made.wait(20)
+            made.wait(PATIENCE_S)
 
 
 @contextmanager
@@ -83,14 +84,14 @@ def running(*command: str | Path) -> Iterator[subprocess.Popen[str]]:
         if made.poll() is None:
             made.terminate()
         try:
-            print(made.communicate(timeout=10)[0][-2000:])
+            print(made.communicate(timeout=PATIENCE_S)[0][-2000:])
         except subprocess.TimeoutExpired:
             made.kill()
             made.communicate()
 
 
 def listens(port: int) -> None:
-    end = time.monotonic() + SOON_S
+    end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         with socket.socket() as tried:
             if tried.connect_ex(("127.0.0.1", port)) == 0:
@@ -99,8 +100,8 @@ def listens(port: int) -> None:
     raise TimeoutError(port)
 
 
-async def until(true: Callable[[], Any], seconds: float = SOON_S) -> None:
-    end = time.monotonic() + seconds
+async def until(true: Callable[[], Any]) -> None:
+    end = time.monotonic() + PATIENCE_S
     while not true():
         assert time.monotonic() < end
         await asyncio.sleep(0.1)
@@ -117,11 +118,11 @@ async def push(to: str, seconds: float = PUSHED_S) -> dict[str, Any]:
     async with serving(max_sessions=1, push_to=("127.0.0.1",), fps=15) as (_, http, url):
         sender = Visitor(http, url, fps=15)
         await sender.connect(**HALL)
-        await sender.until(lambda: len(sender.got.pictures) > 5, SOON_S)
+        await sender.until(lambda: len(sender.got.pictures) > 5)
         body = {"channel": "", "to": to}
         status, begun, _ = await ask(http, "POST", f"{url}/api/rooms/hall/outputs", json=body, headers=HEADERS)
         assert status == 201, begun
-        end = time.monotonic() + SOON_S
+        end = time.monotonic() + PATIENCE_S
         while True:
             (told,) = await outputs(http, url)
             if told["state"] == "failed" or told["seconds"] >= seconds:
@@ -155,7 +156,7 @@ def test_rtmp_to_ffmpeg(tmp_path: Path) -> None:
     with running(program("ffmpeg"), "-v", "error", "-listen", "1", "-i", to, "-c", "copy", film) as server:
         time.sleep(1)  # a look at its port would be taken for the one who sends
         assert asyncio.run(push(to))["state"] == "on"
-        server.wait(SOON_S)
+        server.wait(PATIENCE_S)
     holds_the_room(film)
 
 
@@ -180,7 +181,7 @@ def test_srt_to_ffmpeg(tmp_path: Path) -> None:
     with running(*command) as server:
         time.sleep(1)
         assert asyncio.run(push(f"srt://127.0.0.1:{port}"))["state"] == "on"
-        server.wait(SOON_S)
+        server.wait(PATIENCE_S)
     holds_the_room(film)
 
 
@@ -211,8 +212,8 @@ def test_whip_from_gstreamer() -> None:
                 await until(lambda: studio.sessions)
                 viewer = Visitor(http, url, sends=False)
                 await viewer.connect(role="viewer", room="hall")
-                await viewer.until(lambda: len(viewer.got.pictures) > 30, SOON_S)
-                await viewer.until(lambda: len(viewer.got.sounds) > 100, SOON_S)
+                await viewer.until(lambda: len(viewer.got.pictures) > 30)
+                await viewer.until(lambda: len(viewer.got.sounds) > 100)
                 assert viewer.got.pictures[-1][2].max() > 200  # the ball
                 assert abs(heard_hz([each[2] for each in viewer.got.sounds[-50:]]) - 440) < 5
                 await viewer.close()
@@ -231,9 +232,9 @@ def test_an_interpreter_is_gstreamer() -> None:
             viewer = Visitor(http, url, sends=False)
             await viewer.connect(role="viewer", room="hall", channel="es")
             with running(python, GSTREAMER, f"{url}/voices/hall?channel=es", "--audio-only"):
-                await viewer.until(lambda: any(each["room"].get("dubbed") for each in viewer.got.stats), SOON_S)
+                await viewer.until(lambda: any(each["room"].get("dubbed") for each in viewer.got.stats))
                 count = len(viewer.got.sounds)
-                await viewer.until(lambda: len(viewer.got.sounds) > count + 150, SOON_S)
+                await viewer.until(lambda: len(viewer.got.sounds) > count + 150)
                 assert abs(heard_hz([each[2] for each in viewer.got.sounds[-50:]]) - 440) < 5
             await viewer.close()
             await sender.close()

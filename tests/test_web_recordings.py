@@ -20,6 +20,7 @@ import av
 import numpy as np
 import pytest
 from aiohttp import ClientSession
+from patience import PATIENCE_S
 from test_web_safety import ask
 from test_web_sessions import visiting
 from web_peers import HEADERS, Visitor, serving
@@ -80,7 +81,7 @@ def test_of_many_short_recordings_no_thread_stays(tmp_path: Path, uncollected: N
         film(each, 3)
         assert each.close()
         each.close()
-    end_s = time.monotonic() + 5
+    end_s = time.monotonic() + PATIENCE_S
     while native_threads() > before and time.monotonic() < end_s:
         time.sleep(0.05)
     assert native_threads() <= before  # 72 more, while the encoders waited to be collected
@@ -105,7 +106,7 @@ def test_what_cannot_be_written_ends_the_recording_alone(tmp_path: Path) -> None
     over: list[int] = []
     each = Recording(tmp_path / "gone" / "film.mp4", timeline_of_nobody(), MonotonicClock(), lambda: over.append(1))
     film(each, 5)
-    end_s = time.monotonic() + 10
+    end_s = time.monotonic() + PATIENCE_S
     while not over and time.monotonic() < end_s:
         time.sleep(0.01)
     film(each, 5, first=5)
@@ -309,11 +310,11 @@ async def start(visitor: Visitor) -> str:
 
 async def pictures(visitor: Visitor, more: int) -> None:
     count = len(visitor.got.pictures)
-    await visitor.until(lambda: len(visitor.got.pictures) > count + more, 40)
+    await visitor.until(lambda: len(visitor.got.pictures) > count + more)
 
 
-async def kept(http: ClientSession, url: str, id: str, seconds: float = 20.0) -> dict:
-    end_s = time.monotonic() + seconds
+async def kept(http: ClientSession, url: str, id: str) -> dict:
+    end_s = time.monotonic() + PATIENCE_S
     while True:
         _, told, _ = await ask(http, "GET", f"{url}/api/recordings?ids=other,{id}")
         if told["recordings"] and told["recordings"][0]["state"] == "kept":
@@ -332,7 +333,7 @@ def test_what_a_session_leaves_is_kept_and_what_fails_is_told() -> None:
                 assert await start(visitor) == lost  # it runs
                 await pictures(visitor, 15)
                 await asyncio.to_thread(shutil.rmtree, studio.recordings._folder)
-                await visitor.until(lambda: "recording ended" in visitor.got.stats[-1].get("note", ""), 20)
+                await visitor.until(lambda: "recording ended" in visitor.got.stats[-1].get("note", ""))
                 assert "Nothing of it could be kept" in visitor.got.stats[-1]["note"]
                 assert str(studio.recordings._folder) not in visitor.got.stats[-1]["note"]
                 assert (await ask(http, "GET", f"{url}/api/recordings/{lost}"))[0] == 404

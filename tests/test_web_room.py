@@ -14,7 +14,6 @@ from test_web_sessions import visiting
 from web_peers import HEADERS, ROOMY_MS, Visitor, serving
 
 ROLES = ("studio", "interpreter", "viewer", "second viewer")
-SOON_S = 10.0  # five on a machine of usual speed
 OPTIONS: dict[str, dict[str, Any]] = {
     "studio": {"engine": "passthrough", "voice": "room:hall", "room": "hall", "budget_ms": ROOMY_MS},
     "interpreter": {"role": "interpreter", "room": "hall"},
@@ -41,9 +40,9 @@ def room(visitor: Visitor) -> dict[str, Any]:
 async def watched(viewer: Visitor) -> None:
     """From now on pictures come, and the interpreter is heard."""
     pictures, sounds = len(viewer.got.pictures), len(viewer.got.sounds)
-    await viewer.until(lambda: len(viewer.got.pictures) > pictures + 5, SOON_S)
-    await viewer.until(lambda: any(np.abs(each[2]).max() > 1500 for each in viewer.got.sounds[sounds:]), SOON_S)
-    await viewer.until(lambda: room(viewer).get("state") == "live", SOON_S)
+    await viewer.until(lambda: len(viewer.got.pictures) > pictures + 5)
+    await viewer.until(lambda: any(np.abs(each[2]).max() > 1500 for each in viewer.got.sounds[sounds:]))
+    await viewer.until(lambda: room(viewer).get("state") == "live")
 
 
 async def go(visitor: Visitor) -> None:
@@ -55,7 +54,7 @@ async def all_are_on(here: dict[str, Visitor]) -> None:
     """From now on both viewers watch and hear, and each is told that the room is live."""
     await asyncio.gather(*(watched(here[role]) for role in ROLES[2:]))
     for visitor in here.values():
-        await visitor.until(lambda visitor=visitor: room(visitor).get("state") == "live", SOON_S)
+        await visitor.until(lambda visitor=visitor: room(visitor).get("state") == "live")
 
 
 async def comes_and_goes(order: tuple[str, ...], leaving: tuple[str, ...]) -> None:
@@ -94,9 +93,9 @@ def test_a_viewer_waits_and_is_told_when_the_sender_goes_and_comes() -> None:
             await viewer.until(lambda: room(viewer).get("state") == "waiting")
             for _ in range(2):
                 sender = await come(http, url, "studio")
-                await viewer.until(lambda: room(viewer)["state"] == "live", SOON_S)
+                await viewer.until(lambda: room(viewer)["state"] == "live")
                 await go(sender)
-                await viewer.until(lambda: room(viewer)["state"] == "ended", SOON_S)
+                await viewer.until(lambda: room(viewer)["state"] == "ended")
 
     run(test)
 
@@ -131,7 +130,7 @@ def test_the_first_interpreter_keeps_the_floor_and_the_second_gets_it_when_the_f
             assert room(first)["floor"] == "you"
             assert studio.rooms.find("hall").presence.on_air("").id == first.id
             await go(first)
-            await second.until(lambda: room(second)["floor"] == "you", 2)
+            await second.until(lambda: room(second)["floor"] == "you")
             await go(second)
 
     run(test)
@@ -151,7 +150,7 @@ def test_a_second_sender_is_told_and_gets_the_room_when_the_first_is_gone() -> N
             async with http.get(f"{url}/api/rooms/hall") as answer:
                 assert (await answer.json())["sender"] is False
             async with visiting(await come(http, url, "studio")) as again:
-                await again.until(lambda: len(again.got.pictures) > 3, SOON_S)
+                await again.until(lambda: len(again.got.pictures) > 3)
                 assert await again.delete() == 204
 
     run(test)

@@ -243,8 +243,8 @@ def test_a_picture_speaks_an_uploaded_voice() -> None:
             visitor = Visitor(http, url, sends=False)
             try:
                 await visitor.connect(voice=f"upload:{ids[0]}", picture=f"upload:{ids[1]}")
-                await visitor.until(lambda: len(visitor.got.pictures) > 20, 40)
-                await visitor.until(lambda: any(np_max(each) > 1000 for _, _, each in visitor.got.sounds), 20)
+                await visitor.until(lambda: len(visitor.got.pictures) > 20)
+                await visitor.until(lambda: any(np_max(each) > 1000 for _, _, each in visitor.got.sounds))
                 assert await visitor.delete() == 204
             finally:
                 await visitor.close()

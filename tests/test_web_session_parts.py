@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 
 from realtime_dub.errors import ConfigError
 from realtime_dub.mouth.mouthbank.bank import Bank
@@ -111,7 +112,7 @@ def test_after_too_many_begun_at_once_the_newest_choice_is_tried_later() -> None
             switched.made[-1].end()
         switched.switcher.begin()
         assert len(switched.made) == RUNS_BURST
-        assert await until(lambda: len(switched.made) > RUNS_BURST, 20)
+        assert await until(lambda: len(switched.made) > RUNS_BURST, PATIENCE_S)
         switched.switcher.refuse()
         switched.made[-1].end()
         switched.switcher.begin()

@@ -49,10 +49,10 @@ def test_frames_come_back_dubbed_and_in_step() -> None:
             told = await visitor.connect(budget_ms=ROOMY_MS)
             assert told["type"] == "answer"
             assert told["options"]["voice"] == "mic"
-            await visitor.until(lambda: visitor.got.stats and visitor.got.stats[-1]["frames"].get("fresh", 0) > 50, 40)
+            await visitor.until(lambda: visitor.got.stats and visitor.got.stats[-1]["frames"].get("fresh", 0) > 50)
             # A machine that is busy with something else delays the voice; what it needs no more is cut from pauses.
             for seconds in (5, 10, 15, 20, 25):
-                await visitor.until(lambda seconds=seconds: len(visitor.got.pictures) > seconds * FPS, 60)
+                await visitor.until(lambda seconds=seconds: len(visitor.got.pictures) > seconds * FPS)
                 flashes, clicks = onsets(visitor)
                 # The sound may lag by a frame: the newest picture not older than its instant is shown.
                 nearest = [min((click - flash for click in clicks), key=abs) for flash in flashes[-5:-1]]
@@ -84,7 +84,7 @@ def test_the_mouth_moves_and_the_rest_stays() -> None:
     async def test() -> None:
         async with serving() as (_, http, url), visiting(Visitor(http, url, height=480)) as visitor:
             await visitor.connect(strength=2.0, budget_ms=ROOMY_MS)
-            await visitor.until(lambda: visitor.got.stats and visitor.got.stats[-1]["frames"].get("fresh", 0) > 60, 40)
+            await visitor.until(lambda: visitor.got.stats and visitor.got.stats[-1]["frames"].get("fresh", 0) > 60)
             pictures = np.stack([image for _, _, image in visitor.got.pictures[-50:]]).astype(np.float32)
             moved = np.abs(pictures - np.median(pictures, axis=0)).mean(axis=-1).max(axis=0)
             height = moved.shape[0]
@@ -99,7 +99,7 @@ def test_choosers_act_live() -> None:
     async def test() -> None:
         async with serving() as (studio, http, url), visiting(Visitor(http, url)) as visitor:
             await visitor.connect(engine="passthrough")
-            await visitor.until(lambda: len(visitor.got.pictures) > 20, 40)
+            await visitor.until(lambda: len(visitor.got.pictures) > 20)
             session = studio.find(visitor.id)
             before = len(visitor.got.pictures)
             assert (await visitor.patch(strength=0.5))[1]["options"]["strength"] == 0.5
@@ -107,9 +107,9 @@ def test_choosers_act_live() -> None:
             assert len(session._runs.newest_first) == 1  # neither needs another pipeline
             status, told = await visitor.patch(budget_ms=500)
             assert (status, told["options"]["budget_ms"]) == (200, 500)
-            await visitor.until(lambda: visitor.got.stats[-1]["budget_ms"] == 500, 40)
-            await visitor.until(lambda: len(session._runs.newest_first) == 1, 20)
-            await visitor.until(lambda: len(visitor.got.pictures) > before + 20, 20)
+            await visitor.until(lambda: visitor.got.stats[-1]["budget_ms"] == 500)
+            await visitor.until(lambda: len(session._runs.newest_first) == 1)
+            await visitor.until(lambda: len(visitor.got.pictures) > before + 20)
             stamps = [pts for _, pts, _ in visitor.got.pictures]
             assert (np.diff(stamps) > 0).all()  # one time line through both
             no_such_mouth = {"engine": "mouthbank", "look_ahead_ms": 33}
@@ -154,7 +154,7 @@ def test_h264_is_spoken_where_it_is_preferred() -> None:
             video = told["sdp"].split("m=video")[1].split("m=")[0]
             first = video.split("a=rtpmap:")[1].split()[1]
             assert first.startswith("H264")
-            await visitor.until(lambda: len(visitor.got.pictures) > 10, 40)
+            await visitor.until(lambda: len(visitor.got.pictures) > 10)
             assert await visitor.delete() == 204
 
     run(test)
@@ -164,10 +164,10 @@ def test_a_page_that_only_watches_is_found_in_its_room() -> None:
     async def test() -> None:
         async with serving(max_sessions=3) as (_, http, url), visiting(Visitor(http, url)) as visitor:
             await visitor.connect(engine="passthrough", room="stage")
-            await visitor.until(lambda: len(visitor.got.pictures) > 5, 40)
+            await visitor.until(lambda: len(visitor.got.pictures) > 5)
             async with visiting(Visitor(http, url, sends=False)) as viewer:
                 await viewer.connect(role="viewer", room="stage")
-                await viewer.until(lambda: len(viewer.got.pictures) > 5 and len(viewer.got.sounds) > 5, 40)
+                await viewer.until(lambda: len(viewer.got.pictures) > 5 and len(viewer.got.sounds) > 5)
             async with visiting(Visitor(http, url, sends=False)) as lost:
                 assert (await lost.offer("/api/sessions", {"options": {"role": "viewer"}}))[0] == 422
 
@@ -180,15 +180,15 @@ def test_an_interpreter_speaks_for_another() -> None:
     async def test() -> None:
         async with serving() as (_, http, url), visiting(Visitor(http, url)) as visitor:
             await visitor.connect(voice="room:booth", engine="passthrough")
-            await visitor.until(lambda: len(visitor.got.sounds) > 50, 40)
+            await visitor.until(lambda: len(visitor.got.sounds) > 50)
             assert not onsets(visitor)[1]  # nobody has come yet
             async with visiting(Visitor(http, url)) as interpreter:
                 await interpreter.connect(role="interpreter", room="booth")
-                await visitor.until(lambda: len(onsets(visitor)[1]) >= 3, 40)
-                await interpreter.until(lambda: len(interpreter.got.pictures) > 5, 20)  # of the person, undubbed
+                await visitor.until(lambda: len(onsets(visitor)[1]) >= 3)
+                await interpreter.until(lambda: len(interpreter.got.pictures) > 5)  # of the person, undubbed
                 assert await interpreter.delete() == 204
             count = len(visitor.got.pictures)
-            await visitor.until(lambda: len(visitor.got.pictures) > count + 10, 20)
+            await visitor.until(lambda: len(visitor.got.pictures) > count + 10)
             assert await visitor.delete() == 204
 
     run(test)
@@ -198,12 +198,12 @@ def test_a_lost_connection_is_made_anew_in_the_same_session() -> None:
     async def test() -> None:
         async with serving() as (studio, http, url), visiting(Visitor(http, url)) as visitor:
             await visitor.connect(engine="passthrough")
-            await visitor.until(lambda: len(visitor.got.pictures) > 10, 40)
+            await visitor.until(lambda: len(visitor.got.pictures) > 10)
             async with visiting(Visitor(http, url)) as again:
                 status, told = await again.offer(f"/api/sessions/{visitor.id}/ice", {})
                 assert status == 200
                 await again.pc.setRemoteDescription(RTCSessionDescription(told["sdp"], "answer"))
-                await again.until(lambda: len(again.got.pictures) > 10, 40)
+                await again.until(lambda: len(again.got.pictures) > 10)
                 assert len(studio.sessions) == 1
                 assert await visitor.delete() == 204
 
@@ -216,8 +216,8 @@ def test_a_visitor_who_goes_without_a_word_is_noticed(monkeypatch: pytest.Monkey
         async with serving() as (studio, http, url):
             async with visiting(Visitor(http, url)) as visitor:
                 await visitor.connect(engine="passthrough")
-                await visitor.until(lambda: len(visitor.got.pictures) > 5, 40)
-            await visitor.until(lambda: not studio.sessions, 20)
+                await visitor.until(lambda: len(visitor.got.pictures) > 5)
+            await visitor.until(lambda: not studio.sessions)
 
     run(test)
 
@@ -227,7 +227,7 @@ def test_cycles_leave_nothing_behind() -> None:
     async def cycle(studio: Studio, http, url: str) -> None:
         async with visiting(Visitor(http, url)) as visitor:
             await visitor.connect(engine="passthrough")
-            await visitor.until(lambda: len(visitor.got.pictures) > 2, 40)
+            await visitor.until(lambda: len(visitor.got.pictures) > 2)
             assert await visitor.delete() == 204
         assert studio.sessions == {}
 

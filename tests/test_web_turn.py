@@ -59,7 +59,7 @@ def test_a_page_comes_through_the_relay_with_the_pass_that_the_server_gave_it(tm
             visitor = relayed(http, url, server)
             try:
                 await visitor.connect(engine="passthrough", budget_ms=ROOMY_MS)
-                await visitor.until(lambda: len(visitor.got.pictures) > 20 and len(visitor.got.sounds) > 20, 60)
+                await visitor.until(lambda: len(visitor.got.pictures) > 20 and len(visitor.got.sounds) > 20)
                 assert ways(visitor.pc) == {"relay"}
             finally:
                 await visitor.close()

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_S
 from test_web_sessions import visiting
 from web_peers import Visitor, serving
 
@@ -24,8 +25,8 @@ from realtime_dub.web.studio.uploads import Upload
 from realtime_dub.web.upkeep import repeat
 
 
-async def until(ready, seconds: float = 10.0) -> None:
-    end_s = time.monotonic() + seconds
+async def until(ready) -> None:
+    end_s = time.monotonic() + PATIENCE_S
     while not ready():
         assert time.monotonic() < end_s
         await asyncio.sleep(0.02)
@@ -112,12 +113,12 @@ def test_who_sends_nothing_for_the_time_allowed_leaves() -> None:
     async def test() -> None:
         async with serving(idle_s=2) as (studio, http, url), visiting(Visitor(http, url)) as visitor:
             await visitor.connect(budget_ms=800)
-            await visitor.until(lambda: studio.find(visitor.id).input.size is not None, 30)
+            await visitor.until(lambda: studio.find(visitor.id).input.size is not None)
             assert studio.find(visitor.id).overdue is None
             stopped_s = time.monotonic()
             for sender in visitor.pc.getSenders():
                 sender.track.stop()
-            await visitor.until(lambda: not studio.sessions, 12)
+            await visitor.until(lambda: not studio.sessions)
             assert time.monotonic() - stopped_s > 1.5
 
     asyncio.run(test())

@@ -21,6 +21,7 @@ import pytest
 from aiohttp import ClientSession, FormData
 from faces import portrait
 from mutations import sample
+from patience import PATIENCE_S
 from test_web_safety import ask
 from test_web_sessions import visiting
 from web_peers import HEADERS, Visitor, serving
@@ -51,7 +52,7 @@ def lying(studio: Studio) -> list[str]:
 
 
 async def nothing_lies(studio: Studio, but: int = 0) -> None:
-    end_s = time.monotonic() + 10
+    end_s = time.monotonic() + PATIENCE_S
     while len(found := await asyncio.to_thread(lying, studio)) > but or studio.uploads._arriving:
         assert time.monotonic() < end_s, (found, studio.uploads._arriving)
         await asyncio.sleep(0.05)
@@ -137,7 +138,7 @@ def test_who_leaves_or_stops_in_the_middle_takes_no_place(monkeypatch: pytest.Mo
                 assert len(studio.uploads._arriving) == 1
             await nothing_lies(studio)
             async with half_sent(url, len(body) + 50_000, body) as reader:  # and says nothing more
-                assert b"408" in await asyncio.wait_for(reader.readline(), 10)
+                assert b"408" in await asyncio.wait_for(reader.readline(), PATIENCE_S)
                 await nothing_lies(studio)
 
     asyncio.run(test())
@@ -258,8 +259,8 @@ def test_one_that_takes_too_long_is_killed(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(checks, "CHECK_S", 0.5)
     since_s = time.monotonic()
     with pytest.raises(Refusal, match="too long"):
-        Checks((sys.executable, "-c", "import time; time.sleep(60)")).run("sound", tmp_path, tmp_path)
-    assert time.monotonic() - since_s < 10
+        Checks((sys.executable, "-c", "import time; time.sleep(600)")).run("sound", tmp_path, tmp_path)
+    assert time.monotonic() - since_s < PATIENCE_S
 
 
 @pytest.mark.parametrize("does", ["import os; os.abort()", "print('no json')", "print('[]')", "1/0"])
@@ -269,21 +270,21 @@ def test_one_that_crashes_refuses_the_file(does: str, tmp_path: Path) -> None:
 
 
 def test_those_at_work_end_with_the_server(tmp_path: Path) -> None:
-    files = Uploads(1 << 20, tmp_path, Checks((sys.executable, "-c", "import time; time.sleep(60)")))
+    files = Uploads(1 << 20, tmp_path, Checks((sys.executable, "-c", "import time; time.sleep(600)")))
     waiting = []
     for _ in range(4):
         arrival = files.begin("a.wav")
         arrival.path.write_bytes(b"a voice")
         waiting.append(files.pool.submit(files.keep, arrival))
-    end_s = time.monotonic() + 10
+    end_s = time.monotonic() + PATIENCE_S
     while len(files.checks._running) < 2 and time.monotonic() < end_s:
         time.sleep(0.01)
     assert len(files.checks._running) == 2  # the others wait for them
     since_s = time.monotonic()
     files.close()
-    assert time.monotonic() - since_s < 5
+    assert time.monotonic() - since_s < PATIENCE_S
     for each in waiting:
-        assert each.cancelled() or isinstance(each.exception(5), Refusal)
+        assert each.cancelled() or isinstance(each.exception(PATIENCE_S), Refusal)
 
 
 def test_a_server_with_uploads_of_every_state_ends_when_it_is_told_to() -> None:
@@ -414,7 +415,7 @@ def test_what_a_session_uses_is_not_swept(monkeypatch: pytest.MonkeyPatch) -> No
             await visitor.connect(voice="none", picture=f"upload:{picture['id']}")
             await asyncio.sleep(2.5)
             studio.uploads.find(picture["id"], "picture")
-            await visitor.until(lambda: len(visitor.got.pictures) > 5, 40)
+            await visitor.until(lambda: len(visitor.got.pictures) > 5)
             assert await visitor.delete() == 204
 
     asyncio.run(test())

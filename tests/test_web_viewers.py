@@ -81,6 +81,7 @@ async def lost(data: bytes) -> None:
     """What becomes of a packet on a dead line."""
 
 
+@pytest.mark.alone
 def test_one_that_takes_nothing_holds_nobody() -> None:
     """The first viewer's line is dead from the moment it is connected; the second sees every picture."""
 

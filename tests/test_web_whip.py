@@ -36,13 +36,13 @@ def test_what_is_pushed_is_played_dubbed() -> None:
             assert headers["Location"].startswith("/whip/stage/")
             await sender.pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
             session = next(iter(studio.sessions.values()))
-            await sender.until(lambda: session.output.sent > 5, 40)
+            await sender.until(lambda: session.output.sent > 5)
             async with visiting(Visitor(http, url, sends=False)) as player:
                 status, answer, told = await post(http, f"{url}/whep/stage", player)
                 assert status == 201, answer
                 assert "a=sendonly" in answer
                 await player.pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
-                await player.until(lambda: len(player.got.pictures) > 10 and len(player.got.sounds) > 10, 40)
+                await player.until(lambda: len(player.got.pictures) > 10 and len(player.got.sounds) > 10)
                 assert await status_of(http, "DELETE", url + told["Location"]) == 200
             async with visiting(Visitor(http, url)) as other:
                 assert (await post(http, f"{url}/whip/stage", other))[0] == 409

@@ -17,6 +17,7 @@ from aiohttp.test_utils import TestServer
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 from feeds import Aside, publishing
+from patience import PATIENCE_S
 from test_web_reach import relay
 from web_peers import serving
 
@@ -116,7 +117,7 @@ def test_the_studio_takes_what_is_pushed() -> None:
     with Aside(serving(token=TOKEN)) as (aside, (studio, _, url)):
         spec = f"whip://{url.partition('://')[2]}/whip/stage?token={TOKEN}"
         with publishing(spec) as (publisher, took):
-            aside.until(lambda: any(each.output.sent > 5 for each in studio.sessions.values()), 40)
+            aside.until(lambda: any(each.output.sent > 5 for each in studio.sessions.values()))
             assert publisher.notes == []
             assert TOKEN not in publisher.name
         aside.until(lambda: studio.sessions == {})
@@ -268,9 +269,9 @@ def test_ctrl_c_ends_the_session_on_the_server() -> None:
         ]
         process = subprocess.Popen([sys.executable, "-c", code, *given], stderr=subprocess.PIPE, text=True)
         try:
-            aside.until(lambda: min(server.frames.values()) > 5, 60)
+            aside.until(lambda: min(server.frames.values()) > 5)
             process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=30)
+            _, err = process.communicate(timeout=PATIENCE_S)
         finally:
             process.kill()
             process.communicate()

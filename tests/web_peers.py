@@ -18,6 +18,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import AudioFrame, VideoFrame
 from faces import portrait
+from patience import PATIENCE_S
 
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.http.api import STUDIO
@@ -178,8 +179,8 @@ class Visitor:
         async with self.http.delete(f"{self.url}/api/sessions/{self.id}", headers=HEADERS) as response:
             return response.status
 
-    async def until(self, ready, seconds: float = 20.0) -> None:
-        end = time.monotonic() + seconds
+    async def until(self, ready) -> None:
+        end = time.monotonic() + PATIENCE_S
         while not ready():
             assert time.monotonic() < end, self.summary()
             await asyncio.sleep(0.05)

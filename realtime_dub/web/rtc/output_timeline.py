@@ -11,7 +11,7 @@ import asyncio
 import itertools
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any, Literal, Protocol
 
@@ -258,13 +258,21 @@ class AudioOut(MediaStreamTrack):
         now = (timeline.clock.now_ns() - timeline.origin_ns) // FRAME_NS
         if self._next is None or now - self._next > RATE // FRAME_SAMPLES:  # joined, or slept for a second
             self._next = max(0, now)
-        pts_ns = self._next * FRAME_NS
-        await timeline.until(pts_ns)
+        await timeline.until(self._next * FRAME_NS)
         if self.readyState != "live":
             raise MediaStreamError
-        samples = self._mixed(timeline.ring.read(pts_ns, FRAME_SAMPLES), self._next)
-        self._next += 1
-        frame: AudioFrame = audio_frame(samples, pts_ns // FRAME_NS * FRAME_SAMPLES)
+        return self._taken(self._next)
+
+    def late(self) -> Iterator[AudioFrame]:
+        """After :meth:`recv`: what is to have left by now, too. Nothing where whoever sends is in time."""
+        assert self._next is not None
+        while self._timeline.late_ns(self._next * FRAME_NS) >= 0:
+            yield self._taken(self._next)
+
+    def _taken(self, number: int) -> AudioFrame:
+        self._next = number + 1
+        samples = self._mixed(self._timeline.ring.read(number * FRAME_NS, FRAME_SAMPLES), number)
+        frame: AudioFrame = audio_frame(samples, number * FRAME_SAMPLES)
         return frame
 
     def _mixed(self, samples: Samples, number: int) -> Samples:

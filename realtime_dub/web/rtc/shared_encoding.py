@@ -93,8 +93,12 @@ class Stream(ABC):
         """Of raw frames."""
 
     @abstractmethod
-    async def _encode(self, frame: Any) -> list[tuple[bytes, bool]]:
-        """What it becomes, and of each part whether it is whole."""
+    async def _due(self, track: Any) -> list[Any]:
+        """The next frames, once they are to leave; one, but where several are late. Raises MediaStreamError."""
+
+    @abstractmethod
+    async def _encode(self, frames: list[Any]) -> list[tuple[Any, bytes, bool]]:
+        """What they become: of each part its frame, and whether it is whole."""
 
     @abstractmethod
     def _end(self) -> None:
@@ -103,9 +107,8 @@ class Stream(ABC):
     async def _run(self, track: Any) -> None:
         try:
             while True:
-                frame = await track.recv()
-                leaves_ns = self._timeline.leaves_ns(ticks_to_ns(frame.pts, Fraction(frame.time_base)))
-                for data, whole in await self._encode(frame):
+                for frame, data, whole in await self._encode(await self._due(track)):
+                    leaves_ns = self._timeline.leaves_ns(ticks_to_ns(frame.pts, Fraction(frame.time_base)))
                     await self._give(Packet.of(self._codec, data, leaves_ns, whole))
         except MediaStreamError:
             pass  # the last one has left
@@ -156,13 +159,16 @@ class VideoStream(Stream):
     def _make_track(self) -> Any:
         return self._timeline.subscribe()
 
-    async def _encode(self, frame: Any) -> list[tuple[bytes, bool]]:
-        now_s = time.monotonic()
+    async def _due(self, track: Any) -> list[Any]:
+        return [await track.recv()]
+
+    async def _encode(self, frames: list[Any]) -> list[tuple[Any, bytes, bool]]:
+        (frame,), now_s = frames, time.monotonic()
         asked = self._whole_asked and now_s - self._whole_s >= WHOLE_REST_S
         loop = asyncio.get_running_loop()
         payloads, _ = await loop.run_in_executor(None, self._encoder.encode, frame, asked)
-        made = [(data, headers.read(self._codec.partition("/")[2], data).whole) for data in payloads if data]
-        if any(whole for _, whole in made):
+        made = [(frame, data, headers.read(self._codec.partition("/")[2], data).whole) for data in payloads if data]
+        if any(whole for _, _, whole in made):
             self._whole_asked, self._whole_s = self._whole_asked and not asked, now_s
         return made
 
@@ -184,9 +190,18 @@ class AudioStream(Stream):
     def _make_track(self) -> Any:
         return AudioOut(self._timeline, lambda: self._level)
 
-    async def _encode(self, frame: Any) -> list[tuple[bytes, bool]]:
-        payloads, _ = await asyncio.get_running_loop().run_in_executor(None, self._encoder.encode, frame)
-        return [(data, True) for data in payloads]
+    async def _due(self, track: Any) -> list[Any]:
+        return [await track.recv(), *track.late()]
+
+    async def _encode(self, frames: list[Any]) -> list[tuple[Any, bytes, bool]]:
+        """All in one turn on another thread: a turn for each, which waits for the core and the loop, and a machine that
+        is busy would lose most of the voice.
+        """
+
+        def encode() -> list[tuple[Any, bytes, bool]]:
+            return [(frame, data, True) for frame in frames for data in self._encoder.encode(frame)[0]]
+
+        return await asyncio.get_running_loop().run_in_executor(None, encode)
 
     def _end(self) -> None:
         """It has nothing but memory."""

@@ -53,9 +53,11 @@ class Drain:
 
     async def _pause(self, group: list[Session]) -> None:
         ends_s, silent_s = time.monotonic() + LONGEST_S, time.monotonic()
-        while (now_s := time.monotonic()) < ends_s and now_s - silent_s < PAUSE_S:
+        while (now_s := time.monotonic()) < ends_s:
             if any(each.speaks for each in group):
-                silent_s = time.monotonic()
+                silent_s = now_s
+            elif now_s - silent_s >= PAUSE_S:  # looked at first: a loop that stood still has not heard who spoke
+                return
             await asyncio.sleep(LOOK_S)
 
 
