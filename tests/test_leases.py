@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -105,10 +106,12 @@ class FakeStudio:
     def __init__(self, *sessions: FakeSession) -> None:
         self.sessions = {each.id: each for each in sessions}
         self.ended: list[list[str]] = [[]]
+        self.ended_s: list[float] = []
 
     async def end(self, id: str, why: str) -> None:
         self.sessions.pop(id)
         self.ended[-1].append(id)
+        self.ended_s.append(time.monotonic())
 
 
 def test_a_room_at_a_time_and_not_while_somebody_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,6 +137,7 @@ def test_a_room_at_a_time_and_not_while_somebody_speaks(monkeypatch: pytest.Monk
         speaks.speaks = False
         assert await until(lambda: not studio.sessions, PATIENCE_S)
         assert studio.ended == [["0-a", "0-b", "0-c", "0-d"]]
+        assert studio.ended_s[3] - studio.ended_s[2] > 0.19  # another room
         assert drain.moving == {"hall"}
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -27,6 +27,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(SERVER is None, reason="redis
 MB = 1_000_000
 MOST_MB = 8  # that it may hold
 WAITED_S = 2.0  # for an answer (RedisStore), and what a busy machine adds
+LATE_S = 3.0
 
 
 class Redis:
@@ -122,7 +123,7 @@ def test_it_goes_away_and_comes_back(redis: Redis) -> None:
         await leases(one, before).keep(before)  # is told in the log, and no more
         assert not await leases(other, after).take_over("0-before", after)
         await leases(other, after).forget("0-before")
-        assert time.monotonic() - began_s < PATIENCE_S
+        assert time.monotonic() - began_s < 3 * LATE_S
         await asyncio.to_thread(redis.start)
         assert not await leases(other, after).take_over("0-before", after)  # it forgot
         await leases(one, before).keep(before)
@@ -139,7 +140,7 @@ def test_who_asks_one_that_hangs_waits_no_longer_than_said(redis: Redis) -> None
     for ask in (lambda: ours.get("0-session"), lambda: ours.drop("0-session")):
         began_s = time.monotonic()
         assert ask() is None
-        assert WAITED_S * 0.9 < time.monotonic() - began_s < WAITED_S + PATIENCE_S
+        assert WAITED_S * 0.9 < time.monotonic() - began_s < WAITED_S + LATE_S
     with pytest.raises(OSError, match="does not answer"):
         ours.put("0-session", b"newer", 60)
     redis.send(signal.SIGCONT)

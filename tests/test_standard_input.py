@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from patience import PATIENCE_S
 from sound_files import buzz, pitch, read_all, wav, write, write_tracks
 
 from realtime_dub.cli import run
@@ -289,7 +288,7 @@ def test_close_ends_it_at_once() -> None:
         source.read()
         began = time.monotonic()
         source.close()
-        assert time.monotonic() - began < PATIENCE_S
+        assert time.monotonic() - began < 10  # of the thirty seconds that it has
 
 
 def test_cat_x_wav_into_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
