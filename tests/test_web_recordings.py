@@ -374,7 +374,7 @@ def test_a_recording_outlives_its_server(how: signal.Signals, monkeypatch: pytes
 
     async def fetch(server: Server, id: str) -> tuple[dict, bytes]:
         async with ClientSession() as http:
-            told = await kept(http, server.url.rstrip("/"), id, 0)
+            told = await kept(http, server.url.rstrip("/"), id)
             return told, (await ask(http, "GET", server.url.rstrip("/") + told["url"]))[1]
 
     id = asyncio.run(record(Server("--quiet")))
