@@ -12,7 +12,7 @@ from realtime_dub.notes import notes_of
 from realtime_dub.sources.base import Turn, VideoSource, at_once
 
 SLICE_NS = 20 * MS  # longest sleep that a close has to wait for
-DECODES_NS = 8 * MS  # before it is due a frame's decoding is begun, whoever else is at work
+BEGUN_NS = 8 * MS  # before a frame is due its decoding is begun, whoever else is at work
 
 
 def wait_until(clock: Clock, when_ns: int, closing: threading.Event) -> bool:
@@ -75,7 +75,7 @@ class PacedVideo:
 
     def _newest_due(self) -> tuple[Frame, int]:
         """The frame to show next and when; past frames whose time is over already."""
-        with self.turn(self._last_ns + self._period_ns - DECODES_NS):
+        with self.turn(self._last_ns + self._period_ns - BEGUN_NS):
             frame = self._pull()
         if self._origin_ns is None:
             self._origin_ns = self._clock.now_ns() - frame.pts_ns

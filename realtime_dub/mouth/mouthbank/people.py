@@ -132,8 +132,12 @@ class People:
         face = tracked.face
         if face is None or face.descriptor is None:
             return self.current
-        descriptor, seen_from = face.descriptor, view(face)
-        return min(self.known, key=lambda person: person.gallery.distance(descriptor, seen_from))
+        distances = self._distances(face.descriptor, view(face))
+        return self.known[distances.index(min(distances))]
+
+    def _distances(self, descriptor: Floats, seen_from: Floats) -> list[float]:
+        """From a look to each of those who are known."""
+        return [person.gallery.distance(descriptor, seen_from) for person in self.known]
 
     def notes(self) -> list[str]:
         """Lines for the report."""
@@ -147,7 +151,7 @@ class People:
         seen_from = view(face)
         if not len(self.expected.gallery):
             return self._bind(descriptor, seen_from)
-        distances = [person.gallery.distance(descriptor, seen_from) for person in self.known]
+        distances = self._distances(descriptor, seen_from)
         distance = min(distances)
         nearest = self.known[distances.index(distance)]
         if self._sure:

@@ -92,9 +92,9 @@ class Stream(ABC):
     def _make_track(self) -> Any:
         """Of raw frames."""
 
-    @abstractmethod
     async def _due(self, track: Any) -> list[Any]:
         """The next frames, once they are to leave; one, but where several are late. Raises MediaStreamError."""
+        return [await track.recv()]
 
     @abstractmethod
     async def _encode(self, frames: list[Any]) -> list[tuple[Any, bytes, bool]]:
@@ -159,9 +159,6 @@ class VideoStream(Stream):
     def _make_track(self) -> Any:
         return self._timeline.subscribe()
 
-    async def _due(self, track: Any) -> list[Any]:
-        return [await track.recv()]
-
     async def _encode(self, frames: list[Any]) -> list[tuple[Any, bytes, bool]]:
         (frame,), now_s = frames, time.monotonic()
         asked = self._whole_asked and now_s - self._whole_s >= WHOLE_REST_S
@@ -191,7 +188,7 @@ class AudioStream(Stream):
         return AudioOut(self._timeline, lambda: self._level)
 
     async def _due(self, track: Any) -> list[Any]:
-        return [await track.recv(), *track.late()]
+        return [*await super()._due(track), *track.late()]
 
     async def _encode(self, frames: list[Any]) -> list[tuple[Any, bytes, bool]]:
         """All in one turn on another thread: a turn for each, which waits for the core and the loop, and a machine that

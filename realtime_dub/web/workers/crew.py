@@ -11,7 +11,6 @@ import contextlib
 import shutil
 import tempfile
 import time
-from contextlib import closing
 from pathlib import Path
 from socket import AF_UNIX, socket
 
@@ -186,7 +185,7 @@ def _is_dubbed(guest: Guest) -> bool:
 def for_sockets(folder: Path) -> Path:
     """``folder``, or another where nobody else can look, if it takes no sockets: of such long names, or on its disk."""
     tried = folder / "tried"
-    with contextlib.suppress(OSError), closing(socket(AF_UNIX)) as bound:
+    with contextlib.suppress(OSError), socket(AF_UNIX) as bound:
         if len(str(folder)) < LONGEST_PATH:
             bound.bind(str(tried))
             tried.unlink()

@@ -93,7 +93,8 @@ class Places:
                 return Laid(frame)
             place, copied = found, (frame.image, *planes)
         image, coded = _views(self._map(place, self._place_bytes), size, bool(planes))
-        for there, here in zip((image, *coded)[-len(copied) :] if copied else (), copied, strict=True):
+        views = image, *coded
+        for there, here in zip(views[len(views) - len(copied) :], copied, strict=True):
             cv2.copyTo(here, _NO_MASK, there)  # NumPy's copy would stop all of Python
         told = None if frame.coded is None else (frame.coded.hd, frame.coded.full_range)
         bare = replace(frame, image=_NO_PICTURE, coded=None)

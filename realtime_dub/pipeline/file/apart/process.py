@@ -45,11 +45,14 @@ class Sides:
     drafts: Places  # the other way
 
 
-def _film_of(config: FileConfig) -> VideoSource:
-    """The film, not yet opened."""
+def _film_of(config: FileConfig, pictures: Places) -> VideoSource:
+    """The film, not yet opened; its pictures are made among ``pictures``, where it can do that."""
     options: dict[str, Any] = {"width": config.width, "height": config.height, "fps": config.fps}
     options |= assembly.video_options(config)
-    return assembly.open_video(config.input, clock=VirtualClock(), loop=False, live=False, **options)
+    video = assembly.open_video(config.input, clock=VirtualClock(), loop=False, live=False, **options)
+    if isinstance(video, WritesInto):
+        video.room = pictures.room
+    return video
 
 
 def live(config: FileConfig, sides: Sides, shows: bool) -> None:
@@ -80,7 +83,7 @@ def _film(config: FileConfig, sides: Sides, opened: Opened, looked: threading.Ev
         sent(channel, info)
         if looked is not None:
             looked.wait()
-            video = _again(video, config)
+            video = _again(video, config, sides.pictures)
         if engine_is_longest(info.width, info.height):
             give_way()
         tracker = assembly.tracker_for(config, at_once=True)
@@ -101,22 +104,20 @@ def _film(config: FileConfig, sides: Sides, opened: Opened, looked: threading.Ev
 def _opened(config: FileConfig, opened: Opened, pictures: Places) -> tuple[VideoSource, VideoInfo]:
     """The film, which is told to whoever waits for it, too."""
     try:
-        video = _film_of(config)
-        if isinstance(video, WritesInto):
-            video.room = pictures.room
+        video = _film_of(config, pictures)
         opened.set_result((video, video.open()))
     except Exception as error:
         opened.set_exception(error)
     return opened.result()
 
 
-def _again(video: VideoSource, config: FileConfig) -> VideoSource:
+def _again(video: VideoSource, config: FileConfig, pictures: Places) -> VideoSource:
     """The film from its first frame on."""
     if isinstance(video, Rewinds):
         video.rewind()
         return video
     video.close()
-    anew = _film_of(config)
+    anew = _film_of(config, pictures)
     anew.open()
     return anew
 
