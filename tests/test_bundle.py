@@ -162,6 +162,25 @@ def test_a_bundle_for_something_else_moves_no_mouth(copy: Path) -> None:
         MotionStream(load(copy))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"openings": [0.2, 0.1]},
+        {"openings": [0.0, 11.0]},
+        {"openings": [0.1]},
+        {"line": [[[0.0, 0.0, 0.0]], [[0.0, 0.0, 0.0]]]},
+        {"line": [[[11.0, 0.0, 0.0]] * len(LOWER)] * 2},
+        {"line": [[[0.0, 0.0]] * len(LOWER)] * 2},
+        {"more": 1},
+    ],
+)
+def test_a_usual_motion_of_no_mouth_is_refused(change: dict[str, object], copy: Path) -> None:
+    usual = json.loads((copy / "spec.json").read_text())["usual"]
+    edit(copy, usual=usual | change)
+    with pytest.raises(BundleError, match="usual"):
+        load(copy)
+
+
 def damaged_specs(spec: dict[str, object]) -> Iterator[tuple[str, dict[str, object]]]:
     """The spec with a field taken away, given another type, or a value beyond reason; in all its tables."""
     wrong = (None, "\0", -1, 1 << 70, float("nan"), [], {})

@@ -66,7 +66,7 @@ class Ensemble(Join):
                     voice.measure_features(mels)
                 folder = out / ("bundle" if frames == LOOK_AHEAD else f"bundle-{frames * FRAME_MS}")
                 export_bundle(rounded(net), front_end, folder, self._settings.version, self._data)
-                written.append(tell(folder, sounds))
+                written.append(tell(folder, sounds, known=True))
         return written
 
 

@@ -27,13 +27,16 @@ from realtime_dub.mouth.mouthbank.style import SPEAKS
 
 TRACKS = 80
 EVERY_NS = 40 * MS
+LEAST = 50  # motions
 OPENINGS = 21  # from the least to the widest
 DECIMALS = 4
 
 
-def usual_motion(bundle: Bundle, sounds: Sequence[Array]) -> UsualSpec:
-    """Of voices (n,) at the bundle's rate, as far as they speak."""
+def usual_motion(bundle: Bundle, sounds: Sequence[Array]) -> UsualSpec | None:
+    """Of voices (n,) at the bundle's rate, as far as they speak. None of a net that hears hardly any speech in them."""
     moved = np.concatenate([_spoken(bundle, sound) for sound in sounds])
+    if len(moved) < LEAST:
+        return None
     openings = np.array([opening(each) for each in moved])
     terms = np.stack([np.ones_like(openings), openings], 1)
     line = np.linalg.lstsq(terms, moved.reshape(len(moved), -1), rcond=None)[0]
@@ -41,12 +44,15 @@ def usual_motion(bundle: Bundle, sounds: Sequence[Array]) -> UsualSpec:
     return UsualSpec(openings=_rounded(steps), line=_rounded(line.reshape(2, -1, 3)))
 
 
-def tell(folder: Path, sounds: Sequence[Array]) -> Path:
-    """Write it into the spec of the bundle in ``folder``; returns that."""
-    bundle, path = load(folder), folder / SPEC
+def tell(folder: Path, sounds: Sequence[Array], known: bool = False) -> Path:
+    """Write it into the spec of the bundle in ``folder``; returns that. ``known``: it was made here, just now."""
+    bundle, path = load(folder, known), folder / SPEC
     usual = usual_motion(bundle, sounds)
     told = json.loads(path.read_text("utf-8"))
     told.pop("usual", None)
+    if usual is None:
+        path.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
+        return folder
     numbers = json.dumps(usual.model_dump(mode="json"), separators=(",", ":"))
     rest = json.dumps(told, indent=1).removesuffix("\n}")
     path.write_text(f'{rest},\n "usual": {numbers}\n}}\n', "utf-8")  # a thousand numbers, in one line
