@@ -27,9 +27,14 @@ SUBPIXEL = 3  # bits, for polygons that move by fractions of a pixel without shi
 def polygon(points: npt.NDArray[np.float64], box: Box) -> Mask:
     """A filled polygon (n, 2) in frame pixels, as a mask of ``box``."""
     mask = np.zeros((box[3], box[2]), np.uint8)
-    corners = np.rint((points[:, :2] - box[:2]) * (1 << SUBPIXEL)).astype(np.int32)
-    cv2.fillPoly(mask, [corners], (255,), lineType=cv2.LINE_AA, shift=SUBPIXEL)
+    fill(mask, points[:, :2] - box[:2])
     return mask
+
+
+def fill(mask: Mask, corners: npt.NDArray[np.float64]) -> None:
+    """Fill a polygon (n, 2) of a mask's pixels in it, in place."""
+    corners = np.rint(corners * (1 << SUBPIXEL)).astype(np.int32)
+    cv2.fillPoly(mask, [corners], (255,), lineType=cv2.LINE_AA, shift=SUBPIXEL)
 
 
 def feather(mask: Mask, sigma: float) -> Mask:
