@@ -17,12 +17,12 @@ import numpy.typing as npt
 from realtime_dub.errors import ConfigError
 from realtime_dub.face.alignment import canonicalise
 from realtime_dub.face.areas import Area, area_of
-from realtime_dub.face.descriptor import aligned, describe
 from realtime_dub.face.landmarks import JAW, LIPS
 from realtime_dub.face.models import Mesh
 from realtime_dub.face.search import EVERY_NS, FACES_HIGH, FaceSearch, close_up
 from realtime_dub.face.shots import Shots
 from realtime_dub.face.smoothing import OneEuro
+from realtime_dub.face.telling import Telling
 from realtime_dub.face.types import Points, TrackedFrame
 from realtime_dub.media import Frame, Image
 from realtime_dub.paths import is_number
@@ -62,7 +62,7 @@ class MediaPipeTracker:
         self._faces: list[Area] = []  # small ones that were looked at
         self._checked_ns = -EVERY_NS  # when the whole picture was last looked at
         self._filter = OneEuro(min_cutoff_hz=8.0, beta=12.0) if smooth else None
-        self._shots = Shots()
+        self._shots, self._telling = Shots(), Telling()
         self._sticky_share = STICKY_SHARE
         self._lost = 0  # frames since the chosen face was seen
         self._last: Points | None = None
@@ -89,9 +89,10 @@ class MediaPipeTracker:
             return TrackedFrame(frame, None, why, self._shots.number)
         if not self.describes or abs(face.pose.yaw_deg) > KNOWN_YAW_DEG:
             return TrackedFrame(frame, face, "", self._shots.number)
-        crop = aligned(frame.image, face)
-        face = replace(face, descriptor=describe(crop, face.canonical))
-        return TrackedFrame(frame, face, "", self._shots.follow(frame, face, crop))
+        descriptor, crop = self._telling(frame, face, self._shots.number)
+        face = replace(face, descriptor=descriptor)
+        shot = self._shots.number if crop is None else self._shots.follow(frame, face, crop)
+        return TrackedFrame(frame, face, "", shot)
 
     def _find(self, frame: Frame) -> Points | None:
         """The chosen face. Behind a cut it is looked for anew, unless one is where it was, or there is none at all."""

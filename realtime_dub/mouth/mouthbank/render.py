@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime_dub.blend import colour, pyramid
-from realtime_dub.blend.masks import Mask, around, bounding_box, dilated, lower_face, polygon
+from realtime_dub.blend.masks import Mask, around, bounding_box, dilated, feather, lower_face, polygon
 from realtime_dub.blend.patch import MouthPatch
 from realtime_dub.blend.warp import Box, ThinPlate, moved_map, sample, sample_shown
 from realtime_dub.blend.working import WorkingCopy
@@ -21,10 +21,10 @@ from realtime_dub.face.landmarks import LIPS, LIPS_OUTER, mean
 from realtime_dub.face.types import Face, Points, TrackedFrame
 from realtime_dub.media import Image
 from realtime_dub.mouth.mouthbank.bank import Bank, Mouth, lip_shape, view_angles
-from realtime_dub.mouth.mouthbank.cavity import max_lip_opening, missing, missing_each, paint_cavity
+from realtime_dub.mouth.mouthbank.cavity import max_lip_opening, missing, missing_each, paint_cavity, reach_of_each
 from realtime_dub.mouth.mouthbank.inside import Inside, lacking, view_of
 from realtime_dub.mouth.mouthbank.lips import Bend, bring_nearer, until_lips_touch
-from realtime_dub.mouth.mouthbank.sized import LIP_FEATHER, LIP_RIM, as_fine, opacity_of, soft_lips
+from realtime_dub.mouth.mouthbank.sized import LIP_FEATHER, LIP_RIM, as_fine, lips_and_rim, opacity_of
 from realtime_dub.mouth.quality import HIGH, WorksAt
 
 GRID = 1 / 14  # step of the coarse warp grid
@@ -200,15 +200,15 @@ class Renderer:
         self, region: Image, goal: Points, box: Box, unit: float, mouth: Mouth | None, unseen: float
     ) -> None:
         """Put ``mouth`` between and on the lips of ``region``, the picture of ``box``, and paint what is unseen."""
-        lips = goal[LIPS_OUTER].astype(np.float64)
-        inner = around(lips, unit * (LIP_RIM + 3 * LIP_FEATHER), box)
+        inner = around(goal[LIPS_OUTER], unit * (LIP_RIM + 3 * LIP_FEATHER), box)
         if (mouth is None and unseen <= 0) or min(inner[2:]) < 8:
             return
         part = WorkingCopy.of(region, box, inner, self._shrink(unit))
         goal, unit = part.points(goal), part.length(unit)
-        drawn = soft_lips(goal, part.box, unit)
+        room = lips_and_rim(goal[LIPS_OUTER, :2].astype(np.float64), part.box, unit)
+        drawn = feather(room, LIP_FEATHER * unit)
         if mouth is not None:
-            self._put_mouth(part.image, mouth, goal, part.box, unit, drawn)
+            self._put_mouth(part.image, mouth, goal, part.box, unit, drawn, room)
         paint_cavity(part.image, goal, part.box, unit, unseen)
         part.lay_back(drawn)
 
@@ -235,7 +235,7 @@ class Renderer:
         if mouths := self._bank.mouths:
             if self._known.mouths != mouths:
                 self._known = _Known(list(mouths))
-            opened, used = wanted_opening - self._known.openings.astype(np.float32), self._known.place(self._current)
+            opened, used = np.float32(wanted_opening) - self._known.openings, self._known.place(self._current)
             costs = self._costs(wanted, opened, view_angles(face), used)
             if used is not None:
                 costs[used] = float(costs[used]) - RESTING_SWITCH_COST * resting
@@ -261,7 +261,7 @@ class Renderer:
         wanted_opening = max_lip_opening(wanted)
         costs = self._known.distances(wanted)
         costs += ANGLE_COST * np.abs(self._known.angles - angles).sum(-1)
-        costs += (UNSEEN_COST * missing_each(wanted_opening, self._known.openings)).astype(np.float32)
+        costs += (UNSEEN_COST * missing_each(wanted_opening, self._known.reach)).astype(np.float32)
         if used is not None:
             costs[used] = float(costs[used]) - SWITCH_COST
         return costs + OPEN_COST * np.maximum(0, opened)
@@ -286,13 +286,16 @@ class Renderer:
         self._fine = unit <= self.work_px * (FINE_UNTIL if self._fine else 1)
         return self._fine
 
-    def _put_mouth(self, below: Image, mouth: Mouth, goal: Points, box: Box, unit: float, soft: Mask) -> None:
-        """Put ``mouth`` into ``below``, the picture of ``box``, where the lips are, ``soft`` at their rim."""
+    def _put_mouth(
+        self, below: Image, mouth: Mouth, goal: Points, box: Box, unit: float, soft: Mask, room: Mask
+    ) -> None:
+        """Put ``mouth`` into ``below``, the picture of ``box``, where the lips are, ``soft`` at their rim, which is in
+        ``room``.
+        """
         image, at = as_fine(mouth, unit)
         plate = ThinPlate(goal[LIPS, :2].astype(np.float64), at.astype(np.float64), unit)
         picture = sample(image, moved_map(box, plate.field(box, unit * GRID)))
-        lips = goal[LIPS_OUTER].astype(np.float64)
-        picture = colour.add(picture, colour.rim_shift(below, picture, rim_of(lips, box, unit)))
+        picture = colour.add(picture, colour.rim_shift(below, picture, rim_of(room, goal, box, unit)))
         below[:] = pyramid.blend(below, picture, soft)
 
 
@@ -303,10 +306,10 @@ def skin_plate(face: Face, goal: Points, anchors: npt.NDArray[np.float64], unit:
     return ThinPlate(target, source, unit)
 
 
-def rim_of(lips: npt.NDArray[np.float64], box: Box, unit: float) -> npt.NDArray[np.bool_]:
-    """The skin of ``box`` around ``lips`` by which colours are matched."""
-    wide = polygon(dilated(lips, LIP_RIM * unit), box)
-    return np.asarray((wide > 127) & (polygon(dilated(lips, 0.03 * unit), box) == 0), np.bool_)
+def rim_of(room: Mask, goal: Points, box: Box, unit: float) -> npt.NDArray[np.bool_]:
+    """The skin of ``box`` around the lips by which colours are matched: what is in ``room`` and not near them."""
+    near = polygon(dilated(goal[LIPS_OUTER, :2].astype(np.float64), 0.03 * unit), box)
+    return np.asarray((room > 127) & (near == 0), np.bool_)
 
 
 class _Known:
@@ -317,7 +320,8 @@ class _Known:
         shapes = np.array([mouth.shape for mouth in mouths], np.float32).reshape(len(mouths), len(LIPS), 3)
         self._across, self._down = np.ascontiguousarray(shapes[..., 0]), np.ascontiguousarray(shapes[..., 1])
         self.angles = np.array([mouth.angles for mouth in mouths], np.float32)
-        self.openings = np.array([mouth.max_lip_opening for mouth in mouths], np.float64)
+        openings = np.array([mouth.max_lip_opening for mouth in mouths], np.float64)
+        self.openings, self.reach = openings.astype(np.float32), reach_of_each(openings)
 
     def distances(self, wanted: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """:func:`_distance` of each (n,), in a third of its time."""
