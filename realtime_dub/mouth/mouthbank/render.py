@@ -87,6 +87,13 @@ class Way:
     kept: Points
 
 
+class Lips:
+    """Lips as a bank has them (40, 3), and how far they are apart, which is asked for again and again."""
+
+    def __init__(self, shape: npt.NDArray[np.float32]) -> None:
+        self.shape, self.opening = shape, max_lip_opening(shape)
+
+
 class Renderer:
     """Draws mouths for one person; remembers which bank mouth is in use."""
 
@@ -127,13 +134,11 @@ class Renderer:
         """The patch for the canonical shape ``target`` (478, 3), a share of the way from the live mouth."""
         neutral = self._bank.neutral
         assert neutral is not None
-        wanted = lip_shape(target, neutral)
-        if self._bank.shut is not None and max_lip_opening(wanted) < max_lip_opening(
-            lip_shape(face.canonical, neutral)
-        ):
+        wanted, live = Lips(lip_shape(target, neutral)), Lips(lip_shape(face.canonical, neutral))
+        if self._bank.shut is not None and wanted.opening < live.opening:
             self._current = None
             return self._drawn(tracked, face, target, None, 0.0, at_ns, nearer=True)
-        mouth, unseen = self._choose(face, wanted, way.resting)
+        mouth, unseen = self._choose(face, wanted, live, way.resting)
         if mouth is not None:
             target[LIPS, :2] += _unbent(mouth, wanted, way.blend_weight, way.kept[_LIPS_AT]) * np.float32(
                 mouth_width(neutral)
@@ -221,21 +226,18 @@ class Renderer:
         target[LOWER] += REACH * np.float32(blend_weight) * (wanted - target[LOWER])
         return target
 
-    def _choose(self, face: Face, wanted: npt.NDArray[np.float32], resting: float = 0.0) -> tuple[Mouth | None, float]:
+    def _choose(self, face: Face, wanted: Lips, live: Lips, resting: float = 0.0) -> tuple[Mouth | None, float]:
         """The bank mouth to use, None = the live one is as good; and the share of its inside that nobody has seen."""
-        assert self._bank.neutral is not None
-        live = lip_shape(face.canonical, self._bank.neutral)
-        wanted_opening, live_gap = max_lip_opening(wanted), max_lip_opening(live)
-        unseen = missing(wanted_opening, live_gap)
-        cost = float(_distance(live, wanted)) - LIVE_BONUS + UNSEEN_COST * unseen
+        unseen = missing(wanted.opening, live.opening)
+        cost = float(_distance(live.shape, wanted.shape)) - LIVE_BONUS + UNSEEN_COST * unseen
         cost += RESTING_COST * resting
-        cost += OPEN_COST * max(0.0, wanted_opening - live_gap)
+        cost += OPEN_COST * max(0.0, wanted.opening - live.opening)
         cost -= SWITCH_COST if self._current is None else 0
         best = None
         if mouths := self._bank.mouths:
             if self._known.mouths != mouths:
                 self._known = _Known(list(mouths))
-            opened, used = np.float32(wanted_opening) - self._known.openings, self._known.place(self._current)
+            opened, used = np.float32(wanted.opening) - self._known.openings, self._known.place(self._current)
             costs = self._costs(wanted, opened, view_angles(face), used)
             if used is not None:
                 costs[used] = float(costs[used]) - RESTING_SWITCH_COST * resting
@@ -243,13 +245,13 @@ class Renderer:
             nearest = int((costs + shut_cost * np.maximum(0, -opened)).argmin())
             if costs[nearest] < cost:
                 best = mouths[nearest]
-                unseen = missing(wanted_opening, best.max_lip_opening)
+                unseen = missing(wanted.opening, best.max_lip_opening)
         self._current = best
         return best, unseen
 
     def _costs(
         self,
-        wanted: npt.NDArray[np.float32],
+        wanted: Lips,
         opened: npt.NDArray[np.float32],
         angles: npt.NDArray[np.float32],
         used: int | None,
@@ -258,10 +260,9 @@ class Renderer:
 
         ``used``: which one is in use.
         """
-        wanted_opening = max_lip_opening(wanted)
-        costs = self._known.distances(wanted)
+        costs = self._known.distances(wanted.shape)
         costs += ANGLE_COST * np.abs(self._known.angles - angles).sum(-1)
-        costs += (UNSEEN_COST * missing_each(wanted_opening, self._known.reach)).astype(np.float32)
+        costs += (UNSEEN_COST * missing_each(wanted.opening, self._known.reach)).astype(np.float32)
         if used is not None:
             costs[used] = float(costs[used]) - SWITCH_COST
         return costs + OPEN_COST * np.maximum(0, opened)
@@ -337,7 +338,7 @@ class _Known:
 
 
 def _unbent(
-    mouth: Mouth, wanted: npt.NDArray[np.float32], blend_weight: float, kept: Points = UNMOVED[_LIPS_AT]
+    mouth: Mouth, wanted: Lips, blend_weight: float, kept: Points = UNMOVED[_LIPS_AT]
 ) -> npt.NDArray[np.float32]:
     """What is left (40, 2) of a bank mouth's own shape when it is bent to ``wanted``, mouth widths.
 
@@ -346,9 +347,9 @@ def _unbent(
     touch do, and those that should go farther than anything seen go nearly as far. ``kept`` (40, 3), what an expression
     adds, is bent wholly: a smile that came and went with the mouths of the bank would twitch.
     """
-    own, wanted_opening = _without((mouth.shape - wanted)[:, :2], kept[:, :2]), max_lip_opening(wanted)
-    bent = BENT_OPEN if mouth.max_lip_opening < wanted_opening else BENT_SHUT
-    apart = min(1.0, wanted_opening / APART)
+    own = _without((mouth.shape - wanted.shape)[:, :2], kept[:, :2])
+    bent = BENT_OPEN if mouth.max_lip_opening < wanted.opening else BENT_SHUT
+    apart = min(1.0, wanted.opening / APART)
     near = min(1.0, NEAR / max(float(np.abs(own).max()), 1e-6))
     return np.asarray(own * np.float32(blend_weight * apart * near * (1 - bent)), np.float32)
 

@@ -7,6 +7,7 @@ net's motion is to be taken: from the person's own closed lips, and in the perso
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable
 
@@ -110,7 +111,7 @@ def quantile(values: Iterable[float], share: float) -> float:
 
 def _kept(opening: float) -> float:
     """Share of a small opening that is left: a net that learns by squares opens a little where it is not sure."""
-    return 1 - float(np.exp(-((opening / NEAR) ** 2)))
+    return 1 - math.exp(-((opening / NEAR) ** 2))
 
 
 def _pressed(opening: float) -> Points:
@@ -119,7 +120,7 @@ def _pressed(opening: float) -> Points:
     Lips that are drawn just touching are often found apart.
     """
     moved = np.zeros((len(LOWER), 3), np.float32)
-    by = PRESSED / 2 * float(np.exp(-((max(opening, 0.0) / PRESSED_NEAR) ** 2)))
+    by = PRESSED / 2 * math.exp(-((max(opening, 0.0) / PRESSED_NEAR) ** 2))
     moved[_UPPER, 1], moved[_LOWER, 1] = by, -by
     return moved
 
