@@ -8,7 +8,6 @@ else, and no more of it than is missing: a mouth of the bank that is open enough
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -25,7 +24,6 @@ from realtime_dub.inference import AUTO
 from realtime_dub.inference.bundle import part_session
 from realtime_dub.media import MS, Image
 from realtime_dub.mouth.fade import Fade
-from realtime_dub.mouth.mouthbank.bank import Mouth
 from realtime_dub.mouth.mouthbank.cavity import missing
 from realtime_dub.mouth.mouthbank.occlusion_view import scaled, taken
 
@@ -88,9 +86,10 @@ class Inside:
         below[:] = colours
 
 
-def lacking(opening: float, mouths: Sequence[Mouth]) -> float:
-    """What share of the inside of a mouth is painted: what is to be seen of it, and is in none of ``mouths``."""
-    widest = max((mouth.max_lip_opening for mouth in mouths), default=0.0)
+def lacking(opening: float, widest: float) -> float:
+    """What share of the inside of a mouth is painted: what is to be seen of it, and is in none that was seen, of which
+    the ``widest`` was open so far.
+    """
     return missing(opening, widest) * min(1.0, max(0.0, (opening - SLIT) / (OPEN - SLIT)))
 
 

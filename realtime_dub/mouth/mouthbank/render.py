@@ -191,7 +191,7 @@ class Renderer:
         self._fill_lips(region, goal, box, unit, mouth, unseen)
         if self._inside is not None and unseen > 0:
             opening = max_lip_opening(lip_shape(target, self._bank.neutral))
-            share = min(unseen, lacking(opening, self._bank.mouths))
+            share = min(unseen, lacking(opening, self._mouths().widest))
             if share > 0:
                 view = view_of(self._bank.neutral, target, face.pose)
                 self._inside.paint(region, goal, view, box, unit, share, at_ns)
@@ -235,9 +235,8 @@ class Renderer:
         cost -= SWITCH_COST if self._current is None else 0
         best = None
         if mouths := self._bank.mouths:
-            if self._known.mouths != mouths:
-                self._known = _Known(list(mouths))
-            opened, used = np.float32(wanted.opening) - self._known.openings, self._known.place(self._current)
+            known = self._mouths()
+            opened, used = np.float32(wanted.opening) - known.openings, known.place(self._current)
             costs = self._costs(wanted, opened, view_angles(face), used)
             if used is not None:
                 costs[used] = float(costs[used]) - RESTING_SWITCH_COST * resting
@@ -248,6 +247,12 @@ class Renderer:
                 unseen = missing(wanted.opening, best.max_lip_opening)
         self._current = best
         return best, unseen
+
+    def _mouths(self) -> _Known:
+        """Of the bank, as it is now."""
+        if self._known.mouths != self._bank.mouths:
+            self._known = _Known(list(self._bank.mouths))
+        return self._known
 
     def _costs(
         self,
@@ -323,6 +328,7 @@ class _Known:
         self.angles = np.array([mouth.angles for mouth in mouths], np.float32)
         openings = np.array([mouth.max_lip_opening for mouth in mouths], np.float64)
         self.openings, self.reach = openings.astype(np.float32), reach_of_each(openings)
+        self.widest = max((mouth.max_lip_opening for mouth in mouths), default=0.0)
 
     def distances(self, wanted: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """:func:`_distance` of each (n,), in a third of its time."""
