@@ -25,7 +25,7 @@ from realtime_dub.inference.bundle import part_session
 from realtime_dub.media import MS, Image
 from realtime_dub.mouth.fade import Fade
 from realtime_dub.mouth.mouthbank.cavity import missing
-from realtime_dub.mouth.mouthbank.occlusion_view import scaled, taken
+from realtime_dub.mouth.mouthbank.occlusion_view import scaled
 
 PART = "inside"
 SIZE = 96  # pixels a side of what the net sees
@@ -72,7 +72,7 @@ class Inside:
         share *= self._fade(float(not self.short), at_ns)
         if share <= 0 or min(area[2:]) < 1:
             return
-        given = feeds(taken(region, moved(view.crop, box)), outlines(goal, view.crop), view.jaws)
+        given = feeds(_colours(region, moved(view.crop, box)), outlines(goal, view.crop), view.jaws)
         colours = _back(self._session.run(given)["painted"][0], view.crop, area)
         weight = room_of(lips, area, unit)
         weight *= np.float32(share)
@@ -134,6 +134,14 @@ def room_of(lips: npt.NDArray[np.float64], box: Box, unit: float) -> Shares:
 def feeds(image: Image, outlined: Mask, jaws: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
     """The net's inputs for a crop."""
     return {"image": scaled(np.stack(cv2.split(image))), "drawing": scaled(outlined), "jaws": jaws[None]}
+
+
+def _colours(region: Image, crop: Crop) -> Image:
+    """The crop, each pixel of it the nearest of the picture's: the net takes the means of skin and lips of it."""
+    size = (crop.size, crop.size)
+    return np.asarray(
+        cv2.warpAffine(region, crop.matrix, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+    )
 
 
 def _back(painted: npt.NDArray[np.float32], crop: Crop, area: Box) -> npt.NDArray[np.float32]:
