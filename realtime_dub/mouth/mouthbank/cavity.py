@@ -93,4 +93,4 @@ def _shade(goal: Points, box: Box, colour: npt.NDArray[np.float64]) -> npt.NDArr
     light = np.maximum(1 - across * across, 0) * (floor * floor)[:, None]
     light *= TONGUE - DARKEST
     light += DARKEST
-    return np.asarray(light[..., None] * (colour * FLESH), np.float32)
+    return np.asarray(cv2.merge([light * level for level in (colour * FLESH).astype(np.float32)]), np.float32)
