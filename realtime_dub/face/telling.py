@@ -18,9 +18,9 @@ from realtime_dub.face.types import Face
 from realtime_dub.media import MS, NS, Floats, Frame, Image
 
 EVERY, EVERY_NS = 3, 150 * MS  # frames; where these are far apart, each is looked at
-# Distances. Of the shapes of two people none of 40,000 was below 1.2; of those of one, two frames apart, 90 % are below
-# 0.6. Of the textures of one, three frames apart, 99 % are below 0.8.
-SHAPE, CHANGED = 0.6, 0.8
+# Distances. Of the shapes of two people none of 40,000 was below 1.2; of those of one, two frames apart, 95 % are below
+# 0.75. Of the textures of one, three frames apart, 99 % are below 0.8.
+SHAPE, CHANGED = 0.8, 0.8
 TURN = 0.05  # of a direction cosine
 STEADY_NS = NS  # behind a change every frame is looked at for so long
 
