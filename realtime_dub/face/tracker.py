@@ -286,12 +286,11 @@ class MediaPipeTracker:
         self._profile = abs(yaw_deg) > (RETURN_YAW_DEG if self._profile else MAX_YAW_DEG)
         if self._profile:
             return "profile"
-        (left, top), (right, bottom) = _corners(points[LIPS, :2])
+        (left, top, _), (right, bottom, _) = _corners(points.take(LIPS, axis=0))
         outside = min(left, top) < 1 or right > frame.width - 2 or bottom > frame.height - 2
-        jaw = points[JAW, :2]
-        beside = (jaw[:, 1] > frame.height + scale / 4) | (jaw[:, 0] < -scale / 4)
-        jaw_outside = np.count_nonzero(beside) > 0.5 * len(jaw)
-        return "outside" if outside or jaw_outside or scale < MIN_MOUTH_PX else ""
+        jaw, room = points.take(JAW, axis=0).tolist(), scale / 4
+        beside = sum(y > frame.height + room or x < -room for x, y, _ in jaw)
+        return "outside" if outside or beside > 0.5 * len(jaw) or scale < MIN_MOUTH_PX else ""
 
 
 def _extent(values: npt.NDArray[np.float32]) -> float:
