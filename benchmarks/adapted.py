@@ -31,11 +31,13 @@ from engines.mouthbank.rows import gate, handed_back, shapes
 from realtime_dub.face.alignment import LOWER, mouth_width
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.inference.bundle import Bundle, load, load_default, longest_look_ahead
+from realtime_dub.inference.spec import UsualSpec
 from realtime_dub.media import NS
 from realtime_dub.mouth.contract import HEARD_AHEAD_NS, VOICE_RATE
 from realtime_dub.mouth.mouthbank.adapter import Adapter
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.motion import Motion, MotionStream
+from realtime_dub.mouth.mouthbank.motion_nets import usual_of
 from realtime_dub.mouth.mouthbank.own_voice import OwnVoiceStream
 from realtime_dub.mouth.mouthbank.people import Person
 from realtime_dub.mouth.mouthbank.style import Style
@@ -75,7 +77,7 @@ def heard(sound: Array, seen: Sequence[TrackedFrame], bundle: Bundle) -> list[Mo
 
 def known_from(clips: Sequence[Filmed], bundle: Bundle) -> tuple[Bank, int]:
     """A bank that has seen the person speak ``clips``, one behind the other; and from how many frames it learnt."""
-    person, own = Person.with_bank(Bank()), OwnVoiceStream(bundle)
+    person, own = Person.with_bank(Bank(), usual=usual_of(bundle)), OwnVoiceStream(bundle)
     sound, heard_until, begins = np.concatenate([clip.sound for clip in clips]), 0, 0  # samples
     for shot, clip in enumerate(clips):
         for each in clip.seen:
@@ -91,10 +93,12 @@ def known_from(clips: Sequence[Filmed], bundle: Bundle) -> tuple[Bank, int]:
     return person.bank, own.lessons.learnt
 
 
-def figures(clip: Filmed, speaker: str, bank: Bank, adapter: Adapter | None) -> list[float]:
-    """Of one clip, in the order of ``FIGURES``."""
+def figures(
+    clip: Filmed, speaker: str, bank: Bank, adapter: Adapter | None, usual: UsualSpec | None = None
+) -> list[float]:
+    """Of one clip, in the order of ``FIGURES``. ``usual``: of the net."""
     assert bank.neutral is not None
-    style, width, made = Style(), np.float32(mouth_width(bank.neutral)), []
+    style, width, made = Style(usual), np.float32(mouth_width(bank.neutral)), []
     for motion in clip.motions:
         moved = style(motion, bank, 1.0)
         if adapter is not None and motion.features is not None:
@@ -131,8 +135,8 @@ def measured(clips: Sequence[Filmed], speaker: str, bundle: Bundle, folds: int, 
         trust.append(0.0 if adapter is None else adapter.trust)
         shown_s.append(float(lengths[len(others) - 1]))
         for clip in clips[fold::folds]:
-            rows["without"].append(figures(clip, speaker, bank, None))
-            rows["with"].append(figures(clip, speaker, bank, adapter))
+            rows["without"].append(figures(clip, speaker, bank, None, usual_of(bundle)))
+            rows["with"].append(figures(clip, speaker, bank, adapter, usual_of(bundle)))
     means = {name: dict(zip(FIGURES, np.nanmean(row, axis=0).tolist(), strict=True)) for name, row in rows.items()}
     return {
         "clips": len(clips),

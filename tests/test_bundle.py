@@ -162,6 +162,25 @@ def test_a_bundle_for_something_else_moves_no_mouth(copy: Path) -> None:
         MotionStream(load(copy))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"openings": [0.2, 0.1]},
+        {"openings": [0.0, 11.0]},
+        {"openings": [0.1]},
+        {"line": [[[0.0, 0.0, 0.0]], [[0.0, 0.0, 0.0]]]},
+        {"line": [[[11.0, 0.0, 0.0]] * len(LOWER)] * 2},
+        {"line": [[[0.0, 0.0]] * len(LOWER)] * 2},
+        {"more": 1},
+    ],
+)
+def test_a_usual_motion_of_no_mouth_is_refused(change: dict[str, object], copy: Path) -> None:
+    usual = json.loads((copy / "spec.json").read_text())["usual"]
+    edit(copy, usual=usual | change)
+    with pytest.raises(BundleError, match="usual"):
+        load(copy)
+
+
 def damaged_specs(spec: dict[str, object]) -> Iterator[tuple[str, dict[str, object]]]:
     """The spec with a field taken away, given another type, or a value beyond reason; in all its tables."""
     wrong = (None, "\0", -1, 1 << 70, float("nan"), [], {})
@@ -190,7 +209,7 @@ def test_every_damage_to_a_spec_is_one_line_and_no_other_error(copy: Path) -> No
             refused.append(str(error))
     assert not any("\n" in message for message in refused)
     assert len(refused) > 100
-    harmless = ("audio", "inputs.shape", "notice", "no notice")  # other features, another text: no damage
+    harmless = ("audio", "inputs.shape", "notice", "no notice", "usual =", "no usual")  # others, or none: no damage
     assert all(what.startswith(harmless) for what in taken), taken
 
 

@@ -28,6 +28,7 @@ from tests.pulse_sinks import RATE, SETTLE_S, Player, Recording
 DELAY_MS = 160.0
 PERIOD = RATE // 2  # of the clicks: longer than the delay, so that each has one answer
 LISTEN_S = 10.5
+TRIES = 3  # on a machine that stands still now and then
 LOOP = Path(__file__).with_name("pulse_loop.py")
 
 
@@ -73,9 +74,8 @@ def delays_ms(stage: Recording, hall: Recording, after_s: float) -> np.ndarray:
     return (heard[before >= 0] - played[before[before >= 0]]) * 1e3
 
 
-@pytest.mark.slow
-@pytest.mark.alone
-def test_the_hall_hears_the_stage_later_by_exactly_the_delay(pulse: PrivatePulse) -> None:
+def heard_delays(pulse: PrivatePulse) -> tuple[np.ndarray, dict[str, Any]]:
+    """The delays of LISTEN_S in ms, and what microphone and speaker counted."""
     clicks = Player(pulse.play("stage"), click_train())
     stage, hall = Recording(pulse.record("stage")), Recording(pulse.record("hall"))
     loop = start_loop(pulse, SETTLE_S + LISTEN_S)
@@ -86,6 +86,16 @@ def test_the_hall_hears_the_stage_later_by_exactly_the_delay(pulse: PrivatePulse
     print(
         f"delay: mean {delays.mean():.2f} ms, sd {delays.std():.2f}, {delays.min():.2f} to {delays.max():.2f}", counts
     )
+    return delays, counts
+
+
+@pytest.mark.slow
+@pytest.mark.alone
+def test_the_hall_hears_the_stage_later_by_exactly_the_delay(pulse: PrivatePulse) -> None:
+    for _ in range(TRIES):
+        delays, counts = heard_delays(pulse)
+        if not counts["speaker"]["underflows"]:
+            break  # a sound server that stood still and ran dry keeps another time behind it
     assert len(delays) >= LISTEN_S  # of two a second
     # Medians and shares, because a busy machine may delay the odd buffer of the sound server itself.
     middle = np.median(delays)

@@ -12,6 +12,7 @@ from realtime_dub.errors import BundleError
 from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width
 from realtime_dub.face.landmarks import CORNERS, LIPS_INNER, mean_lip_opening
 from realtime_dub.face.types import Points
+from realtime_dub.inference.spec import UsualSpec
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.motion import Motion
 from realtime_dub.mouth.mouthbank.style import Style
@@ -51,9 +52,9 @@ def speaking(count: int, most: float = 0.3) -> np.ndarray:
     return rng.permutation(np.concatenate([np.zeros(count // 2), np.linspace(0, most, count // 2)]))
 
 
-def said(bank: Bank, amount: float, before: int = 60) -> Points:
+def said(bank: Bank, amount: float, before: int = 60, usual: UsualSpec | None = None) -> Points:
     """The face of ``bank`` when the net, which has spoken for a while, opens the mouth by ``amount``."""
-    style = Style()
+    style = Style(usual)
     for k in range(before):
         style(of_net(0.3 * (k % 20) / 19), bank, 1.0)
     assert bank.neutral is not None
@@ -94,6 +95,42 @@ def test_a_net_that_has_hardly_spoken_is_not_moved_at_once() -> None:
     steps = [narrower(said(bank, 0.3, before)) for before in (0, 2, 10, 40)]
     assert steps[0] == pytest.approx(0, abs=1e-4)
     assert all(np.diff(steps) > -0.01)
+
+
+def usual_of_net(most: float = 0.3) -> UsualSpec:
+    """Of a net whose lips only part."""
+    none, one = (of_net(amount).displacement.tolist() for amount in (0.0, 1.0))
+    return UsualSpec(openings=tuple(np.linspace(0, most, 21).tolist()), line=(none, one))
+
+
+def test_a_net_that_tells_what_is_usual_is_moved_from_the_first_word() -> None:
+    bank, usual = seen(speaking(240)), usual_of_net()
+    settled = narrower(said(bank, 0.3))
+    assert settled > 0.03
+    for before in (0, 2, 10, 40):
+        assert narrower(said(bank, 0.3, before, usual)) == pytest.approx(settled, rel=0.45), before
+    assert narrower(said(bank, 0.3, 0)) == pytest.approx(0, abs=1e-4)
+
+
+def test_who_opens_the_mouth_farther_than_is_usual_does_so_from_the_first_word() -> None:
+    bank = seen(speaking(240, most=0.3))
+    first, later = (Style(usual_of_net(0.15)) for _ in range(2))
+    first(of_net(0.15), bank, 1.0)
+    for _ in range(60):
+        later(of_net(0.15), bank, 1.0)
+    alone = Style()
+    alone(of_net(0.15), bank, 1.0)
+    assert 1.0 < alone.scale < first.scale
+    assert first.scale == pytest.approx(later.scale, rel=0.25)
+
+
+def test_what_is_usual_gives_way_to_the_voice_that_is_heard() -> None:
+    bank, usual = seen(speaking(240)), usual_of_net(0.9)
+    style, alone = Style(usual), Style()
+    for k in range(400):
+        for each in (style, alone):
+            each(of_net(0.3 * (k % 20) / 19), bank, 1.0)
+    assert style.scale == pytest.approx(alone.scale, rel=0.02)
 
 
 def test_nobody_is_moved_far() -> None:

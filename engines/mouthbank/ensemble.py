@@ -13,17 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from engines.common.bundle_files import described, rounded
-from engines.common.dataset import evenly
 from engines.common.engine import Join, Work
 from engines.common.results import located, read_net, ready, shaped
 from engines.mouthbank.export import export_bundle
 from engines.mouthbank.network import LOOK_AHEAD, GivesMotion, MotionNet, Shape
+from engines.mouthbank.usual import some_sounds, tell
 from engines.mouthbank.voice_net import VoiceNet, load_voice
 from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 from realtime_dub.inference.spec import DataSpec
 
 FRAME_MS = 10
-FEATURES_FROM = 80  # tracks by which features are measured
 
 
 class Shares(BaseModel):
@@ -57,22 +56,18 @@ class Ensemble(Join):
 
     def join(self, out: Path) -> list[Path]:
         motion, speech = self._settings.motion, self._settings.speech or self._settings.motion
+        sounds, front_end = some_sounds(self._dataset), LogMelSpec()
+        mels = [torch.from_numpy(LogMel(front_end).process(sound))[None] for sound in sounds]
         nets = shipped(self._nets, [motion.direct, motion.voice], [speech.direct, speech.voice])
         written = []
         for frames, net in nets.items():
             if frames * FRAME_MS in self._settings.look_aheads_ms:
                 for voice in (each for each in net.modules() if isinstance(each, VoiceNet)):
-                    voice.measure_features(self._some())
+                    voice.measure_features(mels)
                 folder = out / ("bundle" if frames == LOOK_AHEAD else f"bundle-{frames * FRAME_MS}")
-                written.append(export_bundle(rounded(net), LogMelSpec(), folder, self._settings.version, self._data))
+                export_bundle(rounded(net), front_end, folder, self._settings.version, self._data)
+                written.append(tell(folder, sounds, known=True))
         return written
-
-    def _some(self) -> list[Tensor]:
-        """Sounds (1, n, bands) of some filmed tracks, clean."""
-        front_end = LogMelSpec()
-        some = evenly(self._dataset.part("train"), FEATURES_FROM)
-        sounds = [LogMel(front_end).process(self._dataset.audio(entry)) for entry in some]
-        return [torch.from_numpy(mel)[None] for mel in sounds]
 
 
 class Mean(GivesMotion):

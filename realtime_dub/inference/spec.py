@@ -38,12 +38,14 @@ MOST_VALUES = 2_500_000  # of all states
 MOST_RATE = 1_000.0  # outputs per second
 MOST_PIXELS = 1_024  # a side, of a network's pictures
 MESH = 478  # points of the face
+MOST_MOVED = 10.0  # mouth widths, and per mouth width of the opening
 
 Name = Annotated[str, Field(max_length=200)]
 Size = Annotated[int, Field(ge=1, le=65_536)]
 # A size that differs from call to call: how many streams go together, how long the call is. None is format 1's "time".
 Axis = Literal["batch", "time"]
 Shape: TypeAlias = tuple[int | str | None, ...]
+Displaced = Annotated[tuple[tuple[float, float, float], ...], Field(max_length=MESH)]
 
 
 class Strict(BaseModel):
@@ -149,6 +151,29 @@ class HearingSpec(_Common):
         return self.look_ahead_ms * MS
 
 
+class UsualSpec(Strict):
+    """What a network's motion looks like while people speak, over many voices: what is known of a voice at first."""
+
+    # How far the lips open, mouth widths, ascending: equally many motions lie between one and the next.
+    openings: Annotated[tuple[float, ...], Field(min_length=2, max_length=64)]
+    # The points' displacement, mouth widths, as a line of the opening: at none, and what each mouth width adds.
+    line: tuple[Displaced, Displaced]
+
+    @field_validator("openings")
+    @classmethod
+    def _ascending(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if list(value) != sorted(value) or max(map(abs, value)) > MOST_MOVED:
+            raise ValueError("openings do not ascend, or are none of a mouth")
+        return value
+
+    @field_validator("line")
+    @classmethod
+    def _of_a_mouth(cls, value: tuple[Displaced, Displaced]) -> tuple[Displaced, Displaced]:
+        if max(abs(number) for points in value for point in points for number in point) > MOST_MOVED:
+            raise ValueError("a point goes farther than any of a mouth")
+        return value
+
+
 class MotionSpec(HearingSpec):
     """Audio features -> displacement of points of the face mesh, one output per hop."""
 
@@ -157,6 +182,13 @@ class MotionSpec(HearingSpec):
     frame_rate: float = Field(gt=0, le=MOST_RATE)  # outputs per second
     # Indices in the face mesh of the points that move.
     points: tuple[Annotated[int, Field(ge=0, lt=MESH)], ...] = Field(max_length=MESH)
+    usual: UsualSpec | None = None
+
+    @model_validator(mode="after")
+    def _usual_of_these(self) -> MotionSpec:
+        if self.usual is not None and {len(points) for points in self.usual.line} != {len(self.points)}:
+            raise ValueError("the usual motion is one of other points")
+        return self
 
     @model_validator(mode="after")
     def _in_step(self) -> MotionSpec:

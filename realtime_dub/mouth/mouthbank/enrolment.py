@@ -10,6 +10,7 @@ from realtime_dub.media import Samples
 from realtime_dub.mouth.contract import HEARD_AHEAD_NS, Learnt, OwnVoice
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.calibration import CalibrationFrames, calibrate
+from realtime_dub.mouth.mouthbank.motion_nets import usual_of
 from realtime_dub.mouth.mouthbank.occlusion import Occlusion
 from realtime_dub.mouth.mouthbank.own_voice import OwnVoiceStream, tells_features
 from realtime_dub.mouth.mouthbank.people import People, Person
@@ -32,7 +33,8 @@ class Banks:
     ) -> Learnt:
         """Where several people follow one another as the face that is chosen, the bank is that of the one most seen."""
         occlusion, lessons = Occlusion(), _Lessons(voice)
-        people, frames = People(Bank(), occlusion.clear), CalibrationFrames(occlusion.clear)
+        people = People(Bank(), occlusion.clear, usual=usual_of(load_default(ENGINE)))
+        frames = CalibrationFrames(occlusion.clear)
         for each in tracked:
             seen = people.who(each)
             lessons.go_on(each)

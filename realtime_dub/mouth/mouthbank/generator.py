@@ -28,7 +28,7 @@ from realtime_dub.mouth.gate import FADE_IN_NS, SpeechGate
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.calibration import CalibrationFrames, calibrate
 from realtime_dub.mouth.mouthbank.inside import Inside
-from realtime_dub.mouth.mouthbank.motion_nets import open_motion
+from realtime_dub.mouth.mouthbank.motion_nets import open_motion, usual_of
 from realtime_dub.mouth.mouthbank.occlusion import Occlusion
 from realtime_dub.mouth.mouthbank.own_voice import WaysOfTalking
 from realtime_dub.mouth.mouthbank.people import People, Person
@@ -86,7 +86,7 @@ class MouthbankGenerator:
         self.strength = strength
         self._occlusion, self._inside, self._turn = Occlusion(backend), Inside(backend), TurnFade()
         bank = Bank.load(identity) if isinstance(identity, Path) else identity or Bank()
-        self.people = People(bank, self._occlusion.clear, self._inside, self._renderer)
+        self.people = People(bank, self._occlusion.clear, self._inside, self._renderer, usual_of(loaded))
         self._gate, self._resting = SpeechGate(), Resting(silence)
         self._talk = WaysOfTalking(loaded, self.backend, learn)
         self._draws = True  # a mouth was drawn last; before the first one nothing is saved

@@ -5,7 +5,7 @@ from __future__ import annotations
 from realtime_dub.errors import BundleError
 from realtime_dub.face.alignment import LOWER
 from realtime_dub.inference.bundle import Bundle
-from realtime_dub.inference.spec import LandmarksSpec, MotionSpec
+from realtime_dub.inference.spec import LandmarksSpec, MotionSpec, UsualSpec
 from realtime_dub.mouth.contract import VOICE_RATE
 from realtime_dub.mouth.mouthbank.landmarks import LandmarkStream
 from realtime_dub.mouth.mouthbank.motion import MotionStream
@@ -26,3 +26,8 @@ def open_motion(bundle: Bundle, backend: str) -> VoiceStream:
         what = f"{spec.name}: its points or its sample rate do not fit"
         raise BundleError("cannot use bundle", what, f"choose one for {VOICE_RATE} Hz and the {len(LOWER)} points")
     return _STREAMS[type(spec)](bundle, backend)
+
+
+def usual_of(bundle: Bundle) -> UsualSpec | None:
+    """What the motion of a bundle's net is like by most voices, where it says so."""
+    return bundle.spec.usual if isinstance(bundle.spec, MotionSpec) else None

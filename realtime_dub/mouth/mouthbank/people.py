@@ -15,6 +15,7 @@ import numpy as np
 
 from realtime_dub.face.gallery import Gallery, view
 from realtime_dub.face.types import Face, TrackedFrame
+from realtime_dub.inference.spec import UsualSpec
 from realtime_dub.media import MS, NS, Floats
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.expression import Expression
@@ -46,16 +47,23 @@ class Person:
 
     bank: Bank
     renderer: Renderer
-    style: Style = field(default_factory=Style)
-    own_style: Style = field(default_factory=Style)  # against their own voice, where another's is dubbed
+    style: Style
+    own_style: Style  # against their own voice, where another's is dubbed
     expression: Expression = field(default_factory=Expression)
     looks: int = 0  # frames that were learnt from
     met: bool = False  # their face was seen in this run
     taught_ns: int | None = None  # when the bank last learnt of a newcomer; whom one expects, others show to the bank
 
     @classmethod
-    def with_bank(cls, bank: Bank, inside: Inside | None = None, make: MakesRenderer = Renderer) -> Person:
-        return cls(bank, make(bank, inside))
+    def with_bank(
+        cls,
+        bank: Bank,
+        inside: Inside | None = None,
+        make: MakesRenderer = Renderer,
+        usual: UsualSpec | None = None,
+    ) -> Person:
+        """``usual``: of the net that moves their mouths."""
+        return cls(bank, make(bank, inside), Style(usual), Style(usual))
 
     @property
     def gallery(self) -> Gallery:
@@ -79,13 +87,14 @@ class People:
         clear: Callable[[TrackedFrame], bool] = lambda tracked: True,
         inside: Inside | None = None,
         make: MakesRenderer = Renderer,
+        usual: UsualSpec | None = None,
     ) -> None:
         """``bank``: of the person who is expected: empty, or an identity, which binds to that person alone.
 
         ``clear``: whether a mouth is to be seen, and may be learnt from; ``inside``: as renderers take it; ``make``:
-        what draws a person's mouths.
+        what draws a person's mouths; ``usual``: of the net that moves them.
         """
-        self.expected = Person.with_bank(bank, inside, make)
+        self.expected = Person.with_bank(bank, inside, make, usual)
         self.current = self.expected
         self.known = [self.expected]
         self._sure = False  # that the face that is followed is ``current``
@@ -95,7 +104,7 @@ class People:
         self._outlier_ns: int | None = None  # since when the face looks unlike what is remembered, though it is theirs
         self._other = 0  # looks in a row that are clearly another known person's
         self._last: tuple[TrackedFrame, Person | None] | None = None
-        self._doubts = _Doubts(clear, lambda: Person.with_bank(Bank(), inside, make))
+        self._doubts = _Doubts(clear, lambda: Person.with_bank(Bank(), inside, make, usual))
 
     def who(self, tracked: TrackedFrame) -> Person | None:
         """Whose face this is; None until it is known, and where there is none."""

@@ -16,6 +16,7 @@ import numpy as np
 from realtime_dub.face.alignment import LOWER, mouth_width
 from realtime_dub.face.landmarks import LIPS_INNER, OPENING, mean_apart, mean_lip_opening
 from realtime_dub.face.types import Points
+from realtime_dub.inference.spec import UsualSpec
 from realtime_dub.mouth.mouthbank.bank import WIDE_SHARE, Bank
 from realtime_dub.mouth.mouthbank.motion import Motion
 from realtime_dub.mouth.mouthbank.way import Way, shift
@@ -24,6 +25,7 @@ SPEAKS = 0.5  # probability of speech from which the motion is compared with the
 LEAST, MOST = 0.75, 2.0  # of the net's motion
 ENOUGH = 8  # motions after which the person's measure counts for half
 HEARD = 300  # motions that the measure is taken from
+USUAL = 20  # as many of the net's usual ones stand for a voice that nobody has heard yet
 NEAR = 0.01  # mouth widths: lips that the net leaves so near each other touch, as a p, b or m asks for,
 PRESSED, PRESSED_NEAR = 0.015, 0.03  # and they are pressed by the first, less by less the farther they are
 _LEAST_OPENING = 1e-3
@@ -34,11 +36,16 @@ _UPPER, _LOWER = (np.searchsorted(LOWER, LIPS_INNER[cut]) for cut in (slice(1, 1
 class Style:
     """One person's way to speak, against one voice's. Called once per dubbed picture."""
 
-    def __init__(self) -> None:
+    def __init__(self, usual: UsualSpec | None = None) -> None:
+        """``usual``: what the net's motion is like by most voices; without it that is found out from the first word."""
         self.scale = 1.0
-        self._openings: deque[float] = deque(maxlen=HEARD)
+        self._openings: deque[float] = deque(maxlen=HEARD)  # mouth widths
         self._way = Way.empty()  # the net's, in the person's measure
         self._known: _Closed | None = None
+        if usual is not None:
+            openings = np.quantile(usual.openings, (np.arange(USUAL) + 0.5) / USUAL).astype(np.float32)
+            self._openings.extend(openings.tolist())
+            self._way = Way.along(np.array(usual.line, np.float32).reshape(2, -1), openings)
 
     def __call__(self, motion: Motion, bank: Bank, strength: float) -> Points:
         """``motion`` as this person makes it: displacement (len(LOWER), 3) from ``bank.neutral``, mouth widths.
@@ -48,7 +55,8 @@ class Style:
         closed = self._closed(bank)
         if closed is not None and motion.speech > SPEAKS and bank.closed is not None and bank.wide > 0:
             wide = bank.wide * closed.width + float(mean_lip_opening(bank.closed) - closed.opening)
-            self._measure(motion.displacement * np.float32(closed.own), closed, wide)
+            opening = closed.opened(motion.displacement * np.float32(closed.own)) / closed.own
+            self._measure(opening, wide / closed.own)
             self._learn_way(motion.displacement * np.float32(self.scale * closed.own), closed)
         return self._applied(motion, bank, strength, closed)
 
@@ -85,9 +93,9 @@ class Style:
             self._known = _Closed(face, bank.neutral, mouth_width(wide))
         return self._known
 
-    def _measure(self, moved: Points, closed: _Closed, wide: float) -> None:
-        """How far the person opens the mouth against how far the net would open it."""
-        self._openings.append(closed.opened(moved))
+    def _measure(self, opening: float, wide: float) -> None:
+        """How far the person opens the mouth against how far the net would open it, mouth widths."""
+        self._openings.append(opening)
         widest = max(quantile(self._openings, WIDE_SHARE), _LEAST_OPENING)
         trust = len(self._openings) / (len(self._openings) + ENOUGH)
         self.scale = 1 + trust * (min(max(wide / widest, LEAST), MOST) - 1)

@@ -49,6 +49,13 @@ class Way:
         return cls(np.asarray(terms @ terms.T), np.asarray(terms @ moved))
 
     @classmethod
+    def along(cls, line: Line, openings: Floats) -> Way:
+        """Of looks at these openings (n,), mouth widths, that lie on a line."""
+        terms = np.stack([np.ones_like(openings), openings])
+        weights = terms @ terms.T
+        return cls(np.asarray(weights, np.float32), np.asarray(weights @ line, np.float32))
+
+    @classmethod
     def checked(cls, weights: Floats, moments: Floats) -> Way:
         """Sums that a file tells. Raises ValueError where they are of no looks at all."""
         (count, openings), (again, squares) = weights
