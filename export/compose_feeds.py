@@ -12,7 +12,7 @@ from realtime_dub.blend.composite import Compositor
 from realtime_dub.blend.masks import Mask
 from realtime_dub.blend.patch import MouthPatch
 from realtime_dub.blend.warp import Box, ThinPlate
-from realtime_dub.face.landmarks import LIPS, LIPS_OUTER
+from realtime_dub.face.landmarks import LIPS
 from realtime_dub.face.types import Face, Points, TrackedFrame
 from realtime_dub.media import Image
 from realtime_dub.mouth.mouthbank.bank import Mouth
@@ -74,7 +74,9 @@ class Recording(Renderer):
         if unseen > 0 or self._shrink(unit) > 1:
             self.lips = None
 
-    def _put_mouth(self, below: Image, mouth: Mouth, goal: Points, box: Box, unit: float, soft: Mask) -> None:
+    def _put_mouth(
+        self, below: Image, mouth: Mouth, goal: Points, box: Box, unit: float, soft: Mask, room: Mask
+    ) -> None:
         if min(box[2:]) >= SMALLEST:
             image, at = as_fine(mouth, unit)
             plate = ThinPlate(goal[LIPS, :2].astype(np.float64), at.astype(np.float64), unit)
@@ -84,9 +86,9 @@ class Recording(Renderer):
                 "at": np.array([box[0], box[1], box[0] + box[2], box[1] + box[3]]),
                 "lips": plate.grid(box, unit * GRID) + corner,
                 "soft": soft,
-                "rim": rim_of(goal[LIPS_OUTER].astype(np.float64), box, unit).astype(np.uint8) * np.uint8(255),
+                "rim": rim_of(room, goal, box, unit).astype(np.uint8) * np.uint8(255),
             }
-        super()._put_mouth(below, mouth, goal, box, unit, soft)
+        super()._put_mouth(below, mouth, goal, box, unit, soft, room)
 
 
 def composed(tracked: TrackedFrame, patch: MouthPatch) -> Image:

@@ -169,6 +169,26 @@ def test_faces_of_every_size_and_at_the_edge_are_painted_within_the_frame(height
         assert opened(each, OPENED).shape == image.shape
 
 
+def test_the_bundle_paints_what_its_first_version_painted() -> None:
+    """Written anew for less work, with the same weights: some of the green that 1.0.0 gave."""
+    y, x = np.mgrid[:SIZE, :SIZE].astype(np.float32)
+    image = np.stack([0.3 + 0.4 * x / SIZE, 0.4 + 0.3 * y / SIZE, 0.8 - 0.2 * x / SIZE])
+    drawing = np.stack([((x - 48) / wide) ** 2 + ((y - 46) / high) ** 2 < 1 for wide, high in ((38, 24), (32, 16))])
+    jaws = np.array([[47, 34, 75, 72], [48, 52, 75, 72]], np.float32)
+    given = {"image": image, "drawing": drawing.astype(np.float32), "jaws": jaws}
+    painted = load_part("mouthbank", module.PART).session().run({name: each[None] for name, each in given.items()})
+    green = painted["painted"][0, 1]
+    expected = [
+        [0.34465, 0.50108, 0.41295, 0.47721, 0.36085],
+        [0.15512, 0.60531, 0.44614, 0.56772, 0.18272],
+        [0.16081, 0.19447, 0.18137, 0.19617, 0.18791],
+        [0.20953, 0.21159, 0.22820, 0.21998, 0.20543],
+        [0.55211, 0.41502, 0.45479, 0.42618, 0.50175],
+    ]
+    np.testing.assert_allclose(green[[32, 36, 40, 56, 60]][:, [24, 40, 47, 56, 70]], expected, atol=2e-5)
+    np.testing.assert_allclose(painted["painted"].mean((0, 2, 3)), [0.29273, 0.32976, 0.41934], atol=2e-5)
+
+
 def test_the_bundle_is_small_and_sees_what_it_learnt_from() -> None:
     bundle = load_part("mouthbank", module.PART)
     assert isinstance(bundle.spec, PaintSpec)

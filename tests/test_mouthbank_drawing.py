@@ -20,7 +20,7 @@ from realtime_dub.media import MS, Image
 from realtime_dub.mouth.gate import FADE_IN_NS, FADE_OUT_NS, HOLD_NS, SpeechGate
 from realtime_dub.mouth.mouthbank.bank import CAPACITY, Bank, lip_shape
 from realtime_dub.mouth.mouthbank.cavity import max_lip_opening
-from realtime_dub.mouth.mouthbank.render import Renderer, _unbent
+from realtime_dub.mouth.mouthbank.render import Lips, Renderer, _unbent
 from tests.faces import frame_of, jaw_drop, opening_of, read, tracked_portrait
 
 pytestmark = pytest.mark.computes
@@ -67,7 +67,10 @@ def test_of_two_bank_mouths_the_one_that_need_not_be_opened_is_taken(bank: Bank)
         bank.mouths = [
             replace(bank.mouths[0], shape=shape, max_lip_opening=max_lip_opening(shape)) for shape in (narrower, better)
         ]
-        assert renderer._choose(tracked.face, asked)[0] is bank.mouths[1]
+        assert (
+            renderer._choose(tracked.face, Lips(asked), Lips(lip_shape(tracked.face.canonical, bank.neutral)))[0]
+            is bank.mouths[1]
+        )
 
 
 def test_a_bank_mouth_keeps_some_of_its_shape_but_lips_that_should_touch_do(bank: Bank) -> None:
@@ -81,14 +84,14 @@ def test_a_bank_mouth_keeps_some_of_its_shape_but_lips_that_should_touch_do(bank
     )
     mouth = replace(bank.mouths[0], shape=open_mouth, max_lip_opening=max_lip_opening(open_mouth))
     halfway = (open_mouth + shut_mouth) / 2
-    kept = _unbent(mouth, halfway, 1.0)
+    kept = _unbent(mouth, Lips(halfway), 1.0)
     assert max_lip_opening(halfway[:, :2]) < max_lip_opening(halfway[:, :2] + kept) < max_lip_opening(open_mouth[:, :2])
     assert 0 < np.abs(kept).max() < 0.5 * np.abs((open_mouth - halfway)[:, :2]).max()
     pressed = shut_mouth.copy()
     pressed[20:] = pressed[20]
-    assert not _unbent(mouth, pressed, 1.0).any()
-    assert not _unbent(mouth, halfway, 0.0).any()
-    far = _unbent(replace(mouth, shape=open_mouth + np.float32([0, 0.5, 0])), halfway, 1.0)
+    assert not _unbent(mouth, Lips(pressed), 1.0).any()
+    assert not _unbent(mouth, Lips(halfway), 0.0).any()
+    far = _unbent(replace(mouth, shape=open_mouth + np.float32([0, 0.5, 0])), Lips(halfway), 1.0)
     assert np.abs(far).max() < 0.03
 
 

@@ -75,8 +75,13 @@ def _corpus(name: str, entries: list[Entry]) -> DataSpec:
     return DataSpec(name=named, licence=licence, citation=citation, hours=hours)
 
 
-def write_graph(net: nn.Module, path: Path, inputs: Mapping[str, Tensor], outputs: Sequence[str]) -> None:
-    """The graph of ``net``, traced with ``inputs`` in their order; each tensor's first axis is a batch of any size."""
+def write_graph(
+    net: nn.Module, path: Path, inputs: Mapping[str, Tensor], outputs: Sequence[str], named: bool = False
+) -> None:
+    """The graph of ``net``, traced with ``inputs`` in their order; each tensor's first axis is a batch of any size.
+
+    ``named``: each weight is in it by its name, as it is; what is reckoned of weights alone is left to what runs it.
+    """
     torch.onnx.export(
         net.cpu().eval(),
         tuple(inputs.values()),
@@ -85,6 +90,7 @@ def write_graph(net: nn.Module, path: Path, inputs: Mapping[str, Tensor], output
         output_names=list(outputs),
         dynamic_axes={name: {0: "batch"} for name in (*inputs, *outputs)},
         opset_version=OPSET,
+        do_constant_folding=not named,
         dynamo=False,
     )
 

@@ -15,9 +15,9 @@ MAX_SHIFT = 40.0  # levels; a larger difference is another light or another thin
 
 def rim_shift(reference: Image, image: Image, rim: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
     """What to add to ``image`` so that its median colour on ``rim`` is that of ``reference``; (3,), bounded."""
-    if not rim.any():
+    difference = _at(cv2.subtract(reference, image, dtype=cv2.CV_16S), rim)
+    if not len(difference):
         return np.zeros(3, np.float32)
-    difference = chosen(reference, rim).astype(np.int16) - chosen(image, rim)
     return np.asarray(np.minimum(np.maximum(median(difference), -MAX_SHIFT), MAX_SHIFT), np.float32)
 
 
@@ -30,7 +30,11 @@ def median(values: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float64]:
 
 def chosen(image: Image, where: npt.NDArray[np.bool_]) -> Image:
     """The pixels (n, 3) of ``image`` where it says so, in a fourth of the time of NumPy's own indexing."""
-    return np.asarray(image.reshape(-1, 3).take(np.flatnonzero(where), axis=0), np.uint8)
+    return np.asarray(_at(image, where), np.uint8)
+
+
+def _at(values: Any, where: npt.NDArray[np.bool_]) -> Any:
+    return values.reshape(-1, 3).take(np.flatnonzero(where), axis=0)
 
 
 def add(image: Image, shift: npt.NDArray[np.float32]) -> Image:

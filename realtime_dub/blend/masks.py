@@ -27,9 +27,14 @@ SUBPIXEL = 3  # bits, for polygons that move by fractions of a pixel without shi
 def polygon(points: npt.NDArray[np.float64], box: Box) -> Mask:
     """A filled polygon (n, 2) in frame pixels, as a mask of ``box``."""
     mask = np.zeros((box[3], box[2]), np.uint8)
-    corners = np.rint((points[:, :2] - box[:2]) * (1 << SUBPIXEL)).astype(np.int32)
-    cv2.fillPoly(mask, [corners], (255,), lineType=cv2.LINE_AA, shift=SUBPIXEL)
+    fill(mask, points[:, :2] - box[:2])
     return mask
+
+
+def fill(mask: Mask, corners: npt.NDArray[np.float64]) -> None:
+    """Fill a polygon (n, 2) of a mask's pixels in it, in place."""
+    corners = np.rint(corners * (1 << SUBPIXEL)).astype(np.int32)
+    cv2.fillPoly(mask, [corners], (255,), lineType=cv2.LINE_AA, shift=SUBPIXEL)
 
 
 def feather(mask: Mask, sigma: float) -> Mask:
@@ -67,7 +72,7 @@ def dilated(points: npt.NDArray[np.float64], by: float) -> npt.NDArray[np.float6
 
 def bounding_box(points: npt.NDArray[np.float64], margin: float, width: int, height: int) -> Box:
     """The box around points (n, 2), inside a frame of ``width`` x ``height``; may be empty (zero width or height)."""
-    (left, top), (right, bottom) = points[:, :2].min(0).tolist(), points[:, :2].max(0).tolist()
+    (left, top, *_), (right, bottom, *_) = np.minimum.reduce(points).tolist(), np.maximum.reduce(points).tolist()
     x, y = min(max(math.floor(left - margin), 0), width), min(max(math.floor(top - margin), 0), height)
     end = min(max(math.ceil(right + margin) + 1, x), width), min(max(math.ceil(bottom + margin) + 1, y), height)
     return x, y, end[0] - x, end[1] - y

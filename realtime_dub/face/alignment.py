@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -33,14 +34,17 @@ LOWER = np.flatnonzero(TEMPLATE[:468, 1] > TEMPLATE[NOSE_BASE, 1] + 0.03)
 
 def fit_pose(points: Points) -> Pose:
     """The pose of a face (478, 3) in pixels."""
-    stable = points[STABLE].astype(np.float64)
+    # Of so few numbers NumPy's own functions take three times as long as these.
+    stable = points.take(STABLE, axis=0).astype(np.float64)
     mean = np.add.reduce(stable, 0) / len(stable)
-    centred = stable - mean
-    u, s, vt = np.linalg.svd(centred.T @ _STABLE_CENTRED)
-    sign = np.sign(np.linalg.det(u @ vt))
-    u[:, 2] *= sign
+    stable -= mean
+    s, u, vt = cv2.SVDecomp(stable.T @ _STABLE_CENTRED)
     rotation = u @ vt
-    scale = (s[0] + s[1] + sign * s[2]) / _STABLE_SIZE
+    size = float(np.add.reduce(s, None))
+    if cv2.determinant(rotation) < 0:
+        u[:, 2] *= -1
+        rotation, size = u @ vt, size - 2 * float(s[2, 0])
+    scale = size / _STABLE_SIZE
     shift = mean - scale * (rotation @ _STABLE_MEAN)
     return Pose(rotation.astype(np.float32), float(scale), shift.astype(np.float32))
 
@@ -48,13 +52,17 @@ def fit_pose(points: Points) -> Pose:
 def canonicalise(points: Points) -> Face:
     """Split landmarks (478, 3) in pixels into pose and canonical shape."""
     pose = fit_pose(points)
-    canonical = ((points - pose.shift) @ pose.rotation) / np.float32(pose.scale)
-    return Face(points=points, canonical=canonical.astype(np.float32), pose=pose)
+    canonical = (points - pose.shift) @ pose.rotation
+    canonical /= np.float32(pose.scale)
+    return Face(points=points, canonical=canonical, pose=pose)
 
 
 def project(canonical: Points, pose: Pose) -> Points:
     """Canonical points (n, 3) back into the frame, pixels."""
-    return (pose.scale * (canonical @ pose.rotation.T) + pose.shift).astype(np.float32)
+    points = canonical @ pose.rotation.T
+    points *= np.float32(pose.scale)
+    points += pose.shift
+    return points
 
 
 def mouth_width(canonical: Points) -> float:

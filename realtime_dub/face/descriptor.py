@@ -23,7 +23,8 @@ from realtime_dub.media import Floats, Image
 
 Descriptor: TypeAlias = npt.NDArray[np.float32]  # (LENGTH,)
 
-LENGTH = 72
+TEXTURE, POINTS = 48, 24  # numbers of each part, in this order
+LENGTH = TEXTURE + POINTS
 SIDE, ROWS = 96, 72  # pixels of the aligned crop: of its side, and the rows of it that somebody looks at
 SPAN, LEFT, TOP = 3.4, -1.7, -1.2  # what it shows of the canonical face, mouth widths
 DIRECTIONS, CELL = 8, 4  # of gradients; pixels
@@ -53,12 +54,16 @@ def aligned(image: Image, face: Face) -> Image:
     return np.asarray(crop, np.uint8)
 
 
-def describe(crop: Image, canonical: Points) -> Descriptor:
-    """The descriptor of a face from its aligned crop and its canonical shape (478, 3)."""
+def texture_of(crop: Image) -> Floats:
+    """The first part (TEXTURE,) of the descriptor of a face, from its aligned crop."""
     known = _weights()
-    texture = (histograms(crop) - known["texture_mean"]) @ known["texture"]
-    shape = (upper_shape(canonical) - known["shape_mean"]) @ known["shape"]
-    return np.asarray(np.concatenate([texture, shape]), np.float32)
+    return np.asarray((histograms(crop) - known["texture_mean"]) @ known["texture"], np.float32)
+
+
+def shape_of(canonical: Points) -> Floats:
+    """The other part, from its canonical shape (478, 3)."""
+    known = _weights()
+    return np.asarray((upper_shape(canonical) - known["shape_mean"]) @ known["shape"], np.float32)
 
 
 def histograms(crop: Image) -> Floats:

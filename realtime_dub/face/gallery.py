@@ -26,9 +26,15 @@ def view(face: Face) -> Floats:
 
 def apart(descriptors: Floats, views: Views, descriptor: Descriptor, seen_from: Floats) -> Floats:
     """Distances (n,) of ``descriptors`` from one, less what different views account for."""
-    squared = ((descriptors - descriptor) ** 2).sum(-1)
-    turned = TURN**2 * ((views - seen_from) ** 2).sum(-1)
+    squared = _squares(descriptors - descriptor)
+    turned = TURN**2 * _squares(views - seen_from)
     return np.asarray(np.sqrt(squared - np.minimum(turned, TURN_SHARE * squared)), np.float32)
+
+
+def _squares(away: Floats) -> Floats:
+    """Of the lengths of vectors (n, k), which are overwritten."""
+    away *= away
+    return np.asarray(np.add.reduce(away, 1), np.float32)
 
 
 @dataclass(slots=True, eq=False)
@@ -65,7 +71,7 @@ class Gallery:
         """Move the nearest remembered look towards this one; False where none is near."""
         if not len(self):
             return False
-        distances = ((self.descriptors - descriptor) ** 2).sum(-1)
+        distances = _squares(self.descriptors - descriptor)
         nearest = int(distances.argmin())
         if distances[nearest] > NEAR**2:
             return False

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from functools import lru_cache
 from importlib.resources import files
 from typing import Any, TypeAlias
 
@@ -18,7 +19,7 @@ from realtime_dub.face.quiet import quiet
 from realtime_dub.face.types import Points
 from realtime_dub.fitting import shrunk
 from realtime_dub.imports import NOT_FOR_MEDIAPIPE, left_out
-from realtime_dub.media import Image
+from realtime_dub.media import Floats, Image
 
 with left_out(*NOT_FOR_MEDIAPIPE):
     from mediapipe.framework.calculator_pb2 import CalculatorGraphConfig
@@ -27,6 +28,7 @@ with left_out(*NOT_FOR_MEDIAPIPE):
     from mediapipe.python.solutions.face_detection import FaceDetection
 
 Box: TypeAlias = tuple[float, float, float, float]  # x, y, width, height as shares of the image
+Size: TypeAlias = tuple[int, int]  # width, height; or x, y
 
 _NOBODY = np.zeros((64, 64, 3), np.uint8)
 NOISY_FRAMES = 2  # MediaPipe logs while it starts its detector, then its landmark model
@@ -80,10 +82,8 @@ class Mesh:
         self._found_before += bool(found)
         # MediaPipe gives shares of the picture's size, z in units of its width. Its pixels lie at whole numbers: those
         # of a smaller copy are the middles of what they were made of.
-        scale = np.array([width, height, width], np.float32)
-        middle = ((width / looked_at.shape[1] - 1) / 2, (height / looked_at.shape[0] - 1) / 2, 0)
-        corner = np.array([0, 0, 0] if area is None else [area.x, area.y, 0]) + middle
-        shift = corner.astype(np.float32)
+        corner = (0, 0) if area is None else (area.x, area.y)
+        scale, shift = _from_shares((width, height), (looked_at.shape[1], looked_at.shape[0]), corner)
         return [_points_of(face) * scale + shift for face in found]
 
     def forget(self) -> None:
@@ -107,6 +107,14 @@ class Mesh:
             self._rgb = np.empty(image.shape, np.uint8)
         cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=self._rgb)
         return self._rgb
+
+
+@lru_cache(maxsize=4)
+def _from_shares(size: Size, looked_at: Size, corner: Size) -> tuple[Floats, Floats]:
+    """What shares of a part of a picture (3,) are multiplied by, and what is added, to get pixels of the whole."""
+    middle = ((size[0] / looked_at[0] - 1) / 2, (size[1] / looked_at[1] - 1) / 2, 0)
+    shift = np.array([*corner, 0]) + middle
+    return np.array([size[0], size[1], size[0]], np.float32), shift.astype(np.float32)
 
 
 class _Graph(SolutionBase):  # type: ignore[misc]

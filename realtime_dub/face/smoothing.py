@@ -36,10 +36,14 @@ class OneEuro:
             self._value, self._speed, self._at_ns = points.copy(), np.zeros_like(points), at_ns
             return self._value
         speed = (points - self._value) / np.float32(step_s * unit)
-        self._speed += np.float32(_weight(self._speed_cutoff_hz, step_s)) * (speed - self._speed)
-        cutoff = self._min_cutoff_hz + self._beta * np.linalg.norm(self._speed, axis=1, keepdims=True)
+        speed -= self._speed
+        speed *= np.float32(_weight(self._speed_cutoff_hz, step_s))
+        self._speed += speed
+        cutoff = np.sqrt(np.add.reduce(self._speed * self._speed, 1, keepdims=True))
+        cutoff *= np.float32(self._beta)
+        cutoff += np.float32(self._min_cutoff_hz)
         weight = 1.0 / (1.0 + 1.0 / (2 * math.pi * cutoff * step_s))
-        self._value = (self._value + weight * (points - self._value)).astype(np.float32)
+        self._value = self._value + weight * (points - self._value)
         self._at_ns = at_ns
         return self._value
 

@@ -17,12 +17,12 @@ import numpy.typing as npt
 from realtime_dub.errors import ConfigError
 from realtime_dub.face.alignment import canonicalise
 from realtime_dub.face.areas import Area, area_of
-from realtime_dub.face.descriptor import aligned, describe
 from realtime_dub.face.landmarks import JAW, LIPS
 from realtime_dub.face.models import Mesh
 from realtime_dub.face.search import EVERY_NS, FACES_HIGH, FaceSearch, close_up
 from realtime_dub.face.shots import Shots
 from realtime_dub.face.smoothing import OneEuro
+from realtime_dub.face.telling import Telling
 from realtime_dub.face.types import Points, TrackedFrame
 from realtime_dub.media import Frame, Image
 from realtime_dub.paths import is_number
@@ -62,7 +62,7 @@ class MediaPipeTracker:
         self._faces: list[Area] = []  # small ones that were looked at
         self._checked_ns = -EVERY_NS  # when the whole picture was last looked at
         self._filter = OneEuro(min_cutoff_hz=8.0, beta=12.0) if smooth else None
-        self._shots = Shots()
+        self._shots, self._telling = Shots(), Telling()
         self._sticky_share = STICKY_SHARE
         self._lost = 0  # frames since the chosen face was seen
         self._last: Points | None = None
@@ -89,9 +89,10 @@ class MediaPipeTracker:
             return TrackedFrame(frame, None, why, self._shots.number)
         if not self.describes or abs(face.pose.yaw_deg) > KNOWN_YAW_DEG:
             return TrackedFrame(frame, face, "", self._shots.number)
-        crop = aligned(frame.image, face)
-        face = replace(face, descriptor=describe(crop, face.canonical))
-        return TrackedFrame(frame, face, "", self._shots.follow(frame, face, crop))
+        descriptor, crop = self._telling(frame, face, self._shots.number)
+        face = replace(face, descriptor=descriptor)
+        shot = self._shots.number if crop is None else self._shots.follow(frame, face, crop)
+        return TrackedFrame(frame, face, "", shot)
 
     def _find(self, frame: Frame) -> Points | None:
         """The chosen face. Behind a cut it is looked for anew, unless one is where it was, or there is none at all."""
@@ -285,12 +286,11 @@ class MediaPipeTracker:
         self._profile = abs(yaw_deg) > (RETURN_YAW_DEG if self._profile else MAX_YAW_DEG)
         if self._profile:
             return "profile"
-        (left, top), (right, bottom) = _corners(points[LIPS, :2])
+        (left, top, _), (right, bottom, _) = _corners(points.take(LIPS, axis=0))
         outside = min(left, top) < 1 or right > frame.width - 2 or bottom > frame.height - 2
-        jaw = points[JAW, :2]
-        beside = (jaw[:, 1] > frame.height + scale / 4) | (jaw[:, 0] < -scale / 4)
-        jaw_outside = np.count_nonzero(beside) > 0.5 * len(jaw)
-        return "outside" if outside or jaw_outside or scale < MIN_MOUTH_PX else ""
+        jaw, room = points.take(JAW, axis=0).tolist(), scale / 4
+        beside = sum(y > frame.height + room or x < -room for x, y, _ in jaw)
+        return "outside" if outside or beside > 0.5 * len(jaw) or scale < MIN_MOUTH_PX else ""
 
 
 def _extent(values: npt.NDArray[np.float32]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
@@ -24,7 +25,8 @@ class Pose:
     @property
     def yaw_deg(self) -> float:
         """Turn of the head to the side, degrees, 0 = towards the camera."""
-        return float(np.degrees(np.arctan2(-self.rotation[2, 0], np.hypot(self.rotation[0, 0], self.rotation[1, 0]))))
+        across, down, away = self.rotation[:, 0].tolist()
+        return math.degrees(math.atan2(-away, math.hypot(across, down)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 import numpy.typing as npt
 
 from realtime_dub.errors import BundleError
@@ -12,6 +13,7 @@ from realtime_dub.inference.contract import Declared, Session
 from realtime_dub.inference.spec import BundleSpec, Shape
 
 FLOATS = "tensor(float)"
+_FLOAT32 = np.dtype(np.float32)  # compared with its name, each call would look that up
 
 
 class Expected(NamedTuple):
@@ -48,7 +50,7 @@ def check_results(
     """Raises BundleError where a call of ``batch`` streams over ``length`` steps gave something else."""
     for tensor, shape in expected.outputs.items():
         found = results[tensor]
-        if found.dtype != "float32" or found.shape != _sizes(shape, length, batch):
+        if found.dtype != _FLOAT32 or found.shape != _sizes(shape, length, batch):
             raise _unlike(name, f"it gave {tensor} as {found.dtype}{list(found.shape)}")
 
 

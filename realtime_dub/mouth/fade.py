@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
 from realtime_dub.face.types import Pose, TrackedFrame
 from realtime_dub.media import MS, NS
@@ -72,4 +72,4 @@ class TurnFade:
 
 def turned_deg(pose: Pose) -> float:
     """The angle between where the face looks and the camera, degrees."""
-    return float(np.degrees(np.arccos(np.clip(pose.rotation[2, 2], -1, 1))))
+    return math.degrees(math.acos(min(max(float(pose.rotation[2, 2]), -1.0), 1.0)))

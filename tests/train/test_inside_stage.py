@@ -14,16 +14,17 @@ from stage_runs import execute, prepared_film  # noqa: E402
 
 from engines.common.dataset import Dataset  # noqa: E402
 from engines.common.results import read_net, ready, shaped  # noqa: E402
-from engines.mouthbank.inside import evaluate, mouths  # noqa: E402
+from engines.mouthbank.inside import again, evaluate, mouths  # noqa: E402
 from engines.mouthbank.inside.figures import figures  # noqa: E402
 from engines.mouthbank.inside.mouths import INNER, filmed  # noqa: E402
 from engines.mouthbank.inside.network import Learner, Shape  # noqa: E402
 from engines.mouthbank.inside.pool import Pool  # noqa: E402
-from engines.mouthbank.inside.row import UPPER_TEETH, Row  # noqa: E402
+from engines.mouthbank.inside.row import LOWER_TEETH, UPPER_TEETH, Row, drawn  # noqa: E402
 from engines.mouthbank.inside.stage import MOUTHS, Shipped, shipping, unlike  # noqa: E402
-from realtime_dub.inference.bundle import load  # noqa: E402
+from realtime_dub.errors import BundleError  # noqa: E402
+from realtime_dub.inference.bundle import load, load_part  # noqa: E402
 from realtime_dub.inference.spec import PaintSpec  # noqa: E402
-from realtime_dub.mouth.mouthbank.inside import SIZE  # noqa: E402
+from realtime_dub.mouth.mouthbank.inside import PART, SIZE  # noqa: E402
 
 SMALL = """
 [inside.plan]
@@ -64,20 +65,45 @@ def net_of(root: Path) -> Learner:
 def test_the_bundle_paints_what_the_net_paints(root: Path) -> None:
     bundle = load(root / "inside" / "bundle")
     assert isinstance(bundle.spec, PaintSpec)
-    rng = np.random.default_rng(0)
-    image, drawing = (rng.random((2, channels, SIZE, SIZE), np.float32) for channels in (3, 2))
-    jaws = np.array([[60, 50, 100, 90], [62, 80, 100, 90]], np.float32) + np.zeros((2, 1, 1), np.float32)
-    inputs = {"image": image, "drawing": drawing, "jaws": jaws}
+    inputs = made_up()
     with torch.inference_mode():
         expected = shipping(net_of(root).painter, Shipped(bright=1.25))(*map(torch.from_numpy, inputs.values()))
     found = bundle.session().run(inputs)["painted"]
     np.testing.assert_allclose(found, expected.numpy(), atol=1e-4)
 
 
-def test_a_row_of_teeth_ends_in_a_sharp_edge_and_has_gaps() -> None:
-    row, across = Row(UPPER_TEETH, 0.1), torch.linspace(-0.5, 0.5, 201)[None, None, None]
+def made_up() -> dict[str, np.ndarray]:
+    """Inputs of a batch of two."""
+    rng = np.random.default_rng(0)
+    image, drawing = (rng.random((2, channels, SIZE, SIZE), np.float32) for channels in (3, 2))
+    jaws = np.array([[60, 50, 100, 90], [62, 80, 100, 90]], np.float32) + np.zeros((2, 1, 1), np.float32)
+    return {"image": image, "drawing": drawing, "jaws": jaws}
+
+
+def test_the_net_inside_the_bundle_that_ships_is_taken_out_and_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = load_part("mouthbank", PART)
+    inputs = made_up()
     with torch.inference_mode():
-        cover, shade = row(across, torch.linspace(-0.1, 0.3, 161)[None, None, :, None], 0.01)
+        painted = again.net_of(shipped.folder)(*map(torch.from_numpy, inputs.values()))
+    np.testing.assert_allclose(painted.numpy(), shipped.session().run(inputs)["painted"], atol=1e-5)
+    monkeypatch.setattr(sys, "argv", ["again", str(shipped.folder), "--out", str(tmp_path), "--version", "9.9.9"])
+    again.main()
+    written = load(tmp_path)
+    assert (written.spec.version, written.spec.training_data) == ("9.9.9", shipped.spec.training_data)
+    assert np.array_equal(written.session().run(inputs)["painted"], shipped.session().run(inputs)["painted"])
+
+
+def test_a_bundle_of_another_kind_is_refused() -> None:
+    with pytest.raises(BundleError):
+        again.net_of(load_part("mouthbank", "occlusion").folder)
+
+
+def test_a_row_of_teeth_ends_in_a_sharp_edge_and_has_gaps() -> None:
+    rows, across = [Row(UPPER_TEETH, 0.1)], torch.linspace(-0.5, 0.5, 201)[None, None, None]
+    with torch.inference_mode():
+        cover, shade = drawn(rows, across, torch.linspace(-0.1, 0.3, 161)[None, None, :, None], 0.01)
     middle = cover[0, 0, :, 100 + 16]  # of the first tooth beside the middle
     assert middle[0] > 0.99
     assert middle[-1] < 0.01
@@ -86,6 +112,20 @@ def test_a_row_of_teeth_ends_in_a_sharp_edge_and_has_gaps() -> None:
     assert first[0] < 0.8 * first[16]
     assert first[33] < 0.8 * first[16]
     assert torch.allclose(cover, cover.flip(3))
+
+
+def test_rows_that_are_drawn_together_are_each_as_by_itself() -> None:
+    rows = [Row(UPPER_TEETH, 0.05), Row(LOWER_TEETH, 0.02)]
+    across, beyond = torch.randn(3, 2, 1, 40).mul(0.3), torch.randn(3, 2, 30, 1).mul(0.1)
+    with torch.inference_mode():
+        for row in rows:
+            for each in row.parameters():
+                each.add_(0.05 * torch.randn_like(each))
+        both = drawn(rows, across, beyond, 0.01)
+        for k, row in enumerate(rows):
+            alone = drawn([row], across[:, k : k + 1], beyond[:, k : k + 1], 0.01)
+            for together, apart in zip(both, alone, strict=True):
+                assert torch.allclose(together[:, k : k + 1], apart, atol=1e-6)
 
 
 def test_what_a_mouth_has_of_its_own_moves_teeth_and_brightens_them(pool: Pool) -> None:

@@ -73,7 +73,7 @@ def mouths_of(film: Filmed, most: int) -> Iterator[tuple[Array, Array, str]]:
         view = view_of(film.neutral, face.canonical, pose)
         masks = outlines(face.points, view.crop)
         sharp = pose.scale * mouth_width(film.neutral) >= SHARP_PX
-        packed = np.concatenate([taken(tracked.frame.image, view.crop), np.stack(masks, -1)], -1)
+        packed = np.concatenate([taken(tracked.frame.image, view.crop), masks.transpose(1, 2, 0)], -1)
         yield packed, view.jaws, film.speaker + (" near" if sharp else "")
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from engines.mouthbank.inside.row import LOWER_TEETH, UPPER_TEETH, Row
+from engines.mouthbank.inside.row import LOWER_TEETH, UPPER_TEETH, Row, drawn
 
 DARKEST = 0.05  # least level of skin or lips: in the dark there is nothing to paint by
 GREY = (0.114, 0.587, 0.299)  # of BGR
@@ -42,11 +42,10 @@ class Shape:
 
 @dataclass(frozen=True)
 class Own:
-    """What a mouth has of its own (n, 1), beside what all have; nothing, in what ships."""
+    """What a mouth has of its own (n, 1, 1, 1), beside what all have; nothing, in what ships."""
 
-    across: Tensor | float = 0.0  # mouth widths that both rows, the upper, the lower one stand elsewhere
-    upper: tuple[Tensor | float, Tensor | float] = (0.0, 0.0)
-    lower: tuple[Tensor | float, Tensor | float] = (0.0, 0.0)
+    across: Tensor | float = 0.0  # (n, 2, 1, 1) mouth widths that the upper and the lower row stand elsewhere
+    down: Tensor | float = 0.0
     width: Tensor | float = 1.0
     bright: Tensor | float = 1.0
     soft: Tensor | float = SHARP
@@ -71,21 +70,19 @@ class InsideNet(nn.Module):
 
     def forward(self, image: Tensor, drawing: Tensor, jaws: Tensor, own: Own | None = None) -> Tensor:
         own = own or Own()
-        places = [_places(self.at, jaws[:, row]) for row in (0, 1)]
-        light = self.light(drawing, *places)
+        across, down = _places(self.at, jaws)
+        light = self.light(drawing, across, down)
         skin, lips = levels_of(image, drawing)
-        painted = lips * self.flesh * light[:, 2:]
-        for row, at, down, moved, lit in (
-            (self.lower, places[1], -1, own.lower, light[:, 1:2]),
-            (self.upper, places[0], 1, own.upper, light[:, :1]),
-        ):
-            cover, shade = row((at[0] - own.across - moved[0]) / own.width, down * (at[1] - moved[1]), own.soft)
-            painted = painted + cover * (self.teeth_of(skin) * own.bright * shade * lit - painted)
-        return painted.clamp(0, 1)
+        towards = (down - own.down) * down.new_tensor([1.0, -1.0])[:, None, None]
+        cover, shade = drawn((self.upper, self.lower), (across - own.across) / own.width, towards, own.soft)
+        bare, teeth = 1 - cover, cover * shade * light[:, :2]  # the lower row first, the upper one over it
+        teeth = teeth[:, :1] + bare[:, :1] * teeth[:, 1:]
+        behind = bare[:, :1] * bare[:, 1:] * light[:, 2:]
+        return (self.teeth_of(skin) * own.bright * teeth + lips * self.flesh * behind).clamp(0, 1)
 
     def behind(self, image: Tensor, drawing: Tensor, jaws: Tensor) -> Tensor:
         """What would be painted if there were no teeth."""
-        light = self.light(drawing, *(_places(self.at, jaws[:, row]) for row in (0, 1)))
+        light = self.light(drawing, *_places(self.at, jaws))
         return levels_of(image, drawing)[1] * self.flesh * light[:, 2:]
 
     def teeth_of(self, skin: Tensor) -> Tensor:
@@ -122,35 +119,42 @@ class _Light(nn.Module):
             nn.Conv2d(width, 3, 1),
         )
         nn.init.zeros_(self.layers[-1].weight)
+        self.register_buffer("enlarge", _enlarging(LIGHT_PX, step), persistent=False)
 
-    def forward(self, drawing: Tensor, upper: tuple[Tensor, Tensor], lower: tuple[Tensor, Tensor]) -> Tensor:
+    def forward(self, drawing: Tensor, across: Tensor, down: Tensor) -> Tensor:
+        """``across`` (n, 2, 1, size) and ``down`` (n, 2, size, 1): as :func:`_places` gives them."""
         step = self.step
         small = nn.functional.avg_pool2d(drawing, step)
-        coordinates = [upper[0][..., ::step], upper[1][:, :, ::step], lower[1][:, :, ::step]]
-        flat = [(each / REACH).clamp(-2, 2).expand_as(small[:, :1]) for each in coordinates]
-        found = self.layers(torch.cat([small, flat[0].abs(), *flat[1:]], 1))
-        wide = nn.functional.interpolate(
-            found, scale_factor=(float(step), float(step)), mode="bilinear", align_corners=False
-        )
+        side, along = across[:, :1, :, ::step].abs(), down[:, :, ::step]
+        coordinates = (side / REACH).clamp(max=2), (along / REACH).clamp(-2, 2)
+        flat = [each.expand(-1, -1, LIGHT_PX, LIGHT_PX) for each in coordinates]
+        found = self.layers(torch.cat([small, *flat], 1))
+        # Bilinear, as a product: ONNX Runtime would enlarge, and bend, sixteen channels in place of three.
+        wide = self.enlarge @ (found @ self.enlarge.T)
         ranges = wide.new_tensor([LIGHT, LIGHT, BEHIND])[..., None, None]
         return ranges[:, 0] + torch.sigmoid(wide) * (ranges[:, 1] - ranges[:, 0])
 
 
-def _places(at: Tensor, jaw: Tensor) -> tuple[Tensor, Tensor]:
-    """How far each column (n, 1, 1, size) and row (n, 1, size, 1) is from a jaw's (n, 4) middle, mouth widths."""
-    x, y, across, down = (each[:, None, None, None] for each in jaw.unbind(1))
+def _enlarging(size: int, step: int) -> Tensor:
+    """What makes a column of ``size`` numbers ``step`` times as long (step * size, size), linear in between."""
+    return nn.functional.interpolate(torch.eye(size)[None], scale_factor=float(step), mode="linear")[0].T.contiguous()
+
+
+def _places(at: Tensor, jaws: Tensor) -> tuple[Tensor, Tensor]:
+    """How far each column (n, 2, 1, size) and row (n, 2, size, 1) is from the middles of both jaws (n, 2, 4), mouth
+    widths.
+    """
+    x, y, across, down = jaws[..., None].split(1, 2)
     return (at - x) / across, (at[:, None] - y) / down
 
 
 def levels_of(image: Tensor, drawing: Tensor) -> tuple[Tensor, Tensor]:
     """The mean colours (n, 3, 1, 1) of the skin around the lips and of the lips."""
-    inner = nn.functional.max_pool2d(drawing[:, 1:], 5, 1, 2)
-    weights = 1 - nn.functional.max_pool2d(drawing[:, :1], 5, 1, 2), (drawing[:, :1] - inner).clamp(min=0)
-    skin, lips = (
-        ((image * each).sum((2, 3), keepdim=True) / (each.sum((2, 3), keepdim=True) + 1)).clamp(min=DARKEST)
-        for each in weights
-    )
-    return skin, lips
+    enclosed = torch.cat([torch.ones_like(drawing[:, :1]), drawing[:, :1]], 1)
+    weights = (enclosed - nn.functional.max_pool2d(drawing, 5, 1, 2)).clamp(min=0)  # (n, 2, ...): skin, lips
+    sums = (image[:, :, None] * weights[:, None]).sum((3, 4), keepdim=True)[..., 0]  # (n, 3, 2, 1)
+    levels = (sums / (weights.sum((2, 3), keepdim=True)[..., 0][:, None] + 1)).clamp(min=DARKEST)
+    return levels[:, :, :1], levels[:, :, 1:]
 
 
 class Learner(nn.Module):
@@ -166,12 +170,11 @@ class Learner(nn.Module):
     def own(self, person: Tensor, frame: Tensor, mirrored: Tensor) -> Own:
         """Of the mouths in frames (n,); ``mirrored`` (n,) 1 or -1."""
         values = [each[:, None, None, None] for each in self.people[person].unbind(1)]
-        moves = [STEP * each[:, None, None, None] for each in self.moves[frame].unbind(1)]
+        moves = STEP * self.moves[frame].reshape(-1, 2, 2, 1, 1)  # (n, rows, across and down, ...)
         side = mirrored[:, None, None, None]
         return Own(
-            values[0] * side,
-            (moves[0] * side, values[1] + moves[1]),
-            (moves[2] * side, values[2] + moves[3]),
+            (values[0] + moves[:, :, 0]) * side,
+            torch.cat(values[1:3], 1) + moves[:, :, 1],
             values[3].exp(),
             values[4].exp(),
             SOFT * values[5].clamp(math.log(SHARP / SOFT), 1.0).exp(),

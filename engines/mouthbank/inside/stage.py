@@ -186,7 +186,7 @@ def export_bundle(net: InsideNet, out: Path, version: str, trained_on: tuple[Dat
     inputs = {"image": (3, SIZE, SIZE), "drawing": (2, SIZE, SIZE), "jaws": (2, 4)}
     outputs = {"painted": (3, SIZE, SIZE)}
     examples = {name: torch.full((1, *shape), 0.5) for name, shape in inputs.items()}
-    write_graph(net, out / MODEL, examples, list(outputs))
+    write_graph(net, out / MODEL, examples, list(outputs), named=True)
     spec = PaintSpec(
         format=2,
         name="mouthbank-inside",

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from realtime_dub.blend.colour import chosen, median
 from realtime_dub.blend.masks import around, feather, polygon
 from realtime_dub.blend.warp import Box
-from realtime_dub.face.landmarks import LIPS_INNER, LIPS_OUTER
+from realtime_dub.face.landmarks import LIPS, LIPS_INNER, LIPS_OUTER, mean
 from realtime_dub.face.types import Points
 from realtime_dub.media import Image
 
@@ -35,11 +35,16 @@ def missing(wanted: float, seen: float) -> float:
     return min(1.0, max(0.0, (wanted - reach - TOLERANCE) / RAMP))
 
 
-def missing_each(wanted: float, seen: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """:func:`missing` for several pictures (n,)."""
+def reach_of_each(seen: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """How far pictures that show these openings (n,) may be opened."""
     inside = np.clip((seen - SHUT) / (PARTED - SHUT), 0.0, 1.0)
-    reach = seen * (1 + (STRETCH - 1) * inside)
-    return np.asarray(np.clip((wanted - reach - TOLERANCE) / RAMP, 0.0, 1.0), np.float64)
+    return np.asarray(seen * (1 + (STRETCH - 1) * inside), np.float64)
+
+
+def missing_each(wanted: float, reach: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """:func:`missing` for several pictures (n,), of which it is known how far each may be opened."""
+    share = (wanted - reach - TOLERANCE) / RAMP
+    return np.asarray(np.minimum(np.maximum(share, 0.0), 1.0), np.float64)
 
 
 def paint_cavity(region: Image, goal: Points, box: Box, unit: float, share: float) -> None:
@@ -49,33 +54,43 @@ def paint_cavity(region: Image, goal: Points, box: Box, unit: float, share: floa
     """
     if share <= 0:
         return
-    area = around(goal[LIPS_INNER].astype(np.float64), 4 * SOFT * unit + 2, box)
+    lips = goal[LIPS, :2].astype(np.float64)
+    inner = lips[len(LIPS_OUTER) :]
+    area = around(inner, 4 * SOFT * unit + 2, box)
     if min(area[2:]) < 1:
         return
-    hole = feather(polygon(goal[LIPS_INNER].astype(np.float64), area), SOFT * unit)
-    alpha = cv2.merge([hole.astype(np.float32) * np.float32(share / 255)] * 3)
-    shade = _shade(goal, area, _flesh(region, goal, box))
+    hole = feather(polygon(inner, area), SOFT * unit).astype(np.float32)
+    hole *= np.float32(share / 255)
+    shade = _shade(goal, area, _flesh(region, lips, box))
     x, y = area[0] - box[0], area[1] - box[1]
     below = region[y : y + area[3], x : x + area[2]]
-    below[:] = (below + alpha * (shade - below) + 0.5).astype(np.uint8)
+    shade -= below
+    shade *= cv2.merge([hole] * 3)
+    shade += below
+    shade += np.float32(0.5)
+    below[:] = shade
 
 
-def _flesh(region: Image, goal: Points, box: Box) -> npt.NDArray[np.float64]:
-    """The colour of the lips, BGR."""
-    outer, inner = goal[LIPS_OUTER].astype(np.float64), goal[LIPS_INNER].astype(np.float64)
-    area = around(np.concatenate([outer, inner]), 1, box)
-    lips = (polygon(outer, area) > 127) & (polygon(inner, area) == 0)
+def _flesh(region: Image, lips: npt.NDArray[np.float64], box: Box) -> npt.NDArray[np.float64]:
+    """The colour of the lips (40, 2), BGR."""
+    outer, inner = lips[: len(LIPS_OUTER)], lips[len(LIPS_OUTER) :]
+    area = around(lips, 1, box)
+    flesh = (polygon(outer, area) > 127) & (polygon(inner, area) == 0)
     x, y = area[0] - box[0], area[1] - box[1]
-    return median(chosen(region[y : y + area[3], x : x + area[2]], lips)) if lips.any() else FALLBACK_LIPS
+    colours = chosen(region[y : y + area[3], x : x + area[2]], flesh)
+    return median(colours) if len(colours) else FALLBACK_LIPS
 
 
 def _shade(goal: Points, box: Box, colour: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
     """A dark red like the lips' ``colour``: nearly black under the upper lip, a dim tongue on the mouth's floor."""
     corners = goal[LIPS_INNER, :2]
-    x, y = corners.mean(0)
-    half_width, half_height = np.maximum(np.ptp(corners, axis=0) / 2, 1)
+    x, y = mean(corners)
+    low, high = np.minimum.reduce(corners), np.maximum.reduce(corners)
+    half_width, half_height = np.maximum((high - low) / 2, 1)
     across = (np.arange(box[0], box[0] + box[2], dtype=np.float32) - x) / half_width
     down = (np.arange(box[1], box[1] + box[3], dtype=np.float32) - y) / half_height
-    tongue = np.clip(1 - across[None, :] ** 2, 0, 1) * np.clip((down[:, None] + 0.5) / 1.5, 0, 1) ** 2
-    light = DARKEST + (TONGUE - DARKEST) * tongue
-    return np.asarray(light[..., None] * (colour * FLESH), np.float32)
+    floor = np.minimum(np.maximum((down + 0.5) / 1.5, 0), 1)
+    light = np.maximum(1 - across * across, 0) * (floor * floor)[:, None]
+    light *= TONGUE - DARKEST
+    light += DARKEST
+    return np.asarray(cv2.merge([light * level for level in (colour * FLESH).astype(np.float32)]), np.float32)

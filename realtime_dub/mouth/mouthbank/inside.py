@@ -7,26 +7,25 @@ else, and no more of it than is missing: a mouth of the bank that is open enough
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime_dub.blend.masks import Mask, around, feather, polygon
+from realtime_dub.blend.masks import Mask, around, feather, fill, polygon
 from realtime_dub.blend.warp import Box
 from realtime_dub.face.alignment import mouth_width, project
 from realtime_dub.face.crop import Crop, crop_about
-from realtime_dub.face.landmarks import CHIN, CORNERS, LIPS, LIPS_INNER, LIPS_OUTER
+from realtime_dub.face.landmarks import CHIN, CORNERS, LIPS, LIPS_INNER, LIPS_OUTER, mean
 from realtime_dub.face.types import Points, Pose
 from realtime_dub.inference import AUTO
 from realtime_dub.inference.bundle import part_session
 from realtime_dub.media import MS, Image
 from realtime_dub.mouth.fade import Fade
-from realtime_dub.mouth.mouthbank.bank import Mouth
 from realtime_dub.mouth.mouthbank.cavity import missing
-from realtime_dub.mouth.mouthbank.occlusion_view import scaled, taken
+from realtime_dub.mouth.mouthbank.occlusion_view import scaled
 
 PART = "inside"
 SIZE = 96  # pixels a side of what the net sees
@@ -68,67 +67,88 @@ class Inside:
         ``region``: the picture of ``box``, drawn for ``at_ns``; ``goal`` (478, 3): where its lips are, frame pixels;
         ``unit``: a mouth width, pixels.
         """
-        area = around(goal[LIPS_INNER].astype(np.float64), 4 * ROOM_SOFT * unit + 1, box)
+        lips = goal[LIPS_INNER, :2].astype(np.float64)
+        area = around(lips, 4 * ROOM_SOFT * unit + 1, box)
         share *= self._fade(float(not self.short), at_ns)
         if share <= 0 or min(area[2:]) < 1:
             return
-        outer, inner = outlines(goal, view.crop)
-        painted = self._session.run(feeds(taken(region, moved(view.crop, box)), outer, inner, view.jaws))["painted"]
-        weight = room_of(goal, area, unit) * np.float32(share)
-        colours = _back(painted[0].transpose(1, 2, 0), view.crop, area) * np.float32(255)
+        given = feeds(_colours(region, moved(view.crop, box)), outlines(goal, view.crop), view.jaws)
+        colours = _back(self._session.run(given)["painted"][0], view.crop, area)
+        weight = room_of(lips, area, unit)
+        weight *= np.float32(share)
         x, y = area[0] - box[0], area[1] - box[1]
         below = region[y : y + area[3], x : x + area[2]]
-        below[:] = below + cv2.merge([weight] * 3) * (colours - below) + np.float32(0.5)
+        colours *= np.float32(255)
+        colours -= below
+        colours *= cv2.merge([weight] * 3)
+        colours += below
+        colours += np.float32(0.5)
+        below[:] = colours
 
 
-def lacking(opening: float, mouths: Sequence[Mouth]) -> float:
-    """What share of the inside of a mouth is painted: what is to be seen of it, and is in none of ``mouths``."""
-    widest = max((mouth.max_lip_opening for mouth in mouths), default=0.0)
+def lacking(opening: float, widest: float) -> float:
+    """What share of the inside of a mouth is painted: what is to be seen of it, and is in none that was seen, of which
+    the ``widest`` was open so far.
+    """
     return missing(opening, widest) * min(1.0, max(0.0, (opening - SLIT) / (OPEN - SLIT)))
 
 
 def view_of(neutral: Points, target: Points, pose: Pose) -> View:
     """What the net sees of a face that rests as ``neutral`` (478, 3) when its canonical points are ``target``."""
-    x, y, z = target[LIPS].mean(0).tolist()
+    x, y, z = mean(target[LIPS]).tolist()
     crop, unit = crop_about(pose, SIZE, SIDE, (x, y, z)), mouth_width(neutral)
     middles = neutral[_LIP].copy()
-    middles[:, 0] = neutral[list(CORNERS), 0].mean()
+    middles[:, 0] = (neutral[CORNERS[0], 0] + neutral[CORNERS[1], 0]) / 2
     middles[:, 2] += DEPTH * unit
-    middles[1] += (target[_CHIN] - neutral[_CHIN]).mean(0)
-    at = project(middles, pose)[:, :2] @ crop.matrix[:, :2].T + crop.matrix[:, 2]
-    wide = np.linalg.norm(pose.rotation[:2, :2], axis=0) * (unit * SIZE / SIDE)
-    return View(crop, np.concatenate([at, [wide, wide]], 1).astype(np.float32))
+    middles[1] += mean(target[_CHIN] - neutral[_CHIN])
+    jaws = np.empty((2, 4), np.float32)
+    jaws[:, :2] = project(middles, pose)[:, :2] @ crop.matrix[:, :2].T + crop.matrix[:, 2]
+    turned = pose.rotation[:2, :2]
+    jaws[:, 2:] = np.sqrt(np.add.reduce(turned * turned, 0)) * np.float32(unit * SIZE / SIDE)
+    return View(crop, jaws)
 
 
 def moved(crop: Crop, box: Box) -> Crop:
     """The same square in the picture of ``box`` of the frame."""
-    matrix = crop.matrix.copy()
-    matrix[:, 2] += matrix[:, :2] @ box[:2]
-    return Crop(matrix, crop.size)
+    (a, b, c), (d, e, f) = crop.matrix.tolist()  # of six numbers NumPy makes five times the work
+    x, y = box[:2]
+    return Crop(np.array([[a, b, c + a * x + b * y], [d, e, f + d * x + e * y]]), crop.size)
 
 
-def outlines(goal: Points, crop: Crop) -> tuple[Mask, Mask]:
-    """What the lips enclose, by their outer and by their inner edge, in the crop."""
-    box = (0, 0, crop.size, crop.size)
-    points = goal[:, :2].astype(np.float64) @ crop.matrix[:, :2].T + crop.matrix[:, 2]
-    return polygon(points[LIPS_OUTER], box), polygon(points[LIPS_INNER], box)
+def outlines(goal: Points, crop: Crop) -> Mask:
+    """What the lips enclose, by their outer and by their inner edge (2, size, size), in the crop."""
+    points = goal[LIPS, :2].astype(np.float64) @ crop.matrix[:, :2].T + crop.matrix[:, 2]
+    masks = np.zeros((2, crop.size, crop.size), np.uint8)
+    fill(masks[0], points[: len(LIPS_OUTER)])
+    fill(masks[1], points[len(LIPS_OUTER) :])
+    return masks
 
 
-def room_of(goal: Points, box: Box, unit: float) -> Shares:
-    """Where in ``box`` the inside may be painted: between the lips, soft at their edges."""
-    return feather(polygon(goal[LIPS_INNER].astype(np.float64), box), ROOM_SOFT * unit).astype(np.float32) / 255
+def room_of(lips: npt.NDArray[np.float64], box: Box, unit: float) -> Shares:
+    """Where in ``box`` the inside may be painted: between the inner ``lips`` (20, 2), soft at their edges."""
+    room = feather(polygon(lips, box), ROOM_SOFT * unit).astype(np.float32)
+    room /= 255
+    return room
 
 
-def feeds(image: Image, outer: Mask, inner: Mask, jaws: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
+def feeds(image: Image, outlined: Mask, jaws: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
     """The net's inputs for a crop."""
-    drawing = scaled(np.stack([outer, inner]))
-    return {"image": scaled(image.transpose(2, 0, 1)), "drawing": drawing, "jaws": jaws[None]}
+    return {"image": scaled(np.stack(cv2.split(image))), "drawing": scaled(outlined), "jaws": jaws[None]}
 
 
-def _back(found: npt.NDArray[np.float32], crop: Crop, area: Box) -> npt.NDArray[np.float32]:
-    """What the net gives for the crop (size, size, 3), at the pixels of ``area``."""
+def _colours(region: Image, crop: Crop) -> Image:
+    """The crop, each pixel of it the nearest of the picture's: the net takes the means of skin and lips of it."""
+    size = (crop.size, crop.size)
+    return np.asarray(
+        cv2.warpAffine(region, crop.matrix, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+    )
+
+
+def _back(painted: npt.NDArray[np.float32], crop: Crop, area: Box) -> npt.NDArray[np.float32]:
+    """What the net gives for the crop (3, size, size), at the pixels of ``area`` (height, width, 3)."""
+    found = np.asarray(cv2.merge([*painted]), np.float32)
     matrix = moved(crop, area).matrix
-    finer = int(np.hypot(*matrix[0, :2]))  # pixels of the crop for one of the frame
+    finer = int(math.hypot(*matrix[0, :2].tolist()))  # pixels of the crop for one of the frame
     if finer > 1:  # teeth that are sampled too coarsely would flicker
         size = crop.size // finer
         found = np.asarray(cv2.resize(found, (size, size), interpolation=cv2.INTER_AREA), np.float32)

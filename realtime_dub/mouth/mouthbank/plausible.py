@@ -30,9 +30,12 @@ class Plausible:
         """Of outputs (m, points, 3), mouth widths, and (m,), each for itself; False beside no numbers."""
         with np.errstate(invalid="ignore", over="ignore"):  # these are what is looked for
             heard = np.abs(sure - 0.5) <= 0.5 + SURE_BEYOND
-            farthest = np.abs(moved).max(axis=(1, 2), initial=0)
+            farthest = np.maximum.reduce(np.abs(moved.reshape(len(moved), -1)), 1, initial=0)
             if (farthest <= min(TORN / 2, TOGETHER)).all():
                 return np.asarray(heard)  # so little cannot be torn
-            together = np.abs(np.add.reduce(moved, 1)).max(1) <= TOGETHER * moved.shape[1]
             apart = np.abs(moved.take(self._one, 1) - moved.take(self._next, 1)).max(axis=(1, 2), initial=0)
-            return np.asarray(heard & together & (farthest <= FARTHEST) & (apart <= TORN))
+            whole = heard & (apart <= TORN)
+            if (farthest <= TOGETHER).all():
+                return np.asarray(whole)
+            together = np.abs(np.add.reduce(moved, 1)).max(1) <= TOGETHER * moved.shape[1]
+            return np.asarray(whole & together & (farthest <= FARTHEST))

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime_dub.blend import colour, pyramid
-from realtime_dub.blend.masks import Mask, around, bounding_box, dilated, lower_face, polygon
+from realtime_dub.blend.masks import Mask, around, bounding_box, dilated, feather, lower_face, polygon
 from realtime_dub.blend.patch import MouthPatch
 from realtime_dub.blend.warp import Box, ThinPlate, moved_map, sample, sample_shown
 from realtime_dub.blend.working import WorkingCopy
@@ -21,10 +21,10 @@ from realtime_dub.face.landmarks import LIPS, LIPS_OUTER, mean
 from realtime_dub.face.types import Face, Points, TrackedFrame
 from realtime_dub.media import Image
 from realtime_dub.mouth.mouthbank.bank import Bank, Mouth, lip_shape, view_angles
-from realtime_dub.mouth.mouthbank.cavity import max_lip_opening, missing, missing_each, paint_cavity
+from realtime_dub.mouth.mouthbank.cavity import max_lip_opening, missing, missing_each, paint_cavity, reach_of_each
 from realtime_dub.mouth.mouthbank.inside import Inside, lacking, view_of
 from realtime_dub.mouth.mouthbank.lips import Bend, bring_nearer, until_lips_touch
-from realtime_dub.mouth.mouthbank.sized import LIP_FEATHER, LIP_RIM, as_fine, opacity_of, soft_lips
+from realtime_dub.mouth.mouthbank.sized import LIP_FEATHER, LIP_RIM, as_fine, lips_and_rim, opacity_of
 from realtime_dub.mouth.quality import HIGH, WorksAt
 
 GRID = 1 / 14  # step of the coarse warp grid
@@ -87,6 +87,13 @@ class Way:
     kept: Points
 
 
+class Lips:
+    """Lips as a bank has them (40, 3), and how far they are apart, which is asked for again and again."""
+
+    def __init__(self, shape: npt.NDArray[np.float32]) -> None:
+        self.shape, self.opening = shape, max_lip_opening(shape)
+
+
 class Renderer:
     """Draws mouths for one person; remembers which bank mouth is in use."""
 
@@ -127,13 +134,11 @@ class Renderer:
         """The patch for the canonical shape ``target`` (478, 3), a share of the way from the live mouth."""
         neutral = self._bank.neutral
         assert neutral is not None
-        wanted = lip_shape(target, neutral)
-        if self._bank.shut is not None and max_lip_opening(wanted) < max_lip_opening(
-            lip_shape(face.canonical, neutral)
-        ):
+        wanted, live = Lips(lip_shape(target, neutral)), Lips(lip_shape(face.canonical, neutral))
+        if self._bank.shut is not None and wanted.opening < live.opening:
             self._current = None
             return self._drawn(tracked, face, target, None, 0.0, at_ns, nearer=True)
-        mouth, unseen = self._choose(face, wanted, way.resting)
+        mouth, unseen = self._choose(face, wanted, live, way.resting)
         if mouth is not None:
             target[LIPS, :2] += _unbent(mouth, wanted, way.blend_weight, way.kept[_LIPS_AT]) * np.float32(
                 mouth_width(neutral)
@@ -186,7 +191,7 @@ class Renderer:
         self._fill_lips(region, goal, box, unit, mouth, unseen)
         if self._inside is not None and unseen > 0:
             opening = max_lip_opening(lip_shape(target, self._bank.neutral))
-            share = min(unseen, lacking(opening, self._bank.mouths))
+            share = min(unseen, lacking(opening, self._mouths().widest))
             if share > 0:
                 view = view_of(self._bank.neutral, target, face.pose)
                 self._inside.paint(region, goal, view, box, unit, share, at_ns)
@@ -200,15 +205,15 @@ class Renderer:
         self, region: Image, goal: Points, box: Box, unit: float, mouth: Mouth | None, unseen: float
     ) -> None:
         """Put ``mouth`` between and on the lips of ``region``, the picture of ``box``, and paint what is unseen."""
-        lips = goal[LIPS_OUTER].astype(np.float64)
-        inner = around(lips, unit * (LIP_RIM + 3 * LIP_FEATHER), box)
+        inner = around(goal[LIPS_OUTER], unit * (LIP_RIM + 3 * LIP_FEATHER), box)
         if (mouth is None and unseen <= 0) or min(inner[2:]) < 8:
             return
         part = WorkingCopy.of(region, box, inner, self._shrink(unit))
         goal, unit = part.points(goal), part.length(unit)
-        drawn = soft_lips(goal, part.box, unit)
+        room = lips_and_rim(goal[LIPS_OUTER, :2].astype(np.float64), part.box, unit)
+        drawn = feather(room, LIP_FEATHER * unit)
         if mouth is not None:
-            self._put_mouth(part.image, mouth, goal, part.box, unit, drawn)
+            self._put_mouth(part.image, mouth, goal, part.box, unit, drawn, room)
         paint_cavity(part.image, goal, part.box, unit, unseen)
         part.lay_back(drawn)
 
@@ -221,21 +226,17 @@ class Renderer:
         target[LOWER] += REACH * np.float32(blend_weight) * (wanted - target[LOWER])
         return target
 
-    def _choose(self, face: Face, wanted: npt.NDArray[np.float32], resting: float = 0.0) -> tuple[Mouth | None, float]:
+    def _choose(self, face: Face, wanted: Lips, live: Lips, resting: float = 0.0) -> tuple[Mouth | None, float]:
         """The bank mouth to use, None = the live one is as good; and the share of its inside that nobody has seen."""
-        assert self._bank.neutral is not None
-        live = lip_shape(face.canonical, self._bank.neutral)
-        wanted_opening, live_gap = max_lip_opening(wanted), max_lip_opening(live)
-        unseen = missing(wanted_opening, live_gap)
-        cost = float(_distance(live, wanted)) - LIVE_BONUS + UNSEEN_COST * unseen
+        unseen = missing(wanted.opening, live.opening)
+        cost = float(_distance(live.shape, wanted.shape)) - LIVE_BONUS + UNSEEN_COST * unseen
         cost += RESTING_COST * resting
-        cost += OPEN_COST * max(0.0, wanted_opening - live_gap)
+        cost += OPEN_COST * max(0.0, wanted.opening - live.opening)
         cost -= SWITCH_COST if self._current is None else 0
         best = None
         if mouths := self._bank.mouths:
-            if self._known.mouths != mouths:
-                self._known = _Known(list(mouths))
-            opened, used = wanted_opening - self._known.openings.astype(np.float32), self._known.place(self._current)
+            known = self._mouths()
+            opened, used = np.float32(wanted.opening) - known.openings, known.place(self._current)
             costs = self._costs(wanted, opened, view_angles(face), used)
             if used is not None:
                 costs[used] = float(costs[used]) - RESTING_SWITCH_COST * resting
@@ -243,13 +244,19 @@ class Renderer:
             nearest = int((costs + shut_cost * np.maximum(0, -opened)).argmin())
             if costs[nearest] < cost:
                 best = mouths[nearest]
-                unseen = missing(wanted_opening, best.max_lip_opening)
+                unseen = missing(wanted.opening, best.max_lip_opening)
         self._current = best
         return best, unseen
 
+    def _mouths(self) -> _Known:
+        """Of the bank, as it is now."""
+        if self._known.mouths != self._bank.mouths:
+            self._known = _Known(list(self._bank.mouths))
+        return self._known
+
     def _costs(
         self,
-        wanted: npt.NDArray[np.float32],
+        wanted: Lips,
         opened: npt.NDArray[np.float32],
         angles: npt.NDArray[np.float32],
         used: int | None,
@@ -258,10 +265,9 @@ class Renderer:
 
         ``used``: which one is in use.
         """
-        wanted_opening = max_lip_opening(wanted)
-        costs = self._known.distances(wanted)
+        costs = self._known.distances(wanted.shape)
         costs += ANGLE_COST * np.abs(self._known.angles - angles).sum(-1)
-        costs += (UNSEEN_COST * missing_each(wanted_opening, self._known.openings)).astype(np.float32)
+        costs += (UNSEEN_COST * missing_each(wanted.opening, self._known.reach)).astype(np.float32)
         if used is not None:
             costs[used] = float(costs[used]) - SWITCH_COST
         return costs + OPEN_COST * np.maximum(0, opened)
@@ -286,13 +292,16 @@ class Renderer:
         self._fine = unit <= self.work_px * (FINE_UNTIL if self._fine else 1)
         return self._fine
 
-    def _put_mouth(self, below: Image, mouth: Mouth, goal: Points, box: Box, unit: float, soft: Mask) -> None:
-        """Put ``mouth`` into ``below``, the picture of ``box``, where the lips are, ``soft`` at their rim."""
+    def _put_mouth(
+        self, below: Image, mouth: Mouth, goal: Points, box: Box, unit: float, soft: Mask, room: Mask
+    ) -> None:
+        """Put ``mouth`` into ``below``, the picture of ``box``, where the lips are, ``soft`` at their rim, which is in
+        ``room``.
+        """
         image, at = as_fine(mouth, unit)
         plate = ThinPlate(goal[LIPS, :2].astype(np.float64), at.astype(np.float64), unit)
         picture = sample(image, moved_map(box, plate.field(box, unit * GRID)))
-        lips = goal[LIPS_OUTER].astype(np.float64)
-        picture = colour.add(picture, colour.rim_shift(below, picture, rim_of(lips, box, unit)))
+        picture = colour.add(picture, colour.rim_shift(below, picture, rim_of(room, goal, box, unit)))
         below[:] = pyramid.blend(below, picture, soft)
 
 
@@ -303,10 +312,10 @@ def skin_plate(face: Face, goal: Points, anchors: npt.NDArray[np.float64], unit:
     return ThinPlate(target, source, unit)
 
 
-def rim_of(lips: npt.NDArray[np.float64], box: Box, unit: float) -> npt.NDArray[np.bool_]:
-    """The skin of ``box`` around ``lips`` by which colours are matched."""
-    wide = polygon(dilated(lips, LIP_RIM * unit), box)
-    return np.asarray((wide > 127) & (polygon(dilated(lips, 0.03 * unit), box) == 0), np.bool_)
+def rim_of(room: Mask, goal: Points, box: Box, unit: float) -> npt.NDArray[np.bool_]:
+    """The skin of ``box`` around the lips by which colours are matched: what is in ``room`` and not near them."""
+    near = polygon(dilated(goal[LIPS_OUTER, :2].astype(np.float64), 0.03 * unit), box)
+    return np.asarray((room > 127) & (near == 0), np.bool_)
 
 
 class _Known:
@@ -317,7 +326,9 @@ class _Known:
         shapes = np.array([mouth.shape for mouth in mouths], np.float32).reshape(len(mouths), len(LIPS), 3)
         self._across, self._down = np.ascontiguousarray(shapes[..., 0]), np.ascontiguousarray(shapes[..., 1])
         self.angles = np.array([mouth.angles for mouth in mouths], np.float32)
-        self.openings = np.array([mouth.max_lip_opening for mouth in mouths], np.float64)
+        openings = np.array([mouth.max_lip_opening for mouth in mouths], np.float64)
+        self.openings, self.reach = openings.astype(np.float32), reach_of_each(openings)
+        self.widest = max((mouth.max_lip_opening for mouth in mouths), default=0.0)
 
     def distances(self, wanted: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """:func:`_distance` of each (n,), in a third of its time."""
@@ -333,7 +344,7 @@ class _Known:
 
 
 def _unbent(
-    mouth: Mouth, wanted: npt.NDArray[np.float32], blend_weight: float, kept: Points = UNMOVED[_LIPS_AT]
+    mouth: Mouth, wanted: Lips, blend_weight: float, kept: Points = UNMOVED[_LIPS_AT]
 ) -> npt.NDArray[np.float32]:
     """What is left (40, 2) of a bank mouth's own shape when it is bent to ``wanted``, mouth widths.
 
@@ -342,9 +353,9 @@ def _unbent(
     touch do, and those that should go farther than anything seen go nearly as far. ``kept`` (40, 3), what an expression
     adds, is bent wholly: a smile that came and went with the mouths of the bank would twitch.
     """
-    own, wanted_opening = _without((mouth.shape - wanted)[:, :2], kept[:, :2]), max_lip_opening(wanted)
-    bent = BENT_OPEN if mouth.max_lip_opening < wanted_opening else BENT_SHUT
-    apart = min(1.0, wanted_opening / APART)
+    own = _without((mouth.shape - wanted.shape)[:, :2], kept[:, :2])
+    bent = BENT_OPEN if mouth.max_lip_opening < wanted.opening else BENT_SHUT
+    apart = min(1.0, wanted.opening / APART)
     near = min(1.0, NEAR / max(float(np.abs(own).max()), 1e-6))
     return np.asarray(own * np.float32(blend_weight * apart * near * (1 - bent)), np.float32)
 

@@ -5,6 +5,8 @@ It is drawn only while the live mouth is open. A live mouth that is shut rests b
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width
@@ -56,7 +58,7 @@ class SlowCorners:
         if self._held is None or not 0 <= step_ns < BREAK_NS:
             self._held = live
         else:
-            self._held = self._held + np.float32(1 - np.exp(-step_ns / SLOW_NS)) * (live - self._held)
+            self._held = self._held + np.float32(1 - math.exp(-step_ns / SLOW_NS)) * (live - self._held)
         self._at_ns = at_ns
         return self._held
 

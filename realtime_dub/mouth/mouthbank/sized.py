@@ -11,8 +11,6 @@ import numpy.typing as npt
 
 from realtime_dub.blend.masks import Mask, dilated, feather, polygon
 from realtime_dub.blend.warp import Box
-from realtime_dub.face.landmarks import LIPS_OUTER
-from realtime_dub.face.types import Points
 from realtime_dub.fitting import shrunk
 from realtime_dub.media import Image
 from realtime_dub.mouth.mouthbank.bank import Mouth
@@ -22,9 +20,9 @@ LIP_FEATHER = 0.05
 EDGE_FEATHER = 0.07
 
 
-def soft_lips(goal: Points, box: Box, unit: float) -> Mask:
-    """The lips and a rim of skin, soft: what a bank mouth covers of ``box``."""
-    return feather(polygon(dilated(goal[LIPS_OUTER].astype(np.float64), LIP_RIM * unit), box), LIP_FEATHER * unit)
+def lips_and_rim(lips: npt.NDArray[np.float64], box: Box, unit: float) -> Mask:
+    """The outer ``lips`` (20, 2) with a rim of skin, in ``box``: what a bank mouth covers, once it is feathered."""
+    return polygon(dilated(lips, LIP_RIM * unit), box)
 
 
 def as_fine(mouth: Mouth, unit: float) -> tuple[Image, npt.NDArray[np.float32]]:
@@ -54,7 +52,7 @@ def opacity_of(outline: npt.NDArray[np.float64], box: Box, unit: float, shrink: 
     alpha = feather(polygon(dilated(small, -2 * sigma), small_box), sigma)
     if shrink > 1:
         inside = np.asarray(cv2.erode(inside, np.ones((3, 3), np.uint8)), np.uint8)
-    alpha[inside < 255] = 0
+    alpha = np.asarray(cv2.bitwise_and(alpha, cv2.threshold(inside, 254, 255, cv2.THRESH_BINARY)[1]), np.uint8)
     if shrink > 1:
         alpha = np.asarray(cv2.resize(alpha, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
     alpha[0], alpha[-1], alpha[:, 0], alpha[:, -1] = 0, 0, 0, 0

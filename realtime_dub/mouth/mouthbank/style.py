@@ -7,6 +7,7 @@ net's motion is to be taken: from the person's own closed lips, and in the perso
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable
 
@@ -40,6 +41,7 @@ class Style:
         self.scale = 1.0
         self._openings: deque[float] = deque(maxlen=HEARD)  # mouth widths
         self._way = Way.empty()  # the net's, in the person's measure
+        self._known: _Closed | None = None
         if usual is not None:
             openings = np.quantile(usual.openings, (np.arange(USUAL) + 0.5) / USUAL).astype(np.float32)
             self._openings.extend(openings.tolist())
@@ -50,49 +52,46 @@ class Style:
 
         As it is where the bank has not seen enough of the person.
         """
-        assert bank.neutral is not None
-        closed = nearest, own = self._closed(bank)
-        if nearest is not None and motion.speech > SPEAKS and bank.closed is not None and bank.wide > 0:
-            wide = bank.wide * mouth_width(bank.neutral)
-            wide += float(mean_lip_opening(bank.closed) - mean_lip_opening(nearest))
-            opening = _opening(motion.displacement * np.float32(own), nearest) / own
-            self._measure(opening, wide / own)
-            self._learn_way(motion.displacement * np.float32(self.scale * own), nearest, bank.neutral)
+        closed = self._closed(bank)
+        if closed is not None and motion.speech > SPEAKS and bank.closed is not None and bank.wide > 0:
+            wide = bank.wide * closed.width + float(mean_lip_opening(bank.closed) - closed.opening)
+            opening = closed.opened(motion.displacement * np.float32(closed.own)) / closed.own
+            self._measure(opening, wide / closed.own)
+            self._learn_way(motion.displacement * np.float32(self.scale * closed.own), closed)
         return self._applied(motion, bank, strength, closed)
 
     def applied(self, motion: Motion, bank: Bank, strength: float) -> Points:
         """The same by what is known of the person's measure already."""
         return self._applied(motion, bank, strength, self._closed(bank))
 
-    def _applied(self, motion: Motion, bank: Bank, strength: float, closed: tuple[Points | None, float]) -> Points:
-        assert bank.neutral is not None
-        nearest, own = closed
-        if nearest is None:
+    def _applied(self, motion: Motion, bank: Bank, strength: float, closed: _Closed | None) -> Points:
+        if closed is None:
             return np.asarray(motion.displacement * np.float32(strength), np.float32)
-        width = mouth_width(bank.neutral)
-        nearer = (nearest - bank.neutral)[LOWER] / width
-        moved = motion.displacement * np.float32(self.scale * strength * (own / width))
-        opening = _opening(moved * width, nearest) / width
+        width = closed.width
+        moved = motion.displacement * np.float32(self.scale * strength * (closed.own / width))
+        opening = closed.opened(moved * width) / width
         # Up and down alone: lips that touch are wide or round all the same.
         moved[:, 1] *= np.float32(_kept(opening))
-        own_way = self._own_way(_opening(moved * width, nearest) / width, nearest, bank)
-        return np.asarray(moved + nearer + own_way + _pressed(opening), np.float32)
+        own_way = self._own_way(closed.opened(moved * width) / width, closed, bank)
+        return np.asarray(moved + closed.nearer + own_way + _pressed(opening), np.float32)
 
-    def _own_way(self, opening: float, nearest: Points, bank: Bank) -> Points:
+    def _own_way(self, opening: float, closed: _Closed, bank: Bank) -> Points:
         """By how much the person's mouth looks otherwise than the net's where it opens so far."""
-        assert bank.neutral is not None
         if bank.way is None or not bank.speaks:
             return np.zeros((len(LOWER), 3), np.float32)
-        width = mouth_width(bank.neutral)
-        shut = ((nearest - bank.neutral)[LOWER] / width).reshape(-1)
-        rests = float(mean_lip_opening(nearest)) / width
-        return shift(bank.way, self._way, shut, rests, opening).reshape(len(LOWER), 3)
+        rests = float(closed.opening) / closed.width
+        return shift(bank.way, self._way, closed.nearer.reshape(-1), rests, opening).reshape(len(LOWER), 3)
 
-    def _closed(self, bank: Bank) -> tuple[Points | None, float]:
-        """The person's own closed lips, and how wide they are: a smile is wider than what motion is measured in."""
+    def _closed(self, bank: Bank) -> _Closed | None:
+        """The person's own closed lips; None where they are not known."""
         assert bank.neutral is not None
         shut = bank.shut
-        return (bank.closed, mouth_width(bank.neutral)) if shut is None else (shut, mouth_width(shut))
+        face, wide = (bank.closed, bank.neutral) if shut is None else (shut, shut)
+        if face is None:
+            return None
+        if self._known is None or self._known.face is not face or self._known.neutral is not bank.neutral:
+            self._known = _Closed(face, bank.neutral, mouth_width(wide))
+        return self._known
 
     def _measure(self, opening: float, wide: float) -> None:
         """How far the person opens the mouth against how far the net would open it, mouth widths."""
@@ -101,10 +100,28 @@ class Style:
         trust = len(self._openings) / (len(self._openings) + ENOUGH)
         self.scale = 1 + trust * (min(max(wide / widest, LEAST), MOST) - 1)
 
-    def _learn_way(self, moved: Points, nearest: Points, neutral: Points) -> None:
+    def _learn_way(self, moved: Points, closed: _Closed) -> None:
         """How the net opens the mouth."""
-        width = np.float32(mouth_width(neutral))
-        self._way.add((moved / width).reshape(-1), _opening(moved, nearest) / float(width))
+        width = np.float32(closed.width)
+        self._way.add((moved / width).reshape(-1), closed.opened(moved) / float(width))
+
+
+class _Closed:
+    """A person's closed lips, and what is asked of them in each frame; a bank finds them anew now and then."""
+
+    def __init__(self, face: Points, neutral: Points, own: float) -> None:
+        """``face``, ``neutral`` (478, 3); ``own``: how wide the lips are, since a smile is wider than what motion is
+        measured in.
+        """
+        self.face, self.neutral, self.own, self.width = face, neutral, own, mouth_width(neutral)
+        self.nearer: Points = (face - neutral)[LOWER] / self.width
+        self.opening = mean_lip_opening(face)
+        self._upper, self._lower = face[OPENING[:, 0]], face[OPENING[:, 1]]
+
+    def opened(self, moved: Points) -> float:
+        """How much farther the lips are apart with ``moved`` (len(LOWER), 3) in the face."""
+        upper, lower = self._upper + moved[_UPPER_AT], self._lower + moved[_LOWER_AT]
+        return float(mean_apart(upper, lower) - self.opening)
 
 
 def quantile(values: Iterable[float], share: float) -> float:
@@ -118,7 +135,7 @@ def quantile(values: Iterable[float], share: float) -> float:
 
 def _kept(opening: float) -> float:
     """Share of a small opening that is left: a net that learns by squares opens a little where it is not sure."""
-    return 1 - float(np.exp(-((opening / NEAR) ** 2)))
+    return 1 - math.exp(-((opening / NEAR) ** 2))
 
 
 def _pressed(opening: float) -> Points:
@@ -127,12 +144,6 @@ def _pressed(opening: float) -> Points:
     Lips that are drawn just touching are often found apart.
     """
     moved = np.zeros((len(LOWER), 3), np.float32)
-    by = PRESSED / 2 * float(np.exp(-((max(opening, 0.0) / PRESSED_NEAR) ** 2)))
+    by = PRESSED / 2 * math.exp(-((max(opening, 0.0) / PRESSED_NEAR) ** 2))
     moved[_UPPER, 1], moved[_LOWER, 1] = by, -by
     return moved
-
-
-def _opening(moved: Points, closed: Points) -> float:
-    """How much farther the lips of a face (478, 3) with ``moved`` (len(LOWER), 3) in it are apart."""
-    upper, lower = closed[OPENING[:, 0]] + moved[_UPPER_AT], closed[OPENING[:, 1]] + moved[_LOWER_AT]
-    return float(mean_apart(upper, lower) - mean_lip_opening(closed))

@@ -62,7 +62,7 @@ class VoiceOwner:
         """Places that were left out hold nothing."""
         if self._place is None or not 0 <= place - self._place < SPAN:
             self.forget()
-        else:
+        elif place - self._place > 1:
             skipped = np.arange(self._place + 1, place) % SPAN
             self._opened[skipped], self._voiced[skipped] = np.nan, False
         self._place = place

@@ -76,7 +76,9 @@ class Way:
     def line(self, before: Line, doubt: Floats) -> Line:
         """The line, where ``before`` is believed as much as ``doubt`` looks."""
         apart = self.moments - self.weights @ before
-        return np.asarray(before + np.linalg.solve(self.weights + doubt, apart), np.float32)
+        (a, b), (c, d) = (self.weights + doubt).tolist()  # of two numbers np.linalg.solve makes twice the work
+        inverse = np.array([[d, -b], [-c, a]]) / (a * d - b * c)
+        return np.asarray(before + inverse @ apart, np.float32)
 
     def from_rest(self) -> Line:
         """The line through no displacement at no opening."""
@@ -101,4 +103,4 @@ def shift(person: Way, net: Way, shut: Floats, rests: float, opening: float) -> 
     moved = person.line(before, DOUBT) - before
     trust = net.count / (net.count + NET_ENOUGH)
     way = trust * (moved[0] + moved[1] * np.float32(rests + opening))
-    return np.asarray(np.clip(way, -MOST, MOST), np.float32)
+    return np.asarray(np.minimum(np.maximum(way, -MOST), MOST), np.float32)
