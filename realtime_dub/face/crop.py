@@ -30,8 +30,8 @@ class Crop:
 
     def take(self, image: Image) -> Image:
         """The crop (size, size, 3) of a frame; what lies outside the frame repeats its border."""
-        how = cv2.INTER_AREA if abs(np.linalg.det(self.matrix[:, :2])) < 0.5 else cv2.INTER_LINEAR
-        found = cv2.warpAffine(image, self.matrix, (self.size, self.size), flags=how, borderMode=cv2.BORDER_REPLICATE)
+        size, how = (self.size, self.size), cv2.INTER_LINEAR  # warps have no mean over areas
+        found = cv2.warpAffine(image, self.matrix, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(found, np.uint8)
 
     @property
