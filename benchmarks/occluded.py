@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -29,8 +29,14 @@ class Occluded:
     shares: list[npt.NDArray[np.float32]]
 
 
-def occluded(seen: Sequence[TrackedFrame], kind: str, seed: int) -> Occluded:
-    """The frames of ``seen``, in all of which there is a face, with a ``kind`` of ``THINGS`` before it."""
+def occluded(
+    seen: Sequence[TrackedFrame], kind: str, seed: int, away: Callable[[int, int], float] | None = None
+) -> Occluded:
+    """The frames of ``seen``, in all of which there is a face, with a ``kind`` of ``THINGS`` before it.
+
+    ``away`` says of each frame, and of how many there are, how far away the thing is, 0..1; what is worn or written
+    fades in so. Without it things come, stay and go, and what is worn or written is there all the time.
+    """
     first = seen[0].face
     assert first is not None
     rng = np.random.default_rng(seed)
@@ -42,10 +48,11 @@ def occluded(seen: Sequence[TrackedFrame], kind: str, seed: int) -> Occluded:
     for k, each in enumerate(seen):
         assert each.face is not None
         face = each.face if kind == "mask" else first  # what is worn goes along with the head
-        at = face.points[LIPS, :2].mean(0) + face.pose.scale * from_where * (
-            0 if kind in FIXED else _away(k, len(seen))
-        )
+        far = (away or _away)(k, len(seen))
+        at = face.points[LIPS, :2].mean(0) + face.pose.scale * from_where * (0 if kind in FIXED else far)
         image, share = _before(each.frame.image, thing, at, face.pose.scale / UNIT, kind == "subtitle")
+        if away is not None and kind in FIXED:
+            image, share = _faded(each.frame.image, image, 1 - far), share * np.float32(1 - far)
         images.append(image)
         shares.append(share)
     return Occluded(images, shares)
@@ -81,3 +88,7 @@ def _before(
     drawn, share = (cv2.warpAffine(each, matrix, size, borderMode=border) for each in (thing.image, thing.alpha))
     mixed = image + share[..., None] * (np.clip(drawn, 0, 255) - image)
     return np.asarray(mixed + 0.5, np.uint8), np.asarray(share, np.float32)
+
+
+def _faded(image: Image, over: Image, weight: float) -> Image:
+    return np.asarray(cv2.addWeighted(over, weight, image, 1 - weight, 0), np.uint8)

@@ -30,9 +30,8 @@ class Crop:
 
     def take(self, image: Image) -> Image:
         """The crop (size, size, 3) of a frame; what lies outside the frame repeats its border."""
-        (a, b, _), (c, d, _) = self.matrix.tolist()
-        how = cv2.INTER_AREA if abs(a * d - b * c) < 0.5 else cv2.INTER_LINEAR
-        found = cv2.warpAffine(image, self.matrix, (self.size, self.size), flags=how, borderMode=cv2.BORDER_REPLICATE)
+        size, how = (self.size, self.size), cv2.INTER_LINEAR  # warps have no mean over areas
+        found = cv2.warpAffine(image, self.matrix, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(found, np.uint8)
 
     @property
@@ -64,13 +63,10 @@ def crop_of(face: Face, size: int, alignment: Alignment = "box", margins: Margin
 
 def crop_about(pose: Pose, size: int, side: float, centre: tuple[float, float, float]) -> Crop:
     """The square about ``centre`` of the canonical face, ``side`` template units wide, upright in the face's plane."""
-    x, y, _ = project(np.array([centre], np.float32), pose)[0].tolist()
-    first = pose.rotation[:2, 0]
-    along = first / np.sqrt(first.dot(first))
-    pixels, middle = size / (side * pose.scale), (size - 1) / 2
-    right, down = (each * pixels for each in along.tolist())
-    matrix = [[right, down, middle - (right * x + down * y)], [-down, right, middle - (right * y - down * x)]]
-    return Crop(np.array(matrix, np.float64), size)
+    middle = project(np.array([centre], np.float32), pose)[0, :2].astype(np.float64)
+    along = pose.rotation[:2, 0] / np.linalg.norm(pose.rotation[:2, 0])
+    turn = np.array([along, [-along[1], along[0]]], np.float64) * (size / (side * pose.scale))
+    return Crop(np.concatenate([turn, ((size - 1) / 2 - turn @ middle)[:, None]], 1), size)
 
 
 def _boxed(points: npt.NDArray[np.float64], size: int, margins: Margins) -> Crop:

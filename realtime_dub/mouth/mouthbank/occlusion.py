@@ -15,12 +15,13 @@ import numpy.typing as npt
 from realtime_dub.blend.masks import Mask
 from realtime_dub.blend.patch import MouthPatch
 from realtime_dub.face.crop import Crop
-from realtime_dub.face.landmarks import LIPS
+from realtime_dub.face.landmarks import LIPS, mean_apart
 from realtime_dub.face.types import Face, TrackedFrame
 from realtime_dub.inference import AUTO
 from realtime_dub.inference.bundle import part_session
 from realtime_dub.media import MS, NS
 from realtime_dub.mouth.fade import Fade
+from realtime_dub.mouth.mouthbank.occlusion_change import LooksAlike
 from realtime_dub.mouth.mouthbank.occlusion_stays import MAYBE, Share, Staying
 from realtime_dub.mouth.mouthbank.occlusion_view import feeds, outlines, taken, view_of
 
@@ -37,8 +38,8 @@ WILD = 0.12  # mouth widths that the lips jump by within 40 ms: the tracker gues
 CLEAR = 0.03  # share of the mouth that may be covered in what is learnt from
 STAYS_NS = 4 * NS  # what has hidden so long a part of the mouth, and never left it, belongs to this person
 CALM_NS = NS  # after so long without anything
-EVERY_NS = 60 * MS  # a look now and then is enough, every second frame
-IDLE_NS = 240 * MS  # and fewer where nothing is drawn,
+UNCHANGED_NS = 240 * MS  # a look now and then is enough while the face looks as it did then,
+IDLE_NS = 240 * MS  # where nothing is drawn,
 EVERY_SHORT_NS = 400 * MS  # or where the machine has no time for them
 BREAK_NS = 500 * MS  # what was before such a hole says nothing
 
@@ -77,9 +78,10 @@ class Occlusion:
         self._reset()
 
     def _reset(self) -> None:
-        self._cover, self._things, self._staying = Cover(), Things(), Staying()
+        self._cover, self._things, self._staying, self._alike = Cover(), Things(), Staying(), LooksAlike()
         self._held: Share | None = None  # what was covered, and not yet believed to be free
         self._lips: tuple[npt.NDArray[np.float32], int] | None = None  # canonical, and when they were there
+        self._wild = False  # they jumped in the last frame
         self._free_since_ns: int | None = None
         self._looked_ns: int | None = None
         self._unclear_since_ns: int | None = None
@@ -96,10 +98,11 @@ class Occlusion:
             return Cover()
         if tracked is not self._last:
             self._go_on(tracked)
+            self._wild = self._jumps(tracked.face, tracked.frame.pts_ns)
         elif idle or not self._idle:
             return self._cover
         at_ns = tracked.frame.pts_ns
-        rests = self._may_rest(at_ns, idle)
+        rests = self._may_rest(tracked, tracked.face, idle)
         cover = self._calm(at_ns) if rests else self._seen(tracked, tracked.face)
         self._idle = idle and rests
         clear = self._is_clear(cover, at_ns)
@@ -110,6 +113,7 @@ class Occlusion:
         """To another frame, the next one or after a break."""
         before, self._last = self._last, tracked
         self._staying.learn()
+        self._alike.learn()
         self._step_ns = 0 if before is None else tracked.frame.pts_ns - before.frame.pts_ns
         if before is None or not 0 <= self._step_ns <= BREAK_NS:
             self._reset()
@@ -137,11 +141,17 @@ class Occlusion:
         since_ns = 0 if self._looked_ns is None else tracked.frame.pts_ns - self._looked_ns
         return not 0 < since_ns < IDLE_NS * 2 // 3
 
-    def _may_rest(self, at_ns: int, idle: bool) -> bool:
-        if self._free_since_ns is None or self._looked_ns is None:
+    def _may_rest(self, tracked: TrackedFrame, face: Face, idle: bool) -> bool:
+        """Whether the net need not be asked in this frame."""
+        at_ns = tracked.frame.pts_ns
+        if self._free_since_ns is None or self._looked_ns is None or self._things.doubts:
             return False
-        every_ns = EVERY_SHORT_NS if self.short else IDLE_NS if idle else EVERY_NS
-        return at_ns - self._free_since_ns >= CALM_NS and at_ns - self._looked_ns < every_ns
+        if at_ns - self._free_since_ns < CALM_NS:
+            return False
+        since_ns = at_ns - self._looked_ns
+        if self.short or idle:
+            return since_ns < (EVERY_SHORT_NS if self.short else IDLE_NS)
+        return since_ns < UNCHANGED_NS and self._alike(tracked, face)
 
     def _calm(self, at_ns: int) -> Cover:
         return Cover(self._weight(0.0, False, at_ns))
@@ -155,16 +165,14 @@ class Occlusion:
         yaw, believed = -float(face.pose.rotation[2, 0]), self._things(found, lower)
         covered = self._staying(believed, found, image, lower, mouth, yaw, at_ns)
         share = self._hold(None if covered is None else _share(found, covered, self._staying.unseen), self._step_ns)
-        wild = self._jumps(face, at_ns)
         if share is None:
-            if self._things.doubts:
-                self._free_since_ns = None
-            elif self._free_since_ns is None:
+            if self._free_since_ns is None and not self._things.doubts:
                 self._free_since_ns = at_ns
+            self._alike.see(tracked, face, (lower, mouth), found)
             return Cover(self._weight(0.0, False, at_ns))
         self._free_since_ns = None
         hidden = float(share[mouth > 127].mean()) if (mouth > 127).any() else 1.0
-        return Cover(self._weight(hidden, wild, at_ns), hidden, share, crop)
+        return Cover(self._weight(hidden, self._wild, at_ns), hidden, share, crop)
 
     def _hold(self, share: Share | None, step_ns: int) -> Share | None:
         """Covered at once, free after a while: an edge that trembles is no flicker."""
@@ -180,7 +188,7 @@ class Occlusion:
         self._lips = lips, at_ns
         if before is None:
             return False
-        moved = float(np.linalg.norm((lips - before[0])[:, :2], axis=1).mean())
+        moved = float(mean_apart(lips[:, :2], before[0][:, :2]))
         return moved > WILD * max(1.0, (at_ns - before[1]) / (40 * MS))
 
     def _weight(self, hidden: float, wild: bool, at_ns: int) -> float:
