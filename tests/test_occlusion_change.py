@@ -172,9 +172,10 @@ def test_lights_that_go_on_and_off_are_no_reason_to_ask() -> None:
 
 @cache
 def talking() -> list[TrackedFrame]:
-    """The portrait turns, nods and talks."""
+    """The portrait turns, nods and talks, in one shot: where the tracker begins another, every face is looked at."""
     face, period_ns = MovingFace(640, 480, 30), NS // 30
-    return tracked([face.image(k / 30) for k in range(90)], [k * period_ns for k in range(90)])
+    frames = tracked([face.image(k / 30) for k in range(90)], [k * period_ns for k in range(90)])
+    return [replace(each, shot=0) for each in frames]
 
 
 def test_a_face_that_talks_and_turns_seldom_asks_the_net() -> None:

@@ -63,10 +63,13 @@ def crop_of(face: Face, size: int, alignment: Alignment = "box", margins: Margin
 
 def crop_about(pose: Pose, size: int, side: float, centre: tuple[float, float, float]) -> Crop:
     """The square about ``centre`` of the canonical face, ``side`` template units wide, upright in the face's plane."""
-    middle = project(np.array([centre], np.float32), pose)[0, :2].astype(np.float64)
-    along = pose.rotation[:2, 0] / np.linalg.norm(pose.rotation[:2, 0])
-    turn = np.array([along, [-along[1], along[0]]], np.float64) * (size / (side * pose.scale))
-    return Crop(np.concatenate([turn, ((size - 1) / 2 - turn @ middle)[:, None]], 1), size)
+    x, y, _ = project(np.array([centre], np.float32), pose)[0].tolist()
+    first = pose.rotation[:2, 0]
+    along = first / np.sqrt(first.dot(first))
+    pixels, middle = size / (side * pose.scale), (size - 1) / 2
+    right, down = (each * pixels for each in along.tolist())
+    matrix = [[right, down, middle - (right * x + down * y)], [-down, right, middle - (right * y - down * x)]]
+    return Crop(np.array(matrix, np.float64), size)
 
 
 def _boxed(points: npt.NDArray[np.float64], size: int, margins: Margins) -> Crop:
