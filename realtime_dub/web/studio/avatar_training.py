@@ -205,8 +205,8 @@ class Trainings(Taking):
     def _fail(self, name: str, why: str) -> None:
         with suppress(Refusal):
             own = self._avatars.own(name)
+            self._clear(name, own)  # who is told that it failed finds nothing of the film
             self._write(name, own.model_copy(update={"state": "failed", "why": sentence(why), "visitor": ""}))
-            self._clear(name, own)
 
     def _clear(self, name: str, own: Own) -> None:
         folder = self._avatars.folder / name
