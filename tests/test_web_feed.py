@@ -26,8 +26,6 @@ from realtime_dub.web.rtc.output_timeline import OutputTimeline
 from realtime_dub.web.rtc.packets import MOST_SEGMENTS, Packet, runs
 from realtime_dub.web.rtc.shared_encoding import AudioStream, VideoStream
 
-pytestmark = pytest.mark.computes
-
 PERIOD_NS = 40 * MS
 RATES = 400_000, 800_000
 
