@@ -26,7 +26,7 @@ from engines.common.mouth_figures import scored
 from engines.common.people import speaker_of
 from engines.common.rates import STEADY_FPS
 from engines.common.video_metrics import Bools
-from engines.mouthbank.evaluate import BLOCK, with_end
+from engines.mouthbank.evaluate import BLOCK, motions_at
 from engines.mouthbank.rows import gate, handed_back, shapes
 from realtime_dub.face.alignment import LOWER, mouth_width
 from realtime_dub.face.types import TrackedFrame
@@ -65,14 +65,8 @@ def filmed(clip: Path, bundle: Bundle) -> Filmed:
 
 def heard(sound: Array, seen: Sequence[TrackedFrame], bundle: Bundle) -> list[Motion]:
     """The net's motion at each frame in which there is a face."""
-    stream, motions = MotionStream(bundle), list[Motion]()
     times = [each.frame.pts_ns for each in seen if each.face is not None]
-    sound = with_end(sound, stream, VOICE_RATE)
-    for at in range(0, len(sound), BLOCK):
-        stream.hear(sound[at : at + BLOCK], at * NS // VOICE_RATE)
-        while len(motions) < len(times) and times[len(motions)] <= stream.heard_until_ns():
-            motions.append(stream.at(times[len(motions)]))
-    return motions + [stream.at(at_ns) for at_ns in times[len(motions) :]]
+    return motions_at(MotionStream(bundle), sound, VOICE_RATE, times)
 
 
 def known_from(clips: Sequence[Filmed], bundle: Bundle) -> tuple[Bank, int]:

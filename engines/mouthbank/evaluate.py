@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,6 +75,16 @@ def run_clip(bundle: Bundle, clip: Clip, audio: Array | None = None) -> Result:
 def with_end(sound: Array, stream: MotionStream, rate: int) -> Array:
     """Sound (n,) and silence behind it: the last mouths wait for their look-ahead."""
     return np.concatenate([sound, np.zeros(ns_to_samples(stream.look_ahead_ns + FLUSH_NS, rate), np.float32)])
+
+
+def motions_at(stream: MotionStream, sound: Array, rate: int, times_ns: Sequence[int]) -> list[Motion]:
+    """What a fresh stream makes of a sound (n,) at ascending instants, each asked for as soon as it is known."""
+    sound, motions = with_end(sound, stream, rate), list[Motion]()
+    for at in range(0, len(sound), BLOCK):
+        stream.hear(sound[at : at + BLOCK], at * NS // rate)
+        while len(motions) < len(times_ns) and times_ns[len(motions)] <= stream.heard_until_ns():
+            motions.append(stream.at(times_ns[len(motions)]))
+    return motions + [stream.at(at_ns) for at_ns in times_ns[len(motions) :]]
 
 
 def _instant(frame: int, clip: Clip) -> int:

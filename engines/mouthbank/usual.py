@@ -18,7 +18,7 @@ import numpy as np
 
 from engines.common import Array
 from engines.common.dataset import Dataset, evenly
-from engines.mouthbank.evaluate import BLOCK, with_end
+from engines.mouthbank.evaluate import motions_at
 from realtime_dub.inference.bundle import SPEC, Bundle, load
 from realtime_dub.inference.spec import UsualSpec
 from realtime_dub.media import MS, NS
@@ -50,12 +50,11 @@ def tell(folder: Path, sounds: Sequence[Array], known: bool = False) -> Path:
     usual = usual_motion(bundle, sounds)
     told = json.loads(path.read_text("utf-8"))
     told.pop("usual", None)
-    if usual is None:
-        path.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
-        return folder
-    numbers = json.dumps(usual.model_dump(mode="json"), separators=(",", ":"))
-    rest = json.dumps(told, indent=1).removesuffix("\n}")
-    path.write_text(f'{rest},\n "usual": {numbers}\n}}\n', "utf-8")  # a thousand numbers, in one line
+    text = json.dumps(told, indent=1)
+    if usual is not None:  # a thousand numbers, in one line
+        numbers = json.dumps(usual.model_dump(mode="json"), separators=(",", ":"))
+        text = text.removesuffix("\n}") + f',\n "usual": {numbers}\n}}'
+    path.write_text(text + "\n", "utf-8")
     return folder
 
 
@@ -66,15 +65,9 @@ def some_sounds(dataset: Dataset) -> list[Array]:
 
 def _spoken(bundle: Bundle, sound: Array) -> Array:
     """The motions (m, points, 3) while somebody speaks."""
-    stream, rate, found = MotionStream(bundle), bundle.motion.audio.rate, []
-    sound, at_ns, end_ns = with_end(sound, stream, rate), 0, len(sound) * NS // rate
-    for start in range(0, len(sound), BLOCK):
-        stream.hear(sound[start : start + BLOCK], start * NS // rate)
-        while at_ns < end_ns and at_ns <= stream.heard_until_ns():
-            motion = stream.at(at_ns)
-            at_ns += EVERY_NS
-            if motion.speech > SPEAKS:
-                found.append(motion.displacement)
+    stream, rate = MotionStream(bundle), bundle.motion.audio.rate
+    motions = motions_at(stream, sound, rate, range(0, len(sound) * NS // rate, EVERY_NS))
+    found = [motion.displacement for motion in motions if motion.speech > SPEAKS]
     return np.reshape(found, (-1, len(stream.points), 3))
 
 
