@@ -61,7 +61,7 @@ def test_a_voice_net_alone_tells_what_its_motion_is_made_of(tmp_path: Path) -> N
     at.measure_features(mels)
     [mean] = [net for ahead, net in shipped([MotionNet(Shape(width=8)), voice], [0.0, 1.0]).items() if ahead == 8]
     with torch.no_grad():
-        features = mean.featured(mels[0], mean.initial_state())[2][0]
+        features = mean.featured(mels[0], mean.initial_state())[2].features[0]
         coefficients = at.coefficients(mels[0], at.initial_state())[0][0]
     assert features.mean(0).abs().max() < 0.5
     assert 0.7 < float(features.std()) < 1.3

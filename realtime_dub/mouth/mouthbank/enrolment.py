@@ -56,7 +56,7 @@ class _Lessons:
         self._voice = voice
         looks = {None, longest_look_ahead(ENGINE)} if voice is not None else set()
         bundles = [bundle for ms in looks if tells_features(bundle := load_default(ENGINE, ms))]
-        self._learners = [OwnVoiceStream(bundle) for bundle in bundles]
+        self._learners = [OwnVoiceStream(bundle, tunes=True) for bundle in bundles]
 
     def go_on(self, tracked: TrackedFrame) -> None:
         if self._voice is not None and self._learners:

@@ -24,7 +24,7 @@ from realtime_dub.trust.consent import CarriesConsent, give, warning
 
 Progress = Callable[[int, int | None], None]  # done, total; None = unknown
 
-MAX_FRAMES = 3000  # two minutes: what an engine can learn is found long before
+MAX_FRAMES = 9000  # six minutes: looks are learnt in one, and how a person talks the better the longer
 
 
 def show_film(
