@@ -82,10 +82,21 @@ class MotionStream(VoiceStream):
         oldest = max(0, newest - len(self._told))  # what is farther back has no part in what is remembered
         self._turned.add(self._told[np.arange(oldest, newest) % len(self._told)], oldest)
 
-    def _tuned_from(self, displacement: Floats, place: Place) -> Floats | None:
+    def _tuned_at(self, place: Place) -> Floats | None:
+        """Both as a line between the same two frames: what the network says of others in between is another thing."""
         if self._turned is None:
             return None
-        return self._turned.at(float(place.low + place.part) / STRIDE) - displacement
+        between = float(place.low + place.part) / STRIDE
+        low, newest = int(between), place.newest // STRIDE
+        a, b = min(low, newest), min(low + 1, newest)
+        part = np.float32(between - low)
+        return np.asarray(self._off(a) * (1 - part) + self._off(b) * part, np.float32)
+
+    def _off(self, computed: int) -> Floats:
+        """How far tuned weights have it from what the network gave for a computed frame (points, 3)."""
+        assert self._turned is not None
+        given = self._displacements[computed * STRIDE % len(self._displacements)]
+        return np.asarray(self._turned.said(computed) - given, np.float32)
 
     def tape_place(self, ns: int) -> float | None:
         """Where ``ns`` is on the tape; None = nowhere."""
@@ -107,7 +118,6 @@ class _Turned:
     def __init__(self, trunk: Trunk, length: int) -> None:
         self._trunk, self._stream = trunk, TrunkStream(trunk)
         self._said = np.zeros((length, trunk.shape.components), np.float32)
-        self._newest = 0
 
     def forget(self) -> None:
         self._stream.forget()
@@ -115,15 +125,12 @@ class _Turned:
     def add(self, told: Floats, first: int) -> None:
         """``told`` (n, inputs) of computed frames from number ``first`` on."""
         if len(told):
-            self._newest = first + len(told) - 1
             self._said[(first + np.arange(len(told))) % len(self._said)] = self._stream.run(told)
 
-    def at(self, place: float) -> Floats:
-        """Displacement (points, 3) between two computed frames."""
-        low = min(int(place), self._newest)
-        part = np.float32(place - low)
-        low_said, high_said = (self._said[k % len(self._said)] for k in (low, min(low + 1, self._newest)))
-        return np.asarray(((low_said * (1 - part) + high_said * part) @ self._trunk.basis).reshape(-1, 3), np.float32)
+    def said(self, computed: int) -> Floats:
+        """Displacement (points, 3) at a computed frame."""
+        coefficients = self._said[computed % len(self._said)]
+        return np.asarray((coefficients @ self._trunk.basis).reshape(-1, 3), np.float32)
 
 
 def trunk_of(bundle: Bundle) -> Trunk | None:

@@ -227,9 +227,9 @@ class VoiceStream:
         if not self._features.shape[1]:
             return Motion(displacement, speech, known)
         features = self._features[a] * (1 - part) + self._features[b] * part
-        return Motion(displacement, speech, known, features, self._tuned_from(displacement, place))
+        return Motion(displacement, speech, known, features, self._tuned_at(place))
 
-    def _tuned_from(self, displacement: Floats, place: Place) -> Floats | None:
+    def _tuned_at(self, place: Place) -> Floats | None:
         """``Motion.tuned`` at a place among the outputs."""
         return None
 
