@@ -10,7 +10,7 @@ speech, the distance as a share of a frozen mouth's, and that in speech; means o
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -73,22 +73,31 @@ def heard(sound: Array, seen: Sequence[TrackedFrame], bundle: Bundle, tuned: Tun
     return motions_at(stream, sound, VOICE_RATE, times)
 
 
-def known_from(clips: Sequence[Filmed], bundle: Bundle) -> tuple[Bank, int]:
+def known_from(clips: Iterable[Filmed], bundle: Bundle) -> tuple[Bank, int]:
     """A bank that has seen the person speak ``clips``, one behind the other; and from how many frames it learnt."""
     person, own = Person.with_bank(Bank(), usual=usual_of(bundle)), OwnVoiceStream(bundle, tunes=True)
-    sound, heard_until, begins = np.concatenate([clip.sound for clip in clips]), 0, 0  # samples
+    begins = 0  # samples
     for shot, clip in enumerate(clips):
+        heard_until = 0
         for each in clip.seen:
             at_ns = each.frame.pts_ns + begins * NS // VOICE_RATE
             moment = replace(each, frame=replace(each.frame, pts_ns=at_ns), shot=shot)
             person.learn(moment)
             own.show(person, moment)
-            while heard_until < len(sound) and heard_until * NS // VOICE_RATE < at_ns + HEARD_AHEAD_NS:
-                own.hear(sound[heard_until : heard_until + BLOCK], heard_until * NS // VOICE_RATE)
-                heard_until += BLOCK
+            while heard_until < len(clip.sound) and (begins + heard_until) * NS // VOICE_RATE < at_ns + HEARD_AHEAD_NS:
+                heard_until += _hear(own, clip, heard_until, begins)
+        while heard_until < len(clip.sound):
+            heard_until += _hear(own, clip, heard_until, begins)
         begins += len(clip.sound)
     own.finish()
     return person.bank, own.lessons.learnt
+
+
+def _hear(own: OwnVoiceStream, clip: Filmed, at: int, begins: int) -> int:
+    """How much was heard of a clip that begins at sample ``begins``."""
+    block = clip.sound[at : at + BLOCK]
+    own.hear(block, (begins + at) * NS // VOICE_RATE)
+    return len(block)
 
 
 def figures(
@@ -124,20 +133,22 @@ def silent(clip: Filmed) -> Bools:
     return np.asarray(loudness < QUIET * loudness.max(), bool)
 
 
-def measured(clips: Sequence[Filmed], speaker: str, bundle: Bundle, folds: int, seconds: float) -> dict[str, object]:
-    """Means over all clips, each measured by what the other folds have taught."""
+def measured(
+    clips: Sequence[Path], speaker: str, bundle: Bundle, folds: int, seconds: float, shown: Sequence[Path] = ()
+) -> dict[str, object]:
+    """Means over all clips, each measured by what the other folds have taught, or all of them by ``shown``."""
     rows: dict[str, list[list[float]]] = {name: [] for name in ROWS}
     learnt, trust, shown_s = [], [], []
-    for fold in range(folds):
-        others = [clip for place, clip in enumerate(clips) if place % folds != fold]
-        lengths = np.cumsum([len(clip.sound) / VOICE_RATE for clip in others])
-        others = others[: max(1, int(np.count_nonzero(lengths <= seconds)))]
-        bank, frames_learnt = known_from(others, bundle)
+    for fold in range(1 if shown else folds):
+        others = shown or [clip for place, clip in enumerate(clips) if place % folds != fold]
+        taught, length = _first(others, seconds)
+        bank, frames_learnt = known_from((filmed(clip, bundle) for clip in taught), bundle)
         adapter, tuned, usual = bank.adapters.get(bundle.net), bank.tuned.get(bundle.net), usual_of(bundle)
         learnt.append(frames_learnt)
         trust.append(0.0 if adapter is None else adapter.trust)
-        shown_s.append(float(lengths[len(others) - 1]))
-        for clip in clips[fold::folds]:
+        shown_s.append(length)
+        for path in clips if shown else clips[fold::folds]:
+            clip = filmed(path, bundle)
             own = replace(clip, motions=heard(clip.sound, clip.seen, bundle, tuned))
             rows["without"].append(figures(clip, speaker, bank, None, usual))
             rows["layer"].append(figures(clip, speaker, bank, adapter, usual))
@@ -152,6 +163,13 @@ def measured(clips: Sequence[Filmed], speaker: str, bundle: Bundle, folds: int, 
     }
 
 
+def _first(clips: Sequence[Path], seconds: float) -> tuple[list[Path], float]:
+    """As many as last so long, one at least; and how long they are."""
+    lengths = np.cumsum([len(voice(str(clip))) / VOICE_RATE for clip in clips])
+    count = max(1, int(np.count_nonzero(lengths <= seconds)))
+    return list(clips[:count]), float(lengths[count - 1])
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of talking videos")
@@ -159,6 +177,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--clips", type=int, help="at most so many of each")
     parser.add_argument("--folds", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=60.0, help="of the others, at most")
+    parser.add_argument("--shown", type=Path, help="folder of videos that teach in place of folds, in their order")
     parser.add_argument("--bundle", type=Path, help="the built-in one without it")
     parser.add_argument("--look-ahead", type=int, help="ms; that of files without it")
     return parser.parse_args()
@@ -175,7 +194,8 @@ def main() -> None:
     clips = chosen(args.data, "test", args.clips if (args.data / "s1").is_dir() else None)
     for speaker in args.speaker or speakers_in(clips, args.data):
         own = [clip for clip in clips if speaker_of(clip, args.data) == speaker][: args.clips]
-        found[speaker] = measured([filmed(clip, bundle) for clip in own], speaker, bundle, args.folds, args.seconds)
+        shown = sorted(args.shown.glob("*.mp4")) if args.shown else []
+        found[speaker] = measured(own, speaker, bundle, args.folds, args.seconds, shown)
     report(found)
 
 
