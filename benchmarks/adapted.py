@@ -38,7 +38,7 @@ from realtime_dub.mouth.mouthbank.adapter import Adapter
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.motion import Motion, MotionStream
 from realtime_dub.mouth.mouthbank.motion_nets import usual_of
-from realtime_dub.mouth.mouthbank.own_voice import OwnVoiceStream
+from realtime_dub.mouth.mouthbank.own_voice import OwnVoiceStream, tuned_by
 from realtime_dub.mouth.mouthbank.people import Person
 from realtime_dub.mouth.mouthbank.personal import own_motion
 from realtime_dub.mouth.mouthbank.style import Style
@@ -75,7 +75,7 @@ def heard(sound: Array, seen: Sequence[TrackedFrame], bundle: Bundle, tuned: Tun
 
 def known_from(clips: Iterable[Filmed], bundle: Bundle) -> tuple[Bank, int]:
     """A bank that has seen the person speak ``clips``, one behind the other; and from how many frames it learnt."""
-    person, own = Person.with_bank(Bank(), usual=usual_of(bundle)), OwnVoiceStream(bundle, tunes=True)
+    person, own = Person.with_bank(Bank(), usual=usual_of(bundle)), OwnVoiceStream(bundle, tuner=tuned_by)
     begins = 0  # samples
     for shot, clip in enumerate(clips):
         heard_until = 0

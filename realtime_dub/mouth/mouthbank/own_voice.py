@@ -17,7 +17,7 @@ from realtime_dub.face.types import Points, TrackedFrame
 from realtime_dub.inference import AUTO
 from realtime_dub.inference.bundle import Bundle
 from realtime_dub.media import NS, Floats, Samples
-from realtime_dub.mouth.contract import VOICE_RATE, OwnVoiceLearnt
+from realtime_dub.mouth.contract import VOICE_RATE, OwnVoiceLearnt, Progress
 from realtime_dub.mouth.mouthbank.adapter import Adapter
 from realtime_dub.mouth.mouthbank.agreement import Agreement, agreement_of
 from realtime_dub.mouth.mouthbank.bank import Bank
@@ -42,6 +42,7 @@ SMILES = 0.03  # mouth widths that an expression moves any point by: such a fram
 TURNED_DEG = 30.0  # a face turned further is not learnt from
 # What a net is changed by for whoever's mouth it missed so, (len(LOWER), 3) each, at these places of a tape.
 Tuner = Callable[[Sequence[float], Sequence[Points]], Tuned | None]
+Tunes = Callable[[Bundle, Tape, Sequence[float], Sequence[Points]], Tuned | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -208,13 +209,13 @@ class OwnVoiceStream:
     :meth:`learn` takes what has come so far.
     """
 
-    def __init__(self, bundle: Bundle, backend: str = AUTO, tunes: bool = False) -> None:
-        """``tunes``: the net itself is tuned to the person at the end, which takes some seconds for each minute."""
-        tape = Tape() if tunes and trunk_of(bundle) is not None else None
+    def __init__(self, bundle: Bundle, backend: str = AUTO, tuner: Tunes | None = None) -> None:
+        """``tuner``: the net itself is tuned to the person at the end, which takes some seconds for each minute."""
+        tape = Tape() if tuner is not None and trunk_of(bundle) is not None else None
         self._motion = MotionStream(bundle, backend, tape)
         self._waiting: deque[_Seen] = deque(maxlen=WAITING)
         self._ready: deque[Lesson] = deque(maxlen=MOST_LESSONS)
-        self.lessons = Lessons(bundle.net, None if tape is None else partial(tuned_by, bundle, tape))
+        self.lessons = Lessons(bundle.net, None if tuner is None or tape is None else partial(tuner, bundle, tape))
         self.heard = 0  # samples with sound in them
 
     def hear(self, samples: Samples, pts_ns: int) -> None:
@@ -322,10 +323,12 @@ class WaysOfTalking:
             self._own.lessons.forget()
 
 
-def tuned_by(bundle: Bundle, tape: Tape, places: Sequence[float], missed: Sequence[Points]) -> Tuned | None:
+def tuned_by(
+    bundle: Bundle, tape: Tape, places: Sequence[float], missed: Sequence[Points], progress: Progress | None = None
+) -> Tuned | None:
     """What the net of ``bundle`` is changed by for somebody whose mouth it ``missed`` so at ``places`` of the tape."""
     trunk = trunk_of(bundle)
-    return None if trunk is None else tune(trunk, tape, np.array(places), np.stack(missed))
+    return None if trunk is None else tune(trunk, tape, np.array(places), np.stack(missed), progress=progress)
 
 
 def tells_features(bundle: Bundle) -> bool:

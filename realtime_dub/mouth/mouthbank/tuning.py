@@ -8,6 +8,7 @@ where people enrol.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,6 +19,7 @@ from realtime_dub.face.alignment import LOWER
 from realtime_dub.face.landmarks import LIPS, OPENING
 from realtime_dub.face.types import Points
 from realtime_dub.media import Floats
+from realtime_dub.mouth.contract import Progress
 from realtime_dub.mouth.mouthbank import bank_shapes
 from realtime_dub.mouth.mouthbank.trunk import MOST_CHANGE, TAPS, Trunk, TrunkStream
 from realtime_dub.mouth.mouthbank.trunk_gradients import Forward
@@ -107,7 +109,14 @@ class Lessons:
         return Lessons(self.at[which], self.wanted[which])
 
 
-def tune(trunk: Trunk, tape: Tape, at: npt.NDArray[np.float64], missed: Points, seed: int = 0) -> Tuned | None:
+def tune(
+    trunk: Trunk,
+    tape: Tape,
+    at: npt.NDArray[np.float64],
+    missed: Points,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Tuned | None:
     """``missed`` (n, len(LOWER), 3): a person's mouth less the net's at places ``at`` (n,) of the tape, mouth widths.
 
     None where there is too little to learn from, or where what was learnt does not hold for what was not shown.
@@ -119,14 +128,16 @@ def tune(trunk: Trunk, tape: Tape, at: npt.NDArray[np.float64], missed: Points, 
     lessons = Lessons(at, _between(said, at) + loss.coefficients(missed))
     judging = np.arange(len(at)) // BLOCK % EVERY == EVERY - 1
     steps = int(np.clip(len(at) // LESSONS_A_STEP, LEAST_STEPS, MOST_STEPS))
+    more = round(ALL_STEPS * steps)
     training = Training(trunk, loss, told, tape.breaks, seed)
+    training.progress = None if progress is None else lambda done: progress(done, steps + more)
     training.run(lessons.some(~judging), steps, RATE)
     moved = (_between(_along(told, tape.breaks, training.trunk) - said, at[judging])) @ trunk.basis
     error, before = missed[judging] - moved.reshape(-1, len(LOWER), 3), missed[judging]
     gained = 1 - _size(error) / max(_size(before), 1e-6)
     if gained <= 0:
         return None
-    training.run(lessons, round(ALL_STEPS * steps), RATE * LAST_RATE)
+    training.run(lessons, more, RATE * LAST_RATE)
     change = np.clip(training.trunk.flat - trunk.flat, -MOST_CHANGE, MOST_CHANGE)
     return Tuned(change.astype(np.float16), len(at), float(np.clip(gained / FULL_TRUST, 0, 1)))
 
@@ -182,6 +193,7 @@ class Training:
         self._gradient = np.zeros(trunk.shape.size, np.float32)
         self._mean, self._square = np.zeros_like(self._gradient), np.zeros_like(self._gradient)
         self._steps = 0
+        self.progress: Callable[[int], None] | None = None  # how many steps were made
         self._reach = (TAPS - 1) * (1 + sum(trunk.shape.dilations))  # frames of which the first ones know nothing
         pairs = pairwise([*breaks, len(told)])
         self._starts = np.concatenate([np.arange(first, max(first + 1, end - LENGTH)) for first, end in pairs])
@@ -192,6 +204,8 @@ class Training:
             if self._backward(begins, lessons):
                 warm = min(1.0, (self._steps + 1) / WARM_UP)
                 self._adam(rate * warm * (1 - (1 - LAST_RATE) * step / steps))
+            if self.progress is not None:
+                self.progress(self._steps)
 
     def _backward(self, begins: npt.NDArray[np.int_], lessons: Lessons) -> bool:
         """Fills the gradient; False where no lesson lies in the rows."""
