@@ -4,7 +4,8 @@ The clips of a speaker are dealt into ``--folds``. Each fold is measured with a 
 those at most ``--seconds``, with the person's own voice: with what it has learnt of their talking (``adapter.py``),
 with a net that is tuned to them, too (``tuning.py``), and without. Nothing is drawn: the mouth that would be drawn is
 compared with the one that was filmed. As in the program silence shows the live mouth. ``r`` of the opening, that in
-speech, the distance as a share of a frozen mouth's, and that in speech; means over clips.
+speech, the distance as a share of a frozen mouth's, that in speech, ``r`` of the width, how often lips touch that
+should, and that should not; means over clips.
 """
 
 from __future__ import annotations
@@ -41,11 +42,11 @@ from realtime_dub.mouth.mouthbank.motion_nets import usual_of
 from realtime_dub.mouth.mouthbank.own_voice import OwnVoiceStream, tuned_by
 from realtime_dub.mouth.mouthbank.people import Person
 from realtime_dub.mouth.mouthbank.personal import own_motion
-from realtime_dub.mouth.mouthbank.style import Style
+from realtime_dub.mouth.mouthbank.style import Style, kept_shut
 from realtime_dub.mouth.mouthbank.tuning import Tuned
 
 ROWS = ("without", "layer", "with")  # a last layer alone, and all that is known
-FIGURES = ("r_at_0", "r_spoken", "distance_share", "distance_share_spoken")
+FIGURES = ("r_at_0", "r_spoken", "distance_share", "distance_share_spoken", "r_width", "closed", "closed_wrongly")
 QUIET = 0.05  # of a clip's loudest frame: nobody speaks below
 
 
@@ -114,7 +115,7 @@ def figures(
     for motion in clip.motions:
         moved = style(motion, bank, 1.0)
         if (own := own_motion(motion, adapter, tuned)) is not None:
-            moved = moved + own * np.float32(motion.speech)
+            moved = moved + kept_shut(own * np.float32(motion.speech), style.opened(moved, bank))
         made.append(moved)
     wanted = np.stack([each.face.canonical for each in clip.seen if each.face is not None]) / width
     neutral = bank.neutral / width

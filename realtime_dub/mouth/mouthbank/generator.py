@@ -35,6 +35,7 @@ from realtime_dub.mouth.mouthbank.people import People, Person
 from realtime_dub.mouth.mouthbank.personal import own_motion
 from realtime_dub.mouth.mouthbank.render import WORK_PX, Renderer
 from realtime_dub.mouth.mouthbank.rest import Resting
+from realtime_dub.mouth.mouthbank.style import kept_shut
 from realtime_dub.mouth.mouthbank.voice_stream import Motion, VoiceMotion, opening
 from realtime_dub.mouth.quality import AUTO as AUTO_QUALITY
 from realtime_dub.mouth.quality import Quality, at_first
@@ -277,7 +278,8 @@ class MouthbankGenerator:
         net = self._talk.net
         if (own := own_motion(motion, bank.adapters.get(net), bank.tuned.get(net))) is None:
             return displacement
-        return displacement + own * np.float32(self.strength * motion.speech)
+        own = own * np.float32(self.strength * motion.speech)
+        return displacement + kept_shut(own, person.style.opened(displacement, bank))
 
     def _meet(self, tracked: TrackedFrame) -> Person | None:
         """Whose face it is. Another person may speak at quite another level."""
