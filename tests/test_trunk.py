@@ -22,7 +22,7 @@ from realtime_dub.inference.bundle import SPEC, Bundle, load, load_default, look
 from realtime_dub.media import MS, samples_to_ns
 from realtime_dub.mouth.contract import VOICE_RATE
 from realtime_dub.mouth.mouthbank.motion import MotionStream, trunk_of
-from realtime_dub.mouth.mouthbank.trunk import Trunk, TrunkShape, TrunkStream
+from realtime_dub.mouth.mouthbank.trunk import MOST_CHANGE, Trunk, TrunkShape, TrunkStream
 from realtime_dub.mouth.mouthbank.trunk_gradients import Forward
 from realtime_dub.mouth.mouthbank.tuning import Loss, Tuned
 from tests.tuning_helpers import demo_voice, trunk
@@ -112,6 +112,19 @@ def test_a_change_of_another_net_changes_nothing() -> None:
     stream.tune(Tuned(np.zeros(10, np.float16), 1_000, 1.0))
     stream.hear(demo_voice(1), 0)
     assert stream.at(500 * MS).tuned is None
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_wildest_change_gives_numbers() -> None:
+    bundle, rng = load_default("mouthbank"), np.random.default_rng(0)
+    net = trunk_of(bundle)
+    assert net is not None
+    for change in (np.full(net.shape.size, MOST_CHANGE), MOST_CHANGE * rng.choice([-1, 1], net.shape.size)):
+        stream = MotionStream(bundle)
+        stream.tune(Tuned(change.astype(np.float16), 1_000, 1.0))
+        stream.hear(demo_voice(2), 0)
+        said = [stream.at(ns).tuned for ns in range(300 * MS, 1_600 * MS, 40 * MS)]
+        assert np.isfinite(said).all()  # type: ignore[arg-type]
 
 
 def test_what_a_network_tells_that_is_no_number_does_not_stay(monkeypatch: pytest.MonkeyPatch) -> None:

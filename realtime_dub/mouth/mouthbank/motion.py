@@ -21,6 +21,7 @@ __all__ = ["FEATURES", "MAX_FRAMES", "Motion", "MotionStream", "opening"]
 
 FEATURES, TOLD = "features", "told"  # the outputs' names
 MOST_TOLD = 100.0  # either way: what a network of somebody's tells is believed as far as that
+MOST_SAID = 1_000.0  # the same of coefficients, which are of spread 1
 _trunks: WeakKeyDictionary[Bundle, Trunk] = WeakKeyDictionary()
 
 
@@ -125,7 +126,9 @@ class _Turned:
     def add(self, told: Floats, first: int) -> None:
         """``told`` (n, inputs) of computed frames from number ``first`` on."""
         if len(told):
-            self._said[(first + np.arange(len(told))) % len(self._said)] = self._stream.run(told)
+            with np.errstate(all="ignore"):  # a bank may come from anybody
+                said = np.nan_to_num(self._stream.run(told))
+            self._said[(first + np.arange(len(told))) % len(self._said)] = np.clip(said, -MOST_SAID, MOST_SAID)
 
     def said(self, computed: int) -> Floats:
         """Displacement (points, 3) at a computed frame."""
