@@ -138,18 +138,29 @@ class TrunkStream:
 
 def normalised(x: Floats) -> tuple[Floats, Floats]:
     """``x`` (..., c) at mean 0 and spread 1 over its channels; and one over the spread (..., 1)."""
-    centred = x - x.mean(-1, keepdims=True)
-    scale = 1 / np.sqrt((centred * centred).mean(-1, keepdims=True) + np.float32(_EPSILON))
+    share = np.float32(1 / x.shape[-1])
+    centred = x - np.add.reduce(x, -1, keepdims=True) * share  # a third of the time of a mean
+    spread = np.sqrt(np.add.reduce(centred * centred, -1, keepdims=True) * share + np.float32(_EPSILON))
+    scale = np.float32(1) / spread
     return centred * scale, scale
 
 
 def bent(x: Floats) -> Floats:
     """The hyperbolic tangent in the Gaussian error linear unit (Hendrycks and Gimpel 2016)."""
-    return np.asarray(np.tanh(np.float32(_SLOPE) * (x + np.float32(_CUBE) * x * x * x)), np.float32)
+    inner = x * x
+    inner *= np.float32(_SLOPE * _CUBE)
+    inner += np.float32(_SLOPE)
+    inner *= x
+    np.tanh(inner, out=inner)
+    return inner
 
 
 def gelu(x: Floats) -> Floats:
-    return np.asarray(np.float32(0.5) * x * (1 + bent(x)), np.float32)
+    made = bent(x)
+    made += np.float32(1)
+    made *= x
+    made *= np.float32(0.5)
+    return made
 
 
 def gelu_slope(x: Floats, tanh: Floats) -> Floats:
