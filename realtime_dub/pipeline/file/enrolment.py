@@ -29,7 +29,7 @@ from realtime_dub.sources.base import VideoSource, read_all
 from realtime_dub.sources.registry import kind_of, open_video
 from realtime_dub.trust.consent import CarriesConsent, give, warning
 
-MAX_FRAMES = 9000  # six minutes: looks are learnt in one, and how a person talks the better the longer
+MAX_FRAMES = 15_000  # ten minutes: looks are learnt in one, and how a person talks the better the longer
 
 
 def show_film(
