@@ -1,16 +1,17 @@
 """What it is worth to know how a person talks: `python -m benchmarks.adapted --data data/grid/people --speaker s05`.
 
 The clips of a speaker are dealt into ``--folds``. Each fold is measured with a bank that was shown the others, of
-those at most ``--seconds``, with the person's own voice: with what it has learnt of their talking (``adapter.py``), and
-without. Nothing is drawn: the mouth that would be drawn is compared with the one that was filmed. As in the program
-silence shows the live mouth. ``r`` of the opening, that in speech, the distance as a share of a frozen mouth's, and
-that in speech; means over clips.
+those at most ``--seconds``, with the person's own voice: with what it has learnt of their talking (``adapter.py``),
+with a net that is tuned to them, too (``tuning.py``), and without. Nothing is drawn: the mouth that would be drawn is
+compared with the one that was filmed. As in the program silence shows the live mouth. ``r`` of the opening, that in
+speech, the distance as a share of a frozen mouth's, that in speech, ``r`` of the width, how often lips touch that
+should, and that should not; means over clips.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,11 +39,14 @@ from realtime_dub.mouth.mouthbank.adapter import Adapter
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.motion import Motion, MotionStream
 from realtime_dub.mouth.mouthbank.motion_nets import usual_of
-from realtime_dub.mouth.mouthbank.own_voice import OwnVoiceStream
+from realtime_dub.mouth.mouthbank.own_voice import OwnVoiceStream, tuned_by
 from realtime_dub.mouth.mouthbank.people import Person
-from realtime_dub.mouth.mouthbank.style import Style
+from realtime_dub.mouth.mouthbank.personal import own_motion
+from realtime_dub.mouth.mouthbank.style import Style, kept_shut
+from realtime_dub.mouth.mouthbank.tuning import Tuned
 
-FIGURES = ("r_at_0", "r_spoken", "distance_share", "distance_share_spoken")
+ROWS = ("without", "layer", "with")  # a last layer alone, and all that is known
+FIGURES = ("r_at_0", "r_spoken", "distance_share", "distance_share_spoken", "r_width", "closed", "closed_wrongly")
 QUIET = 0.05  # of a clip's loudest frame: nobody speaks below
 
 
@@ -63,40 +67,55 @@ def filmed(clip: Path, bundle: Bundle) -> Filmed:
     return Filmed(clip.stem, [each for each in seen if each.face is not None], sound, heard(sound, seen, bundle))
 
 
-def heard(sound: Array, seen: Sequence[TrackedFrame], bundle: Bundle) -> list[Motion]:
+def heard(sound: Array, seen: Sequence[TrackedFrame], bundle: Bundle, tuned: Tuned | None = None) -> list[Motion]:
     """The net's motion at each frame in which there is a face."""
-    times = [each.frame.pts_ns for each in seen if each.face is not None]
-    return motions_at(MotionStream(bundle), sound, VOICE_RATE, times)
+    times, stream = [each.frame.pts_ns for each in seen if each.face is not None], MotionStream(bundle)
+    stream.tune(tuned)
+    return motions_at(stream, sound, VOICE_RATE, times)
 
 
-def known_from(clips: Sequence[Filmed], bundle: Bundle) -> tuple[Bank, int]:
+def known_from(clips: Iterable[Filmed], bundle: Bundle) -> tuple[Bank, int]:
     """A bank that has seen the person speak ``clips``, one behind the other; and from how many frames it learnt."""
-    person, own = Person.with_bank(Bank(), usual=usual_of(bundle)), OwnVoiceStream(bundle)
-    sound, heard_until, begins = np.concatenate([clip.sound for clip in clips]), 0, 0  # samples
+    person, own = Person.with_bank(Bank(), usual=usual_of(bundle)), OwnVoiceStream(bundle, tuner=tuned_by)
+    begins = 0  # samples
     for shot, clip in enumerate(clips):
+        heard_until = 0
         for each in clip.seen:
             at_ns = each.frame.pts_ns + begins * NS // VOICE_RATE
             moment = replace(each, frame=replace(each.frame, pts_ns=at_ns), shot=shot)
             person.learn(moment)
             own.show(person, moment)
-            while heard_until < len(sound) and heard_until * NS // VOICE_RATE < at_ns + HEARD_AHEAD_NS:
-                own.hear(sound[heard_until : heard_until + BLOCK], heard_until * NS // VOICE_RATE)
-                heard_until += BLOCK
+            while heard_until < len(clip.sound) and (begins + heard_until) * NS // VOICE_RATE < at_ns + HEARD_AHEAD_NS:
+                heard_until += _hear(own, clip, heard_until, begins)
+        while heard_until < len(clip.sound):
+            heard_until += _hear(own, clip, heard_until, begins)
         begins += len(clip.sound)
     own.finish()
     return person.bank, own.lessons.learnt
 
 
+def _hear(own: OwnVoiceStream, clip: Filmed, at: int, begins: int) -> int:
+    """How much was heard of a clip that begins at sample ``begins``."""
+    block = clip.sound[at : at + BLOCK]
+    own.hear(block, (begins + at) * NS // VOICE_RATE)
+    return len(block)
+
+
 def figures(
-    clip: Filmed, speaker: str, bank: Bank, adapter: Adapter | None, usual: UsualSpec | None = None
+    clip: Filmed,
+    speaker: str,
+    bank: Bank,
+    adapter: Adapter | None,
+    usual: UsualSpec | None = None,
+    tuned: Tuned | None = None,
 ) -> list[float]:
-    """Of one clip, in the order of ``FIGURES``. ``usual``: of the net."""
+    """Of one clip, in the order of ``FIGURES``. ``usual``: of the net; ``tuned``: by what the clip's motions are."""
     assert bank.neutral is not None
     style, width, made = Style(usual), np.float32(mouth_width(bank.neutral)), []
     for motion in clip.motions:
         moved = style(motion, bank, 1.0)
-        if adapter is not None and motion.features is not None:
-            moved = moved + adapter.moved(motion.features) * np.float32(motion.speech)
+        if (own := own_motion(motion, adapter, tuned)) is not None:
+            moved = moved + kept_shut(own * np.float32(motion.speech), style.opened(moved, bank))
         made.append(moved)
     wanted = np.stack([each.face.canonical for each in clip.seen if each.face is not None]) / width
     neutral = bank.neutral / width
@@ -115,22 +134,26 @@ def silent(clip: Filmed) -> Bools:
     return np.asarray(loudness < QUIET * loudness.max(), bool)
 
 
-def measured(clips: Sequence[Filmed], speaker: str, bundle: Bundle, folds: int, seconds: float) -> dict[str, object]:
-    """Means over all clips, each measured by what the other folds have taught."""
-    rows: dict[str, list[list[float]]] = {"without": [], "with": []}
+def measured(
+    clips: Sequence[Path], speaker: str, bundle: Bundle, folds: int, seconds: float, shown: Sequence[Path] = ()
+) -> dict[str, object]:
+    """Means over all clips, each measured by what the other folds have taught, or all of them by ``shown``."""
+    rows: dict[str, list[list[float]]] = {name: [] for name in ROWS}
     learnt, trust, shown_s = [], [], []
-    for fold in range(folds):
-        others = [clip for place, clip in enumerate(clips) if place % folds != fold]
-        lengths = np.cumsum([len(clip.sound) / VOICE_RATE for clip in others])
-        others = others[: max(1, int(np.count_nonzero(lengths <= seconds)))]
-        bank, frames_learnt = known_from(others, bundle)
-        adapter = bank.adapters.get(bundle.net)
+    for fold in range(1 if shown else folds):
+        others = shown or [clip for place, clip in enumerate(clips) if place % folds != fold]
+        taught, length = _first(others, seconds)
+        bank, frames_learnt = known_from((filmed(clip, bundle) for clip in taught), bundle)
+        adapter, tuned, usual = bank.adapters.get(bundle.net), bank.tuned.get(bundle.net), usual_of(bundle)
         learnt.append(frames_learnt)
         trust.append(0.0 if adapter is None else adapter.trust)
-        shown_s.append(float(lengths[len(others) - 1]))
-        for clip in clips[fold::folds]:
-            rows["without"].append(figures(clip, speaker, bank, None, usual_of(bundle)))
-            rows["with"].append(figures(clip, speaker, bank, adapter, usual_of(bundle)))
+        shown_s.append(length)
+        for path in clips if shown else clips[fold::folds]:
+            clip = filmed(path, bundle)
+            own = replace(clip, motions=heard(clip.sound, clip.seen, bundle, tuned))
+            rows["without"].append(figures(clip, speaker, bank, None, usual))
+            rows["layer"].append(figures(clip, speaker, bank, adapter, usual))
+            rows["with"].append(figures(own, speaker, bank, adapter, usual, tuned))
     means = {name: dict(zip(FIGURES, np.nanmean(row, axis=0).tolist(), strict=True)) for name, row in rows.items()}
     return {
         "clips": len(clips),
@@ -141,6 +164,13 @@ def measured(clips: Sequence[Filmed], speaker: str, bundle: Bundle, folds: int, 
     }
 
 
+def _first(clips: Sequence[Path], seconds: float) -> tuple[list[Path], float]:
+    """As many as last so long, one at least; and how long they are."""
+    lengths = np.cumsum([len(voice(str(clip))) / VOICE_RATE for clip in clips])
+    count = max(1, int(np.count_nonzero(lengths <= seconds)))
+    return list(clips[:count]), float(lengths[count - 1])
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of talking videos")
@@ -148,6 +178,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--clips", type=int, help="at most so many of each")
     parser.add_argument("--folds", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=60.0, help="of the others, at most")
+    parser.add_argument("--shown", type=Path, help="folder of videos that teach in place of folds, in their order")
     parser.add_argument("--bundle", type=Path, help="the built-in one without it")
     parser.add_argument("--look-ahead", type=int, help="ms; that of files without it")
     return parser.parse_args()
@@ -164,18 +195,23 @@ def main() -> None:
     clips = chosen(args.data, "test", args.clips if (args.data / "s1").is_dir() else None)
     for speaker in args.speaker or speakers_in(clips, args.data):
         own = [clip for clip in clips if speaker_of(clip, args.data) == speaker][: args.clips]
-        found[speaker] = measured([filmed(clip, bundle) for clip in own], speaker, bundle, args.folds, args.seconds)
+        shown = sorted(args.shown.glob("*.mp4")) if args.shown else []
+        found[speaker] = measured(own, speaker, bundle, args.folds, args.seconds, shown)
     report(found)
 
 
 def report(found: dict[str, dict[str, object]]) -> None:
     rows = []
     for speaker, row in found.items():
-        pairs = [f"{row['without'][name]:.3f} -> {row['with'][name]:.3f}" for name in FIGURES]  # type: ignore[index]
+        pairs = [", ".join(f"{row[kind][name]:.3f}" for kind in ROWS) for name in FIGURES]  # type: ignore[index]
         rows.append(
             (speaker, row["clips"], f"{row['seconds']:.0f} s", f"{row['frames']:.0f}", f"{row['trust']:.2f}", *pairs)
         )
-    show("without and with what was learnt", ("speaker", "clips", "shown", "frames", "trust", *FIGURES), rows)
+    show(
+        "without, with a last layer, with all that was learnt",
+        ("speaker", "clips", "shown", "frames", "trust", *FIGURES),
+        rows,
+    )
     last_line({"benchmark": "adapted", "speakers": found})
 
 

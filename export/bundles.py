@@ -51,6 +51,8 @@ def write(bundle: Bundle, model: bytes, out: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     spec["sha256"] = {**bundle.spec.sha256, bundle.spec.model: hashlib.sha256(made).hexdigest()}
     WholeFile(folder / bundle.spec.model).write(made)
+    for name in set(bundle.spec.sha256) - {bundle.spec.model}:
+        WholeFile(folder / name).write(bundle.part(name))
     WholeFile(folder / SPEC).write((json.dumps(spec, indent=1) + "\n").encode())
     return folder
 

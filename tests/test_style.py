@@ -12,7 +12,7 @@ from realtime_dub.face.landmarks import LIPS_INNER, mean_lip_opening
 from realtime_dub.face.types import Points
 from realtime_dub.mouth.mouthbank.bank import ENOUGH_SHAPES, Bank
 from realtime_dub.mouth.mouthbank.motion import Motion
-from realtime_dub.mouth.mouthbank.style import LEAST, MOST, PRESSED, Style, quantile
+from realtime_dub.mouth.mouthbank.style import LEAST, MOST, PRESSED, Style, kept_shut, quantile
 
 pytestmark = pytest.mark.computes
 
@@ -72,6 +72,29 @@ def test_lips_that_the_net_leaves_near_each_other_are_pressed_and_farther_ones_o
     assert np.allclose(
         style.applied(wide, open_mouthed, 1.0)[:, 0] - style.applied(motion(0.0), open_mouthed, 1.0)[:, 0], 0.1
     )
+
+
+def test_a_persons_own_opens_no_lips_a_little_that_the_net_has_shut(open_mouthed: Bank) -> None:
+    style = Style()
+
+    def opened_by(net: float, own: float) -> float:
+        """How much farther the lips are open by a person's own of that size."""
+        made = style.applied(motion(net), open_mouthed, 1.0)
+        kept = kept_shut(motion(own).displacement, style.opened(made, open_mouthed))
+        return gap_of(open_mouthed, made + kept) - gap_of(open_mouthed, made)
+
+    assert style.opened(style.applied(motion(0.2), open_mouthed, 1.0), open_mouthed) == pytest.approx(0.2, abs=0.01)
+    assert style.opened(motion(0.2).displacement, Bank(neutral=TEMPLATE)) == np.inf
+    assert opened_by(0.0, 0.02) < 0.004  # a p, b or m
+    assert opened_by(0.0, 0.15) == pytest.approx(0.15, abs=0.01)  # the person says that it is none
+    assert opened_by(0.1, 0.02) == pytest.approx(0.02, abs=1e-4)
+    assert opened_by(0.1, -0.02) == pytest.approx(-0.02, abs=1e-4)
+    assert opened_by(0.0, -0.02) == pytest.approx(-0.02, abs=1e-4)
+    gaps = [own + opened_by(0.0, own) for own in np.linspace(0, 0.3, 60)]
+    assert np.diff(gaps).min() > 0
+    wide = np.zeros((len(LOWER), 3), np.float32)
+    wide[:, 0] = 0.05
+    assert np.array_equal(kept_shut(wide + motion(0.02).displacement, 0.0)[:, 0], wide[:, 0])
 
 
 @pytest.mark.parametrize(("widest", "scale"), [(0.3, 1.2), (0.1, LEAST), (0.9, MOST)])

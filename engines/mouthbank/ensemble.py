@@ -16,11 +16,12 @@ from engines.common.bundle_files import described, rounded
 from engines.common.engine import Join, Work
 from engines.common.results import located, read_net, ready, shaped
 from engines.mouthbank.export import export_bundle
-from engines.mouthbank.network import LOOK_AHEAD, GivesMotion, MotionNet, Shape
+from engines.mouthbank.network import LOOK_AHEAD, GivesMotion, Made, MotionNet, Shape
 from engines.mouthbank.usual import some_sounds, tell
 from engines.mouthbank.voice_net import VoiceNet, load_voice
 from realtime_dub.audio.frontends.logmel import LogMel, LogMelSpec
 from realtime_dub.inference.spec import DataSpec
+from realtime_dub.mouth.mouthbank.trunk import Trunk
 
 FRAME_MS = 10
 
@@ -87,13 +88,18 @@ class Mean(GivesMotion):
         """The states of all nets, one after another."""
         return [tensor for net in self.nets for tensor in net.initial_state(batch)]
 
-    def featured(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, Tensor | None, list[Tensor]]:
+    def featured(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, Made | None, list[Tensor]]:
         """The features are those of the one net that tells them; a mean of several has none."""
         if len(self.nets) > 1:
             return super().featured(mel, state)
         net = self.nets[0]
         assert isinstance(net, GivesMotion)
         return net.featured(mel, state)
+
+    def trunk(self) -> Trunk | None:
+        net = self.nets[0]
+        assert isinstance(net, GivesMotion)
+        return net.trunk() if len(self.nets) == 1 else None
 
     def forward(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
         displacement, logit, first = torch.zeros(()), torch.zeros(()), 0

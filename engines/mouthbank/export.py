@@ -9,26 +9,30 @@ from pathlib import Path
 import torch
 
 from engines.common.bundle_files import OPSET, as_products, shorten
-from engines.mouthbank.network import GivesMotion
+from engines.mouthbank.network import GivesMotion, Made
 from realtime_dub.audio.frontends.logmel import LogMelSpec
 from realtime_dub.face.alignment import LOWER
 from realtime_dub.inference.bundle import SPEC
 from realtime_dub.inference.spec import DataSpec, MotionSpec, StateSpec, TensorSpec
 from realtime_dub.media import NS, samples_to_ns
 
-MODEL = "motion.onnx"
+MODEL, TRUNK = "motion.onnx", "trunk.npz"
 
 
 class Flat(torch.nn.Module):
-    """The net with its state as separate arguments and results, as ONNX wants them."""
+    """The net with its state as separate arguments and results, as ONNX wants them.
 
-    def __init__(self, net: GivesMotion) -> None:
+    ``tells``: which parts of ``Made`` are among the results; all that the net has without it.
+    """
+
+    def __init__(self, net: GivesMotion, tells: tuple[str, ...] = Made._fields) -> None:
         super().__init__()
-        self.net = net
+        self.net, self._tells = net, tells
 
     def forward(self, mel: torch.Tensor, *state: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        displacement, speech, features, after = self.net.featured(mel, list(state))
-        return displacement, speech, *(() if features is None else (features,)), *after
+        displacement, speech, made, after = self.net.featured(mel, list(state))
+        told = () if made is None else tuple(getattr(made, name) for name in Made._fields if name in self._tells)
+        return displacement, speech, *told, *after
 
 
 def export_bundle(
@@ -45,7 +49,11 @@ def export_bundle(
     shorten(out / MODEL)
     as_products(out / MODEL)
     digest = hashlib.sha256((out / MODEL).read_bytes()).hexdigest()
-    described = _describe(net, spec, states, version, trained_on, digest)
+    digests = {MODEL: digest}
+    if (trunk := net.trunk()) is not None:
+        (out / TRUNK).write_bytes(data := trunk.to_bytes())
+        digests[TRUNK] = hashlib.sha256(data).hexdigest()
+    described = _describe(net, spec, states, version, trained_on, digests)
     (out / SPEC).write_text(json.dumps(described.model_dump(mode="json"), indent=1) + "\n", "utf-8")
     return out
 
@@ -58,16 +66,16 @@ def _states(net: GivesMotion) -> tuple[StateSpec, ...]:
     )
 
 
-def features_of(net: GivesMotion) -> int:
-    """How many features a net tells beside its motion."""
+def told_by(net: GivesMotion) -> dict[str, int]:
+    """What a net tells beside its motion, and how many numbers of each there are."""
     with torch.no_grad():
-        features = net.featured(torch.zeros(1, 1, net.shape.bands), net.initial_state())[2]
-    return 0 if features is None else features.shape[2]
+        made = net.featured(torch.zeros(1, 1, net.shape.bands), net.initial_state())[2]
+    return {} if made is None else {name: part.shape[2] for name, part in made._asdict().items()}
 
 
 def _write_onnx(net: GivesMotion, states: tuple[StateSpec, ...], path: Path) -> None:
     names = ["mel", *(state.before for state in states)]
-    told = ["displacement", "speech", *(["features"] if features_of(net) else [])]
+    told = ["displacement", "speech", *told_by(net)]
     example = (torch.zeros(1, 4, net.shape.bands), *net.initial_state())
     torch.onnx.export(
         Flat(net).eval(),
@@ -87,11 +95,13 @@ def _describe(
     states: tuple[StateSpec, ...],
     version: str,
     trained_on: tuple[DataSpec, ...],
-    digest: str,
+    digests: dict[str, str],
 ) -> MotionSpec:
-    outputs = {"displacement": (1, None, net.shape.points, 3), "speech": (1, None)}
-    if count := features_of(net):
-        outputs["features"] = (1, None, count)
+    outputs: dict[str, tuple[int | None, ...]] = {
+        "displacement": (1, None, net.shape.points, 3),
+        "speech": (1, None),
+        **{name: (1, None, count) for name, count in told_by(net).items()},
+    }
     return MotionSpec(
         format=2,
         name="mouthbank-motion",
@@ -107,5 +117,6 @@ def _describe(
         points=tuple(int(index) for index in LOWER),
         licence="Apache-2.0",
         training_data=trained_on,
-        sha256={MODEL: digest},
+        trunk=TRUNK if TRUNK in digests else None,
+        sha256=digests,
     )

@@ -108,6 +108,14 @@ def whole_net(folder: Path) -> torch.nn.Module | None:
     """
     if not (folder / MODEL).is_file():
         return None
+    if (net := shipped_net(folder)) is None:
+        return None
+    tells = tuple(output.name for output in load(folder).spec.outputs)  # bundles of before tell less
+    return Flat(net, tells).eval()
+
+
+def shipped_net(folder: Path) -> Mean | None:
+    """The net of a bundle that has a voice net alone, its features as they are measured; None of any other."""
     parts = parts_of(folder)
     if len(parts) != 1 or MARK not in parts[0]:
         return None
@@ -116,7 +124,7 @@ def whole_net(folder: Path) -> torch.nn.Module | None:
     assert isinstance(head, Head)
     if (measured := _measured_features(onnx.load(str(folder / MODEL)).graph)) is not None:
         head.mean, head.scale = measured
-    return Flat(Mean([voice], [1.0])).eval()
+    return Mean([voice], [1.0]).eval()
 
 
 def _measured_features(graph: onnx.GraphProto) -> tuple[Tensor, Tensor] | None:

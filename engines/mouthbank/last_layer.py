@@ -32,8 +32,9 @@ def heard(net: VoiceNet, clip: Clip, spec: LogMelSpec) -> Array:
     """What the layer makes the motion of (n, width), at the pictures of a clip that the sound lasts for."""
     mel = torch.from_numpy(LogMel(spec).process(clip.audio))[None]
     with torch.no_grad():
-        features = net.featured(mel, net.initial_state())[2]
-    assert features is not None
+        made = net.featured(mel, net.initial_state())[2]
+    assert made is not None
+    features = made.features
     at = places(len(clip.motion), clip.fps, spec.rate / spec.hop) + net.look_ahead
     return np.asarray(features[0, at[at < features.shape[1]]].numpy())
 

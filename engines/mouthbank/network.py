@@ -7,12 +7,13 @@ The same ``forward`` serves training on whole clips (no state: silence before) a
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from engines.common.layers import CausalConv
+from realtime_dub.mouth.mouthbank.trunk import Trunk
 
 LOOK_AHEAD = 8  # frames of 10 ms
 
@@ -50,6 +51,13 @@ class Block(nn.Module):
         return x + self.pointwise(self.drop(nn.functional.gelu(y, approximate="tanh"))), past
 
 
+class Made(NamedTuple):
+    """What a motion is made of."""
+
+    features: Tensor  # (b, n, features), by the last layer
+    told: Tensor  # (b, n, inputs), by the whole trunk
+
+
 class GivesMotion(nn.Module):
     """How every motion net ends: components of mouth motion become points, and a bundle's outputs."""
 
@@ -75,10 +83,14 @@ class GivesMotion(nn.Module):
         coefficients, logit, after = self.coefficients(mel, state)
         return self.displacement(coefficients), torch.sigmoid(logit), after
 
-    def featured(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, Tensor | None, list[Tensor]]:
-        """As :meth:`forward`, and what the motion is made of (b, n, features), if the net tells that."""
+    def featured(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, Made | None, list[Tensor]]:
+        """As :meth:`forward`, and what the motion is made of, if the net tells that."""
         displacement, speech, after = self(mel, state)
         return displacement, speech, None, after
+
+    def trunk(self) -> Trunk | None:
+        """The weights behind what :meth:`featured` tells as ``told``; None where nothing is told."""
+        return None
 
 
 class MotionNet(GivesMotion):

@@ -46,8 +46,12 @@ def usual_motion(bundle: Bundle, sounds: Sequence[Array]) -> UsualSpec | None:
 
 def tell(folder: Path, sounds: Sequence[Array], known: bool = False) -> Path:
     """Write it into the spec of the bundle in ``folder``; returns that. ``known``: it was made here, just now."""
-    bundle, path = load(folder, known), folder / SPEC
-    usual = usual_motion(bundle, sounds)
+    return write(folder, usual_motion(load(folder, known), sounds))
+
+
+def write(folder: Path, usual: UsualSpec | None) -> Path:
+    """The same of what was measured before."""
+    path = folder / SPEC
     told = json.loads(path.read_text("utf-8"))
     told.pop("usual", None)
     text = json.dumps(told, indent=1)

@@ -14,15 +14,18 @@ import copy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engines.common import Array
 from engines.common.layers import CausalConv
 from engines.common.results import located, read_net, ready, shaped
 from engines.common.speech.network import STRIDE, EvenBlock, SpeechNet, SpeechShape, convolved, pointwise
 from engines.mouthbank.data import Basis
-from engines.mouthbank.network import LOOK_AHEAD, GivesMotion
+from engines.mouthbank.network import LOOK_AHEAD, GivesMotion, Made
 from realtime_dub.errors import ConfigError
+from realtime_dub.mouth.mouthbank.trunk import TAPS, Trunk, TrunkShape
 
 DETAIL_DROPOUT = 0.3  # share of training rows from which the details are withheld
 RANGES = ((2, 16), (16, 40), (40, 76))  # bands whose mean levels are told beside the posteriors
@@ -123,21 +126,35 @@ class VoiceNet(GivesMotion):
 
     def coefficients(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Motion in the basis (b, n, components), speech as a logit (b, n), and the state after the last frame."""
-        x, after = self._heard(mel, state)
+        _, x, after = self._heard(mel, state)
         motion, speech = self._head()(x)
         return motion, speech, after
 
-    def featured(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, Tensor | None, list[Tensor]]:
-        x, after = self._heard(mel, state)
+    def featured(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, Made | None, list[Tensor]]:
+        told, x, after = self._heard(mel, state)
         coefficients, logit = self._head()(x)
-        return self.displacement(coefficients), torch.sigmoid(logit), self._head().features(x), after
+        made = Made(self._head().features(x), told)
+        return self.displacement(coefficients), torch.sigmoid(logit), made, after
+
+    def trunk(self) -> Trunk | None:
+        if self.shape.kernel != TAPS:
+            return None
+        head = self._head()
+        layers: dict[str, nn.Module] = {"enter": self.enter.conv, "leave": head.leave, "motion": head.motion}
+        for i, block in enumerate(self.blocks):
+            assert isinstance(block, EvenBlock)
+            layers |= {f"{i}.norm": block.norm, f"{i}.dilated": block.dilated.conv, f"{i}.pointwise": block.pointwise}
+        dilations = tuple(each // STRIDE for each in self.shape.dilations)
+        shape = TrunkShape(self.shape.inputs, self.shape.width, len(self.basis), self.shape.details, dilations)
+        flat = [_numbers(layers, name) for name, _ in shape.parts()]
+        return Trunk(shape, np.concatenate(flat), self.basis.numpy())
 
     def measure_features(self, mels: list[Tensor]) -> None:
         """Find the features' mean and spread over sounds (1, n, bands), before a bundle is written."""
         head, speech = self._head(), []
         with torch.no_grad():
             for mel in mels:
-                x, _ = self._heard(mel, self.initial_state())
+                _, x, _ = self._heard(mel, self.initial_state())
                 speech.append(head.made_of(x)[0])
         made_of = torch.cat(speech)
         head.mean.copy_(made_of.mean(0))
@@ -148,16 +165,17 @@ class VoiceNet(GivesMotion):
         assert isinstance(head, Head)
         return head
 
-    def _heard(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """What every head reads (b, n, width), and the state after the last frame."""
+    def _heard(self, mel: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """What the trunk is told (b, n, inputs), what heads read of it (b, n, width), and the state after that."""
         heard = 1 + len(self.shape.speech.dilations)
         logits, hidden, after = self.hear.heard(mel, state[:heard])
-        x, past = self.enter(self._told(mel, logits, hidden).transpose(1, 2), state[heard])
+        told = self._told(mel, logits, hidden)
+        x, past = self.enter(told.transpose(1, 2), state[heard])
         after = [*after, past]
         for block, before in zip(self.blocks, state[heard + 1 :], strict=True):
             x, past = block(x, before)
             after.append(past)
-        return nn.functional.gelu(x.transpose(1, 2), approximate="tanh"), after
+        return told, nn.functional.gelu(x.transpose(1, 2), approximate="tanh"), after
 
     def strided_forward(self, mel: Tensor) -> tuple[list[tuple[Tensor, Tensor]], Tensor, Tensor]:
         """Each head's coefficients and speech logits, the phoneme logits and what they are made of, at frames 0,
@@ -169,6 +187,15 @@ class VoiceNet(GivesMotion):
             x = block.strided_forward(x)
         x = nn.functional.gelu(x, approximate="tanh")
         return [head(x) for head in self.heads], logits, hidden
+
+
+def _numbers(layers: dict[str, nn.Module], name: str) -> Array:
+    """Weights as rows that frames side by side are multiplied with, or a bias, in one row."""
+    layer, _, kind = name.rpartition(".")
+    values: Tensor = getattr(layers[layer], kind).detach()
+    if values.dim() == 3:  # (outputs, inputs, taps)
+        values = values.permute(2, 1, 0)
+    return np.asarray(values.reshape(-1).numpy(), np.float32)
 
 
 def load_voice(path: Path) -> VoiceNet:

@@ -172,7 +172,17 @@ def make_bank(
     state_rule(quiet)
     with ProgressBar("looking", quiet) as progress:
         learns = on_or_off("--learn", learn)
-        summary = enroll(input, output, engine=engine, face=face, learn=learns, consent=consent, progress=progress)
+        learning = progress.called("learning how you talk")
+        summary = enroll(
+            input,
+            output,
+            engine=engine,
+            face=face,
+            learn=learns,
+            consent=consent,
+            progress=progress,
+            learning=learning,
+        )
     if not quiet:
         typer.echo(summary)
 

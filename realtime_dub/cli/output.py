@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from realtime_dub.errors import LostOutput, one_line
@@ -41,6 +42,15 @@ class ProgressBar:
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
+
+    def called(self, what: str) -> Callable[[int, int | None], None]:
+        """The same bar under another name, from the first call on."""
+
+        def go_on(done: int, total: int | None) -> None:
+            self._bar.update(self._task, description=what)
+            self(done, total)
+
+        return go_on
 
     def __call__(self, done: int, total: int | None) -> None:
         now_s = time.monotonic()

@@ -75,6 +75,10 @@ class Bundle:
         """Of the voice that it hears; 0 where it hears none."""
         return self.spec.look_ahead_ms if isinstance(self.spec, HearingSpec) else 0
 
+    def part(self, name: str) -> bytes:
+        """What is in another file of the bundle. Raises BundleError where it has changed."""
+        return _checked_file(self.folder / name, self.spec.sha256[name])
+
     def session(self, backend: str = AUTO, device: str = "") -> Session:
         """The network on ``backend``, opened at the first call for it. Raises BundleError where none can run it."""
         asked = backend, device

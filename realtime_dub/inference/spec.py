@@ -183,6 +183,13 @@ class MotionSpec(HearingSpec):
     # Indices in the face mesh of the points that move.
     points: tuple[Annotated[int, Field(ge=0, lt=MESH)], ...] = Field(max_length=MESH)
     usual: UsualSpec | None = None
+    trunk: Name | None = None  # file with the weights behind what the network tells as ``told``
+
+    @model_validator(mode="after")
+    def _has_trunk(self) -> MotionSpec:
+        if self.trunk is not None and self.trunk not in self.sha256:
+            raise ValueError(f"no hash for {self.trunk}")
+        return self
 
     @model_validator(mode="after")
     def _usual_of_these(self) -> MotionSpec:

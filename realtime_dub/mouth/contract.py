@@ -270,6 +270,9 @@ class Learnt:
     summary: str  # one line
 
 
+Progress = Callable[[int, int | None], None]  # done, total; None = unknown
+
+
 class OwnVoice(Protocol):
     """The voice of the person in a film, beside its frames."""
 
@@ -289,9 +292,17 @@ class IdentityKind(Protocol):
         """
 
     def learn(
-        self, tracked: Iterator[TrackedFrame], tracker: FaceTracker, still: bool, voice: OwnVoice | None = None
+        self,
+        tracked: Iterator[TrackedFrame],
+        tracker: FaceTracker,
+        still: bool,
+        voice: OwnVoice | None = None,
+        progress: Progress | None = None,
     ) -> Learnt:
-        """The person who is seen most in ``tracked``; ``still``: they are one photograph; ``voice``: theirs, maybe."""
+        """The person who is seen most in ``tracked``; ``still``: they are one photograph; ``voice``: theirs, maybe.
+
+        ``progress``: of what takes long once all frames have come.
+        """
 
 
 def blendshapes_of(generator: MouthGenerator) -> Blendshapes | None:

@@ -40,6 +40,7 @@ def run(*arguments: str) -> int:
 def test_an_exported_bundle_says_what_it_is_made_of(motion: Bundle, tmp_path: Path) -> None:
     assert run("mouthbank", "--bundle", motion.folder, "-o", tmp_path / "out", "--calls", "20", "-q") == 0
     written = load(tmp_path / "out" / "bundle", known=True)
+    assert {path.name for path in written.folder.iterdir()} == {path.name for path in motion.folder.iterdir()}
     model = graph.parsed(bundles.network_of(written), "")
     told = {each.key: each.value for each in model.metadata_props}
     assert told["network.sha256"] == bundles.sha256_of(motion)

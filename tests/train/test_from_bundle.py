@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -14,20 +16,33 @@ from test_speech import SHAPE, randomised  # noqa: E402
 from tiny import SPEC  # noqa: E402
 
 from engines.common.bundle_files import rounded  # noqa: E402
+from engines.common.speech.network import STRIDE, convolved  # noqa: E402
 from engines.mouthbank.data import make_basis  # noqa: E402
 from engines.mouthbank.ensemble import Mean, shipped  # noqa: E402
 from engines.mouthbank.export import export_bundle  # noqa: E402
-from engines.mouthbank.from_bundle import direct_net, main, voice_net  # noqa: E402
+from engines.mouthbank.from_bundle import direct_net, main, voice_net, whole_net  # noqa: E402
 from engines.mouthbank.network import MotionNet, Shape  # noqa: E402
+from engines.mouthbank.rewrite import rewrite  # noqa: E402
 from engines.mouthbank.voice_net import VoiceNet, VoiceShape, go_on, load_voice  # noqa: E402
 from realtime_dub.errors import BundleError, ConfigError  # noqa: E402
+from realtime_dub.inference.bundle import SPEC as SPEC_FILE  # noqa: E402
 from realtime_dub.inference.bundle import load  # noqa: E402
-from realtime_dub.mouth.mouthbank.motion import MotionStream  # noqa: E402
+from realtime_dub.mouth.mouthbank.motion import MotionStream, trunk_of  # noqa: E402
 from realtime_dub.mouth.mouthbank.own_voice import tells_features  # noqa: E402
+from realtime_dub.mouth.mouthbank.trunk import TrunkStream  # noqa: E402
+from realtime_dub.mouth.mouthbank.trunk_gradients import Forward  # noqa: E402
 
 
 def bundles(tmp_path: Path, nets: dict[int, Mean]) -> list[Path]:
     return [export_bundle(rounded(net), SPEC, tmp_path / f"bundle-{ahead}") for ahead, net in nets.items()]
+
+
+def said_by(folder: Path) -> list[np.ndarray]:
+    """What a bundle's network gives for one sound, its states too."""
+    session = onnxruntime.InferenceSession(folder / "motion.onnx")
+    mel = np.random.default_rng(0).normal(size=(1, 30, 80)).astype(np.float32)
+    states = {each.name: np.zeros(each.shape, np.float32) for each in session.get_inputs()[1:]}
+    return session.run(None, {"mel": mel, **states})
 
 
 def test_nets_come_out_of_bundles_as_they_went_in(
@@ -54,6 +69,57 @@ def test_nets_come_out_of_bundles_as_they_went_in(
         voice_net([alone])
 
 
+def test_the_trunk_of_a_voice_net_says_what_the_net_says_and_its_gradients_are_those_of_torch() -> None:
+    net, mel = tiny_net(), torch.randn(1, 120, 80)
+    for look_ahead in net.shape.look_aheads:
+        at = net.ahead(look_ahead)
+        trunk = at.trunk()
+        assert trunk is not None
+        with torch.no_grad():
+            told = at.featured(mel, at.initial_state())[2].told[0, ::STRIDE].numpy()
+            coefficients = at.coefficients(mel, at.initial_state())[0][0, ::STRIDE].numpy()
+        assert np.allclose(TrunkStream(trunk).run(told), coefficients, atol=1e-5)
+    weights = np.random.default_rng(0).normal(size=(1, len(told), len(net.basis))).astype(np.float32)
+    gradient = np.zeros(trunk.shape.size, np.float32)
+    Forward(trunk, told[None]).backward(weights, trunk.shape.views(gradient))
+    net.zero_grad()
+    x = convolved(torch.from_numpy(told)[None], at.enter.conv, 1)
+    for block in at.blocks:
+        x = block.strided_forward(x)
+    (at._head()(torch.nn.functional.gelu(x, approximate="tanh"))[0] * torch.from_numpy(weights)).sum().backward()
+    views, head = trunk.shape.views(gradient), at._head()
+    for name, layer in (("enter", at.enter.conv), ("0.dilated", at.blocks[0].dilated.conv), ("leave", head.leave)):
+        by_torch = layer.weight.grad.permute(2, 1, 0).reshape(-1, layer.weight.shape[0]).numpy()
+        assert np.allclose(views[f"{name}.weight"], by_torch, rtol=1e-3, atol=1e-4 * np.abs(by_torch).max()), name
+        assert np.allclose(views[f"{name}.bias"], layer.bias.grad.numpy(), rtol=1e-3, atol=1e-4), name
+    assert np.allclose(views["1.norm.weight"], at.blocks[1].norm.weight.grad.numpy(), rtol=1e-3, atol=1e-4)
+
+
+def test_a_bundle_brings_its_trunk_and_one_that_tells_less_is_told_by_its_spec(tmp_path: Path) -> None:
+    net = shipped([tiny_net()], [1.0])[8]
+    [folder] = bundles(tmp_path, {8: net})
+    trunk = trunk_of(load(folder))
+    assert trunk is not None
+    assert trunk.shape.inputs == net.nets[0].shape.inputs
+    assert np.array_equal(trunk.flat, np.float16(net.trunk().flat).astype(np.float32))
+    whole = whole_net(folder)
+    state = net.initial_state()
+    assert len(whole(torch.zeros(1, 4, 80), *state)) == 4 + len(state)
+    said, spec = said_by(folder), load(folder).spec
+    told = json.loads((folder / SPEC_FILE).read_text())
+    told["outputs"] = [output for output in told["outputs"] if output["name"] != "told"]
+    (folder / SPEC_FILE).write_text(json.dumps(told))
+    assert trunk_of(load(folder)) is None
+    assert len(whole_net(folder)(torch.zeros(1, 4, 80), *state)) == 3 + len(state)
+    rewrite(folder)  # and tells all of it again
+    assert load(folder).spec.model_copy(update={"sha256": spec.sha256}) == spec
+    assert all(np.allclose(one, other, atol=1e-6) for one, other in zip(said_by(folder), said, strict=True))
+    with pytest.raises(BundleError, match="is not a voice net alone"):
+        rewrite(export_bundle(MotionNet(Shape(width=8)), SPEC, tmp_path / "direct"))
+    mean = Mean([tiny_net().ahead(8), tiny_net().ahead(8)], [1.0, 1.0])
+    assert mean.trunk() is None
+
+
 def test_a_voice_net_alone_tells_what_its_motion_is_made_of(tmp_path: Path) -> None:
     voice = tiny_net()
     mels = [torch.randn(1, 200, 80) for _ in range(3)]
@@ -61,7 +127,7 @@ def test_a_voice_net_alone_tells_what_its_motion_is_made_of(tmp_path: Path) -> N
     at.measure_features(mels)
     [mean] = [net for ahead, net in shipped([MotionNet(Shape(width=8)), voice], [0.0, 1.0]).items() if ahead == 8]
     with torch.no_grad():
-        features = mean.featured(mels[0], mean.initial_state())[2][0]
+        features = mean.featured(mels[0], mean.initial_state())[2].features[0]
         coefficients = at.coefficients(mels[0], at.initial_state())[0][0]
     assert features.mean(0).abs().max() < 0.5
     assert 0.7 < float(features.std()) < 1.3

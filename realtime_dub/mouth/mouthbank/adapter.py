@@ -26,7 +26,7 @@ HALF_TRUST = 60  # frames learnt from at which it is believed by half
 MOST_MISSED = 0.6  # mouth widths: a frame further from the net's mouth is no speech, or badly tracked
 MOST_MOVED = 0.35  # that it may move any point
 MOST_FEATURES = 256
-MOST_ADAPTERS, MOST_NAME = 4, 200  # in a bank
+MOST_ADAPTERS = 4  # in a bank
 _LIPS_AT = np.searchsorted(LOWER, LIPS)
 _MOST_WEIGHT, _MOST_INVERSE, _MOST_ERROR = 50.0, 10.0, 10.0
 _NUMBERS = ("weights", "inverse", "numbers")  # their names in a bank
@@ -126,16 +126,8 @@ class Adapter:
 
 def read_adapters(arrays: np.lib.npyio.NpzFile) -> dict[str, Adapter]:
     """Raises ValueError, and KeyError where a part is missing."""
-    count = sum(name.startswith("net") and name[3:].isdigit() for name in arrays.files)
-    if count > MOST_ADAPTERS:
-        raise ValueError(f"{count} ways of talking are more than a bank has")
-    found = {}
-    for i in range(count):
-        net = arrays[f"net{i}"]
-        if net.ndim != 1 or net.dtype != np.uint8 or len(net) > MOST_NAME:
-            raise ValueError("a way of talking has no name")
-        found[net.tobytes().decode()] = Adapter.of({name: arrays[f"{name}{i}"] for name in _NUMBERS})
-    return found
+    nets = bank_shapes.names(arrays, "net", MOST_ADAPTERS)
+    return {net: Adapter.of({name: arrays[f"{name}{i}"] for name in _NUMBERS}) for i, net in enumerate(nets)}
 
 
 def _with_one(features: Floats) -> npt.NDArray[np.float64]:

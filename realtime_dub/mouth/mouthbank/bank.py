@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import cv2
 import numpy as np
@@ -26,9 +26,12 @@ from realtime_dub.mouth.mouthbank.bank_bounds import MOST_FILE, check_archive, p
 from realtime_dub.mouth.mouthbank.cavity import max_lip_opening
 from realtime_dub.mouth.mouthbank.measures import Smiles
 from realtime_dub.mouth.mouthbank.shut import ShutShapes, shut_shape
+from realtime_dub.mouth.mouthbank.tuning import MOST_TUNED, Tuned, read_tuned
 from realtime_dub.mouth.mouthbank.way import SIZE as WAY_SIZE
 from realtime_dub.mouth.mouthbank.way import Way
 from realtime_dub.paths import WholeFile, read_plain, reason
+
+Learnt = TypeVar("Learnt")
 
 FORMAT = 1
 CAPACITY = 48
@@ -71,6 +74,7 @@ class Bank:
     frozen: bool = False  # an identity that was loaded is not relearnt
     gallery: Gallery = field(default_factory=Gallery)  # empty = of whoever is seen first
     adapters: dict[str, Adapter] = field(default_factory=dict)  # by net: how this person talks
+    tuned: dict[str, Tuned] = field(default_factory=dict)  # by net: what its weights are changed by for that
     consent: bytes = b""  # who confirmed that this face may be dubbed, when: a record that others write and read
     _shapes: list[Points] = field(default_factory=list)
     _seen: int = 0
@@ -105,10 +109,11 @@ class Bank:
 
     def keep_adapter(self, net: str, adapter: Adapter) -> None:
         """What was learnt of the person's way of talking with a net; the oldest of too many is dropped."""
-        if net not in self.adapters:
-            while len(self.adapters) >= MOST_ADAPTERS:
-                self.adapters.pop(next(iter(self.adapters)))
-        self.adapters[net] = adapter
+        _keep(self.adapters, net, adapter, MOST_ADAPTERS)
+
+    def keep_tuned(self, net: str, tuned: Tuned) -> None:
+        """The same of what a net's weights are changed by."""
+        _keep(self.tuned, net, tuned, MOST_TUNED)
 
     def observe(self, tracked: TrackedFrame, with_mouth: bool = True) -> None:
         """Learn from a tracked frame: the resting face, and the mouth where it is new or sharper.
@@ -127,7 +132,8 @@ class Bank:
         """Another bank that knows the same; the pictures, which nobody changes, are shared."""
         adapters = {net: adapter.copy() for net, adapter in self.adapters.items()}
         shapes, gallery = list(self._shapes), self.gallery.copy()
-        return replace(self, mouths=list(self.mouths), gallery=gallery, adapters=adapters, _shapes=shapes)
+        known = {"gallery": gallery, "adapters": adapters, "tuned": dict(self.tuned), "_shapes": shapes}
+        return replace(self, mouths=list(self.mouths), **known)  # type: ignore[arg-type]
 
     def save(self, path: Path, plain: bool = False) -> None:
         """Write the bank to ``path``: arrays and PNG pictures in a zip, no pickles; ``plain``: pictures as they are, so
@@ -152,6 +158,8 @@ class Bank:
             arrays[f"scalars{i}"] = np.array([mouth.sharpness, mouth.max_lip_opening])
         for i, (net, adapter) in enumerate(self.adapters.items()):
             arrays |= {f"{name}{i}": values for name, values in adapter.arrays(net).items()}
+        for i, (net, tuned) in enumerate(self.tuned.items()):
+            arrays |= {f"{name}{i}": values for name, values in tuned.arrays(net).items()}
         packed = io.BytesIO()
         np.savez(packed, **arrays)
         WholeFile(path).write(packed.getvalue())  # a bank is there whole or not at all
@@ -196,8 +204,8 @@ class Bank:
         neutral = bank_shapes.face(arrays["neutral"])
         way = _read_way(arrays) if "waysums" in arrays.files else None
         consent = _read_consent(arrays) if "consent" in arrays.files else b""
-        adapters = read_adapters(arrays)
-        return cls(mouths, neutral, closed, max(wide, 0.0), way, True, gallery, adapters, consent)
+        own = read_adapters(arrays), read_tuned(arrays)
+        return cls(mouths, neutral, closed, max(wide, 0.0), way, True, gallery, *own, consent)
 
     def _learn_neutral(self, canonical: Points) -> None:
         if self._seen >= ENOUGH_SHAPES and 0 < self._smiles(canonical) <= SHAPES:
@@ -256,6 +264,13 @@ class Bank:
         np.fill_diagonal(distance, np.inf)
         first, second = np.unravel_index(int(distance.argmin()), distance.shape)
         return int(first if self.mouths[int(first)].sharpness < self.mouths[int(second)].sharpness else second)
+
+
+def _keep(known: dict[str, Learnt], net: str, learnt: Learnt, most: int) -> None:
+    if net not in known:
+        while len(known) >= most:
+            known.pop(next(iter(known)))
+    known[net] = learnt
 
 
 def _read_consent(arrays: np.lib.npyio.NpzFile) -> bytes:

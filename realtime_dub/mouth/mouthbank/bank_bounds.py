@@ -16,6 +16,7 @@ from realtime_dub.stored import declared_bytes
 
 MOST_FILE, MOST_BYTES = 64_000_000, 100_000_000  # of the file, and of all that is in it
 MOST_PICTURE, MOST_ARRAY = 3_000_000, 300_000  # bytes of one, packed as PNG or not at all
+MOST_TUNED = 4_000_000  # bytes of what a net's weights are changed by
 MOST_MEMBERS = 1_000
 MOST_DIRECTORY = 256 * MOST_MEMBERS  # bytes of the archive's own list, each entry of which takes memory
 NAME = re.compile(r"[a-z]{1,20}[0-9]{0,6}\.npy", re.ASCII)
@@ -23,10 +24,10 @@ PNG = b"\x89PNG\r\n\x1a\n"
 _END, _END64 = b"PK\x05\x06", b"PK\x06\x07"
 
 
-def check_archive(data: bytes, plain: bool = False) -> None:
+def check_archive(data: bytes, plain: bool = False, most_array: int = MOST_ARRAY) -> None:
     """Raises ValueError for what is no bank or unpacks to more than any, and what zipfile raises for what is no zip.
 
-    ``plain``: nothing in it may be packed.
+    ``plain``: nothing in it may be packed; ``most_array``: bytes of one that is no picture.
     """
     _check_directory(data)
     with zipfile.ZipFile(io.BytesIO(data)) as packed:
@@ -36,7 +37,7 @@ def check_archive(data: bytes, plain: bool = False) -> None:
         if len({each.filename for each in members}) < len(members):
             raise ValueError("it has two entries with the same name")
         for each in members:
-            _check_member(packed, each)
+            _check_member(packed, each, _most(each.filename, most_array))
         if plain and any(each.compress_type != zipfile.ZIP_STORED for each in members):
             raise ValueError("it is packed")
 
@@ -51,13 +52,20 @@ def _check_directory(data: bytes) -> None:
         raise ValueError("it is too large for a bank")
 
 
-def _check_member(packed: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+def _most(name: str, most_array: int) -> int:
+    """Bytes of an entry."""
+    if name.startswith("image"):
+        return MOST_PICTURE
+    return MOST_TUNED if name.startswith("tuned") else most_array
+
+
+def _check_member(packed: zipfile.ZipFile, member: zipfile.ZipInfo, most: int) -> None:
     name = member.filename[:40]
     if not NAME.fullmatch(member.filename):
         raise ValueError(f"{name} is no part of a bank")
     if member.flag_bits & 1 or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f"{name} is encrypted, or packed in another way")
-    if member.file_size > (MOST_PICTURE if name.startswith("image") else MOST_ARRAY):
+    if member.file_size > most:
         raise ValueError(f"{name} is too large")
     with packed.open(member) as stream:
         if not 0 <= declared_bytes(stream) <= member.file_size:

@@ -19,6 +19,7 @@ LEAST_HEIGHT = 0.02  # of the lips, mouth widths
 MOST_SHAPE = 2.0  # mouth widths from the lips' centre at rest
 MOST_WIDE = 2.0  # mouth widths that anybody opens the mouth by
 LEAST_LIPS = 4.0  # pixels, of a mouth's width in its picture
+MOST_NAME = 200  # letters of a net's
 MOST_DESCRIPTOR = 100.0  # of a face's descriptor, which is whitened
 
 Array = npt.NDArray[np.generic]
@@ -35,6 +36,17 @@ def numbers(array: Array, shape: tuple[int, ...], most: float) -> npt.NDArray[np
     if not (np.abs(array) <= most).all():  # nor may any be no number
         raise ValueError("an array has values beyond any face's")
     return array.astype(np.float32)
+
+
+def names(arrays: np.lib.npyio.NpzFile, part: str, most: int) -> list[str]:
+    """Of the nets that a bank knows something for, in ``part`` and a number each. Raises ValueError."""
+    count = sum(name.startswith(part) and name[len(part) :].isdigit() for name in arrays.files)
+    if count > most:
+        raise ValueError(f"{count} ways of talking are more than a bank has")
+    stored = [arrays[f"{part}{i}"] for i in range(count)]
+    if any(net.ndim != 1 or net.dtype != np.uint8 or len(net) > MOST_NAME for net in stored):
+        raise ValueError("a way of talking has no name")
+    return [net.tobytes().decode() for net in stored]
 
 
 def face(array: Array) -> Points:

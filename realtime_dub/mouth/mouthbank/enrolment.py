@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from realtime_dub.face.types import FaceTracker, TrackedFrame
 from realtime_dub.inference.bundle import load_default, longest_look_ahead
 from realtime_dub.media import Samples
-from realtime_dub.mouth.contract import HEARD_AHEAD_NS, Learnt, OwnVoice
+from realtime_dub.mouth.contract import HEARD_AHEAD_NS, Learnt, OwnVoice, Progress
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.calibration import CalibrationFrames, calibrate
 from realtime_dub.mouth.mouthbank.motion_nets import usual_of
 from realtime_dub.mouth.mouthbank.occlusion import Occlusion
-from realtime_dub.mouth.mouthbank.own_voice import OwnVoiceStream, tells_features
+from realtime_dub.mouth.mouthbank.own_voice import OwnVoiceStream, tells_features, tuned_by
 from realtime_dub.mouth.mouthbank.people import People, Person
 
 ENGINE = "mouthbank"
@@ -29,10 +30,15 @@ class Banks:
         return Bank.read(data, name, plain)
 
     def learn(
-        self, tracked: Iterator[TrackedFrame], tracker: FaceTracker, still: bool, voice: OwnVoice | None = None
+        self,
+        tracked: Iterator[TrackedFrame],
+        tracker: FaceTracker,
+        still: bool,
+        voice: OwnVoice | None = None,
+        progress: Progress | None = None,
     ) -> Learnt:
         """Where several people follow one another as the face that is chosen, the bank is that of the one most seen."""
-        occlusion, lessons = Occlusion(), _Lessons(voice)
+        occlusion, lessons = Occlusion(), _Lessons(voice, progress)
         people = People(Bank(), occlusion.clear, usual=usual_of(load_default(ENGINE)))
         frames = CalibrationFrames(occlusion.clear)
         for each in tracked:
@@ -52,11 +58,11 @@ class Banks:
 class _Lessons:
     """How a person talks, for the nets that a bank is used with: live, and in files."""
 
-    def __init__(self, voice: OwnVoice | None) -> None:
+    def __init__(self, voice: OwnVoice | None, progress: Progress | None) -> None:
         self._voice = voice
         looks = {None, longest_look_ahead(ENGINE)} if voice is not None else set()
         bundles = [bundle for ms in looks if tells_features(bundle := load_default(ENGINE, ms))]
-        self._learners = [OwnVoiceStream(bundle) for bundle in bundles]
+        self._learners = [OwnVoiceStream(bundle, tuner=partial(tuned_by, progress=progress)) for bundle in bundles]
 
     def go_on(self, tracked: TrackedFrame) -> None:
         if self._voice is not None and self._learners:

@@ -32,8 +32,10 @@ from realtime_dub.mouth.mouthbank.motion_nets import open_motion, usual_of
 from realtime_dub.mouth.mouthbank.occlusion import Occlusion
 from realtime_dub.mouth.mouthbank.own_voice import WaysOfTalking
 from realtime_dub.mouth.mouthbank.people import People, Person
+from realtime_dub.mouth.mouthbank.personal import own_motion
 from realtime_dub.mouth.mouthbank.render import WORK_PX, Renderer
 from realtime_dub.mouth.mouthbank.rest import Resting
+from realtime_dub.mouth.mouthbank.style import kept_shut
 from realtime_dub.mouth.mouthbank.voice_stream import Motion, VoiceMotion, opening
 from realtime_dub.mouth.quality import AUTO as AUTO_QUALITY
 from realtime_dub.mouth.quality import Quality, at_first
@@ -92,6 +94,7 @@ class MouthbankGenerator:
         self._draws = True  # a mouth was drawn last; before the first one nothing is saved
         self._unknown_ns: int | None = None  # the last instant with a face of which it was not known whose it is
         self.quality, self.works_at = quality, at_first(quality)
+        self._know(bank)
         self._solver = BlendshapeSolver()
         self._shown = np.zeros((len(self._motion.points), 3), np.float32)
         self._seen: Points | None = None  # (478, 3) of the last frame's face with the mouth that it was given
@@ -272,9 +275,11 @@ class MouthbankGenerator:
         displacement = person.style(motion, bank, self.strength)
         if self._talk.learns_dubbed and self._occlusion.clear(tracked):
             self._talk.learn_dubbed(person, tracked, motion)
-        if motion.features is None or (adapter := bank.adapters.get(self._talk.net)) is None:
+        net = self._talk.net
+        if (own := own_motion(motion, bank.adapters.get(net), bank.tuned.get(net))) is None:
             return displacement
-        return displacement + adapter.moved(motion.features) * np.float32(self.strength * motion.speech)
+        own = own * np.float32(self.strength * motion.speech)
+        return displacement + kept_shut(own, person.style.opened(displacement, bank))
 
     def _meet(self, tracked: TrackedFrame) -> Person | None:
         """Whose face it is. Another person may speak at quite another level."""
@@ -285,8 +290,13 @@ class MouthbankGenerator:
             self._talk.forget()
             self._resting.forget()
         if person is not None:
-            self._motion.meet(person.bank.neutral)
+            self._know(person.bank)
         return person
+
+    def _know(self, bank: Bank) -> None:
+        """Whose mouth the voice is to move."""
+        self._motion.meet(bank.neutral)
+        self._motion.tune(bank.tuned.get(self._talk.net))
 
     def _since_known(self, at_ns: int) -> float:
         """The way from the live mouth back to the dubbed one, 0..1, after a face was not known."""

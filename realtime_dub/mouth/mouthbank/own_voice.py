@@ -6,8 +6,9 @@ Another's voice, a narrator's or an interpreter's, must not be learnt from: mout
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -16,13 +17,14 @@ from realtime_dub.face.types import Points, TrackedFrame
 from realtime_dub.inference import AUTO
 from realtime_dub.inference.bundle import Bundle
 from realtime_dub.media import NS, Floats, Samples
-from realtime_dub.mouth.contract import VOICE_RATE, OwnVoiceLearnt
+from realtime_dub.mouth.contract import VOICE_RATE, OwnVoiceLearnt, Progress
 from realtime_dub.mouth.mouthbank.adapter import Adapter
 from realtime_dub.mouth.mouthbank.agreement import Agreement, agreement_of
 from realtime_dub.mouth.mouthbank.bank import Bank
-from realtime_dub.mouth.mouthbank.motion import FEATURES, Motion, MotionStream, opening
+from realtime_dub.mouth.mouthbank.motion import FEATURES, Motion, MotionStream, opening, trunk_of
 from realtime_dub.mouth.mouthbank.people import Person
 from realtime_dub.mouth.mouthbank.style import Style
+from realtime_dub.mouth.mouthbank.tuning import Tape, Tuned, tune
 
 SPEAKS = 0.5  # probability of speech from which a frame is learnt from
 AGREES = 0.35  # r of the mouth's opening and the net's; who reads has 0.5 to 0.9, another's voice within 0.2 of nothing
@@ -38,6 +40,9 @@ MOST_LESSONS = 6_000  # four minutes of speech at 25 per second
 MOST_PUT_OFF = 6  # lessons that wait until there is time; live there is, every third frame
 SMILES = 0.03  # mouth widths that an expression moves any point by: such a frame is not learnt from
 TURNED_DEG = 30.0  # a face turned further is not learnt from
+# What a net is changed by for whoever's mouth it missed so, (len(LOWER), 3) each, at these places of a tape.
+Tuner = Callable[[Sequence[float], Sequence[Points]], Tuned | None]
+Tunes = Callable[[Bundle, Tape, Sequence[float], Sequence[Points]], Tuned | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +53,7 @@ class Lesson:
     canonical: Points  # (478, 3)
     motion: Motion
     style: Style  # the person's measure, against that voice
+    place: float | None = None  # of its instant on the tape, where there is one
 
 
 def lesson_of(person: Person, tracked: TrackedFrame, motion: Motion) -> Lesson | None:
@@ -74,8 +80,8 @@ def face_to_learn(person: Person, tracked: TrackedFrame) -> Points | None:
 class Lessons:
     """What people are learnt by, with one net. ``learnt``: from how many frames."""
 
-    def __init__(self, net: str) -> None:
-        self.net, self.learnt = net, 0
+    def __init__(self, net: str, tuner: Tuner | None = None) -> None:
+        self.net, self.learnt, self._tuner = net, 0, tuner
         self._agreement = Agreement()
         self._trial: Trial | None = None
 
@@ -129,6 +135,15 @@ class Lessons:
         if belong(agreement_of(seen, by_net), at_least(known, FORETOLD)):
             bank.keep_adapter(self.net, trial.adapter)
             self.learnt += trial.waiting
+            self._tune(bank, lessons, pairs)
+
+    def _tune(self, bank: Bank, lessons: Sequence[Lesson], pairs: Sequence[tuple[Points, Points]]) -> None:
+        if self._tuner is None:
+            return
+        both = zip(lessons, pairs, strict=True)
+        placed = [(each.place, live - net) for each, (live, net) in both if each.place is not None]
+        if placed and (tuned := self._tuner([place for place, _ in placed], [missed for _, missed in placed])):
+            bank.keep_tuned(self.net, tuned)
 
 
 class Trial:
@@ -194,11 +209,13 @@ class OwnVoiceStream:
     :meth:`learn` takes what has come so far.
     """
 
-    def __init__(self, bundle: Bundle, backend: str = AUTO) -> None:
-        self._motion = MotionStream(bundle, backend)
+    def __init__(self, bundle: Bundle, backend: str = AUTO, tuner: Tunes | None = None) -> None:
+        """``tuner``: the net itself is tuned to the person at the end, which takes some seconds for each minute."""
+        tape = Tape() if tuner is not None and trunk_of(bundle) is not None else None
+        self._motion = MotionStream(bundle, backend, tape)
         self._waiting: deque[_Seen] = deque(maxlen=WAITING)
         self._ready: deque[Lesson] = deque(maxlen=MOST_LESSONS)
-        self.lessons = Lessons(bundle.net)
+        self.lessons = Lessons(bundle.net, None if tuner is None or tape is None else partial(tuner, bundle, tape))
         self.heard = 0  # samples with sound in them
 
     def hear(self, samples: Samples, pts_ns: int) -> None:
@@ -233,7 +250,8 @@ class OwnVoiceStream:
         while self._waiting and self._waiting[0].at_ns <= heard_ns:
             seen = self._waiting.popleft()
             if heard_ns - seen.at_ns <= REMEMBERED_NS and teaches(motion := self._motion.at(seen.at_ns)):
-                self._ready.append(Lesson(seen.person, seen.canonical, motion, seen.style))
+                place = self._motion.tape_place(seen.at_ns)
+                self._ready.append(Lesson(seen.person, seen.canonical, motion, seen.style, place))
 
 
 class WaysOfTalking:
@@ -303,6 +321,14 @@ class WaysOfTalking:
         self._put_off.clear()
         if self._own is not None:
             self._own.lessons.forget()
+
+
+def tuned_by(
+    bundle: Bundle, tape: Tape, places: Sequence[float], missed: Sequence[Points], progress: Progress | None = None
+) -> Tuned | None:
+    """What the net of ``bundle`` is changed by for somebody whose mouth it ``missed`` so at ``places`` of the tape."""
+    trunk = trunk_of(bundle)
+    return None if trunk is None else tune(trunk, tape, np.array(places), np.stack(missed), progress=progress)
 
 
 def tells_features(bundle: Bundle) -> bool:

@@ -19,6 +19,7 @@ from realtime_dub.face.types import Points
 from realtime_dub.inference.spec import UsualSpec
 from realtime_dub.mouth.mouthbank.bank import WIDE_SHARE, Bank
 from realtime_dub.mouth.mouthbank.motion import Motion
+from realtime_dub.mouth.mouthbank.voice_stream import opening as lips_opened
 from realtime_dub.mouth.mouthbank.way import Way, shift
 
 SPEAKS = 0.5  # probability of speech from which the motion is compared with the person's
@@ -28,6 +29,7 @@ HEARD = 300  # motions that the measure is taken from
 USUAL = 20  # as many of the net's usual ones stand for a voice that nobody has heard yet
 NEAR = 0.01  # mouth widths: lips that the net leaves so near each other touch, as a p, b or m asks for,
 PRESSED, PRESSED_NEAR = 0.015, 0.03  # and they are pressed by the first, less by less the farther they are
+NEARLY_SHUT, LITTLE = 0.03, 0.06  # mouth widths: lips so near each other are not opened by so little
 _LEAST_OPENING = 1e-3
 _UPPER_AT, _LOWER_AT = np.searchsorted(LOWER, OPENING).T
 _UPPER, _LOWER = (np.searchsorted(LOWER, LIPS_INNER[cut]) for cut in (slice(1, 10), slice(11, 20)))
@@ -63,6 +65,11 @@ class Style:
     def applied(self, motion: Motion, bank: Bank, strength: float) -> Points:
         """The same by what is known of the person's measure already."""
         return self._applied(motion, bank, strength, self._closed(bank))
+
+    def opened(self, displacement: Points, bank: Bank) -> float:
+        """How much farther than where they touch the lips are open, mouth widths; infinite where that is not known."""
+        closed = self._closed(bank)
+        return math.inf if closed is None else lips_opened(displacement) - lips_opened(closed.nearer)
 
     def _applied(self, motion: Motion, bank: Bank, strength: float, closed: _Closed | None) -> Points:
         if closed is None:
@@ -136,6 +143,21 @@ def quantile(values: Iterable[float], share: float) -> float:
 def _kept(opening: float) -> float:
     """Share of a small opening that is left: a net that learns by squares opens a little where it is not sure."""
     return 1 - math.exp(-((opening / NEAR) ** 2))
+
+
+def kept_shut(own: Points, opened: float) -> Points:
+    """What is one person's own (len(LOWER), 3), less what would open lips a little that the net has shut.
+
+    What learns by squares learns a p, b or m as a mouth that is nearly shut. ``opened``: the lips without it.
+    """
+    more = lips_opened(own)
+    if more <= 0:
+        return own
+    by = more / 2 * math.exp(-((max(opened, 0.0) / NEARLY_SHUT) ** 2) - (more / LITTLE) ** 2)
+    changed = own.copy()
+    changed[_UPPER, 1] += np.float32(by)
+    changed[_LOWER, 1] -= np.float32(by)
+    return changed
 
 
 def _pressed(opening: float) -> Points:

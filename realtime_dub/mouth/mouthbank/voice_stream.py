@@ -24,6 +24,7 @@ from realtime_dub.inference.spec import LandmarksSpec, MotionSpec
 from realtime_dub.inference.state import CheckedStream
 from realtime_dub.media import MS, NS, Floats, samples_to_ns
 from realtime_dub.mouth.mouthbank.plausible import Plausible
+from realtime_dub.mouth.mouthbank.tuning import Tuned
 
 HISTORY_NS = 3 * NS
 MAX_FRAMES = 64  # per call of the network; longer sound goes in several. As many as it is built for (profiles.py)
@@ -42,6 +43,7 @@ class Motion:
     speech: float  # 0..1, how sure it is that the person speaks
     plausible: bool = True  # False: what the network gave can be no mouth, this is rest
     features: Floats | None = None  # (n,) what the network made the motion of, where it tells that
+    tuned: Floats | None = None  # (points, 3) how far from ``displacement`` weights tuned to the person have it
 
 
 def opening(displacement: Floats) -> float:
@@ -64,6 +66,9 @@ class VoiceMotion(Protocol):
 
     def hear(self, samples: Floats, pts_ns: int) -> None:
         """Audio (n,) at the bundle's rate, its first sample at ``pts_ns``; consecutive calls without holes."""
+
+    def tune(self, tuned: Tuned | None) -> None:
+        """From now on motions tell what the net makes of the voice with these weights, too, where it can be tuned."""
 
     def heard_until_ns(self) -> int:
         """The newest instant whose motion is known; far in the past before the first sound."""
@@ -124,6 +129,9 @@ class VoiceStream:
 
     def meet(self, neutral: Points | None) -> None:
         """Whose mouth it is: the canonical face at rest (478, 3); None = it is not known yet."""
+
+    def tune(self, tuned: Tuned | None) -> None:
+        """From now on motions tell what the net makes of the voice with these weights, too, where it can be tuned."""
 
     def forget_level(self) -> None:
         """Somebody else may speak from now on, at another level."""
@@ -218,7 +226,12 @@ class VoiceStream:
         known = bool(self._plausible[a] and self._plausible[b])
         if not self._features.shape[1]:
             return Motion(displacement, speech, known)
-        return Motion(displacement, speech, known, self._features[a] * (1 - part) + self._features[b] * part)
+        features = self._features[a] * (1 - part) + self._features[b] * part
+        return Motion(displacement, speech, known, features, self._tuned_at(place))
+
+    def _tuned_at(self, place: Place) -> Floats | None:
+        """``Motion.tuned`` at a place among the outputs."""
+        return None
 
     def _place(self, ns: int) -> Place | None:
         """Where ``ns`` is among the outputs that are remembered; None = before the first sound."""

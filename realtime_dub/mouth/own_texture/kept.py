@@ -16,6 +16,7 @@ from realtime_dub.inference.bundle import Bundle
 from realtime_dub.inference.contract import Arrays, Declared, Session
 from realtime_dub.inference.state import CheckedStream
 from realtime_dub.media import MS, Floats
+from realtime_dub.mouth.mouthbank.tuning import Tuned
 from realtime_dub.mouth.mouthbank.voice_stream import MAX_FRAMES, Motion, VoiceMotion
 from realtime_dub.mouth.own_texture.shape import LipStream, averaged, spec_of
 from realtime_dub.mouth.steps import Steps
@@ -101,6 +102,9 @@ class KeptLips:
 
     def meet(self, neutral: Points | None) -> None:
         """What is kept is nobody's."""
+
+    def tune(self, tuned: Tuned | None) -> None:
+        """It comes from no net."""
 
     def forget_level(self) -> None:
         """There is none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
@@ -12,7 +12,14 @@ from realtime_dub.errors import ConfigError, MediaError
 from realtime_dub.face.types import FaceTracker, TrackedFrame
 from realtime_dub.media import Frame
 from realtime_dub.mouth import registry
-from realtime_dub.mouth.contract import HEARD_AHEAD_NS, Identity, LearnsOwnVoice, MouthGenerator, SupportsCalibration
+from realtime_dub.mouth.contract import (
+    HEARD_AHEAD_NS,
+    Identity,
+    LearnsOwnVoice,
+    MouthGenerator,
+    Progress,
+    SupportsCalibration,
+)
 from realtime_dub.paths import Use, WholeFile, refuse_clashes
 from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.file.looks import Looks, tracked_ahead
@@ -22,9 +29,7 @@ from realtime_dub.sources.base import VideoSource, read_all
 from realtime_dub.sources.registry import kind_of, open_video
 from realtime_dub.trust.consent import CarriesConsent, give, warning
 
-Progress = Callable[[int, int | None], None]  # done, total; None = unknown
-
-MAX_FRAMES = 3000  # two minutes: what an engine can learn is found long before
+MAX_FRAMES = 15_000  # ten minutes: looks are learnt in one, and how a person talks the better the longer
 
 
 def show_film(
@@ -78,11 +83,12 @@ def enroll(
     learn: bool = True,
     consent: str | None = None,
     progress: Progress | None = None,
+    learning: Progress | None = None,
 ) -> str:
     """Let ``engine`` learn the person in ``input`` and save that to ``output``; a line that says what was learnt.
 
     ``learn``: how the person talks, too, where the film has their voice. ``consent``: the name of whoever confirmed
-    that this face may be dubbed; it is recorded in the file.
+    that this face may be dubbed; it is recorded in the file. ``learning``: progress of what follows the frames.
 
     Raises MediaError where the input cannot be read or shows no face, ConfigError where it is the output, or where the
     engine learns nothing; then nothing is written.
@@ -101,7 +107,7 @@ def enroll(
         own = film_voice(input) if learn and kind == "file" else nullcontext(None)
         with one_thread_each(), own as voice:
             tracked = (tracker.track(frame) for frame in _counted(frames, info.frames, progress))
-            learnt = learner.learn(tracked, tracker, still=kind != "file", voice=voice)
+            learnt = learner.learn(tracked, tracker, still=kind != "file", voice=voice, progress=learning)
     finally:
         tracker.close()
         source.close()
