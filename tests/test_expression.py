@@ -15,9 +15,10 @@ from realtime_dub.face.landmarks import CORNERS, LIPS_OUTER, mean_lip_opening
 from realtime_dub.face.types import Face, Points, Pose, TrackedFrame
 from realtime_dub.media import MS, Frame, Image
 from realtime_dub.mouth.mouthbank import measures
-from realtime_dub.mouth.mouthbank.bank import SHAPES, Bank
+from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.expression import Expression
 from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
+from realtime_dub.mouth.mouthbank.looks import MOST_LOOKS
 from realtime_dub.mouth.mouthbank.people import Person
 from realtime_dub.mouth.mouthbank.render import Renderer
 from tests.faces import jaw_drop, read, tracked_portrait
@@ -47,7 +48,7 @@ def bank() -> Bank:
     """Of somebody who was seen to speak without a smile."""
     bank = Bank()
     for k in range(30):
-        bank._learn_neutral(shape(opened=0.2 * max(0.0, float(np.sin(k)))))
+        bank.learn_face(shape(opened=0.2 * max(0.0, float(np.sin(k)))), k * 120 * MS)
     return bank
 
 
@@ -164,22 +165,22 @@ def test_everybody_has_their_own(bank: Bank) -> None:
 def test_a_smile_does_not_become_the_resting_face_unless_it_stays() -> None:
     bank = Bank()
     for k in range(24):
-        bank._learn_neutral(shape(opened=0.1 * (k % 3)))
+        bank.learn_face(shape(opened=0.1 * (k % 3)), k * 120 * MS)
     assert bank.neutral is not None
     rest, wide = bank.neutral.copy(), bank.wide
-    for k in range(SHAPES):
-        bank._learn_neutral(shape("smile", opened=0.15 * (k % 3)))
+    for k in range(24, 24 + MOST_LOOKS):
+        bank.learn_face(shape("smile", opened=0.15 * (k % 3)), k * 120 * MS)
     assert np.abs(bank.neutral - rest).max() < 0.02
     assert bank.wide == pytest.approx(wide, abs=0.02)
-    for _ in range(SHAPES):
-        bank._learn_neutral(shape("smile"))
+    for k in range(MOST_LOOKS):
+        bank.learn_face(shape("smile"), (24 + MOST_LOOKS + k) * 120 * MS)
     assert mouth_width(bank.neutral) > mouth_width(rest) + 0.1
 
 
 def test_who_is_met_smiling_is_known_at_rest_once_they_rest() -> None:
     bank = Bank()
     for k in range(60):
-        bank._learn_neutral(shape("smile", share=1.0 if k < 24 else 0.0))
+        bank.learn_face(shape("smile", share=1.0 if k < 24 else 0.0), k * 120 * MS)
     assert bank.neutral is not None
     assert mouth_width(bank.neutral) == pytest.approx(mouth_width(TEMPLATE), abs=0.02)
 

@@ -16,7 +16,7 @@ from realtime_dub.config import FileConfig, build
 from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width
 from realtime_dub.face.landmarks import LIPS, LIPS_INNER, LIPS_OUTER, mean_lip_opening
 from realtime_dub.face.types import Points, TrackedFrame
-from realtime_dub.media import Frame, Image
+from realtime_dub.media import MS, Frame, Image
 from realtime_dub.mouth.mouthbank.bank import CLOSED_SHARE, Bank
 from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
 from realtime_dub.mouth.mouthbank.motion import Motion
@@ -160,12 +160,12 @@ def dropped(amount: float) -> Points:
 
 def test_who_was_seen_shut_is_not_guessed_at_and_not_forgotten() -> None:
     bank = Bank()
-    for amount in np.tile(np.linspace(-0.06, 0.2, 25), 2):
-        bank._learn_neutral(dropped(float(amount)))
+    for k, amount in enumerate(np.tile(np.linspace(-0.06, 0.2, 25), 2)):
+        bank.learn_face(dropped(float(amount)), k * 120 * MS)
     assert bank.shut is None
     before = bank.closed
-    for _ in range(400):
-        bank._learn_neutral(dropped(0.2))  # a long laugh
+    for k in range(50, 450):
+        bank.learn_face(dropped(0.2), k * 120 * MS)  # a long laugh
     assert bank.shut is None
     assert before is not None
     assert mean_lip_opening(bank.closed) < 0.04
@@ -173,9 +173,10 @@ def test_who_was_seen_shut_is_not_guessed_at_and_not_forgotten() -> None:
 
 def test_a_speaker_whose_lips_are_found_apart_at_their_nearest_is_taken_as_found() -> None:
     bank = Bank()
-    for amount in (*np.linspace(-0.03, 0.2, 12), *np.tile(np.linspace(0.02, 0.2, 22), 3)):
-        bank._learn_neutral(dropped(float(amount)))
-    found = mean_lip_opening(np.asarray(bank._shapes)) / mouth_width(bank.neutral)
+    amounts = (*np.linspace(-0.03, 0.2, 12), *np.tile(np.linspace(0.02, 0.2, 22), 3))
+    for k, amount in enumerate(amounts):
+        bank.learn_face(dropped(float(amount)), k * 120 * MS)
+    found = mean_lip_opening(np.stack([dropped(float(amount)) for amount in amounts])) / mouth_width(bank.neutral)
     nearest = mean_lip_opening(bank.closed) / mouth_width(bank.neutral)
     assert 0.08 < np.quantile(found, CLOSED_SHARE) < 0.12
     assert nearest == pytest.approx(

@@ -10,7 +10,9 @@ import pytest
 from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width
 from realtime_dub.face.landmarks import LIPS_INNER, mean_lip_opening
 from realtime_dub.face.types import Points
-from realtime_dub.mouth.mouthbank.bank import ENOUGH_SHAPES, Bank
+from realtime_dub.media import MS
+from realtime_dub.mouth.mouthbank.bank import Bank
+from realtime_dub.mouth.mouthbank.looks import ENOUGH
 from realtime_dub.mouth.mouthbank.motion import Motion
 from realtime_dub.mouth.mouthbank.style import LEAST, MOST, PRESSED, Style, kept_shut, quantile
 
@@ -34,8 +36,8 @@ def motion(amount: float, speech: float = 1.0) -> Motion:
 def seen(amounts: np.ndarray) -> Bank:
     """A bank that has seen a mouth this far open."""
     bank = Bank()
-    for amount in amounts:
-        bank._learn_neutral(opened(float(amount)))
+    for k, amount in enumerate(amounts):
+        bank.learn_face(opened(float(amount)), k * 120 * MS)
     return bank
 
 
@@ -107,7 +109,7 @@ def test_motion_is_taken_in_the_persons_measure(widest: float, scale: float) -> 
 
 
 def test_nothing_is_assumed_of_whom_nobody_has_seen_speak() -> None:
-    bank = seen(np.zeros(ENOUGH_SHAPES - 1))
+    bank = seen(np.zeros(ENOUGH - 1))
     assert bank.closed is None
     displacement = Style()(motion(0.2), bank, 0.5)
     assert np.allclose(displacement, 0.5 * motion(0.2).displacement, atol=1e-6)

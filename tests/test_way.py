@@ -13,6 +13,7 @@ from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width
 from realtime_dub.face.landmarks import CORNERS, LIPS_INNER, mean_lip_opening
 from realtime_dub.face.types import Points
 from realtime_dub.inference.spec import UsualSpec
+from realtime_dub.media import MS
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.motion import Motion
 from realtime_dub.mouth.mouthbank.style import Style
@@ -41,8 +42,8 @@ def of_net(amount: float) -> Motion:
 
 def seen(amounts: np.ndarray, rounds: float = ROUNDS) -> Bank:
     bank = Bank()
-    for amount in amounts:
-        bank._learn_neutral(opened(float(amount), rounds))
+    for k, amount in enumerate(amounts):
+        bank.learn_face(opened(float(amount), rounds), k * 120 * MS)
     return bank
 
 

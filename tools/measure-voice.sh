@@ -52,6 +52,7 @@ if [ -d "$grid/people" ]; then
     "$python" -m benchmarks.hard_sheets --data "$grid/people" -o docs/faces.jpg
     "$python" -m benchmarks.closing --data "$grid/people" --speaker s05 --speaker s33 --of-each 4 | tail -1 > "$out/closing.json"
     "$python" -m benchmarks.expression --data "$grid/people" --expressions smile | tail -1 > "$out/expression.json"
+    "$python" -m benchmarks.first_words --data "$grid" --speakers s02,s03,s04,s05,s30,s32,s33,s1 | tail -1 > "$out/first_words.json"
 fi
 if [ -d "$prepared/people" ] && [ -n "${STRANGER:-}" ]; then
     mkdir -p "$out/leave_out"

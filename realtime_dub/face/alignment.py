@@ -74,7 +74,7 @@ def mouth_width(canonical: Points) -> float:
 def neutral_shape(canonical: npt.NDArray[np.float32], share: float = 0.4) -> Points:
     """The resting face (478, 3) of a stretch of frames (n, 478, 3): the median of the ``share`` least open ones.
 
-    Training, enrolment and the live bank all use this one definition, so that motion means the same everywhere.
+    Training, enrolment and the live bank all start from this one definition, so that motion means the same everywhere.
     """
     openings = mean_lip_opening(canonical)
     chosen = canonical[openings <= np.quantile(openings, share)]

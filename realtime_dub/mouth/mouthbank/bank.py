@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from realtime_dub.blend.masks import bounding_box
 from realtime_dub.errors import BundleError
-from realtime_dub.face.alignment import mouth_width, neutral_shape
+from realtime_dub.face.alignment import mouth_width
 from realtime_dub.face.descriptor import LENGTH
 from realtime_dub.face.gallery import CAPACITY as GALLERY_CAPACITY
 from realtime_dub.face.gallery import Gallery
@@ -24,11 +24,11 @@ from realtime_dub.mouth.mouthbank import bank_shapes
 from realtime_dub.mouth.mouthbank.adapter import MOST_ADAPTERS, Adapter, read_adapters
 from realtime_dub.mouth.mouthbank.bank_bounds import MOST_FILE, check_archive, packed_picture, plain_picture
 from realtime_dub.mouth.mouthbank.cavity import max_lip_opening
-from realtime_dub.mouth.mouthbank.measures import Smiles
+from realtime_dub.mouth.mouthbank.looks import ENOUGH, MOST_LOOKS, Looks, face_at_rest
 from realtime_dub.mouth.mouthbank.shut import ShutShapes, shut_shape
 from realtime_dub.mouth.mouthbank.tuning import MOST_TUNED, Tuned, read_tuned
 from realtime_dub.mouth.mouthbank.way import SIZE as WAY_SIZE
-from realtime_dub.mouth.mouthbank.way import Way
+from realtime_dub.mouth.mouthbank.way import Line, Way
 from realtime_dub.paths import WholeFile, read_plain, reason
 
 Learnt = TypeVar("Learnt")
@@ -38,13 +38,11 @@ CAPACITY = 48
 MARGIN = 0.35  # mouth widths of skin kept around the lips
 MAX_WIDTH_PX = 400  # larger crops are scaled down; beyond it the lips show no more detail
 NOVELTY = 0.012  # mean distance of lip points, mouth widths, from which a shape counts as another one
-SHAPES = 256  # recent shapes that the resting face is taken from
 RELEARN_EVERY = 12  # observations between two estimates of the resting face
 YAW_LIMIT_DEG = 28.0
 CLOSED_SHARE = 0.05  # quantile of the openings at which the lips are as near as this person brings them
 WIDE_SHARE = 0.95  # quantile of the openings that says how far the person opens the mouth
 LEAST_WIDE = 0.08  # mouth widths; who never opened the mouth farther has not spoken
-ENOUGH_SHAPES = 12  # fewer say nothing of a range
 ENOUGH_SEEN = 200  # looks at a person
 MOST_SHARPNESS = 1e7
 MOST_CONSENT = 4_000  # bytes
@@ -76,9 +74,8 @@ class Bank:
     adapters: dict[str, Adapter] = field(default_factory=dict)  # by net: how this person talks
     tuned: dict[str, Tuned] = field(default_factory=dict)  # by net: what its weights are changed by for that
     consent: bytes = b""  # who confirmed that this face may be dubbed, when: a record that others write and read
-    _shapes: list[Points] = field(default_factory=list)
-    _seen: int = 0
-    _smiles: Smiles = field(default_factory=Smiles)
+    usual: Line | None = None  # how most mouths stand from rest while they talk, where the net says so; is not saved
+    _looks: Looks = field(default_factory=Looks)
     shut_of: ShutShapes = field(default_factory=ShutShapes)
 
     @property
@@ -95,7 +92,7 @@ class Bank:
     @property
     def settled(self) -> bool:
         """The resting face and the closed lips are no longer found anew by much."""
-        return self.closed is not None and (self.frozen or self._seen >= ENOUGH_SEEN)
+        return self.closed is not None and (self.frozen or self._looks.count >= ENOUGH_SEEN)
 
     @property
     def known(self) -> bool:
@@ -124,15 +121,27 @@ class Bank:
         if face is None or (abs(face.pose.yaw_deg) > YAW_LIMIT_DEG and self.neutral is not None):
             return  # a turned face is better than none, and worse than any other
         if not self.frozen:
-            self._learn_neutral(face.canonical)
+            self.learn_face(face.canonical, tracked.frame.pts_ns)
         if with_mouth:
             self._consider(tracked, face)
+
+    def learn_face(self, canonical: Points, at_ns: int) -> None:
+        """Where the face rests and how far the mouth goes, from one more look (478, 3), canonical."""
+        if not self._looks.add(canonical, at_ns):
+            return
+        count = self._looks.count
+        if self.neutral is None or count <= 2 * RELEARN_EVERY or count % RELEARN_EVERY == 0:
+            shapes, talks = self._looks.plain()
+            neutral = face_at_rest(shapes, talks, self.usual)
+            self._rest_at(neutral)
+            if len(shapes) >= ENOUGH:
+                self._learn_range(shapes, neutral)
 
     def copy(self) -> Self:
         """Another bank that knows the same; the pictures, which nobody changes, are shared."""
         adapters = {net: adapter.copy() for net, adapter in self.adapters.items()}
-        shapes, gallery = list(self._shapes), self.gallery.copy()
-        known = {"gallery": gallery, "adapters": adapters, "tuned": dict(self.tuned), "_shapes": shapes}
+        looks, gallery = self._looks.copy(), self.gallery.copy()
+        known = {"gallery": gallery, "adapters": adapters, "tuned": dict(self.tuned), "_looks": looks}
         return replace(self, mouths=list(self.mouths), **known)  # type: ignore[arg-type]
 
     def save(self, path: Path, plain: bool = False) -> None:
@@ -207,19 +216,17 @@ class Bank:
         own = read_adapters(arrays), read_tuned(arrays)
         return cls(mouths, neutral, closed, max(wide, 0.0), way, True, gallery, *own, consent)
 
-    def _learn_neutral(self, canonical: Points) -> None:
-        if self._seen >= ENOUGH_SHAPES and 0 < self._smiles(canonical) <= SHAPES:
-            return  # for longer than that it is the person's face
-        if len(self._shapes) < SHAPES:
-            self._shapes.append(canonical)
-        else:
-            self._shapes[self._seen % SHAPES] = canonical
-        self._seen += 1
-        if self.neutral is None or self._seen <= 2 * RELEARN_EVERY or self._seen % RELEARN_EVERY == 0:
-            shapes = self._smiles.without(np.asarray(self._shapes))
-            self.neutral = neutral_shape(shapes)
-            if len(shapes) >= ENOUGH_SHAPES:
-                self._learn_range(shapes, self.neutral)
+    def _rest_at(self, neutral: Points) -> None:
+        """The face rests elsewhere than was thought: the mouths lie where they were seen, counted from there."""
+        before, self.neutral = self.neutral, neutral
+        if before is None or not self.mouths:
+            return
+        wider = mouth_width(before) / mouth_width(neutral)
+        moved = (mean(before[LIPS]) - mean(neutral[LIPS])) / np.float32(mouth_width(neutral))
+        self.mouths[:] = [
+            replace(each, shape=each.shape * np.float32(wider) + moved, max_lip_opening=each.max_lip_opening * wider)
+            for each in self.mouths
+        ]
 
     def _learn_range(self, shapes: npt.NDArray[np.float32], neutral: Points) -> None:
         """How near the lips come and how far they go, in which way, and the resting face with the lips that near."""
@@ -331,7 +338,7 @@ def _read_gallery(arrays: np.lib.npyio.NpzFile) -> Gallery:
 
 
 def _read_way(arrays: np.lib.npyio.NpzFile) -> Way:
-    most = bank_shapes.MOST_SHAPE * SHAPES
+    most = bank_shapes.MOST_SHAPE * MOST_LOOKS
     weights = bank_shapes.numbers(arrays["waysums"], (2, 2), most**2)
     return Way.checked(weights, bank_shapes.numbers(arrays["waymoments"], (2, WAY_SIZE), most**2))
 

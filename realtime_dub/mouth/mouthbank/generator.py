@@ -257,24 +257,44 @@ class MouthbankGenerator:
         self, tracked: TrackedFrame, person: Person, motion: Motion, share: float, blend_weight: float, at_ns: int
     ) -> MouthPatch | None:
         """``share`` of the mouth that is drawn at ``blend_weight`` speaks, the others of it rest."""
-        if share >= 1:
-            displacement = self._spoken(person, tracked, motion)
-        else:
-            displacement = np.float32(1 - share) * self._resting.displacement(person.bank, tracked.frame.still)
-        if 0 < share < 1:
-            displacement = displacement + np.float32(share) * self._spoken(person, tracked, motion)
-        kept = np.float32(share) * person.expression.kept(tracked, person.bank)  # what rests has its own corners
+        if share > 0:
+            self._learn(person, tracked, motion)
+        displacement, kept = self._moved(person, tracked, motion, share, person.bank)
+
+        def before(known: Bank) -> Points:
+            moved, kept = self._moved(person, tracked, motion, share, known)
+            return moved + kept
+
+        displacement = displacement + person.settling(person.bank, displacement + kept, before, at_ns)
         resting = (1 - share) * blend_weight
         person.renderer.work_px = WORK_PX[self.works_at]
         patch = person.renderer.render(tracked, displacement, blend_weight, at_ns, resting, kept)
         return patch if patch is None or share > 0 else replace(patch, resting=True)
 
-    def _spoken(self, person: Person, tracked: TrackedFrame, motion: Motion) -> Points:
-        """The net's mouth as this person makes it (len(LOWER), 3), from the resting face, in mouth widths."""
-        bank = person.bank
-        displacement = person.style(motion, bank, self.strength)
+    def _learn(self, person: Person, tracked: TrackedFrame, motion: Motion) -> None:
+        """The person's measure against this voice, and how they talk."""
+        person.style.measure(motion, person.bank)
         if self._talk.learns_dubbed and self._occlusion.clear(tracked):
             self._talk.learn_dubbed(person, tracked, motion)
+
+    def _moved(
+        self, person: Person, tracked: TrackedFrame, motion: Motion, share: float, bank: Bank
+    ) -> tuple[Points, Points]:
+        """The mouth by what ``bank`` knows of the person, and what of the live one is kept.
+
+        Both (len(LOWER), 3), from the resting face, mouth widths. ``share`` of the mouth speaks, the others of it rest.
+        """
+        kept = np.float32(share) * person.expression.kept(tracked, bank)  # what rests has its own corners
+        if share >= 1:
+            return self._spoken(person, motion, bank), kept
+        displacement = np.float32(1 - share) * self._resting.displacement(bank, tracked.frame.still)
+        if share > 0:
+            displacement = displacement + np.float32(share) * self._spoken(person, motion, bank)
+        return displacement, kept
+
+    def _spoken(self, person: Person, motion: Motion, bank: Bank) -> Points:
+        """The net's mouth as this person makes it."""
+        displacement = person.style.applied(motion, bank, self.strength)
         net = self._talk.net
         if (own := own_motion(motion, bank.adapters.get(net), bank.tuned.get(net))) is None:
             return displacement

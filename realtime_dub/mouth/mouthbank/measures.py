@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from realtime_dub.face.landmarks import CORNERS, LIPS_INNER, LIPS_OUTER, mean_lip_opening
 from realtime_dub.face.types import Points
@@ -78,11 +79,11 @@ class Smiles:
         self._in_a_row = self._in_a_row + 1 if smiles else 0
         return self._in_a_row
 
-    def without(self, shapes: Points) -> Points:
-        """Those of all that is remembered of the person (n, 478, 3) that do not smile."""
+    def without(self, shapes: Points) -> npt.NDArray[np.bool_]:
+        """Which of all that is remembered of the person (n, 478, 3) do not smile, (n,)."""
         smiles = smile(shapes)
         self._least = float(np.quantile(smiles, LEAST_SHARE))
-        return np.asarray(shapes[smiles <= self._least + SMILES], np.float32)
+        return np.asarray(smiles <= self._least + SMILES, np.bool_)
 
     def copy(self) -> Self:
         return replace(self)

@@ -21,6 +21,7 @@ from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.expression import Expression
 from realtime_dub.mouth.mouthbank.inside import Inside
 from realtime_dub.mouth.mouthbank.render import Renderer
+from realtime_dub.mouth.mouthbank.settling import Settling
 from realtime_dub.mouth.mouthbank.style import Style
 
 # Distances of a face from a gallery. Two recordings of one person: half below 1.3, 95 of 100 below 2.
@@ -50,6 +51,7 @@ class Person:
     style: Style
     own_style: Style  # against their own voice, where another's is dubbed
     expression: Expression = field(default_factory=Expression)
+    settling: Settling = field(default_factory=Settling)
     looks: int = 0  # frames that were learnt from
     met: bool = False  # their face was seen in this run
     taught_ns: int | None = None  # when the bank last learnt of a newcomer; whom one expects, others show to the bank
@@ -63,6 +65,7 @@ class Person:
         usual: UsualSpec | None = None,
     ) -> Person:
         """``usual``: of the net that moves their mouths."""
+        bank.usual = None if usual is None else np.array(usual.line, np.float32).reshape(2, -1)
         return cls(bank, make(bank, inside), Style(usual), Style(usual))
 
     @property

@@ -339,8 +339,9 @@ class _Known:
         return _weighed(np.sqrt(across, out=across))
 
     def place(self, used: Mouth | None) -> int | None:
-        """Where a mouth is among them."""
-        return next((place for place, mouth in enumerate(self.mouths) if mouth is used), None)
+        """Where a mouth is among them, also where a bank has found since that it rests elsewhere."""
+        image = None if used is None else used.image
+        return next((place for place, mouth in enumerate(self.mouths) if mouth.image is image), None)
 
 
 def _unbent(

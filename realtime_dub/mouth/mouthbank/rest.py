@@ -148,11 +148,11 @@ class Resting:
         return self._turned(float(self.shows == "rest"), at_ns) * self._need(beyond, at_ns)
 
     def displacement(self, bank: Bank, still: bool) -> Points:
-        """The resting mouth (len(LOWER), 3) of a person of whom it is known, mouth widths from ``bank.neutral``.
+        """The resting mouth (len(LOWER), 3) of a person of whom something is known, mouth widths from ``bank.neutral``.
 
         ``still``: of a photograph, whose corners a smile may hold too far apart for lips that are shut.
         """
         rests = bank.shut if still else resting_face(bank)
-        assert rests is not None
         assert bank.neutral is not None
-        return resting_displacement(rests, None if still else self._held, bank.neutral)
+        held = None if still else self._held
+        return resting_displacement(bank.neutral if rests is None else rests, held, bank.neutral)

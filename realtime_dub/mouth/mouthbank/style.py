@@ -54,24 +54,21 @@ class Style:
 
         As it is where the bank has not seen enough of the person.
         """
+        self.measure(motion, bank)
+        return self.applied(motion, bank, strength)
+
+    def measure(self, motion: Motion, bank: Bank) -> None:
+        """What one more motion says of the voice, while there is one."""
         closed = self._closed(bank)
         if closed is not None and motion.speech > SPEAKS and bank.closed is not None and bank.wide > 0:
             wide = bank.wide * closed.width + float(mean_lip_opening(bank.closed) - closed.opening)
             opening = closed.opened(motion.displacement * np.float32(closed.own)) / closed.own
             self._measure(opening, wide / closed.own)
             self._learn_way(motion.displacement * np.float32(self.scale * closed.own), closed)
-        return self._applied(motion, bank, strength, closed)
 
     def applied(self, motion: Motion, bank: Bank, strength: float) -> Points:
-        """The same by what is known of the person's measure already."""
-        return self._applied(motion, bank, strength, self._closed(bank))
-
-    def opened(self, displacement: Points, bank: Bank) -> float:
-        """How much farther than where they touch the lips are open, mouth widths; infinite where that is not known."""
+        """As this person makes ``motion`` by what is known of their measure already."""
         closed = self._closed(bank)
-        return math.inf if closed is None else lips_opened(displacement) - lips_opened(closed.nearer)
-
-    def _applied(self, motion: Motion, bank: Bank, strength: float, closed: _Closed | None) -> Points:
         if closed is None:
             return np.asarray(motion.displacement * np.float32(strength), np.float32)
         width = closed.width
@@ -81,6 +78,11 @@ class Style:
         moved[:, 1] *= np.float32(_kept(opening))
         own_way = self._own_way(closed.opened(moved * width) / width, closed, bank)
         return np.asarray(moved + closed.nearer + own_way + _pressed(opening), np.float32)
+
+    def opened(self, displacement: Points, bank: Bank) -> float:
+        """How much farther than where they touch the lips are open, mouth widths; infinite where that is not known."""
+        closed = self._closed(bank)
+        return math.inf if closed is None else lips_opened(displacement) - lips_opened(closed.nearer)
 
     def _own_way(self, opening: float, closed: _Closed, bank: Bank) -> Points:
         """By how much the person's mouth looks otherwise than the net's where it opens so far."""
