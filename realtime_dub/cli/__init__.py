@@ -83,7 +83,7 @@ def _misused(error: Any) -> int:
     if not (message := error.format_message()):
         return ConfigError.exit_code
     asked = error.ctx.command_path if error.ctx is not None else "realtime-dub"
-    return _fail(f"{message} See {asked} --help.", ConfigError.exit_code)
+    return _fail(f"{message.rstrip('.')}. See {asked} --help.", ConfigError.exit_code)
 
 
 def main() -> None:
