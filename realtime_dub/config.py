@@ -18,12 +18,13 @@ from realtime_dub.mouth.silence import Silence
 from realtime_dub.paths import is_number
 from realtime_dub.trust.badge_style import WORD, BadgeStyle, Place, When
 from realtime_dub.trust.options import SigningOptions
-from realtime_dub.validation import first_problem
+from realtime_dub.validation import Problem, first_problem
 
 Codec = Literal["h264", "vp9", "av1", "mjpeg"]
 Encoder = Literal["auto", "software", "nvenc", "videotoolbox", "qsv", "amf"]
 OnOff = Literal["on", "off"]
 LATIN_ENDS = "\u0250"
+SECRETS = ("token", "password", "secret")  # how the names of options end whose values are nobody else's
 MOST_SECONDS = 31_622_400  # a year
 Preset = Literal[
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo"
@@ -213,6 +214,12 @@ def build(model: type[Model], **values: object) -> Model:
         return model(**values)
     except ValidationError as error:
         problem = first_problem(error)
-        name = problem.where or model.__name__
-        to = name if problem.kind in ("missing", "extra_forbidden") else f"{name} = {problem.given!r}"
-        raise ConfigError("cannot use", to, problem.what) from None
+        raise ConfigError("cannot use", _named(problem), problem.what) from None
+
+
+def _named(problem: Problem) -> str:
+    """What cannot be used. Secrets are not repeated, nor is everything else where it is no single value."""
+    if not problem.where:
+        return "these options together"
+    is_said = problem.kind not in ("missing", "extra_forbidden") and not problem.where.endswith(SECRETS)
+    return f"{problem.where} = {problem.given!r}" if is_said else problem.where

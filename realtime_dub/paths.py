@@ -237,7 +237,9 @@ class WholeFile:
         except (OSError, ValueError) as error:
             no_reader = getattr(error, "errno", None) == errno.ENXIO
             why = "nobody reads from it" if no_reader else reason(error)
-            raise MediaError("cannot write", f"{self.path}: {why}", "choose a folder that you may write to") from error
+            full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+            do = "make room, or choose another folder" if full else "choose a folder that you may write to"
+            raise MediaError("cannot write", f"{self.path}: {why}", do) from error
 
 
 def _write_and_close(descriptor: int, data: bytes) -> None:

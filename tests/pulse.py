@@ -96,7 +96,11 @@ class PrivatePulse:
 
     def record(self, sink: str) -> subprocess.Popen[bytes]:
         """A recorder of what a sink plays; its standard output is 48 kHz stereo float32."""
-        return self._tool("parec", "--record", f"{sink}.monitor", stdout=subprocess.PIPE)
+        return self.hear(f"{sink}.monitor")
+
+    def hear(self, source: str) -> subprocess.Popen[bytes]:
+        """A recorder of a source, likewise."""
+        return self._tool("parec", "--record", source, stdout=subprocess.PIPE)
 
     def _tool(self, name: str, way: str, device: str, **pipes: int) -> subprocess.Popen[bytes]:
         shape = ["--format=float32le", "--rate=48000", "--channels=2", "--latency-msec=5", "--raw"]

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -28,6 +29,7 @@ from realtime_dub.mouth.avatar.painter import laid, scaled
 from realtime_dub.mouth.avatar.pose import AvatarPose
 from realtime_dub.mouth.avatar.recorded import RecordedMotion, swung
 from realtime_dub.pipeline import assembly
+from realtime_dub.pipeline.file import avatars
 from realtime_dub.sources.demo_voice import DemoVoiceSource
 from realtime_dub.sources.registry import kind_of, open_video
 
@@ -202,3 +204,25 @@ def test_what_is_behind_may_be_a_colour_or_a_picture(tmp_path: Path) -> None:
     assert (covering(assembly.backdrop_of("#010203"), (8, 8)) == (3, 2, 1)).all()
     with pytest.raises(ConfigError, match="cannot use --backdrop 'nowhere"):
         assembly.backdrop_of("nowhere.png")
+
+
+@pytest.mark.parametrize(
+    ("needs", "arguments", "message"),
+    [
+        ("no_such_module", "--mic demo -o out.mp4", "cannot train an avatar: no_such_module is missing; run: pip"),
+        ("av", "--mic nobody.wav -o out.mp4", "no such file: 'nobody.wav'; name a file with the voice"),
+        ("av", "--mic demo -o nowhere/out.mp4", "cannot write nowhere/out.mp4: there is no folder"),
+        ("av", "--mic demo -o out", "unknown output 'out'; choose a file name that ends in"),
+    ],
+)
+def test_what_would_fail_behind_an_hour_of_training_fails_before_it(
+    needs: str, arguments: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(avatars, "NEEDS", needs)
+    Path("me.mp4").write_bytes(b"a film")
+    assert run(["avatar", "--video", "me.mp4", *arguments.split()]) == 2
+    out, err = capfd.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert message in err
+    assert [path.name for path in tmp_path.iterdir()] == ["me.mp4"]

@@ -43,6 +43,25 @@ def test_every_option_has_help(command: tuple[str, ...], capsys: pytest.CaptureF
         assert re.search(r"<[a-z\[\]]+>\s+[A-Z]", line), line
 
 
+@pytest.mark.parametrize("command", ["file", "enroll", "fleet drain", "openness compare"])
+def test_what_is_wrong_with_options_names_the_help_that_tells_of_them(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run(capsys, *command.split(), "--nothing")
+    assert code == 2
+    assert err.endswith(f"See realtime-dub {command} --help.\n")
+
+
+@pytest.mark.parametrize("command", ["fleet", "openness"])
+def test_a_group_of_commands_alone_shows_its_help_and_no_error(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, command)
+    assert code == 2
+    assert f"realtime-dub {command} [OPTIONS] COMMAND" in out + err
+    assert "error" not in out + err
+
+
 def test_help_names_all_that_a_user_can_do(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "--help")
     live = (

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from realtime_dub import cli
 from realtime_dub.config import FileConfig, LiveConfig, build
 from realtime_dub.errors import ConfigError, DeviceError
+from realtime_dub.web.config import ServeConfig
 
 pytestmark = pytest.mark.computes
 
@@ -53,6 +54,26 @@ def test_a_bad_value_is_one_line_that_names_it(values: dict[str, object], says: 
         build(LiveConfig, **values)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"turn": "turn:relay.example"}, "cannot use these options together; a TURN server needs turn_secret"),
+        ({"tls_cert": "cert.pem"}, "cannot use these options together; "),
+        ({"token": "hush"}, "cannot use token; String should have at least 8 characters"),
+        ({"turn_password": 17}, "cannot use turn_password; "),
+    ],
+)
+def test_what_is_wrong_with_options_repeats_neither_secrets_nor_all_of_them(
+    values: dict[str, object], says: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        build(ServeConfig, **{"token": "a-long-secret", "turn_secret": None, "turn_password": None} | values)
+    assert str(caught.value).startswith(says)
+    assert len(str(caught.value)) < 200
+    assert "a-long-secret" not in str(caught.value)
+    assert "hush" not in str(caught.value)
 
 
 def test_a_missing_value_is_named() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import threading
 import zlib
 from pathlib import Path
@@ -173,6 +174,7 @@ def test_a_page_asks_what_a_file_says_of_itself(tmp_path: Path, monkeypatch: pyt
             status, told, _ = await ask(http, "POST", at, data=data, headers=HEADERS)
             assert (status, told["state"], told["dubbed"]) == (200, "untrusted", True)
             assert told["says"]["dubbed"][0][0] == 0
+            assert (await ask(http, "POST", at, data={"file": io.BytesIO(data)}, headers=HEADERS))[0] == 415
             assert (await ask(http, "POST", at, data=b"", headers=HEADERS))[0] == 422
             assert (await ask(http, "POST", at, data=bytes(1_000_001), headers=HEADERS))[0] == 413
             assert (await ask(http, "POST", at, data=data))[0] == 403

@@ -9,6 +9,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from films import steady, write_film
 from test_file_ends import largest_file
 
 from realtime_dub.clock import VirtualClock
@@ -84,6 +85,13 @@ def test_without_a_face_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="no face was found"):
         enroll(str(video), tmp_path / "me.bank")
     assert not (tmp_path / "me.bank").exists()
+
+
+@pytest.mark.parametrize("sound_ms", [0, 400])
+def test_a_film_in_which_nobody_is_heard_for_long_says_what_the_bank_lacks(sound_ms: int, tmp_path: Path) -> None:
+    film = write_film(tmp_path / "me.mp4", steady(10), lambda k: portrait(), sound_ms=sound_ms)
+    why = "too little of their voice was heard" if sound_ms else "no voice of theirs was heard"
+    assert f"; not how the person talks: {why}" in enroll(str(film), tmp_path / "me.bank")
 
 
 def test_a_camera_is_refused(tmp_path: Path) -> None:

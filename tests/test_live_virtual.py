@@ -7,13 +7,14 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from live_helpers import RATE, START_NS, PuppetGenerator, Run, live, sound
+from live_helpers import FACE, RATE, START_NS, PuppetGenerator, Run, frame_at, live, sound
 
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import MS, NS
 from realtime_dub.mouth.contract import MouthPatch
 from realtime_dub.pipeline import precedence
 from realtime_dub.pipeline.precedence import Order
+from realtime_dub.pipeline.voice_feeder import Heard
 
 pytestmark = pytest.mark.computes
 
@@ -329,6 +330,18 @@ def test_a_microphone_without_a_voice_is_said_to_have_none() -> None:
     [silent] = [note for note in muted.report.notes if "no voice was heard in" in note]
     assert "nothing in it is clear enough" in whispered
     assert "silent all through" in silent
+
+
+def test_a_mouth_that_is_never_drawn_is_not_laid_to_the_voice() -> None:
+    heard = Heard()
+    heard.sound(np.ones(1, np.float32))
+    seen = TrackedFrame(frame_at(0, 0), FACE)
+    heard.mouth(seen, None, {"jawOpen": 0.4})
+    note = heard.note("voice.wav", True)
+    assert note is not None
+    assert note.startswith("no mouth was drawn: in every picture the face is turned")
+    heard.mouth(seen, None, {"jawOpen": 0.0})
+    assert heard.note("voice.wav", True) == note
 
 
 def test_who_yields_to_others_makes_no_mouths_hears_on_and_comes_back() -> None:

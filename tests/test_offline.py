@@ -104,6 +104,13 @@ def test_longer_voice_is_cut_and_said(dub: Callable[..., Report]) -> None:
     assert any("--extend" in note for note in report.notes)
 
 
+@pytest.mark.parametrize("more", [1024, RATE // 10])
+def test_what_a_codec_adds_to_the_last_block_is_no_longer_voice(dub: Callable[..., Report], more: int) -> None:
+    report = dub(Script(voice_samples=2 * RATE + more))
+    assert len(samples()) == 2 * RATE
+    assert not any("--extend" in note for note in report.notes)
+
+
 def test_extend_holds_the_last_frame_until_the_voice_ends(dub: Callable[..., Report]) -> None:
     script = Script(voice_samples=round(2.5 * RATE) + 100)
     dub(script, extend=True)

@@ -158,6 +158,7 @@ def test_a_report_that_cannot_be_written_is_found_before_the_run(
         out, err = capfd.readouterr()
         assert (out, err.count("\n")) == ("", 1)
         assert why in err
+        assert ("make room" in err) == ("space" in why)
         assert not Path("out.mp4").exists()
 
 

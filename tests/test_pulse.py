@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -129,6 +130,22 @@ def test_a_sound_server_that_dies_and_comes_back(pulse: PrivatePulse) -> None:
     assert counts["microphone"]["losses"] >= 1
     assert counts["speaker"]["losses"] >= 1
     assert abs(delays[-1] - DELAY_MS) < 20.0  # the rest of the error is being worked off
+
+
+def test_the_cable_of_readme_is_played_into_by_its_name_and_heard_at_its_other_end(pulse: PrivatePulse) -> None:
+    """No pcm of ALSA's has its name: PortAudio lists none for it."""
+    text = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    made = [shlex.split(line) for line in text.splitlines() if line.strip().startswith("pactl load-module")]
+    assert len(made) == 2
+    for _, *arguments in made:
+        pulse.pactl(*arguments)
+    clicks = Player(pulse.play("stage"), click_train())
+    meeting, hall = Recording(pulse.hear("dub_mic")), Recording(pulse.record("hall"))
+    counts = result(start_loop(pulse, SETTLE_S + 2.0, "stage.monitor", "dub"))
+    clicks.finish()
+    assert (counts["ended"], counts["error"]) == (True, "")
+    assert len(click_times(*meeting.finish())) >= 3
+    assert len(click_times(*hall.finish())) == 0
 
 
 @pytest.mark.slow

@@ -192,6 +192,12 @@ def test_a_line_is_said_within_its_times_and_one_that_is_too_long_is_told() -> N
     assert np.abs(made.samples[round(quickest * made.rate) :]).max() > 0.05
 
 
+def test_a_film_in_which_no_lips_are_seen_is_told_from_a_photograph() -> None:
+    lines, film = [Line("Good morning.")], SeenFilm(np.arange(50) / 25, (None,) * 50, 2.0)
+    assert speak(lines, film, Wish()).notes == ("no lips were seen: nothing is timed by them",)
+    assert not speak(lines, PHOTO, Wish()).notes
+
+
 def test_typed_lines_are_spoken_at_once_and_the_end_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = os.pipe()
     with io.TextIOWrapper(os.fdopen(reader, "rb")) as stream:

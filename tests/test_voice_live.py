@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fake_sound import FakeHost
+from films import numbered, steady, write_film
 from sound_files import read_all, wav
 
 from realtime_dub.audio.device_contract import Device
 from realtime_dub.clock import MonotonicClock, VirtualClock
-from realtime_dub.errors import ConfigError, DeviceError, EndOfStream
+from realtime_dub.errors import ConfigError, DeviceError, EndOfStream, MediaError
 from realtime_dub.media import MS, NS
 from realtime_dub.sources.audio_file import AudioFileSource
 from realtime_dub.sources.base import VoiceSource
@@ -161,9 +162,16 @@ def test_what_a_mic_means(ramp_file: str) -> None:
 @pytest.mark.parametrize(
     ("spec", "live", "error", "words"),
     [
-        ("nobody.wav", True, DeviceError, r"no file or microphone is called 'nobody.wav'; choose one of 0 'Desk mic'"),
+        (
+            "nobody.wav",
+            True,
+            DeviceError,
+            r"no file or microphone is called 'nobody.wav'; check the name, or choose one of 0",
+        ),
         ("9", True, DeviceError, r"no microphone '9'; choose one of 0 'Desk mic'"),
         ("desk", False, ConfigError, "with the live microphone 'desk'"),
+        ("default", False, ConfigError, "with the live microphone 'default'"),
+        ("nobody.wav", False, MediaError, "no such file: 'nobody.wav'; name a file with the voice"),
         ("video", True, ConfigError, "--mic video needs a video file"),
         ("-", True, ConfigError, "give rate, channels"),
     ],
@@ -171,6 +179,23 @@ def test_what_a_mic_means(ramp_file: str) -> None:
 def test_what_a_mic_cannot_mean(spec: str, live: bool, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         open_voice(spec, clock=VirtualClock(), video_path=None, live=live, host=HOST)
+
+
+def test_without_a_microphone_a_file_is_offered() -> None:
+    silent = FakeHost({"input": [], "output": []})
+    for spec in ("default", "0", "nobody.wav"):
+        with pytest.raises(DeviceError, match="give --mic a file with the voice, or demo, or connect one"):
+            open_voice(spec, clock=VirtualClock(), video_path=None, live=True, host=silent)
+    for spec, error in (("default", ConfigError), ("0", ConfigError), ("nobody.wav", MediaError)):
+        with pytest.raises(error, match="name a file with the voice"):  # to connect one would be no help
+            open_voice(spec, clock=VirtualClock(), video_path=None, live=False, host=silent)
+
+
+def test_a_film_without_sound_asks_for_a_voice_where_it_was_to_be_its_own(tmp_path: Path) -> None:
+    film = str(write_film(tmp_path / "silent.mp4", steady(3), numbered(64, 64)))
+    for spec, do in (("video", "give the voice with --mic"), (film, "choose a file with audio")):
+        with pytest.raises(MediaError, match=f"no audio in {film}; {do}"):
+            open_voice(spec, clock=VirtualClock(), video_path=film, live=False).open()
 
 
 def test_lists() -> None:

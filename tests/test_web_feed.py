@@ -22,9 +22,13 @@ from realtime_dub.media import MS, AudioBlock
 from realtime_dub.web.rtc import headers
 from realtime_dub.web.rtc.encoders import WHOLE
 from realtime_dub.web.rtc.feed import Feed, PacketOut
-from realtime_dub.web.rtc.output_timeline import OutputTimeline
+from realtime_dub.web.rtc.forwarder.forwarder import Forwarder
+from realtime_dub.web.rtc.forwarder.group import Group
+from realtime_dub.web.rtc.output_timeline import LAG_NS, OutputTimeline
 from realtime_dub.web.rtc.packets import MOST_SEGMENTS, Packet, runs
 from realtime_dub.web.rtc.shared_encoding import AudioStream, VideoStream
+
+pytestmark = pytest.mark.computes
 
 PERIOD_NS = 40 * MS
 RATES = 400_000, 800_000
@@ -43,9 +47,11 @@ class Shown:
         for timeline in self.timelines:
             timeline.begin_at(0)
         self._k = 0
+        self._slow: VideoStream | None = None  # nobody waits for its encoder
+        self._until: Callable[[], bool] = lambda: True  # ..., as long as this is not so
 
-    def feed(self) -> Feed:
-        made = Feed(self._chosen, *RATES)
+    def feed(self, forwarder: Forwarder | None = None) -> Feed:
+        made = Feed(self._chosen, *RATES, forwarder)
         made._codec = "video/vp8"  # as it would be negotiated
         self.feeds.append(made)
         return made
@@ -68,9 +74,24 @@ class Shown:
     def _encoded(self) -> bool:
         """Every encoder waits for its next frame, or for the time at which that is due."""
         streams = [each for timeline in self.timelines for each in timeline.encoded.values()]
-        tracks = [each._track for each in streams if isinstance(each, VideoStream)]
+        slow = self._slow if not self._until() else None
+        tracks = [each._track for each in streams if isinstance(each, VideoStream) and each is not slow]
         heard = sum(isinstance(each, AudioStream) for each in streams)
         return all(track._came._waiters for track in tracks) and len(self.clock._sleepers) >= heard
+
+    def slow(self, until: Callable[[], bool]) -> None:
+        """The encoder of what is shown now has its next frame no sooner."""
+        (slow,) = (each for each in self.timelines[self.at].encoded.values() if isinstance(each, VideoStream))
+        encoder: Any = slow._encoder
+        encode, self._slow, self._until = encoder.encode, slow, until
+
+        def late(frame: VideoFrame, asked: bool) -> Any:
+            while not until():
+                time.sleep(0.001)
+            encoder.encode, self._slow = encode, None
+            return encode(frame, asked)
+
+        encoder.encode = late
 
     def refresh(self) -> None:
         for feed in self.feeds:
@@ -79,6 +100,25 @@ class Shown:
     def end(self) -> None:
         for feed in self.feeds:
             feed.close()
+
+
+class Behind:
+    """A connection from which the system takes nothing for a while."""
+
+    def __init__(self) -> None:
+        self.is_behind, self.sent = False, list[Packet]()
+        self.asked: list[tuple[Group, int]] = []  # what it was to be served with, behind which frame
+
+    def forward(self, packet: Packet) -> None:
+        self.sent.append(packet)
+
+    def enter(self, group: Group, ended: Callable[[], None]) -> bool:
+        """It cannot be served with others."""
+        self.asked.append((group, self.sent[-1].leaves_ns))
+        return False
+
+    def exit(self) -> None:
+        """It is in no group."""
 
 
 def begun(track: PacketOut) -> list[Packet]:
@@ -166,6 +206,48 @@ def test_another_timeline_takes_over_with_its_first_whole_frame_and_time_goes_on
     run(test)
 
 
+@pytest.mark.parametrize("late", [1, 2, 3])
+def test_a_whole_frame_that_another_timeline_was_quicker_than_is_shown_all_the_same(late: int) -> None:
+    """What follows needs it. Frames of one instant of both timelines, and the new one's encoder takes longer."""
+
+    async def test() -> None:
+        shown = Shown(40, 200)
+        seen = begun(shown.feed().video)
+        await shown.go(5)
+        before = len(seen)
+        shown.at = 1
+        shown.refresh()
+        shown.slow(lambda: len(seen) >= before + late)
+        await shown.go(8)
+        assert [is_whole(each) for each in seen[before : before + late + 1]] == [False] * late + [True]
+        assert shade_of(seen) == pytest.approx(200, abs=4)
+        assert all(a.leaves_ns < b.leaves_ns and a.ticks < b.ticks for a, b in itertools.pairwise(seen))
+        assert seen[-1].leaves_ns == shown.timelines[1].leaves_ns(12 * PERIOD_NS)
+        shown.end()
+
+    run(test)
+
+
+def test_nobody_is_served_with_others_whose_frames_leave_sooner() -> None:
+    async def test() -> None:
+        shown, line, forwarder = Shown(40, 200), Behind(), Forwarder()
+        forwarder.pid = 1  # there is one
+        feed = shown.feed(forwarder)
+        feed.video.begin(line)  # type: ignore[arg-type]
+        await shown.go(3)
+        before, shown.at = len(line.sent), 1
+        feed.refresh()
+        shown.slow(lambda: len(line.sent) >= before + 2)
+        await shown.go(6)
+        own = feed._now.group(forwarder)
+        times = [leaves_ns for group, leaves_ns in line.asked if group is own]
+        assert times
+        assert {each % PERIOD_NS for each in times} == {LAG_NS}
+        shown.end()
+
+    run(test)
+
+
 def test_levels_of_the_original_share_an_encoder_each() -> None:
     async def test() -> None:
         shown = Shown(40)
@@ -198,19 +280,6 @@ def test_no_single_line_slows_the_others_down() -> None:
         shown.end()
 
     run(test)
-
-
-class Behind:
-    """A connection from which the system takes nothing for a while."""
-
-    def __init__(self) -> None:
-        self.is_behind, self.sent = False, []
-
-    def forward(self, packet: Packet) -> None:
-        self.sent.append(packet)
-
-    def exit(self) -> None:
-        """It is in no group."""
 
 
 def test_a_line_that_took_nothing_for_a_while_goes_on_with_a_whole_frame() -> None:

@@ -33,6 +33,7 @@ FOR_PROGRAMS = {
     "Send it without Content-Encoding.", "The request does not say how long it is.", "Send it with Content-Length.",
     "The request has an impossible date.", "Correct the date.", "The request has an impossible range.",
     "Write it as bytes=FIRST-LAST.", "The upload is not a form.", "Send the file as multipart/form-data.",
+    "The upload is a form.", "Send the file itself as the body.",
     "The form has no file.", "Send one file.", "The form has more than one file.", "Only some options can be changed.",
     "Too many recordings were asked for.", "Too many avatars were asked for.",
     "The request cannot be read.", "Send it as HTTP describes.",

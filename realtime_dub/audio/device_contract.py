@@ -23,6 +23,7 @@ class Device:
     name: str
     channels: int  # 1 or 2
     rate: int  # its own
+    served: str = ""  # the sound server's name for it, where it is reached through the server alone
 
 
 class SoundStream(Protocol):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from realtime_dub.audio.device_contract import Device, Kind, OnInput, OnOutput, SoundStream
-from realtime_dub.audio.pulse_watch import PulseWatch, is_steady
+from realtime_dub.audio.pulse_watch import PulseWatch, is_steady, led_to, served
 from realtime_dub.errors import DependencyError, DeviceError
 from realtime_dub.media import NS, ns_to_samples
 
@@ -19,6 +20,7 @@ except OSError as error:  # the Python package is there, the C library is not
         "cannot use sound devices:", "PortAudio is missing", "install it (Debian, Ubuntu: apt install libportaudio2)"
     ) from error
 
+PLUGIN = "pulse"  # ALSA's way to the sound server
 MOST_CHANNELS = 2  # a voice; sound servers offer 32
 # A callback in Python waits for the interpreter's lock, 5 ms for each thread that is busy; what waits in the buffer
 # does not delay the voice, because each buffer is asked for by the instant at which it will sound.
@@ -55,13 +57,15 @@ class PortAudioStream:
 
 
 class PortAudioHost:
-    """All devices of PortAudio's host APIs."""
+    """All devices of PortAudio's host APIs, and those of a sound server behind them."""
 
     def devices(self, kind: Kind) -> list[Device]:
         with _lock, _device_errors("cannot list sound devices:"):
             found = [_device(info, kind) for info in sounddevice.query_devices() if info[f"max_{kind}_channels"] > 0]
             first = sounddevice.default.device[kind]
-            return sorted(found, key=lambda device: device.index != first)
+            found.sort(key=lambda device: device.index != first)
+        way = next((device for device in found if device.name == PLUGIN), None)
+        return [*found, *(replace(way, name=name, served=name) for name in served(kind))] if way is not None else found
 
     def refresh(self) -> None:
         with _lock:
@@ -110,7 +114,8 @@ def _device(info: Any, kind: Kind) -> Device:
 def _start(kind: Kind, device: Device, rate: int, block: int, latency: Any, callback: Any) -> PortAudioStream:
     make = sounddevice.InputStream if kind == "input" else sounddevice.OutputStream
     with _lock, _device_errors(f"cannot open sound device {device.name!r}:"), PulseWatch(kind) as watch:
-        stream = make(rate, block, device.index, device.channels, "float32", latency, callback=callback)
+        with led_to(device, kind):
+            stream = make(rate, block, device.index, device.channels, "float32", latency, callback=callback)
         with _closed_on_error(stream):
             stream.start()
             watch.begin()

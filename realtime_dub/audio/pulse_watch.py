@@ -11,10 +11,11 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from realtime_dub.audio.device_contract import Kind
+from realtime_dub.audio.device_contract import Device, Kind
 from realtime_dub.imports import unsearched
 
 try:
@@ -25,6 +26,7 @@ except (ImportError, OSError):  # no Linux, or no libpulse: then ALSA's plugin h
 
 CONNECT_S = (0.02, 0.1, 1.0)  # each try takes its whole time, also where the server answers at once
 LOOK_S = 0.2  # between looks whether the stream was closed
+CHOOSES: dict[Kind, str] = {"input": "PULSE_SOURCE", "output": "PULSE_SINK"}  # libpulse reads them
 NOWHERE = 0xFFFFFFFF  # the device of a stream that is being moved
 _met = threading.Event()  # a sound server has answered in this process
 
@@ -42,6 +44,38 @@ def is_steady() -> bool:
     except OSError:
         return False
     return True
+
+
+def served(kind: Kind) -> list[str]:
+    """The server's names for its devices, null sinks too; PortAudio has none of them. Empty where none answers."""
+    try:
+        server = Server(kind)
+    except OSError:
+        return []
+    try:
+        return list(server.devices().values())
+    except OSError:
+        return []
+    finally:
+        server.close()
+
+
+@contextmanager
+def led_to(device: Device, kind: Kind) -> Iterator[None]:
+    """What is opened within, through ALSA's plugin, is put there: libpulse looks for the name when it is opened."""
+    if not device.served:
+        yield
+        return
+    name = CHOOSES[kind]
+    before = os.environ.get(name)
+    os.environ[name] = device.served
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 class Server:

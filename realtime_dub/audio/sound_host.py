@@ -48,7 +48,8 @@ def describe(devices: list[Device], kind: Kind) -> str:
     """What there is, for an error's last part."""
     if not devices:
         return f"connect a {WORDS[kind]}: this machine shows none"
-    listed = ", ".join(f"{device.index} {device.name!r}" for device in sorted(devices, key=lambda one: one.index))
+    by_index = sorted(devices, key=lambda one: (bool(one.served), one.index))
+    listed = ", ".join(repr(one.name) if one.served else f"{one.index} {one.name!r}" for one in by_index)
     return f"choose one of {listed}"
 
 

@@ -62,7 +62,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except RealtimeDubError as error:
         return _fail(str(error), error.exit_code)
     except USAGE_ERROR as error:
-        return _fail(f"{error.format_message()} See realtime-dub --help.", ConfigError.exit_code)
+        return _misused(error)
     except ImportError as error:
         missing = DependencyError("cannot load", f"{error.name or 'a library'}: {error}", "run realtime-dub doctor")
         return _fail(str(missing), missing.exit_code)
@@ -76,6 +76,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
     if code == INTERRUPTED:  # Typer's own answer to Ctrl-C
         return _fail("stopped", INTERRUPTED)
     return code if isinstance(code, int) else 0
+
+
+def _misused(error: Any) -> int:
+    """What is wrong with options and arguments, and whose help tells of them. Without words: the help was shown."""
+    if not (message := error.format_message()):
+        return ConfigError.exit_code
+    asked = error.ctx.command_path if error.ctx is not None else "realtime-dub"
+    return _fail(f"{message.rstrip('.')}. See {asked} --help.", ConfigError.exit_code)
 
 
 def main() -> None:

@@ -84,7 +84,7 @@ def speak_as(
     config = build(FileConfig, **given, **size_of(size), input=str(folder))
     from realtime_dub.pipeline.file.avatars import ensure
 
-    ensure(video, folder)
+    ensure(video, folder, config)
     from realtime_dub.pipeline.file.run import run_file
 
     with ProgressBar("speaking", quiet) as progress:

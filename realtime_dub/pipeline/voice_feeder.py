@@ -57,20 +57,22 @@ class Sound(Protocol):
 
 
 class Heard:
-    """Whether there was a voice at all; for a note where there was none."""
+    """Whether there was a voice at all, and a mouth for it; for a note where there was none."""
 
     def __init__(self) -> None:
-        self._sound = self._asked = self._spoken = self._rested = False
+        self._sound = self._asked = self._spoken = self._rested = self._drawn = False
 
     def sound(self, samples: Samples) -> None:
         """What the generator is given to hear."""
         self._sound = self._sound or bool(samples.any())
 
-    def mouth(self, seen: TrackedFrame, patch: Generated | None) -> None:
-        """What the generator made of it for a picture."""
+    def mouth(self, seen: TrackedFrame, patch: Generated | None, shapes: Blendshapes | None = None) -> None:
+        """What the generator made of it for a picture; ``shapes``: of the mouth that it heard, drawn or not."""
         self._asked = self._asked or seen.face is not None
         self._rested = self._rested or rests(patch)
-        self._spoken = self._spoken or (patch is not None and not rests(patch))
+        self._drawn = self._drawn or patch is not None
+        speaks = patch is not None and not rests(patch)
+        self._spoken = self._spoken or speaks or (shapes is not None and any(shapes.values()))
 
     def note(self, name: str, speaks: bool) -> str | None:
         """``name``: the voice's; ``speaks``: the generator makes mouths at all."""
@@ -79,6 +81,8 @@ class Heard:
         if speaks and self._asked and not self._spoken:
             does = "rests" if self._rested else "stays as it is"
             return f"no voice was heard in {name}: nothing in it is clear enough to be speech, the mouth {does}"
+        if speaks and self._asked and not self._drawn:
+            return "no mouth was drawn: in every picture the face is turned too far away, or its mouth is covered"
         return None
 
 
@@ -152,8 +156,9 @@ class VoiceFeeder(AudioFeeder):
             patch = self._generator.generate(tracked, askable)
         except ImplausibleMouth:
             return Made(asked=True, implausible=True, landmarks=landmarks_of(self._generator))
-        self.heard.mouth(tracked, patch)
-        return Made(True, patch, blendshapes_of(self._generator), landmarks=landmarks_of(self._generator))
+        shapes = blendshapes_of(self._generator)
+        self.heard.mouth(tracked, patch, shapes)
+        return Made(True, patch, shapes, landmarks=landmarks_of(self._generator))
 
     def mouths(self, asked: Sequence[tuple[TrackedFrame, int]]) -> list[Made]:
         """:meth:`mouth` for several frames of a file: together, where the generator can."""

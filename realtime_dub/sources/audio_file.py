@@ -29,7 +29,7 @@ from realtime_dub.paths import reason
 from realtime_dub.sources.opening import open_media
 from realtime_dub.sources.sound_frames import SoundFrames
 from realtime_dub.sources.sound_packets import FrameTimes, SoundPackets, pictures
-from realtime_dub.sources.stream_choice import SoundChoice, choose_sound
+from realtime_dub.sources.stream_choice import NEEDS_SOUND, SoundChoice, choose_sound
 
 ANY_SOUND = SoundChoice()
 HOLE_NS = 5 * MS  # containers round times to 1 ms; only more than this is a hole or an overlap
@@ -44,11 +44,13 @@ class AudioFileSource:
     ``pts_ns`` is stream time less the earliest start of the file's picture and sound streams, as for its pictures:
     sound that begins later has silence before it, a hole is filled with silence marked ``gap``. With ``loop`` it goes
     on from its start; a file with pictures then lasts as long as those. What can be decoded is kept, and ``notes`` says
-    what could not. ``choice``: which of several sounds.
+    what could not. ``choice``: which of several sounds; ``do``: what to do where there is none.
     """
 
-    def __init__(self, path: str | Path, loop: bool = False, choice: SoundChoice = ANY_SOUND) -> None:
-        self._path, self._loop, self._choice = Path(path), loop, choice
+    def __init__(
+        self, path: str | Path, loop: bool = False, choice: SoundChoice = ANY_SOUND, do: str = NEEDS_SOUND
+    ) -> None:
+        self._path, self._loop, self._choice, self._do = Path(path), loop, choice, do
         self._lock = threading.Lock()  # a container that is closed while it decodes takes the process with it
         self._container: Any = None
         self._blocks: Iterator[AudioBlock] = iter(())
@@ -73,7 +75,7 @@ class AudioFileSource:
             first = next(decoded, None)
             if first is None:
                 self._release()
-                raise MediaError("no audio in", f"{self._path}: its audio stream is empty", "choose a file with audio")
+                raise MediaError("no audio in", f"{self._path}: its audio stream is empty", self._do)
             self._check(first)
             self.language = stream.language
             self._frames = SoundFrames(first)
@@ -98,7 +100,7 @@ class AudioFileSource:
         """Open the file; its first sound stream."""
         self._container = open_media(self._path, "choose a file with sound")
         try:
-            stream = choose_sound(self._container, self._choice, str(self._path))
+            stream = choose_sound(self._container, self._choice, str(self._path), self._do)
         except MediaError:
             self._release()
             raise

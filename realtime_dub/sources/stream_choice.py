@@ -10,6 +10,7 @@ from av.stream import Disposition
 
 from realtime_dub.errors import MediaError
 
+NEEDS_SOUND = "choose a file with audio"
 COVER = Disposition.attached_pic | Disposition.timed_thumbnails
 # ISO 639: two letters, and the three of each that files carry.
 LANGUAGES = {
@@ -43,12 +44,12 @@ def choose_film(container: Any, number: int | None, shown: str) -> Any:
     return _marked(found) if number is None else _numbered(found, number, "video stream", shown)
 
 
-def choose_sound(container: Any, choice: SoundChoice, shown: str) -> Any:
-    """The sound that is meant. Raises MediaError, with a list of those there are."""
+def choose_sound(container: Any, choice: SoundChoice, shown: str, do: str = NEEDS_SOUND) -> Any:
+    """The sound that is meant. Raises MediaError, with a list of those there are; with ``do`` where there is none."""
     known = [stream for stream in container.streams.audio if stream.codec_context is not None]
     found = [stream for stream in known if stream.codec_context.sample_rate > 0]
     if not found:
-        raise MediaError("no audio in", shown, "choose a file with audio")
+        raise MediaError("no audio in", shown, do)
     if choice.number is not None:
         return _numbered(found, choice.number, "audio stream", shown)
     if choice.language is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from realtime_dub.audio.device_contract import SoundHost
 from realtime_dub.audio.sound_host import describe, find_device, system_host
 from realtime_dub.clock import Clock
-from realtime_dub.errors import ConfigError, DeviceError
+from realtime_dub.errors import ConfigError, DependencyError, DeviceError, MediaError
 from realtime_dub.imports import resolve
 from realtime_dub.paths import is_missing, is_number
 from realtime_dub.sources.base import VoiceSource
@@ -25,6 +25,8 @@ VOICES = {
     "demo": "realtime_dub.sources.demo_voice:DemoVoiceSource",
     "paced": "realtime_dub.sources.paced_voice:PacedVoice",
 }
+
+NO_MICROPHONE = "give --mic a file with the voice, or demo"
 
 
 def open_voice(
@@ -61,7 +63,7 @@ def open_voice(
     elif spec == "video":
         if video_path is None:
             raise ConfigError("--mic video needs", "a video file as the camera", "name an audio file or a microphone")
-        source = _make("file", video_path, loop, *chosen)
+        source = _make("file", video_path, loop, *chosen, do="give the voice with --mic")
     elif _is_file(spec):
         source = _make("file", spec, loop, *chosen)
     else:
@@ -84,8 +86,8 @@ def list_speakers(host: SoundHost | None = None) -> list[str]:
     return [device.name for device in (host or system_host()).devices("output")]
 
 
-def _make(kind: str, *arguments: object) -> Any:
-    return resolve(VOICES[kind])(*arguments)
+def _make(kind: str, *arguments: object, **options: object) -> Any:
+    return resolve(VOICES[kind])(*arguments, **options)
 
 
 def _paced(source: VoiceSource, clock: Clock, start_ns: int | None) -> VoiceSource:
@@ -97,16 +99,28 @@ def _is_file(spec: str) -> bool:
     return not is_number(spec) and not is_missing(spec)
 
 
+def _is_connected(spec: str, host: SoundHost | None) -> bool:
+    try:
+        find_device(host or system_host(), spec, "input")
+    except (DeviceError, DependencyError):
+        return False
+    return True
+
+
 def _microphone(spec: str, clock: Clock, live: bool, host: SoundHost | None) -> VoiceSource:
+    is_device = spec == "default" or is_number(spec)
+    if not live:
+        if is_device or _is_connected(spec, host):
+            raise ConfigError("cannot dub a file with", f"the live microphone {spec!r}", "name a file with the voice")
+        raise MediaError("no such file:", repr(spec), "name a file with the voice")
     host = host or system_host()
     try:
         find_device(host, spec, "input")
     except DeviceError as error:
-        if spec == "default" or is_number(spec):
-            raise
-        hint = describe(host.devices("input"), "input")
-        raise DeviceError("no file or microphone is called", repr(spec), hint) from error
-    if not live:
-        raise ConfigError("cannot dub a file with", f"the live microphone {spec!r}", "name a file with the voice")
+        devices = host.devices("input")
+        do = describe(devices, "input") if devices else f"{NO_MICROPHONE}, or connect one: this machine shows none"
+        if is_device:
+            raise DeviceError("no microphone", repr(spec), do) from error
+        raise DeviceError("no file or microphone is called", repr(spec), f"check the name, or {do}") from error
     source: VoiceSource = _make("microphone", spec, clock, host)
     return source

@@ -52,7 +52,7 @@ class Banks:
         person = max(people.known, key=lambda each: each.looks)
         if not still:
             calibrate(person.bank, [each for each in frames.chosen() if people.nearest(each) is person], tracker)
-        return Learnt(person.bank, person.looks, _summary(person, len(people.known)))
+        return Learnt(person.bank, person.looks, _summary(person, len(people.known), "" if still else lessons.missing))
 
 
 class _Lessons:
@@ -76,16 +76,27 @@ class _Lessons:
         for learner in self._learners:
             learner.show(person, tracked)
 
+    @property
+    def missing(self) -> str:
+        """Why they may have come to nothing."""
+        return "no voice of theirs was heard" if self._voice is None else "too little of their voice was heard"
+
     def finish(self) -> None:
         for learner in self._learners:
             learner.finish()
 
 
-def _summary(person: Person, people: int) -> str:
+def _summary(person: Person, people: int, untaught: str) -> str:
+    """``untaught``: what to say where nothing of the person's talking was learnt; empty for a still."""
     mouths = person.bank.mouths
     widest = max((mouth.max_lip_opening for mouth in mouths), default=0.0)
     hint = "" if widest > HARDLY_OPEN else "; the mouth was hardly open: let the person speak for better teeth"
     others = "" if people == 1 else f"; of {people} people the one who is seen most"
     talk = max((adapter.frames for adapter in person.bank.adapters.values()), default=0)
-    talks = f"; how the person talks, from {talk} frames" if talk else ""
-    return f"{len(mouths)} mouths from {person.looks} frames{talks}{others}{hint}"
+    untaught = untaught and f"; not how the person talks: {untaught}"
+    talks = f"; how the person talks, from {talk} frames" if talk else untaught
+    return f"{_several(len(mouths), 'mouth')} from {_several(person.looks, 'frame')}{talks}{others}{hint}"
+
+
+def _several(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

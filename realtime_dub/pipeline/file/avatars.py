@@ -9,28 +9,52 @@ import hashlib
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
-from realtime_dub.errors import ConfigError, MediaError
-from realtime_dub.paths import reason
+from realtime_dub.clock import VirtualClock
+from realtime_dub.config import FileConfig
+from realtime_dub.errors import ConfigError, DependencyError, MediaError
+from realtime_dub.paths import WholeFile, reason
+from realtime_dub.pipeline import assembly
 from realtime_dub.sources.avatars import ABOUT, is_avatar
 
 TRAINER = "engines.common.train_engine"
+NEEDS = "torch"
 RUN = "config.json"  # of a training that was begun
 MADE = Path("picture") / "spec.json"  # is there when it is over
 
 
-def ensure(video: Path, folder: Path) -> None:
-    """Make the avatar of ``video`` in ``folder`` unless it is there.
+def ensure(video: Path, folder: Path, config: FileConfig) -> None:
+    """Make the avatar of ``video`` in ``folder`` unless it is there. ``config``: what it is to be used for then.
 
-    Raises ConfigError where it is of another recording, or could not be made; MediaError for what cannot be read.
+    Raises ConfigError where it is of another recording, or could not be made; MediaError for what cannot be read or
+    written; DependencyError where training is not installed.
     """
     digest = _digest(video)
     if is_avatar(str(folder)) and _recording(folder) != digest:
         what = f"{folder}: it is of another recording, or {video} was changed since"
         raise ConfigError("cannot use", what, "give another --avatar, or the recording that it was made of")
     if not (folder / MADE).is_file():
+        _check(config)
         _train(video, folder)
+
+
+def _check(config: FileConfig) -> None:
+    """What would be found wrong behind an hour of training."""
+    if find_spec(NEEDS) is None:
+        raise DependencyError(
+            "cannot train an avatar:", f"{NEEDS} is missing", 'run: pip install "realtime-dub[train]"'
+        )
+    assembly.open_publisher(str(config.output), clock=VirtualClock(), live=False)
+    WholeFile(config.output)
+    if config.mic != "-":
+        options = assembly.voice_options(config)
+        voice = assembly.open_voice(
+            config.mic, clock=VirtualClock(), video_path=None, loop=False, live=False, **options
+        )
+        voice.open()
+        voice.close()
 
 
 def _train(video: Path, folder: Path) -> None:

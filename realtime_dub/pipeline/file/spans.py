@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from realtime_dub.media import NS
+from realtime_dub.media import MS, NS
 from realtime_dub.pipeline.file.pulled import PulledVoice
 from realtime_dub.pipeline.schedule import TrackedSample
 
+WORTH_NS = 100 * MS  # less of a voice than this is not worth a word: a codec's last block is filled up
 Span = tuple[TrackedSample, int]  # a frame, and for how many ns it is shown
 
 
@@ -50,6 +51,8 @@ class Spans:
         if not self.voice.goes_on(end_ns):
             self._note_shorter(end_ns)
             return
+        if not self.extend and not self.voice.goes_on(end_ns + WORTH_NS):
+            return
         if not self.extend:
             self.note("the voice is longer than the picture and is cut; --extend holds the last picture")
             return
@@ -62,5 +65,5 @@ class Spans:
 
     def _note_shorter(self, end_ns: int) -> None:
         missing_ns = end_ns - self.voice.end_ns
-        if missing_ns > NS // 10:
+        if missing_ns > WORTH_NS:
             self.note(f"the voice ends {missing_ns / NS:.1f} s before the picture: silence from there on")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from realtime_dub.voice.tts.fit import STEP_S, lip_curve
 from realtime_dub.voice.tts.programs import open_program
 from realtime_dub.voice.tts.speaking import BETWEEN_S, Sayer, make_voice
 
+NO_LIPS = "no lips were seen: nothing is timed by them"
 UPPER, LOWER = 13, 14  # of the face mesh: the inner lips' middle
 
 
@@ -22,7 +24,9 @@ def speak(lines: Sequence[Line], film: SeenFilm, wish: Wish, by: str = "") -> Ma
     with closing(Sayer(open_program(by, wish))) as sayer:
         if not film.length_s:
             return make_voice(lines, np.full(_steps(lines, sayer), np.nan), sayer)
-        return make_voice(lines, lip_curve(lips_of(film), film.times_s, film.length_s), sayer)
+        lips = lips_of(film)
+        made = make_voice(lines, lip_curve(lips, film.times_s, film.length_s), sayer)
+        return made if np.isfinite(lips).any() else replace(made, notes=(NO_LIPS, *made.notes))
 
 
 def lips_of(film: SeenFilm) -> npt.NDArray[np.float64]:

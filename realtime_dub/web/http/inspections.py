@@ -26,6 +26,8 @@ def routes() -> list[web.RouteDef]:
 
 async def inspect(request: web.Request) -> web.Response:
     """The body is the file. Raises Refusal."""
+    if request.content_type.startswith("multipart/"):  # of which the film in it would be found, without its end
+        raise Refusal(415, "The upload is a form.", "Send the file itself as the body.")
     if not _places.acquire(blocking=False):
         raise BUSY
     checks = Checks()

@@ -14,6 +14,7 @@ from aiortc import RTCRtpTransceiver
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from realtime_dub.clock import Clock
+from realtime_dub.media import MS
 from realtime_dub.web.rtc import aiortc_sending
 from realtime_dub.web.rtc.aiortc_sending import ForwardingSender
 from realtime_dub.web.rtc.forwarder.forwarder import Forwarder
@@ -21,6 +22,8 @@ from realtime_dub.web.rtc.forwarder.group import Group
 from realtime_dub.web.rtc.output_timeline import OutputTimeline
 from realtime_dub.web.rtc.packets import Chain, Packet
 from realtime_dub.web.rtc.shared_encoding import AudioStream, Stream, VideoStream, audio_of, video_of
+
+STEP_NS = MS  # between frames that would have left before what was shown of another timeline
 
 
 class PacketOut(MediaStreamTrack):
@@ -96,6 +99,7 @@ class Feed:
         self._heard: AudioStream | None = None
         self._chain = Chain(self._ask_whole)
         self._last_ns = {"video": 0, "audio": 0}
+        self._overlaps = False  # what is shown now is still at a time that was shown of another timeline
 
     def track(self, kind: str) -> PacketOut:
         return self.video if kind == "video" else self.audio
@@ -136,7 +140,7 @@ class Feed:
             return
         self.video.exit()
         stream, before = self._next, self._now
-        self._next, self._now = None, stream
+        self._next, self._now, self._overlaps = None, stream, True
         stream.leave_to(self._first, self._seen)
         if before is not None:
             before.leave(self._seen)
@@ -144,8 +148,18 @@ class Feed:
 
     def _seen(self, packet: Packet) -> None:
         if self._chain.takes(packet, self.video.is_full):
-            self._pass_on(self.video, packet)
-            self._part(self._now, self._seen, self.video)
+            if self._overlaps:
+                packet = self._put_behind(packet)
+            if self._pass_on(self.video, packet) and not self._overlaps:
+                self._part(self._now, self._seen, self.video)
+
+    def _put_behind(self, packet: Packet) -> Packet:
+        """Of another timeline than what was shown before. What follows needs it: so it leaves a little later than it
+        was to, where it would be left out.
+        """
+        last_ns = self._last_ns["video"]
+        self._overlaps = packet.leaves_ns <= last_ns
+        return packet.at("video", last_ns + STEP_NS) if self._overlaps else packet
 
     def _sound(self, stream: AudioStream) -> None:
         if stream is not self._heard:
@@ -156,8 +170,7 @@ class Feed:
                 before.leave(self._hear)
 
     def _hear(self, packet: Packet) -> None:
-        if not self.audio.is_full:
-            self._pass_on(self.audio, packet)
+        if not self.audio.is_full and self._pass_on(self.audio, packet):
             self._part(self._heard, self._hear, self.audio)
 
     def _part(self, stream: Stream | None, take: Callable[[Packet], None], track: PacketOut) -> None:
@@ -172,11 +185,13 @@ class Feed:
             self._last_ns[kind] = max(self._last_ns[kind], group.newest.leaves_ns)
         stream.take_back(take)
 
-    def _pass_on(self, track: PacketOut, packet: Packet) -> None:
-        """In order of time; what overlaps with what has left of another timeline is left out."""
-        if packet.leaves_ns > self._last_ns[track.kind]:
+    def _pass_on(self, track: PacketOut, packet: Packet) -> bool:
+        """In order of time; what has left already, or of another timeline at its time, is left out."""
+        is_later = packet.leaves_ns > self._last_ns[track.kind]
+        if is_later:
             self._last_ns[track.kind] = packet.leaves_ns
             track.put(packet)
+        return is_later
 
     def _estimate(self, bitrate: int) -> None:
         if self._now is not None:

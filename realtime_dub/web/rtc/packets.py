@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from realtime_dub.media import ns_to_ticks
@@ -39,6 +39,10 @@ class Packet:
         """``codec`` as ``video/vp8``; ``data``: all that the encoder made of the frame."""
         ticks = ns_to_ticks(leaves_ns, TIME_BASES[codec.partition("/")[0]])
         return cls(CUTS[codec](data), leaves_ns, ticks, whole, codec in NUMBERED)
+
+    def at(self, kind: str, leaves_ns: int) -> Packet:
+        """The same, leaving then."""
+        return replace(self, leaves_ns=leaves_ns, ticks=ns_to_ticks(leaves_ns, TIME_BASES[kind]))
 
 
 class Chain:
