@@ -89,7 +89,7 @@ class Recording(Renderer):
                 "lips": plate.grid(box, unit * GRID) + corner,
                 "soft": soft,
                 "rim": rim_of(room, goal, box, unit).astype(np.uint8) * np.uint8(255),
-                "red": lips_of(goal, box, unit),
+                "red": lips_of(soft),
                 "tone": self._lips_shift(own),
                 "usual": np.array(grey_of(own), np.float32),
             }

@@ -61,6 +61,7 @@ def add_two(
     grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
     share = cv2.multiply(grey, where, scale=1 / (255 * max(1.0, usual)), dtype=cv2.CV_32F)
     share = cv2.threshold(share, BRIGHTEST, 0, cv2.THRESH_TRUNC)[1]
-    shifts = np.stack([lips, around * np.float32(-1 / 255), around], 1)
-    change = cv2.transform(cv2.merge([np.asarray(share, np.float32), where.astype(np.float32)]), shifts)
+    beside = 1 - where.astype(np.float32) * np.float32(1 / 255)
+    shifts = zip(lips.tolist(), around.tolist(), strict=True)  # channel by channel: cv2.transform takes twice the time
+    change = cv2.merge([cv2.addWeighted(share, on, beside, off, 0) for on, off in shifts])
     return np.asarray(cv2.add(image, change, dtype=cv2.CV_8U), np.uint8)

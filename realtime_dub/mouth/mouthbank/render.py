@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -45,7 +46,10 @@ UNSEEN_COST = 0.03  # a painted inside instead of a real one
 BENT_SHUT, BENT_OPEN = 0.7, 0.5  # of the way from a bank mouth's own shape to the one asked for; see _unbent
 NEAR = 0.08  # mouth widths: where a lip is to go farther than this, no more is left of its own place than here
 APART = 0.06  # mouth widths: inner lips that should be nearer than this are bent farther, all the way where they touch
-LIPS_SOFT = 0.03  # sigma of the border, mouth widths, between what has the skin's colour and what has the lips'
+# Levels of a mask of lips and a rim where the lips begin, and where all is lip: 0.03 mouth widths before their edge and
+# behind it, by the rim's width and softness.
+RED_FROM, RED_AT = 234, 254
+_NO_RIM = np.clip((np.arange(256) - RED_FROM) * (255 / (RED_AT - RED_FROM)), 0, 255).astype(np.uint8)
 _LIPS_AT = np.searchsorted(LOWER, LIPS)
 UNMOVED = np.zeros((len(LOWER), 3), np.float32)
 _NOSE_ANCHORS = np.array([2, 98, 327, 64, 294, 129, 358])
@@ -311,17 +315,18 @@ class Renderer:
         plate = ThinPlate(goal[LIPS, :2].astype(np.float64), at.astype(np.float64), unit)
         picture = sample(image, moved_map(box, plate.field(box, unit * GRID)))
         skin, own = colour.rim_shift(below, picture, rim_of(room, goal, box, unit)), lips_colour(image, at)
-        picture = colour.add_two(picture, skin, self._lips_shift(own), lips_of(goal, box, unit), colour.grey_of(own))
+        picture = colour.add_two(picture, skin, self._lips_shift(own), lips_of(soft), colour.grey_of(own))
         below[:] = pyramid.blend(below, picture, soft)
 
     def _lips_shift(self, own: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """What lips of the colour ``own`` (3,) lack of that which the live ones have."""
-        return np.asarray(np.clip(self._tone.lips - own, -colour.MAX_SHIFT, colour.MAX_SHIFT), np.float32)
+        most = np.float32(colour.MAX_SHIFT)
+        return np.asarray(np.minimum(np.maximum(self._tone.lips - own, -most), most))
 
 
-def lips_of(goal: Points, box: Box, unit: float) -> Mask:
-    """The lips and what is between them, soft at their rim."""
-    return feather(polygon(goal[LIPS_OUTER, :2].astype(np.float64), box), LIPS_SOFT * unit)
+def lips_of(soft: Mask) -> Mask:
+    """The lips and what is between them, of a mask that is ``soft`` at the rim of skin beside them."""
+    return np.asarray(cv2.LUT(soft, _NO_RIM), np.uint8)
 
 
 def skin_plate(face: Face, goal: Points, anchors: npt.NDArray[np.float64], unit: float, with_lips: bool) -> ThinPlate:

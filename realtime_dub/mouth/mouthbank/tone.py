@@ -21,9 +21,26 @@ from realtime_dub.media import NS, Floats, Image
 SLOW_NS, AWAY_NS = NS, NS  # time constant; without a look for longer it begins anew
 DARK = 8.0  # levels: what is darker has no colour
 
-# Of the way from the inner edge of a lip to the outer one: trackers often take teeth for lips.
-_ACROSS = np.array([0.35, 0.5, 0.65, 0.8], np.float32)[:, None, None]
-_BESIDE_CORNERS = np.r_[1:10, 11:20]
+_ACROSS = (
+    0.35,
+    0.5,
+    0.65,
+    0.8,
+)  # of the way from a lip's inner edge to the outer one: trackers often take teeth for lips
+_COUNT = len(LIPS_OUTER)
+
+
+def _places() -> npt.NDArray[np.float32]:
+    """Of which of a lip's points those are made whose colour is looked at, (4 * 18, 40), without the corners."""
+    beside_corners = np.r_[1:10, 11:20]
+    shares = np.zeros((len(_ACROSS), len(beside_corners), 2 * _COUNT), np.float32)
+    for row, across in zip(shares, _ACROSS, strict=True):
+        row[np.arange(len(row)), beside_corners] = across
+        row[np.arange(len(row)), beside_corners + _COUNT] = 1 - across
+    return shares.reshape(-1, 2 * _COUNT)
+
+
+_PLACES = _places()
 # Cheeks, wings, ridge and tip of the nose: what speech hardly moves, and a beard does not cover.
 _SKIN = np.array([50, 280, 101, 330, 117, 346, 205, 425, 36, 266, 4, 5, 195, 6, 197])
 _AROUND = 0.03 * np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]], np.float32)[:, None]  # template units
@@ -68,8 +85,7 @@ def lips_colour(image: Image, lips: npt.NDArray[np.float32]) -> Floats:
     """The mean colour (3,), BGR levels, of lips whose points (40, 2 or 3) lie in ``image``: of the same places of each
     lip, however it is bent.
     """
-    outer, inner = (lips[at + _BESIDE_CORNERS, :2] for at in (0, len(LIPS_OUTER)))
-    return _mean(image, inner + _ACROSS * (outer - inner))
+    return _mean(image, (_PLACES @ lips[:, :2])[:, None])
 
 
 def _skin_colour(image: Image, face: Face) -> Floats:
