@@ -9,14 +9,13 @@ import pytest
 
 from realtime_dub.blend import colour
 from realtime_dub.blend.composite import Compositor
-from realtime_dub.blend.masks import polygon
-from realtime_dub.face.landmarks import LIPS, LIPS_OUTER
+from realtime_dub.face.landmarks import LIPS
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import MS, NS, Floats, Image
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.render import Renderer
 from realtime_dub.mouth.mouthbank.tone import Tone, lips_colour
-from tests.faces import tracked_portrait
+from tests.faces import tracked_portrait, with_lips
 
 pytestmark = pytest.mark.computes
 
@@ -35,16 +34,6 @@ def later(tracked: TrackedFrame, at_ns: int, image: Image | None = None) -> Trac
 def lips_of(tracked: TrackedFrame, image: Image) -> Floats:
     assert tracked.face is not None
     return lips_colour(image, tracked.face.points[LIPS])
-
-
-def reddened(tracked: TrackedFrame, by: int) -> Image:
-    """The portrait with other lips."""
-    assert tracked.face is not None
-    image = tracked.frame.image.copy()
-    box = (0, 0, tracked.frame.width, tracked.frame.height)
-    on = polygon(tracked.face.points[LIPS_OUTER, :2].astype(np.float64), box) > 127
-    image[on] = np.clip(image[on] + np.array([-by, -by, 0]), 0, 255)
-    return image
 
 
 @pytest.mark.parametrize("light", [LAMP, 1 / LAMP], ids=["warm", "cold"])
@@ -80,7 +69,7 @@ def test_another_light_is_followed_at_once_and_another_lip_slowly() -> None:
     first = tone.lips.copy()
     tone.follow(later(tracked, 2 * NS, lit(tracked.frame.image, LAMP)))
     assert tone.lips == pytest.approx(first * LAMP, abs=4)
-    pale = reddened(tracked, 60)
+    pale = with_lips(-60, -60, 0)
     tone.follow(later(tracked, 2 * NS + 40 * MS, pale))
     assert np.abs(tone.lips - first).max() < 6
     for k in range(100):
@@ -93,7 +82,7 @@ def test_behind_a_break_lips_are_learnt_anew(gap: str) -> None:
     tracked, tone = tracked_portrait(), Tone()
     tone.follow(later(tracked, NS))
     at_ns = {"a cut": NS + 40 * MS, "a long while": 4 * NS, "an earlier frame": NS // 2}[gap]
-    pale = reddened(tracked, 60)
+    pale = with_lips(-60, -60, 0)
     again = later(tracked, at_ns, pale)
     if gap == "a cut":
         again = replace(again, shot=tracked.shot + 1)
