@@ -1,4 +1,4 @@
-"""What benchmarks.lip_colour tells of lips that flicker."""
+"""What benchmarks.flicker tells of lips that flicker."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.lip_colour import figures
+from benchmarks.flicker import figures
 from benchmarks.rendered import Look
 from realtime_dub.media import MS, Image
 from tests.faces import tracked_portrait, with_lips
@@ -34,15 +34,15 @@ def test_lips_that_flicker_change_and_lips_of_another_colour_are_off() -> None:
     steady, flickering = (
         figures(filmed, look([with_lips(0, by[k % 2], 0) for k in range(FRAMES)])) for by in ((15, 15), (15, -15))
     )
-    assert steady["change"] == steady["filmed change"] == flickering["filmed change"] == 0
+    assert steady["lips"] == steady["filmed lips"] == flickering["filmed lips"] == 0
     assert steady["off"] > 4
-    assert flickering["change"] > 8
-    assert flickering["change95"] == pytest.approx(flickering["change"], abs=1)
+    assert flickering["lips"] > 8
+    assert flickering["lips95"] == pytest.approx(flickering["lips"], abs=1)
 
 
 def test_frames_that_were_not_dubbed_do_not_count() -> None:
     image = tracked_portrait().frame.image
     filmed = look([image] * FRAMES)
     told = figures(filmed, look([with_lips(0, 15, 0)] * 4 + [image] * 4))
-    assert told["change"] == 0  # the one step between the two
+    assert told["lips"] == 0  # the one step between the two
     assert told["off"] == figures(filmed, look([with_lips(0, 15, 0)] * FRAMES))["off"]

@@ -1,12 +1,13 @@
-"""Whether dubbed lips keep their colour: `python -m benchmarks.lip_colour --data GRID/people`.
+"""Whether dubbed mouths flicker: `python -m benchmarks.flicker --data GRID/people`.
 
 Of each speaker the first clips (``--clips``) make one film, which is dubbed with the voice of the next speaker's, taken
-before encoding, and tracked afresh. Colours are the means of the same places of both lips, distances CIE 1976's (Lab);
-frames that were dubbed count, and the same ones as they were filmed.
+before encoding, and tracked afresh. Frames that were dubbed count, and beside them the same ones as they were filmed.
+Another mouth of the bank that has another colour, or other teeth to be seen, is seen as a flicker.
 
-``change``     from one frame to the next, mean; ``change95``: 95 %. Another mouth of the bank that has another colour
-               is seen as a flicker
-``off``        of the dubbed lips from the filmed ones in the same frame, mean
+``lips``       change of their colour from one frame to the next, means of the same places of both lips, CIE 1976's
+               distance (Lab); ``lips95``: 95 % of the changes
+``off``        distance of that colour from the filmed lips' in the same frame
+``inside``     change of the lightness (L*) of the same places between the lips, where they are apart in both frames
 """
 
 from __future__ import annotations
@@ -28,11 +29,16 @@ from benchmarks.rendered import UNSPOILT, Look
 from engines.common.people import speaker_of
 from engines.common.rates import steady_ns
 from engines.common.video_metrics import Array
-from realtime_dub.face.landmarks import LIPS
+from realtime_dub.blend.warp import sample
+from realtime_dub.face.alignment import mouth_width
+from realtime_dub.face.landmarks import LIPS, LIPS_INNER, mean_lip_opening
 from realtime_dub.media import Image
 from realtime_dub.mouth.mouthbank.tone import lips_colour
 
-COLUMNS = ("change", "filmed change", "change95", "filmed change95", "off")
+COLUMNS = ("lips", "filmed lips", "lips95", "filmed lips95", "off", "inside", "filmed inside")
+APART = 0.08  # mouth widths
+_UPPER, _LOWER = LIPS_INNER[2:9], LIPS_INNER[18:11:-1]  # pairs above each other
+_DOWN = np.linspace(0.15, 0.85, 6, dtype=np.float32)[:, None, None]
 
 
 def colours(look: Look, images: Sequence[Image]) -> Array:
@@ -44,17 +50,30 @@ def colours(look: Look, images: Sequence[Image]) -> Array:
     return np.asarray(cv2.cvtColor(found[None] / np.float32(255), cv2.COLOR_BGR2LAB)[0])
 
 
+def insides(look: Look, images: Sequence[Image]) -> Array:
+    """Lightness (T, 42) between the lips, NaN where they are not apart."""
+    found = np.full((len(images), len(_DOWN) * len(_UPPER)), np.nan, np.float32)
+    for seen, image, into in zip(look.tracked, images, found, strict=True):
+        if seen.face is not None and mean_lip_opening(seen.face.canonical) > APART * mouth_width(seen.face.canonical):
+            upper, lower = seen.face.points[_UPPER, :2], seen.face.points[_LOWER, :2]
+            colours = sample(image, upper + _DOWN * (lower - upper), fine=False).astype(np.float32)
+            into[:] = cv2.cvtColor(colours / np.float32(255), cv2.COLOR_BGR2LAB)[..., 0].ravel()
+    return found
+
+
 def figures(filmed: Look, made: Look) -> dict[str, float]:
     """Of the frames that were dubbed."""
     drawn = np.array([(a != b).any() for a, b in zip(filmed.images, made.images, strict=True)])
-    before, after = colours(filmed, filmed.images), colours(made, made.images)
     shots = np.array([seen.shot for seen in filmed.tracked])
     both = drawn[1:] & drawn[:-1] & (shots[1:] == shots[:-1])
+    before, after = colours(filmed, filmed.images), colours(made, made.images)
     told = {"off": float(np.nanmean(_apart(before, after)[drawn]))}
-    for name, lips in {"change": after, "filmed change": before}.items():
+    for prefix, look, lips in (("", made, after), ("filmed ", filmed, before)):
         changes = _apart(lips[1:], lips[:-1])[both]
-        told |= {name: float(np.nanmean(changes)), f"{name}95": float(np.nanquantile(changes, 0.95))}
-    return {name: round(told[name], 2) for name in COLUMNS}
+        told |= {f"{prefix}lips": np.nanmean(changes), f"{prefix}lips95": np.nanquantile(changes, 0.95)}
+        steps = np.abs(np.diff(insides(look, look.images), axis=0)).mean(1)[both]
+        told[f"{prefix}inside"] = steps[np.isfinite(steps)].mean() if np.isfinite(steps).any() else np.nan
+    return {name: round(float(told[name]), 2) for name in COLUMNS}
 
 
 def _apart(a: Array, b: Array) -> Array:
@@ -85,8 +104,8 @@ def main() -> None:
     names = list(own)
     told = {name: film(own[name], own[names[(k + 1) % len(names)]]) for k, name in enumerate(names)}
     told["mean"] = {column: round(float(np.mean([row[column] for row in told.values()])), 2) for column in COLUMNS}
-    show("lips, distances in Lab", ("speaker", *COLUMNS), [(name, *row.values()) for name, row in told.items()])
-    last_line({"benchmark": "lip_colour", "clips": args.clips, "speakers": told})
+    show("from frame to frame, Lab", ("speaker", *COLUMNS), [(name, *row.values()) for name, row in told.items()])
+    last_line({"benchmark": "flicker", "clips": args.clips, "speakers": told})
 
 
 if __name__ == "__main__":
