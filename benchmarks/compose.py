@@ -63,7 +63,8 @@ def by_opencv(feeds: Feeds) -> Image:
     x, y, end, low = (int(each) for each in feeds["inner"])
     lips = region[y:low, x:end]
     own = sample(feeds["mouth"], moved_map((0, 0, end - x, low - y), _dense(feeds["lips"], (end - x, low - y))))
-    own = colour.add(own, colour.rim_shift(lips, own, feeds["rim"] > 127))
+    around = colour.rim_shift(lips, own, feeds["rim"] > 127)
+    own = colour.add_two(own, around, feeds["tone"], feeds["red"], float(feeds["usual"]))
     region[y:low, x:end] = pyramid.blend(lips, own, feeds["soft"])
     change = cv2.subtract(region, below, dtype=cv2.CV_16S)
     cv2.multiply(change, cv2.cvtColor(feeds["alpha"], cv2.COLOR_GRAY2BGR).astype(np.int16), dst=change, scale=1 / 255)

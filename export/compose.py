@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from realtime_dub.blend.colour import MAX_SHIFT
+from realtime_dub.blend.colour import BRIGHTEST, GREY, MAX_SHIFT
 
 LEVELS = 3  # of the pyramid, for masks of 64 pixels and more a side
 SMALLEST = 8 << LEVELS  # pixels a side of the lips' box
@@ -31,6 +31,9 @@ INPUTS: dict[str, tuple[int, Sequence[str | int]]] = {
     "lips": (FLOAT, ("lip_rows", "lip_columns", 2)),  # the same for the lips' pixels, from the lips' box into `mouth`
     "soft": (UINT8, ("high", "wide")),  # the lips and a rim
     "rim": (UINT8, ("high", "wide")),  # 255 where both pictures show the same skin
+    "red": (UINT8, ("high", "wide")),  # the lips and what is between them
+    "tone": (FLOAT, (3,)),  # what they lack of the live lips' colour, BGR
+    "usual": (FLOAT, ()),  # how light a pixel is that takes all of that
     "alpha": (UINT8, ("patch_rows", "patch_columns")),
 }
 
@@ -81,9 +84,20 @@ def _lips(make: _Graph, skin: str) -> str:
     """What the bank's picture changes in the lips' box of ``skin``."""
     below = _cropped(make, skin, "inner")
     own = _levels(make, _sampled(make, _planes(make, "mouth"), "lips", below, make.whole(0), make.whole(0)))
-    lit = make("Clip", make("Add", own, _light(make, below, own)), make.number(0), make.number(255))
+    lit = _levels(make, make("Add", own, _toned(make, own, _light(make, below, own))))
     weight = make("Div", _mask(make, "soft"), make.number(255))
     return _mixed(make, make("Sub", lit, below), weight, LEVELS)
+
+
+def _toned(make: _Graph, own: str, light: str) -> str:
+    """What is added to ``own``: ``light`` around the lips, ``tone`` in its place on them, to what is dark less."""
+    grey = _levels(make, make("Conv", own, make.number(GREY.reshape(1, 3, 1, 1))))
+    where = make("Div", _mask(make, "red"), make.number(255))
+    share = make(
+        "Min", make("Div", make("Mul", grey, where), make("Max", "usual", make.number(1))), make.number(BRIGHTEST)
+    )
+    tone = make("Reshape", "tone", make.whole(1, 3, 1, 1))
+    return str(make("Add", make("Mul", tone, share), make("Mul", light, make("Sub", make.number(1), where))))
 
 
 def _light(make: _Graph, below: str, own: str) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from export.compose import SMALLEST
+from realtime_dub.blend.colour import grey_of
 from realtime_dub.blend.composite import Compositor
 from realtime_dub.blend.masks import Mask
 from realtime_dub.blend.patch import MouthPatch
@@ -16,8 +17,9 @@ from realtime_dub.face.landmarks import LIPS
 from realtime_dub.face.types import Face, Points, TrackedFrame
 from realtime_dub.media import Image
 from realtime_dub.mouth.mouthbank.bank import Mouth
-from realtime_dub.mouth.mouthbank.render import GRID, Renderer, rim_of, skin_plate
+from realtime_dub.mouth.mouthbank.render import GRID, Renderer, lips_of, rim_of, skin_plate
 from realtime_dub.mouth.mouthbank.sized import as_fine
+from realtime_dub.mouth.mouthbank.tone import lips_colour
 
 Feeds = dict[str, npt.NDArray[Any]]
 
@@ -80,13 +82,16 @@ class Recording(Renderer):
         if min(box[2:]) >= SMALLEST:
             image, at = as_fine(mouth, unit)
             plate = ThinPlate(goal[LIPS, :2].astype(np.float64), at.astype(np.float64), unit)
-            corner = np.array(box[:2], np.float32)
+            own, corner = lips_colour(image, at), np.array(box[:2], np.float32)
             self.lips = {
                 "mouth": image,
                 "at": np.array([box[0], box[1], box[0] + box[2], box[1] + box[3]]),
                 "lips": plate.grid(box, unit * GRID) + corner,
                 "soft": soft,
                 "rim": rim_of(room, goal, box, unit).astype(np.uint8) * np.uint8(255),
+                "red": lips_of(soft),
+                "tone": self._lips_shift(own),
+                "usual": np.array(grey_of(own), np.float32),
             }
         super()._put_mouth(below, mouth, goal, box, unit, soft, room)
 

@@ -8,6 +8,7 @@ from importlib.resources import files
 import cv2
 import numpy as np
 
+from realtime_dub.blend.masks import polygon
 from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width
 from realtime_dub.face.landmarks import CHIN, LIPS_INNER, LIPS_OUTER, mean_lip_opening
 from realtime_dub.face.tracker import MediaPipeTracker
@@ -32,6 +33,17 @@ def tracked_portrait(height: int = 480) -> TrackedFrame:
         return tracker.track(frame_of(portrait(height)))
     finally:
         tracker.close()
+
+
+def with_lips(*by: float) -> Image:
+    """The portrait with its lips, and what is between them, another colour by so many levels, BGR."""
+    tracked = tracked_portrait()
+    assert tracked.face is not None
+    image = tracked.frame.image.copy()
+    box = (0, 0, tracked.frame.width, tracked.frame.height)
+    on = polygon(tracked.face.points[LIPS_OUTER, :2].astype(np.float64), box) > 127
+    image[on] = np.clip(image[on] + np.array(by), 0, 255)
+    return image
 
 
 def frame_of(image: Image, seq: int = 0) -> Frame:

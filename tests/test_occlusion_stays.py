@@ -80,6 +80,20 @@ def test_nothing_stays_for_ever_that_the_net_does_not_see() -> None:
     assert not covers[-1].any()
 
 
+def test_a_doubt_about_much_of_the_face_does_not_undo_what_its_look_alone_tells() -> None:
+    staying = known()
+    looked(staying, behind_hand(), seen=0.99, sure=True)
+    doubtful = np.s_[:, 58:]  # beside the hand, and two fifths of the face
+    image = behind_hand().astype(np.float32)
+    image[doubtful] += 9  # less than would be unlike the face without a doubt
+    found = NOTHING.copy()
+    found[doubtful] = 0.03
+    covered = staying(None, found, image.astype(np.uint8), EVERYWHERE, MOUTH, 0.0, next(CLOCK))
+    assert covered is not None
+    assert covered[HAND > 0].mean() > 0.8
+    assert covered[HAND == 0].mean() < 0.1
+
+
 def test_another_light_is_no_thing_and_a_turned_head_is_not_compared() -> None:
     for light, yaw in ((30.0, 0.0), (0.0, 0.4)):
         staying = known()

@@ -77,14 +77,20 @@ def test_where_nothing_is_opaque_the_frame_is_to_the_bit(session: OnnxSession, b
     assert np.array_equal(found[clear], wanted[clear])
 
 
-def test_without_a_rim_no_colour_is_matched(session: OnnxSession, bank: Bank) -> None:
+def test_skin_is_matched_by_the_rim_and_lips_by_their_tone(session: OnnxSession, bank: Bank) -> None:
     feeds, _ = drawn(bank, tracked_portrait(HEIGHT))[0]
     dark = feeds | {"mouth": (feeds["mouth"] // 2).astype(np.uint8)}
-    matched = session.run(dark)["composed"].astype(int)
-    bare = session.run(dark | {"rim": np.zeros_like(feeds["rim"])})["composed"].astype(int)
+    none = {"rim": np.zeros_like(feeds["rim"]), "tone": np.zeros(3, np.float32)}
     x, y, right, bottom = feeds["inner"]
-    middle = np.s_[(y + bottom) // 2, (x + right) // 2]
-    assert (matched[middle] - bare[middle]).mean() == pytest.approx(40, abs=15)  # as far as a light is followed
+    bare, around, lips = (
+        session.run(dark | kept)["composed"][y:bottom, x:right].astype(int)
+        for kept in (none, none | {"rim": feeds["rim"]}, none | {"tone": np.full(3, 30, np.float32)})
+    )
+    skin, red = (feeds["soft"] > 100) & (feeds["red"] < 30), feeds["red"] > 250
+    assert (around - bare)[skin].mean() > 25
+    assert (around - bare)[red].mean() < 10
+    assert (lips - bare)[red].mean() > 10
+    assert (lips - bare)[skin].mean() < 5
 
 
 def test_what_is_measured_draws_the_same(bank: Bank) -> None:

@@ -218,6 +218,7 @@ class MouthbankGenerator:
         """What is followed in every frame, and learnt of whom nobody else shows."""
         if self._occlusion.look(tracked, idle).clear:
             person.expression.follow(tracked)
+            person.renderer.follow(tracked)
         untaught = person.taught_ns is not None and tracked.frame.pts_ns - person.taught_ns >= TEACH_NS
         if untaught and self._occlusion.clear(tracked):
             person.learn(tracked)

@@ -179,10 +179,12 @@ class Staying:
         """What of the thing the face tells, not the net."""
         if self._unseen_ns > UNSEEN_NS:
             return np.zeros_like(seen)
-        unlike = self._face.unlike(image, lower, mouth, self._was | seen, yaw, found)
-        unseen = _joined(unlike, self._near())
-        share = np.count_nonzero(unseen & (1 - seen)) / max(1, np.count_nonzero(lower))
-        return unseen if share <= MOST_UNSEEN else np.zeros_like(seen)
+        for doubt in (found, np.zeros_like(found)):  # too much by both together, the face's look alone may tell
+            unlike = self._face.unlike(image, lower, mouth, self._was | seen, yaw, doubt)
+            unseen = _joined(unlike, self._near())
+            if np.count_nonzero(unseen & (1 - seen)) <= MOST_UNSEEN * np.count_nonzero(lower):
+                return unseen
+        return np.zeros_like(seen)
 
 
 def _blurred(crop: Image) -> Floats:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -25,6 +26,7 @@ from realtime_dub.mouth.mouthbank.cavity import max_lip_opening, missing, missin
 from realtime_dub.mouth.mouthbank.inside import Inside, lacking, view_of
 from realtime_dub.mouth.mouthbank.lips import Bend, bring_nearer, until_lips_touch
 from realtime_dub.mouth.mouthbank.sized import LIP_FEATHER, LIP_RIM, as_fine, lips_and_rim, opacity_of
+from realtime_dub.mouth.mouthbank.tone import Tone, lips_colour
 from realtime_dub.mouth.quality import HIGH, WorksAt
 
 GRID = 1 / 14  # step of the coarse warp grid
@@ -32,7 +34,7 @@ GRID = 1 / 14  # step of the coarse warp grid
 WORK_PX: dict[WorksAt, float] = {"low": 56.0, "medium": 88.0, "high": 128.0}
 FINE_UNTIL = 1.1  # times that, until which a face that comes nearer is warped with care
 REACH_SIDE, REACH_DOWN = 0.5, 1.0  # how far the lips' movement carries the skin along (sigma of a Gaussian)
-SWITCH_COST = 0.006  # a mouth in use is kept unless another is nearer by this much: no flicker
+SWITCH_COST = 0.012  # a mouth in use is kept unless another is nearer by this much: no flicker
 LIVE_BONUS = 0.006  # the live mouth needs no colour match
 OPEN_COST = 2.0  # per mouth width that a mouth, the live one too, has to be opened: hard lips then look wide open
 SHUT_COST = 0.1  # per mouth width that a bank mouth has to be shut, which goes well
@@ -44,6 +46,10 @@ UNSEEN_COST = 0.03  # a painted inside instead of a real one
 BENT_SHUT, BENT_OPEN = 0.7, 0.5  # of the way from a bank mouth's own shape to the one asked for; see _unbent
 NEAR = 0.08  # mouth widths: where a lip is to go farther than this, no more is left of its own place than here
 APART = 0.06  # mouth widths: inner lips that should be nearer than this are bent farther, all the way where they touch
+# Levels of a mask of lips and a rim where the lips begin, and where all is lip: 0.03 mouth widths before their edge and
+# behind it, by the rim's width and softness.
+RED_FROM, RED_AT = 234, 254
+_NO_RIM = np.clip((np.arange(256) - RED_FROM) * (255 / (RED_AT - RED_FROM)), 0, 255).astype(np.uint8)
 _LIPS_AT = np.searchsorted(LOWER, LIPS)
 UNMOVED = np.zeros((len(LOWER), 3), np.float32)
 _NOSE_ANCHORS = np.array([2, 98, 327, 64, 294, 129, 358])
@@ -101,13 +107,17 @@ class Renderer:
         """``inside``: paints what of a mouth nobody has seen; without it that stays dark."""
         self._bank, self._inside = bank, inside
         self._current: Mouth | None = None
-        self._known = _Known([])
+        self._known, self._tone = _Known([]), Tone()
         self.work_px = WORK_PX[HIGH]  # may be changed
         self._fine = True
         self.drawn_points: Points | None = None  # (478, 3) of the face in the last patch, frame pixels
 
     def observe(self, tracked: TrackedFrame) -> None:
         """A look at the person from which the bank has learnt; for those who keep more than the bank does."""
+
+    def follow(self, tracked: TrackedFrame) -> None:
+        """A look at the live face, with nothing before it: mouths of the bank are drawn in the colour of its lips."""
+        self._tone.follow(tracked)
 
     def render(
         self,
@@ -150,6 +160,7 @@ class Renderer:
         face, neutral = tracked.face, self._bank.neutral
         if face is None or neutral is None:
             return None
+        self._tone = Tone()  # frames that mouths are shown on do not follow each other
         target = face.canonical.copy()
         target[LIPS] = neutral[LIPS].mean(0) + mouth.shape * np.float32(mouth_width(neutral))
         return self._drawn(tracked, face, target, mouth, 0.0, tracked.frame.pts_ns)
@@ -175,6 +186,8 @@ class Renderer:
     ) -> MouthPatch | None:
         """The face of a frame with the canonical shape ``target``, the lips those of ``mouth`` or the live ones."""
         assert self._bank.neutral is not None
+        if not self._tone.known(tracked):
+            self._tone.follow(tracked)
         frame = tracked.frame
         unit = face.pose.scale * mouth_width(self._bank.neutral)
         outline = lower_face(face.points, unit)
@@ -301,8 +314,19 @@ class Renderer:
         image, at = as_fine(mouth, unit)
         plate = ThinPlate(goal[LIPS, :2].astype(np.float64), at.astype(np.float64), unit)
         picture = sample(image, moved_map(box, plate.field(box, unit * GRID)))
-        picture = colour.add(picture, colour.rim_shift(below, picture, rim_of(room, goal, box, unit)))
+        skin, own = colour.rim_shift(below, picture, rim_of(room, goal, box, unit)), lips_colour(image, at)
+        picture = colour.add_two(picture, skin, self._lips_shift(own), lips_of(soft), colour.grey_of(own))
         below[:] = pyramid.blend(below, picture, soft)
+
+    def _lips_shift(self, own: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """What lips of the colour ``own`` (3,) lack of that which the live ones have."""
+        most = np.float32(colour.MAX_SHIFT)
+        return np.asarray(np.minimum(np.maximum(self._tone.lips - own, -most), most))
+
+
+def lips_of(soft: Mask) -> Mask:
+    """The lips and what is between them, of a mask that is ``soft`` at the rim of skin beside them."""
+    return np.asarray(cv2.LUT(soft, _NO_RIM), np.uint8)
 
 
 def skin_plate(face: Face, goal: Points, anchors: npt.NDArray[np.float64], unit: float, with_lips: bool) -> ThinPlate:
