@@ -238,8 +238,10 @@ def test_enroll_tells_what_it_learnt(monkeypatch: pytest.MonkeyPatch, capsys: py
         learn: bool,
         consent: str | None,
         progress: Callable[[int, int | None], None],
+        learning: Callable[[int, int | None], None],
     ) -> str:
         progress(3, 4)
+        learning(1, 2)
         return f"{source} -> {output}, {face}, {engine}, {learn}, {consent}"
 
     monkeypatch.setattr(enrollment, "enroll", enroll)
