@@ -39,7 +39,7 @@ from realtime_dub.mouth.mouthbank.adapter import Adapter
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.motion import Motion, MotionStream
 from realtime_dub.mouth.mouthbank.motion_nets import usual_of
-from realtime_dub.mouth.mouthbank.own_voice import OwnVoiceStream, tuned_by
+from realtime_dub.mouth.mouthbank.own_voice import OwnVoiceStream
 from realtime_dub.mouth.mouthbank.people import Person
 from realtime_dub.mouth.mouthbank.personal import own_motion
 from realtime_dub.mouth.mouthbank.style import Style, kept_shut
@@ -76,7 +76,7 @@ def heard(sound: Array, seen: Sequence[TrackedFrame], bundle: Bundle, tuned: Tun
 
 def known_from(clips: Iterable[Filmed], bundle: Bundle) -> tuple[Bank, int]:
     """A bank that has seen the person speak ``clips``, one behind the other; and from how many frames it learnt."""
-    person, own = Person.with_bank(Bank(), usual=usual_of(bundle)), OwnVoiceStream(bundle, tuner=tuned_by)
+    person, own = Person.with_bank(Bank(), usual=usual_of(bundle)), OwnVoiceStream(bundle, tunes=True)
     begins = 0  # samples
     for shot, clip in enumerate(clips):
         heard_until = 0
@@ -166,9 +166,14 @@ def measured(
 
 def _first(clips: Sequence[Path], seconds: float) -> tuple[list[Path], float]:
     """As many as last so long, one at least; and how long they are."""
-    lengths = np.cumsum([len(voice(str(clip))) / VOICE_RATE for clip in clips])
-    count = max(1, int(np.count_nonzero(lengths <= seconds)))
-    return list(clips[:count]), float(lengths[count - 1])
+    taken, whole = list[Path](), 0.0
+    for clip in clips:
+        length = len(voice(str(clip))) / VOICE_RATE
+        if taken and whole + length > seconds:
+            break
+        taken.append(clip)
+        whole += length
+    return taken, whole
 
 
 def arguments() -> argparse.Namespace:

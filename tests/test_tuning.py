@@ -16,15 +16,15 @@ from realtime_dub.face.types import Face, Points, Pose, TrackedFrame
 from realtime_dub.inference.bundle import load_default
 from realtime_dub.media import MS, Floats, Frame, samples_to_ns
 from realtime_dub.mouth.contract import VOICE_RATE
-from realtime_dub.mouth.mouthbank.adapter import Adapter
+from realtime_dub.mouth.mouthbank.adapter import MOST_MOVED, Adapter
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
 from realtime_dub.mouth.mouthbank.motion import Motion, MotionStream, trunk_of
-from realtime_dub.mouth.mouthbank.own_voice import OwnVoiceStream, tuned_by
+from realtime_dub.mouth.mouthbank.own_voice import OwnVoiceStream
 from realtime_dub.mouth.mouthbank.people import Person
 from realtime_dub.mouth.mouthbank.personal import own_motion
 from realtime_dub.mouth.mouthbank.trunk import Trunk, TrunkStream
-from realtime_dub.mouth.mouthbank.tuning import EVEN, LEAST_LESSONS, MOST_MOVED, Tape, Tuned, tune
+from realtime_dub.mouth.mouthbank.tuning import EVEN, LEAST_LESSONS, Tape, Tuned, tune
 from tests.tuning_helpers import demo_voice, trunk
 
 pytestmark = pytest.mark.computes
@@ -178,7 +178,7 @@ def talking(voice: Floats, own: Trunk, strange: bool) -> tuple[Person, OwnVoiceS
     """A person who says ``voice``, with a mouth as ``own`` moves it, shown to a stream that tunes."""
     bundle = load_default("mouthbank")
     bank = Bank(neutral=TEMPLATE, closed=TEMPLATE, wide=0.0, frozen=True)
-    person, learner = Person.with_bank(bank), OwnVoiceStream(bundle, tuner=tuned_by)
+    person, learner = Person.with_bank(bank), OwnVoiceStream(bundle, tunes=True)
     mouth, width = MotionStream(bundle), np.float32(mouth_width(TEMPLATE))
     net = trunk_of(bundle)
     assert net is not None

@@ -88,8 +88,8 @@ class Adapter:
     def _judge(self, missed: Points, error: Points) -> None:
         self._foretold += 1
         part = 1 / min(self._foretold, MEMORY)
-        self._net_error += part * (_size(missed) - self._net_error)
-        self._own_error += part * (_size(error) - self._own_error)
+        self._net_error += part * (lips_missed(missed) - self._net_error)
+        self._own_error += part * (lips_missed(error) - self._own_error)
 
     def copy(self) -> Adapter:
         """Another one that knows the same."""
@@ -134,6 +134,6 @@ def _with_one(features: Floats) -> npt.NDArray[np.float64]:
     return np.append(features.astype(np.float64), 1.0)
 
 
-def _size(missed: Points) -> float:
-    """Mean distance of the lips' points in the picture's plane."""
-    return float(np.linalg.norm(missed[_LIPS_AT, :2], axis=-1).mean())
+def lips_missed(missed: Points) -> float:
+    """Mean distance of the lips' points in the picture's plane; ``missed`` (..., len(LOWER), 3)."""
+    return float(np.linalg.norm(missed[..., _LIPS_AT, :2], axis=-1).mean())

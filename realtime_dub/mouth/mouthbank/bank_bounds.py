@@ -16,7 +16,7 @@ from realtime_dub.stored import declared_bytes
 
 MOST_FILE, MOST_BYTES = 64_000_000, 100_000_000  # of the file, and of all that is in it
 MOST_PICTURE, MOST_ARRAY = 3_000_000, 300_000  # bytes of one, packed as PNG or not at all
-MOST_TUNED = 4_000_000  # bytes of what a net's weights are changed by
+MOST_WEIGHTS = 4_000_000  # bytes of a net's weights, or of what they are changed by
 MOST_MEMBERS = 1_000
 MOST_DIRECTORY = 256 * MOST_MEMBERS  # bytes of the archive's own list, each entry of which takes memory
 NAME = re.compile(r"[a-z]{1,20}[0-9]{0,6}\.npy", re.ASCII)
@@ -56,7 +56,7 @@ def _most(name: str, most_array: int) -> int:
     """Bytes of an entry."""
     if name.startswith("image"):
         return MOST_PICTURE
-    return MOST_TUNED if name.startswith("tuned") else most_array
+    return MOST_WEIGHTS if name.startswith("tuned") else most_array
 
 
 def _check_member(packed: zipfile.ZipFile, member: zipfile.ZipInfo, most: int) -> None:

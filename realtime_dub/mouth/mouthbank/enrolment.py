@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 from realtime_dub.face.types import FaceTracker, TrackedFrame
 from realtime_dub.inference.bundle import load_default, longest_look_ahead
@@ -13,7 +12,7 @@ from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.calibration import CalibrationFrames, calibrate
 from realtime_dub.mouth.mouthbank.motion_nets import usual_of
 from realtime_dub.mouth.mouthbank.occlusion import Occlusion
-from realtime_dub.mouth.mouthbank.own_voice import OwnVoiceStream, tells_features, tuned_by
+from realtime_dub.mouth.mouthbank.own_voice import OwnVoiceStream, tells_features
 from realtime_dub.mouth.mouthbank.people import People, Person
 
 ENGINE = "mouthbank"
@@ -62,7 +61,7 @@ class _Lessons:
         self._voice = voice
         looks = {None, longest_look_ahead(ENGINE)} if voice is not None else set()
         bundles = [bundle for ms in looks if tells_features(bundle := load_default(ENGINE, ms))]
-        self._learners = [OwnVoiceStream(bundle, tuner=partial(tuned_by, progress=progress)) for bundle in bundles]
+        self._learners = [OwnVoiceStream(bundle, tunes=True, progress=progress) for bundle in bundles]
 
     def go_on(self, tracked: TrackedFrame) -> None:
         if self._voice is not None and self._learners:

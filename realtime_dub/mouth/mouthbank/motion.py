@@ -54,9 +54,14 @@ class MotionStream(VoiceStream):
             self._take(results[TOLD][0][-self._outputs % STRIDE :: STRIDE])
         return results["displacement"][0], results["speech"][0], features
 
+    @property
+    def _computed(self) -> int:
+        """How many of the frames so far a trunk computes."""
+        return -(-self._outputs // STRIDE)
+
     def _take(self, told: Floats) -> None:
         """What is told of frames that a trunk computes (n, inputs)."""
-        first, told = -(-self._outputs // STRIDE), np.clip(np.nan_to_num(told), -MOST_TOLD, MOST_TOLD)
+        first, told = self._computed, np.clip(np.nan_to_num(told), -MOST_TOLD, MOST_TOLD)
         self._told[(first + np.arange(len(told))) % len(self._told)] = told
         if self._tape is not None:
             self._tape.add(told)
@@ -79,9 +84,8 @@ class MotionStream(VoiceStream):
         if tuned is None or trunk is None or len(tuned.change) != trunk.shape.size:
             return
         self._turned = _Turned(trunk.changed(tuned.change), len(self._told))
-        newest = -(-self._outputs // STRIDE)
-        oldest = max(0, newest - len(self._told))  # what is farther back has no part in what is remembered
-        self._turned.add(self._told[np.arange(oldest, newest) % len(self._told)], oldest)
+        oldest = max(0, self._computed - len(self._told))  # what is farther back has no part in what is remembered
+        self._turned.add(self._told[np.arange(oldest, self._computed) % len(self._told)], oldest)
 
     def _tuned_at(self, place: Place) -> Floats | None:
         """Both as a line between the same two frames: what the network says of others in between is another thing."""
@@ -103,7 +107,7 @@ class MotionStream(VoiceStream):
         """Where ``ns`` is on the tape; None = nowhere."""
         if self._tape is None or (place := self._place(ns)) is None:
             return None
-        return float(self._tape.length - (-(-self._outputs // STRIDE)) + (place.low + place.part) / STRIDE)
+        return float(self._tape.length - self._computed + (place.low + place.part) / STRIDE)
 
     def _heard(self, frames: Floats, sure: Floats) -> Floats:
         return self._speaker_level(frames, sure)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 
 from realtime_dub.face.alignment import LOWER, mouth_width
 from realtime_dub.face.types import Points, TrackedFrame
@@ -40,9 +41,8 @@ MOST_LESSONS = 6_000  # four minutes of speech at 25 per second
 MOST_PUT_OFF = 6  # lessons that wait until there is time; live there is, every third frame
 SMILES = 0.03  # mouth widths that an expression moves any point by: such a frame is not learnt from
 TURNED_DEG = 30.0  # a face turned further is not learnt from
-# What a net is changed by for whoever's mouth it missed so, (len(LOWER), 3) each, at these places of a tape.
-Tuner = Callable[[Sequence[float], Sequence[Points]], Tuned | None]
-Tunes = Callable[[Bundle, Tape, Sequence[float], Sequence[Points]], Tuned | None]
+# What a net is changed by for whoever's mouth it missed so, (n, len(LOWER), 3), at these places (n,) of a tape.
+Tuner = Callable[[npt.NDArray[np.float64], Points], Tuned | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,7 +142,10 @@ class Lessons:
             return
         both = zip(lessons, pairs, strict=True)
         placed = [(each.place, live - net) for each, (live, net) in both if each.place is not None]
-        if placed and (tuned := self._tuner([place for place, _ in placed], [missed for _, missed in placed])):
+        if not placed:
+            return
+        places, missed = zip(*placed, strict=True)
+        if tuned := self._tuner(np.array(places), np.stack(missed)):
             bank.keep_tuned(self.net, tuned)
 
 
@@ -209,13 +212,17 @@ class OwnVoiceStream:
     :meth:`learn` takes what has come so far.
     """
 
-    def __init__(self, bundle: Bundle, backend: str = AUTO, tuner: Tunes | None = None) -> None:
-        """``tuner``: the net itself is tuned to the person at the end, which takes some seconds for each minute."""
-        tape = Tape() if tuner is not None and trunk_of(bundle) is not None else None
+    def __init__(
+        self, bundle: Bundle, backend: str = AUTO, tunes: bool = False, progress: Progress | None = None
+    ) -> None:
+        """``tunes``: the net itself is tuned to the person at the end, which takes some seconds for each minute."""
+        trunk = trunk_of(bundle) if tunes else None
+        tape = None if trunk is None else Tape()
+        tuner = None if trunk is None or tape is None else partial(tune, trunk, tape, progress=progress)
         self._motion = MotionStream(bundle, backend, tape)
         self._waiting: deque[_Seen] = deque(maxlen=WAITING)
         self._ready: deque[Lesson] = deque(maxlen=MOST_LESSONS)
-        self.lessons = Lessons(bundle.net, None if tuner is None or tape is None else partial(tuner, bundle, tape))
+        self.lessons = Lessons(bundle.net, tuner)
         self.heard = 0  # samples with sound in them
 
     def hear(self, samples: Samples, pts_ns: int) -> None:
@@ -321,14 +328,6 @@ class WaysOfTalking:
         self._put_off.clear()
         if self._own is not None:
             self._own.lessons.forget()
-
-
-def tuned_by(
-    bundle: Bundle, tape: Tape, places: Sequence[float], missed: Sequence[Points], progress: Progress | None = None
-) -> Tuned | None:
-    """What the net of ``bundle`` is changed by for somebody whose mouth it ``missed`` so at ``places`` of the tape."""
-    trunk = trunk_of(bundle)
-    return None if trunk is None else tune(trunk, tape, np.array(places), np.stack(missed), progress=progress)
 
 
 def tells_features(bundle: Bundle) -> bool:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from realtime_dub.face.types import Points
-from realtime_dub.mouth.mouthbank.adapter import Adapter
-from realtime_dub.mouth.mouthbank.tuning import MOST_MOVED, Tuned
+from realtime_dub.mouth.mouthbank.adapter import MOST_MOVED, Adapter
+from realtime_dub.mouth.mouthbank.tuning import Tuned
 from realtime_dub.mouth.mouthbank.voice_stream import Motion
 
 

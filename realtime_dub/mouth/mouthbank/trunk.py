@@ -19,7 +19,7 @@ import numpy.typing as npt
 from realtime_dub.face.alignment import LOWER
 from realtime_dub.media import Floats
 from realtime_dub.mouth.mouthbank import bank_shapes
-from realtime_dub.mouth.mouthbank.bank_bounds import MOST_TUNED, check_archive
+from realtime_dub.mouth.mouthbank.bank_bounds import MOST_WEIGHTS, check_archive
 
 STRIDE = 2  # frames of the network, of which one is computed
 TAPS = 3
@@ -88,7 +88,7 @@ class Trunk:
     @classmethod
     def read(cls, data: bytes) -> Self:
         """What :meth:`to_bytes` gave. Raises ValueError, or what NumPy raises, for what it cannot have given."""
-        check_archive(data, plain=True, most_array=MOST_TUNED)
+        check_archive(data, plain=True, most_array=MOST_WEIGHTS)
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             sizes = bank_shapes.numbers(arrays["sizes"], (4,), MOST_WIDTH).astype(int)
             told = arrays["dilations"]

@@ -21,6 +21,7 @@ from realtime_dub.face.types import Points
 from realtime_dub.media import Floats
 from realtime_dub.mouth.contract import Progress
 from realtime_dub.mouth.mouthbank import bank_shapes
+from realtime_dub.mouth.mouthbank.adapter import FULL_TRUST, lips_missed
 from realtime_dub.mouth.mouthbank.trunk import MOST_CHANGE, TAPS, Trunk, TrunkStream
 from realtime_dub.mouth.mouthbank.trunk_gradients import Forward
 
@@ -32,9 +33,7 @@ NEXT = 2.6  # computed frames within which the next lesson is the next frame's, 
 DETAIL_DROPOUT = 0.3  # of rows, what the speech net tells beside sounds
 BLOCK, EVERY = 75, 5  # lessons that belong together; of five blocks, one judges
 ALL_STEPS = 0.25  # as many steps again with what has judged
-FULL_TRUST = 0.06  # share of the net's error that has to go for it to be shown whole
 EVEN = 700  # lessons from which a trunk and a last layer foretell equally well; with more of them, the trunk is better
-MOST_MOVED = 0.35  # mouth widths
 LIPS_WEIGHT, DEPTH_WEIGHT = 3.0, 0.5  # of points in the loss, as in training
 HUBER = 0.5
 MOST_TUNED = 4  # in a bank
@@ -134,7 +133,7 @@ def tune(
     training.run(lessons.some(~judging), steps, RATE)
     moved = (_between(_along(told, tape.breaks, training.trunk) - said, at[judging])) @ trunk.basis
     error, before = missed[judging] - moved.reshape(-1, len(LOWER), 3), missed[judging]
-    gained = 1 - _size(error) / max(_size(before), 1e-6)
+    gained = 1 - lips_missed(error) / max(lips_missed(before), 1e-6)
     if gained <= 0:
         return None
     training.run(lessons, more, RATE * LAST_RATE)
@@ -265,8 +264,3 @@ def _between(said: Floats, at: npt.NDArray[np.float64]) -> Floats:
     low = np.clip(at.astype(int), 0, len(said) - 1)
     part = (at - low).astype(np.float32)[:, None]
     return np.asarray(said[low] * (1 - part) + said[np.minimum(low + 1, len(said) - 1)] * part, np.float32)
-
-
-def _size(missed: Points) -> float:
-    """Mean distance of the lips' points in the picture's plane, mouth widths."""
-    return float(np.linalg.norm(missed[:, _LIPS_AT, :2], axis=-1).mean())
