@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from realtime_dub.errors import BundleError
 from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width
+from realtime_dub.media import MS
 from realtime_dub.mouth.mouthbank import adapter as adapters
 from realtime_dub.mouth.mouthbank.adapter import Adapter
 from realtime_dub.mouth.mouthbank.agreement import Agreement, agreement_of
@@ -167,6 +169,24 @@ def test_who_speaks_is_learnt_and_who_is_spoken_over_is_not(all_at_once: bool) -
         if own:
             moved = person.bank.adapters["net"].moved(np.eye(FEATURES, dtype=np.float32)[0])
             assert moved[np.searchsorted(LOWER, [291])[0], 0] > 0.02
+
+
+def test_where_it_is_not_sure_how_late_a_mouth_is_seen_it_takes_what_lessons_foretell() -> None:
+    person, lessons = talker(own=True, frames=900)
+    unsure, learner = [replace(each, sure=False) for each in lessons], Lessons("net")
+    deque(map(learner.learn, unsure[:450]), maxlen=0)
+    assert not person.bank.adapters
+    deque(map(learner.learn, unsure[450:]), maxlen=0)
+    assert person.bank.adapters["net"].frames == 900
+
+
+def test_what_was_tried_in_step_counts_for_nothing_once_it_is_known_to_be_late() -> None:
+    person, lessons = talker(own=True, frames=300)
+    learner = Lessons("net")
+    tried = (replace(each, person=person, style=person.style, sure=False) for each in talker(own=False)[1])
+    deque(map(learner.learn, tried), maxlen=0)
+    deque(map(learner.learn, (replace(each, late_ns=80 * MS) for each in lessons)), maxlen=0)
+    assert person.bank.adapters["net"].frames == 300
 
 
 def test_nobody_is_learnt_before_it_is_known_how_they_rest() -> None:

@@ -22,6 +22,7 @@ LOOKS_A_SECOND = 3.75  # of speech, that are independent of one another: so the 
 MEMORY_NS = 60 * NS  # of speech
 SURE_NS = 45 * MS  # spread of an estimate from which on there is one,
 LIKELY_NS = 60 * MS  # and where no more comes
+UNSURE_NS = 20 * NS  # of speech without one: the net may know this person's mouth too little to tell
 IN_STEP_NS = 25 * MS  # what is off by less is a person's own way to move; so is what may be none, by
 PLAIN = 2  # of its spreads
 STEP_NS = 100 * MS  # of speech, at most, between two frames that follow one another
@@ -36,6 +37,7 @@ class Lateness:
 
     def __init__(self) -> None:
         self.ns: int | None = None  # None while it is not sure; negative: the voice is the later one
+        self.unsure = False  # and for long: in step, as far as can be told
         self._at_ns: int | None = None
         self._spoken_ns = 0.0
         self._frames = 0
@@ -69,6 +71,7 @@ class Lateness:
         """What was sure stays until something else is."""
         late_ns, spread_ns = self._estimate()
         if spread_ns > SURE_NS:
+            self.unsure = self.ns is None and self._spoken_ns > UNSURE_NS
             return
         if abs(late_ns) <= IN_STEP_NS:
             self.ns = 0

@@ -22,6 +22,7 @@ from realtime_dub.mouth.contract import VOICE_RATE, OwnVoiceLearnt, Progress
 from realtime_dub.mouth.mouthbank.adapter import Adapter
 from realtime_dub.mouth.mouthbank.agreement import Agreement, agreement_of
 from realtime_dub.mouth.mouthbank.bank import Bank
+from realtime_dub.mouth.mouthbank.lateness import IN_STEP_NS
 from realtime_dub.mouth.mouthbank.motion import FEATURES, MotionStream, opening, trunk_of
 from realtime_dub.mouth.mouthbank.pairing import Lesson, Pairing
 from realtime_dub.mouth.mouthbank.people import Person
@@ -37,7 +38,7 @@ ASKED_EVERY = 25  # frames
 MOST_ON_TRIAL = 1_500  # frames that agree with nothing, after which what was learnt from them is forgotten
 REMEMBERED_NS = 20 * NS  # of an own voice: so long it may take to be sure how late its mouth is seen
 MOST_LESSONS = 6_000  # four minutes of speech at 25 per second
-MOST_AT_ONCE = 6  # lessons: live there is time every third frame
+MOST_AT_ONCE = 4  # lessons: live there is time every third frame
 # What a net is changed by for whoever's mouth it missed so, (n, len(LOWER), 3), at these places (n,) of a tape.
 Tuner = Callable[[npt.NDArray[np.float64], Points], Tuned | None]
 
@@ -55,11 +56,11 @@ class Lessons:
         features, bank = lesson.motion.features, lesson.person.bank
         if features is None or not bank.settled:
             return
-        trial = self._of(bank, len(features))
+        trial = self._of(bank, len(features), lesson.late_ns)
         live, net = both_mouths(lesson)
         self._agreement.add(opening(live), opening(net))
         trial.learn(features, live, net)
-        if belong(self._agreement.r, trial.foretells):
+        if belong(self._agreement.r, lesson.sure, trial.foretells):
             self.learnt += trial.waiting
             trial.waiting = 0
             bank.keep_adapter(self.net, trial.adapter)
@@ -81,10 +82,11 @@ class Lessons:
         self._agreement.forget()
         self._trial = None
 
-    def _of(self, bank: Bank, features: int) -> Trial:
-        if self._trial is None or self._trial.bank is not bank:
-            self._trial = Trial(bank, self.net, features)
-        return self._trial
+    def _of(self, bank: Bank, features: int, late_ns: int) -> Trial:
+        trial = self._trial
+        if trial is None or trial.bank is not bank or abs(late_ns - trial.late_ns) > IN_STEP_NS:
+            self._trial = trial = Trial(bank, self.net, features, late_ns)
+        return trial
 
     def _learn_person(self, bank: Bank, lessons: Sequence[Lesson]) -> None:
         pairs = [both_mouths(each) for each in lessons]
@@ -97,7 +99,8 @@ class Lessons:
         seen, by_net = (np.array([opening(each[k]) for each in pairs], np.float32) for k in (0, 1))
         late = len(lessons) // 2
         known = agreement_of(seen[late:], np.array(foretold[late:], np.float32), least=LEAST_FORETOLD)
-        if belong(agreement_of(seen, by_net), at_least(known, FORETOLD)):
+        sure = all(each.sure for each in lessons)
+        if belong(agreement_of(seen, by_net), sure, at_least(known, FORETOLD)):
             bank.keep_adapter(self.net, trial.adapter)
             self.learnt += trial.waiting
             self._tune(bank, lessons, pairs)
@@ -119,12 +122,13 @@ class Trial:
 
     The net alone follows who speaks freely, or in a language unlike that of the films, hardly better than another's
     voice would. What was learnt from the lessons so far foretells the mouth of one's own voice far better, and that of
-    another's no better. So that tells whether to keep it. ``waiting``: lessons that nobody has kept yet.
+    another's no better. So that tells whether to keep it. ``waiting``: lessons that nobody has kept yet;
+    ``late_ns``: by how much their faces were taken to be late.
     """
 
-    def __init__(self, bank: Bank, net: str, features: int) -> None:
+    def __init__(self, bank: Bank, net: str, features: int, late_ns: int = 0) -> None:
         known = bank.adapters.get(net)
-        self.bank, self.waiting = bank, 0
+        self.bank, self.late_ns, self.waiting = bank, late_ns, 0
         self.adapter = Adapter(features) if known is None else known.copy()
         self.foretells = False  # an own voice's mouth, live
         self._agreement, self._lessons = Agreement(WINDOW_FORETOLD, LEAST_LIVE), 0
@@ -143,9 +147,12 @@ class Trial:
         return foretold
 
 
-def belong(r: float | None, foretells: bool) -> bool:
-    """A mouth and a voice, by the net's r and by whether lessons foretell the mouth."""
-    return at_least(r, RELATED if foretells else AGREES)
+def belong(r: float | None, sure: bool, foretells: bool) -> bool:
+    """A mouth and a voice, by the net's r, by whether it is sure how late they are, and if lessons foretell the mouth.
+
+    Of another's voice r is large now and then, but not at one time more than at all others.
+    """
+    return at_least(r, RELATED) if foretells else sure and at_least(r, AGREES)
 
 
 def at_least(r: float | None, wanted: float) -> bool:

@@ -44,6 +44,8 @@ class Lesson:
     motion: Motion
     style: Style  # the person's measure, against that voice
     place: float | None = None  # of its instant on the tape, where there is one
+    late_ns: int = 0  # by how much the face was seen later than it spoke,
+    sure: bool = True  # as far as is known
 
 
 class Pairing:
@@ -64,14 +66,15 @@ class Pairing:
         """What there is to learn by now, once it is sure how late mouths are seen; what is not taken comes later."""
         self._compare(min(len(self._unheard), MOST_AT_ONCE))
         self._forget_old()
-        return iter(()) if self.lateness.ns is None else self._paired(self.lateness.ns)
+        if self.lateness.ns is None and not self.lateness.unsure:
+            return iter(())
+        return self._paired(self.lateness.ns)
 
     def last_lessons(self) -> Iterator[Lesson]:
         """No more comes: what is likely is sure enough."""
         self._compare(len(self._unheard))
         self._forget_old()
-        late_ns = self.lateness.likely_ns()
-        return iter(()) if late_ns is None else self._paired(late_ns)
+        return self._paired(self.lateness.likely_ns())
 
     def forget(self) -> None:
         """Who waits is not there any more. How late pictures come is known still: it is the camera's."""
@@ -95,13 +98,14 @@ class Pairing:
         while self._heard and self._heard[0].at_ns < oldest_ns:
             self._heard.popleft()
 
-    def _paired(self, late_ns: int) -> Iterator[Lesson]:
+    def _paired(self, late_ns: int | None) -> Iterator[Lesson]:
+        """None: in step, unsurely."""
+        late, sure = late_ns or 0, late_ns is not None
         while self._heard:
             seen = self._heard.popleft()
-            voice_ns = seen.at_ns - late_ns
-            if teaches(motion := self._motion.at(voice_ns)):
-                place = self._motion.tape_place(voice_ns)
-                yield Lesson(seen.person, seen.canonical, motion, seen.style, place)
+            if teaches(motion := self._motion.at(seen.at_ns - late)):
+                place = self._motion.tape_place(seen.at_ns - late)
+                yield Lesson(seen.person, seen.canonical, motion, seen.style, place, late, sure)
 
 
 def teaches(motion: Motion) -> bool:
