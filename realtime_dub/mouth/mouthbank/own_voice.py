@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 
@@ -17,7 +18,7 @@ from realtime_dub.face.alignment import LOWER, mouth_width
 from realtime_dub.face.types import Points, TrackedFrame
 from realtime_dub.inference import AUTO
 from realtime_dub.inference.bundle import Bundle
-from realtime_dub.media import NS, Floats, Samples
+from realtime_dub.media import MS, NS, Floats, Samples
 from realtime_dub.mouth.contract import VOICE_RATE, OwnVoiceLearnt, Progress
 from realtime_dub.mouth.mouthbank.adapter import Adapter
 from realtime_dub.mouth.mouthbank.agreement import Agreement, agreement_of
@@ -231,10 +232,13 @@ class WaysOfTalking:
     @property
     def learnt(self) -> OwnVoiceLearnt:
         """So far."""
-        before, frames = self._finished, self._finished.frames + self._dubbed.learnt
-        if self._own is None:
-            return OwnVoiceLearnt(before.heard_s, frames)
-        return OwnVoiceLearnt(before.heard_s + self._own.heard / VOICE_RATE, frames + self._own.lessons.learnt)
+        heard_s, frames = self._finished.heard_s, self._finished.frames + self._dubbed.learnt
+        late_ns = None if self._pairing is None else self._pairing.lateness.ns
+        if self._own is not None:
+            heard_s, frames = heard_s + self._own.heard / VOICE_RATE, frames + self._own.lessons.learnt
+            late_ns = self._own.pairing.lateness.ns
+        late_ms = self._finished.late_ms if late_ns is None else late_ns / MS
+        return OwnVoiceLearnt(heard_s, frames, late_ms if frames else None)
 
     @property
     def learns_dubbed(self) -> bool:
@@ -271,7 +275,7 @@ class WaysOfTalking:
         if self._own is not None:
             self._own.finish()
             learnt = self.learnt
-            self._finished = OwnVoiceLearnt(learnt.heard_s, learnt.frames - self._dubbed.learnt)
+            self._finished = replace(learnt, frames=learnt.frames - self._dubbed.learnt)
             self._own = None
 
     def forget(self) -> None:
