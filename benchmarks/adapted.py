@@ -33,7 +33,7 @@ from realtime_dub.face.alignment import LOWER, mouth_width
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.inference.bundle import Bundle, load, load_default, longest_look_ahead
 from realtime_dub.inference.spec import UsualSpec
-from realtime_dub.media import NS
+from realtime_dub.media import MS, NS
 from realtime_dub.mouth.contract import HEARD_AHEAD_NS, VOICE_RATE
 from realtime_dub.mouth.mouthbank.adapter import Adapter
 from realtime_dub.mouth.mouthbank.bank import Bank
@@ -74,14 +74,17 @@ def heard(sound: Array, seen: Sequence[TrackedFrame], bundle: Bundle, tuned: Tun
     return motions_at(stream, sound, VOICE_RATE, times)
 
 
-def known_from(clips: Iterable[Filmed], bundle: Bundle) -> tuple[Bank, int]:
-    """A bank that has seen the person speak ``clips``, one behind the other; and from how many frames it learnt."""
+def known_from(clips: Iterable[Filmed], bundle: Bundle, late_ns: int = 0) -> tuple[Bank, int]:
+    """A bank that has seen the person speak ``clips``, one behind the other; and from how many frames it learnt.
+
+    ``late_ns``: by how much the pictures come behind their sound.
+    """
     person, own = Person.with_bank(Bank(), usual=usual_of(bundle)), OwnVoiceStream(bundle, tunes=True)
     begins = 0  # samples
     for shot, clip in enumerate(clips):
         heard_until = 0
         for each in clip.seen:
-            at_ns = each.frame.pts_ns + begins * NS // VOICE_RATE
+            at_ns = each.frame.pts_ns + begins * NS // VOICE_RATE + late_ns
             moment = replace(each, frame=replace(each.frame, pts_ns=at_ns), shot=shot)
             person.learn(moment)
             own.show(person, moment)
@@ -135,7 +138,13 @@ def silent(clip: Filmed) -> Bools:
 
 
 def measured(
-    clips: Sequence[Path], speaker: str, bundle: Bundle, folds: int, seconds: float, shown: Sequence[Path] = ()
+    clips: Sequence[Path],
+    speaker: str,
+    bundle: Bundle,
+    folds: int,
+    seconds: float,
+    shown: Sequence[Path] = (),
+    late_ns: int = 0,
 ) -> dict[str, object]:
     """Means over all clips, each measured by what the other folds have taught, or all of them by ``shown``."""
     rows: dict[str, list[list[float]]] = {name: [] for name in ROWS}
@@ -143,7 +152,7 @@ def measured(
     for fold in range(1 if shown else folds):
         others = shown or [clip for place, clip in enumerate(clips) if place % folds != fold]
         taught, length = _first(others, seconds)
-        bank, frames_learnt = known_from((filmed(clip, bundle) for clip in taught), bundle)
+        bank, frames_learnt = known_from((filmed(clip, bundle) for clip in taught), bundle, late_ns)
         adapter, tuned, usual = bank.adapters.get(bundle.net), bank.tuned.get(bundle.net), usual_of(bundle)
         learnt.append(frames_learnt)
         trust.append(0.0 if adapter is None else adapter.trust)
@@ -184,6 +193,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--folds", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=60.0, help="of the others, at most")
     parser.add_argument("--shown", type=Path, help="folder of videos that teach in place of folds, in their order")
+    parser.add_argument("--late", type=int, default=0, help="ms that pictures that teach come behind their sound")
     parser.add_argument("--bundle", type=Path, help="the built-in one without it")
     parser.add_argument("--look-ahead", type=int, help="ms; that of files without it")
     return parser.parse_args()
@@ -201,7 +211,7 @@ def main() -> None:
     for speaker in args.speaker or speakers_in(clips, args.data):
         own = [clip for clip in clips if speaker_of(clip, args.data) == speaker][: args.clips]
         shown = sorted(args.shown.glob("*.mp4")) if args.shown else []
-        found[speaker] = measured(own, speaker, bundle, args.folds, args.seconds, shown)
+        found[speaker] = measured(own, speaker, bundle, args.folds, args.seconds, shown, args.late * MS)
     report(found)
 
 

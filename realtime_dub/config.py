@@ -155,6 +155,7 @@ class LiveConfig(_Shared):
     """A live run: a camera and a voice in, publishers out."""
 
     webcam: str = "0"
+    camera_late_ms: float = Field(0, ge=0, le=1000, allow_inf_nan=False)  # how long its pictures take until they come
     mic: str = "default"
     own_mic: str | None = None  # the person's voice beside another's in ``mic``: to learn how they talk
     to: tuple[str, ...] = ()  # empty = the virtual camera, or else a window

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from realtime_dub.errors import BundleError
 from realtime_dub.face.alignment import LOWER, TEMPLATE, mouth_width
-from realtime_dub.face.types import Face, Pose, TrackedFrame
-from realtime_dub.inference.bundle import load_default
-from realtime_dub.media import MS, Frame
+from realtime_dub.media import MS
 from realtime_dub.mouth.mouthbank import adapter as adapters
 from realtime_dub.mouth.mouthbank.adapter import Adapter
 from realtime_dub.mouth.mouthbank.agreement import Agreement, agreement_of
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.motion import Motion
-from realtime_dub.mouth.mouthbank.own_voice import AGREES, MOST_PUT_OFF, Lesson, Lessons, WaysOfTalking
+from realtime_dub.mouth.mouthbank.own_voice import AGREES, Lessons
+from realtime_dub.mouth.mouthbank.pairing import Lesson
 from realtime_dub.mouth.mouthbank.people import Person
 
 pytestmark = pytest.mark.computes
 
 FEATURES = 6
-STRAIGHT = Pose(np.eye(3, dtype=np.float32), 1.0, np.zeros(3, np.float32))
 OPENED = np.zeros((len(LOWER), 3), np.float32)
 OPENED[np.searchsorted(LOWER, [14, 87, 317, 178, 402, 17]), 1] = 0.3  # the lower lip, mouth widths
 SPREAD = np.zeros((len(LOWER), 3), np.float32)
@@ -173,37 +171,22 @@ def test_who_speaks_is_learnt_and_who_is_spoken_over_is_not(all_at_once: bool) -
             assert moved[np.searchsorted(LOWER, [291])[0], 0] > 0.02
 
 
-def dubbed(talk: WaysOfTalking, person: Person, lessons: list[Lesson]) -> Iterator[int]:
-    """Frames of them under the dubbed voice; how many there were."""
-    for k, lesson in enumerate(lessons):
-        frame = Frame(np.zeros((8, 8, 3), np.uint8), k * 40 * MS, k)
-        talk.learn_dubbed(
-            person, TrackedFrame(frame, Face(lesson.canonical, lesson.canonical, STRAIGHT)), lesson.motion
-        )
-        yield k + 1
+def test_where_it_is_not_sure_how_late_a_mouth_is_seen_it_takes_what_lessons_foretell() -> None:
+    person, lessons = talker(own=True, frames=900)
+    unsure, learner = [replace(each, sure=False) for each in lessons], Lessons("net")
+    deque(map(learner.learn, unsure[:450]), maxlen=0)
+    assert not person.bank.adapters
+    deque(map(learner.learn, unsure[450:]), maxlen=0)
+    assert person.bank.adapters["net"].frames == 900
 
 
-def test_lessons_that_wait_are_learnt_the_same_and_never_pile_up() -> None:
-    adapters, waited = [], []
-    for later in (False, True):
-        talk, (person, lessons) = WaysOfTalking(load_default("mouthbank"), "cpu", learns=True), talker(own=True)
-        talk.later = later
-        for count in dubbed(talk, person, lessons):
-            waited.append(len(talk._put_off))
-            if count % 3 == 0:
-                talk.catch_up()
-                assert not talk._put_off
-        talk.catch_up()
-        adapters.append(person.bank.adapters[talk.net])
-    assert set(waited[: len(lessons)]) == {0}
-    assert max(waited[len(lessons) :]) == 3
-    assert adapters[0].frames == adapters[1].frames > 60
-    row = np.eye(FEATURES, dtype=np.float32)[0]
-    assert np.array_equal(adapters[0].moved(row), adapters[1].moved(row))
-    deque(dubbed(talk, person, lessons), maxlen=0)  # and there is no time any more
-    assert len(talk._put_off) == MOST_PUT_OFF
-    talk.forget()  # somebody else is there
-    assert not talk._put_off
+def test_what_was_tried_in_step_counts_for_nothing_once_it_is_known_to_be_late() -> None:
+    person, lessons = talker(own=True, frames=300)
+    learner = Lessons("net")
+    tried = (replace(each, person=person, style=person.style, sure=False) for each in talker(own=False)[1])
+    deque(map(learner.learn, tried), maxlen=0)
+    deque(map(learner.learn, (replace(each, late_ns=80 * MS) for each in lessons)), maxlen=0)
+    assert person.bank.adapters["net"].frames == 300
 
 
 def test_nobody_is_learnt_before_it_is_known_how_they_rest() -> None:

@@ -19,7 +19,7 @@ from realtime_dub.face.alignment import LOWER, mouth_width
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.inference.bundle import load_default
 from realtime_dub.media import MS, NS, AudioBlock, VoiceInfo
-from realtime_dub.mouth.contract import VOICE_RATE
+from realtime_dub.mouth.contract import VOICE_RATE, OwnVoiceLearnt
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
 from realtime_dub.mouth.mouthbank.motion import MotionStream
@@ -278,6 +278,25 @@ def test_the_voice_that_is_dubbed_is_no_other_one(mic: str) -> None:
 def test_standard_input_cannot_be_it() -> None:
     with pytest.raises(ConfigError, match="cannot use --own-mic standard input; name a microphone"):
         opened(mic="demo", own_mic="-")
+
+
+class Late(PupilGenerator):
+    def __init__(self, late_ms: float | None) -> None:
+        super().__init__()
+        self.late_ms = late_ms
+
+    @property
+    def own_voice(self) -> OwnVoiceLearnt:
+        return OwnVoiceLearnt(9, 80, self.late_ms)
+
+
+def test_whoever_has_a_late_camera_is_told_what_to_do() -> None:
+    config = build(LiveConfig, webcam="0", mic="default", camera_late_ms=30)
+    (note,) = live_run._camera_late(config, Late(60.4))
+    assert note == "your picture comes 60 ms behind your voice: --camera-late 90 puts them in step"
+    for generator in (Late(None), Late(0), Late(-80), object()):
+        assert not live_run._camera_late(config, generator)
+    assert not live_run._camera_late(build(LiveConfig, webcam="demo", mic="default"), Late(60))
 
 
 @pytest.mark.parametrize("values", [{"engine": "passthrough"}, {"learn": "off"}])

@@ -234,6 +234,7 @@ READ = (
     "--to whip://server/path",
     '--mic "name of the cable"',
     "--webcam rtsp://camera/stream",
+    "realtime-dub --webcam 0 --mic default --camera-late 90",
     "--budget-ms 150",  # whether it holds depends on the machine
 )
 NOT_RUN = {
@@ -367,4 +368,5 @@ def test_what_needs_others_is_understood(command: str, monkeypatch: pytest.Monke
     for spec in config.to:
         open_publisher(spec).close()
     assert kind_of(config.webcam) == ("url" if "rtsp" in command else "webcam")
+    assert config.camera_late_ms == (90 if "late" in command else 0)
     assert config.budget_ms == (150 if "150" in command else None)

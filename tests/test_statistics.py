@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from rich.console import Console
 
 from realtime_dub.losses import GapCount, Lost
 from realtime_dub.media import MS, NS, AudioBlock
+from realtime_dub.mouth.contract import OwnVoiceLearnt
 from realtime_dub.pipeline.measures import Histogram, rss_mb
 from realtime_dub.pipeline.statistics import Recorder
 
@@ -130,6 +132,20 @@ def test_what_the_parts_have_lost_is_added_up_and_told_where_there_is_any() -> N
         "gaps": 4, "drops": 0, "overflows": 0, "slips": 2, "packets": 0, "devices": 0,
     }  # fmt: skip
     assert "lost: 4 gaps, 2 slips" in str(report.table().caption)
+
+
+@pytest.mark.parametrize(
+    ("late_ms", "said"),
+    [
+        (None, "learnt of your own voice: 80 frames\n"), (0.0, "learnt of your own voice: 80 frames\n"),
+        (95.4, "80 frames; the picture comes 95 ms behind it\n"),
+        (-120.0, "80 frames; it comes 120 ms behind the picture\n"),
+    ],
+)  # fmt: skip
+def test_how_late_the_picture_comes_is_told(late_ms: float | None, said: str) -> None:
+    report = replace(filled(10).report(), own_voice=OwnVoiceLearnt(0, 80, late_ms))
+    assert said in str(report.table().caption)
+    assert json.loads(report.to_json())["own_voice"] == {"heard_s": 0, "frames": 80, "late_ms": late_ms}
 
 
 def test_a_gap_is_counted_once_and_silence_before_the_first_word_is_none() -> None:

@@ -276,6 +276,18 @@ def test_camera_gives_the_newest_picture_stamped(usb: Usb) -> None:
     assert cv2.CAP_PROP_BUFFERSIZE in usb.asked
 
 
+def test_a_camera_that_is_known_to_be_late_gives_the_time_of_the_picture(usb: Usb) -> None:
+    clock, late_ns = MonotonicClock(), 120 * MS
+    source = WebcamSource("0", 640, 480, 25, clock, opener=usb.opener, late_ns=late_ns)
+    source.open()
+    ages = [-(source.read().pts_ns - clock.now_ns()) for _ in range(5)]
+    usb.plugged = False
+    gone = read_until(source, stale=True)
+    ages.append(clock.now_ns() - gone.pts_ns)  # the last picture goes on in the same time
+    source.close()
+    assert all(late_ns <= age <= late_ns + 60 * MS for age in ages), ages
+
+
 def test_a_camera_decodes_in_its_turn(usb: Usb) -> None:
     clock, inside, asked = MonotonicClock(), [0], []
 

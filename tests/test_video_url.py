@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from films import number, numbered, steady, write_film
 
+from realtime_dub import run_live
 from realtime_dub.clock import MonotonicClock, VirtualClock
-from realtime_dub.errors import EndOfStream, MediaError
+from realtime_dub.errors import ConfigError, EndOfStream, MediaError
 from realtime_dub.media import MS, Frame
 from realtime_dub.sources.url import UrlSource, shown
 
@@ -134,6 +135,21 @@ def test_stream_comes_at_its_own_speed_though_it_is_sent_faster(station: Station
     shown_ms = 40 * (number(frames[-1].image) - number(frames[0].image))
     assert shown_ms > 0
     assert (frames[-1].pts_ns - frames[0].pts_ns) / MS >= shown_ms - 45
+
+
+def test_a_camera_far_away_that_is_late_takes_so_much_more_of_the_delay(station: Station) -> None:
+    """What runs live knows: frames of an instant come later, and are shown with its voice."""
+    options = {"mic": "demo", "to": "null", "engine": "passthrough", "seconds": 1.0, "quiet": True}
+    soon, late = (run_live(webcam=station.url, camera_late_ms=ms, **options) for ms in (0, 130))
+    assert late.budget_ms == pytest.approx(soon.budget_ms + 130, abs=10)
+    assert late.frames["fresh"] + late.frames["passthrough"] > 0.8 * late.frames["total"]
+    assert late.latency_ms["p50"] > 130
+
+
+@pytest.mark.parametrize(("spec", "late"), [("demo", 90), ("0", -1), ("0", 2_000)])
+def test_only_a_camera_is_late_and_by_less_than_a_second(spec: str, late: float) -> None:
+    with pytest.raises(ConfigError, match=r"--camera-late needs a camera|camera_late_ms = "):
+        run_live(webcam=spec, camera_late_ms=late, mic="demo", to="null", seconds=1)
 
 
 def test_film_over_http_keeps_its_times_and_ends(tmp_path: Path) -> None:

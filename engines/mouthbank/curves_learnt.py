@@ -30,7 +30,7 @@ from realtime_dub.errors import ConfigError
 from realtime_dub.face.alignment import LOWER
 from realtime_dub.inference.bundle import load, load_default
 from realtime_dub.mouth.mouthbank.adapter import Adapter
-from realtime_dub.mouth.mouthbank.own_voice import SPEAKS
+from realtime_dub.mouth.mouthbank.pairing import SPEAKS
 
 SECONDS = (15.0, 30.0, 60.0)
 LEAST_REST_S = 15.0  # of a recording, that is measured

@@ -15,6 +15,7 @@ from realtime_dub.cli.options import (
     BadgeSize,
     BadgeWord,
     Bundle,
+    CameraLate,
     Codec,
     Denoiser,
     Encoder,
@@ -70,6 +71,7 @@ from realtime_dub.trust.badge_style import WORD
 def live(
     context: typer.Context,
     webcam: LiveWebcam = "0",
+    camera_late: CameraLate = 0,
     mic: LiveMic = "default",
     own_mic: LiveOwnMic = None,
     script: LiveScript = None,
@@ -131,6 +133,7 @@ def live(
         return
     from realtime_dub.config import LiveConfig, build
 
+    given["camera_late_ms"] = given.pop("camera_late")
     asked = {name: given.pop(name) for name in ("width", "height", "fps")}
     asked = {name: value for name, value in asked.items() if value is not None} | _size(size, asked)
     config = build(LiveConfig, **{**given, **asked, "to": tuple(to or ())})

@@ -258,6 +258,14 @@ SpeakerId = Annotated[
     int | None,
     typer.Option(help="Which speaker of a piper voice that says a script.", show_default=False, rich_help_panel=Input),
 ]
+CameraLate = Annotated[
+    float,
+    typer.Option(
+        help="How many ms after it was taken a picture of the camera comes. Each run in which you are seen and heard "
+        "says at its end how late that is against the microphone. The delay grows by as much.",
+        rich_help_panel=Input,
+    ),
+]
 LiveMic = Annotated[
     str,
     typer.Option(

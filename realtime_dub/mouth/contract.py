@@ -206,6 +206,7 @@ class OwnVoiceLearnt:
 
     heard_s: float = 0.0  # of it beside the voice that is dubbed
     frames: int = 0  # that were learnt from, with either voice, where it was theirs
+    late_ms: float | None = None  # by how much the picture comes behind that voice; None = it is not known
 
 
 @runtime_checkable

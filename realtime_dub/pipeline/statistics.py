@@ -128,7 +128,17 @@ class Report:
     def _own(self) -> list[str]:
         own = self.own_voice
         beside = f" ({own.heard_s:.0f} s of it beside the dubbed one)" if own.heard_s else ""
-        return [f"learnt of your own voice{beside}: {own.frames} frames"] if own.frames or own.heard_s else []
+        if not own.frames and not own.heard_s:
+            return []
+        return [f"learnt of your own voice{beside}: {own.frames} frames{_late(own.late_ms)}"]
+
+
+def _late(late_ms: float | None) -> str:
+    """What to say of a picture and its voice that are out of step; "" where they are not, or it is not known."""
+    if not late_ms:
+        return ""
+    behind = "the picture comes {} ms behind it" if late_ms > 0 else "it comes {} ms behind the picture"
+    return f"; {behind.format(round(abs(late_ms)))}"
 
 
 def _rungs(seconds: dict[str, float]) -> str:

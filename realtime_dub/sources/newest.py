@@ -65,8 +65,10 @@ class NewestFrame:
         fps: Fraction,
         closing: threading.Event,
         background: Colour = BLACK,
+        late_ns: int = 0,
     ) -> None:
-        self._link = link
+        """``late_ns``: how long before its stamp each picture was taken."""
+        self._link, self._late_ns = link, late_ns
         self._clock = clock
         self._closing = closing
         self._period_s = float(1 / fps)
@@ -76,7 +78,7 @@ class NewestFrame:
         self._error: Exception | None = None
         self._silent_s = 0.0
         self._seq = 0
-        self._last_ns = -1
+        self._last_ns = -1 - late_ns
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self, first: Grabbed) -> None:
@@ -114,7 +116,7 @@ class NewestFrame:
             self._thread.join(JOIN_S)
 
     def _frame(self, stamp_ns: int, stale: bool) -> Frame:
-        self._last_ns = max(stamp_ns, self._last_ns + 1)
+        self._last_ns = max(stamp_ns - self._late_ns, self._last_ns + 1)
         image, coded, _ = self._last
         frame = Frame(image, self._last_ns, self._seq, stale=stale, scene=self._scene, coded=coded)
         self._seq += 1

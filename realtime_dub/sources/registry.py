@@ -30,6 +30,7 @@ VIDEO_SOURCES = {
     "url": "realtime_dub.sources.url:UrlSource",
     "webcam": "realtime_dub.sources.webcam:WebcamSource",
 }
+CAMERAS = ("url", "webcam")  # that come at the speed of life, some time after they were taken
 # FFmpeg knows more, such as file:// and cache://, which read this machine's files behind the back of those who look.
 SCHEMES = (
     *("http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "rtmpt", "rtmpts", "srt", "rist", "udp", "rtp", "srtp", "tcp"),
@@ -82,16 +83,18 @@ def open_video(
     live: bool,
     stream: int | None = None,
     keep_coded: bool = True,
+    late_ns: int = 0,
 ) -> VideoSource:
     """The source that ``spec`` means, not yet opened.
 
     ``width``, ``height`` and ``fps`` are asked of a camera and given by the demo; a still has ``fps``; files and
     streams have their own. ``smaller`` is asked of a camera that is too slow at the size. ``shown``: the size of an
-    avatar's picture, where it is not to be the recording's. ``keep_coded``: a camera's
-    JPEG keeps its planes, which pays where an output encodes them. ``background`` shows in bars
-    and through what is transparent. ``stream``: which of several pictures of a file or stream, from 1. With ``live``,
-    what could be pulled faster runs at its own speed. Raises MediaError for a path that is not there, ConfigError for
-    an address that is none of a network.
+    avatar's picture, where it is not to be the recording's. ``keep_coded``: a camera's JPEG keeps its planes, which
+    pays where an output encodes them. ``late_ns``: how long a camera's picture takes until it comes. ``background``
+    shows in bars and through what is transparent. ``stream``: which of several pictures of a file or stream, from 1.
+    With ``live``, what could be pulled faster runs at its own speed.
+
+    Raises MediaError for a path that is not there, ConfigError for an address that is none of a network.
     """
     kind = _kind_of(spec)
     if kind in ("file", "image") and is_missing(spec):
@@ -112,12 +115,16 @@ def open_video(
         options["live"] = live
     if kind == "webcam":
         options |= {"smaller": smaller, "keep_coded": keep_coded}
+    if late_ns:
+        if kind not in CAMERAS:
+            raise ConfigError("--camera-late needs", f"a camera or an address, not {spec!r}", "leave it out")
+        options["late_ns"] = late_ns
     if stream is not None:
         if kind not in ("file", "url"):
             raise ConfigError("--video-stream needs", f"a video file or an address, not {spec!r}", "leave it out")
         options["stream"] = stream
     source: VideoSource = resolve(VIDEO_SOURCES[kind])(*made_of[kind], **options)
-    paced = live and kind not in ("url", "webcam")
+    paced = live and kind not in CAMERAS
     return resolve("realtime_dub.sources.paced:PacedVideo")(source, clock) if paced else source
 
 

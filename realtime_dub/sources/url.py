@@ -125,9 +125,11 @@ class UrlSource(NewestSource):
         timeout_s: float = TIMEOUT_S,
         background: Colour = BLACK,
         stream: int | None = None,
+        late_ns: int = 0,
     ) -> None:
+        """``late_ns``: how long before that a picture was taken."""
         self.url = url
-        self._clock, self._background = clock, background
+        self._clock, self._background, self._late_ns = clock, background, late_ns
         super().__init__()
         self._link = StreamLink(url, clock, self._closing, timeout_s, background, stream)
 
@@ -142,7 +144,8 @@ class UrlSource(NewestSource):
         except MediaError:
             self._link.release()
             raise
-        self._newest = NewestFrame(self._link, self._clock, "url", self._link.fps, self._closing, self._background)
+        options = self._background, self._late_ns
+        self._newest = NewestFrame(self._link, self._clock, "url", self._link.fps, self._closing, *options)
         self._newest.start(first)
         height, width = first.image.shape[:2]
         return VideoInfo(width, height, self._link.fps, live=True, name=shown(self.url))

@@ -169,7 +169,8 @@ def no_picture(device: str) -> DeviceError:
 
 
 class WebcamSource(NewestSource):
-    """The newest picture of a camera, stamped when the driver hands it over: exposure and transfer lie before that.
+    """The newest picture of a camera, stamped when the driver hands it over: exposure and transfer lie before that,
+    as long as ``late_ns`` where it is known.
 
     The camera is asked for ``width`` x ``height`` at ``fps`` in MJPG, and for ``smaller`` where it is too slow for
     that; ``info`` says what it gives. On Linux its pictures keep their planes (``camera_formats.py``). Unplugged, the
@@ -187,9 +188,10 @@ class WebcamSource(NewestSource):
         background: Colour = BLACK,
         smaller: Size | None = None,
         keep_coded: bool = True,
+        late_ns: int = 0,
     ) -> None:
         self.device = device
-        self._clock, self._background = clock, background
+        self._clock, self._background, self._late_ns = clock, background, late_ns
         self._link = CameraLink(device, (width, height), fps, clock, opener, smaller, keep_coded)
         super().__init__()
 
@@ -215,7 +217,8 @@ class WebcamSource(NewestSource):
             self._link.release()
             raise no_picture(self.device) from None
         fps = self._link.rate()
-        self._newest = NewestFrame(self._link, self._clock, "webcam", fps, self._closing, self._background)
+        options = self._background, self._late_ns
+        self._newest = NewestFrame(self._link, self._clock, "webcam", fps, self._closing, *options)
         self._newest.start(first)
         height, width = first.image.shape[:2]
         hd = None if first.coded is None else first.coded.hd

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from realtime_dub.face.types import FaceTracker, TrackedFrame
 from realtime_dub.inference.bundle import load_default, longest_look_ahead
-from realtime_dub.media import Samples
+from realtime_dub.media import MS, Samples
 from realtime_dub.mouth.contract import HEARD_AHEAD_NS, Learnt, OwnVoice, Progress
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.calibration import CalibrationFrames, calibrate
@@ -51,7 +51,8 @@ class Banks:
         person = max(people.known, key=lambda each: each.looks)
         if not still:
             calibrate(person.bank, [each for each in frames.chosen() if people.nearest(each) is person], tracker)
-        return Learnt(person.bank, person.looks, _summary(person, len(people.known), "" if still else lessons.missing))
+        told = _summary(person, len(people.known), "" if still else lessons.missing, lessons.late_ms)
+        return Learnt(person.bank, person.looks, told)
 
 
 class _Lessons:
@@ -80,12 +81,18 @@ class _Lessons:
         """Why they may have come to nothing."""
         return "no voice of theirs was heard" if self._voice is None else "too little of their voice was heard"
 
+    @property
+    def late_ms(self) -> int:
+        """By how much the picture comes behind the sound; 0 where they are in step, or nothing is known."""
+        known = (each.pairing.lateness.ns for each in self._learners)
+        return round(next((late_ns for late_ns in known if late_ns is not None), 0) / MS)
+
     def finish(self) -> None:
         for learner in self._learners:
             learner.finish()
 
 
-def _summary(person: Person, people: int, untaught: str) -> str:
+def _summary(person: Person, people: int, untaught: str, late_ms: int) -> str:
     """``untaught``: what to say where nothing of the person's talking was learnt; empty for a still."""
     mouths = person.bank.mouths
     widest = max((mouth.max_lip_opening for mouth in mouths), default=0.0)
@@ -93,7 +100,8 @@ def _summary(person: Person, people: int, untaught: str) -> str:
     others = "" if people == 1 else f"; of {people} people the one who is seen most"
     talk = max((adapter.frames for adapter in person.bank.adapters.values()), default=0)
     untaught = untaught and f"; not how the person talks: {untaught}"
-    talks = f"; how the person talks, from {talk} frames" if talk else untaught
+    step = "" if not late_ms else f", {abs(late_ms)} ms {'behind' if late_ms > 0 else 'before'} their sound"
+    talks = f"; how the person talks, from {talk} frames{step}" if talk else untaught
     return f"{_several(len(mouths), 'mouth')} from {_several(person.looks, 'frame')}{talks}{others}{hint}"
 
 

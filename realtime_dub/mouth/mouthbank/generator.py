@@ -90,7 +90,7 @@ class MouthbankGenerator:
         bank = Bank.load(identity) if isinstance(identity, Path) else identity or Bank()
         self.people = People(bank, self._occlusion.clear, self._inside, self._renderer, usual_of(loaded))
         self._gate, self._resting = SpeechGate(), Resting(silence)
-        self._talk = WaysOfTalking(loaded, self.backend, learn)
+        self._talk = WaysOfTalking(loaded, self._motion, self.backend, learn)
         self._draws = True  # a mouth was drawn last; before the first one nothing is saved
         self._unknown_ns: int | None = None  # the last instant with a face of which it was not known whose it is
         self.quality, self.works_at = quality, at_first(quality)
@@ -276,7 +276,7 @@ class MouthbankGenerator:
         """The person's measure against this voice, and how they talk."""
         person.style.measure(motion, person.bank)
         if self._talk.learns_dubbed and self._occlusion.clear(tracked):
-            self._talk.learn_dubbed(person, tracked, motion)
+            self._talk.show_dubbed(person, tracked)
 
     def _moved(
         self, person: Person, tracked: TrackedFrame, motion: Motion, share: float, bank: Bank

@@ -5,6 +5,7 @@ from __future__ import annotations
 from weakref import WeakKeyDictionary
 
 import numpy as np
+import numpy.typing as npt
 
 from realtime_dub.errors import BundleError
 from realtime_dub.inference import AUTO
@@ -15,7 +16,16 @@ from realtime_dub.mouth.mouthbank.adapter import MOST_FEATURES
 from realtime_dub.mouth.mouthbank.speaker_level import SpeakerLevel
 from realtime_dub.mouth.mouthbank.trunk import MOST_WIDTH, STRIDE, Trunk, TrunkStream
 from realtime_dub.mouth.mouthbank.tuning import Tape, Tuned
-from realtime_dub.mouth.mouthbank.voice_stream import MAX_FRAMES, Motion, Place, VoiceStream, opening
+from realtime_dub.mouth.mouthbank.voice_stream import (
+    HISTORY_NS,
+    MAX_FRAMES,
+    NEVER_NS,
+    PAIRS_AT,
+    Motion,
+    Place,
+    VoiceStream,
+    opening,
+)
 
 __all__ = ["FEATURES", "MAX_FRAMES", "Motion", "MotionStream", "opening"]
 
@@ -28,10 +38,13 @@ _trunks: WeakKeyDictionary[Bundle, Trunk] = WeakKeyDictionary()
 class MotionStream(VoiceStream):
     """A voice through a bundle of task ``motion``.
 
-    ``tape``: takes down what is told of the voice, for who tunes the net.
+    ``tape``: takes down what is told of the voice, for who tunes the net; ``history_ns``: for how long a motion is
+    remembered.
     """
 
-    def __init__(self, bundle: Bundle, backend: str = AUTO, tape: Tape | None = None) -> None:
+    def __init__(
+        self, bundle: Bundle, backend: str = AUTO, tape: Tape | None = None, history_ns: int = HISTORY_NS
+    ) -> None:
         spec = bundle.motion
         _check_names(spec)
         features = _feature_count(spec)
@@ -41,7 +54,7 @@ class MotionStream(VoiceStream):
         self._tuned: Tuned | None = None
         self._tape: Tape | None = None  # until it is known that the network is as its spec says
         self._turned: _Turned | None = None
-        super().__init__(spec, bundle.session(backend), np.array(spec.points), features)
+        super().__init__(spec, bundle.session(backend), np.array(spec.points), features, history_ns)
         self._told = np.zeros((len(self._speech) // STRIDE, inputs), np.float32)
         self._try_out(spec.name, bundle.known)
         self._tape = tape
@@ -102,6 +115,23 @@ class MotionStream(VoiceStream):
         assert self._turned is not None
         given = self._displacements[computed * STRIDE % len(self._displacements)]
         return np.asarray(self._turned.said(computed) - given, np.float32)
+
+    def openings(self, ns: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
+        """At instants (n,): how far the nearest motions open the lips (n,), mouth widths; how sure speech is (n,)."""
+        self._catch_up()
+        if self._origin_ns is None or self._outputs <= self._delay:
+            return np.zeros(len(ns), np.float32), np.zeros(len(ns), np.float32)
+        outputs = np.round((ns - self._origin_ns) / self.hop_ns).astype(np.int64) + self._delay
+        oldest = max(self._delay, self._outputs - len(self._speech))
+        places = np.clip(outputs, oldest, self._outputs - 1) % len(self._speech)
+        lips = self._displacements[places[:, None], PAIRS_AT.T[:, None], 1]
+        return np.asarray((lips[1] - lips[0]).mean(-1)), self._speech[places]
+
+    def remembered_from_ns(self) -> int:
+        """The oldest instant whose motion is remembered; far in the past before the first sound."""
+        if self._origin_ns is None:
+            return NEVER_NS
+        return self._origin_ns + max(0, self._outputs - len(self._speech) - self._delay) * self.hop_ns
 
     def tape_place(self, ns: int) -> float | None:
         """Where ``ns`` is on the tape; None = nowhere."""

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -17,17 +18,18 @@ from realtime_dub.face.alignment import LOWER, mouth_width
 from realtime_dub.face.types import Points, TrackedFrame
 from realtime_dub.inference import AUTO
 from realtime_dub.inference.bundle import Bundle
-from realtime_dub.media import NS, Floats, Samples
+from realtime_dub.media import MS, NS, Floats, Samples
 from realtime_dub.mouth.contract import VOICE_RATE, OwnVoiceLearnt, Progress
 from realtime_dub.mouth.mouthbank.adapter import Adapter
 from realtime_dub.mouth.mouthbank.agreement import Agreement, agreement_of
 from realtime_dub.mouth.mouthbank.bank import Bank
-from realtime_dub.mouth.mouthbank.motion import FEATURES, Motion, MotionStream, opening, trunk_of
+from realtime_dub.mouth.mouthbank.lateness import IN_STEP_NS
+from realtime_dub.mouth.mouthbank.motion import FEATURES, MotionStream, opening, trunk_of
+from realtime_dub.mouth.mouthbank.pairing import Lesson, Pairing
 from realtime_dub.mouth.mouthbank.people import Person
-from realtime_dub.mouth.mouthbank.style import Style
 from realtime_dub.mouth.mouthbank.tuning import Tape, Tuned, tune
+from realtime_dub.mouth.mouthbank.voice_stream import VoiceMotion
 
-SPEAKS = 0.5  # probability of speech from which a frame is learnt from
 AGREES = 0.35  # r of the mouth's opening and the net's; who reads has 0.5 to 0.9, another's voice within 0.2 of nothing
 FORETOLD = 0.55  # r of the opening and what lessons foretold of it; free speech 0.6 to 0.7, another's voice 0.1 +- 0.15
 RELATED = 0.12  # r of the net's, too: sentences spoken in time with others foretell them, and the net knows better
@@ -35,46 +37,11 @@ LEAST_FORETOLD = 100  # frames of a film, its later half, in which that is told
 WINDOW_FORETOLD, LEAST_LIVE = 750, 500  # the same live, where it is asked again and again
 ASKED_EVERY = 25  # frames
 MOST_ON_TRIAL = 1_500  # frames that agree with nothing, after which what was learnt from them is forgotten
-WAITING = 250  # frames that wait for the sound they belong to
-REMEMBERED_NS = 2 * NS  # of sound behind a frame, in which its motion is still known
+REMEMBERED_NS = 20 * NS  # of an own voice: so long it may take to be sure how late its mouth is seen
 MOST_LESSONS = 6_000  # four minutes of speech at 25 per second
-MOST_PUT_OFF = 6  # lessons that wait until there is time; live there is, every third frame
-SMILES = 0.03  # mouth widths that an expression moves any point by: such a frame is not learnt from
-TURNED_DEG = 30.0  # a face turned further is not learnt from
+MOST_AT_ONCE = 4  # lessons: live there is time every third frame
 # What a net is changed by for whoever's mouth it missed so, (n, len(LOWER), 3), at these places (n,) of a tape.
 Tuner = Callable[[npt.NDArray[np.float64], Points], Tuned | None]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Lesson:
-    """A moment in which a person may have spoken with their own voice."""
-
-    person: Person
-    canonical: Points  # (478, 3)
-    motion: Motion
-    style: Style  # the person's measure, against that voice
-    place: float | None = None  # of its instant on the tape, where there is one
-
-
-def lesson_of(person: Person, tracked: TrackedFrame, motion: Motion) -> Lesson | None:
-    """None where there is nothing to learn: silence, a turned face, a smile, a net that tells no features."""
-    canonical = face_to_learn(person, tracked) if teaches(motion) else None
-    return None if canonical is None else Lesson(person, canonical, motion, person.style)
-
-
-def teaches(motion: Motion) -> bool:
-    """There is speech in it, and what the net made of it can be told."""
-    return motion.features is not None and motion.speech >= SPEAKS and motion.plausible
-
-
-def face_to_learn(person: Person, tracked: TrackedFrame) -> Points | None:
-    """The canonical face (478, 3), where it is one to learn from. Frames of a person come in order."""
-    face = tracked.face
-    if face is None or abs(face.pose.yaw_deg) > TURNED_DEG or tracked.frame.still:
-        return None
-    if np.abs(person.expression.kept(tracked, person.bank)).max() > SMILES:
-        return None  # it would be learnt as a way of talking, and kept a second time
-    return face.canonical
 
 
 class Lessons:
@@ -90,11 +57,11 @@ class Lessons:
         features, bank = lesson.motion.features, lesson.person.bank
         if features is None or not bank.settled:
             return
-        trial = self._of(bank, len(features))
+        trial = self._of(bank, len(features), lesson.late_ns)
         live, net = both_mouths(lesson)
         self._agreement.add(opening(live), opening(net))
         trial.learn(features, live, net)
-        if belong(self._agreement.r, trial.foretells):
+        if belong(self._agreement.r, lesson.sure, trial.foretells):
             self.learnt += trial.waiting
             trial.waiting = 0
             bank.keep_adapter(self.net, trial.adapter)
@@ -116,10 +83,11 @@ class Lessons:
         self._agreement.forget()
         self._trial = None
 
-    def _of(self, bank: Bank, features: int) -> Trial:
-        if self._trial is None or self._trial.bank is not bank:
-            self._trial = Trial(bank, self.net, features)
-        return self._trial
+    def _of(self, bank: Bank, features: int, late_ns: int) -> Trial:
+        trial = self._trial
+        if trial is None or trial.bank is not bank or abs(late_ns - trial.late_ns) > IN_STEP_NS:
+            self._trial = trial = Trial(bank, self.net, features, late_ns)
+        return trial
 
     def _learn_person(self, bank: Bank, lessons: Sequence[Lesson]) -> None:
         pairs = [both_mouths(each) for each in lessons]
@@ -132,7 +100,8 @@ class Lessons:
         seen, by_net = (np.array([opening(each[k]) for each in pairs], np.float32) for k in (0, 1))
         late = len(lessons) // 2
         known = agreement_of(seen[late:], np.array(foretold[late:], np.float32), least=LEAST_FORETOLD)
-        if belong(agreement_of(seen, by_net), at_least(known, FORETOLD)):
+        sure = all(each.sure for each in lessons)
+        if belong(agreement_of(seen, by_net), sure, at_least(known, FORETOLD)):
             bank.keep_adapter(self.net, trial.adapter)
             self.learnt += trial.waiting
             self._tune(bank, lessons, pairs)
@@ -154,12 +123,13 @@ class Trial:
 
     The net alone follows who speaks freely, or in a language unlike that of the films, hardly better than another's
     voice would. What was learnt from the lessons so far foretells the mouth of one's own voice far better, and that of
-    another's no better. So that tells whether to keep it. ``waiting``: lessons that nobody has kept yet.
+    another's no better. So that tells whether to keep it. ``waiting``: lessons that nobody has kept yet;
+    ``late_ns``: by how much their faces were taken to be late.
     """
 
-    def __init__(self, bank: Bank, net: str, features: int) -> None:
+    def __init__(self, bank: Bank, net: str, features: int, late_ns: int = 0) -> None:
         known = bank.adapters.get(net)
-        self.bank, self.waiting = bank, 0
+        self.bank, self.late_ns, self.waiting = bank, late_ns, 0
         self.adapter = Adapter(features) if known is None else known.copy()
         self.foretells = False  # an own voice's mouth, live
         self._agreement, self._lessons = Agreement(WINDOW_FORETOLD, LEAST_LIVE), 0
@@ -178,9 +148,12 @@ class Trial:
         return foretold
 
 
-def belong(r: float | None, foretells: bool) -> bool:
-    """A mouth and a voice, by the net's r and by whether lessons foretell the mouth."""
-    return at_least(r, RELATED if foretells else AGREES)
+def belong(r: float | None, sure: bool, foretells: bool) -> bool:
+    """A mouth and a voice, by the net's r, by whether it is sure how late they are, and if lessons foretell the mouth.
+
+    Of another's voice r is large now and then, but not at one time more than at all others.
+    """
+    return at_least(r, RELATED) if foretells else sure and at_least(r, AGREES)
 
 
 def at_least(r: float | None, wanted: float) -> bool:
@@ -193,16 +166,6 @@ def both_mouths(lesson: Lesson) -> tuple[Points, Points]:
     assert bank.neutral is not None
     live = (lesson.canonical - bank.neutral)[LOWER] / np.float32(mouth_width(bank.neutral))
     return live, lesson.style.applied(lesson.motion, bank, 1.0)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Seen:
-    """A frame that waits for its sound; its image is not kept."""
-
-    person: Person
-    canonical: Points
-    style: Style
-    at_ns: int
 
 
 class OwnVoiceStream:
@@ -219,8 +182,8 @@ class OwnVoiceStream:
         trunk = trunk_of(bundle) if tunes else None
         tape = None if trunk is None else Tape()
         tuner = None if trunk is None or tape is None else partial(tune, trunk, tape, progress=progress)
-        self._motion = MotionStream(bundle, backend, tape)
-        self._waiting: deque[_Seen] = deque(maxlen=WAITING)
+        self._motion = MotionStream(bundle, backend, tape, REMEMBERED_NS)
+        self.pairing = Pairing(self._motion)
         self._ready: deque[Lesson] = deque(maxlen=MOST_LESSONS)
         self.lessons = Lessons(bundle.net, tuner)
         self.heard = 0  # samples with sound in them
@@ -229,78 +192,71 @@ class OwnVoiceStream:
         """16 kHz (n,), without holes; behind one, a stream begins anew."""
         self._motion.hear(samples, pts_ns)
         self.heard += len(samples) if samples.any() else 0
-        self._settle()
 
     def show(self, person: Person, tracked: TrackedFrame, live: bool = False) -> None:
         """A frame of the person, in order. ``live``: their voice is measured apart from the one that is dubbed."""
-        canonical = face_to_learn(person, tracked)
-        if canonical is not None:
-            style = person.own_style if live else person.style
-            self._waiting.append(_Seen(person, canonical, style, tracked.frame.pts_ns))
-        self._settle()
+        self.pairing.show(person, tracked, person.own_style if live else person.style)
+        if not live:
+            self._ready.extend(self.pairing.lessons())
 
     def learn(self) -> None:
-        """From what is ready, as far as mouth and voice have belonged together of late."""
-        while self._ready:
-            lesson = self._ready.popleft()
+        """From what has come, as far as mouth and voice have belonged together of late, and as there is time."""
+        for lesson in islice(self.pairing.lessons(), MOST_AT_ONCE):
             if lesson.person.bank.neutral is not None:
                 lesson.style(lesson.motion, lesson.person.bank, 1.0)
             self.lessons.learn(lesson)
 
     def finish(self) -> None:
         """Learn from all of it."""
+        self._ready.extend(self.pairing.last_lessons())
         self.lessons.learn_all(self._ready)
         self._ready.clear()
-
-    def _settle(self) -> None:
-        heard_ns = self._motion.heard_until_ns()
-        while self._waiting and self._waiting[0].at_ns <= heard_ns:
-            seen = self._waiting.popleft()
-            if heard_ns - seen.at_ns <= REMEMBERED_NS and teaches(motion := self._motion.at(seen.at_ns)):
-                place = self._motion.tape_place(seen.at_ns)
-                self._ready.append(Lesson(seen.person, seen.canonical, motion, seen.style, place))
 
 
 class WaysOfTalking:
     """What a generator learns of how people talk: from the voice that is dubbed, or from their own beside it.
 
-    ``learns``: it is asked for.
+    ``motion``: of the voice that is dubbed; ``learns``: it is asked for.
     """
 
-    def __init__(self, bundle: Bundle, backend: str, learns: bool) -> None:
+    def __init__(self, bundle: Bundle, motion: VoiceMotion, backend: str, learns: bool) -> None:
         self.net = bundle.net
         self.learns_own = learns and tells_features(bundle)
-        self._learns, self._bundle, self._backend = learns, bundle, backend
+        self._bundle, self._backend = bundle, backend
         self._dubbed = Lessons(self.net)
+        self._pairing = Pairing(motion) if self.learns_own and isinstance(motion, MotionStream) else None
         self.later = False  # what the dubbed voice teaches waits for :meth:`catch_up`; may be changed
-        self._put_off: deque[Lesson] = deque(maxlen=MOST_PUT_OFF)
         self._own: OwnVoiceStream | None = None  # made when it is first heard
         self._finished = OwnVoiceLearnt()  # by streams that are over
 
     @property
     def learnt(self) -> OwnVoiceLearnt:
         """So far."""
-        before, frames = self._finished, self._finished.frames + self._dubbed.learnt
-        if self._own is None:
-            return OwnVoiceLearnt(before.heard_s, frames)
-        return OwnVoiceLearnt(before.heard_s + self._own.heard / VOICE_RATE, frames + self._own.lessons.learnt)
+        heard_s, frames = self._finished.heard_s, self._finished.frames + self._dubbed.learnt
+        late_ns = None if self._pairing is None else self._pairing.lateness.ns
+        if self._own is not None:
+            heard_s, frames = heard_s + self._own.heard / VOICE_RATE, frames + self._own.lessons.learnt
+            late_ns = self._own.pairing.lateness.ns
+        late_ms = self._finished.late_ms if late_ns is None else late_ns / MS
+        return OwnVoiceLearnt(heard_s, frames, late_ms if frames else None)
 
     @property
     def learns_dubbed(self) -> bool:
         """The voice that is dubbed may be the person's own: theirs is not heard beside it."""
-        return self._learns and self._own is None
+        return self._pairing is not None and self._own is None
 
-    def learn_dubbed(self, person: Person, tracked: TrackedFrame, motion: Motion) -> None:
-        """``motion``: of the voice that is dubbed, at the frame."""
-        if lesson := lesson_of(person, tracked, motion):
-            self._put_off.append(lesson)
+    def show_dubbed(self, person: Person, tracked: TrackedFrame) -> None:
+        """A frame of a person, in order, who may speak with the voice that is dubbed."""
+        if self._pairing is not None:
+            self._pairing.show(person, tracked, person.style)
         if not self.later:
             self.catch_up()
 
     def catch_up(self) -> None:
-        """Learn from what was put off."""
-        while self._put_off:
-            self._dubbed.learn(self._put_off.popleft())
+        """Learn from what waits, as there is time."""
+        waiting = () if self._pairing is None else self._pairing.lessons()
+        for lesson in islice(waiting, MOST_AT_ONCE):
+            self._dubbed.learn(lesson)
 
     def hear_own(self, samples: Samples, pts_ns: int) -> None:
         if self._own is None and self.learns_own:
@@ -319,13 +275,14 @@ class WaysOfTalking:
         if self._own is not None:
             self._own.finish()
             learnt = self.learnt
-            self._finished = OwnVoiceLearnt(learnt.heard_s, learnt.frames - self._dubbed.learnt)
+            self._finished = replace(learnt, frames=learnt.frames - self._dubbed.learnt)
             self._own = None
 
     def forget(self) -> None:
         """Another person is in the picture."""
         self._dubbed.forget()
-        self._put_off.clear()
+        if self._pairing is not None:
+            self._pairing.forget()
         if self._own is not None:
             self._own.lessons.forget()
 

@@ -32,7 +32,7 @@ TOGETHER = 8  # frames: a call takes nearly the same for one as for so many
 JUMP_NS = 10 * MS  # sound that starts further than this from where the last ended starts a new stream
 NEVER_NS = -(1 << 62)
 _TRY_SECONDS = 0.5
-_PAIRS_AT = np.searchsorted(LOWER, OPENING)
+PAIRS_AT = np.searchsorted(LOWER, OPENING)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +48,7 @@ class Motion:
 
 def opening(displacement: Floats) -> float:
     """How far a motion (len(LOWER), 3) opens the lips, mouth widths."""
-    upper, lower = _PAIRS_AT.T
+    upper, lower = PAIRS_AT.T
     return float(mean(displacement[lower, 1] - displacement[upper, 1]))
 
 
@@ -94,9 +94,14 @@ class VoiceStream:
     """One voice. ``points`` are the face mesh indices that ``Motion.displacement`` moves. Not thread-safe."""
 
     def __init__(
-        self, spec: MotionSpec | LandmarksSpec, session: Session, points: npt.NDArray[np.int_], features: int = 0
+        self,
+        spec: MotionSpec | LandmarksSpec,
+        session: Session,
+        points: npt.NDArray[np.int_],
+        features: int = 0,
+        history_ns: int = HISTORY_NS,
     ) -> None:
-        """``features``: how many of them the network tells."""
+        """``features``: how many of them the network tells; ``history_ns``: for how long a motion is remembered."""
         self.points, self.session = points, session
         self.look_ahead_ns = spec.look_ahead_ns
         self.front_end_ns = spec.audio.half_window_ns
@@ -105,7 +110,7 @@ class VoiceStream:
         self._stream = CheckedStream(session, spec)
         self._front_end: FrontEnd = open_front_end(spec.audio)
         self._delay = spec.look_ahead_ns // spec.audio.hop_ns  # frames
-        length = HISTORY_NS // spec.audio.hop_ns
+        length = history_ns // spec.audio.hop_ns
         self._displacements = np.zeros((length, len(points), 3), np.float32)
         self._speech = np.zeros(length, np.float32)
         self._plausible = np.ones(length, np.bool_)

@@ -17,6 +17,8 @@ from realtime_dub import signals
 from realtime_dub.clock import Clock, MonotonicClock
 from realtime_dub.config import LiveConfig
 from realtime_dub.errors import ConfigError
+from realtime_dub.media import MS
+from realtime_dub.mouth.contract import LearnsOwnVoice
 from realtime_dub.notes import notes_of
 from realtime_dub.pipeline import assembly, camera
 from realtime_dub.pipeline.camera import CameraMode
@@ -34,7 +36,7 @@ from realtime_dub.sources import voices
 from realtime_dub.sources.base import VideoSource, VoiceSource
 from realtime_dub.sources.paced import PacedVideo
 from realtime_dub.sources.paced_voice import PacedVoice
-from realtime_dub.sources.registry import kind_of
+from realtime_dub.sources.registry import CAMERAS, kind_of
 from realtime_dub.terminal import console
 
 LOOK_S = 0.05  # between two looks whether to stop
@@ -93,9 +95,9 @@ class _LiveRun:
         marks = assembly.make_marks(config.marks)
         members = assembly.LiveMembers(*parts, badge=config.badge_style, notice=config.notice, marks=marks)
         fps = Fraction(mode.fps).limit_denominator(1001)
-        settings = LiveSettings(fps, config.budget_ms, config.seconds)
+        settings = LiveSettings(fps, config.budget_ms, config.seconds, arrival_ns=_late_ns(config))
         self._tells = (video, voice, own_voice, generator, *publishers)
-        self._publishers = publishers
+        self._config, self._generator, self._publishers = config, generator, publishers
         self.recorder = Recorder(camera=f"{mode}, {mode.why}" if mode.why else "")
         try:
             self.pipeline = assembly.assemble_live(members, settings, clock, self.recorder, stack, self._reports.sheet)
@@ -109,11 +111,20 @@ class _LiveRun:
 
     def finish(self) -> Report:
         """The report; with what is to be written about a run that has begun."""
-        for note in notes_of(*self._tells):
+        for note in (*notes_of(*self._tells), *_camera_late(self._config, self._generator)):
             self.recorder.note(note)
         if not self.recorder.frames["total"]:
             return self.recorder.report()
         return self._reports.finish(self.recorder)
+
+
+def _camera_late(config: LiveConfig, generator: object) -> list[str]:
+    """What to do about a camera that is late."""
+    late_ms = generator.own_voice.late_ms if isinstance(generator, LearnsOwnVoice) else None
+    if kind_of(config.webcam) not in CAMERAS or late_ms is None or late_ms <= 0:
+        return []
+    by = round(config.camera_late_ms + late_ms)
+    return [f"your picture comes {late_ms:.0f} ms behind your voice: --camera-late {by} puts them in step"]
 
 
 def _publishers(config: LiveConfig, clock: Clock) -> list[Publisher]:
@@ -153,8 +164,13 @@ def _video(config: LiveConfig, clock: Clock, mode: CameraMode, keep_coded: bool)
         loop=config.loop,
         live=True,
         keep_coded=keep_coded,
+        late_ns=_late_ns(config),
         **assembly.video_options(config),
     )
+
+
+def _late_ns(config: LiveConfig) -> int:
+    return round(config.camera_late_ms * MS)
 
 
 def _voice(config: LiveConfig, clock: Clock, video: VideoSource) -> tuple[VoiceSource, StartsWith]:
