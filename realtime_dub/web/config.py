@@ -98,6 +98,13 @@ class ServeConfig(Badged, Signing):
                 raise ValueError("give the host alone, or with its port: media.example or media.example:1935")
         return tuple(each.lower() for each in value)
 
+    @field_validator("server_mic")
+    @classmethod
+    def _a_voice_of_its_own(cls, value: str | None) -> str | None:
+        if value in ("-", "video"):
+            raise ValueError("name a microphone, an audio file, or demo")
+        return value
+
     @field_validator("udp_ports")
     @classmethod
     def _a_range(cls, value: str | None) -> str | None:
