@@ -14,9 +14,9 @@ from realtime_dub.config import build
 from realtime_dub.errors import ConfigError, MediaError, UserError
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.studio.offered import check_offers
-from tests.sound_files import buzz, wav
 from tests.patience import PATIENCE_S
 from tests.pulse import PrivatePulse
+from tests.sound_files import buzz, wav
 
 # A worker that loads, Ctrl-C for all of the program while it does, and what the worker said of it.
 INTERRUPTED = """
@@ -70,7 +70,7 @@ def test_a_file_may_be_offered_if_it_has_sound(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["-", "video"])
 def test_what_a_server_has_not_is_no_microphone(name: str) -> None:
-    with pytest.raises(ConfigError, match="server_mic = .*; name a microphone, an audio file, or demo"):
+    with pytest.raises(ConfigError, match=r"server_mic = .*; name a microphone, an audio file, or demo"):
         build(ServeConfig, server_mic=name)
 
 
