@@ -1,8 +1,8 @@
 """Holds back what libraries print on standard error when they start, or try to: nothing there is for the user.
 
-MediaPipe's C++ parts, ALSA and PortAudio have no switch for it, so the process's descriptor is turned to a file for that
-while. It is one for all threads: the first that enters turns it, the last that leaves turns it back, and what anybody
-else has written is passed on.
+MediaPipe's C++ parts, ALSA and PortAudio have no switch for it, so the process's descriptor is turned to a file for
+that while. It is one for all threads: the first that enters turns it, the last that leaves turns it back, and what
+anybody else has written is passed on.
 """
 
 from __future__ import annotations
