@@ -38,10 +38,10 @@ def ways(fmt: OutputFormat) -> Iterator[tuple[str, h264.H264, h264.Options]]:
         wanted = h264.Wanted(CRF, preset, True, fmt.fps, (fmt.width, fmt.height))
         for threads in THREADS:
             yield f"{preset}, {threads} threads", h264.X264, h264.options(h264.X264, wanted) | {"threads": str(threads)}
-    for name, encoder in h264.HARDWARE.items():
-        if h264.why_not(encoder, (fmt.width, fmt.height), fmt.fps) is None:
-            wanted = h264.Wanted(CRF, "superfast", True, fmt.fps, (fmt.width, fmt.height))
-            yield name, encoder, h264.options(encoder, wanted)
+    wanted = h264.Wanted(CRF, "superfast", True, fmt.fps, (fmt.width, fmt.height))
+    for name, why in h264.why_not(h264.HARDWARE, wanted).items():
+        if why is None:
+            yield name, h264.HARDWARE[name], h264.options(h264.HARDWARE[name], wanted)
 
 
 def measured(fmt: OutputFormat, frames: list[Frame], encoder: h264.H264, options: h264.Options) -> Figures:

@@ -49,15 +49,7 @@ class PrivatePulse:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        asound = self.folder / "asound.conf"
-        asound.write_text(ASOUND.format(server=self.server))
-        self.environment = {
-            **os.environ,
-            "HOME": str(self.folder),
-            "XDG_RUNTIME_DIR": str(self.folder),
-            "PULSE_SERVER": self.server,
-            "ALSA_CONFIG_PATH": str(asound),
-        }
+        self.prepare()
         modules = [f"module-native-protocol-unix auth-anonymous=1 socket={self.folder}/socket"]
         modules += [f"module-null-sink sink_name={name} rate=48000 channels=2" for name in SINKS]
         loads = [argument for module in modules for argument in ("-L", module)]
@@ -67,7 +59,19 @@ class PrivatePulse:
             self.daemon = subprocess.Popen(
                 ["pulseaudio", *options, *loads], env=self.environment, stdout=log, stderr=log
             )
-        self._wait()
+        self.wait()
+
+    def prepare(self) -> None:
+        """What processes need to find it, and nothing of the user's."""
+        asound = self.folder / "asound.conf"
+        asound.write_text(ASOUND.format(server=self.server))
+        self.environment = {
+            **os.environ,
+            "HOME": str(self.folder),
+            "XDG_RUNTIME_DIR": str(self.folder),
+            "PULSE_SERVER": self.server,
+            "ALSA_CONFIG_PATH": str(asound),
+        }
 
     def stop(self) -> None:
         """End it, as unplugging does."""
@@ -106,10 +110,11 @@ class PrivatePulse:
         shape = ["--format=float32le", "--rate=48000", "--channels=2", "--latency-msec=5", "--raw"]
         return subprocess.Popen([name, way, f"--device={device}", *shape], env=self.environment, **pipes)
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
+        """Until it answers."""
         for _ in range(100):
             answer = subprocess.run(["pactl", "info"], env=self.environment, capture_output=True, check=False)
             if answer.returncode == 0:
                 return
             time.sleep(0.05)
-        raise RuntimeError(f"pulseaudio does not answer:\n{(self.folder / 'daemon.log').read_text()}")
+        raise RuntimeError(f"the sound server does not answer:\n{(self.folder / 'daemon.log').read_text()}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,13 +13,14 @@ import pytest
 from rich.console import Console
 
 from realtime_dub import doctor
-from realtime_dub.doctor import can_run, engine, face, libraries, table
+from realtime_dub.doctor import can_run, devices, engine, face, libraries, table
 from realtime_dub.errors import BundleError
 from realtime_dub.finding import Finding
 from realtime_dub.inference import made_here
 from realtime_dub.inference.bundle import load
 from realtime_dub.media import MS
 from realtime_dub.mouth.painter.network import PainterNetwork
+from tests.pulse import PrivatePulse
 
 
 def test_what_is_missing_for_devices_only_does_not_stop_files() -> None:
@@ -88,3 +91,46 @@ def test_painters_are_told_with_their_rate(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(PainterNetwork, "_tried", lambda self: 400 * MS)
     slow = engine.painters(bundle)
     assert (slow.state, "too slow to be live" in slow.detail) == ("warn", True)
+
+
+def test_a_backend_is_tried_and_one_without_its_card_says_so() -> None:
+    check = engine.backends()
+    assert check.state in ("ok", "warn")
+    assert check.detail.startswith("cpu: works; cuda: ")
+    assert "cannot run" not in check.detail
+
+
+def test_a_network_that_does_not_run_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(name: str, **options: object) -> None:
+        raise BundleError("cannot run", "mouthbank: cpu: RuntimeError: no such instruction", "fetch it again")
+
+    monkeypatch.setattr(engine.registry, "create", refuses)
+    check = engine.backends()
+    assert (check.state, check.detail.partition(";")[0]) == ("fail", "cpu: no such instruction")
+
+
+def test_a_camera_that_gives_nothing_is_not_ok(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node that is there, and no camera behind it."""
+    node = tmp_path / "video0"
+    node.touch()
+    monkeypatch.setitem(devices.DEVICES, "Cameras", "tests.test_doctor:cameras_there")
+    monkeypatch.setattr("tests.test_doctor.cameras_there", lambda: [f"{node} (a camera)"], raising=False)
+    check = devices.camera()
+    assert (check.state, check.detail) == ("warn", f"no picture from camera {node}")
+    assert "close other programs" in check.advice
+
+
+LOOK = "from realtime_dub.doctor import devices; f = devices.microphone(); print(f.state, f.detail, f.advice, sep='|')"
+
+
+def looked(pulse: PrivatePulse) -> list[str]:
+    env = {**pulse.environment, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", LOOK], env=env, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    return done.stdout.strip().split("|")
+
+
+def test_the_microphone_is_opened_and_heard(pulse: PrivatePulse) -> None:
+    state, detail, advice = looked(pulse)
+    assert (state, "stage.monitor" in detail) == ("ok", True)
+    assert "is silent just now" in advice

@@ -15,7 +15,7 @@ from realtime_dub import config
 from realtime_dub.doctor import engine
 from realtime_dub.errors import DependencyError
 from realtime_dub.media import OutputFormat
-from realtime_dub.publishers import h264
+from realtime_dub.publishers import codecs, encoder_trial, h264
 from realtime_dub.publishers.h264 import H264, HARDWARE, X264, Wanted
 from realtime_dub.publishers.muxer import MuxPublisher
 from tests.media_files import grid, output_format, publish, ticks
@@ -39,29 +39,70 @@ def test_the_command_line_offers_those_that_there_are() -> None:
 
 
 def test_software_is_libx264_and_nothing_is_tried() -> None:
-    assert h264.choose("software", SIZE, RATE) == (X264, "")
+    assert h264.choose("software", WANTED) == (X264, "")
 
 
 @pytest.mark.parametrize("name", HARDWARE)
 def test_what_does_not_work_here_is_told_with_a_reason(name: str) -> None:
-    why = h264.why_not(HARDWARE[name], SIZE, RATE)
+    why = h264.why_not({name: HARDWARE[name]}, WANTED)[name]
     if why is None:
         pytest.skip(f"{name} works on this machine")
     assert why
     assert "\n" not in why
     with pytest.raises(DependencyError, match=f"{name}: .*; use --encoder auto or software"):
-        h264.choose(name, SIZE, RATE)
+        h264.choose(name, WANTED)
 
 
 def test_one_that_opens_is_taken_the_first_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     there = {"missing": H264("h264_of_nobody", h264._x264), "works": NV12, "works too": X264}
     monkeypatch.setattr(h264, "HARDWARE", there)
-    assert h264.choose("auto", SIZE, RATE) == (NV12, "")
+    assert h264.choose("auto", WANTED) == (NV12, "")
+
+
+def test_one_that_does_not_take_what_an_output_asks_of_it_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It opens, but not as a film would open it."""
+    odd = H264("libx264", lambda wanted: {"preset": "as nobody has it"})
+    monkeypatch.setattr(h264, "HARDWARE", {"odd": odd})
+    chosen, note = h264.choose("auto", WANTED)
+    assert chosen is X264
+    assert "odd: " in note
+
+
+@pytest.mark.parametrize(
+    ("process", "why"),
+    [
+        ("import time; time.sleep(600)", "no answer within 1 s"),
+        ("import os; os.abort()", "its driver ended the process that tried it"),
+        ("import os; os.write(1, b'libva info: VA-API'); os._exit(0)", "its driver ended the process that tried it"),
+    ],
+)
+def test_a_driver_that_hangs_or_ends_its_process_is_told(
+    process: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoder_trial, "TRIAL_S", 1.0)
+    monkeypatch.setattr(encoder_trial, "START", process)
+    assert str(h264.why_not({"odd": X264})["odd"]).startswith(why)
+
+
+def test_what_a_driver_prints_is_not_seen_and_no_answer(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    prints = r"import os; os.write(1, b'libva info: VA-API\n'); os.write(2, b'libva error\n'); "
+    monkeypatch.setattr(encoder_trial, "START", prints + encoder_trial.START)
+    assert h264.why_not({"works": X264, "missing": H264("h264_of_nobody", h264._x264)}) == {
+        "works": None,
+        "missing": "not in this PyAV",
+    }
+    assert capfd.readouterr() == ("", "")
+
+
+def test_each_codec_is_tried_as_a_film_would_be() -> None:
+    assert codecs.why_not() == dict.fromkeys(codecs.NAMES)
 
 
 def test_auto_falls_back_to_software_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With FFmpeg's own encoders where this build has some that cannot open, and one that is in no build."""
-    failing = {name: each for name, each in HARDWARE.items() if h264.why_not(each, SIZE, RATE) is not None}
+    failing = {name: HARDWARE[name] for name, why in h264.why_not(HARDWARE, WANTED).items() if why is not None}
     monkeypatch.setattr(h264, "HARDWARE", {**failing, "missing": H264("h264_of_nobody", h264._x264)})
     publisher, pictures = film(tmp_path / "auto.mp4", encoder="auto")
     assert len(publisher.notes) == 1
@@ -71,7 +112,7 @@ def test_auto_falls_back_to_software_and_says_why(tmp_path: Path, monkeypatch: p
 
 
 def test_an_encoder_that_was_named_and_does_not_work_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    named = next((name for name, each in HARDWARE.items() if h264.why_not(each, SIZE, RATE) is not None), None)
+    named = next((name for name, why in h264.why_not(HARDWARE, WANTED).items() if why is not None), None)
     if named is None:
         pytest.skip("all of them work here")
     publisher = MuxPublisher(tmp_path / "film.mp4", encoder=named)
@@ -121,14 +162,17 @@ def test_the_options_are_ones_that_the_encoders_of_this_build_have(live: bool) -
 
 def test_doctor_tells_of_each() -> None:
     finding = engine.hardware()
-    assert finding.state == "ok"
+    works = None in h264.why_not(HARDWARE).values()
+    assert (finding.state, "none is needed" in finding.advice) == (("ok", False) if works else ("warn", True))
     assert all(f"{name}: " in finding.detail for name in HARDWARE)
 
 
 def test_the_size_that_is_tried_is_the_outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[tuple[int, int]] = []
     monkeypatch.setattr(h264, "HARDWARE", {"works": X264})
-    monkeypatch.setattr(h264, "why_not", lambda encoder, size, fps: tried.append(size))
+    monkeypatch.setattr(
+        encoder_trial, "why_not", lambda trials: tried.append((trials[0].width, trials[0].height)) or [None]
+    )
     publisher = MuxPublisher(tmp_path / "film.mp4", encoder="auto")
     publisher.open(OutputFormat(161, 121, RATE, 0, 0, False))
     publisher.close()

@@ -20,8 +20,8 @@ PACKAGE = ROOT / "realtime_dub"
 LAYERS = (
     ("errors",),
     (
-        *("bounds", "faults", "finding", "imports", "media", "paths", "signals", "standard_streams", "terminal"),
-        *("stored", "validation"),
+        *("bounds", "faults", "finding", "imports", "media", "paths", "quiet", "signals", "standard_streams"),
+        *("stored", "terminal", "validation"),
     ),
     ("clock", "fitting", "flow", "i420", "losses", "notes", "writing"),
     ("audio", "blend", "contact_sheet", "face", "inference", "mouth", "publishers", "sources", "trust", "voice"),

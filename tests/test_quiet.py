@@ -9,6 +9,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from pulse import PrivatePulse
 
 ROOT = Path(__file__).parents[1]
 
@@ -60,7 +61,7 @@ def test_a_tracker_starts_without_standard_error(how: str) -> None:
 
 
 def test_what_is_left_by_an_exception_is_passed_on(capfd: pytest.CaptureFixture[str]) -> None:
-    from realtime_dub.face.quiet import quiet
+    from realtime_dub.quiet import quiet
 
     def fail() -> None:
         with quiet():
@@ -72,3 +73,26 @@ def test_what_is_left_by_an_exception_is_passed_on(capfd: pytest.CaptureFixture[
         fail()
     os.write(2, b"and after\n")
     assert capfd.readouterr().err == "kept\nand after\n"
+
+
+TRY = """
+from realtime_dub.audio.portaudio import HOST
+from realtime_dub.audio.sound_host import find_device
+from realtime_dub.errors import DeviceError
+from realtime_dub.media import MS
+
+device = find_device(HOST, "stage_microphone", "input")
+try:
+    HOST.open_input(device, 48_000, 10 * MS, lambda *_: None)
+except DeviceError as error:
+    print(error)
+"""
+
+
+def test_a_sound_device_that_is_gone_is_tried_without_a_word_of_its_libraries(pulse: PrivatePulse) -> None:
+    """They said some lines at each try, every two seconds, as long as a microphone is unplugged."""
+    pulse.unload("stage")
+    env = {**pulse.environment, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", TRY], env=env, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.startswith("cannot open sound device 'stage_microphone': ")
+    assert done.stderr == ""

@@ -184,7 +184,7 @@ def test_what_a_mic_cannot_mean(spec: str, live: bool, error: type[Exception], w
 def test_without_a_microphone_a_file_is_offered() -> None:
     silent = FakeHost({"input": [], "output": []})
     for spec in ("default", "0", "nobody.wav"):
-        with pytest.raises(DeviceError, match="give --mic a file with the voice, or demo, or connect one"):
+        with pytest.raises(DeviceError, match="use a file with the voice, or demo, or connect one"):
             open_voice(spec, clock=VirtualClock(), video_path=None, live=True, host=silent)
     for spec, error in (("default", ConfigError), ("0", ConfigError), ("nobody.wav", MediaError)):
         with pytest.raises(error, match="name a file with the voice"):  # to connect one would be no help

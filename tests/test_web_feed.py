@@ -21,7 +21,7 @@ from realtime_dub.clock import VirtualClock
 from realtime_dub.media import MS, AudioBlock
 from realtime_dub.web.rtc import headers
 from realtime_dub.web.rtc.encoders import WHOLE
-from realtime_dub.web.rtc.feed import Feed, PacketOut
+from realtime_dub.web.rtc.feed import STEP_NS, Feed, PacketOut, Stamps
 from realtime_dub.web.rtc.forwarder.forwarder import Forwarder
 from realtime_dub.web.rtc.forwarder.group import Group
 from realtime_dub.web.rtc.output_timeline import LAG_NS, OutputTimeline
@@ -218,11 +218,11 @@ def test_a_whole_frame_that_another_timeline_was_quicker_than_is_shown_all_the_s
         shown.at = 1
         shown.refresh()
         shown.slow(lambda: len(seen) >= before + late)
-        await shown.go(8)
+        await shown.go(8 * late)
         assert [is_whole(each) for each in seen[before : before + late + 1]] == [False] * late + [True]
         assert shade_of(seen) == pytest.approx(200, abs=4)
         assert all(a.leaves_ns < b.leaves_ns and a.ticks < b.ticks for a, b in itertools.pairwise(seen))
-        assert seen[-1].leaves_ns == shown.timelines[1].leaves_ns(12 * PERIOD_NS)
+        assert seen[-1].leaves_ns == shown.timelines[1].leaves_ns((4 + 8 * late) * PERIOD_NS)
         shown.end()
 
     run(test)
@@ -238,7 +238,7 @@ def test_nobody_is_served_with_others_whose_frames_leave_sooner() -> None:
         before, shown.at = len(line.sent), 1
         feed.refresh()
         shown.slow(lambda: len(line.sent) >= before + 2)
-        await shown.go(6)
+        await shown.go(16)
         own = feed._now.group(forwarder)
         times = [leaves_ns for group, leaves_ns in line.asked if group is own]
         assert times
@@ -246,6 +246,43 @@ def test_nobody_is_served_with_others_whose_frames_leave_sooner() -> None:
         shown.end()
 
     run(test)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 900), st.integers(1, 40)), min_size=2, max_size=6),
+    st.integers(0, 15),
+)
+def test_stamps_go_on_at_the_pace_of_the_frames_however_late_each_timeline_is(
+    stays: list[tuple[int, int]], jitter_ms: int
+) -> None:
+    """``stays``: how late the frames of a timeline come, ms, and how many of them are shown before the next one's."""
+    clock, k = VirtualClock(), 100
+    stamps, made = Stamps(clock), list[int]()
+    for late_ms, frames in [*stays, (stays[0][0], 200)]:
+        stamps.begin()
+        for _ in range(frames):
+            k += 1
+            arrives_ns = k * PERIOD_NS + k % 2 * jitter_ms * MS
+            clock.advance_to(arrives_ns)
+            made.append(stamps.of(k * PERIOD_NS - late_ms * MS))
+    steps = np.diff(made) / PERIOD_NS
+    assert steps.min() > 0.4  # of a change that comes in the middle of a jitter
+    assert steps.max() < 1.6
+    assert made[-1] == k * PERIOD_NS - late_ms * MS
+    assert stamps.are_own
+
+
+def test_a_timeline_that_has_stood_still_is_no_late_one() -> None:
+    clock = VirtualClock()
+    stamps = Stamps(clock)
+    clock.advance_to(60_000 * MS)
+    first = stamps.of(60_000 * MS)
+    stamps.begin()
+    clock.advance_to(60_040 * MS)
+    assert stamps.of(50_000 * MS) == first + STEP_NS  # later than anybody waits
+    stamps.begin()
+    clock.advance_to(60_080 * MS)
+    assert stamps.of(70_000 * MS) == 70_000 * MS
 
 
 def test_levels_of_the_original_share_an_encoder_each() -> None:

@@ -76,7 +76,7 @@ def test_all_pages_follow_the_sender_and_come_back_when_the_server_does(pages: A
     try:
         viewer = started(pages(server.url, "?role=viewer&room=hall"))
         viewer.until(f"{STATE} === 'Waiting for the sender'")
-        assert "Nobody is on yet" in viewer.text("#welcome-title")
+        assert "Nobody else is in the room “hall” yet" in viewer.text("#welcome-title")
         sender = pages(server.url, "?room=hall").start()
         interpreter = started(pages(server.url, "?role=interpreter&room=hall"))
         interpreter.until(f"{STATE} === 'The speaker uses another voice'")
@@ -165,7 +165,8 @@ def test_what_is_shown_of_connection_and_room(pages: Any, port: int) -> None:
         cases = {
             "idle": ["viewer", "idle", {"state": "ended"}],
             "interrupted": ["viewer", "interrupted", on],
-            "waiting": ["viewer", "live", {"state": "waiting"}],
+            "waiting": ["viewer", "live", {"state": "waiting", "interpreters": 1, "viewers": 1}],
+            "alone": ["viewer", "live", {"state": "waiting", "interpreters": 0, "viewers": 1}],
             "ended": ["interpreter", "live", {**on, "state": "ended"}],
             "away": ["viewer", "live", {"state": "waiting", "sender": True}],
             "still": ["studio", "live", {"state": "waiting", "sender": True}, True],

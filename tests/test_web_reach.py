@@ -24,8 +24,10 @@ from patience import PATIENCE_S
 from realtime_dub import cli
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.http import reach
+from realtime_dub.web.turn import password_of
 
 USER, PASSWORD, REALM, NONCE = "me", "sesame", "example", b"once"
+SECRET = "shared with the relay"
 SEEN = ("203.0.113.7", 40_000)
 
 
@@ -41,7 +43,8 @@ class Relay(asyncio.DatagramProtocol):
         if asked.message_method == stun.Method.BINDING:
             answer.attributes["XOR-MAPPED-ADDRESS"] = SEEN
         else:
-            key = make_integrity_key(USER, REALM, PASSWORD)
+            name = asked.attributes.get("USERNAME", USER)
+            key = make_integrity_key(name, REALM, PASSWORD if name == USER else password_of(SECRET, name))
             if "USERNAME" not in asked.attributes or not asked.check_message_integrity(key):
                 answer.message_class = stun.Class.ERROR
                 answer.attributes.update({"ERROR-CODE": (401, "Unauthorized"), "REALM": REALM, "NONCE": NONCE})
@@ -101,6 +104,12 @@ def test_turn_gives_a_relay_to_who_knows_the_password() -> None:
         assert (refused.state, refused.advice) == ("fail", "correct them")
         assert "user name and password" in refused.detail
         assert "wrong" not in refused.detail
+
+
+def test_turn_is_tried_with_the_pass_that_a_visitor_would_get() -> None:
+    with relay() as port:
+        for secret, state in ((SECRET, "ok"), ("another secret", "fail")):
+            assert only(ServeConfig(turn=f"turn:127.0.0.1:{port}", turn_secret=secret)).state == state
 
 
 def test_servers_that_are_silent_or_not_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,6 +77,17 @@ def test_viewers_leave_nothing_behind() -> None:
         assert (publisher._viewers.sessions, publisher._viewers._timeline.watched) == ({}, 0)
 
 
+def test_a_mistyped_room_leads_to_the_one_that_there_is() -> None:
+    async def test(url: str) -> None:
+        async with ClientSession() as http:
+            for query in ("", "?role=viewr", "?role=viewer&room=other", "?role=viewer&room=a%20b"):
+                async with http.get(f"{url}/{query}") as answer:
+                    assert (answer.status, dict(answer.url.query)) == (200, {"role": "viewer", "room": "live"})
+
+    with publishing("webrtc:0") as (publisher, _):
+        asyncio.run(test(address(publisher).partition("?")[0].rstrip("/")))
+
+
 async def lost(data: bytes) -> None:
     """What becomes of a packet on a dead line."""
 

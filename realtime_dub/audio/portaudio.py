@@ -12,6 +12,7 @@ from realtime_dub.audio.device_contract import Device, Kind, OnInput, OnOutput, 
 from realtime_dub.audio.pulse_watch import PulseWatch, is_steady, led_to, served
 from realtime_dub.errors import DependencyError, DeviceError
 from realtime_dub.media import NS, ns_to_samples
+from realtime_dub.quiet import quiet
 
 try:
     import sounddevice
@@ -81,7 +82,7 @@ class PortAudioHost:
     def usable_rate(self, device: Device, kind: Kind, wanted: int) -> int:
         check = sounddevice.check_input_settings if kind == "input" else sounddevice.check_output_settings
         try:
-            with _lock:
+            with _lock, quiet():
                 check(device.index, device.channels, "float32", None, wanted)
         except (sounddevice.PortAudioError, ValueError):
             return device.rate
@@ -113,7 +114,7 @@ def _device(info: Any, kind: Kind) -> Device:
 
 def _start(kind: Kind, device: Device, rate: int, block: int, latency: Any, callback: Any) -> PortAudioStream:
     make = sounddevice.InputStream if kind == "input" else sounddevice.OutputStream
-    with _lock, _device_errors(f"cannot open sound device {device.name!r}:"), PulseWatch(kind) as watch:
+    with _lock, quiet(), _device_errors(f"cannot open sound device {device.name!r}:"), PulseWatch(kind) as watch:
         with led_to(device, kind):
             stream = make(rate, block, device.index, device.channels, "float32", latency, callback=callback)
         with _closed_on_error(stream):

@@ -105,8 +105,6 @@ def serve(
     _need_web()
     if train_avatars and find_spec("torch") is None:
         raise DependencyError("--train-avatars needs", "torch", "pip install 'realtime-dub[train]'")
-    if avatars is not None and not avatars.is_dir():
-        raise ConfigError("cannot use --avatars", f"{avatars}: it is no folder", "name a folder that has avatars in it")
     from realtime_dub.config import build
     from realtime_dub.web.config import ServeConfig
     from realtime_dub.web.workers.serving import serve as run_server

@@ -22,17 +22,17 @@ CHECKS: dict[str, Callable[[], Finding]] = {
     "hardware encoders": engine.hardware,
     "mouth bundle": engine.bundle,
     "painters": engine.painters,
-    "ONNX Runtime": engine.providers,
+    "backends": engine.backends,
     "script voice": engine.script_voice,
     "CPU cores": engine.cores,
     "face tracker": face.speed,
     "camera size": face.camera_size,
-    "camera": devices.device("camera", "Cameras", "plug one in, or use --webcam talk.mp4 or --webcam demo"),
-    "microphone": devices.device("microphone", "Microphones", "plug one in, or use --mic voice.wav or --mic demo"),
+    "camera": devices.camera,
+    "microphone": devices.microphone,
     "virtual camera": devices.virtual_camera,
     "display": devices.display,
 }
-NEEDED = ("mouth bundle", "ONNX Runtime", "encoders")
+NEEDED = ("mouth bundle", "backends", "encoders")
 
 
 def can_run(checks: list[Finding]) -> bool:

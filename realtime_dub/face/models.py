@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 
 from realtime_dub.face.areas import Area
-from realtime_dub.face.quiet import quiet
 from realtime_dub.face.types import Points
 from realtime_dub.fitting import shrunk
 from realtime_dub.imports import NOT_FOR_MEDIAPIPE, left_out
 from realtime_dub.media import Floats, Image
+from realtime_dub.quiet import quiet
 
 with left_out(*NOT_FOR_MEDIAPIPE):
     from mediapipe.framework.calculator_pb2 import CalculatorGraphConfig

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime_dub.face.quiet import quiet
 from realtime_dub.imports import NOT_FOR_MEDIAPIPE, left_out
 from realtime_dub.media import Image
+from realtime_dub.quiet import quiet
 
 with left_out(*NOT_FOR_MEDIAPIPE):
     from mediapipe.python.solutions.pose import Pose

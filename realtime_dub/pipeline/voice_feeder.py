@@ -113,6 +113,11 @@ class AudioFeeder:
         """Up to where it was read."""
         return self._start_ns + samples_to_ns(self._read, self._ring.rate)
 
+    @property
+    def read_ns(self) -> int:
+        """How much of it was read."""
+        return samples_to_ns(self._read, self._ring.rate)
+
     def hear_until(self, until_ns: int) -> None:
         """Up to ``until_ns``, in pieces of at most a second; silence where the ring has no sound."""
         end = ns_to_samples(until_ns - self._start_ns, self._ring.rate)

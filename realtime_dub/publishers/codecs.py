@@ -7,7 +7,6 @@ BSD), AV1 (SVT-AV1, BSD) and Motion JPEG (FFmpeg's own) are neither. docs/licenc
 from __future__ import annotations
 
 import os
-from fractions import Fraction
 
 from realtime_dub.errors import ConfigError
 from realtime_dub.publishers import h264
@@ -52,12 +51,17 @@ HOLDS = {"vp9": ("mp4", "matroska"), "av1": ("mp4", "matroska"), "mjpeg": ("mp4"
 SUFFIXES = {"mp4": ".mp4", "matroska": ".mkv", "mov": ".mov"}
 
 
-def choose(codec: str, encoder: str, size: tuple[int, int], fps: Fraction) -> tuple[H264, str]:
+def choose(codec: str, encoder: str, wanted: Wanted) -> tuple[H264, str]:
     """What encodes ``codec``, one of NAMES, and a note; ``encoder`` chooses among those of H.264 (``h264.choose``).
 
     Raises DependencyError for an encoder of H.264 that does not work here.
     """
-    return h264.choose(encoder, size, fps) if codec == USUAL else (OTHERS[codec], "")
+    return h264.choose(encoder, wanted) if codec == USUAL else (OTHERS[codec], "")
+
+
+def why_not() -> dict[str, str | None]:
+    """By name why a codec's encoder in software makes nothing of a frame here; None where it does."""
+    return h264.why_not({USUAL: h264.X264, **OTHERS})
 
 
 def check(codec: str, encoder: str, container: str, name: str, preset: str | None = None) -> None:

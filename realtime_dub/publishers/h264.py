@@ -7,20 +7,16 @@ frames in the memory of the graphics card alone, and PyAV makes none there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
-
-import av
 
 from realtime_dub.errors import DependencyError
 from realtime_dub.media import SMALL
-from realtime_dub.paths import reason
+from realtime_dub.publishers import encoder_trial
+from realtime_dub.publishers.encoder_trial import Trial
 
 AUTO, SOFTWARE = "auto", "software"
-TRIED = 640, 480  # the size of the frame that is encoded to see whether it works, where none is known
-ERRORS = (OSError, ValueError, av.error.FFmpegError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +29,9 @@ class Wanted:
     fps: Fraction
     size: tuple[int, int]
     most_bits: int | None = None  # a second, into a network
+
+
+TRIED = Wanted(23, "superfast", True, Fraction(25), (640, 480))  # where no output is known
 
 
 Options = dict[str, str]  # FFmpeg's, and its values
@@ -99,40 +98,32 @@ HARDWARE = {
 NAMES = (AUTO, SOFTWARE, *HARDWARE)
 
 
-def choose(name: str, size: tuple[int, int], fps: Fraction) -> tuple[H264, str]:
+def choose(name: str, wanted: Wanted) -> tuple[H264, str]:
     """The encoder that ``name`` means, and why it is not one in hardware where ``auto`` found none that works.
 
-    One in hardware is opened, and encodes a frame. Raises DependencyError for one that was named and does not work.
+    Those in hardware are tried (``encoder_trial``). Raises DependencyError for one that was named and does not work.
     """
     if name == SOFTWARE:
         return X264, ""
     asked = {name: HARDWARE[name]} if name in HARDWARE else HARDWARE
-    failed = {}
-    for each, encoder in asked.items():
-        if (why := why_not(encoder, size, fps)) is None:
-            return encoder, ""
-        failed[each] = why
+    failed = why_not(asked, wanted)
+    for each, why in failed.items():
+        if why is None:
+            return asked[each], ""
     told = ", ".join(f"{each}: {why}" for each, why in failed.items())
     if name == AUTO:
         return X264, f"no hardware encoder works here ({told}): libx264 was used"
     raise DependencyError("cannot use the encoder", told, "use --encoder auto or software")
 
 
-def why_not(encoder: H264, size: tuple[int, int] = TRIED, fps: Fraction = Fraction(25)) -> str | None:
-    """Why ``encoder`` makes nothing of a frame of ``size`` here; None where it does."""
-    try:
-        context: Any = av.CodecContext.create(encoder.codec, "w")
-    except ValueError:
-        return "not in this PyAV"
-    try:
-        context.width, context.height = size
-        context.pix_fmt, context.framerate, context.time_base = encoder.pix_fmt, fps, 1 / fps
-        frame = av.VideoFrame(*size, encoder.pix_fmt)
-        frame.pts = 0
-        packets = [*context.encode(frame), *context.encode(None)]
-    except ERRORS as error:
-        return reason(error)
-    return None if any(packet.size for packet in packets) else "it gives nothing"
+def why_not(encoders: Mapping[str, H264], wanted: Wanted = TRIED) -> dict[str, str | None]:
+    """By name why an encoder makes nothing of a frame here; None where it does. Blocking, for seconds at most."""
+    width, height = (side + side % 2 for side in wanted.size)
+    trials = [
+        Trial(each.codec, each.pix_fmt, width, height, str(wanted.fps), each.full_range, options(each, wanted))
+        for each in encoders.values()
+    ]
+    return dict(zip(encoders, encoder_trial.why_not(trials), strict=True))
 
 
 def options(encoder: H264, wanted: Wanted) -> Options:

@@ -21,7 +21,7 @@ from realtime_dub.media import MS, Coded, OutputFormat, Tick, ticks_to_ns
 from realtime_dub.paths import reason
 from realtime_dub.publishers import codecs, h264
 from realtime_dub.publishers.carried import OPTIONS, Carried, Extras, write_tag
-from realtime_dub.publishers.encoding import AudioEncoder, Packets, VideoEncoder, check_size, even, require_encoder
+from realtime_dub.publishers.encoding import AudioEncoder, Packets, VideoEncoder, check_size, require_encoder
 from realtime_dub.trust.intervals import Film, Intervals
 from realtime_dub.trust.tag import Tag
 from realtime_dub.writing import GrowingFile
@@ -113,8 +113,7 @@ class MuxPublisher:
         """Check a file's folder, or connect a stream. Raises MediaError or DependencyError."""
         require_encoder("aac")
         check_size(fmt)
-        size = even(fmt.width), even(fmt.height)
-        self._chosen, self._note = codecs.choose(self._codec, self._encoder_name, size, fmt.fps)
+        self._chosen, self._note = codecs.choose(self._codec, self._encoder_name, self._wanted(fmt))
         require_encoder(self._chosen.codec)
         self._fmt, self._failure = fmt, None
         self._dubbed, self._film = Intervals(), None
@@ -180,7 +179,7 @@ class MuxPublisher:
     def _rehearse(self, fmt: OutputFormat) -> None:
         """Whether the encoder takes it is known before anything begins. What is carried over comes later."""
         with av.open(_Buffer(seekable=True), "w", format=self._format) as container:
-            VideoEncoder(container, fmt, self._options(fmt), self._chosen)
+            VideoEncoder(container, fmt, h264.options(self._chosen, self._wanted(fmt)), self._chosen)
             container.start_encoding()
 
     def _start(self, fmt: OutputFormat) -> None:
@@ -192,7 +191,8 @@ class MuxPublisher:
                 options["movflags"] = options["movflags"].replace("hybrid_fragmented+", "")
         target = self._buffer or self._target
         self._container = av.open(target, "w", format=self._format, container_options=options)
-        self._video = VideoEncoder(self._container, fmt, self._options(fmt), self._chosen)
+        options = h264.options(self._chosen, self._wanted(fmt))
+        self._video = VideoEncoder(self._container, fmt, options, self._chosen)
         self._audio = AudioEncoder(self._container, fmt) if fmt.rate else None
         if self._extras is not None:
             self._carried = Carried(self._container, self._format or "", self._extras)
@@ -202,10 +202,10 @@ class MuxPublisher:
         if self._buffer is not None:
             self._buffer.hold()
 
-    def _options(self, fmt: OutputFormat) -> dict[str, str]:
+    def _wanted(self, fmt: OutputFormat) -> h264.Wanted:
         crf, preset = (23, "superfast") if fmt.live else (16, None)
         most = max(500_000, int(fmt.width * fmt.height * fmt.fps * 0.1)) if self._path is None else None
-        wanted = h264.Wanted(
+        return h264.Wanted(
             crf=crf if self._crf is None else self._crf,
             preset=self._preset or preset,
             live=fmt.live,
@@ -213,7 +213,6 @@ class MuxPublisher:
             size=(fmt.width, fmt.height),
             most_bits=most,
         )
-        return h264.options(self._chosen, wanted)
 
     def _mux(self, packets: Packets) -> None:
         assert self._container is not None

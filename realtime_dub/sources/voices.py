@@ -26,7 +26,7 @@ VOICES = {
     "paced": "realtime_dub.sources.paced_voice:PacedVoice",
 }
 
-NO_MICROPHONE = "give --mic a file with the voice, or demo"
+NO_MICROPHONE = "use a file with the voice, or demo"
 
 
 def open_voice(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ipaddress
 import re
 import time
+import unicodedata
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from realtime_dub.config import Badged, OnOff, Signing
 from realtime_dub.mouth import registry
@@ -20,12 +21,24 @@ from realtime_dub.web.turn import turn_pass
 
 ENGINES = tuple(registry.names())  # asked once: whoever is asked on the event loop must not look at files
 MOST_UNDER = 0.4
+# Letters with their signs, as Hindi's vowels are, digits, - and _; one pattern for all that names a room.
+MARKS = "".join(map(chr, (each for each in range(0x300, 0x11A00) if unicodedata.category(chr(each))[0] == "M")))
+ROOM_NAME = rf"[\w{MARKS}-]{{1,64}}"
 FRAME_MS = 20  # sound goes over the wire in frames of this length
 LANGUAGE = r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,2}"  # a tag of BCP 47, as far as rooms tell languages apart
 BACKGROUNDS = r"recorded|none|#[0-9a-f]{6}|upload:[\w-]{1,64}"
 LEAST_SIDE, MOST_SIDE = 128, 1_080  # pixels
 FLOOR = "floor"  # of a room: what its sender says and shows, undubbed
-_ROOM_VOICE = re.compile(rf"room:([\w-]{{1,64}})(?::({LANGUAGE}))?")
+_ROOM_VOICE = re.compile(rf"room:({ROOM_NAME})(?::({LANGUAGE}))?")
+
+
+def _room_name(value: str) -> str:
+    if not re.fullmatch(ROOM_NAME, value):
+        raise ValueError("a room's name has 1 to 64 letters, digits, - and _")
+    return value
+
+
+RoomName = Annotated[str, AfterValidator(_room_name)]
 
 
 def room_voice(voice: str) -> tuple[str, str] | None:
@@ -97,6 +110,13 @@ class ServeConfig(Badged, Signing):
             if not re.fullmatch(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?", each):
                 raise ValueError("give the host alone, or with its port: media.example or media.example:1935")
         return tuple(each.lower() for each in value)
+
+    @field_validator("server_mic")
+    @classmethod
+    def _a_voice_of_its_own(cls, value: str | None) -> str | None:
+        if value in ("-", "video"):
+            raise ValueError("name a microphone, an audio file, or demo")
+        return value
 
     @field_validator("udp_ports")
     @classmethod
@@ -183,7 +203,7 @@ class SessionOptions(BaseModel):
     background: str = Field("recorded", pattern=rf"^({BACKGROUNDS})$")  # of an avatar
     side: int | None = Field(None, ge=LEAST_SIDE, le=MOST_SIDE, multiple_of=2)  # of its picture; None: as recorded
     head: Literal["auto", "recorded"] = "auto"  # how an avatar's moves
-    room: str | None = Field(None, pattern=r"^[\w-]{1,64}$")
+    room: RoomName | None = None
     channel: str = Field("", pattern=rf"^({FLOOR}|{LANGUAGE})?$")  # an interpreter's language; what a viewer watches
     hears: str = Field(FLOOR, pattern=rf"^({FLOOR}|{LANGUAGE})$")  # an interpreter: the floor, or another interpreter
     languages: tuple[Annotated[str, Field(pattern=rf"^{LANGUAGE}$", max_length=24)], ...] = Field(

@@ -20,7 +20,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from realtime_dub.web.config import LANGUAGE
+from realtime_dub.web.config import LANGUAGE, RoomName
 
 InvitedRole = Literal["studio", "interpreter", "viewer", "operator"]
 PURPOSE = b"realtime-dub invites"  # the key is for nothing else
@@ -34,7 +34,7 @@ class Invite(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     role: InvitedRole
-    room: str = Field(pattern=r"^[\w-]{1,64}$")
+    room: RoomName
     channel: str = Field("", pattern=rf"^({LANGUAGE})?$")  # of an interpreter
     made_ms: int
     until_ms: int

@@ -36,6 +36,7 @@ _OBSERVE_EVERY = 3  # ticks
 RATES = {Level.HALF: "half rate", Level.PASS: "off"}
 _FEWER = "fewer mouths were made, none was published late"
 TOLD = {Level.SMALL: "mouths were drawn with less detail", Level.HALF: _FEWER, Level.PASS: _FEWER}
+TELLS_NS = 2 * NS  # of a voice have to be heard before it is said that there was none
 LISTEN_NS = NS // 2  # within what the voice line keeps
 HELD_NS = 40 * MS  # for so long, or a tick, a mouth is carried over unweakened; at half rate twice as long
 _RECENT = 6  # ticks, of which two may be starved, not in a row, before silence is heard in place of their sound
@@ -104,8 +105,8 @@ class Mouths:
         self._listened_ns = 0  # when, while no mouth was made
 
     def no_voice(self, name: str) -> str | None:
-        """What there is to say where ``name`` had no voice in it."""
-        return self._feeder.no_voice(name) if self._feeder else None
+        """What there is to say where ``name`` had no voice in it; nothing of a run that was over before one began."""
+        return self._feeder.no_voice(name) if self._feeder and self._feeder.read_ns >= TELLS_NS else None
 
     @property
     def haste_ns(self) -> int:

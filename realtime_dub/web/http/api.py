@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from realtime_dub import __version__
 from realtime_dub.media import NS
 from realtime_dub.pipeline.camera import CameraMode
-from realtime_dub.web.config import LIVE_OPTIONS, ServeConfig
+from realtime_dub.web.config import LIVE_OPTIONS, ROOM_NAME, ServeConfig
 from realtime_dub.web.http import connectivity, inspections, pictures
 from realtime_dub.web.http import routes as common
 from realtime_dub.web.http.invited import check_change
@@ -42,7 +42,7 @@ class Inbox:
     used: Callable[[], set[str]]
 
 
-ROOM = "/api/rooms/{name:[\\w-]{1,64}}"
+ROOM = f"/api/rooms/{{name:{ROOM_NAME}}}"
 INBOX: web.AppKey[Inbox] = web.AppKey("inbox", Inbox)
 
 

@@ -16,7 +16,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from realtime_dub.media import NS, ns_to_samples
-from realtime_dub.web.config import LANGUAGE
+from realtime_dub.web.config import LANGUAGE, ROOM_NAME
 from realtime_dub.web.http.answers import SLOW
 from realtime_dub.web.http.api import STUDIO
 from realtime_dub.web.http.door import Door
@@ -31,7 +31,6 @@ from realtime_dub.web.studio.webvtt import Cue, VttReader
 VTT, LINES, JSON = "text/vtt", "text/plain", "application/json"
 TYPES = f"{VTT}, {LINES}, {JSON}"
 LONGEST_LINE = 10 * CAPTION_LETTERS  # with what is no text in it
-NAME = r"[\w-]{1,64}"
 
 
 class _Line(BaseModel):
@@ -62,7 +61,7 @@ async def caption(request: web.Request) -> web.Response:
 def named(request: web.Request) -> tuple[str, str]:
     """The room and the language of the address. Raises Refusal."""
     room, channel = request.match_info["name"], request.query.get("channel", "")
-    if not re.fullmatch(NAME, room) or not re.fullmatch(rf"({LANGUAGE})?", channel):
+    if not re.fullmatch(ROOM_NAME, room) or not re.fullmatch(rf"({LANGUAGE})?", channel):
         raise Refusal(404, "There is no room of that name.", "Name a language as es or pt-BR.")
     check_channel(request, channel)
     return room, channel

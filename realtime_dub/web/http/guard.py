@@ -17,6 +17,7 @@ from aiohttp import web
 from realtime_dub.errors import RealtimeDubError
 from realtime_dub.web import limits
 from realtime_dub.web.config import ServeConfig
+from realtime_dub.web.http.absent import absent, is_absent, is_navigation
 from realtime_dub.web.http.answers import FAILED, HEADERS, NO_HTTP, SHORT_OF, USED_UP, answered, plain
 from realtime_dub.web.http.callers import CallerRates, caller_of
 from realtime_dub.web.http.door import Door
@@ -161,7 +162,7 @@ async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         if error.status < 400:
             error.headers.update(HEADERS)
             raise
-        return answered(plain(error))
+        return absent(request) if error.status == 404 and is_navigation(request) else answered(plain(error))
     except web.RequestPayloadError:
         return answered(NO_HTTP)
     except ConnectionError:  # whoever asked has gone
@@ -207,6 +208,8 @@ def _check_form(request: web.Request) -> None:
 
 
 def _refusal(request: web.Request, refusal: Refusal) -> web.StreamResponse:
+    if refusal.status == 401 and is_absent(request):
+        return absent(request)
     # Whoever opens the page without the token gets the page, which asks for it.
     if refusal.status == 401 and request.method == "GET" and request.path == "/":
         return web.FileResponse(FILES[page_of(request.query.get("role"))], status=401)

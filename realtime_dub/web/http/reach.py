@@ -106,7 +106,8 @@ async def _turn(config: ServeConfig) -> Finding:
     assert config.turn is not None
     scheme, host, port = _parts(config.turn)
     transport = "tcp" if "transport=tcp" in config.turn or scheme == "turns" else "udp"
-    work = _allocated(host, port, scheme == "turns", transport, config.turn_user, config.turn_password)
+    way = config.ice_servers[-1]  # as a visitor's page gets it
+    work = _allocated(host, port, scheme == "turns", transport, way.get("username"), way.get("credential"))
     leaves = f"check the address, and that {transport.upper()} port {port} is open there"
     relayed, failed = await _tried("TURN", config.turn, work, leaves)
     if relayed is None:

@@ -12,6 +12,7 @@ from yarl import URL
 
 from realtime_dub.validation import first_problem
 from realtime_dub.web.config import ServeConfig, SessionOptions
+from realtime_dub.web.http.absent import absent, why_absent
 from realtime_dub.web.http.guard import COOKIE
 from realtime_dub.web.http.invited import INVITE, check_options, note_link
 from realtime_dub.web.http.page_files import FILES, page_of
@@ -97,7 +98,7 @@ async def page(request: web.Request) -> web.StreamResponse:
         token = request.query["token"] if INVITE in request else config.token
         response.set_cookie(COOKIE, token, httponly=True, samesite="Strict", secure=request.secure)
         raise response
-    return _part(page_of(request.query.get("role")))
+    return absent(request) if why_absent(request.query) else _part(page_of(request.query.get("role")))
 
 
 async def static(request: web.Request) -> web.StreamResponse:

@@ -181,7 +181,7 @@ def _peer(config: ServeConfig, timeline: OutputTimeline, forwarder: Forwarder, c
 
 async def page(request: web.Request) -> web.StreamResponse:
     """The studio's page in its role of a viewer."""
-    if request.query.get("role") != "viewer":
+    if (request.query.get("role"), request.query.get("room")) != ("viewer", ROOM):  # there is no other
         raise web.HTTPFound(str(URL("/").with_query({**request.query, "role": "viewer", "room": ROOM})))
     return await routes.page(request)
 

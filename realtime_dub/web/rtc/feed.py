@@ -1,7 +1,8 @@
 """What one connection is shown: its tracks stay, the timeline that they come from may become another one.
 
 All timelines have one clock: what leaves at an instant has that instant's stamp, be it dubbed or not. So
-nothing has to be negotiated anew where a viewer takes another channel.
+nothing has to be negotiated anew where a viewer takes another channel. Where the frames of one timeline come later than
+those of another, as on a busy machine, stamps go on at the pace of the frames (``Stamps``).
 """
 
 from __future__ import annotations
@@ -23,7 +24,53 @@ from realtime_dub.web.rtc.output_timeline import OutputTimeline
 from realtime_dub.web.rtc.packets import Chain, Packet
 from realtime_dub.web.rtc.shared_encoding import AudioStream, Stream, VideoStream, audio_of, video_of
 
-STEP_NS = MS  # between frames that would have left before what was shown of another timeline
+STEP_NS = MS  # at least, between frames
+MOST_SHIFT_NS = 1_500 * MS  # more is no lateness: a stream that stood still
+CAUGHT_UP = 0.2  # of each step between frames
+
+
+class Stamps:
+    """Of the frames that one connection is shown, whichever timelines they are of.
+
+    What comes first of another timeline is stamped with the instant at which the one before would have gone on. Its
+    own stamps may be hundreds of ms from that: a browser that was given them would hold the frames back for so long, or
+    take them for late, and be later from then on. From frame to frame stamps come nearer to the timeline's own, with
+    which its audio is in step.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._shift_ns = 0
+        self._own_ns: int | None = None  # of the frame before in its timeline; None: another one begins
+        self._last_ns = self._at_ns = 0  # as it was stamped, and when
+
+    @property
+    def are_own(self) -> bool:
+        """The timeline's."""
+        return self._shift_ns == 0 and self._own_ns is not None
+
+    def begin(self) -> None:
+        """What comes now is of another timeline."""
+        self._own_ns = None
+
+    def of(self, leaves_ns: int) -> int:
+        """Of a frame that was to leave then."""
+        now_ns = self._clock.now_ns()
+        if self._own_ns is not None:
+            nearer_ns = round(CAUGHT_UP * max(0, leaves_ns - self._own_ns))
+            self._shift_ns -= max(-nearer_ns, min(nearer_ns, self._shift_ns))
+        elif self._last_ns:
+            shift_ns = self._last_ns + max(STEP_NS, now_ns - self._at_ns) - leaves_ns
+            self._shift_ns = shift_ns if abs(shift_ns) <= MOST_SHIFT_NS else 0
+        stamp_ns = max(leaves_ns + self._shift_ns, self._last_ns + STEP_NS)
+        self._own_ns, self._last_ns, self._at_ns = leaves_ns, stamp_ns, now_ns
+        return stamp_ns
+
+    def went_on(self, leaves_ns: int) -> None:
+        """Frames up to that were sent by somebody else, with their own stamps."""
+        if leaves_ns > self._last_ns:
+            self._own_ns = self._last_ns = leaves_ns
+            self._at_ns = self._clock.now_ns()
 
 
 class PacketOut(MediaStreamTrack):
@@ -98,8 +145,8 @@ class Feed:
         self._next: VideoStream | None = None  # until its first whole frame comes, the one before goes on
         self._heard: AudioStream | None = None
         self._chain = Chain(self._ask_whole)
-        self._last_ns = {"video": 0, "audio": 0}
-        self._overlaps = False  # what is shown now is still at a time that was shown of another timeline
+        self._stamps = Stamps(clock)  # of its video
+        self._heard_ns = 0  # the stamp of the newest of its audio
 
     def track(self, kind: str) -> PacketOut:
         return self.video if kind == "video" else self.audio
@@ -140,7 +187,8 @@ class Feed:
             return
         self.video.exit()
         stream, before = self._next, self._now
-        self._next, self._now, self._overlaps = None, stream, True
+        self._next, self._now = None, stream
+        self._stamps.begin()
         stream.leave_to(self._first, self._seen)
         if before is not None:
             before.leave(self._seen)
@@ -148,18 +196,10 @@ class Feed:
 
     def _seen(self, packet: Packet) -> None:
         if self._chain.takes(packet, self.video.is_full):
-            if self._overlaps:
-                packet = self._put_behind(packet)
-            if self._pass_on(self.video, packet) and not self._overlaps:
+            stamp_ns = self._stamps.of(packet.leaves_ns)
+            self.video.put(packet if stamp_ns == packet.leaves_ns else packet.at("video", stamp_ns))
+            if self._stamps.are_own:
                 self._part(self._now, self._seen, self.video)
-
-    def _put_behind(self, packet: Packet) -> Packet:
-        """Of another timeline than what was shown before. What follows needs it: so it leaves a little later than it
-        was to, where it would be left out.
-        """
-        last_ns = self._last_ns["video"]
-        self._overlaps = packet.leaves_ns <= last_ns
-        return packet.at("video", last_ns + STEP_NS) if self._overlaps else packet
 
     def _sound(self, stream: AudioStream) -> None:
         if stream is not self._heard:
@@ -170,7 +210,10 @@ class Feed:
                 before.leave(self._hear)
 
     def _hear(self, packet: Packet) -> None:
-        if not self.audio.is_full and self._pass_on(self.audio, packet):
+        """In order of time; what has left already, of another timeline at its time, is left out."""
+        if not self.audio.is_full and packet.leaves_ns > self._heard_ns:
+            self._heard_ns = packet.leaves_ns
+            self.audio.put(packet)
             self._part(self._heard, self._hear, self.audio)
 
     def _part(self, stream: Stream | None, take: Callable[[Packet], None], track: PacketOut) -> None:
@@ -181,17 +224,11 @@ class Feed:
                 stream.set_apart(take)
 
     def _come_back(self, stream: Stream, group: Group, take: Callable[[Packet], None], kind: str) -> None:
-        if group.newest is not None:
-            self._last_ns[kind] = max(self._last_ns[kind], group.newest.leaves_ns)
+        if group.newest is not None and kind == "video":
+            self._stamps.went_on(group.newest.leaves_ns)
+        elif group.newest is not None:
+            self._heard_ns = max(self._heard_ns, group.newest.leaves_ns)
         stream.take_back(take)
-
-    def _pass_on(self, track: PacketOut, packet: Packet) -> bool:
-        """In order of time; what has left already, or of another timeline at its time, is left out."""
-        is_later = packet.leaves_ns > self._last_ns[track.kind]
-        if is_later:
-            self._last_ns[track.kind] = packet.leaves_ns
-            track.put(packet)
-        return is_later
 
     def _estimate(self, bitrate: int) -> None:
         if self._now is not None:

@@ -11,11 +11,14 @@ export function shown(role, link, room, moved = false) {
   if (link !== "live") return link;
   if (role === "studio") return moved && room?.state === "waiting" ? "still" : link;
   if (!room) return "connecting"; // nobody has said yet whether there is anything to see or to speak for
-  if (room.state !== "live") return room.state === "ended" ? "ended" : room.sender ? "away" : "waiting";
+  if (room.state !== "live") return room.state === "ended" ? "ended" : room.sender ? "away" : alone(room) ? "alone" : "waiting";
   if (role === "viewer") return "live";
   if (room.floor === "another") return "listening";
   return room.heard === false ? "unheard" : "live";
 }
+
+// Nobody else has come into the room: it may be another one than was meant.
+const alone = ({ interpreters, viewers }) => interpreters + viewers === 1;
 
 // Whether it is worth while to try again by itself: not where the answer would be the same for ever.
 export function passes(error) {

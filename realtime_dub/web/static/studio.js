@@ -141,7 +141,7 @@ export class Studio {
     this.#moved ||= this.#room?.state === "live";
     const name = shown(role, link, this.#room, this.#moved);
     ui.state(name);
-    ui.scene(name, ["idle", "asking", "failed"].includes(name) ? welcome() : null, role === "interpreter");
+    ui.scene(name, ["idle", "asking", "failed"].includes(name) ? welcome() : null, role === "interpreter", room);
     this.booth?.show(link, this.#room);
     $("clock").hidden = name !== "live";
   }

@@ -9,13 +9,13 @@ let noticeTimer = 0, countdown = 0;
 
 // What the pill looks like in each state.
 const KINDS = {
-  idle: "idle", asking: "busy", connecting: "busy", live: "live", interrupted: "busy", failed: "failed", waiting: "busy", ended: "busy",
+  idle: "idle", asking: "busy", connecting: "busy", live: "live", interrupted: "busy", failed: "failed", waiting: "busy", alone: "busy", ended: "busy",
   away: "busy", still: "busy", listening: "busy", unheard: "busy", queued: "busy",
 };
 
 // Instead of a picture that stands still.
-const SCENES = ["waiting", "ended", "away", "listening", "unheard", "queued"];
-const words = (name) => (SCENES.includes(name) ? [t(`scene.${name}`), t(`scene.${name}.do`)] : null);
+const SCENES = ["waiting", "alone", "ended", "away", "listening", "unheard", "queued"];
+const words = (name, room) => (SCENES.includes(name) ? [t(`scene.${name}`, { room }), t(`scene.${name}.do`)] : null);
 
 export function state(name) {
   const said = t(name === "idle" ? "page.ready" : `state.${name}`);
@@ -27,9 +27,9 @@ export function state(name) {
 const BESIDE = ["listening", "unheard"];
 
 // Null where the picture is to be seen. `usual`: what stands there otherwise; `interprets`: the page of somebody who does.
-export function scene(name, usual, interprets = false) {
+export function scene(name, usual, interprets = false, room = "") {
   const beside = interprets && BESIDE.includes(name);
-  const told = words(name);
+  const told = words(name, room);
   $("told").textContent = beside ? told.join(" ") : "";
   const shown = (beside ? null : told) ?? usual;
   $("welcome").hidden = !shown;

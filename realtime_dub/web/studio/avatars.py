@@ -66,13 +66,9 @@ class FoundAvatars:
         return [{"name": name, "label": path.stem} for name, path in self._there()]
 
     def _there(self) -> list[tuple[str, Path]]:
-        if self._offered is None:
-            return []
-        with suppress(OSError):
-            whole = [path for path in sorted(self._offered.iterdir()) if _is_whole(path)]
-            named = {re.sub(r"[^\w-]+", "-", path.stem)[:64]: path for path in whole[:MOST_OFFERED]}
-            return list(named.items())
-        return []
+        whole = [] if self._offered is None else whole_in(self._offered)
+        named = {re.sub(r"[^\w-]+", "-", path.stem)[:64]: path for path in whole[:MOST_OFFERED]}
+        return list(named.items())
 
 
 class Avatars(FoundAvatars, Taking):
@@ -171,6 +167,13 @@ class Avatars(FoundAvatars, Taking):
 
 
 NO_AVATAR = Refusal(404, "There is no avatar of that name.", "Choose another one, or send it again.")
+
+
+def whole_in(folder: Path) -> list[Path]:
+    """Those in ``folder`` that have been trained to their end. Blocking."""
+    with suppress(OSError):
+        return [path for path in sorted(folder.iterdir()) if _is_whole(path)]
+    return []
 
 
 def _is_whole(path: Path) -> bool:

@@ -9,7 +9,6 @@ from functools import partial
 from realtime_dub.clock import Clock
 from realtime_dub.sources.base import VideoSource, VoiceSource
 from realtime_dub.sources.registry import open_video
-from realtime_dub.sources.voices import open_voice
 from realtime_dub.web.config import ServeConfig, SessionOptions
 from realtime_dub.web.refusals import Refusal
 from realtime_dub.web.rtc.browser_input import BrowserInput
@@ -17,6 +16,7 @@ from realtime_dub.web.rtc.browser_sources import BrowserVideo, BrowserVoice
 from realtime_dub.web.studio.avatar_video import AvatarChoice, AvatarVideo
 from realtime_dub.web.studio.avatars import KeptAvatars
 from realtime_dub.web.studio.file_voice import FileVoice, Playback
+from realtime_dub.web.studio.offered import server_voice
 from realtime_dub.web.studio.room import Rooms
 from realtime_dub.web.studio.uploads import KeptUploads
 
@@ -84,8 +84,7 @@ class ChosenSources:
             return partial(BrowserVoice, BrowserInput(self._clock))  # nothing ever comes: silence
         if kind == "upload":
             return self._file_voice(name)
-        microphone = self._config.server_mic or ""
-        return partial(open_voice, microphone, clock=self._clock, video_path=None, live=True, loop=True)
+        return partial(server_voice, self._config.server_mic or "", self._clock)
 
     def own_voice(self, options: SessionOptions) -> Callable[[], VoiceSource] | None:
         """The person's own, beside another's, where it is to be learnt from."""

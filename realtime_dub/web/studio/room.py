@@ -28,8 +28,9 @@ Spoken: TypeAlias = "Callable[[Room, str, Samples, int], None]"
 
 
 # What is told of a room in which nobody is.
-EMPTY = {"state": "waiting", "sender": False, "floor": None, "heard": False, "interpreters": 0, "viewers": 0,
-         "sequence": 0, "under": 0.0, "channels": [], "speaking": {"speaker": False, "interpreter": False}}  # fmt: skip
+EMPTY = {"exists": False, "state": "waiting", "sender": False, "floor": None, "heard": False, "interpreters": 0,
+         "viewers": 0, "sequence": 0, "under": 0.0, "channels": [],
+         "speaking": {"speaker": False, "interpreter": False}}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -421,7 +422,8 @@ class Rooms:
         room = self.find(name)
         if room is None:
             return dict(EMPTY)
-        return self.to_dict(room, None) | {"sender": room.sender is not None and self.gone(room) is None}
+        sends = room.sender is not None and self.gone(room) is None
+        return self.to_dict(room, None) | {"exists": True, "sender": sends}
 
     def gone(self, room: Room) -> Member | None:
         """The sender, where it has not been heard of for so long that another one may have the room."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from realtime_dub.pipeline.credentials import Credentials
 from realtime_dub.web.config import ServeConfig
 from realtime_dub.web.http import server
+from realtime_dub.web.studio.offered import check_offers
 from realtime_dub.web.workers.crew import Crew
 from realtime_dub.web.workers.front import make_front
 
@@ -16,6 +17,7 @@ from realtime_dub.web.workers.front import make_front
 def serve(config: ServeConfig, say: Callable[[str], None] = print) -> None:
     """Until Ctrl-C. Raises UserError where it cannot start; ``say`` gets the address for people."""
     Credentials(config.signing)  # a signer that cannot sign is told now, not after the first recording
+    check_offers(config)
     count = workers_of(config)
     server.serve(config, say, make_front(lambda config: Crew(config, count)) if count > 1 else server.make_app)
 

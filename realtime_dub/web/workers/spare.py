@@ -26,6 +26,7 @@ async def start(module: str) -> Started:
             pass_fds=[its.fileno()],
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,  # the front's own is for the address alone
+            process_group=0,  # away from the terminal's Ctrl-C, which it would answer with a traceback while it loads
             env=os.environ | {"PYTHONPATH": python_path()},
         )
     mine.setblocking(False)

@@ -1,7 +1,8 @@
-"""Holds back what MediaPipe's C++ parts print on standard error when they start: nothing there is for the user.
+"""Holds back what libraries print on standard error when they start, or try to: nothing there is for the user.
 
-They have no switch for it, so the process's descriptor is turned to a file for that while. It is one for all threads:
-the first that enters turns it, the last that leaves turns it back, and what anybody else has written is passed on.
+MediaPipe's C++ parts, ALSA and PortAudio have no switch for it, so the process's descriptor is turned to a file for
+that while. It is one for all threads: the first that enters turns it, the last that leaves turns it back, and what
+anybody else has written is passed on.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ os.environ.setdefault("GLOG_minloglevel", "3")  # for what can be told: must be 
 
 STDERR = 2
 # glog's and absl's lines (level, date, time, thread, place), which may begin in the middle of another thread's, and the
-# two that come before those are set up.
+# two that come before those are set up; ALSA's, some with an empty line behind them, and PortAudio's of two kinds.
 NOISE = re.compile(
     rb"(?:[IWEF]\d{4,8} [\d:.]+ +\d+ \S+\] |WARNING: All log messages before absl|INFO: Created TensorFlow Lite)"
     rb"[^\n]*\n?"
+    rb"|ALSA lib [\w.]+:\d+:[^\n]*\n*|Expression '[^\n]*' failed in '[^\n]*\n?"
 )
 
 
@@ -86,7 +88,7 @@ _HELD = _Held()
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """In this block MediaPipe prints nothing. Threads may be in it at once."""
+    """In this block they print nothing. Threads may be in it at once."""
     _HELD.ask()
     try:
         yield
