@@ -18,7 +18,7 @@ from realtime_dub.mouth.mouthbank.adapter import Adapter
 from realtime_dub.mouth.mouthbank.agreement import Agreement, agreement_of
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.motion import Motion
-from realtime_dub.mouth.mouthbank.own_voice import AGREES, MOST_PUT_OFF, Lesson, Lessons, WaysOfTalking
+from realtime_dub.mouth.mouthbank.own_voice import AGREES, MOST_PUT_OFF, Lesson, Lessons, WaysOfTalking, belong
 from realtime_dub.mouth.mouthbank.people import Person
 
 pytestmark = pytest.mark.computes
@@ -156,6 +156,31 @@ def test_agreement_goes_on_with_what_is_seen_and_begins_anew_with_somebody_else(
     assert abs(agreement.r or 1) < 0.25
     agreement.forget()
     assert agreement.r is None
+
+
+@pytest.mark.parametrize(
+    ("r", "frames", "foretells", "together"),
+    [
+        (0.4, 50, False, False), (0.4, 100, False, False), (0.75, 50, False, True), (0.4, 200, False, True),
+        (0.4, 6_000, False, True), (0.3, 6_000, False, False), (0.15, 500, True, True), (None, 10, False, False),
+    ],
+)  # fmt: skip
+def test_few_frames_have_to_agree_by_more(r: float | None, frames: int, foretells: bool, together: bool) -> None:
+    assert belong(r, frames, foretells) is together
+
+
+def test_another_voice_is_seldom_believed_by_chance() -> None:
+    """Openings stay for some frames, as those of words do: of 50 few are independent."""
+    rng, believed = np.random.default_rng(5), 0
+    for _ in range(100):
+        agreement, seen, foretold = Agreement(), 0.0, 0.0
+        for _ in range(100):
+            seen, foretold = (0.6 * each + rng.normal() for each in (seen, foretold))
+            agreement.add(seen, foretold)
+            if belong(agreement.r, len(agreement), False):
+                believed += 1
+                break
+    assert believed <= 3
 
 
 @pytest.mark.parametrize("all_at_once", [True, False])

@@ -25,6 +25,9 @@ class Agreement:
         self._pairs: deque[tuple[float, float]] = deque(maxlen=window)
         self._least = least
 
+    def __len__(self) -> int:
+        return len(self._pairs)
+
     def add(self, seen: float, foretold: float) -> None:
         self._pairs.append((seen, foretold))
 

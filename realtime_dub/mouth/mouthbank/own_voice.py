@@ -5,6 +5,7 @@ Another's voice, a narrator's or an interpreter's, must not be learnt from: mout
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from realtime_dub.inference.bundle import Bundle
 from realtime_dub.media import NS, Floats, Samples
 from realtime_dub.mouth.contract import VOICE_RATE, OwnVoiceLearnt, Progress
 from realtime_dub.mouth.mouthbank.adapter import Adapter
-from realtime_dub.mouth.mouthbank.agreement import Agreement, agreement_of
+from realtime_dub.mouth.mouthbank.agreement import WINDOW, Agreement, agreement_of
 from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.motion import FEATURES, Motion, MotionStream, opening, trunk_of
 from realtime_dub.mouth.mouthbank.people import Person
@@ -28,7 +29,9 @@ from realtime_dub.mouth.mouthbank.style import Style
 from realtime_dub.mouth.mouthbank.tuning import Tape, Tuned, tune
 
 SPEAKS = 0.5  # probability of speech from which a frame is learnt from
-AGREES = 0.35  # r of the mouth's opening and the net's; who reads has 0.5 to 0.9, another's voice within 0.2 of nothing
+# r of the mouth's opening and the net's in a whole window, and the more the fewer frames tell, as chance has it. Who
+# reads has 0.5 to 0.9; another's voice within 0.1 of nothing in 200 frames, within 0.2 in 60, in two of three cases.
+AGREES = 0.35
 FORETOLD = 0.55  # r of the opening and what lessons foretold of it; free speech 0.6 to 0.7, another's voice 0.1 +- 0.15
 RELATED = 0.12  # r of the net's, too: sentences spoken in time with others foretell them, and the net knows better
 LEAST_FORETOLD = 100  # frames of a film, its later half, in which that is told
@@ -94,7 +97,7 @@ class Lessons:
         live, net = both_mouths(lesson)
         self._agreement.add(opening(live), opening(net))
         trial.learn(features, live, net)
-        if belong(self._agreement.r, trial.foretells):
+        if belong(self._agreement.r, len(self._agreement), trial.foretells):
             self.learnt += trial.waiting
             trial.waiting = 0
             bank.keep_adapter(self.net, trial.adapter)
@@ -132,7 +135,7 @@ class Lessons:
         seen, by_net = (np.array([opening(each[k]) for each in pairs], np.float32) for k in (0, 1))
         late = len(lessons) // 2
         known = agreement_of(seen[late:], np.array(foretold[late:], np.float32), least=LEAST_FORETOLD)
-        if belong(agreement_of(seen, by_net), at_least(known, FORETOLD)):
+        if belong(agreement_of(seen, by_net), len(lessons), at_least(known, FORETOLD)):
             bank.keep_adapter(self.net, trial.adapter)
             self.learnt += trial.waiting
             self._tune(bank, lessons, pairs)
@@ -178,9 +181,9 @@ class Trial:
         return foretold
 
 
-def belong(r: float | None, foretells: bool) -> bool:
-    """A mouth and a voice, by the net's r and by whether lessons foretell the mouth."""
-    return at_least(r, RELATED if foretells else AGREES)
+def belong(r: float | None, frames: int, foretells: bool) -> bool:
+    """A mouth and a voice, by the net's r in so many ``frames`` and by whether lessons foretell the mouth."""
+    return at_least(r, RELATED if foretells else AGREES * math.sqrt(max(1.0, WINDOW / max(1, frames))))
 
 
 def at_least(r: float | None, wanted: float) -> bool:
