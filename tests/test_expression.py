@@ -21,6 +21,7 @@ from realtime_dub.mouth.mouthbank.generator import MouthbankGenerator
 from realtime_dub.mouth.mouthbank.looks import MOST_LOOKS
 from realtime_dub.mouth.mouthbank.people import Person
 from realtime_dub.mouth.mouthbank.render import Renderer
+from realtime_dub.mouth.mouthbank.way import Way
 from tests.faces import jaw_drop, read, tracked_portrait
 from tests.sitters import at_rest, dubbed, sitter
 
@@ -95,6 +96,68 @@ def test_a_mouth_that_does_not_speak_is_followed_at_once(bank: Bank) -> None:
 def test_a_slight_smile_is_kept_in_a_mouth_that_does_not_speak(bank: Bank) -> None:
     share = np.clip(np.arange(50) / 12, 0, 1)
     assert raised(followed([shape("slight smile", each) for each in share], bank)[-1])[0] > 0.05
+
+
+# Who talks stands lower and narrower than at rest, without an expression.
+
+LOWERED = -0.5  # of a smile
+
+
+def lowered(k: int, share: float = 1.0, smiles: float = 0.0) -> Points:
+    """A mouth that talks, so much lower; it may smile, too."""
+    return shape("smile", LOWERED * share + smiles, **spoken(k))
+
+
+def usual_line() -> np.ndarray:
+    """Of mouths that talk (2, points * 3): lowered, and opened by a jaw."""
+    width = mouth_width(TEMPLATE)
+    opened = np.float32(mean_lip_opening(shape(opened=0.1)) - mean_lip_opening(TEMPLATE)) / width
+    return np.stack([np.float32(LOWERED) * EXPRESSIONS["smile"][LOWER], jaw_drop(0.1) / opened]).reshape(2, -1) / width
+
+
+def met(shapes: Iterable[Points], usual: np.ndarray | None) -> Bank:
+    bank = Bank(usual=usual)
+    for k, each in enumerate(shapes):
+        bank.learn_face(each, k * 40 * MS)
+    return bank
+
+
+@pytest.fixture(scope="module")
+def talker() -> Bank:
+    """Of somebody who was seen to rest, and to talk."""
+    return met([shape()] * 60 + [lowered(k) for k in range(60)] + [shape()] * 60, usual_line())
+
+
+def test_a_mouth_that_talks_has_no_expression(talker: Bank) -> None:
+    kept = followed([lowered(k) for k in range(75)], talker)
+    assert np.abs(kept).max() < 0.01
+
+
+def test_nor_has_one_that_talks_and_rests_by_turns(talker: Bank) -> None:
+    shapes = [lowered(k) if k // 25 % 2 == 0 else shape() for k in range(150)]
+    assert np.abs(followed(shapes, talker)).max() < 0.03  # where it falls silent, for some frames
+
+
+def test_a_smile_of_a_mouth_that_talks_is_kept_whole(talker: Bank) -> None:
+    kept = followed([lowered(k, smiles=1.0) for k in range(75)], talker)
+    height = -kept[30:, [LEFT, RIGHT], 1].mean()
+    assert height == pytest.approx(0.13, abs=0.02)
+
+
+def test_who_stands_lower_than_most_is_known_by_it_once_they_were_seen(talker: Bank) -> None:
+    talks = np.stack([lowered(k, 1.8) for k in range(MOST_LOOKS)])
+    known = talker.copy()
+    assert known.neutral is not None
+    known.way = Way.of(talks, known.neutral)
+    before, after = (np.abs(followed(talks[:75], each)[30:]).mean() for each in (talker, known))
+    assert after < 0.5 * before
+
+
+def test_without_a_usual_line_a_face_is_followed_from_rest(talker: Bank) -> None:
+    bank = talker.copy()
+    bank.usual = None
+    kept = followed([lowered(k) for k in range(75)], bank)
+    assert -kept[-1, [LEFT, RIGHT], 1].mean() < -0.03
 
 
 def test_each_corner_alone(bank: Bank) -> None:

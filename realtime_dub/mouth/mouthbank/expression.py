@@ -1,15 +1,17 @@
 """What a live mouth says without words: a smile, a raised corner, pressed or pursed lips. It belongs to the person.
 
 The dubbed mouth takes its words from the voice. A few measures of the live mouth that feelings move and an opening jaw
-does not are followed slowly, and their distance from the person's resting face is added to the dubbed motion. Words of
-the live mouth are quick and come to nothing on the average, so they do not get through. An expression that begins is
-followed quickly, where it can be told from words: by a mouth that does not speak, by cheeks that rise, or because the
-measures stay away for longer than a vowel.
+does not are followed slowly, and their distance from the same face without an expression is added to the dubbed motion.
+That is the resting face, or how this person's mouth stands while it talks: lower and narrower, and the more so the
+farther it opens. The dubbed mouth does so by itself. Words of the live mouth are quick and come to nothing on the
+average, so they do not get through. An expression that begins is followed quickly, where it can be told from words: by
+a mouth that does not speak, by cheeks that rise, or because the measures stay away for longer than a vowel.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,12 +20,13 @@ from realtime_dub.face.landmarks import LIPS, LIPS_OUTER, mean, mean_lip_opening
 from realtime_dub.face.types import Points, TrackedFrame
 from realtime_dub.media import MS, NS, Floats
 from realtime_dub.mouth.mouthbank.bank import Bank
-from realtime_dub.mouth.mouthbank.measures import freed, measures
+from realtime_dub.mouth.mouthbank.measures import WITH_OPENING, freed, measures
 from realtime_dub.mouth.mouthbank.shut import FOLLOWS, NEAREST, SKIN
+from realtime_dub.mouth.mouthbank.way import DOUBT, upon
 
-# Speech without an expression leaves so much of each measure after a slow low-pass, and so much of the corners' of what
-# a low-pass of STAYS_NS finds (root mean squares, seven people of GRID).
-SLOW_IN_SPEECH = np.array([0.022, 0.019, 0.005, 0.007, 0.02, 0.013, 0.017, 0.011], np.float32)
+# Speech without an expression leaves so much of each measure after a slow low-pass (root mean squares, eight people of
+# GRID), and so much of the corners' of what a low-pass of STAYS_NS finds (seven).
+SLOW_IN_SPEECH = np.array([0.022, 0.016, 0.004, 0.006, 0.02, 0.008, 0.011, 0.009], np.float32)
 STAYS_IN_SPEECH = np.array([0.014, 0.013, 0.003, 0.004], np.float32)
 # From frame to frame at 25 per second the measures of these people move by so much on the average. Of a face that the
 # tracker finds less surely, under a moustache, they move more, and drift more as well.
@@ -41,6 +44,8 @@ SLOW_NS, QUICK_NS = 500 * MS, 60 * MS  # time constants while the live mouth spe
 SPEAKS_NS = 300 * MS  # a mouth that moved its jaw is taken to speak for about so long
 SPEAKS_FROM, SPEAKS_AT = 0.06, 0.16  # speed of the opening, mouth widths a second
 CHEEKS_FROM, CHEEKS_AT = 0.02, 0.05  # mouth widths that cheeks rise above what is followed
+# Times as much as for a line that is drawn: who smiles a little most of the time would else be taken to talk like that.
+TALKS_DOUBT = 10.0 * DOUBT
 AWAY_NS = NS  # without the face for longer, what was seen of it does not count any more
 
 _CHEEKS = np.array([50, 280, 101, 330, 117, 346])
@@ -68,6 +73,35 @@ def _moves() -> Floats:
 _MOVES = _moves()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Plain:
+    """How one person's mouth stands without an expression, by the measures, freed; canonical."""
+
+    neutral: Points  # of the bank that told
+    rest: Floats  # (8,)
+    talks: Floats  # (2, 8): by how much else it stands while it talks, at no opening and for each one of it
+    per_width: np.float32  # one by the mouth's width
+
+    @classmethod
+    def of(cls, bank: Bank, neutral: Points) -> _Plain:
+        near, width = _nearest(bank, neutral), np.float32(mouth_width(neutral))
+        return cls(neutral, freed(near), _talks(bank, near, neutral, width), 1 / width)
+
+
+def _talks(bank: Bank, near: Points, neutral: Points, width: np.float32) -> Floats:
+    """The line (2, 8) of the mouth that talks, from the lips that are ``near``; 0 where nobody says how most do."""
+    if bank.usual is None:
+        return np.zeros((2, len(SLOW_IN_SPEECH)), np.float32)
+    shut, rests = ((near - neutral)[LOWER] / width).reshape(-1), float(mean_lip_opening(near) / width)
+    line = upon(bank.usual, shut, rests)
+    if bank.way is not None and bank.speaks:
+        line = bank.way.line(line, TALKS_DOUBT)
+    shapes = np.zeros((2, *neutral.shape), np.float32)
+    shapes[:, LOWER] = line.reshape(2, -1, 3)
+    at_none, each = measures(shapes)
+    return np.stack([measures(neutral) + at_none * width - freed(near), each - WITH_OPENING])
+
+
 class Expression:
     """Follows one person's face and says what of it is kept. A few numbers of state. Not thread-safe."""
 
@@ -77,11 +111,12 @@ class Expression:
         self._at_ns = self._since_ns = 0
         self._slow = self._stays = np.zeros(len(SLOW_IN_SPEECH), np.float32)
         self._opening = self._speed = self._cheeks = 0.0
+        self._talked = self._opened = 0.0  # followed like ``_slow``: how surely the mouth talks, its opening where so
         self._usual = np.ones_like(SLOW_IN_SPEECH)  # how much more than speech without an expression leaves is usual
         self._speaks = 1.0  # how sure it is that the mouth does
         self._seen = np.zeros(len(SLOW_IN_SPEECH), np.float32)  # in the last frame
         self._unsure = 1.0  # how much more than usually the measures move from frame to frame
-        self._rest: tuple[Points, Floats, float] | None = None  # a resting face, its measures, one by its mouth's width
+        self._plain: _Plain | None = None
         self._kept: tuple[TrackedFrame, Points, Points] | None = None  # of a frame, from a resting face
 
     def kept(self, tracked: TrackedFrame, bank: Bank) -> Points:
@@ -99,14 +134,15 @@ class Expression:
 
     def _kept_from(self, tracked: TrackedFrame, bank: Bank, neutral: Points) -> Points:
         self.follow(tracked)
-        if self._rest is None or self._rest[0] is not neutral:  # a bank learns both shapes anew together
-            self._rest = neutral, freed(_nearest(bank, neutral)), 1 / mouth_width(neutral)
-        _, rest, per_width = self._rest
-        moved = (self._sure(self._slow - rest) * np.float32(per_width)) @ _MOVES
+        plain = self._plain
+        if plain is None or plain.neutral is not neutral:  # a bank learns all of it anew together
+            plain = self._plain = _Plain.of(bank, neutral)
+        talks = np.float32(self._talked) * plain.talks[0] + np.float32(self._opened) * plain.talks[1]
+        moved = (self._sure(self._slow - plain.rest - talks) * plain.per_width) @ _MOVES
         return np.asarray(moved.reshape(-1, 3), np.float32)
 
     def _sure(self, apart: Floats) -> Floats:
-        """Of what is apart from rest (8,) that which is no words. Lips go with a smile, corners not with the lips."""
+        """What of it (8,) is no words. Lips go with a smile, corners not with the lips."""
         usual = SLOW_IN_SPEECH * self._usual * np.float32(QUIET + (1 - QUIET) * self._speaks)
         times = apart / usual
         corners = _ramp(_length(times[CORNERS_ONLY]), KEPT_FROM, KEPT_AT)
@@ -130,10 +166,11 @@ class Expression:
             self._shot, self._since_ns = tracked.shot, at_ns
             self._slow, self._stays, self._cheeks = seen, np.zeros_like(seen), cheeks
             self._notice_speed(0.0 if tracked.frame.still else SPEAKS_AT)  # whoever is seen first may be speaking
+            self._talked, self._opened = self._speaks, self._speaks * opening
         elif step_ns > 0:
             speed = abs(opening - self._opening) * NS / step_ns
             self._notice_speed(self._speed + _part(step_ns, SPEAKS_NS) * (speed - self._speed))
-            self._go_on(seen, cheeks, step_ns)
+            self._go_on(seen, opening, cheeks, step_ns)
             moved = float(mean(np.abs(seen - self._seen) / MOVES_USUALLY)) * math.sqrt(40 * MS / step_ns)
             self._unsure += _part(step_ns, MOVES_NS) * (moved - self._unsure)
         self._at_ns, self._opening, self._seen = at_ns, opening, seen
@@ -141,7 +178,7 @@ class Expression:
     def _notice_speed(self, speed: float) -> None:
         self._speed, self._speaks = speed, _ramp(speed, SPEAKS_FROM, SPEAKS_AT)
 
-    def _go_on(self, seen: Floats, cheeks: float, step_ns: int) -> None:
+    def _go_on(self, seen: Floats, opening: float, cheeks: float, step_ns: int) -> None:
         away = seen - self._slow
         self._stays = self._stays + np.float32(_part(step_ns, STAYS_NS)) * (away - self._stays)
         stays = self._stays / self._usual
@@ -154,6 +191,8 @@ class Expression:
         slow_ns = min(SLOW_NS, max(QUICK_NS, self._at_ns - self._since_ns))
         part = _part(step_ns, slow_ns * (QUICK_NS / slow_ns) ** begins)
         self._slow = self._slow + np.float32(part) * away
+        self._talked += part * (self._speaks - self._talked)
+        self._opened += part * (self._speaks * opening - self._opened)
         self._cheeks += _part(step_ns, slow_ns) * (cheeks - self._cheeks)
 
 

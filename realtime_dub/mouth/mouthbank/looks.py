@@ -55,7 +55,7 @@ class Looks:
     def plain(self) -> tuple[Points, Floats]:
         """The shapes (n, 478, 3) that do not smile by what is known by now, and how far each one talks (n,), 0..1."""
         shapes, times_ns = np.asarray(self._shapes), np.asarray(self._times_ns)
-        talks, plain = talking(np.asarray(mean_lip_opening(shapes)), times_ns), self._smiles.without(shapes)
+        talks, plain = talking(np.asarray(mean_lip_opening(shapes)), times_ns), self._smiles.absent(shapes)
         return shapes[plain], talks[plain]
 
     def copy(self) -> Self:

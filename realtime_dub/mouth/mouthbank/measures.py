@@ -79,8 +79,8 @@ class Smiles:
         self._in_a_row = self._in_a_row + 1 if smiles else 0
         return self._in_a_row
 
-    def without(self, shapes: Points) -> npt.NDArray[np.bool_]:
-        """Which of all that is remembered of the person (n, 478, 3) do not smile, (n,)."""
+    def absent(self, shapes: Points) -> npt.NDArray[np.bool_]:
+        """In which of all that is remembered of the person (n, 478, 3) there is none, (n,); the least is found anew."""
         smiles = smile(shapes)
         self._least = float(np.quantile(smiles, LEAST_SHARE))
         return np.asarray(smiles <= self._least + SMILES, np.bool_)

@@ -92,14 +92,21 @@ def net_line(net: Way) -> Line:
     return net.line(net.from_rest(), NET_DOUBT)
 
 
+def upon(net: Line, shut: Floats, rests: float) -> Line:
+    """A net's line, whose zero is lips that touch, from a resting face whose lips come as near as ``shut``, ``rests``.
+
+    ``shut``, ``rests``: as :func:`shift` has them; the line is one of the whole opening.
+    """
+    return np.stack([shut + net[0] - net[1] * np.float32(rests), net[1]])
+
+
 def shift(person: Way, net: Way, shut: Floats, rests: float, opening: float) -> Floats:
     """By how much the net's displacement (SIZE,) at ``opening`` is moved to be this person's.
 
     ``shut``, ``rests``: displacement and opening of the person's closed lips, which the net's motion is put upon;
     ``opening`` is what the net adds. All in mouth widths.
     """
-    own = net_line(net)
-    before = np.stack([shut + own[0] - own[1] * np.float32(rests), own[1]])
+    before = upon(net_line(net), shut, rests)
     moved = person.line(before, DOUBT) - before
     trust = net.count / (net.count + NET_ENOUGH)
     way = trust * (moved[0] + moved[1] * np.float32(rests + opening))
