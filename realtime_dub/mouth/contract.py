@@ -200,6 +200,10 @@ class SupportsCalibration(Protocol):
         """After the person was observed, where there is time: those frames, and a tracker to read drafts."""
 
 
+Progress = Callable[[int, int | None], None]  # done, total; None = unknown
+Called = Callable[[str], Progress]  # by what is done
+
+
 @dataclass(frozen=True, slots=True)
 class OwnVoiceLearnt:
     """What came of a person's own voice."""
@@ -219,6 +223,12 @@ class LearnsOwnVoice(Protocol):
     @property
     def own_voice(self) -> OwnVoiceLearnt:
         """So far."""
+
+    def begin_own(self, progress: Progress | None = None) -> None:
+        """What comes is a film's, whose end is told: then there is time to tune the net itself.
+
+        ``progress``: of that.
+        """
 
     def hear_own(self, samples: Samples, pts_ns: int) -> None:
         """The person's own voice as :meth:`MouthGenerator.hear` has the one that is dubbed: on the frames' clock.
@@ -268,9 +278,6 @@ class Learnt:
     identity: Identity
     frames: int  # in which the person was seen; 0 = nobody was
     summary: str  # one line
-
-
-Progress = Callable[[int, int | None], None]  # done, total; None = unknown
 
 
 class OwnVoice(Protocol):
