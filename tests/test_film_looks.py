@@ -1,4 +1,4 @@
-"""How much of a film an engine is shown: its beginning, and of a long one that is learnt from a piece of each minute."""
+"""How much of a film an engine is shown: its beginning, and of a long one that it learns from pieces of the rest."""
 
 from __future__ import annotations
 
