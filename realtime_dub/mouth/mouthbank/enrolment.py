@@ -81,8 +81,8 @@ class _Lessons:
         return "no voice of theirs was heard" if self._voice is None else "too little of their voice was heard"
 
     def finish(self) -> None:
-        for learner in self._learners:
-            learner.finish()
+        if self._learners:
+            self._learners[0].finish(*self._learners[1:])
 
 
 def _summary(person: Person, people: int, untaught: str) -> str:

@@ -6,12 +6,10 @@ Another's voice, a narrator's or an interpreter's, must not be learnt from: mout
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
 from realtime_dub.face.alignment import LOWER, mouth_width
 from realtime_dub.face.types import Points, TrackedFrame
@@ -25,7 +23,8 @@ from realtime_dub.mouth.mouthbank.bank import Bank
 from realtime_dub.mouth.mouthbank.motion import FEATURES, Motion, MotionStream, opening, trunk_of
 from realtime_dub.mouth.mouthbank.people import Person
 from realtime_dub.mouth.mouthbank.style import Style
-from realtime_dub.mouth.mouthbank.tuning import Tape, Tuned, tune
+from realtime_dub.mouth.mouthbank.trunk import Trunk
+from realtime_dub.mouth.mouthbank.tuning import Pupil, Tape, have_one_body, tune
 
 SPEAKS = 0.5  # probability of speech from which a frame is learnt from
 AGREES = 0.35  # r of the mouth's opening and the net's; who reads has 0.5 to 0.9, another's voice within 0.2 of nothing
@@ -41,8 +40,6 @@ MOST_LESSONS = 6_000  # four minutes of speech at 25 per second
 MOST_PUT_OFF = 6  # lessons that wait until there is time; live there is, every third frame
 SMILES = 0.03  # mouth widths that an expression moves any point by: such a frame is not learnt from
 TURNED_DEG = 30.0  # a face turned further is not learnt from
-# What a net is changed by for whoever's mouth it missed so, (n, len(LOWER), 3), at these places (n,) of a tape.
-Tuner = Callable[[npt.NDArray[np.float64], Points], Tuned | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,10 +75,14 @@ def face_to_learn(person: Person, tracked: TrackedFrame) -> Points | None:
 
 
 class Lessons:
-    """What people are learnt by, with one net. ``learnt``: from how many frames."""
+    """What people are learnt by, with one net. ``learnt``: from how many frames.
 
-    def __init__(self, net: str, tuner: Tuner | None = None) -> None:
-        self.net, self.learnt, self._tuner = net, 0, tuner
+    ``trunk``: what the net can be tuned by; None: it is not to be. ``untuned``: by whose lessons it may be now.
+    """
+
+    def __init__(self, net: str, trunk: Trunk | None = None) -> None:
+        self.net, self.learnt, self.trunk = net, 0, trunk
+        self.untuned: list[tuple[Bank, Pupil]] = []
         self._agreement = Agreement()
         self._trial: Trial | None = None
 
@@ -135,18 +136,14 @@ class Lessons:
         if belong(agreement_of(seen, by_net), at_least(known, FORETOLD)):
             bank.keep_adapter(self.net, trial.adapter)
             self.learnt += trial.waiting
-            self._tune(bank, lessons, pairs)
+            self._leave_to_tune(bank, lessons, pairs)
 
-    def _tune(self, bank: Bank, lessons: Sequence[Lesson], pairs: Sequence[tuple[Points, Points]]) -> None:
-        if self._tuner is None:
-            return
+    def _leave_to_tune(self, bank: Bank, lessons: Sequence[Lesson], pairs: Sequence[tuple[Points, Points]]) -> None:
         both = zip(lessons, pairs, strict=True)
         placed = [(each.place, live - net) for each, (live, net) in both if each.place is not None]
-        if not placed:
-            return
-        places, missed = zip(*placed, strict=True)
-        if tuned := self._tuner(np.array(places), np.stack(missed)):
-            bank.keep_tuned(self.net, tuned)
+        if self.trunk is not None and placed:
+            places, missed = zip(*placed, strict=True)
+            self.untuned.append((bank, Pupil(self.trunk, np.array(places), np.stack(missed))))
 
 
 class Trial:
@@ -217,12 +214,12 @@ class OwnVoiceStream:
     ) -> None:
         """``tunes``: the net itself is tuned to the person at the end, which takes some seconds for each minute."""
         trunk = trunk_of(bundle) if tunes else None
-        tape = None if trunk is None else Tape()
-        tuner = None if trunk is None or tape is None else partial(tune, trunk, tape, progress=progress)
-        self._motion = MotionStream(bundle, backend, tape)
+        self.tape = None if trunk is None else Tape()
+        self.progress = progress
+        self._motion = MotionStream(bundle, backend, self.tape)
         self._waiting: deque[_Seen] = deque(maxlen=WAITING)
         self._ready: deque[Lesson] = deque(maxlen=MOST_LESSONS)
-        self.lessons = Lessons(bundle.net, tuner)
+        self.lessons = Lessons(bundle.net, trunk)
         self.heard = 0  # samples with sound in them
 
     def hear(self, samples: Samples, pts_ns: int) -> None:
@@ -247,10 +244,13 @@ class OwnVoiceStream:
                 lesson.style(lesson.motion, lesson.person.bank, 1.0)
             self.lessons.learn(lesson)
 
-    def finish(self) -> None:
-        """Learn from all of it."""
-        self.lessons.learn_all(self._ready)
-        self._ready.clear()
+    def finish(self, *others: OwnVoiceStream) -> None:
+        """Learn from all of it. ``others``: of the same voice, for other look-aheads, which are tuned together."""
+        streams = self, *others
+        for each in streams:
+            each.lessons.learn_all(each._ready)
+            each._ready.clear()
+        tune_all(streams)
 
     def _settle(self) -> None:
         heard_ns = self._motion.heard_until_ns()
@@ -259,6 +259,27 @@ class OwnVoiceStream:
             if heard_ns - seen.at_ns <= REMEMBERED_NS and teaches(motion := self._motion.at(seen.at_ns)):
                 place = self._motion.tape_place(seen.at_ns)
                 self._ready.append(Lesson(seen.person, seen.canonical, motion, seen.style, place))
+
+
+def tune_all(streams: Sequence[OwnVoiceStream]) -> None:
+    """By all that was left to it: to one person after another, nets with one trunk together."""
+    tapes = [each.tape for each in streams if each.tape is not None]
+    trunks = [each.lessons.trunk for each in streams if each.lessons.trunk is not None]
+    if not tapes:
+        return
+    if not (have_one_body(trunks) and all(each.matches(tapes[0]) for each in tapes)):
+        for each in streams:
+            tune_all([each])
+        return
+    asked = [(bank, each.lessons.net, pupil) for each in streams for bank, pupil in each.lessons.untuned]
+    for person in {id(bank): bank for bank, _, _ in asked}.values():
+        own = [(net, pupil) for bank, net, pupil in asked if bank is person]
+        found = tune([pupil for _, pupil in own], tapes[0], progress=streams[0].progress)
+        for (net, _), tuned in zip(own, found, strict=True):
+            if tuned is not None:
+                person.keep_tuned(net, tuned)
+    for each in streams:
+        each.lessons.untuned.clear()
 
 
 class WaysOfTalking:
