@@ -230,6 +230,8 @@ def test_lessons_of_every_other_frame_stand_for_both() -> None:
     missed = np.zeros((len(at), len(LOWER), 3), np.float32)
     assert Pupil(net, at, missed).frames == 2 * len(at)
     assert Pupil(net, at / 2, missed).frames == len(at)
+    for every in (1, 2):  # of as few as may be tuned by, some judge
+        assert Pupil(net, np.arange(60, 60 + 2 * LEAST_LESSONS, 2.0 * every), missed).judging.any()
     assert Pupil(net, at * 50, missed).frames == 2 * len(at)
 
 

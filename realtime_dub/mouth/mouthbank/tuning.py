@@ -112,7 +112,8 @@ class Pupil:
     @property
     def judging(self) -> npt.NDArray[np.bool_]:
         """Lessons that judge (n,), and teach only then."""
-        return np.asarray(np.arange(len(self.at)) // BLOCK % EVERY == EVERY - 1, bool)
+        block = max(1, BLOCK * len(self.at) // max(1, self.frames))
+        return np.asarray(np.arange(len(self.at)) // block % EVERY == EVERY - 1, bool)
 
 
 def have_one_body(trunks: Sequence[Trunk]) -> bool:
