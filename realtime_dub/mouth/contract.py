@@ -210,6 +210,7 @@ class OwnVoiceLearnt:
 
     heard_s: float = 0.0  # of it beside the voice that is dubbed
     frames: int = 0  # that were learnt from, with either voice, where it was theirs
+    tuned: int = 0  # of these, by how many the net itself was tuned
 
 
 @runtime_checkable

@@ -128,7 +128,8 @@ class Report:
     def _own(self) -> list[str]:
         own = self.own_voice
         beside = f" ({own.heard_s:.0f} s of it beside the dubbed one)" if own.heard_s else ""
-        return [f"learnt of your own voice{beside}: {own.frames} frames"] if own.frames or own.heard_s else []
+        tuned = f", the net tuned by {own.tuned} of them" if own.tuned else ""
+        return [f"learnt of your own voice{beside}: {own.frames} frames{tuned}"] if own.frames or own.heard_s else []
 
 
 def _rungs(seconds: dict[str, float]) -> str:

@@ -93,7 +93,8 @@ def _summary(person: Person, people: int, untaught: str) -> str:
     others = "" if people == 1 else f"; of {people} people the one who is seen most"
     talk = max((adapter.frames for adapter in person.bank.adapters.values()), default=0)
     untaught = untaught and f"; not how the person talks: {untaught}"
-    talks = f"; how the person talks, from {talk} frames" if talk else untaught
+    tuned = ", by which the net was tuned" if person.bank.tuned else ""
+    talks = f"; how the person talks, from {talk} frames{tuned}" if talk else untaught
     return f"{_several(len(mouths), 'mouth')} from {_several(person.looks, 'frame')}{talks}{others}{hint}"
 
 

@@ -75,13 +75,13 @@ def face_to_learn(person: Person, tracked: TrackedFrame) -> Points | None:
 
 
 class Lessons:
-    """What people are learnt by, with one net. ``learnt``: from how many frames.
+    """What people are learnt by, with one net. ``learnt``: from how many frames; ``tuned``: the net by how many.
 
     ``trunk``: what the net can be tuned by; None: it is not to be. ``untuned``: by whose lessons it may be now.
     """
 
     def __init__(self, net: str, trunk: Trunk | None = None) -> None:
-        self.net, self.learnt, self.trunk = net, 0, trunk
+        self.net, self.learnt, self.tuned, self.trunk = net, 0, 0, trunk
         self.untuned: list[tuple[Bank, Pupil]] = []
         self._agreement = Agreement()
         self._trial: Trial | None = None
@@ -271,13 +271,14 @@ def tune_all(streams: Sequence[OwnVoiceStream]) -> None:
         for each in streams:
             tune_all([each])
         return
-    asked = [(bank, each.lessons.net, pupil) for each in streams for bank, pupil in each.lessons.untuned]
+    asked = [(bank, each.lessons, pupil) for each in streams for bank, pupil in each.lessons.untuned]
     for person in {id(bank): bank for bank, _, _ in asked}.values():
-        own = [(net, pupil) for bank, net, pupil in asked if bank is person]
+        own = [(lessons, pupil) for bank, lessons, pupil in asked if bank is person]
         found = tune([pupil for _, pupil in own], tapes[0], progress=streams[0].progress)
-        for (net, _), tuned in zip(own, found, strict=True):
+        for (lessons, pupil), tuned in zip(own, found, strict=True):
             if tuned is not None:
-                person.keep_tuned(net, tuned)
+                person.keep_tuned(lessons.net, tuned)
+                lessons.tuned += len(pupil.at)
     for each in streams:
         each.lessons.untuned.clear()
 
@@ -303,8 +304,9 @@ class WaysOfTalking:
         """So far."""
         before, frames = self._finished, self._finished.frames + self._dubbed.learnt
         if self._own is None:
-            return OwnVoiceLearnt(before.heard_s, frames)
-        return OwnVoiceLearnt(before.heard_s + self._own.heard / VOICE_RATE, frames + self._own.lessons.learnt)
+            return OwnVoiceLearnt(before.heard_s, frames, before.tuned)
+        own, heard_s = self._own.lessons, before.heard_s + self._own.heard / VOICE_RATE
+        return OwnVoiceLearnt(heard_s, frames + own.learnt, before.tuned + own.tuned)
 
     @property
     def learns_dubbed(self) -> bool:
@@ -345,7 +347,7 @@ class WaysOfTalking:
         if self._own is not None:
             self._own.finish()
             learnt = self.learnt
-            self._finished = OwnVoiceLearnt(learnt.heard_s, learnt.frames - self._dubbed.learnt)
+            self._finished = OwnVoiceLearnt(learnt.heard_s, learnt.frames - self._dubbed.learnt, learnt.tuned)
             self._own = None
 
     def forget(self) -> None:
