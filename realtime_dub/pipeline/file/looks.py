@@ -20,7 +20,7 @@ _SHOWN_NS = 20 * NS  # of a film, before it is dubbed
 _SHOWN_FRAMES = 150
 _LEARNT_NS = 60 * NS  # of a film with the person's own voice
 _LEARNT_EVERY = 2  # frames
-_PIECE_NS, _APART_NS = 10 * NS, 60 * NS  # of what follows
+_PIECE_NS, _APART_NS = 10 * NS, 100 * NS  # of what follows, a tenth: looking and learning take as long as dubbing
 _PIECE_SHOWN_EVERY = 10  # frames of a piece
 _MOST_PIECES = 54  # nine minutes: with the first one as much as anything is learnt from
 
@@ -29,9 +29,9 @@ _MOST_PIECES = 54  # nine minutes: with the first one as much as anything is lea
 class Looks:
     """Frames of the first 20 s, one in ``every``.
 
-    With ``learns`` also every second one of the first minute and of ``pieces``, which begin at these times: ten seconds
-    in the middle of each minute that follows, in whatever light, and whoever is seen by then. Of films longer than an
-    hour they are farther apart.
+    With ``learns`` also every second one of the first minute and of ``pieces``, which begin at these times: ten of each
+    hundred seconds that follow, in whatever light, and whoever is seen by then. Of films longer than an hour and a half
+    they are farther apart.
     """
 
     every: int
