@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,6 +18,7 @@ from realtime_dub.mouth.mouthbank.trunk import TAPS, Trunk
 from realtime_dub.mouth.mouthbank.trunk_gradients import Forward
 
 ROWS, LENGTH = 4, 130  # of a batch; computed frames of 20 ms
+HALVES = 2  # of a batch, on a thread each
 RATE, WARM_UP, LAST_RATE, MOST_GRADIENT = 5e-4, 20, 0.1, 1.0
 NEXT = 2.6  # computed frames within which the next lesson is the next frame's, from 20 per second on
 DETAIL_DROPOUT = 0.3  # of rows, what the speech net tells beside sounds
@@ -86,11 +88,12 @@ class Training:
         self._first, self._shape = trunks[0], trunks[0].shape
         body = self._shape.body
         self._flat = np.concatenate([trunks[0].flat[:body], *(each.flat[body:] for each in trunks)])
-        self._gradient = np.zeros_like(self._flat)
-        self._weights, self._slopes = (
-            [self._shape.views(flat, head) for head in range(len(trunks))] for flat in (self._flat, self._gradient)
+        self._gradients = np.zeros((HALVES, len(self._flat)), np.float32)
+        self._weights, *self._slopes = (
+            [self._shape.views(flat, head) for head in range(len(trunks))] for flat in (self._flat, *self._gradients)
         )
-        self._rng = np.random.default_rng(seed)
+        self._gradient = self._gradients[0]
+        self._rng, *self._rngs = (np.random.default_rng([seed, k]) for k in range(1 + HALVES))
         self._mean, self._square = np.zeros_like(self._gradient), np.zeros_like(self._gradient)
         self._steps = 0
         self.progress: Callable[[int], None] | None = None  # how many steps were made
@@ -109,13 +112,14 @@ class Training:
     def run(self, lessons: Sequence[Lessons], steps: int, rate: float) -> None:
         """``lessons``: of each trunk."""
         starts = self._with_lessons(lessons)
-        for step in range(steps):
-            begins = self._rng.choice(starts, ROWS)
-            if self._backward(begins, lessons):
-                warm = min(1.0, (self._steps + 1) / WARM_UP)
-                self._adam(rate * warm * (1 - (1 - LAST_RATE) * step / steps))
-            if self.progress is not None:
-                self.progress(self._steps)
+        with ThreadPoolExecutor(HALVES, "tuning") as pool:
+            for step in range(steps):
+                begins = self._rng.choice(starts, ROWS)
+                if self._backward(begins, lessons, pool):
+                    warm = min(1.0, (self._steps + 1) / WARM_UP)
+                    self._adam(rate * warm * (1 - (1 - LAST_RATE) * step / steps))
+                if self.progress is not None:
+                    self.progress(self._steps)
 
     def _with_lessons(self, lessons: Sequence[Lessons]) -> npt.NDArray[np.int_]:
         """Where rows may begin: in long silence, or while others speak, there is nothing to learn."""
@@ -129,18 +133,25 @@ class Training:
         """Of a row."""
         return min(LENGTH, len(self._told))
 
-    def _backward(self, begins: npt.NDArray[np.int_], lessons: Sequence[Lessons]) -> bool:
-        """Fills the gradient; False where no lesson lies in the rows."""
+    def _backward(self, begins: npt.NDArray[np.int_], lessons: Sequence[Lessons], pool: Executor) -> bool:
+        """Fills the gradient, a half of the rows on each thread; False where no lesson lies in them."""
         inputs = np.stack([self._told[first : first + self._length] for first in begins])
         details = self._shape.details
         if details:
             inputs[..., -details:] *= self._rng.random((len(inputs), 1, 1)) >= DETAIL_DROPOUT
-        forward = Forward(self._shape, self._weights, inputs, self._rng)
-        slopes = [self._slope(said, begins, own) for said, own in zip(forward.said, lessons, strict=True)]
+        forwards = list(pool.map(self._forward, np.array_split(inputs, HALVES), self._rngs))
+        said = [np.concatenate(parts) for parts in zip(*(each.said for each in forwards), strict=True)]
+        slopes = [self._slope(each, begins, own) for each, own in zip(said, lessons, strict=True)]
         if not any(taught for _, taught in slopes):
             return False
-        forward.backward([slope for slope, _ in slopes], self._slopes)
+        halves = zip(*(np.array_split(slope, HALVES) for slope, _ in slopes), strict=True)
+        list(pool.map(Forward.backward, forwards, halves, self._slopes))
+        for other in self._gradients[1:]:
+            self._gradient += other
         return True
+
+    def _forward(self, inputs: Floats, rng: np.random.Generator) -> Forward:
+        return Forward(self._shape, self._weights, inputs, rng)
 
     def _slope(self, said: Floats, begins: npt.NDArray[np.int_], lessons: Lessons) -> tuple[Floats, bool]:
         """Of the loss by what rows from ``begins`` on have ``said`` (rows, length, k); whether any has lessons."""
