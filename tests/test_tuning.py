@@ -270,6 +270,31 @@ def test_who_talks_long_enough_is_tuned_to_and_drawn_by_it() -> None:
     assert after < 0.8 * before
 
 
+def test_each_of_several_people_is_tuned_to_for_every_look_ahead() -> None:
+    net, rows, rng = trunk(), told(3_000), np.random.default_rng(4)
+    head = np.zeros(net.shape.size, np.float32)
+    head[net.shape.body :] = rng.normal(0, 0.1, net.shape.size - net.shape.body)
+    learners = [OwnVoiceStream(load_default("mouthbank", ms)) for ms in (80, 160)]
+    banks, parts = [Bank() for _ in range(3)], (slice(0, 600), slice(600, 1_300), slice(1_300, None))
+    at = np.arange(60, 2_990, 2.0)
+    for learner, own in zip(learners, (net, net.changed(head)), strict=True):
+        learner.tape, learner.lessons.trunk = taped(rows, 3), own
+        for k, (bank, part) in enumerate(zip(banks, parts, strict=True)):
+            missed = motion(another(own, k), rows, at[part]) - motion(own, rows, at[part])
+            learner.lessons.untuned.append((bank, Pupil(own, at[part], missed)))
+    steps: list[tuple[int, int | None]] = []
+    learners[0].progress = lambda done, total: steps.append((done, total))
+    learners[0].finish(*learners[1:])
+    nets, body = [learner.lessons.net for learner in learners], net.shape.body
+    assert [list(bank.tuned) for bank in banks] == [nets, nets, []]  # the third said too little
+    first, second = ([bank.tuned[each].change[:body] for each in nets] for bank in banks[:2])
+    assert np.array_equal(*first)
+    assert np.array_equal(*second)
+    assert not np.array_equal(first[0], second[0])
+    assert [step for step in steps if step[0] == step[1]] == [(75, 75), (88, 88)]
+    assert [learner.lessons.tuned for learner in learners] == [1_300, 1_300]
+
+
 @pytest.mark.slow
 def test_nothing_is_tuned_to_whoever_is_spoken_over() -> None:
     net = trunk_of(load_default("mouthbank"))
