@@ -121,9 +121,9 @@ def enroll(
     try:
         frames = islice(read_all(source.read), MAX_FRAMES if kind == "file" else 1)
         own = film_voice(input) if learn and kind == "file" else nullcontext(None)
-        with one_thread_each(), own as voice:
-            tracked = (tracker.track(frame) for frame in _counted(frames, info.frames, progress))
-            learnt = learner.learn(tracked, tracker, still=kind != "file", voice=voice, progress=learning)
+        with one_thread_each(), own as voice, tracked_ahead(frames, tracker) as tracked:
+            seen = _counted(tracked, info.frames, progress)
+            learnt = learner.learn(seen, tracker, still=kind != "file", voice=voice, progress=learning)
     finally:
         tracker.close()
         source.close()
