@@ -47,6 +47,7 @@ def looked_at(film: Path, learns: bool, cut_ns: int | None = None) -> tuple[Look
 def test_a_short_film_is_looked_at_from_its_beginning_alone(film: Path, learns: bool) -> None:
     looks, frames = looked_at(film, learns, cut_ns=159 * NS)
     assert not looks.pieces
+    assert not looks.tunes
     ends_s = 60 if learns else 20
     assert frames[-1].pts_ns == pytest.approx(ends_s * NS, abs=NS)
     assert sum(map(looks.at, frames)) == 20 * FPS
@@ -56,6 +57,7 @@ def test_a_short_film_is_looked_at_from_its_beginning_alone(film: Path, learns: 
 def test_of_a_long_film_that_is_learnt_from_pieces_follow(film: Path) -> None:
     looks, frames = looked_at(film, learns=True)
     assert looks.pieces == pytest.approx((108.75 * NS, 216.25 * NS), abs=500 * MS)
+    assert looks.tunes
     later = [frame for frame in frames if frame.pts_ns >= 60 * NS]
     # The key frame before the first piece lies in the first minute: that piece is left out. The other begins with one.
     assert (later[0].pts_ns, later[-1].pts_ns) == (125 * NS, 134 * NS)

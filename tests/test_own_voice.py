@@ -38,8 +38,9 @@ class Pupil(PassthroughGenerator):
 
     learns_own, own_voice = True, OwnVoiceLearnt()
 
-    def begin_own(self, progress: Progress | None = None) -> None:
+    def begin_own(self, tunes: bool, progress: Progress | None = None) -> None:
         assert not self.heard
+        assert not tunes  # three seconds
 
     def learn_own(self, tracked: TrackedFrame, live: bool = False) -> None:
         assert not live

@@ -225,8 +225,8 @@ class LearnsOwnVoice(Protocol):
     def own_voice(self) -> OwnVoiceLearnt:
         """So far."""
 
-    def begin_own(self, progress: Progress | None = None) -> None:
-        """What comes is a film's, whose end is told: then there is time to tune the net itself.
+    def begin_own(self, tunes: bool, progress: Progress | None = None) -> None:
+        """What comes is a film's, whose end is told. ``tunes``: there is time to tune the net itself then.
 
         ``progress``: of that.
         """

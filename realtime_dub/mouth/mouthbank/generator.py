@@ -176,8 +176,8 @@ class MouthbankGenerator:
     def own_voice(self) -> OwnVoiceLearnt:
         return self._talk.learnt
 
-    def begin_own(self, progress: Progress | None = None) -> None:
-        self._talk.begin_own(progress)
+    def begin_own(self, tunes: bool, progress: Progress | None = None) -> None:
+        self._talk.begin_own(tunes, progress)
 
     def hear_own(self, samples: Samples, pts_ns: int) -> None:
         self._talk.hear_own(samples, pts_ns)

@@ -325,10 +325,10 @@ class WaysOfTalking:
         while self._put_off:
             self._dubbed.learn(self._put_off.popleft())
 
-    def begin_own(self, progress: Progress | None) -> None:
-        """A film of the person: the net itself is tuned to them at its end."""
+    def begin_own(self, tunes: bool, progress: Progress | None) -> None:
+        """A film of the person. ``tunes``: the net itself is tuned to them at its end."""
         if self.learns_own:
-            self._own = OwnVoiceStream(self._bundle, self._backend, tunes=True, progress=progress)
+            self._own = OwnVoiceStream(self._bundle, self._backend, tunes, progress)
 
     def hear_own(self, samples: Samples, pts_ns: int) -> None:
         if self._own is None and self.learns_own:

@@ -73,7 +73,7 @@ def show(
     """
     learns = learner(generator, voice)
     if learns is not None:
-        learns.begin_own(before and before("learning how you talk"))
+        learns.begin_own(looks.tunes, before and before("learning how you talk"))
     calibrates = generator if isinstance(generator, SupportsCalibration) else None
     picker = calibrates.frames_to_calibrate() if calibrates else None
     for tracked in _counted(seen, None, before and before("looking")):

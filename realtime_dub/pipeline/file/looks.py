@@ -54,6 +54,11 @@ class Looks:
         return frame.pts_ns >= _LEARNT_NS and frame.seq % _PIECE_SHOWN_EVERY == 0
 
     @property
+    def tunes(self) -> bool:
+        """The film is so long that tuning a net to its people takes little of the whole time, and is worth it."""
+        return bool(self.pieces)
+
+    @property
     def until_ns(self) -> int:
         """Up to where the film is read, but for the pieces."""
         return _LEARNT_NS if self.learns else _SHOWN_NS
