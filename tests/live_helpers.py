@@ -100,6 +100,9 @@ class PupilGenerator(PuppetGenerator):
     def own_voice(self) -> OwnVoiceLearnt:
         return OwnVoiceLearnt(sum(len(samples) for _, samples in self.own) / VOICE_RATE, len(self.shown))
 
+    def begin_own(self, tunes: bool, progress: object = None) -> None:
+        raise AssertionError("a live run is no film")
+
     def hear_own(self, samples: np.ndarray, pts_ns: int) -> None:
         self.own.append((pts_ns, samples))
 

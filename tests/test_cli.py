@@ -195,8 +195,9 @@ def test_file_options_reach_the_run(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     stats = pytest.importorskip("realtime_dub.pipeline.statistics")
     seen: list[Any] = []
 
-    def run_file(config: object, progress: Callable[[int, int | None], None]) -> object:
+    def run_file(config: object, progress: Callable[[int, int | None], None], before: Any) -> object:
         seen.append(config)
+        before("looking")(1, None)
         progress(1, None)
         progress(5, 10)
         return stats.Recorder(engine="passthrough").report()

@@ -287,7 +287,7 @@ class Late(PupilGenerator):
 
     @property
     def own_voice(self) -> OwnVoiceLearnt:
-        return OwnVoiceLearnt(9, 80, self.late_ms)
+        return OwnVoiceLearnt(9, 80, late_ms=self.late_ms)
 
 
 def test_whoever_has_a_late_camera_is_told_what_to_do() -> None:

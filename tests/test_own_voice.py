@@ -12,7 +12,7 @@ from realtime_dub.clock import VirtualClock
 from realtime_dub.errors import ConfigError
 from realtime_dub.face.types import TrackedFrame
 from realtime_dub.media import NS, Samples
-from realtime_dub.mouth.contract import HEARD_AHEAD_NS, VOICE_RATE, OwnVoiceLearnt
+from realtime_dub.mouth.contract import HEARD_AHEAD_NS, VOICE_RATE, OwnVoiceLearnt, Progress
 from realtime_dub.mouth.passthrough import PassthroughGenerator
 from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.file.enrolment import show_film
@@ -38,6 +38,10 @@ class Pupil(PassthroughGenerator):
 
     learns_own, own_voice = True, OwnVoiceLearnt()
 
+    def begin_own(self, tunes: bool, progress: Progress | None = None) -> None:
+        assert not self.heard
+        assert not tunes  # three seconds
+
     def learn_own(self, tracked: TrackedFrame, live: bool = False) -> None:
         assert not live
         self.shown.append(tracked.frame.pts_ns)
@@ -58,11 +62,10 @@ def write_film(tmp_path: Path) -> Path:
 
 def shown(film: Path, learns: bool) -> Pupil:
     pupil, clock = Pupil(), VirtualClock()
-    video, tracker = open_video(str(film), clock=clock, live=False), assembly.make_tracker("largest", at_once=True)
+    tracker = assembly.make_tracker("largest", at_once=True)
     with film_voice(str(film)) as voice:
         assert voice is not None
-        show_film(video, pupil, tracker, voice if learns else None)
-    video.close()
+        show_film(lambda: open_video(str(film), clock=clock, live=False), pupil, tracker, voice if learns else None)
     tracker.close()
     return pupil
 

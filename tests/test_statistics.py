@@ -143,9 +143,9 @@ def test_what_the_parts_have_lost_is_added_up_and_told_where_there_is_any() -> N
     ],
 )  # fmt: skip
 def test_how_late_the_picture_comes_is_told(late_ms: float | None, said: str) -> None:
-    report = replace(filled(10).report(), own_voice=OwnVoiceLearnt(0, 80, late_ms))
+    report = replace(filled(10).report(), own_voice=OwnVoiceLearnt(0, 80, late_ms=late_ms))
     assert said in str(report.table().caption)
-    assert json.loads(report.to_json())["own_voice"] == {"heard_s": 0, "frames": 80, "late_ms": late_ms}
+    assert json.loads(report.to_json())["own_voice"] == {"heard_s": 0, "frames": 80, "tuned": 0, "late_ms": late_ms}
 
 
 def test_a_gap_is_counted_once_and_silence_before_the_first_word_is_none() -> None:

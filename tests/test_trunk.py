@@ -19,12 +19,13 @@ from hypothesis import strategies as st
 from realtime_dub.errors import BundleError
 from realtime_dub.face.alignment import LOWER
 from realtime_dub.inference.bundle import SPEC, Bundle, load, load_default, look_aheads
-from realtime_dub.media import MS, samples_to_ns
+from realtime_dub.media import MS, Floats, samples_to_ns
 from realtime_dub.mouth.contract import VOICE_RATE
 from realtime_dub.mouth.mouthbank.motion import MotionStream, trunk_of
-from realtime_dub.mouth.mouthbank.trunk import MOST_CHANGE, Trunk, TrunkShape, TrunkStream
+from realtime_dub.mouth.mouthbank.trunk import HEAD, MOST_CHANGE, Trunk, TrunkShape, TrunkStream
 from realtime_dub.mouth.mouthbank.trunk_gradients import Forward
-from realtime_dub.mouth.mouthbank.tuning import Loss, Tuned
+from realtime_dub.mouth.mouthbank.tuning import Tuned
+from realtime_dub.mouth.mouthbank.tuning_steps import Loss
 from tests.tuning_helpers import demo_voice, trunk
 
 pytestmark = pytest.mark.computes
@@ -41,21 +42,34 @@ def test_a_stream_in_pieces_says_what_it_says_at_once(pieces: list[int]) -> None
     for piece in pieces:
         said.append(stream.run(told[at : at + piece]))
         at += piece
-    assert np.allclose(np.concatenate(said), Forward(net, told[None]).said[0], atol=1e-5)
+    assert np.allclose(np.concatenate(said), Forward(net.shape, [net.weights], told[None]).said[0][0], atol=1e-5)
 
 
-def test_gradients_are_the_slopes_that_steps_find() -> None:
+@pytest.mark.parametrize("heads", [1, 2])
+def test_gradients_are_the_slopes_that_steps_find(heads: int) -> None:
     net, rng = trunk(), np.random.default_rng(1)
+    body, size = net.shape.body, net.shape.size
     told = rng.normal(size=(2, 12, net.shape.inputs)).astype(np.float32)
-    weights = rng.normal(size=(2, 12, net.shape.components)).astype(np.float32)
-    gradient = np.zeros(net.shape.size, np.float32)
-    Forward(net, told).backward(weights, net.shape.views(gradient))
-    for name, own in net.shape.views(gradient).items():
-        way = np.zeros(net.shape.size, np.float32)
-        net.shape.views(way)[name][...] = rng.normal(size=own.shape)
-        way *= 0.02 / np.linalg.norm(way)
-        ahead, behind = (float((Forward(net.changed(s * way), told).said * weights).sum()) for s in (1, -1))
-        assert (ahead - behind) / 2 == pytest.approx(float(gradient @ way), rel=0.02, abs=2e-4), name
+    weights = rng.normal(size=(heads, 2, 12, net.shape.components)).astype(np.float32)
+    other = rng.normal(0, 0.3, size - body).astype(np.float32)
+    flat = np.concatenate([net.flat, *[other] * (heads - 1)])
+
+    def forward(flat: Floats) -> Forward:
+        return Forward(net.shape, [net.shape.views(flat, head) for head in range(heads)], told)
+
+    gradient = np.zeros_like(flat)
+    forward(flat).backward(list(weights), [net.shape.views(gradient, head) for head in range(heads)])
+    for head in range(heads):
+        for name, own in net.shape.views(gradient, head).items():
+            way = np.zeros_like(flat)
+            net.shape.views(way, head)[name][...] = rng.normal(size=own.shape)
+            way *= np.float32(0.02 / np.linalg.norm(way))
+            ahead, behind = (
+                sum(float((said * by).sum()) for said, by in zip(forward(flat + s * way).said, weights, strict=True))
+                for s in (1, -1)
+            )
+            mean = 1 if name.startswith(HEAD) else heads  # of the body the gradient is the heads' mean
+            assert (ahead - behind) / 2 / mean == pytest.approx(float(gradient @ way), rel=0.02, abs=2e-4), name
 
 
 def test_the_slope_of_the_loss_is_the_one_that_steps_find() -> None:

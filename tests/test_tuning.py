@@ -24,7 +24,7 @@ from realtime_dub.mouth.mouthbank.own_voice import OwnVoiceStream
 from realtime_dub.mouth.mouthbank.people import Person
 from realtime_dub.mouth.mouthbank.personal import own_motion
 from realtime_dub.mouth.mouthbank.trunk import Trunk, TrunkStream
-from realtime_dub.mouth.mouthbank.tuning import EVEN, LEAST_LESSONS, Tape, Tuned, tune
+from realtime_dub.mouth.mouthbank.tuning import EVEN, LEAST_LESSONS, Pupil, Tape, Tuned, have_one_body, tune
 from tests.tuning_helpers import demo_voice, trunk
 
 pytestmark = pytest.mark.computes
@@ -61,6 +61,11 @@ def another(net: Trunk, seed: int = 5) -> Trunk:
     return net.changed(0.15 * np.random.default_rng(seed).normal(size=net.shape.size).astype(np.float32))
 
 
+def learnt(net: Trunk, tape: Tape, at: npt.NDArray[np.float64], missed: Points) -> Tuned | None:
+    (tuned,) = tune([Pupil(net, at, missed)], tape)
+    return tuned
+
+
 def size(missed: Points) -> float:
     return float(np.linalg.norm(missed, axis=-1).mean())
 
@@ -70,7 +75,7 @@ def test_what_is_learnt_holds_for_what_was_not_shown(breaks: int) -> None:
     net, rows = trunk(), told(3_000)
     person, at = another(net), np.arange(60, 2_990, 2.0) + 0.3
     missed = motion(person, rows, at) - motion(net, rows, at)
-    tuned = tune(net, taped(rows, breaks), at, missed)
+    tuned = learnt(net, taped(rows, breaks), at, missed)
     assert tuned is not None
     assert tuned.frames == len(at)
     assert tuned.trust == 1
@@ -83,7 +88,7 @@ def test_what_is_learnt_holds_for_what_was_not_shown(breaks: int) -> None:
 def test_the_same_lessons_teach_the_same() -> None:
     net, rows, at = trunk(), told(1_200), np.arange(60, 1_190, 2.0)
     missed = motion(another(net), rows, at) - motion(net, rows, at)
-    first, second = (tune(net, taped(rows), at, missed) for _ in range(2))
+    first, second = (learnt(net, taped(rows), at, missed) for _ in range(2))
     assert first is not None
     assert second is not None
     assert np.array_equal(first.change, second.change)
@@ -92,13 +97,13 @@ def test_the_same_lessons_teach_the_same() -> None:
 def test_nothing_is_believed_that_does_not_hold() -> None:
     net, rows, at = trunk(), told(2_000), np.arange(60, 1_990, 2.0)
     noise = np.random.default_rng(3).normal(0, 0.05, (len(at), len(LOWER), 3)).astype(np.float32)
-    tuned = tune(net, taped(rows), at, noise)
+    tuned = learnt(net, taped(rows), at, noise)
     assert tuned is None or tuned.trust < 0.1
     few = at[: LEAST_LESSONS - 1]
-    assert tune(net, taped(rows), few, motion(another(net), rows, few) - motion(net, rows, few)) is None
+    assert learnt(net, taped(rows), few, motion(another(net), rows, few) - motion(net, rows, few)) is None
     short = taped(told(50))  # a tape that is shorter than a row of a batch, and full of lessons
-    crowd = np.linspace(20, 48, LEAST_LESSONS)
-    assert tune(net, short, crowd, np.full((len(crowd), len(LOWER), 3), 0.01, np.float32)) is not None
+    crowd = np.linspace(20, 48, 4 * LEAST_LESSONS)
+    assert learnt(net, short, crowd, np.full((len(crowd), len(LOWER), 3), 0.01, np.float32)) is not None
 
 
 def test_the_share_of_a_trunk_grows_with_what_it_has_learnt_from() -> None:
@@ -197,6 +202,48 @@ def talking(voice: Floats, own: Trunk, strange: bool) -> tuple[Person, OwnVoiceS
     return person, learner
 
 
+def test_two_look_aheads_learn_together_what_each_would_learn_alone() -> None:
+    net, rows, rng = trunk(), told(3_000), np.random.default_rng(8)
+    head = np.zeros(net.shape.size, np.float32)
+    head[net.shape.body :] = rng.normal(0, 0.1, net.shape.size - net.shape.body)
+    nets, people = (net, net.changed(head)), (another(net), another(net).changed(head))
+    assert have_one_body(nets)
+    assert not have_one_body((net, another(net)))
+    at = np.arange(60, 2_990, 2.0) + 0.3
+    missed = [motion(person, rows, at) - motion(own, rows, at) for own, person in zip(nets, people, strict=True)]
+    few = Pupil(nets[1], at[: LEAST_LESSONS // 2], missed[1][: LEAST_LESSONS // 2])
+    pupils = [Pupil(nets[0], at, missed[0]), few, Pupil(nets[1], at, missed[1])]
+    first, nothing, second = tune(pupils, taped(rows))
+    assert nothing is None
+    assert first is not None
+    assert second is not None
+    assert np.array_equal(first.change[: net.shape.body], second.change[: net.shape.body])
+    later, when = told(800, seed=2), np.arange(60, 790, 1.7)
+    for own, person, tuned in zip(nets, people, (first, second), strict=True):
+        before = motion(person, later, when) - motion(own, later, when)
+        after = motion(person, later, when) - motion(own.changed(tuned.change), later, when)
+        assert size(after) < 0.75 * size(before)
+
+
+def test_lessons_of_every_other_frame_stand_for_both() -> None:
+    net, at = trunk(), np.arange(60, 2_860, 4.0)
+    missed = np.zeros((len(at), len(LOWER), 3), np.float32)
+    assert Pupil(net, at, missed).frames == 2 * len(at)
+    assert Pupil(net, at / 2, missed).frames == len(at)
+    for every in (1, 2):  # of as few as may be tuned by, some judge
+        assert Pupil(net, np.arange(60, 60 + 2 * LEAST_LESSONS, 2.0 * every), missed).judging.any()
+    assert Pupil(net, at * 50, missed).frames == 2 * len(at)
+
+
+def test_rows_begin_where_there_are_lessons() -> None:
+    net, rows = trunk(), told(20_000)
+    at = np.arange(15_000, 17_000, 2.0)
+    missed = motion(another(net), rows, at) - motion(net, rows, at)
+    tuned = learnt(net, taped(rows), at, missed)
+    assert tuned is not None
+    assert tuned.trust == 1
+
+
 @pytest.mark.slow
 def test_who_talks_long_enough_is_tuned_to_and_drawn_by_it() -> None:
     bundle, voice = load_default("mouthbank"), demo_voice(30)
@@ -221,6 +268,31 @@ def test_who_talks_long_enough_is_tuned_to_and_drawn_by_it() -> None:
         missed.append((size(right.tuned), size(right.tuned - made.tuned)))
     before, after = np.mean(missed, 0)
     assert after < 0.8 * before
+
+
+def test_each_of_several_people_is_tuned_to_for_every_look_ahead() -> None:
+    net, rows, rng = trunk(), told(3_000), np.random.default_rng(4)
+    head = np.zeros(net.shape.size, np.float32)
+    head[net.shape.body :] = rng.normal(0, 0.1, net.shape.size - net.shape.body)
+    learners = [OwnVoiceStream(load_default("mouthbank", ms)) for ms in (80, 160)]
+    banks, parts = [Bank() for _ in range(3)], (slice(0, 600), slice(600, 1_300), slice(1_300, None))
+    at = np.arange(60, 2_990, 2.0)
+    for learner, own in zip(learners, (net, net.changed(head)), strict=True):
+        learner.tape, learner.lessons.trunk = taped(rows, 3), own
+        for k, (bank, part) in enumerate(zip(banks, parts, strict=True)):
+            missed = motion(another(own, k), rows, at[part]) - motion(own, rows, at[part])
+            learner.lessons.untuned.append((bank, Pupil(own, at[part], missed)))
+    steps: list[tuple[int, int | None]] = []
+    learners[0].progress = lambda done, total: steps.append((done, total))
+    learners[0].finish(*learners[1:])
+    nets, body = [learner.lessons.net for learner in learners], net.shape.body
+    assert [list(bank.tuned) for bank in banks] == [nets, nets, []]  # the third said too little
+    first, second = ([bank.tuned[each].change[:body] for each in nets] for bank in banks[:2])
+    assert np.array_equal(*first)
+    assert np.array_equal(*second)
+    assert not np.array_equal(first[0], second[0])
+    assert [step for step in steps if step[0] == step[1]] == [(75, 75), (88, 88)]
+    assert [learner.lessons.tuned for learner in learners] == [1_300, 1_300]
 
 
 @pytest.mark.slow

@@ -153,7 +153,7 @@ def dub_file(
 
     state_rule(quiet)
     with ProgressBar("dubbing", quiet) as progress:
-        report = run_file(config, progress)
+        report = run_file(config, progress.called("dubbing"), progress.called)
     show(report, quiet)
 
 

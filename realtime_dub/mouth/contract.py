@@ -200,12 +200,17 @@ class SupportsCalibration(Protocol):
         """After the person was observed, where there is time: those frames, and a tracker to read drafts."""
 
 
+Progress = Callable[[int, int | None], None]  # done, total; None = unknown
+Called = Callable[[str], Progress]  # by what is done
+
+
 @dataclass(frozen=True, slots=True)
 class OwnVoiceLearnt:
     """What came of a person's own voice."""
 
     heard_s: float = 0.0  # of it beside the voice that is dubbed
     frames: int = 0  # that were learnt from, with either voice, where it was theirs
+    tuned: int = 0  # of these, by how many the net itself was tuned
     late_ms: float | None = None  # by how much the picture comes behind that voice; None = it is not known
 
 
@@ -220,6 +225,12 @@ class LearnsOwnVoice(Protocol):
     @property
     def own_voice(self) -> OwnVoiceLearnt:
         """So far."""
+
+    def begin_own(self, tunes: bool, progress: Progress | None = None) -> None:
+        """What comes is a film's, whose end is told. ``tunes``: there is time to tune the net itself then.
+
+        ``progress``: of that.
+        """
 
     def hear_own(self, samples: Samples, pts_ns: int) -> None:
         """The person's own voice as :meth:`MouthGenerator.hear` has the one that is dubbed: on the frames' clock.
@@ -269,9 +280,6 @@ class Learnt:
     identity: Identity
     frames: int  # in which the person was seen; 0 = nobody was
     summary: str  # one line
-
-
-Progress = Callable[[int, int | None], None]  # done, total; None = unknown
 
 
 class OwnVoice(Protocol):

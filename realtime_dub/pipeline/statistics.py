@@ -130,7 +130,8 @@ class Report:
         beside = f" ({own.heard_s:.0f} s of it beside the dubbed one)" if own.heard_s else ""
         if not own.frames and not own.heard_s:
             return []
-        return [f"learnt of your own voice{beside}: {own.frames} frames{_late(own.late_ms)}"]
+        tuned = f", the net tuned by {own.tuned} of them" if own.tuned else ""
+        return [f"learnt of your own voice{beside}: {own.frames} frames{tuned}{_late(own.late_ms)}"]
 
 
 def _late(late_ms: float | None) -> str:

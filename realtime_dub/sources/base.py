@@ -58,6 +58,17 @@ class Rewinds(Protocol):
         """The next frame is the first one. Raises UserError where it cannot."""
 
 
+@runtime_checkable
+class Jumps(Protocol):
+    """A video source that can go on at another time without decoding what lies between."""
+
+    def jump(self, at_ns: int) -> int | None:
+        """The next frame is one that is decoded without those before it, as near before ``at_ns`` as there is one.
+
+        Frames are counted anew from there. Returns its pts; None, and nothing more can be read, where it cannot.
+        """
+
+
 def at_once(until_ns: int) -> AbstractContextManager[None]:
     """The turn of a source that waits for nobody."""
     return nullcontext()

@@ -17,7 +17,7 @@ import av
 from realtime_dub.bounds import MOST_PIXELS
 from realtime_dub.errors import EndOfStream, MediaError
 from realtime_dub.fitting import Fit
-from realtime_dub.media import BLACK, NS, SMALL, Colour, Frame, VideoInfo, ticks_to_ns
+from realtime_dub.media import BLACK, NS, SMALL, Colour, Frame, VideoInfo, ns_to_ticks, ticks_to_ns
 from realtime_dub.paths import reason
 from realtime_dub.sources.avinput import (
     RisingTimes,
@@ -149,6 +149,22 @@ class VideoFileSource:
                 self._times = RisingTimes(self._period_ns)
             self._fit, self._seq = Fit(self._background), 0
             self._ahead = next(self._frames, None)
+
+    def jump(self, at_ns: int) -> int | None:
+        """As ``base.Jumps`` has it. What was kept is let go."""
+        with self._lock:
+            self._kept = self._ahead = None
+            self._frames = iter(())
+            if self._container is None:
+                return None
+            try:
+                self._container.seek(ns_to_ticks(at_ns + self._start_ns, self._stream.time_base), stream=self._stream)
+                self._decoder.flush_buffers()
+            except (av.FFmpegError, OSError):
+                return None
+            self._times, self._frames = RisingTimes(self._period_ns), self._decode()
+            self._ahead, self._seq = next(self._frames, None), 0
+            return None if self._ahead is None else self._ahead.pts_ns
 
     def close(self) -> None:
         with self._lock:

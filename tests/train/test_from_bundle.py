@@ -80,7 +80,7 @@ def test_the_trunk_of_a_voice_net_says_what_the_net_says_and_its_gradients_are_t
         assert np.allclose(TrunkStream(trunk).run(told), coefficients, atol=1e-5)
     weights = np.random.default_rng(0).normal(size=(1, len(told), len(net.basis))).astype(np.float32)
     gradient = np.zeros(trunk.shape.size, np.float32)
-    Forward(trunk, told[None]).backward(weights, trunk.shape.views(gradient))
+    Forward(trunk.shape, [trunk.weights], told[None]).backward([weights], [trunk.shape.views(gradient)])
     net.zero_grad()
     x = convolved(torch.from_numpy(told)[None], at.enter.conv, 1)
     for block in at.blocks:

@@ -88,8 +88,8 @@ class _Lessons:
         return round(next((late_ns for late_ns in known if late_ns is not None), 0) / MS)
 
     def finish(self) -> None:
-        for learner in self._learners:
-            learner.finish()
+        if self._learners:
+            self._learners[0].finish(*self._learners[1:])
 
 
 def _summary(person: Person, people: int, untaught: str, late_ms: int) -> str:
@@ -101,7 +101,8 @@ def _summary(person: Person, people: int, untaught: str, late_ms: int) -> str:
     talk = max((adapter.frames for adapter in person.bank.adapters.values()), default=0)
     untaught = untaught and f"; not how the person talks: {untaught}"
     step = "" if not late_ms else f", {abs(late_ms)} ms {'behind' if late_ms > 0 else 'before'} their sound"
-    talks = f"; how the person talks, from {talk} frames{step}" if talk else untaught
+    tuned = ", by which the net was tuned" if person.bank.tuned else ""
+    talks = f"; how the person talks, from {talk} frames{tuned}{step}" if talk else untaught
     return f"{_several(len(mouths), 'mouth')} from {_several(person.looks, 'frame')}{talks}{others}{hint}"
 
 

@@ -22,6 +22,7 @@ from realtime_dub.mouth.contract import (
     Latency,
     MouthPatch,
     OwnVoiceLearnt,
+    Progress,
 )
 from realtime_dub.mouth.fade import TurnFade
 from realtime_dub.mouth.gate import FADE_IN_NS, SpeechGate
@@ -174,6 +175,9 @@ class MouthbankGenerator:
     @property
     def own_voice(self) -> OwnVoiceLearnt:
         return self._talk.learnt
+
+    def begin_own(self, tunes: bool, progress: Progress | None = None) -> None:
+        self._talk.begin_own(tunes, progress)
 
     def hear_own(self, samples: Samples, pts_ns: int) -> None:
         self._talk.hear_own(samples, pts_ns)

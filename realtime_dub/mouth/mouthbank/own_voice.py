@@ -6,13 +6,11 @@ Another's voice, a narrator's or an interpreter's, must not be learnt from: mout
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import islice
 
 import numpy as np
-import numpy.typing as npt
 
 from realtime_dub.face.alignment import LOWER, mouth_width
 from realtime_dub.face.types import Points, TrackedFrame
@@ -27,7 +25,8 @@ from realtime_dub.mouth.mouthbank.lateness import IN_STEP_NS
 from realtime_dub.mouth.mouthbank.motion import FEATURES, MotionStream, opening, trunk_of
 from realtime_dub.mouth.mouthbank.pairing import Lesson, Pairing
 from realtime_dub.mouth.mouthbank.people import Person
-from realtime_dub.mouth.mouthbank.tuning import Tape, Tuned, tune
+from realtime_dub.mouth.mouthbank.trunk import Trunk
+from realtime_dub.mouth.mouthbank.tuning import Pupil, Tape, have_one_body, tune
 from realtime_dub.mouth.mouthbank.voice_stream import VoiceMotion
 
 AGREES = 0.35  # r of the mouth's opening and the net's; who reads has 0.5 to 0.9, another's voice within 0.2 of nothing
@@ -40,15 +39,17 @@ MOST_ON_TRIAL = 1_500  # frames that agree with nothing, after which what was le
 REMEMBERED_NS = 20 * NS  # of an own voice: so long it may take to be sure how late its mouth is seen
 MOST_LESSONS = 6_000  # four minutes of speech at 25 per second
 MOST_AT_ONCE = 4  # lessons: live there is time every third frame
-# What a net is changed by for whoever's mouth it missed so, (n, len(LOWER), 3), at these places (n,) of a tape.
-Tuner = Callable[[npt.NDArray[np.float64], Points], Tuned | None]
 
 
 class Lessons:
-    """What people are learnt by, with one net. ``learnt``: from how many frames."""
+    """What people are learnt by, with one net. ``learnt``: from how many frames; ``tuned``: the net by how many.
 
-    def __init__(self, net: str, tuner: Tuner | None = None) -> None:
-        self.net, self.learnt, self._tuner = net, 0, tuner
+    ``trunk``: what the net can be tuned by; None: it is not to be. ``untuned``: by whose lessons it may be now.
+    """
+
+    def __init__(self, net: str, trunk: Trunk | None = None) -> None:
+        self.net, self.learnt, self.tuned, self.trunk = net, 0, 0, trunk
+        self.untuned: list[tuple[Bank, Pupil]] = []
         self._agreement = Agreement()
         self._trial: Trial | None = None
 
@@ -104,18 +105,14 @@ class Lessons:
         if belong(agreement_of(seen, by_net), sure, at_least(known, FORETOLD)):
             bank.keep_adapter(self.net, trial.adapter)
             self.learnt += trial.waiting
-            self._tune(bank, lessons, pairs)
+            self._leave_to_tune(bank, lessons, pairs)
 
-    def _tune(self, bank: Bank, lessons: Sequence[Lesson], pairs: Sequence[tuple[Points, Points]]) -> None:
-        if self._tuner is None:
-            return
+    def _leave_to_tune(self, bank: Bank, lessons: Sequence[Lesson], pairs: Sequence[tuple[Points, Points]]) -> None:
         both = zip(lessons, pairs, strict=True)
         placed = [(each.place, live - net) for each, (live, net) in both if each.place is not None]
-        if not placed:
-            return
-        places, missed = zip(*placed, strict=True)
-        if tuned := self._tuner(np.array(places), np.stack(missed)):
-            bank.keep_tuned(self.net, tuned)
+        if self.trunk is not None and placed:
+            places, missed = zip(*placed, strict=True)
+            self.untuned.append((bank, Pupil(self.trunk, np.array(places), np.stack(missed))))
 
 
 class Trial:
@@ -180,12 +177,12 @@ class OwnVoiceStream:
     ) -> None:
         """``tunes``: the net itself is tuned to the person at the end, which takes some seconds for each minute."""
         trunk = trunk_of(bundle) if tunes else None
-        tape = None if trunk is None else Tape()
-        tuner = None if trunk is None or tape is None else partial(tune, trunk, tape, progress=progress)
-        self._motion = MotionStream(bundle, backend, tape, REMEMBERED_NS)
+        self.tape = None if trunk is None else Tape()
+        self.progress = progress
+        self._motion = MotionStream(bundle, backend, self.tape, REMEMBERED_NS)
         self.pairing = Pairing(self._motion)
         self._ready: deque[Lesson] = deque(maxlen=MOST_LESSONS)
-        self.lessons = Lessons(bundle.net, tuner)
+        self.lessons = Lessons(bundle.net, trunk)
         self.heard = 0  # samples with sound in them
 
     def hear(self, samples: Samples, pts_ns: int) -> None:
@@ -206,11 +203,36 @@ class OwnVoiceStream:
                 lesson.style(lesson.motion, lesson.person.bank, 1.0)
             self.lessons.learn(lesson)
 
-    def finish(self) -> None:
-        """Learn from all of it."""
-        self._ready.extend(self.pairing.last_lessons())
-        self.lessons.learn_all(self._ready)
-        self._ready.clear()
+    def finish(self, *others: OwnVoiceStream) -> None:
+        """Learn from all of it. ``others``: of the same voice, for other look-aheads, which are tuned together."""
+        streams = self, *others
+        for each in streams:
+            each._ready.extend(each.pairing.last_lessons())
+            each.lessons.learn_all(each._ready)
+            each._ready.clear()
+        tune_all(streams)
+
+
+def tune_all(streams: Sequence[OwnVoiceStream]) -> None:
+    """By all that was left to it: to one person after another, nets with one trunk together."""
+    tapes = [each.tape for each in streams if each.tape is not None]
+    trunks = [each.lessons.trunk for each in streams if each.lessons.trunk is not None]
+    if not tapes:
+        return
+    if not (have_one_body(trunks) and all(each.matches(tapes[0]) for each in tapes)):
+        for each in streams:
+            tune_all([each])
+        return
+    asked = [(bank, each.lessons, pupil) for each in streams for bank, pupil in each.lessons.untuned]
+    for person in {id(bank): bank for bank, _, _ in asked}.values():
+        own = [(lessons, pupil) for bank, lessons, pupil in asked if bank is person]
+        found = tune([pupil for _, pupil in own], tapes[0], progress=streams[0].progress)
+        for (lessons, pupil), tuned in zip(own, found, strict=True):
+            if tuned is not None:
+                person.keep_tuned(lessons.net, tuned)
+                lessons.tuned += len(pupil.at)
+    for each in streams:
+        each.lessons.untuned.clear()
 
 
 class WaysOfTalking:
@@ -233,12 +255,12 @@ class WaysOfTalking:
     def learnt(self) -> OwnVoiceLearnt:
         """So far."""
         heard_s, frames = self._finished.heard_s, self._finished.frames + self._dubbed.learnt
-        late_ns = None if self._pairing is None else self._pairing.lateness.ns
+        tuned, late_ns = self._finished.tuned, None if self._pairing is None else self._pairing.lateness.ns
         if self._own is not None:
             heard_s, frames = heard_s + self._own.heard / VOICE_RATE, frames + self._own.lessons.learnt
-            late_ns = self._own.pairing.lateness.ns
+            tuned, late_ns = tuned + self._own.lessons.tuned, self._own.pairing.lateness.ns
         late_ms = self._finished.late_ms if late_ns is None else late_ns / MS
-        return OwnVoiceLearnt(heard_s, frames, late_ms if frames else None)
+        return OwnVoiceLearnt(heard_s, frames, tuned, late_ms if frames else None)
 
     @property
     def learns_dubbed(self) -> bool:
@@ -257,6 +279,11 @@ class WaysOfTalking:
         waiting = () if self._pairing is None else self._pairing.lessons()
         for lesson in islice(waiting, MOST_AT_ONCE):
             self._dubbed.learn(lesson)
+
+    def begin_own(self, tunes: bool, progress: Progress | None) -> None:
+        """A film of the person. ``tunes``: the net itself is tuned to them at its end."""
+        if self.learns_own:
+            self._own = OwnVoiceStream(self._bundle, self._backend, tunes, progress)
 
     def hear_own(self, samples: Samples, pts_ns: int) -> None:
         if self._own is None and self.learns_own:

@@ -88,6 +88,8 @@ class Pairing:
             if self._unheard[0].at_ns > heard_ns:
                 return
             seen = self._unheard.popleft()
+            if seen.at_ns - MOST_NS < self._motion.remembered_from_ns():
+                continue  # its voice was another stream's, or is forgotten
             opened, speech = self._motion.openings(seen.at_ns - LATE_NS)
             if speech.max() >= SPEAKS:
                 self._heard.append(seen)

@@ -24,6 +24,7 @@ from realtime_dub.mouth.mouthbank.bank_bounds import MOST_WEIGHTS, check_archive
 STRIDE = 2  # frames of the network, of which one is computed
 TAPS = 3
 MOST_WIDTH, MOST_BLOCKS, MOST_DILATION = 512, 16, 64
+HEAD = ("leave.", "motion.")  # names of what makes a motion of what the body heard
 MOST_WEIGHT, MOST_CHANGE = 100.0, 4.0
 _EPSILON = 1e-5  # of the layer norm
 _CUBE, _SLOPE = 0.044715, math.sqrt(2 / math.pi)
@@ -55,12 +56,18 @@ class TrunkShape:
         """How many weights there are."""
         return sum(math.prod(shape) for _, shape in self.parts())
 
-    def views(self, flat: Floats) -> dict[str, Floats]:
-        """The arrays that lie in ``flat`` (size,), which they share."""
-        found, at = {}, 0
+    @property
+    def body(self) -> int:
+        """How many of them come before the head: what all look-aheads of a bundle have in common."""
+        return sum(math.prod(shape) for name, shape in self.parts() if not name.startswith(HEAD))
+
+    def views(self, flat: Floats, head: int = 0) -> dict[str, Floats]:
+        """The arrays that lie in ``flat`` (size,), which they share; where several heads do, those of one of them."""
+        found, at, body = {}, 0, self.body
+        beyond = head * (self.size - body)
         for name, shape in self.parts():
-            count = math.prod(shape)
-            found[name] = flat[at : at + count].reshape(shape)
+            first, count = at + (beyond if at >= body else 0), math.prod(shape)
+            found[name] = flat[first : first + count].reshape(shape)
             at += count
         return found
 

@@ -1,52 +1,73 @@
-"""Gradients through a trunk, by hand."""
+"""Gradients through trunks that differ in their heads alone, by hand."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 
 from realtime_dub.media import Floats
-from realtime_dub.mouth.mouthbank.trunk import TAPS, Trunk, bent, gelu_slope, normalised
+from realtime_dub.mouth.mouthbank.trunk import TAPS, TrunkShape, bent, gelu_slope, normalised
 
+Weights: TypeAlias = dict[str, Floats]
 DROPOUT = 0.1  # of channels, in training
 
 
 class Forward:
-    """A trunk's way through rows ``told`` (b, m, inputs), remembered for the way back. ``said``: (b, m, components).
+    """The way of rows ``told`` (b, m, inputs) through trunks with one body, remembered for the way back.
 
-    With ``rng`` channels are dropped, as in training.
+    ``weights``: of each, by name. ``said``: of each (b, m, components). With ``rng`` channels are dropped, as in
+    training.
     """
 
-    def __init__(self, trunk: Trunk, told: Floats, rng: np.random.Generator | None = None) -> None:
-        self._trunk, w = trunk, trunk.weights
+    def __init__(
+        self, shape: TrunkShape, weights: Sequence[Weights], told: Floats, rng: np.random.Generator | None = None
+    ) -> None:
+        self._weights = w = weights[0]
         self._seen = _taps(told, 1)
         x = self._seen @ w["enter.weight"] + w["enter.bias"]
         self._blocks = []
-        for i, dilation in enumerate(trunk.shape.dilations):
+        for i, dilation in enumerate(shape.dilations):
             block = _Block(w, i, dilation, x, rng)
             self._blocks.append(block)
             x = block.out
         self._x, self._x_tanh = x, bent(x)
-        self._heard = np.float32(0.5) * x * (1 + self._x_tanh)
-        self._left = self._heard @ w["leave.weight"] + w["leave.bias"]
+        heard = np.float32(0.5) * x * (1 + self._x_tanh)
+        self._heads = [_Head(each, heard) for each in weights]
+        self.said = [head.said for head in self._heads]
+
+    def backward(self, slopes: Sequence[Floats], gradients: Sequence[Weights]) -> None:
+        """Fills ``gradients``, by name, from the slope by what each has ``said``; of the body it is their mean."""
+        heads = zip(self._heads, slopes, gradients, strict=True)
+        slope = sum(head.backward(own, gradient) for head, own, gradient in heads) / np.float32(len(self._heads))
+        slope = np.asarray(slope * gelu_slope(self._x, self._x_tanh), np.float32)
+        for block in reversed(self._blocks):
+            slope = block.backward(slope, self._weights, gradients[0])
+        _weights_of(self._seen, slope, gradients[0], "enter")
+
+
+class _Head:
+    """What makes a motion of what the body ``heard`` (b, m, width)."""
+
+    def __init__(self, w: Weights, heard: Floats) -> None:
+        self._weights, self._heard = w, heard
+        self._left = heard @ w["leave.weight"] + w["leave.bias"]
         self._left_tanh = bent(self._left)
         self._made_of = np.float32(0.5) * self._left * (1 + self._left_tanh)
         self.said = self._made_of @ w["motion.weight"] + w["motion.bias"]
 
-    def backward(self, slope: Floats, gradient: dict[str, Floats]) -> None:
-        """Fills ``gradient``, by name, from the slope by ``said``."""
-        w = self._trunk.weights
-        slope = _through(self._made_of, slope, w, gradient, "motion")
-        slope = _through(self._heard, slope * gelu_slope(self._left, self._left_tanh), w, gradient, "leave")
-        slope = slope * gelu_slope(self._x, self._x_tanh)
-        for block in reversed(self._blocks):
-            slope = block.backward(slope, w, gradient)
-        _weights_of(self._seen, slope, gradient, "enter")
+    def backward(self, slope: Floats, gradient: Weights) -> Floats:
+        """The slope by what was heard."""
+        slope = _through(self._made_of, slope, self._weights, gradient, "motion")
+        slope = slope * gelu_slope(self._left, self._left_tanh)
+        return _through(self._heard, slope, self._weights, gradient, "leave")
 
 
 class _Block:
     """A residual step: normalise, dilated convolution, pointwise one."""
 
-    def __init__(self, w: dict[str, Floats], i: int, dilation: int, x: Floats, rng: np.random.Generator | None) -> None:
+    def __init__(self, w: Weights, i: int, dilation: int, x: Floats, rng: np.random.Generator | None) -> None:
         self._i, self._dilation = i, dilation
         self._normal, self._scale = normalised(x)
         self._seen = _taps(self._normal * w[f"{i}.norm.weight"] + w[f"{i}.norm.bias"], dilation)
@@ -61,7 +82,7 @@ class _Block:
             self._given = self._given * self._kept
         self.out = x + (self._given @ w[f"{i}.pointwise.weight"] + w[f"{i}.pointwise.bias"])
 
-    def backward(self, slope: Floats, w: dict[str, Floats], gradient: dict[str, Floats]) -> Floats:
+    def backward(self, slope: Floats, w: Weights, gradient: Weights) -> Floats:
         i = self._i
         inner = _through(self._given, slope, w, gradient, f"{i}.pointwise")
         if self._kept is not None:
@@ -75,13 +96,13 @@ class _Block:
         return np.asarray(slope + self._scale * (back - back.mean(-1, keepdims=True) - self._normal * along))
 
 
-def _through(x: Floats, slope: Floats, w: dict[str, Floats], gradient: dict[str, Floats], name: str) -> Floats:
+def _through(x: Floats, slope: Floats, w: Weights, gradient: Weights, name: str) -> Floats:
     """Back through a product with weights ``name``: their slopes, and that of what went in, ``x``."""
     _weights_of(x, slope, gradient, name)
     return slope @ w[f"{name}.weight"].T
 
 
-def _weights_of(x: Floats, slope: Floats, gradient: dict[str, Floats], name: str) -> None:
+def _weights_of(x: Floats, slope: Floats, gradient: Weights, name: str) -> None:
     flat = slope.reshape(-1, slope.shape[-1])
     np.matmul(x.reshape(len(flat), -1).T, flat, out=gradient[f"{name}.weight"])
     gradient[f"{name}.bias"][...] = flat.sum(0)

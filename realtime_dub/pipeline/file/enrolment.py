@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import closing, nullcontext
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from realtime_dub.clock import VirtualClock
 from realtime_dub.errors import ConfigError, MediaError
 from realtime_dub.face.types import FaceTracker, TrackedFrame
-from realtime_dub.media import Frame
 from realtime_dub.mouth import registry
 from realtime_dub.mouth.contract import (
     HEARD_AHEAD_NS,
+    Called,
     Identity,
     LearnsOwnVoice,
     MouthGenerator,
@@ -29,24 +30,33 @@ from realtime_dub.sources.base import VideoSource, read_all
 from realtime_dub.sources.registry import kind_of, open_video
 from realtime_dub.trust.consent import CarriesConsent, give, warning
 
+T = TypeVar("T")
+
 MAX_FRAMES = 15_000  # ten minutes: looks are learnt in one, and how a person talks the better the longer
 
 
 def show_film(
-    video: VideoSource, generator: MouthGenerator, tracker: FaceTracker, voice: FilmVoice | None = None
+    film: Callable[[], VideoSource],
+    generator: MouthGenerator,
+    tracker: FaceTracker,
+    voice: FilmVoice | None = None,
+    cut_ns: int | None = None,
+    before: Called | None = None,
 ) -> None:
     """Let ``generator`` look at the person in a film's first 20 s, up to 150 frames evenly, and calibrate itself.
 
-    Where the film's own ``voice`` is given, it also learns how the person talks from the first minute.
+    Where the film's own ``voice`` is given, it also learns how people talk (:class:`Looks` says from how much of it).
+    ``film`` opens it, each time from its start; ``cut_ns``: no more of it is dubbed; ``before``: as in :func:`show`.
     """
-    looks = Looks.of(video.open(), learner(generator, voice) is not None)
-    with tracked_ahead(looks.frames(video), tracker) as seen:
-        show(looks, seen, generator, tracker, voice)
+    with closing(film()) as video:
+        looks = Looks.of(video.open(), learner(generator, voice) is not None, cut_ns)
+        with tracked_ahead(looks.frames(video, film), tracker) as seen:
+            show(looks, seen, generator, tracker, voice, before)
 
 
 def learner(generator: MouthGenerator, voice: FilmVoice | None) -> LearnsOwnVoice | None:
     """``generator``, where it can learn how the person talks."""
-    return generator if voice is not None and isinstance(generator, LearnsOwnVoice) else None
+    return generator if voice is not None and isinstance(generator, LearnsOwnVoice) and generator.learns_own else None
 
 
 def show(
@@ -55,12 +65,18 @@ def show(
     generator: MouthGenerator,
     tracker: FaceTracker,
     voice: FilmVoice | None = None,
+    before: Called | None = None,
 ) -> None:
-    """As :func:`show_film`, with what was ``seen`` by ``looks``; ``tracker`` is free once all of it has come."""
+    """As :func:`show_film`, with what was ``seen`` by ``looks``; ``tracker`` is free once all of it has come.
+
+    ``before``: progress, by the name of what is done.
+    """
     learns = learner(generator, voice)
+    if learns is not None:
+        learns.begin_own(looks.tunes, before and before("learning how you talk"))
     calibrates = generator if isinstance(generator, SupportsCalibration) else None
     picker = calibrates.frames_to_calibrate() if calibrates else None
-    for tracked in seen:
+    for tracked in _counted(seen, None, before and before("looking")):
         if looks.at(tracked.frame):
             generator.observe(tracked)
             if picker is not None:
@@ -105,9 +121,9 @@ def enroll(
     try:
         frames = islice(read_all(source.read), MAX_FRAMES if kind == "file" else 1)
         own = film_voice(input) if learn and kind == "file" else nullcontext(None)
-        with one_thread_each(), own as voice:
-            tracked = (tracker.track(frame) for frame in _counted(frames, info.frames, progress))
-            learnt = learner.learn(tracked, tracker, still=kind != "file", voice=voice, progress=learning)
+        with one_thread_each(), own as voice, tracked_ahead(frames, tracker) as tracked:
+            seen = _counted(tracked, info.frames, progress)
+            learnt = learner.learn(seen, tracker, still=kind != "file", voice=voice, progress=learning)
     finally:
         tracker.close()
         source.close()
@@ -128,7 +144,7 @@ def _saved(identity: Identity, output: Path, consent: str | None) -> str:
     return told
 
 
-def _counted(frames: Iterator[Frame], total: int | None, progress: Progress | None) -> Iterator[Frame]:
+def _counted(frames: Iterator[T], total: int | None, progress: Progress | None) -> Iterator[T]:
     for done, frame in enumerate(frames, 1):
         yield frame
         if progress is not None:  # it was looked at

@@ -58,6 +58,13 @@ class PulledVoice(TimedAudio):
         self._pull(at + 1)
         return self._end is not None and self._end > at
 
+    def pass_over(self, until_ns: int) -> None:
+        """Pulled as far as that, and nothing of it kept: nothing from before ``until_ns`` will be read again."""
+        until = ns_to_samples(until_ns, self.rate)
+        while not self._over and (end := self._end or 0) < until:
+            self._pull(min(end + self.rate, until))
+            self.forget(until_ns)
+
     @property
     def end_ns(self) -> int:
         """Up to where it was pulled; the end of the sound once that is over."""

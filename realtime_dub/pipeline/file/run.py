@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -30,11 +30,13 @@ from realtime_dub.media import (
     ns_to_samples,
     samples_to_ns,
 )
+from realtime_dub.mouth.contract import Called, Progress
 from realtime_dub.notes import notes_of
 from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.coded import leaving
 from realtime_dub.pipeline.file import tracking
 from realtime_dub.pipeline.file.apart.film import FilmApart
+from realtime_dub.pipeline.file.looks import cut_ns
 from realtime_dub.pipeline.file.parts import FileParts, has_another_voice
 from realtime_dub.pipeline.file.pulled import PulledVoice
 from realtime_dub.pipeline.file.spans import Span, Spans
@@ -52,7 +54,6 @@ from realtime_dub.voice.contract import VoiceFromVideo
 if TYPE_CHECKING:
     from realtime_dub.pipeline.landmarks import LandmarkOutputs
 
-Progress = Callable[[int, int | None], None]
 
 _SHEET_EVERY = 25  # ticks
 _AHEAD_NS = 600 * MS  # of the voice that an engine hears at once, beyond what a mouth needs: 64 hops with a frame's
@@ -70,15 +71,17 @@ class _Mouthed:
     engine_ns: int
 
 
-def run_file(config: FileConfig, progress: Progress | None = None) -> Report:
+def run_file(config: FileConfig, progress: Progress | None = None, before: Called | None = None) -> Report:
     """Dub ``config.input`` into ``config.output``; ``progress(done, total)`` is called per tick, total None if unknown.
+
+    ``before``: of what is done before the first tick, by its name, in the same way.
 
     Raises UserError; what was written by then is kept and plays. A full disk and the like are in the report's ``lost``.
     """
     with one_thread_each(), ExitStack() as stack:
         run = _FileRun(config, stack)
         try:
-            run.dub(progress or (lambda done, total: None))
+            run.dub(progress or _untold, before or (lambda what: _untold))
         except LostOutput as error:
             run.recorder.lost(str(error))
         except (KeyboardInterrupt, SystemExit):  # what there is by now was finished, and plays
@@ -108,7 +111,7 @@ class _FileRun:
         self._maker: MouthMaker | None = None
         self._stages: list[PrefetchStage[Any]] = []
 
-    def dub(self, progress: Progress) -> None:
+    def dub(self, progress: Progress, before: Called) -> None:
         """Enrol, then run the stages to the end. However it ends, what was written plays."""
         self._parts.publisher.open(self._parts.output_format())
         self._stack.callback(self._reports.credentials.load())
@@ -116,7 +119,7 @@ class _FileRun:
             if (landmarks := self._parts.landmarks) is not None:
                 self._stack.callback(self._close_landmarks, landmarks)
                 landmarks.begin(self._parts.output_format())
-            self._enrol()
+            self._enrol(before)
         except BaseException:
             self._parts.publisher.close()
             raise
@@ -177,7 +180,7 @@ class _FileRun:
                 self.recorder.note(note)
         return self._reports.finish(self.recorder)
 
-    def _enrol(self) -> None:
+    def _enrol(self, before: Called) -> None:
         """Show the generator the person before the first mouth is made."""
         if not self._parts.shows:
             return
@@ -188,12 +191,11 @@ class _FileRun:
         with film_voice(self._config.input) if has_another_voice(self._config) else nullcontext(None) as voice:
             if parts.apart is not None:
                 learns = enrolment.learner(parts.generator, voice) is not None
-                enrolment.show(*parts.apart.looks(learns), parts.generator, parts.apart, voice)
+                enrolment.show(*parts.apart.looks(learns), parts.generator, parts.apart, voice, before)
                 parts.apart.shown()
                 return
-            video, tracker = parts.open_video(), parts.open_tracker()
-            enrolment.show_film(video, parts.generator, tracker, voice)
-        video.close()
+            tracker, ends_ns = parts.open_tracker(), cut_ns(self._config)
+            enrolment.show_film(parts.open_video, parts.generator, tracker, voice, ends_ns, before)
         tracker.close()
 
     def _ahead(self) -> int:
@@ -319,6 +321,10 @@ class _FileRun:
         if self._parts.landmarks is not None:
             self._parts.landmarks.add(tick, item.made.landmarks)
         return tick
+
+
+def _untold(done: int, total: int | None) -> None:
+    """Of what nobody is told."""
 
 
 def _grouped(spans: Iterable[Span], most: int) -> Iterator[list[Span]]:

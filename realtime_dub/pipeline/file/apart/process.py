@@ -23,7 +23,7 @@ from realtime_dub.pipeline import assembly
 from realtime_dub.pipeline.file import tracking
 from realtime_dub.pipeline.file.apart.places import Places
 from realtime_dub.pipeline.file.apart.wire import Channel, Ended, Failed, Found, Over, received, sent
-from realtime_dub.pipeline.file.looks import Looks, tracked_ahead
+from realtime_dub.pipeline.file.looks import Looks, cut_ns, tracked_ahead
 from realtime_dub.pipeline.file.stages import DEPTH, TOGETHER, PrefetchStage
 from realtime_dub.pipeline.file.tracking import Seen
 from realtime_dub.pipeline.process import engine_is_longest, give_way
@@ -136,10 +136,11 @@ def _looks(config: FileConfig, sides: Sides, opened: Opened, done: Callable[[], 
             return
         with closing(assembly.tracker_for(config, at_once=True)) as tracker:
             video, info = opened.result()
-            looks = Looks.of(info, learns)
+            looks = Looks.of(info, learns, cut_ns(config))
             sent(channel, looks)
             _keep(video, info, looks)
-            with tracked_ahead(looks.frames(video), tracker) as shown:
+            frames = looks.frames(video, lambda: _film_of(config, sides.pictures))
+            with tracked_ahead(frames, tracker) as shown:
                 for each in shown:
                     sent(channel, Found.of(Seen(each, 0, 0), sides.pictures))
             sent(channel, Over())
