@@ -117,8 +117,9 @@ def figures(
     style, width, made = Style(usual), np.float32(mouth_width(bank.neutral)), []
     for motion in clip.motions:
         moved = style(motion, bank, 1.0)
-        if (own := own_motion(motion, adapter, tuned)) is not None:
-            moved = moved + kept_shut(own * np.float32(motion.speech), style.opened(moved, bank))
+        opened = style.opened(moved, bank)
+        if (own := own_motion(motion, adapter, tuned, opened)) is not None:
+            moved = moved + kept_shut(own * np.float32(motion.speech), opened)
         made.append(moved)
     wanted = np.stack([each.face.canonical for each in clip.seen if each.face is not None]) / width
     neutral = bank.neutral / width

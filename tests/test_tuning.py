@@ -117,16 +117,21 @@ def test_the_share_of_a_trunk_grows_with_what_it_has_learnt_from() -> None:
     assert 0.02 < layer.mean() < 0.05
     change = np.zeros(5, np.float16)
     for frames, share in ((0, 0.0), (EVEN, 0.5), (9 * EVEN, 0.9)):
-        seen = own_motion(said, adapter, Tuned(change, frames, 1.0))
+        seen = own_motion(said, adapter, Tuned(change, frames, 1.0), 1.0)
         assert seen == pytest.approx(share * 0.1 + (1 - share) * layer, abs=1e-6)
-    assert own_motion(said, None, Tuned(change, EVEN, 0.5)) == pytest.approx(np.full_like(layer, 0.025))
-    assert own_motion(replace(said, tuned=nothing + 9), None, Tuned(change, EVEN, 1.0)) == pytest.approx(
+    assert own_motion(said, None, Tuned(change, EVEN, 0.5), 1.0) == pytest.approx(np.full_like(layer, 0.025))
+    assert own_motion(replace(said, tuned=nothing + 9), None, Tuned(change, EVEN, 1.0), 1.0) == pytest.approx(
         np.full_like(layer, MOST_MOVED / 2)
     )
     untold = replace(said, tuned=None)
-    assert own_motion(untold, adapter, Tuned(change, EVEN, 1.0)) == pytest.approx(layer)
-    assert own_motion(untold, None, None) is None
-    assert own_motion(said, adapter, None) == pytest.approx(layer)
+    assert own_motion(untold, adapter, Tuned(change, EVEN, 1.0), 1.0) == pytest.approx(layer)
+    assert own_motion(untold, None, None, 1.0) is None
+    shares = [
+        float(np.mean(own_motion(said, adapter, Tuned(change, EVEN, 1.0), at) - layer)) for at in (0, 0.03, 0.1, 1)
+    ]
+    assert shares[0] == pytest.approx(0, abs=1e-6)  # of lips that touch the trunk knows less
+    assert abs(shares[0]) < abs(shares[1]) < abs(shares[2]) < abs(shares[3])
+    assert own_motion(said, adapter, None, 1.0) == pytest.approx(layer)
 
 
 def tuned_bank(change: npt.NDArray[np.generic], numbers: tuple[float, float] = (900, 0.7)) -> Bank:

@@ -301,10 +301,10 @@ class MouthbankGenerator:
         """The net's mouth as this person makes it."""
         displacement = person.style.applied(motion, bank, self.strength)
         net = self._talk.net
-        if (own := own_motion(motion, bank.adapters.get(net), bank.tuned.get(net))) is None:
+        opened = person.style.opened(displacement, bank)
+        if (own := own_motion(motion, bank.adapters.get(net), bank.tuned.get(net), opened)) is None:
             return displacement
-        own = own * np.float32(self.strength * motion.speech)
-        return displacement + kept_shut(own, person.style.opened(displacement, bank))
+        return displacement + kept_shut(own * np.float32(self.strength * motion.speech), opened)
 
     def _meet(self, tracked: TrackedFrame) -> Person | None:
         """Whose face it is. Another person may speak at quite another level."""
