@@ -69,6 +69,14 @@ def test_anothers_voice_comes_at_no_time() -> None:
     assert compared(0, 20, seen=np.full(3_000, 0.1, np.float32)).ns is None  # nor does that of who is silent
 
 
+def test_what_is_no_number_says_nothing() -> None:
+    lateness = compared(80, 4)
+    heard = np.full(len(LATE_NS), 0.1, np.float32)
+    lateness.see(9 * NS, np.nan, heard)
+    lateness.see(9 * NS, 0.1, np.append(heard[1:], np.inf))
+    assert lateness.estimate() == compared(80, 4).estimate()
+
+
 def test_another_microphone_is_found_out() -> None:
     lateness, heard = Lateness(), walk(200)
     for at_ms in range(600, 180_000, 40):

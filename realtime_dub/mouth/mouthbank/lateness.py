@@ -11,6 +11,7 @@ voice follows at none, so that nothing is sure then.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -59,7 +60,12 @@ class Lateness:
         self._heard = np.zeros((3, len(late_ns)))
 
     def see(self, at_ns: int, seen: float, heard: Floats) -> None:
-        """A frame with speech in it: the mouth's opening, and the voice's so much earlier (n,), mouth widths."""
+        """A frame with speech in it: the mouth's opening, and the voice's so much earlier (n,), mouth widths.
+
+        What is no number says nothing.
+        """
+        if not (math.isfinite(seen) and np.isfinite(heard).all()):
+            return
         step_ns = STEP_NS if self._at_ns is None else min(max(at_ns - self._at_ns, 0), STEP_NS)
         self._at_ns = at_ns
         stays = np.exp(-step_ns / MEMORY_NS)

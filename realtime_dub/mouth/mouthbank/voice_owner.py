@@ -87,7 +87,7 @@ class VoiceOwner:
         """The mouth that lies so far back that all of what may belong to it was heard."""
         around = (place - MOST_LATE - _LATE) % SPAN  # the voice, from the earliest that the mouth may be to the latest
         opened, spoken = float(self._opened[(place - MOST_LATE) % SPAN]), self._spoken[around]
-        if math.isfinite(opened) and np.isfinite(spoken).all() and self._voiced[around].any():
+        if self._voiced[around].any():
             self._lateness.see((place - MOST_LATE) * STEP_NS, opened, spoken)
 
     def _put_off(self, place: int) -> None:
