@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +12,7 @@ from urllib.parse import quote
 import browser
 import pytest
 from aiohttp import ClientSession
-from patience import PATIENCE_S
+from on_a_thread import on_a_thread
 from playwright import sync_api
 from pydantic import ValidationError
 from web_peers import serving
@@ -125,30 +123,13 @@ def test_what_is_no_rooms_name_is_said_in_words(name: str) -> None:
         SessionOptions(room=name)
 
 
-@contextmanager
-def served() -> Iterator[str]:
-    """A server on a thread of its own, as Playwright has the loop of this one."""
-    ready, over, found = threading.Event(), threading.Event(), []
-
-    async def test() -> None:
-        async with serving() as (_, _, url):
-            found.append(url)
-            ready.set()
-            await asyncio.to_thread(over.wait)
-
-    thread = threading.Thread(target=lambda: asyncio.run(test()))
-    thread.start()
-    assert ready.wait(PATIENCE_S)
-    try:
-        yield found[0]
-    finally:
-        over.set()
-        thread.join()
-
-
 @pytest.mark.skipif(browser.PROGRAM is None, reason="neither Chromium nor Chrome is installed")
 def test_the_page_says_it_in_each_language_and_leads_back() -> None:
-    with served() as url, sync_api.sync_playwright() as playwright, browser.chromium(playwright, None) as chromium:
+    with (
+        on_a_thread(serving()) as (_, _, url),
+        sync_api.sync_playwright() as playwright,
+        browser.chromium(playwright, None) as chromium,
+    ):
         for path in sorted(TEXTS.glob("*.json")):
             said = json.loads(path.read_text("utf-8"))
             context = chromium.new_context(locale=path.stem)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import browser
 import numpy as np
 import pytest
-from patience import PATIENCE_MS, PATIENCE_S
+from on_a_thread import on_a_thread
+from patience import PATIENCE_MS
 from playwright import sync_api
 from test_web_page import Page
 from web_peers import serving
@@ -49,27 +47,6 @@ def come(chromium: Any, url: str, query: str) -> Page:
     return page.open(query)
 
 
-@contextmanager
-def served() -> Iterator[str]:
-    """On a thread of its own, as Playwright has the loop of this one."""
-    ready, over, found = threading.Event(), threading.Event(), []
-
-    async def test() -> None:
-        async with serving(max_channels=2) as (_, _, url):
-            found.append(url)
-            ready.set()
-            await asyncio.to_thread(over.wait)
-
-    thread = threading.Thread(target=lambda: asyncio.run(test()))
-    thread.start()
-    assert ready.wait(PATIENCE_S)
-    try:
-        yield found[0] + "/"
-    finally:
-        over.set()
-        thread.join()
-
-
 @pytest.fixture
 def late(monkeypatch: pytest.MonkeyPatch) -> None:
     """The frames of the first timeline that is shown come LATE_S later than they were to, as on a busy machine."""
@@ -91,17 +68,17 @@ def test_a_viewer_who_changes_the_channel_again_and_again_sees_the_picture_go_on
     film = browser.camera_film(tmp_path / "face.y4m", 320, 240, 15, 2)
     voice = browser.voice_file(tmp_path / "voice.wav")
     with (
-        served() as url,
+        on_a_thread(serving(max_channels=2)) as (_, _, url),
         sync_api.sync_playwright() as playwright,
         browser.chromium(playwright, film, voice) as chromium,
     ):
-        speaker = come(chromium, url, "?room=hall")
+        speaker = come(chromium, url + "/", "?room=hall")
         speaker.view.select_option("#language-add", "es")
         speaker.view.click("#start")
-        viewer = come(chromium, url, "?role=viewer&room=hall&channel=floor")
+        viewer = come(chromium, url + "/", "?role=viewer&room=hall&channel=floor")
         viewer.view.click("#start")
         viewer.view.wait_for_selector("#state[data-state=live]", timeout=PATIENCE_MS)
-        come(chromium, url, "?role=interpreter&room=hall&channel=es").view.click("#start")
+        come(chromium, url + "/", "?role=interpreter&room=hall&channel=es").view.click("#start")
         viewer.until("document.querySelector('#channel option[value=es]') !== null")
         viewer.view.wait_for_timeout(6_000)
         before, shown = viewer.view.evaluate(SEEN), viewer.view.evaluate("window.shown.length")

@@ -6,9 +6,8 @@ import asyncio
 import datetime
 import re
 import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from patience import PATIENCE_S
+from on_a_thread import on_a_thread
 
 from realtime_dub import cli
 from realtime_dub.web.config import ServeConfig
@@ -59,23 +58,15 @@ class Relay(asyncio.DatagramProtocol):
 @contextmanager
 def relay() -> Iterator[int]:
     """The port of one on loopback."""
-    ready, over, port = threading.Event(), threading.Event(), []
 
-    async def serve() -> None:
+    @asynccontextmanager
+    async def serve() -> AsyncIterator[int]:
         transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(Relay, ("127.0.0.1", 0))
-        port.append(transport.get_extra_info("sockname")[1])
-        ready.set()
-        await asyncio.to_thread(over.wait)
+        yield transport.get_extra_info("sockname")[1]
         transport.close()
 
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    assert ready.wait(PATIENCE_S)
-    try:
-        yield port[0]
-    finally:
-        over.set()
-        thread.join()
+    with on_a_thread(serve()) as port:
+        yield port
 
 
 def only(config: ServeConfig) -> reach.Finding:
