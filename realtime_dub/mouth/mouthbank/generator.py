@@ -301,8 +301,11 @@ class MouthbankGenerator:
         """The net's mouth as this person makes it."""
         displacement = person.style.applied(motion, bank, self.strength)
         net = self._talk.net
+        adapter, tuned = bank.adapters.get(net), bank.tuned.get(net)
+        if adapter is None and tuned is None:
+            return displacement
         opened = person.style.opened(displacement, bank)
-        if (own := own_motion(motion, bank.adapters.get(net), bank.tuned.get(net), opened)) is None:
+        if (own := own_motion(motion, adapter, tuned, opened)) is None:
             return displacement
         return displacement + kept_shut(own * np.float32(self.strength * motion.speech), opened)
 

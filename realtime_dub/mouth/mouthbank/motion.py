@@ -122,8 +122,7 @@ class MotionStream(VoiceStream):
         if self._origin_ns is None or self._outputs <= self._delay:
             return np.zeros(len(ns), np.float32), np.zeros(len(ns), np.float32)
         outputs = np.round((ns - self._origin_ns) / self.hop_ns).astype(np.int64) + self._delay
-        oldest = max(self._delay, self._outputs - len(self._speech))
-        places = np.clip(outputs, oldest, self._outputs - 1) % len(self._speech)
+        places = np.clip(outputs, self._oldest, self._outputs - 1) % len(self._speech)
         lips = self._displacements[places[:, None], PAIRS_AT.T[:, None], 1]
         return np.asarray((lips[1] - lips[0]).mean(-1)), self._speech[places]
 
@@ -131,7 +130,7 @@ class MotionStream(VoiceStream):
         """The oldest instant whose motion is remembered; far in the past before the first sound."""
         if self._origin_ns is None:
             return NEVER_NS
-        return self._origin_ns + max(0, self._outputs - len(self._speech) - self._delay) * self.hop_ns
+        return self._origin_ns + (self._oldest - self._delay) * self.hop_ns
 
     def tape_place(self, ns: int) -> float | None:
         """Where ``ns`` is on the tape; None = nowhere."""

@@ -88,7 +88,7 @@ class Pairing:
             if self._unheard[0].at_ns > heard_ns:
                 return
             seen = self._unheard.popleft()
-            if seen.at_ns - MOST_NS < self._motion.remembered_from_ns():
+            if seen.at_ns < self._oldest_ns():
                 continue  # its voice was another stream's, or is forgotten
             opened, speech = self._motion.openings(seen.at_ns - LATE_NS)
             if speech.max() >= SPEAKS:
@@ -96,9 +96,13 @@ class Pairing:
                 self.lateness.see(seen.at_ns, float(mean_lip_opening(seen.canonical)), opened)
 
     def _forget_old(self) -> None:
-        oldest_ns = self._motion.remembered_from_ns() + MOST_NS
+        oldest_ns = self._oldest_ns()
         while self._heard and self._heard[0].at_ns < oldest_ns:
             self._heard.popleft()
+
+    def _oldest_ns(self) -> int:
+        """Of a face whose voice is remembered, however late it was seen."""
+        return self._motion.remembered_from_ns() + MOST_NS
 
     def _paired(self, late_ns: int | None) -> Iterator[Lesson]:
         """None: in step, unsurely."""

@@ -238,12 +238,17 @@ class VoiceStream:
         """``Motion.tuned`` at a place among the outputs."""
         return None
 
+    @property
+    def _oldest(self) -> int:
+        """The first output that belongs to an instant and is remembered."""
+        return max(self._delay, self._outputs - len(self._speech))
+
     def _place(self, ns: int) -> Place | None:
         """Where ``ns`` is among the outputs that are remembered; None = before the first sound."""
         if self._origin_ns is None or ns < self._origin_ns or self._outputs <= self._delay:
             return None
         newest = self._outputs - 1
-        oldest = max(self._delay, self._outputs - len(self._speech))
+        oldest = self._oldest
         place = min(max((ns - self._origin_ns) / self.hop_ns + self._delay, oldest), newest)
         low = min(int(place), newest)
         return Place(low, np.float32(place - low), oldest, newest)
