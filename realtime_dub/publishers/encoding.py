@@ -33,7 +33,7 @@ from realtime_dub.media import (
     ns_to_samples,
     ns_to_ticks,
 )
-from realtime_dub.publishers.h264 import H264, X264
+from realtime_dub.publishers.h264 import H264, X264, even
 
 Packets: TypeAlias = "list[Packet[Any]]"
 
@@ -66,11 +66,6 @@ def aac_rate(rate: int) -> int:
     if rate > AAC_RATES[-1]:
         return AAC_RATES[-1]
     return 44_100 if 44_100 % rate == 0 else 48_000
-
-
-def even(size: int) -> int:
-    """The next even number: 4:2:0 colour has half the picture's width and height."""
-    return size + size % 2
 
 
 def is_hd(width: int, height: int) -> bool:

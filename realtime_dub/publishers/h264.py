@@ -116,9 +116,14 @@ def choose(name: str, wanted: Wanted) -> tuple[H264, str]:
     raise DependencyError("cannot use the encoder", told, "use --encoder auto or software")
 
 
+def even(size: int) -> int:
+    """The next even number: 4:2:0 colour has half the picture's width and height."""
+    return size + size % 2
+
+
 def why_not(encoders: Mapping[str, H264], wanted: Wanted = TRIED) -> dict[str, str | None]:
     """By name why an encoder makes nothing of a frame here; None where it does. Blocking, for seconds at most."""
-    width, height = (side + side % 2 for side in wanted.size)
+    width, height = map(even, wanted.size)
     trials = [
         Trial(each.codec, each.pix_fmt, width, height, str(wanted.fps), each.full_range, options(each, wanted))
         for each in encoders.values()
